@@ -14,9 +14,10 @@ from sqlalchemy.dialects import sqlite
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import wfe_mcp  # noqa: E402 - after the path is set
 from wfe_mcp.store.runs.hook_statements import DOCUMENT_TEXT, OPEN_WORK  # noqa: E402 - after the path is set
 
-TARGET = ROOT / "wfe_mcp" / "clients" / "wfe_hook" / "statements.py"
+TARGET = Path(wfe_mcp.__file__).parent / "clients" / "wfe_hook" / "statements.py"
 HEAD = '''"""The hook's statements. Written by scripts/generate_hook_statements.py from store/runs/hook_statements.py: change that."""
 '''
 

@@ -76,12 +76,12 @@ class PlugIn:
 
 def plugins(group: Group) -> Mapping[str, PlugIn]:
     """The plug-ins of ``group`` by name, without loading them."""
-    return _found(_places())[0][group]
+    return _find_plugins(_places())[0][group]
 
 
 def plugin_names() -> tuple[tuple[Group, str], ...]:
     """The group and name of every plug-in."""
-    return tuple((group, name) for group, known in _found(_places())[0].items() for name in known)
+    return tuple((group, name) for group, known in _find_plugins(_places())[0].items() for name in known)
 
 
 def is_name_of(group: Group, name: str) -> bool:
@@ -91,11 +91,11 @@ def is_name_of(group: Group, name: str) -> bool:
 
 def plugin_faults() -> tuple[str, ...]:
     """The ignored entry points, each with its reason."""
-    return _found(_places())[1]
+    return _find_plugins(_places())[1]
 
 
 @functools.lru_cache(maxsize=4)  # the folder of the process may change
-def _found(places: tuple[str, ...]) -> tuple[Mapping[Group, Mapping[str, PlugIn]], tuple[str, ...]]:
+def _find_plugins(places: tuple[str, ...]) -> tuple[Mapping[Group, Mapping[str, PlugIn]], tuple[str, ...]]:
     found: dict[Group, dict[str, PlugIn]] = {group: {} for group in GROUPS}
     faults: list[str] = []
     for distribution in _distributions(places):

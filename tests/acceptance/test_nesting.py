@@ -116,7 +116,7 @@ def test_a_flow_a_recovery_and_an_undoing_go_through_one_run(gate_file: Playgrou
     assert "Check 'test'" in prompts[3]
     assert world(gate_file) == "out back out ", "the release that did not live was taken back, once"
     types = event_types(gate_file, played.run, "live")
-    assert types.count("MendingBegan") == types.count("MendingEnded") == 1
+    assert types.count("RepairBegan") == types.count("RepairEnded") == 1
     assert gate_file.problems(played.run) == []
 
 

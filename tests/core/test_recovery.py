@@ -236,7 +236,7 @@ def test_in_a_loop_it_belongs_to_the_item():
 @pytest.mark.requirement("S3-22")
 def test_after_a_rollback_it_opens_again_and_its_phases_continue_their_numbers():
     scene = failed()
-    scene.back(next(seq for seq, event in enumerate(scene.log, 1) if isinstance(event, e.MendingBegan)))
+    scene.back(next(seq for seq, event in enumerate(scene.log, 1) if isinstance(event, e.RepairBegan)))
     begin(scene)
     tries = scene.state.attempts[PhasePath("code[recovery-1].diagnose")]
     assert [(one.number, str(one.status)) for one in tries] == [(1, "rolled_back"), (2, "ready")]

@@ -167,7 +167,7 @@ ENDS_ITEMS = "ends an item or a recovery, whose attempts can have any open statu
 REASONED: dict[tuple[str, str], str] = {
     ("AttemptFailed", "others"): ENDS_ITEMS,
     ("ItemClosed", "others"): ENDS_ITEMS,
-    ("MendingEnded", "others"): ENDS_ITEMS,
+    ("RepairEnded", "others"): ENDS_ITEMS,
     ("OpinionOverruled", "others"): ENDS_ITEMS,
     ("PhaseForced", "others"): ENDS_ITEMS,
     ("PhaseSkipped", "others"): ENDS_ITEMS,

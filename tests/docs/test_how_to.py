@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ELSEWHERE = {
+    "docs/contributing/recipes.md",
     "docs/how-to/extend-with-a-package.md",
     "docs/how-to/test-your-template.md",
     "docs/how-to/write-your-own-template.md",
 }
-"""Executed or held against by tests/testing/test_template_howto.py, test_write_template.py and test_extend.py."""
+"""Executed or held against by tests/testing/test_template_howto.py, test_write_template.py, test_extend.py and
+tests/house/test_recipes.py."""
 
 
 EXECUTED = (

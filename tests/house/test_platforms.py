@@ -302,7 +302,7 @@ def test_an_unchanged_work_file_is_remembered_except_on_windows(
     engine = SimpleNamespace(state_of=always(seen))
     record = SimpleNamespace(id="r1", worktree=str(tmp_path))
     attempt = SimpleNamespace(phase="plan", number=1, sha256="0")
-    changed: Any = vars(drift)["_changed"]
+    changed: Any = vars(drift)["_drift_of_attempt"]
     assert changed(engine, None, record, None, attempt) is None
     assert bool(seen) is (platform == "darwin")
 

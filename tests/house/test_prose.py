@@ -58,7 +58,7 @@ ALLOWED = {
     "message.removeprefix(beginning)": OLD,
     "message.startswith(_OVERRULED)": OLD,
     "message.startswith(beginning)": OLD,
-    "text.startswith(_BEGINNING_PAGE_SESSIONS)": OF_FILES,
+    "text.startswith(_SESSION_TEXT_PREFIX)": OF_FILES,
     "re.compile('Ask the user to run(?: this)?(?: in a terminal of their own)?: ')": (
         "a hint for an agent is worded for the user at the terminal; nothing is decided by it"
     ),

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.events import EVENTS, GateJudged, RunResumed, RunStarted
+from wfe_mcp.core.events import EVENTS, FORMER_NAMES, GateJudged, RunResumed, RunStarted
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, PhaseSpec, RunSpec
 from wfe_mcp.store import serialization
@@ -129,6 +129,14 @@ def test_an_event_is_read_and_written_as_by_pydantic(name: str, data: st.DataObj
     expected = adapter(EVENTS[name]).validate_json(payload)
     assert (event, repr_of(event)) == (expected, repr_of(expected))
     assert serialization.payload_of(event) == canonical_of(EVENTS[name], expected)
+
+
+def test_an_event_of_an_older_version_is_read_by_its_former_name() -> None:
+    payload = '{"attempt":1,"fault":"","phase":"plan"}'
+
+    assert set(FORMER_NAMES.values()) <= set(EVENTS)
+    assert not set(FORMER_NAMES) & set(EVENTS)
+    assert serialization.event_of("MendingEnded", payload) == serialization.event_of("RepairEnded", payload)
 
 
 @given(data=st.data())

@@ -337,7 +337,7 @@ export interface ContextPack {
   duty: DutyView;
   warning?: string;
   feedback?: Record<string, unknown>[];
-  reports?: HandedIn[];
+  reports?: PhaseReport[];
   commits?: CommitView[];
   changes?: FilesChanged;
   blockers?: BlockerView[];
@@ -622,18 +622,6 @@ export interface GraphView {
   nodes: NodeView[];
 }
 
-export interface HandedIn {
-  phase: string;
-  attempt: number;
-  iteration: number;
-  artifact: string;
-  revision: number;
-  schema: string;
-  state: string;
-  sent_back?: boolean;
-  text?: string;
-}
-
 export interface HeadView {
   artifact: string;
   phase: string;
@@ -899,6 +887,18 @@ export interface PhaseComparison {
   artifact?: string;
 }
 
+export interface PhaseReport {
+  phase: string;
+  attempt: number;
+  iteration: number;
+  artifact: string;
+  revision: number;
+  schema: string;
+  state: string;
+  sent_back?: boolean;
+  text?: string;
+}
+
 export interface PhaseSide {
   state: string;
   attempts: number;
@@ -944,7 +944,7 @@ export interface PhaseView {
   attempt: number;
   items?: string;
   stage?: string;
-  mending?: string;
+  repair?: string;
   held?: boolean;
   iteration?: number;
   reason?: string;

@@ -57,12 +57,14 @@ _FIXED = {
 def fault(parts: Parts, keyword: str, schema: Schema, value: object) -> Detail:
     """The fault of ``value`` at ``parts``, which breaks ``keyword`` of the ``schema`` that applies there."""
     message, expected = _phrase(keyword, schema, value)
-    return Detail(pointer(*parts), _cut(message), _cut(expected), brief(value))
+    return Detail(pointer(*parts), _truncate(message), _truncate(expected), brief(value))
 
 
 def missing(parts: Parts, key: str, schema: Schema) -> Detail:
     """A missing required key, with its own pointer; ``schema``: the schema of its value."""
-    return Detail(pointer(*parts, key), f"required key {_quote(key)} is missing", _cut(describe(schema)), "nothing")
+    return Detail(
+        pointer(*parts, key), f"required key {_quote(key)} is missing", _truncate(describe(schema)), "nothing"
+    )
 
 
 def unknown(parts: Parts, key: str, valid: Sequence[str]) -> Detail:
@@ -70,7 +72,7 @@ def unknown(parts: Parts, key: str, valid: Sequence[str]) -> Detail:
     near = nearest(key[:80], valid, 1)
     meant = f"; did you mean {_quote(near[0])}?" if near else ""
     expected = f"one of {', '.join(valid)}" if valid else "no further key"
-    return Detail(pointer(*parts, key), f"unknown key {_quote(key)}{meant}", _cut(expected), _cut(key, 80))
+    return Detail(pointer(*parts, key), f"unknown key {_quote(key)}{meant}", _truncate(expected), _truncate(key, 80))
 
 
 def bounded(faults: list[Detail]) -> tuple[Detail, ...]:
@@ -120,13 +122,13 @@ def brief(value: object) -> object:
     """``value`` itself when it is small, else a short description."""
     match value:
         case str():
-            return _cut(value, 80)
+            return _truncate(value, 80)
         case list():
             count = len(cast("list[object]", value))
             return f"a list of {count} item{'' if count == 1 else 's'}"
         case dict():
             keys = [str(key) for key in cast("dict[object, object]", value)]
-            return _cut(f"an object with {', '.join(keys[:20])}" if keys else "an empty object", 120)
+            return _truncate(f"an object with {', '.join(keys[:20])}" if keys else "an empty object", 120)
         case int() if not -(2**53) < value < 2**53:
             return "a very large number"
         case _:
@@ -157,7 +159,7 @@ def _wrong_option(options: list[object], value: object) -> tuple[str, str]:
     words = [option for option in options if isinstance(option, str)]
     near = nearest(value[:80].lower(), words, 1) if isinstance(value, str) else ()
     meant = f"; did you mean {_quote(near[0])}?" if near else ""
-    return f"must be {_cut(expected, 100)}, found {_quote(value)}{meant}", expected
+    return f"must be {_truncate(expected, 100)}, found {_quote(value)}{meant}", expected
 
 
 def _wrong_constant(constant: object, value: object) -> tuple[str, str]:
@@ -177,7 +179,7 @@ _PHRASES: dict[str, Callable[[Any, object], tuple[str, str]]] = {
 
 
 def _pattern(pattern: str) -> str:
-    return _PATTERNS.get(pattern, f"text that matches {_cut(pattern, 80)}")
+    return _PATTERNS.get(pattern, f"text that matches {_truncate(pattern, 80)}")
 
 
 def _quote(value: object) -> str:
@@ -185,5 +187,5 @@ def _quote(value: object) -> str:
     return repr(short) if isinstance(value, str) else str(short) if short is not value else json.dumps(short)
 
 
-def _cut(text: str, limit: int = 190) -> str:
+def _truncate(text: str, limit: int = 190) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"

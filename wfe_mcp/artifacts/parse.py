@@ -95,7 +95,7 @@ def check_value(
         inside = len(cast("list[object]", item)) if isinstance(item, dict | list) else 0
         if nodes + len(waiting) + inside > max_nodes:
             _too_large("The value", limits.VALUE_PARTS.at(max_nodes), nodes + len(waiting) + inside, at_least=True)
-        found, children = _opened(parts, cast("object", item))
+        found, children = _faults_and_parts(parts, cast("object", item))
         faults += found
         if isinstance(item, dict | list) and len(parts) >= max_depth:
             _too_large("The value", limits.VALUE_DEPTH.at(max_depth), len(parts) + 1, at_least=True)
@@ -154,11 +154,11 @@ def _is_plain_scalar(item: object) -> bool:
     return item is None or kind is bool or kind is float
 
 
-def _opened(parts: Parts, item: object) -> tuple[list[Detail], list[tuple[Parts, object]]]:
+def _faults_and_parts(parts: Parts, item: object) -> tuple[list[Detail], list[tuple[Parts, object]]]:
     """The faults of ``item`` itself, and its parts with their places."""
     match item:
         case dict():
-            keyed = [(_shown(key), _key(key), child) for key, child in cast("dict[object, object]", item).items()]
+            keyed = [(_printable(key), _key(key), child) for key, child in cast("dict[object, object]", item).items()]
             faults = [
                 Detail(pointer(*parts), f"an object key {why}", "text", key[:80])
                 for key, whys, _ in keyed
@@ -168,7 +168,7 @@ def _opened(parts: Parts, item: object) -> tuple[list[Detail], list[tuple[Parts,
         case list():
             return [], [((*parts, index), child) for index, child in enumerate(cast("list[object]", item))]
         case _:
-            return [Detail(pointer(*parts), why, "a JSON value", _shown(item)[:80]) for why in _scalar(item)], []
+            return [Detail(pointer(*parts), why, "a JSON value", _printable(item)[:80]) for why in _scalar(item)], []
 
 
 def read_artifact(schema: str | dict[str, Any], name: str, content: bytes) -> object:
@@ -305,7 +305,7 @@ def _key(key: object) -> list[str]:
     return [*_scalar(key), *([f"is longer than {MAX_KEY} characters"] if len(key) > MAX_KEY else [])]
 
 
-def _shown(item: object) -> str:
+def _printable(item: object) -> str:
     """A key or value, made safe for an answer in UTF-8."""
     # Python refuses to format an integer of more than 4,300 digits.
     text = item if isinstance(item, str) else "a very large number" if isinstance(item, int) else repr(item)

@@ -93,7 +93,7 @@ def json_schema(schema: str | dict[str, Any]) -> dict[str, Any]:
     Self-contained, small, and the caller's own copy. Refuses: bad_argument, invalid_template.
     """
     if isinstance(schema, str):
-        return copy.deepcopy(_shipped(schema))
+        return copy.deepcopy(_model_schema(schema))
     if faults := check_schema(schema):
         raise Refused(
             "invalid_template", "The JSON Schema cannot be used.", "Fix each place in details.", tuple(faults)
@@ -136,7 +136,7 @@ def _unknown(name: str) -> Detail:
 
 
 @functools.cache
-def _shipped(name: str) -> dict[str, Any]:
+def _model_schema(name: str) -> dict[str, Any]:
     full = model_of(name).model_json_schema()
     return {"title": name, **_slim(full, full.get("$defs", {}))}
 

@@ -69,7 +69,7 @@ def plan(
         if not found.is_ours:
             raise Refused(
                 "conflict",
-                f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
+                f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_describe_launch(found)}",
                 "Rename or remove it there, then run the command again; nothing was changed.",
             )
         original = None if found.content is None else records.before(found.file, found.content)
@@ -110,7 +110,7 @@ def removal(
     if found.entry is not None and not found.is_ours:
         raise Refused(
             "conflict",
-            f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
+            f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_describe_launch(found)}",
             "It stays. Remove it there yourself, if you want that.",
         )
     changes: list[Change] = []
@@ -135,7 +135,7 @@ def is_allowed(found: Found, places: Places) -> bool:
     return all(held.get(key) == value for key, value in found.shape.allowed.items())
 
 
-def _shown(found: Found) -> str:
+def _describe_launch(found: Found) -> str:
     return f"command {' '.join(found.argv)!r:.100}" if found.argv else "it has no command"
 
 

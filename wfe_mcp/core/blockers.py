@@ -1,7 +1,7 @@
 """Blockers: what the recovery of a failed phase found to be in the way.
 
     diagnose completed with a ``blocker@1`` ──► BlockerFound, with how often it was met
-                                                 more often than ``same_blocker`` ──► MendingEnded, the next rule
+                                                 more often than ``same_blocker`` ──► RepairEnded, the next rule
 
 Rules:
 1. The same fingerprint is the same blocker, over all phases, recoveries and iterations of a run; each report counts.

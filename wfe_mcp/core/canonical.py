@@ -45,14 +45,16 @@ def sha256_of(value: object) -> str:
 def signed_text(statement: Mapping[str, object]) -> str:
     """The text of ``statement`` that is signed, by its ``format``. Refuses (ValueError) as ``canonical_json`` does.
 
-    RFC 8785 refuses integers that a double does not hold exactly, too.
+    Refuses whole numbers that a double does not hold exactly, too: RFC 8785 does, and writes a float without its fraction.
     """
     text = canonical_json(statement)
     if statement.get("format") in SIGNED_AS_CANONICAL_JSON:
         return text
     import rfc8785  # 4 ms; few processes sign or verify
 
-    return rfc8785.dumps(cast("dict[str, Any]", statement)).decode()
+    # Read back before it is signed: 2.0**53 is written as a whole number that every reader then refuses.
+    readable = json.loads(rfc8785.dumps(cast("dict[str, Any]", statement)))
+    return rfc8785.dumps(readable).decode()
 
 
 def cannot_be_encoded(text: str) -> bool:

@@ -225,7 +225,7 @@ def _recovery_step(state: RunState, attempt: Attempt, at: datetime) -> Iterator[
     fault = recovery_fault(state, attempt)
     if fault is None:
         return
-    ended = e.MendingEnded(fault=fault, **attempt.on)
+    ended = e.RepairEnded(fault=fault, **attempt.on)
     message = f"{attempt.reason}\nA recovery has run since: {attempt.recovery}."
     # No holder continues: its claim ended when the recovery began.
     yield [ended] if fault else [ended, reopen(state, attempt, at, message, holder_alive=False)]

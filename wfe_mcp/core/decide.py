@@ -19,7 +19,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import forked
 from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.model import AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict
-from wfe_mcp.core.moves import refusal, with_the_users_ways
+from wfe_mcp.core.moves import refusal, with_commands_of_the_user
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.core.rollback import rolled_back
@@ -31,7 +31,7 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
     """The events that ``command`` causes. Raises ``Refused`` when it is not legal now."""
     refused = refusal(state, command)
     if refused is not None:
-        refused = with_the_users_ways(state, command, refused)
+        refused = with_commands_of_the_user(state, command, refused)
     if refused is not None:
         raise refused
     events = HANDLERS[type(command)](state, command)
@@ -218,7 +218,7 @@ def _fail_attempt(state: RunState, command: c.FailAttempt) -> list[e.Event]:
 
 def _end_compensation(state: RunState, command: c.EndCompensation) -> list[e.Event]:
     on = state.current(command.phase).on
-    ended = e.MendingEnded(fault=command.fault, **on)
+    ended = e.RepairEnded(fault=command.fault, **on)
     return [ended, e.HumanAwaited(**on)] if command.fault else [ended]
 
 

@@ -4,6 +4,7 @@ Each event is one row of the append-only log; folding ``evolve`` over them rebui
 every fact that the next state needs: nothing is looked up again on replay.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -177,7 +178,7 @@ class AttemptFailed(AttemptEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MendingBegan(AttemptEvent):
+class RepairBegan(AttemptEvent):
     """Rule ``rule`` of ``on_fail`` undoes the failed attempt (``compensate``), or starts the recovery ``key``."""
 
     rule: int
@@ -195,7 +196,7 @@ class RecoveryOpened(AttemptEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MendingEnded(AttemptEvent):
+class RepairEnded(AttemptEvent):
     """The compensation or the recovery has ended; ``fault``: why it failed."""
 
     fault: str = ""
@@ -343,10 +344,10 @@ EVENTS: dict[str, type[Event]] = {
         PhaseCompleted,
         PhaseForced,
         AttemptFailed,
-        MendingBegan,
+        RepairBegan,
         RecoveryOpened,
         BlockerFound,
-        MendingEnded,
+        RepairEnded,
         HumanAwaited,
         AttemptOpened,
         PhaseSkipped,
@@ -375,3 +376,5 @@ EVENTS: dict[str, type[Event]] = {
     )
 }
 """Every event by its name in the log."""
+FORMER_NAMES: Mapping[str, str] = {"MendingBegan": "RepairBegan", "MendingEnded": "RepairEnded"}
+"""Name in the logs of older versions → today's. Stored rows are never rewritten: their hashes cover the name."""

@@ -136,13 +136,13 @@ def _resumed(state: RunState, event: e.RunResumed | e.RunReopened) -> RunState:
 
 def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     if isinstance(event, e.AttemptOpened):
-        return _opened(state, event)
+        return _open_loop(state, event)
     if isinstance(event, e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished):
         return loop_event(state, event)
     if isinstance(event, e.BlockerFound):
         return replace(state, blockers=(*state.blockers, event))
     tries = state.attempts[event.phase]
-    changed = _changed(tries[event.attempt - 1], event)
+    changed = _attempt_after(tries[event.attempt - 1], event)
     attempts = {**state.attempts, event.phase: (*tries[: event.attempt - 1], changed, *tries[event.attempt :])}
     state = replace(state, attempts=attempts, tainted=state.tainted or isinstance(event, e.PhaseForced))
     if isinstance(event, e.RecoveryOpened):
@@ -155,7 +155,7 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     return close_items(state, event.phase, state.loops[event.phase].open) if isinstance(event, _ENDS_LOOP) else state
 
 
-def _changed(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
+def _attempt_after(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
     match event:
         case e.WhenAnswered(value=value):
             return replace(attempt, when=value)
@@ -200,7 +200,7 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             gating = Gating(Stage.AFTER, claim=attempt.claim)
             return replace(attempt, state=gating, submission=Submission(revision, sha256, tree), reason="")
         case e.GateJudged(verdict=verdict):
-            return _judged(attempt, verdict)
+            return _with_verdict(attempt, verdict)
         case e.ApprovalAwaited():
             at = _in(attempt, Gating)
             return replace(attempt, state=Awaiting(at.stage, at.gate, at.claim, at.deadline))
@@ -208,10 +208,12 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             return replace(attempt, state=replace(_in(attempt, Awaiting), asked=request, asked_tree=tree))
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
             approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
-            return _judged(approved, _passed(attempt, gate, GateOutcome.PASS, sha256, comment))
+            return _with_verdict(approved, _passed(attempt, gate, GateOutcome.PASS, sha256, comment))
         case e.OpinionOverruled(gate=gate, sha256=sha256, reason=reason):
             reopened = replace(attempt, reason="")
-            return _judged(reopened, _passed(attempt, gate, GateOutcome.OVERRULED, sha256, f"overruled: {reason}"))
+            return _with_verdict(
+                reopened, _passed(attempt, gate, GateOutcome.OVERRULED, sha256, f"overruled: {reason}")
+            )
         case e.TreeChanged(tree=tree, by_check=by_check):
             # Verdicts are about one tree: all gates judge again. A change by others restarts the count.
             changes = attempt.tree_changes + 1 if by_check else 0
@@ -234,12 +236,12 @@ def _after_failure(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             return replace(attempt, state=Skipped(attempt.not_before), reason=reason)
         case e.RecoveryOpened():
             return attempt
-        case e.MendingBegan(what=what, rule=rule):
+        case e.RepairBegan(what=what, rule=rule):
             begun = replace(attempt, state=_then(attempt, what, claim=None, rule=rule + 1))
             if what == "compensate":
                 return begun
             return replace(begun, recovery=event.key, recoveries=attempt.recoveries + 1)
-        case e.MendingEnded(fault=fault):
+        case e.RepairEnded(fault=fault):
             reason = f"{attempt.reason}\n{fault}" if fault else attempt.reason
             return replace(attempt, state=_then(attempt, "rules", claim=attempt.claim), reason=reason)
         case e.HumanAwaited():
@@ -267,7 +269,7 @@ def _passed(attempt: Attempt, gate: int, outcome: GateOutcome, sha256: str, mess
     return Verdict(attempt.stage or Stage.AFTER, gate, outcome, sha256, message)
 
 
-def _judged(attempt: Attempt, verdict: Verdict) -> Attempt:
+def _with_verdict(attempt: Attempt, verdict: Verdict) -> Attempt:
     passed = verdict.kind is VerdictKind.PASS
     at = _gating(attempt, verdict.gate + 1 if passed else verdict.gate)
     waits = verdict.kind is VerdictKind.AWAITING
@@ -279,7 +281,7 @@ def _judged(attempt: Attempt, verdict: Verdict) -> Attempt:
     )
 
 
-def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
+def _open_loop(state: RunState, event: e.AttemptOpened) -> RunState:
     state = drop_items(state, event.phase)
     tries = state.attempts[event.phase]
     last = tries[-1]

@@ -155,7 +155,9 @@ def loop_event(state: RunState, event: LoopEvent) -> RunState:
             if not failed:
                 return close_items(state, path, (key,))
             inner = state.attempts_in(path, (key,))
-            stopped = (_stopped(other) for other in inner if other.phase in state.loops and not other.is_settled)
+            stopped = (
+                _failed_inner_loop(other) for other in inner if other.phase in state.loops and not other.is_settled
+            )
             state = close_items(with_attempts(state, tuple(stopped)), path, (key,))
             loop = state.loops[path]
             return _with_loop(state, path, replace(loop, failed=(*loop.failed, key)))
@@ -259,7 +261,7 @@ def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
     return replace(state, attempts={**state.attempts, **changed}) if changed else state
 
 
-def _stopped(loop: Attempt) -> Attempt:
+def _failed_inner_loop(loop: Attempt) -> Attempt:
     """A loop inside an item that failed and is closed: the user can restart it."""
     reason = "A phase in it waited for a person, and the loop around it went on."
     return replace(loop, state=failed(loop, Failure(FailKind.ERROR, "user", loop.fail_rule)), reason=reason)

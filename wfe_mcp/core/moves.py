@@ -81,7 +81,7 @@ def phase_moves(state: RunState, attempt: Attempt, by: By, at: datetime) -> tupl
     return tuple(move for move in _of_phase(state, attempt, by, at) if refusal(state, move) is None)
 
 
-def with_the_users_ways(state: RunState, command: c.Command, refused: Refused) -> Refused:
+def with_commands_of_the_user(state: RunState, command: c.Command, refused: Refused) -> Refused:
     """``refused``, with what only the user can do where its phase has failed: exactly the legal moves."""
     if not isinstance(command, c.PhaseCommand) or command.phase not in state.attempts or caller(command.by) != "agent":
         return refused

@@ -25,20 +25,20 @@ from wfe_mcp.core.units import ordinal
 def repair_begun(state: RunState, attempt: Attempt, index: int, rule: FailRule) -> list[e.Event]:
     """The first event of the rule; none when this iteration has used up its recoveries."""
     if rule.do == "compensate":
-        return [e.MendingBegan(what="compensate", rule=index, **attempt.on)]
+        return [e.RepairBegan(what="compensate", rule=index, **attempt.on)]
     tries = state.attempts[attempt.phase]
     if sum(one.recoveries for one in tries[attempt.before :]) >= rule.max_uses:
         return []
     # Uses count per iteration, names over the whole run: no path is used twice.
     key = f"recovery-{sum(one.recoveries for one in tries) + 1}"
-    return [e.MendingBegan(what="recover", key=key, rule=index, **attempt.on)]
+    return [e.RepairBegan(what="recover", key=key, rule=index, **attempt.on)]
 
 
 def recovery_opened(attempt: Attempt, items: str | None, error: str) -> e.Event:
     """The event that opens the recovery with its inputs, or ends it when they could not be evaluated."""
     if error:
         fault = f"The recovery could not begin: {error}"
-        return e.MendingEnded(fault=fault, **attempt.on)
+        return e.RepairEnded(fault=fault, **attempt.on)
     feedback = Feedback(attempt.phase, attempt.number, attempt.reason, attempt.sha256 if attempt.revision else None)
     return e.RecoveryOpened(key=attempt.recovery, items=items, feedback=(feedback,), **attempt.on)
 
@@ -58,7 +58,7 @@ def blocker_found(state: RunState, attempt: Attempt, reported: BlockerFound | No
         f"{failed.recovery} ended early: it met the same blocker for the {ordinal(times)} time: {reported.fingerprint}. "
         f"{reported.cause}"
     )
-    return [found, e.MendingEnded(fault=fault, **failed.on)]
+    return [found, e.RepairEnded(fault=fault, **failed.on)]
 
 
 def recovery_fault(state: RunState, attempt: Attempt) -> str | None:

@@ -160,7 +160,7 @@ class _Page:
 
         async def answer(request: Request) -> Response:
             self._visited()
-            return await self._made(request, partial(make, request))
+            return await self._perform(request, partial(make, request))
 
         return answer
 
@@ -188,11 +188,11 @@ class _Page:
                 )
             except ValueError:
                 return PlainTextResponse("This is not a form of this page.", 400)
-            return await self._made(request, partial(make, request, form), no)
+            return await self._perform(request, partial(make, request, form), no)
 
         return answer
 
-    async def _made(
+    async def _perform(
         self, request: Request, make: Callable[[str], Response], no: Callable[[str, int], Response] = page_no
     ) -> Response:
         session = request.cookies.get(self._cookie, "")
@@ -247,7 +247,7 @@ class _Page:
             return unknown()
         if view.gating:
             self._desks.judge_again(view.request.id)
-        return self._shown(view, session, split=request.query_params.get("split") == "1")
+        return self._request_page(view, session, split=request.query_params.get("split") == "1")
 
     def decide(self, request: Request, form: Form, session: str) -> Response:
         """Approve or reject."""
@@ -260,13 +260,13 @@ class _Page:
         if view is None:
             return unknown()
         if view.state != "open":
-            return self._shown(view, session, Notice("no", "Nothing was decided."), 409)
+            return self._request_page(view, session, Notice("no", "Nothing was decided."), 409)
         if answer == "reject" and form.get(ADD):
-            return self._shown(view, session, form=form)
+            return self._request_page(view, session, form=form)
         try:
             self._give(view, answer, form, session)
         except Refused as refused:
-            return self._refused(view, refused, session, form | {"answer": answer})
+            return self._refusal_page(view, refused, session, form | {"answer": answer})
         return RedirectResponse(f"/decide/{asked}", 303)
 
     def sign(self, request: Request, form: Form, session: str) -> Response:
@@ -314,16 +314,16 @@ class _Page:
         sha256, to = form.get("sha256") or "?", form.get("to", "")
         record_answer(engine, by, stored, answer, comment, sha256=sha256, shown=view.shown_sha256, phrase=phrase, to=to)
 
-    def _refused(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
+    def _refusal_page(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""
         notice = Notice("no", f"Nothing was decided. {refused.message}")
         now = self._desks.view(view.request.id)
         if refused.code == "stale_revision":
             self._desks.judge_again(view.request.id)
             now = self._desks.view(now.newer) if now is not None and now.newer else now
-        return self._shown(now or view, session, notice, status_of(refused), form)
+        return self._request_page(now or view, session, notice, status_of(refused), form)
 
-    def _shown(
+    def _request_page(
         self,
         view: DecisionView,
         session: str,
@@ -337,12 +337,12 @@ class _Page:
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
         return HTMLResponse(
             decision_page(
-                view, tokens, notice, form, asks_pin=self._asks_pin, split=split, untrusted=self._untrusted(view)
+                view, tokens, notice, form, asks_pin=self._asks_pin, split=split, untrusted=self._trust_wanted(view)
             ),
             status,
             headers=SCRIPTED if view.passkeys else None,
         )
 
-    def _untrusted(self, view: DecisionView) -> WaitingTrust | None:
+    def _trust_wanted(self, view: DecisionView) -> WaitingTrust | None:
         engine = self._desks.of_request(view.request.id) if self._asks_pin else None
         return None if engine is None else needs_trust(engine)

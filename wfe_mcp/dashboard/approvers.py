@@ -235,7 +235,7 @@ class ApproverPages:
     def show(self, request: Request, session: str) -> Response:
         """The pinned keys, and forms to change them."""
         engine = self._project(request)
-        return unknown() if engine is None else self._shown(engine, request, session)
+        return unknown() if engine is None else self._render_page(engine, request, session)
 
     def ask(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """What the browser does next to add or remove a key."""
@@ -261,14 +261,14 @@ class ApproverPages:
             self.approvers.change(engine, do, form, session)
         except Refused as refused:
             notice = Notice("no", f"Nothing has changed. {refused.message} {refused.hint}")
-            return self._shown(engine, request, session, notice, status_of(refused))
+            return self._render_page(engine, request, session, notice, status_of(refused))
         return RedirectResponse(f"{request.url.path.rpartition('/')[0]}?{request.url.query}", 303)
 
     def _project(self, request: Request) -> Engine | None:
         refuse_pin(asks_pin=self.asks_pin)
         return self.engines.of_project(request.path_params["project"], request.query_params.get("in", ""))
 
-    def _shown(
+    def _render_page(
         self, engine: Engine, request: Request, session: str, notice: Notice | None = None, status: int = 200
     ) -> Response:
         tokens = {do: self.sessions.token(session, f"{do} {engine.project_id}") for do in ("add", "remove")}

@@ -39,7 +39,11 @@ def prompt_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
 def _edits(prompt: Prompt) -> list[Html]:
     origin = words.prompt_origin(prompt)
     return (
-        [_changed(origin, prompt.changes)] if prompt.changes else [tag("p", origin, class_="quiet")] if origin else []
+        [_field_changes(origin, prompt.changes)]
+        if prompt.changes
+        else [tag("p", origin, class_="quiet")]
+        if origin
+        else []
     )
 
 
@@ -72,10 +76,16 @@ def _body(artifact: ArtifactShown, parts: Sequence[Html]) -> list[Html | None]:
 
 def _differences(artifact: ArtifactShown) -> Html | None:
     title = words.artifact_changed(artifact)
-    return _changed(title, artifact.changes) if artifact.changes else tag("p", title, class_="quiet") if title else None
+    return (
+        _field_changes(title, artifact.changes)
+        if artifact.changes
+        else tag("p", title, class_="quiet")
+        if title
+        else None
+    )
 
 
-def _changed(title: str, changes: Sequence[Mapping[str, Any]]) -> Html:
+def _field_changes(title: str, changes: Sequence[Mapping[str, Any]]) -> Html:
     """How a value differs, field by field."""
     rows = [tag("tr", tag("th", tag("code", each["path"] or "(whole)")), *_sides(each)) for each in changes[:_MOST]]
     left = len(changes) - _MOST

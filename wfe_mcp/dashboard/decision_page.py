@@ -75,7 +75,7 @@ def decision_body(
     """
     shown = view.shown
     if shown is None:
-        return tag("div", *_head(view), *above, *_ended(view), class_="decision")
+        return tag("div", *_head(view), *above, *_outcome_notice(view), class_="decision")
     columns = tag("div", _outline(shown), _sections(view, shown, talk, may_edit=may_edit, split=split), class_="split")
     return tag("div", *_head(view), *above, _unusual(shown), columns, class_="decision")
 
@@ -103,14 +103,14 @@ def _head(view: DecisionView) -> list[Html]:
         tag("span", f"valid until {second(request.expires_at)}") if request.expires_at else None,
     ]
     title = words.heading(request.stage, request.phase, view.title if shown is None else shown.title)
-    return [crumbs, headline(title, who, None if shown is None else tag("dl", *_asked(shown), class_="ask"))]
+    return [crumbs, headline(title, who, None if shown is None else tag("dl", *_request_rows(shown), class_="ask"))]
 
 
 def _pill(state: str, text: str) -> Html:
     return tag("span", icon(state), text, class_=f"state s-{state} pill")
 
 
-def _asked(shown: ApprovalView) -> list[Html]:
+def _request_rows(shown: ApprovalView) -> list[Html]:
     rows: list[Html] = []
     for each in shown.inputs:
         rows += [tag("dt", each.name), tag("dd", shortened(as_text(each.value)), class_="words")]
@@ -133,7 +133,7 @@ def _asked(shown: ApprovalView) -> list[Html]:
     ]
 
 
-def _ended(view: DecisionView) -> list[Html | None]:
+def _outcome_notice(view: DecisionView) -> list[Html | None]:
     kind = "yes" if view.state == "answered" else "warn"
     newer = tag("p", tag("a", "Show the open request", href=f"/decide/{view.newer}")) if view.newer else None
     return [note(Notice(kind, words.ended(view))), newer]

@@ -55,7 +55,7 @@ class Edits:
 
     def show(self, request: Request, session: str) -> Response:
         """The form."""
-        view, engine = self._found(request)
+        view, engine = self._find_decision(request)
         take = request.query_params.get("take", "")
         run, phase = view.request.run_id, view.request.phase
         text = edits.suggestion_of(engine, run, phase, take) if take else open_text(engine, view)
@@ -66,7 +66,7 @@ class Edits:
 
     def save(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store what was typed; a refusal shows it again."""
-        view, engine = self._found(request)
+        view, engine = self._find_decision(request)
         token = self.sessions.token(session, f"edit {view.request.id}")
         self.sessions.expect(session, f"edit {view.request.id}", form, "stored")
         text = form.get("text", "").replace("\r\n", "\n")
@@ -79,7 +79,7 @@ class Edits:
         self.engines.judge_again(view.request.id)
         return RedirectResponse(f"/decide/{view.request.id}", 303)
 
-    def _found(self, request: Request) -> tuple[DecisionView, Engine]:
+    def _find_decision(self, request: Request) -> tuple[DecisionView, Engine]:
         refuse_pin(asks_pin=self.asks_pin)
         asked = request.path_params["request"]
         view, engine = self.engines.view(asked), self.engines.of_request(asked)

@@ -21,7 +21,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer, waiting_line
 from wfe_mcp.views.approvals.trust import trust_path, trust_view
-from wfe_mcp.views.approvals.unusual import Surroundings, surroundings
+from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
 from wfe_mcp.views.moves.blockers import blocker_of, sentences, waits_for
 from wfe_mcp.views.moves.calls import user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
@@ -133,14 +133,14 @@ class Engines:
 
     def open(self) -> list[WaitingDecision]:
         """A line for each open request of all projects, oldest first."""
-        around = dict[str, Surroundings]()
+        facts = dict[str, ProjectFacts]()
         found: list[WaitingDecision] = []
-        for request, engine in self._asked():
-            if engine.project_id not in around:
-                around[engine.project_id] = surroundings(engine)
+        for request, engine in self._open_requests():
+            if engine.project_id not in facts:
+                facts[engine.project_id] = project_facts(engine)
             with contextlib.suppress(Refused):  # its run was removed meanwhile
                 overview = overview_of(engine, request.run_id)
-                line = waiting_line(engine, overview, request, around[engine.project_id])
+                line = waiting_line(engine, overview, request, facts[engine.project_id])
                 found += [] if line is None else [line]
         return found
 
@@ -165,7 +165,7 @@ class Engines:
 
     def waits(self) -> bool:
         """True while any request takes an answer."""
-        return any(takes_answer(engine, request) for request, engine in self._asked())
+        return any(takes_answer(engine, request) for request, engine in self._open_requests())
 
     def judge_again(self, request_id: str) -> None:
         """Run the gates of a request in the background when no server does."""
@@ -201,7 +201,7 @@ class Engines:
         with self.engine.store.read() as tx:
             return tx.runs.page(status=OPEN, limit=MOST_RUNS, archived=False).runs
 
-    def _asked(self) -> list[tuple[RequestRecord, Engine]]:
+    def _open_requests(self) -> list[tuple[RequestRecord, Engine]]:
         found = list[tuple["RequestRecord", Engine]]()
         with self.engine.store.read() as tx:
             requests = tx.approvals.open_requests()

@@ -106,7 +106,7 @@ def _opinions(runs: Sequence[OpenRun]) -> list[Html]:
         for run in runs
         for phase, reviewer in run.asked
     ]
-    return _listed("What waits for your opinion", rows)
+    return _listing("What waits for your opinion", rows)
 
 
 def _trust(untrusted: Sequence[WaitingTrust]) -> list[Html]:
@@ -118,10 +118,10 @@ def _trust(untrusted: Sequence[WaitingTrust]) -> list[Html]:
         )
         for each in untrusted
     ]
-    return _listed("What needs your trust", rows)
+    return _listing("What needs your trust", rows)
 
 
-def _listed(title: str, rows: Sequence[Html]) -> list[Html]:
+def _listing(title: str, rows: Sequence[Html]) -> list[Html]:
     return [tag("h2", title), tag("ul", *rows, class_="listing")] if rows else []
 
 
@@ -193,12 +193,12 @@ def everything_waiting(engines: Engines, only: Engine | None = None) -> InboxVie
             for run in runs
             for phase, reviewer in run.asked
         ),
-        stopped=tuple(_stopped(engines, "" if only is None else only.project_id)),
+        stopped=tuple(_stopped_runs(engines, "" if only is None else only.project_id)),
         trust=tuple(each for each in engines.untrusted() if is_seen(each.folder)),
     )
 
 
-def _stopped(engines: Engines, project: str) -> list[StoppedRun]:
+def _stopped_runs(engines: Engines, project: str) -> list[StoppedRun]:
     """The runs that continue only after a user acts, oldest change first."""
     with engines.engine.store.read() as tx:
         records = tx.runs.page(project or None, status=_STOPPED, limit=_MOST, archived=False).runs

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from wfe_mcp.core.errors import Refused
 
-_MOST = 1_000
+_MAX_SESSIONS = 1_000
 
 
 class Sessions:
@@ -52,7 +52,7 @@ class Sessions:
     def open(self, session: str) -> None:
         """Record that the PIN was entered in this session."""
         self._opened[session] = None
-        while len(self._opened) > _MOST:
+        while len(self._opened) > _MAX_SESSIONS:
             del self._opened[next(iter(self._opened))]
 
     def is_open(self, session: str) -> bool:
@@ -63,7 +63,7 @@ class Sessions:
 T = TypeVar("T")
 
 _VALID_S = 300.0
-_MOST_CHALLENGES = 200
+_MAX_CHALLENGES = 200
 
 
 class Challenges:
@@ -78,7 +78,7 @@ class Challenges:
         name = secrets.token_urlsafe(16)
         with self._lock:
             self._waiting[name] = (session, form, time.monotonic(), about)
-            while len(self._waiting) > _MOST_CHALLENGES:
+            while len(self._waiting) > _MAX_CHALLENGES:
                 del self._waiting[next(iter(self._waiting))]
         return name
 

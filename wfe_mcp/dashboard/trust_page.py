@@ -284,7 +284,7 @@ class Trusting:
         engine = self._engine(request)
         if not self.sessions.is_open(session):
             return HTMLResponse(login_page(self.sessions.token(session, "login"), to=f"/{trust_path(engine)}"))
-        return self._shown(engine, session)
+        return self._render_page(engine, session)
 
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Trust what is ticked; a refusal shows the page again."""
@@ -296,7 +296,7 @@ class Trusting:
         except Refused as refused:
             if not self.sessions.is_open(session):
                 raise
-            return self._shown(engine, session, refused, names)
+            return self._render_page(engine, session, refused, names)
         return RedirectResponse(f"/{trust_path(engine)}", 303)
 
     def _engine(self, request: Request) -> Engine:
@@ -306,7 +306,7 @@ class Trusting:
             raise Refused("bad_argument", "This database has no such project.", "Open it from the inbox.")
         return engine
 
-    def _shown(
+    def _render_page(
         self, engine: Engine, session: str, refused: Refused | None = None, chosen: Collection[str] | None = None
     ) -> Response:
         notice = None

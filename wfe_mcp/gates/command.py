@@ -183,7 +183,7 @@ def _run(
         stamped_after = project.stamps(tree_after)
         touched = changed_meanwhile(stamped, stamped_after)
     facts = _Facts(check, plan, expectation, result, count, reports, before, after, skipped_before)
-    judgement = _judged(facts)
+    judgement = _judgement(facts)
     place_facts = facts_of_place.result() | {"program": started}
     data = _data(facts, root, touched, place.notes) | place_facts | {"passed": judgement.kind is VerdictKind.PASS}
     return replace(judgement, data=data, evidence_kind=KIND, log_path=str(log))
@@ -242,7 +242,7 @@ def _missing(
     return failed(KIND, what, "ask the user to add the check with `wfe-mcp init` (or to install its program).", data)
 
 
-def _judged(facts: _Facts) -> Judgement:
+def _judgement(facts: _Facts) -> Judgement:
     result, name = facts.result, facts.check.name
     shown = f"Check {name!r} ({' '.join(facts.check.argv)})"
     if result.cancelled:
@@ -253,11 +253,11 @@ def _judged(facts: _Facts) -> Judgement:
     faults = unmet(facts.expectation, facts.observed(result.exit_code))
     if not faults:
         outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
-        return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}{_shown(facts)}.")
+        return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_count_words(facts)}{_named_tests(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
     no_test = facts.count.no_test
     note = f"; {no_test}" if no_test and no_test not in reasons else ""
-    why = f"{shown} failed the gate: {reasons}{note}{_counted(facts)}.{_last_lines(facts)}"
+    why = f"{shown} failed the gate: {reasons}{note}{_count_words(facts)}.{_last_lines(facts)}"
     if all(fault.is_unknowable for fault in faults):
         return undecided(KIND, why, _ASK_REPORT)
     return failed(KIND, why, _next_step(facts.expectation))
@@ -269,7 +269,7 @@ def _next_step(expectation: Expectation) -> str:
     return "fix the code until the check passes, then submit again."
 
 
-def _counted(facts: _Facts) -> str:
+def _count_words(facts: _Facts) -> str:
     tests = facts.count.tests
     if tests is None:
         return f" after {facts.result.duration_s:.1f} s"
@@ -281,7 +281,7 @@ def _counted(facts: _Facts) -> str:
     return f", {listed} in {facts.result.duration_s:.1f} s{source}{failing}"
 
 
-def _shown(facts: _Facts) -> str:
+def _named_tests(facts: _Facts) -> str:
     """The tests that the gate names; a summary alone does not say that they ran."""
     fails, passes = facts.expectation.fails, facts.expectation.passes
     parts = (("failed", fails), ("passed", passes))

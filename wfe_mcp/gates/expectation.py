@@ -48,7 +48,7 @@ class Expectation:
         """From the gate's ``expect``, expressions already evaluated. Refuses (ValueError): any other key or type.
 
         ``exact``: the keys (``fails``, ``passes``) whose names come from an expression. In them ``*`` is an ordinary
-        character: an agent that hands in ``*`` has not named a test.
+        character: an agent that submits ``*`` has not named a test.
         """
         unknown = sorted(set(value) - _KEYS)
         if unknown:
@@ -119,14 +119,14 @@ def unmet(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
     counts = expectation.failing_tests is not None or expectation.min_tests is not None or expectation.no_new_skips
     return (
         *_exit(expectation.exit_code, seen.exit_code),
-        *(_counted(expectation, seen) if counts else ()),
+        *(_unmet_counts(expectation, seen) if counts else ()),
         *(fault for key in ("fails", "passes") for fault in _each(expectation, key, seen)),
         *_coverage(expectation.coverage_floor, seen.coverage_percent),
         *_duration(expectation.max_duration_s, seen.duration_s),
     )
 
 
-def _counted(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
+def _unmet_counts(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
     """What needs a count. A command that ended before its tests ran satisfies none of it, also not "no test fails"."""
     if seen.no_test:
         return (Unmet(seen.no_test),)
@@ -200,7 +200,7 @@ def _tests(expected: Failing, results: TestResults) -> tuple[Unmet, ...]:
     unloaded = [test.id or test.message for test in results.unloaded]
     why = f"; not loaded, so not counted: {shortened(unloaded, 3)}" if unloaded else ""
     if isinstance(expected, tuple):
-        return _named(expected, results, why)
+        return _unmet_names(expected, results, why)
     least = 1 if expected == "some" else expected
     count = results.failed + results.errors - len(unloaded)
     return () if count >= least else (Unmet(f"{count} tests failed, expected at least {least}{why}"),)
@@ -277,7 +277,7 @@ _UNNAMED = {
 }
 
 
-def _named(expected: tuple[str, ...], results: TestResults, why: str) -> tuple[Unmet, ...]:
+def _unmet_names(expected: tuple[str, ...], results: TestResults, why: str) -> tuple[Unmet, ...]:
     if results.failed and not results.failing:
         return (Unmet(f"which tests failed is unknown: {results.runner or 'the runner'} printed no names", True),)
     failing = [test for test in results.failing if not test.is_unloaded]

@@ -117,10 +117,10 @@ def _exists(root: Path, glob: str) -> bool:
     # The last link is not followed: a dangling or outward link is not a file of the project.
     if (root / glob).is_file() and not (root / glob).is_symlink():
         return True  # also a name with brackets, such as app/[id]/page.test.tsx
-    return any(char in glob for char in "*?[") and any(match_globs(path, (glob,)) for path in _listed(root))
+    return any(char in glob for char in "*?[") and any(match_globs(path, (glob,)) for path in _all_files(root))
 
 
-def _listed(root: Path) -> list[str]:
+def _all_files(root: Path) -> list[str]:
     """Every file below ``root``, except ``.git`` and ``.wfe``."""
     found: list[str] = []
     # os.walk: Path.walk came with Python 3.12.

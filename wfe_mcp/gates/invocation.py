@@ -75,7 +75,7 @@ def asked(argv: tuple[str, ...], cwd: Path, report: Path, environ: Mapping[str, 
     words, env = _added(wanted, found, path, environ or {})
     reports = found.runner.reporter is not None
     return Asked(
-        _placed(argv, found, wanted, words),
+        _insert_arguments(argv, found, wanted, words),
         found.runner,
         path if reports else None,
         in_log=reports and wanted.place == "stdout",
@@ -101,7 +101,9 @@ def _added(
     return tuple(map(filled, (*shown, *wanted.words))), env
 
 
-def _placed(argv: tuple[str, ...], found: Invocation, wanted: Reporter, words: tuple[str, ...]) -> tuple[str, ...]:
+def _insert_arguments(
+    argv: tuple[str, ...], found: Invocation, wanted: Reporter, words: tuple[str, ...]
+) -> tuple[str, ...]:
     if not words:
         return argv
     if found.after is None:

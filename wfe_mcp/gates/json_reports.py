@@ -18,7 +18,7 @@ _NOT_INSTALLED = re.compile(r"Executable doesn't exist at|Host system is missing
 
 def parse_jest(content: bytes) -> TestResults:
     """The JSON of jest; vitest's has the same shape."""
-    files = _listed(read_json(content), "testResults")
+    files = _list_at(read_json(content), "testResults")
     return results_of(chain.from_iterable(_jest_file(file) for file in files))
 
 
@@ -39,7 +39,7 @@ def _jest_file(file: Json) -> Iterator[Case]:
 def parse_mocha(content: bytes) -> TestResults:
     """The JSON of mocha."""
     report = read_json(content)
-    _listed(report, "tests")
+    _list_at(report, "tests")
     listed: tuple[tuple[str, Outcome], ...] = (("passes", "passed"), ("failures", "failure"), ("pending", "skipped"))
     return results_of(_mocha_test(test, outcome) for key, outcome in listed for test in items(report, key))
 
@@ -56,7 +56,7 @@ def _mocha_test(test: Json, outcome: Outcome) -> Case:
 def parse_playwright(content: bytes) -> TestResults:
     """The JSON of playwright. A test whose browser is not installed did not run."""
     report = read_json(content)
-    suites = _listed(report, "suites")
+    suites = _list_at(report, "suites")
     folder = text(under(report, "config"), "rootDir")
     tests = (case for suite in suites for case in _playwright_suite(suite, (), folder))
     broken = (Case((), "unloaded", "", _uncoloured(text(error, "message"))) for error in items(report, "errors"))
@@ -85,7 +85,7 @@ _PLAYWRIGHT: dict[str, Outcome] = {"expected": "passed", "flaky": "passed", "une
 def parse_rspec(content: bytes) -> TestResults:
     """The JSON of RSpec."""
     report = read_json(content)
-    cases = [_rspec_example(example) for example in _listed(report, "examples")]
+    cases = [_rspec_example(example) for example in _list_at(report, "examples")]
     outside = number(under(report, "summary"), "errors_outside_of_examples_count")
     messages = [*_texts(report, "messages"), *[""] * outside][:outside]
     return results_of((*cases, *(Case((), "unloaded", "", message) for message in messages)))
@@ -109,7 +109,7 @@ def parse_node(content: bytes) -> TestResults:
 
 
 def _node_test(line: Json) -> Case:
-    _listed(line, "names")
+    _list_at(line, "names")
     outcome = _NODE.get(text(line, "outcome"), "skipped")
     return Case(_texts(line, "names"), outcome, _path(text(line, "file")), text(line, "message"))
 
@@ -183,7 +183,7 @@ def _event(line: str) -> Json | None:
     return found if text(found, "Action") else None
 
 
-def _listed(report: Json, key: str) -> list[Json]:
+def _list_at(report: Json, key: str) -> list[Json]:
     if not isinstance(report, dict) or key not in report:
         raise UnreadableReport(f"it has no {key!r}")
     return items(cast("Json", report), key)

@@ -41,10 +41,10 @@ def judge(gate: PluginGate, scene: GateScene) -> Judgement:
         details = "; ".join(f"{fault.path or '/'} {fault.message}" for fault in faults)
         message = f"Invalid settings for the gate {name!r}: {details}."
         return undecided(KIND, message, "correct the template.", _about(plugin, scene))
-    return _judged(plugin, function, scene)
+    return _call_judge(plugin, function, scene)
 
 
-def _judged(plugin: PlugIn, function: Callable[[Any], object], scene: GateScene) -> Judgement:
+def _call_judge(plugin: PlugIn, function: Callable[[Any], object], scene: GateScene) -> Judgement:
     try:
         found = function(scene)
     except ChildStopped:  # the job must end: this is no verdict

@@ -103,7 +103,7 @@ def _numbers(match: re.Match[str]) -> Counts:
     return passed, failed, errors, skipped
 
 
-def _listed(match: re.Match[str]) -> Counts:
+def _counts_in_list(match: re.Match[str]) -> Counts:
     """Of "1 failed, 2 passed, 1 skipped", in any order."""
     words = _words(match.group(1))
     skipped = sum(words.get(word, 0) for word in ("skipped", "todo", "pending"))
@@ -159,8 +159,8 @@ PRINTED: dict[str, Printed] = {
     "node:test": Printed(
         _lines(r"^[#ℹ] tests \d+\n(?:[#ℹ] \w+ [\d.]+\n?)+"), _tap_counts, _lines(r"^ *not ok() \d+ - (.+?)(?: # .*)?$")
     ),
-    "jest": Printed(_lines(r"^Tests: +(.*\d+ total)$"), _listed, _lines(r"^()  ● (.+)$")),
-    "vitest": Printed(_lines(r"^ +Tests  (.*) \(\d+\)$"), _listed, _lines(r"^() FAIL  (\S+ > .+)$")),
+    "jest": Printed(_lines(r"^Tests: +(.*\d+ total)$"), _counts_in_list, _lines(r"^()  ● (.+)$")),
+    "vitest": Printed(_lines(r"^ +Tests  (.*) \(\d+\)$"), _counts_in_list, _lines(r"^() FAIL  (\S+ > .+)$")),
     "mocha": Printed(
         _lines(r"^ +(?P<passed>\d+) passing \(.*\)(?:\n +(?P<skipped>\d+) pending)?(?:\n +(?P<failed>\d+) failing)?"),
         _numbers,

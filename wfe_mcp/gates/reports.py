@@ -108,7 +108,7 @@ class _Reader:
 def _tests(reader: _Reader, tests: TestReport, *, is_cut: bool) -> TestResults | None:
     kind = "junit" if tests.parse is parse_junit else "tests"
     if not tests.globs:
-        return reader.read(kind, lambda: _whole(reader.log, is_cut=is_cut), tests.parse, "")
+        return reader.read(kind, lambda: _read_log(reader.log, is_cut=is_cut), tests.parse, "")
     if not any("*" in glob for glob in tests.globs):
         return reader.file(kind, tests.folder / tests.globs[0], tests.parse)
     fresh = [path for path in _files(tests) if _stamp(path) != reader.before.get(path)]
@@ -129,7 +129,7 @@ def _files(tests: TestReport) -> list[Path]:
     return sorted(found)[:MAX_REPORT_FILES]
 
 
-def _whole(log: Path, *, is_cut: bool) -> bytes:
+def _read_log(log: Path, *, is_cut: bool) -> bytes:
     if is_cut:
         raise UnreadableReport("the output is too long to be kept whole")
     return log.read_bytes()

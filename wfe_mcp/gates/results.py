@@ -143,7 +143,7 @@ def spellings(test: str) -> set[str]:
     ``test_y (tests.test_a.TestX)``      as unittest prints it
     ``sums.test.js::sums > adds``        as runners of JavaScript name suites: also ``adds`` and ``sums adds``
     """
-    whole = _whole(test) | _of_suites(test)
+    whole = _own_names(test) | _of_suites(test)
     first, *rest = test.split("::", _MAX_PARTS)
     folders = first.replace("\\", "/").split("/")[-_MAX_PARTS:]
     shorter = {"::".join(("/".join(folders[at:]), *rest)) for at in range(len(folders))} if rest else set[str]()
@@ -157,12 +157,12 @@ def _of_suites(test: str) -> set[str]:
     return short | {f"{place}::{each}" for each in short if is_placed}
 
 
-def _whole(test: str) -> set[str]:
+def _own_names(test: str) -> set[str]:
     """The spellings that leave nothing out."""
     name, is_printed, place = test.partition(" (")
     if is_printed and place.endswith(")") and " " not in place:
         place = place.removesuffix(")").removesuffix(f".{name}")
-        return {test, f"{place}.{name}", *_whole(f"{place}::{name}")}
+        return {test, f"{place}.{name}", *_own_names(f"{place}::{name}")}
     first, *rest = test.split("::", _MAX_PARTS)
     if not rest:
         return {test}
@@ -180,7 +180,7 @@ _MAX_PARTS = 16
 
 
 def _is_one_of(pattern: str, test: str, *, aliases: Iterable[str] = (), exact: bool) -> bool:
-    if any(_is_in(name, _whole(test), exact=exact) for name in _below(pattern)):
+    if any(_is_in(name, _own_names(test), exact=exact) for name in _below(pattern)):
         return True
     return _is_in(pattern, spellings(test).union(aliases), exact=exact)
 

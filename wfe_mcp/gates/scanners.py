@@ -38,10 +38,10 @@ def sarif_findings(document: Json) -> Iterator[ScannerFinding]:
             if items(result, "suppressions"):
                 continue
             rule_id = text(result, "ruleId") or text(under(result, "rule"), "id")
-            yield _found(result, rule_id, by_id.get(rule_id, {}))
+            yield _finding(result, rule_id, by_id.get(rule_id, {}))
 
 
-def _found(result: Json, rule_id: str, rule: Json) -> ScannerFinding:
+def _finding(result: Json, rule_id: str, rule: Json) -> ScannerFinding:
     place = under(next(iter(items(result, "locations")), None), "physicalLocation")
     return ScannerFinding(
         severity=_severity(result, rule),
@@ -168,7 +168,7 @@ def _has(*keys: str) -> Callable[[Json], bool]:
     return lambda document: isinstance(document, dict) and all(key in document for key in keys)
 
 
-def _named(name: str, *version: str) -> Callable[[Json], str]:
+def _scanner_called(name: str, *version: str) -> Callable[[Json], str]:
     def scanner(document: Json) -> str:
         return f"{name} {text(document, version[0])}".strip() if version else name
 
@@ -179,9 +179,9 @@ _SHAPES: tuple[
     tuple[Callable[[Json], bool], Callable[[Json], str], Callable[[Json], Iterator[ScannerFinding]]], ...
 ] = (
     (is_sarif, sarif_tool, sarif_findings),
-    (_has("results", "metrics"), _named("bandit"), _bandit),
-    (_has("dependencies"), _named("pip-audit"), _pip_audit),
-    (_has("vulnerabilities", "metadata"), _named("npm audit"), _npm_audit),
-    (_has("advisories"), _named("npm audit"), _npm_advisories),
-    (_has("results", "errors", "paths"), _named("semgrep", "version"), _semgrep),
+    (_has("results", "metrics"), _scanner_called("bandit"), _bandit),
+    (_has("dependencies"), _scanner_called("pip-audit"), _pip_audit),
+    (_has("vulnerabilities", "metadata"), _scanner_called("npm audit"), _npm_audit),
+    (_has("advisories"), _scanner_called("npm audit"), _npm_advisories),
+    (_has("results", "errors", "paths"), _scanner_called("semgrep", "version"), _semgrep),
 )

@@ -129,7 +129,7 @@ def _cel(way: list[str | int]) -> str:
         if isinstance(part, int):
             made += f"[{part}]"
         else:
-            made += f".{part}" if identifier(part) == part else f"[{_quoted(part)}]"
+            made += f".{part}" if identifier(part) == part else f"[{_quote(part)}]"
     return made
 
 
@@ -143,11 +143,11 @@ def _there(way: list[str | int]) -> str:
         elif identifier(part) == part:
             asked.append(f"has({above}.{part})")
         else:
-            asked.append(f"{_quoted(part)} in {above}")
+            asked.append(f"{_quote(part)} in {above}")
     return " && ".join(asked) or "true"
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     return json.dumps(value)
 
 
@@ -254,7 +254,7 @@ class _Reader:
             return self._path(inner[2:-1])
         if "${" in inner:
             raise UnreadableError(f"{quoted} mixes text and a value; compare the value itself")
-        return _Value(literal=_quoted(re.sub(r"\\(.)", r"\1", inner)))
+        return _Value(literal=_quote(re.sub(r"\\(.)", r"\1", inner)))
 
     def _path(self, path: str) -> _Value:
         return _Value(tuple(self._names.resolve(path, required=False)))
@@ -290,7 +290,7 @@ def _equal(left: _Value, right: _Value) -> str:
 def _alike(literal: str) -> list[str]:
     """The literals with the same text: ``42`` and ``"42"``."""
     if not literal.startswith('"'):
-        return [literal, _quoted(literal)]
+        return [literal, _quote(literal)]
     inner = str(json.loads(literal))
     return [literal, inner] if inner in {"true", "false"} or re.fullmatch(r"-?\d{1,15}(\.\d+)?", inner) else [literal]
 

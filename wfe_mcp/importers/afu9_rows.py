@@ -52,7 +52,7 @@ def from_row(value: object, name: str = "") -> ImportedTemplate:
     try:
         imported = from_afu9(document)
     except Refused as no:
-        details = _placed(row, no.details)
+        details = _with_places(row, no.details)
         count = f"{len(details)} error{'' if len(details) == 1 else 's'}"
         raise Refused(
             no.code, f"The {FORMAT} row has {count}; {details[0].path}: {details[0].message}", no.hint, details
@@ -65,7 +65,9 @@ def from_row(value: object, name: str = "") -> ImportedTemplate:
     if row.keys.get("enabled") is False:
         message = f"it was disabled there; after its import: wfe-mcp templates disable {imported.definition['name']}"
         lost.append(Detail(pointer(*row.at, "enabled"), message, None, False))
-    return ImportedTemplate(FORMAT, imported.definition, (*_placed(row, imported.not_carried), *lost), imported.added)
+    return ImportedTemplate(
+        FORMAT, imported.definition, (*_with_places(row, imported.not_carried), *lost), imported.added
+    )
 
 
 def _rows(value: object) -> tuple[_Row, ...]:
@@ -107,7 +109,7 @@ def _chosen(rows: tuple[_Row, ...], name: str) -> _Row:
     )
 
 
-def _placed(row: _Row, details: tuple[Detail, ...]) -> tuple[Detail, ...]:
+def _with_places(row: _Row, details: tuple[Detail, ...]) -> tuple[Detail, ...]:
     """The details with their place in the source: a key of the row, or inside its definition."""
 
     def place(path: str) -> str:

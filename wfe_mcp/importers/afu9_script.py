@@ -101,7 +101,7 @@ class _Script:
         self._tokens = tokens(self.source)
         found = self._settled(self._choice())
         if self._here != "end":
-            raise UnreadableError(f"{self._shown!r} is not expected here", f"${{{found.cel}}}")
+            raise UnreadableError(f"{self._current_token!r} is not expected here", f"${{{found.cel}}}")
         return found
 
     def truth(self, node: Node) -> str:
@@ -122,7 +122,7 @@ class _Script:
         return value if kind == "sign" else kind
 
     @property
-    def _shown(self) -> str:
+    def _current_token(self) -> str:
         return self._tokens[self._at][1] or "the end"
 
     def _take(self, *signs: str) -> str:
@@ -134,12 +134,12 @@ class _Script:
 
     def _must(self, sign: str) -> None:
         if not self._take(sign):
-            raise UnreadableError(f"{sign!r} is missing before {self._shown!r}")
+            raise UnreadableError(f"{sign!r} is missing before {self._current_token!r}")
 
     def _name(self) -> str:
         kind, value = self._tokens[self._at]
         if kind != "name":
-            raise UnreadableError(f"a name is missing before {self._shown!r}")
+            raise UnreadableError(f"a name is missing before {self._current_token!r}")
         self._at += 1
         return value
 
@@ -155,7 +155,7 @@ class _Script:
             self._must(":")
             other = self._settled(self._choice())
             kind: Kind = then.kind if then.kind == other.kind else "any"
-            found = Node(f"({self._asked(found)} ? dyn({then.cel}) : dyn({other.cel}))", kind)
+            found = Node(f"({self._as_condition(found)} ? dyn({then.cel}) : dyn({other.cel}))", kind)
         self.depth -= 1
         return found
 
@@ -166,14 +166,14 @@ class _Script:
             if found.kind == other.kind == "truth":
                 found = Node(f"({found.cel} || {other.cel})", "truth")
                 continue
-            asked = self._asked(found) if sign == "||" else self._is_there(found)
+            asked = self._as_condition(found) if sign == "||" else self._is_there(found)
             found = Node(f"({asked} ? dyn({self._optional(found)}) : dyn({other.cel}))")
         return found
 
     def _both(self) -> Node:
         found = self._equality()
         while self._take("&&"):
-            found = Node(f"({self._asked(found)} && {self._asked(self._equality())})", "truth")
+            found = Node(f"({self._as_condition(found)} && {self._as_condition(self._equality())})", "truth")
         return found
 
     def _equality(self) -> Node:
@@ -210,7 +210,7 @@ class _Script:
 
     def _negation(self) -> Node:
         if self._take("!"):
-            return Node(f"!({self._asked(self._negation())})", "truth")
+            return Node(f"!({self._as_condition(self._negation())})", "truth")
         if self._take("-"):
             return Node(f"-({self._settled(self._negation()).cel})", "number")
         return self._member()
@@ -234,7 +234,7 @@ class _Script:
             self._must(")")
             return found
         if self._take("["):
-            return Node(f"[{', '.join(node.cel for node in self._listed(']'))}]", "list")
+            return Node(f"[{', '.join(node.cel for node in self._nodes_until(']'))}]", "list")
         if self._take("{"):
             return self._object()
         self._at += kind != "end"
@@ -242,30 +242,30 @@ class _Script:
             case "number":
                 return Node(value, "number")
             case "text":
-                return self._quoted(value[1:-1])
+                return self._text_node(value[1:-1])
             case "template":
                 return self._template(value)
             case "name":
-                return self._named(value)
+                return self._node_of_name(value)
             case _:
                 raise UnreadableError(f"a value is missing before {value or 'the end'!r}")
 
     # values
 
-    def _named(self, name: str) -> Node:
+    def _node_of_name(self, name: str) -> Node:
         if name in _WORDS:
             return Node(*_WORDS[name])
         if name in self.bound:
             return Node(name)
         if name == "new":
-            return self._made()
+            return self._constructor()
         full = name
         if name in {"Date", "JSON", "Object", "Array"} and self._take("."):
             full = f"{name}.{self._name()}"
         if full == name and not (name in FUNCTIONS and self._here == "("):
             return Node("", path=name)
         self._must("(")
-        given = self._listed(")")
+        given = self._nodes_until(")")
         if full == "Date.now" and not given:
             self.names.clock()
             return Node(MILLISECONDS, "number")
@@ -276,15 +276,15 @@ class _Script:
             return Node(cel.format(given[0].cel), kind)
         raise UnreadableError(f"{full}() has no equivalent in CEL", f"${{{given[0].cel}}}" if given else "")
 
-    def _made(self) -> Node:
+    def _constructor(self) -> Node:
         name = self._name()
-        given = self._listed(")") if self._take("(") else []
+        given = self._nodes_until(")") if self._take("(") else []
         if name != "Date" or given:
             raise UnreadableError(f"new {name} has no equivalent in CEL", f"${{{given[0].cel}}}" if given else "")
         self.names.clock()
         return Node(f"string({NOW})", "date")
 
-    def _listed(self, closing: str) -> list[Node]:
+    def _nodes_until(self, closing: str) -> list[Node]:
         found: list[Node] = []
         while not self._take(closing):
             found.append(self._settled(self._choice()))
@@ -297,16 +297,16 @@ class _Script:
         while not self._take("}"):
             kind, key = self._tokens[self._at]
             if kind not in {"name", "text"}:
-                raise UnreadableError(f"a key is missing before {self._shown!r}")
+                raise UnreadableError(f"a key is missing before {self._current_token!r}")
             self._at += 1
             key = key[1:-1] if kind == "text" else key
-            value = self._settled(self._choice() if self._take(":") else self._named(key))
+            value = self._settled(self._choice() if self._take(":") else self._node_of_name(key))
             pairs.append(f"{json.dumps(key)}: {value.cel}")
             if self._here != "}":
                 self._must(",")
         return Node(f"{{{', '.join(pairs)}}}")
 
-    def _quoted(self, inner: str) -> Node:
+    def _text_node(self, inner: str) -> Node:
         """A text in quotes. A value in it was put there before the quotes were read: alone, it is the value itself."""
         made = self._template(inner)
         return Node(made.pieces[0][0]) if len(made.pieces) == 1 and made.pieces[0][1] else made
@@ -348,7 +348,7 @@ class _Script:
             made, kind = OF_ITEMS[name]
             return Node(made.format(value.cel, *self._function(asks=name != "map")), kind)
         is_known = any(name == known for known, _ in METHODS)
-        given = self._listed(")") if is_known else []
+        given = self._nodes_until(")") if is_known else []
         if (found := METHODS.get((name, len(given)))) is None:
             raise UnreadableError(f".{name}() has no equivalent in CEL", f"${{{value.cel}}}")
         return Node(found[0].format(value.cel, *(each.cel for each in given)), found[1])
@@ -366,7 +366,7 @@ class _Script:
         body = self._choice()
         self.bound = outside
         self._must(")")
-        return name, self._asked(body) if asks else self._settled(body).cel
+        return name, self._as_condition(body) if asks else self._settled(body).cel
 
     # names
 
@@ -384,7 +384,7 @@ class _Script:
         value = self._optional(node)
         return f"({self.names.exists(node.path)} && {value} != null)" if node.path else f"{value} != null"
 
-    def _asked(self, node: Node) -> str:
+    def _as_condition(self, node: Node) -> str:
         """``node`` as CEL that is true or false; a name without a value is false."""
         if not node.path:
             return self.truth(node)

@@ -188,10 +188,10 @@ def _workflow(document: Mapping[str, Any], reading: _Reading) -> dict[tuple[str,
     for phase, given in section.items():
         if phase == "defaults":
             continue
-        if _known(phase, _PHASES, ("workflow", phase), found):
+        if _is_known(phase, _PHASES, ("workflow", phase), found):
             for stage, keys in _object(given, ("workflow", phase), found).items():
                 at = ("workflow", phase, stage)
-                if _known(stage, _STAGES, at, found):
+                if _is_known(stage, _STAGES, at, found):
                     stages[phase, stage] |= _keys(keys, at, found)
     return stages
 
@@ -223,10 +223,10 @@ def _gate_map(document: Mapping[str, Any], found: ImportReport) -> dict[tuple[st
         if named is None:
             if key != "default_approver":
                 found.error(pointer(key), f"{key!r} is no stage such as plan.prompt")
-        elif _known(named[1], _PHASES, (key,), found) and _known(named[2], _STAGES, (key,), found):
+        elif _is_known(named[1], _PHASES, (key,), found) and _is_known(named[2], _STAGES, (key,), found):
             given = {"approver": value} if isinstance(value, str) else _object(value, (key,), found)
             for name, each in given.items():
-                if _known(name, tuple(_MAP_KEYS), (key, name), found):
+                if _is_known(name, tuple(_MAP_KEYS), (key, name), found):
                     at = (key,) if isinstance(value, str) else (key, name)
                     stages[named[1], named[2]][_MAP_KEYS[name]] = (each, at)
     return stages
@@ -234,7 +234,7 @@ def _gate_map(document: Mapping[str, Any], found: ImportReport) -> dict[tuple[st
 
 def _keys(value: object, at: Place, found: ImportReport) -> Given:
     given = _object(value, at, found)
-    return {key: (each, (*at, key)) for key, each in given.items() if _known(key, _KEYS, (*at, key), found)}
+    return {key: (each, (*at, key)) for key, each in given.items() if _is_known(key, _KEYS, (*at, key), found)}
 
 
 def _provider(key: str, settings: Mapping[str, Any], reading: _Reading) -> None:
@@ -266,7 +266,7 @@ def _approver(given: Given, found: ImportReport) -> str | None:
     return {"manual": "human"}.get(value, value)
 
 
-def _known(name: str, valid: tuple[str, ...], at: Place, found: ImportReport) -> bool:
+def _is_known(name: str, valid: tuple[str, ...], at: Place, found: ImportReport) -> bool:
     if name in valid:
         return True
     hint = near_miss(name, valid, f"; there are {', '.join(valid)}")

@@ -73,7 +73,7 @@ def _tables(name: str, keys: dict[str, Any]) -> Iterator[str]:
         yield f"[{name}]\n" + "".join(f"{key} = {_toml_value(value)}\n" for key, value in own.items())
     for key, value in keys.items():
         if isinstance(value, dict):
-            yield from _tables(f"{name}.{_quoted(key)}" if name else key, cast("dict[str, Any]", value))
+            yield from _tables(f"{name}.{_toml_key(key)}" if name else key, cast("dict[str, Any]", value))
 
 
 def _toml_value(value: object) -> str:
@@ -152,7 +152,7 @@ class PlanReading:
         return ImportedPlan(self.format, self.plan, tuple(self.report.not_carried))
 
 
-def _quoted(key: str) -> str:
+def _toml_key(key: str) -> str:
     """A TOML key; one with dots is quoted."""
     return json.dumps(key) if "." in key else key
 

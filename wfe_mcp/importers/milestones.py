@@ -86,7 +86,7 @@ class _MilestoneReader:
         elif not self._milestones:
             self._introduction(line, number)
         elif not self._key(line, number) and not self._task(line, number):
-            self._found.error(f"line {number}", f"{_short(line)} is not understood", _expected(self._milestones[-1]))
+            self._found.error(f"line {number}", f"{_short(line)} is not understood", _expectation(self._milestones[-1]))
 
     def plan(self) -> PlanReading:
         """The plan as far as it was understood."""
@@ -242,7 +242,7 @@ class _MilestoneReader:
             self._found.error(f"line {line}", f"these tasks wait for each other: {', '.join(ring[:-1])}")
 
 
-def _expected(milestone: _Milestone) -> str:
+def _expectation(milestone: _Milestone) -> str:
     if not milestone.in_tasks:
         return "Goal: …, Tasks: or ## the next milestone"
     return "- a task, Acceptance: …, Conflict: …, Depends: …, Backlog: … or ## the next milestone"

@@ -50,7 +50,7 @@ def work_in(source: Path, wanted: str = "") -> ImportedWork | None:
     if len(pieces) > 1:
         raise Refused(
             "bad_argument",
-            f"{source} holds {len(pieces)} pieces of work: {_listed(pieces)}.",
+            f"{source} holds {len(pieces)} pieces of work: {_join_pieces(pieces)}.",
             f"Name one of them: wfe-mcp import {pieces[0][1]}",
             tuple(Detail(str(path), TOOLS[name].title) for name, path in pieces),
         )
@@ -85,7 +85,7 @@ def _names(source: Path) -> list[str]:
     return sorted(path.name for path in source.iterdir()) if source.is_dir() else [source.name]
 
 
-def _listed(pieces: list[tuple[str, Path]]) -> str:
+def _join_pieces(pieces: list[tuple[str, Path]]) -> str:
     shown = [f"{path} ({TOOLS[name].title})" for name, path in pieces[:5]]
     return ", ".join(shown) + (f" and {len(pieces) - 5} more" if len(pieces) > 5 else "")
 

@@ -64,9 +64,9 @@ def _spec(text: str, name: str) -> SpecDocuments:
                 _plain(item) for _, item in bullets(section.lines) if "**When**" in item or "**Given**" in item
             ]
         elif title == "Functional Requirements":
-            found.requirements += [(each[1], _plain(each[2]), "must") for each in _counted(section)]
+            found.requirements += [(each[1], _plain(each[2]), "must") for each in _numbered_items(section)]
         elif title == "Measurable Outcomes":
-            found.acceptance += [_plain(each[2]) for each in _counted(section)]
+            found.acceptance += [_plain(each[2]) for each in _numbered_items(section)]
         elif title == "Edge Cases":
             found.more["open_questions"] += [item for _, item in bullets(section.lines)]
         elif title == "Assumptions":
@@ -75,7 +75,7 @@ def _spec(text: str, name: str) -> SpecDocuments:
     return found
 
 
-def _counted(section: Section) -> list[re.Match[str]]:
+def _numbered_items(section: Section) -> list[re.Match[str]]:
     return [each for _, item in bullets(section.lines) if (each := _COUNTED.fullmatch(item)) and each[2]]
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, Estimate, Listener, Tool
 
 _GRACE_S = 5.0
-_OVER = "The work has ended."
+_ENDED = "The work has ended."
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ class CallEvents:
         if self.refusal is not None:
             raise self.refusal
         if self._is_over:
-            raise ProviderFault("stopped", _OVER)
+            raise ProviderFault("stopped", _ENDED)
 
     def _report(self) -> None:
         row, self._row = self._row, None
@@ -143,7 +143,7 @@ class CallEvents:
         """Run one tool at a time, as for every model: the calls of one answer may depend on each other."""
         with self._tools_lock:
             if self._is_over:
-                return ToolResult(_OVER, ok=False)
+                return ToolResult(_ENDED, ok=False)
             if self._tool_calls >= most:
                 return ToolResult(f"The limit of {most} tool calls is reached.", ok=False)
             self._tool_calls += 1

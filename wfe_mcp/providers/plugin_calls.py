@@ -68,12 +68,12 @@ def ask_package(
 
     def asked() -> Answer:
         found = _usable(connection)
-        heard = CallEvents(listener or Silent(), connection)
-        heard.begin(_estimate(connection, question.prompt, question.system, question.schema, len(question.images)))
+        events = CallEvents(listener or Silent(), connection)
+        events.begin(_estimate(connection, question.prompt, question.system, question.schema, len(question.images)))
         watched = _Watched(connection, should_stop, connection.total_s)
-        return watched.heard_by(
-            heard,
-            lambda stop: found.ask(connection, question, heard, stop),
+        return watched.reported_by(
+            events,
+            lambda stop: found.ask(connection, question, events, stop),
             lambda given: _answer(connection, question, given),
         )
 
@@ -132,19 +132,19 @@ def _estimate(
 
 
 def _worked_with(work: Work, connection: Connection, task: Task, listener: Listener, should_stop: ShouldStop) -> Worked:
-    heard = CallEvents(listener, connection)
-    heard.begin(_estimate(connection, task.prompt, task.system, task.schema, tools=task.tools))
-    given = replace(task, tools=tuple(heard.tool(tool, task.limits.tool_calls) for tool in task.tools))
+    events = CallEvents(listener, connection)
+    events.begin(_estimate(connection, task.prompt, task.system, task.schema, tools=task.tools))
+    given = replace(task, tools=tuple(events.tool(tool, task.limits.tool_calls) for tool in task.tools))
     total_s = min(connection.total_s, task.limits.total_s or connection.total_s)
     watched = _Watched(connection, should_stop, total_s)
     try:
-        return watched.heard_by(
-            heard, lambda stop: work(connection, given, heard, stop), lambda made: _output(connection, made)
+        return watched.reported_by(
+            events, lambda stop: work(connection, given, events, stop), lambda made: _output(connection, made)
         )
     except ProviderFault as raised:
         if not watched.ended:
             raise
-        text = watched.late.text if isinstance(watched.late, Worked) else heard.text
+        text = watched.late.text if isinstance(watched.late, Worked) else events.text
         if watched.ended == "stopped":
             return Worked("cancelled", None, text, raised.usage, connection.model, "The work was stopped.")
         why = f"The work did not finish within its limit of {total_s:g} s."
@@ -196,21 +196,21 @@ class _Watched:
     ended: Literal["", "stopped", "too_slow"] = ""
     late: object = None
 
-    def heard_by(self, heard: CallEvents, call: Callable[[ShouldStop], object], read: Callable[[object], T]) -> T:
+    def reported_by(self, events: CallEvents, call: Callable[[ShouldStop], object], read: Callable[[object], T]) -> T:
         """``read`` applied to the result of ``call``, with the total usage. Raises ProviderFault."""
         try:
             made = read(self.called(call))
         except ProviderFault as raised:
-            raised.usage = heard.end(raised.usage, raised)
-            if heard.refusal is not None:
-                raise heard.refusal from None
+            raised.usage = events.end(raised.usage, raised)
+            if events.refusal is not None:
+                raise events.refusal from None
             raise
         except BaseException:
-            heard.end(Usage(), fault("stopped", self.connection))
+            events.end(Usage(), fault("stopped", self.connection))
             raise
-        usage = heard.end(made.usage)
-        if heard.refusal is not None:
-            raise heard.refusal
+        usage = events.end(made.usage)
+        if events.refusal is not None:
+            raise events.refusal
         return replace(made, usage=usage)
 
     def called(self, call: Callable[[ShouldStop], object]) -> object:

@@ -24,13 +24,13 @@ def ask(
 
         return ask_package(connection, question, listener, should_stop)
     checked(connection)
-    heard, tally = listener or Silent(), Tally()
+    receiver, tally = listener or Silent(), Tally()
 
     async def answered(watch: Watch) -> Answer:
         # 0.5 s of CPU and more, on the first call of a process: not before one is made.
         from wfe_mcp.providers.sdk.questions import answer
 
-        return await answer(connection, question, heard, tally, watch)
+        return await answer(connection, question, receiver, tally, watch)
 
     def asked() -> Answer:
         try:

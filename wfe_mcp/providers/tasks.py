@@ -22,13 +22,13 @@ def work(
 
         return work_package(connection, task, listener, should_stop)
     checked(connection)
-    heard, tally = listener or Silent(), Tally()
+    receiver, tally = listener or Silent(), Tally()
 
     async def working(watch: Watch) -> Worked:
         # 0.5 s of CPU and more, on the first call of a process: not before one is made.
         from wfe_mcp.providers.sdk.tasks import worked
 
-        return await worked(connection, task, heard, tally, watch)
+        return await worked(connection, task, receiver, tally, watch)
 
     def done() -> Worked:
         try:

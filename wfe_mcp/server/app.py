@@ -106,7 +106,7 @@ class WfeServer(MCPServer[None]):
         try:
             if self._must_ask_roots(context):
                 return InputRequiredResult(input_requests={ROOTS_KEY: ListRootsRequest()})
-            answered = await self._answered(name, arguments, context)
+            answered = await self._answer_call(name, arguments, context)
         except MCPError:
             raise
         except Refused as refused:
@@ -120,7 +120,7 @@ class WfeServer(MCPServer[None]):
         """The fixed addresses, and the open runs once the project is open."""
         return [*await super().list_resources(), *await open_runs(self.place)]
 
-    async def _answered(self, name: str, arguments: dict[str, Any], context: Ctx) -> Envelope | InputRequiredResult:
+    async def _answer_call(self, name: str, arguments: dict[str, Any], context: Ctx) -> Envelope | InputRequiredResult:
         tool = self._tools.get(name)
         if tool is None:
             raise unknown_tool(name, list(self._tools))

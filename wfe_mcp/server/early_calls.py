@@ -61,7 +61,7 @@ class EarlyCalls:
     def answer_waiting(self) -> None:
         """Answer the calls that wait, up to the first one that needs the SDK."""
         while not self._is_over and (call := self._front.first_call()) is not None:
-            if not self._takes(call) or not self._answered(call):
+            if not self._takes(call) or not self._answer_early(call):
                 self._is_over = True
 
     def _takes(self, call: EarlyCall) -> bool:
@@ -74,7 +74,7 @@ class EarlyCalls:
         is_settled = self._served.is_named or (call.is_stateless and self._served.is_in_repository)
         return is_settled or not call.asks_roots
 
-    def _answered(self, call: EarlyCall) -> bool:
+    def _answer_early(self, call: EarlyCall) -> bool:
         from wfe_mcp.core.texts import refuse_unkept
         from wfe_mcp.server.actor import by_name
         from wfe_mcp.server.result import wire_result

@@ -74,7 +74,7 @@ class FastStart:
         for frame in self.wire.frames():
             if self.wire.broken:
                 break
-            if self._deliver is None and self._answered(frame):
+            if self._deliver is None and self._answer_from_cache(frame):
                 continue
             self._pass_on(frame)
         self._pass_on(None)
@@ -132,7 +132,7 @@ class FastStart:
             else:
                 self._deliver(frame)
 
-    def _answered(self, frame: Frame) -> bool:
+    def _answer_from_cache(self, frame: Frame) -> bool:
         """Answer from the cache where rule 1 allows it. True when the SDK does not need the message."""
         if "method" not in frame or "id" not in frame or self._era == "unusual":
             return False

@@ -98,7 +98,7 @@ class ProjectSession:
                     if engine is None:
                         roots = () if self._served.is_named else await ask_roots()
                         engine = await self.in_thread(partial(self._served.engine, roots))
-                    engine.listeners.append(partial(self._heard, asyncio.get_running_loop()))
+                    engine.listeners.append(partial(self._on_run_change, asyncio.get_running_loop()))
                     self._engine = engine
         return self._engine
 
@@ -148,7 +148,7 @@ class ProjectSession:
             await to_thread.run_sync(partial(self._close_in, engine), limiter=anyio.CapacityLimiter(1))
         self._threads = None
 
-    def _heard(self, loop: asyncio.AbstractEventLoop, run: str) -> None:
+    def _on_run_change(self, loop: asyncio.AbstractEventLoop, run: str) -> None:
         """Called by the engine, in the thread that changed ``run``."""
         with suppress(RuntimeError):  # the loop is closed: no call waits
             loop.call_soon_threadsafe(self._notify, run)

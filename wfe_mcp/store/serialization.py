@@ -20,7 +20,7 @@ from msgspec import MsgspecError, convert, json, to_builtins
 
 from wfe_mcp.core.attempt_states import STATES, AttemptStatus
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.events import EVENTS, Event, GateJudged, RolledBack, RunForked, RunStarted
+from wfe_mcp.core.events import EVENTS, FORMER_NAMES, Event, GateJudged, RolledBack, RunForked, RunStarted
 from wfe_mcp.core.model import Attempt, RunState, Submission, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
@@ -139,9 +139,10 @@ def payload_of(event: Event) -> str:
 
 def event_of(type_: str, payload: str) -> Event:
     """The event that ``payload_of`` wrote. ValueError for anything that no version of wfe-mcp wrote."""
-    if type_ not in EVENTS:
+    name = FORMER_NAMES.get(type_, type_)
+    if name not in EVENTS:
         raise ValueError(f"no event is called {type_!r}")
-    kind, values = EVENTS[type_], _loaded(payload)
+    kind, values = EVENTS[name], _loaded(payload)
     if kind is RunForked:
         state = _read(values, _Forked)["state"]
         parts = _read(state, _ForkedState)

@@ -141,7 +141,7 @@ class _Play:
         sloppy = {"test": TEST_NAME, "why": "replaces spaces only", "expected": 1, "reason": "see above"}
         self.stage.agent(f"submit_artifact reproduce  {json.dumps(sloppy)}")
         self.stage.server(
-            _refused(
+            _expect_refusal(
                 "invalid_artifact", agent.call("submit_artifact", run=self.run, phase="reproduce", artifact=sloppy)
             )
         )
@@ -165,7 +165,9 @@ class _Play:
         self.stage.act('"Fixed, all tests pass", says the agent. It has changed nothing')
         _ok(agent.call("start_phase", run=self.run))
         self.stage.agent(f"start_phase; submit_artifact fix  {json.dumps(_CHANGE)}")
-        answer = _refused("gate_failed", agent.call("submit_artifact", run=self.run, phase="fix", artifact=_CHANGE))
+        answer = _expect_refusal(
+            "gate_failed", agent.call("submit_artifact", run=self.run, phase="fix", artifact=_CHANGE)
+        )
         self.stage.server(answer)
 
     def _killed_while_testing(self, agent: StdioClient) -> None:
@@ -226,7 +228,7 @@ class _Play:
         self.stage.act("The agent tries to approve its own work")
         self.stage.agent('approve fix  comment="The user said it is fine."')
         comment = "The user said it is fine."
-        answer = _refused("needs_human", agent.call("approve", run=self.run, phase="fix", comment=comment))
+        answer = _expect_refusal("needs_human", agent.call("approve", run=self.run, phase="fix", comment=comment))
         self.stage.server(answer, f"waiting_on: {answer['waiting_on']}")
 
     def _decision(self) -> None:
@@ -335,7 +337,7 @@ def _ok(answer: Answer) -> Answer:
     return answer
 
 
-def _refused(code: str, answer: Answer) -> Answer:
+def _expect_refusal(code: str, answer: Answer) -> Answer:
     _expect(answer.get("error", {}).get("code") == code, answer)
     return answer
 

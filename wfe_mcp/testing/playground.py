@@ -91,7 +91,7 @@ class Playground:
         write_config(self.root, {name: _check(given) for name, given in (checks or {}).items()})
         for template in templates:
             shutil.copytree(template, self.root / ".wfe" / "templates" / template.name)
-        self.engine: Engine = self._opened()
+        self.engine: Engine = self._open_engine()
         self.trust()
 
     @classmethod
@@ -99,7 +99,7 @@ class Playground:
         """The playground that was made in ``folder`` and closed, as it was left."""
         made = cls.__new__(cls)
         made._be_at(folder, environment)
-        made.engine = made._opened()
+        made.engine = made._open_engine()
         return made
 
     def _be_at(self, folder: Path, environment: Mapping[str, str] | None) -> None:
@@ -111,7 +111,7 @@ class Playground:
         self.environment["WFE_DATABASE_URL"] = f"sqlite:///{(self.folder / _DATABASE).as_posix()}"
         self._is_closed = False
 
-    def _opened(self) -> Engine:
+    def _open_engine(self) -> Engine:
         from wfe_mcp.workspace.system.location import project_at
 
         return create_engine(project_at(self.root), environment=self.environment)

@@ -221,7 +221,7 @@ class StdioClient:
     def _take(self, frame: dict[str, Any]) -> None:
         if "method" in frame and "id" in frame:
             # A form may take long, and must not block answers to other calls.
-            threading.Thread(target=self._asked, args=(frame,), daemon=True).start()
+            threading.Thread(target=self._answer_request, args=(frame,), daemon=True).start()
             return
         if "method" in frame:
             self.heard.put((frame["method"], frame.get("params", {})))
@@ -230,7 +230,7 @@ class StdioClient:
         if waiting is not None:
             waiting.put(frame)
 
-    def _asked(self, frame: dict[str, Any]) -> None:
+    def _answer_request(self, frame: dict[str, Any]) -> None:
         answer = self._answer_to(frame["method"], frame.get("params", {}))
         self._send({"jsonrpc": "2.0", "id": frame["id"], "result": answer})
 

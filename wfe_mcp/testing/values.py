@@ -44,7 +44,7 @@ def value_for(schema: Schema, *, root: Schema | None = None, hint: str = "some",
         raise ValueError("the schema requires itself without an end")
     if isinstance(schema.get("$ref"), str):
         return value_for(at(root, schema["$ref"].removeprefix("#")), root=root, hint=hint, depth=depth + 1)
-    given = _given(schema)
+    given = _named_values(schema)
     if given:
         return given[0]
     for key in ("anyOf", "oneOf", "allOf"):
@@ -66,7 +66,7 @@ def at(document: Any, pointer: str) -> Any:
     return document
 
 
-def _given(schema: Schema) -> list[Any]:
+def _named_values(schema: Schema) -> list[Any]:
     """The values that the schema itself names, best first."""
     chosen = [schema[key] for key in ("const", "default") if key in schema]
     return [*schema.get("examples", [])[:1], *chosen, *schema.get("enum", [])[:1]]

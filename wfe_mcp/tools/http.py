@@ -86,10 +86,10 @@ def send(
         raise StepStopped(may_have_happened=unsafe)
     if cut or fault:
         why = f"no complete answer within {timeout_s:g} s" if cut else f"the connection broke ({_error_text(fault)})"
-        raise ToolFault(f"{_shown(request)}: {why}", may_have_happened=unsafe) from fault
+        raise ToolFault(f"{_request_line(request)}: {why}", may_have_happened=unsafe) from fault
     if len(content) > MAX_RESULT_BYTES:
         raise ToolFault(
-            f"{_shown(request)}: the answer is larger than {MAX_RESULT_BYTES:,} bytes", may_have_happened=unsafe
+            f"{_request_line(request)}: the answer is larger than {MAX_RESULT_BYTES:,} bytes", may_have_happened=unsafe
         )
     _expect(request, status, answered, content)
     return {"status": status, "headers": answered, "body": _value(answered, content)}
@@ -156,7 +156,8 @@ def _expect(request: Request, status: int, headers: Mapping[str, str], content: 
     # 4xx: the server did not do it. Another 2xx: it did. 5xx: unknown.
     unknown = request.method not in _SAFE and (status >= 500 or 200 <= status < 300)
     raise ToolFault(
-        f"{_shown(request)} answered {status}{moved}; {wanted} was expected" + (f": {excerpt}" if excerpt else ""),
+        f"{_request_line(request)} answered {status}{moved}; {wanted} was expected"
+        + (f": {excerpt}" if excerpt else ""),
         may_have_happened=unknown,
     )
 
@@ -169,7 +170,7 @@ def _value(headers: Mapping[str, str], content: bytes) -> object:
     return content.decode(errors="replace")
 
 
-def _shown(request: Request) -> str:
+def _request_line(request: Request) -> str:
     return f"{request.method} {request.url.partition('?')[0]}"
 
 

@@ -40,7 +40,7 @@ class CatalogueEntry:
 
     def read(self) -> Definition:
         """The current definition. Refuses: invalid_template, also when it has another name; too_large."""
-        return (_shipped if self.origin == "shipped" else _named)(self.name, self.path)
+        return (_load_shipped if self.origin == "shipped" else _load_named)(self.name, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class PackageTemplate:
             raise Refused(
                 "unavailable", f"{fault}.", "Ask the user to fix or remove the package: wfe-mcp doctor"
             ) from fault
-        return _named(self.name, Path(cast("str | PathLike[str]", path)))
+        return _load_named(self.name, Path(cast("str | PathLike[str]", path)))
 
 
 def shipped_templates() -> tuple[CatalogueEntry, ...]:
@@ -82,7 +82,7 @@ def project_templates(root: Path) -> tuple[CatalogueEntry, ...]:
     return tuple(_entries(root / ".wfe" / "templates", "project"))
 
 
-def _named(name: str, path: Path) -> Definition:
+def _load_named(name: str, path: Path) -> Definition:
     value = load_definition(path)
     if value.get("name") != name:
         raise Refused(
@@ -103,14 +103,14 @@ def _named(name: str, path: Path) -> Definition:
 
 @cache
 def _shipped_entries(folder: Path) -> tuple[CatalogueEntry, ...]:
-    """Listed once, as ``_shipped`` reads them once: a process keeps to the files of the version that it runs."""
+    """Listed once, as ``_load_shipped`` reads them once: a process uses the files of the version that it runs."""
     return tuple(_entries(folder, "shipped"))
 
 
 @cache
-def _shipped(name: str, path: Path) -> Definition:
-    """Read once: a process keeps to the files of the version that it runs. All of them take 0.2 s to read."""
-    return _named(name, path)
+def _load_shipped(name: str, path: Path) -> Definition:
+    """Read once: a process uses the files of the version that it runs. All of them take 0.2 s to read."""
+    return _load_named(name, path)
 
 
 def _entries(folder: Path, origin: Origin) -> Iterator[CatalogueEntry]:

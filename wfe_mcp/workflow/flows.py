@@ -119,17 +119,17 @@ def _filled(
     for place, flow in (*_recoveries(inherited, ("defaults", "on_fail")), *_flows(definition, ())):
         name = flow["template"]
         try:
-            inner = flow.get("definition") or size.take(_found(name, around, find))
+            inner = flow.get("definition") or size.take(_find_flow(name, around, find))
         except Refused as refused:
             faults.append((Detail(pointer(*at, *place, "template"), refused.message.rstrip("."), None, name), refused))
             continue
         own = cast("str", inner.get("name"))
         inner = _filled(inner, (*around, str(own)), find, faults, size, (*at, *place, "definition"))
-        filled = _put(filled, place, flow | {"definition": inner})
+        filled = _replace_at(filled, place, flow | {"definition": inner})
     return filled
 
 
-def _found(name: str, around: tuple[str, ...], find: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+def _find_flow(name: str, around: tuple[str, ...], find: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     base = name.partition("@")[0]
     if base in around:
         way = " → ".join((*around[around.index(base) :], base))
@@ -164,12 +164,12 @@ def _recoveries(rules: object, at: tuple[str | int, ...]) -> Iterator[tuple[tupl
             yield (*at, index), given
 
 
-def _put(value: Any, at: tuple[str | int, ...], new: object) -> Any:
+def _replace_at(value: Any, at: tuple[str | int, ...], new: object) -> Any:
     """A copy of ``value`` with ``new`` at ``at``; unchanged parts are shared."""
     if not at:
         return new
     if isinstance(value, list):
         members = list(cast("list[object]", value))
-        members[cast("int", at[0])] = _put(members[cast("int", at[0])], at[1:], new)
+        members[cast("int", at[0])] = _replace_at(members[cast("int", at[0])], at[1:], new)
         return members
-    return {**value, at[0]: _put(value[at[0]], at[1:], new)}
+    return {**value, at[0]: _replace_at(value[at[0]], at[1:], new)}

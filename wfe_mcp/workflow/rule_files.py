@@ -41,12 +41,12 @@ def rules_of(path: str, text: str) -> list[Rule]:
     elif suffix in {".md", ".markdown"}:
         found = list(_of_markdown(text))
     else:
-        raise _refused(f"'{path}' is not a rule file: it must be YAML, JSON or Markdown")
+        raise _refusal(f"'{path}' is not a rule file: it must be YAML, JSON or Markdown")
     if not found:
-        raise _refused(f"'{path}' contains no rule")
+        raise _refusal(f"'{path}' contains no rule")
     ((name, times),) = Counter(rule.id for rule in found).most_common(1)
     if times > 1:
-        raise _refused(f"'{path}' contains the rule {name!r:.80} twice")
+        raise _refusal(f"'{path}' contains the rule {name!r:.80} twice")
     return found
 
 
@@ -60,7 +60,7 @@ def _value(path: str, text: str, *, is_json: bool) -> object:
         return parse_json(text)
     except Refused as no:
         why = f"{no.details[0].path} {no.details[0].message}".strip() if no.details else no.message
-        raise _refused(f"'{path}' is not JSON: {why}") from None
+        raise _refusal(f"'{path}' is not JSON: {why}") from None
 
 
 def _of_data(path: str, value: object) -> Iterator[Rule]:
@@ -71,14 +71,14 @@ def _of_data(path: str, value: object) -> Iterator[Rule]:
             yield _rule(name, rule)
         return
     if not isinstance(value, list):
-        raise _refused(
+        raise _refusal(
             f"'{path}' contains no rules: write {{\"rules\": {{id: text}}}} or a list of objects with an 'id'"
         )
     for number, entry in enumerate(cast("list[object]", value)):
         rule = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
         name = rule.get("id")
         if not isinstance(name, str) or not name.strip():
-            raise _refused(f"rule {number + 1} of '{path}' has no 'id'")
+            raise _refusal(f"rule {number + 1} of '{path}' has no 'id'")
         yield _rule(name, {key: rule[key] for key in rule if key != "id"})
 
 
@@ -131,5 +131,5 @@ def _fenced(line: str, fence: str) -> str:
     return found[1] if found else ""
 
 
-def _refused(message: str) -> Refused:
+def _refusal(message: str) -> Refused:
     return Refused("unavailable", f"{message}.", "Fix the file, or set another one in .wfe/config.toml.")

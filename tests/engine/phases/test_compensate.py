@@ -34,7 +34,7 @@ def test_a_deploy_that_fails_is_rolled_back_and_then_the_next_rule_applies(scene
     undone = step_rows(scene, run, "deploy", 1)["compensate.say"].input
     assert undone == {"words": 'undo {"value":"v7"} of deploy'}
     assert len(stub.called()) == 1
-    assert {"MendingBegan", "MendingEnded"} <= set(scene.events(run))
+    assert {"RepairBegan", "RepairEnded"} <= set(scene.events(run))
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
         assert tx.events.replay(loaded.record.id) == loaded.state
@@ -50,7 +50,7 @@ def test_while_it_is_undone_status_waits_for_a_job_and_show_shows_the_steps(scen
     found = scene.status(run)
     assert (found.waiting_on, found.run_state) == ("job", "running")
     assert "it is being undone" in str(found.data["blockers"])
-    assert found.data["phases"][0]["mending"] == "compensate"
+    assert found.data["phases"][0]["repair"] == "compensate"
     assert [move.tool for move in found.next] == ["status"]
     scene.work()
     done = answers.status(scene.engine, AGENT, run, detail="full")

@@ -233,7 +233,9 @@ def test_a_gate_before_work_sees_no_artifact_and_its_with_is_filled_in(scene: Sc
         "    ok = scene.artifact is None and scene.settings == {'goal': 'ship'}\n"
         "    return passed('x', 'as configured') if ok else failed('x', repr(scene), 'fix it')\n"
     )
-    install(site, "acme-settings", {"wfe_mcp.gates": {"acme.settings": "settings_gate:judge"}}, {"settings_gate.py": code})
+    install(
+        site, "acme-settings", {"wfe_mcp.gates": {"acme.settings": "settings_gate:judge"}}, {"settings_gate.py": code}
+    )
     gate = {"kind": "plugin", "use": "acme.settings", "with": {"goal": "${inputs.goal}"}}
 
     run = scene.start(phase("plan", prompt_gates=[gate]), inputs={"goal": "ship"})

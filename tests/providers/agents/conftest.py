@@ -13,7 +13,7 @@ import pytest
 
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.providers.agents import Surroundings
+from wfe_mcp.providers.agents import LaunchContext
 from wfe_mcp.providers.call import Connection, Estimate, Limits, ProviderFault, Task, ToolResult, Usage
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
@@ -101,16 +101,16 @@ class Stub:
     def seen(self) -> dict[str, Any]:
         return json.loads((self.folder / "seen.json").read_text(encoding="utf-8"))
 
-    def around(
+    def launch(
         self,
         run: Callable[..., Any] = run_child,
         source: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
-    ) -> Surroundings:
+    ) -> LaunchContext:
         def environment(names: Iterable[str]) -> dict[str, str]:
             return child_env(names, source)
 
-        return Surroundings(self.root, run, environment, self.log, clock)
+        return LaunchContext(self.root, run, environment, self.log, clock)
 
 
 def recorded(kind: ProviderKind, case: str) -> list[str]:

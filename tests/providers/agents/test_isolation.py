@@ -43,7 +43,7 @@ class StandIn:
         return dict(os.environ) | {"HOME": str(self.home), "USERPROFILE": str(self.home)} | (env or {})
 
     def ask(self, kind: ProviderKind, env: dict[str, str] | None = None, **other: Any) -> Answer:
-        return ask_agent(self.connection(kind, **other), QUESTION, self.stub.around(source=self.source(env)))
+        return ask_agent(self.connection(kind, **other), QUESTION, self.stub.launch(source=self.source(env)))
 
     @property
     def seen(self) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def test_a_reviewer_reads_no_file_of_the_project_or_the_user(stub_program: Stand
 def test_the_same_program_obeys_those_files_where_it_works_in_the_project(
     stub_program: StandIn, kind: ProviderKind
 ) -> None:
-    around = stub_program.stub.around(source=stub_program.source())
-    worked = run_agent(stub_program.connection(kind), Task("Is it right?", SCHEMA), around, place=PLACE)
+    launch = stub_program.stub.launch(source=stub_program.source())
+    worked = run_agent(stub_program.connection(kind), Task("Is it right?", SCHEMA), launch, place=PLACE)
     assert worked.value is not None
     assert worked.value["verdict"] == "pass"
 
@@ -166,7 +166,7 @@ def test_options_that_would_let_others_speak_do_not_count_for_a_reviewer(stub_pr
 
 def play(stub: Stub, kind: ProviderKind, home: Path, env: dict[str, str] | None = None) -> None:
     """Ask once, with ``home`` as the user's home folder."""
-    ask_agent(stub.connection(kind), QUESTION, stub.around(source=dict(os.environ) | {"HOME": str(home)} | (env or {})))
+    ask_agent(stub.connection(kind), QUESTION, stub.launch(source=dict(os.environ) | {"HOME": str(home)} | (env or {})))
 
 
 def answered(kind: ProviderKind) -> tuple[str, str]:
@@ -293,14 +293,14 @@ def test_the_model_of_codex_is_read_from_its_session(stub: Stub, tmp_path: Path,
         ),
         answered("codex"),
     )
-    around = stub.around(source=dict(os.environ) | {"HOME": str(tmp_path / "home")})
-    assert ask_agent(stub.connection("codex", model="asked"), QUESTION, around).model == model
+    launch = stub.launch(source=dict(os.environ) | {"HOME": str(tmp_path / "home")})
+    assert ask_agent(stub.connection("codex", model="asked"), QUESTION, launch).model == model
 
 
 def test_gemini_cli_says_at_its_end_which_models_answered(stub: Stub) -> None:
     result: dict[str, Any] = {"type": "result", "status": "success", "stats": {"models": {"flash": {}, "pro": {}}}}
     stub.plays(("say", '{"type":"init","model":"auto"}'), answered("gemini-cli"), ("say", json.dumps(result)))
-    assert ask_agent(stub.connection("gemini-cli"), QUESTION, stub.around()).model == "flash, pro"
+    assert ask_agent(stub.connection("gemini-cli"), QUESTION, stub.launch()).model == "flash, pro"
 
 
 def test_a_program_named_by_its_path_in_the_project_is_found_from_there(
@@ -316,7 +316,7 @@ def test_a_program_named_by_its_path_in_the_project_is_found_from_there(
         pytest.skip("a script is no program on Windows")
     (tools / "agent").write_text(f"#!/bin/sh\nexec '{sys.executable}' '{tools / 'agent.py'}' \"$@\"\n")
     (tools / "agent").chmod(0o755)
-    answer = ask_agent(stub.connection("codex", argv=("./tools/agent",)), QUESTION, stub.around())
+    answer = ask_agent(stub.connection("codex", argv=("./tools/agent",)), QUESTION, stub.launch())
     assert answer.value == {"summary": "ok"}
 
 
@@ -332,5 +332,5 @@ def test_a_program_named_by_its_path_in_the_project_is_found_from_there(
 def test_a_value_that_is_only_quoted_is_no_answer(stub: Stub, kind: ProviderKind, answer: str) -> None:
     stub.plays(text_line(kind, answer))
     with pytest.raises(ProviderFault) as raised:
-        ask_agent(stub.connection(kind), QUESTION, stub.around())
+        ask_agent(stub.connection(kind), QUESTION, stub.launch())
     assert raised.value.kind == "unparsable"

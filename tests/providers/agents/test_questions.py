@@ -20,7 +20,7 @@ from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 def test_a_question_is_answered_without_writing(stub: Stub, kind: ProviderKind) -> None:
     stub.replays(kind, "done")
     question = Question("Is it good?", "You review.", {"type": "object"})
-    answer = ask_agent(stub.connection(kind), question, stub.around(), stub.ear)
+    answer = ask_agent(stub.connection(kind), question, stub.launch(), stub.ear)
     assert (answer.value, answer.usage) == (BLOCK, USAGES[kind])
     assert "You review.\n\nIs it good?" in stub.seen["prompt"] and ".wfe" not in stub.seen["prompt"]
     alone = {"claude-code": "--tools", "codex": "--ignore-user-config", "gemini-cli": "default"}[kind]
@@ -32,7 +32,7 @@ def test_a_question_is_answered_without_writing(stub: Stub, kind: ProviderKind) 
 @kinds
 def test_a_question_without_a_schema_takes_any_text(stub: Stub, kind: ProviderKind) -> None:
     stub.plays(text_line(kind, "Yes, it is."))
-    answer = ask_agent(stub.connection(kind), Question("Is it good?"), stub.around())
+    answer = ask_agent(stub.connection(kind), Question("Is it good?"), stub.launch())
     assert (answer.text, answer.value) == ("Yes, it is.", None)
     assert stub.seen["prompt"] == "Is it good?"
 
@@ -42,14 +42,14 @@ def test_a_question_that_gets_no_answer_is_a_fault(stub: Stub, kind: ProviderKin
     question = Question("Is it good?", schema={"type": "object"})
     stub.plays(text_line(kind, "Yes, it is."))
     with pytest.raises(ProviderFault) as unparsable:
-        ask_agent(stub.connection(kind), question, stub.around())
+        ask_agent(stub.connection(kind), question, stub.launch())
     stub.plays(("sleep", 600))
     with pytest.raises(ProviderFault) as late:
-        ask_agent(stub.connection(kind, total_s=0.5), question, stub.around())
-    stop = functools.partial(ask_agent, stub.connection(kind), question, stub.around(), None)
+        ask_agent(stub.connection(kind, total_s=0.5), question, stub.launch())
+    stop = functools.partial(ask_agent, stub.connection(kind), question, stub.launch(), None)
     with pytest.raises(ProviderFault) as stopped:
         stop(lambda: True)
     with pytest.raises(ProviderFault) as blind:
-        ask_agent(stub.connection(kind), Question("See?", images=(Image(b"x"),)), stub.around())
+        ask_agent(stub.connection(kind), Question("See?", images=(Image(b"x"),)), stub.launch())
     found = [each.value.kind for each in (unparsable, late, stopped, blind)]
     assert found == ["unparsable", "timeout", "stopped", "not_configured"]

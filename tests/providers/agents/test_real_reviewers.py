@@ -23,7 +23,7 @@ from tests.providers.agents.conftest import PLACE, SCHEMA
 from tests.providers.agents.hostile import ORDER, hostile, names
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.providers.agents import AGENT_KINDS, AGENTS, Surroundings, ask_agent, run_agent
+from wfe_mcp.providers.agents import AGENT_KINDS, AGENTS, LaunchContext, ask_agent, run_agent
 from wfe_mcp.providers.call import Connection, Question, Task
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
@@ -64,7 +64,7 @@ class Scene:
             fs_ability="local-write",
         )
 
-    def around(self) -> Surroundings:
+    def launch(self) -> LaunchContext:
         node = node_for(AGENTS[self.kind].program[0])
         source = {
             "PATH": os.pathsep.join([*([str(node)] if node else []), os.environ["PATH"]]),
@@ -80,7 +80,7 @@ class Scene:
         def environment(wanted: Iterable[str]) -> dict[str, str]:
             return child_env(wanted, source)
 
-        return Surroundings(self.root, run_child, environment)
+        return LaunchContext(self.root, run_child, environment)
 
     @property
     def sent(self) -> str:
@@ -106,7 +106,7 @@ def scene(kind: ProviderKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @kinds
 def test_a_real_agent_that_reviews_a_hostile_project_hears_none_of_its_orders(scene: Scene) -> None:
-    answer = ask_agent(scene.connection(), QUESTION, scene.around())
+    answer = ask_agent(scene.connection(), QUESTION, scene.launch())
     heard = [part[:120] for part in scene.sent.split(ORDER)[1:]]
     assert (answer.value, heard) == ({"summary": "fail"}, [])
     assert "Is the plan right?" in scene.sent
@@ -119,14 +119,14 @@ def test_a_real_agent_that_reviews_a_hostile_project_hears_none_of_its_orders(sc
 @kinds
 def test_the_same_agent_obeys_them_where_it_works_in_the_project(scene: Scene) -> None:
     """The counter-proof: without isolation the orders of these files do arrive."""
-    worked = run_agent(scene.connection(), Task("Is the plan right?", SCHEMA), scene.around(), place=PLACE)
+    worked = run_agent(scene.connection(), Task("Is the plan right?", SCHEMA), scene.launch(), place=PLACE)
     assert worked.value == {"summary": "pass"}
     assert ORDER in scene.sent
 
 
 @kinds
 def test_a_real_agent_that_reviews_has_no_tool_that_reads_the_project(scene: Scene) -> None:
-    ask_agent(scene.connection(), QUESTION, scene.around())
+    ask_agent(scene.connection(), QUESTION, scene.launch())
     offered = {name for asked in scene.models.asked for name in _tools(asked.body)}
     harmless = {"apply_patch", "request_user_input", "update_plan", "list_directory"}
     assert offered <= harmless, offered - harmless

@@ -38,7 +38,7 @@ BLOCK = {"summary": "ok"}
 
 
 def work(stub: Stub, connection: Connection, **limits: Any) -> Worked:
-    return run_agent(connection, task(**limits), stub.around(), stub.ear, place=PLACE)
+    return run_agent(connection, task(**limits), stub.launch(), stub.ear, place=PLACE)
 
 
 def faulty(stub: Stub, connection: Connection) -> ProviderFault:
@@ -129,7 +129,7 @@ def test_an_agent_gets_variables_by_name_and_the_key_that_is_its_own(stub: Stub,
         "AWS_SECRET_ACCESS_KEY": "canary",
     }
     connection = stub.connection(kind, api_key="sk-key", options={"env": ["MINE"]})
-    run_agent(connection, task(), stub.around(source=source), place=PLACE)
+    run_agent(connection, task(), stub.launch(source=source), place=PLACE)
     env = stub.seen["env"]
     key = {"claude-code": "ANTHROPIC_API_KEY", "codex": "OPENAI_API_KEY", "gemini-cli": "GEMINI_API_KEY"}[kind]
     assert (env[key], env["HTTPS_PROXY"], env["MINE"]) == ("sk-key", "http://proxy", "x")
@@ -146,7 +146,7 @@ def test_a_phase_without_a_tool_that_writes_lets_the_agent_only_read(
 ) -> None:
     stub.replays(kind, "done")
     tools = tuple(Tool(name, "", {}, lambda _: ToolResult("")) for name in names)
-    run_agent(stub.connection(kind), replace(task(), tools=tools), stub.around(), stub.ear, place=PLACE)
+    run_agent(stub.connection(kind), replace(task(), tools=tools), stub.launch(), stub.ear, place=PLACE)
     writing = {"claude-code": "acceptEdits", "codex": "workspace-write", "gemini-cli": "auto_edit"}[kind]
     assert (writing in stub.seen["argv"]) == writes
     assert (f"into the file `{PLACE}`" in stub.seen["prompt"]) == writes
@@ -260,8 +260,8 @@ def test_time_that_is_over_leaves_what_was_said(stub: Stub) -> None:
 @kinds
 def test_silence_ends_the_work(stub: Stub, kind: ProviderKind) -> None:
     stub.plays(text_line(kind, "Thinking"), ("sleep", 600))
-    around = stub.around(clock=lambda: 1_000.0 if stub.ear.all("said") else 0.0)
-    worked = run_agent(stub.connection(kind, response_s=900.0), task(), around, stub.ear, place=PLACE)
+    launch = stub.launch(clock=lambda: 1_000.0 if stub.ear.all("said") else 0.0)
+    worked = run_agent(stub.connection(kind, response_s=900.0), task(), launch, stub.ear, place=PLACE)
     assert (worked.ending, worked.text) == ("timed_out", "Thinking")
     assert "printed nothing for 900 s" in worked.why
     assert not psutil.pid_exists(stub.seen["pid"])
@@ -270,8 +270,8 @@ def test_silence_ends_the_work(stub: Stub, kind: ProviderKind) -> None:
 @kinds
 def test_silence_while_a_tool_runs_is_none(stub: Stub, kind: ProviderKind) -> None:
     stub.plays(tool_line(kind, "t1"), ("sleep", 0.5), ("exit", 0))
-    around = stub.around(clock=lambda: 1_000.0 if stub.ear.all("started") else 0.0)
-    worked = run_agent(stub.connection(kind, response_s=900.0), task(), around, stub.ear, place=PLACE)
+    launch = stub.launch(clock=lambda: 1_000.0 if stub.ear.all("started") else 0.0)
+    worked = run_agent(stub.connection(kind, response_s=900.0), task(), launch, stub.ear, place=PLACE)
     assert worked.ending == "no_answer"
 
 
@@ -279,7 +279,7 @@ def test_silence_while_a_tool_runs_is_none(stub: Stub, kind: ProviderKind) -> No
 def test_a_stop_ends_the_agent(stub: Stub, kind: ProviderKind) -> None:
     stub.plays(text_line(kind, "Half of it"), ("sleep", 600))
     connection = stub.connection(kind)
-    worked = run_agent(connection, task(), stub.around(), stub.ear, lambda: bool(stub.ear.all("said")), place=PLACE)
+    worked = run_agent(connection, task(), stub.launch(), stub.ear, lambda: bool(stub.ear.all("said")), place=PLACE)
     assert (worked.ending, worked.text) == ("cancelled", "Half of it")
     assert not psutil.pid_exists(stub.seen["pid"])
     assert len(stub.ear.all("after")) == 1
@@ -316,7 +316,7 @@ def test_an_agent_is_found_by_its_usual_name(stub: Stub, kind: ProviderKind, nam
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{stub.program}" "$@"\n')
     program.chmod(0o755)
     source = {**os.environ, "PATH": f"{stub.folder}{os.pathsep}{os.environ['PATH']}"}
-    assert run_agent(stub.connection(kind, argv=()), task(), stub.around(source=source), place=PLACE).ending == "done"
+    assert run_agent(stub.connection(kind, argv=()), task(), stub.launch(source=source), place=PLACE).ending == "done"
 
 
 @kinds
@@ -340,7 +340,7 @@ def test_a_call_that_is_not_allowed_is_not_made(stub: Stub, kind: ProviderKind) 
 
     stub.plays()
     with pytest.raises(RuntimeError, match="over the cap"):
-        run_agent(stub.connection(kind), task(), stub.around(), Capped(), place=PLACE)
+        run_agent(stub.connection(kind), task(), stub.launch(), Capped(), place=PLACE)
     assert not (stub.folder / "seen.json").exists()
 
 
@@ -349,7 +349,7 @@ def test_what_ends_the_job_goes_through_and_is_reported_once(stub: Stub) -> None
         raise ChildNotStarted("no more processes")
 
     with pytest.raises(ChildNotStarted):
-        run_agent(stub.connection("codex"), task(), stub.around(refuse), stub.ear, place=PLACE)
+        run_agent(stub.connection("codex"), task(), stub.launch(refuse), stub.ear, place=PLACE)
     assert stub.ear.all("after") == [(Usage(requests=1), "stopped")]
 
 
@@ -363,5 +363,5 @@ def test_a_link_in_place_of_the_output_is_not_followed(stub: Stub, tmp_path: Pat
         (stub.root / PLACE).symlink_to(tmp_path / "secret.json")
         return result
 
-    worked = run_agent(stub.connection("codex"), task(), stub.around(link), place=PLACE)
+    worked = run_agent(stub.connection("codex"), task(), stub.launch(link), place=PLACE)
     assert (worked.ending, worked.value) == ("no_answer", None)

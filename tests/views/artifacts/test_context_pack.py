@@ -1,4 +1,4 @@
-"""The context pack: what who works a phase next must know, in one answer of limited size."""
+"""The context pack: what the next worker of a phase must know, in one answer of limited size."""
 
 import json
 from shutil import rmtree

@@ -191,13 +191,14 @@ def test_a_gate_before_work_waits_for_a_person_and_a_held_phase_too() -> None:
     assert task.seconds == {"human": 90, "agent": 1, "working": 10}
 
 
-def test_a_served_phase_waits_for_the_server_and_a_blocked_run_for_a_person() -> None:
+@pytest.mark.parametrize("repair", ["Repair", "Mending"], ids=["today", "older versions"])
+def test_a_served_phase_waits_for_the_server_and_a_blocked_run_for_a_person(repair: str) -> None:
     (task,) = log(
         (0, "ci PhaseReady"),
         (3, "ci PhaseStarted"),
         (13, "ci AttemptFailed"),
-        (13, "ci MendingBegan"),
-        (20, "ci MendingEnded"),
+        (13, f"ci {repair}Began"),
+        (20, f"ci {repair}Ended"),
         (20, "RunBlocked"),
         until=80,
     )

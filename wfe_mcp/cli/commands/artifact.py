@@ -56,7 +56,7 @@ def show(
     from wfe_mcp.views.values.model import PartView
 
     engine, run = invocation.engine, invocation.at(run)
-    phase, artifact = _named(invocation, run, name)
+    phase, artifact = _phase_and_artifact(invocation, run, name)
     if save:
         _save(invocation, run, artifact, save)
         return
@@ -115,7 +115,7 @@ def diff(
     from wfe_mcp.views.artifacts.artifacts import DifferenceView, RevisionView
 
     engine, run = invocation.engine, invocation.at(run)
-    phase, artifact = _named(invocation, run, name)
+    phase, artifact = _phase_and_artifact(invocation, run, name)
     newest = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision).shown(RevisionView).head
     if not against and newest.revision == 1:
         raise Refused(
@@ -197,7 +197,7 @@ def _listed_then(invocation: Invocation, run: str, at: str) -> "tuple[HeadView, 
         return tuple(head_view(head) for head in revisions_then(tx, then.found.loaded))
 
 
-def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
+def _phase_and_artifact(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
     """``name`` as (phase, artifact): a phase's id where the run has such a phase."""
     from wfe_mcp.views.reports.envelopes import overview_of
 

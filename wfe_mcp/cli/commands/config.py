@@ -122,7 +122,7 @@ def policy(
             "Approval policy", lambda screen: _show_policy(screen, view.in_force, view.written), view=view
         )
         return
-    plan = planned(engine, _wanted(policy_written(engine), templates, evidence, on_mismatch))
+    plan = planned(engine, _policy_with(policy_written(engine), templates, evidence, on_mismatch))
     shown = planned_view(engine, plan)
     if not shown.changes:
         invocation.answer("The policy is so already.", view=policy_view(engine))
@@ -151,7 +151,7 @@ def policy(
     invocation.answer(headline, render, view=view)
 
 
-def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":
+def _policy_with(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":
     """``now`` with what the options ask for."""
     from wfe_mcp.engine.runs.policy import ANY
 

@@ -1,4 +1,4 @@
-"""``wfe-mcp context``: what who works a phase next must know."""
+"""``wfe-mcp context``: what the next worker of a phase must know."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ OfPhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="The phase; with
 
 
 def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
-    """Print what who works a phase next must know.
+    """Print what the next worker of a phase must know.
 
     Its task and role, the goal, the reports of earlier phases, why the run came back, commits and changed files since the
     run began, open blockers and attached files. Agents read the same with read_artifact, artifact context:pack.

@@ -45,7 +45,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     missing = _missing(folder, shown, files)
     if not dry_run:
         for name in missing:
-            _write(folder, name, files[name])
+            _write_file(folder, name, files[name])
     lost = [{"path": each.path, "message": each.message} for each in work.not_carried]
     start = f"wfe-mcp start {work.template} --inputs @{shown}/inputs.json"
     documents = {name: {"phase": at, "schema": schema} for name, (at, schema, _) in work.documents.items()}
@@ -106,7 +106,7 @@ def _missing(folder: Path, shown: str, files: dict[str, bytes]) -> list[str]:
     return missing
 
 
-def _write(folder: Path, name: str, content: bytes) -> None:
+def _write_file(folder: Path, name: str, content: bytes) -> None:
     from wfe_mcp.workspace.files.project_files import write_atomic
 
     with named_file(folder / name, "written", _OTHER):
@@ -177,14 +177,14 @@ def export(invocation: Invocation, run: Run, target: Target = "") -> None:
         sys.stdout.flush()
         return
     path = Path(target or f"{run}.wfe.json")
-    _write_export(found, path)
+    _write_whole(found, path)
     length = path.stat().st_size
     rows = {name: len(lines) for name, lines in found.rows.items() if lines}
     summary = f"Exported {run} to {path}: {plural(rows.get('events', 0), 'event')}, {plural(rows.get('revisions', 0), 'revision')}, {size(length)}"
     invocation.answer(summary, run=run, data={"path": str(path), "bytes": length, "rows": rows})
 
 
-def _write_export(found: "Exported", path: Path) -> None:
+def _write_whole(found: "Exported", path: Path) -> None:
     """Write the whole file or none: half a file after a crash would look like the run."""
     if path.exists():
         raise Refused("conflict", f"{path} exists already.", "Name another file, or move that one.")

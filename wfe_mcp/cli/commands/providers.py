@@ -154,7 +154,7 @@ def key(invocation: Invocation, name: Name, place: Place = "", key_fd: KeyFd = N
     known = {line.name: line for line in listed(invocation.engine)}
     before = known[name].key if name in known else ""
     place = _checked_place(place or (before if before in {"keyring", "stored"} else "keyring"))
-    secret = None if place.startswith("env:") else _asked(name, key_fd)
+    secret = None if place.startswith("env:") else _read_key(name, key_fd)
     _render_line(
         invocation,
         give_key(invocation.engine, invocation.by, name, place, secret),
@@ -220,7 +220,7 @@ def _key_wanted(invocation: Invocation, name: str, table: dict[str, Any], place:
             return None
         place = f"env:{variable}" if variable and invocation.engine.environment.get(variable) else ""
     table["key"] = _checked_place(place or "keyring")
-    return None if table["key"].startswith("env:") else _asked(name, key_fd)
+    return None if table["key"].startswith("env:") else _read_key(name, key_fd)
 
 
 def _checked_place(place: str) -> str:
@@ -233,7 +233,7 @@ def _checked_place(place: str) -> str:
     )
 
 
-def _asked(name: str, key_fd: int | None) -> str:
+def _read_key(name: str, key_fd: int | None) -> str:
     from wfe_mcp.cli.terminal.pin import read_key
 
     found = read_key(key_fd, name)

@@ -84,7 +84,7 @@ def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
     from wfe_mcp.views.runs.run import run_row
 
     found = [
-        pruning.let_go(invocation.engine, run) if off else pruning.keep(invocation.engine, run, invocation.by)
+        pruning.release(invocation.engine, run) if off else pruning.keep(invocation.engine, run, invocation.by)
         for run in runs
     ]
     summary = (

@@ -86,7 +86,7 @@ def verify(
             "wfe-mcp verify prints the fingerprint of your key.",
         )
     found = verified(invocation.engine, run, anchors, approver.lower())
-    problems = [_view(one) for one in found.findings]
+    problems = [_discrepancy_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]
     keys = [
         _change(event) | {"provider": event.name.partition(":")[2]} for event in found.settings if _is_key(event.name)
@@ -115,7 +115,7 @@ def verify(
     data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
     invocation.answer(
         summary,
-        lambda screen: _show(screen, summary, data),
+        lambda screen: _show_verification(screen, summary, data),
         run=found.runs[0] if run and found.runs else None,
         error=error,
         data=data,
@@ -177,7 +177,7 @@ def _anchors(found: "Verified") -> dict[str, Any]:
     return {"count": found.anchors, "last": last, "behind": list(found.behind)}
 
 
-def _view(found: "Discrepancy") -> dict[str, Any]:
+def _discrepancy_view(found: "Discrepancy") -> dict[str, Any]:
     view: dict[str, Any] = {"code": found.code} | ({"run": found.run} if found.run else {})
     view |= {"where": found.where, "message": found.message}
     view |= {} if found.seq is None else {"seq": found.seq}
@@ -193,7 +193,7 @@ def _show_decisions(screen: Screen, decisions: dict[str, Any]) -> None:
         screen.line(f"Unsigned (before signed decisions): {plural(decisions['unsigned'], 'event')}")
 
 
-def _show(screen: Screen, summary: str, data: dict[str, Any]) -> None:
+def _show_verification(screen: Screen, summary: str, data: dict[str, Any]) -> None:
     screen.line(summary, "red" if data["problems"] else "green")
     for one in data["problems"]:
         since = f" (after {one['since']})" if "since" in one else ""
@@ -263,16 +263,16 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
             "Have it approved again, or restore what was approved.",
         )
     data: dict[str, Any] = {
-        "approvals": [_view_verify_approvals(one) for one in found.approvals],
+        "approvals": [_approval_view(one) for one in found.approvals],
         "keys": [{"id": key.id, "name": key.name, "kind": key.kind or "passkey"} for key in found.keys],
         "problems": problems,
     }
     data["code"] = {"tree": found.code, "proof": None if found.of_code is None else found.of_code.file}
     data |= {"notes": list(found.notes)} if found.notes else {}
-    invocation.answer(summary, lambda screen: _show_verify_approvals(screen, summary, data), error=error, data=data)
+    invocation.answer(summary, lambda screen: _show_approvals(screen, summary, data), error=error, data=data)
 
 
-def _view_verify_approvals(one: "Proven") -> dict[str, Any]:
+def _approval_view(one: "Proven") -> dict[str, Any]:
     return {
         "run": one.run,
         "phase": one.phase,
@@ -287,7 +287,7 @@ def _view_verify_approvals(one: "Proven") -> dict[str, Any]:
     }
 
 
-def _show_verify_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
+def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
     screen.line(summary, "red" if data["problems"] else "green")
     for one in data["approvals"]:
         files = f": {', '.join(one['files'])}" if one["files"] else ""

@@ -122,7 +122,7 @@ class _Lines:
         if self._detail.full:
             self._text(f"{view.title}: {words.about(view)}")
         for each in view.inputs:
-            self._cut(list(self._wrapped(f"{each.name}: {as_text(each.value)}", "  ")), 12)
+            self._print_cut(list(self._wrapped(f"{each.name}: {as_text(each.value)}", "  ")), 12)
         self._text(view.effect)
         self._unusual(view.unusual)
         self._changes(view.changes)
@@ -196,7 +196,7 @@ class _Lines:
     def _prompt(self, prompt: Prompt) -> None:
         self._text(f"PROMPT, {words.prompt_about(prompt)}", "  ", "bold" if prompt.text is not None else "red")
         lines = [] if prompt.text is None else prompt.text.rstrip("\n").split("\n")
-        self._cut([each for line in lines for each in wrapped(f"  {line}", self._screen.width)], _MOST_LINES)
+        self._print_cut([each for line in lines for each in wrapped(f"  {line}", self._screen.width)], _MOST_LINES)
         if words.prompt_origin(prompt):
             self._text(f"  {words.prompt_origin(prompt)}")
         self._differences(prompt.changes)
@@ -211,7 +211,7 @@ class _Lines:
         else:
             width = None if self._screen.width is None else self._screen.width - 2
             lines = list(part_lines(parts_of(artifact.schema, artifact.content), width))
-        self._cut([f"  {line}".rstrip() for line in lines], _MOST_LINES)
+        self._print_cut([f"  {line}".rstrip() for line in lines], _MOST_LINES)
         if artifact.questions:
             self._screen.line(f"  {words.LEFT_OPEN}:")
         for each in artifact.questions:
@@ -270,7 +270,7 @@ class _Lines:
                 self._text(f"    - {one.severity}: {where}{words.finding(one)}", "      ")
             if each.suggestion:
                 self._screen.line(f"    {words.SUGGESTS}:")
-                self._cut([f"      {line}".rstrip() for line in each.suggestion.split("\n")], _MOST_OF_SUGGESTION)
+                self._print_cut([f"      {line}".rstrip() for line in each.suggestion.split("\n")], _MOST_OF_SUGGESTION)
 
     def _attempts(self) -> None:
         if self._view.attempts:
@@ -284,7 +284,7 @@ class _Lines:
             self._text(f"  {words.attachment(each)}", "    ")
             self._screen.line(f"    wfe-mcp artifact show {self._view.run} attachment:{each.number} --save FILE")
 
-    def _cut(self, lines: Sequence[str], most: int) -> None:
+    def _print_cut(self, lines: Sequence[str], most: int) -> None:
         room = len(lines) if self._detail.full else most
         for line in lines[:room]:
             self._screen.line(line)

@@ -37,7 +37,7 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
     yield from _backups(engine)
     yield from _old_runs(engine)
     yield from _jobs(engine)
-    yield from _left(engine)
+    yield from _leftovers(engine)
 
 
 def _content(engine: Engine, *, deep: bool) -> Iterator[HealthFinding]:
@@ -134,7 +134,7 @@ def _jobs(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding("jobs", "note", message)
 
 
-def _left(engine: Engine) -> Iterator[HealthFinding]:
+def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
     """Leftovers of crashes, pruned runs and other databases, in the project and beside the database."""
     from wfe_mcp.workspace.files.mirror import runs_with_files
     from wfe_mcp.workspace.git import checkpoints

@@ -57,14 +57,14 @@ def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: date
         screen.next(*next_lines(answer))
         return
     if made is not None:
-        screen.line(f"{_quoted(record.title)} {run_is(answer)}.")
+        screen.line(f"{_quote(record.title)} {run_is(answer)}.")
     unusual(screen, answer)
     screen.next(*next_lines(answer))
 
 
 def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: datetime) -> None:
     """Show where a run is: who acts next, its phases, and what you can do."""
-    screen.line(f"{record.id} {_quoted(record.title)}: {headline(answer, record, now)}", "bold")
+    screen.line(f"{record.id} {_quote(record.title)}: {headline(answer, record, now)}", "bold")
     unusual(screen, answer)
     view = answer.shown(RunView)
     for text in view.unproved:
@@ -254,7 +254,7 @@ def _submitted(answer: Envelope, made: SubmittedView) -> str:
     return f"Submitted {answer.phase}, revision {made.revision} of attempt {made.attempt}: {state}"
 
 
-def _quoted(title: str) -> str:
+def _quote(title: str) -> str:
     return f'"{title}"'
 
 

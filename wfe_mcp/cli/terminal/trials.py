@@ -29,7 +29,7 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
     if not checks:
         return []
     if skip:
-        return _shown(screen, not_tried(checks))
+        return _show_trials(screen, not_tried(checks))
     limits = f"at most {duration(CHECK_LIMIT_S)} each and {duration(ALL_LIMIT_S)} in all"
     write = screen.talk if screen.as_json else screen.line
     write(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits}:")
@@ -37,16 +37,16 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
         write(f"  {check.name}: {_command(check)}")
     screen.flush()  # nothing runs that is not on the screen
     if not yes and not agreed("Try them?"):
-        return _shown(screen, not_tried(checks))
+        return _show_trials(screen, not_tried(checks))
     found: list[Trial] = []
     runs = try_checks(engine.root, checks, engine.environment)
     for check in checks:
         with screen.busy(f"Trying {check.name}; Ctrl-C ends it and stores nothing"):
             found.append(next(runs))
-    return _shown(screen, found)
+    return _show_trials(screen, found)
 
 
-def _shown(screen: Screen, trials: list[Trial]) -> list[Trial]:
+def _show_trials(screen: Screen, trials: list[Trial]) -> list[Trial]:
     if screen.as_json:  # the document has them
         return trials
     was_tried = any(each.outcome != "not_tried" for each in trials)

@@ -33,22 +33,22 @@ def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
 
     changed = threading.Event()
 
-    def heard(_run: str) -> None:
+    def notify(_run: str) -> None:
         changed.set()
 
     def wait() -> bool:
-        heard = changed.wait(POLL_S)
+        has_changed = changed.wait(POLL_S)
         changed.clear()
-        return heard
+        return has_changed
 
     gc.enable()  # main() switched it off; from here on this process may live for hours
-    invocation.engine.listeners.append(heard)
+    invocation.engine.listeners.append(notify)
     worker = start_worker(invocation.engine)
     try:
         yield wait
     finally:
         worker.stop()
-        invocation.engine.listeners.remove(heard)
+        invocation.engine.listeners.remove(notify)
 
 
 def wait_for_gates(invocation: Invocation, run: str, phase: str, attempt: int) -> None:

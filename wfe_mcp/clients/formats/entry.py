@@ -61,7 +61,7 @@ def added(content: bytes, form: Format, path: Sequence[str], value: Any) -> byte
     text, document = Text.of(content), parsed(content, form)
     body = applied(text.body, _MODULES[form].insertion(text.body, path, value, text.newline))
     last = value_at(document, path)
-    return _checked(text, body, form, document, path, [*value, *last] if isinstance(last, list) else value)
+    return _check_edit(text, body, form, document, path, [*value, *last] if isinstance(last, list) else value)
 
 
 def removed(content: bytes, form: Format, path: Sequence[str], element: Any = None) -> bytes:
@@ -71,7 +71,7 @@ def removed(content: bytes, form: Format, path: Sequence[str], element: Any = No
     left = None if element is None else list(value_at(document, path))
     if left is not None:
         left.remove(element)
-    return _checked(text, body, form, document, path, left)
+    return _check_edit(text, body, form, document, path, left)
 
 
 def cut(
@@ -99,7 +99,7 @@ def rest_of(text: bytes, before: tuple[bytes | None] | None) -> bytes | None:
     return None if before == (None,) and text.split() in ([], [b"{}"], [b"{", b"}"]) else text
 
 
-def _checked(text: Text, body: str, form: Format, before: Any, path: Sequence[str], value: Any) -> bytes:
+def _check_edit(text: Text, body: str, form: Format, before: Any, path: Sequence[str], value: Any) -> bytes:
     try:
         is_only_that = is_edit_at(path, before, _MODULES[form].read(body), value)
     except Unreadable:

@@ -84,7 +84,7 @@ class TextToEdit:
 @router.get("", response_model=answer_of(DecisionData))
 def show_decision(caller: Reads, request: str) -> JSONResponse:
     """What a request asks: everything that `show --decision --json` shows, with the change line by line."""
-    view, _ = _found(caller, request)
+    view, _ = _find_decision(caller, request)
     if view.gating:
         caller.access.engines_of(caller.token).judge_again(view.request.id)
     return shown(f"{view.request.phase}: {view.state}", _data(view))
@@ -93,7 +93,7 @@ def show_decision(caller: Reads, request: str) -> JSONResponse:
 @router.get("/page", response_model=answer_of(DecisionPage))
 def decision_as_page(caller: Reads, request: str, *, split: bool = False) -> JSONResponse:
     """What a request asks, as HTML to be shown: with `split` the old lines of the change beside the new ones."""
-    view, _ = _found(caller, request)
+    view, _ = _find_decision(caller, request)
     if view.gating:
         caller.access.engines_of(caller.token).judge_again(view.request.id)
     talk = Fields() if "Reject" in view.buttons else None
@@ -123,7 +123,7 @@ def approve_request(caller: Reads, request: str, body: Approval) -> JSONResponse
             phrase=body.phrase,
         )
 
-    return _decided(caller, request, body, "Approve", give)
+    return _decide(caller, request, body, "Approve", give)
 
 
 @router.post("/reject", response_model=answer_of(DecisionData))
@@ -135,13 +135,13 @@ def reject_request(caller: Reads, request: str, body: Sending) -> JSONResponse:
         feedback, shown = rejection(view.shown, body.feedback, comments), view.shown_sha256
         record_answer(engine, by, view.request, "reject", feedback, sha256=body.sha256, shown=shown, to=body.to)
 
-    return _decided(caller, request, body, "Reject", give)
+    return _decide(caller, request, body, "Reject", give)
 
 
 @router.get("/edit", response_model=answer_of(TextToEdit))
 def text_to_edit(caller: Reads, request: str) -> JSONResponse:
     """What of an open request a person can edit: the prompt before work, or an artifact declared editable."""
-    view, engine = _found(caller, request)
+    view, engine = _find_decision(caller, request)
     what = what_is_editable(view)
     if not what:
         raise nothing_to_edit(view)
@@ -155,21 +155,21 @@ def edit_request(caller: Reads, request: str, body: Edit) -> JSONResponse:
     def give(view: DecisionView, engine: Engine, by: Person) -> None:
         store_edit(engine, view, by, body.text, body.note)
 
-    return _decided(caller, request, body, "", give)
+    return _decide(caller, request, body, "", give)
 
 
-def _decided(
+def _decide(
     caller: Caller, request: str, body: _Decision, button: str, give: Callable[[DecisionView, Engine, Person], None]
 ) -> JSONResponse:
     caller.refuse_program()
-    view, engine = _found(caller, request)
+    view, engine = _find_decision(caller, request)
     try:
         _refuse_unfit(view, body, button)
         give(view, engine, caller.person(engine, body.pin))
     except Refused as refused:
-        return _refused(caller, engine, view, refused)
+        return _refusal(caller, engine, view, refused)
     caller.access.engines_of(caller.token).judge_again(view.request.id)
-    now, _ = _found(caller, request)
+    now, _ = _find_decision(caller, request)
     return shown(f"{view.request.phase}: {'edited' if not button else button.lower()}", _data(now))
 
 
@@ -188,20 +188,20 @@ def _refuse_unfit(view: DecisionView, body: _Decision, button: str) -> None:
         raise Refused("needs_human", "A decision needs your PIN.", f"Type it at the page, or run: {view.command}")
 
 
-def _refused(caller: Caller, engine: Engine, view: DecisionView, refused: Refused) -> JSONResponse:
+def _refusal(caller: Caller, engine: Engine, view: DecisionView, refused: Refused) -> JSONResponse:
     """The refusal; a stale one with the view of now, and what differs from what was looked at."""
     answer = refusal(engine, refused, view.request.run_id, view.request.phase)
     if refused.code == "stale_revision":
         changed = files_now(engine, view.request.run_id, view.request.phase).changed
         changed_files = cast("list[str]", refused.data.get("changed") or list(changed or ()))
         caller.access.engines_of(caller.token).judge_again(view.request.id)
-        now, _ = _found(caller, view.request.id)
+        now, _ = _find_decision(caller, view.request.id)
         data: dict[str, Any] = plain(_data(now))
         answer.data.update({"decision": data, "newer": now.newer or "", "changed": changed_files})
     return reply(answer)
 
 
-def _found(caller: Caller, request: str) -> tuple[DecisionView, Engine]:
+def _find_decision(caller: Caller, request: str) -> tuple[DecisionView, Engine]:
     engines = caller.access.engines_of(caller.token)
     engine = engines.of_request(request)
     if engine is None:

@@ -90,10 +90,10 @@ def model_of(kind: type) -> type[BaseModel]:
             keys |= _inlined(hints[each.name])
         elif "internal" not in each.metadata:
             keys[each.name.removesuffix("_")] = _key(each, hints)
-    return create_model(kind.__name__, __doc__=kind.__doc__, **dict(map(_named, keys.items())))
+    return create_model(kind.__name__, __doc__=kind.__doc__, **dict(map(_field_for, keys.items())))
 
 
-def _named(key: tuple[str, tuple[Any, Any]]) -> tuple[str, Any]:
+def _field_for(key: tuple[str, tuple[Any, Any]]) -> tuple[str, Any]:
     """A field for a key; one that pydantic has as a method gets another name, and the key as its alias."""
     name, (hint, default) = key
     return (f"{name}_", (Annotated[hint, Key(alias=name)], default)) if hasattr(BaseModel, name) else key

@@ -37,7 +37,7 @@ router = APIRouter(tags=["runs"])
 
 GATES_WAIT_S = 20.0
 POLL_S = 0.2
-_OVER = (RunStatus.COMPLETED, RunStatus.CANCELLED)
+_FINISHED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 
 WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
 
@@ -284,7 +284,7 @@ def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
 
 
 def _waiting_on(caller: Caller, run: RunRecord) -> str:
-    if run.status in _OVER:
+    if run.status in _FINISHED:
         return "none"
     with suppress(Refused):  # it was removed meanwhile, or its folder is gone
         return overview_of(caller.engine(run.project_id), run.id).waiting_on

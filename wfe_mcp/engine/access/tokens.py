@@ -52,9 +52,9 @@ Scope = Literal["read", "work", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """Each scope includes those before it."""
 
-_PREFIX = "token:"
+_ROW_PREFIX = "token:"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_BEGINNING = "wfe_"
+_TEXT_PREFIX = "wfe_"
 _MOST = 100
 
 
@@ -87,37 +87,37 @@ def create_token(
             f"{name!r} is not a name for a token.",
             "Use up to 40 small letters, digits and hyphens: ci, release-bot.",
         )
-    text = _BEGINNING + secrets.token_urlsafe(32)
+    text = _TEXT_PREFIX + secrets.token_urlsafe(32)
     now = engine.clock()
     ends = None if expires_s is None else now + timedelta(seconds=expires_s)
     made = Token(name, scope, project, now, ends, _hash(text))
     with engine.store.tx() as tx:
-        known = tx.secrets.named(_PREFIX)
-        if _PREFIX + name in known:
+        known = tx.secrets.named(_ROW_PREFIX)
+        if _ROW_PREFIX + name in known:
             raise Refused(
                 "conflict", f"A token {name!r} exists.", f"Choose another name, or: wfe-mcp token revoke {name}"
             )
         if len(known) >= _MOST:
             raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
-        tx.secrets.set(_PREFIX + name, _written(made), by, now)
+        tx.secrets.set(_ROW_PREFIX + name, _written(made), by, now)
     return made, text
 
 
 def tokens(engine: Engine) -> list[Token]:
     """Every token, by name; expired ones too."""
     with engine.store.read() as tx:
-        rows = tx.secrets.named(_PREFIX)
-    return [_read(name.removeprefix(_PREFIX), value) for name, value in sorted(rows.items())]
+        rows = tx.secrets.named(_ROW_PREFIX)
+    return [_read(name.removeprefix(_ROW_PREFIX), value) for name, value in sorted(rows.items())]
 
 
 def revoke_token(engine: Engine, by: By, name: str) -> None:
     """Remove a token: from now on it opens nothing. Refuses ``bad_argument`` for an unknown name."""
     with engine.store.tx() as tx:
-        names = [each.removeprefix(_PREFIX) for each in tx.secrets.named(_PREFIX)]
+        names = [each.removeprefix(_ROW_PREFIX) for each in tx.secrets.named(_ROW_PREFIX)]
         if name not in names:
             hint = nearest_hint(name, names, "List them: wfe-mcp token list")
             raise Refused("bad_argument", f"There is no token {name!r}.", hint)
-        tx.secrets.set(_PREFIX + name, None, by, engine.clock())
+        tx.secrets.set(_ROW_PREFIX + name, None, by, engine.clock())
 
 
 def token_of(engine: Engine, text: str) -> Token | None:
@@ -168,8 +168,8 @@ SESSION_S = 12 * 3600
 NAME = "page"
 """The name of the token that a session acts as; programs hold theirs as ``api:NAME``."""
 
-_PREFIX_PAGE_SESSIONS = "session:"
-_BEGINNING_PAGE_SESSIONS = "wfes_"
+_SESSION_ROW_PREFIX = "session:"
+_SESSION_TEXT_PREFIX = "wfes_"
 _NONCE_BYTES = 16
 
 
@@ -243,10 +243,10 @@ class Entry:
 
 def begin_session(engine: Engine, by: By, scope: Scope = "manage") -> str:
     """The token of a new session, stored as its sha256; sessions that are over are removed."""
-    text = _BEGINNING_PAGE_SESSIONS + secrets.token_urlsafe(32)
+    text = _SESSION_TEXT_PREFIX + secrets.token_urlsafe(32)
     given, now = sha256(text.encode()).hexdigest(), engine.clock()
     with engine.store.tx() as tx:
-        known = {name: _times(value) for name, value in tx.secrets.named(_PREFIX_PAGE_SESSIONS).items()}
+        known = {name: _times(value) for name, value in tx.secrets.named(_SESSION_ROW_PREFIX).items()}
         newest = sorted(known, key=lambda name: known[name][0])[-(_MOST - 1) :]
         for name in known:
             if known[name][1] <= now or name not in newest:
@@ -256,13 +256,13 @@ def begin_session(engine: Engine, by: By, scope: Scope = "manage") -> str:
             "expires_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
             "scope": scope,
         }
-        tx.secrets.set(_PREFIX_PAGE_SESSIONS + given, json.dumps(kept, sort_keys=True), by, now)
+        tx.secrets.set(_SESSION_ROW_PREFIX + given, json.dumps(kept, sort_keys=True), by, now)
     return text
 
 
 def confirm_session(engine: Engine, by: Person, text: str) -> None:
     """Let the session of a token do what one that was opened at a terminal may: a person has proven to be there."""
-    name = _PREFIX_PAGE_SESSIONS + sha256(text.encode()).hexdigest()
+    name = _SESSION_ROW_PREFIX + sha256(text.encode()).hexdigest()
     with engine.store.tx() as tx:
         value = tx.secrets.get(name)
         if value is not None:
@@ -273,7 +273,7 @@ def confirm_session(engine: Engine, by: Person, text: str) -> None:
 
 def end_session(engine: Engine, by: By, text: str) -> None:
     """End the session of a token; from now on it opens nothing."""
-    name = _PREFIX_PAGE_SESSIONS + sha256(text.encode()).hexdigest()
+    name = _SESSION_ROW_PREFIX + sha256(text.encode()).hexdigest()
     with engine.store.tx() as tx:
         if tx.secrets.get(name) is not None:
             tx.secrets.set(name, None, by, engine.clock())
@@ -281,11 +281,11 @@ def end_session(engine: Engine, by: By, text: str) -> None:
 
 def session_of(engine: Engine, text: str) -> Token | None:
     """The session that ``text`` opens, as a token that may look, or do what an agent may; None for any other text."""
-    if not text.startswith(_BEGINNING_PAGE_SESSIONS):
+    if not text.startswith(_SESSION_TEXT_PREFIX):
         return None
     given = sha256(text.encode()).hexdigest()
     with engine.store.read() as tx:
-        value = tx.secrets.get(_PREFIX_PAGE_SESSIONS + given)
+        value = tx.secrets.get(_SESSION_ROW_PREFIX + given)
     if value is None:
         return None
     begun, ends = _times(value)

@@ -21,7 +21,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, Stage
-from wfe_mcp.core.moves import refusal, with_the_users_ways
+from wfe_mcp.core.moves import refusal, with_commands_of_the_user
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.pin import Terminal
 from wfe_mcp.engine.approvals.requests import request_of
@@ -71,7 +71,7 @@ def ask(
             if decided:
                 _give_decision(current, path, request, comment)
             asked = ApprovalRequest(current.loaded, request, gate.assurance, decided, message)
-    assert asked is not None, "a turn that changed what is asked about ends with its refusal"
+    assert asked is not None, "where the files changed, the block above ends with its refusal"
     return replace(asked, loaded=current.loaded)
 
 
@@ -167,7 +167,7 @@ def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> 
             raise Refused(
                 "leased",
                 f"Phase {phase!r} was submitted by {holder}.",
-                "Only its submitter, or a person, takes it back.",
+                "Only its submitter or a person can withdraw it.",
             )
         current.give(c.Withdraw(phase=path, feedback=feedback, by=by, at=current.at, holder_alive=alive))
     return current.loaded
@@ -189,7 +189,7 @@ def _expect_approval(current: RunChange, path: PhasePath) -> None:
     asked = c.AskApproval(phase=path, request="", by=current.by, at=current.at)
     refused = refusal(current.state, asked)
     if refused is not None:
-        raise with_the_users_ways(current.state, asked, refused)
+        raise with_commands_of_the_user(current.state, asked, refused)
 
 
 def _question(current: RunChange, path: PhasePath) -> str:
@@ -214,10 +214,10 @@ def note_facts(current: RunChange, path: PhasePath, request: str, shown: str, co
     stored = current.tx.artifacts.revision(current.run.id, path, revision) if revision else None
     files = {} if stored is None else outputs_of(current, path, stored.content)
     hashes = {file: sha256_hex(content) for file, content in files.items()}
-    current.facts |= {"request": request, "shown": shown, "files": hashes, "tree": code} | _pinned(current)
+    current.facts |= {"request": request, "shown": shown, "files": hashes, "tree": code} | _pinned_keys(current)
 
 
-def _pinned(current: RunChange) -> dict[str, object]:
+def _pinned_keys(current: RunChange) -> dict[str, object]:
     """The head of the chain of keys that the project pins; a void one pins none."""
     from wfe_mcp.engine.approvals.approvers import approvers_here
 
@@ -274,7 +274,7 @@ def _asked_about_others(current: RunChange, path: PhasePath, now: FilesNow) -> b
         return False
     request, _ = request_of(current, path, now.tree)
     current.give(c.AskApproval(phase=path, request=request.id, tree=now.tree, by=SYSTEM, at=current.at))
-    what = "The files can no longer be read" if now.tree is None else f"{_named(now)} changed"
+    what = "The files can no longer be read" if now.tree is None else f"{_file_names(now)} changed"
     current.refusal = Refused(
         "stale_revision",
         f"{what} since the approval of {path!r} was asked for; it is asked for again.",
@@ -286,7 +286,7 @@ def _asked_about_others(current: RunChange, path: PhasePath, now: FilesNow) -> b
     return True
 
 
-def _named(now: FilesNow) -> str:
+def _file_names(now: FilesNow) -> str:
     """The changed files in a sentence."""
     if not now.changed:
         return "Files"
@@ -314,7 +314,7 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
         current.give(c.TreeChange(tree=tree, **current.on(attempt)))
         current.refusal = Refused(
             "stale_revision",
-            f"{_named(now)} changed since the gates of {path!r} passed; they run again now.",
+            f"{_file_names(now)} changed since the gates of {path!r} passed; they run again now.",
             "Wait for them (status), then decide again.",
             run=current.run.id,
             phase=path,

@@ -102,7 +102,7 @@ def unpadded(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def as_text(raw: bytes) -> str:
+def base64url(raw: bytes) -> str:
     """Bytes as base64url without padding."""
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
@@ -116,7 +116,7 @@ def new_key() -> Ed25519PrivateKey:
 
 def public_half(key: Ed25519PrivateKey) -> str:
     """The public half, base64url."""
-    return as_text(key.public_key().public_bytes_raw())
+    return base64url(key.public_key().public_bytes_raw())
 
 
 def refuse_pin_length(pin: str) -> None:

@@ -109,7 +109,7 @@ def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -
         challenge=once,
         timeout=_WAIT_MS,
         authenticator_selection=AuthenticatorSelectionCriteria(user_verification=UserVerificationRequirement.REQUIRED),
-        exclude_credentials=_named(others),
+        exclude_credentials=_descriptors(others),
     )
     return options_to_json_dict(made)
 
@@ -125,7 +125,7 @@ def asking_for_signature(statement: Mapping[str, object], keys: Iterable[str]) -
         rp_id=_PARTY,
         challenge=challenge(statement),
         timeout=_WAIT_MS,
-        allow_credentials=_named(keys),
+        allow_credentials=_descriptors(keys),
         user_verification=UserVerificationRequirement.REQUIRED,
     )
     return options_to_json_dict(made)
@@ -192,7 +192,7 @@ def _origin(assertion: Assertion) -> str:
     return found
 
 
-def _named(keys: Iterable[str]) -> list[Any]:
+def _descriptors(keys: Iterable[str]) -> list[Any]:
     from webauthn.helpers import base64url_to_bytes
     from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 

@@ -162,7 +162,7 @@ def person_key(name: str, public_key: str) -> ApproverKey:
     from wfe_mcp.engine.approvals.approvers import ApproverKey
 
     try:
-        is_key = keys.as_text(keys.unpadded(public_key)) == public_key and len(public_key) == _PUBLIC_CHARS
+        is_key = keys.base64url(keys.unpadded(public_key)) == public_key and len(public_key) == _PUBLIC_CHARS
         id_ = keys.fingerprint(public_key) if is_key else ""
         return ApproverKey(id=id_, name=name, public_key=public_key, kind="person")
     except (ValueError, ValidationError) as error:
@@ -220,7 +220,7 @@ def _unlocked(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519
         has_count = tx.secrets.get(_WRONG) not in {None, "{}"}
     if key is None or has_count:
         with engine.store.tx() as tx:
-            refused = _counted(tx, engine.clock(), is_right=key is not None)
+            refused = _count_attempt(tx, engine.clock(), is_right=key is not None)
     if refused is not None:
         raise refused
     assert key is not None, "a wrong PIN is refused"
@@ -253,7 +253,7 @@ def _refuse_locked(tx: Tx, now: datetime) -> dict[str, Any]:
     return wrong
 
 
-def _counted(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
+def _count_attempt(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
     """Count a wrong PIN, or forget the count after a right one. One that waited behind five wrong ones is refused too."""
     try:
         wrong = _refuse_locked(tx, now)

@@ -26,7 +26,7 @@ from wfe_mcp.core.canonical import signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Channel, Person, Signature
-from wfe_mcp.engine.approvals.keys import as_text, fingerprint, public_half, signature_holds
+from wfe_mcp.engine.approvals.keys import base64url, fingerprint, public_half, signature_holds
 from wfe_mcp.engine.approvals.passkeys import Assertion, signed
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def person_with(engine: Engine, key: Ed25519PrivateKey, actor: str, channel: Cha
     name, project = fingerprint(public_half(key)), engine.project_id
 
     def sign_text(text: str) -> str:
-        return as_text(key.sign(text.encode()))
+        return base64url(key.sign(text.encode()))
 
     def sign(facts: Mapping[str, object]) -> Signature:
         more = {"project": project, "time": engine.clock().isoformat(timespec="seconds"), "key": name}

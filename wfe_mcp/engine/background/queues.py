@@ -55,7 +55,7 @@ TIMEOUTS_S = {"llm": 300.0, "vision": 300.0, "agent": 600.0}
 """Default time-out of a job, in seconds; the other queues have their own."""
 
 _NO_WORK = {"timer", "files"}
-_OVER = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PARKED}
+_FINISHED = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PARKED}
 _FRESH_S = 2.0
 
 
@@ -122,7 +122,7 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
     cancel_reason = f"it was cancelled by {by.actor}" + (f": {reason}" if reason else "")
     with engine.store.tx() as tx:
         job = _job(engine, tx, job_id)
-        if job.status in _OVER:
+        if job.status in _FINISHED:
             raise Refused(
                 "illegal_transition",
                 f"Job {job.id} is {job.status}: there is nothing to cancel.",

@@ -114,7 +114,7 @@ def try_checks(
         trial, counts = _tried(root, check, environ, min(limit_s, left_s), "worktree")
         if check.kind == "test" and trial.works:
             left_s = end - clock()
-            trial = _placed(root, trial, counts, environ, min(limit_s, left_s))
+            trial = _with_place(root, trial, counts, environ, min(limit_s, left_s))
         yield trial
 
 
@@ -138,14 +138,14 @@ def _tried(
     tail = "" if outcome in WORKS else "\n".join(output.strip().splitlines()[-_LAST_LINES:])
     trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
     results: Mapping[str, Any] | None = facts.get("tests")
-    counted = _counted(results, output) if outcome in WORKS else None
+    counted = _test_counts(results, output) if outcome in WORKS else None
     if counted is None:
         return trial, None
     ran, failed = counted
     return trial, (facts["exit_code"], ran - failed, failed, results["skipped"] if results else 0)
 
 
-def _placed(
+def _with_place(
     root: Path, trial: Trial, counts: _Counts | None, environ: Mapping[str, str] | None, limit_s: float
 ) -> Trial:
     """``trial`` with the place where its check will run: a checkout where the same tests pass and fail there."""
@@ -204,7 +204,7 @@ def _outcome(
         return "timed_out", f"ended after {duration(limit_s)}, the limit of a trial", None
     absent = _ABSENT.search(output) if code else None
     if check.kind == "test":
-        return _of_tests(code, took, _counted(facts.get("tests"), output), output, absent)
+        return _of_tests(code, took, _test_counts(facts.get("tests"), output), output, absent)
     if code == 0:
         return "passed", took, None
     if absent or code in {126, 127}:
@@ -233,7 +233,7 @@ def _of_tests(
     return "failed", f"exit code {code}" + ("" if ran else ": no test ran"), ran
 
 
-def _counted(tests: Mapping[str, Any] | None, output: str) -> tuple[int, int] | None:
+def _test_counts(tests: Mapping[str, Any] | None, output: str) -> tuple[int, int] | None:
     """How many tests ran and failed; None where the output cannot be counted.
 
     Skipped tests did not run, and neither did what a runner reports in place of tests that it could not load.

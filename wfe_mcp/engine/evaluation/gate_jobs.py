@@ -224,7 +224,7 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild, exact: froze
     if frozen is None and gate.check in settings.settings.checks:
         frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
     if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
-        return Judged(_untrusted(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
+        return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
     folder = evidence_folder(scene.root, scene.change.run.id, scene.attempt.phase, scene.attempt.number)
     judgement = run_check(
         None if frozen is None else FrozenCheck.model_validate(frozen),
@@ -279,7 +279,7 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild) -> Judged:
     return Judged(judgement, tree, head(root), changed)
 
 
-def _untrusted(check: str, *, trusted_before: bool) -> Judgement:
+def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
     if trusted_before:
         message = f"The project's configuration changed, so check {check!r} waits for a person."
         step = "ask the user to look at it and run: wfe-mcp trust"

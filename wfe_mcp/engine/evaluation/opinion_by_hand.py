@@ -64,7 +64,7 @@ def open_question(engine: Engine, run: str, phase: str, reviewer: str = "") -> A
         current = run_as_read(engine, tx, run)
         attempt = current.attempt(PhasePath(phase))
         command = f"wfe-mcp opinion answer {current.run.id} {typed(attempt.phase)}"
-        asked = _asked(current, attempt, reviewer, command)
+        asked = _person_asked(current, attempt, reviewer, command)
         root = Path(current.run.worktree)
     question, answer = (read_if_there(root, place) or b"" for place in (asked.question, asked.answer))
     changed = sha256_hex(question) != asked.text_sha256 if asked.text_sha256 else None
@@ -94,7 +94,7 @@ def take_opinion(
     with change_run(engine, run, by) as current:
         attempt = current.attempt(PhasePath(phase))
         command = f"wfe-mcp opinion answer {current.run.id} {typed(attempt.phase)}"
-        asked = _asked(current, attempt, reviewer, command)
+        asked = _person_asked(current, attempt, reviewer, command)
         if not by.is_human:
             raise Refused(
                 "needs_human", "Only the user can give the opinion of a reviewer.", f"Ask the user to run: {command}"
@@ -148,7 +148,7 @@ def take_opinion(
     return made
 
 
-def _asked(current: RunChange, attempt: Attempt, reviewer: str, command: str) -> AskedPerson:
+def _person_asked(current: RunChange, attempt: Attempt, reviewer: str, command: str) -> AskedPerson:
     waiting = {one.reviewer: one for one in persons_asked(current.tx, current.run, current.state, attempt)}
     if not waiting:
         raise Refused(

@@ -111,11 +111,11 @@ def judge_by_opinions(
         return no_reviewer(gate, missing)
     if missing:  # only configured reviewers are asked
         gate = gate.model_copy(update={"quorum": min(gate.quorum, len(there))})
-        return with_warning(_asked(engine, context, gate, there, about), missing)
-    return _asked(engine, context, gate, there, about)
+        return with_warning(_ask_reviewers(engine, context, gate, there, about), missing)
+    return _ask_reviewers(engine, context, gate, there, about)
 
 
-def _asked(
+def _ask_reviewers(
     engine: Engine, context: JobContext, gate: OpinionGate, there: Sequence[Reviewer], about: About
 ) -> Judgement:
     is_last = context.job.tries >= gate.max_attempts
@@ -164,7 +164,7 @@ def ask_all(
     engine: Engine, context: JobContext, reviewers: Sequence[Reviewer], about: About, *, with_fallbacks: bool
 ) -> tuple[list[Reviewed], list[ProviderFault]]:
     """The opinion of each reviewer, asked in parallel; a fault for each that could not be asked."""
-    known = {each.name: _known(engine, each, about) for each in reviewers}
+    known = {each.name: _stored_opinion(engine, each, about) for each in reviewers}
     asked = [each for each in reviewers if known[each.name] is None]
     with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(asked))), thread_name_prefix="wfe-review") as pool:
         waiting = {each.name: pool.submit(_ask, engine, context, each, about, with_fallbacks) for each in asked}
@@ -174,7 +174,7 @@ def ask_all(
     return reviews, [fault for _, fault in results.values() if fault is not None]
 
 
-def _known(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
+def _stored_opinion(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
     question = question_sha256(about.question)
     with engine.store.read() as tx:
         for one in reviewer.connections:

@@ -66,7 +66,7 @@ def _waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
 
 def _answer(change: RunChange, question: Question) -> c.Answer:
     # CEL is loaded with the first condition of a run.
-    from wfe_mcp.engine.nested.nested import evaluated_items, hand_in_outputs, recovery_inputs
+    from wfe_mcp.engine.nested.nested import evaluated_items, recovery_inputs, submit_outputs
     from wfe_mcp.engine.phases.locks import lock_names
     from wfe_mcp.workflow.expressions import ExpressionError
 
@@ -83,7 +83,7 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
             inputs = {attempt.recovery: {"index": 0, "value": recovery_inputs(change, attempt)}}
             return replace(due, items=change.tx.documents.keep(inputs))
         if question.kind == "outputs":
-            kept = hand_in_outputs(change, attempt)
+            kept = submit_outputs(change, attempt)
             return replace(due, revision=kept.revision, sha256=kept.sha256)
         if question.kind == "locks":
             return replace(due, keys=lock_names(change, attempt))

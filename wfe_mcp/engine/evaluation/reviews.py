@@ -91,7 +91,7 @@ def about_gate(change: RunChange, attempt: Attempt, gate: OpinionGate, values: d
     if attempt.stage is Stage.BEFORE:
         parts = [("The prompt that is about to be worked by", asked)]
     else:
-        parts = [("What was asked", asked), *_handed_in(change, attempt), *_found_before(change, attempt)]
+        parts = [("What was asked", asked), *_submitted_parts(change, attempt), *_found_before(change, attempt)]
     if attempt.feedback:
         feedback = "\n".join(f"{note.source}, attempt {note.attempt}: {note.message}" for note in attempt.feedback)
         parts.append(("What was wrong with earlier attempts", feedback))
@@ -163,7 +163,7 @@ def with_changes(subject: Subject, changes: str) -> Subject:
     return replace(subject, parts=(*subject.parts, *more))
 
 
-def _handed_in(change: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
+def _submitted_parts(change: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
     revision = change.tx.artifacts.revision(change.run.id, attempt.phase, attempt.revision)
     if revision is None:  # a loop's own gates judge the artifacts made inside
         return [("What was made", canonical_json(_made_inside(change, attempt)))]

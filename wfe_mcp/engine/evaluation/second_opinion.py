@@ -76,7 +76,7 @@ def ask(
     from wfe_mcp.store.records.jobs import NewJob
 
     about = _about_run(engine, run, phase) if run else _ABOUT_NOTHING
-    names = _named(engine, by, reviewers) if reviewers else _chosen(engine.settings().settings, by)
+    names = _named_reviewers(engine, by, reviewers) if reviewers else _chosen(engine.settings().settings, by)
     payload = {"question": question, "reviewers": list(names), **about}
     with engine.store.tx() as tx:
         key, queue = f"opinion:{engine.project_id}:{sha256_of(payload)}", queue_name("llm", engine.project_id)
@@ -155,7 +155,7 @@ def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, 
     ]
 
 
-def _named(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
+def _named_reviewers(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
     """The reviewers that ``by`` may name: an agent configured roles, a person any provider too. Refuses others."""
     from wfe_mcp.core.model import Channel
     from wfe_mcp.engine.models.roles import known_names

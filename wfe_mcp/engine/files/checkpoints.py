@@ -181,7 +181,9 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
     times = kept_at(engine.root, only) if engine.project.is_git else {}
     with engine.store.read() as tx:
         found = [
-            one for run in sorted({name.partition("/")[0] for name in times}) for one in _kept(tx, engine, run, times)
+            one
+            for run in sorted({name.partition("/")[0] for name in times})
+            for one in _refs_of_run(tx, engine, run, times)
         ]
     keep_for = timedelta(seconds=duration_s(settings.keep_for))
     gone = to_drop((each.kept for each in found), keep=settings.keep, keep_for=keep_for, now=engine.clock())
@@ -197,7 +199,7 @@ class _Kept:
     names: tuple[str, ...]
 
 
-def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[_Kept]:
+def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[_Kept]:
     """The refs of one run; refs of unknown runs belong to another database.
 
     A ref is as old as the newest checkpoint that names it. A ref without an event is of a process that died, or of

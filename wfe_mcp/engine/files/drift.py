@@ -67,7 +67,7 @@ def changed_artifacts(
     return tuple(
         found
         for attempt in state.open_attempts
-        if _is_sealed(plan, attempt) and (found := _changed(engine, tx, record, plan, attempt)) is not None
+        if _is_sealed(plan, attempt) and (found := _drift_of_attempt(engine, tx, record, plan, attempt)) is not None
     )
 
 
@@ -141,7 +141,9 @@ def _blocking_file(current: RunChange) -> ChangedFile | None:
     return changed[0] if changed and blocks(current.engine, current.tx, current.run.template) else None
 
 
-def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> ChangedFile | None:
+def _drift_of_attempt(
+    engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt
+) -> ChangedFile | None:
     key = (record.id, attempt.phase, attempt.number, attempt.sha256 or "")
     seen = engine.state_of(SeenFiles)
     known = seen.get(key)

@@ -174,7 +174,7 @@ class Anchoring:
         engine = self._engine
         self._begin()
         with engine.store.read() as tx:
-            tails, settings, key = tx.events.tails(runs), tx.settings_log.tail(), _pinned(tx)
+            tails, settings, key = tx.events.tails(runs), tx.settings_log.tail(), _pinned_fingerprint(tx)
         if not tails and settings == self._settings:
             return
         anchor = Anchor(engine.project_id, engine.clock(), tails, settings, key=key)
@@ -205,7 +205,7 @@ class Anchoring:
             self._is_begun = True
 
 
-def _pinned(tx: Tx) -> str:
+def _pinned_fingerprint(tx: Tx) -> str:
     """The fingerprint of the person's key; empty where there is none."""
     try:
         return str(json.loads(tx.secrets.get("pin") or "{}").get("key", ""))

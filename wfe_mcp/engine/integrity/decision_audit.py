@@ -97,10 +97,10 @@ def audit_decisions(
     found = SignedDecisions()
     began = _began(tx)
     chain = _chain(engine)
-    found.pinned = _pinned(engine, tx, chain)
+    found.pinned = _pinned_keys(engine, tx, chain)
     found.findings += _keys_differ(engine, tx, began, anchored)
     if approver:
-        found.findings += _named(found.pinned, began, approver)
+        found.findings += _faults_of_approver(found.pinned, began, approver)
         found.pinned = _only(found.pinned, approver)
     for run in runs:
         imported = tx.bundles.origin_sha256(run) is not None
@@ -140,7 +140,7 @@ def _chain(engine: Engine) -> Pinned | None:
         return None
 
 
-def _pinned(engine: Engine, tx: Tx, chain: Pinned | None) -> dict[str, str]:
+def _pinned_keys(engine: Engine, tx: Tx, chain: Pinned | None) -> dict[str, str]:
     """The keys that count, by fingerprint: those of the project where it pins any that are trusted, else the database's."""
     of_project = person_keys(trusted_chain(tx, engine.project_id, chain)) if chain is not None else {}
     return of_project or _of_database(tx)
@@ -176,7 +176,7 @@ def _keys_differ(engine: Engine, tx: Tx, began: _Began, anchored: Iterable[str])
         )
 
 
-def _named(pinned: dict[str, str], began: _Began, approver: str) -> Iterator[Discrepancy]:
+def _faults_of_approver(pinned: dict[str, str], began: _Began, approver: str) -> Iterator[Discrepancy]:
     if not began.is_known:
         yield Discrepancy("signing_denied", "secret 'signing'", "no key has ever signed in this database")
     if not any(key.startswith(approver) for key in pinned):

@@ -88,13 +88,13 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
     ``require``: files that must have a proof. ``base``: a commit whose keys and proofs are trusted.
     """
     findings: list[Discrepancy] = []
-    pinned = _pinned(root, findings)
+    pinned = _repository_keys(root, findings)
     before = _base(root, base) if base else _Base()
     if before.is_given:
         findings += _unlike_base(root, pinned, before)
     held: list[Proven] = []
     for file, raw in _proofs(root):
-        found = _judged(file, raw, pinned, before)
+        found = _verify_proof(file, raw, pinned, before)
         if isinstance(found, Proven):
             held.append(found)
         else:
@@ -120,7 +120,7 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
     return VerifiedProofs(tuple(ours), tuple(theirs), tuple(pinned.keys.values()), notes, code)
 
 
-def _pinned(root: Path, findings: list[Discrepancy]) -> Pinned:
+def _repository_keys(root: Path, findings: list[Discrepancy]) -> Pinned:
     """The keys of the repository; none when the file is invalid, which is reported."""
     try:
         return approvers_here(root)
@@ -137,7 +137,7 @@ def _proofs(root: Path) -> Iterator[tuple[str, bytes]]:
         yield from ((f"{APPROVALS}/{path}", raw) for path, raw in sorted(found.items()))
 
 
-def _judged(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Proven | Discrepancy:
+def _verify_proof(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Proven | Discrepancy:
     """A valid proof, or its fault."""
     proof = read_proof(raw)
     if proof is None:

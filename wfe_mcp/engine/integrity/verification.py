@@ -110,10 +110,12 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
         runs = _meant(tx, project, run, ours) if run else list(_all_runs(tx, project))
         tails = tx.events.tails(runs)
         changes = tuple(tx.settings_log.events())
-        findings += _found("", tx.settings_log.problems([_chain(one.settings, one.at) for one in ours if one.settings]))
+        findings += _discrepancies(
+            "", tx.settings_log.problems([_chain(one.settings, one.at) for one in ours if one.settings])
+        )
         for each in runs:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
-            findings += _found(each, tx.verification.problems(each, named))
+            findings += _discrepancies(each, tx.verification.problems(each, named))
         findings += _origins(tx, runs, changes)
         findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
         pruned = _pruned(changes, project)
@@ -312,7 +314,7 @@ def _all_runs(tx: Tx, project: str) -> Iterator[RunId]:
             return
 
 
-def _found(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
+def _discrepancies(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
     return [Discrepancy(one.code or "differs", one.where, one.message, run, one.seq, one.since) for one in problems]
 
 

@@ -151,12 +151,12 @@ def facts_of(change: RunChange) -> dict[str, object]:
             "artifact": attempt.sha256 or "",
             "tree": attempt.tree or "",
             "gates": [{each.name: getattr(gate, each.name) for each in fields(gate)} for gate in gates],
-            "decision": [_placed(one, attempt) for one in cast("list[dict[str, object]]", facts["decision"])],
+            "decision": [_with_position(one, attempt) for one in cast("list[dict[str, object]]", facts["decision"])],
         }
     return facts | change.facts
 
 
-def _placed(described: dict[str, object], attempt: Attempt) -> dict[str, object]:
+def _with_position(described: dict[str, object], attempt: Attempt) -> dict[str, object]:
     """With the attempt, and the gate that waited."""
     if described.get("phase") != attempt.phase:
         return described

@@ -124,7 +124,7 @@ def keep(engine: Engine, run: str, by: By) -> RunRecord:
         return record
 
 
-def let_go(engine: Engine, run: str) -> RunRecord:
+def release(engine: Engine, run: str) -> RunRecord:
     """Prune this run like others."""
     with engine.store.tx() as tx:
         record = engine.load(tx, run).record

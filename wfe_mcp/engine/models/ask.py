@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.job_context import JobContext
-    from wfe_mcp.providers.agents import Surroundings
+    from wfe_mcp.providers.agents import LaunchContext
 
 
 def answer(
@@ -32,15 +32,15 @@ def answer(
         )
     from wfe_mcp.providers.agents import ask_agent
 
-    around = surroundings(engine, context, engine.root)
-    return ask_agent(connection, question, around, listener, should_stop=lambda: context.stop.is_asked)
+    launch = launch_context(engine, context, engine.root)
+    return ask_agent(connection, question, launch, listener, should_stop=lambda: context.stop.is_asked)
 
 
-def surroundings(engine: Engine, context: JobContext, root: Path, log: Path | None = None) -> Surroundings:
+def launch_context(engine: Engine, context: JobContext, root: Path, log: Path | None = None) -> LaunchContext:
     """The environment of a CLI agent: working folder ``root``, child of the job, allowed variables."""
     from wfe_mcp.jobs.environment import MARK, child_env
     from wfe_mcp.jobs.job_context import mark_of
-    from wfe_mcp.providers.agents import Surroundings
+    from wfe_mcp.providers.agents import LaunchContext
 
     mark = {MARK: mark_of(context.job.id, context.job.fence)}
-    return Surroundings(root, context.run_child, lambda names: child_env(names, engine.environment) | mark, log)
+    return LaunchContext(root, context.run_child, lambda names: child_env(names, engine.environment) | mark, log)

@@ -69,7 +69,7 @@ def try_out(engine: Engine, name: str, model: str = "") -> Tried:
     Refuses as ``connection_of`` does; a failed call is reported in the result.
     """
     loaded = engine.settings()
-    connection = connected(engine, loaded, _wanted(loaded, name, model), needs_model=False)
+    connection = connected(engine, loaded, _target(loaded, name, model), needs_model=False)
     if connection.kind == "manual":
         return _tried(connection, None, None, (), "A person answers, so there is nothing to try.")
     from wfe_mcp.engine.models.call_log import Recording
@@ -78,12 +78,12 @@ def try_out(engine: Engine, name: str, model: str = "") -> Tried:
     if not facts_of(connection.kind).is_network:
         return _agent_tried(engine, connection, listener)
     if not connection.model and needs_model(connection.kind):
-        return _listed(connection)
+        return _list_models(connection)
     from wfe_mcp.providers.probing import try_connection
 
     found = try_connection(connection, listener)
     if found.fault is not None:
-        return _failed(connection, found.fault, found.model_found, found.models)
+        return _failure(connection, found.fault, found.model_found, found.models)
     who = f"Model {connection.model!r}" if connection.model else "It"
     message = f"{who} answered in {found.latency_s or 0.0:.1f} s."
     return _tried(connection, found.latency_s, found.model_found, found.models, message)
@@ -93,10 +93,10 @@ def models_of(engine: Engine, name: str) -> tuple[str, ...]:
     """The models that a provider lists; none where it cannot be asked, or lists none."""
     loaded = engine.settings()
     try:
-        connection = connected(engine, loaded, _wanted(loaded, name, ""), needs_model=False)
+        connection = connected(engine, loaded, _target(loaded, name, ""), needs_model=False)
     except Refused:
         return ()
-    return _listed(connection).models if facts_of(connection.kind).is_network else ()
+    return _list_models(connection).models if facts_of(connection.kind).is_network else ()
 
 
 def local_servers(places: Mapping[str, tuple[int, str]] | None = None) -> list[Local]:
@@ -116,7 +116,7 @@ def installed_agents(engine: Engine) -> list[InstalledAgent]:
     return found
 
 
-def _wanted(loaded: LoadedSettings, name: str, model: str) -> Filled:
+def _target(loaded: LoadedSettings, name: str, model: str) -> Filled:
     """The target of the test: a role with its model, or a provider with the model named, else that of a role of it."""
     provider = None if name in loaded.settings.roles else provider_now(loaded, name)
     if provider is None:
@@ -126,7 +126,7 @@ def _wanted(loaded: LoadedSettings, name: str, model: str) -> Filled:
     return Filled(FrozenRole(name=name, provider=name, model=model or next(iter(of_roles), "")), provider)
 
 
-def _listed(connection: Connection) -> Tried:
+def _list_models(connection: Connection) -> Tried:
     from wfe_mcp.providers.call import ProviderFault
     from wfe_mcp.providers.probing import list_models
 
@@ -134,7 +134,7 @@ def _listed(connection: Connection) -> Tried:
     try:
         models = list_models(connection)
     except ProviderFault as fault:
-        return _failed(connection, fault, None, ())
+        return _failure(connection, fault, None, ())
     message = f"It lists {len(models)} model(s); name one to try a call: --model MODEL"
     return _tried(connection, time.monotonic() - began, None, models, message)
 
@@ -142,21 +142,21 @@ def _listed(connection: Connection) -> Tried:
 def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> Tried:
     from wfe_mcp.jobs.child import run_child
     from wfe_mcp.jobs.environment import child_env
-    from wfe_mcp.providers.agents import Surroundings, ask_agent
+    from wfe_mcp.providers.agents import LaunchContext, ask_agent
     from wfe_mcp.providers.call import ProviderFault, Question
 
-    around = Surroundings(engine.root, run_child, lambda names: child_env(names, engine.environment))
+    launch = LaunchContext(engine.root, run_child, lambda names: child_env(names, engine.environment))
     began = time.monotonic()
     try:
-        answer = ask_agent(connection, Question("Answer with the one word: ok"), around, listener)
+        answer = ask_agent(connection, Question("Answer with the one word: ok"), launch, listener)
     except ProviderFault as fault:
-        return _failed(connection, fault, None, ())
+        return _failure(connection, fault, None, ())
     latency_s = time.monotonic() - began
     who = f"Model {answer.model!r}" if answer.model else "It"
     return _tried(connection, latency_s, True, (), f"{who} answered in {latency_s:.1f} s.")
 
 
-def _failed(connection: Connection, fault: ProviderFault, model_found: bool | None, models: tuple[str, ...]) -> Tried:
+def _failure(connection: Connection, fault: ProviderFault, model_found: bool | None, models: tuple[str, ...]) -> Tried:
     return Tried(
         connection.provider,
         connection.kind,

@@ -113,7 +113,7 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
     from wfe_mcp.workspace.config.toml_tables import with_table
 
     loaded = engine.settings()
-    provider = _checked(loaded, name, table)
+    provider = _parse_provider(loaded, name, table)
     if "user" in _layers(loaded, f"providers.{name}."):
         raise Refused(
             "conflict",
@@ -133,12 +133,12 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
 
 def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = None) -> ProviderLine:
     """Store ``key`` at ``place`` for ``name``; a key stored elsewhere is removed."""
-    known = _known(engine, name)
+    known = _line_of(engine, name)
     _refuse_projects(known)
     _refuse_faults("providers", name, {"key": place})
     if key is not None:
         _keep(engine, by, name, place, key)
-    _set(name, "key", place)
+    _write_setting(name, "key", place)
     if known.key and known.key != place:
         forget_key(engine, by, name, known.key)
     return line_of(engine, name)
@@ -159,7 +159,7 @@ def remove(engine: Engine, by: By, name: str) -> Removed:
     from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import without_table
 
-    known = _known(engine, name)
+    known = _line_of(engine, name)
     if known.layer == "built in":
         raise Refused(
             "bad_argument",
@@ -179,7 +179,7 @@ def set_role(
     from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import with_value, without_value
 
-    known = _known(engine, provider)
+    known = _line_of(engine, provider)
     if not model and needs_model(known.kind):
         raise Refused(
             "bad_argument",
@@ -245,7 +245,7 @@ def _fault(engine: Engine, role: str) -> str:
     return ""
 
 
-def _known(engine: Engine, name: str) -> ProviderLine:
+def _line_of(engine: Engine, name: str) -> ProviderLine:
     """The provider ``name``. Refuses ``bad_argument`` with the nearest names."""
     lines = {line.name: line for line in listed(engine)}
     if name in lines:
@@ -256,7 +256,7 @@ def _known(engine: Engine, name: str) -> ProviderLine:
     )
 
 
-def _checked(loaded: LoadedSettings, name: str, table: Mapping[str, Any]) -> FrozenProvider:
+def _parse_provider(loaded: LoadedSettings, name: str, table: Mapping[str, Any]) -> FrozenProvider:
     """The provider that ``table`` makes. Refuses ``bad_argument`` with every fault, and never repeats a value."""
     from wfe_mcp.workspace.config.provider_tables import ProviderSettings
 
@@ -304,8 +304,8 @@ def _keep(engine: Engine, by: By, name: str, place: str, key: str) -> None:
 
 
 def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
-    _known(engine, name)
-    _set(name, "enabled", on)
+    _line_of(engine, name)
+    _write_setting(name, "enabled", on)
     line = line_of(engine, name)
     if line.enabled is not on:
         raise Refused(
@@ -316,7 +316,7 @@ def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
     return line
 
 
-def _set(name: str, key: str, value: object) -> None:
+def _write_setting(name: str, key: str, value: object) -> None:
     from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import with_value
 

@@ -47,7 +47,7 @@ def freeze_roles(loaded: LoadedSettings, names: Iterable[str], extra: Mapping[st
     waiting = [*declared]
     while waiting:
         name = waiting.pop(0)
-        role = extra.get(name) or _named(loaded, name, declared=name in declared)
+        role = extra.get(name) or _trusted_role(loaded, name, declared=name in declared)
         if role is not None and name not in roles:
             roles[name] = role
             waiting += role.fallback
@@ -74,7 +74,7 @@ def filled(
         provider = FrozenProvider.model_validate(given) if given else _provider(loaded, role)
         _refuse_lapsed(loaded, role, provider)
         return Filled(role, provider, is_frozen=True)
-    role = _named(loaded, name, declared=declared)
+    role = _trusted_role(loaded, name, declared=declared)
     if role is None:
         raise _unknown(loaded, name)
     return Filled(role, _provider(loaded, role))
@@ -105,7 +105,7 @@ def refuse_unsigned(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any]
     first = filled(loaded, name, frozen, declared=True)
     for each in (first, *fallbacks(loaded, first, frozen)):
         role, provider = each.role, each.provider
-        if role.is_unsigned and not _is_signed_now(role, _named(loaded, role.name, declared=True)):
+        if role.is_unsigned and not _is_signed_now(role, _trusted_role(loaded, role.name, declared=True)):
             raise _own(f"Role '{role.name}'")
         if provider.is_unsigned and not _is_signed_now(provider, provider_now(loaded, provider.name)):
             raise _own(f"Provider '{provider.name}'")
@@ -138,7 +138,7 @@ def provider_names(settings: Settings) -> list[str]:
     return list(dict.fromkeys([*settings.providers, *(kind for kind in KINDS if builtin_provider(kind))]))
 
 
-def _named(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole | None:
+def _trusted_role(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole | None:
     """The configured and trusted role ``name``; None when there is none."""
     roles = loaded.settings.roles
     if name not in roles:
@@ -171,7 +171,7 @@ def _unknown(loaded: LoadedSettings, name: str) -> Refused:
     """Why ``name`` is unknown: it needs trust or is not configured."""
     waiting = loaded.pending
     if waiting is not None and (name in waiting.roles or name.partition("/")[0] in waiting.providers):
-        return _untrusted(f"Role '{name}'" if name in waiting.roles else f"Provider '{name.partition('/')[0]}'")
+        return _needs_trust(f"Role '{name}'" if name in waiting.roles else f"Provider '{name.partition('/')[0]}'")
     roles = ", ".join(list(loaded.settings.roles)[:_NAMED])
     named = f"A person names one: wfe-mcp providers role {name} PROVIDER MODEL"
     return Refused(
@@ -186,7 +186,7 @@ def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
     if found is not None:
         return found
     if loaded.pending is not None and role.provider in loaded.pending.providers:
-        raise _untrusted(f"Provider '{role.provider}'")
+        raise _needs_trust(f"Provider '{role.provider}'")
     near = nearest(role.provider, provider_names(loaded.settings))
     add = f"wfe-mcp providers add {role.provider}"
     hint = (
@@ -202,7 +202,7 @@ def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
 def _refuse_lapsed(loaded: LoadedSettings, role: FrozenRole, provider: FrozenProvider) -> None:
     """Refuse settings of a project configuration that is no longer trusted, as for checks."""
     if loaded.untrusted and (role.from_project or provider.from_project):
-        raise _untrusted(f"Role '{role.name}'" if role.from_project else f"Provider '{provider.name}'")
+        raise _needs_trust(f"Role '{role.name}'" if role.from_project else f"Provider '{provider.name}'")
 
 
 def _own(what: str) -> Refused:
@@ -213,5 +213,5 @@ def _own(what: str) -> Refused:
     )
 
 
-def _untrusted(what: str) -> Refused:
+def _needs_trust(what: str) -> Refused:
     return Refused("needs_trust", f"{what} is in untrusted configuration.", "Ask the user to review it: wfe-mcp trust")

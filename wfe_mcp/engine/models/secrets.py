@@ -98,7 +98,7 @@ def _look(engine: Engine, provider: str, place: str) -> str | None:
     if place == "stored":
         with engine.store.read() as tx:
             sealed = tx.secrets.get(_name(provider))
-        return None if sealed is None else _opened(provider, sealed)
+        return None if sealed is None else _unseal(provider, sealed)
     return engine.environment.get(place.removeprefix("env:"), "").strip() or None
 
 
@@ -134,7 +134,7 @@ def _refusing_keyring() -> Generator[None]:
         raise Refused("unavailable", f"The keyring of this system cannot be used ({why:.200}).", _NO_KEYRING) from None
 
 
-def _opened(provider: str, sealed: str) -> str:
+def _unseal(provider: str, sealed: str) -> str:
     from cryptography.fernet import InvalidToken
 
     try:

@@ -61,16 +61,16 @@ def evaluated_items(change: RunChange, attempt: Attempt) -> tuple[tuple[str, ...
 def loop_sha256(change: RunChange, attempt: Attempt) -> str:
     """What the gates of a loop judge: its items and every artifact made in them."""
     items = change.state.loops[attempt.phase].items
-    return sha256_of({"items": items, "made": dict(_made(change, attempt.phase))})
+    return sha256_of({"items": items, "made": dict(_item_phases(change, attempt.phase))})
 
 
-def _made(change: RunChange, loop: PhasePath) -> Iterator[tuple[PhasePath, str | None]]:
+def _item_phases(change: RunChange, loop: PhasePath) -> Iterator[tuple[PhasePath, str | None]]:
     state = change.state.loops[loop]
     for key in state.keys[: state.begun]:
         for phase in change.state.spec.body(loop):
             path = inside(loop, key, phase.path)
             if path in change.state.loops:
-                yield from _made(change, path)
+                yield from _item_phases(change, path)
             elif change.state.current(path).status is AttemptStatus.COMPLETED:
                 yield path, change.state.current(path).sha256
 
@@ -209,7 +209,7 @@ def flow_outputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
     return checked.value
 
 
-def hand_in_outputs(change: RunChange, attempt: Attempt) -> RevisionHead:
+def submit_outputs(change: RunChange, attempt: Attempt) -> RevisionHead:
     """Store the outputs of the inner template; their revision. Raises ExpressionError, Unjudged."""
     phase, content = change.plan.flow(attempt.phase), canonical_json(flow_outputs(change, attempt))
     assert phase.output is not None, "only a flow with an output is asked for it"

@@ -99,7 +99,7 @@ class DrivenJobs:
         try:
             connections = connections_of(self._engine, piece.role, frozen=piece.frozen, declared=True)
         except Refused as refused:
-            return self._failed(context.job, f"{refused.message} {refused.hint}".strip(), human_only=True)
+            return self._failure_outcome(context.job, f"{refused.message} {refused.hint}".strip(), human_only=True)
         is_last, fault = context.job.tries >= TRIES, None
         for connection in connections if is_last else connections[:1]:
             try:
@@ -109,10 +109,10 @@ class DrivenJobs:
                     raise ChildStopped(context.stop.reason) from None
                 fault = raised
                 continue
-            return self._ended(context, connection, piece, worked)
+            return self._outcome_of(context, connection, piece, worked)
         assert fault is not None, "there is at least one connection"
         if not fault.passes:
-            return self._failed(context.job, f"{fault.message} {fault.hint}".strip(), human_only=True)
+            return self._failure_outcome(context.job, f"{fault.message} {fault.hint}".strip(), human_only=True)
         if not is_last:
             raise RetryLater(fault.message, fault.retry_after_s)
         job, message, after_s = context.job, fault.message, fault.retry_after_s
@@ -164,12 +164,12 @@ class DrivenJobs:
             from wfe_mcp.providers.tasks import work
 
             return work(connection, task, listener, should_stop=lambda: context.stop.is_asked)
-        from wfe_mcp.engine.models.ask import surroundings
+        from wfe_mcp.engine.models.ask import launch_context
         from wfe_mcp.providers.agents import run_agent
 
-        around = surroundings(self._engine, context, piece.root, piece.evidence / "agent.log")
+        launch = launch_context(self._engine, context, piece.root, piece.evidence / "agent.log")
         place = f"{piece.folder}/output.json"
-        return run_agent(connection, task, around, listener, lambda: context.stop.is_asked, place=place)
+        return run_agent(connection, task, launch, listener, lambda: context.stop.is_asked, place=place)
 
     def _by_hand(self, context: JobContext, connection: Connection, piece: _Piece, task: Task) -> Worked:
         """A person works in place of the model: the prompt is a file, and the answer is polled."""
@@ -214,7 +214,7 @@ class DrivenJobs:
     def _seconds_left(self, deadline: datetime | None) -> float | None:
         return None if deadline is None else max(1.0, (deadline - self._engine.clock()).total_seconds())
 
-    def _ended(self, context: JobContext, connection: Connection, piece: _Piece, worked: Worked) -> Outcome:
+    def _outcome_of(self, context: JobContext, connection: Connection, piece: _Piece, worked: Worked) -> Outcome:
         job = context.job
         if worked.ending == "cancelled":
             self._keep_partial(piece, worked)
@@ -223,15 +223,15 @@ class DrivenJobs:
             who = f"{connection.provider} {worked.model}".rstrip()
             reason = f"{who} ended without an artifact ({worked.ending}): {worked.why}"
             kept = self._keep_partial(piece, worked)
-            return self._failed(job, f"{reason} What it said last is readable as a draft." if kept else reason)
+            return self._failure_outcome(job, f"{reason} What it said last is readable as a draft." if kept else reason)
         from wfe_mcp.artifacts.validate import judged
 
         checked = judged(piece.schema, worked.value)  # before the transaction: it may take seconds
         tree = bound_tree(self._engine, piece.run.id, piece.attempt.phase)
         value, note = worked.value, f"made by {connection.provider} {worked.model}".rstrip()
-        return Outcome({"ending": worked.ending}, lambda tx: self._hand_in(tx, job, value, checked, note, tree))
+        return Outcome({"ending": worked.ending}, lambda tx: self._submit_output(tx, job, value, checked, note, tree))
 
-    def _hand_in(
+    def _submit_output(
         self, tx: Tx, job: JobRecord, value: dict[str, Any], checked: Validated, note: str, tree: str | None
     ) -> None:
         with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
@@ -269,7 +269,7 @@ class DrivenJobs:
             )
         return True
 
-    def _failed(self, job: JobRecord, reason: str, *, human_only: bool = False) -> Outcome:
+    def _failure_outcome(self, job: JobRecord, reason: str, *, human_only: bool = False) -> Outcome:
         return Outcome({"fault": reason[:500]}, lambda tx: _fail(self._engine, tx, job, reason, human_only=human_only))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAX_ARTIFACT_BYTES = 900_000
 
 
-def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
+def submit_step_outputs(change: RunChange, attempt: Attempt, tree: str | None) -> None:
     """All steps are over: submit the artifact. Raises Unjudged."""
     from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 

@@ -84,7 +84,7 @@ def make(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
         answer = _CALLS[call.step.kind](engine, call, context)
     except ToolFault as fault:
         return StepResult(None, str(fault), fault.may_have_happened)
-    return answer if answer.fault else _checked(call, answer)
+    return answer if answer.fault else _validate_answer(call, answer)
 
 
 def _tool(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
@@ -213,7 +213,7 @@ def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[st
     return StepResult(fault=f"no {kind} {name!r} is configured") if frozen is None else frozen
 
 
-def _checked(call: StepCall, answer: StepResult) -> StepResult:
+def _validate_answer(call: StepCall, answer: StepResult) -> StepResult:
     """The answer, when it looks as the step's ``output`` says."""
     from wfe_mcp.artifacts.validate import judged
 

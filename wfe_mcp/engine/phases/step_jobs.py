@@ -25,7 +25,7 @@ from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.nested.nested import ANSWER, unjudged
-from wfe_mcp.engine.phases.step_artifacts import hand_in, made_by_steps
+from wfe_mcp.engine.phases.step_artifacts import made_by_steps, submit_step_outputs
 from wfe_mcp.engine.phases.step_calls import StepCall, StepResult, make
 from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, step_of
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
@@ -124,7 +124,7 @@ class FileJobs:
             made = made_by_steps(tx, loaded.record.id, plan, attempt)
         judge_ahead(plan.schema(path), made)
         seen = bound_tree(engine, job.of_run, path)
-        return Outcome({}, lambda tx: self._hand_in(tx, job, seen))
+        return Outcome({}, lambda tx: self._submit_outputs(tx, job, seen))
 
     def _check_answer(self, job: JobRecord) -> None:
         with self._engine.store.tx() as tx:
@@ -148,12 +148,12 @@ class FileJobs:
             later = current.at + timedelta(seconds=BUSY_S)
             current.enqueue("files", queue="step", payload=job.payload, run_at=later, **attempt.on)
 
-    def _hand_in(self, tx: Tx, job: JobRecord, tree: str | None) -> None:
+    def _submit_outputs(self, tx: Tx, job: JobRecord, tree: str | None) -> None:
         with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
             attempt = _attempt(current, job)
             goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING}
             if goes_on and attempt.number == job.attempt and attempt.status is AttemptStatus.RUNNING:
-                hand_in(current, attempt, tree)
+                submit_step_outputs(current, attempt, tree)
 
 
 def step_gave_up(engine: Engine, tx: Tx, job: JobRecord) -> None:
@@ -178,7 +178,7 @@ def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: StepResult) -> None:
             if answer.judgement is not None:
                 tx.evidence.add(_evidence(current, row, answer.judgement))
             row = replace(row, served_by=answer.served_by)
-            tx.steps.save(_ended(current, row, _step(current, row), answer))
+            tx.steps.save(_ended_record(current, row, _step(current, row), answer))
 
 
 def _evidence(current: RunChange, row: StepRecord, found: Judgement) -> EvidenceRecord:
@@ -204,7 +204,7 @@ def _evidence(current: RunChange, row: StepRecord, found: Judgement) -> Evidence
     )
 
 
-def _ended(current: RunChange, row: StepRecord, step: Step, answer: StepResult) -> StepRecord:
+def _ended_record(current: RunChange, row: StepRecord, step: Step, answer: StepResult) -> StepRecord:
     if not answer.fault:
         return replace(row, status=StepStatus.DONE, output=answer.value, finished_at=current.at)
     if answer.needs_trust:  # no attempt is counted

@@ -28,7 +28,7 @@ from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.drift import kept_back, prompt_hash
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.phases.step_artifacts import hand_in
+from wfe_mcp.engine.phases.step_artifacts import submit_step_outputs
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
 from wfe_mcp.workflow.step_kinds import STEP_KINDS
 from wfe_mcp.workflow.step_order import needed, results_seen
@@ -199,7 +199,7 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
         return False
     if not _reads_files(change, attempt.phase):
         try:
-            hand_in(change, attempt, None)
+            submit_step_outputs(change, attempt, None)
         except Unjudged:
             pass  # its job checks before its transaction
         else:

@@ -128,7 +128,7 @@ def _take_hold(
             "Leave attempt out, or use the one start_phase named.",
         )
     meant = tries[-1] if number is None else tries[number - 1]
-    answered = _answered(current, meant, sha256)
+    answered = _earlier_receipt(current, meant, sha256)
     if answered is not None:
         return answered
     if meant.number != tries[-1].number:
@@ -166,7 +166,7 @@ def _tree_before(current: RunChange, phase: PhasePath) -> str | None:
     return next((tree for tree in trees if tree is not None), None if needs else first_tree(current.state))
 
 
-def _answered(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt | None:
+def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt | None:
     """These bytes have an answer already: the attempt is under judgement or closed with exactly them."""
     same = sha256 is not None and any(
         head.sha256 == sha256 and head.attempt in {meant.number, meant.restores}

@@ -109,7 +109,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     works = not is_history and loaded.state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     startable = claimable(engine, tx, loaded) if works else ()
     steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(loaded.state.spec) else ()
-    untrusted = _untrusted(loaded, steps)
+    untrusted = _untrusted_steps(loaded, steps)
     elsewhere = _elsewhere(engine, tx, loaded, startable) if works else ()
     changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
     obstacles = _obstacles(engine, tx, loaded, changed) if works else ()
@@ -211,7 +211,7 @@ def _elsewhere(engine: Engine, tx: Tx, loaded: LoadedRun, startable: tuple[Phase
     return tuple(refused.message for refused in held if refused is not None)
 
 
-def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, ...]:
+def _untrusted_steps(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, ...]:
     """Steps that need trust, as sentences."""
     running = {(attempt.phase, attempt.number) for attempt in loaded.state.open_attempts if is_worked(attempt)}
     return tuple(

@@ -131,7 +131,10 @@ def _changes(before: Policy, after: Policy) -> list[PolicyChange]:
     asked = [0 if each.evidence is None else LEVELS.index(each.evidence) for each in (before, after)]
     found = (
         PolicyChange(
-            "policy.templates", _named(was), _named(now), was is not None and (now is None or not set(now) <= set(was))
+            "policy.templates",
+            _template_names(was),
+            _template_names(now),
+            was is not None and (now is None or not set(now) <= set(was)),
         ),
         PolicyChange("policy.evidence", before.evidence or ANY, after.evidence or ANY, asked[1] < asked[0]),
         PolicyChange("artifacts.on_mismatch", before.on_mismatch, after.on_mismatch, after.on_mismatch == "warn"),
@@ -139,7 +142,7 @@ def _changes(before: Policy, after: Policy) -> list[PolicyChange]:
     return [each for each in found if each.was != each.now]
 
 
-def _named(templates: tuple[str, ...] | None) -> str:
+def _template_names(templates: tuple[str, ...] | None) -> str:
     return ANY if templates is None else ", ".join(templates) or "none"
 
 

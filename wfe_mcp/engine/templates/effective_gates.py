@@ -41,25 +41,25 @@ def gate_differences(
 ) -> tuple[GateDifference, ...]:
     """Every difference between the gates of ``template`` and those of ``effective``, what weakens first, with its source."""
     name = template.template.name
-    found = [_sourced(one, stage, settings, name) for stage, one in _changed(template, effective)]
+    found = [_sourced(one, stage, settings, name) for stage, one in _differences(template, effective)]
     if settings.settings.on_mismatch(name) == "warn":
         own = f"templates.{name}.on_mismatch"
         key = own if own in settings.origins else "artifacts.on_mismatch"
         what = "a changed file of an accepted artifact is reported and no longer blocks"
-        found.append(_placed(GateDifference("", "artifact", what, True, "block", "warn"), settings, key))
+        found.append(_with_origin(GateDifference("", "artifact", what, True, "block", "warn"), settings, key))
     least = settings.settings.policy.evidence
     if least is not None:
         what = f"every check that a gate runs gives evidence of at least level {least}"
-        found.append(_placed(GateDifference("", "command", what, False, "", least), settings, "policy.evidence"))
+        found.append(_with_origin(GateDifference("", "command", what, False, "", least), settings, "policy.evidence"))
     return tuple(sorted(found, key=lambda one: not one.weakens))
 
 
 def changed_gates(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
     """Every difference between the gates of two definitions of one template, without sources."""
-    return (one for _, one in _changed(template, effective))
+    return (one for _, one in _differences(template, effective))
 
 
-def _changed(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[tuple[str, GateDifference]]:
+def _differences(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[tuple[str, GateDifference]]:
     """Each difference with its stage, ``prompt`` or ``response``; empty for one of the whole phase."""
     for path, phase in template.phases.items():
         other = effective.phases.get(path)
@@ -167,7 +167,7 @@ def _sourced(one: GateDifference, stage: str, settings: LoadedSettings, template
         places = [f"templates.{template}.phases.{name}" for name in (one.phase, f'"{one.phase}"')]
         candidates = [f"{at}.{part}{key}" for key in is_about for part in (f"{stage}.", "") for at in places]
     key = next((key for key in candidates if key in settings.origins), "")
-    return _placed(one, settings, key) if key else one
+    return _with_origin(one, settings, key) if key else one
 
 
 _OPINION_KEYS = {
@@ -178,7 +178,7 @@ _OPINION_KEYS = {
 """What differs in an opinion gate → the keys that cause it; other differences are the approver's."""
 
 
-def _placed(one: GateDifference, settings: LoadedSettings, key: str) -> GateDifference:
+def _with_origin(one: GateDifference, settings: LoadedSettings, key: str) -> GateDifference:
     origin = settings.origins.get(key)
     if origin is None:
         return one

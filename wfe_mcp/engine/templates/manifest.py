@@ -45,7 +45,7 @@ def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) ->
             {"phase": attempt.phase, "attempt": attempt.number, "revision": attempt.revision, "sha256": attempt.sha256}
             for attempt in _counting(loaded)
         ],
-        "steps": [_step(row) for row in _worked(loaded, rows)],
+        "steps": [_step(row) for row in _worked_steps(loaded, rows)],
         "inputs_hash": _inputs_hash(record),
         "outputs_hash": outputs,
     }
@@ -61,7 +61,7 @@ def _inputs_hash(record: RunRecord) -> str:
 
 
 def _outputs_hash(loaded: LoadedRun, rows: list[StepRecord]) -> str:
-    steps = [[row.phase, row.step, _answer_hash(row)] for row in _worked(loaded, rows)]
+    steps = [[row.phase, row.step, _answer_hash(row)] for row in _worked_steps(loaded, rows)]
     by_server = {row.phase for row in rows}
     made = [[attempt.phase, attempt.sha256] for attempt in _counting(loaded) if attempt.phase not in by_server]
     return sha256_of([sorted(made), steps])
@@ -73,7 +73,7 @@ def _counting(loaded: LoadedRun) -> list[Attempt]:
     return [each for each in newest if each.status is AttemptStatus.COMPLETED and each.sha256]
 
 
-def _worked(loaded: LoadedRun, rows: list[StepRecord]) -> list[StepRecord]:
+def _worked_steps(loaded: LoadedRun, rows: list[StepRecord]) -> list[StepRecord]:
     """The steps of the newest attempts that are over, in order."""
     newest = {path: tries[-1].number for path, tries in loaded.state.attempts.items()}
     over = {StepStatus.DONE, StepStatus.FAILED, StepStatus.SKIPPED}

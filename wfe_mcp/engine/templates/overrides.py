@@ -52,7 +52,7 @@ def configured(
             phase.approver,
             phase.max_retries,
             phase.allow_rewrite,
-            _whole(phase.timeout),
+            _normal_duration(phase.timeout),
             phase.auto_proceed,
             _role_of(made, plan, loaded, name, phase),
             phase.same_blocker,
@@ -163,7 +163,7 @@ def _make(made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wante
     return name
 
 
-def _whole(duration: str | None) -> str | None:
+def _normal_duration(duration: str | None) -> str | None:
     """The duration as templates write it: configuration takes ``1.5h`` too."""
     from wfe_mcp.workspace.config.checks import seconds
 

@@ -68,7 +68,7 @@ def keep_version(
             report.errors,
         )
     template, sha256 = parse(given), digest(given)
-    before = parent or _known(engine, template.name)
+    before = parent or _current_template(engine, template.name)
     names = ("checks", "roles", "servers", "context", "plugins", "templates")
     kept = {name: list(getattr(report.requires, name)) for name in names}
     new = NewTemplate(
@@ -148,7 +148,7 @@ def parent_of(engine: Engine, offer: Offer) -> dict[str, Any] | None:
             return None if own.parent_sha256 is None else tx.documents.load(own.parent_sha256)
         if offer.source == "project" and kept:
             return tx.documents.load(kept[0].sha256)
-    return _shipped(offer.name) if offer.source == "project" else None
+    return _shipped_definition(offer.name) if offer.source == "project" else None
 
 
 def make_default(engine: Engine, by: By, name: str) -> Offer:
@@ -255,7 +255,7 @@ def _refuse_unkept(definition: dict[str, Any]) -> None:
         raise Refused("invalid_template", f"The template cannot be kept: {no.message}", no.hint, details) from None
 
 
-def _known(engine: Engine, name: str) -> Offer | None:
+def _current_template(engine: Engine, name: str) -> Offer | None:
     """The template of this name until now; None when there is none that can be read."""
     try:
         return template_definition(engine, name)
@@ -263,7 +263,7 @@ def _known(engine: Engine, name: str) -> Offer | None:
         return None
 
 
-def _shipped(name: str) -> dict[str, Any] | None:
+def _shipped_definition(name: str) -> dict[str, Any] | None:
     from wfe_mcp.workflow.catalogue import shipped_templates
 
     return next((entry.read().value for entry in shipped_templates() if entry.name == name), None)

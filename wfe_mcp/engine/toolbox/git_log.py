@@ -32,7 +32,7 @@ def git_tool(reach: Reach) -> Tool:
 
     def git(given: Given) -> str:
         require_repository(reach.root)
-        lines = _asked(reach, given["command"], given)
+        lines = _log_arguments(reach, given["command"], given)
         if not lines:
             return _NOTHING[given["command"]]
         first = int(given.get("from_line", 1))
@@ -100,7 +100,7 @@ def _with_trailer(message: str, trailer: str) -> str:
     return f"{body}\n{trailer}\n" if joins else f"{body}\n\n{trailer}\n"
 
 
-def _asked(reach: Reach, command: str, given: Given) -> list[str]:
+def _log_arguments(reach: Reach, command: str, given: Given) -> list[str]:
     parts = place(given.get("path", "."))
     env = quiet_filters(reach.root)
     match command:
@@ -123,14 +123,14 @@ def _asked(reach: Reach, command: str, given: Given) -> list[str]:
             tip = _revision(given) or (("HEAD",) if head(reach.root) else ())
             output = _git(reach, *words, *form, "--end-of-options", *tip, "--", _spec(parts)) if tip else ""
         case "show":
-            output = _shown(reach, parts, given, env)
+            output = _show_commit(reach, parts, given, env)
         case _:
             words = ("blame", "--no-textconv", "--date=short", *_revision(given))
             output = _git(reach, *words, "--", _file(parts, command), env=env)
     return output.removesuffix("\n").split("\n") if output.strip() else []
 
 
-def _shown(reach: Reach, parts: tuple[str, ...], given: Given, env: dict[str, str]) -> str:
+def _show_commit(reach: Reach, parts: tuple[str, ...], given: Given, env: dict[str, str]) -> str:
     """A commit with what it changed in the project; with a path, that file as it was."""
     revision = (_revision(given) or ("HEAD",))[0]
     if parts:

@@ -70,7 +70,7 @@ def tool(
                 )
             reply = run(values)
         except Refused as no:
-            return _bounded(ToolResult(_shown(no), False))
+            return _bounded(ToolResult(_refusal_text(no), False))
         except OSError as exc:
             reason = exc.strerror or exc
             return ToolResult(f"'{name}' could not be done: {reason}. Try another path, or continue without it.", False)
@@ -140,7 +140,7 @@ def page(lines: Sequence[str], first: int, count: int, call: Callable[[int], str
     return "\n".join(shown)
 
 
-def _shown(no: Refused) -> str:
+def _refusal_text(no: Refused) -> str:
     details = "".join(f"\n- {detail.message}" for detail in no.details[:10])
     return f"{no}{details}"
 

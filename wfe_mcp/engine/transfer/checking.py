@@ -84,7 +84,7 @@ class _Check:
         documents = self._documents()
         events = list(self._chain())
         state = self._replay(events)
-        self._named(documents, events)
+        self._check_named_documents(documents, events)
         self._spec(documents, state)
         self._revisions_are_right(state)
         self._rest(state)
@@ -164,7 +164,7 @@ class _Check:
                 refuse(f"/run/{name}", "is not what the events lead to", getattr(state, name), self._head[name])
         return state
 
-    def _named(self, documents: dict[str, Any], events: list[_LoggedEvent]) -> None:
+    def _check_named_documents(self, documents: dict[str, Any], events: list[_LoggedEvent]) -> None:
         frozen = documents[self._head["frozen_sha256"]]
         try:
             named = dict.fromkeys(named_documents(self._head, frozen, iter(events)))

@@ -72,11 +72,12 @@ def export_run(engine: Engine, run: str) -> Exported:
         record = engine.load(tx, run).record
         _refuse_broken(tx, record)
         rows = {
-            name: [_checked(name, index, row) for index, row in enumerate(_rows(tx, name, record))] for name in SECTIONS
+            name: [_checked_row(name, index, row) for index, row in enumerate(_rows(tx, name, record))]
+            for name in SECTIONS
         }
         place = place_of(engine, tx, record)
         head = head_of(record)
-        _checked("run", None, head)
+        _checked_row("run", None, head)
     found = Exported(record.id, head, place, rows | {LOGS: list(_logs(record, rows["evidence"]))})
     if found.size_bytes > MAX_BYTES:
         raise Refused(
@@ -96,19 +97,19 @@ def named_documents(
     yield from (bundle["sha256"] for bundle in frozen.get("context", ()))
     for type_, payload in events:
         if type_ in _NAMES_DOCUMENTS:
-            yield from _named(payload)
+            yield from _named_documents(payload)
 
 
-def _named(value: Any) -> Iterator[str]:
+def _named_documents(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
             if key in {"items", "prompt"} and isinstance(item, str) and _SHA256.fullmatch(item):
                 yield item
             else:
-                yield from _named(item)
+                yield from _named_documents(item)
     elif isinstance(value, list):
         for item in cast("list[Any]", value):
-            yield from _named(item)
+            yield from _named_documents(item)
 
 
 def place_of(engine: Engine, tx: Tx, record: RunRecord) -> dict[str, str]:
@@ -126,10 +127,10 @@ def _rows(tx: Tx, section: str, record: RunRecord) -> Iterator[dict[str, Any]]:
         yield from (tx.bundles.document_row(sha256) for sha256 in named)
         return
     for row in tx.bundles.rows(section, record.id):
-        yield _placed(record, row) if section == "evidence" else row
+        yield _with_log_path(record, row) if section == "evidence" else row
 
 
-def _placed(record: RunRecord, row: dict[str, Any]) -> dict[str, Any]:
+def _with_log_path(record: RunRecord, row: dict[str, Any]) -> dict[str, Any]:
     """Evidence with the path of its log relative to the project; without a log outside it."""
     path = row.pop("log_path", None)
     if path is None:
@@ -172,7 +173,7 @@ def _know_keys(engine: Engine) -> None:
                 key_of(engine, name, place)
 
 
-def _checked(section: str, index: int | None, row: dict[str, Any]) -> bytes:
+def _checked_row(section: str, index: int | None, row: dict[str, Any]) -> bytes:
     """The row as text, without a key in it."""
     if section == "refused":
         row = row | {"raw": _without_hidden_bytes(row["raw"])}
@@ -211,7 +212,7 @@ def _logs(record: RunRecord, evidence: list[bytes]) -> Iterator[bytes]:
         with suppress(Refused):  # a link, or far too large: left out
             content = read_if_there(Path(record.worktree), path, MAX_FOLDER_BYTES)
             if content is not None and (record.origin_sha256 or sha256_hex(content) == printed_sha256(row, content)):
-                text = _cut(without_hidden(content.decode(errors="replace")))
+                text = _tail_of_log(without_hidden(content.decode(errors="replace")))
                 yield canonical_json({"path": path, "text": text}).encode()
 
 
@@ -230,7 +231,7 @@ def is_whole(text: str) -> bool:
 _CUT = "[cut: the end of "
 
 
-def _cut(text: str) -> str:
+def _tail_of_log(text: str) -> str:
     """The end of a log, with a line before it that says so; cutting again changes nothing."""
     text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
     content = text.encode()

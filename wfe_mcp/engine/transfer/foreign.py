@@ -149,7 +149,7 @@ class _Bundle:
         plan = compile_template(definition)
         self._work(StartRun(spec=plan.spec, by=self._by, at=found.began))
         for phase in found.phases:
-            self._worked(phase)
+            self._work_phase(phase)
         if found.left_open:
             self._work(Cancel(reason=found.left_open[:1_000], by=self._by, at=found.ended))
         events = list(self._chained())
@@ -203,7 +203,7 @@ class _Bundle:
         self._state = reduce(evolve, events, self._state)
         self._events += [(command.at, event) for event in events]
 
-    def _worked(self, phase: Worked) -> None:
+    def _work_phase(self, phase: Worked) -> None:
         path = PhasePath(phase.id)
         self._work(StartPhase(phase=path, holder=self._found.kind, by=self._by, at=phase.at))
         if phase.content is None:

@@ -108,7 +108,7 @@ def value_at(line: bytes, place: str) -> Any:
             (Detail(place + at.path, at.message, at.expected, at.got),),
         ) from None
     if canonical_json(value).encode() != line:
-        refuse(place, "is not written as an export writes it", "canonical JSON, one row a line", _shown(line))
+        refuse(place, "is not written as an export writes it", "canonical JSON, one row a line", _excerpt(line))
     return value
 
 
@@ -130,7 +130,7 @@ def _opening(name: str) -> bytes:
     return b'"%b":[' % name.encode()
 
 
-def _shown(line: bytes) -> str:
+def _excerpt(line: bytes) -> str:
     return line[:80].decode(errors="replace")
 
 
@@ -177,7 +177,7 @@ class _Reader:
                     refuse(pointer(name, index), f"is missing (line {self._number})", "a row", "the end of the section")
                 return
             if not more:
-                refuse(pointer(name, index), f"follows no comma (line {self._number})", "]", _shown(line))
+                refuse(pointer(name, index), f"follows no comma (line {self._number})", "]", _excerpt(line))
             more = line.endswith(b",")
             yield line.removesuffix(b",")
             index += 1
@@ -185,7 +185,7 @@ class _Reader:
     def _recorded_checksums(self) -> Any:
         line = self._line("/checksums")
         if not (line.startswith(b'"checksums":') and line.endswith(b"}")):
-            refuse("/checksums", f"is not there (line {self._number})", '"checksums":{…}}', _shown(line))
+            refuse("/checksums", f"is not there (line {self._number})", '"checksums":{…}}', _excerpt(line))
         recorded = value_at(line.removeprefix(b'"checksums":')[:-1], "/checksums")
         if self._file.read(1):
             refuse("", "continues after its end", "nothing", f"more after line {self._number}")
@@ -195,7 +195,7 @@ class _Reader:
         line = self._line(pointer(name))
         start = b'"%b":' % name.encode()
         if not (line.startswith(start) and line.endswith(b",")):
-            refuse(pointer(name), f"is not there (line {self._number})", f'"{name}":{{…}},', _shown(line))
+            refuse(pointer(name), f"is not there (line {self._number})", f'"{name}":{{…}},', _excerpt(line))
         return line[len(start) : -1]
 
     def _is_next(self, wanted: bytes, place: str) -> bool:
@@ -205,7 +205,7 @@ class _Reader:
     def _expect(self, wanted: bytes, place: str) -> None:
         line = self._line(place)
         if line != wanted:
-            refuse(place, f"is not there (line {self._number})", wanted.decode(), _shown(line))
+            refuse(place, f"is not there (line {self._number})", wanted.decode(), _excerpt(line))
 
     def _line(self, place: str) -> bytes:
         if self._ahead is not None:
@@ -224,7 +224,7 @@ class _Reader:
                 "too_large", f"The bundle is refused at {place}: {what}.", "Nothing was stored.", (Detail(place, what),)
             )
         if not line.endswith(b"\n"):
-            refuse(place, f"ends in line {self._number}", "a line feed", _shown(line))
+            refuse(place, f"ends in line {self._number}", "a line feed", _excerpt(line))
         if not line.startswith(b'"checksums":'):
             self._whole.update(line)
         return line[:-1]

@@ -115,7 +115,7 @@ class _ReportReader:
         if report is None:
             self.statements.append(f"{who}, {entry.get('status')!s:.40}: no report in it; that is no pass")
         else:
-            made = self._made(place, role, report)
+            made = self._build_report(place, role, report)
             faults = validate("role_report@1", made).faults
             if faults:
                 self.statements.append(
@@ -170,7 +170,7 @@ class _ReportReader:
         more = {name: entry[f"report_{name}"] for name in ("status", "summary") if entry.get(f"report_{name}")}
         return (None, at) if found is None and "status" not in more else ({**more, **(found or {})}, f"{at}/report")
 
-    def _made(self, at: str, role: str, report: dict[str, Any]) -> dict[str, Any]:
+    def _build_report(self, at: str, role: str, report: dict[str, Any]) -> dict[str, Any]:
         """The report as ``role_report@1``. What has no place there is listed."""
         given = report.get("details")
         details = cast("dict[str, Any]", given) if isinstance(given, dict) else {}

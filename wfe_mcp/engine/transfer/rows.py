@@ -70,7 +70,7 @@ def validated(section: str, line: bytes, index: int | None = None) -> dict[str, 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         at = place + pointer(*first["loc"])
-        return refuse(at, f"is wrong ({first['msg']})", _expected(section, first), repr(first.get("input"))[:80])
+        return refuse(at, f"is wrong ({first['msg']})", _expectation(section, first), repr(first.get("input"))[:80])
 
     again = values if section in {LOGS, PLACE} else _row(section, values)
     for name, value in written.items():
@@ -91,7 +91,7 @@ def _row(section: str, values: dict[str, Any]) -> dict[str, Any]:
     return row_of(section, values_of(section, values))
 
 
-def _expected(section: str, fault: Any) -> str:
+def _expectation(section: str, fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return f"one of {', '.join(_model(section).model_fields)}"
     return fault["type"].replace("_", " ")

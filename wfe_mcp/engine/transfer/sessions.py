@@ -117,7 +117,7 @@ class _SessionReader:
     def foreign(self) -> Foreign:
         session = self._session
         places = self._places()
-        phases = self._worked(places)
+        phases = self._worked_phases(places)
         used = {SESSION, *(path for place in places for path in (_answer(*place), *self._code(*place)))}
         kept = {path: self._text(path) for path in sorted(self._files) if _KEPT.fullmatch(path)}
         for path in sorted(set(self._files) - used - set(kept)):
@@ -167,7 +167,7 @@ class _SessionReader:
                 session.phase,
             )
         for place in reached if session.phase == "complete" else reached[:-1]:
-            if not self._answered(place):
+            if not self._has_answer(place):
                 self._refuse_missing(place)
         return reached
 
@@ -181,7 +181,7 @@ class _SessionReader:
             (Detail(path, "is missing or empty", "the answer of the phase", None),),
         )
 
-    def _worked(self, places: list[tuple[int, str]]) -> list[Worked]:
+    def _worked_phases(self, places: list[tuple[int, str]]) -> list[Worked]:
         phases: list[Worked] = []
         at = self._session.created_at
         for number, phase in places:
@@ -264,11 +264,11 @@ class _SessionReader:
             return f"it stopped in ai-workflow-engine: {session.last_error}"
         return f"it was left open in ai-workflow-engine, in {session.phase}"
 
-    def _answered(self, place: tuple[int, str]) -> bool:
+    def _has_answer(self, place: tuple[int, str]) -> bool:
         return bool(self._files.get(_answer(*place), b"").strip()) or bool(self._code(*place))
 
     def _there(self, place: tuple[int, str]) -> bool:
-        return self._answered(place) or _prompt(*place) in self._files
+        return self._has_answer(place) or _prompt(*place) in self._files
 
     def _code(self, number: int, phase: str) -> list[str]:
         if phase not in _WRITES_CODE:
@@ -302,7 +302,7 @@ def _session(content: bytes) -> tuple[Any, Session]:
     except ValidationError as error:
         faults = error.errors(include_url=False)
         details = tuple(
-            Detail(pointer(*one["loc"]), one["msg"], _expected(one), repr(one.get("input"))[:80]) for one in faults
+            Detail(pointer(*one["loc"]), one["msg"], _expectation(one), repr(one.get("input"))[:80]) for one in faults
         )
         raise Refused(
             "invalid_artifact", f"{SESSION} is refused at {details[0].path}: {details[0].message}", _HINT, details
@@ -310,7 +310,7 @@ def _session(content: bytes) -> tuple[Any, Session]:
     return raw, session
 
 
-def _expected(fault: Any) -> str:
+def _expectation(fault: Any) -> str:
     if fault["type"] != "extra_forbidden":
         return str(fault["type"]).replace("_", " ")
     model = SessionArtifact if fault["loc"][0] == "artifacts" else Session

@@ -1,5 +1,5 @@
 """Command-line agents as providers: child processes that print their events as lines of JSON."""
 
-from wfe_mcp.providers.agents.work import AGENT_KINDS, AGENTS, RunProgram, Surroundings, ask_agent, run_agent
+from wfe_mcp.providers.agents.work import AGENT_KINDS, AGENTS, LaunchContext, RunProgram, ask_agent, run_agent
 
-__all__ = ["AGENTS", "AGENT_KINDS", "RunProgram", "Surroundings", "ask_agent", "run_agent"]
+__all__ = ["AGENTS", "AGENT_KINDS", "LaunchContext", "RunProgram", "ask_agent", "run_agent"]

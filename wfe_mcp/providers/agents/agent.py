@@ -30,10 +30,10 @@ NETWORK = words(
 
 @dataclass(frozen=True, slots=True)
 class AgentText:
-    """Text of the model. ``goes_on``: it continues the previous piece."""
+    """Text of the model. ``continues``: it belongs to the piece before it."""
 
     text: str
-    goes_on: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class AgentResult:
     text: str = ""
 
 
-Heard = AgentText | ToolBegan | ToolDone | AgentUsage | Speaks | Trouble | AgentResult
+AgentRecord = AgentText | ToolBegan | ToolDone | AgentUsage | Speaks | Trouble | AgentResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Agent:
     login: str
     """What the user does when it is not logged in."""
     arguments: Callable[[Connection, Task], Sequence[str]]
-    hear: Callable[[Given], Iterable[Heard]]
+    records_of: Callable[[Given], Iterable[AgentRecord]]
     isolation: Isolation
     """How it answers a question."""
     exits: Mapping[int, FaultKind] = field(default_factory=dict[int, "FaultKind"])

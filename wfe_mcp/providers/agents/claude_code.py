@@ -11,11 +11,11 @@ from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
+    AgentRecord,
     AgentResult,
     AgentText,
     AgentUsage,
     Given,
-    Heard,
     Isolation,
     Speaks,
     ToolBegan,
@@ -123,7 +123,7 @@ _ISOLATION = Isolation(
 )
 
 
-def _hear(record: Given) -> Iterator[Heard]:
+def _records_of(record: Given) -> Iterator[AgentRecord]:
     match record.get("type"):
         case "system" if record.get("subtype") == "init":
             yield Speaks(word(record, "model"))
@@ -140,7 +140,7 @@ def _hear(record: Given) -> Iterator[Heard]:
             pass
 
 
-def _message(record: Given) -> Iterator[Heard]:
+def _message(record: Given) -> Iterator[AgentRecord]:
     blocks = records(given(record, "message"), "content")
     if error := word(record, "error"):
         # Not the model's text: Claude Code reports a failure as an answer.
@@ -155,7 +155,7 @@ def _message(record: Given) -> Iterator[Heard]:
             yield ToolBegan(word(block, "id"), word(block, "name"), given(block, "input"))
 
 
-def _result(record: Given) -> Iterator[Heard]:
+def _result(record: Given) -> Iterator[AgentRecord]:
     used, cost = given(record, "usage"), record.get("total_cost_usd")
     read, written = count(used, "cache_read_input_tokens"), count(used, "cache_creation_input_tokens")
     yield AgentUsage(
@@ -203,6 +203,6 @@ CLAUDE_CODE = Agent(
     login="run `claude` once and log in there, or set ANTHROPIC_API_KEY (a reviewer reads no login from the keychain of "
     "macOS: set CLAUDE_CODE_OAUTH_TOKEN from `claude setup-token`)",
     arguments=_arguments,
-    hear=_hear,
+    records_of=_records_of,
     isolation=_ISOLATION,
 )

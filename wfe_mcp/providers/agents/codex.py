@@ -11,11 +11,11 @@ from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
+    AgentRecord,
     AgentResult,
     AgentText,
     AgentUsage,
     Given,
-    Heard,
     Isolation,
     ToolBegan,
     ToolDone,
@@ -117,7 +117,7 @@ _ISOLATION = Isolation(
 )
 
 
-def _hear(record: Given) -> Iterator[Heard]:
+def _records_of(record: Given) -> Iterator[AgentRecord]:
     item = given(record, "item")
     match record.get("type"):
         case "item.started":
@@ -154,7 +154,7 @@ def _began(item: Given) -> ToolBegan | None:
             return None
 
 
-def _completed(item: Given) -> Iterator[Heard]:
+def _completed(item: Given) -> Iterator[AgentRecord]:
     if item.get("type") == "agent_message":
         yield AgentText(word(item, "text"))
     elif began := _began(item):
@@ -182,6 +182,6 @@ CODEX = Agent(
     install="npm install -g @openai/codex",
     login="run `codex login`, or set OPENAI_API_KEY",
     arguments=_arguments,
-    hear=_hear,
+    records_of=_records_of,
     isolation=_ISOLATION,
 )

@@ -12,11 +12,11 @@ from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
+    AgentRecord,
     AgentResult,
     AgentText,
     AgentUsage,
     Given,
-    Heard,
     Isolation,
     Speaks,
     ToolBegan,
@@ -133,7 +133,7 @@ _ISOLATION = Isolation(
 )
 
 
-def _hear(record: Given) -> Iterator[Heard]:
+def _records_of(record: Given) -> Iterator[AgentRecord]:
     match record.get("type"):
         case "init":
             yield Speaks(word(record, "model"))
@@ -152,7 +152,7 @@ def _hear(record: Given) -> Iterator[Heard]:
             pass
 
 
-def _result(record: Given) -> Iterator[Heard]:
+def _result(record: Given) -> Iterator[AgentRecord]:
     used = given(record, "stats")
     if models := given(used, "models"):
         yield Speaks(", ".join(models))  # at its start it may say "auto"
@@ -182,7 +182,7 @@ GEMINI_CLI = Agent(
     install="npm install -g @google/gemini-cli",
     login="run `gemini` once and log in there, or set GEMINI_API_KEY",
     arguments=_arguments,
-    hear=_hear,
+    records_of=_records_of,
     isolation=_ISOLATION,
     exits={41: "wrong_key", 42: "refused"},
 )

@@ -21,7 +21,7 @@ from wfe_mcp.providers.call import ToolResult, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wfe_mcp.providers.agents.agent import Agent, Heard
+    from wfe_mcp.providers.agents.agent import Agent, AgentRecord
     from wfe_mcp.providers.call import Listener
 
 MAX_RESULT_CHARACTERS = 20_000
@@ -29,13 +29,13 @@ _MAX_TEXT_CHARACTERS = 2_000_000
 
 
 @dataclass(slots=True)
-class Hearing:
+class Transcript:
     """Reads the lines of one child, notifies the listener, and keeps the facts that determine how it ended."""
 
     agent: Agent
     listener: Listener
     clock: Callable[[], float]
-    heard_at: float = 0.0
+    last_line_at: float = 0.0
     texts: list[str] = field(default_factory=list[str])
     running: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
     tool_calls: int = 0
@@ -50,13 +50,13 @@ class Hearing:
         # Loaded with pydantic anyway; refuses deep nesting, where json.loads would need the stack.
         from pydantic_core import from_json
 
-        self.heard_at = self.clock()
+        self.last_line_at = self.clock()
         try:
             record = from_json(line, allow_inf_nan=False)  # a cost of NaN would spoil every sum
         except ValueError:
             return
         if isinstance(record, dict):
-            for event in self.agent.hear(cast("Given", record)):
+            for event in self.agent.records_of(cast("Given", record)):
                 self._take(event)
 
     @property
@@ -71,19 +71,19 @@ class Hearing:
 
     def silent_s(self) -> float:
         """Seconds since its last line; 0 while one of its tools runs."""
-        return 0.0 if self.running else self.clock() - self.heard_at
+        return 0.0 if self.running else self.clock() - self.last_line_at
 
     def close(self) -> None:
         """End the output: tools that still run count as not ended."""
         for call_id in [*self.running]:
             self._tool_done(ToolDone(call_id, "The tool had not ended when the agent did.", ok=False))
 
-    def _take(self, event: Heard) -> None:
-        goes_on = self.is_mid_message
+    def _take(self, event: AgentRecord) -> None:
+        continues = self.is_mid_message
         self.is_mid_message = isinstance(event, AgentText)
         match event:
             case AgentText():
-                self._take_text(event, goes_on)
+                self._take_text(event, continues)
             case ToolBegan():
                 self._tool_began(event)
             case ToolDone():
@@ -99,10 +99,10 @@ class Hearing:
             case AgentResult():
                 self.ended = event
 
-    def _take_text(self, event: AgentText, goes_on: bool) -> None:
+    def _take_text(self, event: AgentText, continues: bool) -> None:
         if not event.text:
             return
-        if event.goes_on and goes_on and self.texts:
+        if event.continues and continues and self.texts:
             self.texts[-1] += event.text
         else:
             self.texts.append(event.text)

@@ -27,7 +27,7 @@ from wfe_mcp.providers.agents.codex import CODEX
 from wfe_mcp.providers.agents.failure import fault, trouble_fault
 from wfe_mcp.providers.agents.gemini_cli import GEMINI_CLI
 from wfe_mcp.providers.agents.isolation import review_folder
-from wfe_mcp.providers.agents.transcript import Hearing
+from wfe_mcp.providers.agents.transcript import Transcript
 from wfe_mcp.providers.call import Answer, Estimate, Listener, ProviderFault, Silent, Task, Worked, never
 from wfe_mcp.providers.output import clear_place, ends_with_value, output_paragraph, value_at, value_in, with_paragraph
 
@@ -113,7 +113,7 @@ _WHY: dict[Why, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class LaunchContext:
     """Where an agent works. ``environment``: names → the variables of a child that may read these (``child_env``).
 
     ``log_path``: the file for its whole output.
@@ -129,7 +129,7 @@ class Surroundings:
 def run_agent(
     connection: Connection,
     task: Task,
-    around: Surroundings,
+    launch: LaunchContext,
     listener: Listener | None = None,
     should_stop: ShouldStop = never,
     *,
@@ -145,25 +145,25 @@ def run_agent(
     if connection.fs_ability == "local-write" and task.tools and not _WRITING & {tool.name for tool in task.tools}:
         connection = replace(connection, fs_ability="local-read")
     if connection.fs_ability in {"local-write", "write-only"}:
-        clear_place(around.root, place)
-    prompt = with_paragraph(_whole(task), connection.fs_ability, place, task.schema)
+        clear_place(launch.root, place)
+    prompt = with_paragraph(_full_prompt(task), connection.fs_ability, place, task.schema)
     argv = (*(connection.argv or agent.program), *agent.arguments(connection, task))
-    child = _Child(argv, around.root, _environment(agent, connection, around))
-    why, heard = _worked(agent, connection, task, prompt, around, child, listener or Silent(), should_stop)
-    model = heard.model or connection.model
+    child = _Child(argv, launch.root, _environment(agent, connection, launch))
+    why, transcript = _run_once(agent, connection, task, prompt, launch, child, listener or Silent(), should_stop)
+    model = transcript.model or connection.model
     if why != "ended":
-        return Worked(_ENDINGS[why], None, heard.answer, heard.usage, model, _reason(why, connection, task))
-    value = _value(around.root, place, heard)
+        return Worked(_ENDINGS[why], None, transcript.answer, transcript.usage, model, _reason(why, connection, task))
+    value = _value(launch.root, place, transcript)
     if value is None:
         why_not = f"The agent ended without a file '{place}' and without a block of JSON in its answer."
-        return Worked("no_answer", None, heard.answer, heard.usage, model, why_not)
-    return Worked("done", value, heard.answer, heard.usage, model)
+        return Worked("no_answer", None, transcript.answer, transcript.usage, model, why_not)
+    return Worked("done", value, transcript.answer, transcript.usage, model)
 
 
 def ask_agent(
     connection: Connection,
     question: Question,
-    around: Surroundings,
+    launch: LaunchContext,
     listener: Listener | None = None,
     should_stop: ShouldStop = never,
 ) -> Answer:
@@ -175,24 +175,24 @@ def ask_agent(
     if question.images:
         raise fault("not_configured", agent, connection, "a command-line agent cannot receive images")
     task = Task(question.prompt, question.schema or {}, question.system)
-    prompt = _whole(task)
+    prompt = _full_prompt(task)
     if question.schema is not None:
         prompt = f"{prompt}\n\n{output_paragraph('none', '', question.schema)}"
-    env = _environment(agent, connection, around)
+    env = _environment(agent, connection, launch)
     with review_folder(agent.isolation, env) as folder:
-        program = _absolute(connection.argv or agent.program, around.root)
+        program = _absolute(connection.argv or agent.program, launch.root)
         child = _Child((*program, *agent.isolation.arguments(connection)), folder.work, folder.env)
-        why, heard = _worked(agent, connection, task, prompt, around, child, listener or Silent(), should_stop)
-        model = heard.model or agent.isolation.model(folder.config) or connection.model
+        why, transcript = _run_once(agent, connection, task, prompt, launch, child, listener or Silent(), should_stop)
+        model = transcript.model or agent.isolation.model(folder.config) or connection.model
     if why == "cancelled":
-        raise fault("stopped", agent, connection, usage=heard.usage)
+        raise fault("stopped", agent, connection, usage=transcript.usage)
     if why != "ended":
         kind = "other" if why == "tool_limit" else "timeout"
-        raise fault(kind, agent, connection, _reason(why, connection, task), usage=heard.usage)
-    value = value_in(heard.answer) if question.schema is not None and ends_with_value(heard.answer) else None
+        raise fault(kind, agent, connection, _reason(why, connection, task), usage=transcript.usage)
+    value = value_in(transcript.answer) if question.schema is not None and ends_with_value(transcript.answer) else None
     if question.schema is not None and value is None:
-        raise fault("unparsable", agent, connection, heard.answer, usage=heard.usage)
-    return Answer(heard.answer, value, heard.usage, model)
+        raise fault("unparsable", agent, connection, transcript.answer, usage=transcript.usage)
+    return Answer(transcript.answer, value, transcript.usage, model)
 
 
 def _agent(connection: Connection) -> Agent:
@@ -210,7 +210,7 @@ def _agent(connection: Connection) -> Agent:
     return agent
 
 
-def _whole(task: Task) -> str:
+def _full_prompt(task: Task) -> str:
     return f"{task.system.rstrip()}\n\n{task.prompt}" if task.system else task.prompt
 
 
@@ -224,60 +224,60 @@ def _reason(why: Why, connection: Connection, task: Task) -> str:
     )
 
 
-def _value(root: Path, place: str, heard: Hearing) -> dict[str, Any] | None:
+def _value(root: Path, place: str, transcript: Transcript) -> dict[str, Any] | None:
     try:
         value = value_at(root, place)
     except Refused:  # a link or a device in place of the file does not count
         value = None
-    return value if value is not None else value_in(heard.all_text)
+    return value if value is not None else value_in(transcript.all_text)
 
 
-def _worked(
+def _run_once(
     agent: Agent,
     connection: Connection,
     task: Task,
     prompt: str,
-    around: Surroundings,
+    launch: LaunchContext,
     child: _Child,
     listener: Listener,
     should_stop: ShouldStop,
-) -> tuple[Why, Hearing]:
+) -> tuple[Why, Transcript]:
     """Run the agent once. It is announced and reported as one call: the number of its calls is known only at its end."""
     _require_program(agent, connection, child)
-    heard = Hearing(agent, listener, around.clock, heard_at=around.clock())
-    bounds = _Bounds(connection, task, heard, should_stop)
+    transcript = Transcript(agent, listener, launch.clock, last_line_at=launch.clock())
+    bounds = _Bounds(connection, task, transcript, should_stop)
     listener.before_call(connection, Estimate(len(prompt) // _CHARACTERS_PER_TOKEN, connection.max_tokens))
     try:
-        ran = around.run(
+        ran = launch.run(
             child.argv,
             cwd=child.cwd,
             env=child.env,
             timeout_s=_total_s(connection, task),
-            log_path=around.log_path,
+            log_path=launch.log_path,
             stdin=prompt.encode(errors="replace"),
-            on_line=heard.line,
+            on_line=transcript.line,
             should_stop=bounds.are_met,
         )
-        heard.close()
+        transcript.close()
     except BaseException as exc:
         # The job must stop, or the child could not be run: the caller handles the exception.
         failed = exc if isinstance(exc, ProviderFault) else fault("stopped", agent, connection)
-        listener.after_call(connection, heard.usage, failed)
+        listener.after_call(connection, transcript.usage, failed)
         raise
     why = bounds.why(ran)
-    failed = _failure(agent, connection, heard, ran) if why == "ended" else None
-    listener.after_call(connection, heard.usage, failed)
+    failed = _failure(agent, connection, transcript, ran) if why == "ended" else None
+    listener.after_call(connection, transcript.usage, failed)
     if failed is not None:
         raise failed
-    return why, heard
+    return why, transcript
 
 
-def _failure(agent: Agent, connection: Connection, heard: Hearing, ran: Ran) -> ProviderFault | None:
+def _failure(agent: Agent, connection: Connection, transcript: Transcript, ran: Ran) -> ProviderFault | None:
     """Why it failed; None when it did not. Its own report of its end takes precedence over its exit code."""
-    is_done = heard.ended.how == "done" if heard.ended else ran.exit_code == 0
+    is_done = transcript.ended.how == "done" if transcript.ended else ran.exit_code == 0
     if is_done:
         return None
-    return trouble_fault(agent, connection, heard.trouble, ran.exit_code, ran.output_tail, heard.usage)
+    return trouble_fault(agent, connection, transcript.trouble, ran.exit_code, ran.output_tail, transcript.usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,31 +293,31 @@ class _Bounds:
 
     connection: Connection
     task: Task
-    heard: Hearing
+    transcript: Transcript
     should_stop: ShouldStop
-    met: Why = "ended"
+    reached: Why = "ended"
 
     def are_met(self) -> bool:
         """True once the agent must be ended; polled while it runs."""
         if self.should_stop():
-            self.met = "cancelled"
-        elif self.heard.tool_calls > self.task.limits.tool_calls:
-            self.met = "tool_limit"
-        elif self.heard.silent_s() > self.connection.response_s:
-            self.met = "silent"
-        return self.met != "ended"
+            self.reached = "cancelled"
+        elif self.transcript.tool_calls > self.task.limits.tool_calls:
+            self.reached = "tool_limit"
+        elif self.transcript.silent_s() > self.connection.response_s:
+            self.reached = "silent"
+        return self.reached != "ended"
 
     def why(self, ran: Ran) -> Why:
         """Why the agent ended."""
         if ran.timed_out:
             return "timed_out"
         if ran.cancelled:
-            return "cancelled" if self.met == "ended" else self.met
-        return "tool_limit" if self.heard.ended and self.heard.ended.how == "tool_limit" else "ended"
+            return "cancelled" if self.reached == "ended" else self.reached
+        return "tool_limit" if self.transcript.ended and self.transcript.ended.how == "tool_limit" else "ended"
 
 
-def _environment(agent: Agent, connection: Connection, around: Surroundings) -> dict[str, str]:
-    env = dict(around.environment((*agent.variables, *words_of(connection.options.get(_ENV_OPTION)))))
+def _environment(agent: Agent, connection: Connection, launch: LaunchContext) -> dict[str, str]:
+    env = dict(launch.environment((*agent.variables, *words_of(connection.options.get(_ENV_OPTION)))))
     return env | ({agent.key: connection.api_key} if connection.api_key else {})
 
 

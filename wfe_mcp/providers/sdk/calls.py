@@ -70,7 +70,7 @@ class Counted(WrapperModel):
                 messages, model_settings, model_request_parameters, run_context
             ) as stream:
                 yield stream
-                self._given(stream)
+                self._refuse_declined(stream)
         except BaseException as error:
             used = self._used(stream)
             found = self._fault(error, used)
@@ -80,7 +80,7 @@ class Counted(WrapperModel):
             raise found from None
         self._listener.after_call(self._connection, self._used(stream), None)
 
-    def _given(self, stream: StreamedResponse) -> None:
+    def _refuse_declined(self, stream: StreamedResponse) -> None:
         """Raise when the model declined to answer."""
         if stream.get().finish_reason == "content_filter":
             raise fault("declined", self._connection, usage=usage_of(stream.usage), detail=self._tally.text)

@@ -54,7 +54,7 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
     async with model_of(connection) as model:
         agent = _agent(Counted(model, connection, listener, tally, watch), connection, task, listener, tally)
 
-        async def heard(_: RunContext[object], events: AsyncIterable[object]) -> None:
+        async def on_events(_: RunContext[object], events: AsyncIterable[object]) -> None:
             async for event in events:
                 piece = piece_in(event)
                 if piece:
@@ -66,7 +66,7 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
 
         try:
             result = await agent.run(
-                task.prompt, usage_limits=UsageLimits(request_limit=limits.requests), event_stream_handler=heard
+                task.prompt, usage_limits=UsageLimits(request_limit=limits.requests), event_stream_handler=on_events
             )
         except TooManyTools:
             return ended("tool_limit", f"The model reached its limit of {limits.tool_calls} tool calls.")

@@ -59,9 +59,9 @@ class Workbench:
 
     def tools(self) -> list[AiTool[object]]:
         """The tools in pydantic-ai's form."""
-        return [self._made(tool) for tool in self._tools]
+        return [self._wrap_tool(tool) for tool in self._tools]
 
-    def _made(self, tool: Tool) -> AiTool[object]:
+    def _wrap_tool(self, tool: Tool) -> AiTool[object]:
         async def called(ctx: RunContext[object], /, **given: Any) -> str:
             return await self._call(tool, ctx.tool_call_id or tool.name, given)
 
@@ -84,18 +84,20 @@ class Workbench:
         except asyncio.CancelledError:
             # A stop of the work stops the tool too; no effect of the tool may follow the report of its end.
             await asyncio.wait({running}, timeout=_GRACE_S)
-            result = _ended(running) or ToolResult("The tool was still running when the work was stopped.", ok=False)
+            result = _result_if_ended(running) or ToolResult(
+                "The tool was still running when the work was stopped.", ok=False
+            )
             self._listener.tool_ended(call_id, tool.name, result, monotonic() - began)
             raise
         except Exception:
-            result = _ended(running) or ToolResult("The tool failed.", ok=False)
+            result = _result_if_ended(running) or ToolResult("The tool failed.", ok=False)
         self._listener.tool_ended(call_id, tool.name, result, monotonic() - began)
         if not result.ok:
             raise ToolFailed(result.text)
         return result.text
 
 
-def _ended(running: asyncio.Future[ToolResult]) -> ToolResult | None:
+def _result_if_ended(running: asyncio.Future[ToolResult]) -> ToolResult | None:
     """The result of a tool; None while it runs."""
     if not running.done() or running.cancelled():
         return None

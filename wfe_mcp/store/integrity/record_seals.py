@@ -132,12 +132,12 @@ class SealRepository(Repository):
     def keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
         """Seal the rows that ``where`` finds with the next event of the run."""
         for row in self._read(_ROWS[kind].where(*where)):
-            kept = _kept(kind, row)
+            kept = _seal_of(kind, row)
             self._unnamed.setdefault(run_id, {})[kind, kept.id] = kept
 
     def differences(self, run_id: str) -> Iterator[Problem]:
         """The records of a run that differ from their seals."""
-        names_all, named = self._named(run_id)
+        names_all, named = self._sealed_records(run_id)
         for kind, of in KINDS.items():
             wanted = {id_: found for (what, id_), found in named.items() if what == kind}
             rows = self._rows_of(of, run_id, wanted)
@@ -159,7 +159,7 @@ class SealRepository(Repository):
         for row in self._connection.execute(query, values).mappings():
             yield {str(name): value for name, value in row.items()}
 
-    def _named(self, run_id: str) -> tuple[bool, dict[tuple[str, str], tuple[Kept, datetime]]]:
+    def _sealed_records(self, run_id: str) -> tuple[bool, dict[tuple[str, str], tuple[Kept, datetime]]]:
         """Whether the log seals every record, and the last seal of each."""
         names_all, named = False, dict[tuple[str, str], tuple[Kept, datetime]]()
         for type_, payload, at in self._connection.execute(_KEPT, {"run_id": run_id}):
@@ -177,7 +177,7 @@ class SealRepository(Repository):
         return names_all, named
 
 
-def _kept(kind: str, row: Mapping[str, Any]) -> Kept:
+def _seal_of(kind: str, row: Mapping[str, Any]) -> Kept:
     of = KINDS[kind]
     return Kept(kind, _id(of, row), _sha256(_sealed_values(of, row)), _fields(of, row) if of.has_fields else {})
 

@@ -73,7 +73,7 @@ class ToolCallRepository(Repository):
 
     def end(self, call_id: str, output: str, *, ok: bool, duration_ms: int) -> bool:
         """Record the tool's output; long output is cut in the middle. False when its end is recorded already."""
-        return self._run(_END, {"id_": call_id, **_ended(output, duration_ms, ok=ok)}) == 1
+        return self._run(_END, {"id_": call_id, **_end_columns(output, duration_ms, ok=ok)}) == 1
 
     def add(
         self, call_id: str, new: NewToolCall, output: str, *, ok: bool, at: datetime, duration_ms: int | None
@@ -83,7 +83,7 @@ class ToolCallRepository(Repository):
         if self._connection.execute(_OF_ATTEMPT, of_attempt).first() is None:
             return False
         values = row_from(new, TOOL_CALL) | {"id": call_id, "input": _kept_input(new), "started_at": at}
-        self._run(_KNOWN, values | _ended(output, duration_ms, ok=ok))
+        self._run(_KNOWN, values | _end_columns(output, duration_ms, ok=ok))
         return True
 
     def uses(self, run_id: RunId, since: datetime) -> list[ToolUse]:
@@ -102,18 +102,20 @@ class ToolCallRepository(Repository):
         )
 
 
-def _ended(output: str, duration_ms: int | None, *, ok: bool) -> dict[str, Any]:
+def _end_columns(output: str, duration_ms: int | None, *, ok: bool) -> dict[str, Any]:
     """The columns of a tool call that has ended."""
     text = _clean(output)
     whole = {"output_sha256": sha256_hex(text), "output_bytes": len(text.encode())}
-    return {"ok": ok, "duration_ms": duration_ms, "output": _cut(text), **whole}
+    return {"ok": ok, "duration_ms": duration_ms, "output": _truncate(text), **whole}
 
 
 def _kept_input(new: NewToolCall) -> Any:
     """The tool's input from the model. Characters that JSON or SQLite cannot store are replaced, not refused."""
     given = _clean_value(dict(new.input or {}))
     text = canonical_json(given)
-    return given if len(text) <= MAX_INPUT_CHARS else {"cut": _cut(text, MAX_INPUT_CHARS), "sha256": sha256_hex(text)}
+    return (
+        given if len(text) <= MAX_INPUT_CHARS else {"cut": _truncate(text, MAX_INPUT_CHARS), "sha256": sha256_hex(text)}
+    )
 
 
 def _clean_value(value: Any) -> Any:
@@ -136,6 +138,6 @@ def _clean(text: str) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def _cut(text: str, most: int = MAX_OUTPUT_CHARS) -> str:
+def _truncate(text: str, most: int = MAX_OUTPUT_CHARS) -> str:
     left_out = len(text) - most
     return text if left_out <= 0 else f"{text[: most // 2]}\n[… {left_out} characters left out …]\n{text[-most // 2 :]}"

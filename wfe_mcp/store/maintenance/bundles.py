@@ -122,7 +122,7 @@ def columns_of(section: str) -> tuple[ColumnOf, ...]:
 def row_of(section: str, values: Mapping[str, Any]) -> Row:
     """The column values as JSON; empty columns are left out."""
     as_json = _as_json(section)
-    return {name: _shown(value, is_json=name in as_json) for name, value in values.items() if value is not None}
+    return {name: _json_value(value, is_json=name in as_json) for name, value in values.items() if value is not None}
 
 
 def values_of(section: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _kind(column: Column[Any]) -> ColumnKind:
     return "text"
 
 
-def _shown(value: Any, *, is_json: bool) -> Any:
+def _json_value(value: Any, *, is_json: bool) -> Any:
     match value:
         case datetime():
             return instant(value).isoformat()

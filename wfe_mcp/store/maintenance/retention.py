@@ -78,7 +78,7 @@ _PAYLOADS = (
     .where(bindparam("after") < _ROWID, EVENT.c.type != "RunStarted")
     .order_by(_ROWID)
 )
-_OVER = (
+_FINISHED = (
     select(*columns_for(RunRecord, RUN))
     .where(
         RUN.c.project_id == bindparam("project"),
@@ -89,7 +89,7 @@ _OVER = (
 )
 _PRUNED = select(*columns_for(PrunedRun, PRUNED_RUN)).order_by(PRUNED_RUN.c.at, PRUNED_RUN.c.run_id)
 _KEEP = insert_new(KEPT_RUN)
-_LET_GO = delete(KEPT_RUN).where(KEPT_RUN.c.run_id == bindparam("run_"))
+_RELEASE = delete(KEPT_RUN).where(KEPT_RUN.c.run_id == bindparam("run_"))
 _KEPT = select(KEPT_RUN.c.run_id)
 
 
@@ -101,7 +101,7 @@ class RetentionRepository(Repository):
 
     def finished_runs(self, project_id: str) -> list[RunRecord]:
         """The finished runs of a project that are not marked to keep, the last one to end first."""
-        return self._all(RunRecord, _OVER, {"project": project_id})
+        return self._all(RunRecord, _FINISHED, {"project": project_id})
 
     def keep(self, run_id: RunId, by: By, at: datetime) -> None:
         """Mark a run to keep, so that it is never pruned. Idempotent."""
@@ -109,7 +109,7 @@ class RetentionRepository(Repository):
 
     def release(self, run_id: RunId) -> None:
         """Remove the mark: the run may be pruned."""
-        self._run(_LET_GO, {"run_": run_id})
+        self._run(_RELEASE, {"run_": run_id})
 
     def kept(self) -> set[str]:
         """The runs marked to keep."""

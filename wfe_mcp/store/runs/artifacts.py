@@ -27,7 +27,7 @@ MAX_REFUSED_BYTES = 100_000
 
 _OF_PHASE = (REVISION.c.run_id == bindparam("run_id_"), REVISION.c.phase == bindparam("phase_"))
 _NEWEST = select(func.max(REVISION.c.revision)).where(*_OF_PHASE)
-_NEW = insert(REVISION)
+_INSERT_REVISION = insert(REVISION)
 _COUNT = update(RUN).where(RUN.c.id == bindparam("run_id_")).values(artifact_count=RUN.c.artifact_count + 1)
 _COUNTED = update(RUN).where(RUN.c.id == bindparam("run_id_")).values(artifact_count=bindparam("count_"))
 _COPIED = [column for column in REVISION.columns if column.name not in {"id", "run_id"}]
@@ -41,7 +41,7 @@ _TAKEN = insert(REVISION).from_select(
     )
     .order_by(REVISION.c.id),
 )
-_HEADS = select(*columns_for(RevisionHead, REVISION)).where(*_OF_PHASE).order_by(REVISION.c.revision)
+_REVISION_HEADS = select(*columns_for(RevisionHead, REVISION)).where(*_OF_PHASE).order_by(REVISION.c.revision)
 _FULL = select(*columns_for(RevisionRecord, REVISION))
 _LAST = (
     select(*columns_for(RevisionHead, REVISION))
@@ -49,7 +49,7 @@ _LAST = (
     .order_by(desc(REVISION.c.id))
     .limit(bindparam("limit_"))
 )
-_ONE = _FULL.where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"))
+_REVISION = _FULL.where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"))
 _CONTENTS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.content).where(
     REVISION.c.run_id == bindparam("run_id_"), REVISION.c.name == bindparam("name_")
 )
@@ -108,7 +108,7 @@ class ArtifactRepository(Repository):
             sealed_at=None,
             content=content,
         )
-        row_id = self._connection.execute(_NEW, row_from(made, REVISION)).lastrowid
+        row_id = self._connection.execute(_INSERT_REVISION, row_from(made, REVISION)).lastrowid
         self._search_notes.note(run_id, of_revision(row_id, made))
         self._run(_COUNT, {"run_id_": run_id})
         return made
@@ -124,7 +124,7 @@ class ArtifactRepository(Repository):
 
     def revisions(self, run_id: RunId, phase: PhasePath) -> list[RevisionHead]:
         """The revisions of a phase, oldest first, without their content."""
-        return self._all(RevisionHead, _HEADS, {"run_id_": run_id, "phase_": phase})
+        return self._all(RevisionHead, _REVISION_HEADS, {"run_id_": run_id, "phase_": phase})
 
     def last_revisions(self, run_id: RunId, limit: int) -> list[RevisionHead]:
         """The newest revisions of a run, oldest first, without their content."""
@@ -132,7 +132,7 @@ class ArtifactRepository(Repository):
 
     def revision(self, run_id: RunId, phase: PhasePath, revision: int) -> RevisionRecord | None:
         """One revision with its content."""
-        return self._first(RevisionRecord, _ONE, {"run_id_": run_id, "phase_": phase, "revision_": revision})
+        return self._first(RevisionRecord, _REVISION, {"run_id_": run_id, "phase_": phase, "revision_": revision})
 
     def contents(self, run_id: RunId, name: str) -> dict[tuple[PhasePath, int], str]:
         """The content of every revision of the artifact ``name``, by phase and number: one query for all items."""
@@ -161,18 +161,18 @@ class ArtifactRepository(Repository):
 
     def refused(self, run_id: RunId, phase: PhasePath, attempt: int) -> list[RefusedSubmission]:
         """The invalid submissions of an attempt, oldest first."""
-        return self._all(_refused, _REFUSED, {"run_id": run_id, "phase": phase, "attempt": attempt})
+        return self._all(_refused_submission, _REFUSED, {"run_id": run_id, "phase": phase, "attempt": attempt})
 
 
-def _refused(*row: Any) -> RefusedSubmission:
+def _refused_submission(*row: Any) -> RefusedSubmission:
     *columns, errors = row
     return RefusedSubmission(*columns, errors=json.loads(errors))
 
 
-_NEW_ATTACHMENTS = insert(ATTACHMENT)
+_INSERT_ATTACHMENT = insert(ATTACHMENT)
 _OF_RUN = ATTACHMENT.c.run_id == bindparam("run_id")
-_HEADS_ATTACHMENTS = select(*columns_for(AttachmentHead, ATTACHMENT)).where(_OF_RUN).order_by(ATTACHMENT.c.number)
-_ONE_ATTACHMENTS = select(*columns_for(AttachmentRecord, ATTACHMENT)).where(
+_ATTACHMENT_HEADS = select(*columns_for(AttachmentHead, ATTACHMENT)).where(_OF_RUN).order_by(ATTACHMENT.c.number)
+_ATTACHMENT = select(*columns_for(AttachmentRecord, ATTACHMENT)).where(
     _OF_RUN, ATTACHMENT.c.number == bindparam("number")
 )
 
@@ -185,14 +185,14 @@ class AttachmentRepository(Repository):
 
     def add(self, attachment: AttachmentRecord) -> None:
         """Store an attachment; the log seals it with its content."""
-        self._run(_NEW_ATTACHMENTS, row_from(attachment, ATTACHMENT))
+        self._run(_INSERT_ATTACHMENT, row_from(attachment, ATTACHMENT))
         self._search_notes.note(attachment.run_id, of_attachment(attachment))
         self._seals.keep("attachment", attachment.run_id, ATTACHMENT.c.id == attachment.id)
 
     def of_run(self, run_id: RunId) -> list[AttachmentHead]:
         """The attachments of a run without their content, oldest first."""
-        return self._all(AttachmentHead, _HEADS_ATTACHMENTS, {"run_id": run_id})
+        return self._all(AttachmentHead, _ATTACHMENT_HEADS, {"run_id": run_id})
 
     def get(self, run_id: RunId, number: int) -> AttachmentRecord | None:
         """One attachment with its content; None when the run has no such number."""
-        return self._first(AttachmentRecord, _ONE_ATTACHMENTS, {"run_id": run_id, "number": number})
+        return self._first(AttachmentRecord, _ATTACHMENT, {"run_id": run_id, "number": number})

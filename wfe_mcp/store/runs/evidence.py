@@ -14,9 +14,9 @@ from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, is_of_
 from wfe_mcp.store.search.entries import of_evidence, of_opinion
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 
-_NEW = insert(EVIDENCE)
-_SELECT = select(*columns_for(EvidenceRecord, EVIDENCE))
-_OF_RUN = _SELECT.where(EVIDENCE.c.run_id == bindparam("run_id")).order_by(
+_INSERT_EVIDENCE = insert(EVIDENCE)
+_EVIDENCE = select(*columns_for(EvidenceRecord, EVIDENCE))
+_EVIDENCE_OF_RUN = _EVIDENCE.where(EVIDENCE.c.run_id == bindparam("run_id")).order_by(
     EVIDENCE.c.at, literal_column("evidence.rowid")
 )
 _SKIPPED = func.json_extract(EVIDENCE.c.data, "$.tests.skipped")
@@ -43,13 +43,13 @@ class EvidenceRepository(Repository):
 
     def add(self, evidence: EvidenceRecord) -> None:
         """Store the evidence of a gate."""
-        self._run(_NEW, row_from(evidence, EVIDENCE))
+        self._run(_INSERT_EVIDENCE, row_from(evidence, EVIDENCE))
         self._seals.keep("evidence", evidence.run_id, EVIDENCE.c.id == evidence.id)
         self._search_notes.note(evidence.run_id, of_evidence(evidence))
 
     def of_run(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[EvidenceRecord]:
         """The evidence of a run, a phase or an attempt, oldest first."""
-        query = _OF_RUN
+        query = _EVIDENCE_OF_RUN
         if phase is not None:
             query = query.where(EVIDENCE.c.phase == phase)
         if attempt is not None:
@@ -69,9 +69,9 @@ class EvidenceRepository(Repository):
         return None if row is None else int(row[0])
 
 
-_NEW_OPINIONS = insert(OPINION)
-_SELECT_OPINIONS = select(*columns_for(OpinionRecord, OPINION))
-_SAME = _SELECT_OPINIONS.where(
+_INSERT_OPINION = insert(OPINION)
+_OPINIONS = select(*columns_for(OpinionRecord, OPINION))
+_SAME = _OPINIONS.where(
     OPINION.c.project_id == bindparam("project_id_"),
     OPINION.c.asked_by == bindparam("asked_by_"),
     OPINION.c.reviewer == bindparam("reviewer_"),
@@ -81,10 +81,10 @@ _SAME = _SELECT_OPINIONS.where(
     OPINION.c.model == bindparam("model_"),
     is_of_ours(OPINION.c.run_id),
 ).order_by(OPINION.c.at.desc())
-_OF_RUN_OPINIONS = _SELECT_OPINIONS.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
+_OPINIONS_OF_RUN = _OPINIONS.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
     OPINION.c.at, literal_column("opinion.rowid")
 )
-_OF_PHASE = _OF_RUN_OPINIONS.where(OPINION.c.phase == bindparam("phase_"))
+_OPINIONS_OF_PHASE = _OPINIONS_OF_RUN.where(OPINION.c.phase == bindparam("phase_"))
 
 
 class OpinionRepository(Repository):
@@ -94,7 +94,7 @@ class OpinionRepository(Repository):
 
     def add(self, opinion: OpinionRecord) -> None:
         """Store a reviewer's opinion."""
-        self._run(_NEW_OPINIONS, row_from(opinion, OPINION))
+        self._run(_INSERT_OPINION, row_from(opinion, OPINION))
         self._search_notes.note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
 
     def known(
@@ -115,5 +115,5 @@ class OpinionRepository(Repository):
     def of_run(self, run_id: RunId, phase: PhasePath | None = None) -> list[OpinionRecord]:
         """The opinions of a run or of a phase, oldest first."""
         if phase is None:
-            return self._all(OpinionRecord, _OF_RUN_OPINIONS, {"run_id_": run_id})
-        return self._all(OpinionRecord, _OF_PHASE, {"run_id_": run_id, "phase_": phase})
+            return self._all(OpinionRecord, _OPINIONS_OF_RUN, {"run_id_": run_id})
+        return self._all(OpinionRecord, _OPINIONS_OF_PHASE, {"run_id_": run_id, "phase_": phase})

@@ -185,17 +185,17 @@ def snippet(texts: Iterable[PlacedText], matchers: Sequence[re.Pattern[str]]) ->
     for pointer, text in texts:
         shown = text[:left]
         left -= len(shown)
-        first = first if first[1] else (pointer, _cut(shown, 0))
-        flat, places = _placed(shown)
+        first = first if first[1] else (pointer, _excerpt(shown, 0))
+        flat, places = _fold_with_offsets(shown)
         hits = [hit.start() for each in matchers if (hit := each.search(flat))]
         if len(hits) > best_count:
-            best, best_count = (pointer, _cut(shown, places[min(hits)] if places else min(hits))), len(hits)
+            best, best_count = (pointer, _excerpt(shown, places[min(hits)] if places else min(hits))), len(hits)
         if best_count == len(matchers) or left <= 0:
             break
     return best if best_count else first
 
 
-def _placed(text: str) -> tuple[str, list[int]]:
+def _fold_with_offsets(text: str) -> tuple[str, list[int]]:
     """``text`` folded, and the original index of each of its characters; an empty list when none changed place."""
     if text.isascii():
         return text.lower(), []
@@ -208,7 +208,7 @@ def _folded_char(char: str) -> str:
     return folded(char)
 
 
-def _cut(text: str, place: int) -> str:
+def _excerpt(text: str, place: int) -> str:
     begin = max(0, place - _BEFORE)
     part = text[begin : begin + 2 * SNIPPET_CHARS]
     if not part.isprintable():

@@ -96,13 +96,17 @@ def _in_bounds(found: OpinionRequest) -> list[dict[str, Any]]:
             break
         shown = [
             _shortened(each, chars)
-            | ({"opinion": _cut(each["opinion"], suggestion, findings, chars)} if "opinion" in each else {})
+            | (
+                {"opinion": _truncate_opinion(each["opinion"], suggestion, findings, chars)}
+                if "opinion" in each
+                else {}
+            )
             for each in found.opinions
         ]
     return shown
 
 
-def _cut(opinion: dict[str, Any], suggestion: int, most: int, chars: int) -> dict[str, Any]:
+def _truncate_opinion(opinion: dict[str, Any], suggestion: int, most: int, chars: int) -> dict[str, Any]:
     findings = [_shortened(each, chars) for each in opinion["findings"][:most]]
     left_out = len(opinion["findings"]) - most
     cut = _shortened(opinion, chars) | {"suggestion": _short(opinion.get("suggestion", ""), suggestion)}

@@ -94,7 +94,7 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
     if gate.kind == "command" and verdict.kind is VerdictKind.PASS and data.get("exit_code") is not None:
         code = data["exit_code"]
         outcome = "" if code == 0 else f"failed, as this gate requires (exit {code}); "
-        return f"{outcome}{_counted(data)}"
+        return f"{outcome}{_test_summary(data)}"
     if gate.kind == "expr" and verdict.kind is VerdictKind.PASS:
         condition = gate.assert_.strip().removeprefix("${").removesuffix("}").strip()
         cut = condition if len(condition) <= _CONDITION_CHARS else f"{condition[: _CONDITION_CHARS - 1]}…"
@@ -104,7 +104,7 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
     return verdict.message.strip().partition("\n")[0]
 
 
-def _counted(data: Mapping[str, Any]) -> str:
+def _test_summary(data: Mapping[str, Any]) -> str:
     tests, took = data.get("tests"), duration(float(data.get("duration_s") or 0))
     if not tests:
         return f"exit {data['exit_code']} after {took}"
@@ -175,17 +175,19 @@ def opinions_shown(
         for each in data.get("opinions", ()):
             seen.add(str(each.get("id", "")))
             who = who_answered("", str(each.get("model", "")), each.get("answered_by"))
-            found.append(_shown(each["reviewer"], who, each["verdict"], each.get("opinion"), each.get("fault", "")))
+            found.append(
+                _opinion_view(each["reviewer"], who, each["verdict"], each.get("opinion"), each.get("fault", ""))
+            )
         if line.state == "skipped" and not data.get("missing"):
             found += [OpinionShown(each, "", "skipped", line.text) for each in gate.reviewers]
     for each in asked:
         if each.artifact_sha256 == attempt.sha256 and each.id not in seen:
             who = who_answered("", each.model, each.answered_by)
-            found.append(_shown(each.reviewer, who, each.verdict, each.value, ""))
+            found.append(_opinion_view(each.reviewer, who, each.verdict, each.value, ""))
     return tuple(found)
 
 
-def _shown(reviewer: str, model: str, verdict: str, value: Mapping[str, Any] | None, fault: str) -> OpinionShown:
+def _opinion_view(reviewer: str, model: str, verdict: str, value: Mapping[str, Any] | None, fault: str) -> OpinionShown:
     if value is None:
         return OpinionShown(reviewer, model, "not run", fault or "The reviewer did not answer.")
     findings = tuple(

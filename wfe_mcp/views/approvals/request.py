@@ -30,7 +30,7 @@ from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval, question_of
-from wfe_mcp.views.approvals.unusual import known_things, surroundings
+from wfe_mcp.views.approvals.unusual import known_things, project_facts
 from wfe_mcp.views.moves.calls import button, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
     from wfe_mcp.views.approvals.model import ApprovalView
-    from wfe_mcp.views.approvals.unusual import Surroundings
+    from wfe_mcp.views.approvals.unusual import ProjectFacts
 
 
 RequestState = Literal["open", "answered", "expired", "closed"]
@@ -161,13 +161,13 @@ def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[Waitin
     of_run = {each.loaded.record.id: each for each in standings}
     with engine.store.read() as tx:
         requests = [request for run in of_run for request in tx.approvals.open_requests(run_id=run)]
-    around = surroundings(engine)
-    lines = (waiting_line(engine, of_run[each.run_id], each, around) for each in requests)
+    project = project_facts(engine)
+    lines = (waiting_line(engine, of_run[each.run_id], each, project) for each in requests)
     return tuple(sorted((each for each in lines if each is not None), key=lambda each: (each.asked_at, each.request)))
 
 
 def waiting_line(
-    engine: Engine, found: Overview, request: RequestRecord, around: Surroundings
+    engine: Engine, found: Overview, request: RequestRecord, project: ProjectFacts
 ) -> WaitingDecision | None:
     """The line of ``request`` of the run ``found``, in the project of ``engine``; None once it takes no answer."""
     attempt, record = found.loaded.state.current(request.phase), found.loaded.record
@@ -182,7 +182,7 @@ def waiting_line(
     of_attempt = [each for number in made_in for each in of_phase if each.attempt == number]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
-    unusual = known_things(found, recorded, lines, opinions, decisions, around)
+    unusual = known_things(found, recorded, lines, opinions, decisions, project)
     return WaitingDecision(
         request=request.id,
         run=record.id,

@@ -51,7 +51,7 @@ def unusual_things(
         *_of_watched(found, changes),
         *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, found)),
     )
-    return known_things(found, recorded, evidence, opinions, decisions, surroundings(engine), of_files)
+    return known_things(found, recorded, evidence, opinions, decisions, project_facts(engine), of_files)
 
 
 def known_things(
@@ -60,7 +60,7 @@ def known_things(
     evidence: Sequence[GateEvidence],
     opinions: Sequence[OpinionShown],
     decisions: Sequence[DecisionLine],
-    around: Surroundings,
+    project: ProjectFacts,
     of_files: Sequence[Unusual] = (),
 ) -> tuple[Unusual, ...]:
     """What is unusual by the record alone: no file of the project is compared. ``recorded``: the evidence of the whole run;
@@ -73,25 +73,25 @@ def known_things(
         *_of_programs(recorded),
         *_of_opinions(opinions),
         *of_files,
-        *around.configuration,
-        *_of_decisions(found, decisions, around),
+        *project.configuration,
+        *_of_decisions(found, decisions, project),
     ]
     return tuple(sorted(listed, key=lambda each: _ORDER.index(each.weight)))
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is unusual around the runs of a project, read once for all of them. ``cancelled``: its newest cancelled runs."""
+class ProjectFacts:
+    """What is unusual about the runs of a project, read once for all of them. ``cancelled``: its newest cancelled runs."""
 
     configuration: tuple[Unusual, ...]
     cancelled: tuple[RunRecord, ...]
 
 
-def surroundings(engine: Engine) -> Surroundings:
+def project_facts(engine: Engine) -> ProjectFacts:
     """Those of the project of ``engine``, now."""
     with engine.store.read() as tx:
         page = tx.runs.page(engine.project_id, status=[RunStatus.CANCELLED], limit=_CANCELLED)
-    return Surroundings(tuple(_of_configuration(engine)), tuple(page.runs))
+    return ProjectFacts(tuple(_of_configuration(engine)), tuple(page.runs))
 
 
 def _weakened(found: Overview) -> Iterator[Unusual]:
@@ -198,7 +198,7 @@ def _of_configuration(engine: Engine) -> Iterator[Unusual]:
         yield Unusual("warning", f"Templates re-enabled since your last wfe-mcp trust: {', '.join(enabled)}")
 
 
-def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], around: Surroundings) -> Iterator[Unusual]:
+def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], project: ProjectFacts) -> Iterator[Unusual]:
     for each in decisions:
         who = f"{each.phase or 'run'}, {each.decision} by {each.actor} at {each.at[:19]}Z"
         if each.void:
@@ -207,15 +207,15 @@ def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], around: Su
             )
         elif each.run and each.decision != "rejected":
             yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {each.run}.")
-    cancelled = _cancelled_before(found, around)
+    cancelled = _cancelled_before(found, project)
     if cancelled:
         yield Unusual("warning", f"Cancelled before this run: {', '.join(cancelled)}")
 
 
-def _cancelled_before(found: Overview, around: Surroundings) -> list[RunId]:
+def _cancelled_before(found: Overview, project: ProjectFacts) -> list[RunId]:
     """Runs of this project that were cancelled before this one began; of any template, a looser one may follow a strict one."""
     began = found.loaded.record.created_at
-    return [other.id for other in around.cancelled if other.created_at < began][:_NAMED]
+    return [other.id for other in project.cancelled if other.created_at < began][:_NAMED]
 
 
 _START, _APPROVAL, _BOTH = "the run began", "your last approval", "the run began, and since your last approval"

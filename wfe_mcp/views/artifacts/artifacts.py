@@ -135,10 +135,10 @@ def _newest(heads: list[RevisionHead], what: str, number: int) -> RevisionHead:
     if number in numbers:
         return heads[len(numbers) - 1 - numbers[::-1].index(number)]
     known = ", ".join(dict.fromkeys(map(str, numbers)))
-    handed_in = "" if what == "revision" else " with a submission"
+    with_submission = "" if what == "revision" else " with a submission"
     raise Refused(
         "unknown_artifact",
-        f"Phase {heads[0].phase!r} has no {what} {number}{handed_in}.",
+        f"Phase {heads[0].phase!r} has no {what} {number}{with_submission}.",
         f"{what.capitalize()}s: {known}.",
     )
 
@@ -266,7 +266,7 @@ def read(
 
     A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``,
     the calls of a phase of steps, ``steps:1``, and an attached file, ``attachment:1``. ``outputs`` are those of a completed run whose template names some.
-    ``context:pack`` is what who works ``phase`` next must know.
+    ``context:pack``: what the next worker of ``phase`` must know.
     """
     if artifact == CONTEXT:
         return context_pack(engine, found, phase)

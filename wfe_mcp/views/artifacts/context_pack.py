@@ -1,7 +1,7 @@
-"""The context pack of a phase: what who works it next must know, in one answer.
+"""The context pack of a phase: what its next worker must know, in one answer.
 
     duty       the role, its task, and what it must submit        goal      the inputs of the run
-    warning    why the run came back to the phase                 reports   what phases handed in, at most 2,000 characters each
+    warning    why the run came back to the phase                 reports   what phases submitted, at most 2,000 characters each
     commits    of the project since the run began                 changes   the files that differ since then
     blockers   what recoveries found and is open                  attachments  the files that were added to the run
 
@@ -44,15 +44,15 @@ _REPORTS, _INPUT_CHARS = 200, 400
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
+class _Size:
     """Characters of each text, and how many lines of each list."""
 
     chars: int
     lines: int
 
 
-_WHOLE = _Room(REPORT_CHARS, 100)
-_ROOMS = (_Room(2_000, 20), _Room(1_000, 12), _Room(500, 10), _Room(240, 8), _Room(100, 5), _Room(0, 3))
+_WHOLE = _Size(REPORT_CHARS, 100)
+_SIZES = (_Size(2_000, 20), _Size(1_000, 12), _Size(500, 10), _Size(240, 8), _Size(100, 5), _Size(0, 3))
 
 
 @view_model
@@ -72,8 +72,8 @@ class DutyView:
 
 
 @view_model
-class HandedIn:
-    """What a phase handed in. ``text``: its beginning, as data; ``sent_back``: because of it the run came back.
+class PhaseReport:
+    """What a phase submitted. ``text``: its beginning, as data; ``sent_back``: because of it the run came back.
 
     ``state``: of the attempt that made it.
     """
@@ -130,7 +130,7 @@ class ContextPack:
     duty: DutyView
     warning: str = ""
     feedback: tuple[JsonObject, ...] = ()
-    reports: tuple[HandedIn, ...] = ()
+    reports: tuple[PhaseReport, ...] = ()
     commits: tuple[CommitView, ...] = ()
     changes: FilesChanged = FilesChanged()
     blockers: tuple[BlockerView, ...] = ()
@@ -154,10 +154,10 @@ def context_pack(engine: Engine, found: Overview, phase: str = "", *, whole: boo
     pack = replace(pack, reports=reports, commits=_commits(found), changes=_changes(engine, found, attempt))
     if whole:
         return _within(found, pack, texts, _WHOLE)
-    fits = (_within(found, pack, texts, room) for room in _ROOMS)
+    fits = (_within(found, pack, texts, size) for size in _SIZES)
     return next(
         (each for each in fits if len(json.dumps(json.dumps(plain(each), ensure_ascii=False))) <= _ANSWER_BYTES),
-        _within(found, replace(pack, inputs={}), texts, _ROOMS[-1]),
+        _within(found, replace(pack, inputs={}), texts, _SIZES[-1]),
     )
 
 
@@ -248,10 +248,10 @@ def _text(tx: Tx, found: Overview, head: RevisionHead) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1)
 
 
-def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> HandedIn:
+def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> PhaseReport:
     made = found.loaded.state.attempts[head.phase][head.attempt - 1]
     return view_of(
-        HandedIn,
+        PhaseReport,
         head,
         artifact=head.name,
         schema=head.schema_name,
@@ -301,8 +301,8 @@ def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
     )
 
 
-def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str], room: _Room) -> ContextPack:
-    """``pack`` with texts and lists that fit into ``room``."""
+def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str], size: _Size) -> ContextPack:
+    """``pack`` with texts and lists that fit into ``size``."""
     from wfe_mcp.workflow.prompts import fenced
 
     nonce = found.loaded.record.id
@@ -311,16 +311,16 @@ def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str
         return fenced(text, label, nonce=nonce, limit=chars) if chars and text else ""
 
     reports = tuple(
-        replace(each, text=quoted(texts[each.phase, each.revision], f"{each.artifact} of {each.phase}", room.chars))
-        for each in pack.reports[: room.lines]
+        replace(each, text=quoted(texts[each.phase, each.revision], f"{each.artifact} of {each.phase}", size.chars))
+        for each in pack.reports[: size.lines]
     )
     feedback = tuple(
-        {**note, "message": quoted(str(note["message"]), f"feedback of {note['from']}", max(room.chars, 200))}
-        for note in pack.feedback[-room.lines :]
+        {**note, "message": quoted(str(note["message"]), f"feedback of {note['from']}", max(size.chars, 200))}
+        for note in pack.feedback[-size.lines :]
     )
     inputs = {
         name: value
-        if len(text := json.dumps(value, ensure_ascii=False)) <= _INPUT_CHARS or room is _WHOLE
+        if len(text := json.dumps(value, ensure_ascii=False)) <= _INPUT_CHARS or size is _WHOLE
         else quoted(text, f"input {name}", _INPUT_CHARS)
         for name, value in pack.inputs.items()
     }
@@ -330,15 +330,15 @@ def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str
         "files": pack.changes.files,
         "attachments": pack.attachments,
     }
-    left = {name: len(lines) - room.lines for name, lines in lists.items() if len(lines) > room.lines}
+    left = {name: len(lines) - size.lines for name, lines in lists.items() if len(lines) > size.lines}
     return replace(
         pack,
         inputs=inputs,
         reports=reports,
         feedback=feedback,
-        commits=pack.commits[: room.lines],
-        changes=replace(pack.changes, files=pack.changes.files[: room.lines]),
-        blockers=pack.blockers[-room.lines :],
-        attachments=pack.attachments[-room.lines :],
+        commits=pack.commits[: size.lines],
+        changes=replace(pack.changes, files=pack.changes.files[: size.lines]),
+        blockers=pack.blockers[-size.lines :],
+        attachments=pack.attachments[-size.lines :],
         left_out=left,
     )

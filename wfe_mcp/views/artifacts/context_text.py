@@ -13,7 +13,7 @@ from wfe_mcp.workspace.system.redaction import without_hidden
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wfe_mcp.views.artifacts.context_pack import ContextPack, DutyView, HandedIn
+    from wfe_mcp.views.artifacts.context_pack import ContextPack, DutyView, PhaseReport
 
 
 def context_text(pack: ContextPack) -> str:
@@ -62,7 +62,7 @@ def _inputs(pack: ContextPack) -> list[str]:
     ]
 
 
-def _report(pack: ContextPack, found: HandedIn) -> list[str]:
+def _report(pack: ContextPack, found: PhaseReport) -> list[str]:
     back = ", it sent the run back" if found.sent_back else ""
     named = f"### {found.artifact} of {found.phase}, attempt {found.attempt}: {found.state}{back}"
     call = f"read_artifact(run={pack.run!r}, phase={found.phase!r}, revision={found.revision})"

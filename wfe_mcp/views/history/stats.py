@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.runs.usage import UsageStats
 
 _PASSED = {"completed"}
-_OVER = {"completed", "forced", "failed"}
+_FINISHED = {"completed", "forced", "failed"}
 
 
 @view_model
@@ -122,8 +122,8 @@ def spread(values: Sequence[float]) -> Spread:
 def _line(
     template: str, phase: str, runs: int, tasks: list[PhaseTiming], spent: tuple[int, float] | None
 ) -> PhaseStats:
-    judged = [task for task in tasks if task.first in _OVER]
-    over = [task for task in tasks if task.last in _OVER]
+    judged = [task for task in tasks if task.first in _FINISHED]
+    over = [task for task in tasks if task.last in _FINISHED]
     tokens, cost = spent or (0, 0.0)
     return PhaseStats(
         template=template,

@@ -18,6 +18,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.events import FORMER_NAMES
 from wfe_mcp.core.paths import PhasePath, declared
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ _TURNS: dict[str, For | None] = {
     "AttemptFailed": None,
     "PhaseSkipped": None,
     "PhaseProceeded": None,
-    "MendingBegan": "job",
-    "MendingEnded": None,
+    "RepairBegan": "job",
+    "RepairEnded": None,
 }
 """What an attempt's time goes to after an event. A phase that the server works waits for a ``job`` where this says ``agent``;
 a completed one that is held waits for a person."""
@@ -135,7 +136,7 @@ class _TimingReader:
         self._latest = ""
 
     def take(self, event: Happened) -> None:
-        type_, at, payload = event.type, event.at, event.payload
+        type_, at, payload = FORMER_NAMES.get(event.type, event.type), event.at, event.payload
         if type_ in {"RunPaused", "RunResumed"}:
             self.tick_all(at)
             self._is_paused = type_ == "RunPaused"

@@ -142,7 +142,7 @@ def blocker_of(found: Overview, attempt: Attempt) -> Blocker | None:
             now = f"{attempt.recovery} runs inside it" if attempt.repair == "recover" else "it is being undone"
             return Blocker(Stop.REPAIRED, phase, now, _first_line(attempt.reason))
         case AttemptStatus.FAILED:
-            return _failed(found, attempt)
+            return _failed_blocker(found, attempt)
         case AttemptStatus.COMPLETED if attempt.held:
             proceed = c.Proceed(phase=phase, by=USER, at=found.loaded.record.updated_at)
             command = "" if refusal(state, proceed) else f"wfe-mcp proceed {found.loaded.record.id}"
@@ -169,7 +169,7 @@ def _of_run(found: Overview) -> Iterator[Blocker]:
         yield Blocker(Stop.GOING_BACK, what=str(state.going_back.to))
 
 
-def _failed(found: Overview, attempt: Attempt) -> Blocker | None:
+def _failed_blocker(found: Overview, attempt: Attempt) -> Blocker | None:
     state, decide = found.loaded.state, _command(found, attempt, _DECISIONS)
     # Where the run stopped for the same reason, the sentence about the run says it.
     if state.status in _STOPPED and (state.reason == attempt.reason or state.reason == failure_of(attempt)):

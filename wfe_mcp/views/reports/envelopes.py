@@ -80,12 +80,12 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
         return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
     if phase not in found.loaded.state.attempts:
         phase = None
-    error = _with_the_holders_machine(engine, found, _with_the_users_way(found, refused, phase), phase)
+    error = _with_machine_of_holder(engine, found, _with_command_of_the_user(found, refused, phase), phase)
     envelope = envelope_of(found, refused.message, data, phase=phase, error=error)
     return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
 
 
-def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) -> Refused:
+def _with_command_of_the_user(found: Overview, refused: Refused, phase: str | None) -> Refused:
     """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there."""
     if phase is None or refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
         return refused
@@ -95,7 +95,7 @@ def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) ->
     return replace(refused, hint=f"{refused.hint} Or tell the user: {blocker.sentence}".strip()) if blocker else refused
 
 
-def _with_the_holders_machine(engine: Engine, found: Overview, refused: Refused, phase: str | None) -> Refused:
+def _with_machine_of_holder(engine: Engine, found: Overview, refused: Refused, phase: str | None) -> Refused:
     """``refused`` with what this machine knows of a holder on another one."""
     if refused.code != "leased" or not (sentences := elsewhere(engine, found, phase)):
         return refused

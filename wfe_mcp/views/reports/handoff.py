@@ -36,7 +36,7 @@ MAX_BYTES = 8_192
 
 MARK = "<!-- Written by wfe-mcp handoff, which writes over it. -->"
 
-_ROOMS = ((40, 240, 1_500), (20, 160, 800), (10, 100, 400), (5, 60, 200))
+_SIZES = ((40, 240, 1_500), (20, 160, 800), (10, 100, 400), (5, 60, 200))
 """How many lines a section has, how many characters a text, how many the inputs."""
 
 
@@ -59,11 +59,11 @@ def handoff(engine: Engine, run: str) -> str:
     details = details_of(engine, found)
     with engine.store.read() as tx:
         evidence = {each.id: each for each in tx.evidence.of_run(found.loaded.record.id)}
-    pages = (_page(found, details, evidence, *room) for room in _ROOMS)
+    pages = (_page(found, details, evidence, *size) for size in _SIZES)
     fits = (page for page in pages if len(page.encode()) <= MAX_BYTES)
     return next(
         fits,
-        _page(found, details, evidence, *_ROOMS[-1]).encode()[: MAX_BYTES - 40].decode(errors="ignore") + "\n[cut]\n",
+        _page(found, details, evidence, *_SIZES[-1]).encode()[: MAX_BYTES - 40].decode(errors="ignore") + "\n[cut]\n",
     )
 
 
@@ -83,11 +83,11 @@ def files(engine: Engine, run: str) -> dict[str, str]:
     status = [
         "# Current status",
         "",
-        _quoted(summary(found), 300),
+        _quote(summary(found), 300),
         "",
         f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.",
         "",
-        *_limited([f"- {_quoted(text, 300)}" for text in sentences(found)] or ["No blockers."], 15),
+        *_limited([f"- {_quote(text, 300)}" for text in sentences(found)] or ["No blockers."], 15),
         "",
         *_limited(
             [f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60
@@ -108,11 +108,11 @@ def _page(
     sections = {
         "Goal": _goal(found, details, inputs),
         "Done": _limited([f"- {text}" for text in _done(found)], lines),
-        "Decided": _limited([f"- {text}" for text in _decided(details, chars)], lines),
+        "Decided": _limited([f"- {text}" for text in _decision_lines(details, chars)], lines),
         "Evidenced": _limited([f"- {text}" for text in _evidenced(details, evidence, chars)], lines),
         "Open": [
             f"Waiting for {found.waiting_on}.",
-            *_limited([f"- {_quoted(text, 2 * chars)}" for text in sentences(found)], lines),
+            *_limited([f"- {_quote(text, 2 * chars)}" for text in sentences(found)], lines),
         ],
         "Next": _next(found),
         "Budget": [f"- {text}" for text in _budget(found, details)],
@@ -120,9 +120,9 @@ def _page(
     head = [
         f"# Hand-off of run {record.id}",
         "",
-        _quoted(summary(found), 300),
+        _quote(summary(found), 300),
         f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
-        *(f"Weakened gate: {_quoted(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
+        *(f"Weakened gate: {_quote(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
     ]
     body = [
         line
@@ -154,11 +154,11 @@ def _done(found: Overview) -> Iterator[str]:
             yield f"{attempt.phase} (attempt {attempt.number}){made}" + (" FORCED" if attempt.forced else "")
 
 
-def _decided(details: DetailsView, chars: int) -> Iterator[str]:
+def _decision_lines(details: DetailsView, chars: int) -> Iterator[str]:
     for one in details.decisions:
         text = one.comment or one.reason
-        words = f": {_quoted(text, chars)}" if text else ""
-        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {_quoted(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
+        words = f": {_quote(text, chars)}" if text else ""
+        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {_quote(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
 
 
 def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
@@ -167,7 +167,7 @@ def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars:
         for verdict in attempt.verdicts:
             seen = evidence.get(verdict.evidence)
             what = "".join(_seen(seen, verdict.level)) if seen is not None else ""
-            words = f": {_quoted(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
+            words = f": {_quote(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
             yield f"{attempt.phase} (attempt {attempt.attempt}) {verdict.gate} {verdict.verdict}{what}{words}"
 
 
@@ -175,11 +175,11 @@ def _seen(evidence: EvidenceRecord, level: str) -> Iterator[str]:
     """Which check, its counts, the files it saw."""
     data = evidence.data
     if "check" in data:
-        yield f", check {_quoted(str(data['check']), 60)}"
+        yield f", check {_quote(str(data['check']), 60)}"
     if data.get("exit_code") is not None:
         yield f", exit code {data['exit_code']}"
     if data.get("tests"):
-        yield ", tests " + _quoted(canonical_json(data["tests"]), 120)
+        yield ", tests " + _quote(canonical_json(data["tests"]), 120)
     if evidence.tree:
         yield f", tree {evidence.tree[:12]}"
     yield f", level {level}" if level else ""
@@ -199,7 +199,7 @@ def _budget(found: Overview, details: DetailsView) -> Iterator[str]:
     yield from usage_lines(details.usage) or ["no model was called by the server"]
 
 
-def _quoted(text: str, chars: int) -> str:
+def _quote(text: str, chars: int) -> str:
     """A text on one line that opens nothing in Markdown; what is longer is cut."""
     words = " ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] (")
     return words if len(words) <= chars else f"{words[: chars - 1]}…"

@@ -118,9 +118,9 @@ def _request(asked: RequestRecord) -> RequestView:
 def decisions_of(tx: Tx, found: Overview) -> tuple[DecisionLine, ...]:
     """What people decided; in a fork also in the runs that it comes from, each with the id of its run."""
     record, origin = found.loaded.record, found.loaded.state.origin
-    decisions = _decided(tx, record.id, record.last_seq)
+    decisions = _decision_lines(tx, record.id, record.last_seq)
     while origin is not None:
-        decisions = [replace(each, run=origin.run) for each in _decided(tx, origin.run, origin.seq)] + decisions
+        decisions = [replace(each, run=origin.run) for each in _decision_lines(tx, origin.run, origin.seq)] + decisions
         before = tx.runs.load(origin.run)
         origin = None if before is None else before.state.origin
     return tuple(replace(each, void=_void(found.loaded.state, each)) for each in decisions)
@@ -141,7 +141,7 @@ def _void(state: RunState, decision: DecisionLine) -> str:
     return "" if counts or one.status not in _VOID else str(one.status)
 
 
-def _decided(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
+def _decision_lines(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
     return [
         DecisionLine(
             decision=decision,

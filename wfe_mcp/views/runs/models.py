@@ -95,7 +95,7 @@ class PhaseView:
     attempt: int
     items: str = ""
     stage: str = ""
-    mending: str = ""
+    repair: str = ""
     held: bool = False
     iteration: int = 0
     reason: str = ""

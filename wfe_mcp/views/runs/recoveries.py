@@ -125,11 +125,11 @@ def _view(state: RunState, found: BlockerFound, chars: int) -> BlockerView:
         reported_by=found.phase,
         class_=found.kind,
         state=status_of(attempt.status, forced=attempt.forced),
-        cause=_cut(found.cause, chars),
-        next_step=_cut(found.next_step, chars),
+        cause=_truncate(found.cause, chars),
+        next_step=_truncate(found.next_step, chars),
     )
 
 
-def _cut(text: str, chars: int) -> str:
+def _truncate(text: str, chars: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= chars else f"{line[: chars - 1]}…"

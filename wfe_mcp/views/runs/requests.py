@@ -216,12 +216,12 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
         text = f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}"
         yield InboxLine("opinion", "", each.project, each.run, text, f"wfe-mcp status {each.run}")
     for each in view.stopped:
-        yield InboxLine("stopped", each.updated_at, each.project, each.run, _stopped(each), each.command)
+        yield InboxLine("stopped", each.updated_at, each.project, each.run, _stop_reason(each), each.command)
     for each in view.trust:
         text = f"Trust what changed: {', '.join(each.names)}"
         yield InboxLine("trust", "", each.folder, "", text, "wfe-mcp trust")
 
 
-def _stopped(run: StoppedRun) -> str:
+def _stop_reason(run: StoppedRun) -> str:
     first = run.why.partition("\n")[0]
     return f'"{run.title}" is {run.state}' + (f": {first}" if first else "")

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 _INACTIVE = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
-_ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
+_SIZES = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
 """How many phases and blockers are shown, and how many characters of each text."""
 _BRIEF_CHARS = 900
 _FULL_CHARS = 7_500
@@ -83,9 +83,9 @@ def brief(overview: Overview) -> RunView:
     The more there is, the less text each has; ``more_phases`` and ``more_blockers`` count what is left out.
     """
     stops = blockers(overview)
-    views = (_brief(overview, stops, *room) for room in _ROOMS)
+    views = (_brief(overview, stops, *size) for size in _SIZES)
     fits = (view for view in views if len(canonical_json(plain(view))) <= _BRIEF_CHARS)
-    return next(fits, _brief(overview, stops, *_ROOMS[-1]))
+    return next(fits, _brief(overview, stops, *_SIZES[-1]))
 
 
 def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_stops: int, chars: int) -> RunView:
@@ -290,7 +290,7 @@ def _short(overview: Overview, attempt: Attempt) -> PhaseView:
         attempt=attempt.number,
         items=loop_progress(loop) if loop is not None and walks else "",
         stage=str(attempt.stage) if staged else "",
-        mending=attempt.recovery if attempt.repair == "recover" else attempt.repair or "",
+        repair=attempt.recovery if attempt.repair == "recover" else attempt.repair or "",
         held=attempt.held,
     )
 

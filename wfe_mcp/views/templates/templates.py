@@ -108,7 +108,7 @@ def template_lines(offers: Sequence[Offer]) -> tuple[TemplateLine, ...]:
     lines = tuple(_line(offer) for offer in offers)
     if len(json.dumps(plain(lines))) <= _MANY_BYTES:
         return lines
-    return *lines[:1], *(replace(line, inputs=_named(line.inputs)) for line in lines[1:])
+    return *lines[:1], *(replace(line, inputs=_input_names(line.inputs)) for line in lines[1:])
 
 
 def _line(offer: Offer) -> TemplateLine:
@@ -116,7 +116,7 @@ def _line(offer: Offer) -> TemplateLine:
     return view_of(TemplateLine, offer, source=source, inputs=inputs_schema(offer))
 
 
-def _named(inputs: JsonObject) -> JsonObject:
+def _input_names(inputs: JsonObject) -> JsonObject:
     """Which inputs there are, without what they must look like."""
     kinds = {name: {"type": one["type"]} if "type" in one else {} for name, one in inputs.get("properties", {}).items()}
     return {"type": "object", "required": inputs.get("required", []), "properties": kinds}

@@ -91,13 +91,13 @@ def _items(place: Place, old: list[Any], new: list[Any]) -> Iterator[dict[str, A
 def _same_items(old: list[Any], new: list[Any]) -> tuple[dict[str, int], dict[str, int]] | None:
     """The index of each item in both lists, by the first name that they all have; None where there is no such name."""
     for name in _NAMES:
-        was, now = _named(old, name), _named(new, name)
+        was, now = _index_by_name(old, name), _index_by_name(new, name)
         if was is not None and now is not None:
             return was, now
     return None
 
 
-def _named(items: list[Any], name: str) -> dict[str, int] | None:
+def _index_by_name(items: list[Any], name: str) -> dict[str, int] | None:
     """The index of each item by what it calls itself; None unless every item has its own name."""
     found: dict[str, int] = {}
     for index, item in enumerate(items):

@@ -112,14 +112,14 @@ def _report(definition: object, project: ProjectNames | None) -> LintReport:
         seen = views(work.template)
         with suppress(EnoughErrors):
             _judge(work.template, seen, found)
-        later = [_placed(detail, work.definition) for detail in not_yet(work.template)]
-    meaning = [*(_placed(detail, work.definition) for detail in found.errors), *later]
+        later = [_with_place(detail, work.definition) for detail in not_yet(work.template)]
+    meaning = [*(_with_place(detail, work.definition) for detail in found.errors), *later]
     form = [detail for _, detail in work.faults]
     errors = _first(_once([*form, *(detail for detail in meaning if not work.is_about(detail))]))
     templates = found.templates - {NEUTRAL_TEMPLATE}
     needed = (found.checks, found.roles, found.servers, found.context, found.plugins, templates)
     requires = Requires(*(tuple(sorted(names)) for names in needed))
-    warnings = _once([_placed(detail, work.definition) for detail in found.warnings])
+    warnings = _once([_with_place(detail, work.definition) for detail in found.warnings])
     return LintReport(errors, requires, warnings, tuple(detail for detail in errors if detail in later))
 
 
@@ -142,7 +142,7 @@ def _first(details: tuple[Detail, ...]) -> tuple[Detail, ...]:
     return (*details[: ERRORS.most], Detail("", f"more errors follow; these are the first {ERRORS.most}"))
 
 
-def _placed(detail: Detail, definition: dict[str, object]) -> Detail:
+def _with_place(detail: Detail, definition: dict[str, object]) -> Detail:
     return Detail(place_of(detail.path, definition), detail.message, detail.expected, detail.got)
 
 

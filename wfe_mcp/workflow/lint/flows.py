@@ -36,7 +36,7 @@ def flow_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     for view in views:
         if isinstance(view.phase, FlowPhase):
             _flow(view.phase, view.pointer, found)
-            _handed_in(view.phase, view.pointer, found)
+            _check_output(view.phase, view.pointer, found)
         recoveries = [
             (f"{view.pointer}/on_fail/{position}", rule)
             for position, rule in enumerate(view.phase.on_fail or ())
@@ -123,7 +123,7 @@ def _bundles(shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> No
                 )
 
 
-def _handed_in(phase: FlowPhase, at: str, found: LintFindings) -> None:
+def _check_output(phase: FlowPhase, at: str, found: LintFindings) -> None:
     if phase.output is None:
         return
     if phase.output.editable:

@@ -241,13 +241,13 @@ def _node(schema: str | dict[str, Any]) -> Known:
     if check_schema(schema):
         return OPEN
     if isinstance(schema, str) and "." not in schema:
-        return _shipped(schema)
+        return _shipped_schema(schema)
     document = json_schema(schema)
     return SchemaNode(document, document)
 
 
 @lru_cache(maxsize=64)
-def _shipped(name: str) -> Known:
+def _shipped_schema(name: str) -> Known:
     from wfe_mcp.artifacts.registry import json_schema
 
     document = json_schema(name)

@@ -89,7 +89,7 @@ def found_checks(listing: Listing) -> FoundChecks:
     folders = _packages(listing)
     hits = [hit for folder in folders[:MAX_PACKAGES] for hit in _hits(folder)]
     kept = [hit for hit in hits if not _is_covered(hit, hits)]
-    return FoundChecks(tuple(_named(kept)), tuple(folder.path for folder in folders[MAX_PACKAGES:]))
+    return FoundChecks(tuple(_with_names(kept)), tuple(folder.path for folder in folders[MAX_PACKAGES:]))
 
 
 class _Hit(NamedTuple):
@@ -141,7 +141,7 @@ def _is_above(one: Folder, other: Folder) -> bool:
     return one.path != other.path and (not one.path or other.path.startswith(f"{one.path}/"))
 
 
-def _named(hits: Sequence[_Hit]) -> Iterator[FoundCheck]:
+def _with_names(hits: Sequence[_Hit]) -> Iterator[FoundCheck]:
     """Names by kind, tool chain and folder: the plain kind for the first one of the project, or the only one."""
     taken = set[str]()
     for kind in KINDS:

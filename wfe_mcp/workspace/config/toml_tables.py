@@ -46,7 +46,7 @@ def with_table(text: str, path: Path, values: Document) -> str:
     before = _parsed(text)
     if value_at(before, path) is not None:
         raise NotEditable(f"[{'.'.join(path)}] is there already")
-    return _checked(appended(text, path, values), before, path, values)
+    return _check_edit(appended(text, path, values), before, path, values)
 
 
 def with_value(text: str, path: Path, key: str, value: object) -> str:
@@ -62,7 +62,7 @@ def with_value(text: str, path: Path, key: str, value: object) -> str:
         lead = newline if start and text[start - 1] != "\n" else ""
         line = _toml({key: value}, newline).removesuffix(newline) + _comment(text[start:end])
         made = f"{text[:start]}{lead}{line}{newline}{text[end:]}"
-    return _checked(made, before, (*path, key), value)
+    return _check_edit(made, before, (*path, key), value)
 
 
 def without_value(text: str, path: Path, key: str) -> str:
@@ -73,7 +73,7 @@ def without_value(text: str, path: Path, key: str) -> str:
     own = next((each for each in _statements(text) if (each.table, each.key) == (path, key)), None)
     if own is None:
         raise NotEditable(f"'{'.'.join(path)}' is no table of its own")
-    return _checked(text[: own.start] + text[own.end :], before, (*path, key), None)
+    return _check_edit(text[: own.start] + text[own.end :], before, (*path, key), None)
 
 
 def without_table(text: str, path: Path) -> str:
@@ -84,7 +84,7 @@ def without_table(text: str, path: Path) -> str:
     made = text
     for start, end in reversed(spans_of(text, path)):
         made = made[:start] + made[end:]
-    return _checked(made, before, path, None)
+    return _check_edit(made, before, path, None)
 
 
 def appended(text: str, path: Sequence[str], values: Document, newline: str = "") -> str:
@@ -127,14 +127,14 @@ def _statements(text: str) -> list[_Statement]:
             continue
         is_header = text[start:end].lstrip(" \t").startswith("[")
         if is_header:
-            table = _named(document)
+            table = _header_path(document)
         key = None if is_header else next(iter(document), None)
         found.append(_Statement(start, end, table, key, is_blank=not document))
         start = end
     return found
 
 
-def _named(header: Document) -> Path:
+def _header_path(header: Document) -> Path:
     """The path in the document of one header. A table of a list ends in ``[]``: no table that we edit has this shape."""
     names: list[str] = []
     inner: Any = header
@@ -159,7 +159,7 @@ def _comment(statement: str) -> str:
     return ""
 
 
-def _checked(made: str, before: Document, path: Path, value: object) -> str:
+def _check_edit(made: str, before: Document, path: Path, value: object) -> str:
     if not is_edit_at(path, before, _parsed(made), value):
         raise NotEditable("the table is written in a way that is not edited line by line")
     return made

@@ -90,8 +90,8 @@ _PROGRAMS: dict[str, str] = {}
 
 
 def _program() -> str | None:
-    """The path of git; None where there is none. What was found is kept for as long as it is there: a search takes a
-    look into each folder of PATH, some twenty times for each artifact that is handed in.
+    """The path of git; None where there is none. The path is remembered while the file exists: a search looks
+    into each folder of PATH, some twenty times for each submission.
     """
     path = os.environ.get("PATH", os.defpath)
     found = _PROGRAMS.get(path)
@@ -226,14 +226,14 @@ def run_git(
     except subprocess.TimeoutExpired as exc:
         raise Refused(
             "unavailable",
-            f"git {_asked(arguments)} did not end within {GIT_TIMEOUT_S:.0f} s in '{root}'.",
+            f"git {_subcommand(arguments)} did not end within {GIT_TIMEOUT_S:.0f} s in '{root}'.",
             "Is the folder very large or on a slow disk? Ignore large folders in .gitignore, then try again.",
         ) from exc
     if ok is not None and done.returncode not in ok:
         reason = done.stderr.decode(errors="replace").strip()[-500:]
         raise Refused(
             "unavailable",
-            f"git {_asked(arguments)} failed in '{root}' (exit {done.returncode}): {reason}",
+            f"git {_subcommand(arguments)} failed in '{root}' (exit {done.returncode}): {reason}",
             "Repair the repository (`git status` shows the same problem), then try again.",
         )
     return done
@@ -303,7 +303,7 @@ def quiet_filters(root: Path) -> dict[str, str]:
     return variables
 
 
-def _asked(arguments: Sequence[str]) -> str:
+def _subcommand(arguments: Sequence[str]) -> str:
     """The name of the git command, after its ``-c`` options."""
     begin = 0
     while arguments[begin] == "-c":

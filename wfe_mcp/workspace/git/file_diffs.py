@@ -277,7 +277,7 @@ def _readable(path: str) -> str:
 
 def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:
     """The groups of lines that differ; a last line without a line break is marked as git marks it."""
-    old, new = _ended(old, has_file=bool(change.old_oid)), _ended(new, has_file=bool(change.new_oid))
+    old, new = _without_end(old, has_file=bool(change.old_oid)), _without_end(new, has_file=bool(change.new_oid))
     first = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
     first = min(len(old), len(new)) if first is None else first
     same = 0
@@ -299,7 +299,7 @@ def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:
     return tuple(found)
 
 
-def _ended(lines: list[str], *, has_file: bool) -> list[str]:
+def _without_end(lines: list[str], *, has_file: bool) -> list[str]:
     if not has_file:
         return []
     if lines[-1] == "":

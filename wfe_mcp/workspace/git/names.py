@@ -67,7 +67,7 @@ class NameList:
         digest, watched = self._digest(repo)
         if self._kept is not None and digest is not None and self._kept[0] == digest:
             return self._kept[1]
-        names = replace(_listed(self._root, repo), watched=watched)
+        names = replace(_list_names(self._root, repo), watched=watched)
         # The names changed during the call: not kept.
         self._kept = (digest, names) if digest is not None and digest == self._digest(repo)[0] else None
         return names
@@ -109,7 +109,7 @@ def is_ours(path: str) -> bool:
     return path == ".wfe" or path.startswith(".wfe/")
 
 
-def _listed(root: Path, repo: Repository) -> Names:
+def _list_names(root: Path, repo: Repository) -> Names:
     tracked: dict[str, Tracked] = {}
     others: list[str] = []
     words = ("ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-per-directory=.gitignore", "--", ".", NOT_OURS)

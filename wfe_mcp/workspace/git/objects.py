@@ -71,7 +71,7 @@ def trees_of(files: Mapping[str, Node], hash_name: str) -> tuple[str, dict[str, 
         folder, _, name = path.rpartition("/")
         if folder not in folders:
             _open_folder(folders, folder)
-        _put(folders[folder], name, node.mode, node.oid)
+        _add_entry(folders[folder], name, node.mode, node.oid)
     found: dict[str, bytes] = {}
     oid = ""
     for folder in sorted(folders, key=lambda each: each.count("/") + bool(each), reverse=True):
@@ -81,7 +81,7 @@ def trees_of(files: Mapping[str, Node], hash_name: str) -> tuple[str, dict[str, 
         found[oid] = content
         if folder:
             above, _, name = folder.rpartition("/")
-            _put(folders[above], name, "40000", oid)
+            _add_entry(folders[above], name, "40000", oid)
     return oid, found
 
 
@@ -195,7 +195,7 @@ def _open_folder(folders: dict[str, dict[bytes, bytes]], folder: str) -> None:
         folder = folder.rpartition("/")[0]
 
 
-def _put(entries: dict[bytes, bytes], name: str, mode: str, oid: str) -> None:
+def _add_entry(entries: dict[bytes, bytes], name: str, mode: str, oid: str) -> None:
     """Add an entry. Git sorts a folder as if its name ended in a slash."""
     encoded = os.fsencode(name)
     entries[encoded + b"/" if mode == "40000" else encoded] = b"%s %s\0%s" % (

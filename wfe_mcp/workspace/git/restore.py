@@ -112,7 +112,7 @@ def _prepared(
         files = _files_of(root, want)
         now = take(root, {**note, "before": commit}, limits, at=at, besides=_obstacles(root, files))
         differing = changes(root, now.tree, want.tree)
-        left = _left(root, differing, now, want)
+        left = _skipped_changes(root, differing, now, want)
         gone = {each.path for each in left}
         todo = [change for change in differing if change.path not in gone]
         # Kept before the check: a refusal names where the present files are.
@@ -167,7 +167,7 @@ def _obstacles(root: Path, paths: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def _left(root: Path, differing: Sequence[FileChange], now: Snapshot, want: Snapshot) -> tuple[Skipped, ...]:
+def _skipped_changes(root: Path, differing: Sequence[FileChange], now: Snapshot, want: Snapshot) -> tuple[Skipped, ...]:
     """The changes not made, because one of the two snapshots lacks the content of the path."""
     found: list[Skipped] = []
     places = places_of((*now.skipped, *want.skipped))

@@ -246,7 +246,7 @@ def _with_contents(root: Path, gathered: Gathered, outbox: Outbox) -> dict[str, 
     found = dict(gathered.files)
     for oid in outbox.missing(paths):
         for path in paths[oid]:
-            actual = _put(root, path, found[path], outbox)
+            actual = _add_object(root, path, found[path], outbox)
             if actual:
                 found[path] = found[path]._replace(oid=actual)
             else:
@@ -254,7 +254,7 @@ def _with_contents(root: Path, gathered: Gathered, outbox: Outbox) -> dict[str, 
     return found
 
 
-def _put(root: Path, path: str, node: Node, outbox: Outbox) -> str:
+def _add_object(root: Path, path: str, node: Node, outbox: Outbox) -> str:
     """The id of the added content; ``""`` for a file removed meanwhile."""
     place = f"{root}/{path}"
     try:

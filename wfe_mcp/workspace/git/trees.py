@@ -76,11 +76,11 @@ def _folder(node: Node | None) -> str:
 def _entries(repo: Repository, tree: str) -> dict[str, Node]:
     kept = read_loose(kept_trees(repo), tree)
     if kept is None or kept[0] != "tree" or object_id("tree", kept[1], repo.hash_name) != tree:
-        kept = "tree", _from_git(repo, tree)
+        kept = "tree", _stored_by_git(repo, tree)
     return entries_in(kept[1], repo.hash_name)
 
 
-def _from_git(repo: Repository, tree: str) -> bytes:
+def _stored_by_git(repo: Repository, tree: str) -> bytes:
     """The content of a tree of the repository itself, where an earlier version stored it."""
     quoted = kept_trees(repo).as_posix().replace("\\", "\\\\").replace('"', '\\"')
     env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"'}
@@ -121,9 +121,7 @@ def copy_tree(root: Path, files: Mapping[str, Node], into: Path, hash_name: str)
         for path, node in files.items()
         if node.mode.startswith("100") and not _copied(f"{root}/{path}", f"{into}/{path}", node, hash_name)
     ]
-    stored = (
-        _from_git_tree_copy(root, {path: files[path] for path in absent}, into, hash_name) if absent else set[str]()
-    )
+    stored = _copy_from_git(root, {path: files[path] for path in absent}, into, hash_name) if absent else set[str]()
     links = {path: node for path, node in files.items() if node.mode == "120000"}
     changed = [path for path in absent if path not in stored]
     changed += [path for path, node in links.items() if not _linked(root, path, into, node, hash_name)]
@@ -189,7 +187,7 @@ def _copied_in_blocks(reading: int, target: str, node: Node, size: int, hash_nam
     return is_same
 
 
-def _from_git_tree_copy(root: Path, files: Mapping[str, Node], into: Path, hash_name: str) -> set[str]:
+def _copy_from_git(root: Path, files: Mapping[str, Node], into: Path, hash_name: str) -> set[str]:
     """Write the files whose content git has; their paths."""
     found: set[str] = set()
     for path, node in files.items():

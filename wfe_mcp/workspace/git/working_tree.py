@@ -156,7 +156,7 @@ class WorkingTree:
         """``entries`` where the repository has been looked up."""
         look = self.look(repo)
         found: tuple[dict[str, Node], dict[str, Node]] = {}, {}
-        for path, is_watched in _counted(look, ignore_globs):
+        for path, is_watched in _counted_paths(look, ignore_globs):
             if (mode := look.mode(path)) and (oid := self.oid(look, path)):
                 found[is_watched][path] = Node(mode, oid)
         return found
@@ -311,7 +311,7 @@ def _in_tree(path: str, facts: Mapping[str, os.stat_result]) -> bool:
     return path in facts and counts(path)
 
 
-def _counted(look: Look, ignore_globs: Sequence[str]) -> Iterator[tuple[str, bool]]:
+def _counted_paths(look: Look, ignore_globs: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Each path of the tree or of the watched files, and whether it is one of these."""
     watched = frozenset(look.watched)
     for path in look.facts:
