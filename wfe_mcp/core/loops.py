@@ -8,11 +8,9 @@ Rules:
 2. ``block``: an item that waits for the user after a failure keeps further items closed; open ones continue.
    ``continue``: once nothing else of the item is at work, it is closed as failed, and the next one opens.
 3. Keys are unique and fit into a path; else the loop has failed, and its ``on_fail`` decides.
-
-Rules:
-1. An item's phases get their attempts when it opens; numbers continue those of earlier passes and iterations.
-2. A loop that restarts supersedes the attempts of all its items; one that ends early closes the open ones.
-3. Feedback to a loop reaches every phase of its items.
+4. An item's phases get their attempts when it opens; numbers continue those of earlier passes and iterations.
+5. A loop that restarts supersedes the attempts of all its items; one that ends early closes the open ones.
+6. Feedback to a loop reaches every phase of its items.
 """
 
 from collections.abc import Iterable, Sequence

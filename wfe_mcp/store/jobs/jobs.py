@@ -6,16 +6,14 @@
 
 Rules:
 1. ``claim`` is one UPDATE: two workers never get the same job. Each claim raises ``fence``. Limits are counted in the
-   same transaction, under the write lock (``queues.py``).
+   same transaction, under the write lock (rules 5 to 7).
 2. Every later write names the fence and changes a row only while the claim is valid; a late write returns False.
 3. An expired lease makes the job due again, unless its effect is non_repeatable or its tries are used up: ``lost_jobs``
    lists those, for a decision.
 4. ``wfe_mcp/jobs`` decides when to retry, how long to wait and when to give up.
-
-Rules:
-1. Limits are checked in the transaction that claims: under the write lock, two processes cannot take the last place.
-2. A running job counts until its claim has ended, even when its process is dead: rather too few than too many.
-3. A queue's rate counts claims; a provider's rate counts calls to its models.
+5. Limits are checked in the transaction that claims: under the write lock, two processes cannot take the last place.
+6. A running job counts until its claim has ended, even when its process is dead: rather too few than too many.
+7. A queue's rate counts claims; a provider's rate counts calls to its models.
 """
 
 from collections.abc import Mapping, Sequence
