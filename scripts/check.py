@@ -12,6 +12,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -69,6 +70,8 @@ class Step(NamedTuple):
     report: str = ""
     """The file with the result of each test, in the folder of the coverage. tests/conftest.py keeps the option from the pytests that
     tests start."""
+    python: tuple[str, ...] = (str(COMMANDS / "python"),)
+    """What runs failed tests once more, apart, where they failed."""
 
 
 def stages(folder: Path) -> dict[str, list[Step]]:
@@ -85,8 +88,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
             Step([sys.executable, "scripts/chromium.py"]),
             Step([sys.executable, "scripts/bubblewrap.py"]),
             Step([sys.executable, "scripts/real_clients.py"]),
-            Step(["bash", "-c", readme_commands()[1]], measured=True, report="tests.xml"),
-            Step([python, "scripts/coverage_floor.py", str(folder)]),
+            *readme_tests(folder, is_ci=os.environ.get("CI") == "true"),
         ],
         # the others, which wait for other programs and for limits of seconds a third of their time
         "slow": [Step([*pytest, str(3 * (os.cpu_count() or 1) // 2), "-m", "slow"], report="slow.xml")],
@@ -108,6 +110,20 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "pins": [Step([python, "scripts/pins.py", "--check"])],
         "generated": [Step([python, "scripts/generate.py", "--check"])],
     }
+
+
+def readme_tests(folder: Path, *, is_ci: bool) -> list[Step]:
+    """The README's second command and its coverage: in this checkout; in CI in a clone elsewhere (scripts/places.py)."""
+    python = str(COMMANDS / "python")
+    if not is_ci:
+        readme = Step(["bash", "-c", readme_commands()[1]], measured=True, report="tests.xml")
+        return [readme, Step([python, "scripts/coverage_floor.py", str(folder)])]
+    place = (python, "scripts/places.py", str(folder))
+    return [
+        Step(["bash", "-c", readme_commands()[1].partition(" run ")[0] + " sync -q"]),  # for the other stages
+        Step([*place, "readme"], measured=True, report="tests.xml", python=place),
+        Step([*place, "scripts/coverage_floor.py", str(folder)]),
+    ]
 
 
 SYSTEM = re.compile(
@@ -158,6 +174,9 @@ def main(argv: list[str]) -> int:
         with ThreadPoolExecutor(2) as pool:
             ends = {name: pool.submit(passes_apart, name, known[name], Path(folder)) for name in beside}
             failed += [name for name, end in ends.items() if not end.result()]
+        clone = Path(folder, "place")
+        if clone.exists():
+            shutil.rmtree(clone.read_text(encoding="utf-8"), ignore_errors=True)
         reports = [Path(folder) / step.report for name in chosen for step in known[name] if step.report]
         print_tests([each for report in reports for each in failed_tests(report)], is_steady=bool(failed))
     print(f"failed: {', '.join(failed)}" if failed else "all stages passed", flush=True)
@@ -205,7 +224,7 @@ def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
 def pass_apart(step: Step, folder: Path, out: IO[str] | None) -> bool:
     """Whether what failed in a step is at most ``UNSTEADY`` tests, which pass when they are run once more."""
     names = [name for name, _ in failed_tests(folder / step.report)] if step.report else []
-    again = Step([str(COMMANDS / "python"), "-m", "pytest", "-q", *names])
+    again = Step([*step.python, "-m", "pytest", "-q", *names])
     return 0 < len(names) <= UNSTEADY and exit_code(again, folder, out) == 0
 
 

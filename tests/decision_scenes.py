@@ -182,6 +182,7 @@ _CHANGES = (
     (re.compile(r"\b[0-9a-f]{12}\b"), "<sha>"),
     (re.compile(r"\b\d+(\.\d+)? ?s\b"), "0.1 s"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\+00:00|Z| UTC)?"), "<time>"),
+    (re.compile(r"\n *[~^]+(?=\n)|\\n *[~^]+(?=\\n)"), ""),  # a traceback of Python 3.13 and later underlines the call
     (re.compile(re.escape(sys.executable)), "python"),
     (re.compile(r"[^\s\"]+ \(sha256 <sha>\)"), "PROGRAM (sha256 <sha>)"),
 )

@@ -1,10 +1,12 @@
 """scripts/check.py: its stages, their order and their environment."""
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,10 +27,21 @@ def test_a_stage_sees_what_it_needs_and_no_key() -> None:
     assert check.visible(environment) == {"PATH": "bin", "LC_ALL": "C", "UV_CACHE_DIR": "cache"}
 
 
-def test_the_tests_run_once_and_by_the_words_of_the_readme(tmp_path: Path) -> None:
+def test_the_tests_run_once_and_by_the_words_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "false")
     runs = [step for steps in check.stages(tmp_path).values() for step in steps if step.measured]
 
     assert runs == [check.Step(["bash", "-c", check.readme_commands()[1]], measured=True, report="tests.xml")]
+
+
+def test_in_ci_the_tests_run_in_a_clone_that_lies_elsewhere_and_so_do_those_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    (run,) = [step for steps in check.stages(tmp_path).values() for step in steps if step.measured]
+
+    place = (str(check.COMMANDS / "python"), "scripts/places.py", str(tmp_path))
+    assert (run.argv, run.report, run.python) == ([*place, "readme"], "tests.xml", place)
 
 
 def test_a_failing_step_ends_its_stage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -197,3 +210,31 @@ def test_ci_fails_where_it_could_have_a_chromium_and_has_none(root: Path, tmp_pa
         assert ci.returncode == 0, f"who cannot install it only says so: {ci}"
     named = reported(CI="true", WFE_CHROMIUM=sys.executable)
     assert named.returncode == 0, named
+
+
+def places_script(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """scripts/places.py, whose imports are found as when it is run."""
+    monkeypatch.setattr(sys, "path", [str(root / "scripts"), *sys.path])
+    return importlib.import_module("places")
+
+
+def test_each_commit_runs_the_readme_in_one_place_and_the_next_in_another(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WFE_PLACE", raising=False)
+    places = places_script(root, monkeypatch)
+    assert places.in_turn() in places.PLACES
+    monkeypatch.setenv("WFE_PLACE", "space")
+    assert " " in places.in_turn().folder
+
+
+@pytest.mark.skipif(os.name == "nt", reason="namespaces of mounts are Linux's")
+def test_a_bare_place_has_no_bubblewrap_and_no_chromium(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    places = places_script(root, monkeypatch)
+    there = [each for each in places.HIDDEN if Path(each).exists()]
+    words = places.hiding(["sh", "-c", 'for each; do command -v "$each" && exit 9; done; exit 0', "sh", *there])
+    ended = subprocess.run(words, check=False)
+    out = capfd.readouterr().out
+    assert ended.returncode == 0 or "Nothing is hidden here" in out, out
