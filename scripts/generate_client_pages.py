@@ -64,7 +64,7 @@ def page(client: Client) -> str:
     parts = [
         f"# Use wfe with {client.title}",
         f"This page connects {client.title} to wfe-mcp and shows the first conversation. You need the `wfe-mcp` command\n"
-        "([README](../../../README.md), Install) and a project in which you ran `wfe-mcp init`.",
+        "([install](../install.md)) and a project in which you ran `wfe-mcp init`.",
         "## Connect",
         f"```console\n$ wfe-mcp install --client {client.name}\n```",
         "It shows what it adds, asks, starts the server as the client will, and writes "

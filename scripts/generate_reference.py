@@ -1,4 +1,4 @@
-"""Writes docs/reference, the README's table of tools and the map of packages in architecture.md from the code.
+"""Writes docs/reference and the map of packages in architecture.md from the code.
 
 python scripts/generate_reference.py          write what differs
 python scripts/generate_reference.py --check  write nothing; exit 1 and name what differs
@@ -46,14 +46,12 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
 
 
 def documents(root: Path = ROOT) -> dict[str, str]:
-    """Path below the repository → text of every generated page, and the README with its table of tools."""
+    """Path below the repository → text of every generated page, and the page of the architecture with its map."""
     pages = {
         f"{REFERENCE}/{name}": "\n".join([NOTE.format(source=source), "", *make()]) + "\n"
         for name, (source, make) in PAGES.items()
     }
-    tools = [(md.code(tool["name"]), md.first_sentence(tool["description"])) for tool in _tools()]
     return pages | {
-        "README.md": _with_table(root / "README.md", "tools", md.table(("tool", "use it"), tools)),
         ARCHITECTURE: _with_table(root / ARCHITECTURE, "packages", md.table(("package", "provides"), packages(root))),
     }
 
