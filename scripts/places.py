@@ -26,23 +26,30 @@ HIDDEN = ("/usr/bin/bwrap", "/usr/bin/chromium", "/usr/bin/chromium-browser", "/
 
 
 class Place(NamedTuple):
-    """Where a user may type the command. ``below``: the folder of the clone. ``is_bare``: without bubblewrap and Chromium."""
+    """Where a user may type the command. ``folder``: how the clone's name begins. ``is_bare``: without bubblewrap and Chromium."""
 
     name: str
     below: str
     folder: str
-    python: str
+    python: str = "3.11"
     is_bare: bool = False
+
+    def is_measured(self) -> bool:
+        """Whether the coverage has its minimum there: other Pythons never reach some lines, such as what json's recursion needs."""
+        return self.python == PLACES[0].python
 
 
 PLACES = (
-    Place("home", "~", "wfe-mcp-", "3.11"),
-    Place("tmp", "/tmp", "wfe-mcp-", "3.12"),
-    Place("space", "~", "wfe mcp ", "3.13"),
-    Place("bare", "/tmp", "wfe mcp ", "3.14", is_bare=True),
+    Place("home", "~", "wfe-mcp-"),
+    Place("3.12", "/tmp", "wfe-mcp-", "3.12"),
+    Place("space", "~", "wfe mcp "),
+    Place("3.13", "~", "wfe mcp ", "3.13"),
+    Place("tmp", "/tmp", "wfe-mcp-"),
+    Place("3.14", "/tmp", "wfe mcp ", "3.14"),
+    Place("bare", "/tmp", "wfe mcp ", is_bare=True),
 )
-"""Each of these failed once: a sandbox hides what lies below /tmp, a script's first line ends at a space, and a traceback of 3.13 has
-other lines than one of 3.11."""
+"""Tests failed once in places such as these: a sandbox hides what lies below /tmp, a script's first line ends at a space, a traceback of
+Python 3.13 has other lines than one of 3.11."""
 
 
 def in_turn() -> Place:
@@ -125,6 +132,9 @@ def main(argv: list[str]) -> int:
         folder = clone(place)
         remembered.write_text(str(folder), encoding="utf-8")
         return run_readme(place, folder)
+    if "coverage_floor.py" in argv[1] and not place.is_measured():
+        print("The coverage has its minimum on Python 3.11, in other places.")
+        return 0
     folder = Path(remembered.read_text(encoding="utf-8"))
     python = folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     return run(place, folder, [str(python), *argv[1:]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -256,7 +257,7 @@ def test_a_dry_run_checks_and_stores_nothing(machines: Machines, whole: Path) ->
 
 def test_verify_finds_an_imported_run_that_no_longer_says_so(arrived: tuple[Terminal, str]) -> None:
     there, run = arrived
-    with sqlite3.connect(there.database) as database:
+    with closing(sqlite3.connect(there.database)) as database, database:
         database.execute("UPDATE run SET origin_sha256 = NULL WHERE id = ?", (run,))
     database.close()
 

@@ -6,6 +6,7 @@ import base64
 import json
 import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_file_that_cannot_be_read_is_named(cli: Terminal) -> None:
 
 def test_a_run_that_is_not_intact_does_not_leave(cli: Terminal) -> None:
     run = finished(cli)
-    with sqlite3.connect(cli.database) as database:
+    with closing(sqlite3.connect(cli.database)) as database, database:
         database.execute(
             'UPDATE revision SET content = \'{"text":"forged"}\' WHERE run_id = ? AND revision = 1', (run,)
         )

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -265,7 +266,7 @@ def test_verify_ends_with_0_and_says_when_the_pin_was_set(cli: Terminal) -> None
 def test_verify_names_what_someone_changed_in_the_database(cli: Terminal, change: str, result: str) -> None:
     run = cli.start("note")
     cli.submit_work(run, "draft")
-    with sqlite3.connect(cli.database) as connection:
+    with closing(sqlite3.connect(cli.database)) as connection, connection:
         connection.executescript(change)
     connection.close()
     answer = cli("verify")

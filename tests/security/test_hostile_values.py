@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def test_nothing_that_is_stored_is_code(scene: Scene) -> None:
 @pytest.mark.attack("a row of the database holds what no JSON is", "held", "T14")
 def test_a_row_that_was_crafted_is_an_answer_and_no_crash(scene: Scene) -> None:
     run = scene.start(phase("plan"))
-    with sqlite3.connect(scene.root.parent / "wfe.db") as raw:
+    with closing(sqlite3.connect(scene.root.parent / "wfe.db")) as raw, raw:
         raw.execute("UPDATE run SET state = ? WHERE id = ?", ("cos\nsystem\n(S'touch pwned'\ntR.", run))
     raw.close()
     with scene.store.read() as tx, contextlib.suppress(Refused, ValueError):

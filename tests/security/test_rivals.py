@@ -4,6 +4,7 @@ Each of these succeeded against a workflow tool in use; ``source`` names the too
 """
 
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import psutil
@@ -128,7 +129,7 @@ def test_a_check_whose_program_is_missing_fails(scene: Scene) -> None:
 @pytest.mark.attack("the step counter is moved in the stored state", "detected", "passed at spec-kit")
 def test_a_state_that_was_moved_in_the_database_is_found(scene: Scene) -> None:
     run = waits(scene)
-    with sqlite3.connect(scene.root.parent / "wfe.db") as raw:
+    with closing(sqlite3.connect(scene.root.parent / "wfe.db")) as raw, raw:
         raw.execute("UPDATE attempt SET status = 'completed' WHERE run_id = ?", (run,))
         raw.execute("UPDATE run SET status = 'completed' WHERE id = ?", (run,))
     raw.close()

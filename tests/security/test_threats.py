@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_a_cancelled_run_is_named_at_the_next_approval(scene: Scene) -> None:
 @pytest.mark.attack("the PIN is exchanged in the database", "detected", "T1; T11")
 def test_a_pin_that_no_one_set_through_us_is_found(scene: Scene) -> None:
     set_pin(scene.engine, "correct horse", HUMAN)
-    with sqlite3.connect(scene.root.parent / "wfe.db") as raw:
+    with closing(sqlite3.connect(scene.root.parent / "wfe.db")) as raw, raw:
         raw.execute("UPDATE secret SET value = '{}' WHERE name = 'pin'")
     raw.close()
     with scene.store.read() as tx:
@@ -127,7 +128,7 @@ def test_a_count_of_wrong_pins_that_was_put_back_is_found(scene: Scene) -> None:
     set_pin(scene.engine, "correct horse", HUMAN)
     for _ in range(5):
         assert refused(person, scene.engine, "wrong", "ada").code == "wrong_pin"
-    with sqlite3.connect(scene.root.parent / "wfe.db") as raw:
+    with closing(sqlite3.connect(scene.root.parent / "wfe.db")) as raw, raw:
         raw.execute("UPDATE secret SET value = '{}' WHERE name = 'pin_wrong'")
     raw.close()
     with scene.store.read() as tx:

@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_verify_accepts_what_you_trusted(loosened: Terminal) -> None:
 def test_verify_fails_where_the_weaker_gate_was_never_trusted(cli: Terminal) -> None:
     config = cli.root / ".wfe" / "config.toml"
     config.write_text(config.read_text() + SKIP)
-    with sqlite3.connect(cli.database) as database:
+    with closing(sqlite3.connect(cli.database)) as database, database:
         row = database.execute("select * from trust where path_key = ?", [str(config)]).fetchone()
         names = [each[1] for each in database.execute("pragma table_info(trust)")]
         given = dict(zip(names, row, strict=True)) | {"sha256": hashlib.sha256(config.read_bytes()).hexdigest()}

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -171,7 +172,7 @@ def test_verify_finds_an_attachment_that_was_changed_or_removed(cli: Terminal, l
     assert cli.json("attach", letter, "send", "shot.png").code == 0
     assert cli.json("verify", letter).code == 0
 
-    with sqlite3.connect(cli.database) as connection:
+    with closing(sqlite3.connect(cli.database)) as connection, connection:
         connection.execute(statement)
     connection.close()
 
@@ -189,7 +190,7 @@ def test_attachments_are_in_exports_backups_and_forks(cli: Terminal, letter: str
 
     (row,) = json.loads((cli.root / "run.json").read_text())["attachments"]
     assert base64.b64decode(row["content"]) == PICTURE
-    with sqlite3.connect(cli.root / "copy.db") as connection:
+    with closing(sqlite3.connect(cli.root / "copy.db")) as connection, connection:
         assert connection.execute("SELECT content FROM attachment").fetchall() == [(PICTURE,)]
     connection.close()
     fork = cli.json("start", "--from", letter, pin=PIN).document["run"]
