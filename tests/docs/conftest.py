@@ -13,6 +13,7 @@ import sys
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ PROGRAM = Path(sys.executable).parent / "wfe-mcp"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MARK = "<end of block>"
 TIMEOUT_S = 300
+PIN = "correct horse"
+AT_A_TERMINAL = f"""#!/bin/sh
+case " $* " in *" --pin-fd "*|*" --help "*) exec {{program}} "$@";; esac
+case "$1 $2 " in {{asks}}) exec {{program}} "$@" --pin-fd 9 9<<END
+{PIN}
+END
+esac
+exec {{program}} "$@"
+"""
+"""The command of a reader who types their PIN when it is asked for: a page shows what people type, and they type no ``--pin-fd``."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,16 @@ class Reader:
         return printed[:-1] if done.returncode == 0 else printed
 
 
+@cache
+def asks_for_pin() -> list[str]:
+    """The commands that may ask for a PIN, as patterns of a shell: the reference's headings whose table has ``--pin-fd``."""
+    parts = re.split(
+        r"^## wfe-mcp ", (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    names = [" ".join(re.findall(r"^[a-z-]+(?: [a-z-]+)?", part)) for part in parts if "`--pin-fd`" in part]
+    return [f'"{name} "*' for name in names if name]
+
+
 def blocks_of(page: Path) -> list[Block]:
     """The blocks of a page, also those in comments, in order."""
     text = page.read_text(encoding="utf-8")
@@ -150,7 +171,10 @@ def new_reader(tmp_path: Path, program: Path) -> Reader:
     home.mkdir()
     # A Python without any package: what a check of the page's project finds must not depend on this machine.
     venv.create(programs.parent, symlinks=True)
-    (programs / "wfe-mcp").symlink_to(program)
+    (programs / "wfe-mcp").write_text(
+        AT_A_TERMINAL.format(asks="|".join(asks_for_pin()), program=program), encoding="utf-8"
+    )
+    (programs / "wfe-mcp").chmod(0o755)
     git = shutil.which("git")
     assert git, "the pages need git"
     environment = {

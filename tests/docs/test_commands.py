@@ -67,3 +67,10 @@ def test_every_command_of_the_page_exists_with_its_options(page: Path) -> None:
 )
 def test_a_command_that_is_not_there_is_named(named: str, faults: list[str]) -> None:
     assert faults_of(named, commands()) == faults
+
+
+def test_pages_show_what_people_type_and_scripts_pass_a_pin_by_one_page() -> None:
+    """A PIN in a command stays in the history of the shell, and a reader copies what a page shows."""
+    named = [page for page in PAGES if "--pin-fd" in page.read_text(encoding="utf-8")]
+    assert [page.name for page in named] == ["commands.md"]
+    assert [page.name for page in PAGES if "printf 'correct horse'" in page.read_text(encoding="utf-8")] == []
