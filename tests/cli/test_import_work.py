@@ -94,6 +94,17 @@ def test_documents_are_written_beside_the_inputs_and_named_with_their_phases(cli
     assert "wfe-mcp start spec_driven --inputs @.wfe/plans/add-next-tide/inputs.json" in answer.out + answer.err
 
 
+@pytest.mark.requirement("S3-26")
+def test_git_never_adds_an_imported_plan(cli: Terminal) -> None:
+    laid(cli, "openspec")
+    cli("import", "openspec")
+    cli.git("init", "-q")
+    cli.git("add", "-A")
+    staged = cli.git("diff", "--cached", "--name-only")
+    assert "openspec/" in staged
+    assert ".wfe/plans" not in staged
+
+
 def test_several_features_are_listed_and_one_is_to_be_named(cli: Terminal) -> None:
     specs = laid(cli, "spec-kit") / "specs"
     for number in range(2, 8):

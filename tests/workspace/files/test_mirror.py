@@ -29,6 +29,14 @@ def test_mirrors_stay_out_of_git_and_an_own_rule_stays(root: Path) -> None:
     assert (root / ".wfe/.gitignore").read_text() == "mine"
 
 
+@pytest.mark.requirement("S3-26")
+def test_the_rule_of_an_earlier_version_learns_that_plans_stay_out_too(root: Path) -> None:
+    mirror.write_prompt(root, *AT, "x")
+    (root / ".wfe/.gitignore").write_text(mirror.GITIGNORE.removesuffix("plans/\n"))
+    mirror.write_prompt(root, *AT, "x")
+    assert (root / ".wfe/.gitignore").read_text() == mirror.GITIGNORE
+
+
 @pytest.mark.parametrize(
     ("run", "phase", "attempt"),
     [("../x", "p", 1), ("", "p", 1), ("r", "../p", 1), ("r", "p/q", 1), ("r", "p[../x].q", 1), ("r", "p", 0)],

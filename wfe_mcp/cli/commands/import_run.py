@@ -14,6 +14,7 @@ from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
+from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     files = {"inputs.json": _json(work.inputs)} | {name: _json(value) for name, (_, _, value) in work.documents.items()}
     missing = _missing(folder, shown, files)
     if not dry_run:
+        write_gitignore(root)
         for name in missing:
             _write_file(folder, name, files[name])
     lost = [{"path": each.path, "message": each.message} for each in work.not_carried]

@@ -12,6 +12,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
         if target.is_file():
             written = target.read_bytes()
         else:
+            write_gitignore(invocation.engine.root)
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(text)

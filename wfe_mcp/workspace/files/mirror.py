@@ -24,13 +24,16 @@ Rendered = tuple[str, str] | Mapping[str, str]
 
 Edited = tuple[str, bytes] | Mapping[str, bytes]
 
-GITIGNORE = """\
+_BEFORE_PLANS = """\
 # What wfe-mcp writes for people to look at; the database holds it too.
 runs/
 report-*
 stage-*/
 .wfe-new-*
 """
+
+GITIGNORE = f"{_BEFORE_PLANS}plans/\n"
+"""Plans are a person's own until a run takes them: the record of that run holds what was used (S3-26)."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _RUN = re.compile(_NAME)
@@ -131,8 +134,9 @@ def remove_run(root: Path, run: str) -> None:
 
 
 def write_gitignore(root: Path) -> None:
-    """Keep mirrors out of git. An existing ``.wfe/.gitignore`` stays unchanged."""
-    if read_if_there(root, ".wfe/.gitignore") is None:
+    """Keep mirrors and plans out of git. An existing ``.wfe/.gitignore`` stays unchanged, unless wfe-mcp wrote it before 0.1.0."""
+    there = read_if_there(root, ".wfe/.gitignore")
+    if there is None or there == _BEFORE_PLANS.encode():
         write_atomic(root, ".wfe/.gitignore", GITIGNORE)
 
 
