@@ -114,6 +114,7 @@ class Page:
         try:
             yield
         finally:
+            self._api.end_streams()
             server.stop()
             thread.join(_START_S)
             self._desks.close()

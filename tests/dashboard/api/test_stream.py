@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,8 @@ import pytest
 
 from tests.dashboard.api.client import WAIT_S, Program
 from tests.dashboard.api.conftest import Connect
-from tests.engine.scene import Scene, phase
+from tests.engine.scene import AGENT, Scene, phase
+from wfe_mcp.engine.access.tokens import create_token
 
 
 @dataclass
@@ -130,6 +132,22 @@ def test_a_stream_of_one_project_has_no_events_of_another(scene: Scene, connect:
 
     assert foreign.next().event == "event"
     everything.post("/runs", template="drill")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_a_page_that_is_open_in_a_browser_ends_at_once_and_without_an_error(scene: Scene, listen: Listen) -> None:
+    """Ctrl-C waited for three seconds and printed a traceback wherever a tab was open."""
+    _, token = create_token(scene.engine, AGENT, "tab", "read")
+    argv = [sys.executable, "-m", "wfe_mcp", "ui", "--port", "0", "--json", "--project", str(scene.root)]
+    env = {**scene.environment, "WFE_DATABASE_URL": f"sqlite:///{scene.store.path}"}
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as page:
+        assert page.stdout is not None
+        port = int(json.loads(page.stdout.readline())["data"]["url"].removesuffix("/").rpartition(":")[2])
+        stream = listen(Program(port, token))
+        assert stream.began.event == "ready"
+        page.send_signal(signal.SIGTERM)
+        _, said = page.communicate(timeout=WAIT_S)
+        assert (page.returncode, said) == (0, ""), said
 
 
 def start_elsewhere(scene: Scene) -> str:

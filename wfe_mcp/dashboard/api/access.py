@@ -118,6 +118,8 @@ class Access:
         self._engines: dict[str, Engines] = {}
         self._workers: dict[str, Worker] = {}
         self._lock = threading.Lock()
+        self.is_ending = False
+        """The streams of events end where this is true: what still streams holds up the end of the page, and is cut off with an error."""
 
     @property
     def asks_pin(self) -> bool:

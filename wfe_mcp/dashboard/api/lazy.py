@@ -29,6 +29,11 @@ class LazyApi:
         app, _ = self._made or await run_in_threadpool(self._make)
         await app(scope, receive, send)
 
+    def end_streams(self) -> None:
+        """Let the streams of events end, before the page does."""
+        if self._made is not None:
+            self._made[1].is_ending = True
+
     def close(self) -> None:
         """Stop its workers."""
         if self._made is not None:

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
+from wfe_mcp.dashboard.api.access import Access, Caller, Manages, Reads
 from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
@@ -129,17 +129,20 @@ async def stream(
     engine = await run_in_threadpool(caller.engine, wanted)
     begin = int(last_event_id) if last_event_id.isdecimal() else after
     return EventSourceResponse(
-        _news(engine.store, wanted, begin), ping=PING_S, headers={"cache-control": "no-store"}, send_timeout=30
+        _news(caller.access, engine.store, wanted, begin),
+        ping=PING_S,
+        headers={"cache-control": "no-store"},
+        send_timeout=30,
     )
 
 
-async def _news(store: Store, project: str, after: int | None) -> AsyncGenerator[ServerSentEvent]:
+async def _news(access: Access, store: Store, project: str, after: int | None) -> AsyncGenerator[ServerSentEvent]:
     last = await run_in_threadpool(_last, store)
     position = last if after is None else min(after, last)
     is_past = after is not None and after > last
     yield ServerSentEvent("{}", event="reset" if is_past else "ready", id=str(position), retry=RETRY_MS)
     seen = -1
-    while True:
+    while not access.is_ending:
         version = await run_in_threadpool(store.data_version)
         if version != seen:
             found = await run_in_threadpool(_after, store, position, project)
