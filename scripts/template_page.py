@@ -250,6 +250,7 @@ _INPUTS: Part = {"type": "object", "properties": {"goal": {"type": "string"}, "n
 _STATES: Part = {"states": {"OPEN": ["BUILT"], "BUILT": ["OPEN"]}, "initial_state": "OPEN"}
 _BESIDE: Mapping[tuple[str, str], Part] = {
     ("llm phase", "kind"): {"role": "builder"},
+    ("template", "title_from"): {"inputs": _INPUTS},
     ("for_each", "key"): {"as": "step"},
     ("retry", "initial"): {"backoff": "exponential"},
     ("retry", "max"): {"backoff": "exponential"},

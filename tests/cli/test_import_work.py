@@ -20,6 +20,13 @@ TOOLS = {
 }
 """By format: the folder of tests, the title, the open and finished tasks, the name of the import, its template."""
 
+NAMED = {
+    "spec-kit": "Print the next tide of a harbour",
+    "openspec": "Walkers ask when to turn back before anything else.",
+    "spec-workflow": "Print the next tide of a harbour, so that nobody is cut off…",
+}
+"""What the run of an import is called, where the tool says what the work is about."""
+
 
 def laid(cli: Terminal, name: str) -> Path:
     """What a tool wrote, in the project."""
@@ -46,6 +53,7 @@ def test_the_work_of_a_tool_is_detected_and_a_run_starts_with_it(cli: Terminal, 
     assert document.data["not_carried"]
     assert cli.json("templates", "lint", template).code == 0
     assert cli.json(*document.data["start"].split()[1:]).document["run_state"] == "running"
+    assert [each["title"] for each in cli.json("list").data["runs"]] == [NAMED.get(name, called)]
 
 
 @pytest.mark.parametrize("name", TOOLS)

@@ -61,7 +61,7 @@ def waiting(scene: Scene) -> tuple[str, str]:
 def test_a_link_opens_the_inbox_and_its_code_leaves_the_address(scene: Scene, visit: Visit, tab: Tab) -> None:
     waiting(scene)
     shown = visit()
-    expect(shown.locator(".inbox .title")).to_have_text("Approve plan: A drill")
+    expect(shown.locator(".inbox .title")).to_have_text("Approve plan: goal more")
     assert "code" not in shown.url
     assert shown.context.cookies() == [] or all("wfes_" not in each["value"] for each in shown.context.cookies())  # pyright: ignore[reportTypedDictNotRequiredAccess]
     assert tab.console == []
@@ -80,7 +80,7 @@ def test_a_second_tab_borrows_the_session_of_the_first(scene: Scene, page: Page,
     first = visit()
     second = first.context.new_page()
     second.goto(f"{page.url}app/#/inbox")
-    expect(second.locator(".inbox .title")).to_have_text("Approve plan: A drill")
+    expect(second.locator(".inbox .title")).to_have_text("Approve plan: goal more")
 
 
 # -- live ------------------------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ EXECUTED = (
     "import-a-workflow",
     "live-with-it",
     "move-a-run",
+    "name-and-list-runs",
     "look-back-and-compare",
     "recover-after-a-crash",
     "require-a-passkey",

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, onLive, query } from "./api";
 import type { ActivityList, ActivityView } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
 import { Log } from "./run_history";
 
 const PAGE = 500;
@@ -13,18 +14,25 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
   const [error, setError] = useState<Error | null>(null);
   const [whole, setWhole] = useState(false);
   const first = useRef(0);
+  const at = useProject();
+  const wanted = useRef(at.id);
+  wanted.current = at.id;
   const older = async () => {
-    const { data } = await ask<ActivityList>(`/activity${query({ limit: PAGE, before: first.current || null })}`);
+    const asked = at.id;
+    const { data } = await ask<ActivityList>(`/activity${query({ limit: PAGE, before: first.current || null, project: at.id })}`);
+    if (wanted.current !== asked) return;
     first.current = data.last ?? 0;
-    if (data.events.length < PAGE) setWhole(true);
+    setWhole(data.events.length < PAGE);
     setEvents((was) => [...was, ...data.events.filter((each) => !was.some((one) => one.position === each.position))]);
   };
   useEffect(() => {
+    first.current = 0;
+    setEvents([]);
     older().catch(setError);
     return onLive((heard) => {
-      if ("event" in heard) setEvents((was) => (was.some((one) => one.position === heard.event.position) ? was : [heard.event, ...was]));
+      if ("event" in heard && (!at.id || heard.event.project === at.id)) setEvents((was) => (was.some((one) => one.position === heard.event.position) ? was : [heard.event, ...was]));
     }) as () => void;
-  }, []); // eslint-disable-line
+  }, [at.id]); // eslint-disable-line
   const kinds = useMemo(() => [...new Set(events.map((each) => each.type))].sort(), [events]);
   const actors = useMemo(() => [...new Set(events.map((each) => each.actor))].sort(), [events]);
   const shown = events.filter((each) => (!kind || each.type === kind) && (!actor || each.actor === actor));
@@ -44,6 +52,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
       </header>
       {error && <p className="note no">{error.message}</p>}
       <div className="filters">
+        <ProjectChoice at={at} />
         <label className="row small soft">
           <span>Kind</span>
           <select value={kind} onChange={(event) => setKind(event.target.value)}>
@@ -67,7 +76,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
         </button>
       </div>
       <div className="panel">
-        <Log events={shown} empty="Nothing has happened yet. Start a run: what it does appears here at once." run />
+        <Log events={at.many ? shown.map((each) => ({ ...each, title: `${each.title} (${at.names.get(each.project) ?? ""})` })) : shown} empty="Nothing has happened yet. Start a run: what it does appears here at once." run />
       </div>
       {!whole && events.length > 0 && (
         <p style={{ marginTop: "0.75rem" }}>

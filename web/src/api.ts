@@ -1,6 +1,7 @@
 // Requests to /api/v1, and the stream of events that tells when an answer is out of date.
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { ActivityView, Answer, Fault } from "./api_types";
+import { chosenProject } from "./chosen";
 import { bearer, prove } from "./session";
 
 /** An answer that is no refusal: its data is there. */
@@ -19,7 +20,15 @@ export class Refused extends Error {
   }
 }
 
-export async function ask<T>(path: string, body?: unknown, method = body === undefined ? "GET" : "POST"): Promise<Answered<T>> {
+/** Templates are those of the chosen project, on each page that shows or changes them. */
+function ofProject(path: string, body: unknown): [path: string, body: unknown] {
+  const project = path.startsWith("/templates") ? chosenProject() : "";
+  if (!project || /[?&]project=/.test(path)) return [path, body];
+  return body === undefined ? [`${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams({ project })}`, body] : [path, { project, ...(body as object) }];
+}
+
+export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST"): Promise<Answered<T>> {
+  const [path, body] = ofProject(given, content);
   const headers: Record<string, string> = { authorization: `Bearer ${bearer()}` };
   if (method !== "GET") headers["content-type"] = "application/json";
   let found: Response;
@@ -31,7 +40,7 @@ export async function ask<T>(path: string, body?: unknown, method = body === und
   const said = await found.json().catch(() => null);
   if (!found.ok || !said?.ok) {
     const error = said?.error ?? {};
-    if (said?.data?.read_only && (await prove(error.message))) return ask<T>(path, body, method);
+    if (said?.data?.read_only && (await prove(error.message))) return ask<T>(given, content, method);
     throw new Refused(
       found.status,
       error.code ?? "unavailable",

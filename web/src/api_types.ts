@@ -643,6 +643,7 @@ export interface HitView {
   attempt?: number;
   revision?: number;
   title?: string;
+  run_title?: string;
   at: string;
   link?: string;
   open?: string;
@@ -1198,12 +1199,18 @@ export interface RunList {
 export interface RunRow {
   run: string;
   title: string;
+  project?: string;
+  folder?: string;
+  phase?: string;
+  phases_done?: number | null;
+  phases?: number | null;
   template: string;
   state: string;
   iteration: number;
   tainted: boolean;
   started_at: string;
   updated_at: string;
+  completed_at?: string;
   triggered_by?: string;
   external_id?: string;
   archived?: boolean;
@@ -1218,12 +1225,18 @@ export interface RunRow {
 export interface RunSide {
   run: string;
   title: string;
+  project?: string;
+  folder?: string;
+  phase?: string;
+  phases_done?: number | null;
+  phases?: number | null;
   template: string;
   state: string;
   iteration: number;
   tainted: boolean;
   started_at: string;
   updated_at: string;
+  completed_at?: string;
   triggered_by?: string;
   external_id?: string;
   archived?: boolean;
@@ -1282,6 +1295,7 @@ export interface SessionView {
   user: string;
   asks_pin: boolean;
   scope: string;
+  project?: string;
   token?: string;
   ends_at?: string;
 }

@@ -25,6 +25,7 @@ import { prove, refusedLink } from "./session";
 import { Settings } from "./settings";
 import { Start } from "./start";
 import { Templates } from "./templates";
+import { folder } from "./words";
 
 const PAGES: [name: string, key: string, does: string][] = [
   ["inbox", "i", "Inbox"], ["board", "b", "Board"], ["runs", "r", "Runs"], ["templates", "t", "Templates"],
@@ -107,7 +108,7 @@ export function App() {
     told.current = now;
     if (document.hidden && "Notification" in window && Notification.permission === "granted") {
       for (const each of fresh.slice(0, 3)) {
-        const shown = new Notification(each.title, { body: each.about, tag: each.key });
+        const shown = new Notification(each.title, { body: `${folder(each.project)}: ${each.about}`, tag: each.key });
         shown.onclick = () => {
           window.focus();
           go(each.href);

@@ -2,9 +2,10 @@
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { BoardView, RunList, RunRow } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Integrity, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
-import { age } from "./words";
+import { age, progress } from "./words";
 
 const COLUMNS: [name: string, fits: (run: RunRow) => boolean][] = [
   ["Waiting for you", (run) => open(run) && run.waiting_on === "human"],
@@ -17,9 +18,10 @@ const COLUMNS: [name: string, fits: (run: RunRow) => boolean][] = [
 const open = (run: RunRow): boolean => !["blocked", "failed", "completed", "cancelled"].includes(run.state);
 
 export function Board() {
-  const { data, error } = useAsk<RunList>("/runs?limit=200");
+  const at = useProject();
+  const { data, error } = useAsk<RunList>(`/runs${query({ limit: 200, project: at.id })}`);
   const [template, setTemplate] = useState("");
-  const byPhase = useAsk<BoardView>(template ? `/board${query({ template })}` : null);
+  const byPhase = useAsk<BoardView>(template ? `/board${query({ template, project: at.id })}` : null);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   const templates = [...new Set(data.runs.map((each) => each.template))].sort();
@@ -32,6 +34,7 @@ export function Board() {
         <h1>Board</h1>
         <span className="muted">{template ? "runs by the phase that they are at" : "runs by what they wait for"}</span>
         <span className="end row wrap">
+          <ProjectChoice at={at} />
           {templates.length > 0 && (
             <label className="row small soft">
               <span>Columns</span>
@@ -45,7 +48,7 @@ export function Board() {
               </select>
             </label>
           )}
-          <Cli text={template ? `wfe-mcp list --template ${template} --by-phase` : "wfe-mcp list"} />
+          <Cli text={`wfe-mcp list${template ? ` --template ${template} --by-phase` : ""}${at.cli}`} />
         </span>
       </header>
       <Problem error={byPhase.error} />
@@ -68,8 +71,12 @@ export function Board() {
                         <b>{each.title}</b>
                         <span className="row wrap small">
                           <State state={open(each) && each.waiting_on === "human" ? "awaiting" : each.state} />
-                          <span className="muted">{each.template}</span>
-                          <span className="muted num end">{age(each.updated_at)}</span>
+                          <span>{progress(each)}</span>
+                          <span className="muted num end" title={each.updated_at}>{age(each.updated_at)}</span>
+                        </span>
+                        <span className="row wrap small muted">
+                          {at.many && <span>{at.names.get(each.project ?? "")}</span>}
+                          <span>{each.template}</span>
                         </span>
                         <Integrity run={each} />
                       </a>

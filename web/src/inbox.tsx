@@ -69,7 +69,7 @@ export function waits(data: InboxView): Item[] {
       icon: "form",
       look: "waiting",
       title: `Your task: ${each.title}`,
-      about: `${each.template}, ${each.phase}`,
+      about: `${each.about}, ${each.template}, ${each.phase}`,
       project: each.project,
       at: each.since,
       href: to("form", each.run, each.phase),
@@ -318,6 +318,7 @@ function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: ()
             {item.at ? `, ${age(item.at)}` : ""}
           </span>
         </p>
+        <p className="soft small">{[folder(item.project), item.about].join(", ")}</p>
         {item.details.map((each, index) => (
           <p key={index} className="soft words">
             {each}

@@ -1,13 +1,17 @@
 // The command palette (Ctrl-K) and the list of keys (?).
 import { useEffect, useMemo, useRef, useState } from "react";
-import { ask, query } from "./api";
-import type { FoundView, HitView } from "./api_types";
+import { ask, query, useAsk } from "./api";
+import type { FoundView, HitView, RunList } from "./api_types";
+import { useProject } from "./in_project";
 import { go, to } from "./route";
+import { age, folder, progress, stateWord } from "./words";
 
 export interface Command {
   name: string;
   does: () => void;
   cli?: string;
+  /** Where and how old it is, in small. */
+  about?: string;
 }
 
 const offered = new Map<string, Command[]>();
@@ -22,26 +26,45 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
   const [hits, setHits] = useState<HitView[]>([]);
   const [at, setAt] = useState(0);
+  const shown = useProject();
+  const runs = useAsk<RunList>(`/runs${query({ limit: 100, project: shown.id })}`, () => false).data?.runs;
   const list = useRef<HTMLUListElement>(null);
   const before = useRef<Element | null>(document.activeElement);
 
   useEffect(() => {
     const timer = setTimeout(() => {
       if (text.trim().length < 2) return setHits([]);
-      ask<FoundView>(`/search${query({ query: text, limit: 8 })}`).then(
+      ask<FoundView>(`/search${query({ query: text, limit: 8, project: shown.id, all: shown.id ? null : "true" })}`).then(
         ({ data }) => setHits(data.hits),
         () => setHits([]),
       );
     }, 150);
     return () => clearTimeout(timer);
-  }, [text]);
+  }, [text, shown.id]);
 
   const commands = useMemo(() => {
     const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (each: Command) => wanted.every((word) => `${each.name} ${each.cli ?? ""}`.toLowerCase().includes(word));
-    const found = hits.map((hit) => ({ name: `${hit.kind}: ${hit.title || hit.text || hit.run}`, does: () => go(hit.run ? to("runs", hit.run) : "#/search"), cli: hit.run }));
-    return [...[...offered.values()].flat().filter(fits), ...found].slice(0, 30);
-  }, [text, hits]);
+    const opens = (run?: string) => () => go(run ? to("runs", run) : "#/search");
+    const named = wanted.length
+      ? (runs ?? []).map((run): Command => ({
+          name: run.title,
+          does: opens(run.run),
+          cli: run.run,
+          about: [shown.many ? shown.names.get(run.project ?? "") : "", progress(run), stateWord(run.state), age(run.updated_at)].filter(Boolean).join(", "),
+        }))
+      : [];
+    const known = new Set((runs ?? []).map((run) => run.run));
+    const found = hits
+      .filter((hit) => hit.kind !== "run" || !known.has(hit.run ?? ""))
+      .map((hit): Command => ({
+        name: `${hit.kind}: ${hit.title || hit.text || hit.run}`,
+        does: opens(hit.run),
+        cli: hit.run,
+        about: [hit.project ? folder(hit.project) : "", hit.run_title, hit.phase, age(hit.at)].filter(Boolean).join(", "),
+      }));
+    return [...[...offered.values()].flat().filter(fits), ...named.filter(fits).slice(0, 10), ...found].slice(0, 30);
+  }, [text, hits, runs]); // eslint-disable-line
 
   const close = () => {
     onClose();
@@ -85,7 +108,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
         <ul id="commands" role="listbox" aria-label="Commands" ref={list}>
           {commands.map((each, index) => (
             <li key={index} id={`command-${index}`} role="option" aria-selected={index === at} onMouseMove={() => setAt(index)} onClick={() => run(each)}>
-              <span>{each.name}</span>
+              <span>
+                {each.name} {each.about && <small className="muted">{each.about}</small>}
+              </span>
               {each.cli && <code>{each.cli}</code>}
             </li>
           ))}

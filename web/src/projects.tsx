@@ -6,7 +6,7 @@ import { Cli, Integrity, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { Statistics } from "./statistics";
-import { age, folder } from "./words";
+import { age, folder, progress } from "./words";
 
 export function Projects({ id }: { id: string }) {
   const [folder_, setFolder] = useState("");
@@ -83,7 +83,7 @@ function Project({ id }: { id: string }) {
                   <span />
                   <span>{each.title} <Integrity run={each} /></span>
                   <State state={each.state} />
-                  <small>{each.template}, {age(each.updated_at)} ago</small>
+                  <small>{[progress(each), each.template, `${age(each.updated_at)} ago`].filter(Boolean).join(", ")}</small>
                 </a>
               </li>
             ))}

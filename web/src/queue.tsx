@@ -1,13 +1,15 @@
 // The jobs of the server: what runs, what waits, and how to cancel it.
 import { useEffect } from "react";
-import { ask, useAct, useAsk } from "./api";
+import { ask, query, useAct, useAsk } from "./api";
 import type { QueueState } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age, capital, span } from "./words";
 
 export function Queue() {
-  const { data, error, reload } = useAsk<QueueState>("/queue?limit=200");
+  const at = useProject({ one: true });
+  const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: 200, project: at.id })}`);
   const [act, busy, refused] = useAct();
   useEffect(() => {
     const timer = setInterval(reload, 3000); // a job that only runs writes no event
@@ -18,8 +20,9 @@ export function Queue() {
       <header className="row wrap">
         <h1>Queue</h1>
         <span className="muted">what the server works on</span>
-        <span className="end">
-          <Cli text="wfe-mcp jobs list" />
+        <span className="end row wrap">
+          <ProjectChoice at={at} one />
+          <Cli text={`wfe-mcp jobs list${at.cli}`} />
         </span>
       </header>
       <Problem error={error ?? refused} />
@@ -81,7 +84,7 @@ export function Queue() {
                     <td data-label="Made" className="num">{age(each.created_at)} ago</td>
                     <td>
                       {["queued", "running"].includes(each.state) && (
-                        <button type="button" className="btn slim" disabled={busy || each.cancelling} title={`wfe-mcp jobs cancel ${each.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(each.job)}/cancel`, { reason: "cancelled in the dashboard" }); reload(); })}>
+                        <button type="button" className="btn slim" disabled={busy || each.cancelling} title={`wfe-mcp jobs cancel ${each.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(each.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>
                           Cancel
                         </button>
                       )}

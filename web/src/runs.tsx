@@ -2,17 +2,19 @@
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { RunList, RunRow } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
-import { age, count, stateWord } from "./words";
+import { age, count, progress, stateWord } from "./words";
 
 const WAITS: Record<string, string> = { human: "you", agent: "the agent", job: "the server", reviewer: "a reviewer", none: "" };
 
 export function Runs({ query: given }: { query: URLSearchParams }) {
   const [status, setStatus] = useState(given.get("status") ?? "");
   const [at, setAt] = useState(0);
-  const { data, error } = useAsk<RunList>(`/runs${query({ status: status || null, limit: 100 })}`);
+  const shown = useProject();
+  const { data, error } = useAsk<RunList>(`/runs${query({ status: status || null, project: shown.id, limit: 100 })}`);
   const rows = data?.runs ?? [];
   const open = (row?: RunRow) => row && go(to("runs", row.run));
   useKeys({
@@ -35,8 +37,9 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
       </header>
       <div className="filters">
         <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed"]} now={status || "all"} choose={(name) => setStatus(name === "all" ? "" : name)} />
+        <ProjectChoice at={shown} />
         <span className="end">
-          <Cli text={`wfe-mcp list${status ? ` --status ${status}` : ""}`} />
+          <Cli text={`wfe-mcp list${status ? ` --status ${status}` : ""}${shown.cli}`} />
         </span>
       </div>
       <Problem error={error} />
@@ -58,7 +61,9 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
           <thead>
             <tr>
               <th>Run</th>
+              {shown.many && <th>Project</th>}
               <th>State</th>
+              <th>Phase</th>
               <th>Waits for</th>
               <th>Template</th>
               <th>Started</th>
@@ -75,9 +80,11 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
                   <span className="muted code">{each.run}</span> <Integrity run={each} /> {each.stuck && <Flag kind="warning">stuck</Flag>}{" "}
                   {each.stale && <span className="tag">stale</span>} {each.imported && <span className="tag">imported</span>}
                 </td>
+                {shown.many && <td data-label="Project">{shown.names.get(each.project ?? "")}</td>}
                 <td data-label="State">
                   <State state={each.state} />
                 </td>
+                <td data-label="Phase">{progress(each)}</td>
                 <td data-label="Waits for">{WAITS[each.waiting_on ?? ""] ?? each.waiting_on}</td>
                 <td data-label="Template">{each.template}</td>
                 <td data-label="Started" className="num" title={each.started_at}>{age(each.started_at)} ago</td>

@@ -2,9 +2,10 @@
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { FoundView, HitView } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Problem, Segments } from "./parts";
 import { go, to } from "./route";
-import { age } from "./words";
+import { age, folder } from "./words";
 
 /** The page of what was found: the revision of an artifact, else its phase, else its run. */
 function place(hit: HitView): string {
@@ -16,7 +17,8 @@ function place(hit: HitView): string {
 export function Search({ text }: { text: string }) {
   const [typed, setTyped] = useState(text);
   const [kind, setKind] = useState("all");
-  const { data, error } = useAsk<FoundView>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind, limit: 50 })}` : null, () => false);
+  const at = useProject();
+  const { data, error } = useAsk<FoundView>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind, limit: 50, project: at.id, all: at.id ? null : "true" })}` : null, () => false);
   return (
     <div className="narrow">
       <h1>Search</h1>
@@ -29,6 +31,7 @@ export function Search({ text }: { text: string }) {
       >
         <input type="text" aria-label="Words to search for" style={{ maxWidth: "30rem" }} value={typed} onChange={(event) => setTyped(event.target.value)} />
         <button className="btn solid">Search</button>
+        <ProjectChoice at={at} />
         <Segments label="Kind" names={["all", "run", "artifact", "event", "decision", "finding"]} now={kind} choose={setKind} />
       </form>
       <Problem error={error} />
@@ -40,7 +43,7 @@ export function Search({ text }: { text: string }) {
               <a href={place(each)} title={each.open}>
                 <span />
                 <span>
-                  <span className="tag">{each.kind}</span> {[each.title || each.run, each.phase].filter(Boolean).join(", ")}
+                  <span className="tag">{each.kind}</span> {[each.title || each.run, each.phase, each.run_title, each.project ? folder(each.project) : ""].filter(Boolean).join(", ")}
                 </span>
                 <span className="muted num">{age(each.at)} ago</span>
                 <small className="words">{each.text}</small>
@@ -50,7 +53,7 @@ export function Search({ text }: { text: string }) {
         </ul>
       )}
       <p style={{ marginTop: "0.75rem" }}>
-        <Cli text={`wfe-mcp find ${text ? JSON.stringify(text) : "WORDS"}`} />
+        <Cli text={`wfe-mcp find ${text ? JSON.stringify(text) : "WORDS"}${at.cli}`} />
       </p>
     </div>
   );

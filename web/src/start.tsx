@@ -1,7 +1,8 @@
 // Start a run: a template, then its inputs as a form.
 import { useState } from "react";
-import { useAct, useAsk } from "./api";
-import type { ProjectList, TemplateList } from "./api_types";
+import { query, useAct, useAsk } from "./api";
+import type { TemplateList } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
@@ -14,17 +15,17 @@ const shell = (value: unknown): string => {
 };
 
 export function Start({ template, started }: { template: string; started: () => void }) {
-  const { data, error } = useAsk<TemplateList>("/templates", () => false);
-  const projects = useAsk<ProjectList>("/projects", () => false);
-  const whole = useAsk<{ template: { inputs?: Schema } & Record<string, unknown> }>(template ? `/templates/${encodeURIComponent(template)}` : null, () => false);
+  const at = useProject({ one: true });
+  const project = at.id;
+  const { data, error } = useAsk<TemplateList>(`/templates${query({ project })}`, () => false);
+  const whole = useAsk<{ template: { inputs?: Schema } & Record<string, unknown> }>(template ? `/templates/${encodeURIComponent(template)}${query({ project })}` : null, () => false);
   const [values, setValues] = useState<Record<string, unknown>>({});
   const [title, setTitle] = useState("");
-  const [project, setProject] = useState("");
   const [auto, setAuto] = useState(true);
   const [act, busy, refused] = useAct();
   const chosen = data?.templates.find((each) => each.name === template);
   const schema = whole.data?.template.inputs ?? {};
-  const command = `wfe-mcp start ${template}${Object.entries(values).map(([name, value]) => ` --input ${name}=${shell(value)}`).join("")}${title ? ` --title ${shell(title)}` : ""}`;
+  const command = `wfe-mcp start ${template}${Object.entries(values).map(([name, value]) => ` --input ${name}=${shell(value)}`).join("")}${title ? ` --title ${shell(title)}` : ""}${at.cli}`;
   if (!data && !error) return <Waiting />;
   if (!template)
     return (
@@ -69,23 +70,11 @@ export function Start({ template, started }: { template: string; started: () => 
             });
           }}
         >
-          {(projects.data?.projects.length ?? 0) > 1 && (
-            <label className="field">
-              <span>Project</span>
-              <select value={project} onChange={(event) => setProject(event.target.value)}>
-                <option value="">the project of this page</option>
-                {projects.data?.projects.map((each) => (
-                  <option key={each.project} value={each.project}>
-                    {each.root}
-                  </option>
-                ))}
-              </select>
-            </label>
-          )}
+          <ProjectChoice at={at} one />
           <SchemaForm schema={schema} values={values} change={setValues} faults={refused?.details ?? []} />
           <label className="field">
             <span>
-              Title <span className="hint">optional; else from the inputs</span>
+              Title <span className="hint">what the run is about; else its inputs say it</span>
             </span>
             <input type="text" value={title} onChange={(event) => setTitle(event.target.value)} />
           </label>

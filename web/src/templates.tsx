@@ -1,7 +1,8 @@
 // Templates: the list, with what can be done with each; and the way to the editor.
 import { useState } from "react";
-import { useAct, useAsk } from "./api";
+import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
@@ -9,7 +10,8 @@ import { Clone, Import } from "./template_actions";
 import { Editor } from "./template_editor";
 
 export function Templates({ name, view }: { name: string; view: string }) {
-  const { data, error, reload } = useAsk<TemplateList>(name ? null : "/templates", () => false);
+  const at = useProject({ one: true });
+  const { data, error, reload } = useAsk<TemplateList>(name ? null : `/templates${query({ project: at.id })}`, () => false);
   const [cloning, setCloning] = useState("");
   const [act, busy, refused] = useAct();
   if (name) return <Editor key={name} name={name} view={view} />;
@@ -24,8 +26,9 @@ export function Templates({ name, view }: { name: string; view: string }) {
         <h1>Templates</h1>
         <span className="muted">what a run can start from</span>
         <span className="end row wrap">
+          <ProjectChoice at={at} one />
           <Import done={(made) => go(to("templates", made))} />
-          <Cli text="wfe-mcp templates list" />
+          <Cli text={`wfe-mcp templates list${at.cli}`} />
         </span>
       </header>
       <Problem error={error ?? refused} />

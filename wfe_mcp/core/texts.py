@@ -3,6 +3,7 @@
 Artifacts, inputs and templates have their own rules (``artifacts.parse``); these are for every other text.
 """
 
+import re
 from collections.abc import Mapping
 
 from wfe_mcp.core.canonical import cannot_be_encoded
@@ -15,6 +16,14 @@ MAX_TEXT = 50_000
 """Characters of feedback, a reason, a comment, a note or a question."""
 
 _LONG = frozenset({"feedback", "reason", "comment", "note", "question", "phrase"})
+
+# Control characters besides tab and line feed, and the marks that turn the reading direction (CVE-2021-42574).
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """``text`` with what a terminal would obey written out as Python writes it."""
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
 
 
 def refuse_unkept(texts: Mapping[str, object]) -> None:

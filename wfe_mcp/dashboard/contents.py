@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from starlette.responses import PlainTextResponse, Response
 
+from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.answers import unknown
 from wfe_mcp.dashboard.diff_table import unified
-from wfe_mcp.views.values.model import clean
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -7,7 +7,7 @@ shown as codes. ``Html`` is created nowhere else in this package.
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from wfe_mcp.views.values.model import clean
+from wfe_mcp.core.texts import clean
 
 
 class Html(str):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.html import Html, named_row, table, tag
 from wfe_mcp.views.artifacts import content
 from wfe_mcp.views.values import markdown as md
-from wfe_mcp.views.values.model import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -89,7 +89,8 @@ def test_an_archived_run_is_found_and_says_so(cli: Terminal) -> None:
     submitted(cli, run, "Thank you.")
     assert cli("archive", run).code == 0
 
-    assert f"{run}  run of note (archived)" in cli("find", "away").out
+    shown = cli("find", "away").out
+    assert run in shown and "  Put away (archived)  " in shown
 
 
 def test_doctor_says_whether_everything_can_be_found(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, 
     ]
     assert [row[-1] for row in rows[:1] + rows[2:]] == [
         'Approve send of "First"?',
-        "Your task: Choose a way",
+        'Your task: Choose a way, of "Third"',
         'Approve send of "Fourth"?',
         "Trust what changed: config",
     ]

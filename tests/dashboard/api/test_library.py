@@ -99,3 +99,14 @@ def test_the_log_over_all_runs_is_read_backwards(scene: Scene, program: Program)
     assert positions == sorted(positions, reverse=True)
     assert {each["run"] for each in rest["events"]} == set(runs)
     assert program.get("/activity", project=scene.engine.project_id).data["events"]
+
+
+def test_a_search_of_all_projects_says_where_and_in_which_run(scene: Scene, connect: Connect) -> None:
+    run = scene.start(phase("plan"), inputs={"goal": "Weather is reported"})
+    scene.do(run, "plan", {"title": "Weather vane"})
+
+    (found,) = connect(name="all").get("/search", query="vane", all=True).data["hits"]
+    (own,) = connect(name="one", project=scene.engine.project_id).get("/search", query="vane", all=True).data["hits"]
+
+    assert (found["run_title"], found["project"]) == ("Weather is reported", str(scene.engine.root))
+    assert "project" not in own

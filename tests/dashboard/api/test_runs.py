@@ -219,3 +219,30 @@ def test_a_program_attaches_files_of_the_project_when_it_submits(scene: Scene, p
     assert done.status == 200
     with scene.store.read() as tx:
         assert [each.name for each in tx.attachments.of_run(RunId(run))] == ["log.txt"]
+
+
+@pytest.mark.requirement("S2-30")
+def test_the_runs_of_the_last_days_say_how_far_they_are_and_when_they_were_completed(
+    scene: Scene, program: Program
+) -> None:
+    long_ago = scene.start(phase("plan"))
+    scene.clock.advance(days=8)
+    done = scene.start(phase("plan"), inputs={"goal": "Users can export"})
+    scene.clock.advance(minutes=5)
+    scene.do(done, "plan")
+    half = scene.start(
+        phase("plan"), phase("build"), name="two", title_from="goal", inputs={"goal": "Prices are wrong"}
+    )
+    scene.do(half, "plan")
+
+    week = program.get("/runs", since="7d").data["runs"]
+
+    assert long_ago in [each["run"] for each in program.get("/runs").data["runs"]]
+    facts = {each["title"]: (each.get("phase"), each["phases_done"], each["phases"]) for each in week}
+    assert facts == {"Users can export": (None, 1, 1), "Prices are wrong": ("build", 1, 2)}
+    assert [each["run"] for each in week if each.get("completed_at")] == [done]
+    assert {each["project"] for each in week} == {scene.engine.project_id}
+    assert {each["folder"] for each in week} == {str(scene.engine.root)}
+    refused = program.get("/runs", since="lately")
+    assert (refused.status, refused.code) == (400, "bad_argument")
+    assert "7d" in refused.body["error"]["hint"]

@@ -101,8 +101,9 @@ def test_a_session_that_is_ended_opens_nothing(person: Program) -> None:
     assert person.get("/runs").code == "unauthorized"
 
 
-def test_a_program_has_no_session_to_end(program: Program) -> None:
-    assert program.get("/session").data == {"user": "ci", "asks_pin": False, "scope": "work"}
+def test_a_program_has_no_session_to_end(scene: Scene, program: Program) -> None:
+    about = {"user": "ci", "asks_pin": False, "scope": "work", "project": scene.engine.project_id}
+    assert program.get("/session").data == about
     assert program.post("/session/end").code == "forbidden"
 
 

@@ -49,17 +49,19 @@ def find(
 
     def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
-        screen.table((), [_row(hit) for hit in view.hits])
+        now = invocation.engine.clock()
+        screen.table((), [_row(hit, screen.time(hit.at, now)) for hit in view.hits])
         if view.cursor:
             screen.next(f"wfe-mcp find {shlex.quote(query)} --cursor {view.cursor}")
 
     invocation.render(answer, render)
 
 
-def _row(hit: "HitView") -> tuple[str, ...]:
-    """Where a result is, what it is, and its text."""
+def _row(hit: "HitView", age: str) -> tuple[str, ...]:
+    """Where a result is, how old, what it is and of which run, and its text."""
     where = " ".join(filter(None, (hit.project, hit.run, hit.phase)))
     revision = f" r{hit.revision}" if hit.revision else ""
     archived = " (archived)" if hit.archived else ""
     what = hit.title if hit.kind in {"run", "finding", "blocker", "attachment"} else hit.kind
-    return where, f"{what}{revision}{archived}", hit.text
+    of = f' of "{hit.run_title}"' if hit.run_title else ""
+    return where, age, f"{what}{revision}{of}{archived}", hit.text

@@ -1,12 +1,11 @@
 """``wfe-mcp inbox``: all that waits for you, over all projects of the database, as the page's inbox shows it."""
 
 import shlex
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.text import folder_names
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def inbox(invocation: Invocation) -> None:
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        _table(invocation, screen, lines, _names(list(projects)))
+        _table(invocation, screen, lines, folder_names(projects))
         screen.next(*(_command(each, str(engine.root)) for each in lines))
 
     invocation.answer(summary, render, view=view)
@@ -60,12 +59,6 @@ def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]",
             for each in lines
         ],
     )
-
-
-def _names(folders: "Sequence[str]") -> dict[str, str]:
-    """Each folder by its own name; by its path where two have the same."""
-    named = Counter(Path(each).name for each in folders)
-    return {each: Path(each).name if named[Path(each).name] == 1 else each for each in folders}
 
 
 def _command(line: "InboxLine", here: str) -> str:

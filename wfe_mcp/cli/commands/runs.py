@@ -1,7 +1,7 @@
 """``wfe-mcp list``: the runs of a project, newest first."""
 
 import shlex
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -13,13 +13,11 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wfe_mcp.core.model import RunStatus
+    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import RunPage, RunRecord
-
-_WAITS_SHOWN = 200
-"""Of so many runs the list says who is waited for: it reads each of them."""
 
 Status = Annotated[
     list[str] | None, typer.Option("--status", metavar="STATUS", help="Only runs in this status; repeatable.")
@@ -39,6 +37,7 @@ State = Annotated[
 ByPhase = Annotated[
     bool, typer.Option("--by-phase", help="With --template: sorted by the phase that each run is at, as on the board.")
 ]
+Everywhere = Annotated[bool, typer.Option("--all", help="The runs of all your projects.")]
 Cursor = Annotated[
     str, typer.Option("--cursor", metavar="RUN", help="Continue after this run (the cursor of the page before).")
 ]
@@ -56,13 +55,17 @@ def list_runs(
     external_id: ExternalId = "",
     state: State = None,
     by_phase: ByPhase = False,
+    everywhere: Everywhere = False,
     limit: Limit = 20,
     cursor: Cursor = "",
 ) -> None:
-    """List the runs of this project, newest first."""
-    from wfe_mcp.engine.runs.control import stale_before, stale_of, stuck_before, stuck_of
+    """List the runs of this project, newest first.
+
+    --project lists those of another project, --all those of every one.
+    """
+    from wfe_mcp.engine.runs.control import stale_before, stuck_before
+    from wfe_mcp.views.reports.run_rows import run_rows
     from wfe_mcp.views.runs.models import RunList
-    from wfe_mcp.views.runs.run import run_row
 
     if by_phase and not template:
         raise Refused(
@@ -76,7 +79,7 @@ def list_runs(
     before = stale_before(engine) if stale else stuck_before(engine) if stuck else None
     with engine.store.read() as tx:
         page = tx.runs.page(
-            invocation.engine.project_id,
+            None if everywhere else engine.project_id,
             template or None,
             wanted or None,
             begun,
@@ -88,7 +91,7 @@ def list_runs(
             archived=archived,
             reached=[name for given in state or [] for name in given.split(",")],
         )
-        weaker = tx.runs.weakened_gates(record.id for record in page.runs)
+        roots = tx.projects.roots(sorted({each.project_id for each in page.runs})) if everywhere else {}
         known = tx.runs.reached_states(engine.project_id) if state else []
     given = {
         "template": template,
@@ -101,28 +104,19 @@ def list_runs(
         "external-id": external_id,
         "state": state,
         "by-phase": by_phase,
+        "all": everywhere,
     }
     following = shlex.join(_words({"limit": str(limit), "cursor": page.cursor, **given})) if page.cursor else ""
+    engine_of = _engine_of(engine, everywhere=everywhere)
     if by_phase:
-        _show_by_phase(invocation, template, page, following)
+        _show_by_phase(invocation, template, page, following, engine_of)
         return
-    are_stale, are_stuck = stale_of(engine, page.runs), stuck_of(engine, page.runs)
-    waits = {record.id: _waits_for(invocation, record) for record in page.runs[:_WAITS_SHOWN]}
-    rows = tuple(
-        run_row(
-            record,
-            stale=record.id in are_stale,
-            stuck=record.id in are_stuck - are_stale,
-            waiting_on=waits.get(record.id, ("", ""))[0],
-            weakened_gates=weaker.get(record.id, 0),
-        )
-        for record in page.runs
-    )
+    rows = run_rows(engine, page.runs, engine_of)
 
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
-        runs_table(screen, rows, invocation.engine.clock(), {run: words for run, (_, words) in waits.items()})
+        runs_table(screen, rows, invocation.engine.clock(), roots)
         if not rows:
             screen.line(
                 "No runs." + (f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else "")
@@ -164,12 +158,29 @@ def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunSta
     return wanted
 
 
-def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", following: str) -> None:
+def _engine_of(engine: "Engine", *, everywhere: bool) -> "Callable[[RunRecord], Engine | None]":
+    """The engine of a run's project; None where its folder is gone."""
+    if not everywhere:
+        return lambda run: engine
+    from wfe_mcp.dashboard.engines import Engines
+
+    engines = Engines(engine)
+    return lambda run: engines.by_id(run.project_id)
+
+
+def _show_by_phase(
+    invocation: Invocation,
+    template: str,
+    page: "RunPage",
+    following: str,
+    engine_of: "Callable[[RunRecord], Engine | None]",
+) -> None:
     """The runs of ``page`` as the board shows them. ``following``: the command for the next page."""
     from wfe_mcp.views.history.board import board
     from wfe_mcp.views.reports.envelopes import overview_of
 
-    view = board(template, [overview_of(invocation.engine, record.id) for record in page.runs])
+    found = [(engine_of(record), record.id) for record in page.runs]
+    view = board(template, [overview_of(engine, run) for engine, run in found if engine is not None])
     summary = f"{template}: {plural(len(page.runs), 'run')}"
 
     def render(screen: Screen) -> None:
@@ -183,26 +194,11 @@ def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", follo
     invocation.answer(summary, render, view=view)
 
 
-def _waits_for(invocation: Invocation, record: "RunRecord") -> tuple[str, str]:
-    """Who a run waits for: as in ``waiting_on``, and in words."""
-    from wfe_mcp.views.moves.blockers import WAITS, waits_for
-    from wfe_mcp.views.reports.envelopes import overview_of
-
-    if record.status in {"completed", "cancelled"}:
-        return "none", WAITS["none"]
-    found = overview_of(invocation.engine, record.id)
-    return found.waiting_on, waits_for(found)
-
-
 def moment(text: str, now: datetime) -> datetime:
     """A time, or a duration before ``now``. A date without a zone is in this machine's zone."""
-    from wfe_mcp.workspace.config.checks import seconds
+    from wfe_mcp.workspace.config.checks import time_before
 
     try:
-        return now - timedelta(seconds=seconds(text))
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone(now.tzinfo)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a duration (2h, 7d) nor a time", param_hint="--since") from None
+        return time_before(text, now)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since") from None

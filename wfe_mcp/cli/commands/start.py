@@ -32,7 +32,9 @@ From = Annotated[
 ]
 Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Inputs = Annotated[str, typer.Option("--inputs", metavar="JSON", help="All inputs as a JSON object, or @FILE.")]
-Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the run in lists.")]
+Title = Annotated[
+    str, typer.Option("--title", metavar="TEXT", help="What the run is about, for lists; else its inputs say it.")
+]
 Auto = Annotated[bool | None, typer.Option("--auto/--no-auto", help="Continue after each phase, or wait for proceed.")]
 TriggeredBy = Annotated[
     str, typer.Option("--triggered-by", metavar="TEXT", help="What triggered the run: a push, a schedule, an issue.")

@@ -65,6 +65,7 @@ def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: date
 def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: datetime) -> None:
     """Show where a run is: who acts next, its phases, and what you can do."""
     screen.line(f"{record.id} {_quote(record.title)}: {headline(answer, record, now)}", "bold")
+    screen.line(f"  {record.template} in {record.worktree}", "dim")
     unusual(screen, answer)
     view = answer.shown(RunView)
     for text in view.unproved:
@@ -184,22 +185,33 @@ def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
     return f"{verdict.gate} ({verdict.level})" if verdict.level else verdict.gate, verdict.verdict, message
 
 
-def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Mapping[str, str] | None = None) -> None:
-    """Runs, one a row. ``waits``: run → who it waits for, where more than ``waiting_on`` is known."""
-    from wfe_mcp.views.moves.blockers import WAITS
+def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Mapping[str, str] | None = None) -> None:
+    """Runs, one a row. ``roots``: project → its folder, where the list has the runs of several."""
+    from wfe_mcp.cli.terminal.text import folder_names
 
-    known, listed = waits or {}, list(runs)
+    listed = list(runs)
+    names = folder_names((roots or {}).values())
     has_states = any(run.reached for run in listed)  # most templates name none
     screen.table(
-        ("run", "state", *(["reached"] if has_states else []), "waits for", "updated", "template", "title"),
+        (
+            "run",
+            *(["project"] if names else []),
+            "state",
+            *(["reached"] if has_states else []),
+            "waits for",
+            "updated",
+            "phase",
+            "title",
+        ),
         [
             (
                 run.run,
+                *([names.get((roots or {}).get(run.project, ""), "-")] if names else []),
                 run.state + _marks(run),
                 *([run.reached or "-"] if has_states else []),
-                known.get(run.run, WAITS.get(run.waiting_on, "-")),
+                run.waits or "-",
                 screen.time(run.updated_at, now),
-                run.template,
+                _phase_of(run),
                 run.title,
             )
             for run in listed
@@ -207,10 +219,14 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Map
     )
 
 
+def _phase_of(run: RunRow) -> str:
+    """The phase that a run is at, and how many it is done with."""
+    of = "" if run.phases is None else f"{run.phases_done}/{run.phases}"
+    return f"{run.phase} {of}".strip() or "-"
+
+
 def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
     """The board of a template: its phases in their order with the runs at each, then the runs that are over."""
-    from wfe_mcp.views.moves.blockers import WAITS
-
     columns = [(each.title, each.runs) for each in view.columns] + ([("ended", view.ended)] if view.ended else [])
     screen.table(
         ("phase", "run", "state", "waits for", "updated", "title"),
@@ -222,7 +238,7 @@ def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
                     name,
                     run.run,
                     run.state + _marks(run),
-                    WAITS.get(run.waiting_on, "-"),
+                    run.waits or "-",
                     screen.time(run.updated_at, now),
                     run.title,
                 )

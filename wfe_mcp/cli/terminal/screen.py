@@ -18,8 +18,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.text import ago, clock_time, exact, laid_out
+from wfe_mcp.core.texts import clean
 from wfe_mcp.core.units import duration
-from wfe_mcp.views.values.model import clean
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -7,8 +7,10 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 
 def shortened(text: str, most: int) -> str:
@@ -71,6 +73,13 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | 
     if len(widths) > 1 and (width < NARROW or room < min(widths[-1], _LEAST)):
         return [text for row in rows for text in _fields(header, row)]
     return [text for line in lines for text in _wrapped_row(line, widths, room)]
+
+
+def folder_names(folders: Iterable[str]) -> dict[str, str]:
+    """Each folder by its own name; by its path where two have the same."""
+    paths = {each: Path(each) for each in folders}
+    named = Counter(path.name for path in paths.values())
+    return {each: path.name if named[path.name] == 1 else each for each, path in paths.items()}
 
 
 def width_of(text: str) -> int:

@@ -124,7 +124,9 @@ def search(
     run: str = "",
     limit: Annotated[int, Query(ge=1, le=50)] = 20,
     cursor: str = "",
+    everywhere: Annotated[bool, Query(alias="all", description="in every project that the token opens")] = False,
 ) -> JSONResponse:
     """Full-text search of a project's history."""
     engine = caller.engine_of(run) if run else caller.engine(project)
-    return done(caller, engine, found, run, query=query, kind=kind, limit=limit, cursor=cursor)
+    everywhere = everywhere and not (project or caller.token.project)
+    return done(caller, engine, found, run, query=query, kind=kind, limit=limit, cursor=cursor, everywhere=everywhere)

@@ -1,7 +1,7 @@
 """Operations on runs: list, start, look, work, decide as an agent may, control."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -14,13 +14,11 @@ from pydantic import Field
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.dashboard.api.access import Caller, Reads, Works
+from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.runs.control import stale_of
-from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.views.answers import rollback as history
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
@@ -30,14 +28,15 @@ from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.activity import EventList, EvidenceList, evidence_fact
 from wfe_mcp.views.reports import envelopes
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of, refusal
+from wfe_mcp.views.reports.run_rows import run_rows
 from wfe_mcp.views.runs.models import RollbackView, RunList, RunView, SubmittedView
-from wfe_mcp.views.runs.run import event_view, run_row
+from wfe_mcp.views.runs.run import event_view
+from wfe_mcp.workspace.config.checks import time_before
 
 router = APIRouter(tags=["runs"])
 
 GATES_WAIT_S = 20.0
 POLL_S = 0.2
-_FINISHED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 
 WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
 
@@ -47,7 +46,7 @@ class NewRun(OfProject):
 
     template: str = ""
     inputs: dict[str, Any] = Field({})
-    title: str = ""
+    title: str = Field("", description="what the run is about; without one, the inputs say it")
     driver: str = Field("", description="a role whose model works the phases; without one, the client that claims them")
     auto: bool | None = None
     roles: dict[str, str] = Field(
@@ -142,6 +141,7 @@ def list_runs(
         list[str] | None, Query(description="only runs in one of these states of their template")
     ] = None,
     archived: bool = False,
+    since: Annotated[str, Query(description="started at or after: 2h, 7d, or 2026-11-20[T08:00]")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str = "",
 ) -> JSONResponse:
@@ -153,7 +153,7 @@ def list_runs(
             wanted or None,
             template or None,
             status or None,
-            None,
+            _begun(since, engine),
             limit,
             cursor or None,
             triggered_by=triggered_by or None,
@@ -161,12 +161,7 @@ def list_runs(
             archived=archived,
             reached=reached or (),
         )
-        weaker = tx.runs.weakened_gates(run.id for run in page.runs)
-    stale = stale_of(engine, page.runs)
-    rows = tuple(
-        run_row(run, stale=run.id in stale, waiting_on=_waiting_on(caller, run), weakened_gates=weaker.get(run.id, 0))
-        for run in page.runs
-    )
+    rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id))
     return shown(f"{len(rows)} runs", RunList(runs=rows, cursor=page.cursor or ""))
 
 
@@ -283,12 +278,11 @@ def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
     return envelope_of(found, f"Context of {pack.duty.phase}", pack)
 
 
-def _waiting_on(caller: Caller, run: RunRecord) -> str:
-    if run.status in _FINISHED:
-        return "none"
-    with suppress(Refused):  # it was removed meanwhile, or its folder is gone
-        return overview_of(caller.engine(run.project_id), run.id).waiting_on
-    return ""
+def _begun(since: str, engine: Engine) -> datetime | None:
+    try:
+        return time_before(since, engine.clock()) if since else None
+    except ValueError as error:
+        raise Refused("bad_argument", f"since: {error}.", "Take a duration such as 7d, or a date.") from None
 
 
 async def _until(is_so: Callable[[], bool], within_s: float) -> None:

@@ -48,7 +48,9 @@ def show_session(caller: Reads) -> JSONResponse:
     """Who this session or token acts as, and whether this page takes the PIN."""
     asks_pin = caller.is_page and caller.access.asks_pin
     user, token = caller.by.actor, caller.token
-    return shown(user, SessionView(user=user, asks_pin=asks_pin, scope=token.scope, ends_at=second(token.expires_at)))
+    here = caller.engine().project_id
+    view = SessionView(user=user, asks_pin=asks_pin, scope=token.scope, project=here, ends_at=second(token.expires_at))
+    return shown(user, view)
 
 
 @router.post("/session/confirm", response_model=answer_of(SessionView))

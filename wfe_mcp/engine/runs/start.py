@@ -19,6 +19,7 @@ from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
+from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.engine.templates.overrides import MadeRoles
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
@@ -65,6 +67,7 @@ def start_run(
     """Create a run of ``template``, or of the default one when it is empty. The same ``idempotency_key`` with the
     same arguments answers with the same run.
 
+    ``title``: else the input that the template's ``title_from`` names says what the run is about.
     ``driver``: a configured role that works the agent phases instead of the connected client (design §7a).
     ``roles``: role of the template → who works as it in this run: a configured role, a provider or ``provider/model``.
     ``triggered_by``: what caused the start; ``external_id``: its name there. At most 200 characters each.
@@ -125,7 +128,7 @@ def start_run(
             template_version=plan.template.version,
             template_sha256=chosen.sha256,
             definition_sha256=document,
-            title=title or plan.template.title or plan.template.name,
+            title=_title(tx, engine, plan, title, given),
             inputs=given,
             frozen=frozen,
             idempotency_key=idempotency_key,
@@ -143,6 +146,15 @@ def start_run(
         with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:
             pass
     return change.loaded
+
+
+def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, given: str, inputs: dict[str, Any]) -> str:
+    """What the run is about; where no input says it, the template's own title with the number of the run."""
+    template = plan.template
+    if found := title_of(given, template.title_from, inputs, template.inputs):
+        return found
+    before = tx.runs.count(engine.project_id, template.name)
+    return first_words(template.title or template.name) + (f" #{before + 1}" if before else "")
 
 
 def _files_now(engine: Engine) -> str | None:

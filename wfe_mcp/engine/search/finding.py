@@ -9,6 +9,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.search import FindHealth, FindPage
 
@@ -26,11 +27,15 @@ STEP_EVENTS = 400
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A page of hits, and how many runs could not be looked into yet. ``roots``: project → folder, where all are asked."""
+    """A page of hits, and how many runs could not be looked into yet. ``roots``: project → folder, where all are asked.
+
+    ``titles``: of the runs that were hit.
+    """
 
     page: FindPage
     waiting: int
     roots: dict[str, str]
+    titles: dict[RunId, str]
 
 
 def find(
@@ -67,7 +72,8 @@ def find(
         page = tx.search.find(wanted, project, Kind(kind) if kind else None, one, limit, cursor or None)
         waiting = 0 if is_whole else tx.search_index.health().waiting
         roots = tx.projects.roots(sorted({hit.project_id for hit in page.hits})) if everywhere else {}
-    return SearchResult(page, waiting, roots)
+        titles = tx.runs.titles({hit.run_id for hit in page.hits if hit.run_id})
+    return SearchResult(page, waiting, roots, titles)
 
 
 def catch_up(engine: Engine, *, within_s: float) -> CaughtUp:

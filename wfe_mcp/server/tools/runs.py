@@ -14,7 +14,7 @@ async def start_run(
     call: ToolRequest,
     template: Annotated[str, Field(description="default: the project's default template")] = "",
     inputs: dict[str, Any] | None = None,
-    title: str = "",
+    title: Annotated[str, Field(description="what the run is about")] = "",
     driver: Annotated[str, Field(description="role that works the phases; default: you")] = "",
     auto: Annotated[bool | None, Field(description="false: stop after every phase")] = None,
     idempotency_key: str = "",

@@ -73,6 +73,11 @@ _WEAKENED = (
     .group_by(RUN.c.id)
 )
 _TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
+_COUNT = (
+    select(func.count())
+    .select_from(RUN)
+    .where(RUN.c.project_id == bindparam("project_id"), RUN.c.template == bindparam("template"))
+)
 _PREFIX = (
     _SELECT.where(
         RUN.c.project_id == bindparam("project_id"), RUN.c.id >= bindparam("prefix"), RUN.c.id < bindparam("end")
@@ -145,6 +150,10 @@ class RunListRepository(Repository):
         """How many gates of each run ask for less than its template; a run without one is left out. Reads no attempt."""
         found = self._connection.execute(_WEAKENED, {"runs": list(runs)})
         return {RunId(row.id): int(row.gates) for row in found}
+
+    def count(self, project_id: str, template: str) -> int:
+        """How many runs of a template the project has."""
+        return int(self._connection.execute(_COUNT, {"project_id": project_id, "template": template}).scalar_one())
 
     def titles(self, runs: Iterable[RunId]) -> dict[RunId, str]:
         """The title of each run."""

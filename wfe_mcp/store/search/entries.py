@@ -61,7 +61,7 @@ def of_run(run: RunRecord, inputs: Mapping[str, Any]) -> Iterator[SearchEntry]:
     """The entry of a run: its title, template and inputs."""
     named = " ".join(filter(None, (run.title, run.template, run.external_id, run.triggered_by)))
     texts = (("", run.title), *texts_of(inputs))
-    yield SearchEntry(Kind.RUN, "run", run.id, run.created_at, named, texts, label=f"run of {run.template}")
+    yield SearchEntry(Kind.RUN, "run", run.id, run.created_at, named, texts, label=run.title)
 
 
 def of_revision(row_id: int, revision: RevisionRecord) -> Iterator[SearchEntry]:

@@ -32,7 +32,10 @@ _HITS_BYTES = LIMIT_BYTES - 2_200
 
 @view_model
 class HitView:
-    """A search result. ``open``: the command line that shows its place; ``project``: where it is, in a search of all."""
+    """A search result. ``run_title``: of the run that it is in, where the result is something else.
+
+    ``open``: the command line that shows its place; ``project``: where it is, in a search of all.
+    """
 
     kind: str
     run: str = ""
@@ -40,6 +43,7 @@ class HitView:
     attempt: int = 0
     revision: int = 0
     title: str = ""
+    run_title: str = ""
     at: str
     link: str = ""
     open: str = ""
@@ -58,17 +62,31 @@ class FoundView:
 
 
 def found(
-    engine: Engine, by: By, query: str, kind: str = "", run: str = "", limit: int = 10, cursor: str = ""
+    engine: Engine,
+    by: By,
+    query: str,
+    kind: str = "",
+    run: str = "",
+    limit: int = 10,
+    cursor: str = "",
+    *,
+    everywhere: bool = False,
 ) -> Envelope:
     """Hits in this project, as many as an answer holds; the cursor continues after the last one.
 
+    ``everywhere``: in the user's other projects too, each hit with its folder.
     What was found is marked as data for whatever reads it next, but for a person at a page.
     """
     asked = {"query": query, "kind": kind, "run": run, "limit": limit}
-    page = find(engine, query, kind, run, min(limit, _MOST), cursor)
+    page = find(engine, query, kind, run, min(limit, _MOST), cursor, everywhere=everywhere)
     is_read_by_model = by.channel is not Channel.DASHBOARD
     hits = [
-        replace(_hit_view(hit), text=_fenced(engine, hit) if is_read_by_model else hit.text) for hit in page.page.hits
+        replace(
+            _hit_view(hit, page),
+            text=_fenced(engine, hit) if is_read_by_model else hit.text,
+            project=page.roots.get(hit.project_id, "") if everywhere else None,
+        )
+        for hit in page.page.hits
     ]
     hits = hits[: _fitting(hits)]
     more = page.page.cursor_after(len(hits))
@@ -84,7 +102,7 @@ def found_everywhere(
     """The same for a person at a terminal: nothing is cut, and ``everywhere`` takes in their other projects."""
     page = find(engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=catch_up_s)
     hits = [
-        replace(_hit_view(hit), text=hit.text, project=page.roots.get(hit.project_id, "") if everywhere else None)
+        replace(_hit_view(hit, page), text=hit.text, project=page.roots.get(hit.project_id, "") if everywhere else None)
         for hit in page.page.hits
     ]
     return Envelope(True, summary=_summary(page, query, hits), view=_view(page, hits))
@@ -112,7 +130,7 @@ def opens(hit: Hit) -> str:
             return f"wfe-mcp show {run}" + (f" --phase {phase}" if phase else "")
 
 
-def _hit_view(hit: Hit) -> HitView:
+def _hit_view(hit: Hit, found: SearchResult) -> HitView:
     """A hit without its words."""
     return HitView(
         kind=str(hit.kind),
@@ -121,6 +139,7 @@ def _hit_view(hit: Hit) -> HitView:
         attempt=hit.attempt or 0,
         revision=hit.revision or 0,
         title=hit.title,
+        run_title="" if hit.kind == "run" or hit.run_id is None else found.titles.get(hit.run_id, ""),
         at=second(hit.at),
         link=_link(hit),
         open=opens(hit),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views.artifacts import artifacts as artifact_views
-from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere
+from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere, waits_for
 from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.moves.envelope import Envelope, nothing_open
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
@@ -86,16 +86,22 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     rows = (
         run_views.run_row(
             record,
+            one.loaded.state,
             stale=record.id in are_stale,
             stuck=record.id in are_stuck - are_stale,
             waiting_on=one.waiting_on,
+            waits=waits_for(one),
             weakened_gates=len(weakened(one.loaded)),
         )
         for one, record in zip(found, records, strict=True)
     )
+    # All are of this project, whose folder is said once.
+    here = str(engine.root)
+    rows = (replace(row, project="", folder="" if row.folder == here else row.folder) for row in rows)
     moves = [move for one in found for move in next_moves(one)[:1]]
     more = len(newest) > len(found)
-    what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
+    what = f"The {len(found)} newest open runs" if more else f"{len(found)} open runs"
+    what += f" of {engine.root.name}" + ("; wfe-mcp list shows the others" if more else "")
     view = _with_decisions(engine, found, RunList(runs=tuple(rows)))
     return Envelope(True, summary=what, next=tuple(moves[:3]), view=view)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.texts import clean
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.runs.recoveries import blocker_line
-from wfe_mcp.views.values.model import clean
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:

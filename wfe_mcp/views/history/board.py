@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.models.caps import dollars
 from wfe_mcp.store.records.calls import CallStatus
+from wfe_mcp.views.moves.blockers import waits_for
 from wfe_mcp.views.runs.models import RunRow
-from wfe_mcp.views.runs.run import event_view, run_row
+from wfe_mcp.views.runs.run import event_view, phase_now, run_row
 from wfe_mcp.views.runs.tool_calls import given_words
 from wfe_mcp.views.values.model import view_model
 
@@ -58,23 +58,15 @@ def board(template: str, standings: Sequence[Overview]) -> BoardView:
     for found in standings:
         for phase in found.loaded.state.spec.body(None):
             titles.setdefault(phase.path, found.plan.phase(phase.path).title or str(phase.path))
-        row = run_row(found.loaded.record, waiting_on=found.waiting_on)
+        row = run_row(found.loaded.record, found.loaded.state, waiting_on=found.waiting_on, waits=waits_for(found))
         if found.loaded.state.is_over:
             ended.append(row)
         else:
-            at.setdefault(_place(found), []).append(row)
+            at.setdefault(phase_now(found.loaded.state), []).append(row)
     columns = tuple(
         BoardColumn(phase=path, title=title, runs=tuple(at.get(path, ()))) for path, title in titles.items()
     )
     return BoardView(template=template, columns=columns, ended=tuple(ended))
-
-
-def _place(found: Overview) -> PhasePath:
-    state = found.loaded.state
-    open_now = [state.current(each.path) for each in state.spec.body(None) if not state.current(each.path).is_settled]
-    begun = [each for each in open_now if each.status is not AttemptStatus.PENDING]
-    # A run that is held after its last phase has none open: it is still at that phase.
-    return (*begun, *open_now, state.current(state.spec.body(None)[-1].path))[0].phase
 
 
 @dataclass(frozen=True, slots=True)

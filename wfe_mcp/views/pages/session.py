@@ -5,7 +5,7 @@ from wfe_mcp.views.values.model import view_model
 
 @view_model
 class SessionView:
-    """Whose session it is. ``asks_pin``: this page takes the PIN. ``token``: only when the session begins.
+    """Whose session it is. ``project``: the id of that which the page was started in. ``asks_pin``: this page takes the PIN. ``token``: only when the session begins.
 
     ``scope``: ``read`` looks, and ``manage`` does what an agent may; only the PIN decides.
     """
@@ -13,5 +13,6 @@ class SessionView:
     user: str
     asks_pin: bool
     scope: str
+    project: str = ""
     token: str = ""
     ends_at: str = ""

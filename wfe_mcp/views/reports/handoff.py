@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.texts import clean
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import next_moves
@@ -19,7 +20,6 @@ from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import details_of, void_words
 from wfe_mcp.views.runs.run import summary
 from wfe_mcp.views.runs.usage import usage_lines
-from wfe_mcp.views.values.model import clean
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:

@@ -236,16 +236,24 @@ class RunView:
 
 @view_model
 class RunRow:
-    """One line of a list of runs. ``weakened_gates``: how many ask for less than the template; the run names them."""
+    """One line of a list of runs. ``project``: an id; ``folder``: where its work is; ``phase``: the one that an open run is at.
+    ``waits``: for whom, in words. ``weakened_gates``: how many ask for less than the template; the run names them.
+    """
 
     run: str
     title: str
+    project: str = ""
+    folder: str = ""
+    phase: str = ""
+    phases_done: int | None = None
+    phases: int | None = None
     template: str
     state: str
     iteration: int
     tainted: bool
     started_at: str
     updated_at: str
+    completed_at: str = ""
     triggered_by: str = ""
     external_id: str = ""
     archived: bool = False
@@ -255,6 +263,7 @@ class RunRow:
     waiting_on: str = ""
     reached: str = ""
     weakened_gates: int = 0
+    waits: str = field(default="", metadata=INTERNAL)
 
 
 @view_model

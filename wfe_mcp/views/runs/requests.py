@@ -211,7 +211,8 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
         text = f'Approve {each.phase} of "{each.title}"?'
         yield InboxLine("decision", each.since, each.project, each.run, text, each.command)
     for each in view.tasks:
-        yield InboxLine("task", each.since, each.project, each.run, f"Your task: {each.title}", each.command)
+        text = f'Your task: {each.title}, of "{each.about}"'
+        yield InboxLine("task", each.since, each.project, each.run, text, each.command)
     for each in view.opinions:
         text = f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}"
         yield InboxLine("opinion", "", each.project, each.run, text, f"wfe-mcp status {each.run}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.steps import StepStatus
@@ -38,13 +38,17 @@ from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
 from wfe_mcp.views.values.model import plain, second, view_of
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt, LoopState, Origin, Verdict
+    from wfe_mcp.core.model import Attempt, LoopState, Origin, RunState, Verdict
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.overview import Overview, RunOutputs
     from wfe_mcp.store.records.runs import EventRecord, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
     from wfe_mcp.views.moves.blockers import Blocker
     from wfe_mcp.views.values.model import JsonObject
 
+
+OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
+"""The statuses of a run in which nothing waits for anybody."""
 
 _INACTIVE = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _SIZES = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
@@ -59,9 +63,8 @@ _CLAIMS = 5
 def summary(overview: Overview) -> str:
     """One sentence: the progress, and what the run waits for."""
     run, state = overview.loaded.record, overview.loaded.state
-    top = [state.current(phase.path) for phase in state.spec.body(None)]
-    done = sum(1 for attempt in top if attempt.is_settled)
-    return f"{run.title}: {state.status}, {done} of {len(top)} phases done{marks(overview)}"
+    done, phases = progress(state)
+    return f"{run.title}: {state.status}, {done} of {phases} phases done{marks(overview)}"
 
 
 def marks(overview: Overview) -> str:
@@ -218,22 +221,52 @@ def step_view(row: StepRecord, chars: int = 0) -> StepView:
 
 
 def run_row(
-    run: RunRecord, *, stale: bool = False, stuck: bool = False, waiting_on: str = "", weakened_gates: int = 0
+    run: RunRecord,
+    state: RunState | None = None,
+    *,
+    stale: bool = False,
+    stuck: bool = False,
+    waiting_on: str = "",
+    waits: str = "",
+    weakened_gates: int = 0,
 ) -> RunRow:
-    """One line of a list of runs."""
+    """One line of a list of runs. ``state``: for the phase that it is at."""
+    done, phases = (None, None) if state is None else progress(state)
     return view_of(
         RunRow,
         run,
         run=run.id,
+        project=run.project_id,
+        folder=run.worktree,
+        phase="" if state is None or run.status in OVER else str(phase_now(state)),
+        phases_done=done,
+        phases=phases,
         state=str(run.status),
         started_at=second(run.created_at),
+        completed_at=second(run.ended_at) if run.status is RunStatus.COMPLETED else "",
         archived=run.archived_at is not None,
         imported=run.origin_sha256 is not None,
         stale=stale,
         stuck=stuck,
         waiting_on=waiting_on,
+        waits=waits,
         weakened_gates=weakened_gates,
     )
+
+
+def progress(state: RunState) -> tuple[int, int]:
+    """How many of its top phases a run is done with, and how many it has."""
+    top = [state.current(phase.path) for phase in state.spec.body(None)]
+    return sum(attempt.is_settled for attempt in top), len(top)
+
+
+def phase_now(state: RunState) -> PhasePath:
+    """The top phase that a run is at: the first that has begun and is not done, else the next."""
+    top = [state.current(each.path) for each in state.spec.body(None)]
+    open_now = [each for each in top if not each.is_settled]
+    begun = [each for each in open_now if each.status is not AttemptStatus.PENDING]
+    # A run that is held after its last phase has none open: it is still at that phase.
+    return (*begun, *open_now, top[-1])[0].phase
 
 
 def origin_view(origin: JsonObject) -> OriginView:

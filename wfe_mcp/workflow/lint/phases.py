@@ -3,7 +3,7 @@
 1. Ids are unique in their list and differ from those of enclosing phases, since a goto is resolved outwards by name.
 2. ``needs`` names siblings, once each, without a cycle.
 3. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
-4. Roles are declared in the template.
+4. Roles are declared in the template; ``title_from`` names a text among its inputs.
 
 Lint rules for ``context``: the artifacts and bundles that go with a prompt.
 
@@ -46,6 +46,7 @@ _ONE_TEXT = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
 def phase_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """All rules on phases."""
     _inputs(template, found)
+    _title_from(template, found)
     _roles(template, found)
     makers: dict[str, str] = {}
     for view in views:
@@ -80,6 +81,22 @@ def _inputs(template: Template, found: LintFindings) -> None:
                 "a name",
                 name,
             )
+
+
+def _title_from(template: Template, found: LintFindings) -> None:
+    """``title_from`` names a text among the inputs."""
+    schema: object = template.inputs
+    for name in template.title_from.split(".") if template.title_from else ():
+        properties: object = cast("dict[str, object]", schema).get("properties")
+        known = cast("dict[str, object]", properties) if isinstance(properties, dict) else {}
+        if name not in known:
+            hint = did_you_mean(name, tuple(known)) or "; the texts among the inputs are what it can name"
+            found.error("/title_from", f"no input {name!r}{hint}", list(known), template.title_from)
+            return
+        schema = known[name] if isinstance(known[name], dict) else {}
+    if template.title_from and cast("dict[str, object]", schema).get("type") != "string":
+        message = f"{template.title_from!r} is not text: a run's title is taken from an input of the type string"
+        found.error("/title_from", message, "an input of the type string", template.title_from)
 
 
 def _roles(template: Template, found: LintFindings) -> None:

@@ -71,6 +71,13 @@ class Template(Shape):
         example={"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}}},
         effect="form",
     )
+    title_from: str = optional(
+        "",
+        "The input that says what a run is about: its first words are the run's title. `plan.title`: a text within an "
+        "object. Absent: the title is made of all inputs.",
+        example="goal",
+        effect="text",
+    )
     roles: dict[Label, Role] = optional(
         {},
         "Roles that phases and gates name.",

@@ -6,6 +6,8 @@ Rules:
 """
 
 import re
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator
@@ -23,6 +25,16 @@ def seconds(duration: str) -> float:
     if value <= 0:
         raise ValueError('a duration is a number above zero and a unit, for example "30s", "5m", "2h" or "7d"')
     return value
+
+
+def time_before(text: str, now: datetime) -> datetime:
+    """A duration before ``now``, or a time; one without a zone is in this machine's. ValueError for anything else."""
+    with suppress(ValueError):
+        return now - timedelta(seconds=seconds(text))
+    try:
+        return datetime.fromisoformat(text).astimezone(now.tzinfo)
+    except ValueError:
+        raise ValueError(f"{text[:80]!r} is neither a duration (2h, 7d) nor a time") from None
 
 
 def _duration(text: str) -> str:

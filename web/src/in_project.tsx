@@ -1,0 +1,61 @@
+// The project that lists show: chosen on one page, kept for the others of this tab.
+import { useEffect, useSyncExternalStore } from "react";
+import { useAsk } from "./api";
+import type { ProjectList, SessionView } from "./api_types";
+import { chooseProject, chosenProject, onChosen } from "./chosen";
+import { folder } from "./words";
+
+const NEVER = () => false;
+
+export interface InProject {
+  /** The id of the chosen project; empty: all of them. */
+  id: string;
+  choose: (id: string) => void;
+  /** The name of each project by its id; its path where two have the same. */
+  names: Map<string, string>;
+  /** Whether a list needs to say the project of each line. */
+  many: boolean;
+  /** The options of the command that lists the same. */
+  cli: string;
+}
+
+/** `one`: the page shows one project at a time, that which it was started in where none is chosen. */
+export function useProject({ one = false } = {}): InProject {
+  const chosen = useSyncExternalStore(onChosen, chosenProject);
+  const { data } = useAsk<ProjectList>("/projects", NEVER);
+  const session = useAsk<SessionView>("/session", NEVER).data;
+  const roots = new Map((data?.projects ?? []).map((each) => [each.project, each.root]));
+  const isGone = chosen !== "" && !!data && !roots.has(chosen);
+  useEffect(() => {
+    if (isGone) chooseProject("");
+  }, [isGone]);
+  const named = [...roots.values()].map(folder);
+  const names = new Map([...roots].map(([id, root]) => [id, named.filter((each) => each === folder(root)).length > 1 ? root : folder(root)]));
+  const here = session?.project ?? "";
+  const id = isGone ? "" : chosen || (one ? here : "");
+  return {
+    id,
+    choose: chooseProject,
+    names,
+    many: names.size > 1 && !id,
+    cli: !id ? (one ? "" : " --all") : id === here || !roots.has(id) ? "" : ` --project ${JSON.stringify(roots.get(id))}`,
+  };
+}
+
+/** Chooses the project; nothing where there is only one. */
+export function ProjectChoice({ at, one = false }: { at: InProject; one?: boolean }) {
+  if (at.names.size < 2) return null;
+  return (
+    <label className="row small soft">
+      <span>Project</span>
+      <select value={at.id} onChange={(event) => at.choose(event.target.value)}>
+        {!one && <option value="">all projects</option>}
+        {[...at.names].map(([id, name]) => (
+          <option key={id} value={id}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
