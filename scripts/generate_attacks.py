@@ -99,7 +99,7 @@ def _lines(found: Sequence[Attack]) -> Iterator[str]:
     yield "- **detected**: anyone with your account can do it, and `wfe-mcp verify`, the log or the next approval"
     yield "  shows that it was."
     yield ""
-    yield "T1 to T15 are the threats of the [threat model](../explanation/threat-model.md). *Passed at* names a tool at which"
+    yield "T1 to T16 are the threats of the [threat model](../explanation/threat-model.md). *Passed at* names a tool at which"
     yield "the same attack had its way, *seen at* one whose users reported it."
     yield ""
     yield "| attack | source | result | test |"

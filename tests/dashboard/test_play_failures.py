@@ -1,4 +1,8 @@
-"""The application when a run did not go as it should: failed phases and every way on, forced phases, weakened gates."""
+"""The application when a run did not go as it should: failed phases and every way on, forced phases, weakened gates,
+folders that are gone.
+"""
+
+from pathlib import Path
 
 from playwright.sync_api import expect
 
@@ -117,3 +121,23 @@ def test_no_failure_is_an_error_in_the_console(play: Play) -> None:
     play.to("/inbox")
     expect(play.page.locator("h1")).to_have_text("Inbox")
     assert console_errors(play) == []
+
+
+def test_a_project_whose_folder_was_renamed_is_found_again_on_the_page(play: Play, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    (before / ".wfe").mkdir(parents=True)
+    shown = play.to("/projects")
+    shown.get_by_label("Folder of the project").fill(str(before))
+    shown.get_by_label("Name of the project").fill("The Shop")
+    shown.get_by_role("button", name="Add a project").click()
+    expect(shown.locator("h1")).to_have_text("The Shop")
+    before.rename(after)
+    play.to("/projects")
+    missing = shown.get_by_role("region", name="The Shop, missing")
+    expect(missing).to_contain_text("folder missing")
+    missing.get_by_label("Where it is now").fill(str(after))
+    missing.get_by_role("button", name="It was renamed or moved").click()
+    expect(missing).to_contain_text("It has the mark of this project")
+    missing.get_by_role("button", name="It is the same project").click()
+    play.sign()
+    expect(shown.get_by_role("link", name="The Shop")).to_contain_text(str(after))

@@ -43,6 +43,7 @@ EXECUTED = (
     "hooks-and-the-plugin",
     "import-a-workflow",
     "live-with-it",
+    "move-a-project",
     "move-a-run",
     "name-and-list-runs",
     "look-back-and-compare",

@@ -46,6 +46,9 @@ def tamper(url: str, *statements: str) -> None:
 
 
 AS_OF_0010 = (
+    "ALTER TABLE project DROP COLUMN name",
+    "ALTER TABLE project DROP COLUMN first_commit",
+    "ALTER TABLE project DROP COLUMN forgotten_at",
     "ALTER TABLE run DROP COLUMN going_back",
     "ALTER TABLE attempt DROP COLUMN repair",
     "UPDATE alembic_version SET version_num = '0010'",

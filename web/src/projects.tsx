@@ -1,17 +1,18 @@
 // Projects: their runs, checks and templates.
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
-import type { ProjectContents, ProjectList, ProjectView } from "./api_types";
-import { Cli, Integrity, Problem, State, Waiting } from "./parts";
+import type { MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView } from "./api_types";
+import { Cli, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { Statistics } from "./statistics";
-import { age, folder, progress } from "./words";
+import { age, count, progress } from "./words";
 
 export function Projects({ id }: { id: string }) {
   const [folder_, setFolder] = useState("");
+  const [name, setName] = useState("");
   const [act, busy, refused] = useAct();
-  const { data, error } = useAsk<ProjectList>(id ? null : "/projects");
+  const { data, error, reload } = useAsk<ProjectList>(id ? null : "/projects");
   if (id) return <Project id={id} />;
   return (
     <div className="narrow">
@@ -28,13 +29,14 @@ export function Projects({ id }: { id: string }) {
         onSubmit={(event) => {
           event.preventDefault();
           act(async () => {
-            const made = await send<ProjectView>("/projects", { folder: folder_ });
+            const made = await send<ProjectView>("/projects", { folder: folder_, name });
             go(to("projects", made.data.project));
           });
         }}
       >
         <input type="text" required aria-label="Folder of the project" placeholder="an absolute path" style={{ maxWidth: "30rem" }} value={folder_} onChange={(event) => setFolder(event.target.value)} />
-        <button className="btn" disabled={busy} title="wfe-mcp init">
+        <input type="text" aria-label="Name of the project" placeholder="its name, else the folder's" style={{ maxWidth: "14rem" }} value={name} onChange={(event) => setName(event.target.value)} />
+        <button className="btn" disabled={busy} title="wfe-mcp project add">
           Add a project
         </button>
         <span className="soft small">a folder of this machine; nothing in it changes</span>
@@ -44,17 +46,62 @@ export function Projects({ id }: { id: string }) {
         <ul className="panel plist" style={{ marginTop: "0.75rem" }}>
           {data.projects.map((each) => (
             <li key={each.project}>
-              <a href={to("projects", each.project)}>
-                <span />
-                <b>{folder(each.root)}</b>
-                <span className="muted">since {each.created_at.slice(0, 10)}</span>
-                <small>{each.root}</small>
-              </a>
+              {each.missing ? (
+                <Missing project={each} done={reload} />
+              ) : (
+                <a href={to("projects", each.project)}>
+                  <span />
+                  <b>{each.name}</b>
+                  <span className="muted">{count(each.open_runs ?? 0, "open run")}</span>
+                  <small>{each.root}</small>
+                </a>
+              )}
             </li>
           ))}
         </ul>
       )}
     </div>
+  );
+}
+
+/** A project whose folder is gone: where it is now, or out of the list. */
+function Missing({ project, done }: { project: ProjectRow; done: () => void }) {
+  const [place, setPlace] = useState("");
+  const [found, setFound] = useState<MoveView | null>(null);
+  const [act, busy, refused] = useAct();
+  const path = `/projects/${encodeURIComponent(project.project)}`;
+  const move = (shown: string[]) =>
+    act(async () => {
+      const answer = (await send<MoveView>(`${path}/move`, { folder: place, shown })).data;
+      setFound(answer);
+      if (answer.moved) done();
+    });
+  return (
+    <section className="stack" aria-label={`${project.name}, missing`} style={{ padding: "0.75rem" }}>
+      <span className="row wrap">
+        <b>{project.name}</b> <Flag kind="weak">folder missing</Flag>
+        <span className="muted">{count(project.open_runs ?? 0, "open run")}</span>
+      </span>
+      <small className="words">{project.root}</small>
+      <form
+        className="filters"
+        aria-label={`Where ${project.name} is now`}
+        onSubmit={(event) => {
+          event.preventDefault();
+          move(found ? [...found.lines] : []);
+        }}
+      >
+        <input type="text" required aria-label="Where it is now" placeholder="the folder in which it is now" value={place} onChange={(event) => { setPlace(event.target.value); setFound(null); }} />
+        <button className="btn" disabled={busy} title={`wfe-mcp project move ${project.root}`}>
+          {found ? "It is the same project" : "It was renamed or moved"}
+        </button>
+        <button type="button" className="btn" disabled={busy} title={`wfe-mcp project forget ${project.project}`} onClick={() => act(async () => { await send(`${path}/forget`, {}); done(); })}>
+          Forget it
+        </button>
+      </form>
+      {found && <ul className="words">{found.lines.map((line) => <li key={line}>{line.trim()}</li>)}</ul>}
+      <Problem error={refused} />
+    </section>
   );
 }
 
@@ -65,7 +112,7 @@ function Project({ id }: { id: string }) {
   return (
     <div className="narrow">
       <header className="stack">
-        <h1>{folder(data.root)}</h1>
+        <h1>{data.name}</h1>
         <p className="soft code">{data.root}</p>
       </header>
       <section className="section">

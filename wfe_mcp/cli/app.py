@@ -40,7 +40,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
         ("verify", "export", "import", "backup", "restore", "archive", "unarchive", "keep", "prune", "vacuum"),
     ),
-    "Configure": ((), ("templates", "plan", "providers", "mcp", "approvers", "pin", "token", "config")),
+    "Configure": ((), ("templates", "plan", "providers", "mcp", "approvers", "pin", "token", "project", "config")),
     "Services": ((), ("serve", "ui", "worker", "jobs")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
@@ -141,6 +141,11 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("token list", "token.list_all"),
     ("token revoke", "token.revoke"),
     ("pin set", "pin.set_pin"),
+    ("project list", "project.list_all"),
+    ("project move", "project.move"),
+    ("project forget", "project.forget"),
+    ("project rename", "project.rename"),
+    ("project add", "project.add"),
     ("config show", "config.show"),
     ("config project", "config.project"),
     ("config policy", "config.policy"),
@@ -166,6 +171,7 @@ NOUNS = {
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN.",
     "token": "Make, list and revoke access tokens for the HTTP API.",
+    "project": "List your projects, and say where one is after a rename or move.",
     "config": "Show the settings that apply here and what the project consists of, change the approval policy.",
     "jobs": "List, follow and cancel background jobs.",
 }

@@ -37,6 +37,7 @@ Code = Literal[
     "wrong_pin",
     "unauthorized",
     "forbidden",
+    "other_folder",
 ]
 CODES: tuple[str, ...] = get_args(Code)
 
@@ -64,6 +65,7 @@ TURN: dict[Code, tuple[Turn, str]] = {
     "wrong_pin": ("human", "The PIN is wrong, or refused for a while after several wrong ones."),
     "unauthorized": ("setup", "The HTTP request has no valid access token."),
     "forbidden": ("setup", "The access token does not allow this: its scope or its project."),
+    "other_folder": ("agent", "The run works in another folder of the project: another worktree, or one that is gone."),
 }
 
 

@@ -13,6 +13,7 @@ _PLAIN = "sqlite:///"
 _WAIT_S = 1.0
 _QUESTION = """
 SELECT (SELECT version_num FROM alembic_version) = :head
+   AND (:may_be_new OR EXISTS (SELECT 1 FROM project WHERE key = :key))
    AND NOT EXISTS (SELECT 1 FROM process WHERE kind = 'ui')
    AND NOT EXISTS (
        SELECT 1 FROM run JOIN project ON project.id = run.project_id
@@ -22,8 +23,11 @@ SELECT (SELECT version_num FROM alembic_version) = :head
 """The same as ``runs.open_ids`` and ``processes.on_host``; a test compares them."""
 
 
-def nothing_is_open(url: str, project_key: str) -> bool:
-    """True when no run of the project is open and no decision page is registered. Writes nothing."""
+def nothing_is_open(url: str, project_key: str, *, may_be_new: bool = True) -> bool:
+    """True when no run of the project is open and no decision page is registered. Writes nothing.
+
+    ``may_be_new``: whether that also holds for a project that is not known.
+    """
     if not url.startswith(_PLAIN) or set(url) & set("?%#"):
         return False
     library, place = driver(), Path(url.removeprefix(_PLAIN))
@@ -32,6 +36,9 @@ def nothing_is_open(url: str, project_key: str) -> bool:
     try:
         asked = library.connect(f"{place.as_uri()}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)
         with closing(asked):
-            return asked.execute(_QUESTION, {"head": HEAD, "key": project_key}).fetchone()[0] == 1
+            return (
+                asked.execute(_QUESTION, {"head": HEAD, "key": project_key, "may_be_new": may_be_new}).fetchone()[0]
+                == 1
+            )
     except library.Error:
         return False

@@ -1,21 +1,49 @@
 """Projects, and documents by their sha256."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import String, bindparam, func, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.store.layout.tables import DOCUMENT, PROJECT
+from wfe_mcp.store.layout.tables import DOCUMENT, EVIDENCE, HOLD, JOB, PROJECT, RUN
+from wfe_mcp.store.records.jobs import tree_key
 from wfe_mcp.store.records.runs import ProjectRecord
 from wfe_mcp.store.repository import Repository, columns_for
 from wfe_mcp.store.sqlite import insert_new
 
-_PROJECT = select(PROJECT.c.id).where(PROJECT.c.key == bindparam("key"))
-_ROOTS = select(PROJECT.c.id, PROJECT.c.root).where(PROJECT.c.id.in_(bindparam("ids", expanding=True)))
 _PROJECTS = select(*columns_for(ProjectRecord, PROJECT)).order_by(PROJECT.c.created_at, PROJECT.c.id)
+_BY_KEY = _PROJECTS.where(PROJECT.c.key == bindparam("key_"))
+_BY_ID = _PROJECTS.where(PROJECT.c.id == bindparam("id_"))
+_ROOTS = select(PROJECT.c.id, PROJECT.c.root).where(PROJECT.c.id.in_(bindparam("ids", expanding=True)))
 _NEW_PROJECT = insert(PROJECT)
+_OF_PROJECT = RUN.c.project_id == bindparam("project_id_")
+_FOLDERS = select(RUN.c.worktree).where(_OF_PROJECT).distinct()
+_RUN_COUNT = select(func.count()).select_from(RUN).where(_OF_PROJECT)
+_IN_FOLDER = select(RUN.c.id).where(_OF_PROJECT, RUN.c.worktree == bindparam("new_"))
+_MOVE_RUNS = (
+    update(RUN)
+    .where(_OF_PROJECT, RUN.c.worktree == bindparam("old_"))
+    .values(worktree=bindparam("new_"), revision=RUN.c.revision + 1)
+)
+_MOVE_LOGS = (
+    update(EVIDENCE)
+    .where(
+        EVIDENCE.c.run_id.in_(_IN_FOLDER),
+        func.substr(EVIDENCE.c.log_path, 1, bindparam("length_")) == bindparam("old_"),
+    )
+    .values(log_path=bindparam("new_", type_=String).concat(func.substr(EVIDENCE.c.log_path, bindparam("length_") + 1)))
+)
+_MOVE_HOLDS = (
+    update(HOLD).where(HOLD.c.scope == bindparam("old_"), HOLD.c.run_id.in_(_IN_FOLDER)).values(scope=bindparam("new_"))
+)
+_MOVE_JOBS = (
+    update(JOB)
+    .where(JOB.c.limit_key == bindparam("old_key_"), JOB.c.run_id.in_(_IN_FOLDER))
+    .values(limit_key=bindparam("new_key_"))
+)
 _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
 _NEW_DOCUMENT = insert_new(DOCUMENT)
 
@@ -23,28 +51,64 @@ _NEW_DOCUMENT = insert_new(DOCUMENT)
 class ProjectRepository(Repository):
     """Projects."""
 
-    def id_of(self, key: str, root: str) -> str:
+    def id_of(self, key: str, root: str, first_commit: str | None = None) -> str:
         """The id of the project ``key``, created when it is new."""
-        found = self._connection.execute(_PROJECT, {"key": key}).scalar()
+        found = self.find(key)
         if found is not None:
-            return str(found)
-        made = f"p-{sha256_hex(key)[:16]}"
-        self._run(_NEW_PROJECT, {"id": made, "key": key, "root": root, "created_at": self._clock()})
+            return found
+        # A project that was moved keeps the id made of its first place: another one may begin there.
+        made = next(each for each in _ids(key) if self.get(each) is None)
+        row = {"id": made, "key": key, "root": root, "first_commit": first_commit, "created_at": self._clock()}
+        self._run(_NEW_PROJECT, row)
         return made
 
     def find(self, key: str) -> str | None:
         """The id of the project ``key``, if it is known; writes nothing."""
-        found = self._connection.execute(_PROJECT, {"key": key}).scalar()
-        return None if found is None else str(found)
+        found = self.at(key)
+        return None if found is None else found.id
+
+    def at(self, key: str) -> ProjectRecord | None:
+        """The project ``key``, if it is known."""
+        return self._first(ProjectRecord, _BY_KEY, {"key_": key})
+
+    def get(self, id_: str) -> ProjectRecord | None:
+        """The project with this id."""
+        return self._first(ProjectRecord, _BY_ID, {"id_": id_})
 
     def all(self) -> list[ProjectRecord]:
-        """Every project, oldest first."""
+        """Every project, oldest first; forgotten ones too."""
         return self._all(ProjectRecord, _PROJECTS)
 
     def roots(self, ids: Sequence[str]) -> dict[str, str]:
         """The folders of these projects by id, where each was first seen; unknown ids are left out."""
         rows = self._connection.execute(_ROOTS, {"ids": list(ids)}) if ids else ()
         return {str(row.id): str(row.root) for row in rows}
+
+    def change(self, id_: str, values: Mapping[str, Any]) -> None:
+        """Set columns of a project."""
+        self._run(update(PROJECT).where(PROJECT.c.id == id_).values(dict(values)))
+
+    def folders(self, id_: str) -> list[str]:
+        """The folders that its runs work in."""
+        return [str(row.worktree) for row in self._connection.execute(_FOLDERS, {"project_id_": id_})]
+
+    def run_count(self, id_: str) -> int:
+        """How many runs it has, imported ones too."""
+        return int(self._connection.execute(_RUN_COUNT, {"project_id_": id_}).scalar_one())
+
+    def move_runs(self, id_: str, old: str, new: str) -> None:
+        """The runs of the project in the folder ``old`` work in ``new`` from now on: their logs, leases and jobs too."""
+        values = {"project_id_": id_, "old_": old, "new_": new}
+        self._run(_MOVE_RUNS, values)
+        self._run(_MOVE_LOGS, values | {"length_": len(old)})
+        self._run(_MOVE_HOLDS, values)
+        keys = {"old_key_": tree_key(old), "new_key_": tree_key(new)}
+        self._run(_MOVE_JOBS, {"project_id_": id_, "new_": new} | keys)
+
+
+def _ids(key: str) -> Iterator[str]:
+    """Ids for the project ``key``, the usual one first."""
+    return (f"p-{sha256_hex(key if number == 0 else f'{key} {number}')[:16]}" for number in count())
 
 
 class DocumentRepository(Repository):

@@ -5,7 +5,7 @@ written directly into the database has no such row, and ``settings_log.problems`
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 
@@ -232,6 +232,15 @@ class TrustRepository(Repository):
         key = {"project_id_": project_id, "path_key_": path_key, "sha256_": sha256}
         return self._connection.execute(_TRUST_OF, key).first() is not None
 
+    def counts_here(self, project_id: str, path_key: str, sha256: str) -> bool:
+        """True when a person trusts these bytes of a configuration in its folder, or by ``trusted_bytes`` in another one."""
+        if self.is_given(project_id, path_key, sha256):
+            return True
+        given: dict[str, set[str]] = {}
+        for one in self.of_project(project_id):
+            given.setdefault(one.path_key, set()).add(one.sha256)
+        return sha256 in trusted_bytes(given, path_key)
+
     def is_given_anywhere(self, path_key: str, sha256: str) -> bool:
         """True when a person trusts exactly these bytes in a project; for files that hold in all projects."""
         return self._connection.execute(_TRUST_IN_ANY, {"path_key_": path_key, "sha256_": sha256}).first() is not None
@@ -239,6 +248,25 @@ class TrustRepository(Repository):
     def of_project(self, project_id: str) -> list[TrustRecord]:
         """All trust records of a project."""
         return self._all(TrustRecord, _TRUSTED, {"project_id_": project_id})
+
+
+_IN_EACH_WORKTREE = "/.wfe/config.toml"
+
+
+def is_configuration(path_key: str) -> bool:
+    """True for the key of a project's configuration, which each of its worktrees has."""
+    return path_key.replace("\\", "/").endswith(_IN_EACH_WORKTREE) and not path_key.startswith("own:")
+
+
+def trusted_bytes(given: Mapping[str, Collection[str]], path_key: str) -> set[str]:
+    """The bytes of ``path_key`` that count, by the trust of one project: path key → sha256 of trusted bytes.
+
+    A configuration counts in each folder of its project: what a worktree has of trusted bytes needs no second trust.
+    A folder with trust of its own relies on that alone.
+    """
+    if given.get(path_key) or not is_configuration(path_key):
+        return set(given.get(path_key, ()))
+    return {sha256 for key, values in given.items() if is_configuration(key) for sha256 in values}
 
 
 _NO_CALLER = (By().channel, By().assurance)

@@ -78,6 +78,40 @@ def test_a_folder_becomes_a_project(scene: Scene, person: Program, connect: Conn
     )
 
 
+@pytest.mark.requirement("S1-04", "S1-14")
+def test_a_project_has_a_name_and_a_missing_one_is_found_again_by_the_person(
+    scene: Scene, person: Program, connect: Connect
+) -> None:
+    manager = connect("manage")
+    folder, moved = scene.root.parent / "second", scene.root.parent / "third"
+    (folder / ".wfe").mkdir(parents=True)
+    made = person.post("/projects", folder=str(folder), name="The Shop").data
+    assert made["name"] == "The Shop"
+    folder.rename(moved)
+
+    row = person.get("/projects").data["projects"][0]
+    assert (row["name"], row["root"], row["missing"]) == ("The Shop", str(folder), True)
+    place = {"project": made["project"]}
+    seen = person.post("/projects/{project}/move", place, folder=str(moved)).data
+    assert seen["looks_right"] and "moved" not in seen
+    answer: dict[str, Any] = {"folder": str(moved), "shown": seen["lines"]}
+    assert manager.post("/projects/{project}/move", place, pin=PIN, **answer).code == "forbidden"
+    assert person.post("/projects/{project}/move", place, **answer).code == "wrong_pin"
+    other: dict[str, Any] = {**answer, "shown": ["something else"]}
+    assert person.post("/projects/{project}/move", place, pin=PIN, **other).code == "stale_revision"
+    assert person.post("/projects/{project}/move", place, pin=PIN, **answer).data["moved"]
+    assert person.get("/projects/{project}", place).data["root"] == str(moved)
+
+    assert manager.post("/projects/{project}/rename", place, name="").data["name"] == "third"
+    own = connect("manage", "own", project=scene.engine.project_id)
+    assert own.post("/projects/{project}/rename", place, name="x").code == "forbidden"
+    assert manager.post("/projects/{project}/forget", place, pin=PIN).code == "forbidden"
+    assert person.post("/projects/{project}/forget", place, pin=PIN).status == 200
+    assert made["project"] not in {each["project"] for each in person.get("/projects").data["projects"]}
+    assert person.post("/projects/{project}/forget", {"project": "none"}, pin=PIN).code == "bad_argument"
+    assert person.post("/projects/{project}/move", place, folder="third").code == "bad_argument"
+
+
 def test_activity_is_narrowed_and_exported(scene: Scene, program: Program, connect: Connect) -> None:
     one, two = scene.start(phase("plan")), scene.start(phase("plan"))
     scene.do(one, "plan", GOOD)

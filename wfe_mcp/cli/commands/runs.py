@@ -1,6 +1,7 @@
 """``wfe-mcp list``: the runs of a project, newest first."""
 
 import shlex
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -59,10 +60,11 @@ def list_runs(
     limit: Limit = 20,
     cursor: Cursor = "",
 ) -> None:
-    """List the runs of this project, newest first.
+    """List the runs of this project: those of this folder first, then newest first.
 
     --project lists those of another project, --all those of every one.
     """
+    from wfe_mcp.engine.kernel.leases import folder_elsewhere
     from wfe_mcp.engine.runs.control import stale_before, stuck_before
     from wfe_mcp.views.reports.run_rows import run_rows
     from wfe_mcp.views.runs.models import RunList
@@ -111,7 +113,9 @@ def list_runs(
     if by_phase:
         _show_by_phase(invocation, template, page, following, engine_of)
         return
-    rows = run_rows(engine, page.runs, engine_of)
+    elsewhere = {each.id: "" if everywhere else folder_elsewhere(engine, each) for each in page.runs}
+    rows = tuple(replace(row, folder=elsewhere[row.run]) for row in run_rows(engine, page.runs, engine_of))
+    rows = tuple(sorted(rows, key=lambda row: bool(row.folder)))
 
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table

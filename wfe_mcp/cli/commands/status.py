@@ -57,6 +57,8 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
 def _nothing_open(invocation: Invocation, screen: Screen) -> None:
     if invocation.project.is_git or (invocation.project.root / ".wfe").is_dir():
         screen.line("No open runs.")
+        if invocation.engine.perhaps:
+            screen.line(invocation.engine.perhaps, "yellow")
         screen.next("wfe-mcp templates list")
     else:
         screen.line("No project here: no git repository, no .wfe folder.")

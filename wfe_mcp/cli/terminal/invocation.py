@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import By, Person
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.store import Store
+    from wfe_mcp.store.records.runs import ProjectRecord, RunRecord
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.values.model import JsonObject
     from wfe_mcp.workspace.system.location import Project
@@ -60,6 +61,7 @@ class Invocation:
         self.run: str | None = None
         self.phase: str | None = None
         self._engine: Engine | None = None
+        self._store: Store | None = None
 
     @cached_property
     def project(self) -> Project:
@@ -80,6 +82,31 @@ class Invocation:
             self._engine = create_engine(self.project, clock=self.world.clock or utc_now, holder=CLI_HOLDER)
             start_anchoring(self._engine)
         return self._engine
+
+    @property
+    def store(self) -> Store:
+        """The database alone: commands about projects work where the current folder is none, or may be one that was moved."""
+        if self._store is None:
+            from wfe_mcp.store import Store
+            from wfe_mcp.workspace.system.location import database_url
+
+            self._store = Store.open(database_url(os.environ), clock=self.clock)
+        return self._store
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """The clock of this command."""
+        from wfe_mcp.engine.kernel.engine import utc_now
+
+        return self.world.clock or utc_now
+
+    def person_of(self, record: ProjectRecord, pin_fd: int | None, what: str) -> Person:
+        """The user, proven by the PIN, in a project whose folder may be gone."""
+        from wfe_mcp.cli.terminal.pin import person
+        from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+        from wfe_mcp.engine.maintenance.projects import engine_of
+
+        return person(engine_of(record, self.store, self.clock, CLI_HOLDER), pin_fd, what)
 
     @cached_property
     def by(self) -> By:
@@ -208,6 +235,8 @@ class Invocation:
         """Close the database."""
         if self._engine is not None:
             self._engine.close()
+        if self._store is not None:
+            self._store.close()
 
 
 def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[..., int]:

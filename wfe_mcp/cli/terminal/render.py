@@ -192,6 +192,8 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
     listed = list(runs)
     names = folder_names((roots or {}).values())
     has_states = any(run.reached for run in listed)  # most templates name none
+    has_folders = any(run.folder for run in listed)  # one without worktrees has none
+    folder_title = ["folder"] if has_folders else []
     screen.table(
         (
             "run",
@@ -201,6 +203,7 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
             "waits for",
             "updated",
             "phase",
+            *folder_title,
             "title",
         ),
         [
@@ -212,6 +215,7 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
                 run.waits or "-",
                 screen.time(run.updated_at, now),
                 _phase_of(run),
+                *([run.folder or "here"] if has_folders else []),
                 run.title,
             )
             for run in listed

@@ -11,6 +11,7 @@ from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
+from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.answers.find import FoundView, found
 from wfe_mcp.views.artifacts.artifacts import ArtifactView
@@ -90,8 +91,8 @@ def save_template(caller: Manages, body: NewTemplate) -> JSONResponse:
 def list_projects(caller: Reads) -> JSONResponse:
     """Every project that the token opens."""
     with caller.engine().store.read() as tx:
-        records = [each for each in tx.projects.all() if caller.token.project in {"", each.id}]
-    return shown(f"{len(records)} projects", ProjectList(projects=tuple(map(project_row, records))))
+        found = [each for each in known_projects(tx) if caller.token.project in {"", each.id}]
+    return shown(plural(len(found), "project"), ProjectList(projects=tuple(map(project_row, found))))
 
 
 @router.get("/projects/{project}", response_model=answer_of(ProjectView), tags=["projects"])

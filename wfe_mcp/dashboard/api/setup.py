@@ -3,7 +3,7 @@
 Keys of providers are never shown and never taken here: a terminal asks for them.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -19,12 +19,14 @@ from wfe_mcp.engine.background.queues import enqueue as put_question
 from wfe_mcp.engine.background.queues import find_job
 from wfe_mcp.engine.checks.trial import try_checks
 from wfe_mcp.engine.factory import create_beside
+from wfe_mcp.engine.kernel.identity import name_of
+from wfe_mcp.engine.maintenance import projects
 from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.views.approvals.trust import TrustPage, TrustView, trust_view, view_data
 from wfe_mcp.views.moves.envelope import Envelope
-from wfe_mcp.views.project.activity import ProjectView, project_view
+from wfe_mcp.views.project.activity import MoveView, ProjectView, project_view
 from wfe_mcp.views.project.jobs import JobView, job_view
 from wfe_mcp.views.project.settings import (
     CheckTrial,
@@ -96,6 +98,31 @@ class Folder(Body):
     """A folder on this machine."""
 
     folder: str = Field(max_length=4000, description="an absolute path")
+
+
+class NewProject(Folder):
+    """A folder on this machine, and the name of the project; without one that of the folder."""
+
+    name: str = Field("", max_length=200)
+
+
+class Moved(Folder):
+    """The folder in which the project is now. ``shown``: what was shown, unchanged; without it the answer is what to read."""
+
+    shown: list[str] = Field(default_factory=list[str], max_length=20)
+    pin: Pin = ""
+
+
+class Forgotten(Body):
+    """Nothing of the project is removed; it is out of the lists."""
+
+    pin: Pin = ""
+
+
+class NewName(Body):
+    """The name of the project; an empty one is that of its folder."""
+
+    name: str = Field(max_length=200)
 
 
 class Asked(OfProject):
@@ -197,7 +224,7 @@ def _trust_shown(summary: str, view: TrustView) -> JSONResponse:
 
 
 @router.post("/projects", response_model=answer_of(ProjectView), tags=["projects"])
-def create_project(caller: Manages, body: Folder) -> JSONResponse:
+def create_project(caller: Manages, body: NewProject) -> JSONResponse:
     """Make a folder known as a project; one that is known already is shown. `wfe-mcp init` there adds its checks."""
     if caller.token.project:
         raise Refused("forbidden", f"The token {caller.token.name!r} is for one project.", "Use one of --all-projects.")
@@ -207,8 +234,56 @@ def create_project(caller: Manages, body: Folder) -> JSONResponse:
             "bad_argument", f"{body.folder[:200]!r} is no folder by an absolute path.", "Name an existing folder."
         )
     made = create_beside(caller.engine(), project_at(place))
+    if body.name:
+        with made.store.read() as tx:
+            record = projects.by_id(tx, made.project_id)
+        projects.rename(made.store, record, body.name)
     view = project_view(caller.engine(made.project_id))
     return shown(view.project.root, view)
+
+
+@router.post("/projects/{project}/move", response_model=answer_of(MoveView), tags=["projects"])
+def move_project(caller: Manages, project: str, body: Moved) -> JSONResponse:
+    """Say that a project was renamed or moved, with the PIN. Without ``shown`` nothing changes: the answer says what it means."""
+    engine, place = caller.engine(), Path(body.folder)
+    caller.refuse_program()
+    if not place.is_absolute():
+        raise Refused(
+            "bad_argument", f"{body.folder[:200]!r} is no absolute path.", "Name the folder by its whole path."
+        )
+    with engine.store.read() as tx:
+        planned = projects.move_of(tx, projects.by_id(tx, project).id, body.folder, place)
+    view = MoveView(project=project, folder=str(planned.new.root), lines=planned.lines, looks_right=planned.looks_right)
+    if not body.shown:
+        return shown("Nothing has changed yet", view)
+    if tuple(body.shown) != planned.lines:
+        raise Refused("stale_revision", "The projects changed during your review.", "Look again.")
+    projects.move(engine.store, caller.person(engine, body.pin), planned, engine.clock())
+    return shown(f"{planned.old} is {planned.new.root} now", replace(view, moved=True))
+
+
+@router.post("/projects/{project}/forget", response_model=answer_of(), tags=["projects"])
+def forget_project(caller: Manages, project: str, body: Forgotten) -> JSONResponse:
+    """Take a project out of the lists, with the PIN. Its runs and their log stay; work in its folder brings it back."""
+    engine = caller.engine()
+    with engine.store.read() as tx:
+        record = projects.by_id(tx, project)
+    projects.forget(engine.store, caller.person(engine, body.pin), record, engine.clock())
+    return shown(f"Forgot {name_of(record)!r} of {record.root}", {"project": record.id})
+
+
+@router.post("/projects/{project}/rename", response_model=answer_of(), tags=["projects"])
+def rename_project(caller: Manages, project: str, body: NewName) -> JSONResponse:
+    """Give a project a name. Nothing on the disk changes."""
+    engine = caller.engine()
+    if caller.token.project not in {"", project}:
+        raise Refused(
+            "forbidden", f"The token {caller.token.name!r} is for another project.", "Use one of that project."
+        )
+    with engine.store.read() as tx:
+        record = projects.by_id(tx, project)
+    record = projects.rename(engine.store, record, body.name)
+    return shown(f"{record.root} is called {name_of(record)!r}", {"project": record.id, "name": name_of(record)})
 
 
 @router.post("/queue", response_model=answer_of(JobView), tags=["queue"])

@@ -172,7 +172,7 @@ def _refuse_looser(engine: Engine, by: By, loaded: LoadedRun, at: str) -> None:
         return
     with engine.store.read() as tx:
         for one in weakened(loaded):
-            here = tx.trust.is_given(engine.project_id, one.source, one.sha256)
+            here = tx.trust.counts_here(engine.project_id, one.source, one.sha256)
             if not here and not tx.trust.is_given_anywhere(own_key(Path(one.source)), one.sha256):
                 run = loaded.record.id
                 raise Refused(

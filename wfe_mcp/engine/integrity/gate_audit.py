@@ -19,7 +19,7 @@ from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import own_key
 from wfe_mcp.engine.templates.catalogue import trust_keys
 from wfe_mcp.engine.templates.effective_gates import changed_gates, weakened
-from wfe_mcp.store.settings import withdraw
+from wfe_mcp.store.settings import trusted_bytes, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,10 +118,9 @@ class _Trusted:
 
     def holds(self, key: str, sha256: str) -> bool:
         """True when these bytes were trusted: in this project, or for the user's own file in any."""
-        return any(
-            name == key and sha256 in values and (of == self._project or key.startswith("own:"))
-            for of, name, values in self._given
-        )
+        if key.startswith("own:"):
+            return any(name == key and sha256 in values for _, name, values in self._given)
+        return sha256 in trusted_bytes({name: values for of, name, values in self._given if of == self._project}, key)
 
 
 def _template(engine: Engine, tx: Tx, loaded: LoadedRun, effective: CompiledTemplate) -> CompiledTemplate | None:

@@ -105,6 +105,8 @@ class Engine:
         """What ``state_of`` has created, by class."""
         self._store = store
         self._project_id: str | None = None
+        self.perhaps = ""
+        """The missing project that this one may continue, as a sentence with the command; shown where nothing is open."""
         self._opening = threading.Lock()
 
     @property
@@ -119,9 +121,10 @@ class Engine:
 
                 self._store = Store.open(database_url(self.environment), clock=self.clock)
             if self._project_id is None:
+                from wfe_mcp.engine.kernel.identity import identify
+
                 # Read here, never first inside a transaction: there is one writer at a time.
-                with self._store.tx() as tx:
-                    self._project_id = tx.projects.id_of(self.project.key, str(self.project.root))
+                self._project_id, self.perhaps = identify(self._store, self.project)
                 self._store.settings_listeners.append(self.has_changed)
             return self._store
 
@@ -132,7 +135,9 @@ class Engine:
         from wfe_mcp.store.idle_probe import nothing_is_open
         from wfe_mcp.workspace.system.location import database_url
 
-        return nothing_is_open(database_url(self.environment), self.project.key)
+        # A folder with ``.wfe`` that is not known yet may be one that was moved.
+        may_be_new = not (self.project.root / ".wfe").is_dir()
+        return nothing_is_open(database_url(self.environment), self.project.key, may_be_new=may_be_new)
 
     def state_of(self, kind: type[S]) -> S:
         """What a capability remembers for this engine: its one ``kind``, created when it is first asked for."""
@@ -161,13 +166,15 @@ class Engine:
         """
         from wfe_mcp.engine.kernel.strict_keys import kept_strict
         from wfe_mcp.workspace.config.settings import load_settings
+        from wfe_mcp.workspace.system.location import is_named_by_repository
 
         if tx is None:
             with self.store.read() as reading:
                 return self.settings(reading)
 
         def trusted(path: Path, sha256: str) -> bool:
-            return tx.trust.is_given(self.project_id, str(path), sha256)
+            given = tx.trust.counts_here if is_named_by_repository(self.project) else tx.trust.is_given
+            return given(self.project_id, str(path), sha256)
 
         def own_trusted(path: Path, sha256: str) -> bool:
             return tx.trust.is_given_anywhere(own_key(path), sha256)

@@ -7,14 +7,17 @@ a gate runs. A loop has no lease: it holds its locks while it is open. The run's
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.leases import holds_locks
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.model import AttemptStatus, Channel
+from wfe_mcp.workspace.system.location import same_tree
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import RunState
+    from wfe_mcp.core.model import By, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
@@ -22,6 +25,37 @@ if TYPE_CHECKING:
 
 BUSY_S = 5.0
 """The delay before a phase checks again for a lease of another run."""
+
+
+_IN_A_FOLDER = (Channel.MCP, Channel.CLI)
+"""Channels whose callers work in the engine's folder. A page, an API client and the server itself are in none."""
+
+
+def folder_elsewhere(engine: Engine, run: RunRecord) -> str:
+    """The folder of ``run`` where it is another work tree than the engine's; empty where it is this one."""
+    return "" if same_tree(engine.project, run.worktree) else run.worktree
+
+
+def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
+    """Why a caller in the engine's folder cannot work on ``run`` (``other_folder``), or None.
+
+    The gates read the run's own folder: work in another one would only use up attempts.
+    """
+    folder = folder_elsewhere(engine, run) if by.channel in _IN_A_FOLDER else ""
+    if not folder:
+        return None
+    named = shlex.quote(folder)
+    if not Path(folder).is_dir():
+        return Refused(
+            "other_folder",
+            f"Run {run.id} works in {named}, and that folder is missing.",
+            f"Tell the user: if it was moved, wfe-mcp project move {named} NEW; if it is gone, wfe-mcp cancel {run.id}",
+        )
+    return Refused(
+        "other_folder",
+        f"Run {run.id} works in {named}, and you are in {shlex.quote(str(engine.root))}: its gates read the files there.",
+        f"Continue it from that folder (wfe-mcp serve --project {named}), or start a run for this one: start_run.",
+    )
 
 
 def held_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:

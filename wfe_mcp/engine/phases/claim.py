@@ -21,7 +21,7 @@ from wfe_mcp.engine.files.checkpoints import at_start, is_saved_at_start, note_t
 from wfe_mcp.engine.files.drift import prompt_hash, refuse_changed
 from wfe_mcp.engine.files.tree_binding import files_at_start
 from wfe_mcp.engine.kernel.engine import LEASE, Engine
-from wfe_mcp.engine.kernel.leases import held_elsewhere
+from wfe_mcp.engine.kernel.leases import held_elsewhere, works_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
     holder = holder or engine.holder
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
+        refuse_elsewhere(engine, loaded, by)
         path = PhasePath(phase) if phase else _choice(engine, tx, loaded, by, holder)
         read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else lambda: (None, None)
         saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
@@ -74,6 +75,14 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
     if is_new and saved is None:
         at_start(engine, current.loaded, path, attempt.number)
     return replace(made, loaded=current.loaded)
+
+
+def refuse_elsewhere(engine: Engine, loaded: LoadedRun, by: By) -> None:
+    """Before anything else: an attempt that is claimed in the wrong folder is lost."""
+    works = not loaded.state.is_over and loaded.record.origin_sha256 is None
+    refused = works_elsewhere(engine, loaded.record, by) if works else None
+    if refused is not None:
+        raise refused
 
 
 def claim(current: RunChange, path: PhasePath, holder: str, tree: str | None, head: str | None = None) -> None:
@@ -148,6 +157,8 @@ def _begins(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath, by: By, 
 
 def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
     """The phases that an agent of this process may claim now: its own first, then those of the dead and the ready."""
+    if works_elsewhere(engine, loaded.record, By()) is not None:
+        return ()
     held = [attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.RUNNING]
     ready = [attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.READY]
     return tuple(

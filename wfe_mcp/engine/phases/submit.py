@@ -26,7 +26,7 @@ from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.attach import from_project, keep, takes_files
-from wfe_mcp.engine.phases.claim import claim, free_dead_leases
+from wfe_mcp.engine.phases.claim import claim, free_dead_leases, refuse_elsewhere
 from wfe_mcp.engine.phases.model_worker import is_driven
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def submit(
     holder = holder or engine.holder
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
+        refuse_elsewhere(engine, loaded, by)
         plan, spot = engine.plans.of_run(tx, loaded.record), PhasePath(phase)
         look = tree_later(engine, tx, loaded, spot)
     if spot not in loaded.state.attempts:

@@ -15,7 +15,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.engine.files.drift import ChangedFile, blocks, changed_artifacts
-from wfe_mcp.engine.kernel.leases import held_elsewhere, lock_elsewhere
+from wfe_mcp.engine.kernel.leases import folder_elsewhere, held_elsewhere, lock_elsewhere
 from wfe_mcp.engine.kernel.transaction import origin_of, way_on
 from wfe_mcp.engine.models import waits
 from wfe_mcp.engine.models.caps import Spending, spending
@@ -84,6 +84,8 @@ class Overview:
         default_factory=dict["PhasePath", tuple[AskedPerson, ...]]
     )
     """Phases at an opinion gate that waits for persons."""
+    folder: str = ""
+    """The folder of the run where it is another work tree than this process is in."""
 
     @property
     def sleeps(self) -> bool:
@@ -151,6 +153,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         outputs=run_outputs(engine, tx, loaded, plan),
         unanswered=_unanswered(tx, loaded) if works else {},
         asked_persons=asked_persons,
+        folder="" if is_history else folder_elsewhere(engine, loaded.record),
     )
 
 

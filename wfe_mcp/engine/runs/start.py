@@ -21,6 +21,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
+from wfe_mcp.engine.kernel.identity import mark
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
@@ -107,7 +108,9 @@ def start_run(
     tree = _files_now(engine)
     from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
+    mark(engine.root, engine.project_id, make=True)
     with engine.store.tx() as tx:
+        _refuse_moved(engine, tx)
         if idempotency_key:
             known = tx.runs.for_key(engine.project_id, idempotency_key, args)
             if known is not None:
@@ -155,6 +158,16 @@ def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, given: str, inputs: d
         return found
     before = tx.runs.count(engine.project_id, template.name)
     return first_words(template.title or template.name) + (f" #{before + 1}" if before else "")
+
+
+def _refuse_moved(engine: Engine, tx: Tx) -> None:
+    """A person may have said meanwhile that this folder is another project: a run of this one would be lost to them."""
+    if tx.projects.find(engine.project.key) != engine.project_id:
+        raise Refused(
+            "conflict",
+            f"{engine.root} is another project since this process was started: its folder was moved.",
+            "Start the client in it again.",
+        )
 
 
 def _files_now(engine: Engine) -> str | None:

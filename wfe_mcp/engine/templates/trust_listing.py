@@ -171,6 +171,14 @@ def _kept(engine: Engine, tx: Tx, one: PendingTrust) -> dict[str, Any]:
     kept = tx.secrets.get(_name(engine, one))
     if kept is None and one.kind == "own configuration":
         kept = tx.secrets.get(f"trusted:{engine.project_id}:{one.key}")  # as an earlier version kept it
+    if kept is None and one.kind == "configuration":
+        from wfe_mcp.store.settings import is_configuration
+
+        # A folder without trust of its own is compared with what was trusted last in another one.
+        others = tx.secrets.named(f"trusted:{engine.project_id}:")
+        nothing: dict[str, Any] = {}
+        found = [json.loads(text) for name, text in others.items() if is_configuration(name)]
+        return max(found, key=lambda each: str(each["at"]), default=nothing)
     return {} if kept is None else json.loads(kept)
 
 

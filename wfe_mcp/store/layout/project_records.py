@@ -46,6 +46,9 @@ class ProjectRecord:
     key: str
     root: str
     created_at: datetime
+    name: str | None = None
+    first_commit: str | None = None
+    forgotten_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

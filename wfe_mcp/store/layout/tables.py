@@ -160,6 +160,8 @@ PROJECT = Table(
     METADATA,
     Column("id", String, primary_key=True), Column("key", String, nullable=False, unique=True),
     Column("root", String, nullable=False), Column("created_at", UtcDateTime, nullable=False),
+    Column("name", String, nullable=True), Column("first_commit", String, nullable=True),
+    Column("forgotten_at", UtcDateTime, nullable=True),
 )
 
 DOCUMENT = Table(

@@ -55,12 +55,19 @@ __all__ = [
 
 
 class Project(Row, table=True):
-    """A project directory; ``key`` is its git common directory, else its real path."""
+    """A project. ``key``: its git common directory, else its real path, as last confirmed; ``root``: its folder.
+
+    ``name``: as a person named it, else None. ``first_commit``: of its history, a hint for clones. ``forgotten_at``: out of
+    lists since then.
+    """
 
     id: str = Field(primary_key=True)
     key: str = Field(unique=True)
     root: str
     created_at: datetime = Field(sa_type=UtcDateTime)
+    name: str | None = None
+    first_commit: str | None = None
+    forgotten_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Document(Row, table=True):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.model import By
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere, waits_for
 from wfe_mcp.views.moves.calls import next_moves
-from wfe_mcp.views.moves.envelope import Envelope, nothing_open
+from wfe_mcp.views.moves.envelope import Envelope, Next, nothing_open
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
@@ -21,7 +24,6 @@ from wfe_mcp.views.runs.verdicts import unproved
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun
 
@@ -60,6 +62,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             stuck=stuck,
             unproved=tuple(unproved(found.loaded.state)),
             warnings=(
+                *_other_folder(engine, found),
                 *elsewhere(engine, found),
                 *artifact_views.warnings(found),
                 *changed_before_work(engine, found),
@@ -68,17 +71,25 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     )
 
 
+def _other_folder(engine: Engine, found: Overview) -> tuple[str, ...]:
+    """Why an agent here cannot work on the run, where it works in another folder."""
+    refused = works_elsewhere(engine, found.loaded.record, By()) if found.folder else None
+    return () if refused is None else (f"{refused.message} {refused.hint}",)
+
+
 def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.runs.open_ids(engine.project_id, limit=SHOWN + 1)
         loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
-        found = [overview(engine, tx, each) for each in loaded] if len(loaded) > 1 else []
+        found = [overview(engine, tx, each) for each in loaded]
     if any(end_time(engine, each) for each in loaded):
         return _open_runs(engine, by, detail)
     if not loaded:
         return nothing_open(engine)
-    if len(loaded) == 1:
+    if len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record):
         return status(engine, by, loaded[0], detail)
+    found.sort(key=lambda one: bool(one.folder))  # this folder's first
+    here = sum(1 for one in found if not one.folder)
     from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
 
     records = [one.loaded.record for one in found]
@@ -92,16 +103,19 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
             waiting_on=one.waiting_on,
             waits=waits_for(one),
             weakened_gates=len(weakened(one.loaded)),
+            folder=one.folder,
         )
         for one, record in zip(found, records, strict=True)
     )
     # All are of this project, whose folder is said once.
-    here = str(engine.root)
-    rows = (replace(row, project="", folder="" if row.folder == here else row.folder) for row in rows)
-    moves = [move for one in found for move in next_moves(one)[:1]]
+    rows = (replace(row, project="") for row in rows)
+    moves = [] if here else [Next("list_templates", why="choose a template, then start_run here")]
+    moves += [move for one in found if not one.folder for move in next_moves(one)[:1]]
     more = len(newest) > len(found)
-    what = f"The {len(found)} newest open runs" if more else f"{len(found)} open runs"
+    what = f"The {len(found)} newest open runs" if more else plural(len(found), "open run")
     what += f" of {engine.root.name}" + ("; wfe-mcp list shows the others" if more else "")
+    if here < len(found):
+        what += f", {here or 'none'} in this folder ({engine.root})"
     view = _with_decisions(engine, found, RunList(runs=tuple(rows)))
     return Envelope(True, summary=what, next=tuple(moves[:3]), view=view)
 

@@ -164,4 +164,7 @@ def idle_status(engine: Engine) -> Envelope | None:
 def nothing_open(engine: Engine) -> Envelope:
     """The answer where no run is open. It names the folder: a client may have started the server in another one."""
     first = Next("list_templates", why="choose a template, then start_run")
-    return Envelope(True, summary=f"No run is open in this project: {engine.root}", next=(first,), data={"runs": []})
+    summary = f"No run is open in this project: {engine.root}"
+    return Envelope(
+        True, summary=f"{summary}. {engine.perhaps}" if engine.perhaps else summary, next=(first,), data={"runs": []}
+    )

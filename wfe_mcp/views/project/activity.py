@@ -6,14 +6,16 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import RunStatus
+from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.views.runs.run import event_view, run_row
 from wfe_mcp.views.templates.templates import template_lines
-from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
+from wfe_mcp.views.values.model import INLINE, JsonObject, view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import EvidenceRecord, ProjectRecord
+    from wfe_mcp.engine.maintenance.projects import KnownProject
+    from wfe_mcp.store.records.runs import EvidenceRecord
     from wfe_mcp.store.runs.timeline import Activity
     from wfe_mcp.views.runs.models import EventView, RunRow
     from wfe_mcp.views.templates.templates import TemplateLine
@@ -76,18 +78,33 @@ class EvidenceList:
 
 @view_model
 class ProjectRow:
-    """A project; ``root``: the folder in which it was first seen."""
+    """A project. ``root``: its folder; ``missing``: it is gone, or its disk is not there. ``name``: of the folder, unless given."""
 
     project: str
     root: str
     created_at: str
+    name: str
+    missing: bool = False
+    open_runs: int = 0
+    run_count: int = 0
 
 
 @view_model
 class ProjectList:
-    """Every project of the database, oldest first."""
+    """The projects of the database that are not forgotten: those whose folder is missing first, then by name."""
 
     projects: tuple[ProjectRow, ...]
+
+
+@view_model
+class MoveView:
+    """What it means that a project is in another folder, in lines for a person. ``looks_right``: it has the project's mark and history."""
+
+    project: str
+    folder: str
+    lines: tuple[str, ...]
+    looks_right: bool
+    moved: bool = False
 
 
 @view_model
@@ -136,9 +153,9 @@ def evidence_fact(found: EvidenceRecord) -> EvidenceFact:
     return view_of(EvidenceFact, found, log=found.log_path or "", facts=found.data)
 
 
-def project_row(record: ProjectRecord) -> ProjectRow:
+def project_row(found: KnownProject) -> ProjectRow:
     """One line of the list."""
-    return ProjectRow(project=record.id, root=record.root, created_at=second(record.created_at))
+    return view_of(ProjectRow, found, project=found.id, root=found.folder, run_count=found.runs)
 
 
 def check_lines(settings: Settings) -> tuple[CheckLine, ...]:
@@ -152,7 +169,7 @@ def project_view(engine: Engine) -> ProjectView:
     """A project as it is configured now; what is not trusted does not count."""
     settings = engine.settings().settings
     with engine.store.read() as tx:
-        record = next(each for each in tx.projects.all() if each.id == engine.project_id)
+        record = next(each for each in known_projects(tx, engine.project_id))
         page = tx.runs.page(record.id, status=_OPEN, limit=_SHOWN, archived=False)
         weaker = tx.runs.weakened_gates(run.id for run in page.runs)
     return ProjectView(

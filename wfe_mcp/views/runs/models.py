@@ -236,8 +236,9 @@ class RunView:
 
 @view_model
 class RunRow:
-    """One line of a list of runs. ``project``: an id; ``folder``: where its work is; ``phase``: the one that an open run is at.
-    ``waits``: for whom, in words. ``weakened_gates``: how many ask for less than the template; the run names them.
+    """One line of a list of runs. ``project``: an id; ``folder``: where its work is, empty where the caller is there too.
+    ``phase``: the one that an open run is at. ``waits``: for whom, in words. ``weakened_gates``: how many ask for less than the
+    template; the run names them.
     """
 
     run: str

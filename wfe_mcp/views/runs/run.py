@@ -68,7 +68,7 @@ def summary(overview: Overview) -> str:
 
 
 def marks(overview: Overview) -> str:
-    """What is remarkable about a run, each with a comma before it: loops at work, its iteration, WEAKENED, IMPORTED, TAINTED."""
+    """What is remarkable about a run, each with a comma before it: loops at work, its iteration, WEAKENED, IMPORTED, TAINTED, its folder."""
     state = overview.loaded.state
     top = [state.current(phase.path) for phase in state.spec.body(None)]
     at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and _walks(overview, attempt)]
@@ -77,7 +77,8 @@ def marks(overview: Overview) -> str:
         text += f", iteration {state.iteration}"
     text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(overview.loaded)) else ""
     text += ", IMPORTED" if overview.origin is not None else ""
-    return text + (", TAINTED (a gate was forced)" if state.tainted else "")
+    text += ", TAINTED (a gate was forced)" if state.tainted else ""
+    return text + (f", in another folder: {overview.folder}" if overview.folder else "")
 
 
 def brief(overview: Overview) -> RunView:
@@ -114,6 +115,7 @@ def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_st
         outputs=_outputs(overview.outputs, chars),
         reached=state.reached,
         recoveries=blocker_views(state, chars=chars // 2, only_open=True)[-shown_stops:],
+        worktree=overview.folder,
     )
 
 
@@ -229,15 +231,16 @@ def run_row(
     waiting_on: str = "",
     waits: str = "",
     weakened_gates: int = 0,
+    folder: str | None = None,
 ) -> RunRow:
-    """One line of a list of runs. ``state``: for the phase that it is at."""
+    """One line of a list of runs. ``state``: for the phase that it is at. ``folder``: "" where the caller is in the run's."""
     done, phases = (None, None) if state is None else progress(state)
     return view_of(
         RunRow,
         run,
         run=run.id,
         project=run.project_id,
-        folder=run.worktree,
+        folder=run.worktree if folder is None else folder,
         phase="" if state is None or run.status in OVER else str(phase_now(state)),
         phases_done=done,
         phases=phases,

@@ -36,6 +36,14 @@ def head(root: Path) -> str | None:
     return text_of(run_git(root, "rev-parse", "--verify", "-q", "HEAD^{commit}", ok=None)) or None
 
 
+def first_commit(root: Path) -> str | None:
+    """The first commit of the history, by first parents; None without git or commits. A shallow clone has another one."""
+    if head(root) is None:
+        return None
+    found = text_of(run_git(root, "rev-list", "--first-parent", "--max-parents=0", "HEAD", ok=None))
+    return found.split()[0] if found else None
+
+
 def branch(root: Path) -> str | None:
     """The checked-out branch, also before its first commit; None without git or on a detached HEAD."""
     known = _head(root)

@@ -1,7 +1,9 @@
 """The locations of the project and of its state."""
 
 import os
+import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +60,8 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
                 raise Refused(
                     "bad_argument",
                     f"{source} names '{named}', which is no folder.",
-                    f"Give {source} an existing folder, or leave it out to use the current one.",
+                    f"If the project was renamed or moved: wfe-mcp project move {shlex.quote(named)} NEW. "
+                    f"Else give {source} an existing folder, or leave it out to use the current one.",
                 )
             return project_at(root)
     for each in roots:
@@ -80,12 +83,53 @@ def project_at(root: Path) -> Project:
     return _project(root, repository(root))
 
 
+def same_tree(project: Project, folder: str) -> bool:
+    """True when ``folder`` is there and lies in the work tree of ``project``: the same files, not those of another worktree."""
+    if folder == str(project.root):
+        return True
+    return Path(folder).is_dir() and project_at(Path(folder)).worktree == project.worktree
+
+
+def is_named_by_repository(project: Project) -> bool:
+    """True where the repository itself names the folder as one of its work trees.
+
+    A ``.git`` file that came with a folder can point at any repository of this machine; only what git wrote into that
+    repository says that the folder belongs to it.
+    """
+    entry, common = Path(project.worktree, ".git"), Path(project.key)
+    if common in (entry, Path(project.worktree)):
+        return True
+    with suppress(OSError, UnicodeDecodeError):
+        place = Path(project.worktree, entry.read_text(encoding="utf-8").partition("gitdir:")[2].strip()).resolve()
+        if place.parent == common / "worktrees":
+            return place.joinpath((place / "gitdir").read_text(encoding="utf-8").strip()).resolve() == entry.resolve()
+    return False
+
+
 def _project(root: Path, found: Repository | None) -> Project:
-    real = root.resolve()
+    real = _as_on_disk(root.resolve())
     if found is not None:
-        return Project(real, str(found.common), str(found.top.resolve()), is_git=True)
+        return Project(real, str(_as_on_disk(found.common)), str(_as_on_disk(found.top.resolve())), is_git=True)
     top, common = _by_hand(real) or (real, real)
     return Project(real, str(common), str(top), is_git=False)
+
+
+def _as_on_disk(path: Path) -> Path:
+    """``path`` with the letters that its folders have: a disk that ignores case must not make two projects of one folder.
+
+    Windows resolves them itself; other systems but macOS tell the letters apart.
+    """
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):
+            opened = os.open(path, os.O_RDONLY)
+            try:
+                found = fcntl.fcntl(opened, fcntl.F_GETPATH, bytes(1024))
+            finally:
+                os.close(opened)
+            return Path(os.fsdecode(found.partition(b"\0")[0]))
+    return path
 
 
 def _by_hand(folder: Path) -> tuple[Path, Path] | None:

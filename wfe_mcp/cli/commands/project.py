@@ -1,0 +1,123 @@
+"""``wfe-mcp project``: list the projects of this database, and say where one is now, what it is called, or that it is over."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import PinFd, Yes
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.store.records.runs import ProjectRecord
+
+Old = Annotated[str, typer.Argument(metavar="OLD", help="The folder in which it was, its name or its id.")]
+New = Annotated[str, typer.Argument(metavar="[NEW]", help="The folder in which it is; without it the current one.")]
+Which = Annotated[str, typer.Argument(metavar="PROJECT", help="Its folder, its name or its id.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help='The name; "" for that of its folder.')]
+Folder = Annotated[str, typer.Argument(metavar="[DIR]", help="The folder; without it the current one.")]
+
+
+def list_all(invocation: Invocation) -> None:
+    """List all projects with their folders; those whose folder is missing come first."""
+    from wfe_mcp.engine.kernel.identity import move_command
+    from wfe_mcp.engine.maintenance.projects import known_projects
+    from wfe_mcp.views.project.activity import ProjectList, project_row
+
+    with invocation.store.read() as tx:
+        found = known_projects(tx)
+
+    def render(screen: Screen) -> None:
+        rows = [
+            (one.name, one.open_runs, one.runs, f"{one.folder}{'  (missing)' if one.missing else ''}") for one in found
+        ]
+        screen.table(("project", "open", "runs", "folder"), rows)
+        screen.line(f"{plural(len(found), 'project')}.")
+        missing = [one for one in found if one.missing]
+        if missing:
+            screen.next(move_command(missing[0].folder, "NEW"), f"wfe-mcp project forget {missing[0].id}")
+
+    view = ProjectList(projects=tuple(map(project_row, found)))
+    invocation.answer(plural(len(found), "project"), render, view=view)
+
+
+def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_fd: PinFd = None) -> None:
+    """Say that a project was renamed or moved: its runs continue in the new folder.
+
+    What you trusted counts there where its bytes are the same. It shows what it found, then asks for your PIN.
+    """
+    from wfe_mcp.cli.terminal.confirm import confirmed
+    from wfe_mcp.engine.maintenance import projects
+
+    store = invocation.store
+    with store.read() as tx:
+        planned = projects.move_of(tx, old, new or str(invocation.project.root), Path.cwd())
+    _show(invocation, *planned.lines)
+    if not yes:
+        # What does not look like it is typed in full: a word is read, a letter is not.
+        confirmed("Is it the same project?", "" if planned.looks_right else "move")
+    by = invocation.person_of(planned.record, pin_fd, "say where the project is")
+    projects.move(store, by, planned, invocation.clock())
+    linked = Path(planned.new.key, "worktrees")
+    if planned.new.key != planned.record.key and linked.is_dir() and any(linked.iterdir()):
+        invocation.screen.next(
+            f"git -C '{planned.new.root}' worktree repair   (its other work trees know it by the old path)"
+        )
+    data = {"project": planned.record.id, "before": planned.old, "folder": str(planned.new.root)}
+    invocation.answer(
+        f"Moved: {planned.old} is {planned.new.root} now. Restart the clients that work there.", data=data
+    )
+
+
+def forget(invocation: Invocation, which: Which, yes: Yes = False, pin_fd: PinFd = None) -> None:
+    """Take a project out of the lists. Its runs and their log stay; work in its folder brings it back."""
+    from wfe_mcp.cli.terminal.confirm import confirmed
+    from wfe_mcp.engine.kernel.identity import its_runs, name_of
+    from wfe_mcp.engine.maintenance import projects
+
+    record = _record(invocation, which)
+    with invocation.store.read() as tx:
+        _show(invocation, f"The project {name_of(record)!r} of {record.root}. {its_runs(tx, record)}")
+    if not yes:
+        confirmed("Take it out of the lists?")
+    by = invocation.person_of(record, pin_fd, "forget a project")
+    projects.forget(invocation.store, by, record, invocation.clock())
+    invocation.answer(f"Forgot {name_of(record)!r} of {record.root}", data={"project": record.id})
+
+
+def rename(invocation: Invocation, which: Which, name: Name) -> None:
+    """Give a project a name. Nothing on the disk changes."""
+    from wfe_mcp.engine.kernel.identity import name_of
+    from wfe_mcp.engine.maintenance import projects
+
+    record = projects.rename(invocation.store, _record(invocation, which), name)
+    invocation.answer(
+        f"{record.root} is called {name_of(record)!r}", data={"project": record.id, "name": name_of(record)}
+    )
+
+
+def add(invocation: Invocation, folder: Folder = "") -> None:
+    """Make a folder known as a project of its own, also where it was copied from another one. It inherits nothing."""
+    from wfe_mcp.engine.kernel.identity import add_project
+    from wfe_mcp.workspace.system.location import find_project
+
+    place = find_project(folder or None, {}, (), Path.cwd()) if folder else invocation.project
+    with invocation.store.read() as tx:
+        known = tx.projects.at(place.key)
+    made = add_project(invocation.store, place, known)
+    invocation.answer(f"{place.root} is {'known already' if known else 'a project of its own'}", data={"project": made})
+
+
+def _show(invocation: Invocation, *lines: str) -> None:
+    """What is decided, before it is asked for; with --json the answer is the one document."""
+    for line in () if invocation.screen.as_json else lines:
+        invocation.screen.line(line)
+
+
+def _record(invocation: Invocation, text: str) -> "ProjectRecord":
+    from wfe_mcp.engine.maintenance.projects import project_in
+
+    with invocation.store.read() as tx:
+        return project_in(tx, text, Path.cwd())[0]

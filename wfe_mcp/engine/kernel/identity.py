@@ -1,0 +1,161 @@
+"""Which project a folder holds: the one known by its path, one that was moved here, or a new one.
+
+    key of the folder is known      that project
+    mark of a project whose place is gone      refused: a person says whether it is that one (``wfe-mcp project move``)
+    mark of a project that still has its place     a copy: a project of its own, with a mark of its own
+    no mark, the same first commit as a missing one      a project of its own; the missing one is named once
+
+Rules:
+1. A mark (``.wfe/runs/.project``) is only a claim: it may have been copied, or come with a clone. It gives nothing.
+2. Git ignores the mark: a clone has none, and so never silently becomes the project it was cloned from.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.mirror import runs_with_files, write_gitignore
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+from wfe_mcp.workspace.git.repository import first_commit
+
+if TYPE_CHECKING:
+    from wfe_mcp.store import Store, Tx
+    from wfe_mcp.store.records.runs import ProjectRecord
+    from wfe_mcp.workspace.system.location import Project
+
+MARK = ".wfe/runs/.project"
+_ID = re.compile(r"p-[0-9a-f]{16}")
+_NAMED = 3
+_LOOKED_AT = 50
+
+
+def identify(store: Store, project: Project) -> tuple[str, str]:
+    """The id of the project in this folder, created when it is new; and what a person may want to know about it.
+
+    Refuses ``needs_human`` where the folder says that it is a project whose own folder is gone.
+    """
+    with store.read() as tx:
+        known = tx.projects.at(project.key)
+        moved = moved_here(tx, project) if known is None else None
+        hint = "" if moved else _perhaps(tx, project) if known is None else ""
+    if moved is not None:
+        raise moved
+    return add_project(store, project, known), hint
+
+
+def add_project(store: Store, project: Project, known: ProjectRecord | None = None) -> str:
+    """Make ``project`` known, whatever its folder claims to be, and mark it; its id."""
+    commit = first_commit(project.root) if project.is_git and (known is None or known.first_commit is None) else None
+    changes: dict[str, object] = {}
+    if known is not None:
+        is_elsewhere = known.root != str(project.root) and not Path(known.root).is_dir()
+        changes |= {"root": str(project.root)} if is_elsewhere else {}
+        changes |= {"first_commit": commit} if commit else {}
+        changes |= {"forgotten_at": None} if known.forgotten_at else {}
+    if known is None or changes:
+        with store.tx() as tx:
+            made = tx.projects.id_of(project.key, str(project.root), commit)
+            if changes:
+                tx.projects.change(made, changes)
+    else:
+        made = known.id
+    mark(project.root, made)
+    return made
+
+
+def mark_of(root: Path) -> str:
+    """The id of the project that the folder says it is; empty without one."""
+    with suppress(Refused, OSError):
+        found = (read_if_there(root, MARK, 100) or b"").decode(errors="replace").strip()
+        return found if _ID.fullmatch(found) else ""
+    return ""
+
+
+def mark(root: Path, project: str, *, make: bool = False) -> None:
+    """Say in the folder which project it is, where ``.wfe`` is there (``make``: in any case). A read-only folder stays without."""
+    if mark_of(root) != project and (make or (root / ".wfe").is_dir()):
+        with suppress(Refused, OSError):
+            write_gitignore(root)
+            write_atomic(root, MARK, f"{project}\n")
+
+
+def is_elsewhere(record: ProjectRecord, project: Project, claimed: str) -> bool:
+    """True while the project ``record`` still has its place, and that is not ``project``, whose mark is ``claimed``."""
+    place = Path(record.key)
+    if not place.exists():
+        return False
+    with suppress(OSError):
+        if place.samefile(project.key):  # only spelled in another way, on a disk that ignores case
+            return False
+    # Another repository may stand there by now: then the folder with the mark is the project.
+    return claimed != record.id or mark_of(Path(record.root)) == record.id
+
+
+def moved_here(tx: Tx, project: Project) -> Refused | None:
+    """The question to the person, where the folder has the mark of a project whose own place is gone."""
+    claimed = mark_of(project.root)
+    record = tx.projects.get(claimed or _of_its_runs(tx, project.root))
+    if record is None or record.forgotten_at is not None or is_elsewhere(record, project, claimed):
+        return None
+    return Refused(
+        "needs_human",
+        f"{_shown(project.root)} says that it is the project {name_of(record)!r} of {_shown(record.root)}, "
+        f"which is gone. {its_runs(tx, record)}",
+        f"Ask the user: if it was renamed or moved, {move_command(record.root, project.root)}"
+        f" (in a terminal of their own); if it is another project, wfe-mcp project add {_shown(project.root)}",
+        data={"project": record.id, "folder": record.root, "here": str(project.root)},
+    )
+
+
+def _of_its_runs(tx: Tx, root: Path) -> str:
+    """The project whose runs left files in the folder, where an earlier version left no mark; empty without any."""
+    found = tx.runs.projects([RunId(run) for run in runs_with_files(root)[:_LOOKED_AT]])
+    return next(iter(found.values()), "")
+
+
+def _perhaps(tx: Tx, project: Project) -> str:
+    """The project that this clone may continue: one with the same first commit, whose place is gone."""
+    if not project.is_git:
+        return ""
+    missing = [
+        one for one in tx.projects.all() if one.first_commit and not one.forgotten_at and not Path(one.key).exists()
+    ]
+    commit = first_commit(project.root) if missing else None
+    found = [one for one in missing if one.first_commit == commit]
+    if not found:
+        return ""
+    record = found[-1]
+    return (
+        f"It has the history of the project {name_of(record)!r} of {_shown(record.root)}, which is gone. "
+        f"{its_runs(tx, record)} If it is that one: {move_command(record.root, project.root)}"
+    )
+
+
+def its_runs(tx: Tx, record: ProjectRecord) -> str:
+    """How many runs of the project are open, and the newest of them."""
+    found = tx.runs.open_ids(record.id)
+    titles = tx.runs.titles(found[:_NAMED])
+    named = ", ".join(f'{run} "{titles[run]}"' for run in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"It has {plural(len(found), 'open run')}{f': {named}{more}' if found else ''}."
+
+
+def name_of(record: ProjectRecord) -> str:
+    """The name that a person gave, else that of its folder."""
+    return record.name or Path(record.root).name or record.root
+
+
+def move_command(old: str | Path, new: str | Path) -> str:
+    """The command by which a person says that the project of ``old`` is in ``new``."""
+    return f"wfe-mcp project move {_shown(old)} {_shown(new)}"
+
+
+def _shown(path: str | Path) -> str:
+    return shlex.quote(str(path))

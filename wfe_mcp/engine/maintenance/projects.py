@@ -1,0 +1,243 @@
+"""Projects over all folders: their list, and what a person says of one: its name, its new folder, that it is over.
+
+    project move OLD NEW     one transaction: the project's key and folder, and the folder of each run, log, lease and job
+                             trust stays what it was: in bytes, so what differs in NEW needs trust again
+    project forget OLD       out of the lists; its runs and their log stay, and work in its folder brings it back
+
+Only a person moves or forgets: it decides whose runs, trust and keys a folder has. Both are signed in the log of settings.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import canonical_json, sha256_of
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.identity import is_elsewhere, its_runs, mark, mark_of, move_command, name_of
+from wfe_mcp.workspace.git.repository import first_commit
+from wfe_mcp.workspace.system.location import Project, project_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.store import Store, Tx
+    from wfe_mcp.store.records.runs import ProjectRecord
+
+MOVED, FORGOTTEN = "ProjectMoved", "ProjectForgotten"
+"""Recorded in the settings log: [project, folder before, folder now], and the project."""
+
+_LONGEST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProject:
+    """A project of the database. ``missing``: its folder is gone, or its disk is not there."""
+
+    id: str
+    name: str
+    folder: str
+    missing: bool
+    open_runs: int
+    runs: int
+    created_at: str
+
+
+def known_projects(tx: Tx, only: str = "") -> list[KnownProject]:
+    """Every project that is not forgotten, or the one ``only``: those that are missing first, then by name."""
+    found = [
+        KnownProject(
+            one.id,
+            name_of(one),
+            one.root,
+            not Path(one.root).is_dir(),
+            len(tx.runs.open_ids(one.id)),
+            tx.projects.run_count(one.id),
+            one.created_at.isoformat(timespec="seconds"),
+        )
+        for one in tx.projects.all()
+        if (one.id == only if only else one.forgotten_at is None)
+    ]
+    return sorted(found, key=lambda one: (not one.missing, one.name.casefold(), one.folder))
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a person decides: that the project of the folder ``old`` is in ``new``. ``lines``: what it means, for them to read.
+
+    ``top``: the outer folder of the work tree before and now.
+    """
+
+    record: ProjectRecord
+    old: str
+    new: Project
+    top: tuple[str, str]
+    lines: tuple[str, ...]
+    replaces: str = ""
+    """The project without runs that was made in ``new`` meanwhile."""
+
+    @property
+    def looks_right(self) -> bool:
+        """False where the new folder lacks the project's mark or has another history."""
+        return not any("! " in line for line in self.lines)
+
+
+def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
+    """The move to confirm. Refuses ``bad_argument`` (no such project or folder), ``conflict`` (a copy, or a project with runs)."""
+    after = _absolute(new, cwd)
+    if not after.is_dir():
+        raise Refused(
+            "bad_argument", f"{new!r} is no folder.", f"Name the folder in which it is now: {move_command(old, 'NEW')}"
+        )
+    record, before = project_in(tx, old, cwd)
+    there = project_at(after)
+    if record.key == there.key:
+        if before.is_dir() and not before.samefile(after):
+            raise _is_still_there(before, after)
+        return Move(record, str(before), there, (str(before), str(after)), _meaning(tx, record, before, there))
+    if is_elsewhere(record, there, mark_of(there.root)):
+        raise _is_still_there(before, after)
+    other = tx.projects.at(there.key)
+    runs = 0 if other is None else tx.projects.run_count(other.id)
+    if other is not None and runs:
+        raise Refused(
+            "conflict",
+            f"{after} is a project of its own by now, with {plural(runs, 'run')}: two projects never become one.",
+            f"Keep both, or take the old one out of the lists: wfe-mcp project forget {shlex.quote(str(before))}",
+        )
+    top = Path(record.key).parent if Path(record.key).name == ".git" else before
+    now = Path(there.worktree) if Path(record.key).name == ".git" else after
+    lines = _meaning(tx, record, before, there)
+    return Move(record, str(before), there, (str(top), str(now)), lines, "" if other is None else other.id)
+
+
+def move(store: Store, by: By, planned: Move, now: datetime) -> None:
+    """Make it so, in one transaction. Refuses agents, and ``stale_revision`` where something changed since it was shown."""
+    _refuse_agents(by, "says where a project is")
+    with store.tx() as tx:
+        if move_of(tx, planned.old, str(planned.new.root), planned.new.root) != planned:
+            raise Refused("stale_revision", "The projects changed during your review.", "Run the command again.")
+        tx.settings_log.seen = sha256_of(list(planned.lines))
+        if planned.replaces:
+            tx.projects.change(planned.replaces, {"key": f"moved:{planned.replaces}", "forgotten_at": now})
+        changes: dict[str, object] = {"key": planned.new.key, "forgotten_at": None}
+        if _is_inside(planned.old, planned.record.root) or planned.record.key != planned.new.key:
+            changes["root"] = str(planned.new.root)
+        tx.projects.change(planned.record.id, changes)
+        before, after = planned.top
+        for folder in tx.projects.folders(planned.record.id):
+            if _is_inside(before, folder):
+                tx.projects.move_runs(planned.record.id, folder, _below(after, os.path.relpath(folder, before)))
+        tx.settings_log.note(MOVED, canonical_json([planned.record.id, planned.old, str(planned.new.root)]), by, now)
+    mark(planned.new.root, planned.record.id)
+
+
+def forget(store: Store, by: By, record: ProjectRecord, now: datetime) -> None:
+    """Take a project out of the lists; nothing of it is removed. Refuses agents."""
+    _refuse_agents(by, "takes a project out of the lists")
+    with store.tx() as tx:
+        tx.projects.change(record.id, {"forgotten_at": now})
+        tx.settings_log.note(FORGOTTEN, record.id, by, now)
+
+
+def rename(store: Store, record: ProjectRecord, name: str) -> ProjectRecord:
+    """Give a project a name; an empty one is that of its folder again. Refuses ``bad_argument``."""
+    shown = name.strip()
+    if len(shown) > _LONGEST or not (shown.isprintable()):
+        raise Refused("bad_argument", f"A name has at most {_LONGEST} printable characters.", "Choose a shorter one.")
+    with store.tx() as tx:
+        tx.projects.change(record.id, {"name": shown or None})
+    return replace(record, name=shown or None)
+
+
+def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
+    """The project of a folder, its id or its name, and the folder meant; also one that only runs name. Refuses ``bad_argument``."""
+    every, place = tx.projects.all(), _absolute(text, cwd)
+    wanted = os.path.normcase(place)
+    for one in every:
+        if one.id == text:
+            return one, Path(one.root)
+        if wanted in {os.path.normcase(each) for each in (one.root, one.key, Path(one.key).parent)}:
+            return one, place
+    named = [one for one in every if name_of(one) == text and one.forgotten_at is None]
+    if len(named) == 1:
+        return named[0], Path(named[0].root)
+    for one in every:
+        if any(_is_inside(str(place), folder) for folder in tx.projects.folders(one.id)):
+            return one, place
+    known = [one.root for one in every if one.forgotten_at is None]
+    raise Refused(
+        "bad_argument",
+        f"Several projects are called {text!r}." if named else f"No project is known in {text!r}.",
+        "Name its folder: wfe-mcp project list"
+        if named
+        else nearest_hint(text, known, "List them: wfe-mcp project list"),
+    )
+
+
+def by_id(tx: Tx, project: str) -> ProjectRecord:
+    """The project with this id. Refuses ``bad_argument``."""
+    found = tx.projects.get(project)
+    if found is None:
+        hint = nearest_hint(project, [one.id for one in tx.projects.all()], "List them: wfe-mcp project list")
+        raise Refused("bad_argument", f"There is no project {project[:80]!r}.", hint)
+    return found
+
+
+def engine_of(record: ProjectRecord, store: Store, clock: Callable[[], datetime], holder: str) -> Engine:
+    """An engine of a project whose folder may be gone, to prove a person there: nothing of its folder is read."""
+    place = Project(Path(record.root), record.key, record.root, is_git=False)
+    return Engine(place, clock=clock, store=store, holder=holder)
+
+
+def _absolute(text: str, cwd: Path) -> Path:
+    return (cwd / Path(text).expanduser()).resolve()
+
+
+def _is_inside(folder: str, path: str) -> bool:
+    """Whether ``path`` is ``folder`` or below it, as this system compares names."""
+    before, found = os.path.normcase(folder), os.path.normcase(path)
+    return found == before or found.startswith(before.rstrip(os.sep) + os.sep)
+
+
+def _below(folder: str, relative: str) -> str:
+    return folder if relative == os.curdir else str(Path(folder, relative))
+
+
+def _meaning(tx: Tx, record: ProjectRecord, before: Path, there: Project) -> tuple[str, ...]:
+    was, now = record.first_commit, first_commit(there.root) if there.is_git else None
+    history = (
+        "no history to compare"
+        if was is None
+        else f"the same first commit, {was[:12]}"
+        if now == was
+        else f"! ANOTHER first commit: {(now or 'none')[:12]}, was {was[:12]}"
+    )
+    is_marked = mark_of(there.root) == record.id
+    return (
+        f"The project {name_of(record)!r} of {before} is in {there.root} from now on.",
+        f"  {its_runs(tx, record)}",
+        f"  {'It has the mark of this project' if is_marked else '! It has no mark of this project'}; {history}.",
+        "  What you trusted there counts here where its bytes are the same; keys, approvals and the log stay as they are.",
+    )
+
+
+def _is_still_there(before: Path, after: Path) -> Refused:
+    return Refused(
+        "conflict",
+        f"{before} is still there, so {after} is a copy: a project of its own.",
+        f"If {after} is to continue it, rename or remove {before} first.",
+    )
+
+
+def _refuse_agents(by: By, what: str) -> None:
+    if not by.is_human:
+        raise Refused("needs_human", f"Only a person {what}.", "Ask the user to run: wfe-mcp project list")
