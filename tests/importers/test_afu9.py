@@ -352,7 +352,9 @@ def test_what_holds_or_aborts_is_added_and_reported() -> None:
     assert [step["id"] for step in phases["steps_2"]["steps"]] == ["second", "second_red"]
     assert "vars.the_verdict" in phases["steps_2"]["steps"][1]["if"]
     assert phases["hold_2"]["steps"][0]["params"] == {"state": "HOLD", "issue": "${vars.issue}"}
-    assert [phases[name]["gates"] for name in ("hold", "hold_2")] == [[{"kind": "approval"}]] * 2
+    question = "The issue is on HOLD. Continue anyway? Reject it to end the run."
+    gate = {"kind": "approval", "question": question}
+    assert [phases[name]["gates"] for name in ("hold", "hold_2")] == [[gate]] * 2
     assert [(each.path, each.message) for each in imported.added] == [
         ("/phases/0", "while the issue is on HOLD, the run waits for a person"),
         ("/phases/2", "while the issue is on HOLD, the run waits for a person"),

@@ -20,6 +20,7 @@ def words(scene: Scene, run: str) -> str:
 
 def test_work_waits_for_the_agent_then_a_check_then_you_then_is_finished(scene: Scene) -> None:
     scene.check("ok", "print('fine')")
+    scene.work()
     run = scene.start(phase("plan", command("ok"), approval()))
     found = [words(scene, run)]
     scene.begin(run, "plan")
@@ -31,6 +32,7 @@ def test_work_waits_for_the_agent_then_a_check_then_you_then_is_finished(scene: 
 
 
 def test_steps_wait_for_the_server(scene: Scene) -> None:
+    scene.work()
     assert words(scene, scene.start(STEPS)) == "the server"
 
 
@@ -38,6 +40,7 @@ def test_steps_wait_for_the_server(scene: Scene) -> None:
 def test_work_and_judgement_of_a_model_wait_for_a_model(scene: Scene) -> None:
     with server() as models:
         configure(scene, models)
+        scene.work()
         works = scene.start(phase("plan", kind="llm", role="one"), roles=ROLES)
         judges = scene.start(phase("plan", gate()), roles=ROLES, name="judged")
         scene.begin(judges, "plan")

@@ -1,4 +1,4 @@
-// What waits for you: decisions, opinions, runs that stopped, trust. Nothing is decided here: nothing is asked before it was shown.
+// What waits for you: decisions, tasks, opinions, what failed or is held, runs that stopped or are paused, trust. Nothing is decided here: nothing is asked before it was shown.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useAsk } from "./api";
 import type { DecisionData, InboxView, UnusualLine } from "./api_types";
@@ -25,6 +25,18 @@ export interface Item {
   /** Of a decision: its request, whose change is loaded once the line is chosen. */
   request: string;
 }
+
+const FAILED: [Item["kind"], Look, string] = ["Stopped", "failed", "failed"];
+/** What a run waits for → the kind of its line, how it looks, and what it says. */
+const STOPS: Record<string, [Item["kind"], Look, string]> = {
+  stopped: ["Stopped", "failed", "The run stopped"],
+  paused: ["Stopped", "waiting", "The run is paused"],
+  held: ["Stopped", "waiting", "is completed, and the run waits for you to continue"],
+  manual: ["Tasks", "waiting", "is yours in place of a model"],
+  changed_file: ["Stopped", "warning", "has a changed file"],
+  needs_trust: ["Trust", "weak", "needs trust"],
+  untrusted_step: ["Trust", "weak", "has a step that needs trust"],
+};
 
 const none = { unusual: [], gates: [], details: [], request: "" };
 
@@ -60,7 +72,7 @@ export function waits(data: InboxView): Item[] {
       at: each.since,
       href: to("ask", each.run, each.phase),
       cli: each.command,
-      details: ["Your agent has not asked for this decision, or the request has expired. Open it to decide."],
+      details: [each.question, "Your agent has not asked for this decision, or the request has expired. Open it to decide."],
     })),
     ...(data.tasks ?? []).map((each): Item => ({
       ...none,
@@ -87,22 +99,25 @@ export function waits(data: InboxView): Item[] {
       project: each.project,
       at: "",
       href: `/${each.path}`,
-      cli: "",
-    })),
-    ...(data.stopped ?? []).map((each): Item => ({
-      ...none,
-      key: `stopped ${each.run}`,
-      kind: "Stopped",
-      icon: "failed",
-      look: "failed",
-      title: `Run ${each.state}: ${each.title}`,
-      about: each.template,
-      project: each.project,
-      at: each.updated_at,
-      href: to("runs", each.run),
       cli: each.command,
-      details: each.blockers,
     })),
+    ...(data.stopped ?? []).map((each): Item => {
+      const [kind, look, says] = STOPS[each.kind] ?? FAILED;
+      return {
+        ...none,
+        key: `${each.kind} ${each.run} ${each.phase ?? ""}`,
+        kind,
+        icon: kind === "Trust" ? "key" : kind === "Tasks" ? "form" : look,
+        look,
+        title: `${each.phase && !says.startsWith("The run") ? `${each.phase} ` : ""}${says}: ${each.title}`,
+        about: each.phase ? `${each.template}, ${each.phase}` : each.template,
+        project: each.project,
+        at: each.updated_at,
+        href: each.phase ? to("runs", each.run, "list", each.phase) : to("runs", each.run),
+        cli: each.command,
+        details: [each.question, ...each.blockers],
+      };
+    }),
     ...(data.trust ?? []).map((each): Item => ({
       ...none,
       key: `trust ${each.folder}`,
@@ -191,7 +206,7 @@ export function Inbox({ data }: { data: InboxView | null }) {
             { say: "Connect another agent to this engine.", cli: "wfe-mcp install" },
           ]}
         >
-          Approvals, questions, runs that stopped and changed configuration appear here by themselves.
+          Approvals, tasks, questions, phases that failed or are held, runs that stopped or are paused, and changed configuration appear here by themselves.
         </Empty>
       ) : (
         <>
@@ -314,7 +329,7 @@ function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: ()
         <p>
           <span className={`state s-${item.look} pill`}>
             <Icon name={item.look} />
-            {item.kind === "Stopped" ? "Stopped" : "Waiting for you"}
+            {item.look === "failed" ? "Stopped" : "Waiting for you"}
             {item.at ? `, ${age(item.at)}` : ""}
           </span>
         </p>

@@ -144,7 +144,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
               ))}
             </span>
           ) : (
-            !over && yours.length === 0 && tasks.length === 0 && <span>{capital(WHO[waiting] ?? waiting)}</span>
+            !over && yours.length === 0 && tasks.length === 0 && <span>{waiting === "job" && data.waits_for ? `Waiting for ${data.waits_for}` : capital(WHO[waiting] ?? waiting)}</span>
           )}
           {yours.length > 0 && (
             <span className="s-waiting state">

@@ -8,8 +8,6 @@ import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "
 import { go, to } from "./route";
 import { age, count, progress, stateWord } from "./words";
 
-const WAITS: Record<string, string> = { human: "you", agent: "the agent", job: "the server", reviewer: "a reviewer", none: "" };
-
 export function Runs({ query: given }: { query: URLSearchParams }) {
   const [status, setStatus] = useState(given.get("status") ?? "");
   const [at, setAt] = useState(0);
@@ -85,7 +83,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
                   <State state={each.state} />
                 </td>
                 <td data-label="Phase">{progress(each)}</td>
-                <td data-label="Waits for">{WAITS[each.waiting_on ?? ""] ?? each.waiting_on}</td>
+                <td data-label="Waits for">{each.waits_for}</td>
                 <td data-label="Template">{each.template}</td>
                 <td data-label="Started" className="num" title={each.started_at}>{age(each.started_at)} ago</td>
                 <td data-label="Last change" className="num" title={each.updated_at}>{age(each.updated_at)} ago</td>

@@ -362,11 +362,12 @@ def _end_open(state: RunState, *, pending: Cancelled | Skipped) -> RunState:
 
 def _only_people_can_go_on(state: RunState) -> bool:
     """Design §4: every open attempt is awaiting, failed after wait_human, held, or a person's own phase."""
-    waits = [_waits_for(state, attempt) for attempt in state.open_attempts]
+    waits = [waits_for(state, attempt) for attempt in state.open_attempts]
     return "person" in waits and "work" not in waits
 
 
-def _waits_for(state: RunState, attempt: Attempt) -> str:
+def waits_for(state: RunState, attempt: Attempt) -> str:
+    """Who ``attempt`` waits for: ``person``, ``work``, or ``none``."""
     match attempt.status:
         case AttemptStatus.AWAITING:
             return "person"

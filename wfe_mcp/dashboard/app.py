@@ -46,7 +46,7 @@ from wfe_mcp.dashboard.engines import needs_trust
 from wfe_mcp.dashboard.fields import NO_PIN, Notice, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.opinions import Opinions, Overruling
-from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
+from wfe_mcp.dashboard.pages import everything_waiting, login_page, plain_page, requests_page
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals import pin as pins
@@ -218,9 +218,7 @@ class _Page:
         if not self._sessions.is_open(session):
             return HTMLResponse(login_page(self._sessions.token(session, "login")))
         runs = self._desks.open_runs()
-        return HTMLResponse(
-            requests_page(self._desks.open(), runs, self.overruling.forms(runs, session), self._desks.untrusted())
-        )
+        return HTMLResponse(requests_page(everything_waiting(self._desks), runs, self.overruling.forms(runs, session)))
 
     def login(self, request: Request, form: Form, session: str) -> Response:
         """Check the PIN; afterwards this browser sees the list."""

@@ -11,18 +11,16 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.needs import NOT_OVER
 from wfe_mcp.engine.templates.trust import pending_trust
-from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer, waiting_line
+from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.approvals.trust import trust_path, trust_view
-from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
-from wfe_mcp.views.moves.blockers import blocker_of, sentences, waits_for
+from wfe_mcp.views.moves.blockers import blocker_of, waits_for
 from wfe_mcp.views.moves.calls import user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.requests import WaitingTrust
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.views.runs.requests import WaitingDecision
 
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -44,8 +41,8 @@ _LOOK_S = 0.2
 _GATES_S = 900.0
 
 
-OPEN = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED)
 MOST_RUNS = 30
+ALL_RUNS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +55,8 @@ class OpenRun:
     waits_for: str
     """Who moves it."""
     project: str
-    blockers: tuple[str, ...] = ()
-    """What stops it."""
     overrulable: tuple[tuple[str, str], ...] = ()
     """Phases at an opinion gate that a person may overrule, each with why it stops."""
-    asked: tuple[tuple[str, str], ...] = ()
-    """Phases whose gate waits for the opinion of a person, with the reviewer."""
-    tasks: tuple[tuple[str, str], ...] = ()
-    """Phases that a person works now, or can begin, with their titles."""
-    template: str = ""
-    updated_at: str = ""
-    """When the run last changed."""
-    awaiting: tuple[str, ...] = ()
-    """Phases whose approval only a person gives."""
 
 
 class Engines:
@@ -131,27 +117,18 @@ class Engines:
         engine = self.of_request(request_id)
         return None if engine is None else decision_view(engine, request_id)
 
-    def open(self) -> list[WaitingDecision]:
-        """A line for each open request of all projects, oldest first."""
-        facts = dict[str, ProjectFacts]()
-        found: list[WaitingDecision] = []
-        for request, engine in self._open_requests():
-            if engine.project_id not in facts:
-                facts[engine.project_id] = project_facts(engine)
-            with contextlib.suppress(Refused):  # its run was removed meanwhile
-                overview = overview_of(engine, request.run_id)
-                line = waiting_line(engine, overview, request, facts[engine.project_id])
-                found += [] if line is None else [line]
-        return found
-
     def open_runs(self) -> list[OpenRun]:
         """The newest open runs of all projects, with who each waits for."""
-        found: list[OpenRun] = []
-        for record in self._newest():
+        return [_open_run(engine, found) for engine, found in self.overviews(most=MOST_RUNS)]
+
+    def overviews(self, project: str = "", most: int = ALL_RUNS) -> list[tuple[Engine, Overview]]:
+        """The open runs of all projects, or of one, newest first; without those whose folder is missing."""
+        found: list[tuple[Engine, Overview]] = []
+        for record in self._newest(project, most):
             engine = self.by_id(record.project_id)
             if engine is not None:
                 with contextlib.suppress(Refused):  # it was removed meanwhile
-                    found.append(_open_run(engine, overview_of(engine, record.id)))
+                    found.append((engine, overview_of(engine, record.id)))
         return found
 
     def untrusted(self) -> list[WaitingTrust]:
@@ -197,9 +174,9 @@ class Engines:
             with self._lock:
                 self._judging.discard(request_id)
 
-    def _newest(self) -> tuple[RunRecord, ...]:
+    def _newest(self, project: str = "", most: int = ALL_RUNS) -> tuple[RunRecord, ...]:
         with self.engine.store.read() as tx:
-            return tx.runs.page(status=OPEN, limit=MOST_RUNS, archived=False).runs
+            return tx.runs.page(project or None, status=NOT_OVER, limit=most, archived=False).runs
 
     def _open_requests(self) -> list[tuple[RequestRecord, Engine]]:
         found = list[tuple["RequestRecord", Engine]]()
@@ -214,38 +191,23 @@ class Engines:
 
 def _open_run(engine: Engine, stands: Overview) -> OpenRun:
     record, state = stands.loaded.record, stands.loaded.state
-    worked = {AttemptStatus.READY, AttemptStatus.RUNNING}
     return view_of(
         OpenRun,
         record,
         status=str(state.status),
         waits_for=waits_for(stands),
         project=str(engine.root),
-        blockers=sentences(stands),
         overrulable=tuple(
             (str(one.phase), _why(stands, one))
             for one in state.open_attempts
             if any(isinstance(move, Overrule) for move in user_moves(stands, one))
         ),
-        asked=tuple((str(phase), one.reviewer) for phase, persons in stands.asked_persons.items() for one in persons),
-        tasks=tuple(
-            (str(one.phase), stands.plan.phase(one.phase).title or "")
-            for one in state.open_attempts
-            if one.status in worked and state.phase(one.phase).kind == "human"
-        ),
-        awaiting=tuple(str(one.phase) for one in state.open_attempts if _asks_a_person(stands, one)),
     )
 
 
 def _why(stands: Overview, attempt: Attempt) -> str:
     blocker = blocker_of(stands, attempt)
     return "" if blocker is None else blocker.sentence
-
-
-def _asks_a_person(stands: Overview, attempt: Attempt) -> bool:
-    if attempt.status is not AttemptStatus.AWAITING or current_gate(stands.loaded.state, attempt) != "approval":
-        return False
-    return getattr(stands.plan.gates(attempt)[attempt.gate], "assurance", "human") != "agent"
 
 
 def needs_trust(engine: Engine) -> WaitingTrust | None:

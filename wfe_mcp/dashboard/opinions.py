@@ -33,10 +33,11 @@ from wfe_mcp.dashboard.fields import (
     text_field,
 )
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
-from wfe_mcp.dashboard.pages import login_page, opinion_path
+from wfe_mcp.dashboard.pages import login_page
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
 from wfe_mcp.engine.runs import control
+from wfe_mcp.views.approvals.inbox import opinion_path
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:

@@ -70,10 +70,10 @@ def _waits(phase: str, held: str, shown: Mapping[str, str]) -> dict[str, Any]:
     """A phase that exists only while ``held`` is true. Its artifact is what the person reads."""
     return {
         "id": phase,
-        "title": "HOLD: approve to continue, reject to stop",
+        "title": "The issue is on HOLD",
         "kind": "steps",
         "when": f"${{{held}}}",
         "steps": [{"id": "held", "builtin": "set", "params": {"state": "HOLD", **shown}}],
-        "gates": [{"kind": "approval"}],
+        "gates": [{"kind": "approval", "question": "The issue is on HOLD. Continue anyway? Reject it to end the run."}],
         "on_fail": [{"do": "fail"}],
     }

@@ -1,4 +1,4 @@
-"""Idle probe: whether a project has no open run and no decision page. Works without SQLAlchemy (150 ms to load).
+"""Idle probe: whether a project has no run that is open or stopped, and no decision page. Works without SQLAlchemy (150 ms to load).
 
 Status calls for projects without an open run are by far the most frequent. Only "idle" is a final answer: in every other
 case, errors included, the caller opens the store.
@@ -17,14 +17,14 @@ SELECT (SELECT version_num FROM alembic_version) = :head
    AND NOT EXISTS (SELECT 1 FROM process WHERE kind = 'ui')
    AND NOT EXISTS (
        SELECT 1 FROM run JOIN project ON project.id = run.project_id
-        WHERE project.key = :key AND run.status IN ('pending', 'running', 'waiting', 'paused')
+        WHERE project.key = :key AND run.status NOT IN ('completed', 'cancelled')
           AND run.archived_at IS NULL AND run.origin_sha256 IS NULL)
 """
-"""The same as ``runs.open_ids`` and ``processes.on_host``; a test compares them."""
+"""The same as ``runs.open_ids`` with the runs that only the user can reopen, and ``processes.on_host``; a test compares them."""
 
 
 def nothing_is_open(url: str, project_key: str, *, may_be_new: bool = True) -> bool:
-    """True when no run of the project is open and no decision page is registered. Writes nothing.
+    """True when no run of the project is open or stopped, and no decision page is registered. Writes nothing.
 
     ``may_be_new``: whether that also holds for a project that is not known.
     """

@@ -75,26 +75,30 @@ def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, 
         ["decision", here, unasked],
         ["trust", here, "-"],
     ]
-    assert [row[-1] for row in rows[:1] + rows[2:]] == [
+    assert [row[-2] for row in rows[:1] + rows[2:]] == [
         'Approve send of "First"?',
         'Your task: Choose a way, of "Third"',
         'Approve send of "Fourth"?',
         "Trust what changed: config",
     ]
-    assert rows[1][-1].startswith("\"Second\" is blocked: 'build' failed: Check 'test' ")
-    assert rows[1][-1].count("failed: ") == 1
+    assert rows[1][-2].startswith("\"Second\" is blocked. Retry, skip or force-accept? 'build' failed: Check 'test' ")
+    assert rows[1][-2].count("failed: ") == 1
     answer = cli("inbox")
     assert answer.out.startswith("5 things wait for you in 2 projects, oldest first.\n")
-    assert answer.err == (
-        f"Next: wfe-mcp approve {asked} send --project {elsewhere}\nNext: wfe-mcp status {stopped}\n"
-    ), "a command for another project names it"
+    assert [row[-1] for row in rows] == [
+        f"wfe-mcp approve {asked} send --project {elsewhere}",
+        f"wfe-mcp retry {stopped} build",
+        f"wfe-mcp submit {task} choose --path FILE",
+        f"wfe-mcp approve {unasked} send",
+        "wfe-mcp trust",
+    ], "a command for another project names it"
 
 
 def test_the_commands_work_as_they_are_shown(cli: Terminal, elsewhere: Path) -> None:
     waiting(cli, elsewhere, "First", asks=True)
     waiting(cli, cli.root, "Second", asks=False)
-    for text in cli("inbox").err.splitlines():
-        assert cli(*text.removeprefix("Next: wfe-mcp ").split(), pin=PIN).code == 0
+    for row in lines(cli):
+        assert cli(*row[-1].removeprefix("wfe-mcp ").split(), pin=PIN).code == 0
     assert cli("inbox").out == "Nothing waits for you.\n"
 
 
@@ -104,7 +108,7 @@ def test_an_asked_decision_has_one_line_with_what_is_unusual_about_it(cli: Termi
     cli.clock.forward(minutes=1)
     waiting(cli, cli.root, "First", asks=True)
     (row,) = lines(cli)
-    assert row[4:] == ["1 warning", 'Approve send of "First"?']
+    assert row[4:-1] == ["1 warning", 'Approve send of "First"?']
     assert [each["phase"] for each in cli.json("inbox").data["decisions"]] == ["send"]
     assert "unasked" not in cli.json("inbox").data
 

@@ -16,6 +16,9 @@ import pytest
 from tests.engine.scene import AGENT, HUMAN, Scene
 from tests.engine.step_scene import artifact, configure, step_states
 from tests.tools.stub import Stub, running_stub
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.dashboard.engines import Engines
+from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.versions import keep_version
@@ -276,6 +279,13 @@ def test_an_issue_on_hold_waits_for_a_person_who_lets_it_continue(scene: Scene, 
     assert scene.attempt(run, "hold").status == "awaiting"
     assert tools(scene) == ["getIssue"], "nothing after it runs"
     assert artifact(scene, run, "hold")["steps"]["held"]["issue"]["number"] == 7
+    (unasked,) = everything_waiting(Engines(scene.engine)).unasked
+    question = "The issue is on HOLD. Continue anyway? Reject it to end the run."
+    assert unasked.question == f"{unasked.title}: {question}"
+    approvals.ask(scene.engine, AGENT, run, PhasePath("hold"))
+    (line,) = everything_waiting(Engines(scene.engine)).decisions
+    assert line.question == unasked.question
+    assert "This is asked in a special case only: The issue is on HOLD." in [each.text for each in line.unusual]
     approvals.decide(scene.engine, HUMAN, run, "hold")
     scene.work()
     assert scene.state(run).status == "completed"

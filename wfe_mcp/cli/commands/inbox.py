@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from wfe_mcp.views.runs.requests import InboxLine
 
+_TEXT_CHARS = 160
+
 
 def inbox(invocation: Invocation) -> None:
     """Show what waits for you in all your projects, oldest first.
 
-    Decisions, tasks, questions to you as a reviewer, runs that stopped, and changes that need your trust. The page shows
-    the same. Nothing is decided here.
+    Each line has its command. Decisions, tasks, questions to you as a reviewer, phases that failed or are held, runs that you paused or that stopped,
+    and changes that need your trust. The page shows the same. Nothing is decided here.
     """
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.dashboard.pages import everything_waiting
@@ -35,18 +37,19 @@ def inbox(invocation: Invocation) -> None:
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         _table(invocation, screen, lines, folder_names(projects))
-        screen.next(*(_command(each, str(engine.root)) for each in lines))
 
     invocation.answer(summary, render, view=view)
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
     from wfe_mcp.cli.terminal.render import weights
+    from wfe_mcp.cli.terminal.text import shortened
 
+    here = str(invocation.engine.root)
     now = invocation.engine.clock()
     has_unusual = any(each.unusual for each in lines)  # most have nothing
     screen.table(
-        ("since", "kind", "project", "run", *(["unusual"] if has_unusual else []), "what"),
+        ("since", "kind", "project", "run", *(["unusual"] if has_unusual else []), "what", "command"),
         [
             (
                 screen.time(each.at, now) if each.at else "-",
@@ -54,7 +57,8 @@ def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]",
                 names[each.project],
                 each.run or "-",
                 *([weights(each.unusual) or "-"] if has_unusual else []),
-                each.text,
+                shortened(each.text, _TEXT_CHARS),
+                _command(each, here),
             )
             for each in lines
         ],

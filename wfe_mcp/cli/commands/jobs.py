@@ -13,8 +13,6 @@ from wfe_mcp.core.units import duration, plural
 if TYPE_CHECKING:
     from wfe_mcp.views.project.jobs import JobRow
 
-_LOOK_S = 0.5
-
 Job = Annotated[str, typer.Argument(metavar="JOB", help="The job, or the first characters of its id.")]
 Jobs = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Jobs, by the first characters of their ids.")
@@ -75,8 +73,8 @@ def enqueue(
 ) -> None:
     """Put a question to a model into the queue.
 
-    Jobs of a higher priority run first, equal ones in their order. A server, the page or `wfe-mcp worker` works them;
-    `wfe-mcp jobs wait JOB` waits for the answer.
+    Jobs of a higher priority run first, equal ones in their order. A server or `wfe-mcp worker` works them, and
+    `wfe-mcp jobs wait JOB` does while it waits for the answer.
     """
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.background.queues import enqueue as put
@@ -89,9 +87,15 @@ def enqueue(
     job = put(engine, invocation.by, text or _read(path), role=role, priority=priority, timeout_s=timeout)
     view = job_view(engine, find_job(engine, job.id))
     summary = f"Enqueued {job.id} ({view.row.priority}), position {view.row.position}"
+    with engine.store.read() as tx:
+        is_worked = engine.has_worker(tx)
 
     def render(screen: Screen) -> None:
         screen.line(summary)
+        if not is_worked:
+            screen.line(
+                "  ! No process works the queue of this project: wait for the job, or start wfe-mcp worker.", "yellow"
+            )
         screen.next(f"wfe-mcp jobs wait {job.id}")
 
     invocation.answer(summary, render, view=view)
@@ -128,22 +132,21 @@ def show(invocation: Invocation, job: Job) -> None:
 
 
 def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
-    """Wait until a job has ended.
+    """Wait until a job has ended, and work this project's queue meanwhile.
 
     Exit code 0: done; 1: failed, cancelled or still open.
     """
+    from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.store.records.jobs import JobStatus
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.project.jobs import job_view
 
-    end = time.monotonic() + timeout
-    with invocation.screen.busy(f"Job {job} is running; Ctrl-C leaves it running"):
-        while True:
+    end, found = time.monotonic() + timeout, find_job(invocation.engine, job)
+    with at_work(invocation) as pause, invocation.screen.busy(f"Job {job} is running; Ctrl-C returns it to the queue"):
+        while found.job.status in {JobStatus.QUEUED, JobStatus.RUNNING} and time.monotonic() < end:
+            pause()
             found = find_job(invocation.engine, job)
-            if found.job.status not in {JobStatus.QUEUED, JobStatus.RUNNING} or time.monotonic() >= end:
-                break
-            time.sleep(_LOOK_S)
     view = job_view(invocation.engine, found)
     summary = f"Job {view.row.job} ({view.row.kind}): {view.row.state}" + (f": {view.error}" if view.error else "")
     answer = Envelope(found.job.status is JobStatus.DONE, summary=summary, view=view)

@@ -113,7 +113,7 @@ def list_runs(
     if by_phase:
         _show_by_phase(invocation, template, page, following, engine_of)
         return
-    elsewhere = {each.id: "" if everywhere else folder_elsewhere(engine, each) for each in page.runs}
+    elsewhere = {str(each.id): "" if everywhere else folder_elsewhere(engine, each) for each in page.runs}
     rows = tuple(replace(row, folder=elsewhere[row.run]) for row in run_rows(engine, page.runs, engine_of))
     rows = tuple(sorted(rows, key=lambda row: bool(row.folder)))
 

@@ -15,7 +15,7 @@ from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from wfe_mcp.engine.kernel.engine import Engine
@@ -26,6 +26,7 @@ QUICKLY_READ_BYTES = 200_000_000
 _MB = 1_000_000
 _NEARLY_FULL_BYTES, _FULL_BYTES = 1_000 * _MB, 50 * _MB
 _BACKUP_DAYS = 30
+_NAMED = 3
 _LEFT_S = 3_600
 """Younger files may be in use."""
 
@@ -110,6 +111,7 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
     if stuck:
         message = f"{plural(len(stuck), 'run')} without progress for runs.stuck_after: wfe-mcp list --stuck"
         yield HealthFinding("stuck runs", "note", message)
+    yield from _waiting(engine)
     if engine.settings().settings.retention.runs is not None:
         old = prunable(engine)
         if old:
@@ -120,6 +122,28 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
             )
         else:
             yield HealthFinding("retention", "ok", "no run is older than the retention")
+
+
+def _waiting(engine: Engine) -> Iterator[HealthFinding]:
+    """The runs of this project that only the user can set going, and those whose work no process takes up."""
+    from wfe_mcp.engine.runs.needs import NOT_OVER, Stop, Who
+    from wfe_mcp.views.reports.envelopes import overview_of
+
+    with engine.store.read() as tx:
+        open_runs = tx.runs.page(engine.project_id, status=NOT_OVER, limit=1000, archived=False).runs
+    found = [overview_of(engine, each.id) for each in open_runs]
+    asks = [each.loaded.record.id for each in found if each.who is Who.HUMAN]
+    idle = [each.loaded.record.id for each in found if any(need.stop is Stop.NO_WORKER for need in each.needs)]
+    if asks:
+        yield HealthFinding("waiting for you", "note", f"{_named(asks)}: wfe-mcp inbox")
+    if idle:
+        message = f"{_named(idle)} with work in the queue, and no process works it: wfe-mcp watch {idle[0]}"
+        yield HealthFinding("queue", "note", message)
+
+
+def _named(runs: Sequence[str]) -> str:
+    more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
+    return f"{plural(len(runs), 'run')} ({', '.join(runs[:_NAMED])}{more})"
 
 
 def _jobs(engine: Engine) -> Iterator[HealthFinding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.cli.terminal.text import exact, shortened
 from wfe_mcp.core.errors import Suggestion
 from wfe_mcp.core.units import about, duration, plural
+from wfe_mcp.engine.runs.needs import Stop
 from wfe_mcp.views.moves.calls import TOOL_COMMANDS, command_line
 from wfe_mcp.views.moves.envelope import Next
 from wfe_mcp.views.runs.models import RunList, RunView, SubmittedView, run_view
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
 
-_WAITING = {
-    "agent": "waiting for the agent",
-    "human": "waiting for you",
-    "job": "gates running",
-    "reviewer": "waiting for a reviewer",
-}
+_NEVER_ALONE = {Stop.NO_WORKER, Stop.OUTAGE}
+"""What is not worked on before the user does something, or before a time that the user wants to know."""
+_NAMED_ANYWAY = {*_NEVER_ALONE, Stop.OTHER_RUN}
+"""Sentences that say more than the command below them."""
 
 _ASK = re.compile(r"Ask the user to run(?: this)?(?: in a terminal of their own)?: ")
 _TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name)})\b(\([^)]*\))?")
@@ -78,7 +77,9 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     for found in view.recoveries:
         screen.line(f"  {blocker_line(found)}", "yellow")
     outputs_lines(screen, view.outputs, record.id)
-    if answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
+    if any(stop.stop in _NEVER_ALONE for _, stop in _blockers(answer)):
+        screen.next(*next_lines(answer))
+    elif answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
         if not any(stop.is_by_hand for _, stop in _blockers(answer)):
             screen.line("You have nothing to do.")
     elif answer.waiting_on == "agent" and answer.run_state != "paused":
@@ -113,17 +114,19 @@ def headline(answer: Envelope, record: RunRecord, now: datetime) -> str:
 
 def run_is(answer: Envelope) -> str:
     """``is completed``, ``is waiting for you``: what a run does now, in a sentence about it."""
-    acts = _acts(answer)
-    return {"the agent is working": "is with the agent", "gates running": "has gates running"}.get(acts, f"is {acts}")
+    if answer.waiting_on == "agent" and _is_worked(answer):
+        return "is with the agent"
+    view = run_view(answer.view)
+    return f"is {_acts(answer)}" if view is None or answer.waiting_on != "job" else f"waits for {view.waits}"
 
 
 def _acts(answer: Envelope) -> str:
     state = answer.run_state or answer.state or ""
+    view = run_view(answer.view)
+    acts = "" if view is None else view.acts
     if state not in {"running", "waiting"}:
-        return f"{state}, {_WAITING['human']}" if answer.waiting_on == "human" else state
-    if answer.waiting_on == "agent" and _is_worked(answer):
-        return "the agent is working"
-    return _WAITING.get(answer.waiting_on or "", "finished")
+        return f"{state}, {acts}" if answer.waiting_on in {"human", "job"} else state
+    return "the agent is working" if answer.waiting_on == "agent" and _is_worked(answer) else acts
 
 
 def _is_worked(answer: Envelope) -> bool:
@@ -212,7 +215,7 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
                 *([names.get((roots or {}).get(run.project, ""), "-")] if names else []),
                 run.state + _marks(run),
                 *([run.reached or "-"] if has_states else []),
-                run.waits or "-",
+                run.waits_for or "-",
                 screen.time(run.updated_at, now),
                 _phase_of(run),
                 *([run.folder or "here"] if has_folders else []),
@@ -242,7 +245,7 @@ def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
                     name,
                     run.run,
                     run.state + _marks(run),
-                    run.waits or "-",
+                    run.waits_for or "-",
                     screen.time(run.updated_at, now),
                     run.title,
                 )
@@ -285,7 +288,7 @@ def unusual(screen: Screen, answer: Envelope) -> None:
     weaker = () if view is None else view.gates_weakened
     if weaker:
         screen.line(f"  ! {plural(len(weaker), 'gate')} weakened: {'; '.join(weaker)}", "red")
-    blockers = (text for text, stop in _blockers(answer) if stop.command not in commands)
+    blockers = (text for text, stop in _blockers(answer) if stop.stop in _NAMED_ANYWAY or stop.command not in commands)
     for text in (*blockers, *(() if view is None else view.warnings)):
         screen.line(f"  ! {text}", "yellow")
 

@@ -48,6 +48,7 @@ def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
         yield wait
     finally:
         worker.stop()
+        invocation.engine.wakers.remove(worker.wake)  # this process works the queue no longer
         invocation.engine.listeners.remove(notify)
 
 

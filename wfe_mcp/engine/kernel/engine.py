@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.kernel.template_cache import TemplateCache
-from wfe_mcp.workspace.system.process import holder_id, is_alive, parse_holder, this_process
+from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, is_alive, parse_holder, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 log = logging.getLogger("wfe_mcp.engine")
+
+_WORKERS = {"serve", "worker"}
+"""The kinds of registered processes that work the queues of their project, or of all."""
 
 CLI_HOLDER = "cli"
 """The holder of phases claimed at a terminal: its lease ends by time-out or from the CLI."""
@@ -220,6 +223,19 @@ class Engine:
         if process is not None and process.host == self.identity.host:
             return is_alive(process)
         return lease_until is None or self.clock() < lease_until
+
+    def has_worker(self, tx: Tx) -> bool:
+        """True while a process works the queues of this project: this one, a server, a worker, or whose job is running."""
+        if self.wakers:
+            return True
+        for each in tx.processes.on_host(self.identity.host):
+            works_here = each.kind in _WORKERS and each.project_id in {None, self.project_id}
+            if works_here and is_alive(ProcessIdentity(each.host, each.pid, each.started_at)):
+                return True
+        ours = f":{self.project_id}"
+        return any(
+            job.queue.endswith(ours) and self.is_alive(job.lease_owner, job.lease_until) for job in tx.jobs.running()
+        )
 
     def lease_is_lost(self, attempt: Attempt) -> bool:
         """True when the holder of the phase is gone."""

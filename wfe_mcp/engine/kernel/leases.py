@@ -73,6 +73,7 @@ def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePa
                 "leased",
                 f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status} and its gates read the files.",
                 f"Finish or cancel run {other.run_id} first, or work in another git worktree.",
+                data={"other_run": other.run_id},
             )
     return None
 
@@ -92,5 +93,6 @@ def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
                     "leased",
                     f"Phase {path!r} needs the lock {name!r}, which run {other.run_id} holds: its phase {other.phase!r} is {other.status}.",
                     f"Finish or cancel run {other.run_id} first; until then work on something else.",
+                    data={"other_run": other.run_id},
                 )
     return None

@@ -34,12 +34,10 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 
-def ends_alone(tx: Tx, run_id: RunId) -> bool:
-    """True while a timer is set that resumes the paused run."""
-    from wfe_mcp.store.records.jobs import JobStatus
-
-    waiting = tx.jobs.filter(run_id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING))
-    return any(job.kind == "timer" and job.payload["timer"] == "resume" for job in waiting)
+def resumes_at(tx: Tx, run_id: RunId) -> datetime | None:
+    """When a timer resumes the paused run; None where none is set."""
+    waiting = tx.jobs.filter(run_id, statuses=OPEN_JOBS)
+    return next((job.run_at for job in waiting if job.kind == "timer" and job.payload["timer"] == "resume"), None)
 
 
 def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
@@ -48,7 +46,7 @@ def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | 
 
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
-        message = f"A provider does not answer: {reason} The run continues by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
+        message = f"A provider does not answer: {reason}"
         command = c.Pause(reason=message, by=SYSTEM, at=current.at)
         if refusal(current.state, command) is None:
             current.give(command)

@@ -8,7 +8,7 @@ The ``outputs`` of a run's own template: values of the completed run by name (S2
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import canonical_json
@@ -22,14 +22,15 @@ from wfe_mcp.engine.models.caps import Spending, spending
 from wfe_mcp.engine.models.waits import AskedPerson, all_persons_asked
 from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
-from wfe_mcp.engine.phases.steps import has_steps, is_undone, is_worked
+from wfe_mcp.engine.phases.steps import has_steps, is_worked
+from wfe_mcp.engine.runs.needs import Need, Stop, WaitingOn, Who, is_worked_by_server, needs_of, who_is_needed
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
-    from wfe_mcp.core.model import RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 
 _OPEN_JOBS = (JobStatus.QUEUED, JobStatus.RUNNING)
-
-WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
+_BY_ITSELF = {Who.RUN, Who.WORKER, Who.OUTAGE, Who.MODEL, Who.CHECK, Who.REVIEWER, Who.SERVER}
+_IN_THE_WAY = {Stop.UNTRUSTED_STEP, Stop.CHANGED_FILE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,18 @@ class Overview:
 
     loaded: LoadedRun
     plan: CompiledTemplate
-    waiting_on: WaitingOn
     startable: tuple[PhasePath, ...]
     """Phases that this process can claim, or holds."""
-    obstacles: tuple[str, ...]
-    """What stops the run besides its phases, as sentences: untrusted steps, other runs, changed files."""
+    untrusted: tuple[tuple[PhasePath, str], ...] = ()
+    """Phases with a step that needs trust, each with a sentence."""
+    blocked_by: tuple[tuple[PhasePath, str, str], ...] = ()
+    """Ready phases that another run blocks, each with a sentence and that run."""
+    blocking_files: tuple[tuple[PhasePath, str], ...] = ()
+    """Accepted artifacts whose changed files stop new phases, each with a sentence."""
+    resumes_at: datetime | None = None
+    """When a run that an outage paused is tried again."""
+    has_worker: bool = True
+    """A process works what the run has in its queues."""
     steps: tuple[StepRecord, ...] = ()
     """Those of every attempt that the server works on or has worked on."""
     context: tuple[Mapping[str, Any], ...] = ()
@@ -66,8 +74,6 @@ class Overview:
     """The tools that models used; empty where the caller does not want them."""
     by_hand: tuple[PhasePath, ...] = ()
     """Phases that a person works in place of a model."""
-    goes_on: bool = False
-    """The run continues by itself: the server works, a gate runs, or a retry is scheduled."""
     changed: tuple[ChangedFile, ...] = ()
     """Mirrors of sealed artifacts that differ from them."""
     origin: Mapping[str, Any] | None = None
@@ -88,9 +94,31 @@ class Overview:
     """The folder of the run where it is another work tree than this process is in."""
 
     @property
+    def needs(self) -> tuple[Need, ...]:
+        """Everything that the run waits for, with who must act."""
+        return needs_of(self)
+
+    @property
+    def who(self) -> Who:
+        """Who must act first."""
+        return who_is_needed(self.needs)
+
+    @property
+    def waiting_on(self) -> WaitingOn:
+        """The same in the word of an answer, whether or not a process takes the work up."""
+        return who_is_needed(tuple(each for each in self.needs if each.who is not Who.WORKER)).waiting_on
+
+    @property
+    def goes_on(self) -> bool:
+        """The run continues by itself: the server works, a gate runs, or a retry is scheduled."""
+        needs = self.needs
+        is_stopped = any(each.stop in _IN_THE_WAY for each in needs)
+        return not is_stopped and any(each.who in _BY_ITSELF for each in needs)
+
+    @property
     def sleeps(self) -> bool:
         """True when only a job, a person or a reviewer can move the run, and every request to a person is stored."""
-        return self.waiting_on in {"job", "human", "reviewer"} and not self.unasked
+        return not self.startable and not self.unasked and self.waiting_on in {"job", "human", "reviewer"}
 
     @property
     def unasked(self) -> tuple[Attempt, ...]:
@@ -106,63 +134,59 @@ class Overview:
 
 def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     """The status of ``loaded`` as this process sees it."""
-    plan = engine.plans.of_run(tx, loaded.record)
+    plan, state = engine.plans.of_run(tx, loaded.record), loaded.state
     is_history = loaded.record.origin_sha256 is not None
-    works = not is_history and loaded.state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
+    works = not is_history and state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     startable = claimable(engine, tx, loaded) if works else ()
-    steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(loaded.state.spec) else ()
-    untrusted = _untrusted_steps(loaded, steps)
-    elsewhere = _elsewhere(engine, tx, loaded, startable) if works else ()
-    changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
-    obstacles = _obstacles(engine, tx, loaded, changed) if works else ()
-    if obstacles:
-        startable = tuple(path for path in startable if loaded.state.current(path).status is AttemptStatus.RUNNING)
-    by_hand = _by_hand(tx, loaded) if works else ()
-    asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = all_persons_asked(tx, loaded) if works else {}
-    of_person = (*by_hand, *asked_persons)
-    is_paused = loaded.state.status is RunStatus.PAUSED
-    moves = waits.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, of_person)
-    needs_person = bool(untrusted or obstacles)
-    goes_on = works and not needs_person and bool(moves)
-    waiting_on = (
-        "none"
-        if is_history
-        else _waiting_on(
-            loaded, startable, of_person, needs_person=needs_person, elsewhere=bool(elsewhere), goes_on=goes_on
-        )
-    )
+    steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(state.spec) else ()
+    changed = changed_artifacts(engine, tx, loaded.record, state, plan)
+    blocking = _blocking_files(engine, tx, loaded, changed) if works else ()
+    resumes_at = waits.resumes_at(tx, loaded.record.id) if works and state.status is RunStatus.PAUSED else None
     frozen = tx.documents.load(loaded.record.frozen_sha256)
-    context = tuple(frozen.get("context", ()))
-    spent = spending(engine, tx, loaded, plan)
     return Overview(
         loaded,
         plan,
-        waiting_on,
-        startable,
-        (*untrusted, *elsewhere, *obstacles),
+        tuple(path for path in startable if not blocking or state.current(path).status is AttemptStatus.RUNNING),
+        _untrusted_steps(loaded, steps),
+        _elsewhere(engine, tx, loaded, startable) if works else (),
+        blocking,
+        resumes_at,
+        not works or not _needs_worker(loaded, resumes_at) or engine.has_worker(tx),
         steps,
-        context,
+        tuple(frozen.get("context", ())),
         frozen.get("given_roles", {}),
-        spent,
-        by_hand=by_hand,
-        goes_on=goes_on,
+        spending(engine, tx, loaded, plan),
+        by_hand=_by_hand(tx, loaded) if works else (),
         changed=changed,
         origin=origin_of(tx, loaded.record),
-        way_on=way_on(engine, loaded.record) if loaded.record.origin_sha256 else "",
+        way_on=way_on(engine, loaded.record) if is_history else "",
         last_judged=tx.events.last_judged(loaded.record.id),
         outputs=run_outputs(engine, tx, loaded, plan),
         unanswered=_unanswered(tx, loaded) if works else {},
-        asked_persons=asked_persons,
+        asked_persons=all_persons_asked(tx, loaded) if works else {},
         folder="" if is_history else folder_elsewhere(engine, loaded.record),
     )
 
 
-def _obstacles(engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[ChangedFile, ...]) -> tuple[str, ...]:
+def _needs_worker(loaded: LoadedRun, resumes_at: datetime | None) -> bool:
+    """True where something of the run may be in a queue."""
+    return resumes_at is not None or any(
+        one.status is AttemptStatus.GATING or one.not_before is not None or is_worked_by_server(loaded.state, one)
+        for one in loaded.state.open_attempts
+    )
+
+
+def _blocking_files(
+    engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[ChangedFile, ...]
+) -> tuple[tuple[PhasePath, str], ...]:
     """Changed files that stop new phases, as sentences."""
     if not changed or not blocks(engine, tx, loaded.record.template):
         return ()
     return tuple(
-        f"No phase can start: {one.path} differs from the accepted artifact. {one.remedy(loaded.record.id)}"
+        (
+            one.phase,
+            f"No phase can start: {one.path} differs from the accepted artifact. {one.remedy(loaded.record.id)}",
+        )
         for one in changed
     )
 
@@ -191,75 +215,32 @@ def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
     return found
 
 
-def _goes_on(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:
-    """True when a run that is not stopped continues by itself."""
-    return any(
-        (attempt.status is AttemptStatus.GATING and attempt.phase not in by_hand)
-        or attempt.not_before is not None
-        or (_is_worked_by_server(state, attempt) and attempt.phase not in by_hand)
-        for attempt in state.open_attempts
-    )
-
-
-def _elsewhere(engine: Engine, tx: Tx, loaded: LoadedRun, startable: tuple[PhasePath, ...]) -> tuple[str, ...]:
-    """Ready phases that another run blocks, as sentences."""
+def _elsewhere(
+    engine: Engine, tx: Tx, loaded: LoadedRun, startable: tuple[PhasePath, ...]
+) -> tuple[tuple[PhasePath, str, str], ...]:
+    """Ready phases that another run blocks, as sentences, with that run."""
     ready = (attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.READY)
     held = (
-        (lock_elsewhere if loaded.state.phase(attempt.phase).loop else held_elsewhere)(
-            engine, tx, loaded.record, loaded.state, attempt.phase
+        (
+            attempt.phase,
+            (lock_elsewhere if loaded.state.phase(attempt.phase).loop else held_elsewhere)(
+                engine, tx, loaded.record, loaded.state, attempt.phase
+            ),
         )
         for attempt in ready
         if attempt.phase not in startable
     )
-    return tuple(refused.message for refused in held if refused is not None)
+    return tuple((path, no.message, str(no.data["other_run"])) for path, no in held if no is not None)
 
 
-def _untrusted_steps(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, ...]:
+def _untrusted_steps(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[tuple[PhasePath, str], ...]:
     """Steps that need trust, as sentences."""
     running = {(attempt.phase, attempt.number) for attempt in loaded.state.open_attempts if is_worked(attempt)}
     return tuple(
-        f"{row.phase} step {row.step} needs trust: {row.error}"
+        (row.phase, f"{row.phase} step {row.step} needs trust: {row.error}")
         for row in steps
         if row.status is StepStatus.WAITING and (row.phase, row.attempt) in running
     )
-
-
-def _waiting_on(
-    loaded: LoadedRun,
-    startable: tuple[PhasePath, ...],
-    by_hand: tuple[PhasePath, ...],
-    *,
-    needs_person: bool,
-    elsewhere: bool,
-    goes_on: bool,
-) -> WaitingOn:
-    state = loaded.state
-    if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
-        return "none"
-    if state.status in {RunStatus.BLOCKED, RunStatus.FAILED}:
-        return "human"
-    if state.status is RunStatus.PAUSED:
-        return "human" if state.paused_by_human else "job" if goes_on else "agent"
-    if startable:
-        return "agent"
-    if needs_person:
-        return "human"
-    if goes_on:
-        return "reviewer" if not elsewhere and _asks_reviewers(state, by_hand) else "job"
-    return "human" if by_hand or state.status is RunStatus.WAITING else "agent"
-
-
-def _asks_reviewers(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:
-    """True when only reviewing models are working."""
-    if any(_is_worked_by_server(state, one) and one.phase not in by_hand for one in state.open_attempts):
-        return False
-    gating = [one for one in state.open_attempts if one.status is AttemptStatus.GATING and one.phase not in by_hand]
-    return bool(gating) and all(current_gate(state, one) == "opinion" for one in gating)
-
-
-def _is_worked_by_server(state: RunState, attempt: Attempt) -> bool:
-    works = {AttemptStatus.READY, AttemptStatus.RUNNING}
-    return is_undone(attempt) or (attempt.status in works and state.is_served(attempt.phase))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import By
+from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views.artifacts import artifacts as artifact_views
-from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere, waits_for
+from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere
 from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.moves.envelope import Envelope, Next, nothing_open
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
-from wfe_mcp.views.runs.models import RunList
+from wfe_mcp.views.runs.models import RunList, RunView
 from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.verdicts import unproved
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun
 
+_STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)
 SHOWN = 20
 """So many of the newest open runs are listed."""
 DECISIONS = 5
@@ -34,7 +35,10 @@ DECISIONS = 5
 
 
 def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
-    """The status of a run; without ``run`` the newest open runs of this project with the next call of each."""
+    """The status of a run; without ``run`` the newest open runs of this project with the next call of each.
+
+    Runs that stopped are listed too: only the user can reopen them.
+    """
     if not run:
         return _open_runs(engine, by, detail)
     if detail == "full":
@@ -81,13 +85,20 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.runs.open_ids(engine.project_id, limit=SHOWN + 1)
         loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
-        found = [overview(engine, tx, each) for each in loaded]
+        stopped = tx.runs.page(engine.project_id, status=_STOPPED, limit=SHOWN, archived=False).runs
+        ended = [engine.load(tx, each.id) for each in stopped if each.origin_sha256 is None]
+        is_one = len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record)
+        found = [] if is_one else [overview(engine, tx, each) for each in (*loaded, *ended)]
     if any(end_time(engine, each) for each in loaded):
         return _open_runs(engine, by, detail)
-    if not loaded:
+    waits = f"{plural(len(ended), 'stopped run')} of this project {'waits' if len(ended) == 1 else 'wait'} for the user"
+    if is_one:
+        about = status(engine, by, loaded[0], detail)
+        view = about.shown(RunView)
+        more = (f"{waits}: {', '.join(each.record.id for each in ended[:DECISIONS])}. See: wfe-mcp inbox",)
+        return about.showing(replace(view, warnings=(*view.warnings, *more))) if ended else about
+    if not found:
         return nothing_open(engine)
-    if len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record):
-        return status(engine, by, loaded[0], detail)
     found.sort(key=lambda one: bool(one.folder))  # this folder's first
     here = sum(1 for one in found if not one.folder)
     from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
@@ -97,11 +108,9 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     rows = (
         run_views.run_row(
             record,
-            one.loaded.state,
+            one,
             stale=record.id in are_stale,
             stuck=record.id in are_stuck - are_stale,
-            waiting_on=one.waiting_on,
-            waits=waits_for(one),
             weakened_gates=len(weakened(one.loaded)),
             folder=one.folder,
         )
@@ -109,15 +118,18 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     )
     # All are of this project, whose folder is said once.
     rows = (replace(row, project="") for row in rows)
-    moves = [] if here else [Next("list_templates", why="choose a template, then start_run here")]
+    idle = nothing_open(engine)
+    start = Next("list_templates", why="choose a template, then start_run here")
+    moves = list(idle.next) if not loaded else [] if here else [start]
     moves += [move for one in found if not one.folder for move in next_moves(one)[:1]]
-    more = len(newest) > len(found)
-    what = f"The {len(found)} newest open runs" if more else plural(len(found), "open run")
+    more = len(newest) > len(loaded)
+    what = f"The {len(loaded)} newest open runs" if more else plural(len(loaded), "open run")
     what += f" of {engine.root.name}" + ("; wfe-mcp list shows the others" if more else "")
+    what = what if loaded else idle.summary
     if here < len(found):
         what += f", {here or 'none'} in this folder ({engine.root})"
     view = _with_decisions(engine, found, RunList(runs=tuple(rows)))
-    return Envelope(True, summary=what, next=tuple(moves[:3]), view=view)
+    return Envelope(True, summary=f"{what}; {waits}" if ended else what, next=tuple(moves[:3]), view=view)
 
 
 def _with_decisions(engine: Engine, found: Sequence[Overview], listed: RunList) -> RunList:

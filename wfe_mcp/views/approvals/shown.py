@@ -95,6 +95,9 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
 
 def question_of(found: Overview, attempt: Attempt) -> str:
     """What is asked, in a sentence."""
+    asked = getattr(found.plan.gates(attempt)[attempt.gate], "question", None)
+    if asked:
+        return f"{found.loaded.record.title}: {asked}"
     of = f'of "{found.loaded.record.title}"'
     if attempt.stage is Stage.BEFORE:
         works = "the server" if found.plan.phase(attempt.phase).kind == "steps" else "the agent"

@@ -69,6 +69,7 @@ def known_things(
     listed = [
         *_weakened(found),
         *_of_run(found),
+        *_of_conditions(found),
         *_of_gates(evidence),
         *_of_programs(recorded),
         *_of_opinions(opinions),
@@ -185,6 +186,16 @@ def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]
                 )
         if change.note == LOST_GIT and found.loaded.state.tree is not None:
             yield Unusual("warning", "Git can no longer read the files of this project.", change.note)
+
+
+def _of_conditions(found: Overview) -> Iterator[Unusual]:
+    """Decisions that the template asks in its own words, and only in a special case."""
+    for attempt in found.loaded.state.open_attempts:
+        phase = found.plan.phase(attempt.phase)
+        if attempt.status is not AttemptStatus.AWAITING or phase.when is None:
+            continue
+        if getattr(found.plan.gates(attempt)[attempt.gate], "question", None):
+            yield Unusual("warning", f"This is asked in a special case only: {phase.title or attempt.phase}.")
 
 
 def _of_configuration(engine: Engine) -> Iterator[Unusual]:

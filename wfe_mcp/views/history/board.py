@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.models.caps import dollars
 from wfe_mcp.store.records.calls import CallStatus
-from wfe_mcp.views.moves.blockers import waits_for
 from wfe_mcp.views.runs.models import RunRow
 from wfe_mcp.views.runs.run import event_view, phase_now, run_row
 from wfe_mcp.views.runs.tool_calls import given_words
@@ -58,7 +57,7 @@ def board(template: str, standings: Sequence[Overview]) -> BoardView:
     for found in standings:
         for phase in found.loaded.state.spec.body(None):
             titles.setdefault(phase.path, found.plan.phase(phase.path).title or str(phase.path))
-        row = run_row(found.loaded.record, found.loaded.state, waiting_on=found.waiting_on, waits=waits_for(found))
+        row = run_row(found.loaded.record, found)
         if found.loaded.state.is_over:
             ended.append(row)
         else:

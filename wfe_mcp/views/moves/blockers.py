@@ -8,23 +8,21 @@ lease counts until it ends.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.approval_guards import current_gate
-from wfe_mcp.core.consequences import failure_of
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import typed
+from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
 from wfe_mcp.providers.manual_files import places_of
 from wfe_mcp.views.moves.calls import USER, user_commands, user_moves
 from wfe_mcp.workspace.files.mirror import attempt_folder
 from wfe_mcp.workspace.system.process import parse_holder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from types import UnionType
 
     from wfe_mcp.core.model import Attempt
@@ -33,33 +31,13 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
 
 
-_STOPPED = {RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED}
 _DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule | c.Edit
-
-
-class Stop(StrEnum):
-    """What keeps a run from moving."""
-
-    IMPORTED = "imported"
-    STOPPED = "stopped"
-    OUT_OF_TIME = "out_of_time"
-    GOING_BACK = "going_back"
-    REPAIRED = "repaired"
-    FAILED = "failed"
-    FAILED_WITH_RUN = "failed_with_run"
-    HELD = "held"
-    PERSONS_OPINION = "persons_opinion"
-    NO_OPINION = "no_opinion"
-    HUMAN_TASK = "human_task"
-    NEEDS_TRUST = "needs_trust"
-    APPROVAL = "approval"
-    MANUAL = "manual"
-    OBSTACLE = "obstacle"
-
 
 _SENTENCES: dict[Stop, tuple[str, str]] = {
     Stop.IMPORTED: ("Imported, so it cannot continue here", ". Start a new run: "),
     Stop.STOPPED: ("The run is {what}: {why}", ""),
+    Stop.PAUSED: ("The run is paused: {why}", ""),
+    Stop.OUTAGE: ("The run is paused: {why} It is tried again at {what}", "; at once with: "),
     Stop.OUT_OF_TIME: ("Extend its time", ": "),
     Stop.GOING_BACK: ("The run is going back to event {what}; its files are being restored", ""),
     Stop.REPAIRED: ("{phase} failed ({why}); {what}", ""),
@@ -75,7 +53,13 @@ _SENTENCES: dict[Stop, tuple[str, str]] = {
     Stop.NEEDS_TRUST: ("{phase} needs trust ({why}): wfe-mcp init or wfe-mcp trust, in a browser wfe-mcp ui", ""),
     Stop.APPROVAL: ("{phase} awaits approval ({why}) of {what}", ": "),
     Stop.MANUAL: ("{phase} is manual: {what}", ", or: "),
-    Stop.OBSTACLE: ("{what}", ""),
+    Stop.UNTRUSTED_STEP: ("{what}", ""),
+    Stop.OTHER_RUN: ("{what}", ""),
+    Stop.CHANGED_FILE: ("{what}", ""),
+    Stop.NO_WORKER: (
+        "No process works the queue of this project, so this run waits",
+        "; start one: ",
+    ),
 }
 """The sentence about each, and what comes before its command."""
 
@@ -109,14 +93,8 @@ class Blocker:
 
 def blockers(found: Overview) -> tuple[Blocker, ...]:
     """What stops the run: its own state, then each phase, then what is outside it."""
-    if found.origin is not None:
-        if found.loaded.state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
-            return ()
-        return (Blocker(Stop.IMPORTED, command=found.way_on),)
-    of_phases = (blocker_of(found, attempt) for attempt in found.loaded.state.open_attempts)
-    manual = (manual_prompt(found, path) for path in found.by_hand)
-    outside = (Blocker(Stop.OBSTACLE, what=text) for text in found.obstacles)
-    return (*_of_run(found), *(each for each in of_phases if each is not None), *manual, *outside)
+    made = (blocker_for(found, need) for need in found.needs)
+    return tuple(each for each in made if each is not None)
 
 
 def sentences(found: Overview) -> tuple[str, ...]:
@@ -134,47 +112,70 @@ def manual_prompt(found: Overview, path: PhasePath) -> Blocker:
 
 def blocker_of(found: Overview, attempt: Attempt) -> Blocker | None:
     """What stops one phase; None where nothing does."""
-    state, phase = found.loaded.state, attempt.phase
-    match attempt.status:
-        case AttemptStatus.AWAITING:
-            return _awaiting(found, attempt)
-        case AttemptStatus.FAILED if attempt.repair:
-            now = f"{attempt.recovery} runs inside it" if attempt.repair == "recover" else "it is being undone"
-            return Blocker(Stop.REPAIRED, phase, now, _first_line(attempt.reason))
-        case AttemptStatus.FAILED:
-            return _failed_blocker(found, attempt)
-        case AttemptStatus.COMPLETED if attempt.held:
-            proceed = c.Proceed(phase=phase, by=USER, at=found.loaded.record.updated_at)
-            command = "" if refusal(state, proceed) else f"wfe-mcp proceed {found.loaded.record.id}"
-            return Blocker(Stop.HELD, phase, command=command)
-        case AttemptStatus.GATING if phase in found.asked_persons:
-            return _opinion_by_hand(found, attempt)
-        case AttemptStatus.GATING if phase in found.unanswered:
-            overrule = _command(found, attempt, c.Overrule)
-            return Blocker(Stop.NO_OPINION, phase, why=_first_line(found.unanswered[phase]), command=overrule)
-        case AttemptStatus.READY | AttemptStatus.RUNNING if state.phase(phase).kind == "human":
-            return Blocker(Stop.HUMAN_TASK, phase, command=_command(found, attempt, c.StartPhase))
-        case _:
+    need = need_of(found, attempt)
+    return None if need is None else blocker_for(found, need)
+
+
+def blocker_for(found: Overview, need: Need) -> Blocker | None:
+    """What ``need`` says and which commands the user has; None where there is nothing to say."""
+    record, state = found.loaded.record, found.loaded.state
+    why = state.reason or "stopped"
+    match need.stop:
+        case Stop.WORK:
             return None
+        case Stop.IMPORTED:
+            return Blocker(need.stop, command=found.way_on)
+        case Stop.STOPPED | Stop.PAUSED:
+            return Blocker(need.stop, what=state.status, why=why)
+        case Stop.OUTAGE:
+            at = f"{found.resumes_at:%Y-%m-%d %H:%M:%S} UTC"
+            return Blocker(need.stop, what=at, why=why, command=f"wfe-mcp resume {record.id}")
+        case Stop.OUT_OF_TIME:
+            command = f"wfe-mcp resume {record.id} --timeout 1h"
+            return Blocker(need.stop, command=command, next=command)
+        case Stop.GOING_BACK:
+            return Blocker(need.stop, what="" if state.going_back is None else str(state.going_back.to))
+        case Stop.NO_WORKER:
+            command = f"wfe-mcp watch {record.id}"
+            return Blocker(need.stop, command=command, next=command)
+        case Stop.UNTRUSTED_STEP | Stop.OTHER_RUN | Stop.CHANGED_FILE:
+            return Blocker(need.stop, need.phase, need.about)
+        case Stop.MANUAL:
+            assert need.phase is not None
+            return manual_prompt(found, need.phase)
+        case _:
+            assert need.phase is not None
+            return _of_phase(found, need.stop, state.current(need.phase))
 
 
-def _of_run(found: Overview) -> Iterator[Blocker]:
-    state = found.loaded.state
-    if state.status in _STOPPED:
-        yield Blocker(Stop.STOPPED, what=state.status, why=state.reason or "stopped")
-        if state.time_is_over(found.loaded.record.updated_at):
-            command = f"wfe-mcp resume {found.loaded.record.id} --timeout 1h"
-            yield Blocker(Stop.OUT_OF_TIME, command=command, next=command)
-    if state.going_back is not None:
-        yield Blocker(Stop.GOING_BACK, what=str(state.going_back.to))
-
-
-def _failed_blocker(found: Overview, attempt: Attempt) -> Blocker | None:
-    state, decide = found.loaded.state, _command(found, attempt, _DECISIONS)
-    # Where the run stopped for the same reason, the sentence about the run says it.
-    if state.status in _STOPPED and (state.reason == attempt.reason or state.reason == failure_of(attempt)):
-        return Blocker(Stop.FAILED_WITH_RUN, attempt.phase, command=decide) if decide else None
-    return Blocker(Stop.FAILED, attempt.phase, why=_first_line(attempt.reason), command=decide)
+def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
+    phase, why = attempt.phase, _first_line(attempt.reason)
+    match stop:
+        case Stop.APPROVAL:
+            assurance = getattr(found.plan.gates(attempt)[attempt.gate], "assurance", "human")
+            approve = _command(found, attempt, c.AskApproval)
+            return Blocker(stop, phase, str(attempt.sha256)[:12], assurance, approve, approve)
+        case Stop.REPAIRED:
+            now = f"{attempt.recovery} runs inside it" if attempt.repair == "recover" else "it is being undone"
+            return Blocker(stop, phase, now, why)
+        case Stop.FAILED_WITH_RUN:
+            decide = _command(found, attempt, _DECISIONS)
+            return Blocker(stop, phase, command=decide) if decide else None
+        case Stop.FAILED:
+            return Blocker(stop, phase, why=why, command=_command(found, attempt, _DECISIONS))
+        case Stop.HELD:
+            proceed = c.Proceed(phase=phase, by=USER, at=found.loaded.record.updated_at)
+            command = "" if refusal(found.loaded.state, proceed) else f"wfe-mcp proceed {found.loaded.record.id}"
+            return Blocker(stop, phase, command=command)
+        case Stop.PERSONS_OPINION:
+            return _opinion_by_hand(found, attempt)
+        case Stop.NO_OPINION:
+            overrule = _command(found, attempt, c.Overrule)
+            return Blocker(stop, phase, why=_first_line(found.unanswered[phase]), command=overrule)
+        case Stop.HUMAN_TASK:
+            return Blocker(stop, phase, command=_command(found, attempt, c.StartPhase))
+        case _:
+            return Blocker(stop, phase, why=why)
 
 
 def _opinion_by_hand(found: Overview, attempt: Attempt) -> Blocker:
@@ -186,14 +187,6 @@ def _opinion_by_hand(found: Overview, attempt: Attempt) -> Blocker:
     )
     overrule, first = _command(found, attempt, c.Overrule), next(iter(persons)).reviewer
     return Blocker(Stop.PERSONS_OPINION, attempt.phase, asked, command=overrule, next=f"{answer} {first}")
-
-
-def _awaiting(found: Overview, attempt: Attempt) -> Blocker:
-    if current_gate(found.loaded.state, attempt) != "approval":
-        return Blocker(Stop.NEEDS_TRUST, attempt.phase, why=_first_line(attempt.reason))
-    assurance = getattr(found.plan.gates(attempt)[attempt.gate], "assurance", "human")
-    approve = _command(found, attempt, c.AskApproval)
-    return Blocker(Stop.APPROVAL, attempt.phase, str(attempt.sha256)[:12], assurance, approve, approve)
 
 
 def _command(found: Overview, attempt: Attempt, kinds: type[c.PhaseCommand] | UnionType) -> str:
@@ -226,24 +219,36 @@ def _sentence(engine: Engine, attempt: Attempt) -> str:
     return f"{attempt.phase} is held by a server on another machine, {process.host}: continue there.{ends}"
 
 
-WAITS = {"agent": "the agent", "human": "you", "job": "the server", "reviewer": "a model", "none": "-"}
-"""``waiting_on`` of a run → who that is, where no more is known."""
-_WORKED = {AttemptStatus.READY, AttemptStatus.RUNNING}
+_WHO: dict[Who, tuple[str, str]] = {
+    Who.HUMAN: ("you", "waiting for you"),
+    Who.AGENT: ("the agent", "waiting for the agent"),
+    Who.RUN: ("run {run}", "waiting for run {run}"),
+    Who.WORKER: ("a worker: none runs", "waiting for a worker: none runs"),
+    Who.OUTAGE: ("its provider", "waiting for its provider"),
+    Who.MODEL: ("a model", "a model is working"),
+    Who.CHECK: ("a check", "gates running"),
+    Who.REVIEWER: ("a model", "waiting for a reviewer"),
+    Who.SERVER: ("the server", "steps running"),
+    Who.NONE: ("-", "finished"),
+}
+"""Who a run waits for, in the cell of a list and in a headline."""
 
 
 def waits_for(found: Overview) -> str:
-    """Who ``found`` waits for. Background work is a model that works or judges, a check, or steps of the server."""
-    if found.waiting_on != "job":
-        return WAITS[found.waiting_on]
-    state = found.loaded.state
-    open_now = [one for one in state.open_attempts if one.phase not in state.loops]
-    if any(
-        one.status in _WORKED and state.is_served(one.phase) and state.phase(one.phase).kind != "steps"
-        for one in open_now
-    ):
-        return "a model"
-    gates = {current_gate(state, one) for one in open_now if one.status is AttemptStatus.GATING}
-    return "a model" if gates == {"opinion"} else "a check" if gates else "the server"
+    """Who ``found`` waits for, as a list says it."""
+    return _words(found)[0]
+
+
+def acts(found: Overview) -> str:
+    """What ``found`` does now, as its headline says it."""
+    return _words(found)[1]
+
+
+def _words(found: Overview) -> tuple[str, str]:
+    needs, who = found.needs, found.who
+    run = next((each.run for each in needs if each.who is Who.RUN), "")
+    listed, headline = _WHO[who]
+    return listed.format(run=run), headline.format(run=run)
 
 
 BEFORE_WORK = "No phase had been claimed then, so no attempt accounts for it."

@@ -32,6 +32,7 @@ USER = By("user", Channel.CLI, Assurance.PASSKEY)
 _OPTIONS = {
     "submit": " --path FILE",
     "reject": " --feedback TEXT",
+    "skip": " --reason TEXT",
     "force-accept": " --reason TEXT",
     "opinion overrule": " --reason TEXT",
 }
@@ -97,6 +98,13 @@ def user_commands(found: Overview, moves: Sequence[c.PhaseCommand]) -> str:
     options = _OPTIONS.get(names[0], "") if len(names) == 1 else ""
     run = found.loaded.record.id
     return f"wfe-mcp {'|'.join(names)} {run} {typed(moves[0].phase)}{options}" if names else ""
+
+
+def user_command_lines(found: Overview, moves: Sequence[c.PhaseCommand]) -> tuple[str, ...]:
+    """The command of each move with the options that it needs."""
+    named = [(move.call.command, typed(move.phase)) for move in moves if move.call.command]
+    lines = (f"wfe-mcp {name} {found.loaded.record.id} {phase}{_OPTIONS.get(name, '')}" for name, phase in named)
+    return tuple(dict.fromkeys(lines))
 
 
 def button(move: c.Command) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.runs.control import stale_of, stuck_of
-from wfe_mcp.views.moves.blockers import WAITS, waits_for
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.run import OVER, run_row
 
@@ -32,21 +31,19 @@ def run_rows(
         loaded = {run.id: tx.runs.load(run.id) for run in runs}
     rows: list[RunRow] = []
     for number, run in enumerate(runs):
-        waiting_on, waits = ("none", WAITS["none"]) if run.status in OVER else ("", "")
-        if not waits and number < _LOOKED_AT:
+        found = None
+        if run.status not in OVER and number < _LOOKED_AT:
             with suppress(Refused):  # it was removed meanwhile, or its folder is gone
                 of_run = engine if engine_of is None else engine_of(run)
                 found = None if of_run is None else overview_of(of_run, run.id)
-                waiting_on, waits = ("", "") if found is None else (found.waiting_on, waits_for(found))
         now = loaded[run.id]
         rows.append(
             run_row(
                 run,
+                found,
                 None if now is None else now.state,
                 stale=run.id in stale,
                 stuck=run.id in stuck - stale,
-                waiting_on=waiting_on,
-                waits=waits,
                 weakened_gates=weaker.get(run.id, 0),
             )
         )

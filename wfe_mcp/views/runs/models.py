@@ -193,6 +193,7 @@ class RunView:
     ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page. ``outputs``: of a
     completed run whose template names some. ``reached``: the state of the template's ``states`` that the run is in.
     ``recoveries``: what recoveries found to be in the way; in the brief form what is open.
+    ``waits_for``: in the full form who must act next, in words.
     """
 
     template: str
@@ -230,15 +231,20 @@ class RunView:
     warnings: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     page: str = ""
+    waits_for: str = ""
     stops: tuple[Blocker, ...] = field(default=(), metadata=INTERNAL)
     marks: str = field(default="", metadata=INTERNAL)
+    acts: str = field(default="", metadata=INTERNAL)
+    """What the run does now, or who it waits for, in words."""
+    waits: str = field(default="", metadata=INTERNAL)
 
 
 @view_model
 class RunRow:
     """One line of a list of runs. ``project``: an id; ``folder``: where its work is, empty where the caller is there too.
-    ``phase``: the one that an open run is at. ``waits``: for whom, in words. ``weakened_gates``: how many ask for less than the
-    template; the run names them.
+
+    ``phase``: the one that an open run is at. ``waits_for``: ``waiting_on`` in words, with the other run or the missing worker.
+    ``weakened_gates``: how many ask for less than the template; the run names them.
     """
 
     run: str
@@ -262,9 +268,9 @@ class RunRow:
     stale: bool = False
     stuck: bool = False
     waiting_on: str = ""
+    waits_for: str = ""
     reached: str = ""
     weakened_gates: int = 0
-    waits: str = field(default="", metadata=INTERNAL)
 
 
 @view_model

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import split_comments
-from wfe_mcp.views.values.model import INTERNAL, view_model, view_of
+from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,12 +117,13 @@ class UnaskedDecision:
     project: str
     template: str
     since: str
+    question: str
     command: str
 
 
 @view_model
 class WaitingOpinion:
-    """A question to a person who reviews. ``path``: its page."""
+    """A question to a person who reviews. ``path``: its page; ``command``: the same at a terminal."""
 
     run: str
     phase: str
@@ -131,6 +131,7 @@ class WaitingOpinion:
     title: str
     project: str
     path: str
+    command: str
 
 
 @view_model
@@ -149,18 +150,23 @@ class WaitingTask:
 
 @view_model
 class StoppedRun:
-    """A run that continues only after a user acts. ``blockers``: why, each with the next step."""
+    """A run, or a phase of it, that continues only after a user acts. ``kind``: what it waits for.
+
+    ``question``: what is asked. ``blockers``: why, each with the next step. ``command``: the likeliest of ``commands``.
+    """
 
     run: str
+    phase: str = ""
+    kind: str
     title: str
     template: str
     state: str
     project: str
+    question: str
     blockers: tuple[str, ...]
     updated_at: str
     command: str
-    why: str = field(default="", metadata=INTERNAL)
-    """The first of them in short."""
+    commands: tuple[str, ...] = ()
 
 
 @view_model
@@ -184,11 +190,14 @@ class InboxView:
     trust: tuple[WaitingTrust, ...] = ()
 
 
+_Kind = Literal["decision", "task", "opinion", "failed", "held", "paused", "stopped", "trust"]
+
+
 @dataclass(frozen=True, slots=True)
 class InboxLine:
     """One thing that waits, in words. ``at``: since when, empty where that is unknown; ``run``: empty for a project."""
 
-    kind: Literal["decision", "task", "opinion", "stopped", "trust"]
+    kind: _Kind
     at: str
     project: str
     run: str
@@ -208,21 +217,29 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
         unusual = (*([tainted] if each.tainted else ()), *each.unusual)
         yield InboxLine("decision", each.asked_at, each.project, each.run, each.question, each.command, unusual)
     for each in view.unasked:
-        text = f'Approve {each.phase} of "{each.title}"?'
-        yield InboxLine("decision", each.since, each.project, each.run, text, each.command)
+        yield InboxLine("decision", each.since, each.project, each.run, each.question, each.command)
     for each in view.tasks:
         text = f'Your task: {each.title}, of "{each.about}"'
         yield InboxLine("task", each.since, each.project, each.run, text, each.command)
     for each in view.opinions:
         text = f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}"
-        yield InboxLine("opinion", "", each.project, each.run, text, f"wfe-mcp status {each.run}")
+        yield InboxLine("opinion", "", each.project, each.run, text, each.command)
     for each in view.stopped:
-        yield InboxLine("stopped", each.updated_at, each.project, each.run, _stop_reason(each), each.command)
+        kind = _KINDS.get(each.kind, "stopped")
+        yield InboxLine(kind, each.updated_at, each.project, each.run, each.question, each.command)
     for each in view.trust:
         text = f"Trust what changed: {', '.join(each.names)}"
         yield InboxLine("trust", "", each.folder, "", text, "wfe-mcp trust")
 
 
-def _stop_reason(run: StoppedRun) -> str:
-    first = run.why.partition("\n")[0]
-    return f'"{run.title}" is {run.state}' + (f": {first}" if first else "")
+_KINDS: dict[str, _Kind] = {
+    "failed": "failed",
+    "failed_with_run": "failed",
+    "repaired": "failed",
+    "held": "held",
+    "paused": "paused",
+    "manual": "task",
+    "needs_trust": "trust",
+    "untrusted_step": "trust",
+}
+"""What a stopped run waits for → its kind in the list."""

@@ -14,7 +14,7 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.steps import StepStatus
-from wfe_mcp.views.moves.blockers import blockers
+from wfe_mcp.views.moves.blockers import acts, blockers, waits_for
 from wfe_mcp.views.runs.calls import STEPS, clipped_json, has_failed, took
 from wfe_mcp.views.runs.models import (
     BundleView,
@@ -105,6 +105,8 @@ def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_st
         blockers=tuple(_clipped(stop.sentence, chars) for stop in stops[:shown_stops]),
         stops=stops[:shown_stops],
         marks=marks(overview),
+        acts=acts(overview),
+        waits=waits_for(overview),
         more_blockers=max(0, len(stops) - shown_stops),
         tainted=state.tainted,
         gates_weakened=tuple(_clipped(one.sentence, chars) for one in weakened(overview.loaded)[:shown_stops]),
@@ -162,6 +164,7 @@ def full(overview: Overview) -> RunView:
         usage=None if overview.spending is None else usage_view(overview.spending.usage),
         context=tuple(context_view(bundle) for bundle in overview.context[:_BUNDLES]),
         recoveries=blocker_views(state),
+        waits_for=waits_for(overview),
     )
     views = (
         replace(about, phases=tuple(attempt_view(overview, attempt, chars) for attempt in state.open_attempts))
@@ -224,24 +227,27 @@ def step_view(row: StepRecord, chars: int = 0) -> StepView:
 
 def run_row(
     run: RunRecord,
+    found: Overview | None = None,
     state: RunState | None = None,
     *,
     stale: bool = False,
     stuck: bool = False,
-    waiting_on: str = "",
-    waits: str = "",
     weakened_gates: int = 0,
     folder: str | None = None,
 ) -> RunRow:
-    """One line of a list of runs. ``state``: for the phase that it is at. ``folder``: "" where the caller is in the run's."""
-    done, phases = (None, None) if state is None else progress(state)
+    """One line of a list of runs. ``found``: where it is known who the run waits for; ``state``: else, for the phase that it is at.
+
+    ``folder``: "" where the caller is in the run's.
+    """
+    now = state if found is None else found.loaded.state
+    done, phases = (None, None) if now is None else progress(now)
     return view_of(
         RunRow,
         run,
         run=run.id,
         project=run.project_id,
         folder=run.worktree if folder is None else folder,
-        phase="" if state is None or run.status in OVER else str(phase_now(state)),
+        phase="" if now is None or run.status in OVER else str(phase_now(now)),
         phases_done=done,
         phases=phases,
         state=str(run.status),
@@ -251,8 +257,8 @@ def run_row(
         imported=run.origin_sha256 is not None,
         stale=stale,
         stuck=stuck,
-        waiting_on=waiting_on,
-        waits=waits,
+        waiting_on=found.waiting_on if found is not None else "none" if run.status in OVER else "",
+        waits_for="" if found is None else waits_for(found),
         weakened_gates=weakened_gates,
     )
 

@@ -266,6 +266,12 @@ class ApprovalGate(GateShape):
     )
     expires: Duration | None = optional(None, "An approval is void after this time.", example="24h")
     phrase: str | None = optional(None, "A phrase the user must type.", example="YES MERGE", min_length=1)
+    question: str | None = optional(
+        None,
+        "What the user is asked, in plain words; else that the phase is to be approved.",
+        example="The issue is on HOLD. Continue anyway?",
+        min_length=1,
+    )
 
     def lint(self, lint: GateLint) -> None:
         """None: its form says it all."""

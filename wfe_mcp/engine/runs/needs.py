@@ -1,0 +1,298 @@
+"""What a run waits for and who must act: the one place that decides whether a person is needed.
+
+Every list, status, inbox, board and notification shows what is decided here.
+
+Rules:
+1. A run waits for a person as soon as anything of it does: other work of it may go on meanwhile.
+2. A run that stopped waits for a person as a whole, whatever its phases wait for.
+3. Work of the server that no process takes up waits for a worker.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.consequences import failure_of
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.evolve import waits_for
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.engine.phases.steps import is_undone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from wfe_mcp.core.model import Attempt, RunState
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store.records.runs import LoadedRun
+
+
+WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
+
+
+NOT_OVER = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED)
+"""The runs that wait for anything: those that stopped wait for a person."""
+
+
+class Who(StrEnum):
+    """Who must act before a run continues, in the order in which they count."""
+
+    HUMAN = "human"
+    AGENT = "agent"
+    RUN = "run"
+    """Another run, which holds the folder or a lock."""
+    WORKER = "worker"
+    """A process that works the queue: none does."""
+    OUTAGE = "outage"
+    """A provider that did not answer: a timer asks it again."""
+    MODEL = "model"
+    CHECK = "check"
+    REVIEWER = "reviewer"
+    SERVER = "server"
+    NONE = "none"
+
+    @property
+    def waiting_on(self) -> WaitingOn:
+        """The same in an answer, which has one word for all work of the server."""
+        match self:
+            case Who.HUMAN:
+                return "human"
+            case Who.AGENT:
+                return "agent"
+            case Who.REVIEWER:
+                return "reviewer"
+            case Who.NONE:
+                return "none"
+            case _:
+                return "job"
+
+
+class Stop(StrEnum):
+    """What a run waits for before it continues."""
+
+    IMPORTED = "imported"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    OUTAGE = "outage"
+    OUT_OF_TIME = "out_of_time"
+    GOING_BACK = "going_back"
+    REPAIRED = "repaired"
+    FAILED = "failed"
+    FAILED_WITH_RUN = "failed_with_run"
+    HELD = "held"
+    PERSONS_OPINION = "persons_opinion"
+    NO_OPINION = "no_opinion"
+    HUMAN_TASK = "human_task"
+    NEEDS_TRUST = "needs_trust"
+    APPROVAL = "approval"
+    MANUAL = "manual"
+    UNTRUSTED_STEP = "untrusted_step"
+    OTHER_RUN = "other_run"
+    CHANGED_FILE = "changed_file"
+    NO_WORKER = "no_worker"
+    WORK = "work"
+    """Nothing is in the way: an agent or the server works, or may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that a run waits for. ``about``: the other run, or the sentence that its finder made."""
+
+    stop: Stop
+    who: Who
+    phase: PhasePath | None = None
+    about: str = ""
+    run: str = ""
+
+
+class RunFacts(Protocol):
+    """What is known of a run before it is decided who must act; ``Overview`` has it."""
+
+    @property
+    def loaded(self) -> LoadedRun:
+        """The run and its state."""
+        ...
+
+    @property
+    def plan(self) -> CompiledTemplate:
+        """Its template as it runs."""
+        ...
+
+    @property
+    def startable(self) -> tuple[PhasePath, ...]:
+        """Phases that this process can claim, or holds."""
+        ...
+
+    @property
+    def untrusted(self) -> tuple[tuple[PhasePath, str], ...]:
+        """Phases with a step that needs trust, each with a sentence."""
+        ...
+
+    @property
+    def blocked_by(self) -> tuple[tuple[PhasePath, str, str], ...]:
+        """Ready phases that another run blocks, each with a sentence and that run."""
+        ...
+
+    @property
+    def blocking_files(self) -> tuple[tuple[PhasePath, str], ...]:
+        """Accepted artifacts whose changed files stop new phases, each with a sentence."""
+        ...
+
+    @property
+    def resumes_at(self) -> datetime | None:
+        """When a run that an outage paused is tried again."""
+        ...
+
+    @property
+    def has_worker(self) -> bool:
+        """A process works what the run has in its queues."""
+        ...
+
+    @property
+    def by_hand(self) -> tuple[PhasePath, ...]:
+        """Phases that a person works in place of a model."""
+        ...
+
+    @property
+    def unanswered(self) -> Mapping[PhasePath, str]:
+        """Phases whose reviewers did not answer, with the reason."""
+        ...
+
+    @property
+    def asked_persons(self) -> Mapping[PhasePath, object]:
+        """Phases at an opinion gate that waits for persons."""
+        ...
+
+
+_STOPPED = {RunStatus.BLOCKED, RunStatus.FAILED}
+_AT_WORK = {AttemptStatus.READY, AttemptStatus.RUNNING}
+_WHILE_PAUSED = {Stop.PAUSED, Stop.APPROVAL, Stop.FAILED, Stop.FAILED_WITH_RUN, Stop.PERSONS_OPINION, Stop.MANUAL}
+"""What a person can decide in a paused run; the rest comes after it is resumed."""
+
+
+def needs_of(found: RunFacts) -> tuple[Need, ...]:
+    """Everything that the run waits for: its own state, its phases, what is outside it, then work that only goes on."""
+    state = found.loaded.state
+    if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
+        return ()
+    if found.loaded.record.origin_sha256 is not None:
+        return (Need(Stop.IMPORTED, Who.NONE),)
+    stops = (*_of_run(found), *_of_phases(found), *_from_outside(found))
+    if state.status in _STOPPED:
+        return tuple(each if each.stop is Stop.STOPPED else _of_no_one(each) for each in stops)
+    if state.status is RunStatus.PAUSED:
+        return tuple(
+            each if each.who is not Who.HUMAN or each.stop in _WHILE_PAUSED else _of_no_one(each) for each in stops
+        )
+    return (*stops, *_work(found, stops))
+
+
+def who_is_needed(needs: tuple[Need, ...]) -> Who:
+    """The first of those who must act; an agent where nothing is known to be in the way."""
+    order = list(Who)
+    return min((each.who for each in needs), key=order.index, default=Who.NONE)
+
+
+def _of_no_one(need: Need) -> Need:
+    return Need(need.stop, Who.NONE, need.phase, need.about, need.run)
+
+
+def _of_run(found: RunFacts) -> Iterator[Need]:
+    state = found.loaded.state
+    if state.status is RunStatus.PAUSED and found.resumes_at is not None:
+        yield Need(Stop.OUTAGE, Who.OUTAGE)
+        if not found.has_worker:
+            yield Need(Stop.NO_WORKER, Who.WORKER)
+    elif state.status is RunStatus.PAUSED:
+        yield Need(Stop.PAUSED, Who.HUMAN if state.paused_by_human else Who.AGENT)
+    elif state.status in _STOPPED:
+        yield Need(Stop.STOPPED, Who.HUMAN)
+    if state.status in {RunStatus.PAUSED, *_STOPPED} and state.time_is_over(found.loaded.record.updated_at):
+        yield Need(Stop.OUT_OF_TIME, Who.NONE)  # the row of the run asks
+    if state.going_back is not None:
+        yield Need(Stop.GOING_BACK, Who.NONE)
+
+
+def _of_phases(found: RunFacts) -> Iterator[Need]:
+    for attempt in found.loaded.state.open_attempts:
+        need = need_of(found, attempt)
+        if need is not None:
+            yield need
+    for path in found.by_hand:
+        yield Need(Stop.MANUAL, Who.HUMAN, path)
+
+
+def need_of(found: RunFacts, attempt: Attempt) -> Need | None:
+    """What keeps one phase from continuing; None where nothing does."""
+    state, phase = found.loaded.state, attempt.phase
+    match attempt.status:
+        case AttemptStatus.AWAITING if current_gate(state, attempt) != "approval":
+            return Need(Stop.NEEDS_TRUST, Who.HUMAN, phase)
+        case AttemptStatus.AWAITING:
+            assurance = getattr(found.plan.gates(attempt)[attempt.gate], "assurance", "human")
+            return Need(Stop.APPROVAL, Who.AGENT if assurance == "agent" else Who.HUMAN, phase)
+        case AttemptStatus.FAILED:
+            who = Who.HUMAN if waits_for(state, attempt) == "person" else Who.NONE
+            return Need(Stop.REPAIRED if attempt.repair else _failure(state, attempt), who, phase)
+        case AttemptStatus.COMPLETED if attempt.held:
+            return Need(Stop.HELD, Who.HUMAN, phase)
+        case AttemptStatus.GATING if phase in found.asked_persons:
+            return Need(Stop.PERSONS_OPINION, Who.HUMAN, phase)
+        case AttemptStatus.GATING if phase in found.unanswered:
+            return Need(Stop.NO_OPINION, Who.NONE, phase)  # they are asked again by themselves
+        case AttemptStatus.READY | AttemptStatus.RUNNING if state.phase(phase).kind == "human":
+            return Need(Stop.HUMAN_TASK, Who.HUMAN, phase)
+        case _:
+            return None
+
+
+def _failure(state: RunState, attempt: Attempt) -> Stop:
+    # Where the run stopped for the same reason, the sentence about the run says it.
+    with_run = state.status in {RunStatus.PAUSED, *_STOPPED} and state.reason in {attempt.reason, failure_of(attempt)}
+    return Stop.FAILED_WITH_RUN if with_run else Stop.FAILED
+
+
+def _from_outside(found: RunFacts) -> Iterator[Need]:
+    for path, text in found.untrusted:
+        yield Need(Stop.UNTRUSTED_STEP, Who.HUMAN, path, text)
+    for path, text, run in found.blocked_by:
+        yield Need(Stop.OTHER_RUN, Who.RUN, path, text, run)
+    for path, text in found.blocking_files:
+        yield Need(Stop.CHANGED_FILE, Who.HUMAN, path, text)
+
+
+def _work(found: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
+    """Who works now, or may begin."""
+    state = found.loaded.state
+    if found.startable:
+        yield Need(Stop.WORK, Who.AGENT, found.startable[0])
+    works = _server_works(found)
+    if works is not None:
+        yield Need(Stop.WORK, works)
+        if not found.has_worker:
+            yield Need(Stop.NO_WORKER, Who.WORKER)
+    elif not stops and not found.startable and state.status is not RunStatus.WAITING:
+        yield Need(Stop.WORK, Who.AGENT)
+
+
+def _server_works(found: RunFacts) -> Who | None:
+    """Who of the server's side works a phase or judges it, or will after a delay; None where no one does."""
+    state, by_person = found.loaded.state, {*found.by_hand, *found.asked_persons}
+    open_now = [one for one in state.open_attempts if one.phase not in by_person]
+    worked = [one for one in open_now if is_worked_by_server(state, one) and one.phase not in state.loops]
+    gates = {current_gate(state, one) for one in open_now if one.status is AttemptStatus.GATING}
+    if any(state.phase(one.phase).kind != "steps" and not is_undone(one) for one in worked):
+        return Who.MODEL
+    if any(is_worked_by_server(state, one) for one in open_now):
+        return Who.CHECK if gates - {"opinion"} else Who.SERVER
+    if gates:
+        return Who.REVIEWER if gates == {"opinion"} else Who.CHECK
+    return Who.SERVER if any(one.not_before is not None for one in open_now) else None
+
+
+def is_worked_by_server(state: RunState, attempt: Attempt) -> bool:
+    """True where steps, a model or a repair of the server work ``attempt``, or will."""
+    return is_undone(attempt) or (attempt.status in _AT_WORK and state.is_served(attempt.phase))

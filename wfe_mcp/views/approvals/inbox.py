@@ -1,0 +1,201 @@
+"""The inbox: a row for each thing of a run that a person must do, with the question and the exact commands.
+
+The terminal, the page and the HTTP API show these rows. Which runs have one is decided by ``engine.runs.needs`` alone.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.paths import typed
+from wfe_mcp.engine.runs.needs import Need, Stop, Who
+from wfe_mcp.views.approvals.request import waiting_line
+from wfe_mcp.views.approvals.shown import question_of
+from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
+from wfe_mcp.views.moves.blockers import blocker_for, blockers
+from wfe_mcp.views.moves.calls import user_command_lines, user_moves
+from wfe_mcp.views.runs.requests import (
+    InboxView,
+    StoppedRun,
+    UnaskedDecision,
+    WaitingDecision,
+    WaitingOpinion,
+    WaitingTask,
+    WaitingTrust,
+)
+from wfe_mcp.views.values.model import second, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.approvals import RequestRecord
+    from wfe_mcp.views.moves.blockers import Blocker
+
+_DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule
+_OF_THE_RUN = {Stop.STOPPED, Stop.PAUSED}
+_TRUST = {Stop.NEEDS_TRUST, Stop.UNTRUSTED_STEP}
+
+_QUESTIONS: dict[Stop, str] = {
+    Stop.STOPPED: '"{title}" is {what}.{choice} {why}',
+    Stop.PAUSED: 'Resume "{title}"?{choice} It is paused: {why}',
+    Stop.HELD: 'Continue "{title}"? {phase} is completed, and the run waits after each phase.',
+    Stop.MANUAL: 'Do the work of {phase} of "{title}" in place of a model: {what}',
+    Stop.NEEDS_TRUST: 'Trust what {phase} of "{title}" uses? {why}',
+    Stop.UNTRUSTED_STEP: 'Trust what {phase} of "{title}" runs? {what}',
+    Stop.CHANGED_FILE: 'Restore or accept a changed file of "{title}"? {what}',
+}
+"""What is asked, by what the run waits for."""
+_FAILED = '{phase} of "{title}" failed.{choice} {why}'
+
+
+def inbox_view(
+    runs: Iterable[tuple[Engine, Overview]],
+    requests: Sequence[RequestRecord] = (),
+    trust: Sequence[WaitingTrust] = (),
+) -> InboxView:
+    """Everything of ``runs`` that waits for a person, each kind oldest first. ``requests``: the open ones, of any run."""
+    asked = {(str(each.run_id), each.phase): each for each in requests}
+    facts = dict[str, ProjectFacts]()
+    rows = list[_Row]()
+    for engine, found in sorted(runs, key=lambda each: (each[1].loaded.record.updated_at, each[1].loaded.record.id)):
+        for need in found.needs:
+            if need.who is Who.HUMAN:
+                with suppress(Refused):  # the run was removed meanwhile
+                    rows += _rows(engine, found, need, asked, facts)
+    decisions = [each for each in rows if isinstance(each, WaitingDecision)]
+    return InboxView(
+        decisions=tuple(sorted(decisions, key=lambda each: (each.asked_at, each.request))),
+        unasked=tuple(each for each in rows if isinstance(each, UnaskedDecision)),
+        tasks=tuple(each for each in rows if isinstance(each, WaitingTask)),
+        opinions=tuple(each for each in rows if isinstance(each, WaitingOpinion)),
+        stopped=tuple(each for each in rows if isinstance(each, StoppedRun)),
+        trust=tuple(trust),
+    )
+
+
+_Row = WaitingDecision | UnaskedDecision | WaitingTask | WaitingOpinion | StoppedRun
+
+
+def _rows(
+    engine: Engine,
+    found: Overview,
+    need: Need,
+    asked: dict[tuple[str, PhasePath], RequestRecord],
+    facts: dict[str, ProjectFacts],
+) -> Sequence[_Row]:
+    record, phase, folder = found.loaded.record, need.phase, str(engine.root)
+    about = {"run": record.id, "phase": phase, "project": folder}
+    place = f"{record.id} {'' if phase is None else typed(phase)}"
+    match need.stop:
+        case Stop.APPROVAL if phase is not None:
+            request = asked.get((record.id, phase))
+            if request is not None:
+                if engine.project_id not in facts:
+                    facts[engine.project_id] = project_facts(engine)
+                line = waiting_line(engine, found, request, facts[engine.project_id])
+                if line is not None:
+                    return (line,)
+            since, command = second(record.updated_at), f"wfe-mcp approve {place}"
+            question = question_of(found, found.loaded.state.current(phase))
+            return (view_of(UnaskedDecision, record, **about, since=since, question=question, command=command),)
+        case Stop.HUMAN_TASK if phase is not None:
+            title, command = found.plan.phase(phase).title or phase, f"wfe-mcp submit {place} --path FILE"
+            more = {"title": title, "about": record.title, "since": second(record.updated_at), "command": command}
+            return (view_of(WaitingTask, record, **about, **more),)
+        case Stop.PERSONS_OPINION if phase is not None:
+            return tuple(
+                view_of(
+                    WaitingOpinion,
+                    record,
+                    **about,
+                    reviewer=one.reviewer,
+                    path=opinion_path(record.id, phase, one.reviewer),
+                    command=f"wfe-mcp opinion answer {place} --reviewer {one.reviewer}",
+                )
+                for one in found.asked_persons[phase]
+            )
+        case _:
+            return (_stopped(found, need, folder),)
+
+
+def opinion_path(run: str, phase: str, reviewer: str) -> str:
+    """Where on the page a person answers as ``reviewer``."""
+    return f"opinion/{quote(run, safe='')}/{quote(reviewer, safe='')}?phase={quote(phase, safe='')}"
+
+
+def _stopped(found: Overview, need: Need, folder: str) -> StoppedRun:
+    record = found.loaded.record
+    blocker = blocker_for(found, need)
+    assert blocker is not None, "what waits for a person has a sentence"
+    moves = _decisions(found, need)
+    commands = _commands(found, need, blocker, user_command_lines(found, moves))
+    why = blocker.why.partition("\n")[0]
+    text = _QUESTIONS.get(need.stop, _FAILED).format(
+        phase=need.phase, title=record.title, what=blocker.what, why=why, choice=_choice(moves)
+    )
+    return view_of(
+        StoppedRun,
+        record,
+        run=record.id,
+        phase=need.phase or "",
+        kind=str(need.stop),
+        question=text.strip(),
+        state=str(found.loaded.state.status),
+        project=folder,
+        blockers=tuple(each.sentence for each in blockers(found)) if need.stop in _OF_THE_RUN else (blocker.sentence,),
+        command=commands[0],
+        commands=commands,
+    )
+
+
+def _decisions(found: Overview, need: Need) -> list[c.PhaseCommand]:
+    """What a person can decide about what failed: of the whole run where it stopped or is paused."""
+    return [
+        move
+        for attempt in found.loaded.state.open_attempts
+        if attempt.status is AttemptStatus.FAILED and (need.stop in _OF_THE_RUN or attempt.phase == need.phase)
+        for move in user_moves(found, attempt)
+        if isinstance(move, _DECISIONS)
+    ]
+
+
+def _commands(found: Overview, need: Need, blocker: Blocker, decides: tuple[str, ...]) -> tuple[str, ...]:
+    """The exact commands that a person can type, the likeliest first."""
+    run, state = found.loaded.record.id, found.loaded.state
+    if need.stop is Stop.PAUSED:
+        return (*decides, f"wfe-mcp resume {run}")
+    if need.stop is Stop.STOPPED:
+        late = (f"wfe-mcp resume {run} --timeout 1h",) if state.time_is_over(found.loaded.record.updated_at) else ()
+        return (*late, *decides, f"wfe-mcp status {run}")
+    if need.stop is Stop.CHANGED_FILE and need.phase is not None:
+        place = f"{run} {typed(need.phase)}"
+        return (f"wfe-mcp artifact restore {place}", f"wfe-mcp artifact accept {place}")
+    if need.stop in _TRUST:
+        return ("wfe-mcp trust",)
+    return decides or (blocker.command or f"wfe-mcp status {run}",)
+
+
+_VERBS = {
+    "retry": "retry",
+    "skip": "skip",
+    "force-accept": "force-accept",
+    "opinion overrule": "overrule the reviewers",
+}
+
+
+def _choice(moves: Sequence[c.PhaseCommand]) -> str:
+    """The decisions as a question; empty where there is nothing to choose."""
+    names = list(dict.fromkeys(_VERBS[move.call.command] for move in moves))
+    if not names:
+        return ""
+    *first, last = names
+    text = f"{', '.join(first)} or {last}" if first else last
+    return f" {text.capitalize()}?"
