@@ -58,7 +58,9 @@ def test_a_claim_without_the_work_is_refused_by_what_the_server_saw(bugged: Play
 
     failed = next(answer for _, answer in played.steps if "error" in answer)
     assert failed["error"]["code"] == "gate_failed"
-    assert "has changed since the run started; changed: tests/test_calc.py" in failed["error"]["message"]
+    assert (
+        "tests/test_calc.py changed since the run started, but no file outside tests/**" in failed["error"]["message"]
+    )
     assert played.last["run_state"] == "completed"
 
 
@@ -85,7 +87,11 @@ def test_a_change_that_does_not_fix_the_bug_is_refused_by_the_named_test(bugged:
         ({"test": "*"}, SHOWN, "'*' is not among the failing tests"),
         ({"test": "test_nothing"}, SHOWN, "'test_nothing' passes, but must fail"),
         ({"file": "tests/test_sums.py"}, SHOWN, "no file matches 'tests/test_sums.py'"),
-        ({}, {**SHOWN, "calc.py": "def add(a, b):\n    return 0\n"}, "changed since the run started outside tests/**"),
+        (
+            {},
+            {**SHOWN, "calc.py": "def add(a, b):\n    return 0\n"},
+            "calc.py changed since the run started, outside tests/**",
+        ),
         ({}, {}, "exit 0, but this gate requires a failure"),
     ],
 )

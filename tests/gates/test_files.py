@@ -71,6 +71,32 @@ def test_where_no_path_is_allowed_nothing_may_change(project: Project) -> None:
     assert "the allowed paths (none)" in judgement.message
 
 
+MANY = [f"made/of/many/parts/{name}/**" for name in "abcdefghijklmno"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [{"within": MANY}, {"unchanged": ["*.json", *MANY]}, {"changed": MANY}, {"changed_outside": ["*.json", *MANY]}],
+)
+def test_the_offender_comes_first_and_in_one_line_of_a_screen(project: Project, rules: dict[str, list[str]]) -> None:
+    start = tree_hash(project.root)
+    for number in range(20):
+        project.write(f"a{number:02}.json", "{}")
+    message = judge(project, start, **rules).message
+    assert message.startswith("Files gate: a00.json, a01.json, ")
+    offenders, _, rest = message.partition(" changed since the phase started")
+    assert rest and offenders.endswith(" more") and len(offenders) <= 80
+    assert message.count("/**") <= 2
+
+
+def test_an_offender_with_a_long_name_is_named_whole(project: Project) -> None:
+    start = tree_hash(project.root)
+    long = f"{'deep/' * 20}a.json"
+    project.write(long, "{}")
+    project.write("z.json", "{}")
+    assert f"Files gate: {long} and 1 more changed" in judge(project, start, within=["src/**"]).message
+
+
 def test_a_change_may_be_demanded(project: Project) -> None:
     start = tree_hash(project.root)
     idle = judge(project, start, changed=["**"])
@@ -79,9 +105,7 @@ def test_a_change_may_be_demanded(project: Project) -> None:
     project.write("tests/test_a.py", "def test_a(): pass\n")
     assert judge(project, start, changed=["**"]).kind is VerdictKind.PASS
     elsewhere = judge(project, start, changed=["src/**"], since="run")
-    assert (
-        "no file that matches src/** has changed since the run started; changed: tests/test_a.py" in elsewhere.message
-    )
+    assert "tests/test_a.py changed since the run started, but no file that matches src/**. Next" in elsewhere.message
     assert elsewhere.data["since"] == "run"
 
 
@@ -90,7 +114,7 @@ def test_a_change_outside_some_paths_may_be_demanded(project: Project) -> None:
     assert judge(project, start, changed_outside=["tests/**"]).kind is VerdictKind.FAIL
     project.write("tests/test_a.py", "def test_a(): pass\n")
     idle = judge(project, start, changed_outside=["tests/**"])
-    assert "no file outside tests/** has changed since the phase started; changed: tests/test_a.py" in idle.message
+    assert "tests/test_a.py changed since the phase started, but no file outside tests/**." in idle.message
     assert idle.message.endswith("Next: make the change outside these paths, then submit again.")
     project.write("src/calc.py", "# mended\n")
     assert judge(project, start, changed_outside=["tests/**"]).kind is VerdictKind.PASS

@@ -5,6 +5,7 @@ from collections.abc import Generator
 import pytest
 
 from tests.playgrounds import Playgrounds
+from tests.promises import Promises
 from tests.templates.outside import TOOL_SERVERS
 from tests.templates.scene import CHECKS, FILES
 from wfe_mcp.testing.playground import Playground
@@ -27,3 +28,11 @@ def tool_servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     TOOL_SERVERS.open(tmp_path_factory.mktemp("outside"))
     yield
     TOOL_SERVERS.close()
+
+
+@pytest.fixture(autouse=True)
+def promises(monkeypatch: pytest.MonkeyPatch) -> Promises:
+    """Every decision of every play does what it promised."""
+    made = Promises()
+    made.watch(monkeypatch)
+    return made

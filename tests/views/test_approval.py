@@ -197,3 +197,17 @@ def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, key
     assert [each.value for each in line.details if each.name == "counted from"] == [answer]
     result = details_of(scene.engine, overview_of(scene.engine, run)).attempts[-1]
     assert [each.counted_from for each in result.evidence] == [answer]
+
+
+def test_before_steps_the_question_says_what_they_are_for(scene: Scene) -> None:
+    hold: dict[str, Any] = {
+        "id": "hold",
+        "title": "HOLD: a person decides whether to go on",
+        "kind": "steps",
+        "prompt": "Approve to go on.",
+        "prompt_gates": [approval()],
+        "steps": [{"id": "go_on", "builtin": "log", "params": {"message": "on"}}],
+    }
+    view = shown(scene, scene.start(hold), "hold")
+    assert view.question == 'HOLD: a person decides whether to go on. Let the server start hold of "A drill"?'
+    assert view.effect == "If you approve, work starts with exactly this prompt."

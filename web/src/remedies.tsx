@@ -92,7 +92,9 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
       </p>
       {said && (
         <Ask title={`${said.title}: ${phase}`} onClose={close}>
-          <p>{said.does}</p>
+          <p>
+            {said.does} {String(found?.leads_to?.[said.command.split(" ").pop() ?? ""] ?? "")}
+          </p>
           {said.label && (
             <label className="field">
               <span>{said.label}</span>

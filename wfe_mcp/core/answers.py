@@ -32,7 +32,10 @@ def answered(state: RunState, command: c.Answer) -> list[e.Event]:
         case "when" if command.value:
             return [e.WhenAnswered(value=True, **on)]
         case "when":
-            return [e.WhenAnswered(value=False, **on), e.PhaseSkipped(reason="its condition 'when' is false", **on)]
+            return [
+                e.WhenAnswered(value=False, **on),
+                e.PhaseSkipped(reason="its condition 'when' is false", follows=True, **on),
+            ]
         case "locks":
             return [e.LocksNamed(locks=tuple(sorted(set(command.keys))), **on)]
         case "items":

@@ -192,7 +192,7 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
         case AttemptStatus.PENDING if is_passed_over(state, attempt):
             if needs_are_met(state, attempt.phase):
                 reason = "it begins only where a jump leads to it, and none did"
-                yield [e.PhaseSkipped(reason=reason, **attempt.on)]
+                yield [e.PhaseSkipped(reason=reason, follows=True, **attempt.on)]
         case AttemptStatus.PENDING if attempt.not_before is None and conditions_are_met(state, attempt):
             if needs_are_met(state, attempt.phase):
                 yield [open_phase(state, attempt)]

@@ -34,6 +34,9 @@ HOLDS: frozenset[Kind] = frozenset({"gates", "policy", "runs", "reads", "roles",
 ALLOWS: frozenset[Kind] = frozenset({"starts", "passes", "writes", "calls", "sends", "tools"})
 """What an agent or a check may do: without one it can do less."""
 
+ASSURANCES = ("agent", "client", "human", "passkey")
+"""What an approval may ask for, from the least."""
+
 Neutral = Literal["limit", "text", "name", "order", "form", "inner"]
 """Why a key has no effect of its own.
 
@@ -52,12 +55,14 @@ KeyKind = Kind | Neutral
 class KeyEffect:
     """The effect of one key. ``kind`` None: that of its table. ``weakens``: which values remove or weaken a gate.
 
-    ``noun``: what stands before the name of a table, an item or a key in a listing; None: the key itself.
+    ``noun``: what stands before the name of a table, an item or a key in a listing; None: the key itself. ``order``: its
+    values, from the one that asks for least.
     """
 
     kind: KeyKind | None = None
     weakens: Callable[[Any], bool] | None = None
     noun: str | None = None
+    order: tuple[str, ...] = ()
 
     def __call__(self, schema: dict[str, Any]) -> None:
         """Pydantic's hook for the JSON Schema of the key, which does not show effects."""

@@ -225,9 +225,10 @@ class AttemptOpened(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseSkipped(AttemptEvent):
-    """The phase is skipped."""
+    """The phase is skipped. ``follows``: by a condition of its template, also where a person's command made that due."""
 
     reason: str
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

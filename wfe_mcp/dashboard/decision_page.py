@@ -77,7 +77,7 @@ def decision_body(
     if shown is None:
         return tag("div", *_head(view), *above, *_outcome_notice(view), class_="decision")
     columns = tag("div", _outline(shown), _sections(view, shown, talk, may_edit=may_edit, split=split), class_="split")
-    return tag("div", *_head(view), *above, _unusual(shown), columns, class_="decision")
+    return tag("div", *_head(view), *above, _unusual(shown), _not_done(shown), columns, class_="decision")
 
 
 def _head(view: DecisionView) -> list[Html]:
@@ -113,7 +113,9 @@ def _pill(state: str, text: str) -> Html:
 def _request_rows(shown: ApprovalView) -> list[Html]:
     rows: list[Html] = []
     for each in shown.inputs:
-        rows += [tag("dt", each.name), tag("dd", shortened(as_text(each.value)), class_="words")]
+        short, whole = words.input_short(each), shortened(as_text(each.value))
+        folded = tag("details", tag("summary", short), tag("p", whole, class_="words"))
+        rows += [tag("dt", each.name), tag("dd", whole if short == as_text(each.value) else folded, class_="words")]
     glance = [
         tag(
             "span",
@@ -126,7 +128,7 @@ def _request_rows(shown: ApprovalView) -> list[Html]:
     return [
         *rows,
         tag("dt", "Question"),
-        tag("dd", f"{shown.question} {shown.effect}"),
+        tag("dd", f"{shown.question} {shown.effect} {shown.send_back}".rstrip()),
         *([tag("dt", "Phrase"), tag("dd", words.phrase(shown))] if shown.phrase else []),
         tag("dt", words.TITLES["evidence"]),
         tag("dd", *glance, tag("a", "Details", href="#evidence"), class_="glance"),
@@ -153,6 +155,23 @@ def _unusual(shown: ApprovalView) -> Html:
         for each in shown.unusual
     ]
     return tag("section", tag("h2", words.unusual_title(shown)), tag("ul", *rows), class_="unusual", id="unusual")
+
+
+def _not_done(shown: ApprovalView) -> Html | None:
+    """What was not done in the whole run; folded where the last decision on it said the same."""
+    if not shown.not_done:
+        return None
+    rows = [
+        tag(
+            "li",
+            tag("span", words.not_done(each)),
+            tag("span", "new" if each.is_new else "as before", f" {each.at}", class_="muted small"),
+        )
+        for each in shown.not_done
+    ]
+    summary = tag("summary", f"{words.NOT_DONE} {words.not_done_about(shown)}", class_="fold")
+    is_open = any(each.is_new for each in shown.not_done)
+    return tag("details", summary, tag("ul", *rows, class_="listing"), class_="panel", id="not_done", open=is_open)
 
 
 def _trust(untrusted: WaitingTrust | None) -> Html | None:

@@ -45,6 +45,7 @@ def change_html(
     """
     found = [tag("p", change.note, class_="note warn")] if change.note else []
     found += [tag("p", each, class_="note") for each in words.watched(change)]
+    found += [tag("p", change.commits, class_="quiet")] if change.commits else []
     shown = 0
     for number, file in enumerate(change.files):
         size = sum(len(hunk.lines) for hunk in file.hunks)

@@ -62,7 +62,8 @@ def _row(name: str, state: str, looks: str, text: str, at: str, body: Html | Non
 def _fact(fact: Named) -> list[Html]:
     if fact.name == "output":
         return [tag("dt", fact.name), tag("dd", tag("pre", shortened(str(fact.value)), class_="block"))]
-    return [tag("dt", fact.name), tag("dd", tag("code", words.fact_text(fact)))]
+    whole, short = tag("code", words.fact_text(fact)), words.fact_short(fact)
+    return [tag("dt", fact.name), tag("dd", tag("details", tag("summary", short), whole) if short else whole)]
 
 
 def opinions_section(shown: ApprovalView, edit: str) -> Html:

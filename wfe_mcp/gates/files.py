@@ -10,6 +10,7 @@ What an installation of dependencies writes counts for ``unchanged`` only.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
@@ -21,7 +22,9 @@ from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
 
 KIND = "files"
 _NAMED = 2
-"""The globs that a message about a gate that passed names."""
+"""The globs that a message names."""
+_LINE_CHARS = 45
+"""The files that a message begins with fit into one line of a screen."""
 
 
 def judge(gate: FilesGate, scene: GateScene) -> Judgement:
@@ -61,23 +64,21 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         "tree": {"before": tree_at_start, "after": tree},
     }
     since = f"since the {gate.since} started"
-    wanted = (
-        "" if gate.changed == ("**",) else f" that matches {shortened(list(gate.changed)) or 'a glob (none given)'}"
-    )
-    allowed = shortened(list(gate.within)) or "the allowed paths (none)"
-    other = f"; changed: {shortened(changed)}" if changed else ""
+    only = f"{_offenders(changed)} changed {since}, but " if changed else ""
+    has = "" if changed else f" has changed {since}"
+    wanted = "" if gate.changed == ("**",) else f" that matches {_globs(gate.changed, 'a glob (none given)')}"
     faults = (
-        (absent, f"no file matches {shortened([repr(glob) for glob in absent])}", "write the missing files"),
-        (touched, f"changed {since}, but must not: {shortened(touched)}", "restore the files that must not change"),
+        (absent, f"no file matches {_offenders([repr(glob) for glob in absent])}", "write the missing files"),
+        (touched, f"{_offenders(touched)} changed {since}, but must not", "restore the files that must not change"),
         (
             strayed,
-            f"changed {since} outside {allowed}: {shortened(strayed)}",
+            f"{_offenders(strayed)} changed {since}, outside {_globs(gate.within, 'the allowed paths (none)')}",
             "undo the changes outside the allowed paths",
         ),
-        (idle, f"no file{wanted} has changed {since}{other}", "make the change"),
+        (idle, f"{only}no file{wanted}{has}", "make the change"),
         (
             idle_outside,
-            f"no file outside {shortened(list(gate.changed_outside))} has changed {since}{other}",
+            f"{only}no file outside {_globs(gate.changed_outside)}{has}",
             "make the change outside these paths",
         ),
     )
@@ -88,13 +89,20 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
     return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}, then submit again.", data)
 
 
+def _offenders(paths: Sequence[str]) -> str:
+    """The paths that a message begins with: as many as one line of a screen has room for, and at least one."""
+    count = next((number for number in range(len(paths), 1, -1) if len(", ".join(paths[:number])) <= _LINE_CHARS), 1)
+    return shortened(list(paths), count)
+
+
+def _globs(globs: Sequence[str], none: str = "(no glob)") -> str:
+    """The first globs of a gate; the evidence has all of them."""
+    return shortened(list(globs), _NAMED) or none
+
+
 def _held(gate: FilesGate, since: str) -> str:
     """What a gate that passed has found: it distinguishes two gates of one phase."""
-
-    def named(globs: tuple[str, ...]) -> str:
-        return shortened(list(globs), _NAMED) or "(no glob)"
-
-    given = gate.model_fields_set
+    named, given = _globs, gate.model_fields_set
     found = (
         (gate.exist, f"exists: {named(gate.exist)}"),
         (gate.unchanged, f"unchanged {since}: {named(gate.unchanged)}"),

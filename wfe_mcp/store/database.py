@@ -2,6 +2,7 @@
 
     with store.tx() as tx:      one writer at a time (BEGIN IMMEDIATE); all of it is durable, or nothing
     with store.read() as tx:    one consistent moment; a write raises
+    with store.rehearse() as tx:  the same, and what a rehearsal keeps stays in memory
 
 Rules:
 1. A process has one writing connection and a few reading ones: threads queue here, processes at the file.
@@ -32,6 +33,7 @@ from wfe_mcp.store.maintenance.verify import VerificationRepository
 from wfe_mcp.store.processes import ProcessRepository
 from wfe_mcp.store.projects import DocumentRepository, ProjectRepository
 from wfe_mcp.store.records.runs import Health
+from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
 from wfe_mcp.store.repository import Caches, Part, Repository, Shared
 from wfe_mcp.store.runs.approvals import ApprovalRepository
 from wfe_mcp.store.runs.artifacts import ArtifactRepository, AttachmentRepository
@@ -185,6 +187,14 @@ class Store:
         refusals = sqlite.refusals(self._path, reads_only=True)
         with refusals, self._read_engine.connect() as connection, connection.begin():
             yield self._of(connection)
+
+    @contextmanager
+    def rehearse(self) -> Generator[Tx]:
+        """As ``read``, but documents and revisions can be kept in it; they are forgotten at its end."""
+        with self.read() as tx:
+            # The attribute of an instance is read before its Part (repository.py).
+            tx.__dict__ |= {"documents": RehearsedDocuments(tx.shared), "artifacts": RehearsedArtifacts(tx.shared)}
+            yield tx
 
     def data_version(self) -> int:
         """A number that changes with every commit to the file, by any process; cheap enough to poll."""

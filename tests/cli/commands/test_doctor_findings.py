@@ -33,6 +33,13 @@ def sqlite_is(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
     monkeypatch.setattr(Store, "health", reported)
 
 
+def test_reviewers_that_are_not_configured_are_said_once(cli: Terminal) -> None:
+    ((level, message),) = findings(cli, "reviewer reviewer")
+    assert level == "note"
+    assert message.startswith("not configured, so opinion gates of ")
+    assert message.endswith("judge nothing; fix: wfe-mcp providers role reviewer PROVIDER MODEL")
+
+
 @pytest.mark.parametrize(
     ("changed", "level", "message"),
     [

@@ -12,6 +12,7 @@ from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effec
 from wfe_mcp.workflow.form import template_schema
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import Gate, Template
+from wfe_mcp.workspace.config.settings import settings_alone
 from wfe_mcp.workspace.config.settings_tables import Settings
 
 
@@ -112,6 +113,51 @@ def test_a_listing_says_what_is_new_changed_gone_and_the_same() -> None:
 
 def weakening(changes: Iterable[EffectChange]) -> list[bool]:
     return [one.effect.weakens and one.mark != "same" for one in changes]
+
+
+def drill(**gate: Any) -> tuple[Effect, ...]:
+    given = {"kind": "approval", **gate}
+    output = {"artifact": "a", "schema": {"type": "object"}}
+    plan = {"id": "plan", "prompt": "Plan.", "output": output, "gates": [given]}
+    return effects_of(parse({"format": "wfe/1", "name": "drill", "version": "1", "phases": [plan]}))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "weakens"),
+    [
+        ({"assurance": "client"}, {"assurance": "human"}, False),
+        ({"assurance": "agent"}, {"assurance": "client"}, False),
+        ({"assurance": "human"}, {"assurance": "client"}, True),
+        ({"assurance": "passkey"}, {"assurance": "human"}, True),
+        ({"assurance": "client", "phrase": "YES"}, {"assurance": "human"}, True),
+        ({"assurance": "client", "phrase": "YES"}, {"assurance": "human", "phrase": "OK"}, True),
+    ],
+)
+def test_an_approval_that_asks_for_more_weakens_nothing_in_trust_and_in_the_run(
+    was: dict[str, str], now: dict[str, str], weakens: bool
+) -> None:
+    (change,) = [each for each in changed_effects(drill(**was), drill(**now)) if each.mark == "changed"]
+    assert change.effect.weakens is weakens
+
+
+def configured(text: str) -> tuple[Effect, ...]:
+    at = "[templates.drill.phases.plan]\n"
+    return effects_of(settings_alone(f"{at}{text}".encode(), "config.toml")[0])
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "weakens"),
+    [
+        ('approver = "second"', 'approver = "human"', [False]),
+        ('approver = "human"', 'approver = "second"', [True]),
+        ('approver = "skip"', 'approver = "human"', [False]),
+        ("allow_rewrite = true", "allow_rewrite = false", [False]),
+        ('approver = "human"\nallow_rewrite = false', 'approver = "human"', [True]),
+    ],
+)
+def test_an_approver_who_is_a_person_weakens_nothing(was: str, now: str, weakens: list[bool]) -> None:
+    changed = [each for each in changed_effects(configured(was), configured(now)) if each.mark == "changed"]
+    assert [each.effect.weakens for each in changed] == weakens
 
 
 @pytest.mark.parametrize("kind", ["gates", "policy"])

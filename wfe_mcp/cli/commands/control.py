@@ -1,12 +1,15 @@
 """The commands that steer a run: retry, skip, proceed, auto, force-accept, pause, resume and cancel."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Reason, Run, seconds_of
 from wfe_mcp.core.paths import PhasePath
+
+if TYPE_CHECKING:
+    from wfe_mcp.views.moves.outlook import Way
 
 Role = Annotated[
     str, typer.Option("--role", metavar="NAME", help="Who works it now: a configured role, or client (the agent).")
@@ -27,6 +30,7 @@ def retry(
 
     engine, run = invocation.engine, invocation.at(run, phase)
     probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=invocation.by, at=engine.clock())
+    say_what_follows(invocation, run, "retry", phase)
     by = authorize(invocation, run, probe, pin_fd, f"retry {phase}")
     control.retry(engine, by, run, phase, feedback, role or None)
     invocation.outcome(phase, f"Opened a new attempt at {phase}")
@@ -43,6 +47,7 @@ def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd:
 
     engine, run = invocation.engine, invocation.at(run, phase)
     probe = Skip(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
+    say_what_follows(invocation, run, "skip", phase)
     by = authorize(invocation, run, probe, pin_fd, f"skip {phase}")
     control.skip(engine, by, run, phase, reason)
     invocation.outcome(phase, f"Skipped {phase}")
@@ -75,6 +80,7 @@ def force_accept(invocation: Invocation, run: Run, phase: Phase, reason: Reason,
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)
+    say_what_follows(invocation, run, "force-accept", phase)
     by = invocation.person(pin_fd, f"overrule the gates of {phase}")
     control.force_accept(engine, by, run, phase, reason)
     invocation.outcome(phase, f"Force-accepted {phase}; the run is tainted")
@@ -126,3 +132,15 @@ def resume(
         invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens, timeout_s=timeout_s
     )
     invocation.controlled(answer, "Resumed")
+
+
+def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str) -> None:
+    """Say what the decision would lead to, before it is made; nothing where it will be refused."""
+    from wfe_mcp.views.moves.outlook import leads_to
+    from wfe_mcp.views.reports.envelopes import overview_of
+
+    found = overview_of(invocation.engine, run)
+    is_known = not phase or PhasePath(phase) in found.loaded.state.attempts
+    sentence = leads_to(invocation.engine, found, way, phase) if is_known else ""
+    if sentence:
+        invocation.screen.aside(sentence)

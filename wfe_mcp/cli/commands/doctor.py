@@ -283,6 +283,17 @@ def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
             yield HealthFinding(f"role {role.name}", "problem" if role.trusted else "note", role.fault)
         else:
             yield HealthFinding(f"role {role.name}", "ok", " ".join(filter(None, (role.provider, role.model))))
+    yield from _reviewers(invocation)
+
+
+def _reviewers(invocation: Invocation) -> Iterator[HealthFinding]:
+    """Reviewers that are not configured: said here once, and not as a warning in each decision."""
+    from wfe_mcp.engine.checks.readiness import missing_reviewers
+
+    for name, templates in missing_reviewers(invocation.engine).items():
+        more = f" and {len(templates) - 2} more" if len(templates) > 2 else ""
+        message = f"not configured, so opinion gates of {', '.join(templates[:2])}{more} judge nothing"
+        yield HealthFinding(f"reviewer {name}", "note", f"{message}; fix: wfe-mcp providers role {name} PROVIDER MODEL")
 
 
 def _models_here(invocation: Invocation) -> Iterator[HealthFinding]:

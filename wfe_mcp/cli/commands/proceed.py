@@ -15,8 +15,10 @@ def proceed(invocation: Invocation, run: Run, phase: Phase = "", pin_fd: PinFd =
 
     It asks for your PIN.
     """
+    from wfe_mcp.cli.commands.control import say_what_follows
     from wfe_mcp.views.answers.tool_answers import control_run
 
     run = invocation.at(run)
+    say_what_follows(invocation, run, "proceed", phase)
     by = invocation.person(pin_fd, "continue the run")
     invocation.controlled(control_run(invocation.engine, by, run, "proceed", phase), "Continued")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ArtifactShown,
         Change,
         GateEvidence,
+        Input,
         OpinionShown,
         Prompt,
         Unusual,
@@ -122,9 +123,11 @@ class _Lines:
         if self._detail.full:
             self._text(f"{view.title}: {words.about(view)}")
         for each in view.inputs:
-            self._print_cut(list(self._wrapped(f"{each.name}: {as_text(each.value)}", "  ")), 12)
-        self._text(view.effect)
+            self._input(each)
+        for sentence in filter(None, (view.effect, view.send_back)):
+            self._text(sentence)
         self._unusual(view.unusual)
+        self._not_done(view)
         self._changes(view.changes)
         if view.prompt is not None:
             self._prompt(view.prompt)
@@ -154,13 +157,33 @@ class _Lines:
         for each in found:
             self._text(f"  ! {each.weight}: {each.text} {each.why}".rstrip(), "    ", _STYLE[each.weight])
 
+    def _input(self, given: Input) -> None:
+        """An input; one that is as in the template, and a long list, in a line."""
+        if not self._detail.full:
+            short = words.input_short(given)
+            self._print_cut(list(self._wrapped(f"{given.name}: {short}", "  ")), 12)
+            return
+        note = " (as in the template)" if given.is_default else ""
+        self._text(f"{given.name}{note}: {as_text(given.value)}", "  ")
+
+    def _not_done(self, view: ApprovalView) -> None:
+        """What was not done: what is new since the last decision, and with ``--full`` all of it."""
+        if not view.not_done:
+            return
+        self._screen.line(f"{words.NOT_DONE.upper()} {words.not_done_about(view)}", "bold")
+        shown = [each for each in view.not_done if self._detail.full or each.is_new]
+        for each in shown:
+            more = f" ({'new' if each.is_new else 'as before'}, at {each.at})" if self._detail.full else ""
+            self._text(f"  - {words.not_done(each)}{more}", "    ", "dim")
+        self._more(len(view.not_done) - len(shown))
+
     def _changes(self, changes: Sequence[Change]) -> None:
         wanted = 1 if self._detail.since == "approval" and len(changes) > 1 else 0
         for number, change in enumerate(changes):
             size = f", +{change.added} -{change.removed}" if change.files else ""
             self._title("change", f" {words.change_about(self._view, change)}{size}")
-            if change.note:
-                self._text(f"  {change.note}", "  ")
+            for sentence in filter(None, (change.note, change.commits)):
+                self._text(f"  {sentence}", "  ")
             if self._detail.full and words.trees(change):
                 self._screen.line(f"  {words.trees(change)}")
             for each in words.watched(change):

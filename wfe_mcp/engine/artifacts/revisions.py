@@ -85,7 +85,7 @@ def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
     from wfe_mcp.workspace.files.project_files import write_atomic, write_bundle
 
     found = _output(current, phase, content)
-    if found is None:
+    if found is None or current.is_rehearsed:
         return
     root, (place, rendered) = Path(current.run.worktree), found
     if isinstance(rendered, tuple):

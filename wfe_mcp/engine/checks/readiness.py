@@ -5,7 +5,7 @@ Nothing runs: a program is looked up as a gate would, and a module of a virtual 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -15,7 +15,7 @@ from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workspace.config.check_table import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from wfe_mcp.engine.kernel.engine import Engine
@@ -124,6 +124,34 @@ def missing_checks(engine: Engine) -> list[MissingCheck]:
         )
         for name, templates in sorted(needed.items())
     ]
+
+
+def missing_reviewers(engine: Engine) -> dict[str, list[str]]:
+    """The reviewers that opinion gates of this project's templates ask and that are not configured, each with these templates."""
+    from wfe_mcp.engine.models.roles import filled
+    from wfe_mcp.engine.templates.catalogue import offers
+
+    loaded, needed = engine.settings(), dict[str, list[str]]()
+    for offer in offers(engine):
+        roles: Mapping[str, Mapping[str, Any]] = offer.definition.get("roles") or {}
+        asked = {str(roles[name].get("provider") or name) for name in _reviewers(offer.definition) if name in roles}
+        for name in sorted(asked):
+            try:
+                filled(loaded, name, declared=True)
+            except Refused:
+                needed.setdefault(name, []).append(offer.name)
+    return needed
+
+
+def _reviewers(value: object) -> Iterator[str]:
+    """The reviewers that the opinion gates in a definition name."""
+    if isinstance(value, dict):
+        found = cast("dict[str, Any]", value)
+        if found.get("kind") == "opinion":
+            yield from found.get("reviewers") or ()
+        yield from (name for each in found.values() for name in _reviewers(each))
+    elif isinstance(value, list):
+        yield from (name for each in cast("list[object]", value) for name in _reviewers(each))
 
 
 def required_checks(definition: dict[str, Any]) -> set[str]:

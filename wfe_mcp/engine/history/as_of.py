@@ -59,11 +59,9 @@ def moment(engine: Engine, tx: Tx, run: str, at: str) -> Moment:
     found = Overview(
         loaded,
         plan,
-        "none",
         (),
-        (),
-        steps,
-        context,
+        steps=steps,
+        context=context,
         spending=Spending(usage, ()) if usage.calls else None,
         tools=tuple(one for one in tx.tool_calls.totals(loaded.record.id) if _was_over(state, one.phase, one.attempt)),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field, fields
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
@@ -51,6 +51,8 @@ class RunChange:
     """What the caller commanded; what the engine gave by itself is not here."""
     facts: dict[str, object] = field(default_factory=dict[str, object])
     """More facts for the statement that a person's key signs: ``shown``, ``request``, ``files``."""
+    is_rehearsed: ClassVar[bool] = False
+    """No transaction saves it: nothing outside the database may change either."""
 
     def __post_init__(self) -> None:
         self.state = self.loaded.state

@@ -13,6 +13,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.store.records.steps import StepStatus
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.errors import Detail
     from wfe_mcp.core.model import Attempt, RunId
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -28,9 +29,7 @@ def submit_step_outputs(change: RunChange, attempt: Attempt, tree: str | None) -
 
     value = made_by_steps(change.tx, change.run.id, change.plan, attempt)
     checked = judged_now(change.plan.schema(attempt.phase), value)
-    reason = (
-        f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
-    )
+    reason = _fault(change, attempt, checked.faults[0]) if checked.faults else ""
     content = canonical_json(checked.value if not checked.faults else value)
     if not reason:
         try:
@@ -43,14 +42,28 @@ def submit_step_outputs(change: RunChange, attempt: Attempt, tree: str | None) -
     store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
 
 
+def _fault(change: RunChange, attempt: Attempt, first: Detail) -> str:
+    """Which step's answer is no artifact, where, and why."""
+    _, named = _results(change.tx, change.run.id, change.plan, attempt)
+    whose = f"the answer of step {named!r}" if named else "the results of all steps"
+    name, where = change.plan.artifact_name(attempt.phase), f" at {first.path}" if first.path else ""
+    return f"The artifact {name!r}, {whose}, does not match its schema{where}: {first.message}"
+
+
 def made_by_steps(tx: Tx, run: RunId, plan: CompiledTemplate, attempt: Attempt) -> object:
     """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
+    results, named = _results(tx, run, plan, attempt)
+    return results[named] if named else {"steps": _in_bounds(results)}
+
+
+def _results(tx: Tx, run: RunId, plan: CompiledTemplate, attempt: Attempt) -> tuple[dict[str, Any], str]:
+    """The answer of each step that ran, and the last step that assigns the artifact's name; empty where none does."""
     phase: StepsPhase = plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
     name = plan.artifact_name(attempt.phase)
     rows = tx.steps.of_run(run, attempt.phase, attempt.number)
     results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
     named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
-    return results[named[-1]] if named else {"steps": _in_bounds(results)}
+    return results, named[-1] if named else ""
 
 
 def _in_bounds(results: dict[str, Any]) -> dict[str, Any]:

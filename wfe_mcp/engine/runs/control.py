@@ -57,11 +57,17 @@ def skip(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> Loaded
 
 def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
     """Overrule the gates of ``phase``: the open revision, else the last refused draft, is accepted; the run is tainted."""
-    path = PhasePath(phase)
     with change_run(engine, run_id, by) as current:
-        revision, sha256 = _draft(current, path)
-        current.give(c.ForceAccept(phase=path, reason=reason, revision=revision, sha256=sha256, by=by, at=current.at))
+        force(current, PhasePath(phase), reason)
     return current.loaded
+
+
+def force(current: RunChange, path: PhasePath, reason: str) -> None:
+    """Accept the open revision of ``path``, else its last refused draft, whatever its gates say."""
+    revision, sha256 = _draft(current, path)
+    current.give(
+        c.ForceAccept(phase=path, reason=reason, revision=revision, sha256=sha256, by=current.by, at=current.at)
+    )
 
 
 def overrule(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.effects import ASSURANCES
 from wfe_mcp.core.evidence_levels import GateDifference
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ Gate = dict[str, Any]
 
 WeakenedGate = GateDifference
 """A difference that weakens a gate."""
-
-_ASSURANCES = ("agent", "client", "human", "passkey")
 
 
 def weakened(loaded: LoadedRun) -> tuple[WeakenedGate, ...]:
@@ -100,7 +99,7 @@ def _approvals(path: str, old: list[Gate], new: list[Gate], opinions: list[GateD
     for before, after in zip(old, new, strict=False):
         was, now = before["assurance"], after["assurance"]
         if was != now:
-            is_less = _ASSURANCES.index(now) < _ASSURANCES.index(was)
+            is_less = ASSURANCES.index(now) < ASSURANCES.index(was)
             yield GateDifference(
                 path, "approval", f"the approval asks for assurance {now} instead of {was}", is_less, was, now
             )

@@ -28,14 +28,31 @@ Mark = Literal["new", "changed", "gone", "same"]
 
 
 @dataclass(frozen=True, slots=True)
+class KeyValue:
+    """A key of an effect, and its value as text. ``weakens``: that value removes or weakens a gate; None: no rule says.
+
+    ``rank``: the value's place where values have an order, from the one that asks for least.
+    """
+
+    name: str
+    text: str
+    weakens: bool | None = None
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
-    """One effect. ``source``: the JSON pointer of the first key it comes from. ``weakens``: it removes or weakens a gate."""
+    """One effect. ``source``: the JSON pointer of the first key it comes from. ``weakens``: it removes or weakens a gate.
+
+    ``keys``: those that it comes from.
+    """
 
     kind: Kind
     subject: str
     detail: str
     weakens: bool
     source: str
+    keys: tuple[KeyValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,8 @@ def effects_of(model: Settings | Template) -> tuple[Effect, ...]:
     for one in _walk(model, "", ""):
         known = merged.get((one.kind, one.subject))
         if known is not None:
-            one = replace(known, detail=f"{known.detail}; {one.detail}", weakens=known.weakens or one.weakens)
+            detail, keys = f"{known.detail}; {one.detail}", (*known.keys, *one.keys)
+            one = replace(known, detail=detail, weakens=known.weakens or one.weakens, keys=keys)
         merged[one.kind, one.subject] = one
     return tuple(sorted(merged.values(), key=_order))
 
@@ -61,7 +79,7 @@ def effects_of(model: Settings | Template) -> tuple[Effect, ...]:
 def changed_effects(old: Iterable[Effect] | None, new: Iterable[Effect]) -> tuple[EffectChange, ...]:
     """``new`` compared with the effects trusted last (None: nothing was), what weakens a gate first.
 
-    A gate or a policy that is gone or changed weakens.
+    A gate or a policy that is gone or changed weakens, unless each key that changed is known to ask for no less.
     """
     before = {(one.kind, one.subject): one for one in old or ()}
     found: list[EffectChange] = []
@@ -70,7 +88,8 @@ def changed_effects(old: Iterable[Effect] | None, new: Iterable[Effect]) -> tupl
         if was is None or was.detail == one.detail:
             found.append(EffectChange("new" if was is None else "same", one))
         else:
-            found.append(EffectChange("changed", replace(one, weakens=one.weakens or _restricts(one)), was.detail))
+            is_weaker = (one.weakens or _restricts(one)) and not _asks_no_less(one, was)
+            found.append(EffectChange("changed", replace(one, weakens=is_weaker), was.detail))
     found += [EffectChange("gone", replace(one, weakens=_restricts(one)), one.detail) for one in before.values()]
     return tuple(sorted(found, key=lambda each: _order(each.effect)))
 
@@ -87,6 +106,21 @@ def is_no_looser(last: Iterable[Effect], earlier: Iterable[Effect]) -> bool:
     return all(one.weakens or one.kind in ALLOWS for one in lost) and all(
         one.kind in HOLDS and not one.weakens and (one.kind, one.subject) not in named for one in added
     )
+
+
+def _asks_no_less(one: Effect, was: Effect) -> bool:
+    """Whether every key of ``was`` is still there, and each that differs is known to ask for as much or more."""
+    before, now = ({each.name: each for each in effect.keys} for effect in (was, one))
+    if len(before) < len(was.keys) or len(now) < len(one.keys) or not before.keys() <= now.keys():
+        return False  # a key that stands twice, or is gone, is judged by nothing here
+    changed = [each for each in one.keys if each != before.get(each.name)]
+    return bool(changed) and all(_is_no_less(each, before.get(each.name)) for each in changed)
+
+
+def _is_no_less(now: KeyValue, was: KeyValue | None) -> bool:
+    if now.rank is not None:
+        return was is None or (was.rank is not None and now.rank >= was.rank)
+    return now.weakens is False
 
 
 def _restricts(one: Effect) -> bool:
@@ -118,7 +152,9 @@ def _walk(model: BaseModel, subject: str, at: str) -> Iterator[Effect]:
         if inner or kind is None:
             continue
         if value not in ((), [], {}, ""):
-            yield Effect(kind, subject.strip() or name, _detail(name, value), is_weaker, key)
+            rank = mark.order.index(value) if value in mark.order else None
+            known = KeyValue(name, _json(value), None if mark.weakens is None else is_weaker, rank)
+            yield Effect(kind, subject.strip() or name, _detail(name, value), is_weaker, key, (known,))
         elif kind == "policy":  # an empty list of what is allowed allows nothing
             yield Effect("policy", subject or "policy", f"{name}: none", False, key)
 

@@ -108,10 +108,13 @@ class ArtifactRepository(Repository):
             sealed_at=None,
             content=content,
         )
-        row_id = self._connection.execute(_INSERT_REVISION, row_from(made, REVISION)).lastrowid
-        self._search_notes.note(run_id, of_revision(row_id, made))
-        self._run(_COUNT, {"run_id_": run_id})
+        self._insert(made)
         return made
+
+    def _insert(self, made: RevisionRecord) -> None:
+        row_id = self._connection.execute(_INSERT_REVISION, row_from(made, REVISION)).lastrowid
+        self._search_notes.note(made.run_id, of_revision(row_id, made))
+        self._run(_COUNT, {"run_id_": made.run_id})
 
     def copy_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:
         """Copy the revisions of another run, of each phase up to the number in ``newest``; ``count`` in all."""

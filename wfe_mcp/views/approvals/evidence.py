@@ -35,6 +35,8 @@ _STATES: dict[GateOutcome, GateState] = {
     GateOutcome.NEEDS_TRUST: "not run",
 }
 """Rule 1."""
+NO_REVIEWER = "no reviewer is configured"
+"""The line of each reviewer, and doctor, name who is missing, and why."""
 _CONDITION_CHARS = 160
 """A longer condition is cut in its line; the details have all of it."""
 _OPINIONS: dict[str, GateState] = {"pass": "pass", "concerns": "warning", "fail": "fail", "missing": "not run"}
@@ -59,6 +61,13 @@ def gate_lines(
     return tuple(
         _line(gate, verdicts.get(number), found.get(number), is_open=number == attempt.gate)
         for number, gate in enumerate(gates)
+    )
+
+
+def besides_opinions(gates: Sequence[Gate], lines: Sequence[GateEvidence]) -> tuple[GateEvidence, ...]:
+    """``lines`` without opinions that were skipped: no reviewer is configured, as the template allows; doctor says so."""
+    return tuple(
+        line for gate, line in zip(gates, lines, strict=True) if gate.kind != "opinion" or line.state != "skipped"
     )
 
 
@@ -100,7 +109,7 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
         cut = condition if len(condition) <= _CONDITION_CHARS else f"{condition[: _CONDITION_CHARS - 1]}…"
         return f"True: {' '.join(cut.split())}"
     if gate.kind == "opinion" and verdict.outcome is GateOutcome.SKIPPED:
-        return "no reviewer is configured"  # the line of each reviewer names who is missing, and why
+        return NO_REVIEWER
     return verdict.message.strip().partition("\n")[0]
 
 

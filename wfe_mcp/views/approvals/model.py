@@ -2,6 +2,7 @@
 
     question, goal     what is asked, of which run, with which inputs
     unusual            what removes, weakens or goes round a gate, worst first
+    not done           phases and gates of the whole run that did not happen, and whose doing that was
     change             the files that differ since the run began, and since the last approval
     prompt, artifact   the exact bytes that the decision is about
     earlier            artifacts that the run made before
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 GateState = Literal["pass", "fail", "skipped", "warning", "not run", "awaiting"]
+NotDoneState = Literal["skipped", "overruled"]
 Weight = Literal["weakened", "failed", "warning", "skipped"]
 """How unusual something is, worst first."""
 _REPORTS = {"change@1", "failing_test@1", "report"}
@@ -31,10 +33,36 @@ _REPORTS = {"change@1", "failing_test@1", "report"}
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A fact with its name: an input of the run, a detail of a gate."""
+    """A fact with its name: a detail of a gate."""
 
     name: str
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of the run. ``is_default``: it has the value that the template gives it."""
+
+    name: str
+    value: Any
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """A phase, or a ``gate`` of it, that did not happen. ``by``: whose doing it was; empty for the template's own rules.
+
+    ``times``: how often, over the items of loops. ``is_new``: since the last decision on this run.
+    """
+
+    phase: str
+    state: NotDoneState
+    why: str
+    gate: str = ""
+    by: str = ""
+    at: str = ""
+    times: int = 1
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +79,8 @@ class Change:
     """The files that differ between tree ``before`` and what is decided. ``since``: the moment of ``before``.
 
     ``watched``: files that git ignores and a check may read, by path; each is ``new``, ``changed`` or ``removed``. Their
-    content is not shown, it may be a secret. ``note``: why the files cannot be compared.
+    content is not shown, it may be a secret. ``note``: why the files cannot be compared. ``commits``: what of it git's HEAD
+    lacks, in a sentence; empty where it has all.
     """
 
     since: str
@@ -60,6 +89,7 @@ class Change:
     files: tuple[FileDiff, ...] = ()
     note: str = ""
     watched: tuple[Named, ...] = ()
+    commits: str = ""
 
     @property
     def added(self) -> int:
@@ -181,7 +211,8 @@ class AttemptShown:
 class ApprovalView:
     """What ``phase`` asks the person to decide. ``stage``: before (the work) or after (the artifact).
 
-    ``assurance`` and ``phrase`` are what the gate asks for; ``sha256`` and ``tree`` what an approval binds.
+    ``effect`` and ``send_back``: what an approval and a rejection lead to. ``assurance`` and ``phrase`` are what the gate
+    asks for; ``sha256`` and ``tree`` what an approval binds.
     """
 
     run: str
@@ -194,10 +225,12 @@ class ApprovalView:
     effect: str
     assurance: str
     sha256: str
+    send_back: str = ""
     phrase: str = ""
     tree: str = ""
-    inputs: tuple[Named, ...] = ()
+    inputs: tuple[Input, ...] = ()
     unusual: tuple[Unusual, ...] = ()
+    not_done: tuple[NotDone, ...] = ()
     changes: tuple[Change, ...] = ()
     prompt: Prompt | None = None
     artifact: ArtifactShown | None = None

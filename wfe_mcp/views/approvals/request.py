@@ -27,7 +27,7 @@ from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import typed
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
-from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
+from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval, question_of
 from wfe_mcp.views.approvals.unusual import known_things, project_facts
@@ -182,7 +182,7 @@ def waiting_line(
     of_attempt = [each for number in made_in for each in of_phase if each.attempt == number]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
-    unusual = known_things(found, recorded, lines, opinions, decisions, project)
+    unusual = known_things(found, recorded, besides_opinions(gates, lines), opinions, decisions, project)
     return WaitingDecision(
         request=request.id,
         run=record.id,

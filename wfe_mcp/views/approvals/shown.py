@@ -12,15 +12,17 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
-from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttachmentShown, AttemptShown, Named, Prompt
+from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
+from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttachmentShown, AttemptShown, Input, Prompt
+from wfe_mcp.views.approvals.not_done import not_done
 from wfe_mcp.views.approvals.unusual import changes_of, unusual_things
+from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
@@ -49,7 +51,9 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
     with engine.store.read() as tx:
         decisions = decisions_of(tx, found)
-        evidence = [each for number in made_in for each in tx.evidence.of_run(record.id, path, number)]
+        recorded = tx.evidence.of_run(record.id)
+        of_phase = [each for each in recorded if each.phase == path]
+        evidence = [each for number in made_in for each in of_phase if each.attempt == number]
         asked = tx.opinions.of_run(record.id, path)
         inputs: Mapping[str, Any] = inputs_at(tx, record, state, path)
         ignored = ignored_globs(engine, tx, found.loaded, path)
@@ -58,6 +62,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
         attached = [one for one in tx.attachments.of_run(record.id) if one.phase == path and one.attempt in made_in]
         stage = attempt.stage or Stage.AFTER
         prompt = _prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None
+        left = not_done(tx, found, recorded, decisions)
     changes = changes_of(Path(record.worktree), state, attempt, ignored)
     lines = gate_lines(attempt, stage, gates, evidence)
     opinions = opinions_shown(lines, gates, attempt, evidence, asked)
@@ -71,13 +76,15 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
         attempt=attempt.number,
         stage=str(stage),
         question=question_of(found, attempt),
-        effect=_effect(found, attempt),
+        effect=leads_to(engine, found, "approve", phase),
+        send_back=leads_to(engine, found, "reject", phase),
         assurance=wanted.assurance,
         phrase=wanted.phrase or "",
         sha256=attempt.sha256 or "",
         tree=attempt.tree or attempt.asked_tree or "",
-        inputs=tuple(Named(name, value) for name, value in inputs.items()),
-        unusual=unusual_things(engine, found, changes, lines, opinions, decisions),
+        inputs=tuple(_inputs(found, path, inputs)),
+        unusual=unusual_things(engine, found, recorded, changes, besides_opinions(gates, lines), opinions, decisions),
+        not_done=left,
         changes=changes,
         prompt=prompt,
         artifact=artifact,
@@ -93,6 +100,14 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
     )
 
 
+def _inputs(found: Overview, path: PhasePath, inputs: Mapping[str, Any]) -> Iterator[Input]:
+    """What the run is about: the inputs that were given first, then those that are as in the template."""
+    declared: Mapping[str, Mapping[str, Any]] = (found.plan.template_of(path).inputs or {}).get("properties") or {}
+    usual = {name: own["default"] for name, own in declared.items() if "default" in own}
+    given = [Input(name, value, name in usual and usual[name] == value) for name, value in inputs.items()]
+    yield from sorted(given, key=lambda each: each.is_default)
+
+
 def question_of(found: Overview, attempt: Attempt) -> str:
     """What is asked, in a sentence."""
     asked = getattr(found.plan.gates(attempt)[attempt.gate], "question", None)
@@ -100,18 +115,11 @@ def question_of(found: Overview, attempt: Attempt) -> str:
         return f"{found.loaded.record.title}: {asked}"
     of = f'of "{found.loaded.record.title}"'
     if attempt.stage is Stage.BEFORE:
-        works = "the server" if found.plan.phase(attempt.phase).kind == "steps" else "the agent"
-        return f"Let {works} start {attempt.phase} {of}?"
+        phase = found.plan.phase(attempt.phase)
+        # The agent's work is in its prompt; what steps are for is in their title.
+        about = f"{phase.title}. " if phase.kind == "steps" and phase.title else ""
+        return f"{about}Let {'the server' if phase.kind == 'steps' else 'the agent'} start {attempt.phase} {of}?"
     return f"Approve {attempt.phase} {of}?"
-
-
-def _effect(found: Overview, attempt: Attempt) -> str:
-    """What an approval leads to."""
-    if attempt.stage is Stage.BEFORE:
-        return "If you approve, work starts with exactly this prompt."
-    state = found.loaded.state
-    later = [each.phase for each in state.open_attempts if each.phase != attempt.phase and not each.is_settled]
-    return f"If you approve, the run continues with {later[0]}." if later else "If you approve, the run completes."
 
 
 def _reason(attempt: Attempt) -> str:

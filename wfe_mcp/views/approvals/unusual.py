@@ -6,12 +6,13 @@ where a tree is no longer stored, the change says why it is unknown.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus, Stage
-from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views.approvals.evidence import program_text
@@ -19,7 +20,7 @@ from wfe_mcp.views.approvals.model import Change, Named, Unusual, Weight
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from wfe_mcp.core.model import Attempt, RunId, RunState
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
     from wfe_mcp.views.approvals.model import GateEvidence, OpinionShown
     from wfe_mcp.views.runs.requests import DecisionLine
+    from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 
 _NAMED = 5
@@ -38,16 +40,15 @@ _ORDER = get_args(Weight)
 def unusual_things(
     engine: Engine,
     found: Overview,
+    recorded: Sequence[EvidenceRecord],
     changes: Sequence[Change],
     evidence: Sequence[GateEvidence],
     opinions: Sequence[OpinionShown],
     decisions: Sequence[DecisionLine],
 ) -> tuple[Unusual, ...]:
-    """Everything that is not as the template, or the person, would expect."""
-    with engine.store.read() as tx:
-        recorded = tx.evidence.of_run(found.loaded.record.id)
+    """Everything that is not as the template, or the person, would expect. ``recorded``: as for ``known_things``."""
     of_files = (
-        *_of_files(changes),
+        *_of_files(found, recorded, changes),
         *_of_watched(found, changes),
         *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, found)),
     )
@@ -158,12 +159,17 @@ def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
             yield Unusual("warning", f"Reviewer {each.reviewer} did not answer.", each.summary)
 
 
-def _of_files(changes: Sequence[Change]) -> Iterator[Unusual]:
+def _of_files(found: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change]) -> Iterator[Unusual]:
     from wfe_mcp.workspace.git.watched import defines_checks
 
     for change in changes[:1]:
         paths = [path for each in change.files for path in (each.path, each.old_path) if path]
         touched = [path for path in paths if defines_checks(path)]
+        if touched:
+            # A test that is demanded is added: no gate demands lines that were taken away.
+            wanted = _demanded(found, recorded, change.after)
+            added = {each.path for each in change.files if not each.removed and each.status in {"added", "modified"}}
+            touched = [path for path in touched if path not in wanted & added]
         if touched:
             verb = "defines" if len(touched) == 1 else "define"
             yield Unusual(
@@ -171,6 +177,39 @@ def _of_files(changes: Sequence[Change]) -> Iterator[Unusual]:
                 f"{shortened(touched)} changed since the run began.",
                 f"It {verb} what the checks run." if len(touched) == 1 else "They define what the checks run.",
             )
+
+
+def _demanded(found: Overview, recorded: Sequence[EvidenceRecord], now: str) -> set[str]:
+    """The tests that a gate of the template demanded and found, unchanged since then: ``exist`` of a files gate,
+    and the tests that a check had to see fail. What sets up or configures a runner is never among them.
+    """
+    from wfe_mcp.engine.files.tree_binding import changed_since
+    from wfe_mcp.workspace.git.watched import is_test
+
+    passed = {
+        (each.phase, number, verdict.stage, verdict.gate)
+        for each in found.loaded.state.open_attempts
+        for number in (each.made_in, each.number)
+        for verdict in each.verdicts
+        if verdict.outcome is GateOutcome.PASS
+    }
+    demanded: set[str] = set()
+    for each in recorded:
+        if (each.phase, each.attempt, each.stage, each.gate) not in passed:
+            continue
+        exist, expect, trees = (_object(each.data, key) for key in ("exist", "expect", "tree"))
+        named = [path for path, is_there in exist.items() if is_there]
+        named += [str(test).partition("::")[0] for test in expect.get("fails") or ()]
+        tests = {path for path in named if is_test(path)}
+        if tests:
+            later = changed_since(found.loaded, each.tree or trees.get("after"), now)
+            demanded |= tests.difference(later) if later is not None else set()
+    return demanded
+
+
+def _object(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:
@@ -242,6 +281,7 @@ def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[
     the checks write.
     """
     from wfe_mcp.workspace.git.command import repository
+    from wfe_mcp.workspace.git.file_diffs import uncommitted
     from wfe_mcp.workspace.git.working_tree import tree_hash
 
     began = first_tree(state)
@@ -256,7 +296,8 @@ def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[
     if now is None:
         return (Change(_START, began, note="This folder is too large to compare its files."),)
     approved = _last_approved(state)
-    found = [_change(root, _BOTH if approved == began else _START, began, now, ignored)]
+    whole = _change(root, _BOTH if approved == began else _START, began, now, ignored)
+    found = [whole if whole.note else replace(whole, commits=_commits(whole.files, *uncommitted(root, whole.files)))]
     if approved is not None and approved != began:
         found.append(_change(root, _APPROVAL, approved, now, ignored))
     return tuple(found)
@@ -299,3 +340,13 @@ def _change(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) 
     ]
     listed = tuple(each for each in files if not match_globs(each.path, globs))
     return Change(since, old, new, listed, watched=tuple(watched_files))
+
+
+def _commits(files: Sequence[FileDiff], missing: Sequence[str], head: str) -> str:
+    """What of ``files`` the commit ``head`` lacks."""
+    if not missing:
+        return ""
+    where = f"HEAD is {head[:12]}" if head else "there is no commit yet"
+    if len(missing) == len(files):
+        return f"Nothing of it is committed: {where}."
+    return f"{len(missing)} of {plural(len(files), 'file')} not committed, {where}: {shortened(missing)}."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals.model import Named
+from wfe_mcp.views.values.model import as_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         Change,
         Finding,
         GateEvidence,
+        Input,
+        NotDone,
         OpinionShown,
         Prompt,
     )
@@ -42,6 +45,8 @@ TITLES = {
 }
 """The parts of a decision and their titles, in the order in which they are read; see ``parts``."""
 NOTHING_UNUSUAL = "Nothing unusual."
+NOT_DONE = "Not done"
+_LISTED = 3
 LEFT_OPEN = "It leaves open"
 SUGGESTS = "It suggests"
 STATUS = {"added": "new file", "deleted": "deleted", "renamed": "renamed"}
@@ -93,6 +98,40 @@ def unusual_title(view: ApprovalView) -> str:
     """How many things are unusual."""
     count = len(view.unusual)
     return "1 thing is unusual here" if count == 1 else f"{count} things are unusual here"
+
+
+def input_short(given: Input) -> str:
+    """An input in a line: of a list its first parts, of an object its keys, of a default its size."""
+    value, whole = given.value, as_text(given.value)
+    parts = _parts(value) or []
+    size = f"{plural(len(parts), 'value')}" if parts else ""
+    if given.is_default:
+        return f"as in the template{f' ({size})' if size else ''}"
+    if len(parts) > _LISTED and all(isinstance(each, str) for each in parts):
+        return f"{', '.join(parts[:_LISTED])} and {len(parts) - _LISTED} more"
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return f"{', '.join(fields)} ({plural(len(fields), 'field')})"
+    return size if len(parts) > _LISTED else whole
+
+
+def _parts(value: object) -> list[Any] | None:
+    return cast("list[Any]", value) if isinstance(value, list) else None
+
+
+def not_done_about(view: ApprovalView) -> str:
+    """How much of the run was not done so far, and how much of that is new."""
+    count, new = len(view.not_done), sum(each.is_new for each in view.not_done)
+    since = "" if new == count else f", {new or 'none'} since the last decision"
+    return f"in this run so far: {count}{since}"
+
+
+def not_done(one: NotDone) -> str:
+    """A phase or gate that did not happen, why, and whose doing that was."""
+    what = f"gate {one.gate} of {one.phase}" if one.gate else f"phase {one.phase}"
+    how = f"{one.state} by {one.by}" if one.by else one.state if one.gate else "left out by the template"
+    times = f", {one.times:,} times" if one.times > 1 else ""
+    return f"{what} {how}{times}: {one.why}"
 
 
 def change_about(view: ApprovalView, change: Change) -> str:
@@ -194,8 +233,14 @@ def gate_facts(line: GateEvidence) -> tuple[Named, ...]:
 
 def fact_text(fact: Named) -> str:
     """The value of a fact as text."""
-    value = fact.value
-    return ", ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)
+    parts = _parts(fact.value)
+    return str(fact.value) if parts is None else ", ".join(map(str, parts))
+
+
+def fact_short(fact: Named) -> str:
+    """The value of a fact in a line, where it is a long list; empty where ``fact_text`` is short."""
+    parts = _parts(fact.value) or []
+    return f"{', '.join(map(str, parts[:_LISTED]))} and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
 
 
 def reviewer(opinion: OpinionShown) -> str:

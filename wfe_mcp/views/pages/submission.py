@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from wfe_mcp.core import commands as c
@@ -21,6 +22,7 @@ from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.phases.edit import drafts_of
 from wfe_mcp.views.artifacts.artifacts import gate_view
 from wfe_mcp.views.moves.calls import user_moves
+from wfe_mcp.views.moves.outlook import Way, leads_to
 from wfe_mcp.views.values.model import Json, JsonObject, view_model
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class FormView:
 
     ``how``: by a submission, by an edit of what is there, or not at all now. ``value``: what to start from, where it is
     JSON; ``text``: the same as it was kept. ``of``: what it is (``revision 2``, ``draft 1``). ``faults``: of that draft.
+    ``leads_to``: what each decision on the phase that is legal now would lead to, by its command.
     ``artifact`` is empty, and ``schema`` too, where the phase makes none.
     """
 
@@ -69,6 +72,7 @@ class FormView:
     gates: tuple[JsonObject, ...] = ()
     can_force: bool = False
     can_overrule: bool = False
+    leads_to: JsonObject = field(default_factory=dict[str, str])
 
 
 def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
@@ -111,7 +115,16 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
         gates=tuple(gate_view(gate) for gate in meant.gates),
         can_force=c.ForceAccept in moves,
         can_overrule=c.Overrule in moves,
+        leads_to={way: leads_to(engine, found, way, phase) for kind, way in _WAYS.items() if kind in moves},
     )
+
+
+_WAYS: dict[type[c.PhaseCommand], Way] = {
+    c.Retry: "retry",
+    c.Skip: "skip",
+    c.ForceAccept: "force-accept",
+    c.Overrule: "overrule",
+}
 
 
 def _how(attempt: Attempt, kind: str, moves: set[type[c.PhaseCommand]]) -> How:

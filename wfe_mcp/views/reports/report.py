@@ -168,4 +168,6 @@ def _decision(event: EventView) -> str:
     """The decision in an event; empty for other events."""
     if event.type == _REJECTED and event.payload.get("kind") == "rejected":
         return "rejected"
-    return "" if event.channel == "system" else _DECISIONS.get(event.type, "")
+    # What follows from a condition is no decision, also where a person's command made it due.
+    is_ours = event.channel == "system" or event.payload.get("follows")
+    return "" if is_ours else _DECISIONS.get(event.type, "")

@@ -92,11 +92,15 @@ def optional(
     effect: KeyKind | None = None,
     weakens: Callable[[Any], bool] | None = None,
     noun: str | None = None,
+    order: tuple[str, ...] = (),
     **limits: Any,
 ) -> T:
-    """A key that a template may leave out; its default, then as for ``required``. ``weakens``: which values weaken a gate."""
+    """A key that a template may leave out; its default, then as for ``required``. ``weakens``: which values weaken a gate.
+
+    ``order``: its values, from the one that asks for least.
+    """
     examples = None if example is ... else [example]
-    mark = KeyEffect(effect, weakens, noun)
+    mark = KeyEffect(effect, weakens, noun, order)
     return Field(default=default, description=meaning, examples=examples, json_schema_extra=mark, **limits)
 
 

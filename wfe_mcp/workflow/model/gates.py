@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Tag
 
+from wfe_mcp.core.effects import ASSURANCES
 from wfe_mcp.workflow.model.base import (
     Condition,
     Duration,
@@ -263,6 +264,7 @@ class ApprovalGate(GateShape):
         "The least assurance of the approval's channel.",
         example="client",
         weakens=lambda value: value in {"agent", "client"},
+        order=ASSURANCES,
     )
     expires: Duration | None = optional(None, "An approval is void after this time.", example="24h")
     phrase: str | None = optional(None, "A phrase the user must type.", example="YES MERGE", min_length=1)

@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.command import Repository, require_repository, run_git
+from wfe_mcp.workspace.git.command import Repository, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Node, object_id
+from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import changes_between
 
 if TYPE_CHECKING:
@@ -112,6 +113,33 @@ def file_diffs(root: Path, old: str, new: str) -> tuple[FileDiff, ...]:
         if each.path not in gone
     ]
     return tuple(sorted(diffs, key=lambda each: each.path))
+
+
+def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...], str]:
+    """The paths of ``files`` that HEAD does not have as they are, and HEAD's commit; empty before the first one.
+
+    A file whose line ends git would change when it is added counts as committed.
+    """
+    commit = head(root) or ""
+    if not files:
+        return (), commit
+    listed = text_of(run_git(root, "ls-tree", "-r", "-z", commit, ok=None)).split("\0") if commit else []
+    nodes = (line.partition("\t") for line in listed if line)
+    held = {path: node.split()[2] for node, _, path in nodes}
+    return tuple(each.path for each in files if not _is_held(root, each, held.get(each.path, ""))), commit
+
+
+def _is_held(root: Path, file: FileDiff, oid: str) -> bool:
+    if file.new_oid == oid:
+        return True
+    place = root / file.path
+    if not oid or file.kind != "text" or place.is_symlink() or not place.is_file():
+        return False
+    return object_id("blob", place.read_bytes().replace(b"\r\n", b"\n"), _HASHES[len(oid)]) == oid
+
+
+_HASHES = {40: "sha1", 64: "sha256"}
+"""By the length of an id."""
 
 
 def watched_changes(root: Path, old: str, new: str) -> dict[Literal["new", "changed", "removed"], tuple[str, ...]]:

@@ -155,6 +155,8 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 _ALL = tuple(name for row in ROWS for name in row.names)
 _EXACT = frozenset(name for name in _ALL if "*" not in name)
 _ANY = _pattern(_ALL)
+_TEST = _pattern(ROWS[-1].names)
+_SET_UP = _pattern(tuple(name for row in ROWS[:-1] for name in row.names))
 _START = _pattern(_AT_START)
 _LIBRARY = re.compile(r"(python|pypy)\d+(\.\d+)?t?")
 
@@ -224,6 +226,13 @@ def is_of_environment(path: str) -> bool:
     """True for what an installation of dependencies writes."""
     folders = path.split("/")
     return folders[-1] == "pyvenv.cfg" or not _OF_ENVIRONMENTS.isdisjoint(folders[:-1])
+
+
+def is_test(path: str) -> bool:
+    """True for a test, or a file in a folder of tests; not for what sets up or configures the runner."""
+    name = path.rpartition("/")[2]
+    is_set_up = name in _EXACT or _SET_UP.fullmatch(name) is not None or match_globs(path, _ALSO)
+    return not is_set_up and (_TEST.fullmatch(name) is not None or match_globs(path, TESTS))
 
 
 def defines_checks(path: str) -> bool:

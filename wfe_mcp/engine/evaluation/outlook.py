@@ -1,0 +1,148 @@
+"""What a command would lead to, decided on a copy of the run: nothing is written, started or run.
+
+    command ──► decide, evolve ──► conditions and inline gates, until none is due ──► the state after it ──► Outlook
+
+A gate that needs a program, a model or a person is not judged ahead: the outlook ends at it. Documents and revisions that
+an answer needs are kept in memory (``Store.rehearse``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Unpack
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
+from wfe_mcp.core.paths import item_of
+from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, judge_inline_gate, wake_backoff
+from wfe_mcp.engine.kernel.run_change import RunChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wfe_mcp.core.model import Attempt, RunState
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.jobs import NewJobValues
+    from wfe_mcp.store.records.runs import LoadedRun
+
+PERSON = By("user", Channel.CLI, Assurance.PASSKEY)
+"""The user with every proof that a gate can ask for."""
+_REACTIONS = (end_time, answer_condition, judge_inline_gate, wake_backoff)
+_ACTIVE = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
+_STOPS = {RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.PAUSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Where a run is after a command on ``phase``; without one, after a command on the run.
+
+    ``state``: of the phase, where ready and running are one; ``gate``: the number of the gate it is at. ``waits``: it
+    waits for a person. ``opens``: phases that begin; ``stays``: those that were open before. ``goes_back``: by a jump.
+    ``reason``: why the run stops.
+    """
+
+    phase: PhasePath | None
+    run: RunStatus
+    state: AttemptStatus | None = None
+    attempt: int = 0
+    gate: int | None = None
+    gate_kind: str = ""
+    held: bool = False
+    waits: bool = False
+    repair: str = ""
+    goes_back: bool = False
+    opens: tuple[PhasePath, ...] = ()
+    stays: tuple[PhasePath, ...] = ()
+    skips: tuple[PhasePath, ...] = ()
+    reason: str = ""
+
+
+def outlook(
+    engine: Engine, loaded: LoadedRun, phase: PhasePath | None, act: Callable[[RunChange], object]
+) -> Outlook | None:
+    """Where ``act``, which gives the commands of a person, would lead; None where one of them is refused."""
+    with engine.store.rehearse() as tx:
+        change = _Rehearsal(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), PERSON, engine.clock())
+        try:
+            act(change)
+        except Refused:
+            return None
+        while any(reaction(change) for reaction in _REACTIONS):
+            pass
+        return outlook_of(loaded.state, change.state, phase)
+
+
+def outlook_of(before: RunState, after: RunState, phase: PhasePath | None) -> Outlook:
+    """What has become of a run: its states before and after a command on ``phase``."""
+    active = {(each.phase, each.number) for each in before.open_attempts if each.status in _ACTIVE}
+    now = [each for each in after.open_attempts if _is_open(each) and each.phase != phase]
+    inner = {around[0] for each in now if (around := item_of(each.phase)) is not None}
+    leaves = [each for each in now if each.phase not in inner]
+    goes_back = after.iteration > before.iteration
+    skipped = (
+        path
+        for path, tries in after.attempts.items()
+        if path != phase
+        and tries[-1].status is AttemptStatus.SKIPPED
+        and (path not in before.attempts or before.current(path).status is not AttemptStatus.SKIPPED)
+    )
+    attempt = None if phase is None else after.current(phase)
+    if attempt is not None and goes_back and _is_open(attempt):
+        leaves.append(attempt)
+    shared = Outlook(
+        phase,
+        after.status,
+        goes_back=goes_back,
+        opens=tuple(each.phase for each in leaves if (each.phase, each.number) not in active),
+        stays=tuple(each.phase for each in leaves if (each.phase, each.number) in active),
+        skips=tuple(skipped),
+        reason=after.reason if after.status in _STOPS and after.status is not before.status else "",
+    )
+    return shared if attempt is None else _with_phase(shared, after, attempt)
+
+
+def approve(change: RunChange, path: PhasePath) -> None:
+    """What a person who approves the open revision of ``path`` commands."""
+    attempt = change.attempt(path)
+    on: c.Given = {"by": change.by, "at": change.at}
+    if attempt.asked is None:
+        change.give(c.AskApproval(phase=path, request="rehearsal", tree=attempt.tree, **on))
+    change.give(c.Approve(phase=path, sha256=attempt.sha256 or "", **on))
+
+
+def reject(change: RunChange, path: PhasePath) -> None:
+    """What a person who rejects the open revision of ``path`` commands."""
+    change.give(c.Reject(phase=path, feedback="rehearsal", by=change.by, at=change.at))
+
+
+class _Rehearsal(RunChange):
+    """A run that no transaction saves. It asks for no job."""
+
+    __slots__ = ()
+    is_rehearsed = True
+
+    def enqueue(self, kind: str, queue: str, **job: Unpack[NewJobValues]) -> str:
+        return ""
+
+
+def _is_open(attempt: Attempt) -> bool:
+    """It is at work or under gates, or comes back later by itself."""
+    return attempt.status in _ACTIVE or attempt.not_before is not None
+
+
+def _with_phase(shared: Outlook, after: RunState, attempt: Attempt) -> Outlook:
+    kind = current_gate(after, attempt) if attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING} else ""
+    return replace(
+        shared,
+        state=AttemptStatus.READY if attempt.status is AttemptStatus.RUNNING else attempt.status,
+        attempt=attempt.number,
+        gate=attempt.gate if kind else None,
+        gate_kind=kind,
+        held=attempt.held,
+        waits=attempt.human_only,
+        repair=attempt.repair,
+    )

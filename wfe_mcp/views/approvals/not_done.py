@@ -1,0 +1,92 @@
+"""What a run has not done so far: phases that were left out, gates that judged nothing, reviewers that were overruled.
+
+Rules:
+1. It is about the whole run: the newest attempt of each phase, whatever phase asks for the decision.
+2. Whose doing it was: the caller of a command. A phase that its template leaves out was skipped by no person.
+3. What removes or weakens a gate by configuration or force is unusual, and listed there (``unusual.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.views.approvals.evidence import NO_REVIEWER, gate_name
+from wfe_mcp.views.approvals.model import NotDone
+from wfe_mcp.views.runs.run import event_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import EvidenceRecord
+    from wfe_mcp.views.approvals.model import NotDoneState
+    from wfe_mcp.views.runs.models import EventView
+    from wfe_mcp.views.runs.requests import DecisionLine
+
+_OUTCOMES: dict[GateOutcome, NotDoneState] = {GateOutcome.SKIPPED: "skipped", GateOutcome.OVERRULED: "overruled"}
+
+
+def not_done(
+    tx: Tx, found: Overview, recorded: Sequence[EvidenceRecord], decisions: Sequence[DecisionLine]
+) -> tuple[NotDone, ...]:
+    """What was not done, newest first. ``recorded``: the evidence of the run; what came after the last approval or rejection is new."""
+    events = tx.events.of_types(found.loaded.record.id, "PhaseSkipped", "OpinionOverruled")
+    asked = {(each.payload["phase"], each.payload["attempt"]): each for each in map(event_view, events)}
+    times = {(each.phase, each.attempt, each.stage, each.gate): each.at for each in recorded}
+    listed: list[NotDone] = []
+    for tries in found.loaded.state.attempts.values():
+        newest = tries[-1]
+        event = asked.get((newest.phase, newest.number))
+        listed += _phase(found, newest, event) if newest.status is AttemptStatus.SKIPPED else ()
+        for each in _gates(found, newest, event):
+            at = times.get((newest.phase, newest.made_in, each[0], each[1]))
+            listed.append(each[2] if at is None else replace(each[2], at=at.isoformat(timespec="milliseconds")))
+    looked = (each for each in decisions if not each.run and each.decision in {"approved", "rejected"})
+    last = max((each.at for each in looked), default="")
+    listed.sort(key=lambda each: each.at, reverse=True)
+    return tuple(_counted([replace(each, is_new=each.at > last, at=_to_the_second(each.at)) for each in listed]))
+
+
+def _to_the_second(at: str) -> str:
+    return f"{at[:19]}+00:00" if at else ""
+
+
+def _phase(found: Overview, attempt: Attempt, event: EventView | None) -> Iterator[NotDone]:
+    if event is not None:
+        by = "" if event.payload.get("follows") else f"{event.actor} ({event.channel})"
+        yield NotDone(_declared(found, attempt), "skipped", attempt.reason, by=by, at=event.at)
+
+
+def _gates(found: Overview, attempt: Attempt, event: EventView | None) -> Iterator[tuple[Stage, int, NotDone]]:
+    """Each gate of ``attempt`` that judged nothing: its stage, its number, and what to say of it."""
+    if attempt.status not in {AttemptStatus.COMPLETED, AttemptStatus.AWAITING}:
+        return
+    phase = found.plan.phase(attempt.phase)
+    for verdict in attempt.verdicts:
+        state = _OUTCOMES.get(verdict.outcome)
+        if state is not None and verdict.sha256 == attempt.sha256:
+            gate = (phase.prompt_gates if verdict.stage is Stage.BEFORE else phase.gates)[verdict.gate]
+            by = f"{event.actor} ({event.channel})" if event is not None and state == "overruled" else ""
+            is_unconfigured = gate.kind == "opinion" and verdict.outcome is GateOutcome.SKIPPED
+            why = NO_REVIEWER if is_unconfigured else verdict.message.strip().partition("\n")[0]
+            named = NotDone(_declared(found, attempt), state, why, gate_name(gate), by)
+            yield verdict.stage, verdict.gate, named
+
+
+def _declared(found: Overview, attempt: Attempt) -> str:
+    """The phase as its template names it: all items of a loop are one line."""
+    return str(found.loaded.state.phase(attempt.phase).path)
+
+
+def _counted(listed: Sequence[NotDone]) -> Iterator[NotDone]:
+    """Equal ones once, with how often; the newest of them has the time."""
+    places: dict[NotDone, list[NotDone]] = {}
+    for each in listed:
+        places.setdefault(replace(each, at="", is_new=False), []).append(each)
+    for same in places.values():
+        yield replace(same[0], times=len(same))

@@ -1,0 +1,114 @@
+"""What a decision leads to, in a sentence: computed by the engine on a copy of the run, never guessed.
+
+If you approve, the run goes back to revise.
+If you approve, the gate test runs next; what follows depends on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.evaluation.outlook import approve, outlook, reject
+from wfe_mcp.engine.runs.control import force
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wfe_mcp.engine.evaluation.outlook import Outlook
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.runs.overview import Overview
+
+Way = Literal["approve", "reject", "proceed", "skip", "force-accept", "retry", "overrule"]
+_REASON = "rehearsal"
+_NAMED = 3
+_STOPS = {RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.PAUSED}
+
+
+def leads_to(engine: Engine, found: Overview, way: Way, phase: str) -> str:
+    """What follows where the user decides ``way`` on ``phase``; empty where that is refused now.
+
+    ``proceed`` without a phase is about all that are held.
+    """
+    path = PhasePath(phase) if phase else None
+    promised = outlook(engine, found.loaded, path, lambda change: _acts(change, path)[way]())
+    return "" if promised is None else f"If you {_VERBS[way]}, {_follows(found, promised, way)}."
+
+
+_VERBS: dict[Way, str] = {
+    "approve": "approve",
+    "reject": "send it back",
+    "proceed": "proceed",
+    "skip": "skip it",
+    "force-accept": "force-accept it",
+    "retry": "retry",
+    "overrule": "overrule the reviewers",
+}
+
+
+def _acts(change: RunChange, path: PhasePath | None) -> dict[Way, Callable[[], object]]:
+    on: c.Given = {"by": change.by, "at": change.at}
+    acts: dict[Way, Callable[[], object]] = {"proceed": lambda: change.give(c.Proceed(phase=path, **on))}
+    if path is not None:
+        acts |= {
+            "approve": lambda: approve(change, path),
+            "reject": lambda: reject(change, path),
+            "skip": lambda: change.give(c.Skip(phase=path, reason=_REASON, **on)),
+            "force-accept": lambda: force(change, path, _REASON),
+            "retry": lambda: change.give(c.Retry(phase=path, **on)),
+            "overrule": lambda: change.give(c.Overrule(phase=path, reason=_REASON, **on)),
+        }
+    return acts
+
+
+def _follows(found: Overview, seen: Outlook, way: Way) -> str:
+    before = None if seen.phase is None else found.loaded.state.current(seen.phase).number
+    if seen.attempt == before and seen.gate is not None:
+        return _gates(found, seen)
+    without = f"; {_named(seen.skips)} {'is' if len(seen.skips) == 1 else 'are'} left out" if seen.skips else ""
+    if seen.run is RunStatus.COMPLETED:
+        return f"the run completes{without}"
+    if seen.run in _STOPS:
+        ends = "pauses" if seen.run is RunStatus.PAUSED else "stops"
+        return (
+            f"the run {ends}: {seen.reason}".rstrip(".") if seen.reason else "that is recorded; the run stays stopped"
+        )
+    if seen.goes_back:
+        return f"the run goes back to {_named(seen.opens)}"
+    if before is not None and seen.attempt != before:
+        return f"attempt {seen.attempt} at {seen.phase} opens{' with your feedback' if way == 'reject' else ''}"
+    return _of_phase(seen) or (f"the run continues with {_named(seen.opens or seen.stays)}{without}")
+
+
+def _of_phase(seen: Outlook) -> str:
+    """What becomes of the phase, where that alone decides what follows."""
+    if seen.state is AttemptStatus.READY:
+        return "work starts with exactly this prompt"
+    if seen.repair:
+        return f"{seen.phase} fails, and {'it is undone' if seen.repair == 'compensate' else 'its recovery begins'}"
+    if seen.waits:
+        return f"{seen.phase} fails, and the run waits until you retry, edit, skip or force-accept it"
+    if seen.held:
+        return f"{seen.phase} completes, and the run waits for you to proceed"
+    return "" if seen.opens or seen.stays else "nothing begins by itself"
+
+
+def _gates(found: Overview, seen: Outlook) -> str:
+    """The gates that the phase is at once the decision is made."""
+    assert seen.phase is not None and seen.gate is not None, "only a phase is at gates"
+    left = found.plan.gates(found.loaded.state.current(seen.phase))[seen.gate :]
+    if seen.gate_kind == "approval":
+        return "the next gate asks for another approval"
+    names = [gate.label.format_map(dict(gate)) for gate in left if gate.judged != "person"]
+    return f"the gate {names[0]} runs next; what follows depends on it"
+
+
+def _named(paths: Sequence[str]) -> str:
+    shown = list(paths[:_NAMED])
+    more = len(paths) - len(shown)
+    if more:
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
