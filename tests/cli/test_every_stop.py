@@ -195,9 +195,11 @@ def state(cli: Terminal, run: str) -> str:
 
 
 def named(text: str) -> tuple[str, ...]:
-    """The commands of a hint: ``wfe-mcp retry|skip RUN PHASE``."""
-    found = re.search(r"wfe-mcp ([a-z |-]+?) (?:RUN|[0-9a-z]{10}) work", text)
-    return tuple(found[1].split("|")) if found else ()
+    """The commands of a hint: ``wfe-mcp retry 9pxgrcf6mm work (or: skip)``."""
+    found = re.search(
+        r"wfe-mcp ([a-z -]+?) (?:RUN|[0-9a-z]{10}) work(?: --reason TEXT)?(?: \(or: ([a-z, -]+)\))?", text
+    )
+    return (found[1], *(found[2] or "").split(", "))[: None if found[2] else 1] if found else ()
 
 
 @pytest.mark.requirement("S1-03", "S1-08")

@@ -95,7 +95,7 @@ def test_behind_what_a_person_stopped_only_a_person_forks(cli: Terminal) -> None
     at = len(cli.json("log", run).data["events"])
     cli("pause", run, "--reason", "wait for Eve")
     error = cli.json("start", "--from", f"{run}@{at}").document["error"]
-    assert (error["code"], f"RunPaused (event {at + 1})" in error["message"]) == ("needs_human", True)
+    assert (error["code"], f"the pause (event {at + 1})" in error["message"]) == ("needs_human", True)
     assert error["hint"].endswith(f"wfe-mcp start --from {run}@{at}")
     paused = fork(cli, run)
     assert (cli.state(paused), cli.json("resume", paused).refusal) == ("paused", "needs_human")

@@ -194,7 +194,7 @@ def test_an_agent_undoes_its_own_work_and_no_decision_of_a_person():
     scene, ready = at_build()
     refused = scene.refused(scene.going_back(2, AGENT))
     assert refused.code == "needs_human"
-    assert "ApprovalGiven" in refused.message
+    assert "the approval of plan" in refused.message
     assert "PhaseReady" not in refused.message
     scene.back(ready, AGENT)
     scene.back(2, HUMAN)
@@ -284,7 +284,7 @@ def test_what_a_person_recorded_goes_back_with_a_person_where_files_do():
         scene.give(c.TakeCheckpoint(commit="c1", tree="t2", by=by, at=scene.at))
     seq = len(scene.log)
     assert people_since(scene.entries, ready, whole=False) == ()
-    assert people_since(scene.entries, ready, whole=False, files=True) == (f"CheckpointTaken (event {seq})",)
+    assert people_since(scene.entries, ready, whole=False, files=True) == (f"the checkpoint (event {seq})",)
 
 
 def test_a_checkpoint_that_an_agent_took_over_http_goes_back_without_a_person():

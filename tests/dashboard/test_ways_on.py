@@ -289,5 +289,5 @@ def test_a_stopped_run_says_its_reason_once_in_the_preview(scene: Scene, visit: 
     expect(preview.locator("p.words")).to_have_count(2)
     expect(preview.locator("p.words").first).to_contain_text("The run is blocked: 'build' failed: Check 'red'")
     expect(preview.locator("p.words").last).to_have_text(
-        f"build failed; decide: wfe-mcp retry|skip|force-accept|edit {run} build"
+        f"build failed; decide: wfe-mcp retry {run} build (or: skip, force-accept, edit)"
     )

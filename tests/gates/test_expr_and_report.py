@@ -20,6 +20,13 @@ def judge_report(gate: ReportGate, report: object, *, phase_role: str | None = N
     return judge(gate, Submitted(report, phase_role))
 
 
+def test_a_rule_says_in_a_sentence_what_must_hold_and_the_condition_follows_where_it_does_not() -> None:
+    gate = ExprGate.model_validate({"kind": "expr", "rule": "At least one step", "assert": "${size(inputs.steps) > 0}"})
+    assert judge_expr(gate, Submitted(values={"inputs": {"steps": [1]}})).message == "Rule holds: At least one step"
+    message = judge_expr(gate, Submitted(values={"inputs": {"steps": []}})).message
+    assert message.startswith("Rule failed: At least one step.\nIt is checked by ${size(inputs.steps) > 0}\n")
+
+
 STEPS = [{"id": "a", "title": "x"}, {"id": "b", "title": ""}, {"id": "c", "title": ""}]
 
 

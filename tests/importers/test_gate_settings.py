@@ -83,7 +83,10 @@ def test_who_works_is_the_phases_provider() -> None:
         "revise": "codex",
     }
     assert imported.settings()["providers"] == {"claude-code": {"fs_ability": "none"}}
-    assert [detail.path for detail in imported.not_carried] == ["/workflow/review/prompt/ai_provider"]
+    assert [detail.path for detail in imported.not_carried] == [
+        "/workflow/review/prompt/ai_provider",
+        "/providers/reviewer",
+    ]
     assert (
         "must be manual"
         in refusal({"workflow": {"plan": {"response": {"ai_provider": 3}}}})["/workflow/plan/response/ai_provider"]
@@ -111,6 +114,23 @@ def test_the_older_gate_map_becomes_the_same() -> None:
     assert lost({"plan.prompt": "skip", "plan.response": "second"}) == {}
 
 
+def test_the_provider_of_a_role_that_the_workflow_replaces_is_reported() -> None:
+    document = {"providers": {"planner": "codex", "default": "manual"}, "workflow": {"defaults": {"ai_provider": "x"}}}
+    assert lost(document) == {
+        "/providers/planner": "workflow.defaults.ai_provider says who works there",
+        "/providers/default": "workflow.defaults.ai_provider says who works there",
+    }
+    one_phase = {"plan": {"response": {"ai_provider": "x"}}}
+    assert list(lost({"providers": {"planner": "codex", "default": "y"}, "workflow": one_phase})) == [
+        "/providers/planner"
+    ]
+
+
+def test_the_file_that_the_program_writes_has_nothing_to_report() -> None:
+    roles = dict.fromkeys(("planner", "generator", "reviewer", "reviser"), "manual")
+    assert lost({"profile": "jpa-mt", "providers": roles, "dev": None}) == {}
+
+
 def test_a_default_approver_holds_for_every_phase() -> None:
     phases = from_gate_settings({"default_approver": "skip"}).phases
     both = {"prompt": {"approver": "skip"}, "response": {"approver": "skip"}}
@@ -128,11 +148,11 @@ def test_what_has_no_place_here_is_reported_with_its_pointer() -> None:
         "approval_max_retries": 0,
         "approval_allow_rewrite": True,
     }
-    answer = lost({"profiles_dir": "x", "other": 1, "workflow": {"plan": {"response": response}}})
+    answer = lost({"profiles_dir": "x", "profile": "ours", "workflow": {"plan": {"response": response}}})
 
     assert list(answer) == [
         "/profiles_dir",
-        "/other",
+        "/profile",
         "/workflow/plan/response/approval_allow_rewrite",
         "/workflow/plan/response/approver_config/model",
     ]
@@ -241,6 +261,7 @@ def test_each_phase_that_is_reported_is_one_of_the_template(profile: str, templa
         ({"plan.response": {"max_retries": True}}, "/plan.response/max_retries", "must be a whole number"),
         ({"plan.response": {"allow_rewrite": "yes"}}, "/plan.response/allow_rewrite", "must be true or false"),
         ({"workflow": {}}, "", "says nothing"),
+        ({"workflow": {"plan": {"prompt": {}}}, "hash_promts": True}, "/hash_promts", "did you mean 'hash_prompts'?"),
         ({"workflow": {}, "hash_prompts": 1}, "/hash_prompts", "must be true or false"),
     ],
 )

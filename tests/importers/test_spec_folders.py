@@ -177,6 +177,16 @@ def test_fences_comments_and_lines_below_a_task_are_read_as_what_they_are(tmp_pa
     assert (item["id"], item["description"]) == ("T001", "Say where")
 
 
+def test_the_notes_of_the_tools_own_template_are_no_tasks(tmp_path: Path) -> None:
+    text = (
+        "## Format: `[ID] [P?] [Story] Description`\n\n- **[P]**: Can run in parallel\n\n"
+        "- [ ] T001 [P] [US1] Show it in a.py\n\n## Notes\n\n- [P] tasks = different files, no dependencies\n"
+        "- [Story] label maps task to specific user story for traceability\n- Avoid: vague tasks\n"
+    )
+    items = read_spec_kit(copied(tmp_path, "spec-kit", tasks=text)).documents["tasks.json"][2]["items"]
+    assert [each["id"] for each in items] == ["T001"]
+
+
 def test_a_design_that_names_every_requirement_stays_as_it_is(tmp_path: Path) -> None:
     work = read_openspec(copied(tmp_path, "openspec", design="# Ours\n\nR-1, R-2 and R-3.\n"))
     assert documents(work)["design.json"]["body"] == "# Ours\n\nR-1, R-2 and R-3.\n"

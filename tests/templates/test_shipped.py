@@ -11,12 +11,16 @@ from typing import Any, cast
 
 import pytest
 
+from tests.gates.scenes import Submitted
 from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.gates.expr import judge
 from wfe_mcp.resources import shipped
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.workflow.expressions import Expressions
 from wfe_mcp.workflow.lint import LintReport, ProjectNames, lint
 from wfe_mcp.workflow.load import digest, load_definition, parse
+from wfe_mcp.workflow.model import ExprGate
 
 TEMPLATES = sorted(folder.name for folder in shipped("templates").iterdir() if (folder / "template.json").is_file())
 SECTIONS = ["Role", "Inputs", "Done means", "Example", "If it fails"]
@@ -173,6 +177,66 @@ def test_a_prompt_says_role_inputs_done_example_and_what_to_do_on_failure(name: 
 @pytest.mark.parametrize(("name", "each"), all_phases())
 def test_the_example_in_a_prompt_is_a_valid_artifact_of_its_phase(name: str, each: dict[str, Any]) -> None:
     assert validate(each["output"]["schema"], example_in(each["prompt"])).faults == ()
+
+
+INPUTS: dict[str, dict[str, Any]] = {
+    "incident": {"service": "shop"},
+    "dependency_update": {"packages": []},
+    "issue_triage": {
+        "labels": ["bug", "area: parser", "kind/bug", "prio:high", "billing", "crash"],
+        "milestones": ["3.1", "v1.2"],
+    },
+    "jpa_mt": {"scope": "domain"},
+}
+"""What the examples are about, by template, beside the defaults of its inputs."""
+
+
+def own_gates() -> list[Any]:
+    """Each rule about nothing but inputs and the artifact of its own phase, with the examples that must pass it."""
+    return [
+        pytest.param(name, each, gate, id=f"{name}-{each['id']}-{number}")
+        for name in TEMPLATES
+        for each in working(template(name)["phases"])
+        for number, gate in enumerate(gates({"gates": each.get("gates", ())}, "expr"))
+        if set(re.findall(r"\b(artifacts\.\w+|milestone\b)", gate["assert"]))
+        <= {f"artifacts.{each['output']['artifact']}"}
+    ]
+
+
+@pytest.mark.parametrize(("name", "each", "gate"), own_gates())
+def test_the_examples_pass_the_rules_of_the_phase_that_uses_them(
+    name: str, each: dict[str, Any], gate: dict[str, Any]
+) -> None:
+    properties: dict[str, Any] = template(name)["inputs"]["properties"]
+    defaults = {key: one["default"] for key, one in properties.items() if "default" in one}
+    examples = [example_in(each["prompt"])]
+    of_project = "inputs.rules" in gate["assert"]  # only the example of the prompt names rules of the project
+    if isinstance(schema := each["output"]["schema"], str) and not of_project:
+        examples += json.loads((shipped("schemas") / f"{schema}.schema.json").read_text(encoding="utf-8"))["examples"]
+    for value in cast("list[dict[str, Any]]", examples):
+        place = {"place": str(value.get("fingerprint", "")).partition(":")[2]} if name == "recovery" else {}
+        values = {"artifacts": {each["output"]["artifact"]: value}, "inputs": defaults | INPUTS.get(name, {}) | place}
+        judged = judge(ExprGate.model_validate(gate), Submitted(values=values))
+        assert judged.kind is VerdictKind.PASS, judged.message
+
+
+def rules(of: Any) -> Iterator[dict[str, Any]]:
+    """Every ``expr`` gate below ``of``."""
+    if isinstance(of, dict):
+        held = cast("dict[str, Any]", of)
+        if held.get("kind") == "expr":
+            yield held
+        for each in held.values():
+            yield from rules(each)
+    elif isinstance(of, list):
+        for each in cast("list[Any]", of):
+            yield from rules(each)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_each_rule_has_a_sentence_for_people(name: str) -> None:
+    for gate in rules(template(name)["phases"]):
+        assert re.fullmatch(r"[A-Z][^$={}&|]{9,110}[^.]", gate["rule"]), gate
 
 
 @pytest.mark.parametrize(("name", "each"), all_phases())

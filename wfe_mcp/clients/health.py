@@ -65,6 +65,16 @@ def client_findings(here: Installation, places: Places) -> Iterator[HealthFindin
             yield HealthFinding(topic, "note", f"not connected; fix: wfe-mcp install --client {client.name}")
 
 
+def is_connected(places: Places) -> bool:
+    """Whether any client has this server in a file of its own, or by the plugin. A broken file has none."""
+    for client in CLIENTS:
+        for scope in client.scopes:
+            with suppress(Refused):
+                if look.look(client, places, scope).is_ours:
+                    return True
+    return _plugin_is_on(places)
+
+
 def _connection(found: Found, here: Installation, places: Places) -> Iterator[HealthFinding]:
     """The findings on one entry; one that is ok where there is no other."""
     client, topic = found.client, f"client {found.client.title}"

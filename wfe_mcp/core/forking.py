@@ -24,7 +24,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback import asked_anew, behind, is_approved_by_people, taken_up
-from wfe_mcp.core.undo import LogEntry
+from wfe_mcp.core.undo import LogEntry, described
 
 _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
     e.WhenAnswered: (e.PhaseSkipped,),
@@ -55,8 +55,8 @@ def end_of_decision(log: Sequence[LogEntry], seq: int) -> int:
 
 
 def stops_since(log: Sequence[LogEntry], seq: int) -> tuple[str, ...]:
-    """What people stopped, refused or were asked to decide after event ``seq``: the names of the events, with their numbers."""
-    return tuple(f"{type(entry.event).__name__} (event {entry.seq})" for entry in log[seq:] if _is_a_stop(entry))
+    """What people stopped, refused or were asked to decide after event ``seq``, in words, with the numbers of the events."""
+    return tuple(described(entry) for entry in log[seq:] if _is_a_stop(entry))
 
 
 def approved_by_people(state: RunState) -> tuple[PhasePath, ...]:

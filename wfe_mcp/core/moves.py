@@ -90,8 +90,25 @@ def with_commands_of_the_user(state: RunState, command: c.Command, refused: Refu
         return refused
     user = By("user", Channel.CLI, Assurance.PASSKEY)
     names = [move.call.command for move in phase_moves(state, attempt, user, command.at)]
-    hint = f"The user decides in a terminal: wfe-mcp {'|'.join(dict.fromkeys(names))} RUN {typed(command.phase)}"
+    hint = f"The user decides in a terminal: {command_with_others(names, 'RUN', command.phase)}"
     return replace(refused, hint=hint) if names else refused
+
+
+def command_with_others(names: Iterable[str], run: str, phase: PhasePath) -> str:
+    """A command to paste, and the names that may stand in its place: ``wfe-mcp retry RUN fix (or: skip, edit)``."""
+    first, *others = dict.fromkeys(names)
+    more = f" (or: {', '.join(others)})" if others else ""
+    return f"wfe-mcp {first} {run} {typed(phase)}{_OPTIONS.get(first, '')}{more}"
+
+
+_OPTIONS = {
+    "submit": " --path FILE",
+    "reject": " --feedback TEXT",
+    "skip": " --reason TEXT",
+    "force-accept": " --reason TEXT",
+    "opinion overrule": " --reason TEXT",
+}
+"""Command → the options that it must have."""
 
 
 def action(move: c.Command) -> str:

@@ -74,11 +74,49 @@ def people_since(log: Sequence[LogEntry], to: int, *, whole: bool, files: bool =
     checkpoints that a person took.
     """
     return tuple(
-        f"{type(entry.event).__name__} (event {entry.seq})"
-        for entry in log[to:]
-        if _is_persons(entry, whole=whole) or (files and _is_recorded(entry))
+        described(entry) for entry in log[to:] if _is_persons(entry, whole=whole) or (files and _is_recorded(entry))
     )
 
+
+def described(entry: LogEntry) -> str:
+    """What a person calls the command that begins with this event: ``the approval of fix (event 34)``."""
+    event = entry.event
+    said = _COMMANDS.get(type(event), type(event).__name__)
+    if isinstance(event, e.RolledBack):
+        said = {"undo": "the undo", "redo": "the redo"}.get(event.kind, "the rollback")
+    return f"{said.format(phase=getattr(event, 'phase', ''))} (event {entry.seq})"
+
+
+_COMMANDS: dict[type[e.Event], str] = {
+    e.RunStarted: "the start",
+    e.RunForked: "the fork",
+    e.PhaseStarted: "the start of {phase}",
+    e.RevisionSubmitted: "the submission of {phase}",
+    e.SubmissionRefused: "the refused submission of {phase}",
+    e.ApprovalAsked: "the request to approve {phase}",
+    e.ApprovalGiven: "the approval of {phase}",
+    e.OpinionOverruled: "the decision to overrule the opinions on {phase}",
+    e.PhaseCompleted: "the completion of {phase}",
+    e.PhaseForced: "the forced acceptance of {phase}",
+    e.AttemptFailed: "the rejection of {phase}",
+    e.AttemptOpened: "the new attempt at {phase}",
+    e.RunReopened: "the reopening of the run",
+    e.PhaseSkipped: "the skip of {phase}",
+    e.TreeChanged: "the change of files in {phase}",
+    e.WentTo: "the return to an earlier phase",
+    e.PhaseProceeded: "the decision to proceed after {phase}",
+    e.AutoSwitched: "the switch of automatic mode",
+    e.RunPaused: "the pause",
+    e.RunResumed: "the resumption",
+    e.RunCancelled: "the cancellation",
+    e.CheckpointTaken: "the checkpoint",
+    e.HumanAwaited: "the stop of {phase}",
+    e.RunBlocked: "the stop of the run",
+    e.RunFailed: "the failure of the run",
+    e.RecordsKept: "the records kept",
+    e.GateJudged: "a verdict on {phase}",
+}
+"""Event → what a person calls the command that begins with it."""
 
 _STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
 _SETTINGS = (e.RunPaused, e.RunResumed, e.AutoSwitched)
@@ -135,8 +173,13 @@ def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | 
         if log[index].by.channel is not Channel.SYSTEM and not isinstance(log[index].event, _NOTES):
             first = _first_of(log, index)
             back = next((at for at in range(first, index) if isinstance(log[at].event, e.RolledBack)), None)
-            return (first, log[first]) if back is None else (_began(log, back), log[back])
+            return (first, _named(log[first : index + 1])) if back is None else (_began(log, back), log[back])
     return None
+
+
+def _named(events: Sequence[LogEntry]) -> LogEntry:
+    """The event of a command that says what it did: the first that does not follow from another."""
+    return next((entry for entry in events if not isinstance(entry.event, (*_FOLLOWS, *_NOTES))), events[0])
 
 
 def _first_of(log: Sequence[LogEntry], index: int) -> int:

@@ -1,8 +1,8 @@
 """The ``expr`` gate: a verdict from the value of its condition.
 
 A condition that cannot be evaluated is an error of the gate, never false
-(design §5). A false condition is explained: the gate's own message first, then the first item that breaks a condition
-over a list.
+(design §5). A false condition is explained: the gate's own message first, then its rule in a sentence, the condition, and
+the first item that breaks a condition over a list.
 """
 
 import json
@@ -32,15 +32,19 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
         )
     data = {"assert": condition, "value": value}
     if value:
-        return passed(KIND, f"Rule holds: {condition}", data)
+        return passed(KIND, f"Rule holds: {gate.rule or condition}", data)
     item = failed_item(condition, submission.value)
     named = {} if item is None else {"item": {"of": item.of, "index": item.index, "value": _short(item.value)}}
     return failed(
         KIND,
-        f"{_own_message(gate, submission)}Rule failed: {condition}{_about(item)}",
+        f"{_own_message(gate, submission)}Rule failed: {_rule(gate)}{_about(item)}",
         "change the artifact so that the rule holds, then submit again.",
         data | named,
     )
+
+
+def _rule(gate: ExprGate) -> str:
+    return gate.assert_ if gate.rule is None else f"{gate.rule}.\nIt is checked by {gate.assert_}"
 
 
 def _own_message(gate: ExprGate, submission: Submission) -> str:

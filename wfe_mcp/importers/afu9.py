@@ -21,7 +21,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.importers.afu9_expressions import Names, condition, text
 from wfe_mcp.importers.afu9_stops import can_hold, hold_at_start, hold_phase, red_at_start, red_step
 from wfe_mcp.importers.afu9_tokens import UnreadableError
-from wfe_mcp.importers.imported import ImportedTemplate, ImportReport, free_name, identifier
+from wfe_mcp.importers.imported import ImportedTemplate, ImportReport, free_name, identifier, without_nulls
 from wfe_mcp.workflow.model import Step
 
 FORMAT = "AFU-9"
@@ -46,7 +46,7 @@ def is_afu9(value: object) -> bool:
 
 def from_afu9(document: Mapping[str, Any]) -> ImportedTemplate:
     """The template. Refuses ``invalid_template``: all errors at once, by pointer into ``document``."""
-    return _WorkflowReader(document).template()
+    return _WorkflowReader(without_nulls(document, but=("params",))).template()
 
 
 class _WorkflowReader:

@@ -120,7 +120,8 @@ class _SettingsReader:
             if key in _SECTIONS:
                 self._section(key, value)
             elif key in _TOP:
-                self.found.lose(pointer(key), _TOP[key])
+                if value is not None:
+                    self.found.lose(pointer(key), _TOP[key])
             elif key != "version":
                 self._unknown(key, _KNOWN, pointer(key))
             elif value not in (1, "1"):

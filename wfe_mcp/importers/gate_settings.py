@@ -13,6 +13,7 @@
     providers.<key>.fs_ability      fs_ability of that provider
     hash_prompts                    artifacts.hash_prompts
 
+A key without a value (``dev: null``) says nothing. An unknown key is an error, at every level.
 The old program never read its ``workflow`` section (S0-37); here it takes effect.
 """
 
@@ -23,9 +24,10 @@ from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss, pointer
-from wfe_mcp.importers.imported import ImportedSettings, ImportReport
+from wfe_mcp.importers.imported import ImportedSettings, ImportReport, without_nulls
 
 FORMAT = "ai-workflow-engine"
+JPA_MT = "jpa_mt"
 
 _PHASES = ("plan", "generate", "review", "revise")
 _STAGES = ("prompt", "response")
@@ -44,6 +46,7 @@ _NO_MEANING = {
     "default_standards_provider": "standards are [context] bundles, which templates name",
     "profiles_dir": "templates lie in .wfe/templates",
 }
+_SECTIONS = ("workflow", "profile", "providers", "hash_prompts", *_NO_MEANING)
 _FS_ABILITIES = ("local-write", "local-read", "write-only", "none")
 MOST_CRITERIA = 20_000
 """Characters of a criteria file."""
@@ -51,6 +54,8 @@ MOST_CRITERIA = 20_000
 Place = tuple[str, ...]
 Given = dict[str, tuple[Any, Place]]
 """Old key → its value and place."""
+_Stages = dict[tuple[str, str], Given]
+"""By phase and stage."""
 
 
 def is_gate_settings(value: object) -> bool:
@@ -58,7 +63,11 @@ def is_gate_settings(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     keys = cast("dict[str, object]", value)
-    return "workflow" in keys or "default_approver" in keys or any(_STAGE.fullmatch(key) for key in keys)
+    return _has_sections(keys) or "default_approver" in keys or any(_STAGE.fullmatch(key) for key in keys)
+
+
+def _has_sections(keys: Mapping[str, object]) -> bool:
+    return "workflow" in keys or {"profile", "providers"} <= set(keys)
 
 
 Criteria = Callable[[str], str | None]
@@ -69,7 +78,9 @@ def from_gate_settings(document: Mapping[str, Any], criteria: Criteria = lambda 
     """The settings. Refuses ``invalid_template``: all errors at once, by pointer into ``document``."""
     reading = _Reading(criteria)
     found = reading.found
-    stages = _workflow(document, reading) if "workflow" in document else _gate_map(document, found)
+    read = _workflow if _has_sections(document) else _gate_map
+    document = without_nulls(document)
+    stages = read(document, reading)
     phases: dict[str, dict[str, Any]] = {}
     for phase in _PHASES:
         of_phase = {stage: stages.get((phase, stage), {}) for stage in _STAGES}
@@ -81,7 +92,7 @@ def from_gate_settings(document: Mapping[str, Any], criteria: Criteria = lambda 
     for at, why in reading.idle.items():
         if at not in reading.used:
             found.lose(at, why)
-    template = "jpa_mt" if str(document.get("profile", "")).replace("-", "_") == "jpa_mt" else "plan_generate_review"
+    template = _template_of(document.get("profile"))
     return ImportedSettings(FORMAT, template, phases, tuple(found.not_carried), tables=reading.tables)
 
 
@@ -169,20 +180,14 @@ class _Reading:
             self.found.lose(pointer(*at), why)
 
 
-def _workflow(document: Mapping[str, Any], reading: _Reading) -> dict[tuple[str, str], Given]:
+def _workflow(document: Mapping[str, Any], reading: _Reading) -> _Stages:
     """The ``workflow`` section: ``defaults``, overridden by each phase and stage."""
     found = reading.found
-    for key, value in document.items():
-        if key == "hash_prompts" and isinstance(value, bool):
-            reading.tables["artifacts"] = {"hash_prompts": value}
-        elif key == "hash_prompts":
-            found.error(pointer(key), "must be true or false", None, value)
-        elif key not in {"workflow", "profile", "providers"}:
-            found.lose(pointer(key), _NO_MEANING.get(key, f"{key!r} is no gate setting"))
-    section = _object(document["workflow"], ("workflow",), found)
+    _top(document, reading)
+    section = _object(document.get("workflow", {}), ("workflow",), found)
     defaults = _keys(section.get("defaults", {}), ("workflow", "defaults"), found)
     works = _providers(document.get("providers", {}), reading)
-    stages: dict[tuple[str, str], Given] = {
+    stages: _Stages = {
         (phase, stage): works.get((phase, stage), {}) | defaults for phase in _PHASES for stage in _STAGES
     }
     for phase, given in section.items():
@@ -193,13 +198,35 @@ def _workflow(document: Mapping[str, Any], reading: _Reading) -> dict[tuple[str,
                 at = ("workflow", phase, stage)
                 if _is_known(stage, _STAGES, at, found):
                     stages[phase, stage] |= _keys(keys, at, found)
+    for at, of_role in works.items():
+        chosen, named = stages[at]["ai_provider"][1], of_role["ai_provider"][1]
+        if chosen != named:
+            reading.idle[pointer(*named)] = f"{'.'.join(chosen)} says who works there"
     return stages
 
 
-def _providers(value: object, reading: _Reading) -> dict[tuple[str, str], Given]:
+def _top(document: Mapping[str, Any], reading: _Reading) -> None:
+    """The keys beside the sections."""
+    for key, value in document.items():
+        if key == "hash_prompts" and isinstance(value, bool):
+            reading.tables["artifacts"] = {"hash_prompts": value}
+        elif key == "hash_prompts":
+            reading.found.error(pointer(key), "must be true or false", None, value)
+        elif key in _NO_MEANING:
+            reading.found.lose(pointer(key), _NO_MEANING[key])
+        elif _is_known(key, _SECTIONS, (key,), reading.found) and key == "profile" and _template_of(value) != JPA_MT:
+            what = f"no template is made from the profile {value!r}; this configures {_template_of(value)}"
+            reading.found.lose(pointer(key), what)
+
+
+def _template_of(profile: object) -> str:
+    return JPA_MT if str(profile).replace("-", "_") == JPA_MT else "plan_generate_review"
+
+
+def _providers(value: object, reading: _Reading) -> _Stages:
     """The provider by phase: the role's own, else the default one."""
     given = _object(value, ("providers",), reading.found)
-    works: dict[tuple[str, str], Given] = {}
+    works: _Stages = {}
     for key, named in given.items():
         if isinstance(named, dict) and key not in _ROLES and _ROLE.fullmatch(key):
             _provider(key, cast("dict[str, Any]", named), reading)
@@ -212,12 +239,12 @@ def _providers(value: object, reading: _Reading) -> dict[tuple[str, str], Given]
     return works
 
 
-def _gate_map(document: Mapping[str, Any], found: ImportReport) -> dict[tuple[str, str], Given]:
+def _gate_map(document: Mapping[str, Any], reading: _Reading) -> _Stages:
     """The older map: a stage by its dotted name, an approver or an object."""
-    default: Given = {}
+    found, default = reading.found, Given()
     if "default_approver" in document:
         default["approval_provider"] = (document["default_approver"], ("default_approver",))
-    stages: dict[tuple[str, str], Given] = {(phase, stage): dict(default) for phase in _PHASES for stage in _STAGES}
+    stages: _Stages = {(phase, stage): dict(default) for phase in _PHASES for stage in _STAGES}
     for key, value in document.items():
         named = _STAGE.fullmatch(key)
         if named is None:

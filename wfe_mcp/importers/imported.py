@@ -152,6 +152,16 @@ class PlanReading:
         return ImportedPlan(self.format, self.plan, tuple(self.report.not_carried))
 
 
+def without_nulls(value: Any, but: Collection[str] = ()) -> Any:
+    """``value`` without keys that have no value, at every level; below a key of ``but`` all stay."""
+    if isinstance(value, dict):
+        keys = cast("dict[str, Any]", value).items()
+        return {key: each if key in but else without_nulls(each, but) for key, each in keys if each is not None}
+    if isinstance(value, list):
+        return [without_nulls(each, but) for each in cast("list[Any]", value)]
+    return value
+
+
 def _toml_key(key: str) -> str:
     """A TOML key; one with dots is quoted."""
     return json.dumps(key) if "." in key else key

@@ -31,6 +31,15 @@ _CARRIED = words(
 )
 
 
+_KNOWN = {
+    "": ("tasks",),
+    "tasks": _CARRIED,
+    "dependencies": ("taskId",),
+    "relatedFiles": ("path", "type", "description"),
+}
+"""The keys that are carried, by the list that holds the object; empty: the file itself."""
+
+
 def is_shrimp(value: object) -> bool:
     """Whether the JSON of a tasks.json is Shrimp's: a list of tasks with a name."""
     tasks = cast("dict[str, object]", value).get("tasks") if isinstance(value, dict) else None
@@ -68,11 +77,21 @@ def _items(file: JsonFile, report: ImportReport) -> list[WorkItem]:
         item.summary = _text(held, "summary")
         if held.get("status") in {"in_progress", "blocked"}:
             item.notes.append(f"Status there: {held['status']}")
-        for key in held:
-            if key not in _CARRIED and held[key]:
-                report.lose(file.place(pointer("tasks", index, key)), f"{key!r} has no place in a plan")
+        _report_rest(file, held, ("tasks", index), report)
         found.append(item)
+    _report_rest(file, file.value, (), report)
     return found
+
+
+def _report_rest(file: JsonFile, held: dict[str, Any], at: tuple[str | int, ...], report: ImportReport) -> None:
+    """Report what has no place in a plan, in ``held`` and in what its lists hold."""
+    known = _KNOWN[str(at[-2]) if at else ""]
+    for key, value in held.items():
+        if key not in known and value:
+            report.lose(file.place(pointer(*at, key)), f"{key!r} has no place in a plan")
+        for index, each in enumerate(cast("list[object]", value) if isinstance(value, list) and at else ()):
+            if isinstance(each, dict) and key in _KNOWN:
+                _report_rest(file, cast("dict[str, Any]", each), (*at, key, index), report)
 
 
 def _short_ids(tasks: list[object]) -> dict[str, str]:

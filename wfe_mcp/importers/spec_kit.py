@@ -89,6 +89,8 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
     for section in sections(text):
         for box in checkboxes(section.lines):
             task = _TASK.fullmatch(box.text)
+            if task is None and box.mark.isalpha() and box.mark not in "xX":
+                continue  # the Notes explain the label: [P] tasks = different files
             if task is None or not task[4].strip():
                 report.error(
                     f"tasks.md:{box.line}", "a task is written T001 [P] [US1] Text", "- [ ] T001 Text", box.text[:80]

@@ -23,10 +23,11 @@ def configure(cli: Terminal, **checks: list[str]) -> None:
 
 def test_doctor_is_ready_only_when_every_check_that_templates_need_is_there(cli: Terminal) -> None:
     answer = cli("doctor")
-    assert (answer.code, answer.out.splitlines()[-1]) == (0, "Ready to run, except templates that need check push.")
+    assert answer.code == 0
+    assert answer.out.splitlines()[-1].startswith("Ready to run, except templates that need check push.")
     assert findings(cli)["check push"][0] == "note"
     configure(cli, test=[sys.executable], push=[sys.executable])
-    assert cli("doctor").out.splitlines()[-1] == "Ready to run."
+    assert cli("doctor").out.splitlines()[-1].startswith("Ready to run.")
 
 
 def test_doctor_names_a_check_that_the_default_template_lacks(cli: Terminal) -> None:

@@ -35,7 +35,7 @@ def refused_twice(cli: Terminal) -> str:
 def test_an_attempt_that_failed_by_a_gate_is_edited_and_its_gates_run_again(cli: Terminal):
     run = cli.start("code")
     cli.submit_work(run, "build")
-    assert f"wfe-mcp retry|skip|force-accept|edit {run} build" in cli.json("status", run).data["blockers"][0]
+    assert f"wfe-mcp retry {run} build (or: skip, force-accept, edit)" in cli.json("status", run).data["blockers"][0]
     assert cli.json("edit", run, "build", "--path", write(cli, {"text": "better"})).refusal == "needs_human"
     (cli.root / "ok").touch()
     done = cli.json("edit", run, "build", "--path", write(cli, {"text": "better"}), pin=PIN)

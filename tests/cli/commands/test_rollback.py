@@ -98,8 +98,8 @@ def test_an_undo_and_a_redo_name_the_same_command_and_the_log_says_where_to(cli:
     cli.submit_work(run, "draft")
     first = next(e["seq"] for e in cli.json("log", run).data["events"] if e["type"] == "PhaseStarted")
     for _ in range(2):
-        assert cli("undo", run, pin=PIN).out.startswith(f"Undid PhaseStarted (event {first})")
-        assert cli("redo", run, pin=PIN).out.startswith(f"Redid PhaseStarted (event {first})")
+        assert cli("undo", run, pin=PIN).out.startswith(f"Undid the start of draft (event {first})")
+        assert cli("redo", run, pin=PIN).out.startswith(f"Redid the start of draft (event {first})")
     lines = [line for line in cli("log", run).out.splitlines() if " RolledBack " in line]
     assert lines[0].endswith(f"undo: to event {first - 1}")
     assert [line.rpartition("  ")[2].partition(":")[0] for line in lines] == ["undo", "redo"] * 2
@@ -117,11 +117,17 @@ def test_what_a_person_decided_is_undone_with_the_pin(
     assert cli.json("undo", run, pin="wrong horse").refusal == "wrong_pin"
     at_terminal(True)
 
-    def type_in(_prompt: str = "") -> str:
+    asked: list[str] = []
+
+    def type_in(prompt: str = "") -> str:
+        asked.append(prompt)
         return PIN
 
     monkeypatch.setattr("getpass.getpass", type_in)
-    assert cli("undo", run).code == 0
+    found = cli("undo", run)
+    assert found.code == 0
+    assert found.out.startswith("Undid the approval of send (event ")
+    assert "PIN to undo the approval of send (event " in asked[0]
     assert cli.state(run) == "waiting"
 
 

@@ -263,8 +263,10 @@ def test_milestones_become_an_artifact_that_can_be_submitted(cli: Terminal) -> N
         f"1 milestone with 1 task, score 96: {path}",
         "! line 5: task 'Stream artifacts into a zip' names no conflict scope",
         "! not carried: line 2: introduction: 'Two words first.'",
-        f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {path}",
     ]
+    assert answer.err == "Next: wfe-mcp start milestones --inputs @.wfe/plans/milestones.inputs.json\n"
+    started = cli.json("start", "milestones", "--inputs", "@.wfe/plans/milestones.inputs.json")
+    assert started.code == 0, started.out
     data = cli.json("templates", "import", "milestones.md").data
     assert json.loads(path.read_text()) == data["artifact"]
 

@@ -150,7 +150,7 @@ def test_what_a_person_recorded_and_decided_takes_a_person(scene: Scene):
     scene.begin(run, "build")
     no = refused(going.rollback, scene.engine, AGENT, run, "plan")
     assert (no.code, no.data["command"]) == ("needs_human", f"wfe-mcp rollback {run} plan")
-    assert ("ApprovalGiven" in no.message, "RecordsKept" in no.message) == (True, False), no.message
+    assert ("the approval of plan" in no.message, "records" in no.message) == (True, False), no.message
     take_checkpoint(scene.engine, run, HUMAN)
     assert refused(going.rollback, scene.engine, AGENT, run, "build").code == "needs_human"
     going.rollback(scene.engine, HUMAN, run, "plan")

@@ -52,8 +52,9 @@ def test_an_artifact_that_does_not_match_fails_the_attempt(scene: Scene) -> None
     scene.work()
     tried = scene.attempt(run, "ci")
     assert (tried.status, tried.fail_kind) == (AttemptStatus.FAILED, FailKind.INVALID)
-    what = "The artifact 'one', the answer of step 'set', does not match its schema at /n: "
-    assert tried.reason.startswith(what)
+    assert tried.reason.startswith(
+        "The answer of step 'set' (builtin set) does not match the schema of its artifact at /n: "
+    )
 
 
 def test_an_artifact_that_cannot_be_written_into_the_project_fails_the_attempt(scene: Scene) -> None:

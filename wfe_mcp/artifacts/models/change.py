@@ -14,7 +14,7 @@ class Change(Artifact):
             "files": ["src/stats.py"],
             "tests": ["tests/test_stats.py::test_average_of_nothing_is_zero"],
             "commands": ["pytest -q"],
-            "commit": "",
+            "commit": "3f2c1d9",
             "deviations": [],
             "follow_ups": ["median() has the same fault"],
         }
@@ -24,6 +24,6 @@ class Change(Artifact):
     files: list[Text] = Field(default=[], description="Changed files, project-relative")
     tests: list[Text] = Field(default=[], description="Tests added or changed")
     commands: list[Text] = Field(default=[], description="Commands run to check it")
-    commit: str = Field(default="", description="Hash, when committed")
+    commit: str = Field(default="", description="Hash of the newest commit, where the phase commits")
     deviations: list[Text] = Field(default=[], description="Where it departs from the plan, and why")
     follow_ups: list[Text] = Field(default=[])

@@ -16,7 +16,7 @@ class Verdict(Artifact):
             "error_class": "dependency_timeout",
             "confidence": 70,
             "proposed_action": "WAIT_AND_RETRY",
-            "fingerprint": "shop:dependency_timeout:payments",
+            "fingerprint": "shop:dependency_timeout",
             "summary": "The payment service answers too late since 08:00",
             "service": "shop",
             "tokens": ["ETIMEDOUT", "payments"],

@@ -25,6 +25,9 @@ Draft = Annotated[
 ]
 At = Annotated[str, typer.Option("--at", metavar="N", help="As it was after event N of the run, or at cp-12.")]
 Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
+OfPhase = Annotated[
+    str, typer.Option("--phase", metavar="PHASE", help="The phase of NAME, where several have one: steps:1, tools:1.")
+]
 Save = Annotated[str, typer.Option("--save", metavar="FILE", help="Write the bytes of an attached file to FILE.")]
 Against = Annotated[
     str,
@@ -45,8 +48,9 @@ def show(
     at: At = "",
     draft: Draft = None,
     save: Save = "",
+    of_phase: OfPhase = "",
 ) -> None:
-    """Print an artifact of a run, a refused draft or an attached file."""
+    """Print an artifact of a run, a refused draft, the calls of steps (steps:1) or an attached file."""
     from dataclasses import replace
 
     from wfe_mcp.core.model import RunId
@@ -56,7 +60,7 @@ def show(
     from wfe_mcp.views.values.model import PartView
 
     engine, run = invocation.engine, invocation.at(run)
-    phase, artifact = _phase_and_artifact(invocation, run, name)
+    phase, artifact = (of_phase, name) if of_phase else _phase_and_artifact(invocation, run, name)
     if save:
         _save(invocation, run, artifact, save)
         return

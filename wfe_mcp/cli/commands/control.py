@@ -9,6 +9,7 @@ from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Reason, Run, se
 from wfe_mcp.core.paths import PhasePath
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
     from wfe_mcp.views.moves.outlook import Way
 
 Role = Annotated[
@@ -16,24 +17,47 @@ Role = Annotated[
 ]
 
 
+From = Annotated[
+    str,
+    typer.Option("--from", metavar="STEP", help="Of a phase of steps: run again from this step on, keep the others."),
+]
+
+
 def retry(
-    invocation: Invocation, run: Run, phase: Phase, feedback: Feedback = "", role: Role = "", pin_fd: PinFd = None
+    invocation: Invocation,
+    run: Run,
+    phase: Phase,
+    feedback: Feedback = "",
+    role: Role = "",
+    from_step: From = "",
+    pin_fd: PinFd = None,
 ) -> None:
     """Open a new attempt at a phase.
 
-    It asks for your PIN after a stop.
+    Of a phase of steps it first says which answers are kept and what is called again. It asks for your PIN after a stop,
+    and to repeat calls to the outside.
     """
     from wfe_mcp.cli.terminal.authorize import authorize
+    from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.core.commands import Retry
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)
+    steps = control.retry_plan(engine, run, phase, from_step)
+    if steps is not None:
+        invocation.screen.aside(steps.sentence)
+    what = f"retry {phase}" + (f" from {from_step}" if from_step else "")
     probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=invocation.by, at=engine.clock())
     say_what_follows(invocation, run, "retry", phase)
-    by = authorize(invocation, run, probe, pin_fd, f"retry {phase}")
-    control.retry(engine, by, run, phase, feedback, role or None)
-    invocation.outcome(phase, f"Opened a new attempt at {phase}")
+    if from_step and steps is not None and steps.repeats and (pin_fd is not None or at_terminal()):
+        by: By = invocation.person(pin_fd, what)
+    else:
+        by = authorize(invocation, run, probe, pin_fd, what)
+    control.retry(engine, by, run, phase, feedback, role or None, from_step=from_step)
+    kept = () if steps is None or from_step else steps.kept
+    more = f", which keeps the answers of {', '.join(kept)}; --from STEP calls them again" if kept else ""
+    data = {} if steps is None else {"kept": list(steps.kept), "called_again": list(steps.again)}
+    invocation.outcome(phase, f"Opened a new attempt at {phase}{more}", data)
 
 
 def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:

@@ -31,7 +31,7 @@ def doctor(invocation: Invocation, deep: Deep = False) -> None:
     missing: list[MissingCheck] = []
     found = list(_findings(invocation, missing, deep=deep))
     bad = [each for each in found if each.level == "problem"]
-    summary = plural(len(bad), "problem") if bad else _ready(missing)
+    summary = plural(len(bad), "problem") if bad else _ready(invocation, missing)
     error = (
         Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Fix it and run: wfe-mcp doctor") if bad else None
     )
@@ -47,10 +47,13 @@ def doctor(invocation: Invocation, deep: Deep = False) -> None:
     invocation.answer(summary, render, data={"findings": [asdict(each) for each in found]}, error=error)
 
 
-def _ready(missing: "Sequence[MissingCheck]") -> str:
-    if not missing:
-        return "Ready to run."
-    return f"Ready to run, except templates that need check {' or '.join(one.name for one in missing)}."
+def _ready(invocation: Invocation, missing: "Sequence[MissingCheck]") -> str:
+    from wfe_mcp.cli.terminal.connecting import places_of
+    from wfe_mcp.clients.health import is_connected
+
+    names = f", except templates that need check {' or '.join(one.name for one in missing)}" if missing else ""
+    is_alone = not is_connected(places_of(invocation.project.root))
+    return f"Ready to run{names}." + (" No client is connected: wfe-mcp install --client NAME" if is_alone else "")
 
 
 def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bool) -> Iterator[HealthFinding]:
@@ -110,7 +113,8 @@ def _database(invocation: Invocation) -> Iterator[HealthFinding]:
         yield HealthFinding(
             "database",
             "note",
-            f"SQLite {health.sqlite_version} is too old for WAL, so writers wait longer; fix: install wfe-mcp[sqlite]",
+            f"SQLite {health.sqlite_version} works, but one process at a time: the others wait while it writes; "
+            "fix, if you run several agents: install wfe-mcp[sqlite]",
         )
     yield _index(invocation)
     folder = Path(health.path).parent
@@ -163,7 +167,7 @@ def _configuration(invocation: Invocation) -> Iterator[HealthFinding]:
     loaded = invocation.engine.settings()
     if loaded.project_file is None:
         yield HealthFinding("configuration", "note", "none in this project; fix: wfe-mcp init")
-    else:
+    elif not loaded.problems:
         yield HealthFinding("configuration", "ok", str(loaded.project_file))
     for problem in loaded.problems:
         yield HealthFinding("configuration", "problem", problem.message)

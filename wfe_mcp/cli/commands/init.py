@@ -58,11 +58,11 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     by = settle_pin(engine, pin_fd) if asks and yes else None
     doubted = _doubted(engine.root, found.checks, held)
     trials = trials_of(engine, invocation.screen, [*missing, *doubted], yes=yes, skip=no_trial)
-    remember(engine.root, trials, engine.clock())
     works = {each.check.name: each.check.settings for each in trials if each.works and each.check.name not in held}
     decides = bool(works or waits)
     if decides and not yes:
         _ask_back(invocation, _listing(engine, works))
+    remember(engine.root, trials, engine.clock())  # after the question: a cancelled init leaves nothing
     if by is None and (pin_fd is not None or (decides and at_terminal())):
         by = settle_pin(engine, pin_fd)
     if engine.settings().project_sha256 != seen.project_sha256:
@@ -142,9 +142,13 @@ def _render(
 
 
 def _next(invocation: Invocation) -> list[str]:
-    from wfe_mcp.cli.terminal.connecting import SENTENCE
+    from wfe_mcp.cli.terminal.connecting import SENTENCE, places_of
+    from wfe_mcp.clients.health import is_connected
 
-    return ["wfe-mcp doctor" if list(_faults(invocation.engine)) else SENTENCE]
+    if list(_faults(invocation.engine)):
+        return ["wfe-mcp doctor"]
+    places = places_of(invocation.engine.root)
+    return [SENTENCE if is_connected(places) else "wfe-mcp install --client NAME"]
 
 
 def _written(engine: "Engine") -> list[str]:

@@ -87,14 +87,15 @@ def log(
 
 
 def _with_calls(events: "list[EventView]", steps: "list[StepRecord]") -> "list[EventView]":
-    """The events, with the calls of a phase of steps at the event of its failure."""
+    """The events, with the calls of a phase of steps at the event that ended them: its failure, or its artifact."""
     from wfe_mcp.views.runs.calls import has_failed
     from wfe_mcp.views.runs.run import step_view
 
     def calls_of(event: "EventView") -> "tuple[StepView, ...]":
         on = (event.payload.get("phase"), event.payload.get("attempt"))
-        rows = [row for row in steps if (row.phase, row.attempt) == on] if event.type == "AttemptFailed" else []
-        return tuple(step_view(row, _CALL_CHARS) for row in rows) if has_failed(rows) else ()
+        rows = [row for row in steps if (row.phase, row.attempt) == on]
+        ended = event.type == ("AttemptFailed" if has_failed(rows) else "RevisionSubmitted")
+        return tuple(step_view(row, _CALL_CHARS) for row in rows) if ended else ()
 
     return [replace(event, steps=calls_of(event)) for event in events] if steps else events
 

@@ -173,7 +173,22 @@ def role(
     if made.provider != provider or made.model != model:
         summary += " The project's configuration takes precedence over yours."
     summary += f" Not usable yet: {made.fault}" if made.fault else ""
-    invocation.answer(summary, data={"role": asdict(made)})
+    _answer_with_trust(invocation, summary, {"role": asdict(made)})
+
+
+def _answer_with_trust(invocation: Invocation, summary: str, data: dict[str, Any]) -> None:
+    """Answer; where your own configuration waits for your trust, say so: reviewers do not count before."""
+    loaded = invocation.engine.settings()
+    waits = bool(loaded.unsigned or loaded.unsigned_reviewers)
+    trust = "wfe-mcp trust own"
+
+    def render(screen: Screen) -> None:
+        screen.line(summary)
+        if waits:
+            screen.line("As a reviewer it counts once you trust your own configuration.")
+            screen.next(trust)
+
+    invocation.answer(summary, render, data=data | ({"next": trust} if waits else {}))
 
 
 def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
@@ -276,7 +291,7 @@ def _render_found(invocation: Invocation) -> None:
 
 def _render_line(invocation: Invocation, line: "ProviderLine", summary: str) -> None:
 
-    invocation.answer(summary, data={"provider": _view(line)})
+    _answer_with_trust(invocation, summary, {"provider": _view(line)})
 
 
 def _render_tried(screen: Screen, tried: "Tried") -> None:

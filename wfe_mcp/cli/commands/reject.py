@@ -1,5 +1,6 @@
 """``wfe-mcp reject``: send a phase back with feedback."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,7 +59,8 @@ def reject(
     view = open_approval(engine, overview_of(engine, run), phase)
     text = rejection(view, feedback, comments)
     if view is not None:
-        show_first(invocation, view, Detail(), asks=pin_fd is None)
+        shown_as = replace(view, question=f"Send back {phase} of {view.title}?")
+        show_first(invocation, shown_as, Detail(), asks=pin_fd is None)
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     shown = "" if view is None else shown_sha256(view)
     approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, shown=shown)

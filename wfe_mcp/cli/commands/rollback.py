@@ -13,7 +13,7 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.core.model import By
+    from wfe_mcp.core.model import By, TakesBack
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.runs.checkpoints import CheckpointView
 
@@ -75,7 +75,7 @@ def undo(
     def go(by: "By") -> "Envelope":
         return history.undo(invocation.engine, by, run, files=files, discard=discard)
 
-    invocation.render(invocation.as_needed(go, pin_fd, "undo the last command", person=discard))
+    invocation.render(invocation.as_needed(go, pin_fd, _announced(invocation, run, "undo"), person=discard))
 
 
 def redo(
@@ -89,7 +89,14 @@ def redo(
     def go(by: "By") -> "Envelope":
         return history.redo(invocation.engine, by, run, files=files, discard=discard)
 
-    invocation.render(invocation.as_needed(go, pin_fd, "redo the last undo", person=discard))
+    invocation.render(invocation.as_needed(go, pin_fd, _announced(invocation, run, "redo"), person=discard))
+
+
+def _announced(invocation: Invocation, run: str, kind: "TakesBack") -> str:
+    """What is undone or redone, for the prompt of the PIN."""
+    from wfe_mcp.engine.history.rollback import step_back
+
+    return f"{kind} {step_back(invocation.engine, run, kind)}"
 
 
 def _foreseen(screen: Screen, answer: "Envelope") -> None:

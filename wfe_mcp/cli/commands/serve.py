@@ -10,7 +10,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 
-Hooks = Annotated[bool, typer.Option("--hooks", help="List the tool hook_event too (not built yet).")]
+Hooks = Annotated[bool, typer.Option("--hooks", hidden=True, help="Of earlier plans; it is refused.")]
 
 
 def serve(invocation: Invocation, hooks: Hooks = False) -> None:
@@ -19,7 +19,11 @@ def serve(invocation: Invocation, hooks: Hooks = False) -> None:
     Your client starts it.
     """
     if hooks:
-        raise Refused("unavailable", "The hook_event tool is not built yet.", "Start the server without --hooks.")
+        raise Refused(
+            "unavailable",
+            "The server has no hooks: your client calls them itself.",
+            "Start the server without --hooks. To add them to a client: wfe-mcp install --client NAME --hooks",
+        )
     from wfe_mcp.server.entry import serve as speak
 
     invocation.exit_code = speak(invocation.world.project)

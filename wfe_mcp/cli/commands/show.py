@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from wfe_mcp.views.runs.tool_calls import ToolCallView
     from wfe_mcp.views.values.model import JsonObject
 
-_CALL_CHARS = 400
+_CALL_CHARS, _WHOLE = 400, 1_000_000
 
 OfPhase = Annotated[str, typer.Option("--phase", metavar="PHASE", help="Only the attempts at this phase.")]
 Tools = Annotated[
     bool,
     typer.Option(
-        "--tools", help="Every tool call of a model, or of the client as its hooks record it, with input and output."
+        "--tools",
+        help="Every call of a step, of a model's tool, or of the client as its hooks record it, with input and output.",
     ),
 ]
 
@@ -101,7 +102,12 @@ def show(
     if not attempts:
         raise unknown_phase(found.loaded.state, phase)
     if tools:
-        attempts = [replace(one, tool_calls=_tool_calls(invocation, run, one)) for one in attempts]
+        attempts = [
+            replace(one, tool_calls=_tool_calls(invocation, run, one), steps=_step_calls(found, one))
+            for one in attempts
+        ]
+    elif full:
+        attempts = [replace(one, steps=_step_calls(found, one, _CALL_CHARS)) for one in attempts]
     report = replace(
         report,
         details=replace(report.details, attempts=tuple(attempts)),
@@ -142,6 +148,15 @@ def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tupl
     return tuple(tool_call_view(call) for call in calls)
 
 
+def _step_calls(found: "Overview", attempt: "PhaseView", chars: int = _WHOLE) -> "tuple[StepView, ...]":
+    """The steps of the attempt, each with the input and the answer of its call."""
+    from wfe_mcp.views.runs.calls import STEPS
+    from wfe_mcp.views.runs.run import step_view
+
+    rows = [row for row in found.steps if (row.phase, f"{STEPS}{row.attempt}") == (attempt.phase, attempt.step_calls)]
+    return tuple(step_view(row, chars) for row in rows)
+
+
 def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
     """The attempt in a row, then its steps and gates; of a failed one the reason alone."""
     from wfe_mcp.cli.terminal.render import verdict_row
@@ -169,7 +184,7 @@ def _step_rows(step: "StepView") -> list[tuple[str, str, str]]:
 
     return [
         (f"  step {step.step}", step.state, _step_text(step)),
-        *(("", "", shortened(line, _CALL_CHARS)) for line in call_lines(step)),
+        *(("", "", line) for line in call_lines(step)),
     ]
 
 

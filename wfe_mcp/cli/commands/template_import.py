@@ -1,6 +1,7 @@
 """``wfe-mcp templates import``: store a template, a workflow or plan of another system."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,28 +75,20 @@ def import_file(
 
 
 def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, to: str) -> None:
-    """Write the plan where a phase or a start can read it. A file with other content is not replaced."""
-    target = Path(to) if to else invocation.engine.root / ".wfe" / "plans" / f"{source.stem}.json"
-    text = json.dumps(imported.plan, indent=2, ensure_ascii=False) + "\n"
-    with named_file(target, "written", "Name another file with --to."):
-        if target.is_file():
-            written = target.read_bytes()
-        else:
-            write_gitignore(invocation.engine.root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            written = text.encode()
-    if written != text.encode():
-        raise Refused(
-            "conflict",
-            f"{target} exists already, with other content.",
-            "Name another file with --to, or move that one.",
-        )
+    """Write the plan, and beside it the inputs of the template that works it. Files with other content are not replaced."""
+    root = invocation.engine.root
+    target = Path(to) if to else root / ".wfe" / "plans" / f"{source.stem}.json"
+    inputs = target.with_suffix(".inputs.json")
+    write_gitignore(root)
+    _write_plan_files({target: imported.plan, inputs: {"plan": imported.plan}})
+    shown = inputs.resolve()
+    shown = shown.relative_to(root.resolve()) if shown.is_relative_to(root.resolve()) else shown
+    start = f"wfe-mcp start milestones --inputs {shlex.quote(f'@{shown.as_posix()}')}"
     milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"
     data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
+    data |= {"inputs": str(inputs), "start": start}
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
@@ -103,9 +96,24 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
             screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
-        screen.line(f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
+        screen.next(start)
 
     invocation.answer(summary, render, data=data | ({"not_carried": lost} if lost else {}))
+
+
+def _write_plan_files(files: "dict[Path, dict[str, Any]]") -> None:
+    """Write each file that is missing. Refuses ``conflict`` before anything is written."""
+    texts = {file: (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode() for file, value in files.items()}
+    for file, content in texts.items():
+        with named_file(file, "written", "Name another file with --to."):
+            if file.is_file() and file.read_bytes() != content:
+                hint = "Name another file with --to, or move that one."
+                raise Refused("conflict", f"{file} exists already, with other content.", hint)
+    for file, content in texts.items():
+        with named_file(file, "written", "Name another file with --to."):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists():
+                file.write_bytes(content)
 
 
 def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> None:

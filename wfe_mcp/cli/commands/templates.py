@@ -206,6 +206,8 @@ def _gate(gate: dict[str, Any]) -> str:
         case "opinion":
             missing = "; skipped if none is configured" if gate.get("if_missing") == "note" else ""
             return ", ".join(map(str, gate.get("reviewers", []))) + missing
+        case "expr" if "rule" in gate:
+            return str(gate["rule"])
         case _:
             rules = ((key, gate[key]) for key in ("assert", "status", "unchanged", "required") if key in gate)
             return "; ".join(f"{key}: {shortened(_text(rule), 80)}" for key, rule in rules)

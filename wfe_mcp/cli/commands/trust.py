@@ -26,7 +26,7 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.engine.templates.trust import give_trust
+    from wfe_mcp.engine.templates.trust import give_trust, refuse_faulty
     from wfe_mcp.views.approvals.trust import trust_line, trust_view, view_data
     from wfe_mcp.views.values.model import plain
 
@@ -36,6 +36,7 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
         invocation.answer("Nothing needs trust.", data={"trusted": []})
         return
     show_trust(invocation.screen, view)
+    refuse_faulty(invocation.engine, [one for one in view.pending if not wanted or one.name in wanted])
     if pin_fd is None and not at_terminal():
         waiting = ", ".join(one.name for one in view.pending)
         seen = plain(view_data(view))

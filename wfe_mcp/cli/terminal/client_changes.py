@@ -36,6 +36,11 @@ def change_view(change: Change) -> dict[str, Any]:
     after = (change.after or b"").decode(errors="replace")
     start = _common(before, after)
     end = _common(before[start:][::-1], after[start:][::-1])
+    one = (before if len(before) > len(after) else after)[start:]
+    one = one[: len(one) - end]
+    while one and len(one) == abs(len(before) - len(after)) and start and one[-1] == before[start - 1] != "\n":
+        # Only added, or only removed: what is common may as well come after it, so that it begins where a key does.
+        one, start, end = one[-1] + one[:-1], start - 1, end + 1
     return {
         "file": str(change.file),
         "what": change.what,

@@ -13,7 +13,6 @@ from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
-from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
@@ -25,7 +24,7 @@ from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.artifacts.artifacts import ClaimView
 from wfe_mcp.views.artifacts.context_pack import ContextPack, context_pack
 from wfe_mcp.views.moves.envelope import Envelope
-from wfe_mcp.views.project.activity import EventList, EvidenceList, evidence_fact
+from wfe_mcp.views.project.activity import EventList, EvidenceList, evidence_list
 from wfe_mcp.views.reports import envelopes
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of, refusal
 from wfe_mcp.views.reports.run_rows import run_rows
@@ -92,11 +91,12 @@ class Rejection(Body):
 
 
 class Retry(Body):
-    """The phase to try again. ``role``: another model."""
+    """The phase to try again. ``role``: another model. ``from_step``: of a phase of steps, the first to run again."""
 
     phase: str
     role: str = ""
     feedback: str = ""
+    from_step: str = ""
     pin: Pin = ""
 
 
@@ -198,10 +198,8 @@ def list_events(
 @router.get("/runs/{run}/evidence", response_model=answer_of(EvidenceList))
 def list_evidence(caller: Reads, run: str, phase: str = "", attempt: int | None = None) -> JSONResponse:
     """What the gates and steps of a run saw, oldest first."""
-    engine = caller.engine_of(run)
-    with engine.store.read() as tx:
-        found = tx.evidence.of_run(RunId(run), PhasePath(phase) if phase else None, attempt)
-    return shown(f"{len(found)} pieces of evidence", EvidenceList(evidence=tuple(map(evidence_fact, found))))
+    found = evidence_list(caller.engine_of(run), run, phase, attempt)
+    return shown(f"{len(found.evidence)} pieces of evidence", found)
 
 
 @router.get("/runs/{run}/context", response_model=answer_of(ContextPack))

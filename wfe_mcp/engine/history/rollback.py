@@ -127,6 +127,18 @@ def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: b
     return _step(engine, by, run_id, "redo", files=files, discard=discard)
 
 
+def step_back(engine: Engine, run_id: str, kind: TakesBack) -> str:
+    """What ``undo`` or ``redo`` would do now, in words. Refuses what they refuse."""
+    with engine.store.read() as tx:
+        log = log_of(tx, engine.load(tx, run_id).record.id)
+    return _named(log, steps_back.undo(log) if kind == "undo" else steps_back.redo(log), kind)
+
+
+def _named(log: Sequence[LogEntry], step: steps_back.UndoStep, kind: TakesBack) -> str:
+    named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo reverted
+    return steps_back.described(named)
+
+
 def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, discard: bool) -> Went:
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
@@ -135,9 +147,7 @@ def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, 
     event = step.what.event
     commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
     note = "" if commit else "the files stay as they are"
-    named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo reverted
-    what = f"{type(named.event).__name__} (event {named.seq})"
-    aim = Aim(step.to, kind, commit, note, what, f"wfe-mcp {kind} {loaded.record.id}")
+    aim = Aim(step.to, kind, commit, note, _named(log, step, kind), f"wfe-mcp {kind} {loaded.record.id}")
     return _go(engine, by, loaded.record.id, aim, discard=discard)
 
 

@@ -13,7 +13,6 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.store.records.steps import StepStatus
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.errors import Detail
     from wfe_mcp.core.model import Attempt, RunId
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -29,7 +28,11 @@ def submit_step_outputs(change: RunChange, attempt: Attempt, tree: str | None) -
 
     value = made_by_steps(change.tx, change.run.id, change.plan, attempt)
     checked = judged_now(change.plan.schema(attempt.phase), value)
-    reason = _fault(change, attempt, checked.faults[0]) if checked.faults else ""
+    reason = ""
+    if checked.faults:
+        fault = checked.faults[0]
+        at = f" at {fault.path}" if fault.path else ""
+        reason = f"{_maker(change.plan, attempt)} does not match the schema of its artifact{at}: {fault.message}"
     content = canonical_json(checked.value if not checked.faults else value)
     if not reason:
         try:
@@ -42,12 +45,12 @@ def submit_step_outputs(change: RunChange, attempt: Attempt, tree: str | None) -
     store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
 
 
-def _fault(change: RunChange, attempt: Attempt, first: Detail) -> str:
-    """Which step's answer is no artifact, where, and why."""
-    _, named = _results(change.tx, change.run.id, change.plan, attempt)
-    whose = f"the answer of step {named!r}" if named else "the results of all steps"
-    name, where = change.plan.artifact_name(attempt.phase), f" at {first.path}" if first.path else ""
-    return f"The artifact {name!r}, {whose}, does not match its schema{where}: {first.message}"
+def _maker(plan: CompiledTemplate, attempt: Attempt) -> str:
+    """What made the artifact: the last step that assigns its name, else all."""
+    phase: StepsPhase = plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    name = plan.artifact_name(attempt.phase)
+    named = [step for step in phase.steps if name is not None and step.assign == name]
+    return f"The answer of step {named[-1].id!r} ({named[-1].does})" if named else "The report of the steps"
 
 
 def made_by_steps(tx: Tx, run: RunId, plan: CompiledTemplate, attempt: Attempt) -> object:

@@ -34,6 +34,8 @@ from wfe_mcp.workflow.step_kinds import STEP_KINDS
 from wfe_mcp.workflow.step_order import needed, results_seen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -291,6 +293,11 @@ def _new(
         row = replace(row, status=StepStatus.FAILED, error=str(exc), finished_at=change.at)
     change.tx.steps.save(row)
     return row
+
+
+def begin_step(change: RunChange, attempt: Attempt, steps: Sequence[Step], position: int) -> None:
+    """Begin a step whose needs have ended: its row is the first of a new attempt, so that no other is carried there."""
+    _new(change, attempt, position, steps[position], after=results_seen(steps, position))
 
 
 def _due(change: RunChange, row: StepRecord, step: Step) -> StepRecord:

@@ -15,12 +15,13 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.spec import CLIENT_ROLE
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.maintenance.pruning import refuse_open
 from wfe_mcp.engine.phases.claim import free_dead_leases
+from wfe_mcp.engine.runs.step_retry import carry, planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,14 +30,27 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.runs.step_retry import StepRetry
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 
 Action = Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
 
 
-def retry(engine: Engine, by: By, run_id: str, phase: str, feedback: str = "", role: str | None = None) -> LoadedRun:
-    """Open a new attempt of ``phase``. ``role``: who works it from now on, a configured role or ``client``."""
+def retry(
+    engine: Engine,
+    by: By,
+    run_id: str,
+    phase: str,
+    feedback: str = "",
+    role: str | None = None,
+    *,
+    from_step: str = "",
+) -> LoadedRun:
+    """Open a new attempt of ``phase``. ``role``: who works it from now on, a configured role or ``client``.
+
+    ``from_step``: of a phase of steps, the one that runs again, with all that see its result.
+    """
     with change_run(engine, run_id, by) as current:
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
@@ -44,8 +58,33 @@ def retry(engine: Engine, by: By, run_id: str, phase: str, feedback: str = "", r
             from wfe_mcp.engine.models.roles import filled  # the tables of providers, which a status does not need
 
             filled(engine.settings(current.tx), role, current.frozen)  # refuses an unfilled role
-        current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, role=role, by=by, at=current.at))
+        found = _from_step(current, by, PhasePath(phase), from_step) if from_step else None
+        said = f"From step {from_step}. {feedback}".strip() if from_step else feedback
+        last = current.state.attempts.get(PhasePath(phase), (None,))[-1]
+        current.give(c.Retry(phase=PhasePath(phase), feedback=said, role=role, by=by, at=current.at))
+        if found is not None and last is not None:
+            carry(current, current.state.current(PhasePath(phase)), last, found)
     return current.loaded
+
+
+def retry_plan(engine: Engine, run_id: str, phase: str, from_step: str = "") -> StepRetry | None:
+    """What a retry of a phase of steps keeps, and what it calls again; None for other phases."""
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        plan = engine.plans.of_run(tx, loaded.record)
+        return planned(tx, loaded.record.id, plan, loaded.state, PhasePath(phase), from_step)
+
+
+def _from_step(current: RunChange, by: By, path: PhasePath, first: str) -> StepRetry | None:
+    found = planned(current.tx, current.run.id, current.plan, current.state, path, first)
+    if found is not None and found.repeats and not by.is_human:
+        raise Refused(
+            "needs_human",
+            f"Only the user repeats calls to the outside. {found.sentence}",
+            f"Ask the user to run: wfe-mcp retry RUN {typed(path)} --from {first}",
+            phase=path,
+        )
+    return found
 
 
 def skip(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:

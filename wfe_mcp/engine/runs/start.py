@@ -25,6 +25,7 @@ from wfe_mcp.engine.kernel.identity import mark
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
+from wfe_mcp.engine.runs.input_files import refuse_absent_files
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import configured
@@ -98,6 +99,7 @@ def start_run(
     gates = gate_differences(chosen, plan, settings)
     given = _checked_inputs(plan, inputs)
     _refuse_missing(plan, settings, engine, made)
+    refuse_absent_files(engine.root, plan.template.inputs, given)
     bundles = bundles_of(engine.root, plan, settings, given)
     frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
     frozen["given_roles"] = given_roles

@@ -15,15 +15,23 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import level_named, strictest
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, own_key
 from wfe_mcp.engine.kernel.strict_keys import keep_strict
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
-from wfe_mcp.engine.templates.catalogue import is_trusted, offers, template_definition, trust_key_of, unused_versions
+from wfe_mcp.engine.templates.catalogue import (
+    is_trusted,
+    offers,
+    template_definition,
+    trust_key_of,
+    unused_versions,
+    whole_definition,
+)
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
 from wfe_mcp.engine.templates.pending import PendingTrust
 from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still_trusted, trusted_text
@@ -139,6 +147,7 @@ def give_trust(
             f"{', '.join(changed)} changed during your review.",
             "Nothing is trusted yet: run wfe-mcp trust again and look once more.",
         )
+    refuse_faulty(engine, given)
     is_own = own is True or (own is None and (not names or OWN in names))
     kept = [*given, *([own_pending(engine)] if is_own and all(one.name != OWN for one in given) else [])]
     texts = [(one, text) for one in kept if (text := trusted_text(engine, one))]
@@ -160,6 +169,28 @@ def give_trust(
         _keep_evidence(engine, by)
     _go_on(engine)
     return given
+
+
+def refuse_faulty(engine: Engine, given: Iterable[PendingTrust]) -> None:
+    """Refuse templates with errors that their author can fix: no run could start from them. Names what is left to trust."""
+    from wfe_mcp.workflow.lint import lint
+
+    faulty: dict[str, tuple[Detail, ...]] = {}
+    for one in given:
+        if one.kind == "template":
+            definition = template_definition(engine, one.name).definition
+            faulty[one.name] = lint(whole_definition(engine, definition).definition).faults
+    faulty = {name: faults for name, faults in faulty.items() if faults}
+    if not faulty:
+        return
+    name, faults = next(iter(faulty.items()))
+    rest = " ".join(one.name for one in given if one.name not in faulty)
+    raise Refused(
+        "invalid_template",
+        f"Template {name} has {plural(len(faults), 'error')}; {faults[0].path}: {faults[0].message}.",
+        f"See all: wfe-mcp templates lint {name}" + (f" ; to trust the rest: wfe-mcp trust {rest}" if rest else ""),
+        faults,
+    )
 
 
 def _refuse_unknown(names: Iterable[str], waiting: list[PendingTrust]) -> None:

@@ -90,8 +90,12 @@ def keep_version(
             tx.templates.save(new)
             if source != "saved":  # the user brought it: its name starts it
                 _clear_current(engine, tx, new.name)
+    warnings = report.warnings
+    if source == "imported" and before is not None and before.is_installed:
+        here = f"wfe-mcp brings a template {new.name}: once you trust this one, it starts in its place"
+        warnings = (Detail("/name", f"{here}; to keep both: import it with --name NAME"), *warnings)
     shadowed = "project" if before is not None and before.name == new.name and before.source == "project" else ""
-    return KeptVersion(new.name, new.version, sha256, report.requires, report.not_yet, report.warnings, shadowed)
+    return KeptVersion(new.name, new.version, sha256, report.requires, report.not_yet, warnings, shadowed)
 
 
 def clone(engine: Engine, name: str, new_name: str, version: str = "") -> KeptVersion:

@@ -68,7 +68,7 @@ def _come_in(engine: Engine, by: By, lines: BundleLines, claimed: dict[str, Any]
     rows = found.lines.rows
     events, revisions = len(rows["events"]), len(rows["revisions"])
     origin = claimed | _brought(by, engine, found.place)
-    here = _here(engine, found)
+    here = _here(engine, found, claimed)
     if here is None:
         with suppress(_OnlyTried):
             _keep(engine, by, found, origin, dry_run=dry_run)
@@ -83,7 +83,7 @@ class _OnlyTried(Exception):
     """A dry run succeeded and is undone."""
 
 
-def _here(engine: Engine, found: Checked) -> dict[str, Any] | None:
+def _here(engine: Engine, found: Checked, claimed: dict[str, Any]) -> dict[str, Any] | None:
     """Where the run comes from that is here already, with the same content. Refuses ``conflict`` for another one."""
     with engine.store.read() as tx:
         loaded = tx.runs.load(found.run)
@@ -100,6 +100,8 @@ def _here(engine: Engine, found: Checked) -> dict[str, Any] | None:
     hint = "Nothing was stored. Compare: wfe-mcp show, wfe-mcp verify; or import it into another database (WFE_DATABASE_URL)."
     if record.project_id != engine.project_id:
         raise Refused("conflict", f"Run {record.id} is here already, in another project.", hint)
+    if claimed["kind"] != KIND and claimed["sha256"] == origin.get("sha256"):
+        return origin  # the same content of another system; what it does not say, such as times, may have changed
     if (record.last_seq, record.last_hash) != (found.head["last_seq"], found.head["last_hash"]):
         raise Refused(
             "conflict",

@@ -33,7 +33,6 @@ MAX_REPORTS = 1_000
 
 _HINT = "Nothing was stored. Give a role report {role, status, summary, …}, a hand-off, or a list of them."
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _REPORT = frozenset({"role", "status", "summary", "details"})
 _HAND_OFF = frozenset({"from_role", "to_role", "stage", "status", "report", "report_status", "report_summary"})
 _TIME = "created_at"
@@ -61,12 +60,20 @@ def read_reports(content: bytes, place: Path) -> Foreign:
     entries = cast("list[Any]", value) if isinstance(value, list) else [value]
     if not 1 <= len(entries) <= MAX_REPORTS:
         _refuse("", f"it holds {len(entries)} reports", f"1 to {MAX_REPORTS}", len(entries))
-    reading = _ReportReader()
+    written = datetime.fromtimestamp(int(place.stat().st_mtime), UTC)
+    named = [
+        _time(pointer(index) if isinstance(value, list) else "", each)
+        for index, one in enumerate(entries)
+        if isinstance(one, dict) and (each := cast("dict[str, Any]", one)).get(_TIME) is not None
+    ]
+    reading = _ReportReader(min(named, default=written))
     for index, one in enumerate(entries):
         reading.take(pointer(index) if isinstance(value, list) else "", index + 1, one)
     phases = reading.phases
-    if all(phase.at == _NO_TIME for phase in phases):
-        reading.statements.append(f"the reports name no times ({_TIME}): all of it is dated {_NO_TIME.date()}")
+    if not named:
+        reading.statements.append(
+            f"the reports name no times ({_TIME}): all of it is dated {written.date()}, as the file is"
+        )
     roles = ", ".join(dict.fromkeys(phase.id.rpartition("_report")[0] for phase in phases))
     return Foreign(
         KIND,
@@ -86,7 +93,10 @@ def read_reports(content: bytes, place: Path) -> Foreign:
 
 
 class _ReportReader:
-    def __init__(self) -> None:
+    """``begin``: the time of reports before the first that names one."""
+
+    def __init__(self, begin: datetime) -> None:
+        self.begin = begin
         self.phases: list[Worked] = []
         self.statements: list[str] = []
         self.lost: list[Detail] = []
@@ -145,7 +155,8 @@ class _ReportReader:
             )
         name = role.replace("-", "_").lower()
         self._times[name] = count = self._times.get(name, 0) + 1
-        when = max(_time(at, entry), self.phases[-1].at if self.phases else _NO_TIME)
+        before = self.phases[-1].at if self.phases else self.begin
+        when = max(_time(at, entry), before) if entry.get(_TIME) is not None else before
         self.phases.append(
             Worked(
                 f"{name}_report{'' if count == 1 else f'_{count}'}",
@@ -223,13 +234,10 @@ def _document(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _time(at: str, entry: dict[str, Any]) -> datetime:
-    given = entry.get(_TIME)
-    if given is None:
-        return _NO_TIME
     try:
-        return utc(datetime.fromisoformat(given))
+        return utc(datetime.fromisoformat(entry[_TIME]))
     except (TypeError, ValueError):
-        _refuse(f"{at}/{_TIME}", "it is no time", "ISO 8601", given)
+        _refuse(f"{at}/{_TIME}", "it is no time", "ISO 8601", entry[_TIME])
 
 
 def _refuse(place: str, message: str, expected: object, found: object) -> NoReturn:

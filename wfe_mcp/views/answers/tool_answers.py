@@ -221,10 +221,13 @@ def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int)
     return () if record is None else tuple(each.text for each in questions(schema, json.loads(record.content)))
 
 
-def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
+def retry_phase(
+    engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "", from_step: str = ""
+) -> Envelope:
     """Open a new attempt."""
-    loaded = control.retry(engine, by, run, phase, feedback, role=role or None)
-    return after_move(engine, loaded, phase, "a new attempt is open")
+    found = control.retry_plan(engine, run, phase, from_step)
+    loaded = control.retry(engine, by, run, phase, feedback, role=role or None, from_step=from_step)
+    return after_move(engine, loaded, phase, f"a new attempt is open{f'. {found.sentence}' if found else ''}")
 
 
 def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:

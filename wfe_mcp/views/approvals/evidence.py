@@ -105,6 +105,8 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
         outcome = "" if code == 0 else f"failed, as this gate requires (exit {code}); "
         return f"{outcome}{_test_summary(data)}"
     if gate.kind == "expr" and verdict.kind is VerdictKind.PASS:
+        if gate.rule is not None:
+            return gate.rule
         condition = gate.assert_.strip().removeprefix("${").removesuffix("}").strip()
         cut = condition if len(condition) <= _CONDITION_CHARS else f"{condition[: _CONDITION_CHARS - 1]}…"
         return f"True: {' '.join(cut.split())}"

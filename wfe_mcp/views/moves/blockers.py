@@ -166,7 +166,7 @@ def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
         case Stop.HELD:
             proceed = c.Proceed(phase=phase, by=USER, at=found.loaded.record.updated_at)
             command = "" if refusal(found.loaded.state, proceed) else f"wfe-mcp proceed {found.loaded.record.id}"
-            return Blocker(stop, phase, command=command)
+            return Blocker(stop, phase, command=command, next=command)
         case Stop.PERSONS_OPINION:
             return _opinion_by_hand(found, attempt)
         case Stop.NO_OPINION:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
-from wfe_mcp.core.moves import action, legal_moves, phase_moves
+from wfe_mcp.core.moves import action, command_with_others, legal_moves, phase_moves
 from wfe_mcp.core.paths import typed
 from wfe_mcp.views.moves.envelope import Next
 
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 USER = By("user", Channel.CLI, Assurance.PASSKEY)
 """The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
 
-_OPTIONS = {
-    "submit": " --path FILE",
-    "reject": " --feedback TEXT",
-    "skip": " --reason TEXT",
-    "force-accept": " --reason TEXT",
-    "opinion overrule": " --reason TEXT",
-}
 TOOL_COMMANDS = {
     "start_phase": "submit {run} {phase} --path FILE",
     "submit_artifact": "submit {run} {phase} --path FILE",
@@ -92,19 +85,15 @@ def user_moves(found: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
 
 
 def user_commands(found: Overview, moves: Sequence[c.PhaseCommand]) -> str:
-    """Commands of one phase in one line: ``wfe-mcp retry|skip RUN PHASE``; empty for no moves."""
-    commands = dict.fromkeys(move.call.command for move in moves)
-    names = [name for name in commands if name]
-    options = _OPTIONS.get(names[0], "") if len(names) == 1 else ""
-    run = found.loaded.record.id
-    return f"wfe-mcp {'|'.join(names)} {run} {typed(moves[0].phase)}{options}" if names else ""
+    """Commands of one phase in one line: ``wfe-mcp retry RUN PHASE (or: skip)``; empty for no moves."""
+    names = [move.call.command for move in moves if move.call.command]
+    return command_with_others(names, found.loaded.record.id, moves[0].phase) if names else ""
 
 
 def user_command_lines(found: Overview, moves: Sequence[c.PhaseCommand]) -> tuple[str, ...]:
     """The command of each move with the options that it needs."""
-    named = [(move.call.command, typed(move.phase)) for move in moves if move.call.command]
-    lines = (f"wfe-mcp {name} {found.loaded.record.id} {phase}{_OPTIONS.get(name, '')}" for name, phase in named)
-    return tuple(dict.fromkeys(lines))
+    named = [(move.call.command, move.phase) for move in moves if move.call.command]
+    return tuple(dict.fromkeys(command_with_others([name], found.loaded.record.id, phase) for name, phase in named))
 
 
 def button(move: c.Command) -> str:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import RunId, RunStatus, Stage
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.engine.templates import catalogue
+from wfe_mcp.store.records.runs import NO_GATE
+from wfe_mcp.views.runs.calls import CallView, took
 from wfe_mcp.views.runs.run import event_view, run_row
 from wfe_mcp.views.templates.templates import template_lines
-from wfe_mcp.views.values.model import INLINE, JsonObject, view_model, view_of
+from wfe_mcp.views.values.model import INLINE, JsonObject, plain, second, view_model, view_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.maintenance.projects import KnownProject
     from wfe_mcp.store.records.runs import EvidenceRecord
+    from wfe_mcp.store.records.steps import StepRecord
     from wfe_mcp.store.runs.timeline import Activity
     from wfe_mcp.views.runs.models import EventView, RunRow
     from wfe_mcp.views.templates.templates import TemplateLine
@@ -53,7 +59,7 @@ class EventList:
 
 @view_model
 class EvidenceFact:
-    """What a gate, or a check that ran as a step, saw. ``facts``: exit code, counts, program, place and the like."""
+    """What a gate or a check saw, or what a step called (``kind`` step). ``facts``: exit code, counts, place; input, output."""
 
     id: str
     phase: str
@@ -151,6 +157,37 @@ def activity_view(found: Activity) -> ActivityView:
 def evidence_fact(found: EvidenceRecord) -> EvidenceFact:
     """One piece of evidence."""
     return view_of(EvidenceFact, found, log=found.log_path or "", facts=found.data)
+
+
+def evidence_list(engine: Engine, run: str, phase: str = "", attempt: int | None = None) -> EvidenceList:
+    """The evidence of a run, of a phase or of one of its attempts: what its gates saw, and what its steps called."""
+    with engine.store.read() as tx:
+        state = engine.load(tx, run).state
+        found = tx.evidence.of_run(RunId(run), PhasePath(phase) if phase else None, attempt)
+        rows = tx.steps.of_run(RunId(run))
+    facts = [evidence_fact(one) for one in found]
+    facts += [
+        _step_fact(row, row.finished_at, state.attempts[row.phase][row.attempt - 1].iteration)
+        for row in rows
+        if row.finished_at is not None and phase in {"", row.phase} and attempt in {None, row.attempt}
+    ]
+    return EvidenceList(evidence=tuple(sorted(facts, key=lambda one: one.at)))
+
+
+def _step_fact(row: StepRecord, at: datetime, iteration: int) -> EvidenceFact:
+    """The call of a step, with its input and its answer."""
+    call = view_of(CallView, row, state=str(row.status), took=took(row))
+    return EvidenceFact(
+        id=f"step-{row.phase}-{row.attempt}-{row.step}",
+        phase=row.phase,
+        attempt=row.attempt,
+        iteration=iteration,
+        stage=str(Stage.BEFORE),
+        gate=NO_GATE,
+        kind="step",
+        at=second(at),
+        facts=plain(call),
+    )
 
 
 def project_row(found: KnownProject) -> ProjectRow:

@@ -81,6 +81,9 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     if phase not in found.loaded.state.attempts:
         phase = None
     error = _with_machine_of_holder(engine, found, _with_command_of_the_user(found, refused, phase), phase)
+    # The rules do not know the run's id; a command that is named must be one to paste.
+    named = error.hint.replace(" RUN ", f" {found.loaded.record.id} ")
+    error = replace(error, hint=type(error.hint)(named))
     envelope = envelope_of(found, refused.message, data, phase=phase, error=error)
     return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
 

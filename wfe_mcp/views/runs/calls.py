@@ -1,7 +1,7 @@
 """The calls of a phase: those of its steps, and the tools that a model or the client used.
 
 In an attempt's view they are shortened; ``steps:2`` of a phase lists those of its attempt 2, and a pointer such as
-``/0/output`` gives a part whole. No artifact can have such a name.
+``/0/output``, or ``/fetch/output`` by the step's id, gives a part whole. No artifact can have such a name.
 """
 
 from __future__ import annotations
@@ -70,7 +70,14 @@ def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsVie
     attempt = int(number) if number.isdecimal() else 0
     rows = [row for row in found.steps if row.attempt == attempt and phase in {"", row.phase}]
     places: set[PhasePath] = {row.phase for row in rows}
-    if len(places) != 1:
+    if len(places) > 1:
+        several = ", ".join(sorted(places))
+        raise Refused(
+            "unknown_artifact",
+            f"{name!r} may be calls of several phases: {several[:500]}.",
+            f"Name the phase too: phase {min(places)} in a call, --phase {min(places)} at a terminal.",
+        )
+    if not places:
         known = dict.fromkeys(f"{STEPS}{row.attempt} of {row.phase}" for row in found.steps)
         raise Refused(
             "unknown_artifact",
@@ -80,7 +87,9 @@ def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsVie
     calls = tuple(view_of(CallView, row, state=str(row.status), took=took(row)) for row in rows)
     view = CallsView(artifact=name, phase=places.pop(), attempt=attempt, calls=len(calls))
     if pointer:
-        return replace(view, part=part_view(plain(calls), pointer))
+        first, _, rest = pointer.removeprefix("/").partition("/")
+        number = next((str(at) for at, call in enumerate(calls) if call.step == first), first)
+        return replace(view, part=part_view(plain(calls), f"/{number}{rest and '/'}{rest}"))
     short = (
         replace(one, input=clipped_json(one.input, _LISTED_CHARS), output=clipped_json(one.output, _LISTED_CHARS))
         for one in calls[:_LISTED]
@@ -88,7 +97,7 @@ def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsVie
     return replace(
         view,
         content=tuple(short),
-        hint="one whole: pointer /0, its answer: /0/output",
+        hint=f"one whole: pointer /{calls[0].step}, its answer: /{calls[0].step}/output",
         left_out=max(0, len(calls) - _LISTED),
     )
 

@@ -1,6 +1,6 @@
 """Lint rules for expressions.
 
-    a field that takes none        holds no ``${``
+    a field that takes none        holds no ``${``; a description is prose, where it is text
     a condition                    is exactly one ``${…}``, true or false
     a name                         exists: the first level always, deeper where the schema is closed
 
@@ -90,7 +90,7 @@ def _fault(field: SetField, scope: Scope) -> Iterator[Detail]:
     for at, text in texts(field.value, field.pointer):
         if field.takes:
             yield from text_faults(text, field.takes, scope, at)
-        elif "${" in text:
+        elif "${" in text and at.rsplit("/", 1)[-1] != "description":
             yield Detail(
                 at, f"{field.key!r} takes no expression: '${{' has no meaning here", "text without ${", text[:80]
             )

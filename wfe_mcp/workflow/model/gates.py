@@ -30,6 +30,10 @@ def _is_fast_forward(value: object) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and bool(value))
 
 
+READABLE_CHARACTERS = 60
+"""A longer condition should have a sentence beside it."""
+
+
 class ExprGate(GateShape):
     """An expression must be true."""
 
@@ -43,15 +47,23 @@ class ExprGate(GateShape):
         example="${size(artifacts.change.files) > 0}",
         alias="assert",
     )
+    rule: Text | None = optional(
+        None,
+        "What must hold, in a sentence: people and agents read it in place of the condition.",
+        example="At least one file is changed",
+        effect="text",
+    )
     message: Text | None = optional(
         None,
-        "What the agent reads when the condition is false.",
+        "What the agent also reads when the condition is false.",
         example="List every file that you changed, not ${size(artifacts.change.files)}.",
         effect="text",
     )
 
     def lint(self, lint: GateLint) -> None:
-        """None of its own: its condition is linted as every expression."""
+        """A sentence for people, where the condition is long; it is linted as every expression."""
+        if self.rule is None and self.message is None and len(self.assert_) > READABLE_CHARACTERS:
+            lint.warn("", "write in 'rule' what must hold: without it people read the expression")
 
 
 class FilesGate(GateShape):

@@ -67,7 +67,8 @@ class Template(Shape):
     default: bool = optional(False, "Start this template when none is named.", example=True, effect="text")
     inputs: dict[str, Any] = optional(
         {"type": "object"},
-        "A JSON Schema 2020-12 of the run's inputs; expressions use `inputs.<name>`.",
+        'A JSON Schema 2020-12 of the run\'s inputs; expressions use `inputs.<name>`. A text with `"format": "path"` names '
+        "a file or a folder of the project, which must be there at the start.",
         example={"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}}},
         effect="form",
     )

@@ -1,0 +1,120 @@
+"""A retry of a phase of steps from a named step: which answers are kept, and which calls are made again.
+
+    fetch ──► ask ──► change ──► report          retry from ask: fetch is kept; ask, change and report are called again
+
+Rules:
+1. A step runs again if it is the named one, or sees its result. Every step that the named one needs must have ended well.
+2. A call to the outside that was made is made again only for a person. An idempotency key keeps its answer: what has the
+   same key is not called twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.engine.phases.steps import begin_step, is_repeatable, passed
+from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.workflow.model import StepsPhase
+from wfe_mcp.workflow.step_order import upstream
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt, RunId, RunState
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.steps import StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetry:
+    """What a new attempt does. ``kept``: steps whose answers are used again; ``again``: steps that run.
+
+    ``keyed``: of ``again``, those whose idempotency key finds their earlier answer; ``repeats``: calls to the outside that
+    were made before.
+    """
+
+    first: str
+    kept: tuple[str, ...]
+    again: tuple[str, ...]
+    keyed: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What is kept and what is called again, in words."""
+        outside = f" (made before, outside: {', '.join(self.repeats)})" if self.repeats else ""
+        keyed = f" Found by their idempotency key: {', '.join(self.keyed)}." if self.keyed else ""
+        called = ", ".join(each for each in self.again if each not in self.keyed)
+        return f"Kept: {', '.join(self.kept) or 'nothing'}. Called again: {called or 'nothing'}{outside}.{keyed}"
+
+
+def planned(
+    tx: Tx, run: RunId, plan: CompiledTemplate, state: RunState, path: PhasePath, first: str = ""
+) -> StepRetry | None:
+    """What a retry of ``path`` from the step ``first`` keeps and calls; without it, from the step that failed.
+
+    None for a phase without steps, where no step is named. Refuses ``bad_argument``.
+    """
+    phase = plan.phase(path) if path in state.attempts else None
+    if not isinstance(phase, StepsPhase):
+        if first and phase is not None:
+            raise Refused("bad_argument", f"Phase {path!r} has no steps.", "Leave the step out.", phase=path)
+        return None
+    last, ids = state.current(path), [step.id for step in phase.steps]
+    rows = {row.step: row for row in tx.steps.of_run(run, path, last.made_in)}
+    done = {step.id for step in phase.steps if step.id in rows and passed(rows[step.id], step)}
+    if not first:
+        kept = set[str]() if last.revision else done
+    elif first not in ids:
+        raise Refused(
+            "bad_argument",
+            f"Phase {path!r} has no step {first!r}.",
+            nearest_hint(first, ids, f"Its steps: {', '.join(ids)}."),
+            phase=path,
+        )
+    else:
+        at, before = ids.index(first), upstream(phase.steps)
+        kept = {
+            each for number, each in enumerate(ids) if each in done and number != at and not before[number] >> at & 1
+        }
+        missing = [each for number, each in enumerate(ids) if before[at] >> number & 1 and each not in kept]
+        if missing:
+            raise Refused(
+                "bad_argument",
+                f"Step {first!r} needs {missing[0]!r}, which has no answer yet.",
+                f"Begin there: {missing[0]}",
+                phase=path,
+            )
+    again = [each for each in ids if each not in kept]
+    return StepRetry(
+        first,
+        tuple(each for each in ids if each in kept),
+        tuple(again),
+        tuple(each for each in again if each in done and rows[each].idempotency_key),
+        tuple(each for each in again if each in rows and _was_made(rows[each])),
+    )
+
+
+def carry(change: RunChange, attempt: Attempt, last: Attempt, found: StepRetry) -> None:
+    """Keep the answers for the new ``attempt``; without any, begin the first step, so that nothing else is kept."""
+    phase = change.plan.phase(attempt.phase)
+    assert isinstance(phase, StepsPhase), "it was planned"
+    for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.made_in):
+        if row.step in found.kept:
+            change.tx.steps.save(_carried(row, attempt))
+    if not found.kept:
+        begin_step(change, attempt, phase.steps, [step.id for step in phase.steps].index(found.first))
+
+
+def _carried(row: StepRecord, attempt: Attempt) -> StepRecord:
+    return replace(row, attempt=attempt.number, carried=row.carried or row.attempt)
+
+
+def _was_made(row: StepRecord) -> bool:
+    """Whether a call to the outside had, or may have had, its effect and is not found by a key."""
+    had_effect = row.status in {StepStatus.DONE, StepStatus.UNKNOWN}
+    return had_effect and not is_repeatable(row) and not row.idempotency_key
