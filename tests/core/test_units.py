@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.core.units import about, duration, ordinal, plural, size
+from wfe_mcp.core.units import about, duration, ordinal, plural, size, spoken
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,18 @@ from wfe_mcp.core.units import about, duration, ordinal, plural, size
 )
 def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_wait_is_said_in_words_and_never_too_short() -> None:
+    assert [spoken(each) for each in (-1, 1, 40.2, 60, 61, 7200, 90_000)] == [
+        "1 second",
+        "1 second",
+        "41 seconds",
+        "1 minute",
+        "2 minutes",
+        "2 hours",
+        "2 days",
+    ]
 
 
 def test_about_has_one_unit() -> None:

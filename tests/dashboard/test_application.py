@@ -258,9 +258,9 @@ def test_the_inbox_is_worked_by_keyboard_alone(scene: Scene, visit: Visit, tab: 
     shown.keyboard.press("Enter")
     expect(shown.get_by_role("button", name="Approve")).to_be_visible()
     shown.keyboard.press("a")
-    shown.keyboard.type("well done")
-    shown.keyboard.press("Tab")
     shown.keyboard.type(PIN)
+    shown.keyboard.press("Shift+Tab")
+    shown.keyboard.type("well done")
     shown.keyboard.press("Enter")
     expect(shown.get_by_role("status").filter(has_text="Approved by")).to_contain_text("well done")
     assert scene.attempt(run, "plan").status == "completed"

@@ -103,7 +103,7 @@ def test_wrong_pins_lock_every_pin_here_and_at_the_terminal(scene: Scene, browse
     for _ in range(2):
         with pytest.raises(Exception, match="Wrong PIN"):
             pin.person(scene.engine, WRONG, "ada")
-    for left in ("2 tries left", "1 try left", "every PIN is refused for 1 min"):
+    for left in ("2 tries left", "1 try left", "every PIN is refused for 1 minute"):
         answer = browser.approve(request, WRONG)
         assert (answer.status, f"Wrong PIN; {left}." in answer.words) == (403, True)
     assert "every PIN is refused" in browser.approve(request).words

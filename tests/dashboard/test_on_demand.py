@@ -120,11 +120,6 @@ def sent_to_page(agent: StdioClient, run: str) -> dict[str, Any]:
     raise AssertionError("the page never came")
 
 
-def page_of(url: str) -> str:
-    """The address without its single-use code."""
-    return url.partition("#")[0]
-
-
 def port_of(url: str) -> int:
     return int(url.split("/")[2].rpartition(":")[2])
 
@@ -142,15 +137,16 @@ def test_the_page_is_there_when_an_agent_needs_a_person(playground: Playground, 
         assert registered(playground) == [], "nobody was asked yet"
         answer = sent_to_page(agent, run)
         assert answer["error"]["code"] == "needs_human"
-        assert page_of(answer["data"]["url"]) == page_of(seen[0])
+        assert answer["data"]["url"] == seen[0]
         browser, request = Browser(port_of(seen[0])), answer["data"]["request"]
-        refused = browser.send_pin(request)
-        assert (refused.status, "it takes no PIN" in refused.words) == (403, True)
+        assert "it takes no PIN" in browser.get(f"/decide/{request}").words
         waits = agent.begin("status", run=run, wait_s=45)
         own = pages.page_at(playground.engine, f"decide/{request}", opened=True)
         assert own is not None
-        now = agent.call("approve", run=run, phase="draft")["data"]["url"]
-        assert port_of(now) == port_of(own) != port_of(seen[0])
+        assert agent.call("approve", run=run, phase="draft")["data"]["url"] == seen[0]
+        for path in (f"/open/decide/{request}", f"/decide/{request}", "/"):
+            there = f"http://localhost:{port_of(own)}{path}"
+            assert browser.get(path).headers["location"] == there, "the address leads to the person's own page"
         assert Browser(port_of(own)).approve(request, WRONG).status == 403
         assert "Approved by" in Browser(port_of(own)).approve(request).words
         assert waits.wait()["run_state"] == "completed"
@@ -292,12 +288,12 @@ def test_modules_of_the_project_are_not_run_by_the_page(playground: Playground) 
 
 
 def test_many_who_ask_at_once_get_the_same_page(playground: Playground) -> None:
-    def ask(_: int) -> str | None:
+    def ask(_: int) -> pages.DecisionLink | None:
         return page_for(playground.engine, "rq-1", may_start=True)
 
     with ThreadPoolExecutor(3) as threads:
         found = set(threads.map(ask, range(3)))
-    assert len({page_of(str(address)) for address in found}) == 1
+    assert len(found) == 1
     assert None not in found
     assert len(registered(playground)) == 1
 

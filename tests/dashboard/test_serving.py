@@ -122,11 +122,12 @@ def test_it_stays_while_something_waits_and_a_server_lives(scene: Scene, page: P
 
 
 def test_it_ends_soon_when_no_server_is_left(scene: Scene, page: Page) -> None:
-    waiting(scene)
     quiet(page, 299)
     assert not page.is_idle(1800)
     quiet(page, 301)
     assert page.is_idle(1800)
+    assert waiting(scene)
+    assert not page.is_idle(1800), "its address was given to somebody"
 
 
 def test_it_ends_with_its_database(scene: Scene, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 Every test types the right PIN, or has the best guess: the attacks are the worst case.
 """
 
+import re
 import shlex
 import shutil
 import sys
@@ -78,8 +79,8 @@ def test_an_orphan_lacks_the_pin_and_is_locked_out_with_everybody(machine: Machi
             for number in range(3):
                 machine.run(*approve, given=f"{number:04}")
     last = (machine.project / "last.txt").read_text()
-    assert last.count("every PIN is refused until") == 2
-    assert "every PIN is refused until" in machine.run(*approve, given=PIN).said, "the person, too"
+    assert last.count("every PIN is refused for another") == 2
+    assert "every PIN is refused for another" in machine.run(*approve, given=PIN).said, "the person, too"
     assert machine.state(run) == "awaiting"
 
 
@@ -91,6 +92,28 @@ def test_trust_from_the_clients_shell_is_refused(machine: Machine) -> None:
     done = shell(*typist("PIN to trust", PIN, *machine.wfe("trust", "--yes")))
     assert FROM_CLIENT in done.said
     assert machine.json("trust")["data"]["pending"][0]["name"] == "config"
+
+
+@pytest.mark.attack("wfe-mcp pin reset from the agent's shell, to choose a PIN of its own", "held", "T1")
+def test_a_reset_from_the_clients_shell_is_refused(machine: Machine) -> None:
+    machine.person()
+    run, shell = machine.letter(), machine.client()
+    done = shell(*machine.wfe("pin", "reset", "--yes", "--pin-fd", "0"), given="chosen by an agent")
+    assert (FROM_CLIENT in done.said, done.code) == (True, 1), done.said
+    assert machine.run(*machine.wfe("approve", run, "write", "--pin-fd", "0"), given=PIN).code == 0
+
+
+@needs_setsid
+@pytest.mark.attack("wfe-mcp pin reset from a process that no client is above", "detected", "T1")
+def test_a_reset_by_an_orphan_is_seen_by_everyone(machine: Machine) -> None:
+    machine.person()
+    run, shell = machine.letter(), machine.client()
+    reset = shlex.join(machine.wfe("pin", "reset", "--yes", "--pin-fd", "0"))
+    line = f"echo chosen by an agent | {reset} > reset.txt 2>&1; touch reset.done"
+    assert shell("setsid", "-f", "sh", "-c", line).code == 0
+    until((machine.project / "reset.done").exists, 180)
+    for words in (("status", run), ("doctor",), ("verify",), ("show", run, "--decision")):
+        assert re.search(r"PIN (was )?.*reset", machine.run(*machine.wfe(*words)).said), words
 
 
 @pytest.mark.attack("wfe-mcp init from the agent's shell, to set the PIN first", "held", "T1")

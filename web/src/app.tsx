@@ -39,11 +39,11 @@ const WIDE = ["runs", "templates", "board", "artifact", "compare", "form"];
 
 const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", connecting: "connecting" };
 
-function page(route: Route, inbox: InboxView | null, reload: () => void): ReactNode {
+function page(route: Route, inbox: InboxView | null, takesPin: boolean, reload: () => void): ReactNode {
   const [first, second] = route.parts;
   switch (route.page) {
     case "inbox":
-      return first ? <Decision key={first} request={first} at={second ?? ""} /> : <Inbox data={inbox} />;
+      return first ? <Decision key={first} request={first} at={second ?? ""} takesPin={takesPin} /> : <Inbox data={inbox} />;
     case "runs":
       return first ? <Run key={first} run={first} tab={second ?? ""} phase={route.parts[2] ?? ""} /> : <Runs query={route.query} />;
     case "ask":
@@ -168,7 +168,7 @@ export function App() {
         </nav>
         <span className="grow" />
         {session.data?.scope === "read" && (
-          <button type="button" className="btn slim only-looks" title="A link that an agent saw opened this page. With your PIN it does more." onClick={() => void prove("A link that an agent saw opened this page, so it only looks.")}>
+          <button type="button" className="btn slim only-looks" title="This page was opened more than 12 hours ago. With your PIN it does more." onClick={() => void prove("This page was opened more than 12 hours ago, so it only looks.")}>
             <Icon name="eye" />
             only looks
           </button>
@@ -186,9 +186,9 @@ export function App() {
         </button>
       </header>
       <main ref={main} tabIndex={-1} className={WIDE.includes(route.page) ? "wide" : ""}>
-        {page(route, inbox, reload)}
+        {page(route, inbox, session.data?.asks_pin !== false, reload)}
       </main>
-      <PinHost />
+      <PinHost takesPin={session.data?.asks_pin !== false} />
       {open === "palette" && <Palette onClose={() => setOpen("")} />}
       {open === "keys" && <KeySheet onClose={() => setOpen("")} />}
     </>

@@ -12,7 +12,7 @@ import { useCommands } from "./palette";
 import { Problem, Waiting } from "./parts";
 import { go, to } from "./route";
 
-export function Decision({ request, at }: { request: string; at: string }) {
+export function Decision({ request, at, takesPin }: { request: string; at: string; takesPin: boolean }) {
   const run = useRef("");
   const last = useRef<DecisionPage | null>(null);
   const [split, setSplit] = useState(() => localStorage.getItem("wfe-split") === "1");
@@ -29,11 +29,15 @@ export function Decision({ request, at }: { request: string; at: string }) {
     localStorage.setItem("wfe-split", split ? "0" : "1");
     setSplit(!split);
   };
+  const over = error?.code === "unauthorized"; // the session has ended; the plain page decides without one
+  useEffect(() => {
+    if (over) location.replace(`/decide/${encodeURIComponent(request)}`);
+  }, [over, request]);
   if (error && !page) return <Problem error={error} />;
   if (!page) return <Waiting />;
   const { decision, html } = page;
   if (!decision.shown) return <Closed data={decision} html={html} />;
-  return <Open key={decision.shown_sha256} data={decision} shown={decision.shown} html={html} at={at} reload={reload} split={split} toggleSplit={toggleSplit} />;
+  return <Open key={decision.shown_sha256} data={decision} shown={decision.shown} html={html} at={at} takesPin={takesPin} reload={reload} split={split} toggleSplit={toggleSplit} />;
 }
 
 /** The server's HTML as it is. All text in it is escaped, and the policy of this page runs no script that is in it. */
@@ -106,11 +110,12 @@ function usePlaces(root: RefObject<HTMLElement | null>, html: string): Places {
   return places;
 }
 
-function Open({ data, shown, html, at, reload, split, toggleSplit }: {
+function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   data: DecisionData;
   shown: ApprovalView;
   html: string;
   at: string;
+  takesPin: boolean;
   reload: () => void;
   split: boolean;
   toggleSplit: () => void;
@@ -194,7 +199,7 @@ function Open({ data, shown, html, at, reload, split, toggleSplit }: {
           outline,
         )}
       <LineComments root={root} html={html} drafts={drafts} save={save} open={talking} setOpen={setTalking} />
-      <Bar data={data} shown={shown} choice={choice} setChoice={setChoice} comments={comments(drafts)} viewed={viewed.length} files={files.length} reload={reload} sent={() => setDrafts({})} />
+      <Bar data={data} shown={shown} takesPin={takesPin} choice={choice} setChoice={setChoice} comments={comments(drafts)} viewed={viewed.length} files={files.length} reload={reload} sent={() => setDrafts({})} />
     </>
   );
 }

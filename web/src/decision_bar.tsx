@@ -11,9 +11,10 @@ import { count } from "./words";
 
 export type Choice = "" | "approve" | "reject" | "edit";
 
-export function Bar({ data, shown, choice, setChoice, comments, viewed, files, reload, sent }: {
+export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed, files, reload, sent }: {
   data: DecisionData;
   shown: ApprovalView;
+  takesPin: boolean;
   choice: Choice;
   setChoice: (choice: Choice) => void;
   comments: { file: string; side: string; line: number; text: string }[];
@@ -30,6 +31,7 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
   const [phrase, setPhrase] = useState("");
   const [act, busy, error] = useAct();
   const stale = error?.code === "stale_revision";
+  const changed = (error?.data as { changed?: string[] } | null)?.changed ?? [];
   const needsKey = shown.assurance === "passkey";
   const reject = data.command.replace(" approve ", " reject ");
 
@@ -50,10 +52,11 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
       <span>
         PIN {needsKey && <span className="hint">this gate asks for a passkey</span>}
       </span>
-      <input type="password" autoComplete="off" required value={pin} onChange={(event) => setPin(event.target.value)} />
+      <input type="password" autoComplete="off" autoFocus={choice === "approve" && !shown.phrase} required value={pin} onChange={(event) => setPin(event.target.value)} />
     </label>
   );
   const edit = data.command.replace(" approve ", " edit ");
+  if (!takesPin) return <Elsewhere data={data} shown={shown} reject={reject} />;
   return (
     <section className="decide" aria-label="Your decision">
       {choice === "edit" && <PromptEdit data={data} reload={reload} />}
@@ -75,7 +78,7 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
                 <span>
                   Comment <span className="hint">optional, kept with the decision</span>
                 </span>
-                <input type="text" autoFocus value={comment} onChange={(event) => setComment(event.target.value)} />
+                <input type="text" value={comment} onChange={(event) => setComment(event.target.value)} />
               </label>
             ) : (
               <>
@@ -99,7 +102,7 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
             {choice === "approve" && shown.phrase && (
               <label className="field">
                 <span>Type “{shown.phrase}”</span>
-                <input type="text" required value={phrase} onChange={(event) => setPhrase(event.target.value)} />
+                <input type="text" autoFocus required value={phrase} onChange={(event) => setPhrase(event.target.value)} />
               </label>
             )}
             {pinField}
@@ -116,7 +119,8 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
             </span>
             {error && (
               <p className="problem" role="alert">
-                Nothing was decided. {error.message} {error.hint}{" "}
+                Nothing was decided. {error.message} {changed.length > 0 && `Changed since then: ${changed.slice(0, 5).join(", ")}. `}
+                {error.hint}{" "}
                 {stale && (
                   <button type="button" className="btn slim" onClick={reload}>
                     Show what is open now
@@ -160,6 +164,31 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
         <span className="end">
           <Cli text={choice === "reject" ? reject : choice === "edit" ? edit : data.command} />
         </span>
+      </div>
+    </section>
+  );
+}
+
+/** The bar of a page that takes no PIN: how to decide, and no field. */
+function Elsewhere({ data, shown, reject }: { data: DecisionData; shown: ApprovalView; reject: string }) {
+  return (
+    <section className="decide" aria-label="Your decision">
+      <div className="pane shown">
+        <p className="then">{shown.effect}</p>
+        <p>To decide, run this in a terminal of your own:</p>
+        <Cli text={data.command} />
+        <Cli text={reject} />
+        {(data.passkeys ?? []).length > 0 && (
+          <p>
+            <a className="btn" href={`/decide/${data.request.id}`}>
+              <Icon name="key" />
+              Sign with a passkey
+            </a>
+          </p>
+        )}
+        <p className="note warn">
+          Your agent's server started this page, so it takes no PIN. Yours does: <code>wfe-mcp ui</code>
+        </p>
       </div>
     </section>
   );

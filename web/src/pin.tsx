@@ -1,7 +1,7 @@
 // What only a person does asks for the PIN once, beside what it signs; the PIN is sent and never kept.
 import { useEffect, useState } from "react";
 import { Refused, ask, type Answered } from "./api";
-import { Ask } from "./parts";
+import { Ask, Cli } from "./parts";
 import { provenBy } from "./session";
 
 interface Wanted {
@@ -44,7 +44,7 @@ async function confirm(why: string): Promise<boolean> {
   return false;
 }
 
-export function PinHost() {
+export function PinHost({ takesPin }: { takesPin: boolean }) {
   const [wanted, setWanted] = useState<Wanted | null>(null);
   const [pin, setPin] = useState("");
   useEffect(() => {
@@ -64,7 +64,12 @@ export function PinHost() {
   return (
     <Ask title="Only you decide this" onClose={() => end(null)}>
       <p>{wanted.why}</p>
-      <form
+      {takesPin || (
+        <p>
+          <Cli text="wfe-mcp ui" />
+        </p>
+      )}
+      {takesPin && <form
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
@@ -81,7 +86,7 @@ export function PinHost() {
             Back
           </button>
         </span>
-      </form>
+      </form>}
     </Ask>
   );
 }

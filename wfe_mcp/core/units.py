@@ -3,6 +3,8 @@
 Tables of names, written as text.
 """
 
+import math
+
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -21,6 +23,14 @@ def duration(seconds: float) -> str:
             rest = whole % large // small
             return f"{whole // large} {unit}" + (f" {rest} {part}" if rest else "")
     return f"{whole // _MINUTE} min" + (f" {whole % _MINUTE} s" if whole % _MINUTE else "")
+
+
+def spoken(seconds: float) -> str:
+    """The largest unit in words, rounded up: ``40 seconds``, ``2 minutes``, ``1 hour``."""
+    for unit_s, noun in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
+        if seconds >= unit_s:
+            return plural(math.ceil(seconds / unit_s), noun)
+    return plural(max(1, math.ceil(seconds)), "second")
 
 
 def about(seconds: float) -> str:

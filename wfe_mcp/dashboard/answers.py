@@ -18,6 +18,9 @@ def json_no(text: str, status: int) -> Response:
     return JSONResponse({"error": text}, status)
 
 
+NOT_OURS = "Nothing was decided. The page was opened before wfe-mcp started again, or in another browser. Here it is as it is now."
+
+
 def not_ours() -> Response:
     """The refusal of a form that this browser was not shown."""
     text = "This browser was not shown this form. Nothing was decided: reload the page."

@@ -1,7 +1,7 @@
 """The routes of the decision page.
 
     GET  /                     the open requests, after the PIN was entered      POST /    enter the PIN
-    GET  /decide/<request>     one request: its link cannot be guessed, and decides nothing
+    GET  /decide/<request>     one request: its link cannot be guessed, and decides nothing; to the user's own page while one runs
     POST /decide/<request>/approve | reject       with the PIN: a decision, once
     POST /decide/<request>/approve | reject /sign          what a passkey must sign, for a decision without a PIN
     GET  /whole/<request>      the whole prompt or artifact of a request, as plain text
@@ -23,6 +23,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +35,12 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
+from wfe_mcp.dashboard.answers import NOT_OURS, json_no, not_ours, page_no, status_of, unknown
 from wfe_mcp.dashboard.application import application, opened
 from wfe_mcp.dashboard.approvers import ApproverPages, Approvers
 from wfe_mcp.dashboard.comment_fields import ADD
 from wfe_mcp.dashboard.contents import Contents
-from wfe_mcp.dashboard.deciding import Signing, comment_in, record_answer, refuse_unseen
+from wfe_mcp.dashboard.deciding import Signing, changed_files, comment_in, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.engines import needs_trust
@@ -50,11 +51,12 @@ from wfe_mcp.dashboard.pages import everything_waiting, login_page, plain_page, 
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals import pin as pins
+from wfe_mcp.engine.approvals.decision_page import address, living_page
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from starlette.requests import Request
 
@@ -70,6 +72,9 @@ COMMENTED_FIELDS = MAX_FIELDS + MOST_COMMENTS
 """Of a form with comments on lines."""
 _AFTER_PIN = ("/trust/", "/opinion/")
 """Pages that ask for the PIN first, besides the list."""
+MOST_NAMES = 5
+"""Changed files that a notice names."""
+_DECISION = re.compile(r"/((?:open/)?decide/[A-Za-z0-9_-]+)")
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
     "tokens.css": "text/css",
@@ -88,11 +93,18 @@ Form = dict[str, str]
 
 
 def decision_app(
-    engines: Engines, port: int, visited: Callable[[], object] = lambda: None, *, api: App, asks_pin: bool = True
+    engines: Engines,
+    port: int,
+    visited: Callable[[], object] = lambda: None,
+    *,
+    api: App,
+    asks_pin: bool = True,
+    others: Collection[int] = (),
 ) -> App:
     """The whole page behind its guard. ``visited`` is called for every request that the guard accepts; ``api``: the HTTP API.
 
     ``asks_pin``: the user opened this page by a command. Else it shows requests, takes passkeys and never takes a PIN.
+    ``others``: ports at which it listens too, and that lead to ``port``.
     """
     page = _Page(engines, port, visited, asks_pin=asks_pin)
     routes = [
@@ -101,7 +113,7 @@ def decision_app(
         *(Route(f"/{name}", page.answers(_static), methods=["GET"]) for name in _FILES),
         Route("/app", page.answers(application), methods=["GET"]),
         Route("/app/", page.answers(application), methods=["GET"]),
-        Route("/open/{page:path}", page.answers(opened), methods=["GET"]),
+        Route("/open/{page:path}", page.answers(page.opened), methods=["GET"]),
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
         Route(
             "/decide/{request}/{answer:str}",
@@ -130,7 +142,7 @@ def decision_app(
         Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.approvers.ask, json_no), methods=["POST"]),
         Mount("/api/v1", api),
     ]
-    return Guard(Starlette(routes=routes), port)
+    return Guard(Starlette(routes=routes), port, *others)
 
 
 def _static(request: Request, session: str) -> Response:
@@ -149,7 +161,7 @@ class _Page:
         self.contents = Contents(self._desks)
         self.trusting = Trusting(self._desks, self._sessions, asks_pin=asks_pin)
         self.opinions = Opinions(self._desks, self._sessions, asks_pin=asks_pin)
-        self._asks_pin = asks_pin
+        self._asks_pin, self._port = asks_pin, port
         self._signing = Signing(ceremonies, port)
         self.approvers = ApproverPages(self._desks, self._sessions, Approvers(ceremonies, port), asks_pin=asks_pin)
 
@@ -198,7 +210,7 @@ class _Page:
         session = request.cookies.get(self._cookie, "")
         known, session = bool(session), session or self._sessions.new()
         try:
-            found = await run_in_threadpool(make, session)
+            found = await run_in_threadpool(self._way, request) or await run_in_threadpool(make, session)
         except Refused as refused:
             found = no(f"{refused.message} {refused.hint}", status_of(refused))
         except Exception:
@@ -208,7 +220,24 @@ class _Page:
             found.set_cookie(self._cookie, session, httponly=True, samesite="strict")
         return found
 
+    def _way(self, request: Request) -> Response | None:
+        """The way to the user's own page: from its other port, and from a page that a server started."""
+        asked = _DECISION.match(request.url.path)
+        if self._asks_pin:
+            own = self._port if request.url.port != self._port else None
+        else:
+            is_asked = request.method == "GET" and (asked is not None or request.url.path == "/")
+            own = living_page(self._desks.engine, opened=True) if is_asked else None
+        return None if own is None else RedirectResponse(address(own, asked[1] if asked else ""), 303)
+
     # -- answers -----------------------------------------------------------------------------------------------------
+
+    def opened(self, request: Request, session: str) -> Response:
+        """A link. A page that takes no PIN shows a decision without a script."""
+        asked = _DECISION.fullmatch(request.url.path)
+        if asked and not self._asks_pin:
+            return RedirectResponse(f"/{asked[1].removeprefix('open/')}", 303)
+        return opened(request, session)
 
     def requests(self, request: Request, session: str) -> Response:
         """The open requests; first the PIN."""
@@ -252,11 +281,11 @@ class _Page:
         asked, answer = request.path_params["request"], request.path_params["answer"]
         if answer not in {"approve", "reject"}:
             return unknown()
-        if not self._sessions.accepts(session, f"{answer} {asked}", form):
-            return not_ours()
         view = self._desks.view(asked)
         if view is None:
             return unknown()
+        if not self._sessions.accepts(session, f"{answer} {asked}", form):
+            return self._request_page(view, session, Notice("no", NOT_OURS), 403, form | {"answer": answer})
         if view.state != "open":
             return self._request_page(view, session, Notice("no", "Nothing was decided."), 409)
         if answer == "reject" and form.get(ADD):
@@ -314,12 +343,14 @@ class _Page:
 
     def _refusal_page(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""
-        notice = Notice("no", f"Nothing was decided. {refused.message}")
+        text = f"Nothing was decided. {refused.message}"
         now = self._desks.view(view.request.id)
         if refused.code == "stale_revision":
+            changed = changed_files(self._engine(view), view.request, refused)
+            text += f" Changed since then: {', '.join(changed[:MOST_NAMES])}." if changed else ""
             self._desks.judge_again(view.request.id)
             now = self._desks.view(now.newer) if now is not None and now.newer else now
-        return self._request_page(now or view, session, notice, status_of(refused), form)
+        return self._request_page(now or view, session, Notice("no", text), status_of(refused), form)
 
     def _request_page(
         self,

@@ -1,7 +1,8 @@
 """The browser application: one built file, and the step from a link to it.
 
     GET  /app/            the application; a copy without it leads to the plain pages
-    GET  /open/<page>     a link: with a script to the application, and the code after # goes along; without one to the plain page
+    GET  /open/<page>     a link: with a script to the application, and the code after # goes along; without one to the plain page.
+                          A decision without a code: to the application where a tab lends its session, else to the plain page
 
 Rules:
 1. Script and style of the application are inline, and the policy allows exactly their bytes.
@@ -68,10 +69,11 @@ def opened(request: Request, session: str) -> Response:
     decision = _DECISION.fullmatch(asked)
     to = f"/inbox/{decision[1]}" if decision else "/inbox"
     where = escape(plain + query, quote=True)
+    by_itself = f' data-plain="{where}"' if decision else ""
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>wfe-mcp</title>'
         f'<noscript><meta http-equiv="refresh" content="0; url={where}"></noscript>'
-        f'<script src="/open.js" data-to="{to}"></script></head>'
+        f'<script src="/open.js" data-to="{to}"{by_itself}></script></head>'
         f'<body><p><a href="{where}">Open the page without a script</a></p></body></html>'
     )
     return HTMLResponse(text, headers={**SCRIPTED, "referrer-policy": "no-referrer"})

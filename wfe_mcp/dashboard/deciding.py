@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.comment_fields import comments_in
@@ -18,10 +18,11 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
 from wfe_mcp.engine.approvals.statements import Statement
+from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.views.approvals.answers import rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.core.model import By, Person
     from wfe_mcp.dashboard.sessions import Challenges
@@ -47,6 +48,12 @@ def refuse_unseen(view: DecisionView, form: Mapping[str, str]) -> None:
     """Refuse a decision on anything but what is shown now."""
     if form.get("shown") != view.shown_sha256:
         raise Refused("stale_revision", "What this page shows has changed since you opened it.", "Review it again.")
+
+
+def changed_files(engine: Engine, request: RequestRecord, refused: Refused) -> tuple[str, ...]:
+    """The files that have changed since ``request``, whose answer was refused as stale."""
+    known = cast("Sequence[str]", refused.data.get("changed") or ())
+    return tuple(known or files_now(engine, request.run_id, request.phase).changed or ())
 
 
 def record_answer(

@@ -40,29 +40,57 @@ def decision_bar(
         "Reject": _reject(view, tokens["reject"], given, elsewhere, asks_pin=asks_pin, split=split),
     }
     legal = [name for name in panes if name in view.buttons]
+    run, phase = view.request.run_id, typed(view.request.phase)
+    lines = {"Approve": f"wfe-mcp approve {run} {phase}", "Reject": f"wfe-mcp reject {run} {phase} --feedback TEXT"}
     if not legal:
         stopped = tag("p", "The run is stopped, so no decision is possible now.", class_="note warn")
         return tag("div", stopped, class_="decide", aria_label="Your decision")
+    if not asks_pin and not view.passkeys:
+        return _at_terminal(
+            shown, [lines[name] for name in legal], "" if shown.assurance != "passkey" else view.no_passkey
+        )
     choices = [_choice(name, is_chosen=given.get("answer") == name.lower()) for name in legal]
-    run, phase = view.request.run_id, typed(view.request.phase)
-    lines = {
-        "Approve": tag("span", tag("code", f"wfe-mcp approve {run} {phase}"), class_="cli yes"),
-        "Reject": tag("span", tag("code", f"wfe-mcp reject {run} {phase} --feedback TEXT"), class_="cli back"),
-    }
     about = f"sha256 of everything on this page: {view.shown_sha256}"
     signs = tag("span", "signs ", tag("code", view.shown_sha256[:12]), title=about)
     rest = tag(
         "div",
         tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"),
         tag("span", signs, class_="facts"),
-        tag("span", *(lines[name] for name in legal), class_="end"),
+        tag(
+            "span",
+            *(tag("span", tag("code", lines[name]), class_=f"cli {_CHOICES[name][3]}") for name in legal),
+            class_="end",
+        ),
         class_="rest",
     )
     return tag("div", *(panes[name] for name in legal), rest, class_="decide", role="group", aria_label="Your decision")
 
 
+_CHOICES = {"Approve": ("c-yes", "passed", "Approve", "yes"), "Reject": ("c-back", "back", "Send back", "back")}
+"""Of each decision: the id of its button, its sign and label, and the class of what belongs to it."""
+
+
+def _at_terminal(shown: ApprovalView, lines: Sequence[str], why: str) -> Html:
+    """The bar of a page that takes neither the PIN nor a passkey: how to decide, and no field."""
+    return tag(
+        "div",
+        tag(
+            "div",
+            tag("p", shown.effect, class_="then"),
+            tag("p", f"This gate needs the signature of a passkey. {why}", class_="note warn") if why else None,
+            tag("p", "To decide, run this in a terminal of your own:"),
+            *(tag("p", tag("code", line, class_="copy")) for line in lines),
+            tag("p", NO_PIN, class_="note warn"),
+            class_="pane shown",
+        ),
+        class_="decide",
+        role="group",
+        aria_label="Your decision",
+    )
+
+
 def _choice(name: str, *, is_chosen: bool) -> Html:
-    where, image, label = {"Approve": ("c-yes", "passed", "Approve"), "Reject": ("c-back", "back", "Send back")}[name]
+    where, image, label, _ = _CHOICES[name]
     return tag(
         "label",
         tag("input", type="radio", id=where, name="decision", value=name, checked=is_chosen),
@@ -84,7 +112,7 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
         tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"),
         asked,
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
-        _pin("pin-approve", asks_pin=asks_pin) if takes_pin else None,
+        _pin("pin-approve", view.command, asks_pin=asks_pin) if takes_pin else None,
         buttons(
             submit("Sign approval", "btn yes") if takes_pin and asks_pin else None,
             *_by_passkey(view, "Approve with a passkey", "yes", explains=not takes_pin),
@@ -92,8 +120,12 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
     )
 
 
-def _pin(where: str, *, asks_pin: bool) -> Html:
-    return pin_field(where) if asks_pin else tag("p", NO_PIN, class_="note warn")
+def _pin(where: str, command: str, *, asks_pin: bool) -> Html:
+    if asks_pin:
+        return pin_field(where)
+    return tag(
+        "p", "Sign with a passkey, or run ", tag("code", command, class_="copy"), f". {NO_PIN}", class_="note warn"
+    )
 
 
 def _reject(
@@ -116,7 +148,7 @@ def _reject(
         hidden("split", "1") if split else None,
         field("What should change", "feedback", feedback),
         field("Go back to", "to", tag("select", *back, id="to", name="to")),
-        _pin("pin-reject", asks_pin=asks_pin),
+        _pin("pin-reject", view.command.replace(" approve ", " reject ", 1), asks_pin=asks_pin),
         buttons(submit("Sign and send back") if asks_pin else None, *_by_passkey(view, "Reject with a passkey", "")),
     )
 

@@ -9,15 +9,15 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.html import Child, Html, tag
 
 NO_PIN = (
-    "A server started this page, and you did not open it yourself, so it takes no PIN. To decide in the browser, run "
-    "wfe-mcp ui in a terminal of your own and open the address that it prints."
+    "Your agent's server started this page, and you did not open it yourself, so it takes no PIN. To decide with your PIN in "
+    "the browser, run wfe-mcp ui in a terminal of your own, then load this page again: it leads to yours."
 )
 
 
 def refuse_pin(*, asks_pin: bool) -> None:
     """Refuse ``needs_human`` on a page that the user did not open; the PIN is not even compared."""
     if not asks_pin:
-        raise Refused("needs_human", NO_PIN, "")
+        raise Refused("needs_human", NO_PIN, "", data={"takes_pin": False})
 
 
 @dataclass(frozen=True, slots=True)

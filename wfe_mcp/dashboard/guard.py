@@ -4,6 +4,8 @@
                        ──►                    another origin, also another port of this host     403
                        ──►                    a frame, a script, a style of theirs               headers
 
+    a tab of this host ──► a decision         shown: our page at another port sent it here
+
 Rules:
 1. It guards every path, also unknown ones: there is no list that could be incomplete.
 2. No answer allows another origin to read it (no CORS).
@@ -42,15 +44,17 @@ API = "/api/"
 
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SITES = {b"same-origin", b"none"}
+_SHOWN = ("/decide/", "/open/decide/")
+"""What a tab may come to from another port of this host: a decision, which only shows, and takes no frame."""
 
 
 class Guard:
-    """``app`` behind the rules above. ``port``: the one in the address."""
+    """``app`` behind the rules above. ``ports``: those in its addresses."""
 
-    def __init__(self, app: App, port: int) -> None:
+    def __init__(self, app: App, *ports: int) -> None:
         self._app = app
         names = ("localhost", "127.0.0.1", "[::1]")
-        self._hosts = {f"{name}:{port}".encode() for name in names}
+        self._hosts = {f"{name}:{port}".encode() for name in names for port in ports}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Only HTTP requests are answered; there are no upgrades."""
@@ -81,7 +85,10 @@ class Guard:
             return 421, "This page answers on localhost only."
         if any(origin != b"http://" + hosts[0].lower() for origin in headers.get(b"origin", ())):
             return 403, "Another page sent this request. Open the address yourself."
-        if not set(headers.get(b"sec-fetch-site", ())) <= _SITES:
+        sites = set(headers.get(b"sec-fetch-site", ()))
+        is_tab = scope["method"] == "GET" and headers.get(b"sec-fetch-dest") == [b"document"]
+        comes_here = is_tab and sites == {b"same-site"} and scope["path"].startswith(_SHOWN)
+        if not sites <= _SITES and not comes_here:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
         is_api = scope["path"].startswith(API)
         wanted = b"application/json" if is_api else b"application/x-www-form-urlencoded"

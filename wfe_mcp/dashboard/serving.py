@@ -5,9 +5,11 @@ Rules:
    may listen on the other one.
 2. A page that the user opens always serves itself, on a fresh port: what the register names may be another program.
    One that is started on demand ends where a page runs already, and never asks for the PIN: the user did not open it.
-3. It has no state of its own: when it is killed, only its address is lost.
-4. Started on demand, it ends by itself: when it is idle without open requests; when it is idle without a running server;
-   or when its database is removed.
+3. Addresses of decisions are at ``PORT``. Where that is free, the user's page listens there too, and sends whoever comes to
+   its own port; a page on demand that has ``PORT`` does the same while the user's page runs.
+4. It has no state of its own: when it is killed, nothing is lost, and the next page answers at ``PORT``.
+5. Started on demand, it ends by itself: when nothing waits, the user's page does not run, and it is idle or no server runs;
+   a week after the last visit; or when its database is removed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.lazy import LazyApi
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.engine.access.tokens import Codes, Entry, begin_page, end_page
-from wfe_mcp.engine.approvals.decision_page import ON_DEMAND, PAGE, address, living, living_page
+from wfe_mcp.engine.approvals.decision_page import ON_DEMAND, PAGE, PORT, address, living, living_page
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import serves_page
 
@@ -34,11 +36,11 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
 
-PORT = 7333
-"""The default port, so that links work after a restart; another one where it is taken."""
-
 ORPHAN_S = 300.0
-"""Seconds that a page started on demand waits for a visitor when no server runs."""
+"""Seconds that a page started on demand waits for a visitor when no server runs and nothing waits."""
+
+KEPT_S = 7 * 24 * 3600.0
+"""Seconds after the last visit for which it waits with an open request."""
 
 _TICK_S = 0.2
 _LOOK_S = 5.0
@@ -75,15 +77,18 @@ class Page:
             time.sleep(_TICK_S)
 
     def is_idle(self, idle_s: float) -> bool:
-        """True when the page may end (rule 4)."""
+        """True when the page may end (rule 5)."""
         if not self._database.exists():
             return True
         since_visit_s = time.monotonic() - self._visited_at
         if since_visit_s < min(idle_s, ORPHAN_S):
             return False
+        if self._desks.waits():
+            return since_visit_s >= KEPT_S
         with self._engine.store.read() as tx:
             is_alone = not living(self._engine, tx, "serve")
-        return is_alone or (since_visit_s >= idle_s and not self._desks.waits())
+            is_sign = not self.asks_pin and bool(living(self._engine, tx, PAGE))
+        return not is_sign and (is_alone or since_visit_s >= idle_s)
 
     @contextlib.contextmanager
     def _listening(self, sockets: list[socket.socket]) -> Generator[None]:
@@ -92,8 +97,9 @@ class Page:
         from wfe_mcp.dashboard.app import decision_app
         from wfe_mcp.dashboard.http_server import HttpServer
 
+        others = {each.getsockname()[1] for each in sockets} - {self.port}
         config = uvicorn.Config(
-            decision_app(self._desks, self.port, self.visited, api=self._api, asks_pin=self.asks_pin),
+            decision_app(self._desks, self.port, self.visited, api=self._api, asks_pin=self.asks_pin, others=others),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -126,8 +132,8 @@ class Page:
 def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) -> Generator[Page | int]:
     """The page of the database of ``engine`` while the block runs; ``on_demand``: the port of one that runs, if any.
 
-    ``port``: exactly this one; 0, or None: any, for one on demand the usual one if it is free. Refuses ``unavailable``
-    when it is taken.
+    ``port``: exactly this one; 0, or None: any, for one on demand ``PORT`` if it is free. Refuses ``unavailable`` when it is
+    taken.
     """
     lives = living_page(engine) if on_demand else None
     if lives is not None:
@@ -142,6 +148,8 @@ def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) 
         if other is not None:
             yield other
             return
+        if not on_demand and port != 0 and found != PORT:
+            sockets += _pair(PORT) or []
         page = Page(engine, found, asks_pin=not on_demand)
         try:
             with page._listening(sockets):  # pyright: ignore[reportPrivateUsage] - of this module

@@ -70,7 +70,9 @@ def asked_in(context: Ctx, stored: Envelope) -> ElicitationText | None:
     if stored.error is None or stored.error.code != "needs_human" or "request" not in stored.data:
         return None
     sha256: str = stored.data["sha256"]
-    message = f"{stored.data['question']}\nsha256 of what you approve: {sha256[:12]}"
+    message = (
+        f"{stored.data['question']}\nsha256 of what you approve: {sha256[:12]}\nAt a terminal: {stored.data['command']}"
+    )
     url: str = stored.data.get("url", "")
     if url and _opens_pages(context):
         return ElicitationText(stored.data["request"], sha256, message, url)

@@ -24,7 +24,7 @@ def test_only_the_person_changes_the_policy_and_only_as_it_was_shown(
     assert plan["command"] == "wfe-mcp config policy --templates drill --evidence checkout"
     answer = {**STRICT, "shown": plan["shown"]}
     assert connect("manage").post("/settings/policy", pin=PIN, **answer).code == "forbidden"
-    assert person.post("/settings/policy", **answer).code == "wrong_pin"
+    assert person.post("/settings/policy", **answer).code == "needs_human"
     assert person.post("/settings/policy", pin=WRONG, **answer).code == "wrong_pin"
     assert person.post("/settings/policy", pin=PIN, **{**answer, "evidence": None}).code == "stale_revision"
     assert person.post("/settings/policy", pin=PIN, **answer).data["in_force"] == STRICT

@@ -16,7 +16,6 @@ from tests.engine.scene import AGENT, GOOD, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.access import tokens as page_sessions
 from wfe_mcp.engine.approvals.decision_page import link
-from wfe_mcp.views.approvals.answers import ask_approval
 
 
 def code_for(scene: Scene, page: Page) -> str:
@@ -89,7 +88,7 @@ def test_a_session_survives_its_page_and_ends_with_its_time(scene: Scene, page: 
         assert isinstance(again, Page)
         assert Program(again.port, token).get("/runs").status == 200
 
-    scene.clock.advance(seconds=page_sessions.SESSION_S)
+    scene.clock.advance(seconds=page_sessions.SESSION_S + page_sessions.LOOKS_S)
 
     assert Program(page.port, token).get("/runs").code == "unauthorized"
 
@@ -118,7 +117,7 @@ def test_sessions_that_are_over_are_forgotten_and_the_number_is_bounded(
 
     assert Program(page.port, tokens[0]).get("/runs").code == "unauthorized"
     assert Program(page.port, tokens[3]).get("/runs").status == 200
-    scene.clock.advance(seconds=page_sessions.SESSION_S)
+    scene.clock.advance(seconds=page_sessions.SESSION_S + page_sessions.LOOKS_S)
     Program(page.port).post("/session", code=code_for(scene, page))
     with scene.store.read() as tx:
         assert len(tx.secrets.named("session:")) == 1
@@ -146,15 +145,13 @@ def test_a_session_alone_identifies_no_one(scene: Scene, person: Program) -> Non
 
 
 def looking(scene: Scene, page: Page) -> Program:
-    """A tab opened by a link in the answer of a tool."""
-    code = link(scene.engine, page.port, scope="read").partition("#code=")[2]
-    began = Program(page.port).post("/session", code=code)
-    assert began.data["scope"] == "read"
-    return Program(page.port, began.data["token"])
+    """A tab that was opened half a day ago."""
+    token = Program(page.port).post("/session", code=code_for(scene, page)).data["token"]
+    scene.clock.advance(seconds=page_sessions.SESSION_S)
+    return Program(page.port, token)
 
 
-@pytest.mark.attack("an agent opens the link in the answer of a tool, and runs checks with the session", "held", "T2")
-def test_a_session_from_a_link_that_an_agent_saw_only_looks(scene: Scene, page: Page) -> None:
+def test_a_session_that_was_left_open_only_looks(scene: Scene, page: Page) -> None:
     scene.check("ok", "print('fine')")
     run = scene.start(phase("plan"))
     tab = looking(scene, page)
@@ -192,16 +189,6 @@ def test_a_page_that_a_server_started_never_takes_the_pin_for_it(scene: Scene) -
         assert looking(scene, made).post("/session/confirm", pin=PIN).code in {"forbidden", "needs_human"}
 
 
-def test_the_link_in_the_answer_of_a_tool_begins_a_session_that_only_looks(scene: Scene, page: Page) -> None:
-    run = scene.start(phase("plan", approval()))
-    scene.do(run, "plan")
-
-    answer = ask_approval(scene.engine, AGENT, run, "plan")
-
-    code = str(answer.data["url"]).partition("#code=")[2]
-    assert Program(page.port).post("/session", code=code).data["scope"] == "read"
-
-
 def test_a_session_of_an_earlier_version_only_looks(scene: Scene, page: Page) -> None:
     token = Program(page.port).post("/session", code=code_for(scene, page)).data["token"]
     name = f"session:{sha256(token.encode()).hexdigest()}"
@@ -211,13 +198,6 @@ def test_a_session_of_an_earlier_version_only_looks(scene: Scene, page: Page) ->
         tx.secrets.set(name, json.dumps(kept), AGENT, scene.clock())
 
     assert Program(page.port, token).get("/session").data["scope"] == "read"
-
-
-@pytest.mark.attack("an agent makes a code that only looks into one that does more", "held", "T2")
-def test_the_scope_of_a_code_is_signed(scene: Scene, page: Page) -> None:
-    code = link(scene.engine, page.port, scope="read").partition("#code=")[2]
-
-    assert Program(page.port).post("/session", code=code.replace(".read.", ".manage.")).code == "unauthorized"
 
 
 def test_a_page_that_a_server_started_states_that_it_takes_no_pin(scene: Scene) -> None:

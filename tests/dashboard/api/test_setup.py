@@ -50,7 +50,7 @@ def test_only_the_person_trusts_what_was_shown(scene: Scene, person: Program, co
     answer: dict[str, Any] = {"names": [pending["name"]], "shown": shown["shown_sha256"]}
 
     assert connect("manage").post("/trust", pin=PIN, **answer).code == "forbidden"
-    assert person.post("/trust", **answer).code == "wrong_pin"
+    assert person.post("/trust", **answer).code == "needs_human"
     assert person.post("/trust", pin=WRONG, **answer).code == "wrong_pin"
     other: dict[str, Any] = {**answer, "shown": "0" * 64}
     assert person.post("/trust", pin=PIN, **other).code == "stale_revision"
@@ -170,7 +170,7 @@ def test_only_the_person_configures_a_provider(person: Program, connect: Connect
     manager = connect("manage")
 
     assert manager.post("/settings/providers", pin=PIN, **answer).code == "forbidden"
-    assert person.post("/settings/providers", **answer).code == "wrong_pin"
+    assert person.post("/settings/providers", **answer).code == "needs_human"
     assert person.post("/settings/providers", pin=PIN, **typed_key).code == "bad_argument"
     assert person.post("/settings/providers", pin=PIN, **no_kind).code == "bad_argument"
     made = person.post("/settings/providers", pin=PIN, **answer).data
@@ -182,7 +182,7 @@ def test_only_the_person_configures_a_provider(person: Program, connect: Connect
     fill: Any = {"name": "desk"}
     for enabled in (False, True):
         assert manager.post("/settings/providers/{name}/enabled", fill, enabled=enabled, pin=PIN).code == "forbidden"
-        assert person.post("/settings/providers/{name}/enabled", fill, enabled=enabled).code == "wrong_pin"
+        assert person.post("/settings/providers/{name}/enabled", fill, enabled=enabled).code == "needs_human"
         done = person.post("/settings/providers/{name}/enabled", fill, enabled=enabled, pin=PIN)
         assert done.data["enabled"] is enabled
     assert manager.post("/settings/providers/{name}/remove", fill, pin=PIN).code == "forbidden"

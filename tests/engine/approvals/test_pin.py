@@ -32,12 +32,12 @@ def test_only_one_line_end_is_dropped(scene: Scene) -> None:
 
 def test_five_wrong_ones_lock_every_pin_for_a_minute_that_doubles(scene: Scene) -> None:
     pin.set_pin(scene.engine, "12345678", HUMAN)
-    for left in ("4 tries left", "3 tries left", "2 tries left", "1 try left", "every PIN is refused for 1 min"):
+    for left in ("4 tries left", "3 tries left", "2 tries left", "1 try left", "every PIN is refused for 1 minute"):
         no = refused(pin.person, scene.engine, "9999", "ada")
         assert (no.code, no.message) == ("wrong_pin", f"Wrong PIN; {left}.")
     assert "every PIN is refused" in refused(pin.person, scene.engine, "12345678", "ada").message
     scene.clock.advance(seconds=61)
-    assert "every PIN is refused for 2 min" in refused(pin.person, scene.process(), "9999", "ada").message
+    assert "every PIN is refused for 2 minutes" in refused(pin.person, scene.process(), "9999", "ada").message
     scene.clock.advance(seconds=61)
     assert "every PIN is refused" in refused(pin.person, scene.engine, "12345678", "ada").message
     scene.clock.advance(seconds=60)

@@ -324,8 +324,13 @@ def _plugins() -> Iterator[HealthFinding]:
 
 def _people(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.approvals.pin import key_health
+    from wfe_mcp.engine.approvals.pin_reset import retired_keys
 
     yield HealthFinding("PIN", *key_health(invocation.engine))
+    with invocation.engine.store.read() as tx:
+        for each in retired_keys(tx):
+            reset = f"reset on {each.at:%Y-%m-%d} by {each.by}: {each.successor} signs in place of {each.key}"
+            yield HealthFinding("PIN", "note", f"{reset}. If you did not do that: wfe-mcp verify")
 
 
 def _passkeys(invocation: Invocation) -> Iterator[HealthFinding]:

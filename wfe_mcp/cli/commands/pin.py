@@ -1,13 +1,14 @@
-"""``wfe-mcp pin``: set or change the PIN that unlocks your key, and show the key's fingerprint."""
+"""``wfe-mcp pin``: set or change the PIN that unlocks your key, or make another key, and show its fingerprint."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.options import PinFd, Yes
 
 if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import Person
 
 NewPinFd = Annotated[
@@ -21,7 +22,7 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
 
     Your signing key stays the same; only the PIN that unlocks it changes. Where a PIN is set, it asks for that one first.
     """
-    from wfe_mcp.cli.terminal.pin import new_pin, read_pin, settle_pin
+    from wfe_mcp.cli.terminal.pin import asking, new_pin, read_pin, settle_pin
     from wfe_mcp.engine.approvals import keys
     from wfe_mcp.engine.approvals import pin as pins
     from wfe_mcp.workspace.system.process import user_name
@@ -31,10 +32,60 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
     by: Person
     if changes:
         pins.refuse_clients_terminal(engine)
-        old = read_pin(pin_fd, "Your present PIN: ")
+
+        def present() -> str:
+            pin = read_pin(pin_fd, "Your present PIN: ")
+            pins.person(engine, pin, user_name())
+            return pin
+
+        old = asking(pin_fd, present)
         by = pins.change_pin(engine, old, new_pin(new_pin_fd), user_name())
     else:
         by = settle_pin(engine, pin_fd)
     file = keys.key_path(engine.store.path, by.key)
     summary = f"{'Changed' if changes else 'Set'} the PIN of your key {by.key}"
     invocation.answer(summary, data={"key": by.key, "file": str(file)})
+
+
+def reset_pin(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> None:
+    """Make a new key under a new PIN, where the PIN is lost.
+
+    What the old key signed stays valid; it signs nothing any more. The new key has trusted nothing: what it must sign again
+    is listed. The reset is visible to everyone: status, doctor, verify and every decision name it.
+    """
+    from wfe_mcp.cli.terminal.confirm import confirmed
+    from wfe_mcp.cli.terminal.pin import new_pin
+    from wfe_mcp.core.units import plural
+    from wfe_mcp.engine.approvals import pin as pins
+    from wfe_mcp.engine.approvals.pin_reset import reset_pin as reset
+    from wfe_mcp.workspace.system.process import user_name
+
+    engine = invocation.engine
+    pins.refuse_clients_terminal(engine)
+    if not yes:
+        invocation.screen.talk(
+            "A new key replaces yours. All trust ends until you give it again, and everyone sees the reset."
+        )
+        confirmed("Give up the old key?", "reset")
+    made = reset(engine, new_pin(pin_fd), user_name())
+    summary = f"Reset the PIN: your key is now {made.by.key}"
+    data = {
+        "key": made.by.key,
+        "before": made.before,
+        "to_sign": [
+            {"project": each.project, "what": list(each.what), "command": each.command, "why": each.why}
+            for each in made.to_sign
+        ],
+    }
+
+    def show(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        if made.before:
+            screen.line(f"What the key {made.before} signed until now stays valid.")
+        if made.to_sign:
+            screen.line(f"To sign again, in {plural(len({each.project for each in made.to_sign}), 'project')}:")
+        for each in made.to_sign:
+            screen.line(f"  {', '.join(each.what)}" + (f": {each.why}" if each.why else ""))
+            screen.line(f"    {each.command}")
+
+    invocation.answer(summary, show, data=data)

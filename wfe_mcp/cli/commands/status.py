@@ -44,6 +44,8 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
             decisions_table(screen, answer.view, invocation.engine.clock())
             asked = {each.run for each in answer.view.decisions}
             others = (run.run for run in answer.view.runs if run.waiting_on == "human" and run.run not in asked)
+            for warning in answer.view.warnings:
+                screen.line(warning, "yellow")
             commands = (each.command for each in answer.view.decisions)
             screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
         else:

@@ -13,6 +13,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.approvals.pin_reset import RetiredKey
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.proof_verification import Proven
     from wfe_mcp.engine.integrity.verification import Verified
@@ -111,6 +112,7 @@ def verify(
         "templates": _templates(invocation, found),
     }
     data |= {"notes": list(found.notes)} if found.notes else {}
+    data |= {"pin_resets": [_reset(one) for one in found.decisions.retired]} if found.decisions.retired else {}
     data |= {"pruned": found.pruned} if found.pruned else {}
     data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
     invocation.answer(
@@ -149,6 +151,10 @@ def _restore(one: "SetBack") -> dict[str, Any]:
         "lost_runs": one.lost_runs,
         "runs": lost,
     }
+
+
+def _reset(one: "RetiredKey") -> dict[str, Any]:
+    return {"at": one.at.isoformat(timespec="seconds"), "actor": one.by, "before": one.key, "key": one.successor}
 
 
 def _own(invocation: Invocation) -> dict[str, Any]:
@@ -210,6 +216,9 @@ def _show_verification(screen: Screen, summary: str, data: dict[str, Any]) -> No
         screen.line(f"{changed} (review: wfe-mcp trust)", "yellow")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")
+    for one in data.get("pin_resets", ()):
+        what = f"PIN reset {one['at']} by {one['actor']}: the key {one['key']} signs since then"
+        screen.line(f"Note: {what}; {one['before']} counts for what it signed before", "yellow")
     if "pruned" in data:
         screen.line(f"Note: {plural(data['pruned'], 'run')} removed by wfe-mcp prune")
     for one in data.get("restores", ()):

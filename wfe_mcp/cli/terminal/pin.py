@@ -2,15 +2,19 @@
 
 They come from the terminal itself (never from standard input by accident, an argument or a variable), or from the file
 descriptor of ``--pin-fd`` or ``--key-fd``. Without either the command is refused.
+
+A PIN that was typed wrongly is asked for again. Until the command has an answer the terminal shows nothing that is typed, and
+what was typed and not asked for is dropped: it would reach the shell, in clear.
 """
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
@@ -18,8 +22,15 @@ from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
     from wfe_mcp.engine.kernel.engine import Engine
 
+
+T = TypeVar("T")
+
+TRIES = 3
+"""How often a command asks for a PIN."""
 
 _MOST_BYTES = 16_384
 
@@ -33,7 +44,7 @@ def person(engine: Engine, pin_fd: int | None, what: str) -> Person:
         raise Refused(
             "needs_human", "No PIN is set; set one before you decide.", "In a terminal of your own: wfe-mcp init"
         )
-    return pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), user_name())
+    return asking(pin_fd, lambda: pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), user_name()))
 
 
 def settle_pin(engine: Engine, pin_fd: int | None) -> Person:
@@ -47,11 +58,59 @@ def settle_pin(engine: Engine, pin_fd: int | None) -> Person:
 
 
 def new_pin(pin_fd: int | None) -> str:
-    """A PIN that the user chooses; at a terminal it is asked for twice."""
-    pin = read_pin(pin_fd, f"Choose a PIN ({SHORTEST} to {LONGEST} characters, unknown to your agent): ")
-    if pin_fd is None and read_pin(None, "Repeat it: ") != pin:
-        raise Refused("bad_argument", "The two PINs differ.", "Run the command again; no PIN was set.")
-    return pin
+    """A PIN that the user chooses; at a terminal it is asked for twice. Its length counts before it is repeated."""
+    from wfe_mcp.engine.approvals.keys import refuse_pin_length
+
+    def choose() -> str:
+        pin = read_pin(pin_fd, f"Choose a PIN ({SHORTEST} to {LONGEST} characters, unknown to your agent): ")
+        if pin_fd is None:
+            refuse_pin_length(pin)
+            if read_pin(None, "Repeat it: ") != pin:
+                raise Refused("bad_argument", "The two PINs differ.", "Run the command again; no PIN was set.")
+        return pin
+
+    return asking(pin_fd, choose)
+
+
+def asking(pin_fd: int | None, ask: Callable[[], T]) -> T:
+    """What ``ask`` returns, which reads a PIN. At a terminal it asks up to ``TRIES`` times, while another try can help."""
+    if (pin_fd is not None and not os.isatty(pin_fd)) or not at_terminal():
+        return ask()
+    with _held_terminal():
+        for _ in range(TRIES - 1):
+            try:
+                return ask()
+            except Refused as refused:
+                if refused.code != "bad_argument" and not refused.data.get("tries_left"):
+                    raise
+                print(refused.message, file=sys.stderr, flush=True)
+        return ask()
+
+
+@contextlib.contextmanager
+def _held_terminal() -> Generator[None]:
+    """The terminal without echo. At the end what was typed and not read is dropped."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            yield
+        finally:
+            while msvcrt.kbhit():
+                msvcrt.getwch()
+        return
+    import termios
+
+    with contextlib.ExitStack() as after:
+        with contextlib.suppress(OSError, termios.error):  # then it is asked without
+            terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+            after.callback(os.close, terminal)
+            before = termios.tcgetattr(terminal)
+            silent = [*before]
+            silent[3] = before[3] & ~termios.ECHO
+            termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+            after.callback(termios.tcsetattr, terminal, termios.TCSAFLUSH, before)
+        yield
 
 
 def read_pin(pin_fd: int | None, prompt: str) -> str:
@@ -65,9 +124,12 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
             "Run the command in a terminal of your own, or pass the PIN with --pin-fd N.",
         )
     try:
-        return getpass.getpass(prompt)
+        pin = getpass.getpass(prompt)
     except EOFError:
         raise Refused("needs_human", "No PIN was entered. Nothing changed.", "Run the command again.") from None
+    if not pin:
+        raise Refused("bad_argument", "No PIN was typed.", "Nothing changed; run the command again.")
+    return pin
 
 
 def read_key(key_fd: int | None, provider: str) -> str | None:

@@ -1,8 +1,8 @@
 """Who sends a request of the API: its token, its scope, and the engine that acts for it.
 
     a program's token    an agent of the channel ``http``, named after its token; never a person
-    a page's session     the user at the page, without a proof; with the PIN in the request, the person. One from a link
-                         that an agent saw only looks, until the PIN is typed into it once
+    a page's session     the user at the page, without a proof; with the PIN in the request, the person. After 12 hours it
+                         only looks, until the PIN is typed into it
 
 Every request needs ``Authorization: Bearer TOKEN``. What a caller claims, it holds as ``api:<token>``, until the time-out
 of the phase.
@@ -19,6 +19,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
+from wfe_mcp.core.units import duration
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.engine.access import tokens
@@ -131,11 +132,11 @@ class Access:
         """The port of the page."""
         return self._entry.port
 
-    def begin_session(self, code: str) -> tuple[str, Scope]:
-        """The token of a new session for a code from a link, and its scope. Refuses ``unauthorized``."""
-        scope = self._entry.codes.take(code, self._engine.clock())
+    def begin_session(self, code: str) -> str:
+        """The token of a new session for a code from a link. Refuses ``unauthorized``."""
+        self._entry.codes.take(code, self._engine.clock())
         self._visited()
-        return tokens.begin_session(self._engine, tokens.sender(user_name()), scope), scope
+        return tokens.begin_session(self._engine, tokens.sender(user_name()))
 
     def sender(self, authorization: str) -> Caller:
         """The sender of a request with this header. Refuses ``unauthorized``."""
@@ -191,8 +192,8 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
             if found.is_page:
                 raise Refused(
                     "forbidden",
-                    "This page was opened by a link that an agent saw, so it only looks.",
-                    "Type your PIN into it once, or open the page by a command of your own: wfe-mcp ui",
+                    f"This page was opened more than {duration(tokens.SESSION_S)} ago, so it only looks.",
+                    "Type your PIN into it once, or open a new one: wfe-mcp ui",
                     data={"read_only": True},
                 )
             raise Refused(

@@ -7,7 +7,7 @@ Rules:
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -21,10 +21,9 @@ from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
 from wfe_mcp.dashboard.comment_fields import Fields
-from wfe_mcp.dashboard.deciding import record_answer, refuse_unseen
+from wfe_mcp.dashboard.deciding import changed_files, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_body
 from wfe_mcp.dashboard.edits import nothing_to_edit, open_text, store_edit, what_is_editable
-from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS, rejection
 from wfe_mcp.views.approvals.request import DecisionView
@@ -192,12 +191,11 @@ def _refusal(caller: Caller, engine: Engine, view: DecisionView, refused: Refuse
     """The refusal; a stale one with the view of now, and what differs from what was looked at."""
     answer = refusal(engine, refused, view.request.run_id, view.request.phase)
     if refused.code == "stale_revision":
-        changed = files_now(engine, view.request.run_id, view.request.phase).changed
-        changed_files = cast("list[str]", refused.data.get("changed") or list(changed or ()))
+        changed = changed_files(engine, view.request, refused)
         caller.access.engines_of(caller.token).judge_again(view.request.id)
         now, _ = _find_decision(caller, view.request.id)
         data: dict[str, Any] = plain(_data(now))
-        answer.data.update({"decision": data, "newer": now.newer or "", "changed": changed_files})
+        answer.data.update({"decision": data, "newer": now.newer or "", "changed": list(changed)})
     return reply(answer)
 
 

@@ -38,8 +38,8 @@ def _access(request: Request) -> Access:
 @router.post("/session", response_model=answer_of(SessionView), openapi_extra={"security": []})
 def begin_session(body: Code, access: Annotated[Access, Depends(_access)]) -> JSONResponse:
     """Exchange the code of a link for the token of a session, once. Links come from `wfe-mcp ui` and from hints."""
-    token, scope = access.begin_session(body.code)
-    view = SessionView(user=user_name(), asks_pin=access.asks_pin, scope=scope, token=token)
+    token = access.begin_session(body.code)
+    view = SessionView(user=user_name(), asks_pin=access.asks_pin, scope="manage", token=token)
     return shown("The session has begun.", view)
 
 
@@ -55,12 +55,12 @@ def show_session(caller: Reads) -> JSONResponse:
 
 @router.post("/session/confirm", response_model=answer_of(SessionView))
 def confirm_session(caller: Reads, credentials: Bearer, body: Proof) -> JSONResponse:
-    """Let a session that only looks do what one opened at a terminal may, with the PIN."""
+    """Let a session that only looks, 12 hours after it began, do what a new one may, with the PIN."""
     assert credentials is not None, "the caller has a token"
     engine = caller.engine()
     tokens.confirm_session(engine, caller.person(engine, body.pin), credentials.credentials)
     view = SessionView(user=caller.by.actor, asks_pin=True, scope="manage")
-    return shown("The session may do what one opened at a terminal may.", view)
+    return shown("The session may do what a new one may.", view)
 
 
 @router.post("/session/end", response_model=answer_of(SessionView))

@@ -21,7 +21,8 @@ Rules:
 3. The database keeps the sha256 of a token, as for tokens of programs (``tokens.py``); a session survives a page that was
    killed, for ``SESSION_S``.
 4. A session belongs to the user's browser and proves no identity: what only a person decides needs the PIN or a passkey.
-5. A code in the answer of a tool is read by an agent first: its session only looks, until the PIN is typed into it once.
+5. After ``SESSION_S`` a session only looks, for ``LOOKS_S``, until the PIN is typed into it: a page that was left open decides.
+6. What an agent reads has no code: the address of a decision shows that decision alone.
 """
 
 from __future__ import annotations
@@ -163,7 +164,9 @@ def _read(name: str, value: str) -> Token:
 CODE_S = 60
 """Seconds for which a code counts (T2). A link that is opened later leads to the page that names the command."""
 SESSION_S = 12 * 3600
-"""Seconds for which a session counts."""
+"""Seconds for which a session does what an agent may."""
+LOOKS_S = 14 * 24 * 3600
+"""Seconds for which it looks after that."""
 
 NAME = "page"
 """The name of the token that a session acts as; programs hold theirs as ``api:NAME``."""
@@ -171,6 +174,7 @@ NAME = "page"
 _SESSION_ROW_PREFIX = "session:"
 _SESSION_TEXT_PREFIX = "wfes_"
 _NONCE_BYTES = 16
+_LOOKS = timedelta(seconds=LOOKS_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +200,13 @@ def end_page(page: PageKey) -> None:
             page.file.unlink()
 
 
-def fresh_code(engine: Engine, port: int, scope: Scope = "manage") -> str:
-    """A code for the page at ``port``, whose session has ``scope``; empty where that page takes none."""
+def fresh_code(engine: Engine, port: int) -> str:
+    """A code for the page at ``port``; empty where that page takes none."""
     try:
         key = _file(engine, port).read_bytes()
     except OSError:
         return ""
-    payload = f"{int(engine.clock().timestamp()) + CODE_S}.{scope}.{secrets.token_urlsafe(_NONCE_BYTES)}"
+    payload = f"{int(engine.clock().timestamp()) + CODE_S}.{secrets.token_urlsafe(_NONCE_BYTES)}"
     return f"{payload}.{_signed(key, payload)}"
 
 
@@ -214,10 +218,10 @@ class Codes:
         self._used: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def take(self, code: str, now: datetime) -> Scope:
-        """Use ``code``; the scope of its session. Refuses ``unauthorized``: unknown, of another page, too old, or used before."""
+    def take(self, code: str, now: datetime) -> None:
+        """Use ``code``. Refuses ``unauthorized``: unknown, of another page, too old, or used before."""
         payload, _, signature = code.rpartition(".")
-        until, _, rest = payload.partition(".")
+        until = payload.partition(".")[0]
         at = int(now.timestamp())
         is_ours = hmac.compare_digest(_signed(self._key, payload).encode(), signature.encode(errors="replace"))
         with self._lock:
@@ -229,7 +233,6 @@ class Codes:
                     "Open a new one: wfe-mcp ui, or wfe-mcp status where a page runs",
                 )
             self._used[payload] = int(until)
-        return _scope(rest.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +244,7 @@ class Entry:
     asks_pin: bool
 
 
-def begin_session(engine: Engine, by: By, scope: Scope = "manage") -> str:
+def begin_session(engine: Engine, by: By) -> str:
     """The token of a new session, stored as its sha256; sessions that are over are removed."""
     text = _SESSION_TEXT_PREFIX + secrets.token_urlsafe(32)
     given, now = sha256(text.encode()).hexdigest(), engine.clock()
@@ -249,26 +252,21 @@ def begin_session(engine: Engine, by: By, scope: Scope = "manage") -> str:
         known = {name: _times(value) for name, value in tx.secrets.named(_SESSION_ROW_PREFIX).items()}
         newest = sorted(known, key=lambda name: known[name][0])[-(_MOST - 1) :]
         for name in known:
-            if known[name][1] <= now or name not in newest:
+            if known[name][1] + _LOOKS <= now or name not in newest:
                 tx.secrets.set(name, None, by, now)
-        kept = {
-            "created_at": now.isoformat(),
-            "expires_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
-            "scope": scope,
-        }
+        kept = {"created_at": now.isoformat()} | _managing(now)
         tx.secrets.set(_SESSION_ROW_PREFIX + given, json.dumps(kept, sort_keys=True), by, now)
     return text
 
 
 def confirm_session(engine: Engine, by: Person, text: str) -> None:
-    """Let the session of a token do what one that was opened at a terminal may: a person has proven to be there."""
+    """Let the session of a token do what a new one may, for as long: a person has proven to be there."""
     name = _SESSION_ROW_PREFIX + sha256(text.encode()).hexdigest()
     with engine.store.tx() as tx:
         value = tx.secrets.get(name)
         if value is not None:
-            tx.secrets.set(
-                name, json.dumps(json.loads(value) | {"scope": "manage"}, sort_keys=True), by, engine.clock()
-            )
+            now = engine.clock()
+            tx.secrets.set(name, json.dumps(json.loads(value) | _managing(now), sort_keys=True), by, now)
 
 
 def end_session(engine: Engine, by: By, text: str) -> None:
@@ -280,7 +278,7 @@ def end_session(engine: Engine, by: By, text: str) -> None:
 
 
 def session_of(engine: Engine, text: str) -> Token | None:
-    """The session that ``text`` opens, as a token that may look, or do what an agent may; None for any other text."""
+    """The session that ``text`` opens, as a token that may do what an agent may, or look; None for any other text."""
     if not text.startswith(_SESSION_TEXT_PREFIX):
         return None
     given = sha256(text.encode()).hexdigest()
@@ -288,9 +286,10 @@ def session_of(engine: Engine, text: str) -> Token | None:
         value = tx.secrets.get(_SESSION_ROW_PREFIX + given)
     if value is None:
         return None
-    begun, ends = _times(value)
-    scope = _scope(json.loads(value).get("scope", ""))
-    return None if ends <= engine.clock() else Token(NAME, scope, "", begun, ends, given)
+    (begun, ends), now = _times(value), engine.clock()
+    # One of an earlier version may say that it only looks.
+    manages = json.loads(value).get("scope") == "manage" and now < ends
+    return None if ends + _LOOKS <= now else Token(NAME, "manage" if manages else "read", "", begun, ends, given)
 
 
 def sender(user: str) -> By:
@@ -298,9 +297,8 @@ def sender(user: str) -> By:
     return By(user, Channel.DASHBOARD, Assurance.AGENT)
 
 
-def _scope(name: str) -> Scope:
-    """``manage`` or ``read``; a session of an earlier version, which says nothing, only looks."""
-    return "manage" if name == "manage" else "read"
+def _managing(now: datetime) -> dict[str, str]:
+    return {"expires_at": (now + timedelta(seconds=SESSION_S)).isoformat(), "scope": "manage"}
 
 
 def _times(value: str) -> tuple[datetime, datetime]:

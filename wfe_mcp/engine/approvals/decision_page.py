@@ -4,9 +4,11 @@
     a page runs  ──► that one is used, where it is verifiably ours
 
 Rules:
-1. The address decides nothing. A page asks for the PIN only where the user opened it by a command; one that a server
-   started shows what is asked, takes passkeys, and names the command.
-2. The wait for it is short, and nothing fails without it: the command line does the same.
+1. The address of a decision shows that decision to whoever has it, and decides nothing. It counts as long as its request
+   is open, at ``PORT`` wherever that is free: which page serves it changes, the address does not.
+2. A page asks for the PIN only where the user opened it by a command; one that a server started shows what is asked,
+   takes passkeys, names the command, and leads to the user's own page while one runs.
+3. The wait for it is short, and nothing fails without it: the command line does the same.
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, serves_page
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.access.tokens import Scope
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import ProcessRecord
 
 PAGE, ON_DEMAND = "ui", "ui-on-demand"
 """The kinds of a page process in the register: one that the user opened, and one that a server started."""
+
+PORT = 7333
+"""Where addresses of decisions lead, so that they outlive the process that serves them; another port where it is taken."""
 
 IDLE = "30m"
 START_WAIT_S = 4.0
@@ -47,14 +52,14 @@ def address(port: int, path: str = "") -> str:
     return f"http://localhost:{port}/{path}"
 
 
-def link(engine: Engine, port: int, path: str = "", scope: Scope = "manage") -> str:
-    """The URL that opens ``path`` in a browser: with a fresh code where the page takes one. Without a script, the plain page.
+def link(engine: Engine, port: int, path: str = "") -> str:
+    """The URL that opens ``path`` for the user at a terminal: with a fresh code where the page takes one.
 
-    ``scope``: of the session that it begins; ``read`` where an agent reads the link first.
+    Without a script, the plain page. An agent never gets such a link.
     """
     from wfe_mcp.engine.access.tokens import fresh_code
 
-    code = fresh_code(engine, port, scope)
+    code = fresh_code(engine, port)
     return f"{address(port, f'open/{path}')}#code={code}" if code else address(port, path)
 
 
@@ -64,24 +69,45 @@ def living(engine: Engine, tx: Tx, *kinds: str) -> list[ProcessRecord]:
     return [row for row in rows if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
 
 
-def living_page(engine: Engine, *, opened: bool = False) -> int | None:
-    """The port of the newest running page that is verifiably ours, if any; one that the user opened comes first.
+def _living_pages(engine: Engine, *kinds: str) -> list[ProcessRecord]:
+    """The running pages that are verifiably ours, by kind, the newest first.
 
     A row of the register proves nothing: the process must be this user's, our program, and listen on that port.
-    ``opened``: only one that the user opened.
     """
     with engine.store.read() as tx:
-        found = [*living(engine, tx, PAGE)[::-1], *([] if opened else living(engine, tx, ON_DEMAND)[::-1])]
-    return next((row.port for row in found if row.port and serves_page(row.pid, row.port)), None)
+        found = [row for kind in kinds for row in living(engine, tx, kind)[::-1]]
+    return [row for row in found if row.port and serves_page(row.pid, row.port)]
 
 
-def page_for(engine: Engine, request: str, *, may_start: bool, signs: bool = False) -> str | None:
-    """The URL where the user decides ``request``, for the answer of a tool: its session only looks. None without a page.
+def living_page(engine: Engine, *, opened: bool = False) -> int | None:
+    """The port of the newest running page, if any; one that the user opened comes first. ``opened``: only such a one."""
+    found = _living_pages(engine, PAGE) or ([] if opened else _living_pages(engine, ON_DEMAND))
+    return found[0].port if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLink:
+    """The address of a decision. ``takes_pin``: the user's own page runs, and the address leads there."""
+
+    url: str
+    takes_pin: bool
+
+
+def page_for(engine: Engine, request: str, *, may_start: bool, signs: bool = False) -> DecisionLink | None:
+    """Where the user sees ``request``, for the answer of a tool. None without a page.
 
     ``may_start``: starts one if none runs, unless configuration has ``[ui] auto = false``. ``signs``: a passkey decides.
     """
-    may_start = may_start and engine.settings().settings.ui.auto
-    return page_at(engine, f"decide/{request}", may_start=may_start, plain=signs, scope="read")
+    if may_start and engine.settings().settings.ui.auto and living_page(engine) is None:
+        page_at(engine)
+    own, others = _living_pages(engine, PAGE), _living_pages(engine, ON_DEMAND)
+    pages = [*others, *own]
+    if not pages:
+        return None
+    port = PORT if any(serves_page(each.pid, PORT) for each in pages) else pages[0].port
+    assert port, "only pages with a port are listed"
+    # A passkey signs on the plain page.
+    return DecisionLink(address(port, f"{'' if signs else 'open/'}decide/{request}"), bool(own))
 
 
 def page_at(
@@ -91,12 +117,11 @@ def page_at(
     may_start: bool = True,
     opened: bool = False,
     plain: bool = True,
-    scope: Scope = "manage",
 ) -> str | None:
     """The URL of ``path`` on the page, started if needed and allowed; None without a page.
 
     ``opened``: the user asks for it by a command, so it may ask for the PIN. That starts it whatever ``[ui] auto`` is.
-    ``plain``: the page without a script; else ``link`` with this ``scope``.
+    ``plain``: the page without a script; else ``link``.
     """
     port = living_page(engine, opened=opened)
     if port is None and may_start:
@@ -104,7 +129,7 @@ def page_at(
             port = living_page(engine, opened=opened) or _start(engine, opened=opened)
     if port is None:
         return None
-    return address(port, path) if plain else link(engine, port, path, scope)
+    return address(port, path) if plain else link(engine, port, path)
 
 
 def _start(engine: Engine, *, opened: bool) -> int | None:

@@ -18,7 +18,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Channel
-from wfe_mcp.core.units import duration, plural
+from wfe_mcp.core.units import plural, spoken
 from wfe_mcp.engine.kernel.engine import SYSTEM
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def set_pin(engine: Engine, pin: str, by: By) -> Person:
     from wfe_mcp.engine.approvals import keys
 
     refuse_clients_terminal(engine)
-    pin = _line(pin)
+    pin = line_of(pin)
     keys.refuse_pin_length(pin)
     if pin_is_set(engine):
         raise _is_set()
@@ -118,9 +118,9 @@ def change_pin(engine: Engine, old: str, new: str, actor: str) -> Person:
     from wfe_mcp.engine.approvals.statements import person_with
 
     refuse_clients_terminal(engine)
-    keys.refuse_pin_length(_line(new))
+    keys.refuse_pin_length(line_of(new))
     key = _unlocked(engine, old, actor, Channel.CLI)
-    keys.write_key(engine.store.path, key, _line(new))
+    keys.write_key(engine.store.path, key, line_of(new))
     by = person_with(engine, key, actor, Channel.CLI)
     with engine.store.tx() as tx:
         tx.settings_log.note("PinChanged", by.key, by, engine.clock())
@@ -180,8 +180,15 @@ def begin_signing(engine: Engine, tx: Tx, by: Person, public_key: str) -> None:
     now = engine.clock()
     ends = {run: list(end) for run, end in tx.events.human_tails().items()}
     payload = {"key": keys.fingerprint(public_key), "runs": ends, "settings": list(tx.settings_log.tail())}
-    tx.secrets.set(PIN, canonical_json({"public_key": public_key, "key": keys.fingerprint(public_key)}), by, now)
+    name_key(tx, by, public_key, now)
     tx.secrets.set(BEGAN, canonical_json(payload), by, now)
+
+
+def name_key(tx: Tx, by: Person, public_key: str, now: datetime) -> None:
+    """Let the database pin this key."""
+    from wfe_mcp.engine.approvals import keys
+
+    tx.secrets.set(PIN, canonical_json({"public_key": public_key, "key": keys.fingerprint(public_key)}), by, now)
 
 
 def _begin(engine: Engine, pin: str, key: Ed25519PrivateKey, actor: str, channel: Channel) -> Person:
@@ -201,10 +208,14 @@ def _begin(engine: Engine, pin: str, key: Ed25519PrivateKey, actor: str, channel
 
 
 def _unlocked(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519PrivateKey:
-    """The private half. Refuses ``wrong_pin``; counts the wrong ones."""
+    """The private half. Refuses ``needs_human`` without a PIN, and ``wrong_pin``; counts the wrong ones."""
     from wfe_mcp.engine.approvals import keys
 
-    pin = _line(pin)
+    pin = line_of(pin)
+    if not pin:
+        raise Refused(
+            "needs_human", "This needs your PIN, and none was given. Nothing changed.", "Give it and try again."
+        )
     with engine.store.read() as tx:
         _refuse_locked(tx, engine.clock())
         kept, pinned = tx.secrets.get(PIN), pinned_key(tx)
@@ -245,10 +256,12 @@ def _refuse_locked(tx: Tx, now: datetime) -> dict[str, Any]:
     wrong: dict[str, Any] = json.loads(tx.secrets.get(_WRONG) or "{}")
     until = wrong.get("until")
     if until is not None and now < datetime.fromisoformat(until):
+        left_s = (datetime.fromisoformat(until) - now).total_seconds()
         raise Refused(
             "wrong_pin",
-            f"After {_FREE_TRIES} wrong PINs every PIN is refused until {until}.",
-            "Wait, then run the command again.",
+            f"After {wrong.get('count', _FREE_TRIES)} wrong PINs every PIN is refused for another {spoken(left_s)}.",
+            f"Try again in {spoken(left_s)}. If you have lost it: wfe-mcp pin reset",
+            data={"until": until, "tries_left": 0},
         )
     return wrong
 
@@ -260,7 +273,7 @@ def _count_attempt(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
     except Refused as refused:
         return refused
     if is_right:
-        tx.secrets.set(_WRONG, "{}", SYSTEM, now)
+        forget_wrong(tx, now)
         return None
     count = int(wrong.get("count", 0)) + 1
     entry: dict[str, Any] = {"count": count}
@@ -268,9 +281,19 @@ def _count_attempt(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
     if count >= _FREE_TRIES:
         entry["until"] = (now + timedelta(seconds=wait_s)).isoformat()
     tx.secrets.set(_WRONG, json.dumps(entry), SYSTEM, now)
-    left = _FREE_TRIES - count
-    now_what = f"{plural(left, 'try', 'tries')} left" if left > 0 else f"every PIN is refused for {duration(wait_s)}"
-    return Refused("wrong_pin", f"Wrong PIN; {now_what}.", "Nothing changed; run the command again.")
+    left = max(0, _FREE_TRIES - count)
+    now_what = f"{plural(left, 'try', 'tries')} left" if left else f"every PIN is refused for {spoken(wait_s)}"
+    hint = (
+        "Nothing changed; run the command again."
+        if left
+        else f"Try again in {spoken(wait_s)}. If you have lost it: wfe-mcp pin reset"
+    )
+    return Refused("wrong_pin", f"Wrong PIN; {now_what}.", hint, data={"tries_left": left})
+
+
+def forget_wrong(tx: Tx, now: datetime) -> None:
+    """Forget the wrong PINs."""
+    tx.secrets.set(_WRONG, "{}", SYSTEM, now)
 
 
 def _is_set() -> Refused:
@@ -295,6 +318,6 @@ def refuse_clients_terminal(engine: Engine) -> None:
         )
 
 
-def _line(pin: str) -> str:
+def line_of(pin: str) -> str:
     """What was typed, without the one line end that came with it."""
     return pin.removesuffix("\n").removesuffix("\r")

@@ -10,6 +10,7 @@ Rules:
    signature that is missing after it was removed or never made.
 2. A decision counts by its place: run, position, hash of the log. The same signature anywhere else proves nothing.
 3. A run that was imported is signed with its author's key. Where that is not pinned here, a note says so.
+4. A key that was given up (``pin_reset.py``) counts up to the ends of the logs of that moment, where its successor counts.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Signature, Stage
 from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN, pinned_key
+from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, retired_keys
 from wfe_mcp.engine.approvals.statements import read_signed
 from wfe_mcp.engine.integrity.approval_audit import unproven_by_passkey
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
@@ -39,13 +41,14 @@ if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.approvals.approvers import Pinned
+    from wfe_mcp.engine.approvals.pin_reset import RetiredKey
     from wfe_mcp.engine.approvals.statements import SignedStatement
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
 
-_PERSONS_SETTINGS = {"TrustGiven", "PinChanged", "TemplateDefault"}
-_PERSONS_SECRETS = {PIN, BEGAN}
+_PERSONS_SETTINGS = {"TrustGiven", "PinChanged", "TemplateDefault", RESET}
+_PERSONS_SECRETS = {PIN, BEGAN, RESETS}
 SHORTEST_FINGERPRINT = 16
 """The fewest characters of a fingerprint that name a key."""
 
@@ -59,6 +62,8 @@ class SignedDecisions:
     unsigned: int = 0
     foreign: Counter[str] = field(default_factory=Counter[str])
     pinned: dict[str, str] = field(default_factory=dict[str, str])
+    retired: tuple[RetiredKey, ...] = ()
+    """The keys that were given up, oldest first."""
     settings: tuple[SettingEvent, ...] = ()
     """The settings log without trust: the events that no key signed although signing had begun."""
 
@@ -98,20 +103,24 @@ def audit_decisions(
     began = _began(tx)
     chain = _chain(engine)
     found.pinned = _pinned_keys(engine, tx, chain)
-    found.findings += _keys_differ(engine, tx, began, anchored)
+    found.retired = tuple(retired_keys(tx))
+    found.findings += _keys_differ(engine, tx, began, anchored, {each.key for each in found.retired})
     if approver:
         found.findings += _faults_of_approver(found.pinned, began, approver)
         found.pinned = _only(found.pinned, approver)
+    retired = _counting(found.retired, found.pinned)
     for run in runs:
         imported = tx.bundles.origin_sha256(run) is not None
         before = began.runs.get(run, (0, "")) if began.is_known else None
         rows = list(_run_rows(tx, run, before))
-        found.findings += _judge(rows, before, run, found, found.pinned, is_ours=not imported)
+        found.findings += _judge(rows, before, run, found, found.pinned, retired, is_ours=not imported)
         found.findings += _passkeys_of(engine, tx, run, rows)
     events = tx.settings_log.events()
     rows = list(_setting_rows(events))
     # The settings are those of the whole database, whatever keys this project pins.
-    wrong = list(_judge(rows, began.settings if began.is_known else None, "", found, _only(_of_database(tx), approver)))
+    pinned = _only(_of_database(tx), approver)
+    retired = _counting(found.retired, pinned)
+    wrong = list(_judge(rows, began.settings if began.is_known else None, "", found, pinned, retired))
     found.findings += wrong
     unsigned = {one.seq for one in wrong if one.code == "decision_unsigned"}
     found.settings = tuple(one for one in events if one.type != "TrustGiven" or one.seq not in unsigned)
@@ -155,7 +164,19 @@ def _only(pinned: dict[str, str], approver: str) -> dict[str, str]:
     return {key: public for key, public in pinned.items() if key.startswith(approver)}
 
 
-def _keys_differ(engine: Engine, tx: Tx, began: _Began, anchored: Iterable[str]) -> Iterator[Discrepancy]:
+def _counting(retired: Sequence[RetiredKey], pinned: dict[str, str]) -> list[RetiredKey]:
+    """The keys that were given up for one that counts: that one signed for it."""
+    known, found = {*pinned}, list["RetiredKey"]()
+    for each in reversed(retired):
+        if each.successor in known:
+            known.add(each.key)
+            found.append(each)
+    return found
+
+
+def _keys_differ(
+    engine: Engine, tx: Tx, began: _Began, anchored: Iterable[str], retired: set[str]
+) -> Iterator[Discrepancy]:
     here, beside = pinned_key(tx), pinned_beside(engine.store.path)
     where = str(pin_file(engine.store.path))
     if beside and (here is None or not began.is_known):
@@ -166,11 +187,11 @@ def _keys_differ(engine: Engine, tx: Tx, began: _Began, anchored: Iterable[str])
         yield Discrepancy(
             "key_swapped", where, f"the database pins the key {here.key[:16]}, which is not pinned beside it"
         )
-    if here is not None and began.is_known and began.key != here.key:
+    if here is not None and began.is_known and began.key not in {here.key, *retired}:
         yield Discrepancy(
             "key_swapped", "secret 'pin'", f"signing began with the key {began.key[:16]}, and {here.key[:16]} is pinned"
         )
-    for key in sorted({key for key in anchored if key} - ({here.key} if here is not None else set())):
+    for key in sorted({key for key in anchored if key} - ({here.key, *retired} if here is not None else set())):
         yield Discrepancy(
             "key_swapped", "anchors", f"the key {key[:16]} is anchored, and another one or none is pinned"
         )
@@ -273,6 +294,7 @@ def _judge(
     run: str,
     found: SignedDecisions,
     pinned: dict[str, str],
+    retired: Sequence[RetiredKey] = (),
     *,
     is_ours: bool = True,
 ) -> Iterator[Discrepancy]:
@@ -282,7 +304,8 @@ def _judge(
     for row in rows:
         if row.type != SIGNED:
             continue
-        signed, fault = _signed(row, by_seq, run, pinned)
+        until_now = {each.key: each.public_key for each in retired if row.seq <= each.end(run)[0]}
+        signed, fault = _signed(row, by_seq, run, pinned | until_now)
         if signed is not None and signed.is_by_passkey:  # the answer that it proves is judged, not what lies before it
             continue
         if signed is not None and not is_ours and fault == signed.fault(None):
@@ -294,9 +317,11 @@ def _judge(
         else:
             found.signed[signed.key] += 1
         proven.update(range(signed.statement.position("request")[0] + 1, row.seq + 1))
-    if began is not None and began[0] and (began[0] not in by_seq or by_seq[began[0]].hash != began[1]):
-        message = f"event {began[0]} is not the one at which signing began"
-        yield Discrepancy("chain_rewritten", "DecisionSigned", message, run, began[0])
+    marks = [(began or (0, ""), "signing began"), *((each.end(run), "the key was reset") for each in retired)]
+    for (seq, hash_), what in marks:
+        if seq and (seq not in by_seq or by_seq[seq].hash != hash_):
+            message = f"event {seq} is not the one at which {what}"
+            yield Discrepancy("chain_rewritten", "DecisionSigned", message, run, seq)
     yield from _unproven(rows, began if is_ours else None, proven, run, found)
 
 

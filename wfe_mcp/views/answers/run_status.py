@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.approvals.pin_reset import reset_warnings
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.overview import Overview, overview
@@ -67,6 +68,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             unproved=tuple(unproved(found.loaded.state)),
             warnings=(
                 *_other_folder(engine, found),
+                *reset_warnings(engine),
                 *elsewhere(engine, found),
                 *artifact_views.warnings(found),
                 *changed_before_work(engine, found),
@@ -128,7 +130,7 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     what = what if loaded else idle.summary
     if here < len(found):
         what += f", {here or 'none'} in this folder ({engine.root})"
-    view = _with_decisions(engine, found, RunList(runs=tuple(rows)))
+    view = _with_decisions(engine, found, RunList(runs=tuple(rows), warnings=reset_warnings(engine)))
     return Envelope(True, summary=f"{what}; {waits}" if ended else what, next=tuple(moves[:3]), view=view)
 
 

@@ -33,7 +33,7 @@ def ask_approval(
 ) -> Envelope:
     """Store the request. Ok only where the gate accepts an agent's approval; else ``needs_human`` with the exact command.
 
-    With a page that is open, or ``starts_page``, its address is there too; without a PIN no decision is possible on it.
+    With a page that runs, or ``starts_page``, the address of the decision is there too; without a PIN no decision is possible.
     """
     asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
     found = overview_of(engine, asked.loaded.record.id)
@@ -49,13 +49,19 @@ def ask_approval(
     }
     signs = asked.assurance == "passkey"
     may_decide = signs or pin_is_set(engine)
-    url = page_for(engine, asked.request.id, may_start=starts_page, signs=signs) if may_decide else None
-    data |= {"url": url} if url else {}
-    at_page = f"open {url} or to " if url else ""
+    page = page_for(engine, asked.request.id, may_start=starts_page, signs=signs) if may_decide else None
+    data |= {"url": page.url} if page else {}
+    run_it = f"run this in a terminal of their own: {command}{' (sign with a passkey)' if signs else ''}"
+    if page is None:
+        how = f"Ask the user to {run_it}"
+    elif page.takes_pin or signs:
+        how = f"If the address does not open, call approve again. Ask the user to open {page.url} or to {run_it}"
+    else:
+        how = f"If the address does not open, call approve again. Ask the user to look at {page.url} (it takes a passkey but no PIN) and to {run_it}"
     refused = Refused(
         "needs_human",
         f"{phase!r} awaits the user's approval. This is expected, not an error.",
-        f"Never ask for a PIN. Ask the user to {at_page}run this in a terminal of their own: {command}{' (sign with a passkey)' if signs else ''}",
+        f"Never ask for a PIN. {how}",
     )
     envelope = envelope_of(found, f"{phase}: awaits the user's approval", data, phase=phase, error=refused)
     wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")

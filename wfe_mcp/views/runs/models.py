@@ -275,7 +275,8 @@ class RunRow:
 
 @view_model
 class RunList:
-    """Runs. ``cursor``: where the next page of them begins; ``kept``: whether prune leaves them alone from now on.
+    """Runs. ``cursor``: where the next page of them begins; ``kept``: whether prune leaves them alone from now on;
+    ``warnings``: what holds for all of them.
 
     ``decisions``: the oldest that wait for the user in these runs, where they are the open ones; ``more_decisions``: how
     many others.
@@ -284,6 +285,7 @@ class RunList:
     runs: tuple[RunRow, ...]
     decisions: tuple[WaitingDecision, ...] = ()
     more_decisions: int = 0
+    warnings: tuple[str, ...] = ()
     kept: bool | None = None
     cursor: str = ""
     page: str = ""
