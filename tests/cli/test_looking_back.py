@@ -70,7 +70,7 @@ def test_a_log_that_has_nothing_there_says_what_it_has(cli: Terminal, letter: st
 def test_a_checkpoint_that_someone_took_names_no_phase_in_the_log(cli: Terminal, letter: str) -> None:
     cli("checkpoint", letter, "--note", "before the rewrite")
     line = cli("log", letter).out.splitlines()[-1]
-    assert "CheckpointTaken ada (cli, agent) manual: before the rewrite (" in " ".join(line.split())
+    assert "Checkpoint: manual: before the rewrite (" in " ".join(line.split())
 
 
 def test_a_run_is_shown_whole_as_it_was_when_someone_was_asked(cli: Terminal, letter: str) -> None:
@@ -142,7 +142,7 @@ def test_an_artifact_is_printed_as_it_was(cli: Terminal, letter: str) -> None:
 @pytest.mark.requirement("S1-03")
 def test_each_step_says_what_the_event_changed(cli: Terminal, letter: str) -> None:
     lines = cli("log", letter, "--step").out.splitlines()
-    submitted = next(place for place, line in enumerate(lines) if "RevisionSubmitted  draft/1" in line)
+    submitted = next(place for place, line in enumerate(lines) if "submitted revision 1 of draft" in line)
     assert lines[submitted + 1 : submitted + 3] == [
         '        - /phases/draft/state: "running"',
         '        + /phases/draft/state: "gating"',

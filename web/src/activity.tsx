@@ -7,10 +7,14 @@ import { Log } from "./run_history";
 
 const PAGE = 500;
 
+/** What the engine notes for itself; a person who asks what happened does not mean it. */
+const INNER = new Set(["RecordsKept", "DecisionSigned", "WhenAnswered", "LocksNamed", "NextJudged", "GatesOpened", "ApprovalAwaited", "PhaseReady"]);
+
 export function Activity({ query: given }: { query: URLSearchParams }) {
   const [events, setEvents] = useState<ActivityView[]>([]);
   const [kind, setKind] = useState(given.get("type") ?? "");
   const [actor, setActor] = useState("");
+  const [all, setAll] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const [whole, setWhole] = useState(false);
   const first = useRef(0);
@@ -35,7 +39,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
   }, [at.id]); // eslint-disable-line
   const kinds = useMemo(() => [...new Set(events.map((each) => each.type))].sort(), [events]);
   const actors = useMemo(() => [...new Set(events.map((each) => each.actor))].sort(), [events]);
-  const shown = events.filter((each) => (!kind || each.type === kind) && (!actor || each.actor === actor));
+  const shown = events.filter((each) => (kind ? each.type === kind : all || !INNER.has(each.type)) && (!actor || each.actor === actor));
   const save = () => {
     const lines = shown.map((each) => JSON.stringify(each)).join("\n");
     const link = document.createElement("a");
@@ -48,7 +52,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
     <>
       <header className="row wrap">
         <h1>Activity</h1>
-        <span className="muted">every event of every run, newest first</span>
+        <span className="muted">what happened in every run, newest first</span>
       </header>
       {error && <p className="note no">{error.message}</p>}
       <div className="filters">
@@ -70,6 +74,9 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
               <option key={each}>{each}</option>
             ))}
           </select>
+        </label>
+        <label className="row small soft">
+          <input type="checkbox" checked={all} onChange={(event) => setAll(event.target.checked)} /> Also what the engine notes for itself
         </label>
         <button type="button" className="btn slim end" onClick={save}>
           Export {shown.length} as JSON lines

@@ -10,7 +10,10 @@ import { useKeys } from "./keys";
 import { comments, LineComments, type Drafts } from "./line_comments";
 import { useCommands } from "./palette";
 import { Problem, Waiting } from "./parts";
+import { Position } from "./position";
 import { go, to } from "./route";
+import { Since } from "./since";
+import { age } from "./words";
 
 export function Decision({ request, at, takesPin }: { request: string; at: string; takesPin: boolean }) {
   const run = useRef("");
@@ -40,6 +43,9 @@ export function Decision({ request, at, takesPin }: { request: string; at: strin
   return <Open key={decision.shown_sha256} data={decision} shown={decision.shown} html={html} at={at} takesPin={takesPin} reload={reload} split={split} toggleSplit={toggleSplit} />;
 }
 
+/** Hashes are compared by their beginning; the whole is in the title. */
+const HASHES = /\b[0-9a-f]{40,64}\b/g;
+
 /** The server's HTML as it is. All text in it is escaped, and the policy of this page runs no script that is in it. */
 function Mounted({ root, html, clicked }: { root: RefObject<HTMLDivElement | null>; html: string; clicked: (event: MouseEvent) => void }) {
   const content = useMemo(() => <div ref={root} dangerouslySetInnerHTML={{ __html: html }} />, [root, html]);
@@ -49,6 +55,16 @@ function Mounted({ root, html, clicked }: { root: RefObject<HTMLDivElement | nul
       link.href = to("runs", each.dataset.run ?? "");
       link.textContent = each.textContent;
       each.replaceChildren(link);
+    }
+    for (const each of root.current?.querySelectorAll<HTMLElement>("section .muted") ?? []) {
+      const whole = each.textContent;
+      if (each.childElementCount || whole.search(HASHES) < 0) continue;
+      each.title = whole;
+      each.textContent = whole.replace(HASHES, (hash) => hash.slice(0, 12));
+    }
+    for (const each of root.current?.querySelectorAll("time") ?? []) {
+      each.title = each.textContent.replace(/^at /, "");
+      each.textContent = `${age(each.dateTime)} ago`;
     }
   }, [root, html]);
   return <div onClick={clicked}>{content}</div>;
@@ -173,7 +189,9 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   };
   return (
     <>
+      <Position request={id} />
       <Mounted root={root} html={html} clicked={clicked} />
+      <Since root={root} html={html} />
       {files.map(({ details, mark }) =>
         createPortal(
           <>

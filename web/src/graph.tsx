@@ -24,14 +24,14 @@ export const subline = (node: GraphNode): string =>
     .filter(Boolean)
     .join(", ");
 
-type PhaseNode = Node<{ node: GraphNode; direction: Direction; connects: boolean }, "phase">;
+type PhaseNode = Node<{ node: GraphNode; direction: Direction; connects: boolean; box: boolean }, "phase">;
 
 const Phase = memo(function Phase({ data, selected }: NodeProps<PhaseNode>) {
-  const { node, direction, connects } = data;
+  const { node, direction, connects, box } = data;
   const shown = node.about === undefined ? look(node.state) : "plain";
   const [target, source] = direction === "down" ? [Position.Top, Position.Bottom] : [Position.Left, Position.Right];
   return (
-    <div className={`node ${shown}${node.weakened || node.forced ? " weak" : ""}`} aria-current={selected || undefined}>
+    <div className={`node ${box ? "box " : ""}${shown}${node.weakened || node.forced ? " weak" : ""}`} aria-current={selected || undefined}>
       <Handle type="target" position={target} isConnectable={connects} />
       <span className="top">
         <span className={`s-${shown === "pending" || shown === "plain" ? "skipped" : shown}`}>
@@ -53,10 +53,35 @@ const PLAIN: Record<string, string> = { human: "person", loop: "loop", llm: "mod
 
 const KINDS = { phase: Phase };
 
-/** What a node is drawn after: its needs, and for the first phases inside a loop the loop itself. */
-export function before(node: GraphNode): string[] {
-  return node.needs.length || !node.parent ? node.needs : [node.parent];
+/** Of a loop with more items, those that are drawn: the ones at work or still to come, else the last. The list has all. */
+const MOST_ITEMS = 6;
+
+export function drawn(nodes: GraphNode[]): GraphNode[] {
+  const items = new Map<string, Map<string, boolean>>();
+  for (const each of nodes) {
+    if (!each.item || !each.parent) continue;
+    const of = items.get(each.parent) ?? new Map<string, boolean>();
+    of.set(each.item, (of.get(each.item) ?? true) && ["completed", "skipped"].includes(each.state));
+    items.set(each.parent, of);
+  }
+  const shown = new Map([...items].map(([parent, of]) => {
+    const names = [...of.keys()];
+    const open = names.filter((each) => !of.get(each));
+    return [parent, new Set(names.length <= MOST_ITEMS ? names : open.length ? open.slice(0, MOST_ITEMS) : names.slice(-MOST_ITEMS))];
+  }));
+  const found = new Set<string>();
+  return nodes.filter((each) => {
+    const hidden = (each.item && shown.get(each.parent ?? "")?.has(each.item) === false) || (each.parent && nodes.some((one) => one.phase === each.parent) && !found.has(each.parent));
+    if (!hidden) found.add(each.phase);
+    return !hidden;
+  });
 }
+
+/** How many boxes it lies in. */
+const deep = (node: GraphNode, nodes: GraphNode[]): number => {
+  const around = node.parent && nodes.find((each) => each.phase === node.parent);
+  return around ? 1 + deep(around, nodes) : 0;
+};
 
 export function useDark(): boolean {
   const read = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
@@ -75,7 +100,7 @@ export function useDark(): boolean {
 }
 
 /** `connect`: the phase at the second name is to need the first. */
-export function Graph({ nodes, chosen, choose, direction, connect }: {
+export function Graph({ nodes: all, chosen, choose, direction, connect }: {
   nodes: GraphNode[];
   chosen: string;
   choose: (phase: string) => void;
@@ -83,30 +108,32 @@ export function Graph({ nodes, chosen, choose, direction, connect }: {
   connect?: (from: string, to: string) => void;
 }) {
   const dark = useDark();
-  const shape = nodes.map((each) => `${each.phase}<${before(each).join()}`).join("|");
-  const places = useMemo(() => layout(nodes.map((each) => ({ phase: each.phase, needs: before(each) })), direction), [shape, direction]); // eslint-disable-line
-  const tall = useMemo(() => {
-    const ys = [...places.values()].map((each) => each.y);
-    return Math.min(34, Math.max(13, (Math.max(...ys) - Math.min(...ys) + HEIGHT + 80) / 16));
-  }, [places]);
+  const nodes = useMemo(() => drawn(all), [all]);
+  const shape = nodes.map((each) => `${each.phase}<${each.needs.join()}<${each.parent ?? ""}`).join("|");
+  const places = useMemo(() => layout(nodes, direction), [shape, direction]); // eslint-disable-line
+  const tall = useMemo(() => Math.min(34, Math.max(13, (Math.max(...[...places.values()].map((each) => each.y + each.height)) + 80) / 16)), [places]);
   const shown = useMemo(
     () =>
-      nodes.map((node): PhaseNode => ({
-        id: node.phase,
-        type: "phase",
-        position: places.get(node.phase) ?? { x: 0, y: 0 },
-        data: { node, direction, connects: connect !== undefined },
-        width: WIDTH,
-        height: HEIGHT,
-        selected: node.phase === chosen,
-        ariaRole: "button",
-      })),
+      nodes.map((node): PhaseNode => {
+        const { x, y, width, height } = places.get(node.phase) ?? { x: 0, y: 0, width: WIDTH, height: HEIGHT };
+        return {
+          id: node.phase,
+          type: "phase",
+          position: { x, y },
+          data: { node, direction, connects: connect !== undefined && !node.parent, box: height > HEIGHT },
+          width,
+          height,
+          zIndex: 2 * deep(node, nodes) + 1,
+          selected: node.phase === chosen,
+          ariaRole: "button",
+        };
+      }),
     [nodes, places, chosen, direction, connect],
   );
   const edges = useMemo(() => {
     const states = new Map(nodes.map((each) => [each.phase, look(each.state)]));
     return nodes.flatMap((node) =>
-      before(node)
+      node.needs
         .filter((need) => states.has(need))
         .map((need): Edge => {
           const now = states.get(node.phase) === "running";
@@ -116,7 +143,7 @@ export function Graph({ nodes, chosen, choose, direction, connect }: {
             target: node.phase,
             animated: now,
             className: now ? "now" : states.get(need) === "passed" && states.get(node.phase) !== "pending" ? "done" : "",
-            style: need === node.parent ? { strokeDasharray: "3 3" } : undefined,
+            zIndex: 2 * deep(node, nodes),
             markerEnd: { type: MarkerType.ArrowClosed, width: 14, height: 14, color: "var(--line-strong)" },
           };
         }),

@@ -127,7 +127,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
 
 const KEYS: [string, string][] = [
   ["j k", "next, previous"], ["Enter", "open"], ["d", "open at the diff"], ["h", "snooze until tomorrow"], ["f", "filter"],
-  ["g i", "Inbox"], ["g b", "Board"], ["g r", "Runs"], ["g t", "Templates"], ["g q", "Queue"], ["g a", "Activity"], ["g s", "Settings"],
+  ["g i", "Inbox"], ["g b", "Board"], ["g r", "Runs"], ["g t", "Templates"], ["g q", "Queue"], ["g a", "Activity"], ["g p", "Projects"], ["g s", "Settings"],
   ["n p", "next, previous file"], ["c", "comment on the first changed line"], ["v", "mark the file as viewed"],
   ["a", "open the approval"], ["s", "open sending back"], ["e", "edit what waits, where that is allowed"], ["Ctrl K", "commands"], ["?", "these keys"], ["Esc", "close"],
 ];

@@ -34,6 +34,7 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
         </button>
       </header>
       <Problem error={refused} />
+      {found.length > 0 && !found.some((each) => each.roles?.length) && <p className="soft" style={{ marginBottom: "0.5rem" }}>None is needed: your own client does the work. A second model gives second opinions.</p>}
       {adding && <Add kinds={kinds} project={project} done={() => { setAdding(false); changed(); }} />}
       {found.length ? (
         <ul className="panel lines">
@@ -44,7 +45,7 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
                 <b>{each.name}</b>
                 <span className="soft only-said">{[each.kind === each.name ? "" : each.kind, each.where, ...(each.roles ?? []).map((role) => `fills ${role}`)].filter(Boolean).join(", ")}</span>
                 {each.key_source && <code>{each.key_source}</code>}
-                {each.key_source && <State state={each.key_set ? "passed" : "failed"}>{each.key_set ? "key set" : "key not set"}</State>}
+                {each.key_source && <State state={each.key_set ? "passed" : each.roles?.length ? "failed" : "skipped"}>{each.key_set ? "key set" : each.roles?.length ? "key not set" : "not in use"}</State>}
                 {!each.trusted && <State state="waiting">not trusted</State>}
                 {!each.enabled && <State state="skipped">switched off</State>}
                 <span className="end row wrap">

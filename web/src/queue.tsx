@@ -5,7 +5,7 @@ import type { QueueState } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
-import { age, capital, span } from "./words";
+import { age, capital, moment, span } from "./words";
 
 export function Queue() {
   const at = useProject({ one: true });
@@ -69,7 +69,7 @@ export function Queue() {
                       <State state={each.state === "done" ? "completed" : each.state === "queued" ? "pending" : each.state}>{each.state}</State>
                       {each.position ? ` place ${each.position}` : ""}
                       {each.estimate_s ? `, in about ${span(each.estimate_s)}` : ""}
-                      {each.run_at ? `, not before ${each.run_at}` : ""} {each.error && <p className="s-failed words small">{each.error}</p>}
+                      {each.run_at && moment(each.run_at) > Date.now() ? <span title={each.run_at}>, begins in {span((moment(each.run_at) - Date.now()) / 1000)}</span> : ""} {each.error && <p className="s-failed words small">{each.error}</p>}
                     </td>
                     <td data-label="For">
                       {each.run ? (
@@ -81,7 +81,7 @@ export function Queue() {
                       )}
                     </td>
                     <td data-label="Priority">{each.priority}</td>
-                    <td data-label="Made" className="num">{age(each.created_at)} ago</td>
+                    <td data-label="Made" className="num" title={each.created_at}>{age(each.created_at)} ago</td>
                     <td>
                       {["queued", "running"].includes(each.state) && (
                         <button type="button" className="btn slim" disabled={busy || each.cancelling} title={`wfe-mcp jobs cancel ${each.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(each.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>

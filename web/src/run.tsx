@@ -111,6 +111,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   const control = (action: string, reason = "") => act(async () => { await send(`/runs/${encodeURIComponent(run)}/control`, { action, reason }); reload(); });
   const over = OVER.includes(state);
   const paused = state === "paused";
+  const auto = data.auto ?? true; // a value that is the default is left out of an answer
   const yours = nodes.filter((each) => each.state === "awaiting");
   const tasks = nodes.filter((each) => each.kind === "human" && each.state === "ready");
   const works = nodes.filter((each) => each.state === "running" && each.kind !== "loop");
@@ -120,7 +121,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
       ? []
       : [
           { name: paused ? "Continue the run" : "Pause the run", does: () => control(paused ? "resume" : "pause"), cli: `wfe-mcp ${paused ? "resume" : "pause"} ${run}` },
-          { name: data.auto ? "Switch automatic mode off" : "Switch automatic mode on", does: () => control(data.auto ? "auto_off" : "auto_on"), cli: `wfe-mcp auto ${data.auto ? "off" : "on"} ${run}` },
+          { name: auto ? "Switch automatic mode off" : "Switch automatic mode on", does: () => control(auto ? "auto_off" : "auto_on"), cli: `wfe-mcp auto ${auto ? "off" : "on"} ${run}` },
           { name: "Cancel the run", does: () => setAsking(true), cli: `wfe-mcp cancel ${run}` },
         ],
   );
@@ -171,8 +172,8 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
             <Icon name={paused ? "play" : "pause"} />
             {paused ? "Continue" : "Pause"}
           </button>
-          <button type="button" className="btn" disabled={busy} aria-pressed={!!data.auto} title={`wfe-mcp auto ${data.auto ? "off" : "on"} ${run}`} onClick={() => control(data.auto ? "auto_off" : "auto_on")}>
-            Auto: {data.auto ? "on" : "off"}
+          <button type="button" className="btn" disabled={busy} aria-pressed={auto} title={`wfe-mcp auto ${auto ? "off" : "on"} ${run}`} onClick={() => control(auto ? "auto_off" : "auto_on")}>
+            Auto: {auto ? "on" : "off"}
           </button>
           <button type="button" className="btn" disabled={busy} title={`wfe-mcp cancel ${run}`} onClick={() => setAsking(true)}>
             <Icon name="stop" />

@@ -7,46 +7,44 @@ import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { Foreseen } from "./rollback";
 import { go, to } from "./route";
-import { age, clock, count } from "./words";
+import { age, count } from "./words";
 
 const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After" };
 
-const ROW = 32;
+/** Pixels of a line; on a phone the run is below what happened in it. */
+const LINE = 32;
+const TWO_LINES = 52;
 
-/** A log of any length: only the lines in view are in the page. */
+/** A log of any length: only the lines in view are in the page. `run`: of every run. */
 export function Log({ events, empty, run = false }: { events: (EventView & Partial<ActivityView>)[]; empty: string; run?: boolean }) {
   const [top, setTop] = useState(0);
   const [openLine, setOpenLine] = useState<EventView | null>(null);
+  const row = run && window.innerWidth < 720 ? TWO_LINES : LINE;
   if (!events.length) return <p className="soft" style={{ padding: "0.75rem" }}>{empty}</p>;
-  const from = Math.max(0, Math.floor(top / ROW) - 10);
+  const from = Math.max(0, Math.floor(top / row) - 10);
   return (
     <>
       <div className="events" tabIndex={0} role="region" aria-label={`${count(events.length, "event")}, newest first`} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
-        <div className="spacer" style={{ height: events.length * ROW }}>
+        <div className="spacer" style={{ height: events.length * row }}>
           {events.slice(from, from + 60).map((each, index) => (
-            <div key={`${each.run ?? ""}${each.seq}`} className="line" style={{ top: (from + index) * ROW }}>
-              <span className="muted num">{run ? each.position : each.seq}</span>
-              <time className="muted num" title={each.at}>{clock(each.at)} · {age(each.at)} ago</time>
-              <button type="button" className="btn slim bare" style={{ justifyContent: "start" }} onClick={() => setOpenLine(each)}>
-                {each.type}
+            <div key={`${each.run ?? ""}${each.seq}`} className={run ? "line of-run" : "line"} style={{ top: (from + index) * row, height: row }}>
+              <time className="muted num" title={`${each.at}, event ${each.seq}`}>{age(each.at)} ago</time>
+              <button type="button" className="told" title={each.text} onClick={() => setOpenLine(each)}>
+                {each.text}
               </button>
-              <span>
-                {run && each.run && (
-                  <a href={to("runs", each.run)}>{each.title || each.run}</a>
-                )}{" "}
-                {String(each.payload?.phase ?? "")} {each.payload?.attempt ? `attempt ${String(each.payload.attempt)}` : ""}
-              </span>
-              <span className="soft">
-                {each.actor} ({each.channel})
-              </span>
+              {run && each.run && (
+                <a className="soft" href={to("runs", each.run)} title={each.title}>
+                  {each.title || each.run}
+                </a>
+              )}
             </div>
           ))}
         </div>
       </div>
       {openLine && (
-        <Ask title={openLine.type} onClose={() => setOpenLine(null)}>
+        <Ask title={openLine.text} onClose={() => setOpenLine(null)}>
           <p className="soft">
-            {openLine.at}, {openLine.actor} ({openLine.channel})
+            Event {openLine.seq}, {openLine.type}, {openLine.at}, by {openLine.actor} ({openLine.channel})
           </p>
           <pre className="block" tabIndex={0} style={{ maxHeight: "50vh", overflow: "auto" }}>{JSON.stringify(openLine.payload, null, 2)}</pre>
           <form method="dialog">
@@ -132,7 +130,7 @@ export function Lineage({ run }: { run: string }) {
                     </a>
                   ) : null}
                   {each.reason && <span className="words soft">{each.reason}</span>}
-                  {(each.feedback ?? []).map((text, index) => (
+                  {(each.feedback ?? []).filter((text) => !data.attempts.some((one) => one.phase === phase && one.attempt < each.attempt && one.reason === text)).map((text, index) => (
                     <p key={index} className="said words" style={{ flex: "1 0 100%" }}>
                       {text}
                     </p>

@@ -55,7 +55,21 @@ const below = (faults: Fault[], path: string): Fault[] =>
     return told === path || told.startsWith(`${path}/`);
   });
 
-export function SchemaForm({ schema, values, change, faults, root = schema, path = "", deep = 0 }: {
+/** Of several alternatives, the one that `value` has the type of; without a value the first. */
+function alternative(schema: Schema, value: unknown, root: Schema): Schema {
+  const choices = (schema.anyOf ?? schema.oneOf ?? []).map((each) => resolved(each, root)).filter((each) => each.type !== "null");
+  if (choices.length < 2) return schema;
+  const is = (each: Schema) => (each.enum ? each.enum.includes(value) : typeOf(value).includes(kindOf(each) ?? ""));
+  const chosen = value === undefined ? choices[0] : (choices.find(is) ?? null);
+  const { anyOf, oneOf, ...own } = schema;
+  return chosen ? { ...chosen, ...own } : schema;
+}
+
+const typeOf = (value: unknown): string[] =>
+  Array.isArray(value) ? ["array"] : Number.isInteger(value) ? ["integer", "number"] : [typeof value];
+
+/** `folds`: what is neither required nor set is folded away, and texts without a limit are one line. */
+export function SchemaForm({ schema, values, change, faults, root = schema, path = "", deep = 0, folds = false }: {
   schema: Schema;
   values: Values;
   change: (values: Values) => void;
@@ -63,7 +77,9 @@ export function SchemaForm({ schema, values, change, faults, root = schema, path
   root?: Schema;
   path?: string;
   deep?: number;
+  folds?: boolean;
 }) {
+  const [begun] = useState(() => new Set(Object.keys(values))); // what a person sets stays where it was set
   const set = (name: string, value: unknown) => {
     const next = { ...values };
     if (value === undefined) delete next[name];
@@ -73,11 +89,12 @@ export function SchemaForm({ schema, values, change, faults, root = schema, path
   const own = resolved(schema, root);
   const isNeeded = (name: string) => own.required?.includes(name) ?? false;
   const fields = Object.entries(own.properties ?? {}); // stored schemas are sorted by key, so what is required comes first
-  return [...fields.filter(([name]) => isNeeded(name)), ...fields.filter(([name]) => !isNeeded(name))].map(([name, each]) => (
+  const field = ([name, each]: [string, Schema]) => (
     <Field
       key={name}
       name={name}
-      schema={resolved(each, root)}
+      schema={alternative(resolved(each, root), values[name], root)}
+      folds={folds}
       root={root}
       path={`${path}/${name}`}
       deep={deep}
@@ -86,7 +103,23 @@ export function SchemaForm({ schema, values, change, faults, root = schema, path
       set={(value) => set(name, value)}
       faults={below(faults, `${path}/${name}`)}
     />
-  ));
+  );
+  const needed = fields.filter(([name]) => isNeeded(name));
+  const others = fields.filter(([name]) => !isNeeded(name));
+  if (!folds) return [...needed, ...others].map(field);
+  const more = others.filter(([name]) => !begun.has(name));
+  return (
+    <>
+      {needed.map(field)}
+      {others.filter(([name]) => begun.has(name)).map(field)}
+      {more.length > 0 && (
+        <details className="more">
+          <summary className="fold row small soft">More: {more.map(([name]) => name).join(", ")}</summary>
+          <div className="formgrid">{more.map(field)}</div>
+        </details>
+      )}
+    </>
+  );
 }
 
 interface FieldProps {
@@ -99,10 +132,11 @@ interface FieldProps {
   value: unknown;
   set: (value: unknown) => void;
   faults: Fault[];
+  folds: boolean;
 }
 
 function Field(props: FieldProps) {
-  const { name, schema, root, path, deep, required, value, set, faults } = props;
+  const { name, schema, root, path, deep, required, value, set, faults, folds } = props;
   const id = useId();
   const kind = kindOf(schema);
   const items = schema.items ? resolved(schema.items, root) : undefined;
@@ -114,11 +148,12 @@ function Field(props: FieldProps) {
           {schema.title ?? name} {!required && <span className="hint">optional</span>}
         </legend>
         {schema.description && <p className="hint">{schema.description}</p>}
-        <SchemaForm schema={schema} root={root} path={path} deep={deep + 1} values={isObject(value) ? value : {}} change={(next) => set(Object.keys(next).length || required ? next : undefined)} faults={faults} />
+        <SchemaForm schema={schema} root={root} path={path} deep={deep + 1} folds={folds} values={isObject(value) ? value : {}} change={(next) => set(Object.keys(next).length || required ? next : undefined)} faults={faults} />
       </fieldset>
     );
   if (deep < DEEPEST && kind === "array" && items && kindOf(items) === "object" && items.properties && (value === undefined || Array.isArray(value))) return <Items {...props} items={items} />;
-  const hint = [schema.description, schema.examples?.length ? `Example: ${text(schema.examples[0])}` : "", schema.default !== undefined && schema.default !== null ? `Without one: ${text(schema.default).slice(0, 120)}` : ""].filter(Boolean).join(" ");
+  const example = schema.examples?.[0];
+  const hint = [schema.description?.replaceAll("`", ""), example !== undefined ? `Example: ${Array.isArray(example) ? example.map(text).join(", ") : text(example)}.` : "", schema.default !== undefined && schema.default !== null ? `Without one: ${text(schema.default).slice(0, 120)}` : ""].filter(Boolean).join(" ");
   const common = { id, required: required && schema.default === undefined, "aria-describedby": `${id}-hint`, "aria-invalid": faults.length > 0 || undefined };
   return (
     <div className={`field${faults.length ? " bad" : ""}`}>
@@ -135,13 +170,13 @@ function Field(props: FieldProps) {
           ))}
         </select>
       ) : kind === "boolean" ? (
-        <input {...common} type="checkbox" required={false} checked={value === true} onChange={(event) => set(event.target.checked)} />
+        <input {...common} type="checkbox" required={false} checked={value === undefined ? schema.default === true : value === true} onChange={(event) => set(event.target.checked)} />
       ) : kind === "integer" || kind === "number" ? (
         <input {...common} type="text" inputMode="decimal" value={value === undefined ? "" : String(value)} onChange={(event) => set(event.target.value === "" ? undefined : Number.isNaN(Number(event.target.value)) ? event.target.value : Number(event.target.value))} />
       ) : kind === "array" && (!items || kindOf(items) === "string") && (value === undefined || Array.isArray(value)) ? (
         <textarea {...common} rows={3} placeholder="one on each line" value={Array.isArray(value) ? value.join("\n") : ""} onChange={(event) => set(event.target.value ? event.target.value.split("\n") : undefined)} />
       ) : kind === "string" && (value === undefined || typeof value === "string") ? (
-        (schema.maxLength ?? 1000) > 200 ? (
+        (folds ? String(value ?? "").length > 80 : (schema.maxLength ?? 1000) > 200) ? (
           <textarea {...common} rows={typeof value === "string" && value.length > 300 ? 10 : 4} value={typeof value === "string" ? value : ""} onChange={(event) => set(event.target.value || undefined)} />
         ) : (
           <input {...common} type="text" value={typeof value === "string" ? value : ""} onChange={(event) => set(event.target.value || undefined)} />
@@ -162,7 +197,7 @@ function Field(props: FieldProps) {
 }
 
 /** A list of objects: one form for each, which can be added and taken out. */
-function Items({ name, schema, items, root, path, deep, required, value, set, faults }: FieldProps & { items: Schema }) {
+function Items({ name, schema, items, root, path, deep, required, value, set, faults, folds }: FieldProps & { items: Schema }) {
   const rows = Array.isArray(value) ? value : [];
   const put = (next: unknown[]) => set(next.length || required ? next : undefined);
   return (
@@ -179,7 +214,7 @@ function Items({ name, schema, items, root, path, deep, required, value, set, fa
               <Icon name="x" />
             </button>
           </p>
-          <SchemaForm schema={items} root={root} path={`${path}/${index}`} deep={deep + 1} values={isObject(row) ? row : {}} change={(next) => put(rows.map((each, at) => (at === index ? next : each)))} faults={faults} />
+          <SchemaForm schema={items} root={root} path={`${path}/${index}`} deep={deep + 1} folds={folds} values={isObject(row) ? row : {}} change={(next) => put(rows.map((each, at) => (at === index ? next : each)))} faults={faults} />
         </div>
       ))}
       <button type="button" className="btn slim" onClick={() => put([...rows, {}])}>

@@ -1,14 +1,17 @@
 // The editor of a template: form, JSON and graph of the same definition, checked while you type.
 import { useEffect, useMemo, useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
-import type { Fault, KeptView, TemplateView } from "./api_types";
+import type { Fault, KeptView, TemplateSchema, TemplateView } from "./api_types";
+import { gateKinds } from "./gate_form";
 import { Graph, type GraphNode } from "./graph";
 import { Icon } from "./icons";
+import { InputsForm } from "./inputs_form";
 import { useCommands } from "./palette";
 import { Crumbs, Problem, Segments, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { Clone, TemplateChanges } from "./template_actions";
+import type { Schema } from "./schema_form";
 import { PhaseForm, WholeForm, needsOf, type Json } from "./template_form";
 import { TrustIt } from "./trust_it";
 
@@ -16,6 +19,9 @@ const LINT_MS = 400;
 
 export function Editor({ name, view }: { name: string; view: string }) {
   const { data, error, reload } = useAsk<TemplateView>(`/templates/${encodeURIComponent(name)}`, () => false);
+  const found = useAsk<TemplateSchema>("/template-schema", () => false);
+  const schema = (found.data?.json_schema ?? {}) as Schema;
+  const kinds = useMemo(() => gateKinds(schema), [schema]);
   const [edited, setEdited] = useState<Json | null>(null);
   const [typed, setTyped] = useState<string | null>(null);
   const [notJson, setNotJson] = useState("");
@@ -53,7 +59,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
 
   const phases = useMemo(() => (Array.isArray(definition?.phases) ? (definition.phases as Json[]) : []), [definition]);
   const chosen = picked ?? String(phases[0]?.id ?? "");
-  const nodes = useMemo(() => phases.map((phase, index) => nodeOf(phase, phases[index - 1])), [phases]);
+  const nodes = useMemo(() => phases.flatMap((phase, index) => nodesOf(phase, phases[index - 1])), [phases]);
   const setPhase = (index: number, phase: Json | null) => change({ ...definition, phases: phases.flatMap((each, at) => (at === index ? (phase ? [phase] : []) : [each])) });
   const move = (index: number, by: number) => {
     const next = [...phases];
@@ -171,6 +177,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
         ) : (
           <div className="panel">
             <WholeForm definition={definition} change={change} />
+            <InputsForm definition={definition} faults={faults} change={change} />
             <header className="ruled">
               <h2>Phases</h2>
               <button type="button" className="btn slim end" onClick={() => change({ ...definition, phases: [...phases, { id: fresh(phases), prompt: "What to do", output: { artifact: fresh(phases), schema: "note@1" } }] })}>
@@ -188,6 +195,8 @@ export function Editor({ name, view }: { name: string; view: string }) {
                 open={phase.id === chosen}
                 choose={() => setChosen(String(phase.id))}
                 faults={faults.filter((each) => each.path.startsWith(`/phases/${index}/`) || each.path === `/phases/${index}`)}
+                kinds={kinds}
+                schema={schema}
                 change={(next) => setPhase(index, next)}
                 move={(by) => move(index, by)}
               />
@@ -198,7 +207,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
           <header>
             <b>Graph</b> <span className="soft small">drag from one phase to another: it then needs it</span>
           </header>
-          <Graph nodes={nodes} chosen={chosen} choose={setChosen} direction="down" connect={connect} />
+          <Graph nodes={nodes} chosen={chosen} choose={(path) => setChosen(path.split(".")[0] ?? "")} direction="down" connect={connect} />
         </aside>
       </div>
       {(data.versions ?? []).length > 0 && (
@@ -223,6 +232,15 @@ export function Editor({ name, view }: { name: string; view: string }) {
     </>
   );
 }
+/** A phase, and below it those that it repeats. */
+function nodesOf(phase: Json, before?: Json, parent = ""): GraphNode[] {
+  const node = nodeOf(phase, before);
+  const path = (id: string) => (parent ? `${parent}.${id}` : id);
+  const inner = Array.isArray(phase.phases) ? (phase.phases as Json[]) : [];
+  const own = { ...node, phase: path(node.phase), parent, needs: node.needs.map(path) };
+  return [own, ...inner.flatMap((each, index) => nodesOf(each, inner[index - 1], own.phase))];
+}
+
 function nodeOf(phase: Json, before?: Json): GraphNode {
   const gates = Array.isArray(phase.gates) ? (phase.gates as Json[]) : [];
   return {

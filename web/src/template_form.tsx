@@ -1,16 +1,18 @@
 // One phase of a template as a form: what it needs, who works it, its gates; keys the form has no field for stay as they are.
-import { useState } from "react";
 import type { Fault } from "./api_types";
+import { Gates, type Json } from "./gate_form";
 import { Icon } from "./icons";
+import type { Schema } from "./schema_form";
 
-export type Json = Record<string, unknown>;
+export type { Json };
 /** What a phase begins after: what it names, else the phase before it. */
 export const needsOf = (phase: Json, before?: Json): string[] => (Array.isArray(phase.needs) ? phase.needs.map(String) : before ? [String(before.id)] : []);
 
+const STAGES: [key: string, name: string][] = [["prompt_gates", "Gates before the work, on its prompt"], ["gates", "Gates, in the order they run"]];
 const KINDS = ["agent", "human", "steps", "loop", "flow"];
 const TEXTS: [key: string, label: string, width: string][] = [["title", "Title", "w6"], ["role", "Role", "w2"], ["timeout", "Time-out", "w2"], ["when", "Only when (CEL)", "w2"]];
 
-export function PhaseForm({ phase, before, index, last, open, choose, faults, change, move }: {
+export function PhaseForm({ phase, before, index, last, open, choose, faults, kinds, schema, change, move }: {
   phase: Json;
   before?: Json;
   index: number;
@@ -18,6 +20,9 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ch
   open: boolean;
   choose: () => void;
   faults: Fault[];
+  /** Of a gate, by its kind; and of the template around it. */
+  kinds: Map<string, Schema>;
+  schema: Schema;
   change: (phase: Json | null) => void;
   move: (by: number) => void;
 }) {
@@ -29,7 +34,6 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ch
   };
   const gates = Array.isArray(phase.gates) ? (phase.gates as Json[]) : [];
   const output = (phase.output ?? {}) as Json;
-  const id = `phase-${index}`;
   return (
     <details className={`phase${faults.length ? " bad" : ""}`} open={open} onToggle={(event) => event.currentTarget.open && choose()}>
       <summary>
@@ -94,23 +98,11 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ch
             <textarea rows={4} value={phase.prompt} onChange={(event) => set("prompt", event.target.value)} />
           </label>
         )}
-        <div className="w6">
-          <span className="label" id={`${id}-gates`}>Gates, in the order they run</span>
-          <ul className="gatelist" aria-labelledby={`${id}-gates`}>
-            {gates.map((gate, at) => (
-              <GateForm key={at} gate={gate} change={(next) => set("gates", gates.flatMap((each, n) => (n === at ? (next ? [next] : []) : [each])))} />
-            ))}
-            <li>
-              <Icon name="plus" />
-              <select aria-label="Add a gate" value="" onChange={(event) => event.target.value && set("gates", [...gates, GATES[event.target.value] ?? { kind: event.target.value }])}>
-                <option value="">add…</option>
-                {Object.keys(GATES).map((each) => (
-                  <option key={each}>{each}</option>
-                ))}
-              </select>
-            </li>
-          </ul>
-        </div>
+        {STAGES.map(([key, name]) =>
+          key === "gates" || Array.isArray(phase[key]) ? (
+            <Gates key={key} name={name} gates={Array.isArray(phase[key]) ? (phase[key] as Json[]) : []} kinds={kinds} root={schema} path={`/phases/${index}/${key}`} faults={faults} change={(next) => set(key, next.length || key === "gates" ? next : undefined)} />
+          ) : null,
+        )}
         {faults.map((each, n) => (
           <p key={n} className="error w6">
             <Icon name="failed" />
@@ -167,47 +159,5 @@ export function WholeForm({ definition, change }: { definition: Json; change: (d
         <input type="text" inputMode="numeric" placeholder="1" value={limits.max_parallel === undefined ? "" : String(limits.max_parallel)} onChange={(event) => limit("max_parallel", event.target.value)} />
       </label>
     </div>
-  );
-}
-
-const GATES: Record<string, Json> = {
-  command: { kind: "command", check: "test" },
-  files: { kind: "files", since: "run", unchanged: [] },
-  expr: { kind: "expr", that: "true", message: "" },
-  opinion: { kind: "opinion", reviewers: ["reviewer"], criteria: "" },
-  approval: { kind: "approval", assurance: "human" },
-};
-
-function GateForm({ gate, change }: { gate: Json; change: (gate: Json | null) => void }) {
-  const { kind, ...rest } = gate;
-  const [typed, setTyped] = useState<string | null>(null);
-  const [fault, setFault] = useState("");
-  return (
-    <li>
-      <span className="grip" />
-      <b>{String(kind)}</b>
-      <span>
-        <input
-          type="text"
-          className="code"
-          aria-label={`What the ${String(kind)} gate asks for, as JSON`}
-          value={typed ?? JSON.stringify(rest)}
-          onBlur={() => !fault && setTyped(null)}
-          onChange={(event) => {
-            setTyped(event.target.value);
-            try {
-              change({ kind, ...(JSON.parse(event.target.value) as Json) });
-              setFault("");
-            } catch {
-              setFault("This is not JSON yet.");
-            }
-          }}
-        />
-      </span>
-      <button type="button" className="btn slim icon-only" aria-label={`Remove the ${String(kind)} gate`} onClick={() => change(null)}>
-        <Icon name="x" />
-      </button>
-      {fault && <p className="error">{fault}</p>}
-    </li>
   );
 }

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.answers import unknown
+from wfe_mcp.dashboard.decision_page import changes_shown
 from wfe_mcp.dashboard.diff_table import unified
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Contents:
         if view is None or view.shown is None or not all(each.isdecimal() for each in numbers):
             return unknown()
         since, file = map(int, numbers)
-        files = view.shown.changes[since].files if since < len(view.shown.changes) else ()
+        changes = changes_shown(view, view.shown)
+        files = changes[since].files if since < len(changes) else ()
         return PlainTextResponse(clean(unified(files[file : file + 1] if "file" in asked else files)))
 
     def attachment(self, request: Request, session: str) -> Response:

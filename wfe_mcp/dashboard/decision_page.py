@@ -6,6 +6,7 @@ The application mounts the same HTML without the forms, and adds what needs a sc
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
@@ -30,8 +31,9 @@ from wfe_mcp.views.values.model import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
-    from wfe_mcp.views.approvals.model import ApprovalView
+    from wfe_mcp.views.approvals.model import ApprovalView, Change
     from wfe_mcp.views.approvals.request import DecisionView
     from wfe_mcp.views.runs.requests import WaitingTrust
 
@@ -86,7 +88,7 @@ def _head(view: DecisionView) -> list[Html]:
         "nav",
         tag("a", "Inbox", href="/"),
         icon("right"),
-        tag("span", view.project, class_="only-wide clip"),
+        tag("span", Path(view.project).name, title=view.project, class_="only-wide clip"),
         tag("span", icon("right"), class_="only-wide"),
         tag("span", f"run {request.run_id}", data_run=request.run_id),
         class_="crumbs",
@@ -98,12 +100,16 @@ def _head(view: DecisionView) -> list[Html]:
     who = [
         _pill("waiting", "Waiting for you") if view.state == "open" else None,
         _pill("weak", "Tainted run") if view.tainted else None,
-        tag("span", f"asked at {second(request.created_at)}"),
+        tag("span", f"{view.asked_by or 'wfe-mcp'} asked ", _time(request.created_at)),
         tag("span", about),
         tag("span", f"valid until {second(request.expires_at)}") if request.expires_at else None,
     ]
     title = words.heading(request.stage, request.phase, view.title if shown is None else shown.title)
     return [crumbs, headline(title, who, None if shown is None else tag("dl", *_request_rows(shown), class_="ask"))]
+
+
+def _time(moment: datetime) -> Html:
+    return tag("time", f"at {second(moment)}", datetime=moment.isoformat(timespec="seconds"))
 
 
 def _pill(state: str, text: str) -> Html:
@@ -236,13 +242,18 @@ def _sections(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, m
     return tag("div", *(made[name]() for name in words.parts(shown)), binds)
 
 
+def changes_shown(view: DecisionView, shown: ApprovalView) -> list[Change]:
+    """The change since the run began, since the last approval, and since the attempt that was sent back."""
+    return [*shown.changes, *([] if view.since is None else [view.since])]
+
+
 def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, split: bool) -> Html:
-    """The change since the run began; the one since the last approval is folded below it."""
+    """The change since the run began; those since a later moment are folded below it."""
     whole = f"/diff/{view.request.id}"
     holders = {
         path: each.name for each in (shown.artifact, *shown.earlier) if each is not None for path in each.written
     }
-    first, *later = shown.changes
+    first, *later = changes_shown(view, shown)
     about = [
         tag("span", words.change_about(shown, first), class_="soft"),
         stat_html(first.added, first.removed) if first.files else None,
@@ -261,5 +272,5 @@ def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None
         title = tag("span", words.change_about(shown, change))
         summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")
         files = change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split)
-        body.append(panel(summary, *files, class_="panel later"))
+        body.append(panel(summary, *files, class_="panel later", data_since=change.since))
     return section("change", about, *body)

@@ -6,13 +6,15 @@ each line.
 
 from __future__ import annotations
 
-from itertools import zip_longest
+import re
+from difflib import SequenceMatcher
+from itertools import accumulate, zip_longest
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.dashboard.prose import coloured
+from wfe_mcp.dashboard.prose import Range, coloured
 from wfe_mcp.views.approvals import words
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ MOST_OF_FILE, MOST_OPEN = 400, 800
 """Lines of one file on the page; lines over all files that are unfolded when the page opens."""
 _CLASSES = {"+": "add", "-": "del"}
 _SQUARES = 5
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
+_ALIKE, _MOST_COMPARED = 0.5, 500
+"""How much two lines have in common before their words are compared, and how many characters they have at most."""
 
 
 def change_html(
@@ -126,12 +131,63 @@ def _lines(path: str, hunk: Hunk) -> list[_Line]:
 
 def _by_line(path: str, lines: Sequence[str]) -> Iterator[list[Html | str]]:
     """Each line of a hunk in colours; its lines before and after the change are each read as one text."""
-    olds, news = (iter(coloured(path, [line[1:] for line in lines if line[0] in signs])) for signs in (" -", " +"))
+    marked = changed_words(lines)
+    olds, news = (
+        iter(
+            coloured(
+                path,
+                [lines[place][1:] for place in side],
+                {number: marked[place] for number, place in enumerate(side) if place in marked},
+            )
+        )
+        for side in ([place for place, line in enumerate(lines) if line[0] in signs] for signs in (" -", " +"))
+    )
     for line in lines:
         was = next(olds) if line[0] != "+" else None
         now = next(news) if line[0] != "-" else was
         assert now is not None, "a line is on one of the sides"
         yield now
+
+
+def changed_words(lines: Sequence[str]) -> dict[int, list[Range]]:
+    """By the place of a line in its hunk: the words that are others in the line that took its place, without the sign.
+
+    Removed lines are compared with the added ones that follow them, one by one; lines with little in common are marked by
+    their colour alone.
+    """
+    found: dict[int, list[Range]] = {}
+    gone: list[int] = []
+    come: list[int] = []
+    for place, line in enumerate((*lines, " ")):
+        if line[0] == "+" and gone:
+            come.append(place)
+        elif line[0] == "-" and not come:
+            gone.append(place)
+        else:
+            for was, now in zip(gone, come, strict=False):
+                found |= _compared(was, lines[was][1:], now, lines[now][1:])
+            gone, come = ([place], []) if line[0] == "-" else ([], [])
+    return found
+
+
+def _compared(was: int, old: str, now: int, new: str) -> dict[int, list[Range]]:
+    if max(len(old), len(new)) > _MOST_COMPARED:
+        return {}
+    olds, news = _WORD.findall(old), _WORD.findall(new)
+    match = SequenceMatcher(None, olds, news, autojunk=False)
+    if match.ratio() < _ALIKE:
+        return {}
+    parts = [(tag_, *places) for tag_, *places in match.get_opcodes() if tag_ != "equal"]
+    return {
+        was: _ranges(olds, [(start, end) for _, start, end, _, _ in parts]),
+        now: _ranges(news, [(start, end) for _, _, _, start, end in parts]),
+    }
+
+
+def _ranges(words_: Sequence[str], parts: Sequence[Range]) -> list[Range]:
+    """The characters of the words from … up to, for each part that is not empty."""
+    ends = [0, *accumulate(len(each) for each in words_)]
+    return [(ends[start], ends[end]) for start, end in parts if start < end]
 
 
 def _button(line: _Line, path: str, talk: Fields | None) -> Html | None:

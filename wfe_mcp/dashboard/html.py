@@ -39,9 +39,10 @@ def named_row(names: Sequence[str], cells: Iterable[Child]) -> Html:
     return tag("tr", *(tag("td", cell, data_label=name) for name, cell in zip(names, cells, strict=True)))
 
 
-def panel(summary: Html, *body: Child, class_: str = "panel", is_open: bool = False) -> Html:
-    """A panel whose body unfolds below its ``summary``."""
-    return tag("details", summary, tag("div", *body, class_="body"), class_=class_, open=is_open)
+def panel(summary: Html, *body: Child, class_: str = "panel", is_open: bool = False, data_since: str = "") -> Html:
+    """A panel whose body unfolds below its ``summary``. ``data_since``: of a change, the moment before it."""
+    inner = tag("div", *body, class_="body")
+    return tag("details", summary, inner, class_=class_, open=is_open, data_since=data_since or None)
 
 
 def _child(child: Child) -> str:

@@ -5,7 +5,8 @@ The lines of a hunk are read without what is above them, so a colour inside a lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
 
 from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.html import Html, named_row, table, tag
@@ -13,7 +14,7 @@ from wfe_mcp.views.artifacts import content
 from wfe_mcp.views.values import markdown as md
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 SHOWN_CHARS = 20_000
@@ -126,12 +127,31 @@ _CLASSES = (
 _MOST_CHARS = 60_000
 
 
-def coloured(path: str, lines: Sequence[str]) -> list[list[Html | str]]:
-    """Each of ``lines`` as pieces of HTML or text. Plain where the language of ``path`` is unknown or the text too long."""
-    return [
-        [tag("span", text, class_=f"syn-{name}") if name else text for name, text in pieces]
-        for pieces in _classed(path, lines)
-    ]
+Range: TypeAlias = tuple[int, int]
+"""The first character and the one behind the last."""
+
+
+def coloured(
+    path: str, lines: Sequence[str], marked: Mapping[int, Sequence[Range]] | None = None
+) -> list[list[Html | str]]:
+    """Each of ``lines`` as pieces of HTML or text. Plain where the language of ``path`` is unknown or the text too long.
+
+    ``marked``: by the place of a line, the parts of it that are marked as changed.
+    """
+    return [list(_pieces(pieces, (marked or {}).get(place, ()))) for place, pieces in enumerate(_classed(path, lines))]
+
+
+def _pieces(pieces: Sequence[tuple[str, str]], marked: Sequence[Range]) -> Iterator[Html | str]:
+    """The pieces of a line; one that is marked in part is cut there."""
+    at = 0
+    for name, text in pieces:
+        edges = sorted({0, len(text), *(min(len(text), max(0, edge - at)) for each in marked for edge in each)})
+        for start, end in pairwise(edges):
+            part: Html | str = text[start:end]
+            part = tag("span", part, class_=f"syn-{name}") if name else part
+            is_marked = any(first <= at + start < last for first, last in marked)
+            yield tag("mark", part) if is_marked else part
+        at += len(text)
 
 
 def _classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:

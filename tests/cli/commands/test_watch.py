@@ -36,8 +36,8 @@ def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> Non
     assert answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"}).state == "gating"
     engine.close()
     answer = cli("watch", run)
-    assert re.search(r"\d+  2026-11-20T\S+Z  GateJudged  build/1  pass: Check 'test'", answer.out)
-    assert "PhaseCompleted  build/1" in answer.out
+    assert re.search(r"\d+  2026-11-20T\S+Z  Gate 1 of build passed: Check 'test'", answer.out)
+    assert "build passed  PhaseCompleted" in answer.out
     assert f'{run} "A code": completed in ' in answer.out
 
 

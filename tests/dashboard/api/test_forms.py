@@ -103,8 +103,8 @@ def test_an_artifact_is_shown_as_fields_markdown_json_and_text(scene: Scene, pro
     found = program.get("/runs/{run}/artifact", {"run": run}, phase="plan").data
 
     kinds = [(each["name"], [part["kind"] for part in each["parts"]]) for each in found["parts"]]
-    assert kinds == [("body", ["document"]), ("title", ["words"])]
-    assert found["markdown"] == f"## body\n\n{body.strip()}\n\n## title\n\nPlain words\n"
+    assert kinds == [("title", ["words"]), ("body", ["document"])]
+    assert found["markdown"] == f"## title\n\nPlain words\n\n## body\n\n{body.strip()}\n"
     assert found["content"] == {"title": "Plain words", "body": body}
     assert found["json_schema"]["required"] == ["title"]
     assert found["text"].startswith("{")

@@ -1,7 +1,7 @@
 """``wfe-mcp artifact``: show, compare, restore and accept what phases produced."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,7 +56,8 @@ def show(
     from wfe_mcp.core.model import RunId
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.answers import tool_answers as answers
-    from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView
+    from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView, content_of
+    from wfe_mcp.views.reports.envelopes import overview_of
     from wfe_mcp.views.values.model import PartView
 
     engine, run = invocation.engine, invocation.at(run)
@@ -79,7 +80,7 @@ def show(
         with engine.store.read() as tx:
             found = tx.artifacts.revision(RunId(run), PhasePath(view.head.phase), view.head.revision)
         assert found is not None, "it has just been read"
-        whole: Any = json.loads(found.content)
+        whole = content_of(overview_of(engine, run), found)
         for key in pointer.split("/")[1:] if pointer else []:
             part = key.replace("~1", "/").replace("~0", "~")
             whole = whole[int(part) if isinstance(whole, list) else part]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _VALUE_CHARS = 160
 _CALL_CHARS = 400
+_SENTENCE_CHARS = 160
 
 After = Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="Only events after this number.")]
 At = Annotated[
@@ -75,7 +76,7 @@ def log(
                 _render_changes(screen, event)
         else:
             rows = [row for event in events for row in (_row(event), *_call_rows(event))]
-            screen.table(("seq", "time", "event", "phase", "by", "detail"), rows)
+            screen.table(("seq", "time", "what happened", "event", "by"), rows)
         if then is not None:
             screen.line(moment_line(then), "bold")
         if more:
@@ -106,8 +107,8 @@ def _call_rows(event: "EventView") -> Iterator[tuple[str, ...]]:
     for step in event.steps:
         took = f", {step.took}" if step.took else ""
         error = f": {step.error}" if step.error else ""
-        yield "", "", f"  step {step.step}", step.state, "", shortened(f"{step.does}{took}{error}", _CALL_CHARS)
-        yield from (("", "", "", "", "", shortened(line, _CALL_CHARS)) for line in call_lines(step))
+        yield "", "", shortened(f"  step {step.step} {step.state}: {step.does}{took}{error}", _CALL_CHARS), "", ""
+        yield from (("", "", shortened(f"    {line}", _CALL_CHARS), "", "") for line in call_lines(step))
 
 
 def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:
@@ -147,31 +148,11 @@ def _walk(screen: Screen, events: "list[EventView]") -> None:
 
 
 def event_line(event: "EventView") -> str:
-    """One event in a line: number, time, type, phase, actor, detail."""
+    """One event in a line: number, time, what happened, its type, the actor."""
     return "  ".join(filter(None, _row(event)))
 
 
 def _row(event: "EventView") -> tuple[str, ...]:
-    """Number, time, type, phase with attempt, actor with channel and assurance, detail."""
-    payload = event.payload
-    phase = str(payload.get("phase") or "")
-    attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
-    detail = next((str(payload[key]) for key in ("reason", "comment", "fault") if payload.get(key)), "")
-    if event.type == "RunForked":
-        detail = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
-    if event.type in {"RollbackBegan", "RolledBack"}:
-        detail = f"{payload['kind']}: to event {payload['to']}"
-    if event.type == "WentTo":
-        detail = f"from {payload['source']} to {payload['target']}, iteration {payload['iteration']}"
-    if event.type == "CheckpointTaken":
-        detail = f"{payload['why']}: {payload['note']}" if payload["note"] else payload["why"]
-    if event.type == "BlockerFound":
-        detail = f"{payload['fingerprint']}, time {payload['times']}: {payload['cause']}"
-    if "verdict" in payload:
-        from wfe_mcp.views.runs.verdicts import logged_verdict
-
-        detail = logged_verdict(payload["verdict"])
-    if "records" in payload:
-        detail = ", ".join(f"{one['kind'].replace('_', ' ')} {one['id']}" for one in payload["records"])
+    """Number, time, what happened, the type, the actor with channel and assurance."""
     by = f"{event.actor} ({event.channel}, {event.assurance})" if event.channel != "system" else ""
-    return f"{event.seq:>3}", exact(event.at), event.type, f"{phase}{attempt}", by, shortened(detail, 100)
+    return f"{event.seq:>3}", exact(event.at), shortened(event.text, _SENTENCE_CHARS), event.type, by

@@ -21,7 +21,7 @@ from wfe_mcp.views.project.activity import ProjectList, ProjectView, project_row
 from wfe_mcp.views.project.project import ProjectContents
 from wfe_mcp.views.project.project import project_view as contents
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.views.templates.templates import KeptView, TemplateList, TemplateView
+from wfe_mcp.views.templates.templates import KeptView, TemplateList, TemplateSchema, TemplateView
 
 router = APIRouter()
 
@@ -71,6 +71,15 @@ def show_artifact(
 def list_templates(caller: Reads, project: str = "", query: str = "") -> JSONResponse:
     """The templates that a run can start from."""
     return done(caller, caller.engine(project), answers.list_templates, query=query)
+
+
+@router.get("/template-schema", response_model=answer_of(TemplateSchema), tags=["templates"])
+def show_template_schema(caller: Reads) -> JSONResponse:
+    """The JSON Schema of a template, for editors. Lint, as a dry run of saving, checks more."""
+    from wfe_mcp.workflow.form import template_schema
+
+    del caller
+    return shown("The JSON Schema of a template", TemplateSchema(json_schema=template_schema()))
 
 
 @router.get("/templates/{name}", response_model=answer_of(TemplateView), tags=["templates"])

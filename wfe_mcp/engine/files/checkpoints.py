@@ -126,13 +126,18 @@ def at_start(engine: Engine, run: str | LoadedRun, path: PhasePath, attempt: int
 
 
 def save_completed_files(change: RunChange) -> None:
-    """Save the files of the phases that the committed change completed."""
+    """Save the files of the phases that the committed change completed.
+
+    Those of an attempt that was sent back are kept without a checkpoint: the next decision shows what is new since then.
+    """
     if not change.engine.project.is_git or change.state.status is RunStatus.CANCELLED:
         return
     before = change.loaded_before.state
     done: list[Attempt] = []
+    is_sent_back = False
     for path in change.state.changed_since(before):
         now, was = change.state.current(path), before.attempts.get(path, (None,))[-1]
+        is_sent_back |= was is not None and was.status is AttemptStatus.AWAITING and now.number > was.number
         # A completion that a rollback brought back is no new one.
         is_new = now.status is AttemptStatus.COMPLETED and not now.restores
         is_new = is_new and (was is None or was.status is not AttemptStatus.COMPLETED or was.number != now.number)
@@ -140,6 +145,8 @@ def save_completed_files(change: RunChange) -> None:
             done.append(now)
     if done:
         change.loaded = _take(change.engine, change.loaded, SYSTEM, "completion", done).loaded
+    elif is_sent_back:
+        save(change.engine, change.loaded.record, "completion")
 
 
 def limits_of(engine: Engine) -> Limits:

@@ -30,11 +30,12 @@ from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval, question_of
-from wfe_mcp.views.approvals.unusual import known_things, project_facts
+from wfe_mcp.views.approvals.unusual import change_between, known_things, project_facts
 from wfe_mcp.views.moves.calls import button, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
 from wfe_mcp.views.runs.requests import GateLine, UnusualLine, WaitingDecision
+from wfe_mcp.views.runs.sentences import who
 from wfe_mcp.views.values.model import second, view_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
-    from wfe_mcp.views.approvals.model import ApprovalView
+    from wfe_mcp.views.approvals.model import ApprovalView, Change
     from wfe_mcp.views.approvals.unusual import ProjectFacts
 
 
@@ -57,7 +58,8 @@ class DecisionView:
 
     ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
-    the decisions that are legal now, ``Approve`` and ``Reject``.
+    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: who asked. ``since``: the change since the
+    attempt of this phase that a person sent back last; it is no part of what is signed.
     """
 
     request: RequestRecord
@@ -70,6 +72,8 @@ class DecisionView:
     newer: str | None = None
     answer: DecisionRecord | None = None
     shown: ApprovalView | None = None
+    asked_by: str = ""
+    since: Change | None = None
     back_to: tuple[str, ...] = ()
     passkeys: tuple[str, ...] = ()
     no_passkey: str = ""
@@ -91,6 +95,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     with engine.store.read() as tx:
         request = tx.approvals.get(request_id)
         answer = None if request is None else tx.approvals.decision(request_id)
+        asked = () if request is None else tx.events.of_types(request.run_id, "ApprovalAsked")
     if request is None:
         raise Refused(
             "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again for a new request."
@@ -109,6 +114,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         gating=attempt.status is AttemptStatus.GATING,
         newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
+        asked_by=next((who(each) for each in asked if each.payload.get("request") == request_id), ""),
     )
     return base if state != "open" else _with_all(engine, found, base, attempt)
 
@@ -146,9 +152,29 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
         passkeys=passkeys,
         no_passkey=no_passkey,
         shown=shown,
+        since=_since_sent_back(engine, found, base.request, shown),
         back_to=_back_to(found, base.request),
         buttons=tuple(button(move) for move in user_moves(found, attempt) if isinstance(move, c.Approve | c.Reject)),
     )
+
+
+def _since_sent_back(engine: Engine, found: Overview, request: RequestRecord, shown: ApprovalView) -> Change | None:
+    """The change since the newest attempt of the phase that a person sent back; None where its files are unknown or the same."""
+    from wfe_mcp.engine.files.tree_binding import ignored_globs
+
+    with engine.store.read() as tx:
+        requests = tx.approvals.of_run(request.run_id)
+        ignored = ignored_globs(engine, tx, found.loaded, request.phase)
+    seen = [
+        each
+        for each in requests
+        if each.phase == request.phase and each.status is RequestStatus.REJECTED and each.attempt < request.attempt
+    ]
+    tree, now = seen[-1].tree if seen else None, shown.changes[0].after if shown.changes else ""
+    if tree is None or not now or any(each.before == tree for each in shown.changes):
+        return None
+    made = change_between(Path(found.loaded.record.worktree), f"attempt {seen[-1].attempt}", tree, now, ignored)
+    return made if made.files else None
 
 
 def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:

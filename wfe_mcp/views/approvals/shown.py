@@ -154,13 +154,14 @@ def _artifact(
     """The newest revision of ``attempt``; while it is open with its difference to the revision before."""
     from wfe_mcp.artifacts.completeness import questions
     from wfe_mcp.artifacts.validate import to_file
+    from wfe_mcp.views.artifacts.artifacts import content_of
     from wfe_mcp.workspace.files.mirror import artifact_path
 
     run, path = found.loaded.record.id, attempt.phase
     record = tx.artifacts.revision(run, path, attempt.revision) if attempt.revision else None
     if record is None:
         return None
-    content, against, file = json.loads(record.content), 0, ""
+    content, against, file = content_of(found, record), 0, ""
     asked = questions(record.schema_name, content) if is_open else ()
     changes: tuple[Mapping[str, Any], ...] = ()
     if is_open:
@@ -190,9 +191,11 @@ def _artifact(
 def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
     """``artifact`` with the changed files that hold exactly its text."""
     from wfe_mcp.artifacts.validate import to_file
+    from wfe_mcp.core.canonical import canonical_json
     from wfe_mcp.workspace.git.objects import object_id
 
-    rendered = to_file(found.plan.schema(PhasePath(artifact.phase)), artifact.content)
+    stored = json.loads(canonical_json(artifact.content))  # its files are written in the order of what is stored
+    rendered = to_file(found.plan.schema(PhasePath(artifact.phase)), stored)
     texts = [rendered.text] if isinstance(rendered, tuple) else list(rendered.values())
     oids = {object_id("blob", text.encode(), name) for text in texts for name in ("sha1", "sha256")}
     return replace(

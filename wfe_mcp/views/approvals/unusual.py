@@ -299,10 +299,10 @@ def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[
     if now is None:
         return (Change(_START, began, note="This folder is too large to compare its files."),)
     approved = _last_approved(state)
-    whole = _change(root, _BOTH if approved == began else _START, began, now, ignored)
+    whole = change_between(root, _BOTH if approved == began else _START, began, now, ignored)
     found = [whole if whole.note else replace(whole, commits=_commits(whole.files, *uncommitted(root, whole.files)))]
     if approved is not None and approved != began:
-        found.append(_change(root, _APPROVAL, approved, now, ignored))
+        found.append(change_between(root, _APPROVAL, approved, now, ignored))
     return tuple(found)
 
 
@@ -329,7 +329,8 @@ def _is_approved(state: RunState, attempt: Attempt, gate: int) -> bool:
     return gate < len(gates) and gates[gate].kind == "approval"
 
 
-def _change(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) -> Change:
+def change_between(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) -> Change:
+    """The files that differ between two trees; ``since``: the moment of ``old`` in words."""
     from wfe_mcp.workspace.files.paths import match_globs
     from wfe_mcp.workspace.git.file_diffs import file_diffs, watched_changes
 

@@ -136,7 +136,7 @@ def not_done(one: NotDone) -> str:
 
 def change_about(view: ApprovalView, change: Change) -> str:
     """Since when the files of a change differ, and how many."""
-    alone = len(view.changes) == 1 and "approval" not in change.since and not change.note
+    alone = view.changes == (change,) and "approval" not in change.since and not change.note
     size = "unknown" if change.note else plural(len(change.files), "file") if change.files else "no files"
     return f"since {change.since}{' (no earlier approval)' if alone else ''}: {size}"
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import overview
+from wfe_mcp.views.artifacts.content import in_schema_order
 from wfe_mcp.views.artifacts.context_pack import CONTEXT, ContextPack, context_pack
 from wfe_mcp.views.runs.attachments import (
     ATTACHMENT,
@@ -302,7 +303,7 @@ def read(
             return compared(
                 tx, record, against, pointer, lambda named: overview(engine, tx, engine.load(tx, named)), phase_of
             )
-        return revision_view(record, pointer)
+        return revision_view(found, record, pointer)
 
 
 def what_of(view: ArtifactView) -> str:
@@ -318,9 +319,20 @@ def what_of(view: ArtifactView) -> str:
             return view.line.artifact
 
 
-def revision_view(record: RevisionRecord, pointer: str = "") -> RevisionView:
+def revision_view(found: Overview, record: RevisionRecord, pointer: str = "") -> RevisionView:
     """A revision with its content, or the part that ``pointer`` names; a long text is cut, saying so."""
-    return RevisionView(head=head_view(record), part=part_view(json.loads(record.content), pointer))
+    return RevisionView(head=head_view(record), part=part_view(content_of(found, record), pointer))
+
+
+def content_of(found: Overview, record: RevisionRecord) -> Any:
+    """The content of a revision as people read it: in the order of its schema. What is stored, and signed, is sorted."""
+    from wfe_mcp.artifacts.registry import json_schema
+
+    schema, value = found.plan.schema(record.phase), json.loads(record.content)
+    try:
+        return in_schema_order(value, json_schema(schema) if isinstance(schema, str) else schema)
+    except Refused:  # the package that has the schema was removed
+        return value
 
 
 def phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:

@@ -82,6 +82,32 @@ def parts_of(schema: str, content: object) -> tuple[Part, ...]:
     return _value(content)
 
 
+def in_schema_order(value: object, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Any:
+    """``value`` with the keys of its objects in the order of their JSON Schema; keys that it does not name come last.
+
+    A stored inline schema is sorted by name: then what it requires comes first, in that order.
+    """
+    root = schema if root is None else root
+    named = str(schema.get("$ref", ""))
+    if named.startswith("#/$defs/"):
+        schema = cast("Mapping[str, Any]", root.get("$defs", {})).get(named.removeprefix("#/$defs/"), {})
+    if isinstance(value, list):
+        inner = _schema(schema.get("items"))
+        return [in_schema_order(each, inner, root) for each in cast("list[object]", value)]
+    if not isinstance(value, Mapping):
+        return value
+    known = cast("Mapping[str, Any]", schema.get("properties") or {})
+    rest = schema.get("additionalProperties")
+    given = cast("Mapping[str, object]", value)
+    first = schema.get("required", ()) if list(known) == sorted(known) else ()
+    order = [key for key in dict.fromkeys((*first, *known, *given)) if key in given]
+    return {key: in_schema_order(given[key], _schema(known.get(key, rest)), root) for key in order}
+
+
+def _schema(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
 def label(key: str) -> str:
     """A key as a label: ``follow_ups`` is ``follow ups``."""
     return key.replace("_", " ")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.artifacts.validate import TextFile, to_file
 from wfe_mcp.views.artifacts import content
-from wfe_mcp.views.artifacts.artifacts import head_view, phase_of, revision_of
+from wfe_mcp.views.artifacts.artifacts import content_of, head_view, phase_of, revision_of
 from wfe_mcp.views.pages.decision import parts_json
 from wfe_mcp.views.runs.attachments import DraftLine, draft_lines
 from wfe_mcp.views.values.model import INLINE, Json, JsonObject, view_model
@@ -47,8 +47,8 @@ def artifact_page(engine: Engine, found: Overview, phase: str, revision: int | N
         record = revision_of(tx, found.loaded.record.id, path, revision)
         heads = tuple(map(head_view, tx.artifacts.revisions(record.run_id, path)))
         drafts = tuple(draft_lines(tx, found, path))
-    schema, value = found.plan.schema(path), json.loads(record.content)
-    file = to_file(schema, value)
+    schema, value = found.plan.schema(path), content_of(found, record)
+    file = to_file(schema, json.loads(record.content))
     named = schema if isinstance(schema, str) else ""
     return ArtifactPage(
         head=head_view(record),

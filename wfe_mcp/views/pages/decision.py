@@ -59,6 +59,7 @@ class DecisionData:
     tainted: bool
     gating: bool
     command: str
+    asked_by: str = ""
     newer: str = ""
     answer: AnswerGiven | None = None
     back_to: tuple[str, ...] = ()

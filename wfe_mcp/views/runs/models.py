@@ -293,7 +293,7 @@ class RunList:
 
 @view_model
 class EventView:
-    """One line of the log. ``changes``: what it changed, where that is wanted."""
+    """One line of the log. ``text``: what happened, as a sentence; ``changes``: what it changed, where that is wanted."""
 
     seq: int
     at: str
@@ -301,6 +301,7 @@ class EventView:
     actor: str
     channel: str
     assurance: str
+    text: str
     payload: JsonObject
     hash: str
     changes: tuple[JsonObject, ...] | None = None

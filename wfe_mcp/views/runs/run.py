@@ -32,6 +32,7 @@ from wfe_mcp.views.runs.models import (
     VerdictView,
 )
 from wfe_mcp.views.runs.recoveries import blocker_views
+from wfe_mcp.views.runs.sentences import sentence
 from wfe_mcp.views.runs.tool_calls import tools_of
 from wfe_mcp.views.runs.usage import spent_line, usage_view
 from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
@@ -317,6 +318,7 @@ def event_view(event: EventRecord) -> EventView:
         event,
         at=event.at.isoformat(timespec="milliseconds"),
         assurance=event.assurance.name.lower(),
+        text=sentence(event),
         changes=None,
         steps=(),
     )

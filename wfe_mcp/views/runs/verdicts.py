@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.outcomes import GateOutcome
-from wfe_mcp.store.old_verdicts import with_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from wfe_mcp.core.model import Attempt, RunState, Verdict
     from wfe_mcp.core.paths import PhasePath
@@ -27,12 +26,6 @@ _UNPROVED = {
 def verdict_word(outcome: GateOutcome) -> str:
     """``pass``, ``fail``, ``awaiting``, ``error``, ``skipped`` or ``warning``."""
     return _WORDS.get(outcome, outcome.value)
-
-
-def logged_verdict(values: Mapping[str, Any]) -> str:
-    """The word and the message of a verdict in the log, of any version."""
-    found = with_outcome(values)
-    return f"{verdict_word(GateOutcome(found['outcome']))}: {found.get('message', '')}"
 
 
 def unproved(state: RunState) -> Iterator[str]:

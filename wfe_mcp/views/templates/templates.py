@@ -71,6 +71,13 @@ class TemplateView:
 
 
 @view_model
+class TemplateSchema:
+    """The JSON Schema of every template."""
+
+    json_schema: JsonObject
+
+
+@view_model
 class RequiresView:
     """What a template needs of configuration."""
 

@@ -1,0 +1,90 @@
+"""What the pages of a run say about it: its graph with loops, its attempts, automatic mode; what happened over all runs."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page as Tab_
+from playwright.sync_api import expect
+
+from tests.dashboard.chromium import Tab
+from tests.dashboard.rich import rich
+from tests.dashboard.stage import Stage
+from tests.engine.scene import HUMAN, Scene, phase
+from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.runs import control
+
+Visit = Callable[[str], Tab_]
+BOX = """(name) => {
+  const found = [...document.querySelectorAll(".react-flow__node")].find((each) => each.dataset.id === name);
+  const { left, top, right, bottom } = found.getBoundingClientRect();
+  return [left, top, right, bottom];
+}"""
+
+
+@pytest.fixture
+def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
+    def go(address: str) -> Tab_:
+        tab.set_time(scene.clock.now)
+        tab.page.goto(link(scene.engine, page.port))
+        tab.page.wait_for_selector("header.topbar")
+        tab.page.evaluate("(to) => { location.hash = to; }", address)
+        tab.page.wait_for_selector("h1")
+        return tab.page
+
+    return go
+
+
+def test_a_loop_is_drawn_around_what_it_repeats_and_the_next_phase_below_it(
+    scene: Scene, stage: Stage, visit: Visit
+) -> None:
+    run = rich(scene, stage)["loop"]
+    shown = visit(f"/runs/{run}/graph")
+    expect(shown.locator(".react-flow__node")).to_have_count(4)
+    walk, draft, check, after = (
+        shown.evaluate(BOX, name) for name in ("walk", "walk[0].draft", "walk[0].check", "after")
+    )
+    for inner in (draft, check):
+        assert walk[0] < inner[0] and walk[1] < inner[1] and inner[2] < walk[2] and inner[3] < walk[3]
+    assert draft[3] < check[1]
+    assert walk[3] < after[1]
+
+
+def test_automatic_mode_is_shown_as_it_is(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"))
+    shown = visit(f"/runs/{run}")
+    expect(shown.get_by_role("button", name="Auto: on")).to_be_visible()
+    control.control(scene.engine, HUMAN, run, "auto_off")
+    expect(shown.get_by_role("button", name="Auto: off")).to_be_visible()
+
+
+def test_why_an_attempt_failed_is_shown_once_in_its_lineage(scene: Scene, stage: Stage, visit: Visit) -> None:
+    shown = visit(f"/runs/{stage.stopped}/lineage")
+    reasons = [
+        attempt.reason for attempt in scene.state(stage.stopped).attempts[scene.attempt(stage.stopped, "build").phase]
+    ]
+    shown_text = shown.locator(".lineage").inner_text()
+    assert shown_text.count("line too long\nNext:") == len(reasons) == 2
+
+
+def test_a_provider_that_no_role_uses_is_no_failure(scene: Scene, visit: Visit) -> None:
+    shown = visit("/settings")
+    providers = shown.locator("#providers")
+    expect(providers).to_contain_text("None is needed")
+    expect(providers.locator(".s-failed")).to_have_count(0)
+
+
+@pytest.mark.requirement("S1-33")
+def test_activity_says_what_happened_in_sentences(scene: Scene, stage: Stage, visit: Visit) -> None:
+    shown = visit("/activity")
+    lines = shown.locator(".events .line")
+    expect(lines.first).to_contain_text("The agent asked for a decision on fix")
+    expect(lines.first).to_contain_text("Fix one bug, proved by a test")
+    expect(lines.first.locator("time")).to_have_text("12 min ago")
+    assert "2026-03-01T" in (lines.first.locator("time").get_attribute("title") or "")
+    expect(shown.locator(".events")).to_contain_text("Gate 1 of fix passed: Check 'test'")
+    expect(shown.locator(".events")).not_to_contain_text("Recorded")
+    shown.get_by_label("Also what the engine notes for itself").check()
+    expect(shown.locator(".events")).to_contain_text("Recorded")
+    lines.first.get_by_role("button").click()
+    expect(shown.get_by_role("dialog")).to_contain_text("ApprovalAsked")

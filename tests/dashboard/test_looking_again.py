@@ -1,0 +1,123 @@
+"""A person who looks at a change again: its changed words, what is new since it was sent back, who asks, and what comes next."""
+
+from playwright.sync_api import expect
+
+from tests.dashboard.browser import Browser, asked
+from tests.dashboard.chromium import Tab
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase
+from wfe_mcp.dashboard.diff_table import changed_words
+from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals.decision_page import link
+
+ONE = "def total(items):\n    return sum(items)\n"
+TWO = "def total(items):\n    return sum(item.price for item in items)\n"
+THREE = "def total(items):\n    return sum(item.cost for item in items)\n"
+
+
+def sent_back_once(scene: Scene) -> tuple[str, str]:
+    """A run whose first attempt was sent back, and the request about the second."""
+    scene.check("ok", "print('fine')")
+    scene.write("shop.py", ONE)
+    scene.write("left.py", "x = 1\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-q", "-m", "shop")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.begin(run, "plan")
+    scene.write("shop.py", TWO)
+    scene.write("left.py", "x = 2\n")
+    scene.submit(run, "plan")
+    first = approvals.ask(scene.engine, AGENT, run, "plan")
+    approvals.reject(scene.engine, HUMAN, run, "plan", "the cost, not the price", sha256=first.request.sha256)
+    scene.begin(run, "plan")
+    scene.write("shop.py", THREE)
+    scene.submit(run, "plan", {"title": "another title"})
+    return run, asked(scene, run)
+
+
+def test_the_words_that_changed_inside_a_line_are_marked(scene: Scene, browser: Browser) -> None:
+    _, request = sent_back_once(scene)
+    shown = browser.get(f"/decide/{request}").text
+    whole, since = shown.split('data-since="attempt 1"')
+    assert "<mark>" in whole
+    assert "<mark>price</mark>" in since
+    assert "<mark>cost</mark>" in since
+    split = browser.get(f"/decide/{request}?split=1").text
+    assert "<mark>cost</mark>" in split
+
+
+def test_lines_with_little_in_common_are_not_compared_word_by_word() -> None:
+    assert changed_words(["-return sum(items)", "+raise ValueError"]) == {}
+    assert changed_words(["-a = 1", "+a = 2", " b", "-c = 3", "+d = 4", "+e"]) == {
+        0: [(4, 5)],
+        1: [(4, 5)],
+        3: [(0, 1), (4, 5)],
+        4: [(0, 1), (4, 5)],
+    }
+    assert changed_words([f"-{'x ' * 400}", f"+{'x ' * 401}"]) == {}
+    assert changed_words(["-one two", "-gone", "+one three"]) == {0: [(4, 7)], 2: [(4, 9)]}
+    assert changed_words(["-a b c", "+a b c d", "-e f g", "+e f g h"])[3] == [(5, 7)]
+
+
+def test_a_decision_shows_what_is_new_since_the_attempt_that_was_sent_back(scene: Scene, browser: Browser) -> None:
+    _, request = sent_back_once(scene)
+    shown = browser.get(f"/decide/{request}").text
+    whole, since = shown.split('data-since="attempt 1"')
+    assert "left.py" in whole
+    assert "left.py" not in since.split('id="artifact"')[0]
+    lines = browser.get(f"/diff/{request}?since=1").text
+    assert "item.price" in lines
+    assert "left.py" not in lines
+
+
+def test_the_change_since_then_is_no_part_of_what_is_signed(scene: Scene, browser: Browser) -> None:
+    _, request = sent_back_once(scene)
+    assert browser.approve(request).status == 200
+    assert scene.state(approvals_run(scene, request)).status == "completed"
+
+
+def approvals_run(scene: Scene, request: str) -> str:
+    with scene.store.read() as tx:
+        found = tx.approvals.get(request)
+    assert found is not None
+    return found.run_id
+
+
+def test_the_page_compares_with_either_moment_and_says_who_asks(scene: Scene, page: Page, tab: Tab) -> None:
+    _, request = sent_back_once(scene)
+    scene.clock.advance(minutes=12)
+    tab.set_time(scene.clock.now)
+    tab.page.goto(link(scene.engine, page.port))
+    tab.page.wait_for_selector("header.topbar")
+    tab.page.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    expect(tab.page.locator(".who")).to_contain_text("The agent asked 12 min ago")
+    change = tab.page.locator("#change")
+    expect(change).to_contain_text("left.py")
+    change.get_by_role("button", name="Since attempt 1").click()
+    expect(change.get_by_text("left.py").first).to_be_hidden()
+    expect(change.locator("mark", has_text="cost").last).to_be_visible()
+    change.get_by_role("button", name="Since the run began").click()
+    expect(change.get_by_text("left.py").first).to_be_visible()
+
+
+def test_a_decision_says_which_of_how_many_it_is_and_leads_to_the_next(scene: Scene, page: Page, tab: Tab) -> None:
+    requests: list[str] = []
+    for number in range(3):
+        run = scene.start(phase("plan", approval()), title=f"Drill {number}")
+        scene.do(run, "plan")
+        requests.append(asked(scene, run))
+        scene.clock.advance(minutes=1)
+    tab.page.goto(link(scene.engine, page.port))
+    tab.page.wait_for_selector("header.topbar")
+    tab.page.evaluate("(to) => { location.hash = to; }", f"/inbox/{requests[0]}")
+    place = tab.page.get_by_role("navigation", name="Decisions that wait")
+    expect(place).to_contain_text("1 of 3")
+    place.get_by_role("link", name="Next decision").click()
+    expect(place).to_contain_text("2 of 3")
+    tab.page.keyboard.press("j")
+    expect(place).to_contain_text("3 of 3")
+    assert requests[2] in tab.page.url
+    tab.page.keyboard.press("k")
+    expect(place).to_contain_text("2 of 3")
+    tab.page.keyboard.press("?")
+    expect(tab.page.get_by_role("dialog", name="Keys").locator("li", has_text="Projects")).to_contain_text("gp")

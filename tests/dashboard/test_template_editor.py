@@ -1,0 +1,102 @@
+"""The editor of a template: its gates and inputs are forms made from their schema, and lint answers while one types."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page as Tab_
+from playwright.sync_api import expect
+
+from tests.dashboard.chromium import Tab
+from tests.engine.scene import Scene, approval, command, phase
+from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals.decision_page import link
+
+Visit = Callable[[str], Tab_]
+
+
+@pytest.fixture
+def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
+    def go(address: str) -> Tab_:
+        tab.page.goto(link(scene.engine, page.port))
+        tab.page.wait_for_selector("header.topbar")
+        tab.page.evaluate("(to) => { location.hash = to; }", address)
+        tab.page.wait_for_selector("h1")
+        return tab.page
+
+    return go
+
+
+def definition(shown: Tab_) -> dict[str, Any]:
+    shown.get_by_role("button", name="JSON").click()
+    found = json.loads(shown.get_by_label("Definition as JSON").input_value())
+    shown.get_by_role("button", name="Form").click()
+    return found
+
+
+@pytest.mark.requirement("S1-06")
+def test_a_gate_is_a_form_of_its_schema(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan", command("test"), approval(phrase="YES")))
+    shown = visit("/templates/drill")
+    gates = shown.locator(".gate")
+    expect(gates.nth(0)).to_contain_text("commandtest")
+    gates.nth(0).locator("summary").first.click()
+    check = gates.nth(0).get_by_label("check", exact=True)
+    expect(check).to_have_value("test")
+    expect(gates.nth(0)).to_contain_text("The name of the check")
+    check.fill("lint")
+    gates.nth(0).get_by_text("More: ").first.click()
+    gates.nth(0).get_by_label("if_missing").select_option("note")
+    gates.nth(1).locator("summary").first.click()
+    expect(gates.nth(1).get_by_label("phrase")).to_have_value("YES")
+    assert definition(shown)["phases"][0]["gates"] == [
+        {"kind": "command", "check": "lint", "if_missing": "note"},
+        {"kind": "approval", "assurance": "human", "phrase": "YES"},
+    ]
+
+
+def test_a_new_gate_begins_as_its_schema_shows_and_lint_names_what_it_lacks(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/templates/drill")
+    offered = shown.get_by_label("Add a gate").locator("option")
+    for place, kind in enumerate(("command", "files", "expr", "opinion", "approval"), 1):
+        expect(offered.nth(place)).to_contain_text(f"{kind}: ")
+    shown.get_by_label("Add a gate").select_option("opinion")
+    expect(shown.locator(".problems")).to_contain_text("unknown role 'builder'")
+    gate = shown.locator(".gate")
+    expect(gate.locator(".error").first).to_contain_text("unknown role 'builder'")
+    gate.get_by_role("button", name="Remove the opinion gate").click()
+    expect(shown.locator(".problems")).to_have_count(0)
+    assert definition(shown)["phases"][0].get("gates", []) == []
+
+
+def test_gates_are_moved(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan", command("test"), approval()))
+    shown = visit("/templates/drill")
+    shown.get_by_role("button", name="Move the approval gate up").click()
+    assert [each["kind"] for each in definition(shown)["phases"][0]["gates"]] == ["approval", "command"]
+
+
+def test_inputs_are_added_renamed_and_required(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/templates/drill")
+    goal = shown.get_by_role("group", name="Input goal")
+    goal.get_by_label("What it is").fill("What is better afterwards")
+    goal.get_by_label("required").check()
+    shown.get_by_role("button", name="Add an input").click()
+    added = shown.get_by_role("group", name="Input input_2")
+    added.get_by_label("Kind").select_option("list of texts")
+    name = added.get_by_label("Name")
+    name.fill("files")
+    name.blur()
+    expect(shown.get_by_role("group", name="Input files")).to_be_visible()
+    expect(shown.locator(".note.yes")).to_be_visible()
+    assert definition(shown)["inputs"] == {
+        "type": "object",
+        "properties": {
+            "goal": {"type": "string", "minLength": 1, "description": "What is better afterwards"},
+            "files": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["goal"],
+    }

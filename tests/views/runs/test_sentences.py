@@ -1,0 +1,97 @@
+"""Every event of the log is a sentence, on the page and at a terminal."""
+
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, START, Scene, approval, expr, phase
+from wfe_mcp.core.events import EVENTS
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.runs import control
+from wfe_mcp.store.records.runs import EventRecord
+from wfe_mcp.views.project.activity import activity_view
+from wfe_mcp.views.runs.sentences import sentence
+
+
+def happened(scene: Scene) -> list[str]:
+    with scene.store.read() as tx:
+        found = tx.activity.after(0)
+    return [activity_view(each).event.text for each in found]
+
+
+def test_a_run_reads_as_what_happened(scene: Scene) -> None:
+    run = scene.start(phase("plan", expr("${artifacts.plan_note.title != 'bad'}"), approval()), phase("build"))
+    scene.do(run, "plan", {"title": "bad"})
+    scene.submit(run, "plan", {"title": "good"})
+    shown = approvals.ask(scene.engine, AGENT, run, "plan")
+    approvals.reject(scene.engine, HUMAN, run, "plan", "name the unit", sha256=shown.request.sha256)
+    control.control(scene.engine, HUMAN, run, "pause", reason="lunch")
+
+    said = happened(scene)
+
+    for line in (
+        "The agent started the run",
+        "plan is ready to start",
+        "The agent started plan",
+        "The agent submitted revision 1 of plan",
+        "Attempt 1 of plan failed: ",
+        "The agent submitted revision 2 of plan (attempt 2)",
+        "Gate 1 of plan failed: Rule failed: ",
+        "Gate 1 of plan (attempt 2) passed: ",
+        "plan (attempt 2) needs a decision",
+        "The agent asked for a decision on plan (attempt 2)",
+        "ada sent plan back: name the unit",
+        "ada paused the run: lunch",
+    ):
+        assert any(each.startswith(line) for each in said), (line, said)
+    assert not [each for each in said if each in EVENTS]
+
+
+FIELDS: dict[str, Any] = {
+    "phase": "plan",
+    "attempt": 2,
+    "verdict": {"stage": "after", "gate": 1, "outcome": "pass", "kind": "pass", "sha256": "", "message": "911 passed"},
+    "records": [{"kind": "context_bundle"}, {"kind": "context_bundle"}, {"kind": "request"}],
+    "state": {"origin": {"run": "r1", "seq": 4}},
+    "keys": ["a", "b"],
+    "locks": ["db"],
+    "rule": 0,
+    "value": True,
+    "auto": True,
+    "kind": "rejected",
+    "what": "recover",
+    "key": "fixer",
+    "times": 4,
+    "why": "completion",
+    "reason": "too { short",
+    "paths": ["a.py"],
+}
+
+
+@pytest.mark.parametrize("type_", EVENTS)
+def test_each_type_of_event_has_a_sentence(type_: str) -> None:
+    found = said(type_, **FIELDS)
+    assert found not in EVENTS
+    assert not found.endswith((".", ":", "to", "for", "of"))
+    assert "None" not in found
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload", "expected"),
+    [
+        ("GateJudged", FIELDS, "Gate 2 of plan (attempt 2) passed: 911 passed"),
+        ("RecordsKept", FIELDS, "Recorded 2 context bundles, 1 request"),
+        ("BlockerFound", FIELDS, "plan (attempt 2) reports a blocker for the 4th time"),
+        ("CheckpointTaken", {"why": "manual", "note": "before lunch"}, "Checkpoint: manual: before lunch"),
+        ("CheckpointTaken", {"why": "start", "phase": None}, "Checkpoint: before the run"),
+        ("AttemptFailed", {**FIELDS, "kind": "error", "reason": "x" * 400}, f"Attempt 2 of plan failed: {'x' * 300}…"),
+        ("MendingEnded", {**FIELDS, "fault": "no luck"}, "The repair of plan (attempt 2) ended: no luck"),
+        ("FromTheFuture", {}, "FromTheFuture"),
+    ],
+)
+def test_a_sentence_names_what_matters(type_: str, payload: dict[str, Any], expected: str) -> None:
+    assert said(type_, **payload) == expected
+
+
+def said(type_: str, **payload: Any) -> str:
+    return sentence(EventRecord(1, type_, START, HUMAN.actor, HUMAN.channel, HUMAN.assurance, "", "", payload))

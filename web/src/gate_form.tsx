@@ -1,0 +1,108 @@
+// The gates of a phase as forms, made from the JSON Schema of their kinds.
+import type { Fault } from "./api_types";
+import { Icon } from "./icons";
+import { SchemaForm, type Schema } from "./schema_form";
+
+export type Json = Record<string, unknown>;
+
+/** Kind of a gate → its schema, in the order in which they are offered. */
+export function gateKinds(schema: Schema): Map<string, Schema> {
+  const found = Object.entries(schema.$defs ?? {})
+    .filter(([name]) => name.endsWith("Gate"))
+    .map(([, each]): [string, Schema] => [String(each.properties?.kind?.const ?? ""), each]);
+  const order = ["command", "files", "expr", "opinion", "approval"];
+  const rank = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
+  return new Map(found.sort(([one], [two]) => rank(one) - rank(two)));
+}
+
+export function Gates({ name, gates, kinds, root, path, faults, change }: {
+  name: string;
+  gates: Json[];
+  kinds: Map<string, Schema>;
+  root: Schema;
+  /** Where the gates are in the definition. */
+  path: string;
+  faults: Fault[];
+  change: (gates: Json[]) => void;
+}) {
+  const put = (at: number, next: Json) => change(gates.map((each, n) => (n === at ? next : each)));
+  const move = (at: number, by: number) => {
+    const next = [...gates];
+    const [taken] = next.splice(at, 1);
+    if (taken) next.splice(at + by, 0, taken);
+    change(next);
+  };
+  return (
+    <fieldset className="w6 gatelist">
+      <legend className="label">{name}</legend>
+      {gates.map((gate, at) => {
+        const kind = String(gate.kind ?? "");
+        const own = faults.filter((each) => each.path === `${path}/${at}` || each.path.startsWith(`${path}/${at}/`));
+        return (
+          <div key={`${at} ${kind}`} className={`gate row top${own.length ? " bad" : ""}`}>
+            <details className="grow" open={own.length > 0 || undefined}>
+              <summary className="fold row">
+                <b>{kind}</b>
+                <span className="muted small clip">{asks(gate)}</span>
+              </summary>
+              <GateFields gate={gate} schema={kinds.get(kind)} root={root} path={`${path}/${at}`} faults={own} change={(next) => put(at, next)} />
+            </details>
+            <button type="button" className="btn slim icon-only bare" disabled={at === 0} aria-label={`Move the ${kind} gate up`} onClick={() => move(at, -1)}>
+              <Icon name="up" />
+            </button>
+            <button type="button" className="btn slim icon-only bare" disabled={at === gates.length - 1} aria-label={`Move the ${kind} gate down`} onClick={() => move(at, 1)}>
+              <Icon name="down" />
+            </button>
+            <button type="button" className="btn slim icon-only bare" aria-label={`Remove the ${kind} gate`} onClick={() => change(gates.filter((_, n) => n !== at))}>
+              <Icon name="x" />
+            </button>
+          </div>
+        );
+      })}
+      <label className="row small soft add">
+        <Icon name="plus" />
+        <span>Add a gate</span>
+        <select aria-label="Add a gate" value="" onChange={(event) => event.target.value && change([...gates, fresh(event.target.value, kinds.get(event.target.value))])}>
+          <option value="">choose…</option>
+          {[...kinds].map(([each, schema]) => (
+            <option key={each} value={each}>
+              {each}: {schema.description}
+            </option>
+          ))}
+        </select>
+      </label>
+    </fieldset>
+  );
+}
+
+function GateFields({ gate, schema, root, path, faults, change }: { gate: Json; schema?: Schema; root: Schema; path: string; faults: Fault[]; change: (gate: Json) => void }) {
+  const { kind, ...values } = gate;
+  if (!schema) return <p className="error">No gate is of the kind {String(kind)}.</p>;
+  const { kind: _, ...properties } = schema.properties ?? {};
+  const own = { ...schema, properties, required: schema.required?.filter((each) => each !== "kind") };
+  return (
+    <div className="formgrid">
+      <p className="soft small">{schema.description}</p>
+      <SchemaForm schema={own} root={root} path={path} values={values} change={(next) => change({ kind, ...next })} faults={faults} folds />
+      {faults.filter((each) => each.path === path).map((each, index) => (
+        <p key={index} className="error">
+          {each.message}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+/** What a gate asks for, in a line: its values without their names where there is one, else with them. */
+function asks(gate: Json): string {
+  const { kind: _, ...values } = gate;
+  const say = (value: unknown): string => (Array.isArray(value) ? value.map(say).join(", ") : typeof value === "object" && value !== null ? Object.entries(value).map(([name, each]) => `${name} ${say(each)}`).join(", ") : String(value));
+  const [first, ...rest] = Object.entries(values);
+  return [...(first ? [rest.length ? `${first[0]} ${say(first[1])}` : say(first[1])] : []), ...rest.map(([name, value]) => `${name} ${say(value)}`)].join("; ");
+}
+
+/** A new gate: of what it must have, the schema's own examples. */
+function fresh(kind: string, schema?: Schema): Json {
+  const needed = (schema?.required ?? []).filter((each) => each !== "kind");
+  return { kind, ...Object.fromEntries(needed.map((each) => [each, schema?.properties?.[each]?.examples?.[0] ?? ""])) };
+}
