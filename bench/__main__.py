@@ -2,7 +2,7 @@
 
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds dashboard first-change   some of it
+python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git large bounds dashboard first-change   some of it
 python -m bench mutants …  which small changes of the program its tests find: hours, or --quick (bench/mutants.py)
 """
 
@@ -29,6 +29,7 @@ from bench import (
     hooks,
     hops,
     jobs,
+    large_repository,
     loops,
     memory,
     models,
@@ -73,6 +74,7 @@ def main(argv: list[str]) -> int:
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
         "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),
         "git": ("Git processes", git_processes.measure),
+        "large": ("A repository of 50,000 files", partial(large_repository.measure, times=3 if quick else 9)),
         "bounds": ("Input at and above the limits", bounds.measure),
         "dashboard": ("The dashboard", dashboard.measure),
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),

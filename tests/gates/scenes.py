@@ -27,7 +27,13 @@ class Submitted:
 
 
 def gate_scene(
-    root: Path, *, tree: str | None = None, head: str | None = None, run: str | None = None, ignored: str = ""
+    root: Path,
+    *,
+    tree: str | None = None,
+    head: str | None = None,
+    run: str | None = None,
+    ignored: str = "",
+    attached: frozenset[tuple[str, str]] = frozenset(),
 ) -> GateScene:
     """A scene in ``root``. ``tree``, ``head``: git at the attempt's start; ``run``: at the run's."""
 
@@ -35,4 +41,4 @@ def gate_scene(
         raise AssertionError("this gate starts no program")
 
     globs = tuple(ignored.split())
-    return GateScene(root, {}, None, tree, head, root / ".wfe/evidence", {}, no_program, run, globs)
+    return GateScene(root, {}, None, tree, head, root / ".wfe/evidence", {}, no_program, run, globs, attached=attached)

@@ -1,11 +1,13 @@
 """What a template may expect of a check, and when that is met."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from wfe_mcp.gates.expectation import Expectation, Observed, unmet
-from wfe_mcp.gates.results import FailedTest, TestResults
+from wfe_mcp.gates.expectation import Expectation, Observed, proved_by_file, unmet
+from wfe_mcp.gates.printed import results_printed
+from wfe_mcp.gates.results import FailedTest, TestResults, below
 
 TWO_FAIL = TestResults(5, 1, 1, 0, (FailedTest("a::x"), FailedTest("a::y", "error")))
 
@@ -222,3 +224,98 @@ def test_an_expectation_is_kept_with_the_evidence() -> None:
     value = {"min_tests": 3, "no_new_skips": True, "coverage_floor": 80, "max_duration": "2m"}
     kept = {"exit_code": 0, "min_tests": 3, "no_new_skips": True, "coverage_floor": 80, "max_duration_s": 120}
     assert Expectation.of(value).as_data() == kept
+
+
+# -- names that an agent submits ------------------------------------------------------------------------------------
+
+SHARED = "should be deeply equivalent"
+TAP = """TAP version 13
+# no moo
+ok 1 should be deeply equivalent
+ok 2 should be deeply equivalent
+# one dash
+ok 3 should be deeply equivalent
+not ok 4 should be deeply equivalent
+  ---
+    operator: deepEqual
+    at: Test.<anonymous> (/p/test/dash.js:14:5)
+    stack: |-
+      Error: should be deeply equivalent
+          at Test.assert (/p/node_modules/tape/lib/test.js:548:48)
+  ...
+# later
+ok 5 not yet # SKIP
+
+1..5
+# tests 5
+# pass  4
+# fail  1
+"""
+FIXED = TAP.replace("not ok 4", "ok 4").replace("# fail  1", "# ok")
+
+
+def submitted(key: str, name: str, code: int, results: TestResults | None, output: str = "") -> list[str]:
+    """The faults of a gate that expects ``name``, which an agent submitted."""
+    expectation = Expectation.of({key: name, "exit_code": code}, frozenset({key}))
+    return [fault.reason for fault in unmet(expectation, Observed(code, results, output=lambda: output))]
+
+
+def tap(text: str) -> TestResults:
+    results = results_printed(text)
+    assert results is not None
+    return below(Path("/p"), results)
+
+
+def test_a_test_of_tap_is_a_subtest_or_a_file_and_a_line() -> None:
+    before, after = tap(TAP), tap(FIXED)
+    assert (before.passed, before.failed, before.skipped, after.passed) == (1, 1, 1, 2)
+    assert [(test.id, test.message) for test in before.failing] == [("one dash", f"{SHARED}, at test/dash.js:14")]
+    for name in ("one dash", "test/dash.js:14"):
+        assert submitted("fails", name, 1, before) == submitted("passes", name, 0, after) == []
+    assert submitted("fails", "no moo", 1, before) == ["'no moo' passes, but must fail"]
+    assert submitted("passes", "test/dash.js:14", 0, before) == ["'test/dash.js:14' fails, but must pass"]
+    assert "is not among the failing tests" in submitted("fails", SHARED, 1, before)[0], "an assertion is no test"
+
+
+def test_assertions_without_a_test_around_them_share_their_names_and_are_refused() -> None:
+    text = "".join(line for line in TAP.splitlines(True) if not line.startswith("# "))
+    assert submitted("fails", SHARED, 1, tap(text)) == [
+        f"{SHARED!r} is vague: 3 tests of that name pass too; name it by 'test/dash.js:14'"
+    ]
+    nowhere = tap("ok 1 same\nnot ok 2 same\n")
+    assert submitted("fails", "same", 1, nowhere) == [
+        "'same' is vague: 1 test of that name passes too; give the test a name of its own"
+    ]
+
+
+def test_a_name_that_passing_tests_share_is_refused_with_the_ids_that_are_not() -> None:
+    results = TestResults(1, 1, 0, 0, (FailedTest("a.test.js::sums > adds"),), ("b.test.js::words > adds",))
+    assert submitted("fails", "adds", 1, results) == [
+        "'adds' is vague: 1 test of that name passes too; name it by 'a.test.js::sums > adds'"
+    ]
+    assert submitted("fails", "a.test.js::sums > adds", 1, results) == []
+
+
+def test_the_variants_of_a_parametrised_test_are_one_test() -> None:
+    results = TestResults(1, 1, 0, 0, (FailedTest("t.py::test_x[1]"),), ("t.py::test_x[2]",))
+    assert submitted("fails", "t.py::test_x", 1, results) == []
+    other = replace(results, passing=("u.py::test_x[2]",))
+    assert "'test_x' is vague" in submitted("fails", "test_x", 1, other)[0]
+
+
+@pytest.mark.parametrize("results", [None, TestResults(1, 1, 0, 0)], ids=["not counted", "not named"])
+def test_where_the_runner_names_no_test_its_file_proves_it(results: TestResults | None) -> None:
+    output, file = "1 failing\n  at /p/test/sums.js:3:5", "test/sums.js"
+    expected = "which tests failed is unknown: the check does not name them"
+    assert submitted("fails", "adds", 1, results, output) == [
+        f"{expected}; name the file of the test instead of 'adds', for example 'test/sums.js'"
+    ]
+    assert submitted("fails", "test/other.js", 1, results, output) == [
+        f"{expected}, and its output does not name the file 'test/other.js'"
+    ]
+    green = None if results is None else TestResults(2, 0, 0, 0)
+    for name in (file, f"{file}:3"):
+        assert submitted("fails", name, 1, results, output) == submitted("passes", name, 0, green) == []
+        seen = Observed(1, results, output=lambda: output)
+        assert proved_by_file(Expectation.of({"fails": name}, frozenset({"fails"})), seen) == (name,)
+    assert submitted("passes", file, 1, results) != [], "a check that fails passes no test"

@@ -1,5 +1,6 @@
 """The files gate compares the project with the attempt's start."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,53 @@ def test_a_gate_that_passed_says_which_rules_held(project: Project) -> None:
     )
     assert said(changed_outside=[]) == "Changed a file outside (no glob)."
     assert said(unchanged=[]) == "No file is named."
+
+
+# -- attached proof -------------------------------------------------------------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n picture"
+
+
+def judged_with(project: Project, path: str, content: bytes, *, attached: bytes, **rules: object) -> Judgement:
+    start = tree_hash(project.root)
+    (project.root / path).parent.mkdir(parents=True, exist_ok=True)
+    (project.root / path).write_bytes(content)
+    proof = frozenset({(path.rpartition("/")[2], hashlib.sha256(attached).hexdigest())})
+    scene = gate_scene(project.root, tree=start, run=start, attached=proof)
+    return judge_files(FilesGate.model_validate({"kind": "files", **rules}), scene)
+
+
+@pytest.mark.parametrize("path", ["shot.png", "proof/run.log", "out.txt"])
+def test_proof_that_is_attached_is_no_change_and_no_work(project: Project, path: str) -> None:
+    content = PNG if path.endswith("png") else b"it failed"
+    judgement = judged_with(project, path, content, attached=content, within=["tests/**"], unchanged=["**"])
+    assert (judgement.kind, judgement.data["attached"], judgement.data["changed"]) == (VerdictKind.PASS, [path], [])
+    for rules in ({"changed": ["**"]}, {"changed_outside": ["tests/**"]}):
+        (project.root / path).unlink()
+        again = judged_with(project, path, content, attached=content, **rules)
+        assert again.kind is VerdictKind.FAIL, "a proof is not the change that is asked for"
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "attached"),
+    [
+        ("hack.py", b"x = 1", b"x = 1"),
+        ("conftest.py", b"x = 1", b"x = 1"),
+        ("package.json", b"{}", b"{}"),
+        ("shot.png", b"not a picture", b"not a picture"),
+        ("out.txt", b"changed since", b"as attached"),
+        ("tests/data.txt", b"what a test reads", b"what a test reads"),
+    ],
+)
+def test_what_a_check_may_read_is_a_change_though_it_is_attached(
+    project: Project, path: str, content: bytes, attached: bytes
+) -> None:
+    judgement = judged_with(project, path, content, attached=attached, within=["docs/**"])
+    assert (judgement.kind, judgement.data["outside"]) == (VerdictKind.FAIL, [path])
+    assert "belongs in .wfe/, which no gate reads" in judgement.message
+
+
+def test_a_file_that_was_there_is_no_proof(project: Project) -> None:
+    project.write("notes.txt", "before")
+    judgement = judged_with(project, "notes.txt", b"after", attached=b"after", within=["docs/**"])
+    assert judgement.data["outside"] == ["notes.txt"]

@@ -28,6 +28,7 @@ export interface ActivityView {
   actor: string;
   channel: string;
   assurance: string;
+  text: string;
   payload: Record<string, unknown>;
   hash: string;
   changes?: Record<string, unknown>[] | null;
@@ -55,10 +56,12 @@ export interface ApprovalView {
   effect: string;
   assurance: string;
   sha256: string;
+  send_back?: string;
   phrase?: string;
   tree?: string;
-  inputs?: Named[];
+  inputs?: Input[];
   unusual?: Unusual[];
+  not_done?: NotDone[];
   changes?: Change[];
   prompt?: Prompt | null;
   artifact?: ArtifactShown | null;
@@ -256,6 +259,7 @@ export interface Change {
   files?: FileDiff[];
   note?: string;
   watched?: Named[];
+  commits?: string;
 }
 
 export interface CheckLine {
@@ -359,6 +363,7 @@ export interface DecisionData {
   tainted: boolean;
   gating: boolean;
   command: string;
+  asked_by?: string;
   newer?: string;
   answer?: AnswerGiven | null;
   back_to?: string[];
@@ -459,6 +464,7 @@ export interface EventView {
   actor: string;
   channel: string;
   assurance: string;
+  text: string;
   payload: Record<string, unknown>;
   hash: string;
   changes?: Record<string, unknown>[] | null;
@@ -577,6 +583,7 @@ export interface FormView {
   gates?: Record<string, unknown>[];
   can_force?: boolean;
   can_overrule?: boolean;
+  leads_to?: Record<string, unknown>;
 }
 
 export interface FoundView {
@@ -685,6 +692,12 @@ export interface InboxView {
   trust?: WaitingTrust[];
 }
 
+export interface Input {
+  name: string;
+  value: unknown;
+  is_default?: boolean;
+}
+
 export interface JobRow {
   job: string;
   queue: string;
@@ -778,6 +791,14 @@ export interface LintView {
   requires?: RequiresView | null;
 }
 
+export interface MoveView {
+  project: string;
+  folder: string;
+  lines: string[];
+  looks_right: boolean;
+  moved?: boolean;
+}
+
 export interface Named {
   name: string;
   value: unknown;
@@ -824,6 +845,17 @@ export interface NodeView {
 export interface NotCarried {
   path: string;
   message: string;
+}
+
+export interface NotDone {
+  phase: string;
+  state: "skipped" | "overruled";
+  why: string;
+  gate?: string;
+  by?: string;
+  at?: string;
+  times?: number;
+  is_new?: boolean;
 }
 
 export interface NotYet {
@@ -1020,12 +1052,20 @@ export interface ProjectRow {
   project: string;
   root: string;
   created_at: string;
+  name: string;
+  missing?: boolean;
+  open_runs?: number;
+  run_count?: number;
 }
 
 export interface ProjectView {
   project: string;
   root: string;
   created_at: string;
+  name: string;
+  missing?: boolean;
+  open_runs?: number;
+  run_count?: number;
   default_template?: string;
   templates: TemplateLine[];
   checks: CheckLine[];
@@ -1183,6 +1223,7 @@ export interface RollbackView {
   warnings?: string[];
   unproved?: string[];
   page?: string;
+  waits_for?: string;
   files?: FilesRestored | null;
   effects?: string[];
 }
@@ -1191,6 +1232,7 @@ export interface RunList {
   runs: RunRow[];
   decisions?: WaitingDecision[];
   more_decisions?: number;
+  warnings?: string[];
   kept?: boolean | null;
   cursor?: string;
   page?: string;
@@ -1218,6 +1260,7 @@ export interface RunRow {
   stale?: boolean;
   stuck?: boolean;
   waiting_on?: string;
+  waits_for?: string;
   reached?: string;
   weakened_gates?: number;
 }
@@ -1244,6 +1287,7 @@ export interface RunSide {
   stale?: boolean;
   stuck?: boolean;
   waiting_on?: string;
+  waits_for?: string;
   reached?: string;
   weakened_gates?: number;
   version: string;
@@ -1289,6 +1333,7 @@ export interface RunView {
   warnings?: string[];
   unproved?: string[];
   page?: string;
+  waits_for?: string;
 }
 
 export interface SessionView {
@@ -1347,13 +1392,17 @@ export interface StepView {
 
 export interface StoppedRun {
   run: string;
+  phase?: string;
+  kind: string;
   title: string;
   template: string;
   state: string;
   project: string;
+  question: string;
   blockers: string[];
   updated_at: string;
   command: string;
+  commands?: string[];
 }
 
 export interface StretchView {
@@ -1401,6 +1450,10 @@ export interface TemplateLine {
 
 export interface TemplateList {
   templates: TemplateLine[];
+}
+
+export interface TemplateSchema {
+  json_schema: Record<string, unknown>;
 }
 
 export interface TemplateUse {
@@ -1500,6 +1553,7 @@ export interface UnaskedDecision {
   project: string;
   template: string;
   since: string;
+  question: string;
   command: string;
 }
 
@@ -1575,6 +1629,7 @@ export interface WaitingOpinion {
   title: string;
   project: string;
   path: string;
+  command: string;
 }
 
 export interface WaitingTask {

@@ -15,7 +15,7 @@ Rules:
 5. The evidence names the program that ran, with its sha256, and the variables that it got.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +26,10 @@ from wfe_mcp.core.evidence_levels import Level, is_enough
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.check import Execution, execution, program_facts, written_by
 from wfe_mcp.gates.counts import Count, count_of
-from wfe_mcp.gates.expectation import Expectation, Observed, unmet
+from wfe_mcp.gates.expectation import Expectation, Observed, proved_by_file, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, skipped, undecided
 from wfe_mcp.gates.place import NotPossibleError, Place, level_of_check, place_of
+from wfe_mcp.gates.remedies import remedy
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import origin
 from wfe_mcp.jobs.child import (
@@ -40,10 +41,11 @@ from wfe_mcp.jobs.child import (
     program_path,
     run_child,
 )
+from wfe_mcp.jobs.output import plain_text
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
-from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile, file_stamps
+from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.git.working_tree import HashedTree, changed_paths, hashed_tree
+from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles, changed_paths
 
 KIND = "command"
 _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
@@ -70,12 +72,15 @@ def run_check(
     level: Level | None = None,
     where: Where | None = None,
     exact: frozenset[str] = frozenset(),
+    seen: SeenFiles | None = None,
+    look_after: Callable[[SeenFiles], object] | None = None,
 ) -> Judgement:
     """Run the frozen check ``name`` of the project ``root`` and judge it. ``check`` None: the project has no such check.
 
     ``run`` is the job's ``run_child``, which records the child's process group and ends it on a cancel.
     ``skipped_before``: number of tests that the check skipped before; None: unknown.
     ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there. ``exact``: see ``Expectation.of``.
+    ``seen``: the files just before. ``look_after``: gets the look at the files just after a check in the worktree.
     """
     if check is None:
         return _missing(name, if_missing, f"The project has no check {name!r}.")
@@ -89,10 +94,12 @@ def run_check(
     if not is_enough(level_of_check(check), level):
         return _below_level(check, level)
     root, log = root.resolve(), _log(evidence_dir, check.name)
-    tree = hashed_tree(root, written_by(check))
+    files = seen or SeenFiles(root)
+    tree = files.tree(written_by(check))
     try:
         with place_of(check, root, None if tree.id is None else tree.files, evidence_dir, environ) as place:
-            return _run(check, expectation, place, _Before(root, tree), log, if_missing, run, skipped_before)
+            before = _Before(root, tree, files)
+            return _run(check, expectation, place, before, log, if_missing, run, skipped_before, look_after)
     except NotPossibleError as exc:
         return undecided(KIND, str(exc), exc.next_step, {"check": check.name, "level": level_of_check(check)})
 
@@ -107,15 +114,19 @@ def _below_level(check: FrozenCheck, level: Level | None) -> Judgement:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The project before the check: its root and its tree."""
+    """The project before the check: its root, its tree, and the look that saw it."""
 
     root: Path
     tree: HashedTree
+    seen: SeenFiles
 
-    def stamps(self, other: HashedTree | None = None) -> dict[str, Stamp | None]:
+    def stamps(self) -> dict[str, Stamp | None]:
         """What ``lstat`` says of its files, those that a check may read though git ignores them included."""
-        now = other or self.tree
-        return file_stamps(self.root, {**self.tree.files, **self.tree.watched, **now.files, **now.watched})
+        return self.seen.stamps({**self.tree.files, **self.tree.watched})
+
+    def stamps_after(self, tree: HashedTree, seen: SeenFiles) -> dict[str, Stamp | None]:
+        """The same of the files before and after, as a later look saw them."""
+        return seen.stamps({**self.tree.files, **self.tree.watched, **tree.files, **tree.watched})
 
 
 def _hidden(name: str, program: Path, root: Path) -> Judgement:
@@ -140,6 +151,7 @@ def _run(
     if_missing: Literal["fail", "note"],
     run: RunChild,
     skipped_before: int | None,
+    look_after: Callable[[SeenFiles], object] | None,
 ) -> Judgement:
     name, root = check.name, project.root
     is_worktree = check.where == "worktree"
@@ -178,14 +190,16 @@ def _run(
     before, after = _Files(project.tree.id, head_before), _Files(project.tree.id, head_before)
     touched: list[str] = []
     if is_worktree:
-        tree_after = hashed_tree(root, plan.ignored)
+        seen_after = SeenFiles(root)  # the one look after the check
+        tree_after = seen_after.tree(plan.ignored)
+        if look_after is not None:
+            look_after(seen_after)
         after = _Files(tree_after.id, head(root))
-        stamped_after = project.stamps(tree_after)
-        touched = changed_meanwhile(stamped, stamped_after)
-    facts = _Facts(check, plan, expectation, result, count, reports, before, after, skipped_before)
+        touched = changed_meanwhile(stamped, project.stamps_after(tree_after, seen_after))
+    facts = _Facts(root, log, check, plan, expectation, result, count, reports, before, after, skipped_before)
     judgement = _judgement(facts)
     place_facts = facts_of_place.result() | {"program": started}
-    data = _data(facts, root, touched, place.notes) | place_facts | {"passed": judgement.kind is VerdictKind.PASS}
+    data = _data(facts, touched, place.notes) | place_facts | {"passed": judgement.kind is VerdictKind.PASS}
     return replace(judgement, data=data, evidence_kind=KIND, log_path=str(log))
 
 
@@ -199,8 +213,10 @@ class _Files:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """The facts of one execution: what ran, what was expected, what was observed."""
+    """The facts of one execution in the project ``root``, with its ``log``: what ran, what was expected, what was observed."""
 
+    root: Path
+    log: Path
     check: FrozenCheck
     plan: Execution
     expectation: Expectation
@@ -219,6 +235,7 @@ class _Facts:
             self.result.duration_s,
             self.skipped_before,
             self.count.no_test,
+            lambda: plain_text(self.log.read_bytes()),
         )
 
 
@@ -250,17 +267,31 @@ def _judgement(facts: _Facts) -> Judgement:
     if result.exit_code is None:
         why = f"{shown} reached its timeout of {facts.check.timeout_s:g} s and was ended.{_last_lines(facts)}"
         return failed(KIND, why, "find what hangs or is slow, fix it, then submit again.")
-    faults = unmet(facts.expectation, facts.observed(result.exit_code))
+    observed = facts.observed(result.exit_code)
+    faults = unmet(facts.expectation, observed)
     if not faults:
         outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
-        return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_count_words(facts)}{_named_tests(facts)}.")
+        return passed(
+            KIND, f"{shown} {outcome} (exit {result.exit_code}){_count_words(facts)}{_named_tests(facts, observed)}."
+        )
     reasons = "; ".join(fault.reason for fault in faults)
     no_test = facts.count.no_test
     note = f"; {no_test}" if no_test and no_test not in reasons else ""
     why = f"{shown} failed the gate: {reasons}{note}{_count_words(facts)}.{_last_lines(facts)}"
     if all(fault.is_unknowable for fault in faults):
         return undecided(KIND, why, _ASK_REPORT)
-    return failed(KIND, why, _next_step(facts.expectation))
+    return failed(KIND, why, _repair(facts) or _next_step(facts.expectation))
+
+
+def _repair(facts: _Facts) -> str:
+    """What to install, where the check failed because it is missing; empty where tests ran or nothing is missing."""
+    tests, plan = facts.count.tests, facts.plan
+    if facts.result.exit_code == 0 or (tests is not None and tests.ran):
+        return ""
+    if missing := remedy(facts.check.argv, plan.cwd, facts.root, _tail(facts)):
+        return f"{missing} (ask the user where that is not yours to do), then submit again."
+    script = facts.count.failed_script
+    return f"fix what {script} reports: the tests run only after it. Then submit again." if script else ""
 
 
 def _next_step(expectation: Expectation) -> str:
@@ -281,8 +312,13 @@ def _count_words(facts: _Facts) -> str:
     return f", {listed} in {facts.result.duration_s:.1f} s{source}{failing}"
 
 
-def _named_tests(facts: _Facts) -> str:
+def _named_tests(facts: _Facts, observed: Observed) -> str:
     """The tests that the gate names; a summary alone does not say that they ran."""
+    if by_file := proved_by_file(facts.expectation, observed):
+        how = "failed" if facts.expectation.fails else "passed"
+        return (
+            f"; {how}, proved by the file alone, since the runner does not name the test: {shortened(list(by_file), 5)}"
+        )
     fails, passes = facts.expectation.fails, facts.expectation.passes
     parts = (("failed", fails), ("passed", passes))
     return "".join(f"; {word} as named: {shortened(list(names), 5)}" for word, names in parts if names)
@@ -305,11 +341,11 @@ def _nothing_to_compare(facts: _Facts) -> list[str]:
     return ["this check has no earlier result, so its skipped tests have nothing to be compared with"]
 
 
-def _data(facts: _Facts, root: Path, touched: list[str], notes: list[str]) -> dict[str, Any]:
+def _data(facts: _Facts, touched: list[str], notes: list[str]) -> dict[str, Any]:
     result, before, after = facts.result, facts.before, facts.after
     changed = touched
     if before.tree and after.tree and before.tree != after.tree:
-        changed = sorted({*touched, *changed_paths(root, before.tree, after.tree)})
+        changed = sorted({*touched, *changed_paths(facts.root, before.tree, after.tree)})
     return {
         "check": facts.check.name,
         "argv": list(facts.check.argv),

@@ -10,7 +10,8 @@ from pathlib import Path
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.check import Execution
 from wfe_mcp.gates.printed import results_printed
-from wfe_mcp.gates.results import TestResults
+from wfe_mcp.gates.remedies import failed_before_tests
+from wfe_mcp.gates.results import TestResults, below
 from wfe_mcp.gates.runners import Runner
 from wfe_mcp.jobs.output import plain_text
 
@@ -30,10 +31,14 @@ _CAUSES = (
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """The results of the tests; None: unknown. ``no_test``: why no test ran, as a sentence without a full stop."""
+    """The results of the tests; None: unknown. ``no_test``: why no test ran, as a sentence without a full stop.
+
+    ``failed_script``: the script of package.json that failed before them.
+    """
 
     tests: TestResults | None = None
     no_test: str = ""
+    failed_script: str = ""
 
 
 def count_of(plan: Execution, reported: TestResults | None, exit_code: int | None, log: Path) -> Count:
@@ -45,9 +50,12 @@ def count_of(plan: Execution, reported: TestResults | None, exit_code: int | Non
     text = plain_text(output)
     tests = reported
     if tests is None and not (plan.tests and plan.tests.is_asked):
-        tests = results_printed(text, None if runner is None else (runner.prints or (runner.name,)))
+        printed = results_printed(text, None if runner is None else (runner.prints or (runner.name,)))
+        tests = printed and below(plan.cwd, printed)
     if exit_code is None or (tests is not None and (tests.ran or (tests.skipped and not tests.unloaded))):
         return Count(tests)
+    if exit_code and (script := failed_before_tests(plan.argv, plan.cwd, text)):
+        return Count(tests, f"{script} failed before the tests: no test ran (exit {exit_code})", script)
     name = tests.runner if tests and tests.runner else runner.name if runner else ""
     deaths = (*_NOT_STARTED.items(), *(runner.deaths if runner else ()))
     why = next((why for sign, why in deaths if _is_seen(sign, exit_code, text)), "")

@@ -1,7 +1,8 @@
 """A gate's ``expect``: compares a check's result with it and lists every difference. Pure.
 
 exit_code       a number (default 0), or "nonzero": the check must fail, as a test does before its fix
-fails           one id or glob, or a list of them: each names a failing test; other tests may fail too
+fails           one id or glob, or a list of them: each names a failing test; other tests may fail too. A name from an
+                expression that passing tests share is refused; where the runner names no test, it is the test's file
 passes          one id or glob, or a list of them: each names a test that passed, and none that failed
 failing_tests   one id or glob, or a list of them: each names a failing test, and no other test fails
                 a number: at least so many fail           "some": at least one fails
@@ -13,13 +14,14 @@ max_duration    the longest time that the check itself may take
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
+from wfe_mcp.core.units import plural
 from wfe_mcp.gates.judgement import shortened
-from wfe_mcp.gates.results import TestResults, is_named, named_in
+from wfe_mcp.gates.results import FailedTest, TestResults, is_named, named_in
 from wfe_mcp.workflow.model import Expect, duration_s
 
 _KEYS = frozenset(Expect.model_fields)
@@ -92,7 +94,7 @@ class Expectation:
 class Observed:
     """The result of a check. ``skipped_before``: number of tests skipped before; None: unknown.
 
-    ``no_test``: why no test ran; empty where one did, or where that is unknown.
+    ``no_test``: why no test ran; empty where one did, or where that is unknown. ``output``: what the check printed.
     """
 
     exit_code: int
@@ -101,6 +103,7 @@ class Observed:
     duration_s: float = 0.0
     skipped_before: int | None = None
     no_test: str = ""
+    output: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Unmet:
     is_unknowable: bool = False
 
 
+Named = Literal["fails", "passes"]
 _UNCOUNTED = Unmet("which tests ran is unknown: there is no readable test report or summary", True)
 
 
@@ -217,26 +221,71 @@ def _names(key: str, value: object) -> Names:
     raise ValueError(f"expect.{key} is {value!r}; it is the id of a test or a list of ids")
 
 
-def _each(expectation: Expectation, key: Literal["fails", "passes"], seen: Observed) -> Iterator[Unmet]:
+def _each(expectation: Expectation, key: Named, seen: Observed) -> Iterator[Unmet]:
     """The differences of ``fails`` or ``passes``, name by name."""
-    wanted, results = expectation.fails if key == "fails" else expectation.passes, seen.results
+    wanted = getattr(expectation, key)
     if wanted is None:
         return
     if not wanted:
         yield Unmet(f"expect.{key} names no test")
     elif seen.no_test:
         yield Unmet(seen.no_test)
-    elif results is None:
-        yield _UNCOUNTED
     else:
-        exact, judge = key in expectation.exact, _not_failing if key == "fails" else _not_passing
-        yield from (fault for name in wanted if (fault := judge(name, results, exact=exact)) is not None)
+        exact = key in expectation.exact
+        found = (_by_name(key, name, seen, exact=exact) for name in wanted)
+        for name, fault in zip(wanted, found, strict=True):
+            left = _by_file(key, name, seen) if exact and fault is not None and fault.is_unknowable else fault
+            if left is not None:
+                yield left
+
+
+def _by_name(key: Named, name: str, seen: Observed, *, exact: bool) -> Unmet | None:
+    if seen.results is None:
+        return _UNCOUNTED
+    return (_not_failing if key == "fails" else _not_passing)(name, seen.results, exact=exact)
+
+
+def proved_by_file(expectation: Expectation, seen: Observed) -> tuple[str, ...]:
+    """The names in ``fails`` and ``passes`` that are files, or lines of them, since the runner does not name the tests."""
+    keys: tuple[Named, ...] = ("fails", "passes")
+    return tuple(
+        name
+        for key in keys
+        for name in getattr(expectation, key) or ()
+        if key in expectation.exact and _is_by_file(key, name, seen)
+    )
+
+
+def _is_by_file(key: Named, name: str, seen: Observed) -> bool:
+    fault = _by_name(key, name, seen, exact=True)
+    if fault is not None:
+        return fault.is_unknowable
+    return key == "passes" and seen.results is not None and _is_line(name, seen.results)
+
+
+def _is_line(name: str, results: TestResults) -> bool:
+    """Whether ``name`` is a file and a line, and the tests that pass are named without their file."""
+    return re.fullmatch(r"[^:]*[^:/]\.\w+:\d+", name) is not None and not any("::" in test for test in results.passing)
+
+
+def _by_file(key: Named, name: str, seen: Observed) -> Unmet | None:
+    """A test that the runner does not name is proved by its file: the failing check names it, and then the check passes."""
+    file = re.fullmatch(r"([^:]*[^:/]\.\w+)(?::\d+)?", name)
+    which = f"which tests {'failed' if key == 'fails' else 'passed'} is unknown: the check does not name them"
+    if file is None:
+        return Unmet(f"{which}; name the file of the test instead of {name!r}, for example 'test/sums.js'")
+    if key == "passes":
+        return None if seen.exit_code == 0 else Unmet(f"{which}, and it failed")
+    text = seen.output().replace("\\", "/")
+    if re.search(rf"(?<![\w.-]){re.escape(file[1])}(?![\w.-])", text):
+        return None
+    return Unmet(f"{which}, and its output does not name the file {file[1]!r}")
 
 
 def _not_failing(name: str, results: TestResults, *, exact: bool) -> Unmet | None:
     hits = [test for test in results.failing if is_named(name, test, exact=exact)]
     if any(not test.is_unloaded for test in hits):
-        return None
+        return _vague(name, hits, results) if exact else None
     if hits:
         return Unmet(f"{name!r} could not be loaded, so it shows nothing")
     if named_in(name, results.passing, exact=exact):
@@ -247,11 +296,31 @@ def _not_failing(name: str, results: TestResults, *, exact: bool) -> Unmet | Non
     return Unmet(f"{name!r} is not among the failing tests{_nearest(name, failing)}")
 
 
+def _vague(name: str, hits: Sequence[FailedTest], results: TestResults) -> Unmet | None:
+    """A name that tests that pass have too proves nothing. The variants of one parametrised test are one test."""
+    variants = {_base(test.id) for test in hits if test.id.endswith("]")}
+    passing = named_in(name, results.passing, exact=True)
+    shared = [test for test in passing if not (test.endswith("]") and _base(test) in variants)]
+    if not shared:
+        return None
+    better = [each for test in hits for each in (test.places[:1] or (test.id,)) if each != name]
+    use = f"name it by {' or '.join(map(repr, better[:3]))}" if better else "give the test a name of its own"
+    return Unmet(
+        f"{name!r} is vague: {plural(len(shared), 'test')} of that name {'pass' if len(shared) > 1 else 'passes'} too; {use}"
+    )
+
+
+def _base(test: str) -> str:
+    return test.partition("[")[0]
+
+
 def _not_passing(name: str, results: TestResults, *, exact: bool) -> Unmet | None:
     if any(is_named(name, test, exact=exact) for test in results.failing):
         return Unmet(f"{name!r} fails, but must pass")
     if named_in(name, results.passing, exact=exact):
         return None
+    if exact and results.passed and not results.failed and _is_line(name, results):
+        return None  # the tests that pass have no line: the file is as it was, and nothing in it fails
     if results.passed > len(results.passing):
         return _UNNAMED["passes"]
     return Unmet(f"{name!r} is not among the tests that passed{_nearest(name, results.passing)}")

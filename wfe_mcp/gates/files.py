@@ -6,21 +6,27 @@ within           every changed file matches some glob       │ changed since th
 changed          some changed file matches some glob        │ modified, created or deleted; of ignored files those that
 changed_outside  some changed file matches no glob          ┘ a check may read
 
-What an installation of dependencies writes counts for ``unchanged`` only.
+What an installation of dependencies writes counts for ``unchanged`` only. Proof that is attached to the run counts for none:
+a new picture, ``.txt`` or ``.log`` with exactly the attached bytes, which no check reads as its configuration.
 """
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.limits import ATTACHMENT_BYTES
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.watched import is_of_environment
+from wfe_mcp.workspace.files.project_files import read_file
+from wfe_mcp.workspace.git.watched import defines_checks, is_of_environment
 from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
 
 KIND = "files"
+PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 _NAMED = 2
 """The globs that a message names."""
 _LINE_CHARS = 45
@@ -32,13 +38,14 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
     root, ignored = scene.root, scene.ignored
     tree_at_start = scene.tree_at_run_start if gate.since == "run" else scene.tree_at_start
     changed: list[str] | None = None
+    proof: list[str] = []
     ignored_paths: set[str] = set()
     tree: str | None = None
     is_bounded = "within" in gate.model_fields_set  # an expression may yield no glob: then no file may change
     is_changed = "changed" in gate.model_fields_set  # with no glob, no change is enough
     is_outside = "changed_outside" in gate.model_fields_set  # with no glob, any changed file is outside
     if gate.unchanged or is_changed or is_bounded or is_outside:
-        tree = tree_hash(root, ignored)
+        tree = scene.tree_now or tree_hash(root, ignored)
         if tree is None or tree_at_start is None:
             return undecided(
                 KIND, _unknown(gate), "ask the user to run `git init` in the project, then retry the phase."
@@ -47,7 +54,9 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         ignored_paths = {each.path for each in watched} - {each.path for each in files}
         # The first tree of a run knows nothing of what this phase's checks write.
         both = {each.path for each in files} | ignored_paths
-        changed = sorted(path for path in both if not match_globs(path, ignored))
+        added = {each.path for each in files if each.old is None}
+        proof = sorted(path for path in added if _is_proof(root, path, scene.attached))
+        changed = sorted(path for path in both.difference(proof) if not match_globs(path, ignored))
     absent = [glob for glob in gate.exist if not _exists(root, glob)]
     touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
     worked = [path for path in changed or () if not (path in ignored_paths and is_of_environment(path))]
@@ -61,6 +70,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         "changed_and_ignored_by_git": [path for path in changed or () if path in ignored_paths],
         "touched": touched,
         "outside": strayed,
+        "attached": proof,
         "tree": {"before": tree_at_start, "after": tree},
     }
     since = f"since the {gate.since} started"
@@ -73,7 +83,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         (
             strayed,
             f"{_offenders(strayed)} changed {since}, outside {_globs(gate.within, 'the allowed paths (none)')}",
-            "undo the changes outside the allowed paths",
+            "undo the changes outside the allowed paths (a file that you only submit or attach belongs in .wfe/, which no gate reads)",
         ),
         (idle, f"{only}no file{wanted}{has}", "make the change"),
         (
@@ -112,6 +122,20 @@ def _held(gate: FilesGate, since: str) -> str:
     )
     summary = "; ".join(text for holds, text in found if holds) or "no file is named"
     return f"{summary[:1].upper()}{summary[1:]}."
+
+
+def _is_proof(root: Path, path: str, attached: frozenset[tuple[str, str]]) -> bool:
+    """Whether the new file is only proof: attached with these bytes, and of a kind that no check reads."""
+    name = path.rpartition("/")[2]
+    if defines_checks(path) or name not in {each for each, _ in attached}:
+        return False
+    try:
+        content = read_file(root, path, ATTACHMENT_BYTES.most)
+    except (Refused, OSError):
+        return False
+    return (name, sha256_hex(content)) in attached and (
+        name.lower().endswith((".txt", ".log")) or content.startswith(PICTURES) or content[8:12] == b"WEBP"
+    )
 
 
 def _unknown(gate: FilesGate) -> str:

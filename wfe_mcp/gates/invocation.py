@@ -176,7 +176,7 @@ def _script(argv: tuple[str, ...], cwd: Path) -> tuple[str, ...] | None:
     if not words or words[0].startswith("-"):
         return None
     name = {"t": "test", "tst": "test"}.get(words[0], words[0])
-    line = _scripts(cwd).get(name)
+    line = scripts_of(cwd).get(name)
     if not isinstance(line, str) or _SHELL.search(line):
         return None
     try:
@@ -188,14 +188,24 @@ def _script(argv: tuple[str, ...], cwd: Path) -> tuple[str, ...] | None:
     return tuple(parsed)
 
 
-def _scripts(cwd: Path) -> dict[str, Any]:
+def scripts_of(folder: Path) -> dict[str, Any]:
+    """The scripts of its package.json."""
+    return object_in(package_of(folder), "scripts")
+
+
+def package_of(folder: Path) -> dict[str, Any]:
+    """Its package.json; empty where there is none, or none that can be read."""
     try:
-        with (cwd / "package.json").open("rb") as file:
-            package: object = json.loads(file.read(_MAX_PACKAGE_BYTES))
+        with (folder / "package.json").open("rb") as file:
+            return object_in({"": json.loads(file.read(_MAX_PACKAGE_BYTES))}, "")
     except (OSError, ValueError, RecursionError):
         return {}
-    scripts = cast("dict[str, Any]", package).get("scripts") if isinstance(package, dict) else None
-    return cast("dict[str, Any]", scripts) if isinstance(scripts, dict) else {}
+
+
+def object_in(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The object at ``key``; empty where there is another value, or none."""
+    value: object = holder.get(key)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _is_flag(word: str, flags: tuple[str, ...]) -> bool:

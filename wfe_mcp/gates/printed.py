@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.results import FailedTest, TestResults
+from wfe_mcp.gates.tap import tap_results
 
 Counts = tuple[int, int, int, int]
 """Passed, failed, errors, skipped."""
@@ -30,6 +31,8 @@ class Printed:
     unloaded: re.Pattern[str] = _NEVER
     """Matches the line of a failing test that stands for tests that could not be loaded."""
     adds_up: bool = False
+    reads: Callable[[str], TestResults] | None = None
+    """Reads the whole text, where lines depend on each other."""
 
 
 def results_printed(text: str, runners: Iterable[str] | None = None) -> TestResults | None:
@@ -43,6 +46,8 @@ def results_printed(text: str, runners: Iterable[str] | None = None) -> TestResu
         return None
     _, name = max(found, key=lambda entry: entry[0])
     row = PRINTED[name]
+    if row.reads is not None:
+        return row.reads(text)
     summaries = [row.counts(match) for match in row.summary.finditer(text)]
     passed, failed, errors, skipped = map(sum, zip(*(summaries if row.adds_up else summaries[-1:]), strict=True))
     failing = {line.group(2): _failing(line, row) for line in row.failing.finditer(text)}
@@ -122,15 +127,6 @@ def _phpunit(match: re.Match[str]) -> Counts:
 def _tap_counts(match: re.Match[str]) -> Counts:
     words = {word: int(number) for word, number in re.findall(r"(\w+) (\d+)", match.group(0))}
     return words.get("pass", 0), words.get("fail", 0), 0, words.get("skipped", 0) + words.get("todo", 0)
-
-
-def _tap_line(match: re.Match[str]) -> Counts:
-    """One TAP line, or the plan of a file without tests."""
-    if match.group("plan"):
-        return 0, 0, 0, 0
-    skipped = re.search(r"# *(skip|todo)", match.group("rest"), re.IGNORECASE) is not None
-    failed = match.group("no") is not None and not skipped
-    return int(not failed and not skipped), int(failed), 0, int(skipped)
 
 
 def _lines(pattern: str) -> re.Pattern[str]:
@@ -247,11 +243,5 @@ PRINTED: dict[str, Printed] = {
     "bats": Printed(
         _lines(r"^(?P<total>\d+) tests?, (?P<failed>\d+) failures?(?:, (?P<skipped>\d+) skipped)?"), _numbers
     ),
-    "TAP": Printed(
-        _lines(r"^(?:(?P<plan>1\.\.\d+)|(?P<no>not )?ok +\d+\b(?P<rest>.*))"),
-        _tap_line,
-        _lines(r"^not ok() +\d+(?: +-)? *((?:(?! # ?(?i:skip|todo)).)+)$"),
-        _lines(r"^ok +\d+(?: +-)? *((?:(?! # ?(?i:skip|todo)).)+)$"),
-        adds_up=True,
-    ),
+    "TAP": Printed(_lines(r"^(?:1\.\.\d+|(?:not )?ok +\d+\b)"), _numbers, reads=tap_results),
 }

@@ -31,7 +31,7 @@ class FailedTest:
     """A test that failed (``failure``) or could not run (``error``). ``aliases``: other spellings of its id.
 
     ``is_unloaded``: it stands for tests that the runner could not load, such as a file with a syntax error; it is
-    counted as an error, and is no failing test.
+    counted as an error, and is no failing test. ``places``: ``file:line`` of what failed in it, where the runner says no more.
     """
 
     id: str
@@ -39,6 +39,7 @@ class FailedTest:
     message: str = ""
     aliases: frozenset[str] = frozenset()
     is_unloaded: bool = False
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,13 @@ def below(root: Path, results: TestResults) -> TestResults:
         return name.removeprefix(start)
 
     failing = (
-        replace(test, id=cut(test.id), aliases=frozenset({*test.aliases, *map(cut, test.aliases)}))
+        replace(
+            test,
+            id=cut(test.id),
+            message=test.message.replace(start, ""),
+            aliases=frozenset({*test.aliases, *map(cut, test.aliases)}),
+            places=tuple(map(cut, test.places)),
+        )
         for test in results.failing
     )
     return replace(results, failing=tuple(failing), passing=tuple(map(cut, results.passing)))
@@ -125,7 +132,7 @@ def is_named(pattern: str, test: FailedTest, *, exact: bool = False) -> bool:
     Brackets are literal, since parametrised ids contain them; an id without its ``[…]`` names all variants.
     ``exact``: ``*`` is an ordinary character.
     """
-    return _is_one_of(pattern, test.id, aliases=test.aliases, exact=exact)
+    return pattern in test.places or _is_one_of(pattern, test.id, aliases=test.aliases, exact=exact)
 
 
 def named_in(pattern: str, ids: Iterable[str], *, exact: bool = False) -> list[str]:

@@ -275,7 +275,7 @@ RUNNERS: tuple[Runner, ...] = (
     ),
     Runner(
         "TAP",
-        frozenset({"prove", "tap", "tape"}),
+        frozenset({"prove"}),  # to tape `-v` takes a value: the file of the tests would be lost
         adds=Reporter(("-v",), unless=("-v", "--verbose")),
         deaths=(("Result: NOTESTS", _NO_TESTS),),
     ),

@@ -60,6 +60,10 @@ class GateScene:
     """The tree at the run's start; None without git."""
     ignored: tuple[str, ...] = ()
     """Globs of what the phase's own checks write."""
+    tree_now: str | None = None
+    """The tree as it is, where it was hashed for this gate."""
+    attached: frozenset[tuple[str, str]] = frozenset()
+    """Name and sha256 of the files attached to the run."""
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 600.0, log: str = "gate.log") -> ChildResult:
         """Run a program in the project, with the environment of a check. ``log``: file name for its whole output."""

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, Scene, phase
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.readiness import check_fault, missing_checks, required_checks
+from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.config.checks import CheckSettings
 
@@ -135,3 +139,30 @@ def test_start_run_warns_of_a_check_that_cannot_start(scene: Scene) -> None:
     configure(scene, test=[sys.executable])
     scene.trust_config()
     assert warnings(scene, "needs") == []
+
+
+@pytest.mark.usefixtures("home")
+def test_without_git_a_template_that_compares_files_is_refused_and_others_are_named(scene: Scene) -> None:
+    shutil.rmtree(scene.root / ".git")
+    with pytest.raises(Refused) as refused:
+        start_run(scene.engine, AGENT, "quick_fix", {"problem": "x"})
+    assert (refused.value.code, refused.value.hint.startswith("Run `git init` in the project")) == ("unavailable", True)
+    assert "'quick_fix' needs git: its phase 'reproduce' compares files" in refused.value.message
+    instead = refused.value.hint.partition("works without git: ")[2].rstrip(".").split(", ")
+    assert "compound" in instead and "quick_fix" not in instead
+    assert start_run(scene.engine, AGENT, "compound", {"goal": "x"}).record.template == "compound"
+    subprocess.run(["git", "init", "-q"], cwd=scene.root, check=True)
+    assert start_run(scene.engine, AGENT, "quick_fix", {"problem": "x"}).record.template == "quick_fix", "no restart"
+
+
+@pytest.mark.usefixtures("home")
+def test_without_git_a_phase_that_a_person_may_skip_is_no_reason_to_refuse(scene: Scene) -> None:
+    shutil.rmtree(scene.root / ".git")
+    compares = {"kind": "files", "changed": ["**"]}
+    scene.define(phase("plan", compares), name="may_skip")
+    assert start_run(scene.engine, AGENT, "may_skip", {}).record.template == "may_skip"
+    scene.define({**phase("plan", compares), "skip": "never"}, name="must")
+    with pytest.raises(Refused, match="needs git"):
+        start_run(scene.engine, AGENT, "must", {})
+    scene.define({**phase("plan", {"kind": "files", "exist": ["*"]}), "skip": "never"}, name="exists")
+    assert start_run(scene.engine, AGENT, "exists", {}).record.template == "exists"

@@ -1,6 +1,7 @@
 """Trials of found checks: what counts as working, with real programs."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from wfe_mcp.engine.checks.shell_environment import looks_secret
 from wfe_mcp.engine.checks.trial import Trial, not_tried, try_checks
+from wfe_mcp.jobs.environment import ALWAYS
 from wfe_mcp.workspace.config.check_table import Kind
 from wfe_mcp.workspace.config.checks import CheckSettings
 from wfe_mcp.workspace.config.found_checks import FoundCheck
@@ -27,7 +30,8 @@ def found(kind: Kind, argv: list[str], name: str = "") -> FoundCheck:
 
 
 def tried(root: Path, kind: Kind, argv: list[str]) -> Trial:
-    (trial,) = try_checks(root, [found(kind, argv)])
+    environ = {name: os.environ[name] for name in ALWAYS if name in os.environ}  # no variable that a check lacks
+    (trial,) = try_checks(root, [found(kind, argv)], environ)
     return trial
 
 
@@ -250,3 +254,104 @@ def test_a_checkout_is_tried_only_while_the_trials_have_time_left(repository: Pa
     trial = placed(repository, PYTEST, limits_at=(0.0, 0.0, 301.0))
     assert (trial.outcome, trial.check.settings.where) == ("passed", "worktree")
     assert trial.place == "the worktree: the trials of all checks reached their limit before a checkout was tried"
+
+
+# -- what only the user's shell has ---------------------------------------------------------------------------------
+
+NEEDS = "import os, sys; sys.exit(0 if all(os.environ.get(name) for name in sys.argv[1:]) else 'rustup: no toolchain')"
+SHELL = {f"OTHER_{number}": "x" for number in range(40)} | {"RUSTUP_HOME": "/opt/rust", "TOOL_DIR": "/opt/tool"}
+
+
+def in_shell(root: Path, *needs: str, runs: Path | None = None, configured: bool = False, **more: str) -> Trial:
+    """The trial of a check that works only with the variables ``needs``. ``runs``: gets a line for each run."""
+    count = f"open({str(runs)!r}, 'a').write('run\\n'); " if runs else ""
+    check = FoundCheck(
+        "build", "build", CheckSettings(argv=[sys.executable, "-c", count + NEEDS, *needs]), is_configured=configured
+    )
+    (trial,) = try_checks(root, [check], SHELL | more)
+    return trial
+
+
+def test_a_check_that_passes_in_the_shell_only_gets_the_variable_that_it_needs_by_name(
+    root: Path, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    trial = in_shell(root, "RUSTUP_HOME", runs=runs)
+    assert (trial.outcome, trial.needs, trial.check.settings.env) == ("passed", ("RUSTUP_HOME",), ["RUSTUP_HOME"])
+    assert trial.message.endswith(", with RUSTUP_HOME")
+    assert "/opt/rust" not in repr(trial), "a name, never a value"
+    assert len(runs.read_text().splitlines()) <= 9, "found by halving 42 names"
+
+
+def test_all_variables_that_a_check_needs_are_found_and_a_secret_only_where_nothing_else_will_do(root: Path) -> None:
+    both = in_shell(root, "RUSTUP_HOME", "TOOL_DIR", "A_TOKEN", A_TOKEN="canary")
+    assert both.check.settings.env == ["A_TOKEN", "RUSTUP_HOME", "TOOL_DIR"]
+    either = "import os, sys; sys.exit(not ({'A_TOKEN', 'TOOL_DIR'} & set(os.environ)))"
+    check = found("build", [sys.executable, "-c", either])
+    assert next(try_checks(root, [check], SHELL | {"A_TOKEN": "canary"})).needs == ("TOOL_DIR",)
+
+
+def test_a_check_that_fails_in_the_shell_too_keeps_its_own_reason(root: Path) -> None:
+    trial = in_shell(root, "NOWHERE")
+    assert (trial.outcome, trial.message, trial.needs, trial.check.settings.env) == ("failed", "exit code 1", (), [])
+
+
+def test_failing_tests_that_pass_in_the_shell_get_its_variable(root: Path) -> None:
+    argv = [
+        sys.executable,
+        "-c",
+        "import os; ok = 'TOOL_DIR' in os.environ; print('2 passed in 0.1s' if ok else '1 failed, 1 passed in 0.1s'); raise SystemExit(not ok)",
+    ]
+    (trial,) = try_checks(root, [found("test", argv)], SHELL)
+    assert (trial.outcome, trial.needs, trial.tests) == ("passed", ("TOOL_DIR",), 2)
+
+
+def test_a_configured_check_is_not_changed_but_its_line_is_proposed(root: Path) -> None:
+    trial = in_shell(root, "RUSTUP_HOME", configured=True)
+    assert (trial.works, trial.check.settings.env) == (False, [])
+    assert trial.message == (
+        "exit code 1; it passes with RUSTUP_HOME of your shell: "
+        'set env = ["RUSTUP_HOME"] in [checks.build], then run wfe-mcp trust'
+    )
+
+
+def test_without_time_to_find_the_names_the_trial_says_that_the_shell_has_them(root: Path) -> None:
+    times = iter([0.0, 0.0, 1.0, 400.0])
+    check = found("build", [sys.executable, "-c", NEEDS, "RUSTUP_HOME"])
+    (trial,) = try_checks(root, [check], SHELL, clock=lambda: next(times))
+    assert (trial.works, trial.needs) == (False, ())
+    assert "passes with all variables of your shell" in trial.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_secret"),
+    [
+        ("NPM_TOKEN", "", True),
+        ("API_KEY", "", True),
+        ("PGPASSWORD", "", True),
+        ("DATABASE_URL", "postgres://app:pw@db/x", True),
+        ("DATABASE_URL", "postgres://db/x", False),
+        ("KEYBOARD", "", False),
+        ("PWD", "/home", False),
+    ],
+)
+def test_variables_that_look_like_secrets_are_known(name: str, value: str, is_secret: bool) -> None:
+    assert looks_secret(name, value) == is_secret
+
+
+# -- what is missing, and the command that installs it --------------------------------------------------------------
+
+
+def test_what_is_missing_is_named_with_the_command_that_installs_it(root: Path) -> None:
+    (root / "package.json").write_text('{"devDependencies": {"nyc": "*"}}')
+    (root / "package-lock.json").touch()
+    message = tried(root, "test", prints("sh: 1: nyc: not found", 127)).message
+    assert message == "sh: 1: nyc: not found; node_modules is missing: run `npm ci`"
+    message = tried(root, "test", [".venv/bin/python", "-m", "pytest"]).message
+    assert message.endswith("; the virtual environment .venv is missing: run `python3 -m venv .venv`")
+
+
+def test_a_lint_script_that_fails_before_the_tests_is_named(root: Path) -> None:
+    (root / "package.json").write_text('{"scripts": {"pretest": "npm run lint", "lint": "eslint .", "test": "tape"}}')
+    header = "> x@1.0.0 pretest\n> npm run lint\n\n> x@1.0.0 lint\n> eslint .\n\n1:1 error no-var"
+    assert tried(root, "test", prints(header, 1)).message.endswith("; `pretest` (npm run lint) failed before the tests")

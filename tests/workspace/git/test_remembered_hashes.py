@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.workspace.git.test_working_tree import git
-from wfe_mcp.workspace.git import working_tree
+from wfe_mcp.workspace.git import file_facts, working_tree
 from wfe_mcp.workspace.git.working_tree import GRAIN_NS, WorkingTree, tree_hash
 
 SECOND = 1_000_000_000
@@ -163,7 +163,8 @@ def disk() -> Generator[Disk]:
         made.write("b.txt", "one\n")
         made.write("src/a.py", "two\n")
         git(root, "add", "-A")
-        patch.setattr(working_tree, "_times", made.times)
+        for module in (working_tree, file_facts):
+            patch.setattr(module, "times_of", made.times)
         yield made
 
 
@@ -204,14 +205,14 @@ def _is_own(root: Path, path: str) -> bool:
 
 def test_a_file_is_hashed_once_when_its_times_are_old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
-    real = working_tree._hash  # pyright: ignore[reportPrivateUsage] - what is counted here
+    real = file_facts.hash_at
 
     def counted(place: str, facts: os.stat_result, hash_name: str) -> tuple[str, os.stat_result] | None:
         hashed.append(Path(place).name)
         return real(place, facts, hash_name)
 
     with disk() as made:
-        monkeypatch.setattr(working_tree, "_hash", counted)
+        monkeypatch.setattr(working_tree, "hash_at", counted)
         tree = WorkingTree(made.root, lambda: made.now_ns)
         for later_ns, expected in ((0, 2), (GRAIN_NS, 2), (GRAIN_NS, 2), (0, 0), (GRAIN_NS, 0)):
             made.now_ns += later_ns

@@ -29,7 +29,8 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     """Find and try checks, set your PIN, connect your clients.
 
     It runs each check that it finds once, after it has shown the commands and you have agreed (--yes agrees), at most
-    2 min each and 5 min in all. Tests that work run once more in a checkout; if they do the same there, their gates
+    2 min each and 5 min in all. One that fails runs again with all variables of your shell; where it passes then, those
+    that it needs are found, and the check gets them by name. Tests that work run once more in a checkout; if they do the same there, their gates
     will run there. It adds the checks that work to .wfe/config.toml, changes nothing that the file already has, says
     what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it:
     a check that did not work the last time is tried again.
@@ -120,7 +121,7 @@ def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, Ch
     """The configured checks that did not work in their last trial, with their own settings."""
     from wfe_mcp.engine.checks.last_trials import last_trial
 
-    own = [replace(each, settings=held[each.name]) for each in found if each.name in held]
+    own = [replace(each, settings=held[each.name], is_configured=True) for each in found if each.name in held]
     tried = ((each, last_trial(root, each.name, each.settings.argv)) for each in own)
     return [each for each, last in tried if last is not None and not last.works]
 
@@ -148,7 +149,11 @@ def _next(invocation: Invocation) -> list[str]:
     if list(_faults(invocation.engine)):
         return ["wfe-mcp doctor"]
     places = places_of(invocation.engine.root)
-    return [SENTENCE if is_connected(places) else "wfe-mcp install --client NAME"]
+    if not is_connected(places):
+        return ["wfe-mcp install --client NAME"]
+    return [
+        SENTENCE if invocation.engine.project.is_git else f"run git init, since quick_fix needs git; then {SENTENCE}"
+    ]
 
 
 def _written(engine: "Engine") -> list[str]:

@@ -10,11 +10,19 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
 from wfe_mcp.core.paths import PhasePath
 
-File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="The artifact: .json, .md or a folder.")]
+File = Annotated[
+    str,
+    typer.Option(
+        "--path",
+        "--file",
+        metavar="FILE",
+        help="The artifact: .json, .md or a folder. In .wfe/ no gate counts it as a change.",
+    ),
+]
 Attempt = Annotated[int | None, typer.Option("--attempt", metavar="N", help="Refuse unless this attempt is open.")]
 Attach = Annotated[
     list[str] | None,
-    typer.Option("--attach", metavar="FILE", help="A file of the project to keep as proof; repeatable."),
+    typer.Option("--attach", metavar="FILE", help="A file of the project to keep as proof, best in .wfe/; repeatable."),
 ]
 
 

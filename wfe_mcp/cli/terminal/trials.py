@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.checks.trial import Trial
@@ -29,24 +29,27 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
     if not checks:
         return []
     if skip:
-        return _show_trials(screen, not_tried(checks))
+        return _show_trials(screen, not_tried(checks), engine.environment)
     limits = f"at most {duration(CHECK_LIMIT_S)} each and {duration(ALL_LIMIT_S)} in all"
     write = screen.talk if screen.as_json else screen.line
-    write(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits}:")
+    write(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits};")
+    write("one that fails runs again with all variables of your shell, to find those that it needs:")
     for check in checks:
         write(f"  {check.name}: {_command(check)}")
     screen.flush()  # nothing runs that is not on the screen
     if not yes and not agreed("Try them?"):
-        return _show_trials(screen, not_tried(checks))
+        return _show_trials(screen, not_tried(checks), engine.environment)
     found: list[Trial] = []
     runs = try_checks(engine.root, checks, engine.environment)
     for check in checks:
         with screen.busy(f"Trying {check.name}; Ctrl-C ends it and stores nothing"):
             found.append(next(runs))
-    return _show_trials(screen, found)
+    return _show_trials(screen, found, engine.environment)
 
 
-def _show_trials(screen: Screen, trials: list[Trial]) -> list[Trial]:
+def _show_trials(screen: Screen, trials: list[Trial], environ: Mapping[str, str]) -> list[Trial]:
+    from wfe_mcp.engine.checks.shell_environment import looks_secret
+
     if screen.as_json:  # the document has them
         return trials
     was_tried = any(each.outcome != "not_tried" for each in trials)
@@ -57,6 +60,15 @@ def _show_trials(screen: Screen, trials: list[Trial]) -> list[Trial]:
             listed = ", ".join(each.changed[:5]) + (" …" if len(each.changed) > 5 else "")
             screen.line(f"  ! {each.check.name} changed {plural(len(each.changed), 'file')}: {listed}", "yellow")
             screen.line("    Its gate fails where it changes files again: list them in .gitignore, or in `writes`.")
+    for needs in dict.fromkeys(each.needs for each in trials if each.needs and each.works):
+        names = ", ".join(each.check.name for each in trials if each.needs == needs and each.works)
+        screen.line(f"  {', '.join(needs)} of your shell: passed to {names}, which otherwise fails")
+    for each in trials:
+        for name in each.needs:
+            if looks_secret(name, environ.get(name, "")):
+                screen.line(
+                    f"  ! {name} looks like a secret, and the code of check {each.check.name} can read it", "yellow"
+                )
     for each in trials:
         if each.place:
             screen.line(f"  {each.check.name} runs in {each.place}")
@@ -108,6 +120,7 @@ def trial_view(trial: Trial) -> dict[str, Any]:
         "where": trial.check.settings.where,
         "bring": list(trial.check.settings.bring),
         "place": trial.place,
+        "needs": list(trial.needs),
     }
     if not trial.works:
         view |= {"last_lines": trial.tail, "add": "\n".join(table_lines(check.name, check.settings))}

@@ -196,7 +196,9 @@ def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
     if name not in checks:
         hint = nearest_hint(name, checks, "They are named by GET /settings; one that is new needs trust.")
         raise Refused("bad_argument", f"There is no check {name!r} in force.", hint)
-    (trial,) = try_checks(engine.root, [FoundCheck(name, "build", checks[name])], engine.environment)
+    (trial,) = try_checks(
+        engine.root, [FoundCheck(name, "build", checks[name], is_configured=True)], engine.environment
+    )
     return shown(f"{name}: {trial.outcome}", check_trial(trial))
 
 

@@ -5,6 +5,7 @@ Nothing runs: a program is looked up as a gate would, and a module of a virtual 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workflow.model import Gate, Phase
     from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 
 INIT = "wfe-mcp init"
+_COMPARISONS = frozenset({"unchanged", "within", "changed", "changed_outside"})
+"""Keys of a files gate that need an earlier state of the files."""
 _TOOLS = frozenset({"pytest", "coverage", "mypy", "ruff", "flake8", "pylint", "tox", "nox"})
 """Packages that are run as modules and are never part of the project itself."""
 
@@ -68,6 +72,32 @@ def _is_absent(module: str, python: Path) -> bool:
     if not settings.is_file() or "include-system-site-packages = true" in settings.read_text(errors="replace"):
         return False
     return not any(any(home.glob(f"{place}/{module}")) for place in ("lib/python*/site-packages", "Lib/site-packages"))
+
+
+def needs_git(gate: Gate) -> bool:
+    """Whether the gate compares files with an earlier state, or is about the repository."""
+    return gate.kind == "git" or (gate.kind == "files" and not _COMPARISONS.isdisjoint(gate.model_fields_set))
+
+
+def phase_that_needs_git(phases: Mapping[str, Phase]) -> str:
+    """The first phase of these that nobody may skip and that has a gate about git or changed files; empty where none has."""
+    for path, phase in phases.items():
+        is_sure = phase.skip == "never" and not phase.when and phase.enter == "needs"
+        if is_sure and any(needs_git(gate) for gate in (*phase.prompt_gates, *phase.gates)):
+            return path
+    return ""
+
+
+def templates_without_git(engine: Engine) -> list[str]:
+    """The templates offered here that run to their end in a folder without git."""
+    from wfe_mcp.engine.templates.catalogue import offers, whole_definition
+
+    found: list[str] = []
+    for offer in offers(engine):
+        with suppress(Refused):  # an invalid template
+            plan = engine.plans.of(whole_definition(engine, offer.definition).definition)
+            found += [offer.name] * (not phase_that_needs_git(plan.phases))
+    return found
 
 
 def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
     red        it works, and reports problems now: failing tests, findings of a linter
     the rest   it does not work here, and is not stored
 
+    it fails ──► once more with the user's whole environment ──► passes: the variables that it needs are proposed
     a test check that works ──► once more, in a checkout ──► the same counts: `where = "checkout"`, else the worktree
 
 Rules:
@@ -11,10 +12,14 @@ Rules:
 2. A test check works when tests ran, whatever their result; without any test it proves nothing.
 3. Logs go to a temporary folder; what the check itself writes stays, reports below ``.wfe`` where git ignores them.
 4. A checkout brings what git ignores and tests need (``_BRING``). Without counts nothing shows that the same tests ran.
+5. A check that fails runs once more with all variables of the user's shell. Where it passes then, the names that it
+   needs are found and proposed (``shell_environment``); a check that is configured already is never changed.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import tempfile
 import time
@@ -25,12 +30,14 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.engine.checks.outcomes import WORKS
+from wfe_mcp.engine.checks.shell_environment import needed_names, shell_names
 from wfe_mcp.gates.command import run_check
+from wfe_mcp.gates.remedies import failed_before_tests, remedy
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.git.working_tree import hashed_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wfe_mcp.engine.checks.outcomes import Outcome
     from wfe_mcp.workspace.config.checks import CheckSettings, Where
@@ -68,6 +75,7 @@ class Trial:
 
     ``tests``: how many ran. ``changed``: files that it changed and that git does not ignore: a gate would not accept it.
     ``place``: where a test check will run, and why there, in one line. ``check`` says the same in its settings.
+    ``needs``: the variables of the user's shell without which it does not work, by name; the settings of a new check pass them.
     """
 
     check: FoundCheck
@@ -78,11 +86,17 @@ class Trial:
     tail: str = ""
     changed: tuple[str, ...] = ()
     place: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def works(self) -> bool:
         """Whether the check may be stored."""
         return self.outcome in WORKS
+
+    @property
+    def failing(self) -> bool:
+        """Whether it is a test check of which tests fail."""
+        return self.outcome == "red" and self.check.kind == "test"
 
 
 def not_tried(checks: Iterable[FoundCheck]) -> list[Trial]:
@@ -112,6 +126,8 @@ def try_checks(
             yield Trial(check, "timed_out", f"not run: the trials of all checks reached {duration(all_s)}")
             continue
         trial, counts = _tried(root, check, environ, min(limit_s, left_s), "worktree")
+        if trial.duration_s and (not trial.works or trial.failing):
+            trial, counts = _with_shell(root, trial, counts, environ, lambda: min(limit_s, end - clock()))
         if check.kind == "test" and trial.works:
             left_s = end - clock()
             trial = _with_place(root, trial, counts, environ, min(limit_s, left_s))
@@ -132,9 +148,18 @@ def _tried(
         output = "" if judged.log_path is None else Path(judged.log_path).read_text(errors="replace")
     facts = judged.data
     if facts.get("missing") or "exit_code" not in facts:
-        return Trial(check, "not_found", _not_started(check, facts, judged.message)), None
+        why = _not_started(check, facts, judged.message)
+        repair = remedy(check.settings.argv, root / (check.settings.cwd or "."), root, "")
+        return Trial(check, "not_found", "; ".join(filter(None, (why, repair)))), None
     seconds = float(facts["duration_s"])
     outcome, message, tests = _outcome(check, facts, output, limit_s)
+    if outcome not in WORKS:
+        cwd = root / (check.settings.cwd or ".")
+        script = failed_before_tests(check.settings.argv, cwd, output) if check.kind == "test" else ""
+        repair = remedy(check.settings.argv, cwd, root, output) or (
+            f"{script} failed before the tests" if script else ""
+        )
+        message = "; ".join(filter(None, (message, repair)))
     tail = "" if outcome in WORKS else "\n".join(output.strip().splitlines()[-_LAST_LINES:])
     trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
     results: Mapping[str, Any] | None = facts.get("tests")
@@ -143,6 +168,47 @@ def _tried(
         return trial, None
     ran, failed = counted
     return trial, (facts["exit_code"], ran - failed, failed, results["skipped"] if results else 0)
+
+
+def _with_shell(
+    root: Path,
+    trial: Trial,
+    counts: _Counts | None,
+    environ: Mapping[str, str] | None,
+    left_s: Callable[[], float],
+) -> tuple[Trial, _Counts | None]:
+    """``trial``, or where its check passes with more variables of the user's shell, the trial with those that it needs."""
+    check, source = trial.check, os.environ if environ is None else environ
+    settings = check.settings
+    names = shell_names(source, settings.env)
+    best: list[tuple[Trial, _Counts | None]] = []
+
+    def given(more: Iterable[str]) -> FoundCheck:
+        return replace(check, settings=settings.model_copy(update={"env": [*settings.env, *more]}))
+
+    def works(more: Sequence[str]) -> bool:
+        room_s = left_s()
+        if room_s <= 0:
+            raise TimeoutError
+        again = _tried(root, given(more), environ, room_s, "worktree")
+        if again[0].outcome == "passed":
+            best[:] = [again]
+        return again[0].outcome == "passed"
+
+    try:
+        if trial.outcome == "timed_out" or not names or not works(names):
+            return trial, counts
+        needs = needed_names(names, works)
+    except TimeoutError:
+        why = "; it passes with all variables of your shell, and there was no time to find which of them it needs"
+        return (replace(trial, message=trial.message + why) if best else trial), counts
+    listed = ", ".join(needs)
+    if check.is_configured:
+        line = f"env = {json.dumps([*settings.env, *needs])}"
+        why = f"it passes with {listed} of your shell: set {line} in [checks.{check.name}], then run wfe-mcp trust"
+        return replace(trial, message=f"{trial.message}; {why}", needs=tuple(needs)), counts
+    found, its_counts = best[0]
+    return replace(found, check=given(needs), message=f"{found.message}, with {listed}", needs=tuple(needs)), its_counts
 
 
 def _with_place(

@@ -6,6 +6,7 @@ the transaction that ends it, and counts only while the same revision, gate and 
 
 from __future__ import annotations
 
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
-from wfe_mcp.engine.files.tree_binding import bound_tree, first_tree, ignored_globs
+from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs, reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord
+    from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +71,45 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
         artifact = current.plan.artifact_name(attempt.phase)
         named = f"{gate.model_dump_json()} artifacts.{artifact}"
         values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
-        scene = _Scene(engine, current, attempt, values, ignored_globs(engine, tx, current.loaded, attempt.phase))
+        ignored = ignored_globs(engine, tx, current.loaded, attempt.phase)
+        attached = frozenset((each.name, each.sha256) for each in tx.attachments.of_run(current.run.id))
+        scene = _Scene(engine, current, attempt, values, ignored, attached)
         review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
-    tree = scene.tree_now()
+    # A command is followed by a look of its own, which shows what changed since the one that its phase's last gate left.
+    seen = (_left_by_gate(scene) if isinstance(gate, CommandGate) else None) or scene.look()
+    tree = scene.tree_of(seen)
     # The files changed before the check began: it does not run, and the gates judge those files (record).
     if tree != attempt.tree and attempt.tree is not None:
         return Judged(None, tree)
     if review is not None:
-        return Judged(review(context), scene.tree_now())
+        return Judged(review(context), scene.tree_of(scene.look()))
     try:
         exact = _names_from_expressions(gate)
         gate = filled(gate, values, current.plan.expressions)
         if isinstance(gate, CommandGate):
-            return _judge_command(gate, scene, context.run_child, exact)
-        return _judge_by_kind(gate, scene, context.run_child)
+            return _judge_command(gate, scene, context.run_child, exact, seen)
+        if gate.kind == "files" and seen is not None:
+            _left[scene.root] = _attempt_key(scene), time.monotonic(), seen
+        return _judge_by_kind(gate, scene, context.run_child, tree)
     except ExpressionError as exc:
         step = "ask the user to fix the template, or to skip the phase."
         return Judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), tree)
+
+
+_left: dict[Path, tuple[tuple[object, ...], float, SeenFiles]] = {}
+"""By project: the look of the files gate that was judged last, of which attempt, and when."""
+_FRESH_S = 1.0
+
+
+def _attempt_key(scene: _Scene) -> tuple[object, ...]:
+    attempt = scene.attempt
+    return scene.change.run.id, attempt.phase, attempt.iteration, attempt.number, attempt.stage
+
+
+def _left_by_gate(scene: _Scene) -> SeenFiles | None:
+    """The look of the files gate just before this gate of the same attempt; None where another second has passed."""
+    key, at, seen = _left.pop(scene.root, ((), 0.0, None))
+    return seen if key == _attempt_key(scene) and time.monotonic() - at < _FRESH_S else None
 
 
 def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
@@ -141,13 +165,21 @@ class _Scene:
     attempt: Attempt
     values: dict[str, Any]
     ignored: tuple[str, ...]
+    attached: frozenset[tuple[str, str]]
 
     @property
     def root(self) -> Path:
         return Path(self.change.run.worktree)
 
-    def tree_now(self) -> str | None:
-        return bound_tree(self.engine, self.change.run.id, self.attempt.phase)
+    def look(self) -> SeenFiles | None:
+        """The files as they are now; None where no gate of the phase reads them."""
+        from wfe_mcp.workspace.git.working_tree import SeenFiles
+
+        return SeenFiles(self.root) if reads_files(self.change.loaded, self.attempt.phase) else None
+
+    def tree_of(self, seen: SeenFiles | None) -> str | None:
+        """The tree that the gates judge."""
+        return None if seen is None else seen.tree(self.ignored).id
 
 
 def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
@@ -215,7 +247,13 @@ def _names_from_expressions(gate: Gate) -> frozenset[str]:
     return frozenset(key for key, names in named.items() if "${" in str(names))
 
 
-def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild, exact: frozenset[str]) -> Judged:
+def _judge_command(
+    gate: CommandGate,
+    scene: _Scene,
+    run: RunChild,
+    exact: frozenset[str],
+    seen: SeenFiles | None,
+) -> Judged:
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.git.repository import head
 
@@ -226,6 +264,7 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild, exact: froze
     if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
         return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
     folder = evidence_folder(scene.root, scene.change.run.id, scene.attempt.phase, scene.attempt.number)
+    looks: list[SeenFiles] = []
     judgement = run_check(
         None if frozen is None else FrozenCheck.model_validate(frozen),
         name=gate.check,
@@ -238,9 +277,12 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild, exact: froze
         skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
         exact=exact,
         level=strictest(gate.level, scene.change.frozen_now.get("evidence"), least_evidence(scene.engine, settings)),
+        seen=seen,
+        look_after=looks.append,
     )
+    after = looks[-1] if looks and seen is not None else scene.look()
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
-    return Judged(judgement, scene.tree_now(), head(scene.root), changed)
+    return Judged(judgement, scene.tree_of(after), head(scene.root), changed)
 
 
 def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
@@ -250,7 +292,7 @@ def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
         return tx.evidence.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
 
 
-def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild) -> Judged:
+def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, tree: str | None) -> Judged:
     from wfe_mcp.workspace.git.repository import head
     from wfe_mcp.workspace.git.working_tree import changed_paths
 
@@ -269,9 +311,13 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild) -> Judged:
             run,
             first_tree(scene.change.state),
             scene.ignored,
+            tree,
+            scene.attached,
         ),
     )
-    tree = scene.tree_now()
+    if gate.kind == "files":
+        return Judged(judgement, tree)  # it started no program: what it judged is the tree above
+    tree = scene.tree_of(scene.look())
     if gate.tree != "runs":
         return Judged(judgement, tree)
     moved = attempt.tree is not None and tree is not None and tree != attempt.tree

@@ -61,7 +61,7 @@ def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
         ignored = ignored_globs(engine, tx, loaded, path)
     tree, attempt = _tree(loaded, ignored), loaded.state.current(path)
     before = attempt.asked_tree or attempt.tree
-    return FilesNow(tree, tree if _reads_files(loaded, path) else None, changed_since(loaded, before, tree))
+    return FilesNow(tree, tree if reads_files(loaded, path) else None, changed_since(loaded, before, tree))
 
 
 def changed_since(loaded: LoadedRun, before: str | None, tree: str | None) -> tuple[str, ...] | None:
@@ -133,7 +133,7 @@ def code_tree(engine: Engine, run_id: str) -> str:
 
 def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], str | None]:
     """A function that reads ``bound_tree`` outside the transaction that loaded the run."""
-    if path not in loaded.state.attempts or not _reads_files(loaded, path):
+    if path not in loaded.state.attempts or not reads_files(loaded, path):
         return lambda: None
     ignored = ignored_globs(engine, tx, loaded, path)
     return lambda: _tree(loaded, ignored)
@@ -147,7 +147,7 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     attempt = loaded.state.current(path)
     is_first = all(each.started_at is None for tries in loaded.state.attempts.values() for each in tries)
     # A resumed attempt keeps the tree it began with.
-    reads = _reads_files(loaded, path)
+    reads = reads_files(loaded, path)
     if attempt.tree_at_start is not None or not (is_first or reads):
         return lambda: (None, None)
     from wfe_mcp.workspace.git.repository import head
@@ -157,7 +157,8 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     return lambda: (_tree(loaded, ignored), head(Path(loaded.record.worktree)) if reads else None)
 
 
-def _reads_files(loaded: LoadedRun, path: PhasePath) -> bool:
+def reads_files(loaded: LoadedRun, path: PhasePath) -> bool:
+    """Whether a gate of ``path`` binds the tree."""
     spec = loaded.state.phase(path)
     return any(gate.binds_tree for gate in (*spec.gates_before, *spec.gates))
 

@@ -21,6 +21,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
+from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
 from wfe_mcp.engine.kernel.identity import mark
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
@@ -100,6 +101,9 @@ def start_run(
     given = _checked_inputs(plan, inputs)
     _refuse_missing(plan, settings, engine, made)
     refuse_absent_files(engine.root, plan.template.inputs, given)
+    tree = _files_now(engine)
+    if tree is None:
+        _refuse_without_git(plan, engine)
     bundles = bundles_of(engine.root, plan, settings, given)
     frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
     frozen["given_roles"] = given_roles
@@ -107,7 +111,6 @@ def start_run(
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
     spec = _served(plan, settings, frozen, driver)
     goes_on = settings.settings.auto if auto is None else auto
-    tree = _files_now(engine)
     from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
     mark(engine.root, engine.project_id, make=True)
@@ -289,6 +292,22 @@ def _refuse_missing(plan: CompiledTemplate, settings: LoadedSettings, engine: En
                 "Add it to .wfe/config.toml and run: wfe-mcp trust",
                 errors,
             )
+
+
+def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
+    """Refuse what could not pass its first gates: a phase that no one may skip compares files, and there is no git."""
+    from wfe_mcp.workspace.system.location import project_at
+
+    # As it is now: `git init` needs no restart of a server.
+    if not (phase := phase_that_needs_git(plan.phases)) or project_at(engine.root).is_git:
+        return
+    others = templates_without_git(engine)
+    instead = f", or start a template that works without git: {', '.join(others[:5])}" if others else ""
+    raise Refused(
+        "unavailable",
+        f"Template {plan.template.name!r} needs git: its phase {phase!r} compares files, and {engine.root} is no repository.",
+        f"Run `git init` in the project and start it again{instead}.",
+    )
 
 
 def _roles(

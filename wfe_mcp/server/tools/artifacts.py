@@ -20,7 +20,7 @@ async def submit_artifact(
     phase: Annotated[str, Field(description="path, e.g. build[T-1].code")],
     attempt: Annotated[int | None, Field(ge=1, description="from start_phase")] = None,
     artifact: Annotated[dict[str, Any] | None, Field(description="matches output.schema of start_phase")] = None,
-    path: Annotated[str, Field(description="instead: a file of the project")] = "",
+    path: Annotated[str, Field(description="instead: a project file, best in .wfe/ (no change there)")] = "",
     note: str = "",
     attach: Annotated[list[str] | None, Field(description="project files to keep as proof")] = None,
 ) -> Envelope:

@@ -41,7 +41,7 @@ _MAX_PACKAGE_DEPTH = 3
 class FoundCheck:
     """A check to propose. ``findings``: exit codes by which its tool reports problems in the code, and so works.
 
-    ``chain``: its tool chain, such as python or node.
+    ``chain``: its tool chain, such as python or node. ``is_configured``: it is in the configuration already.
     """
 
     name: str
@@ -49,6 +49,7 @@ class FoundCheck:
     settings: CheckSettings
     findings: frozenset[int] = NO_FINDINGS
     chain: str = ""
+    is_configured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

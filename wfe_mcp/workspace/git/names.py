@@ -30,6 +30,7 @@ MOST = 20_000
 
 # Whether `.gitignore` tells A from a is a matter of the system here, never of a repository's configuration.
 _CASE = f"core.ignoreCase={'true' if os.name == 'nt' or sys.platform == 'darwin' else 'false'}"
+_ALL = ("ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-per-directory=.gitignore", "--", ".", NOT_OURS)
 _OTHERS = ("ls-files", "-z", "-o", "--exclude-per-directory=.gitignore")
 
 
@@ -60,6 +61,7 @@ class NameList:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._kept: tuple[bytes, Names] | None = None
+        self._answer: tuple[bytes, Names] | None = None
         self._is_large = False
 
     def read(self, repo: Repository) -> Names:
@@ -67,9 +69,19 @@ class NameList:
         digest, watched = self._digest(repo)
         if self._kept is not None and digest is not None and self._kept[0] == digest:
             return self._kept[1]
-        names = replace(_list_names(self._root, repo), watched=watched)
+        names = replace(self._listed(repo), watched=watched)
         # The names changed during the call: not kept.
         self._kept = (digest, names) if digest is not None and digest == self._digest(repo)[0] else None
+        return names
+
+    def _listed(self, repo: Repository) -> Names:
+        """What git lists now; read from its answer only where that differs from the last one, which has every name."""
+        done = run_git(self._root, "-c", _CASE, *_ALL)
+        answer = hashlib.blake2b(done.stdout if done else b"").digest()
+        if self._answer is not None and self._answer[0] == answer:
+            return self._answer[1]
+        names = _names_in(text_of(done), self._root, repo)
+        self._answer = (answer, names) if _follows(names) else None
         return names
 
     def _digest(self, repo: Repository) -> tuple[bytes | None, list[str]]:
@@ -109,11 +121,10 @@ def is_ours(path: str) -> bool:
     return path == ".wfe" or path.startswith(".wfe/")
 
 
-def _list_names(root: Path, repo: Repository) -> Names:
+def _names_in(listing: str, root: Path, repo: Repository) -> Names:
     tracked: dict[str, Tracked] = {}
     others: list[str] = []
-    words = ("ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-per-directory=.gitignore", "--", ".", NOT_OURS)
-    for line in text_of(run_git(root, "-c", _CASE, *words)).split("\0"):
+    for line in listing.split("\0"):
         tag, _, rest = line.partition(" ")
         if tag == "?":
             others.append(rest)
@@ -129,6 +140,12 @@ def _list_names(root: Path, repo: Repository) -> Names:
     modules = [path for path, each in tracked.items() if each.node.mode == "160000"]
     inner = [path for folder in (*nested, *modules) for path in _inside(root, repo, folder)]
     return Names(tracked, [path for path in others if not path.endswith("/")], nested, inner)
+
+
+def _follows(names: Names) -> bool:
+    """Whether the names follow from the listing alone: no repository inside, and nothing that a sparse checkout left out."""
+    entries = names.tracked.values()
+    return not names.nested and not any(each.is_left_out or each.node.mode == "160000" for each in entries)
 
 
 def _reads_index(root: Path, path: str, each: Tracked) -> bool:

@@ -27,9 +27,9 @@ from wfe_mcp.workspace.files.paths import reserved_as
 from wfe_mcp.workspace.files.staging import Staging, refusing_faults, remove_tree
 from wfe_mcp.workspace.git.checkpoints import FileChange, changes, diff, diffstat, keep, kept
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
+from wfe_mcp.workspace.git.file_facts import facts_of
 from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot, require_available, take
 from wfe_mcp.workspace.git.snapshot_files import Limits, Skipped, is_skipped, places_of
-from wfe_mcp.workspace.git.working_tree import facts_of
 
 _STEM = "restore"
 _BATCH_BYTES = 32_000_000

@@ -16,9 +16,10 @@ from typing import Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.git.command import Repository, run_git, setting, text_of, user_files
+from wfe_mcp.workspace.git.file_facts import facts_of
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.repository import NOT_OURS
-from wfe_mcp.workspace.git.working_tree import Look, WorkingTree, facts_of, left_out
+from wfe_mcp.workspace.git.working_tree import Look, WorkingTree, left_out
 
 Why = Literal["large", "too many", "nested repository", "submodule", "unreadable", "not saved", "sparse"]
 
@@ -112,13 +113,14 @@ def gather(tree: WorkingTree, repo: Repository, limits: Limits, besides: Sequenc
     new = [path for path in look.untracked if path in facts and path not in private]
     new += [path for path in look.besides if look.mode(path) and path not in new]
     tracked = [path for path in look.tracked if path in facts]
-    kept, over = _within(tree, look, tracked, new, limits)
+    oids = tree.oids(look)
+    kept, over = _within(look, oids, tracked, new, limits)
     left = [*over, *(Skipped(f"{path}/", 0, "nested repository") for path in look.nested)]
     left += [Skipped(path, 0, "submodule") for path, each in look.tracked.items() if each.node.mode == "160000"]
     gone = {each.path for each in left}
     files: dict[str, Node] = {path: look.tracked[path].node for path in left_out(look)}
     for path in kept:
-        oid = tree.oid(look, path) if path not in gone and look.mode(path) else None
+        oid = oids.get(path) if path not in gone else None
         if oid is not None:
             files[path] = Node(look.mode(path) if has_modes else _git_mode(look, path), oid)
         elif path not in gone and facts_of(tree.root, path):  # a file removed meanwhile is not reported
@@ -127,7 +129,7 @@ def gather(tree: WorkingTree, repo: Repository, limits: Limits, besides: Sequenc
 
 
 def _within(
-    tree: WorkingTree, look: Look, tracked: Sequence[str], new: Sequence[str], limits: Limits
+    look: Look, oids: Mapping[str, str | None], tracked: Sequence[str], new: Sequence[str], limits: Limits
 ) -> tuple[list[str], tuple[Skipped, ...]]:
     """The paths within the limits, and the others. A tracked file with a filter (LFS) counts as untracked: git does not
     store its content. Git is asked for filters only where they could matter for a limit.
@@ -136,7 +138,7 @@ def _within(
     sizes = {path: facts[path].st_size for path in new}
     large = [path for path in tracked if facts[path].st_size > limits.file_bytes]
     sizes |= {path: facts[path].st_size for path in _filtered(look.repo, large)}
-    changed = [path for path in tracked if path not in sizes and tree.oid(look, path) != look.tracked[path].node.oid]
+    changed = [path for path in tracked if path not in sizes and oids.get(path) != look.tracked[path].node.oid]
     total = sum(sizes.values()) + sum(facts[path].st_size for path in changed)
     if total > limits.total_bytes or len(sizes) + len(changed) > limits.files:
         sizes |= {path: facts[path].st_size for path in _filtered(look.repo, changed)}

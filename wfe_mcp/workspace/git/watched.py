@@ -13,6 +13,7 @@ Rules:
 
 import os
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from wfe_mcp.core.units import word_set, words
@@ -175,6 +176,7 @@ def zone_of(above: Zone, parent: str, name: str) -> Zone:
     return "library" if parent in {"lib", "lib64"} and _LIBRARY.fullmatch(name) else "project"
 
 
+@lru_cache(100_000)
 def is_named(zone: Zone, parent: str, name: str) -> bool:
     """True for a file to watch where git ignores it; of bytecode its content decides (``decides_alone``)."""
     if zone == "project":

@@ -20,7 +20,6 @@ Gates, evidence, approvals and checkpoints all use this module. Rules:
 
 import os
 import re
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,14 +31,19 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.staging import Stamp, stamp_of
 from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, setting
+from wfe_mcp.workspace.git.file_facts import facts_below, facts_of, hash_at, mode_of, signature_of, times_of
 from wfe_mcp.workspace.git.names import NameList, Tracked, is_ours
-from wfe_mcp.workspace.git.objects import Node, hash_file, object_id, trees_of, write_loose
+from wfe_mcp.workspace.git.objects import Node, trees_of, write_loose
 from wfe_mcp.workspace.git.trees import PathChange, compare, kept_trees
 from wfe_mcp.workspace.git.watched import Header, decides_alone, header_of, is_stale, source_of
 
 GRAIN_NS = 2_000_000_000
 """The coarsest timestamp resolution of any file system (FAT): two seconds."""
+
+_GLOBS_KEPT = 8
+"""For how many lists of ignored globs it is kept which paths count."""
 
 _BYTECODE = re.compile(r"\.(pyc|pyo|nbi|nbc)(\.\d+)?$")
 
@@ -68,19 +72,15 @@ class Look:
 
     def mode(self, path: str) -> str:
         """Git's mode of an existing file or link; ``""`` for entries without content in git."""
-        mode = self.facts[path].st_mode
-        if stat.S_ISLNK(mode):
-            return "120000"
-        if not stat.S_ISREG(mode):
-            return ""
-        if os.name == "nt" and path in self.tracked:  # pragma: no cover - Windows has neither links nor such a bit
+        found = mode_of(self.facts[path].st_mode)
+        if os.name == "nt" and found.startswith("100") and path in self.tracked:  # pragma: no cover - no such bit there
             return self.tracked[path].node.mode
-        return "100755" if mode & 0o100 else "100644"
+        return found
 
 
 class _Hashed(NamedTuple):
     signature: tuple[int, ...]
-    oid: str
+    node: Node
 
 
 class WorkingTree:
@@ -95,6 +95,8 @@ class WorkingTree:
         self._hashed: dict[str, _Hashed] = {}
         self._names = NameList(root)
         self._bytecode: dict[str, tuple[tuple[int, ...], bool, Header | None]] = {}
+        self._counted: dict[tuple[str, ...], dict[str, bool]] = {}
+        self._trees: dict[bool, tuple[dict[str, Node], tuple[str, dict[str, bytes]]]] = {}
         self._lock = threading.RLock()
 
     def look(self, repo: Repository, besides: Sequence[str] = ()) -> Look:
@@ -103,13 +105,14 @@ class WorkingTree:
             names = self._names.read(repo)
             tracked, untracked = names.tracked, names.untracked
             more = [path for path in besides if path not in tracked and not is_ours(path)]
-            facts = _facts(self.root, (*tracked, *untracked, *names.inner, *more))
+            facts = facts_below(self.root, (*tracked, *untracked, *names.inner, *more))
             watched = {
                 path: each for path, each in self._watched(names.watched, facts).items() if not _in_tree(path, facts)
             }
             inner = [path for path in names.inner if path in facts]
             facts |= watched
-            self._hashed = {path: self._hashed[path] for path in facts if path in self._hashed}
+            for path in self._hashed.keys() - facts.keys():
+                del self._hashed[path]
             return Look(
                 repo,
                 tracked,
@@ -128,21 +131,33 @@ class WorkingTree:
             if path in look.oids:
                 return look.oids[path]
             known = self._hashed.get(path)
-            if known is not None and known.signature == _signature(facts):
-                return look.oids.setdefault(path, known.oid)
+            if known is not None and known.signature == signature_of(facts):
+                return look.oids.setdefault(path, known.node.oid)
             began = self._clock_ns()
-            found = _hash(f"{self.root}/{path}", facts, look.repo.hash_name)
+            found = hash_at(f"{self.root}/{path}", facts, look.repo.hash_name)
             if found is None:
                 self._hashed.pop(path, None)
                 return None
             oid, facts = found
             look.oids[path] = oid
             # A file written later than that gets another ctime (ADR 0020). On Windows ctime is no time of change.
-            if os.name != "nt" and max(_times(facts)) < began - GRAIN_NS:
-                self._hashed[path] = _Hashed(_signature(facts), oid)
+            if os.name != "nt" and max(times_of(facts)) < began - GRAIN_NS:
+                self._hashed[path] = _Hashed(signature_of(facts), Node(mode_of(facts.st_mode), oid))
             else:
                 self._hashed.pop(path, None)
             return oid
+
+    def oids(self, look: Look) -> dict[str, str | None]:
+        """``oid`` of all that has content in git, by path."""
+        with self._lock:
+            found: dict[str, str | None] = {}
+            for path, facts in look.facts.items():
+                known = self._hashed.get(path)
+                if known is not None and known.signature == signature_of(facts):
+                    found[path] = known.node.oid
+                elif mode_of(facts.st_mode):
+                    found[path] = self.oid(look, path)
+            return found
 
     def files(self, ignore_globs: Sequence[str] = ()) -> dict[str, Node]:
         """The entries of the tree, by path, without the watched files. Refuses ``unavailable`` without git."""
@@ -154,19 +169,55 @@ class WorkingTree:
 
     def entries_in(self, repo: Repository, ignore_globs: Sequence[str] = ()) -> tuple[dict[str, Node], dict[str, Node]]:
         """``entries`` where the repository has been looked up."""
-        look = self.look(repo)
+        return self.entries_of(self.look(repo), ignore_globs)
+
+    def entries_of(self, look: Look, ignore_globs: Sequence[str] = ()) -> tuple[dict[str, Node], dict[str, Node]]:
+        """``entries`` of what was seen: a file that is new to the cache, or too young for it, is read now."""
         found: tuple[dict[str, Node], dict[str, Node]] = {}, {}
-        for path, is_watched in _counted_paths(look, ignore_globs):
-            if (mode := look.mode(path)) and (oid := self.oid(look, path)):
-                found[is_watched][path] = Node(mode, oid)
+        with self._lock:
+            hashed = self._hashed
+            for path, is_watched in self._counted_paths(look, tuple(ignore_globs)):
+                known = hashed.get(path)
+                if known is not None and known.signature == signature_of(look.facts[path]):
+                    found[is_watched][path] = known.node
+                elif (mode := look.mode(path)) and (oid := self.oid(look, path)):
+                    found[is_watched][path] = Node(mode, oid)
         return found
+
+    def trees(self, entries: dict[str, Node], hash_name: str, *, watched: bool) -> tuple[str, dict[str, bytes]]:
+        """``trees_of(entries)``; of the same entries as last time, what was computed then."""
+        with self._lock:
+            known = self._trees.get(watched)
+            if known is None or known[0] != entries:
+                known = self._trees[watched] = entries, trees_of(entries, hash_name)
+            return known[1]
+
+    def _counted_paths(self, look: Look, ignore_globs: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
+        """Each path of the tree or of the watched files, and whether it is one of these."""
+        watched = frozenset(look.watched)
+        known = self._counted.get(ignore_globs, {})
+        if len(known) > 2 * len(look.facts):
+            known = {}
+        self._counted.pop(ignore_globs, None)
+        self._counted[ignore_globs] = known
+        if len(self._counted) > _GLOBS_KEPT:
+            del self._counted[next(iter(self._counted))]
+        for path in look.facts:
+            if path in watched:
+                if not match_globs(path, ignore_globs):
+                    yield path, True
+                continue
+            if (is_counted := known.get(path)) is None:
+                is_counted = known[path] = counts(path, ignore_globs)
+            if is_counted:
+                yield path, False
 
     def _watched(self, candidates: Sequence[str], files: Mapping[str, os.stat_result]) -> dict[str, os.stat_result]:
         """``lstat`` of what is watched; of bytecode only what Python runs though the source says something else.
 
         ``files``: ``lstat`` of the files of the tree.
         """
-        facts = _facts(self.root, candidates)
+        facts = facts_below(self.root, candidates)
         alone = {path: self._decides_alone(path, facts[path], files) for path in facts if path.endswith(".pyc")}
         self._bytecode = {path: self._bytecode[path] for path in alone if path in self._bytecode}
         return {path: each for path, each in facts.items() if alone.get(path, True)}
@@ -174,7 +225,7 @@ class WorkingTree:
     def _decides_alone(self, path: str, facts: os.stat_result, files: Mapping[str, os.stat_result]) -> bool:
         is_cached = path.rpartition("/")[0].rpartition("/")[2] == "__pycache__"
         known = self._bytecode.get(path)
-        if is_cached and known is not None and known[0] == _signature(facts):
+        if is_cached and known is not None and known[0] == signature_of(facts):
             _, is_alone, header = known
         else:
             is_alone, header = self._read_bytecode(path, facts, is_cached=is_cached)
@@ -193,8 +244,8 @@ class WorkingTree:
             return True, None
         found = decides_alone(content[:8], is_cached=is_cached, has_source=os.path.lexists(place[:-1]))
         header = header_of(content)
-        if os.name != "nt" and max(_times(facts)) < began - GRAIN_NS:
-            self._bytecode[path] = _signature(facts), found, header
+        if os.name != "nt" and max(times_of(facts)) < began - GRAIN_NS:
+            self._bytecode[path] = signature_of(facts), found, header
         return found, header
 
 
@@ -219,24 +270,52 @@ class HashedTree(NamedTuple):
     watched: dict[str, Node]
 
 
+class SeenFiles:
+    """The files of ``root`` as one look saw them: their tree for each list of ignored globs, and what ``lstat`` said.
+
+    Bytes that no cached hash covers are read by the first ``tree`` that counts their file, so call it at once.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._tree, self._root = working_tree(root), root
+        found, real = repository(root), os.path.realpath(root)
+        if real == os.path.dirname(real) or real == os.path.realpath(Path.home()):
+            found = None
+        self._look = None if found is None else self._tree.look(found)
+        self._found: dict[tuple[str, ...], HashedTree] = {}
+
+    def tree(self, ignore_globs: Sequence[str] = ()) -> HashedTree:
+        """The tree without ``ignore_globs``."""
+        globs = tuple(ignore_globs)
+        if globs not in self._found:
+            self._found[globs] = self._hashed_now(globs)
+        return self._found[globs]
+
+    def _hashed_now(self, ignore_globs: tuple[str, ...]) -> HashedTree:
+        if self._look is None:
+            return HashedTree(None, {}, {})
+        ids: list[str] = []
+        repo = self._look.repo
+        files, watched = self._tree.entries_of(self._look, ignore_globs)
+        for entries in (files, watched):
+            oid, trees = self._tree.trees(entries, repo.hash_name, watched=entries is watched)
+            if ids and not entries:
+                break
+            ids.append(oid)
+            with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
+                for each, content in trees.items():
+                    write_loose(kept_trees(repo), each, "tree", content, durable=False)
+        return HashedTree("+".join(ids), files, watched)
+
+    def stamps(self, paths: Iterable[str]) -> dict[str, Stamp | None]:
+        """``lstat`` of ``paths`` as the look saw it; of others as it is now."""
+        facts: Mapping[str, os.stat_result] = {} if self._look is None else self._look.facts
+        return {path: stamp_of(facts.get(path) or facts_of(self._root, path)) for path in paths}
+
+
 def hashed_tree(root: Path, ignore_globs: Sequence[str] = ()) -> HashedTree:
     """The files below ``root``, without ``ignore_globs``."""
-    found = repository(root)
-    real = os.path.realpath(root)
-    if found is None or real == os.path.dirname(real) or real == os.path.realpath(Path.home()):
-        return HashedTree(None, {}, {})
-    ids: list[str] = []
-    kept = kept_trees(found)
-    files, watched = working_tree(root).entries_in(found, ignore_globs)
-    for entries in (files, watched):
-        oid, trees = trees_of(entries, found.hash_name)
-        if ids and not entries:
-            break
-        ids.append(oid)
-        with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
-            for each, content in trees.items():
-                write_loose(kept, each, "tree", content, durable=False)
-    return HashedTree("+".join(ids), files, watched)
+    return SeenFiles(root).tree(ignore_globs)
 
 
 def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:
@@ -279,80 +358,5 @@ def left_out(look: Look) -> list[str]:
     return absent if absent and is_true(setting(look.repo.root, "core.sparsecheckout", "false")) else []
 
 
-def facts_of(root: Path, path: str) -> os.stat_result | None:
-    """``lstat`` of the path (of a link itself); None where nothing exists."""
-    try:
-        return os.lstat(f"{root}/{path}")  # thousands of paths: a Path each takes three times as long
-    except OSError:
-        return None
-
-
-def _facts(root: Path, paths: Iterable[str]) -> dict[str, os.stat_result]:
-    """``lstat`` of every entry that is no folder; targets of links are not part of the project."""
-    real = {"": True}
-    found: dict[str, os.stat_result] = {}
-    for path in paths:
-        if _is_real(root, path.rpartition("/")[0], real):
-            facts = facts_of(root, path)
-            if facts is not None and not stat.S_ISDIR(facts.st_mode):
-                found[path] = facts
-    return found
-
-
-def _is_real(root: Path, folder: str, real: dict[str, bool]) -> bool:
-    if folder not in real:
-        above = _is_real(root, folder.rpartition("/")[0], real)
-        facts = facts_of(root, folder) if above else None
-        real[folder] = facts is not None and stat.S_ISDIR(facts.st_mode)
-    return real[folder]
-
-
 def _in_tree(path: str, facts: Mapping[str, os.stat_result]) -> bool:
     return path in facts and counts(path)
-
-
-def _counted_paths(look: Look, ignore_globs: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Each path of the tree or of the watched files, and whether it is one of these."""
-    watched = frozenset(look.watched)
-    for path in look.facts:
-        if path in watched:
-            if not match_globs(path, ignore_globs):
-                yield path, True
-        elif counts(path, ignore_globs):
-            yield path, False
-
-
-def _times(facts: os.stat_result) -> tuple[int, int]:
-    return facts.st_mtime_ns, facts.st_ctime_ns
-
-
-def _signature(facts: os.stat_result) -> tuple[int, ...]:
-    return facts.st_mode, facts.st_size, *_times(facts), facts.st_ino, facts.st_dev
-
-
-def _hash(place: str, facts: os.stat_result, hash_name: str) -> tuple[str, os.stat_result] | None:
-    """The blob id, and ``stat`` of just these bytes; None where nothing is readable."""
-    try:
-        if stat.S_ISLNK(facts.st_mode):
-            leads = os.readlink(os.fsencode(place))  # noqa: PTH115 - a Path would tidy up where it leads
-            return object_id("blob", leads, hash_name), facts
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(place, flags)
-    except OSError:
-        return None
-    try:
-        for _ in range(5):
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                return None
-            oid = hash_file(descriptor, before.st_size, hash_name)
-            if oid is not None and _signature(os.fstat(descriptor)) == _signature(before):
-                return oid, before
-            os.lseek(descriptor, 0, os.SEEK_SET)  # written meanwhile
-        # A file written continuously: its present bytes, which ``stat`` shows to be too new to cache.
-        with open(descriptor, "rb", closefd=False) as file:
-            return object_id("blob", file.read(), hash_name), os.fstat(descriptor)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)

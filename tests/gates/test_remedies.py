@@ -1,0 +1,106 @@
+"""What is missing is named with the command that installs it, and so is a script that fails before the tests."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.gates.conftest import Project
+from tests.gates.test_command import judge, script
+from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.gates.remedies import remedy
+
+MOCHA = '{"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "*"}}'
+NO_NYC, NO_MODULE = "sh: 1: nyc: not found", "No module named 'attrs'"
+ENVIRONMENT = ""
+MISSING: dict[str, tuple[str, dict[str, str], str]] = {
+    "npm, locked": (
+        NO_NYC,
+        {"package.json": MOCHA, "package-lock.json": "{}"},
+        "node_modules is missing: run `npm ci`",
+    ),
+    "npm": (NO_NYC, {"package.json": MOCHA}, "node_modules is missing: run `npm install`"),
+    "pnpm": (NO_NYC, {"package.json": MOCHA, "pnpm-lock.yaml": ""}, "node_modules is missing: run `pnpm install`"),
+    "yarn": (NO_NYC, {"package.json": MOCHA, "yarn.lock": ""}, "node_modules is missing: run `yarn install`"),
+    "installed": (NO_NYC, {"package.json": MOCHA, "node_modules/mocha/x": ""}, ""),
+    "plug'n'play": (NO_NYC, {"package.json": MOCHA, ".pnp.cjs": ""}, ""),
+    "uv": (NO_MODULE, {"uv.lock": ""}, "the Python module attrs is missing: run `uv sync`"),
+    "poetry": (NO_MODULE, {"poetry.lock": ""}, "run `poetry install`"),
+    "pip": (
+        NO_MODULE,
+        {"requirements.txt": "", "venv/x": ""},
+        "run `venv/BIN/python -m pip install -r requirements.txt`",
+    ),
+    "package": (NO_MODULE, {"setup.py": ""}, "run `python3 -m venv .venv && .venv/BIN/python -m pip install -e .`"),
+    "tool": ("No module named pytest", {".venv/x": ""}, "run `.venv/BIN/python -m pip install pytest`"),
+    "unknown module": (NO_MODULE, {}, ""),
+    "environment": (
+        ENVIRONMENT,
+        {"uv.lock": ""},
+        "the virtual environment .venv is missing: run `uv sync`",
+    ),
+    "bare environment": (ENVIRONMENT, {}, "run `python3 -m venv .venv`"),
+    "toolchain": (
+        "error: rustup could not choose a version of cargo to run",
+        {},
+        "run `rustup default stable`",
+    ),
+    "this toolchain": (
+        "error: toolchain '1.70' is not installed",
+        {},
+        "run `rustup toolchain install 1.70`",
+    ),
+    "go": ("x.go:3:8: missing go.sum entry for module", {}, "run `go mod download`"),
+}
+
+
+@pytest.mark.parametrize(("output", "files", "expected"), MISSING.values(), ids=MISSING)
+def test_what_is_missing_is_named_with_the_command_that_installs_it(
+    tmp_path: Path, output: str, files: dict[str, str], expected: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    argv = [".venv/bin/python", "-m", "pytest"] if output == ENVIRONMENT else ["check"]
+    found = remedy(argv, tmp_path, tmp_path, output)
+    expected = expected.replace("BIN", "Scripts" if sys.platform == "win32" else "bin")
+    assert found.endswith(expected) and bool(found) == bool(expected), found
+
+
+PACKAGE = {
+    "scripts": {"pretest": "npm run lint", "lint": "eslint .", "test": "tape test"},
+    "devDependencies": {"tape": "5"},
+}
+HEADERS = "> x@1.0.0 pretest\n> npm run lint\n\n> x@1.0.0 lint\n> eslint .\n\ntest/a.js 3:1 error Unexpected var no-var"
+
+
+@pytest.mark.parametrize("expect", [{"exit_code": "nonzero", "fails": "adds"}, {"min_tests": 1}])
+def test_a_lint_script_before_the_tests_is_named_and_is_no_failing_test(
+    project: Project, expect: dict[str, object]
+) -> None:
+    project.write("package.json", json.dumps(PACKAGE))
+    project.write("node_modules/tape/x", "")
+    judgement = judge(project, script(project, f"print({HEADERS!r}); raise SystemExit(1)"), **expect)
+    assert judgement.kind is VerdictKind.FAIL, "the agent can repair it: no person is needed"
+    assert "`pretest` (npm run lint) failed before the tests: no test ran (exit 1)" in judgement.message
+    assert "no-var" in judgement.message and "junit" not in judgement.message
+    assert judgement.message.endswith(
+        "Next: fix what `pretest` (npm run lint) reports: the tests run only after it. Then submit again."
+    )
+
+
+def test_a_missing_node_modules_is_named_with_the_command_that_installs_it(project: Project) -> None:
+    project.write("package.json", json.dumps(PACKAGE))
+    project.write("package-lock.json", "{}")
+    judgement = judge(project, script(project, "print('sh: 1: nyc: not found'); raise SystemExit(127)"))
+    assert (
+        "Next: node_modules is missing: run `npm ci` (ask the user where that is not yours to do)" in judgement.message
+    )
+
+
+def test_words_in_the_output_of_tests_that_ran_advise_nothing(project: Project) -> None:
+    project.write("package.json", json.dumps(PACKAGE))
+    text = "AssertionError: 'sh: 1: nyc: not found'\n1 failed, 1 passed in 0.1s"
+    judgement = judge(project, script(project, f"print({text!r}); raise SystemExit(1)"))
+    assert "npm" not in judgement.message.partition("Next:")[2]
