@@ -172,6 +172,7 @@ SCENES: dict[str, Callable[[Playground], tuple[str, str]]] = {
 def playground(folder: Path) -> Playground:
     """The project of all scenes."""
     checks = {"test": CheckSettings(argv=[sys.executable, "-m", "unittest", "discover", "-s", "tests"])}
+    checks["security"] = CheckSettings(argv=[sys.executable, "-c", ""])
     return Playground(folder, files=FILES, checks=checks)
 
 

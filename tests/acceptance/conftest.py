@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.scene import BUGGED, UNITTEST
+from tests.acceptance.scene import BUGGED, SCANNER, UNITTEST
 from wfe_mcp.testing.playground import Playground
 
 MakePlayground = Callable[..., Playground]
@@ -32,4 +32,4 @@ def play(tmp_path: Path) -> Generator[MakePlayground]:
 @pytest.fixture
 def bugged(play: MakePlayground) -> Playground:
     """A project whose add() subtracts."""
-    return play(BUGGED, {"test": UNITTEST})
+    return play(BUGGED, {"test": UNITTEST, "security": SCANNER})

@@ -28,6 +28,7 @@ SHOWN = {
     "tests/test_calc.py": BUGGED["tests/test_calc.py"]
     + "\n    def test_one_and_two(self):\n        self.assertEqual(add(1, 2), 3)\n"
 }
+SCANNER = [sys.executable, "-c", ""]
 UNITTEST = [sys.executable, "-m", "unittest", "discover", "-s", "tests"]
 
 PROOF = {

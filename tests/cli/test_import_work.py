@@ -52,6 +52,7 @@ def test_the_work_of_a_tool_is_detected_and_a_run_starts_with_it(cli: Terminal, 
     assert document.data["path"] == f".wfe/plans/{called}"
     assert document.data["not_carried"]
     assert cli.json("templates", "lint", template).code == 0
+    cli.git("init", "-q")
     assert cli.json(*document.data["start"].split()[1:]).document["run_state"] == "running"
     assert [each["title"] for each in cli.json("list").data["runs"]] == [NAMED.get(name, called)]
 

@@ -36,6 +36,7 @@ def begun(cli: Terminal, *phases: dict[str, Any], **more: Any) -> str:
 
 
 def imported_plan(cli: Terminal) -> Said:
+    cli.git("init", "-q")
     (cli.root / "milestones.md").write_text(PLAN)
     return cli("plan", "import", "milestones.md")
 

@@ -116,6 +116,7 @@ def test_a_descriptor_that_is_not_open_is_named(cli: Terminal, letter: str) -> N
 
 def test_without_any_pin_the_way_to_one_is_named(empty: Terminal) -> None:
     (empty.root / ".wfe" / "templates").mkdir(parents=True)
+    empty.git("init", "-q")
     run = empty.start("quick_fix", "-i", "problem=x")
     document = empty.json("resume", run, pin=PIN)
     assert document.refusal == "needs_human"

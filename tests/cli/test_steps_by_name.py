@@ -69,7 +69,7 @@ def test_a_retry_says_what_it_keeps_and_what_it_calls_again_before_it_asks(cli: 
     cli("watch", started)
     again = cli("retry", started, "go", pin=PIN)
     assert again.out.startswith(
-        "Kept: name. Called again: stop.\nOpened a new attempt at go, which keeps the answers of name"
+        "Kept: name. Called again: stop.\nIf you retry, attempt 2 at go opens.\nOpened a new attempt at go, which keeps the answers of name"
     )
     cli("watch", started)
     refused = cli.json("retry", started, "go", "--from", "nam", pin=PIN).document["error"]

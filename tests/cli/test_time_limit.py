@@ -47,7 +47,7 @@ def test_no_work_is_handed_out_once_the_time_of_a_run_is_over(cli: Terminal):
     refused = cli.submit_work(run, "draft")
     assert refused.code == 1
     assert refused.document["error"]["message"] == "The time limit of this run is over."
-    assert refused.document["error"]["hint"] == "Only the user can extend it: wfe-mcp resume RUN --timeout 1h"
+    assert refused.document["error"]["hint"] == f"Only the user can extend it: wfe-mcp resume {run} --timeout 1h"
     assert refused.document["run_state"] == "blocked"
     assert (
         cli.json("retry", run, "draft", pin=PIN).document["error"]["message"] == "The time limit of this run is over."

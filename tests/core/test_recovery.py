@@ -13,7 +13,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.blockers import BlockerFound, status_of
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus
-from wfe_mcp.core.moves import legal_moves
+from wfe_mcp.core.moves import legal_moves, refusal
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import blocker_is_due, questions
@@ -333,7 +333,24 @@ def test_a_blocker_is_recorded_once_also_after_a_rollback_to_its_recovery():
     ],
 )
 def test_a_blocker_is_what_became_of_the_phase_that_failed(status: str, forced: bool, means: str):
-    assert status_of(AttemptStatus(status), forced=forced) == means
+    found = BlockerFound(phase=PhasePath("code[recovery-1].diagnose"), attempt=1, kind="lint", fingerprint="lint:code")
+    assert status_of(found, AttemptStatus(status), forced=forced) == means
+    assert status_of(replace(found, settled="ignored"), AttemptStatus(status), forced=forced) == "ignored"
+
+
+@pytest.mark.requirement("S3-13")
+def test_only_a_person_settles_blockers_and_only_open_ones():
+    scene = run_of(*reporting(limit=1))
+    scene.work("plan")
+    fail(scene)
+    resolve = replace(scene.command(c.Retry, "code", HUMAN), blockers="resolved")
+    assert "has no open blocker" in str(refusal(scene.state, resolve))
+    report(scene, 1)
+    by_agent = refusal(scene.state, replace(resolve, by=AGENT))
+    assert by_agent is not None
+    assert by_agent.code == "needs_human"
+    scene.give(resolve)
+    assert [one.settled for one in scene.state.blockers] == ["resolved"]
 
 
 def test_the_server_may_answer_what_a_recovery_reports():

@@ -9,13 +9,13 @@ import pytest
 
 from tests.docs.test_commands import NAMED, commands, faults_of
 
-VERBS = {"and", "did", "does", "in", "authors", "writes", "for", "starts", "brings", "reads"}
+VERBS = {"and", "did", "does", "in", "authors", "writes", "for", "starts", "brings", "reads", "started"}
 """What follows the program's name where a sentence is about it."""
 SEVERAL = re.compile(r"wfe-mcp(?: [a-z-]+)?(?:[a-z-]+\|[a-z-]+)")
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Each text that is no docstring, with its line; a value inside it stands as X."""
+    """Each text that is no docstring, with its line; a value inside it is X."""
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree):
         body: list[ast.stmt] = getattr(node, "body", []) if isinstance(getattr(node, "body", []), list) else []

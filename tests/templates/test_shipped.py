@@ -160,7 +160,7 @@ def test_a_template_requires_checks_servers_and_reviewers_that_may_be_missing(
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_project_with_what_it_requires_can_start_it_and_one_without_learns_why_not(name: str) -> None:
     servers = report(name).requires.servers
-    there = ProjectNames(checks=frozenset({"test", "push"}), servers=frozenset(servers))
+    there = ProjectNames(checks=frozenset({"test", "push", "security"}), servers=frozenset(servers))
     assert lint(template(name), there).errors == ()
     missing = lint(template(name), ProjectNames())
     assert bool(missing.errors) is (name not in NEEDS_NO_CHECK)

@@ -105,9 +105,9 @@ def test_the_approvals_on_the_way_take_a_form_and_the_last_one_a_secret() -> Non
     assert asked == [("pm", "client"), ("qa_tests", "client"), ("deploy", "human")]
 
 
-def test_a_missing_scanner_is_noted_and_no_reason_to_stop() -> None:
+def test_a_release_needs_the_scanner() -> None:
     (gate,) = gates(phase("role_pipeline", "sec"), "command")
-    assert (gate["check"], gate["if_missing"]) == ("security", "note")
+    assert (gate["check"], gate.get("if_missing", "fail")) == ("security", "fail")
 
 
 @pytest.mark.parametrize(

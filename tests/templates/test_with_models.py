@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.scene import BUGGED, PROBLEM, QUICK_FIX, UNITTEST
+from tests.acceptance.scene import BUGGED, PROBLEM, QUICK_FIX, SCANNER, UNITTEST
 from tests.acceptance.test_role_pipeline import GOAL as TEAM_GOAL
 from tests.acceptance.test_role_pipeline import TEAM
 from tests.playgrounds import Playgrounds
@@ -113,7 +113,9 @@ PLAYS = {
     "pr_review_workflow": Play(pr_review_workflow.INPUTS, pr_review_workflow.HAPPY, ("review",), servers=("github",)),
     "quick_fix": Play(PROBLEM, QUICK_FIX, ("fix",), files=BUGGED, checks={"test": UNITTEST}),
     "recovery": Play(recovery.INPUTS, recovery.SCRIPT, ("mend",)),
-    "role_pipeline": Play(TEAM_GOAL, TEAM, ("qa_tests", "dev"), files=BUGGED, checks={"test": UNITTEST}),
+    "role_pipeline": Play(
+        TEAM_GOAL, TEAM, ("qa_tests", "dev"), files=BUGGED, checks={"test": UNITTEST, "security": SCANNER}
+    ),
     "spec_driven": Play(
         spec_driven.INPUTS, spec_driven.SCRIPT, ("design", "implement[T-1].build", "implement[T-2].build")
     ),

@@ -125,6 +125,16 @@ def test_the_limit_of_the_same_blocker_is_that_of_each_recovery_of_the_phase() -
     }
 
 
+def test_a_check_that_the_project_does_not_have_is_noted_only_where_a_gate_runs_it() -> None:
+    gate = {"kind": "command", "check": "security"}
+    made = changed({"gates": [gate]}, PhaseOverride(missing_checks=("security",)))
+    assert made["gates"] == [gate | {"if_missing": "note"}]
+    answer = refusal(template({"gates": [gate]}), plan=PhaseOverride(missing_checks=("securty",)))
+    assert answer == {
+        "/templates/tiny/phases/plan/missing_checks": "phase 'plan' has no gate on check 'securty'; did you mean 'security'?"
+    }
+
+
 def test_a_phase_in_a_loop_is_named_by_its_path() -> None:
     loop = {"id": "build", "kind": "loop", "phases": [{"id": "code"}]}
     made = overridden(template({}) | {"phases": [loop]}, {"build.code": PhaseOverride(timeout="1h")})

@@ -94,6 +94,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("recovery list", "recovery.list_all"),
     ("recovery show", "recovery.show"),
     ("recovery resolve", "recovery.resolve"),
+    ("recovery ignore", "recovery.ignore"),
     ("recovery abort", "recovery.abort"),
     ("handoff", "handoff.handoff"),
     ("verify", "verify.verify"),
@@ -164,7 +165,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
 NOUNS = {
     "opinion": "Ask other models for an opinion, answer for one, or overrule one.",
     "artifact": "Show, compare and restore what phases produced.",
-    "recovery": "List and resolve what blocks failed phases.",
+    "recovery": "List, resolve and ignore what blocks failed phases.",
     "templates": "List, check, copy and change workflows.",
     "plan": "Check, score, improve and import a plan of milestones.",
     "providers": "Configure models and the roles they fill.",

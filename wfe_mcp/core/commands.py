@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import ClassVar, TypedDict
 
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.blockers import BlockerFound
+from wfe_mcp.core.blockers import BlockerFound, Settled
 from wfe_mcp.core.calls import Call
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
@@ -228,11 +228,15 @@ class TreeChange(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry(PhaseCommand):
-    """Open a new attempt. ``role``: the worker from now on, a configured role or ``client``; None: as before."""
+    """Open a new attempt. ``role``: the worker from now on, a configured role or ``client``; None: as before.
+
+    ``blockers``: what a person says of the open blockers of the phase.
+    """
 
     call = Call("retry", "retry_phase", "retry")
     feedback: str = ""
     role: str | None = None
+    blockers: Settled | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -14,6 +15,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.answers import answered
 from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.consequences import completed, deadline, following_events, go_to, open_phase, reopen
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import forked
@@ -173,13 +175,22 @@ def _tree_change(state: RunState, command: c.TreeChange) -> list[e.Event]:
     return [e.GateJudged(verdict=verdict, **on), e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
 
 
+_SETTLED: Mapping[Settled, str] = {
+    "resolved": "The blocker was removed by a person",
+    "ignored": "A person decided to ignore the blocker; continue without removing it",
+}
+
+
 def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
     attempt = state.current(command.phase)
     if attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED} or not state.is_open(attempt.phase):
         message = command.feedback or f"{attempt.phase!r} was reopened."
         return [*_reopened(state), go_to(state, attempt, attempt.phase, message, role=command.role)]
     message = command.feedback or attempt.reason
-    return [*_reopened(state), reopen(state, attempt, command.at, message, holder_alive=True, role=command.role)]
+    if command.blockers is not None:
+        message = f"{_SETTLED[command.blockers]}{f': {command.feedback}' if command.feedback else '.'}"
+    opened = reopen(state, attempt, command.at, message, holder_alive=True, role=command.role)
+    return [*_reopened(state), replace(opened, blockers=command.blockers)]
 
 
 def _skip(state: RunState, command: c.Skip) -> list[e.Event]:

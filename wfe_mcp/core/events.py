@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.blockers import BlockerFound
+from wfe_mcp.core.blockers import BlockerFound, Settled
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent, Event, ItemClosed, ItemOpened, LoopFinished, LoopOpened, PromptEdited
 from wfe_mcp.core.evidence_levels import GateDifference
@@ -209,7 +209,7 @@ class HumanAwaited(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOpened(AttemptEvent):
-    """Attempt ``attempt`` takes the place of the one before it."""
+    """Attempt ``attempt`` takes the place of the one before it. ``blockers``: what becomes of the phase's open blockers."""
 
     status: AttemptStatus
     feedback: tuple[Feedback, ...] = ()
@@ -221,6 +221,7 @@ class AttemptOpened(AttemptEvent):
     tree: str | None = None
     head: str | None = None
     role: str | None = None
+    blockers: Settled | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

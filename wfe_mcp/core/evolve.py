@@ -42,6 +42,7 @@ from wfe_mcp.core.loops import (
 )
 from wfe_mcp.core.model import Attempt, AttemptStatus, GoingBack, RunState, RunStatus, Stage, Submission, Verdict
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.core.recovery import settled_blockers
 
 S = TypeVar("S", bound=AttemptState)
 
@@ -306,7 +307,10 @@ def _open_loop(state: RunState, event: e.AttemptOpened) -> RunState:
         gates_before_passed=event.status is not AttemptStatus.PENDING,
         role=event.role,
     )
-    return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], superseded(last), new)})
+    blockers = settled_blockers(state, event.phase, event.blockers)
+    return replace(
+        state, attempts={**state.attempts, event.phase: (*tries[:-1], superseded(last), new)}, blockers=blockers
+    )
 
 
 def _went_to(state: RunState, event: e.WentTo) -> RunState:

@@ -22,6 +22,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunSta
 from wfe_mcp.core.paths import PhasePath, item_of, typed
 from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
+from wfe_mcp.core.recovery import open_blockers
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
 
 
@@ -175,8 +176,14 @@ def _retry(state: RunState, command: c.Retry) -> Refused | None:
             f"Phase {closed!r} around {command.phase!r} is {state.current(closed).status}.",
             f"Retry {closed!r} instead: it restarts with all phases inside.",
         )
+    if command.blockers is not None and not open_blockers(state, command.phase):
+        return illegal(
+            f"Phase {command.phase!r} has no open blocker.", "See those that are over: wfe-mcp recovery list --all"
+        )
     if command.by.is_human:
         return None
+    if command.blockers is not None:
+        return needs_user(f"Only the user can say that the blockers of {command.phase!r} are {command.blockers}.")
     if state.phase(command.phase).loop is not None:
         return needs_user(f"Phase {command.phase!r} holds other phases: only the user can restart this loop.")
     if _is_stopped(state, attempt) or attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}:

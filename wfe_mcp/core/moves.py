@@ -90,8 +90,9 @@ def with_commands_of_the_user(state: RunState, command: c.Command, refused: Refu
         return refused
     user = By("user", Channel.CLI, Assurance.PASSKEY)
     names = [move.call.command for move in phase_moves(state, attempt, user, command.at)]
-    hint = f"The user decides in a terminal: {command_with_others(names, 'RUN', command.phase)}"
-    return replace(refused, hint=hint) if names else refused
+    if not names:
+        return refused
+    return replace(refused, hint=f"The user decides in a terminal: {command_with_others(names, 'RUN', command.phase)}")
 
 
 def command_with_others(names: Iterable[str], run: str, phase: PhasePath) -> str:

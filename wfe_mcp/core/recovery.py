@@ -13,10 +13,10 @@ Rules:
 from dataclasses import replace
 
 from wfe_mcp.core import events as e
-from wfe_mcp.core.blockers import BlockerFound
+from wfe_mcp.core.blockers import BlockerFound, Settled, status_of
 from wfe_mcp.core.loops import left_for_a_person
 from wfe_mcp.core.model import Attempt, Feedback, RunState
-from wfe_mcp.core.paths import item_of
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import blocker_is_due
 from wfe_mcp.core.spec import FailRule
 from wfe_mcp.core.units import ordinal
@@ -48,9 +48,7 @@ def blocker_found(state: RunState, attempt: Attempt, reported: BlockerFound | No
     assert reported is not None, "who answers has read the artifact"
     times = 1 + sum(one.fingerprint == reported.fingerprint for one in state.blockers)
     found = replace(reported, attempt=attempt.made_in, times=times)
-    item = item_of(attempt.phase)
-    assert item is not None, "a phase of a recovery lies inside the phase that failed"
-    failed = state.current(item[0])
+    failed = state.current(found.recovered)
     rule = state.phase(failed.phase).on_fail[failed.fail_rule - 1]
     if times <= rule.same_blocker:
         return [found]
@@ -72,3 +70,16 @@ def recovery_fault(state: RunState, attempt: Attempt) -> str | None:
     if stopped is None:
         return None
     return f"Its recovery failed: {stopped.phase!r} {stopped.reason.partition(chr(10))[0]}"
+
+
+def open_blockers(state: RunState, path: PhasePath) -> tuple[BlockerFound, ...]:
+    """What recoveries of phase ``path`` reported and nothing has settled."""
+    attempt = state.current(path)
+    reported = (one for one in state.blockers if one.recovered == path)
+    return tuple(one for one in reported if status_of(one, attempt.status, forced=attempt.forced) == "open")
+
+
+def settled_blockers(state: RunState, path: PhasePath, settled: Settled | None) -> tuple[BlockerFound, ...]:
+    """The blockers of the run once a person has settled the open ones of phase ``path``; None settles nothing."""
+    due = () if settled is None else open_blockers(state, path)
+    return tuple(replace(one, settled=settled) if one in due else one for one in state.blockers)

@@ -81,10 +81,10 @@ def people_since(log: Sequence[LogEntry], to: int, *, whole: bool, files: bool =
 def described(entry: LogEntry) -> str:
     """What a person calls the command that begins with this event: ``the approval of fix (event 34)``."""
     event = entry.event
-    said = _COMMANDS.get(type(event), type(event).__name__)
+    words = _COMMANDS.get(type(event), type(event).__name__)
     if isinstance(event, e.RolledBack):
-        said = {"undo": "the undo", "redo": "the redo"}.get(event.kind, "the rollback")
-    return f"{said.format(phase=getattr(event, 'phase', ''))} (event {entry.seq})"
+        words = {"undo": "the undo", "redo": "the redo"}.get(event.kind, "the rollback")
+    return f"{words.format(phase=getattr(event, 'phase', ''))} (event {entry.seq})"
 
 
 _COMMANDS: dict[type[e.Event], str] = {

@@ -5,6 +5,7 @@
     approver = "<role>"    an opinion of that role replaces them; an existing one becomes mandatory
     max_retries = 2        at most 2 attempts after the first one; 0: none, and no recovery
     same_blocker = 1       its recovery ends when the same blocker is reported once more than this
+    missing_checks = [..]  checks that this project does not have: their gates note that, and fail no more
     allow_rewrite = true   the phase's opinion gates accept a reviewer's rewrite
     timeout, auto_proceed  the phase's own
     role = "<role>"        who works in the phase: a role of the template, else a configured one
@@ -48,6 +49,7 @@ class PhaseOverride:
     auto_proceed: bool | None = None
     role: str | None = None
     same_blocker: int | None = None
+    missing_checks: tuple[str, ...] = ()
     prompt: StageOverride = StageOverride()
     response: StageOverride = StageOverride()
 
@@ -112,6 +114,7 @@ def _change(
         _set_attempts(phase, defaults, override.max_retries + 1)
     _set_stage_attempts(phase, defaults, override)
     _set_same_blocker(phase, defaults, override.same_blocker, at, faults)
+    _set_missing_checks(phase, defaults, override.missing_checks, at, faults)
     for name, stage in (("prompt", override.prompt), ("response", override.response)):
         key = _STAGES[name][0]
         if stage.approver is not None or override.approver is not None:
@@ -230,6 +233,26 @@ def _set_same_blocker(
     if not recoveries:
         message = f"phase {phase['id']!r} has no recovery, so same_blocker has no effect"
         faults.append(Detail(pointer(*at, "same_blocker"), message, got=times))
+
+
+def _set_missing_checks(
+    phase: dict[str, Any],
+    defaults: Mapping[str, Any],
+    checks: tuple[str, ...],
+    at: tuple[str, ...],
+    faults: list[Detail],
+) -> None:
+    """The gates of these checks are passed over where the project has no such check."""
+    keys = [key for key, _ in _STAGES.values() if checks and (phase.get(key) or defaults.get(key))]
+    gates = [gate for key in keys for gate in _own(phase, defaults, key)]
+    for check in checks:
+        own = [gate for gate in gates if gate.get("check") == check]
+        for gate in own:
+            gate["if_missing"] = "note"
+        if not own:
+            known = sorted({gate["check"] for gate in gates if "check" in gate})
+            message = f"phase {phase['id']!r} has no gate on check {check!r}{near_miss(check, known)}"
+            faults.append(Detail(pointer(*at, "missing_checks"), message, known, check))
 
 
 def _set_approver(template: dict[str, Any], gates: list[dict[str, Any]], approver: str, *, adds: bool) -> None:

@@ -51,7 +51,7 @@ def test_reviewers_that_are_not_configured_are_said_once(cli: Terminal) -> None:
         (
             {"journal_mode": "delete", "wal_is_safe": False},
             "note",
-            "is too old for WAL, so writers wait longer; fix: install wfe-mcp[sqlite]",
+            "one process at a time: the others wait while it writes; fix, if you run several agents: install wfe-mcp[sqlite]",
         ),
     ],
 )

@@ -116,6 +116,7 @@ def test_init_at_a_terminal_asks_back_and_takes_the_pin_twice(empty: Terminal, a
 
 @pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm on PATH")
 def test_a_fresh_project_of_node_gets_its_tests_as_a_check(empty: Terminal) -> None:
+    empty.git("init", "-q")
     (empty.root / "package.json").write_text('{"name": "x", "version": "1.0.0", "scripts": {"test": "node --test"}}')
     none = empty.json("init", "--yes", pin=PIN)
     assert [(each["outcome"], each["stored"]) for each in none.data["trials"]] == [("no_tests", False)]

@@ -79,8 +79,8 @@ def test_the_third_time_the_same_blocker_ends_the_recovery_and_a_person_is_asked
     assert report.out.count("blocker failed_checks:build") == 3
     assert "met 3 times" in report.out
     log = cli("log", red).out
-    assert "failed_checks:build, time 3: The list is read backwards" in log
-    assert "same blocker for the third time" in log
+    assert "build[recovery-3].diagnose reports a blocker for the third time: The list is read backwards" in log
+    assert "it met the same blocker for the third time: failed_checks:build" in log
     assert cli.json("verify", red).code == 0
 
 
@@ -99,19 +99,40 @@ def test_a_project_says_how_often_the_same_blocker_is_met(cli: Terminal, red: st
     assert (document["waiting_on"], document["data"]["recoveries"][0]["times"]) == ("human", 2)
 
 
-@pytest.mark.requirement("S3-22")
+@pytest.mark.requirement("S3-13", "S3-22")
 def test_a_person_resolves_a_blocker_with_the_pin_and_the_next_attempt_learns_of_it(cli: Terminal, red: str) -> None:
     for number in (1, 2, 3):
         recover(cli, red, number)
     assert cli.json("recovery", "resolve", red, "build", "--reason", "The database is back").refusal == "needs_human"
     assert cli.json("recovery", "resolve", red, "build", "--reason", "The database is back", pin=PIN).code == 0
     assert "The database is back" in cli("context", red).out
+    assert cli.json("recovery", "list", red).data["runs"] == []
+    assert "recoveries" not in cli.json("status", red).data
     assert cli.submit_work(red, "build", "good").code == 0
     assert cli.json("recovery", "list", red).data["runs"] == []
     (listed,) = cli.json("recovery", "list", red, "--all").data["runs"]
     assert {one["state"] for one in listed["blockers"]} == {"resolved"}
     no = cli.json("recovery", "resolve", red, "build", "--reason", "again", pin=PIN)
-    assert (no.refusal, no.document["error"]["hint"]) == ("illegal_transition", f"wfe-mcp recovery list {red} --all")
+    hint = "See those that are over: wfe-mcp recovery list --all"
+    assert (no.refusal, no.document["error"]["hint"]) == ("illegal_transition", hint)
+
+
+@pytest.mark.requirement("S3-13")
+def test_a_person_ignores_a_blocker_at_once_and_a_later_report_of_it_is_open_again(cli: Terminal, red: str) -> None:
+    recover(cli, red, 1)
+    no = cli.json("recovery", "ignore", red, "build", "--reason", "The list may be backwards")
+    assert (no.refusal, len(cli.json("recovery", "list", red).data["runs"])) == ("needs_human", 1)
+    done = cli("recovery", "ignore", red, "build", "--reason", "The list may be backwards", pin=PIN)
+    assert "its blocker is ignored" in done.out
+    assert cli.json("recovery", "list", red).data["runs"] == []
+    (listed,) = cli.json("recovery", "list", red, "--all").data["runs"]
+    assert [one["state"] for one in listed["blockers"]] == ["ignored"]
+    assert "continue without removing it: The list may be backwards" in cli("context", red).out
+    assert cli.submit_work(red, "build", "bad").refusal == "gate_failed"
+    recover(cli, red, 3)
+    (listed,) = cli.json("recovery", "list", red, "--all").data["runs"]
+    assert [one["state"] for one in listed["blockers"]] == ["ignored", "open"]
+    assert cli.json("verify", red).code == 0
 
 
 @pytest.mark.requirement("S3-22")

@@ -95,7 +95,7 @@ def test_it_ends_badly_when_a_phase_has_failed_and_says_where_to_look(cli: Termi
         answer = cli("run", "code", "--driver", "coder")
     assert answer.code == 1
     assert "wfe-mcp show " in answer.err and "--phase build" in answer.err
-    assert "retry|skip|force-accept" in answer.out
+    assert " build (or: skip, force-accept, edit)" in answer.out
 
 
 def test_it_fails_when_no_one_works_a_phase(cli: Terminal) -> None:

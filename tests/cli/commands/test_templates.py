@@ -265,6 +265,7 @@ def test_milestones_become_an_artifact_that_can_be_submitted(cli: Terminal) -> N
         "! not carried: line 2: introduction: 'Two words first.'",
     ]
     assert answer.err == "Next: wfe-mcp start milestones --inputs @.wfe/plans/milestones.inputs.json\n"
+    cli.git("init", "-q")
     started = cli.json("start", "milestones", "--inputs", "@.wfe/plans/milestones.inputs.json")
     assert started.code == 0, started.out
     data = cli.json("templates", "import", "milestones.md").data

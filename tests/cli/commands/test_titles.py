@@ -17,6 +17,7 @@ def titles(cli: Terminal, *words: str) -> list[str]:
     return [each["title"] for each in cli.json("list", *words).data["runs"]]
 
 
+@pytest.mark.usefixtures("in_git")
 def test_a_run_is_called_what_it_is_about(cli: Terminal) -> None:
     run = cli.start("quick_fix", "-i", f"problem={BUG}")
 
@@ -26,6 +27,7 @@ def test_a_run_is_called_what_it_is_about(cli: Terminal) -> None:
     assert cli.json("status", run).document["summary"].startswith(FIRST_WORDS)
 
 
+@pytest.mark.usefixtures("in_git")
 def test_a_given_title_is_kept_and_two_runs_differ(cli: Terminal) -> None:
     cli.start("quick_fix", "-i", f"problem={BUG}", "--title", "Slugs of versions")
     cli.clock.forward(minutes=1)
@@ -56,6 +58,7 @@ def test_runs_without_inputs_are_counted(cli: Terminal) -> None:
     assert titles(cli) == ["A note #3", "A note #2", "A note"]
 
 
+@pytest.mark.usefixtures("in_git")
 def test_what_a_title_hides_is_shown(cli: Terminal) -> None:
     cli.start("quick_fix", "-i", "problem=Ends \u202ewith a trick")
     cli.clock.forward(minutes=1)
@@ -97,6 +100,7 @@ def test_runs_of_all_projects_are_listed_with_their_project(cli: Terminal) -> No
     cli.start("note", "--title", "Here")
     other = cli.place / "shop"
     other.mkdir()
+    cli.git("init", "-q", str(other))
     cli.clock.forward(minutes=1)
     assert cli.json("start", "quick_fix", "-i", "problem=Prices are wrong", "--project", str(other)).code == 0
 
@@ -127,6 +131,7 @@ def test_what_is_found_says_in_which_run_it_is(cli: Terminal) -> None:
     ]
 
 
+@pytest.mark.usefixtures("in_git")
 def test_runs_from_before_are_named_after_their_inputs(cli: Terminal) -> None:
     run = cli.start("quick_fix", "-i", f"problem={BUG}")
     note, given = cli.start("note"), cli.start("quick_fix", "-i", "problem=x", "--title", "Mine")
@@ -134,6 +139,7 @@ def test_runs_from_before_are_named_after_their_inputs(cli: Terminal) -> None:
     tamper(
         f"sqlite:///{cli.database.as_posix()}",
         f"UPDATE run SET title = 'Fix one bug, proved by a test' WHERE id = '{run}'",
+        *(f"ALTER TABLE project DROP COLUMN {column}" for column in ("name", "first_commit", "forgotten_at")),
         "UPDATE alembic_version SET version_num = '0011'",
     )
 

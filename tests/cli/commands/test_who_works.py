@@ -102,7 +102,7 @@ def test_a_run_that_another_one_blocks_waits_for_that_run(cli: Terminal, engine:
     rows = {row["run"]: (row["waiting_on"], row["waits_for"]) for row in listed}
     beside.close()
     neighbour.end()
-    assert shown.out.startswith(f'{second} "A code": waiting for run {first}, ')
+    assert shown.out.startswith(f'{second} "A code #2": waiting for run {first}, ')
     assert f"  ! Run {first} works in this folder: " in shown.out
     assert "gates running" not in shown.out
     assert rows[second] == ("job", f"run {first}")

@@ -94,7 +94,7 @@ def test_an_artifact_of_steps_that_does_not_match_fails_the_phase(scene: Scene, 
     run = scene.start(steps(made, output=slow_output("made")))
     scene.work()
     assert scene.attempt(run, "ci").status == "failed"
-    assert "does not match its schema" in (scene.attempt(run, "ci").reason or "")
+    assert "does not match the schema of its artifact at /x" in (scene.attempt(run, "ci").reason or "")
     assert seen(log) == {WROTE}
 
 

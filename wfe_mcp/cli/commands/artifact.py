@@ -50,7 +50,10 @@ def show(
     save: Save = "",
     of_phase: OfPhase = "",
 ) -> None:
-    """Print an artifact of a run, a refused draft, the calls of steps (steps:1) or an attached file."""
+    """Print an artifact of a run, a refused draft or an attached file.
+
+    `steps:1` prints the calls of a phase of steps.
+    """
     from dataclasses import replace
 
     from wfe_mcp.core.model import RunId

@@ -148,12 +148,8 @@ def _next(invocation: Invocation) -> list[str]:
 
     if list(_faults(invocation.engine)):
         return ["wfe-mcp doctor"]
-    places = places_of(invocation.engine.root)
-    if not is_connected(places):
-        return ["wfe-mcp install --client NAME"]
-    return [
-        SENTENCE if invocation.engine.project.is_git else f"run git init, since quick_fix needs git; then {SENTENCE}"
-    ]
+    step = SENTENCE if is_connected(places_of(invocation.engine.root)) else "wfe-mcp install --client NAME"
+    return [step if invocation.engine.project.is_git else f"run git init, since quick_fix needs git; then {step}"]
 
 
 def _written(engine: "Engine") -> list[str]:

@@ -21,7 +21,10 @@ Folder = Annotated[str, typer.Argument(metavar="[DIR]", help="The folder; withou
 
 
 def list_all(invocation: Invocation) -> None:
-    """List all projects with their folders; those whose folder is missing come first."""
+    """List all projects with their folders.
+
+    Those whose folder is missing come first.
+    """
     from wfe_mcp.engine.kernel.identity import move_command
     from wfe_mcp.engine.maintenance.projects import known_projects
     from wfe_mcp.views.project.activity import ProjectList, project_row
@@ -44,7 +47,7 @@ def list_all(invocation: Invocation) -> None:
 
 
 def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_fd: PinFd = None) -> None:
-    """Say that a project was renamed or moved: its runs continue in the new folder.
+    """Say where a renamed or moved project is: its runs continue there.
 
     What you trusted counts there where its bytes are the same. It shows what it found, then asks for your PIN.
     """
@@ -72,7 +75,10 @@ def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_
 
 
 def forget(invocation: Invocation, which: Which, yes: Yes = False, pin_fd: PinFd = None) -> None:
-    """Take a project out of the lists. Its runs and their log stay; work in its folder brings it back."""
+    """Take a project out of the lists.
+
+    Its runs and their log stay; work in its folder brings it back.
+    """
     from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.engine.kernel.identity import its_runs, name_of
     from wfe_mcp.engine.maintenance import projects
@@ -99,7 +105,10 @@ def rename(invocation: Invocation, which: Which, name: Name) -> None:
 
 
 def add(invocation: Invocation, folder: Folder = "") -> None:
-    """Make a folder known as a project of its own, also where it was copied from another one. It inherits nothing."""
+    """Make a folder known as a project of its own.
+
+    Also one that was copied from another: it inherits nothing.
+    """
     from wfe_mcp.engine.kernel.identity import add_project
     from wfe_mcp.workspace.system.location import find_project
 

@@ -1,22 +1,21 @@
-"""``wfe-mcp recovery``: the blockers that recoveries found; resolve one, or abort a recovery."""
+"""``wfe-mcp recovery``: the blockers that recoveries found; resolve or ignore one, or abort a recovery."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.units import plural
 
-if TYPE_CHECKING:
-    from wfe_mcp.views.runs.recoveries import BlockerView
-
 OfRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it every open run of the project.")]
 Everything = Annotated[bool, typer.Option("--all", help="Also blockers that are resolved or ignored.")]
 How = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you did, for the next attempt.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it does not matter, for the next attempt.")]
 
 
 def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = False) -> None:
@@ -62,11 +61,19 @@ def show(invocation: Invocation, run: Run, phase: Phase) -> None:
 
 
 def resolve(invocation: Invocation, run: Run, phase: Phase, reason: How, pin_fd: PinFd = None) -> None:
-    """Say that a blocker is removed: the phase gets a new attempt.
+    """Say that a blocker is removed: it is resolved, and the phase gets a new attempt.
 
-    It asks for your PIN after a stop.
+    It asks for your PIN.
     """
-    _open_again(invocation, run, phase, f"The blocker was removed by a person: {reason}", pin_fd, running=False)
+    _open_again(invocation, run, phase, reason, pin_fd, "resolved")
+
+
+def ignore(invocation: Invocation, run: Run, phase: Phase, reason: Why, pin_fd: PinFd = None) -> None:
+    """Say that a blocker does not matter: it is ignored, and the phase gets a new attempt with that note.
+
+    It asks for your PIN. The checks of the phase stay: what they refuse fails again.
+    """
+    _open_again(invocation, run, phase, reason, pin_fd, "ignored")
 
 
 def abort(invocation: Invocation, run: Run, phase: Phase, reason: How = "", pin_fd: PinFd = None) -> None:
@@ -75,30 +82,27 @@ def abort(invocation: Invocation, run: Run, phase: Phase, reason: How = "", pin_
     It asks for your PIN.
     """
     explanation = f"A person ended the recovery{': ' + reason if reason else '.'}"
-    _open_again(invocation, run, phase, explanation, pin_fd, running=True)
+    _open_again(invocation, run, phase, explanation, pin_fd, None)
 
 
 def _open_again(
-    invocation: Invocation, run: str, phase: str, feedback: str, pin_fd: int | None, *, running: bool
+    invocation: Invocation, run: str, phase: str, feedback: str, pin_fd: int | None, blockers: Settled | None
 ) -> None:
+    """Open a new attempt. ``blockers``: what becomes of the open ones; None ends a recovery that is running."""
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.engine.runs import control
     from wfe_mcp.views.reports.envelopes import overview_of
-    from wfe_mcp.views.runs.recoveries import blocker_views, recovered_phase
+    from wfe_mcp.views.runs.recoveries import recovered_phase
 
     engine, run = invocation.engine, invocation.at(run, phase)
     state = overview_of(engine, run).loaded.state
     path = recovered_phase(state, PhasePath(phase))
-    is_running = state.current(path).repair == "recover"
-    blockers: tuple[BlockerView, ...] = blocker_views(state, only_open=True)
-    if running and not is_running:
+    if blockers is None and state.current(path).repair != "recover":
         raise Refused(
             "illegal_transition", f"No recovery of {path} is running.", f"wfe-mcp recovery show {run} {typed(path)}"
         )
-    if not running and not any(one.phase == path for one in blockers):
-        raise Refused("illegal_transition", f"{path} has no open blocker.", f"wfe-mcp recovery list {run} --all")
-    probe = Retry(phase=path, feedback=feedback, by=invocation.by, at=engine.clock())
+    probe = Retry(phase=path, feedback=feedback, blockers=blockers, by=invocation.by, at=engine.clock())
     by = authorize(invocation, run, probe, pin_fd, f"retry {path}")
-    control.retry(engine, by, run, path, feedback, None)
-    invocation.outcome(path, f"Opened a new attempt at {path}")
+    control.retry(engine, by, run, path, feedback, None, blockers)
+    invocation.outcome(path, f"Opened a new attempt at {path}{f'; its blocker is {blockers}' if blockers else ''}")

@@ -60,9 +60,9 @@ def list_runs(
     limit: Limit = 20,
     cursor: Cursor = "",
 ) -> None:
-    """List the runs of this project: those of this folder first, then newest first.
+    """List the runs of this project, newest first.
 
-    --project lists those of another project, --all those of every one.
+    Those of this folder come first. --project lists those of another project, --all those of every one.
     """
     from wfe_mcp.engine.kernel.leases import folder_elsewhere
     from wfe_mcp.engine.runs.control import stale_before, stuck_before
@@ -113,9 +113,11 @@ def list_runs(
     if by_phase:
         _show_by_phase(invocation, template, page, following, engine_of)
         return
-    elsewhere = {str(each.id): "" if everywhere else folder_elsewhere(engine, each) for each in page.runs}
-    rows = tuple(replace(row, folder=elsewhere[row.run]) for row in run_rows(engine, page.runs, engine_of))
-    rows = tuple(sorted(rows, key=lambda row: bool(row.folder)))
+    rows = run_rows(engine, page.runs, engine_of)
+    if not everywhere:
+        elsewhere = {str(each.id): folder_elsewhere(engine, each) for each in page.runs}
+        here_or_not = [replace(row, folder=elsewhere[row.run]) for row in rows]
+        rows = tuple(sorted(here_or_not, key=lambda row: bool(row.folder)))
 
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table

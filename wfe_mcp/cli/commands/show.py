@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.reports.report import DetailsView, ReportView
     from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
-    from wfe_mcp.views.runs.models import DetailsView, GateView, PhaseView, ReportView, StepView
+    from wfe_mcp.views.runs.models import GateView, PhaseView, StepView
     from wfe_mcp.views.runs.tool_calls import ToolCallView
     from wfe_mcp.views.values.model import JsonObject
 
@@ -84,8 +85,8 @@ def show(
     from wfe_mcp.engine.models.call_log import record_client_calls
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.reports import envelopes as answering
-    from wfe_mcp.views.reports.report import details_of, past
-    from wfe_mcp.views.runs.models import ReportView, RunView
+    from wfe_mcp.views.reports.report import ReportView, details_of, past
+    from wfe_mcp.views.runs.models import RunView
 
     engine, run = invocation.engine, invocation.at(run, phase or None)
     record_client_calls(engine)

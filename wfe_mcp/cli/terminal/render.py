@@ -195,7 +195,7 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
     listed = list(runs)
     names = folder_names((roots or {}).values())
     has_states = any(run.reached for run in listed)  # most templates name none
-    has_folders = any(run.folder for run in listed)  # one without worktrees has none
+    has_folders = not names and any(run.folder for run in listed)  # one without worktrees has none
     folder_title = ["folder"] if has_folders else []
     screen.table(
         (

@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.dashboard.api.access import Reads, Works
@@ -91,12 +92,16 @@ class Rejection(Body):
 
 
 class Retry(Body):
-    """The phase to try again. ``role``: another model. ``from_step``: of a phase of steps, the first to run again."""
+    """The phase to try again. ``role``: another model. ``from_step``: of a phase of steps, the first to run again.
+
+    ``blockers``: what becomes of its open blockers.
+    """
 
     phase: str
     role: str = ""
     feedback: str = ""
     from_step: str = ""
+    blockers: Settled | None = None
     pin: Pin = ""
 
 

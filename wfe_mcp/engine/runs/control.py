@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from wfe_mcp.core.blockers import Settled
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -46,10 +47,12 @@ def retry(
     role: str | None = None,
     *,
     from_step: str = "",
+    blockers: Settled | None = None,
 ) -> LoadedRun:
     """Open a new attempt of ``phase``. ``role``: who works it from now on, a configured role or ``client``.
 
-    ``from_step``: of a phase of steps, the one that runs again, with all that see its result.
+    ``from_step``: of a phase of steps, the one that runs again, with all that see its result. ``blockers``: what a person
+    says of its open blockers.
     """
     with change_run(engine, run_id, by) as current:
         free_dead_leases(current)
@@ -58,12 +61,13 @@ def retry(
             from wfe_mcp.engine.models.roles import filled  # the tables of providers, which a status does not need
 
             filled(engine.settings(current.tx), role, current.frozen)  # refuses an unfilled role
-        found = _from_step(current, by, PhasePath(phase), from_step) if from_step else None
-        said = f"From step {from_step}. {feedback}".strip() if from_step else feedback
-        last = current.state.attempts.get(PhasePath(phase), (None,))[-1]
-        current.give(c.Retry(phase=PhasePath(phase), feedback=said, role=role, by=by, at=current.at))
+        path = PhasePath(phase)
+        found = _from_step(current, by, path, from_step) if from_step else None
+        note = f"From step {from_step}. {feedback}".strip() if from_step else feedback
+        last = current.state.attempts.get(path, (None,))[-1]
+        current.give(c.Retry(phase=path, feedback=note, role=role, blockers=blockers, by=by, at=current.at))
         if found is not None and last is not None:
-            carry(current, current.state.current(PhasePath(phase)), last, found)
+            carry(current, current.state.current(path), last, found)
     return current.loaded
 
 

@@ -289,7 +289,8 @@ def _refuse_missing(plan: CompiledTemplate, settings: LoadedSettings, engine: En
             raise Refused(
                 "invalid_template",
                 f"Template {plan.template.name!r} needs what this project does not have.",
-                "Add it to .wfe/config.toml and run: wfe-mcp trust",
+                "Add it to .wfe/config.toml and run: wfe-mcp trust. A check that the project does not have: name it in "
+                "missing_checks of the phase ([templates.NAME.phases.PHASE]).",
                 errors,
             )
 

@@ -11,13 +11,12 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.phases.steps import begin_step, is_repeatable, passed
 from wfe_mcp.store.records.steps import StepStatus
-from wfe_mcp.workflow.model import StepsPhase
 from wfe_mcp.workflow.step_order import upstream
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.workflow.model import StepsPhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,12 @@ class StepRetry:
         return f"Kept: {', '.join(self.kept) or 'nothing'}. Called again: {called or 'nothing'}{outside}.{keyed}"
 
 
+def _is_of_steps(phase: object) -> TypeGuard[StepsPhase]:
+    from wfe_mcp.workflow.model import StepsPhase  # with Pydantic, which a status does not need
+
+    return isinstance(phase, StepsPhase)
+
+
 def planned(
     tx: Tx, run: RunId, plan: CompiledTemplate, state: RunState, path: PhasePath, first: str = ""
 ) -> StepRetry | None:
@@ -60,7 +66,7 @@ def planned(
     None for a phase without steps, where no step is named. Refuses ``bad_argument``.
     """
     phase = plan.phase(path) if path in state.attempts else None
-    if not isinstance(phase, StepsPhase):
+    if not _is_of_steps(phase):
         if first and phase is not None:
             raise Refused("bad_argument", f"Phase {path!r} has no steps.", "Leave the step out.", phase=path)
         return None
@@ -102,7 +108,7 @@ def planned(
 def carry(change: RunChange, attempt: Attempt, last: Attempt, found: StepRetry) -> None:
     """Keep the answers for the new ``attempt``; without any, begin the first step, so that nothing else is kept."""
     phase = change.plan.phase(attempt.phase)
-    assert isinstance(phase, StepsPhase), "it was planned"
+    assert _is_of_steps(phase), "it was planned"
     for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.made_in):
         if row.step in found.kept:
             change.tx.steps.save(_carried(row, attempt))

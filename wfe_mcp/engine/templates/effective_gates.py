@@ -3,7 +3,7 @@
     approval    removed, replaced by a role's opinion, added, another assurance
     opinion     removed, added, a rewrite allowed, a reviewer filled by another role
     artifact    ``on_mismatch = "warn"``: a changed file of an accepted artifact no longer blocks
-    command     ``policy.evidence``: every check gives evidence of at least this level
+    command     a check that may be missing; ``policy.evidence``: every check gives evidence of at least this level
 
 A run records its differences when it starts (``RunStarted.gates``). What weakens a gate counts only from bytes that the
 user trusts, so each recorded difference names a file and the sha256 of the trusted bytes.
@@ -80,6 +80,11 @@ def _of_phase(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDiffe
     added = [one for one in opinions if one.now and not one.was]
     yield from _approvals(path, of_kind(old, "approval"), of_kind(new, "approval"), added)
     yield from opinions
+    for gate in [gate for gate in old if gate["kind"] == "command" and gate not in new]:
+        if (noted := {**gate, "if_missing": "note"}) in new:
+            what = f"check {gate['check']!r} may be missing"
+            yield GateDifference(path, "command", what, True, "fail", "note")
+            old, new = ([one for one in gates if one not in (gate, noted)] for gates in (old, new))
     for gate in old:
         if gate["kind"] not in {"approval", "opinion"} and gate not in new:
             yield GateDifference(
@@ -162,7 +167,11 @@ def _sourced(one: GateDifference, stage: str, settings: LoadedSettings, template
         roles = f"templates.{template}.roles.{one.what.split()[1]}"
         candidates = [key for key in settings.origins if key.startswith(roles)]
     else:
-        is_about = {"approval": ("approver",), "opinion": _OPINION_KEYS.get(one.what, ("approver",))}.get(one.gate, ())
+        is_about = {
+            "approval": ("approver",),
+            "opinion": _OPINION_KEYS.get(one.what, ("approver",)),
+            "command": ("missing_checks",),
+        }.get(one.gate, ())
         places = [f"templates.{template}.phases.{name}" for name in (one.phase, f'"{one.phase}"')]
         candidates = [f"{at}.{part}{key}" for key in is_about for part in (f"{stage}.", "") for at in places]
     key = next((key for key in candidates if key in settings.origins), "")

@@ -56,6 +56,7 @@ def configured(
             phase.auto_proceed,
             _role_of(made, plan, loaded, name, phase),
             phase.same_blocker,
+            tuple(phase.missing_checks),
             *(
                 _stage_of(made, plan, loaded, f"{stage}-{name}", getattr(phase, stage))
                 for stage in ("prompt", "response")

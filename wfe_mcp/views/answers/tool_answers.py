@@ -37,6 +37,7 @@ from wfe_mcp.views.values.model import second
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wfe_mcp.core.blockers import Settled
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.phases.claim import Claim
     from wfe_mcp.engine.runs.overview import Overview
@@ -222,11 +223,18 @@ def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int)
 
 
 def retry_phase(
-    engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "", from_step: str = ""
+    engine: Engine,
+    by: By,
+    run: str,
+    phase: str,
+    role: str = "",
+    feedback: str = "",
+    from_step: str = "",
+    blockers: Settled | None = None,
 ) -> Envelope:
     """Open a new attempt."""
     found = control.retry_plan(engine, run, phase, from_step)
-    loaded = control.retry(engine, by, run, phase, feedback, role=role or None, from_step=from_step)
+    loaded = control.retry(engine, by, run, phase, feedback, role or None, from_step=from_step, blockers=blockers)
     return after_move(engine, loaded, phase, f"a new attempt is open{f'. {found.sentence}' if found else ''}")
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EvidenceRecord
-    from wfe_mcp.views.runs.models import DetailsView
+    from wfe_mcp.views.reports.report import DetailsView
 
 MAX_BYTES = 8_192
 """Of a page that is read at the beginning of every session."""

@@ -5,7 +5,7 @@ It covers the run now or at an earlier event (``Moment``).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus
@@ -18,11 +18,11 @@ from wfe_mcp.views.artifacts.artifacts import head_view
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
-from wfe_mcp.views.runs.models import DetailsView, EventView, EvidenceView, MomentView, PhaseView, ReportView
+from wfe_mcp.views.runs.models import EventView, EvidenceView, MomentView, PhaseView
 from wfe_mcp.views.runs.requests import DecisionLine, RequestView, line_notes
 from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.usage import usage_of_run
-from wfe_mcp.views.values.model import second, view_of
+from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import RunId, RunState
@@ -32,11 +32,43 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.store.records.runs import EvidenceRecord
+    from wfe_mcp.views.artifacts.artifacts import HeadView
+    from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
+    from wfe_mcp.views.runs.checkpoints import NewestCheckpoints
+    from wfe_mcp.views.runs.models import BundleView, OriginView, RunView
+    from wfe_mcp.views.runs.usage import RunUsage
 
 _VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
 _COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _REJECTED = "AttemptFailed"
 _DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
+
+
+@view_model
+class DetailsView:
+    """Inputs, every attempt with its evidence, artifacts, requests, decisions, manifest, context and usage."""
+
+    inputs: JsonObject
+    manifest: JsonObject
+    attempts: tuple[PhaseView, ...]
+    artifacts: tuple[HeadView, ...]
+    requests: tuple[RequestView, ...]
+    decisions: tuple[DecisionLine, ...]
+    checkpoints: NewestCheckpoints | None = None
+    imported: OriginView | None = None
+    context: tuple[BundleView, ...] = ()
+    usage: RunUsage | None = None
+
+
+@view_model
+class ReportView:
+    """The full report of a run, now or as of an event."""
+
+    run: RunView = field(metadata=INLINE)
+    as_of: MomentView | None = None
+    details: DetailsView = field(metadata=INLINE)
+    drafts: tuple[DraftLine, ...] = ()
+    attachments: tuple[AttachmentLine, ...] = ()
 
 
 def past(engine: Engine, then: Moment) -> Envelope:

@@ -9,12 +9,11 @@ from wfe_mcp.views.values.model import INLINE, INTERNAL, Json, JsonObject, view_
 
 if TYPE_CHECKING:
     from wfe_mcp.views.moves.blockers import Blocker
-    from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
     from wfe_mcp.views.runs.checkpoints import NewestCheckpoints
     from wfe_mcp.views.runs.recoveries import BlockerView
-    from wfe_mcp.views.runs.requests import DecisionLine, RequestView, WaitingDecision
+    from wfe_mcp.views.runs.requests import WaitingDecision
     from wfe_mcp.views.runs.tool_calls import ToolCallView, ToolsView
-    from wfe_mcp.views.runs.usage import RunUsage, UsageView
+    from wfe_mcp.views.runs.usage import UsageView
 
 
 @view_model
@@ -241,7 +240,7 @@ class RunView:
 
 @view_model
 class RunRow:
-    """One line of a list of runs. ``project``: an id; ``folder``: where its work is, empty where the caller is there too.
+    """One line of a list of runs. ``project``: an id; ``folder``: where its work is; empty where the list is of one project and the caller is there too.
 
     ``phase``: the one that an open run is at. ``waits_for``: ``waiting_on`` in words, with the other run or the missing worker.
     ``weakened_gates``: how many ask for less than the template; the run names them.
@@ -364,33 +363,6 @@ class MomentView:
 
 
 @view_model
-class DetailsView:
-    """Inputs, every attempt with its evidence, artifacts, requests, decisions, manifest, context and usage."""
-
-    inputs: JsonObject
-    manifest: JsonObject
-    attempts: tuple[PhaseView, ...]
-    artifacts: tuple[HeadView, ...]
-    requests: tuple[RequestView, ...]
-    decisions: tuple[DecisionLine, ...]
-    checkpoints: NewestCheckpoints | None = None
-    imported: OriginView | None = None
-    context: tuple[BundleView, ...] = ()
-    usage: RunUsage | None = None
-
-
-@view_model
-class ReportView:
-    """The full report of a run, now or as of an event."""
-
-    run: RunView = field(metadata=INLINE)
-    as_of: MomentView | None = None
-    details: DetailsView = field(metadata=INLINE)
-    drafts: tuple[DraftLine, ...] = ()
-    attachments: tuple[AttachmentLine, ...] = ()
-
-
-@view_model
 class SubmittedView:
     """The revision that was submitted, what the gates said of it so far, and what it leaves open."""
 
@@ -405,4 +377,5 @@ def run_view(view: object) -> RunView | None:
     """The run that ``view`` shows, among other facts; None where it shows none."""
     if isinstance(view, RunView):
         return view
-    return view.run if isinstance(view, RunOutcome | RollbackView | ReportView) else None
+    inner = getattr(view, "run", None)
+    return inner if isinstance(inner, RunView) else None

@@ -25,7 +25,7 @@ _LISTED = 20
 @view_model
 class BlockerView:
     """What keeps ``phase`` from succeeding, as the phase ``reported_by`` of its recovery says. ``state``: ``open``, ``resolved``
-    (the phase has completed since) or ``ignored`` (skipped, or accepted by force).
+    (a person said so, or the phase has completed since) or ``ignored`` (a person said so, or the phase was skipped or forced).
 
     ``times``: how often the same fingerprint was reported in the run, this report included.
     """
@@ -115,16 +115,14 @@ def _outwards(path: PhasePath) -> Iterable[PhasePath]:
 
 
 def _view(state: RunState, found: BlockerFound, chars: int) -> BlockerView:
-    item = item_of(found.phase)
-    assert item is not None, "a phase of a recovery lies inside the phase that failed"
-    attempt = state.current(item[0])
+    attempt = state.current(found.recovered)
     return view_of(
         BlockerView,
         found,
-        phase=item[0],
+        phase=found.recovered,
         reported_by=found.phase,
         class_=found.kind,
-        state=status_of(attempt.status, forced=attempt.forced),
+        state=status_of(found, attempt.status, forced=attempt.forced),
         cause=_truncate(found.cause, chars),
         next_step=_truncate(found.next_step, chars),
     )

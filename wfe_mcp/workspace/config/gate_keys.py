@@ -2,6 +2,7 @@
 
     templates.<t>.phases.<p>.approver      skip, or a role's opinion in place of the user's approval
     templates.<t>.phases.<p>.allow_rewrite true: a reviewer may change the artifact
+    templates.<t>.phases.<p>.missing_checks   a check that the project does not have no longer stops the phase
     templates.<t>.phases.<p>.prompt.…, .response.…   the same of one stage; model, criteria: another reviewer, other questions
     templates.<t>.roles.<r>                another reviewer than the template's
     templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
@@ -40,6 +41,8 @@ def _of_stage(given: object, at: Path, *, is_stage: bool) -> Iterator[Path]:
         yield (*at, "approver")
     if keys.get("allow_rewrite") is True:
         yield (*at, "allow_rewrite")
+    if keys.get("missing_checks"):
+        yield (*at, "missing_checks")
     if is_stage:
         yield from ((*at, key) for key in ("criteria", "model") if key in keys)
 

@@ -113,6 +113,13 @@ class PhaseSettings(Table):
     same_blocker: int | None = optional(
         None, "How often a recovery of this phase may report the same blocker in a run; once more ends it.", ge=1
     )
+    missing_checks: list[Name] = optional(
+        [],
+        'Checks of gates that this project does not have: `["security"]`. Where one is missing, that is noted and the '
+        "gate is passed over; without this, the run is refused.",
+        effect="gates",
+        weakens=bool,
+    )
     allow_rewrite: bool | None = optional(
         None,
         "Whether a reviewer of an opinion gate may suggest a better version.",
