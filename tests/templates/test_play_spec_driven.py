@@ -1,6 +1,5 @@
 """Template ``spec_driven``: three documents, each approved, then code, then the proof."""
 
-import json
 from typing import Any
 
 from tests.templates.scene import BROKEN, MENDED, SPEC, changed, feedback_to, judged, messages, started
@@ -51,9 +50,11 @@ def test_nothing_is_built_before_a_person_approved_requirements_design_and_tasks
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []
     kept = project.root / "specs" / "sub"
-    assert json.loads((kept / "requirements.json").read_text(encoding="utf-8"))["title"] == "calc"
+    assert sorted(each.name for each in kept.iterdir()) == ["design.md", "requirements.md", "tasks.md"]
+    requirements = (kept / "requirements.md").read_text(encoding="utf-8")
+    assert requirements.startswith("# calc\n\n## Goal\n\ncalc subtracts too\n\n## Requirements\n\n")
     assert "sub() subtracts" in (kept / "design.md").read_text(encoding="utf-8")
-    assert len(json.loads((kept / "tasks.json").read_text(encoding="utf-8"))["items"]) == 2
+    assert "T-1" in (kept / "tasks.md").read_text(encoding="utf-8")
 
 
 def test_a_rejected_design_and_a_failing_test_are_fixed(project: Playground) -> None:

@@ -106,6 +106,9 @@ def test_one_answer_lists_them_all(project: Playground) -> None:
     assert sorted(line["name"] for line in data["templates"]) == TEMPLATES
     assert all(line["inputs"]["required"] for line in data["templates"])
     assert "cut" not in data
+    names, marks = zip(*((line["name"], bool(line.get("niche"))) for line in data["templates"]), strict=True)
+    assert names[:6] == ("compound", "issue_to_pr", "milestones", "plan_generate_review", "quick_fix", "spec_driven")
+    assert list(marks) == [False] * 6 + [True] * (len(TEMPLATES) - 6), "those for special cases come last"
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -29,8 +29,11 @@ import { folder } from "./words";
 
 const PAGES: [name: string, key: string, does: string][] = [
   ["inbox", "i", "Inbox"], ["board", "b", "Board"], ["runs", "r", "Runs"], ["templates", "t", "Templates"],
-  ["queue", "q", "Queue"], ["activity", "a", "Activity"], ["projects", "p", "Projects"], ["settings", "s", "Settings"],
+  ["projects", "p", "Projects"], ["activity", "a", "Activity"], ["queue", "q", "Queue"], ["settings", "s", "Settings"],
 ];
+
+/** How many of them the navigation shows; the others are behind More. */
+const FIRST = 4;
 
 /** Pages without a place of their own in the navigation → the one they belong to. */
 const OF: Record<string, string> = { ask: "inbox", artifact: "runs", compare: "runs", form: "runs", start: "templates" };
@@ -143,6 +146,8 @@ export function App() {
   );
   useCommands("everywhere", everywhere);
 
+  const here = OF[route.page] ?? route.page;
+
   return (
     <>
       <header className="topbar">
@@ -154,8 +159,8 @@ export function App() {
           wfe
         </a>
         <nav aria-label="Main">
-          {PAGES.map(([name, , says]) => (
-            <a key={name} href={to(name)} aria-current={(OF[route.page] ?? route.page) === name ? "page" : undefined}>
+          {PAGES.slice(0, FIRST).map(([name, , says]) => (
+            <a key={name} href={to(name)} aria-current={here === name ? "page" : undefined}>
               {says}
               {name === "inbox" && waiting > 0 && (
                 <span className="count">
@@ -165,6 +170,7 @@ export function App() {
               )}
             </a>
           ))}
+          <More here={here} />
         </nav>
         <span className="grow" />
         {session.data?.scope === "read" && (
@@ -192,6 +198,30 @@ export function App() {
       {open === "palette" && <Palette onClose={() => setOpen("")} />}
       {open === "keys" && <KeySheet onClose={() => setOpen("")} />}
     </>
+  );
+}
+
+/** The pages that a first week rarely needs. */
+function More({ here }: { here: string }) {
+  const menu = useRef<HTMLDetailsElement>(null);
+  const close = () => menu.current?.removeAttribute("open");
+  const pages = PAGES.slice(FIRST);
+  return (
+    <details
+      ref={menu}
+      className="more-pages"
+      onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && close()}
+      onKeyDown={(event) => event.key === "Escape" && close()}
+    >
+      <summary aria-current={pages.some(([name]) => name === here) || undefined}>{pages.find(([name]) => name === here)?.[2] ?? "More"}</summary>
+      <div className="panel">
+        {pages.map(([name, , says]) => (
+          <a key={name} href={to(name)} aria-current={here === name ? "page" : undefined} onClick={close}>
+            {says}
+          </a>
+        ))}
+      </div>
+    </details>
   );
 }
 

@@ -8,6 +8,7 @@ import { send } from "./pin";
 import { go, to } from "./route";
 import { TrustIt } from "./trust_it";
 import { SchemaForm, type Schema } from "./schema_form";
+import { grouped } from "./words";
 
 const shell = (value: unknown): string => {
   const text = typeof value === "string" ? value : JSON.stringify(value);
@@ -33,20 +34,25 @@ export function Start({ template, started }: { template: string; started: () => 
         <h1>Start a run</h1>
         <p className="soft" style={{ marginBottom: "0.75rem" }}>Choose what the run should do. Your agent then works its phases, and the gates judge them.</p>
         <Problem error={error} />
-        <ul className="panel plist">
-          {(data?.templates ?? []).map((each) => (
-            <li key={each.name}>
-              <a href={to("start", each.name)}>
-                <span />
-                <span>
-                  <b>{each.title}</b> {each.default && <span className="tag">default</span>}
-                </span>
-                <span className="muted code">{each.name}</span>
-                <small>{each.description}</small>
-              </a>
-            </li>
-          ))}
-        </ul>
+        {grouped(data?.templates ?? []).map(([heading, lines]) => (
+          <section key={heading}>
+            {heading && <h2>{heading}</h2>}
+            <ul className="panel plist">
+              {lines.map((each) => (
+                <li key={each.name}>
+                  <a href={to("start", each.name)}>
+                    <span />
+                    <span>
+                      <b>{each.title}</b> {each.default && <span className="tag" title="Starts where no template is named">default</span>}
+                    </span>
+                    <span className="muted code">{each.name}</span>
+                    <small>{each.description}</small>
+                  </a>
+                </li>
+              ))}
+            </ul>
+          </section>
+        ))}
       </>
     );
   return (

@@ -8,6 +8,7 @@ import { send } from "./pin";
 import { go, to } from "./route";
 import { Clone, Import } from "./template_actions";
 import { Editor } from "./template_editor";
+import { grouped } from "./words";
 
 export function Templates({ name, view }: { name: string; view: string }) {
   const at = useProject({ one: true });
@@ -24,7 +25,7 @@ export function Templates({ name, view }: { name: string; view: string }) {
     <>
       <header className="row wrap">
         <h1>Templates</h1>
-        <span className="muted">what a run can start from</span>
+        <span className="muted">what a run can start from; the default starts where none is named</span>
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           <Import done={(made) => go(to("templates", made))} />
@@ -48,36 +49,45 @@ export function Templates({ name, view }: { name: string; view: string }) {
               </th>
             </tr>
           </thead>
-          <tbody>
-            {data.templates.map((each) => (
-              <tr key={each.name}>
-                <td className="nowrap">
-                  <a href={to("templates", each.name)}>{each.name}</a> {each.default && <span className="tag">default</span>} {each.state && <span className="tag">{each.state}</span>}
-                </td>
-                <td>
-                  {each.title}
-                  <p className="muted small">{each.description}</p>
-                </td>
-                <td data-label="Version" className="num">{each.version}</td>
-                <td data-label="From" className="nowrap">{each.source || "wfe-mcp"}</td>
-                <td>
-                  <span className="row acts">
-                    <a className="btn slim" href={to("start", each.name)} title={`wfe-mcp start ${each.name}`}>
-                      Start
-                    </a>
-                    <button type="button" className="btn slim" aria-label={`Clone ${each.name}`} title={`wfe-mcp templates clone ${each.name} NEW`} onClick={() => setCloning(each.name)}>
-                      Clone…
-                    </button>
-                    {!each.default && (
-                      <button type="button" className="btn slim bare" disabled={busy} aria-label={`Make ${each.name} the default`} title={`wfe-mcp templates default ${each.name}`} onClick={() => makeDefault(each.name)}>
-                        Default
+          {grouped(data.templates).map(([heading, lines]) => (
+            <tbody key={heading}>
+              {heading && (
+                <tr>
+                  <th scope="rowgroup" colSpan={5}>
+                    {heading}
+                  </th>
+                </tr>
+              )}
+              {lines.map((each) => (
+                <tr key={each.name}>
+                  <td className="nowrap">
+                    <a href={to("templates", each.name)}>{each.name}</a> {each.default && <span className="tag" title="Starts where no template is named">default</span>} {each.state && <span className="tag">{each.state}</span>}
+                  </td>
+                  <td>
+                    {each.title}
+                    <p className="muted small">{each.description}</p>
+                  </td>
+                  <td data-label="Version" className="num">{each.version}</td>
+                  <td data-label="From" className="nowrap">{each.source || "wfe-mcp"}</td>
+                  <td>
+                    <span className="row acts">
+                      <a className="btn slim" href={to("start", each.name)} title={`wfe-mcp start ${each.name}`}>
+                        Start
+                      </a>
+                      <button type="button" className="btn slim" aria-label={`Clone ${each.name}`} title={`wfe-mcp templates clone ${each.name} NEW`} onClick={() => setCloning(each.name)}>
+                        Clone…
                       </button>
-                    )}
-                  </span>
-                </td>
-              </tr>
-            ))}
-          </tbody>
+                      {!each.default && (
+                        <button type="button" className="btn slim bare" disabled={busy} aria-label={`Make ${each.name} the default`} title={`wfe-mcp templates default ${each.name}`} onClick={() => makeDefault(each.name)}>
+                          Default
+                        </button>
+                      )}
+                    </span>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          ))}
         </table>
       )}
     </>

@@ -28,6 +28,10 @@ const STATES: Record<string, string> = {
 
 export const stateWord = (state: string): string => STATES[state] ?? state;
 
+/** Templates as lists show them: those of a first week, then those for special cases below a heading. */
+export const grouped = <T extends { niche?: boolean }>(all: T[]): [heading: string, lines: T[]][] =>
+  ([["", all.filter((each) => !each.niche)], ["More, for special cases", all.filter((each) => each.niche)]] as [string, T[]][]).filter(([, lines]) => lines.length > 0);
+
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** A time of the API as a moment; it is UTC. */

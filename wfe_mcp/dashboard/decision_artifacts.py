@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from wfe_mcp.artifacts.content import parts_of
 from wfe_mcp.dashboard.html import Html, panel, table, tag
 from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shortened
 from wfe_mcp.dashboard.result_sections import section
 from wfe_mcp.views.approvals import words
-from wfe_mcp.views.artifacts.content import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,9 +8,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
+from wfe_mcp.artifacts import content
 from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.html import Html, named_row, table, tag
-from wfe_mcp.views.artifacts import content
 from wfe_mcp.views.values import markdown as md
 
 if TYPE_CHECKING:

@@ -369,3 +369,20 @@ def test_start_without_a_template_takes_the_default_of_the_user_then_of_the_proj
     answer = cli("start")
     assert (answer.code, "none is the default of this project" in answer.err) == (1, True)
     assert "letter" in answer.err and "mine" not in answer.err
+
+
+def test_a_terminal_lists_special_cases_apart_and_says_what_the_default_is(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = cli("templates", "list").out
+    assert "More" not in piped and piped.index("spec_driven") < piped.index("ci_failure_handler")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    first, more = cli("templates", "list").out.split("\nMore, for special cases\n")
+    assert "spec_driven" in first and "jpa_mt" not in first
+    assert "default: starts where no template is named, as in `wfe-mcp start`" in first
+    assert "jpa_mt" in more and "quick_fix" not in more
+    assert "More" not in cli("templates", "list", "bug").out
+    cli("templates", "default", "incident", pin=PIN)
+    assert cli("templates", "list").out.index("incident") < cli("templates", "list").out.index("compound")

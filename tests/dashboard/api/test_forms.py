@@ -104,7 +104,7 @@ def test_an_artifact_is_shown_as_fields_markdown_json_and_text(scene: Scene, pro
 
     kinds = [(each["name"], [part["kind"] for part in each["parts"]]) for each in found["parts"]]
     assert kinds == [("title", ["words"]), ("body", ["document"])]
-    assert found["markdown"] == f"## title\n\nPlain words\n\n## body\n\n{body.strip()}\n"
+    assert found["markdown"] == f"# Plain words\n\n## Body\n\n{body.strip()}\n"
     assert found["content"] == {"title": "Plain words", "body": body}
     assert found["json_schema"]["required"] == ["title"]
     assert found["text"].startswith("{")

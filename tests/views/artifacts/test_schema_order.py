@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.engine.scene import AGENT, Scene, approval, phase
+from wfe_mcp.artifacts.content import in_schema_order
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import open_approval
-from wfe_mcp.views.artifacts.content import in_schema_order
 from wfe_mcp.views.pages.artifact import artifact_page
 from wfe_mcp.views.reports.envelopes import overview_of
 

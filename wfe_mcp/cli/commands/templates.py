@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.errors import Detail
     from wfe_mcp.engine.templates.catalogue import Offer
     from wfe_mcp.engine.templates.versions import KeptVersion
+    from wfe_mcp.views.templates.templates import TemplateLine
     from wfe_mcp.views.values.model import JsonObject
     from wfe_mcp.workflow.lint import ProjectNames
 
@@ -33,30 +34,43 @@ Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it
 
 
 def list_all(invocation: Invocation, query: Query = "", everything: Everything = False) -> None:
-    """List the templates of this project, the default first."""
+    """List the templates of this project, the default first, special cases last."""
     from wfe_mcp.views.answers.tool_answers import list_templates
     from wfe_mcp.views.templates.templates import TemplateList
 
     answer = list_templates(invocation.engine, invocation.by, query, all_states=everything)
 
     def render(screen: Screen) -> None:
-        rows = [
-            (
-                each.name,
-                each.version,
-                each.source or "shipped",
-                each.state or ("default" if each.default else ""),
-                each.title,
-            )
-            for each in answer.shown(TemplateList).templates
-        ]
-        marked = any(row[3] for row in rows)
-        header = ("name", "version", "from", "state", "title")
-        screen.table(
-            header if marked else (*header[:3], header[4]), rows if marked else [(*row[:3], row[4]) for row in rows]
-        )
+        lines = answer.shown(TemplateList).templates
+        if not screen.is_terminal:
+            screen.table(*_template_table(lines))
+            return
+        screen.table(*_template_table([each for each in lines if not each.niche]))
+        if any(each.default for each in lines):
+            screen.line("default: starts where no template is named, as in `wfe-mcp start`", "dim")
+        if more := [each for each in lines if each.niche]:
+            screen.line("\nMore, for special cases", "bold")
+            screen.table(*_template_table(more))
 
     invocation.render(answer, render)
+
+
+def _template_table(lines: "Sequence[TemplateLine]") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows; the state has a column where one has a state."""
+    rows = [
+        (
+            each.name,
+            each.version,
+            each.source or "shipped",
+            each.state or ("default" if each.default else ""),
+            each.title,
+        )
+        for each in lines
+    ]
+    header = ("name", "version", "from", "state", "title")
+    if any(row[3] for row in rows):
+        return header, rows
+    return (*header[:3], header[4]), [(*row[:3], row[4]) for row in rows]
 
 
 def show(invocation: Invocation, name: TemplateName) -> None:

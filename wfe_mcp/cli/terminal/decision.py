@@ -15,6 +15,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.artifacts.content import parts_of
 from wfe_mcp.cli.terminal import pin
 from wfe_mcp.cli.terminal.changes import render_changes
 from wfe_mcp.cli.terminal.confirm import paged
@@ -25,7 +26,6 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals import words
-from wfe_mcp.views.artifacts.content import parts_of
 from wfe_mcp.views.values.model import as_text
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.artifacts import content
 from wfe_mcp.cli.terminal.text import laid_out, width_of
-from wfe_mcp.views.artifacts import content
 from wfe_mcp.views.values import markdown as md
 
 if TYPE_CHECKING:

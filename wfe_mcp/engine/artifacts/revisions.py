@@ -111,10 +111,10 @@ def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, Te
     output = current.plan.phase(phase).output
     if output is None or output.write_to is None:
         return None
-    from wfe_mcp.artifacts.validate import to_file
+    from wfe_mcp.artifacts.content import written_to
     from wfe_mcp.workflow.expressions import filled
 
     seen = roots(current, current.attempt(phase), output.write_to)
     place = filled(output, seen, current.plan.expressions).write_to
     assert place is not None, "filling in a field does not take it away"
-    return place, to_file(output.schema_, json.loads(content))
+    return place, written_to(place, output.schema_, json.loads(content))

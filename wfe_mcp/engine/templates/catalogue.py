@@ -29,6 +29,21 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.flows import Whole
     from wfe_mcp.workflow.lint import LintReport, ProjectNames
 
+_NICHE = frozenset(
+    {
+        "ci_failure_handler",
+        "dependency_update",
+        "fix_deploy_failure",
+        "incident",
+        "issue_triage",
+        "jpa_mt",
+        "pr_review_workflow",
+        "recovery",
+        "role_pipeline",
+    }
+)
+"""Shipped templates for one kind of project or incident, and those that others use: lists name them last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -50,13 +65,18 @@ class Offer:
     """The installed package and its version."""
 
     @property
+    def niche(self) -> bool:
+        """Whether it is shipped for special cases; the default never is."""
+        return self.source == "shipped" and self.name in _NICHE and not self.default
+
+    @property
     def is_installed(self) -> bool:
         """Whether a person installed it, with us or with another package: then it needs no trust of its own."""
         return self.source in {"shipped", "package"}
 
 
 def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list[Offer]:
-    """The templates of this project by name, default first; ``query`` keeps those that hold every word of it.
+    """The templates of this project by name, default first, special cases last; ``query`` keeps those that hold every word of it.
 
     One that cannot be read is left out here; naming it says what is wrong with it. What is out of use is left out too,
     unless ``all_states``.
@@ -73,7 +93,9 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
         and all(word in f"{offer.name} {offer.title} {offer.description}".lower() for word in words)
     ]
     # A project's own default comes before the one that is shipped.
-    return sorted(hits, key=lambda offer: (not offer.default, offer.default and offer.is_installed, offer.name))
+    return sorted(
+        hits, key=lambda offer: (not offer.default, offer.default and offer.is_installed, offer.niche, offer.name)
+    )
 
 
 def default_template(engine: Engine) -> str:

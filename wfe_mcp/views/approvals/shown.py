@@ -189,14 +189,15 @@ def _artifact(
 
 
 def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
-    """``artifact`` with the changed files that hold exactly its text."""
-    from wfe_mcp.artifacts.validate import to_file
+    """``artifact`` with the changed files that hold exactly its text, as JSON or as a document."""
+    from wfe_mcp.artifacts.content import written_to
     from wfe_mcp.core.canonical import canonical_json
     from wfe_mcp.workspace.git.objects import object_id
 
     stored = json.loads(canonical_json(artifact.content))  # its files are written in the order of what is stored
-    rendered = to_file(found.plan.schema(PhasePath(artifact.phase)), stored)
-    texts = [rendered.text] if isinstance(rendered, tuple) else list(rendered.values())
+    schema = found.plan.schema(PhasePath(artifact.phase))
+    forms = [written_to(name, schema, stored) for name in ("it.json", "it.md")]
+    texts = {text for form in forms for text in ([form.text] if isinstance(form, tuple) else form.values())}
     oids = {object_id("blob", text.encode(), name) for text in texts for name in ("sha1", "sha256")}
     return replace(
         artifact, written=tuple(file.path for each in changes[:1] for file in each.files if file.new_oid in oids)

@@ -13,12 +13,12 @@ import re
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.artifacts.content import in_schema_order
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import overview
-from wfe_mcp.views.artifacts.content import in_schema_order
 from wfe_mcp.views.artifacts.context_pack import CONTEXT, ContextPack, context_pack
 from wfe_mcp.views.runs.attachments import (
     ATTACHMENT,

@@ -6,17 +6,15 @@ import json
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from wfe_mcp.artifacts import content
 from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.artifacts.validate import TextFile, to_file
-from wfe_mcp.views.artifacts import content
 from wfe_mcp.views.artifacts.artifacts import content_of, head_view, phase_of, revision_of
 from wfe_mcp.views.pages.decision import parts_json
 from wfe_mcp.views.runs.attachments import DraftLine, draft_lines
 from wfe_mcp.views.values.model import INLINE, Json, JsonObject, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.runs.models import HeadView
@@ -56,34 +54,7 @@ def artifact_page(engine: Engine, found: Overview, phase: str, revision: int | N
         content=value,
         parts=parts_json(named, value),
         drafts=drafts,
-        markdown=as_markdown(content.parts_of(named, value)),
+        markdown=content.as_markdown(content.parts_of(named, value)),
         text=file.text if isinstance(file, TextFile) else "",
         json_schema=json_schema(schema),
     )
-
-
-def as_markdown(parts: Sequence[content.Part]) -> str:
-    """``parts`` as Markdown text: a heading for each field, a table for records, a block for each file."""
-    return "\n\n".join(_blocks(parts, 2)) + "\n"
-
-
-def _blocks(parts: Sequence[content.Part], level: int) -> Iterator[str]:
-    for part in parts:
-        match part:
-            case content.Words(text) | content.Document(text):
-                yield text.strip("\n")
-            case content.Listing(items):
-                yield "\n".join(f"- {each}" for each in items)
-            case content.Records(header, rows):
-                lines = [header, ["---"] * len(header), *rows]
-                yield "\n".join(f"| {' | '.join(_cell(each) for each in line)} |" for line in lines)
-            case content.FileShown(path, text):
-                yield f"{'#' * level} {path}"
-                yield "\n".join(f"    {line}" for line in text.splitlines())
-            case content.FieldShown(name, inner):
-                yield f"{'#' * min(level, 6)} {name}"
-                yield from _blocks(inner, level + 1)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split("\n")).replace("|", "\\|")  # a row is one line

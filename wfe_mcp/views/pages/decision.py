@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp.views.artifacts import content
+from wfe_mcp.artifacts import content
 from wfe_mcp.views.values import markdown
 from wfe_mcp.views.values.model import view_model, view_of
 

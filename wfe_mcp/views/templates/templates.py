@@ -30,12 +30,16 @@ _MANY_BYTES = 7_500
 
 @view_model
 class TemplateLine:
-    """A template: what it is for, and what to give it. ``source``: empty where it comes with the server."""
+    """A template: what it is for, and what to give it.
+
+    ``default``: starts where none is named; ``niche``: for special cases; ``source``: empty where it comes with the server.
+    """
 
     name: str
     title: str
     version: str
     default: bool = False
+    niche: bool = False
     state: str = ""
     description: str = ""
     source: str = ""
@@ -44,7 +48,7 @@ class TemplateLine:
 
 @view_model
 class TemplateList:
-    """Templates, the default first."""
+    """Templates, the default first, those for special cases last."""
 
     templates: tuple[TemplateLine, ...]
 

@@ -54,8 +54,9 @@ class Output(Shape):
     )
     write_to: Text | None = optional(
         None,
-        "A folder of the project that a file bundle (or file that a document) is also written to.",
-        example="docs/change.json",
+        "A folder of the project that a file bundle is also written to, or a file for another artifact: a document to "
+        "read where its name ends with `.md`, else JSON.",
+        example="docs/change.md",
         effect="writes",
     )
 

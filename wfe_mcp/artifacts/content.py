@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+from wfe_mcp.artifacts.registry import json_schema
+from wfe_mcp.artifacts.validate import TextFile, to_file
 from wfe_mcp.core.dataclass import dataclass
 
 _MOST_COLUMNS = 5
+_NAMES = ("id", "key", "path", "name", "title")
+"""The fields that name an object of a list."""
+_FIRST, _RECORD = 2, 4
+"""The levels of headings of fields: the first, and that of the fields of one object in a list."""
 _MARKDOWN = re.compile(
     r"^(?:#{1,6} \S|[-*] \S|[0-9]{1,3}[.)] \S|```|> \S|\|.+\|$)|\*\*\S[^*\n]{0,200}\*\*|`[^`\n]{1,200}`", re.MULTILINE
 )
@@ -108,6 +114,20 @@ def _schema(value: object) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
+def as_markdown(parts: Sequence[Part]) -> str:
+    """``parts`` as a Markdown document: its title, a heading for each field, a table for records, a block for each file."""
+    return "\n\n".join(_blocks(parts, _FIRST)) + "\n"
+
+
+def written_to(path: str, schema: str | dict[str, Any], value: Mapping[str, Any]) -> TextFile | dict[str, str]:
+    """The file or files of an artifact at ``path``: a document where its name ends with ``.md``, else as ``to_file``."""
+    rendered = to_file(schema, value)
+    if not isinstance(rendered, TextFile) or rendered.suffix == ".md" or not path.lower().endswith(".md"):
+        return rendered
+    ordered = in_schema_order(value, json_schema(schema) if isinstance(schema, str) else schema)
+    return TextFile(".md", as_markdown(_fields(ordered)))
+
+
 def label(key: str) -> str:
     """A key as a label: ``follow_ups`` is ``follow ups``."""
     return key.replace("_", " ")
@@ -146,7 +166,7 @@ def _list(items: list[Any]) -> tuple[Part, ...]:
 
 
 def _name(row: Mapping[str, Any], number: int) -> str:
-    return next((str(row[key]) for key in ("id", "key", "path", "name") if isinstance(row.get(key), str)), str(number))
+    return next((str(row[key]) for key in _NAMES[:-1] if isinstance(row.get(key), str)), str(number))
 
 
 def _is_short(value: object) -> bool:
@@ -168,3 +188,52 @@ def _scalar(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _blocks(parts: Sequence[Part], level: int) -> Iterator[str]:
+    for part in parts:
+        match part:
+            case Words(text) | Document(text):
+                yield text.strip("\n")
+            case Listing(items):
+                yield "\n".join(f"- {each}" for each in items)
+            case Records(header, rows):
+                lines = [header, ["---"] * len(header), *rows]
+                yield "\n".join(f"| {' | '.join(map(_table_cell, line))} |" for line in lines)
+            case FileShown(path, text):
+                yield f"{'#' * level} {path}"
+                yield "\n".join(f"    {line}" for line in text.splitlines())
+            case FieldShown("title", (Words(text) | Document(text),)) if level == _FIRST:
+                yield f"# {text}"
+            case FieldShown(name, (Words(text),)) if level >= _RECORD and "\n" not in text:
+                yield f"**{_capital(name)}:** {text}"
+            case FieldShown(name, (Listing(),) as inner) if level >= _RECORD:
+                yield f"**{_capital(name)}:**"
+                yield from _blocks(inner, level)
+            case FieldShown(name, inner):
+                heading, rest = _headed(name, inner)
+                yield f"{'#' * min(level, 6)} {heading}"
+                yield from _blocks(rest, level + 1)
+
+
+def _headed(name: str, parts: Sequence[Part]) -> tuple[str, Sequence[Part]]:
+    """The heading of a field, and what stands below it: an object is called by its id and title."""
+    own: dict[str, str] = {}
+    for part in parts:
+        match part:
+            case FieldShown(key, (Words(text) | Document(text),)) if key in _NAMES and "\n" not in text:
+                own[key] = text
+            case _:
+                pass
+    if name not in own.values():
+        return _capital(name), parts
+    rest = [part for part in parts if not (isinstance(part, FieldShown) and part.name in own)]
+    return ": ".join(own[each] for each in _NAMES if each in own), rest
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _table_cell(text: str) -> str:
+    return " ".join(text.split("\n")).replace("|", "\\|")  # a row is one line
