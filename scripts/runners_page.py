@@ -1,6 +1,7 @@
 """The reference page of the test runners, from their table and from what their tests expect."""
 
 import json
+import re
 from collections.abc import Iterator
 
 from scripts import markdown as md
@@ -90,7 +91,7 @@ def _literal(text: str) -> str:
 def _added(asked: Reporter | None) -> str:
     if asked is None:
         return "nothing"
-    words = " ".join((*asked.show, *asked.words)).replace("{report}", "REPORT").replace("{node_reporter}", "REPORTER")
+    words = re.sub(r"\{\w*reporter\}", "REPORTER", " ".join((*asked.show, *asked.words)).replace("{report}", "REPORT"))
     env = " ".join(f"{name}={value}" for name, value in (asked.env or {}).items()).replace("{report}", "REPORT")
     return md.code(" ".join(part for part in (env, words) if part))
 

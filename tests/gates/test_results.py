@@ -1,6 +1,9 @@
 """What test runners report, in files and on the terminal."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,7 @@ from wfe_mcp.gates.json_reports import parse_go, parse_jest, parse_mocha, parse_
 from wfe_mcp.gates.markup import UnreadableReport
 from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.results import FailedTest, TestResults, is_named, merged, named_in, origin, spellings
+from wfe_mcp.gates.runners import filled
 from wfe_mcp.gates.xml_reports import parse_junit, parse_trx
 
 PYTEST_XUNIT1 = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -373,3 +377,22 @@ def test_a_test_of_a_suite_is_named_by_itself_too_whether_it_fails_or_passes(nam
     test = "a/sums.test.js::sums > adds"
     assert is_named(name, FailedTest(test))
     assert named_in(name, [test, "a/sums.test.js::sums > subtracts"]) == [test]
+
+
+def test_the_reporter_for_mocha_writes_by_what_every_version_of_mocha_gives_a_reporter(tmp_path: Path) -> None:
+    if (node := shutil.which("node")) is None:
+        pytest.skip("node is not installed")
+    report = tmp_path / "report.json"
+    script = """
+        const runner = new (require('events'))();
+        const test = (suite, title) => ({ title, file: '/p/test.js', fullTitle: () => `${suite} ${title}` });
+        require(process.argv[1])(runner, { reporterOptions: { output: process.argv[2] } });
+        runner.emit('pass', test('', 'adds'));
+        runner.emit('fail', test('suite', 'bad'), new Error('1 == 2'));
+        runner.emit('fail', test('suite', '"before all" hook'), undefined);
+        runner.emit('pending', test('suite', 'later'));
+        runner.emit('end');
+    """
+    subprocess.run([node, "-e", script, filled("{mocha_reporter}", report), str(report)], check=True)
+    found = parse_mocha(report.read_bytes())
+    assert (found.passed, found.failed, found.errors, found.skipped) == (1, 1, 1, 1)

@@ -39,7 +39,7 @@ class Person:
 
 def shown(message: str) -> str:
     """The first characters of the sha256 that the message shows."""
-    return message.rsplit(" ", 1)[1][:4]
+    return message.partition("sha256 of what you approve: ")[2][:4]
 
 
 def too_little(message: str) -> str:

@@ -29,7 +29,7 @@ from wfe_mcp.server.elicitation import ElicitationText
 from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
 from wfe_mcp.views.approvals import open_approval, shown_sha256
 from wfe_mcp.views.approvals.answers import ask_approval
-from wfe_mcp.views.approvals.model import ApprovalView
+from wfe_mcp.views.approvals.model import ApprovalView, Change
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.approvals.words import second
 from wfe_mcp.views.pages.decision import decision_data
@@ -39,7 +39,7 @@ from wfe_mcp.views.values.model import plain
 from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
 
 Options = Mapping[str, object]
-_NAMES = {each.__name__: each for each in (ApprovalView, DecisionRecord, FileDiff, Hunk, RequestRecord)} | {
+_NAMES = {each.__name__: each for each in (ApprovalView, Change, DecisionRecord, FileDiff, Hunk, RequestRecord)} | {
     "Any": Any,
     "ChangeJson": ChangeJson,
 }

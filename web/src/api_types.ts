@@ -1442,6 +1442,7 @@ export interface TemplateLine {
   title: string;
   version: string;
   default?: boolean;
+  niche?: boolean;
   state?: string;
   description?: string;
   source?: string;

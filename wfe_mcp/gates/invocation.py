@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import word_set
-from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, node_reporter_url
+from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, filled
 
 _LAUNCHERS = word_set(
     """
@@ -86,19 +86,18 @@ def asked(argv: tuple[str, ...], cwd: Path, report: Path, environ: Mapping[str, 
 def _added(
     wanted: Reporter, found: Invocation, report: Path, environ: Mapping[str, str]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    def filled(text: str) -> str:
-        return text.replace("{report}", report.as_posix()).replace("{node_reporter}", node_reporter_url())
-
     by_env = found.after is None and wanted.script_env is not None
     variables = dict((wanted.script_env if by_env else wanted.env) or {})
     env = {
-        name: " ".join(part for part in (environ.get(name, ""), filled(value)) if part) if by_env else filled(value)
+        name: " ".join(part for part in (environ.get(name, ""), filled(value, report)) if part)
+        if by_env
+        else filled(value, report)
         for name, value in variables.items()
     }
     if by_env:
         return (), env
     shown = () if any(_is_flag(word, wanted.shows) for word in found.words) else wanted.show
-    return tuple(map(filled, (*shown, *wanted.words))), env
+    return tuple(filled(word, report) for word in (*shown, *wanted.words)), env
 
 
 def _insert_arguments(

@@ -98,7 +98,7 @@ def failed_before_tests(argv: Sequence[str], cwd: Path, output: str) -> str:
 def _of_environment(argv: Sequence[str], folders: Sequence[Path]) -> str:
     """The check starts a program of a virtual environment that does not exist."""
     name, is_path, _ = argv[0].replace("\\", "/").removeprefix("./").partition("/")
-    if not is_path or name not in _ENVIRONMENTS or (folders[0] / name).exists():
+    if not is_path or name not in _ENVIRONMENTS or not folders or (folders[0] / name).exists():
         return ""
     command = _python_install(folders, "") or f"python3 -m venv {name}"
     return f"the virtual environment {name} is missing: run `{command}`"

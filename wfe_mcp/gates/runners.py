@@ -26,7 +26,7 @@ from wfe_mcp.gates.results import TestResults
 from wfe_mcp.gates.xml_reports import parse_junit, parse_trx
 
 REPORT = "{report}"
-"""Stands for the path of the report in words and variables; ``{node_reporter}`` for that of ``node_reporter.mjs``."""
+"""Stands for the path of the report in words and variables; ``{node_reporter}`` and ``{mocha_reporter}`` for the files here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,17 @@ def _depths(folder: str) -> tuple[str, ...]:
     return tuple(f"{'*/' * depth}{folder}" for depth in range(4))
 
 
-def node_reporter_url() -> str:
-    """Address of the reporter that ``node --test`` loads: an address, since a path with a drive letter is none to node."""
-    return Path(__file__).with_name("node_reporter.mjs").as_uri()
+def filled(text: str, report: Path) -> str:
+    """``text`` with the paths that its names in braces stand for."""
+    places = {
+        REPORT: report.as_posix(),
+        # An address, since a path with a drive letter is none to the loader of modules.
+        "{node_reporter}": Path(__file__).with_name("node_reporter.mjs").as_uri(),
+        "{mocha_reporter}": Path(__file__).with_name("mocha_reporter.cjs").as_posix(),
+    }
+    for name, place in places.items():
+        text = text.replace(name, place)
+    return text
 
 
 _NODE_WORDS = (
@@ -149,7 +157,7 @@ RUNNERS: tuple[Runner, ...] = (
         "mocha",
         frozenset({"mocha", "_mocha", "mocha.js"}),
         reporter=Reporter(
-            ("--reporter", "json", "--reporter-option", "output={report}"),
+            ("--reporter", "{mocha_reporter}", "-O", "output={report}"),
             unless=("--reporter", "-R", "--reporter-option", "--reporter-options", "-O"),
             suffix=".json",
         ),

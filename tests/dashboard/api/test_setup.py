@@ -96,7 +96,8 @@ def test_a_project_has_a_name_and_a_missing_one_is_found_again_by_the_person(
     assert seen["looks_right"] and "moved" not in seen
     answer: dict[str, Any] = {"folder": str(moved), "shown": seen["lines"]}
     assert manager.post("/projects/{project}/move", place, pin=PIN, **answer).code == "forbidden"
-    assert person.post("/projects/{project}/move", place, **answer).code == "wrong_pin"
+    assert person.post("/projects/{project}/move", place, **answer).code == "needs_human"
+    assert person.post("/projects/{project}/move", place, pin=WRONG, **answer).code == "wrong_pin"
     other: dict[str, Any] = {**answer, "shown": ["something else"]}
     assert person.post("/projects/{project}/move", place, pin=PIN, **other).code == "stale_revision"
     assert person.post("/projects/{project}/move", place, pin=PIN, **answer).data["moved"]
