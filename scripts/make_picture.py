@@ -98,7 +98,8 @@ def play(home: Path, page: Page) -> Iterator[Frame]:
             answer = agent.call("approve", run=run, phase="fix", comment="The user said it is fine.")
             shell.stage.server(answer)
             yield shell.frame(4200)
-            yield from decide(page, address)
+            (asked,) = re.findall(r"http://\S+", answer["error"]["hint"])
+            yield from decide(page, address, asked)
         shell.stage.act("The run is done, and the record can be checked")
         shell.stage.agent("status")
         shell.stage.server(agent.call("status", run=run))
@@ -168,22 +169,20 @@ def address_in(lines: IO[str] | None) -> str:
     raise SystemExit("the page printed no address")
 
 
-def decide(page: Page, address: str) -> Iterator[Frame]:
-    """The person opens the inbox, reads the decision, approves it."""
+def decide(page: Page, address: str, asked: str) -> Iterator[Frame]:
+    """The person has their page open, opens the agent's address, reads the decision, approves it."""
     page.goto(address)
     page.get_by_role("heading").first.wait_for()
-    page.evaluate("location.hash = '/inbox'")
-    page.get_by_text("fix").first.wait_for()
-    page.keyboard.press("Enter")
+    page.goto(asked)
     page.get_by_text("Evidence", exact=False).first.wait_for()
     page.wait_for_timeout(600)
     yield Frame(page.screenshot(animations="disabled"), 3600)
-    page.keyboard.press("a")
+    page.get_by_text("Approve", exact=True).click()
     page.locator("input[type=password]").first.fill(PIN)
     page.wait_for_timeout(300)
     yield Frame(page.screenshot(animations="disabled"), 2400)
     page.keyboard.press("Enter")
-    page.get_by_text("Approved", exact=False).first.wait_for()
+    page.get_by_text("Approved by", exact=False).first.wait_for()
     yield Frame(page.screenshot(animations="disabled"), 2400)
 
 

@@ -79,7 +79,7 @@ def test_activity_says_what_happened_in_sentences(scene: Scene, stage: Stage, vi
     shown = visit("/activity")
     lines = shown.locator(".events .line")
     expect(lines.first).to_contain_text("The agent asked for a decision on fix")
-    expect(lines.first).to_contain_text("Fix one bug, proved by a test")
+    expect(lines.first).to_contain_text("gives 'a, None and b'")
     expect(lines.first.locator("time")).to_have_text("12 min ago")
     assert "2026-03-01T" in (lines.first.locator("time").get_attribute("title") or "")
     expect(shown.locator(".events")).to_contain_text("Gate 1 of fix passed: Check 'test'")

@@ -102,7 +102,7 @@ def test_a_page_that_a_server_started_shows_everything_and_no_field(scene: Scene
     assert "<form" not in shown.text
     assert f'<code class="copy">wfe-mcp approve {run} plan</code>' in shown.text
     assert f"wfe-mcp reject {run} plan --feedback TEXT" in shown.words
-    for text in ("takes no PIN", "wfe-mcp ui", "A drill", "ok: pass"):
+    for text in ("takes no PIN", "wfe-mcp ui", "goal more", "ok: pass"):
         assert text in shown.words
     assert answer.error is not None
     assert "it takes a passkey but no PIN" in answer.error.hint
@@ -223,7 +223,7 @@ def test_the_address_opens_the_decision_in_a_browser_and_it_is_decided(scene: Sc
     run = waiting(scene)
     shown = tab.page
     shown.goto(linked(scene, run))
-    expect(shown.locator("h1")).to_contain_text("A drill")
+    expect(shown.locator("h1")).to_contain_text("goal more")
     shown.locator("label", has_text="Approve").click()
     shown.get_by_label("Your PIN").first.fill(PIN)
     shown.get_by_role("button", name="Sign approval").click()
@@ -239,7 +239,7 @@ def test_the_address_opens_the_application_where_a_tab_has_a_session(scene: Scen
     tab.page.wait_for_selector("header.topbar")
     second = tab.page.context.new_page()
     second.goto(linked(scene, run))
-    expect(second.locator("h1")).to_contain_text("A drill")
+    expect(second.locator("h1")).to_contain_text("goal more")
     second.wait_for_selector(".decide .choices")
     second.keyboard.press("a")
     expect(second.get_by_label("PIN")).to_be_focused()

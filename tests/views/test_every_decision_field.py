@@ -31,7 +31,7 @@ from wfe_mcp.views.approvals import open_approval, shown_sha256
 from wfe_mcp.views.approvals.answers import ask_approval
 from wfe_mcp.views.approvals.model import ApprovalView, Change
 from wfe_mcp.views.approvals.request import DecisionView
-from wfe_mcp.views.approvals.words import second
+from wfe_mcp.views.approvals.words import STATUS, second
 from wfe_mcp.views.pages.decision import decision_data
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.values.diff import ChangeJson
@@ -268,6 +268,9 @@ def test_what_a_request_says_besides_is_on_the_page_and_in_the_json() -> None:
     page_ = "".join(unescape(decision_page(each, {"approve": "", "reject": ""})) for each in views)
     json_ = "".join(json.dumps(plain(decision_data(each)), ensure_ascii=False) for each in views)
     leaves = {place[1:]: value for each in views for place, value in walked(replace(each, shown=None))}
+    leaves |= {
+        place: str(value)[1:] for place, value in leaves.items() if place.endswith(".lines[]")
+    }  # without the sign
     answer = {
         place: value for place, value in leaves.items() if not isinstance(value, bool | None) and place not in AROUND
     }
@@ -283,7 +286,9 @@ def readings(value: object) -> tuple[str, ...]:
         return second(value), value.isoformat(timespec="seconds")
     if isinstance(value, Assurance):
         return (value.name.lower(),)
-    return (str(value),) if value != Stage.AFTER else ("Approve", "after")
+    if value == Stage.AFTER:
+        return "Approve", "after"
+    return tuple({str(value), STATUS.get(str(value), str(value))})
 
 
 MCP = ("run", "phase", "sha256", "assurance", "attempt", "title")

@@ -171,13 +171,14 @@ def _not_done(shown: ApprovalView) -> Html | None:
         tag(
             "li",
             tag("span", words.not_done(each)),
-            tag("span", "new" if each.is_new else "as before", f" {each.at}", class_="muted small"),
+            tag("span", f" ({'new' if each.is_new else 'as before'}, {each.at})", class_="muted small"),
         )
         for each in shown.not_done
     ]
     summary = tag("summary", f"{words.NOT_DONE} {words.not_done_about(shown)}", class_="fold")
     is_open = any(each.is_new for each in shown.not_done)
-    return tag("details", summary, tag("ul", *rows, class_="listing"), class_="panel", id="not_done", open=is_open)
+    body = tag("div", tag("ul", *rows, class_="listing"), class_="body")
+    return tag("details", summary, body, class_="panel later", id="not_done", open=is_open)
 
 
 def _trust(untrusted: WaitingTrust | None) -> Html | None:

@@ -84,7 +84,9 @@ def test_runs_of_two_projects_are_not_compared(scene: Scene, person: Program, ru
     folder = scene.root.parent / "second"
     folder.mkdir()
     project = person.post("/projects", folder=str(folder)).data["project"]
-    other = person.post("/runs", project=project, template="quick_fix", inputs={"problem": "x"}).body["run"]
+    other = person.post(
+        "/runs", project=project, template="plan_generate_review", inputs={"goal": "x", "folder": "src"}
+    ).body["run"]
 
     assert person.get("/compare", left=run, right=other).code == "bad_argument"
 

@@ -104,5 +104,5 @@ def _open_again(
         )
     probe = Retry(phase=path, feedback=feedback, blockers=blockers, by=invocation.by, at=engine.clock())
     by = authorize(invocation, run, probe, pin_fd, f"retry {path}")
-    control.retry(engine, by, run, path, feedback, None, blockers)
+    control.retry(engine, by, run, path, feedback, blockers=blockers)
     invocation.outcome(path, f"Opened a new attempt at {path}{f'; its blocker is {blockers}' if blockers else ''}")

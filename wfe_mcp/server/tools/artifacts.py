@@ -84,7 +84,7 @@ async def find(
     limit: Annotated[int, Field(ge=1, le=50)] = 10,
     cursor: str = "",
 ) -> Envelope:
-    """Full-text search of this project's history: runs, artifacts, events, decisions, findings."""
+    """Search this project's history: runs, artifacts, events, decisions, findings."""
     answer = await call.answer(views.find.found, query=query, kind=kind or "", run=run, limit=limit, cursor=cursor)
     if isinstance(answer.view, views.find.FoundView) and answer.view.not_indexed:
         call.background(partial(_index_the_rest, call))

@@ -14,7 +14,7 @@ async def start_run(
     call: ToolRequest,
     template: Annotated[str, Field(description="default: the project's default template")] = "",
     inputs: dict[str, Any] | None = None,
-    title: Annotated[str, Field(description="what the run is about")] = "",
+    title: Annotated[str, Field(description="what it is about")] = "",
     driver: Annotated[str, Field(description="role that works the phases; default: you")] = "",
     auto: Annotated[bool | None, Field(description="false: stop after every phase")] = None,
     idempotency_key: str = "",
@@ -62,7 +62,7 @@ async def control_run(
     reason: str = "",
 ) -> Envelope:
     """Pause, resume or cancel a run; proceed after a completed phase; switch automatic mode; take a
-    checkpoint to roll back to.
+    checkpoint.
     """
     if action == "checkpoint":
         return await call.answer(views.rollback.checkpoint, run=run, note=reason)

@@ -126,7 +126,8 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     moves += [move for one in found if not one.folder for move in next_moves(one)[:1]]
     more = len(newest) > len(loaded)
     what = f"The {len(loaded)} newest open runs" if more else plural(len(loaded), "open run")
-    what += f" of {engine.root.name}" + ("; wfe-mcp list shows the others" if more else "")
+    what += f" of {engine.root.name}" if here == len(found) else ""  # else the folder is said below
+    what += "; wfe-mcp list shows the others" if more else ""
     what = what if loaded else idle.summary
     if here < len(found):
         what += f", {here or 'none'} in this folder ({engine.root})"

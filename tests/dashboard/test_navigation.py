@@ -1,0 +1,61 @@
+"""The first screen of the application: what a first week needs; the rest is listed apart."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page as Tab_
+from playwright.sync_api import expect
+
+from tests.dashboard.chromium import Tab
+from tests.engine.scene import Scene
+from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals.decision_page import link
+
+Visit = Callable[..., Tab_]
+
+
+@pytest.fixture
+def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
+    def go(address: str = "/inbox") -> Tab_:
+        tab.page.goto(link(scene.engine, page.port))
+        tab.page.wait_for_selector("header.topbar")
+        to(tab.page, address)
+        return tab.page
+
+    return go
+
+
+def to(shown: Tab_, address: str) -> None:
+    shown.evaluate("(to) => { location.hash = to; }", address)
+
+
+def test_the_navigation_holds_what_a_first_week_needs_and_the_rest_behind_more(visit: Visit) -> None:
+    shown = visit()
+    menu = shown.get_by_role("navigation", name="Main")
+    names = [text.split("\n")[0] for text in menu.locator(":scope > a").all_inner_texts()]
+    assert names == ["Inbox", "Board", "Runs", "Templates"]
+    expect(menu.get_by_role("link", name="Queue")).to_be_hidden()
+    for width in (1280, 360):
+        shown.set_viewport_size({"width": width, "height": 800})
+        menu.locator("summary").click()
+        expect(menu.get_by_role("link", name="Settings")).to_be_in_viewport(ratio=1)
+        shown.keyboard.press("Escape")
+        expect(menu.get_by_role("link", name="Settings")).to_be_hidden()
+        assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    menu.locator("summary").click()
+    menu.get_by_role("link", name="Queue").click()
+    expect(shown.locator("h1")).to_have_text("Queue")
+    expect(menu.locator("summary")).to_have_text("Queue")
+    expect(menu.get_by_role("link", name="Settings")).to_be_hidden()
+
+
+def test_templates_for_special_cases_are_listed_apart(visit: Visit) -> None:
+    shown = visit("/templates")
+    parts = shown.locator("main table tbody")
+    expect(parts).to_have_count(2)
+    expect(parts.first).to_contain_text("quick_fix")
+    expect(parts.last).to_contain_text("More, for special cases")
+    expect(parts.last).to_contain_text("jpa_mt")
+    to(shown, "/start")
+    expect(shown.get_by_role("heading", name="More, for special cases")).to_be_visible()
+    expect(shown.locator("main section").first).not_to_contain_text("jpa_mt")
