@@ -176,6 +176,7 @@ ELSEWHERE = {
     "internal": "tests/server/test_failures.py: a crash of ours, which no argument provokes",
     "unauthorized": "tests/dashboard/api/test_access.py: only a request over HTTP has a token",
     "forbidden": "tests/dashboard/api/test_access.py: only a token has a scope",
+    "other_folder": "tests/server/test_worktrees.py: only a caller in another work tree of the repository",
     "wrong_pin": "tests/cli/test_people.py: no tool takes a PIN",
 }
 

@@ -15,6 +15,8 @@ def add(cli: Terminal, text: str) -> None:
 
 
 def test_a_release_without_a_scanner_is_refused_until_a_person_says_that_there_is_none(cli: Terminal) -> None:
+    cli.git("init", "-q")
+    cli("trust", "--yes", pin=PIN)  # a repository is another place than a folder without one
     start = ("start", "role_pipeline", "--input", "goal=Export invoices")
     no = cli.json(*start)
     assert (no.refusal, "missing_checks" in no.document["error"]["hint"]) == ("invalid_template", True)

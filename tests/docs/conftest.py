@@ -107,7 +107,7 @@ def asks_for_pin() -> list[str]:
         r"^## wfe-mcp ", (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8"), flags=re.MULTILINE
     )
     names = [" ".join(re.findall(r"^[a-z-]+(?: [a-z-]+)?", part)) for part in parts if "`--pin-fd`" in part]
-    return [f'"{name} "*' for name in names if name]
+    return [f'"{"start --from" if name == "start" else name} "*' for name in names if name]  # a run is a client's, too
 
 
 def blocks_of(page: Path) -> list[Block]:

@@ -147,6 +147,7 @@ def test_children_do_not_share_their_random_numbers_or_their_environment(tmp_pat
     started = {reader.run("wfe-mcp", "start", "quick_fix", "-i", "problem=x", "--json").stdout for _ in range(3)}
     elsewhere = reader.run("wfe-mcp", "list", "--json", WFE_DATABASE_URL=f"sqlite:///{tmp_path / 'other.db'}")
 
+    assert all('"run"' in text for text in started), started
     runs = {re.findall(r'"run": "(\w+)"', text)[0] for text in started}
     assert len(runs) == 3
     assert not any(run in elsewhere.stdout for run in runs)

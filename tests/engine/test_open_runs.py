@@ -152,7 +152,7 @@ def test_of_many_open_runs_the_newest_are_shown_and_where_the_others_are(scene: 
     found = answers.status(scene.engine, AGENT)
 
     assert len(found.data["runs"]) == 20
-    assert found.summary == "The 20 newest open runs; wfe-mcp list shows the others"
+    assert found.summary == "The 20 newest open runs of project; wfe-mcp list shows the others"
 
 
 def test_a_server_that_starts_looks_only_after_runs_whose_next_step_is_its_own(scene: Scene, left: list[str]) -> None:

@@ -373,6 +373,7 @@ export interface DecisionData {
   editable?: string;
   shown_sha256?: string;
   shown?: ApprovalView | null;
+  since?: Change | null;
 }
 
 export interface DecisionPage {

@@ -210,8 +210,8 @@ def _blocks(parts: Sequence[Part], level: int) -> Iterator[str]:
             case FieldShown(name, (Listing(),) as inner) if level >= _RECORD:
                 yield f"**{_capital(name)}:**"
                 yield from _blocks(inner, level)
-            case FieldShown(name, inner):
-                heading, rest = _headed(name, inner)
+            case _:
+                heading, rest = _headed(part.name, part.parts)
                 yield f"{'#' * min(level, 6)} {heading}"
                 yield from _blocks(rest, level + 1)
 

@@ -24,9 +24,9 @@ def configure(cli: Terminal, **checks: list[str]) -> None:
 def test_doctor_is_ready_only_when_every_check_that_templates_need_is_there(cli: Terminal) -> None:
     answer = cli("doctor")
     assert answer.code == 0
-    assert answer.out.splitlines()[-1].startswith("Ready to run, except templates that need check push.")
+    assert answer.out.splitlines()[-1].startswith("Ready to run, except templates that need check push or security.")
     assert findings(cli)["check push"][0] == "note"
-    configure(cli, test=[sys.executable], push=[sys.executable])
+    configure(cli, test=[sys.executable], push=[sys.executable], security=[sys.executable])
     assert cli("doctor").out.splitlines()[-1].startswith("Ready to run.")
 
 

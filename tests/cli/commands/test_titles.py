@@ -145,7 +145,7 @@ def test_runs_from_before_are_named_after_their_inputs(cli: Terminal) -> None:
 
     listed = {each["run"]: each["title"] for each in cli.json("list").data["runs"]}
 
-    assert listed == {run: FIRST_WORDS, note: "A note", given: "Mine"}
+    assert listed == {run: FIRST_WORDS, note: "A note #2", given: "Mine"}
     assert [each["title"] for each in cli.json("find", "locale", "--kind", "run").data["hits"]] == [FIRST_WORDS]
     assert cli.json("verify").code == 0
     assert cli.json("cancel", run).code == 0

@@ -53,6 +53,7 @@ def test_init_without_a_client_proposes_to_connect_one(
     monkeypatch.setenv("PATH", without_programs(tmp_path))
     (empty.root / ".wfe").mkdir()
     (empty.root / ".wfe" / "config.toml").write_text('[checks.test]\nargv = ["git", "status"]\n')
+    empty.git("init", "-q")
     assert "Next: wfe-mcp install --client NAME" in empty("init", "--yes", pin=PIN).err
     assert empty("install", "--client", "claude-code", "--yes").code == 0
     assert "tell your agent: Use wfe" in empty("init", "--yes", pin=PIN).err

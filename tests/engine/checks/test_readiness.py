@@ -83,12 +83,12 @@ def configure(scene: Scene, **checks: list[str]) -> None:
 @pytest.mark.usefixtures("home")
 def test_missing_checks_name_the_templates_that_need_them_and_the_remedy(scene: Scene) -> None:
     found = {one.name: one for one in missing_checks(scene.engine)}
-    assert set(found) == {"push", "test"}
+    assert set(found) == {"push", "security", "test"}
     assert (found["test"].is_default, found["push"].is_default) == (True, False)
     assert {"compound", "quick_fix"} <= set(found["test"].templates)
     assert "wfe-mcp init" in found["test"].fix
     assert "wfe-mcp init" not in found["push"].fix
-    configure(scene, **{"test-web": ["true"], "push": ["true"]})
+    configure(scene, **{"test-web": ["true"], "push": ["true"], "security": ["true"]})
     scene.trust_config()
     (one,) = missing_checks(scene.engine)
     assert (one.name, one.similar) == ("test", ("test-web",))

@@ -236,6 +236,7 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "checks.*.network": "tests/gates/test_place.py::test_a_sandbox_has_no_network_unless_it_is_asked_for",
     "providers.*.concurrency": "tests/engine/models/test_call_log.py::test_only_so_many_calls_of_a_provider_are_in_flight",
     "providers.*.requests_per_minute": "tests/engine/models/test_call_log.py::test_the_rate_of_a_provider_holds_over_all_that_call_it",
+    "templates.*.phases.*.missing_checks": "tests/cli/test_missing_scanner.py::test_a_release_without_a_scanner_is_refused_until_a_person_says_that_there_is_none",
     "templates.*.phases.*.same_blocker": "tests/cli/commands/test_recovery.py::test_a_project_says_how_often_the_same_blocker_is_met",
     "templates.*.phases.*.prompt.approver": "tests/workflow/test_overrides.py::test_each_stage_has_an_approver_of_its_own",
     "templates.*.phases.*.prompt.model": "tests/engine/templates/test_effective_gates.py::test_each_difference_names_the_key_of_its_stage",

@@ -61,7 +61,7 @@ def show(invocation: Invocation, run: Run, phase: Phase) -> None:
 
 
 def resolve(invocation: Invocation, run: Run, phase: Phase, reason: How, pin_fd: PinFd = None) -> None:
-    """Say that a blocker is removed: it is resolved, and the phase gets a new attempt.
+    """Say that a blocker is removed: the phase gets a new attempt.
 
     It asks for your PIN.
     """
@@ -69,9 +69,9 @@ def resolve(invocation: Invocation, run: Run, phase: Phase, reason: How, pin_fd:
 
 
 def ignore(invocation: Invocation, run: Run, phase: Phase, reason: Why, pin_fd: PinFd = None) -> None:
-    """Say that a blocker does not matter: it is ignored, and the phase gets a new attempt with that note.
+    """Say that a blocker does not matter, with a new attempt.
 
-    It asks for your PIN. The checks of the phase stay: what they refuse fails again.
+    The attempt has that note. It asks for your PIN. The checks of the phase stay: what they refuse fails again.
     """
     _open_again(invocation, run, phase, reason, pin_fd, "ignored")
 

@@ -34,7 +34,7 @@ Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it
 
 
 def list_all(invocation: Invocation, query: Query = "", everything: Everything = False) -> None:
-    """List the templates of this project, the default first, special cases last."""
+    """List the templates of this project, special cases last."""
     from wfe_mcp.views.answers.tool_answers import list_templates
     from wfe_mcp.views.templates.templates import TemplateList
 

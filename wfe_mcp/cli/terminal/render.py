@@ -120,10 +120,19 @@ def run_is(answer: Envelope) -> str:
     return f"is {_acts(answer)}" if view is None or answer.waiting_on != "job" else f"waits for {view.waits}"
 
 
+_WAITING = {
+    "human": "waiting for you",
+    "agent": "waiting for the agent",
+    "job": "waiting for the server",
+    "reviewer": "waiting for a reviewer",
+}
+"""``waiting_on`` in words, where the answer shows no run."""
+
+
 def _acts(answer: Envelope) -> str:
     state = answer.run_state or answer.state or ""
     view = run_view(answer.view)
-    acts = "" if view is None else view.acts
+    acts = _WAITING.get(answer.waiting_on or "", "finished") if view is None else view.acts
     if state not in {"running", "waiting"}:
         return f"{state}, {acts}" if answer.waiting_on in {"human", "job"} else state
     return "the agent is working" if answer.waiting_on == "agent" and _is_worked(answer) else acts

@@ -177,7 +177,7 @@ def needs_of(found: RunFacts) -> tuple[Need, ...]:
     """Everything that the run waits for: its own state, its phases, what is outside it, then work that only goes on."""
     state = found.loaded.state
     if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
-        return ()
+        return () if state.going_back is None else (Need(Stop.GOING_BACK, Who.NONE),)
     if found.loaded.record.origin_sha256 is not None:
         return (Need(Stop.IMPORTED, Who.NONE),)
     stops = (*_of_run(found), *_of_phases(found), *_from_outside(found))

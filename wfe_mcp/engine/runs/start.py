@@ -161,7 +161,7 @@ def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, given: str, inputs: d
     template = plan.template
     if found := title_of(given, template.title_from, inputs, template.inputs):
         return found
-    before = tx.runs.count(engine.project_id, template.name)
+    before = tx.runs.newest_number()
     return first_words(template.title or template.name) + (f" #{before + 1}" if before else "")
 
 

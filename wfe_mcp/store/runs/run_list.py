@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, desc, exists, func, or_, select
+from sqlalchemy import Select, and_, bindparam, desc, exists, func, or_, select, text
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
@@ -73,11 +73,7 @@ _WEAKENED = (
     .group_by(RUN.c.id)
 )
 _TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
-_COUNT = (
-    select(func.count())
-    .select_from(RUN)
-    .where(RUN.c.project_id == bindparam("project_id"), RUN.c.template == bindparam("template"))
-)
+_LAST_NUMBER = text("SELECT max(rowid) FROM run")
 _PREFIX = (
     _SELECT.where(
         RUN.c.project_id == bindparam("project_id"), RUN.c.id >= bindparam("prefix"), RUN.c.id < bindparam("end")
@@ -151,9 +147,9 @@ class RunListRepository(Repository):
         found = self._connection.execute(_WEAKENED, {"runs": list(runs)})
         return {RunId(row.id): int(row.gates) for row in found}
 
-    def count(self, project_id: str, template: str) -> int:
-        """How many runs of a template the project has."""
-        return int(self._connection.execute(_COUNT, {"project_id": project_id, "template": template}).scalar_one())
+    def newest_number(self) -> int:
+        """The number of the newest run of the database; 0 without any. It is read from the end of the table: no run is counted."""
+        return int(self._connection.execute(_LAST_NUMBER).scalar_one() or 0)
 
     def titles(self, runs: Iterable[RunId]) -> dict[RunId, str]:
         """The title of each run."""

@@ -87,8 +87,7 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.runs.open_ids(engine.project_id, limit=SHOWN + 1)
         loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
-        stopped = tx.runs.page(engine.project_id, status=_STOPPED, limit=SHOWN, archived=False).runs
-        ended = [engine.load(tx, each.id) for each in stopped if each.origin_sha256 is None]
+        ended = [engine.load(tx, run) for run in tx.runs.open_ids(engine.project_id, _STOPPED, limit=SHOWN)]
         is_one = len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record)
         found = [] if is_one else [overview(engine, tx, each) for each in (*loaded, *ended)]
     if any(end_time(engine, each) for each in loaded):

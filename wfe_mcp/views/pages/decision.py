@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.store.records.approvals import DecisionRecord
-    from wfe_mcp.views.approvals.model import ApprovalView
+    from wfe_mcp.views.approvals.model import ApprovalView, Change
     from wfe_mcp.views.approvals.request import DecisionView, RequestState
 
 
@@ -48,7 +48,8 @@ class AnswerGiven:
 class DecisionData:
     """A request as shown to the user; ``shown`` is what ``show --decision --json`` shows, only while it is open.
 
-    ``shown_sha256`` names it. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit.
+    ``shown_sha256`` names it. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit. ``since``: the change
+    since the attempt of this phase that a person sent back last.
     """
 
     request: AskedView
@@ -69,6 +70,7 @@ class DecisionData:
     editable: str = ""
     shown_sha256: str = ""
     shown: ApprovalView | None = None
+    since: Change | None = None
 
 
 @view_model
