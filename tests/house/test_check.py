@@ -234,7 +234,7 @@ def test_a_bare_place_has_no_bubblewrap_and_no_chromium(
 ) -> None:
     places = places_script(root, monkeypatch)
     there = [each for each in places.HIDDEN if Path(each).exists()]
-    words = places.hiding(["sh", "-c", 'for each; do command -v "$each" && exit 9; done; exit 0', "sh", *there])
+    words = places.hiding(["sh", "-c", 'for each; do test -x "$each" && exit 9; done; exit 0', "sh", *there])
     ended = subprocess.run(words, check=False)
     out = capfd.readouterr().out
     assert ended.returncode == 0 or "Nothing is hidden here" in out, out
