@@ -224,16 +224,6 @@ def test_settings_try_a_check_and_test_a_provider(scene: Scene, visit: Visit) ->
         expect(provider.locator(".state")).to_contain_text("It lists 1 model")
 
 
-@pytest.mark.requirement("S1-01", "S1-03", "S2-29")
-def test_five_hundred_phases_are_a_graph_and_a_list(scene: Scene, visit: Visit) -> None:
-    many = [phase(f"p{n}", needs=[f"p{n - 1}"] if n % 7 else []) for n in range(500)]
-    run = scene.start(*many)
-    shown = visit(f"/runs/{run}/graph")
-    expect(shown.locator(".react-flow__node").first).to_be_visible()
-    to(shown, f"/runs/{run}/list")
-    expect(shown.locator("section[aria-label=List] tbody tr")).to_have_count(500)
-
-
 def test_the_palette_finds_pages_and_what_waits(scene: Scene, visit: Visit) -> None:
     waiting(scene)
     shown = visit()

@@ -7,7 +7,7 @@ from playwright.sync_api import Page as Tab_
 from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
-from tests.engine.scene import Scene
+from tests.engine.scene import Scene, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 
@@ -59,3 +59,13 @@ def test_templates_for_special_cases_are_listed_apart(visit: Visit) -> None:
     to(shown, "/start")
     expect(shown.get_by_role("heading", name="More, for special cases")).to_be_visible()
     expect(shown.locator("main section").first).not_to_contain_text("jpa_mt")
+
+
+@pytest.mark.requirement("S1-01", "S1-03", "S2-29")
+def test_five_hundred_phases_are_a_graph_and_a_list(scene: Scene, visit: Visit) -> None:
+    many = [phase(f"p{n}", needs=[f"p{n - 1}"] if n % 7 else []) for n in range(500)]
+    run = scene.start(*many)
+    shown = visit(f"/runs/{run}/graph")
+    expect(shown.locator(".react-flow__node").first).to_be_visible()
+    to(shown, f"/runs/{run}/list")
+    expect(shown.locator("section[aria-label=List] tbody tr")).to_have_count(500)
