@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure
+from bench.scene import ONE_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,24 +24,6 @@ if TYPE_CHECKING:
 GIT_PER_SUBMISSION, GIT_PER_PLAY = 6, 80
 """Design §12: a submission in a 20-file repository; a play of ``spec_driven`` with eight submissions."""
 
-_TEMPLATE: dict[str, Any] = {
-    "format": "wfe/1",
-    "name": "one_change",
-    "version": "1.0.0",
-    "title": "One change, judged by its files and its tests",
-    "description": "A phase with a files gate and a command gate, as shipped templates have them.",
-    "phases": [
-        {
-            "id": "build",
-            "prompt": "Change it.",
-            "output": {"artifact": "change", "schema": "change@1"},
-            "gates": [
-                {"kind": "files", "within": ["**"], "unchanged": ["docs/**"]},
-                {"kind": "command", "check": "test", "expect": {"exit_code": 0}},
-            ],
-        }
-    ],
-}
 _COUNTING = """#!/bin/sh
 echo "$*" >> '{log}'
 exec '{git}' "$@"
@@ -77,7 +60,7 @@ def submission() -> Counter[str]:
     with _counted() as (folder, counted):
         template = folder / "one_change"
         template.mkdir()
-        _write_json(template / "template.json", _TEMPLATE)
+        _write_json(template / "template.json", ONE_CHANGE)
         with Playground(folder, files=_FILES, checks={"test": _check()}, templates=[template]) as project:
             with project.server() as server:
                 started = server.call("start_run", template="one_change", inputs={})

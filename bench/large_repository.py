@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, median
+from bench.scene import ONE_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,24 +27,6 @@ SUBMISSION_S = 2.0
 _FOLDERS, _EACH = 500, 100
 _FILES = {
     f"src/d{folder:03}/f{file:02}.txt": f"{folder} {file}\n" for folder in range(_FOLDERS) for file in range(_EACH)
-}
-_TEMPLATE: dict[str, Any] = {
-    "format": "wfe/1",
-    "name": "one_change",
-    "version": "1.0.0",
-    "title": "One change, judged by its files and its tests",
-    "description": "A phase with a files gate and a command gate, as shipped templates have them.",
-    "phases": [
-        {
-            "id": "build",
-            "prompt": "Change it.",
-            "output": {"artifact": "change", "schema": "change@1"},
-            "gates": [
-                {"kind": "files", "within": ["**"], "unchanged": ["docs/**"]},
-                {"kind": "command", "check": "test", "expect": {"exit_code": 0}},
-            ],
-        }
-    ],
 }
 
 
@@ -80,7 +63,7 @@ def repository() -> Generator[Playground]:
     try:
         template = folder / "one_change"
         template.mkdir()
-        (template / "template.json").write_text(json.dumps(_TEMPLATE), encoding="utf-8")
+        (template / "template.json").write_text(json.dumps(ONE_CHANGE), encoding="utf-8")
         checks = {"test": [sys.executable, "-I", "-S", "-c", "pass"]}
         with Playground(folder, checks=checks, templates=[template]) as project:
             project.write(_FILES)

@@ -39,6 +39,25 @@ TEMPLATE: dict[str, Any] = {
     ],
 }
 
+ONE_CHANGE: dict[str, Any] = {
+    "format": "wfe/1",
+    "name": "one_change",
+    "version": "1.0.0",
+    "title": "One change, judged by its files and its tests",
+    "description": "A phase with a files gate and a command gate, as shipped templates have them.",
+    "phases": [
+        {
+            "id": "build",
+            "prompt": "Change it.",
+            "output": {"artifact": "change", "schema": "change@1"},
+            "gates": [
+                {"kind": "files", "within": ["**"], "unchanged": ["docs/**"]},
+                {"kind": "command", "check": "test", "expect": {"exit_code": 0}},
+            ],
+        }
+    ],
+}
+
 
 class Scene:
     """A project folder with the bench template, trusted, and an empty database."""

@@ -17,6 +17,7 @@ from mcp_types import JSONRPCResponse
 from mcp_types.jsonrpc import jsonrpc_message_adapter
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
+from scripts.generated import write_or_check
 from wfe_mcp.server.app import WfeServer
 from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, LISTS, VERSION_KEY
 from wfe_mcp.server.project_session import ProjectSession
@@ -84,19 +85,8 @@ async def _served(server: WfeServer, messages: list[dict[str, Any]]) -> dict[str
 
 
 def main(arguments: Sequence[str], path: Path = Path(CACHE)) -> int:
-    """Exit code 0 when the file is as generated (now), 1 when ``--check`` found a difference, 2 when misused."""
-    if set(arguments) - {"--check"}:
-        print(__doc__, file=sys.stderr)
-        return 2
-    wanted = text()
-    if path.is_file() and path.read_text(encoding="utf-8") == wanted:
-        return 0
-    if "--check" in arguments:
-        print(f"{path.name} is not what the server answers. Next: python scripts/generate_front.py", file=sys.stderr)
-        return 1
-    path.write_text(wanted, encoding="utf-8", newline="\n")
-    print(f"wfe_mcp/server/{path.name}")
-    return 0
+    """Writes or checks; the exit codes are those of ``write_or_check``."""
+    return write_or_check(arguments, __file__, __doc__, lambda: {path: text()})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import wfe_mcp  # noqa: E402 - after the path is set
+from scripts.generated import write_or_check  # noqa: E402 - after the path is set
 from wfe_mcp.store.runs.hook_statements import DOCUMENT_TEXT, OPEN_WORK  # noqa: E402 - after the path is set
 
 TARGET = Path(wfe_mcp.__file__).parent / "clients" / "wfe_hook" / "statements.py"
@@ -41,19 +42,8 @@ def _compiled(statement: SelectBase) -> str:
 
 
 def main(arguments: Sequence[str], path: Path = TARGET) -> int:
-    """Exit code 0 when the file is as generated (now), 1 when ``--check`` found a difference, 2 when misused."""
-    if set(arguments) - {"--check"}:
-        print(__doc__, file=sys.stderr)
-        return 2
-    wanted = text()
-    if path.is_file() and path.read_text(encoding="utf-8") == wanted:
-        return 0
-    if "--check" in arguments:
-        print(f"{path.name} is not what store/ says. Next: python scripts/generate_hook_statements.py", file=sys.stderr)
-        return 1
-    path.write_text(wanted, encoding="utf-8", newline="\n")
-    print(f"wfe_mcp/clients/wfe_hook/{path.name}")
-    return 0
+    """Writes or checks; the exit codes are those of ``write_or_check``."""
+    return write_or_check(arguments, __file__, __doc__, lambda: {path: text()})
 
 
 if __name__ == "__main__":

@@ -13,29 +13,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.generated import write_or_check  # noqa: E402 - after the path is set
 from scripts.markdown import code, first_sentence, table  # noqa: E402 - after the path is set
 
 DOCUMENT, PAGE = "docs/reference/openapi.json", "docs/reference/http-api.md"
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
-    """Exit code 0 when the files are as generated (now), 1 when ``--check`` found one stale, 2 when misused."""
-    if set(arguments) - {"--check"}:
-        print(__doc__, file=sys.stderr)
-        return 2
-    stale = [
-        name
-        for name, text in files().items()
-        if not (root / name).is_file() or (root / name).read_text(encoding="utf-8") != text
-    ]
-    if "--check" in arguments:
-        for name in stale:
-            print(f"{name} is not what the code says. Next: python scripts/generate_http_api.py", file=sys.stderr)
-        return 1 if stale else 0
-    for name in stale:
-        (root / name).write_text(files()[name], encoding="utf-8", newline="\n")
-        print(name)
-    return 0
+    """Writes or checks; the exit codes are those of ``write_or_check``."""
+    return write_or_check(arguments, __file__, __doc__, lambda: {root / name: text for name, text in files().items()})
 
 
 def files() -> dict[str, str]:

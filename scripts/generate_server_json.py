@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts.generated import write_or_check  # noqa: E402 - after the path is set
+
 NAME = "io.github.wfe-mcp/wfe-mcp"
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
 VARIABLES = {
@@ -26,14 +30,14 @@ VARIABLES = {
 """Optional variables of the server: meaning, format, and whether the value is a secret."""
 
 
-def main(argv: Sequence[str]) -> int:
-    file, text = ROOT / "server.json", server_json((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
-        print(f"{'stale' if '--check' in argv else 'wrote'} {file.name}")
-        if "--check" in argv:
-            return 1
-        file.write_text(text, encoding="utf-8")
-    return 0
+def main(arguments: Sequence[str]) -> int:
+    """Writes or checks; the exit codes are those of ``write_or_check``."""
+    return write_or_check(
+        arguments,
+        __file__,
+        __doc__,
+        lambda: {ROOT / "server.json": server_json((ROOT / "pyproject.toml").read_text(encoding="utf-8"))},
+    )
 
 
 def server_json(pyproject: str) -> str:

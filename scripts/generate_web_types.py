@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts.generated import write_or_check  # noqa: E402 - after the path is set
+
 SOURCE, TYPES = "docs/reference/openapi.json", "web/src/api_types.ts"
 _ANSWER = "Answer_"
 """Each kind of data has its own schema of an answer; in TypeScript they are one generic type."""
@@ -23,19 +27,13 @@ Schema = Mapping[str, Any]
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
-    """Exit code 0 when the file is as generated (now), 1 when ``--check`` found it stale, 2 when misused."""
-    if set(arguments) - {"--check"}:
-        print(__doc__, file=sys.stderr)
-        return 2
-    file, text = root / TYPES, types(json.loads((root / SOURCE).read_text(encoding="utf-8")))
-    if file.is_file() and file.read_text(encoding="utf-8") == text:
-        return 0
-    if "--check" in arguments:
-        print(f"{TYPES} is not what {SOURCE} says. Next: python scripts/generate_web_types.py", file=sys.stderr)
-        return 1
-    file.write_text(text, encoding="utf-8", newline="\n")
-    print(TYPES)
-    return 0
+    """Writes or checks; the exit codes are those of ``write_or_check``."""
+    return write_or_check(
+        arguments,
+        __file__,
+        __doc__,
+        lambda: {root / TYPES: types(json.loads((root / SOURCE).read_text(encoding="utf-8")))},
+    )
 
 
 def types(document: Mapping[str, Any]) -> str:

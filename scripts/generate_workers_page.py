@@ -9,26 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts.generated import write_or_check  # noqa: E402 - after the path is set
+
 PAGE = "docs/reference/workers.md"
 
 Lines = Iterator[str]
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
-    """Exit code 0 when the page is as generated (now), 1 when ``--check`` found it stale, 2 when misused."""
-    if set(arguments) - {"--check"}:
-        print(__doc__, file=sys.stderr)
-        return 2
-    path, wanted = root / PAGE, page()
-    if path.is_file() and path.read_text(encoding="utf-8") == wanted:
-        return 0
-    if "--check" in arguments:
-        print(f"{PAGE} is not what the code says. Next: python scripts/generate_workers_page.py", file=sys.stderr)
-        return 1
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(wanted, encoding="utf-8", newline="\n")
-    print(PAGE)
-    return 0
+    """Writes or checks; the exit codes are those of ``write_or_check``."""
+    return write_or_check(arguments, __file__, __doc__, lambda: {root / PAGE: page()})
 
 
 def page() -> str:

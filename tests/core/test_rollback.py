@@ -297,16 +297,15 @@ def test_a_checkpoint_that_an_agent_took_over_http_goes_back_without_a_person():
 # While files are put back
 
 
+def rollback_to(scene: Scene, ready: int) -> dict[str, Any]:
+    """What a command says that takes the run and its files back to the event ``ready``."""
+    return {"to": ready, "then": replay(scene.log[:ready]), "by": AGENT, "at": scene.at, "files": True}
+
+
 def test_nothing_else_happens_while_files_are_put_back():
     scene, ready = at_build()
     scene.submit("build", tree="t2")
-    answer: dict[str, Any] = {
-        "to": ready,
-        "then": replay(scene.log[:ready]),
-        "by": AGENT,
-        "at": scene.at,
-        "files": True,
-    }
+    answer = rollback_to(scene, ready)
     begin = c.BeginRollback(commit="c1", safety="c2", holder="me", **answer)
     assert scene.give(begin) == ["RollbackBegan"]
     assert not legal_moves(scene.state, HUMAN, scene.at)
@@ -326,13 +325,7 @@ def test_nothing_else_happens_while_files_are_put_back():
 def test_a_rollback_that_is_abandoned_leaves_the_run_as_it_was():
     scene, ready = at_build()
     before = scene.state
-    answer: dict[str, Any] = {
-        "to": ready,
-        "then": replay(scene.log[:ready]),
-        "by": AGENT,
-        "at": scene.at,
-        "files": True,
-    }
+    answer = rollback_to(scene, ready)
     assert scene.refused(scene.command(c.AbandonRollback, reason="?")).code == "illegal_transition"
     scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", **answer))
     scene.give(scene.command(c.AbandonRollback, reason="disk full"))
