@@ -1,12 +1,13 @@
 """Builds what a release publishes, and says whether a tag may publish it.
 
-    python scripts/release.py --out dist      the wheel, the source archive and the MCP bundle
+    python scripts/release.py --out dist      the wheel, the source archive, the MCP bundle, and what is said of them
     python scripts/release.py --tag v0.1.0    exit 1 where the tag is not the version, or CHANGELOG.md has no such section
 
 Called by .github/workflows/release.yml; works the same at your terminal.
 """
 
 import argparse
+import hashlib
 import re
 import shutil
 import subprocess
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from build_mcpb import bundle
 from pins import ROOT, uv
+
+CONSTRAINTS, SBOM, CHECKSUMS = "constraints.txt", "wfe-mcp.cdx.json", "SHA256SUMS"
+_EXPORT = ("export", "--quiet", "--no-dev", "--all-extras", "--no-header")
 
 
 def main(argv: list[str]) -> int:
@@ -47,13 +51,21 @@ def faults_of(tag: str, version: str, changes: str) -> list[str]:
 
 
 def built(folder: Path) -> list[Path]:
-    """Wheel, source archive and bundle in ``folder``."""
+    """Wheel, source archive and bundle in ``folder``, and what is said of them: exact versions, SBOM (CycloneDX), checksums."""
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([uv(), "build", "--quiet", "--wheel", "--sdist", "--out-dir", str(folder), str(ROOT)], check=True)
+    _uv("build", "--quiet", "--wheel", "--sdist", "--out-dir", str(folder), str(ROOT))
     for each in folder.glob(".*"):  # uv's .gitignore is nothing to publish
         each.unlink()
     bundle(next(folder.glob("*.whl")), folder)
+    _uv(*_EXPORT, "--no-emit-project", "--no-hashes", "--no-annotate", "--output-file", str(folder / CONSTRAINTS))
+    _uv(*_EXPORT, "--format", "cyclonedx1.5", "--preview-features", "sbom-export", "--output-file", str(folder / SBOM))
+    sums = [f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in sorted(folder.iterdir())]
+    (folder / CHECKSUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
     return sorted(folder.iterdir())
+
+
+def _uv(*words: str) -> None:
+    subprocess.run([uv(), *words], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

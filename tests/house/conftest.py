@@ -1,8 +1,13 @@
 """Fixtures for the repository root and its files."""
 
+import importlib
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -39,3 +44,17 @@ def repository_files(root: Path) -> list[Path]:
 def pages(repository_files: list[Path]) -> list[Path]:
     """The Markdown that people read: not prompts of templates, which are data."""
     return [path for path in repository_files if path.suffix == ".md" and "templates" not in path.parts]
+
+
+@pytest.fixture
+def script(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Imports a module of scripts/, which find each other as they do when they are run."""
+    monkeypatch.setattr(sys, "path", [str(root / "scripts"), *sys.path])
+    before = set(sys.modules)
+
+    def load(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    yield load
+    for name in {"pins", "pythons", "build_mcpb", "release", "generate_server_json"} - before:
+        sys.modules.pop(name, None)

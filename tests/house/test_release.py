@@ -1,22 +1,17 @@
 """What a release publishes: server.json, the MCP bundle, and the workflow that does it."""
 
-import importlib
 import json
 import os
 import re
-import shlex
 import shutil
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema_rs
 import pytest
-import yaml
 
 from wfe_mcp.clients.table import TOOLS
 from wfe_mcp.clients.trial import started
@@ -138,20 +133,6 @@ def none(_version: str) -> list[Path]:
     return []
 
 
-@pytest.fixture
-def script(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Imports a module of scripts/, which find each other as they do when they are run."""
-    monkeypatch.setattr(sys, "path", [str(root / "scripts"), *sys.path])
-    before = set(sys.modules)
-
-    def load(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    yield load
-    for name in {"pins", "pythons", "build_mcpb", "release", "generate_server_json"} - before:
-        sys.modules.pop(name, None)
-
-
 @pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package as a wheel has it, made without a build tool."""
@@ -257,95 +238,6 @@ def test_the_same_wheel_gives_the_same_bundle(script: Any, wheel: Path, tmp_path
     first, second = (script("build_mcpb").bundle(wheel, tmp_path / name) for name in ("a", "b"))
 
     assert first.read_bytes() == second.read_bytes()
-
-
-# -- the release --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("tag", "heading", "wanted"),
-    [
-        ("v1.2.3", "## 1.2.3 (2026-12-01)", []),
-        (
-            "v1.2.4",
-            "## 1.2.3 (2026-12-01)",
-            ["The tag is v1.2.4, and pyproject.toml has version 1.2.3: expected v1.2.3"],
-        ),
-        (
-            "v1.2.3",
-            "## 1.2.3 (unreleased)",
-            ["CHANGELOG.md needs a section '## 1.2.3 (date)'; it has: ## 1.2.3 (unreleased)"],
-        ),
-        ("v1.2.3", "## 1.2.30 (2026-12-01)", ["CHANGELOG.md needs a section '## 1.2.3 (date)'; it has: none"]),
-    ],
-)
-def test_a_tag_publishes_the_version_that_the_changelog_describes(
-    script: Any, tag: str, heading: str, wanted: list[str]
-) -> None:
-    assert script("release").faults_of(tag, "1.2.3", f"# Changes\n\n{heading}\n\n- x\n") == wanted
-
-
-@pytest.fixture(scope="module")
-def workflow(root: Path) -> dict[Any, Any]:
-    text = (root / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
-
-
-def steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
-    return [step for job in workflow["jobs"].values() for step in job["steps"]]
-
-
-def test_the_workflow_runs_only_commands_of_this_repository_that_exist(root: Path, workflow: dict[Any, Any]) -> None:
-    lines = [line for step in steps(workflow) for line in step.get("run", "").splitlines() if line]
-    ours = [words for words in map(shlex.split, lines) if words[0] in {"bash", "python", "python3"}]
-
-    assert [words[1] for words in ours if words[1] != "-m"] == [
-        "scripts/release.py",
-        ".ci/run",
-        "scripts/release.py",
-        "scripts/check_wheel.py",
-    ]
-    for words in ours:
-        if words[1] != "-m":
-            assert (root / words[1]).is_file()
-            text = (root / words[1]).read_text(encoding="utf-8")
-            assert all(option in text for option in words[2:] if option.startswith("--")), words
-    assert {words[0] for words in map(shlex.split, lines)} == {
-        "bash",
-        "python",
-        "python3",
-        "uv",
-        "gh",
-        "tar",
-        "./mcp-publisher",
-    }
-
-
-def test_nothing_is_published_without_a_tag_the_checks_and_the_other_systems(workflow: dict[Any, Any]) -> None:
-    jobs = workflow["jobs"]
-
-    assert workflow[True]["push"]["tags"] == ["v*"], "YAML reads the key on as true"
-    assert (jobs["publish"]["needs"], jobs["publish"]["if"]) == (
-        ["build", "tries"],
-        "startsWith(github.ref, 'refs/tags/')",
-    )
-    assert (jobs["page"]["needs"], jobs["registry"]["needs"]) == ("publish", "page")
-    published = [name for name, job in jobs.items() if "publish" in json.dumps(job["steps"])]
-    assert published == ["publish", "registry"]
-    run = [step.get("run", "") for step in jobs["build"]["steps"]]
-    assert run.index("bash .ci/run") < run.index("python3 scripts/release.py --out dist")
-
-
-def test_no_job_has_a_stored_password_and_few_may_write(workflow: dict[Any, Any]) -> None:
-    assert "secrets." not in json.dumps(workflow)
-    assert workflow["permissions"] == {"contents": "read"}
-    allowed = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
-    assert allowed == {
-        "publish": {"id-token": "write"},
-        "page": {"contents": "write"},
-        "registry": {"contents": "read", "id-token": "write"},
-    }
-    assert any("--trusted-publishing always" in step.get("run", "") for step in steps(workflow))
 
 
 # -- the Pythons --------------------------------------------------------------------------------------------------------
