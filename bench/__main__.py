@@ -3,6 +3,7 @@
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
 python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git large bounds dashboard first-change   some of it
+python -m bench attacks …  the table of attacks, played against the installed wheel (bench/attacks.py)
 python -m bench mutants …  which small changes of the program its tests find: hours, or --quick (bench/mutants.py)
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import (
+    attacks,
     bounds,
     calls,
     checkpoints,
@@ -47,11 +49,14 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> int:
-    """Exit code 0 always: people judge the figures, because the machine may be busy."""
-    if argv[:1] == ["mutants"]:
-        return mutants.main(argv[1:])
+    """Exit code 0 for figures: people judge them, because the machine may be busy. 2: no measurement has that name."""
+    if argv[:1] in (["attacks"], ["mutants"]):
+        return {"attacks": attacks.main, "mutants": mutants.main}[argv[0]](argv[1:])
+    if not {"-h", "--help"}.isdisjoint(argv):
+        print(__doc__)
+        return 0
     quick = "--quick" in argv
-    wanted = [word for word in argv if not word.startswith("-")]
+    wanted = [word for word in argv if word != "--quick"]
     runs, count, many = (5, 30, 10_000) if quick else (15, 200, 100_000)
     parts: dict[str, tuple[str, Callable[[Scene], list[Figure]]]] = {
         "startup": ("Start-up", partial(startup.measure, runs=runs)),
@@ -79,6 +84,9 @@ def main(argv: list[str]) -> int:
         "dashboard": ("The dashboard", dashboard.measure),
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),
     }
+    if unknown := set(wanted) - set(parts) - {name.partition("-")[0] for name in parts}:
+        print(*sorted(unknown), "- no measurement is called so.", __doc__, file=sys.stderr)
+        return 2
     print(
         f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )

@@ -100,6 +100,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
             Step([*newest, "Darwin", *system_modules()]),
         ],
         "wheel": [Step([python, "scripts/check_wheel.py"]), Step([python, "scripts/build_mcpb.py", "--try"])],
+        "attacks": [Step([python, "-m", "bench", "attacks"])],
         # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
         "properties": [Step([*pytest, "auto", "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
         "lint": [

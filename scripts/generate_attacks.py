@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from scripts.generated import write_or_check  # noqa: E402 - after the path is set
 
 PAGE = "docs/reference/attacks.md"
-VERDICTS = ("held", "detected")
+VERDICTS = ("held", "detected", "declared")
 OWN = "our own list"
 
 NOT_BUILT = (
@@ -74,22 +74,24 @@ def _attack(mark: ast.Call, test: str) -> Attack:
     said = [str(ast.literal_eval(word)).strip() for word in (*mark.args, *(each.value for each in mark.keywords))]
     name, verdict, source = [*said, OWN] if len(said) == 2 else [*said, "", "", ""][:3]
     if not name or verdict not in VERDICTS or not source:
-        raise ValueError(f"{test}: an attack has a name, {' or '.join(VERDICTS)}, and perhaps a source; got {said}")
+        raise ValueError(f"{test}: an attack has a name, {', '.join(VERDICTS)}, and perhaps a source; got {said}")
     return Attack(source, name, verdict, test)
 
 
 def _lines(found: Sequence[Attack]) -> Iterator[str]:
-    held = sum(one.verdict == "held" for one in found)
+    held, detected, declared = (sum(one.verdict == verdict for one in found) for verdict in VERDICTS)
     yield "<!-- Written by scripts/generate_attacks.py from the marks of the tests. -->"
     yield ""
     yield "# Attacks"
     yield ""
-    yield f"Each row is a test that tries it: {held} are held, {len(found) - held} are detected. [The threat"
+    yield f"Each row is a test that tries it: {held} are held, {detected} are detected, {declared} are declared. [The threat"
     yield "model](../explanation/threat-model.md) says who the adversaries are and why some things are only detected."
+    yield "`python -m bench attacks` plays all of them against the installed wheel."
     yield ""
     yield "- **held**: it does not work, and what it asked for is refused or has no effect."
     yield "- **detected**: anyone with your account can do it, and `wfe-mcp verify`, the log or the next approval"
     yield "  shows that it was."
+    yield "- **declared**: it works for a program with your account; [SECURITY.md](../../SECURITY.md) says so, and what to do."
     yield ""
     yield "T1 to T16 are the threats of the [threat model](../explanation/threat-model.md). *Passed at* names a tool at which"
     yield "the same attack had its way, *seen at* one whose users reported it."
