@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 ROOT = Path(__file__).resolve().parents[1]
-BUDGET = 3
+BUDGET, QUESTIONS = 3, 3
 PIN = "correct horse"
 FILES = {
     ".gitignore": "__pycache__/\n",
@@ -41,16 +41,7 @@ SHOWN = {
     + "\n    def test_sum(self):\n        self.assertEqual(add(1, 2), 3)\n"
 }
 PROOF = {"file": "tests/test_calc.py", "why": "add() subtracts", "expected": "3", "actual": "-1"}
-ANSWERS = (
-    ("Try them?", "y"),
-    ("trust it?", "y"),
-    ("Choose a PIN", PIN),
-    ("Repeat it", PIN),
-    ("Connect (", "1"),
-    ("without asking?", "y"),
-    ("when to use wfe", "n"),
-    ("Add hooks", "n"),
-)
+ANSWERS = (("Do all of it?", "y"), ("Choose a PIN", PIN), ("Repeat it", PIN))
 """What ``wfe-mcp init`` asks, and what is typed then."""
 SCRIPT = {
     # the second, where init found pytest
@@ -126,6 +117,7 @@ def _measured(work: Path) -> list[Figure]:
     approved = you(approve.replace("RUN", played.run), project, [("PIN to ", PIN)])
     return [
         Figure("commands besides the client's own", len(you.typed), "", BUDGET, "; ".join((install, init, approve))),
+        Figure("questions of wfe-mcp init", len(ANSWERS), "", QUESTIONS, "; ".join(asked for asked, _ in ANSWERS)),
         Figure("uv tool install --compile-bytecode", installed, "s", None, "packages from uv's cache"),
         Figure("wfe-mcp init, checks tried, client connected", set_up, "s", None),
         Figure("the agent's calls of quick_fix, without a model", worked, "s", None),

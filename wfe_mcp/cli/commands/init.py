@@ -28,17 +28,18 @@ NoTrial = Annotated[bool, typer.Option("--no-trial", help="Store the checks that
 def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_trial: NoTrial = False) -> None:
     """Find and try checks, set your PIN, connect your clients.
 
-    It runs each check that it finds once, after it has shown the commands and you have agreed (--yes agrees), at most
-    2 min each and 5 min in all. One that fails runs again with all variables of your shell; where it passes then, those
-    that it needs are found, and the check gets them by name. Tests that work run once more in a checkout; if they do the same there, their gates
-    will run there. It adds the checks that work to .wfe/config.toml, changes nothing that the file already has, says
-    what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it:
-    a check that did not work the last time is tried again.
+    At a terminal it shows all that it would do and asks once; if you decline, each step asks. It runs each check that it
+    finds once, after it has shown the commands and you have agreed (--yes agrees), at most 2 min each and 5 min in all. One
+    that fails runs again with all variables of your shell; where it passes then, those that it needs are found, and the
+    check gets them by name. Tests that work run once more in a checkout; if they do the same there, their gates will run
+    there. It adds the checks that work to .wfe/config.toml, changes nothing that the file already has, says what does not
+    work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it: a check that did not
+    work the last time is tried again.
     """
     from wfe_mcp.cli.terminal.connecting import installed, offer, places_of
     from wfe_mcp.cli.terminal.effects import show_listing
     from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
-    from wfe_mcp.cli.terminal.trials import trial_view, trials_of
+    from wfe_mcp.cli.terminal.trials import show_checks, trial_view, trials_of
     from wfe_mcp.engine.approvals.pin import pin_is_set
     from wfe_mcp.engine.checks.last_trials import remember
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
@@ -57,12 +58,14 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     # A wrong PIN must leave no trace, so it comes before the file, and with --yes before the trials.
     asks = pin_fd is not None or (bool(missing or waits) and at_terminal())
     by = settle_pin(engine, pin_fd) if asks and yes else None
-    doubted = _doubted(engine.root, found.checks, held)
-    trials = trials_of(engine, invocation.screen, [*missing, *doubted], yes=yes, skip=no_trial)
+    checks = [*missing, *_doubted(engine.root, found.checks, held)]
+    show_checks(invocation.screen, [] if no_trial else checks)
+    at_once = not (yes or no_trial) and bool(missing or waits) and _agrees_to_all(invocation, missing)
+    trials = trials_of(engine, invocation.screen, checks, yes=yes or at_once, skip=no_trial)
     works = {each.check.name: each.check.settings for each in trials if each.works and each.check.name not in held}
     decides = bool(works or waits)
     if decides and not yes:
-        _ask_back(invocation, _listing(engine, works))
+        _ask_back(invocation, _listing(engine, works), agreed=at_once)
     remember(engine.root, trials, engine.clock())  # after the question: a cancelled init leaves nothing
     if by is None and (pin_fd is not None or (decides and at_terminal())):
         by = settle_pin(engine, pin_fd)
@@ -95,17 +98,17 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         own = engine.settings()
         give_trust(engine, by, trusted, waiting, own=not (own.unsigned or own.unsigned_reviewers))
     rest = [one.name for one in waiting if one.kind != "configuration"]
-    checks = engine.settings().settings.checks
+    configured = engine.settings().settings.checks
     what = f"added {', '.join(written.added)}" if written.added else "nothing to add"
     none = "No check works here." if trials else "No check was found."
-    summary = f"{written.path}: {what}. " + (f"Checks: {', '.join(sorted(checks))}." if checks else none)
+    summary = f"{written.path}: {what}. " + (f"Checks: {', '.join(sorted(configured))}." if configured else none)
     summary += f" Not trusted yet: {', '.join(rest)} (wfe-mcp trust)." if rest else ""
     data = {
         "config": str(written.path),
         "added": list(written.added),
         "trusted": trusted,
         "not_trusted": rest,
-        "checks": {name: list(check.argv) for name, check in checks.items()},
+        "checks": {name: list(check.argv) for name, check in configured.items()},
         "trials": tried,
         "folders_left_out": list(found.left_out),
         "clients": [each.name for each in installed(places_of(engine.root))],
@@ -113,7 +116,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     }
     invocation.answer(summary, lambda screen: _render(invocation, screen, summary, trials, found.left_out), data=data)
     if not invocation.screen.as_json:
-        offer(invocation.screen, engine.root, _written(engine))
+        offer(invocation.screen, engine.root, _written(engine), at_once=at_once)
         invocation.screen.next(*_next(invocation))
 
 
@@ -172,14 +175,30 @@ def _faults(engine: "Engine") -> "Iterator[str]":
             yield f"check {name} cannot start: {fault}"
 
 
-def _ask_back(invocation: Invocation, listing: "TrustListing") -> None:
+def _agrees_to_all(invocation: Invocation, missing: "Sequence[FoundCheck]") -> bool:
+    """Whether the user agrees at once to the trials, the file, its trust, and the clients; else each step asks."""
+    from wfe_mcp.cli.terminal.confirm import agreed
+    from wfe_mcp.cli.terminal.connecting import not_connected, places_of
+    from wfe_mcp.cli.terminal.pin import at_terminal
+
+    if not at_terminal():
+        return False
+    what = "The checks that work go into .wfe/config.toml. " if missing else ""
+    clients = " and ".join(each.title for each in not_connected(places_of(invocation.engine.root)))
+    connects = f" {clients} will be connected, and may call wfe's tools without asking." if clients else ""
+    invocation.screen.talk(f"{what}You trust the configuration with your PIN.{connects}")
+    return agreed("Do all of it? If not, each step asks.")
+
+
+def _ask_back(invocation: Invocation, listing: "TrustListing", *, agreed: bool) -> None:
     from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.effects import show_listing
 
     show_listing(invocation.screen, listing)
     if not listing.changes:
         invocation.screen.talk("  It allows nothing: no check was found, or none works.")
-    confirmed("Write it?" if listing.weakening else "Write and trust it?")
+    if not agreed:
+        confirmed("Write it?" if listing.weakening else "Write and trust it?")
 
 
 def _listing(engine: "Engine", missing: Mapping[str, "CheckSettings"]) -> "TrustListing":

@@ -185,15 +185,20 @@ def disconnect(found: Sequence[Connection]) -> None:
     files.remove_empty(made)
 
 
-def offer(screen: Screen, root: Path, more: Sequence[str]) -> None:
+def offer(screen: Screen, root: Path, more: Sequence[str], *, at_once: bool) -> None:
     """The end of ``init``: which clients are installed, and at a terminal one key to connect them. Nothing without it.
 
-    ``more``: files that init wrote, for the list of what to commit. Never refuses: init itself is done.
+    ``more``: files that init wrote, for the list of what to commit. ``at_once``: the user has agreed to all of them, and to
+    calls without asking. Never refuses: init itself is done.
     """
     from wfe_mcp.cli.terminal.pin import at_terminal
 
     places = places_of(root)
-    left = [each for each in installed(places) if not _is_connected(each, places)]
+    left = not_connected(places)
+    if left and at_once:
+        wish = Wish(picked=True, allow=True, instructions=False, hooks=False)
+        finish(screen, connect_all(screen, places, left, wish), places, more)
+        return
     if left and not at_terminal():
         screen.aside(
             f"Clients not connected yet: {', '.join(each.title for each in left)}. To connect them: wfe-mcp install",
@@ -205,6 +210,11 @@ def offer(screen: Screen, root: Path, more: Sequence[str]) -> None:
         finish(screen, outcomes, places, more)
         return
     finish(screen, (), places, more)
+
+
+def not_connected(places: Places) -> list[Client]:
+    """The clients that are installed here and do not have wfe-mcp in any scope."""
+    return [each for each in installed(places) if not _is_connected(each, places)]
 
 
 def _is_connected(client: Client, places: Places) -> bool:

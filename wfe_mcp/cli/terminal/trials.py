@@ -18,18 +18,12 @@ if TYPE_CHECKING:
 _WORDS = {"passed": "pass", "red": "warning", "not_tried": "not run"}
 
 
-def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, yes: bool, skip: bool) -> list[Trial]:
-    """Run each check once and show how it ended; the commands are shown before anything runs.
-
-    ``yes``: do not ask. ``skip``: run nothing; neither does a user who declines. Refuses without a terminal to ask at.
-    """
-    from wfe_mcp.cli.terminal.confirm import agreed
-    from wfe_mcp.engine.checks.trial import ALL_LIMIT_S, CHECK_LIMIT_S, not_tried, try_checks
+def show_checks(screen: Screen, checks: Sequence[FoundCheck]) -> None:
+    """The commands that a trial would run, and its limits."""
+    from wfe_mcp.engine.checks.trial import ALL_LIMIT_S, CHECK_LIMIT_S
 
     if not checks:
-        return []
-    if skip:
-        return _show_trials(screen, not_tried(checks), engine.environment)
+        return
     limits = f"at most {duration(CHECK_LIMIT_S)} each and {duration(ALL_LIMIT_S)} in all"
     write = screen.talk if screen.as_json else screen.line
     write(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits};")
@@ -37,7 +31,19 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
     for check in checks:
         write(f"  {check.name}: {_command(check)}")
     screen.flush()  # nothing runs that is not on the screen
-    if not yes and not agreed("Try them?"):
+
+
+def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, yes: bool, skip: bool) -> list[Trial]:
+    """Run each check once and show how it ended. The commands are on the screen already (``show_checks``).
+
+    ``yes``: do not ask. ``skip``: run nothing; neither does a user who declines. Refuses without a terminal to ask at.
+    """
+    from wfe_mcp.cli.terminal.confirm import agreed
+    from wfe_mcp.engine.checks.trial import not_tried, try_checks
+
+    if not checks:
+        return []
+    if skip or not (yes or agreed("Try them?")):
         return _show_trials(screen, not_tried(checks), engine.environment)
     found: list[Trial] = []
     runs = try_checks(engine.root, checks, engine.environment)
