@@ -27,6 +27,9 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.edit import edit_prompt
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.approvals.seen import Seen
+from wfe_mcp.views.approvals.shown import open_approval
+from wfe_mcp.views.reports.envelopes import overview_of
 
 PIN = "correct horse"
 
@@ -67,10 +70,17 @@ def prompted(scene: Scene, ada: Person) -> str:
 def signed(scene: Scene, ada: Person, *, name: str = "drill") -> str:
     """A run whose plan the person has approved."""
     run = waiting(scene, ada, name=name)
-    approvals.decide(scene.engine, ada, run, "plan", comment="Looks right.", shown="ab" * 32)
+    approvals.decide(scene.engine, ada, run, "plan", comment="Looks right.", shown=seen(scene, run))
     keep(scene)
     assert found(scene) == []
     return run
+
+
+def seen(scene: Scene, run: str) -> Seen:
+    """What a person is shown of the plan."""
+    view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
+    assert view is not None
+    return Seen(scene.engine, view)
 
 
 def keep(scene: Scene) -> None:
@@ -100,11 +110,12 @@ def test_the_statement_says_what_was_decided_shown_and_where(scene: Scene, ada: 
     result = answer.values
     (decision,) = result["decision"]
     given = next(one for one in events if one.type == "ApprovalGiven")
+    kept = [one for one in events if one.type == "RecordsKept"]
     assert (result["kind"], result["run"], result["project"]) == ("approve", run, scene.engine.project_id)
     assert (decision["do"], decision["phase"], decision["attempt"]) == ("approve", "plan", 1)
     assert (result["comment"], result["shown"], result["artifact"]) == (
         "Looks right.",
-        "ab" * 32,
+        next(one["id"] for each in kept for one in each.payload["records"] if one["kind"] == "shown"),
         given.payload["sha256"],
     )
     assert [gate["assurance"] for gate in result["gates"]] == ["human"]
@@ -378,3 +389,22 @@ def test_keys_that_the_repository_pins_and_no_one_trusts_prove_nothing_here(
     approvals.decide(scene.engine, person_with(scene.engine, mallory, "ada", HUMAN.channel), run, "plan")
     keep(scene)
     assert {one.run for one in found(scene) if one.code == "signature_wrong"} == {run}
+
+
+@pytest.mark.attack("loosen the kept policy or strictness through our own code, without the key", "detected", "T1; T11")
+@pytest.mark.parametrize(
+    "name", ["strict:user", "strict:project:{}", "policy:{}", "policy-evidence:{}", "trusted:{}:x"]
+)
+@pytest.mark.parametrize("value", ["{}", None], ids=["set", "forgotten"])
+@pytest.mark.parametrize("by", [SYSTEM, HUMAN], ids=["system", "human"])
+def test_what_a_person_asked_for_is_loosened_by_their_key_alone(
+    scene: Scene, ada: Person, name: str, value: str | None, by: By
+) -> None:
+    name = name.format(scene.engine.project_id)
+    with scene.store.tx() as tx:
+        tx.secrets.set(name, '{"kept": 1}', ada, scene.clock())
+    keep(scene)
+    assert found(scene) == []
+    with scene.store.tx() as tx:
+        tx.secrets.set(name, value, by, scene.clock())
+    assert "decision_unsigned" in codes(scene)

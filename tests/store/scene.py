@@ -35,13 +35,17 @@ def raw(url: str) -> Any:
 
 
 def tamper(url: str, *statements: str) -> None:
-    """Write past the store, as someone with a shell would."""
+    """Write past the store, as someone with a shell would who leaves the schema as it was."""
     connection = raw(url)
-    for table in ("event", "setting_event"):
-        for verb in ("update", "delete"):
-            connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{verb}")
+    kept = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'setting_event')"
+    triggers = connection.execute(kept).fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
     for statement in statements:
         connection.execute(statement)
+    for name, made in triggers:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():
+            connection.execute(made)
     connection.close()
 
 

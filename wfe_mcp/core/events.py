@@ -13,7 +13,7 @@ from wfe_mcp.core.blockers import BlockerFound, Settled
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent, Event, ItemClosed, ItemOpened, LoopFinished, LoopOpened, PromptEdited
 from wfe_mcp.core.evidence_levels import GateDifference
-from wfe_mcp.core.model import AttemptStatus, Feedback, Stage, Verdict
+from wfe_mcp.core.model import AttemptStatus, Feedback, Kept, Stage, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.record_events import DecisionSigned, RecordsKept
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
@@ -27,6 +27,7 @@ class RunStarted(Event):
     ``names_records``: each record of the run is named by a ``RecordsKept``; runs of older versions name none.
     ``gates``: how its gates differ from its template's; None in runs of older versions, which did not record it.
     ``tree``: the files at the start; None without git, and in runs of older versions.
+    ``records``: the seal of the run's own row; empty in runs of older versions.
     """
 
     spec: RunSpec
@@ -35,6 +36,7 @@ class RunStarted(Event):
     names_records: bool = False
     gates: tuple[GateDifference, ...] | None = None
     tree: str | None = None
+    records: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import Event
-from wfe_mcp.core.model import Attempt, LoopState, RunState, RunStatus, TakesBack
+from wfe_mcp.core.model import Attempt, Kept, LoopState, RunState, RunStatus, TakesBack
 from wfe_mcp.core.paths import PhasePath
 
 Why = Literal["start", "completion", "manual", "safety"]
@@ -76,8 +76,10 @@ class RolledBack(Event):
 class RunForked(Event):
     """The run begins as ``state``: that of ``state.origin`` at its event, without holders and open verdicts.
 
-    ``revisions``: its artifacts, each by phase, number and sha256; they were submitted there.
+    ``revisions``: its artifacts, each by phase, number and sha256; they were submitted there. ``records``: as of
+    ``RunStarted``.
     """
 
     state: RunState
     revisions: tuple[tuple[PhasePath, int, str], ...] = ()
+    records: tuple[Kept, ...] = ()

@@ -325,11 +325,10 @@ class _Page:
             record_answer(
                 engine,
                 by,
-                stored,
+                view,
                 answer,
                 str(signed["comment"]),
                 sha256=str(signed["artifact"]),
-                shown=str(signed["shown"]),
                 phrase=phrase,
                 to=str(signed["decision"][0].get("to", "")),
             )
@@ -339,7 +338,7 @@ class _Page:
         refuse_pin(asks_pin=self._asks_pin)
         by = pins.person_at_page(engine, form.get("pin", ""), user_name())
         sha256, to = form.get("sha256") or "?", form.get("to", "")
-        record_answer(engine, by, stored, answer, comment, sha256=sha256, shown=view.shown_sha256, phrase=phrase, to=to)
+        record_answer(engine, by, view, answer, comment, sha256=sha256, phrase=phrase, to=to)
 
     def _refusal_page(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""

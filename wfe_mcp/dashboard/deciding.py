@@ -20,6 +20,7 @@ from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
 from wfe_mcp.engine.approvals.statements import Statement
 from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.views.approvals.answers import rejection
+from wfe_mcp.views.approvals.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,17 +60,17 @@ def changed_files(engine: Engine, request: RequestRecord, refused: Refused) -> t
 def record_answer(
     engine: Engine,
     by: By,
-    request: RequestRecord,
+    view: DecisionView,
     answer: Answer,
     comment: str,
     *,
     sha256: str,
-    shown: str = "",
     phrase: str = "",
     to: str = "",
 ) -> None:
-    """Record the answer. ``comment``: what ``comment_in`` returns; ``shown``: the sha256 of what the person saw."""
-    run, phase, id_ = request.run_id, request.phase, request.id
+    """Record the answer. ``view``: what the person saw (``refuse_unseen``); ``comment``: what ``comment_in`` returns."""
+    run, phase, id_ = view.request.run_id, view.request.phase, view.request.id
+    shown = None if view.shown is None else Seen(engine, view.shown)
     if answer == "approve":
         approvals.decide(
             engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=id_, shown=shown

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import String, bindparam, func, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.layout.tables import DOCUMENT, EVIDENCE, HOLD, JOB, PROJECT, RUN
 from wfe_mcp.store.records.jobs import tree_key
 from wfe_mcp.store.records.runs import ProjectRecord
@@ -123,10 +124,19 @@ class DocumentRepository(Repository):
         return self._caches.documents.get(sha256, lambda: json.loads(self.text(sha256)))
 
     def text(self, sha256: str) -> str:
-        """The canonical text that ``sha256`` names. KeyError when it was never stored."""
+        """The canonical text that ``sha256`` names. KeyError when it was never stored.
+
+        Refuses ``conflict`` for any other text: what was exchanged must not be used, nor stay in a cache.
+        """
         text = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
         if text is None:
             raise KeyError(sha256)
+        if sha256_hex(text) != sha256:
+            raise Refused(
+                "conflict",
+                f"The stored document {sha256[:12]} is not what its sha256 names.",
+                "It was changed outside wfe-mcp. See what else was: wfe-mcp verify",
+            )
         return str(text)
 
     def keep_texts(self, *texts: str) -> list[str]:

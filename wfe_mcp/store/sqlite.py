@@ -245,11 +245,19 @@ def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
         yield
     except Exception as error:
         name = _error_name(error)
-        found = _REFUSALS.get(name)
+        found = _not_our_schema(error) if name == "SQLITE_ERROR" else _REFUSALS.get(name)
         if found is None or (reads_only and name == "SQLITE_READONLY"):
             raise
         message, hint = found
         raise Refused("unavailable", f"{message} File: {path}", hint, data={"retry": found is _BUSY}) from error
+
+
+def _not_our_schema(error: Exception) -> tuple[str, str] | None:
+    """What to say where a table or a column is missing, which the version of the schema has; None for our own bugs."""
+    cause = str(error.orig if isinstance(error, exc.DBAPIError) else error)
+    if not cause.startswith(("no such table", "no such column")):
+        return None
+    return f"The database was changed outside wfe-mcp: {cause}.", "Restore a backup: wfe-mcp restore"
 
 
 def _error_name(error: Exception) -> str:

@@ -40,7 +40,8 @@ def approve(
     from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.approvals import decide as approvals
-    from wfe_mcp.views.approvals import open_approval, shown_sha256
+    from wfe_mcp.views.approvals import open_approval
+    from wfe_mcp.views.approvals.seen import Seen
     from wfe_mcp.views.reports import envelopes as answering
     from wfe_mcp.views.values.model import plain
 
@@ -53,6 +54,7 @@ def approve(
         return
     view = open_approval(engine, answering.overview_of(engine, run), phase)
     assert view is not None, "a request has just been stored for it"
+    seen = Seen(engine, view)
     show_first(invocation, view, Detail(stat, full, raw), asks=pin_fd is None)
     if view.assurance == "passkey":
         raise _at_page(invocation, phase, asked.request.id, view)
@@ -71,7 +73,7 @@ def approve(
             comment=comment,
             phrase=phrase,
             request=asked.request.id,
-            shown=shown_sha256(view),
+            shown=seen,
         )
     wait_for_gates(invocation, run, phase, asked.request.attempt)
     name = "prompt" if view.artifact is None else view.artifact.name
@@ -82,7 +84,7 @@ def approve(
             "sha256": view.sha256,
             "attempt": view.attempt,
             "assurance": view.assurance,
-            "shown_sha256": shown_sha256(view),
+            "shown_sha256": seen.sha256,
             "by": by.actor,
         }
     }

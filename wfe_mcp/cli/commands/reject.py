@@ -41,8 +41,9 @@ def reject(
     from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.core.model import AttemptStatus
     from wfe_mcp.engine.approvals import decide as approvals
-    from wfe_mcp.views.approvals import open_approval, shown_sha256
+    from wfe_mcp.views.approvals import open_approval
     from wfe_mcp.views.approvals.answers import rejection, typed_comments
+    from wfe_mcp.views.approvals.seen import Seen
     from wfe_mcp.views.reports.envelopes import overview_of
 
     if not feedback and not comment:
@@ -62,7 +63,7 @@ def reject(
         shown_as = replace(view, question=f"Send back {phase} of {view.title}?")
         show_first(invocation, shown_as, Detail(), asks=pin_fd is None)
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
-    shown = "" if view is None else shown_sha256(view)
+    shown = None if view is None else Seen(engine, view)
     approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, shown=shown)
     invocation.outcome(
         phase,

@@ -73,7 +73,7 @@ def verify(
     Exit code 1 names what differs. It also lists who set or changed a PIN or the key of a provider, and when.
     """
     from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
-    from wfe_mcp.engine.integrity.verification import verify as verified
+    from wfe_mcp.views.approvals.audit import verify as verified
 
     if approvals:
         verify_approvals(invocation, run, require or [], base)

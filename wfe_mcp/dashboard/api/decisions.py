@@ -114,11 +114,10 @@ def approve_request(caller: Reads, request: str, body: Approval) -> JSONResponse
         record_answer(
             engine,
             by,
-            view.request,
+            view,
             "approve",
             body.comment,
             sha256=body.sha256,
-            shown=view.shown_sha256,
             phrase=body.phrase,
         )
 
@@ -131,8 +130,8 @@ def reject_request(caller: Reads, request: str, body: Sending) -> JSONResponse:
 
     def give(view: DecisionView, engine: Engine, by: Person) -> None:
         comments = [LineComment(each.file, each.line, each.text, each.side) for each in body.comments]
-        feedback, shown = rejection(view.shown, body.feedback, comments), view.shown_sha256
-        record_answer(engine, by, view.request, "reject", feedback, sha256=body.sha256, shown=shown, to=body.to)
+        feedback = rejection(view.shown, body.feedback, comments)
+        record_answer(engine, by, view, "reject", feedback, sha256=body.sha256, to=body.to)
 
     return _decide(caller, request, body, "Reject", give)
 

@@ -6,13 +6,15 @@ Rules:
 3. Before a decision the files are read again: an edited artifact becomes a new revision, a changed tree voids the
    evidence; either way the gates run again and a new request is issued. Where no gate reads the files, the request
    alone is issued again. A request is about one tree; without git it is about the artifact alone.
+4. What is shown is what is signed: inside the transaction the run is compared with its log, and what the person saw is made
+   again from it. It is stored with the decision, for ``verify``.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
@@ -34,11 +36,30 @@ from wfe_mcp.engine.kernel.transaction import change_run
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.store.records.runs import LoadedRun
 
 
 _NAMED, _LISTED = 5, 50
+
+
+class Shown(Protocol):
+    """What a person saw of an open approval."""
+
+    @property
+    def sha256(self) -> str:
+        """Names it, in what they sign."""
+        ...
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """It, as JSON."""
+        ...
+
+    def again(self, tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
+        """The same, made now from what ``tx`` reads; empty where nothing awaits approval."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +106,12 @@ def decide(
     comment: str = "",
     phrase: str = "",
     request: str | None = None,
-    shown: str = "",
+    shown: Shown | None = None,
 ) -> LoadedRun:
-    """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile.
+    """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile, and
+    ``conflict`` where the stored run is not what its log says.
 
-    ``request``: the stored request that is answered, where the answer comes from a form. ``shown``: the sha256 of what the
-    user saw.
+    ``request``: the stored request that is answered, where the answer comes from a form. ``shown``: what the user saw.
     """
     path = PhasePath(phase)
     # Before the transaction: reading all files under the write lock would block every other process.
@@ -102,6 +123,7 @@ def decide(
         # Both leave a refusal for after the commit: the gates run again, or the request is issued again.
         if not _changed_meanwhile(current, path, now) and not _asked_about_others(current, path, now):
             _match(current, path, sha256)
+            _keep_shown(current, path, shown)
             stored, gate = request_of(current, path, now.tree)
             if gate.phrase and phrase != gate.phrase:
                 raise Refused(
@@ -111,7 +133,7 @@ def decide(
                 )
             current.give(c.AskApproval(phase=path, request=stored.id, tree=stored.tree, by=by, at=current.at))
             if isinstance(by, Person):
-                note_facts(current, path, stored.id, shown, code)
+                note_facts(current, path, stored.id, "" if shown is None else shown.sha256, code)
             _give_decision(current, path, stored, comment)
     if isinstance(by, Person):
         from wfe_mcp.engine.approvals.proof_files import write_proofs
@@ -130,7 +152,7 @@ def reject(
     to: str | None = None,
     sha256: str | None = None,
     request: str | None = None,
-    shown: str = "",
+    shown: Shown | None = None,
 ) -> LoadedRun:
     """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``. ``shown``: see ``decide``."""
     path, code = PhasePath(phase), _code(engine, by, run_id)
@@ -150,9 +172,10 @@ def reject(
         _match(current, path, sha256)
         _match_request(current, path, request)
         if current_gate(current.state, current.attempt(path)) == "approval":
+            _keep_shown(current, path, shown)
             stored, _ = request_of(current, path)
             if isinstance(by, Person):
-                note_facts(current, path, stored.id, shown, code)
+                note_facts(current, path, stored.id, "" if shown is None else shown.sha256, code)
             _close(current, stored, feedback, approved=False, to=command.to)
         current.give(command)
     return current.loaded
@@ -201,6 +224,40 @@ def _question(current: RunChange, path: PhasePath) -> str:
 def _give_decision(current: RunChange, path: PhasePath, request: RequestRecord, comment: str) -> None:
     current.give(c.Approve(phase=path, sha256=request.sha256, comment=comment, by=current.by, at=current.at))
     _close(current, request, comment, approved=True)
+
+
+def refuse_altered(tx: Tx, loaded: LoadedRun) -> None:
+    """Refuse ``conflict`` where the run or the settings, as ``tx`` reads them, are not what their logs say."""
+    found = [*tx.verification.problems(loaded.record.id, used=loaded.state), *tx.settings_log.problems()]
+    if found:
+        first, more = found[0], len(found) - 1
+        raise Refused(
+            "conflict",
+            f"Run {loaded.record.id} is not what its log says: {first.where}: {first.message}"
+            f"{f', and {more} more' if more else ''}.",
+            f"It was changed outside wfe-mcp, so nothing is decided on it. See what differs: wfe-mcp verify {loaded.record.id}",
+            run=loaded.record.id,
+        )
+
+
+def _keep_shown(current: RunChange, path: PhasePath, shown: Shown | None) -> None:
+    """Store what a person saw with their decision. Refuses where the run, or the same made from it now, is another."""
+    if shown is None:
+        return
+    refuse_altered(current.tx, current.loaded)
+    now = shown.again(current.tx, current.loaded)
+    if now != shown.values:
+        names = [name for name in {**shown.values, **now} if shown.values.get(name) != now.get(name)]
+        raise Refused(
+            "stale_revision",
+            f"What you were shown of {path!r} is not what is stored now; it differs in: {', '.join(names)}.",
+            "Review it again.",
+            run=current.run.id,
+            phase=path,
+            data={"differs": names},
+        )
+    current.tx.documents.keep(shown.values)
+    current.tx.seals.keep_shown(current.run.id, shown.sha256)
 
 
 def _code(engine: Engine, by: By, run_id: str) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _COUNT = "passkey:"
 """Followed by the key's id: the last authenticator counter, kept like a secret so that the log records each change."""
-_DECIDED = ("kind", "run", "artifact", "files", "decision", "comment")
+_DECIDED = ("kind", "run", "artifact", "files", "decision", "comment", "shown")
 """What a signed decision and the recorded one have in common. The tree may change while the person signs: ``decide``
 judges whether that matters."""
 

@@ -117,7 +117,7 @@ def _proof(tx: Tx, document: object, events: Sequence[EventRecord]) -> SignedSta
     if document:
         try:
             return read_earlier_proof(tx.documents.load(str(document)))
-        except KeyError:
+        except (KeyError, Refused):
             return None
     event = next((one for one in events if one.type == "DecisionSigned"), None)
     if event is None:

@@ -3,7 +3,7 @@
     keys      the key that the database pins, against the file beside it, the anchors, and ``approvers.json``
     run       each transaction of a person ends with ``DecisionSigned``; other events need a person by what they do
     passkeys  sign one approval or rejection each: ``approval_audit.py``
-    settings  the same for trust, PIN, policy and approvers
+    settings  the same for trust, PIN, policy, strictness and approvers
 
 Rules:
 1. Signing began at a recorded position of every log. What lies before it is not signed, and is counted as such; a
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import SettingEvent
 
 _PERSONS_SETTINGS = {"TrustGiven", "PinChanged", "TemplateDefault", RESET}
-_PERSONS_SECRETS = {PIN, BEGAN, RESETS}
+_PERSONS_SECRETS = {PIN, BEGAN, RESETS, "strict", "policy", "policy-evidence", "trusted"}
 SHORTEST_FINGERPRINT = 16
 """The fewest characters of a fingerprint that name a key."""
 
@@ -283,9 +283,17 @@ def _asks_person(gates: Iterable[GateSpec]) -> bool:
 
 def _setting_rows(events: Sequence[SettingEvent]) -> Iterator[_Row]:
     for event in events:
-        needs = event.type in _PERSONS_SETTINGS or (event.type == "SecretSet" and event.name in _PERSONS_SECRETS)
+        is_theirs = event.type.startswith("Secret") and event.name.partition(":")[0] in _PERSONS_SECRETS
         where = f"{event.type} '{event.name}'" if event.type != SIGNED else SIGNED
-        yield _Row(event.seq, event.type, event.hash, event.assurance, event, where, needs)
+        yield _Row(
+            event.seq,
+            event.type,
+            event.hash,
+            event.assurance,
+            event,
+            where,
+            is_theirs or event.type in _PERSONS_SETTINGS,
+        )
 
 
 def _judge(

@@ -3,6 +3,7 @@
     log       each run's chain and that of the settings, followed from nothing; state rows against a replay
     origins   runs that were imported still say so, and from where
     anchors   refs/wfe/audit, the file beside the database, commits that a run made: each names events that must be there
+    schema    the file has our tables, columns, indexes and triggers, and nothing else
     gates     how they differ from the template's, and that the user had trusted each difference
     files     mirrors of sealed artifacts, prompts whose hash was asked for, logs of checks
 
@@ -113,6 +114,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
         findings += _discrepancies(
             "", tx.settings_log.problems([_chain(one.settings, one.at) for one in ours if one.settings])
         )
+        findings += _discrepancies("", tx.verification.schema_problems())
         for each in runs:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
             findings += _discrepancies(each, tx.verification.problems(each, named))

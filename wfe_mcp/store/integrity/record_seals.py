@@ -4,10 +4,11 @@
 
 Rules:
 1. A record is sealed again whenever it changes; the last seal counts.
-2. Rows are hashed as SQLite stores them, so that no decoding can hide a difference. The hash leaves out NULLs, so that
+2. A run's own row is sealed by its first event: what it is about, which no later event changes (``_RUN_SEALED``).
+3. Rows are hashed as SQLite stores them, so that no decoding can hide a difference. The hash leaves out NULLs, so that
    a column added later does not change earlier seals. It also leaves out a row's location (its project, its number in
    a table of all runs, the folder on this machine): a run may move.
-3. Opinions and model calls may be written before the run change that uses them: that change seals them.
+4. Opinions and model calls may be written before the run change that uses them: that change seals them.
 
     hash = sha256(previous hash + canonical JSON of {actor, assurance, at, channel, payload, run, seq, type})
 
@@ -30,12 +31,14 @@ from wfe_mcp.store.columns import JsonText, instant
 from wfe_mcp.store.layout.tables import (
     ATTACHMENT,
     DECISION,
+    DOCUMENT,
     EVENT,
     EVIDENCE,
     MODEL_CALL,
     OPINION,
     REFUSED_SUBMISSION,
     REQUEST,
+    RUN,
     STEP_RUN,
     TOOL_CALL,
 )
@@ -71,7 +74,7 @@ class _Kind:
         if self.table is DECISION:
             requests = select(REQUEST.c.id).where(REQUEST.c.run_id == bindparam("run_id"))
             return DECISION.c.request_id.in_(requests)
-        return self.table.c.run_id == bindparam("run_id")
+        return (RUN.c.id if self.table is RUN else self.table.c.run_id) == bindparam("run_id")
 
     def rows(self) -> Select[Any]:
         """All columns, as SQLite holds them."""
@@ -80,7 +83,26 @@ class _Kind:
         return select(*columns).select_from(self.table)
 
 
+_RUN_SEALED = frozenset(
+    {
+        "template",
+        "template_version",
+        "template_sha256",
+        "definition_sha256",
+        "spec_sha256",
+        "inputs_sha256",
+        "frozen_sha256",
+        "title",
+        "driver",
+        "triggered_by",
+        "external_id",
+    }
+)
+SHOWN = "shown"
+"""What a person saw of a decision: a document, sealed with the decision. It stays on the machine where they decided."""
+
 KINDS: Mapping[str, _Kind] = {
+    "run": _Kind(RUN, every=False, left_out=frozenset(RUN.c.keys()) - _RUN_SEALED),
     "evidence": _Kind(EVIDENCE),
     "request": _Kind(REQUEST),
     "decision": _Kind(DECISION, ("request_id",)),
@@ -90,6 +112,7 @@ KINDS: Mapping[str, _Kind] = {
     "opinion": _Kind(OPINION, every=False),  # sealed when a gate relies on it
     "model_call": _Kind(MODEL_CALL, every=False, has_fields=False),  # sealed once its job has ended
     "tool_call": _Kind(TOOL_CALL, every=False, has_fields=False),
+    SHOWN: _Kind(DOCUMENT, ("sha256",), every=False, has_fields=False, left_out=frozenset({"created_at"})),
 }
 """The sealed kinds of records, by their name in ``RecordsKept``."""
 
@@ -100,6 +123,9 @@ _KEPT = (
     .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RunStarted", "RunForked", "RecordsKept")))
     .order_by(EVENT.c.seq)
 )
+
+
+_ORIGIN = select(RUN.c.origin_sha256).where(RUN.c.id == bindparam("run_id"))
 
 
 class SealRepository(Repository):
@@ -129,6 +155,14 @@ class SealRepository(Repository):
         """The records that the next event seals; clears the waiting list."""
         return tuple(self._unnamed.pop(run_id, {}).values())
 
+    def keep_shown(self, run_id: RunId, sha256: str) -> None:
+        """Seal the document ``sha256``: what a person saw before they decided."""
+        self.keep(SHOWN, run_id, DOCUMENT.c.sha256 == sha256)
+
+    def shown(self, run_id: RunId) -> set[str]:
+        """The sha256 of everything that a person saw of the decisions of a run, as its log says."""
+        return {id_ for kind, id_ in self._sealed_records(run_id)[1] if kind == SHOWN}
+
     def keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
         """Seal the rows that ``where`` finds with the next event of the run."""
         for row in self._read(_ROWS[kind].where(*where)):
@@ -138,7 +172,10 @@ class SealRepository(Repository):
     def differences(self, run_id: str) -> Iterator[Problem]:
         """The records of a run that differ from their seals."""
         names_all, named = self._sealed_records(run_id)
+        is_imported = self._connection.execute(_ORIGIN, {"run_id": run_id}).scalar() is not None
         for kind, of in KINDS.items():
+            if kind == SHOWN and is_imported:
+                continue
             wanted = {id_: found for (what, id_), found in named.items() if what == kind}
             rows = self._rows_of(of, run_id, wanted)
             for id_, (kept, at) in wanted.items():
@@ -150,7 +187,8 @@ class SealRepository(Repository):
 
     def _rows_of(self, of: _Kind, run_id: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The rows of a run by their ids, and the rows in ``ids`` even where another run owns them."""
-        rows = {_id(of, row): row for row in self._read(of.rows().where(of.of_run()), run_id=run_id)}
+        owned = () if of.table is DOCUMENT else self._read(of.rows().where(of.of_run()), run_id=run_id)
+        rows = {_id(of, row): row for row in owned}
         for id_ in set(ids) - rows.keys() if len(of.key) == 1 else ():
             rows |= {_id(of, row): row for row in self._read(of.rows().where(of.table.c[of.key[0]] == id_))}
         return rows
@@ -175,6 +213,11 @@ class SealRepository(Repository):
             except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
                 continue
         return names_all, named
+
+
+def seal_of_run(row: Mapping[str, Any]) -> Kept:
+    """The seal of a new run's own row."""
+    return _seal_of("run", row)
 
 
 def _seal_of(kind: str, row: Mapping[str, Any]) -> Kept:

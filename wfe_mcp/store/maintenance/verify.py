@@ -6,6 +6,7 @@ anchors  each event named by an anchor outside the database exists, with its has
 states   run row and attempt rows equal a replay of the events
 content  documents, context bundles and artifact revisions match their sha256, and the one that the log names
 records  evidence, requests, decisions, … match their seals in the log (``integrity/record_seals.py``)
+schema   the file has our tables, columns, indexes and triggers, and nothing else
 origin   a fork starts with the state of its parent run at that event, where that run exists
 """
 
@@ -19,13 +20,14 @@ from sqlalchemy import bindparam, select
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.events import RunForked
 from wfe_mcp.core.forking import begins_as
-from wfe_mcp.core.model import By, Origin, RunId
+from wfe_mcp.core.model import By, Origin, RunId, RunState
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import Anchored, Link, SealRepository, link_hash, unlike_anchors
 from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.runs.events import EventRepository, Tail
+from wfe_mcp.store.schema.upgrade import differences
 
 _EVENTS = select(EVENT).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
 _RUN = select(RUN).where(RUN.c.id == bindparam("run_id"))
@@ -49,10 +51,11 @@ class VerificationRepository(Repository):
     _events = Part(EventRepository)
     _seals = Part(SealRepository)
 
-    def problems(self, run_id: RunId, anchors: Sequence[Anchored] = ()) -> list[Problem]:
+    def problems(self, run_id: RunId, anchors: Sequence[Anchored] = (), used: RunState | None = None) -> list[Problem]:
         """Every difference between a run and its log; empty when it is intact.
 
-        ``anchors``: its anchors outside the database, oldest first.
+        ``anchors``: its anchors outside the database, oldest first. ``used``: the state that the caller goes by, which may
+        come from a cache of rows that were exchanged when they were read.
         """
         run = self._connection.execute(_RUN, {"run_id": run_id}).mappings().first()
         if run is None:
@@ -66,7 +69,11 @@ class VerificationRepository(Repository):
             problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
         problems += unlike_anchors(hashes, anchors)
         beside = (*self._content(run_id, dict(run)), *self._seals.differences(run_id), *self._unlike_origin(run_id))
-        return [*problems, *self._states(run_id, dict(run)), *beside]
+        return [*problems, *self._states(run_id, dict(run), used), *beside]
+
+    def schema_problems(self) -> list[Problem]:
+        """Every difference between the file's schema and ours."""
+        return [Problem(where, message, code=code) for where, message, code in differences(self._connection)]
 
     def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
         """The faults of the chain; fills ``hashes`` with the hash of each event number."""
@@ -85,7 +92,7 @@ class VerificationRepository(Repository):
             before, since = Tail(row.seq, row.hash), row.at
             hashes[row.seq] = row.hash
 
-    def _states(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
+    def _states(self, run_id: RunId, run: dict[str, Any], used: RunState | None) -> Iterator[Problem]:
         try:
             state = self._events.replay(run_id)
             wanted_run = codec.run_row(state)
@@ -97,6 +104,8 @@ class VerificationRepository(Repository):
         except Exception as error:  # a log that was tampered with can fail in any way
             yield Problem("event", f"the log cannot be replayed: {error!r}", code="not_replayable")
             return
+        if used is not None and used != state:
+            yield Problem("run", "the state that was read is not the one the log leads to", code="state_edited")
         yield from _differences("run", "run", run, wanted_run)
         for row in self._connection.execute(_ATTEMPTS, {"run_id": run_id}).mappings():
             where = f"attempt {row['attempt']} of '{row['phase']}'"

@@ -17,12 +17,12 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.events import Event, RecordsKept
+from wfe_mcp.core.events import Event, RecordsKept, RunForked, RunStarted
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import serialization as codec
-from wfe_mcp.store.integrity.record_seals import NO_FACTS, Facts, SealRepository
+from wfe_mcp.store.integrity.record_seals import NO_FACTS, Facts, SealRepository, seal_of_run
 from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN, STEP_RUN
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
@@ -108,9 +108,12 @@ class RunRepository(RunListRepository):
         spec, inputs, frozen = self._documents.keep_texts(
             codec.spec_text(state.spec), canonical_json(new.inputs), canonical_json(new.frozen)
         )
-        links = self._events.links(new.id, Tail(), events, by, at, facts)
         row = row_from(new, RUN) | codec.run_row(state)
         row |= {"spec_sha256": spec, "inputs_sha256": inputs, "frozen_sha256": frozen, "origin_sha256": None}
+        first, *others = events
+        if isinstance(first, RunStarted | RunForked):
+            first = replace(first, records=(seal_of_run(row),))
+        links = self._events.links(new.id, Tail(), (first, *others), by, at, facts)
         row |= {"revision": 1, "last_seq": links[-1]["seq"], "last_hash": links[-1]["hash"], "artifact_count": 0}
         ended_at = at if state.status in _ENDED else None
         row |= {"created_at": at, "updated_at": at, "ended_at": ended_at, "archived_at": None}

@@ -8,18 +8,34 @@ Rules:
 1. Usually the stored revision is current and nothing happens. Otherwise the work is done in one BEGIN IMMEDIATE, after a
    second check: of several processes that start at once, one does the work and the others find it done.
 2. Migrations only add: an older process may still have the file open.
+3. What the file has besides our schema, or lacks of it, is named by ``differences``: a trigger or a view of others would act
+   in every transaction.
 """
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    NullPool,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_engine,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store.driver import HEAD
+from wfe_mcp.store.driver import HEAD, driver
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
@@ -33,6 +49,12 @@ _VERSION = Table(
 
 _REVISION = select(_VERSION.c.version_num)
 _IS_OURS = text("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
+_OBJECTS = text(
+    "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' "
+    "AND NOT (type = 'table' AND name IN ('find_text', 'find_text_config', 'find_text_data', 'find_text_idx'))"
+)
+"""Without what SQLite makes by itself, and the full-text index, which not every library has."""
+_COLUMNS = text("SELECT name FROM pragma_table_info(:of) ORDER BY name")
 _TABLES = text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
 
 
@@ -58,6 +80,39 @@ def bring_to_head(connection: Connection, path: Path) -> None:
         )
     else:
         _create(connection)
+
+
+def differences(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """What the file has besides our schema, lacks of it, or has in another form: its place, what is wrong, and a code."""
+    versions = [str(each) for each in connection.execute(_REVISION).scalars()]
+    if versions != [HEAD]:
+        yield "schema version", f"it is {', '.join(versions) or 'missing'}, not {HEAD}", "schema_version"
+    wanted, found = _our_objects(), _objects(connection)
+    for place in sorted({*wanted, *found}):
+        where = " ".join(place)
+        if place not in wanted:
+            yield where, "it is not part of the schema: another program added it", "schema_foreign"
+        elif place not in found:
+            yield where, "it is part of the schema, and missing", "schema_missing"
+        elif wanted[place] != found[place]:
+            yield where, "it is not as in the schema", "schema_edited"
+
+
+def _objects(connection: Connection) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Tables by their columns, everything else by its statement. Columns stand where a migration put them."""
+    return {
+        (row.type, row.name): tuple(connection.execute(_COLUMNS, {"of": row.name}).scalars())
+        if row.type == "table"
+        else tuple((row.sql or "").split())
+        for row in connection.execute(_OBJECTS)
+    }
+
+
+@functools.cache
+def _our_objects() -> dict[tuple[str, str], tuple[str, ...]]:
+    with create_engine("sqlite://", module=driver(), poolclass=NullPool).connect() as connection:
+        _create(connection)
+        return _objects(connection)
 
 
 def _create(connection: Connection) -> None:
@@ -109,4 +164,13 @@ def _upgrade(connection: Connection, revision: str, path: Path) -> None:
             "unavailable",
             f"The database '{path}' was written by a newer wfe-mcp (revision {revision}; this one knows {HEAD}).",
             "Upgrade wfe-mcp, or set WFE_DATABASE_URL to another file.",
+        ) from error
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR":
+            raise
+        raise Refused(
+            "unavailable",
+            f"The database '{path}' cannot be upgraded: it says that it is of revision {revision}, and its tables are not "
+            f"those of that revision ({error.orig}).",
+            "It was changed outside wfe-mcp, and is left as it is. Restore a backup: wfe-mcp restore",
         ) from error

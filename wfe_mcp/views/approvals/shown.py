@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.approvals.decide import refuse_altered
+from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttachmentShown, AttemptShown, Input, Prompt
 from wfe_mcp.views.approvals.not_done import not_done
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import RevisionRecord
+    from wfe_mcp.store.records.attachments import AttachmentHead
+    from wfe_mcp.store.records.opinions import OpinionRecord
+    from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord
     from wfe_mcp.views.approvals.model import Change
     from wfe_mcp.views.runs.requests import DecisionLine
     from wfe_mcp.workflow.model import ApprovalGate
@@ -37,66 +42,123 @@ _EARLIER = 40
 _ENDED = {"failed", "superseded", "rolled_back", "cancelled", "skipped", "completed"}
 
 
-def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView | None:
-    """What ``phase`` asks the user to approve; None when nothing awaits approval."""
-    from wfe_mcp.engine.artifacts.expression_scope import inputs_at
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a run beside its log that a decision shows. ``evidence``: of the whole run; ``opinions``: of the phase."""
+
+    evidence: Sequence[EvidenceRecord]
+    opinions: Sequence[OpinionRecord]
+    attachments: Sequence[AttachmentHead]
+    decisions: Sequence[DecisionLine]
+
+
+def rows_of(tx: Tx, found: Overview, path: PhasePath) -> Rows:
+    """Those of the run ``found``, as ``tx`` reads them."""
+    run = found.loaded.record.id
+    return Rows(
+        tx.evidence.of_run(run), tx.opinions.of_run(run, path), tx.attachments.of_run(run), decisions_of(tx, found)
+    )
+
+
+def open_approval(
+    engine: Engine, found: Overview, phase: str, tx: Tx | None = None, seen: Sequence[Change] = ()
+) -> ApprovalView | None:
+    """What ``phase`` asks the user to approve; None when nothing awaits approval.
+
+    ``tx``: the transaction that has read ``found``. Without one it is read in one that compares the run with its log, and
+    refuses ``conflict`` where they differ. ``seen``: see ``changes_of``.
+    """
+    if tx is None:
+        if asked_attempt(found, phase) is None:
+            return None
+        with engine.store.read() as tx:
+            loaded = engine.load(tx, found.loaded.record.id)
+            refuse_altered(tx, loaded)
+            found = found if loaded == found.loaded else overview(engine, tx, loaded)
+            read = _read(engine, tx, found, phase)
+    else:
+        read = _read(engine, tx, found, phase)
+    if read is None:
+        return None
+    view, rows, ignored = read
+    state, attempt = found.loaded.state, found.loaded.state.current(PhasePath(phase))
+    changes = changes_of(Path(found.loaded.record.worktree), state, attempt, ignored, seen)
+    lines = besides_opinions(found.plan.gates(attempt), view.evidence)
+    return replace(
+        view,
+        effect=leads_to(engine, found, "approve", phase),
+        send_back=leads_to(engine, found, "reject", phase),
+        unusual=unusual_things(engine, found, rows.evidence, changes, lines, view.opinions, rows.decisions),
+        changes=changes,
+        artifact=None if view.artifact is None else _with_files(found, view.artifact, changes),
+        earlier=tuple(_with_files(found, each, changes) for each in view.earlier),
+    )
+
+
+def _read(engine: Engine, tx: Tx, found: Overview, phase: str) -> tuple[ApprovalView, Rows, tuple[str, ...]] | None:
     from wfe_mcp.engine.files.tree_binding import ignored_globs
 
-    path, record, state = PhasePath(phase), found.loaded.record, found.loaded.state
+    attempt = asked_attempt(found, phase)
+    if attempt is None:
+        return None
+    rows = rows_of(tx, found, attempt.phase)
+    return (
+        recorded_view(engine, tx, found, attempt, rows),
+        rows,
+        ignored_globs(engine, tx, found.loaded, attempt.phase),
+    )
+
+
+def asked_attempt(found: Overview, phase: str) -> Attempt | None:
+    """The attempt of ``phase`` that awaits approval; None where nothing does."""
+    path, state = PhasePath(phase), found.loaded.state
     attempt = state.current(path) if path in state.attempts else None
     if attempt is None or attempt.status != "awaiting" or current_gate(state, attempt) != "approval":
         return None
-    gates = found.plan.gates(attempt)
+    return attempt
+
+
+def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, rows: Rows) -> ApprovalView:
+    """What is shown of ``attempt`` by the record alone: without the change, what is unusual, and what a decision leads to."""
+    from wfe_mcp.engine.artifacts.expression_scope import inputs_at
+
+    path, record, state = attempt.phase, found.loaded.record, found.loaded.state
+    gates, stage = found.plan.gates(attempt), attempt.stage or Stage.AFTER
     wanted: ApprovalGate = gates[attempt.gate]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
-    with engine.store.read() as tx:
-        decisions = decisions_of(tx, found)
-        recorded = tx.evidence.of_run(record.id)
-        of_phase = [each for each in recorded if each.phase == path]
-        evidence = [each for number in made_in for each in of_phase if each.attempt == number]
-        asked = tx.opinions.of_run(record.id, path)
-        inputs: Mapping[str, Any] = inputs_at(tx, record, state, path)
-        ignored = ignored_globs(engine, tx, found.loaded, path)
-        artifact = _artifact(tx, found, attempt, decisions, is_open=True)
-        earlier = _earlier(tx, found, path, decisions)
-        attached = [one for one in tx.attachments.of_run(record.id) if one.phase == path and one.attempt in made_in]
-        stage = attempt.stage or Stage.AFTER
-        prompt = _prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None
-        left = not_done(tx, found, recorded, decisions)
-    changes = changes_of(Path(record.worktree), state, attempt, ignored)
+    of_phase = [each for each in rows.evidence if each.phase == path]
+    evidence = [each for number in made_in for each in of_phase if each.attempt == number]
     lines = gate_lines(attempt, stage, gates, evidence)
-    opinions = opinions_shown(lines, gates, attempt, evidence, asked)
-    artifact = None if artifact is None else _with_files(found, artifact, changes)
-    earlier = tuple(_with_files(found, each, changes) for each in earlier)
     return ApprovalView(
         run=record.id,
         title=record.title,
         template=f"{record.template}@{record.template_version}",
-        phase=phase,
+        phase=str(path),
         attempt=attempt.number,
         stage=str(stage),
         question=question_of(found, attempt),
-        effect=leads_to(engine, found, "approve", phase),
-        send_back=leads_to(engine, found, "reject", phase),
+        effect="",
         assurance=wanted.assurance,
         phrase=wanted.phrase or "",
         sha256=attempt.sha256 or "",
         tree=attempt.tree or attempt.asked_tree or "",
-        inputs=tuple(_inputs(found, path, inputs)),
-        unusual=unusual_things(engine, found, recorded, changes, besides_opinions(gates, lines), opinions, decisions),
-        not_done=left,
-        changes=changes,
-        prompt=prompt,
-        artifact=artifact,
-        earlier=earlier,
+        inputs=tuple(_inputs(found, path, inputs_at(tx, record, state, path))),
+        not_done=not_done(tx, found, rows.evidence, rows.decisions),
+        prompt=_prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None,
+        artifact=_artifact(tx, found, attempt, rows.decisions, is_open=True),
+        earlier=_earlier(tx, found, path, rows.decisions),
         evidence=lines,
-        opinions=opinions,
+        opinions=opinions_shown(lines, gates, attempt, evidence, rows.opinions),
         attempts=tuple(
             AttemptShown(each.number, "rejected" if each.fail_kind == "rejected" else str(each.status), _reason(each))
             for each in state.attempts[path]
             if each is not attempt and str(each.status) in _ENDED
         ),
-        attachments=tuple(view_of(AttachmentShown, each, by=f"{each.actor} ({each.channel})") for each in attached),
+        attachments=tuple(
+            view_of(AttachmentShown, each, by=f"{each.actor} ({each.channel})")
+            for each in rows.attachments
+            if each.phase == path and each.attempt in made_in
+        ),
     )
 
 

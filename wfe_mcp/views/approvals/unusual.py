@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wfe_mcp.core.model import Attempt, RunId, RunState
+    from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 
 _NAMED = 5
-_CANCELLED = 100
+MOST_CANCELLED = 100
+"""So many cancelled runs of a project are looked at."""
 _ORDER = get_args(Weight)
 
 
@@ -92,7 +93,7 @@ class ProjectFacts:
 def project_facts(engine: Engine) -> ProjectFacts:
     """Those of the project of ``engine``, now."""
     with engine.store.read() as tx:
-        page = tx.runs.page(engine.project_id, status=[RunStatus.CANCELLED], limit=_CANCELLED)
+        page = tx.runs.page(engine.project_id, status=[RunStatus.CANCELLED], limit=MOST_CANCELLED)
     return ProjectFacts(tuple(_of_configuration(engine)), tuple(page.runs))
 
 
@@ -260,15 +261,15 @@ def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], project: P
             )
         elif each.run and each.decision != "rejected":
             yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {each.run}.")
-    cancelled = _cancelled_before(found, project)
+    cancelled = cancelled_before(found, project)
     if cancelled:
-        yield Unusual("warning", f"Cancelled before this run: {', '.join(cancelled)}")
+        yield Unusual("warning", f"Cancelled before this run: {', '.join(each.id for each in cancelled)}")
 
 
-def _cancelled_before(found: Overview, project: ProjectFacts) -> list[RunId]:
+def cancelled_before(found: Overview, project: ProjectFacts) -> list[RunRecord]:
     """Runs of this project that were cancelled before this one began; of any template, a looser one may follow a strict one."""
     began = found.loaded.record.created_at
-    return [other.id for other in project.cancelled if other.created_at < began][:_NAMED]
+    return [other for other in project.cancelled if other.created_at < began][:_NAMED]
 
 
 _START, _APPROVAL, _BOTH = "the run began", "your last approval", "the run began, and since your last approval"
@@ -279,9 +280,12 @@ LOST_GIT = "The files were recorded when the run began, but git can no longer re
 NOT_RECORDED = "No files were recorded when the run began, and no phase so far has a gate that reads them."
 
 
-def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[str]) -> tuple[Change, ...]:
+def changes_of(
+    root: Path, state: RunState, attempt: Attempt, ignored: Sequence[str], seen: Sequence[Change] = ()
+) -> tuple[Change, ...]:
     """The change since the run began, then the one since the last approval if that is another. ``ignored``: globs of what
-    the checks write.
+    the checks write. ``seen``: changes that were read before: one between the same two trees is the same, as trees count
+    only while their bytes have their ids.
     """
     from wfe_mcp.workspace.git.command import repository
     from wfe_mcp.workspace.git.file_diffs import uncommitted
@@ -292,21 +296,26 @@ def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[
         return (Change(_START, note=NO_GIT if began is None else LOST_GIT),)
     if began is None:
         return (Change(_START, note=NOT_RECORDED),)
+    known = {(each.since, each.before, each.after): each for each in seen}
     try:
         now = attempt.tree or attempt.asked_tree or tree_hash(root, ignored)
     except Refused as refused:
         return (Change(_START, began, note=refused.message),)
     if now is None:
         return (Change(_START, began, note="This folder is too large to compare its files."),)
-    approved = _last_approved(state)
-    whole = change_between(root, _BOTH if approved == began else _START, began, now, ignored)
-    found = [whole if whole.note else replace(whole, commits=_commits(whole.files, *uncommitted(root, whole.files)))]
-    if approved is not None and approved != began:
-        found.append(change_between(root, _APPROVAL, approved, now, ignored))
-    return tuple(found)
+    approved = last_approved(state)
+    since = _BOTH if approved == began else _START
+    whole = known.get((since, began, now))
+    if whole is None:
+        whole = change_between(root, since, began, now, ignored)
+        whole = whole if whole.note else replace(whole, commits=_commits(whole.files, *uncommitted(root, whole.files)))
+    if approved is None or approved == began:
+        return (whole,)
+    later = known.get((_APPROVAL, approved, now)) or change_between(root, _APPROVAL, approved, now, ignored)
+    return whole, later
 
 
-def _last_approved(state: RunState) -> str | None:
+def last_approved(state: RunState) -> str | None:
     """The tree of the newest approval that still counts."""
     found = [
         (attempt.started_at, attempt.approved_tree or attempt.tree)

@@ -1,0 +1,127 @@
+"""Rows of the database that are exchanged while a person looks, and put back before they sign."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cli.kept_scenes import scene as kept
+from tests.cli.scene import PIN, Terminal
+from tests.engine.scene import HUMAN, Scene, refused
+from tests.security.exchanging import EXCHANGES, Drill, Exchange, Swap, played, waiting
+from tests.store.scene import tamper
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Person
+from wfe_mcp.engine.approvals import pin as pins
+
+
+@pytest.fixture
+def drill(scene: Scene) -> Iterator[Drill]:
+    made = waiting(scene, pins.set_pin(scene.engine, "correct horse", HUMAN))
+    yield made
+    made.close()
+
+
+def touching(drill: Drill) -> list[Exchange]:
+    """The exchanges that change a row of this run."""
+    return [each for each in EXCHANGES if drill.changes(each)]
+
+
+def test_each_exchange_of_the_list_changes_a_row(drill: Drill) -> None:
+    assert touching(drill) == list(EXCHANGES)
+
+
+@pytest.mark.attack("exchange rows while the person looks: they see GOOD, and would sign EVIL", "held", "T1; T11")
+def test_what_was_shown_and_is_not_what_is_stored_is_not_signed(drill: Drill) -> None:
+    unseen, signed = list[Exchange](), list[Exchange]()
+    for one in EXCHANGES:
+        with drill.exchanged(one):
+            try:
+                seen = drill.look(checked=False)
+            except Refused:
+                continue
+        if seen.sha256 == drill.truth:
+            unseen.append(one)
+        elif refused(drill.sign, seen).code not in {"stale_revision", "conflict"}:
+            signed.append(one)
+    assert unseen == [], "it would not be seen, so nothing is tried"
+    assert signed == []
+    assert drill.found() == []
+    drill.sign(drill.look())
+    assert drill.found() == []
+
+
+@pytest.mark.attack("exchange rows at random moments of looking and signing", "detected", "T1; T11")
+def test_exchanges_at_random_moments_are_refused_or_named(drill: Drill) -> None:
+    outcomes = played(drill, seed=1, count=15)
+    assert (outcomes.holes, outcomes.count) == ([], 15)
+
+
+@pytest.mark.attack(
+    "exchange rows while the person looks at a terminal, and put them back while they type the PIN", "held", "T1; T11"
+)
+@pytest.mark.parametrize(
+    "one",
+    [
+        Exchange("title", "run", "title = 'A GOOD title'"),
+        Exchange("artifact", "revision", 'content = \'{"text":"GOOD"}\''),
+        Exchange("evidence", "evidence", "data = replace(data, '\"exit_code\":0', '\"exit_code\":7')"),
+        Exchange("gate results", "attempt", 'state = replace(state, \'"outcome":"pass"\', \'"outcome":"warning"\')'),
+        Exchange("template text", "document", "content = replace(content, 'A deed', 'A good deed')"),
+    ],
+    ids=lambda one: one.what,
+)
+def test_a_terminal_signs_nothing_that_it_showed_otherwise(
+    cli: Terminal, one: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = deed(cli)
+    swap, ask = Swap(f"sqlite:///{cli.database.as_posix()}", one), pins.person
+    assert swap.there()
+
+    def put_back(*args: Any) -> Person:
+        swap.back()
+        return ask(*args)
+
+    monkeypatch.setattr("wfe_mcp.engine.approvals.pin.person", put_back)
+    answer = cli.json("approve", run, "sign", pin=PIN)
+    assert (answer.code, answer.refusal) == (1, "conflict"), answer.out
+    assert "not what its" in answer.document["error"]["message"]
+
+
+@kept
+def deed(cli: Terminal) -> str:
+    """A run whose check passed, and that waits for the person."""
+    (cli.root / "ok").touch()
+    run = cli.start("deed", "--title", "An EVIL title")
+    assert cli.submit_work(run, "sign", "EVIL").document["state"] == "awaiting"
+    return run
+
+
+OPINION = next(one for one in EXCHANGES if one.change.startswith("value = replace"))
+"""What a reviewer said whom the agent asked: nothing in the log names it."""
+
+
+@pytest.mark.attack("exchange what no seal names until the decision is signed, then put it back", "detected", "T1; T11")
+def test_verify_makes_the_view_again_and_names_the_field_that_differs(drill: Drill) -> None:
+    with drill.exchanged(OPINION):
+        drill.sign(drill.look())
+        assert drill.found() == []
+    (found,) = drill.found()
+    assert (found.code, found.where) == ("shown_differs", "decision on build")
+    assert "opinions" in found.message
+
+
+@pytest.mark.attack("take out, or edit, what a person was shown", "detected", "T11")
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [
+        ("DELETE FROM document WHERE sha256 = '{}'", "record_missing"),
+        ("UPDATE document SET content = replace(content, 'EVIL', 'GOOD') WHERE sha256 = '{}'", "record_edited"),
+    ],
+)
+def test_what_was_shown_is_sealed_with_the_decision(drill: Drill, statement: str, code: str) -> None:
+    seen = drill.look()
+    drill.sign(seen)
+    assert drill.found() == []
+    tamper(drill.url, "PRAGMA foreign_keys=OFF", statement.format(seen.sha256))
+    assert [one.code for one in drill.found()] == [code]

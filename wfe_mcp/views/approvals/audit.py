@@ -1,0 +1,204 @@
+"""What people were shown, compared with the log: for each signed decision its view is made again as of that moment.
+
+    statement: ``shown`` ──► the stored view ──┐
+    log up to the statement's ``request`` ─────┴──► made again ──► each field that differs
+
+Rules:
+1. Compared is what follows from the record: the run, its inputs, trees, artifacts, evidence, opinions, files, earlier
+   attempts. What else was unusual, and what a decision would lead to, depend on the configuration of that moment.
+2. Files are compared while their trees are stored. A decision of before views were stored has none to compare.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import RunState, RunStatus
+from wfe_mcp.engine.approvals.statements import read_statement
+from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.integrity.verification import Verified
+from wfe_mcp.engine.integrity.verification import verify as verify_record
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.views.approvals.evidence import besides_opinions
+from wfe_mcp.views.approvals.shown import asked_attempt, recorded_view, rows_of
+from wfe_mcp.views.approvals.unusual import (
+    MOST_CANCELLED,
+    ProjectFacts,
+    cancelled_before,
+    change_between,
+    known_things,
+)
+from wfe_mcp.views.values.model import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import EventRecord, RunRecord
+    from wfe_mcp.views.approvals.shown import Rows
+
+CODE = "shown_differs"
+_NOT_RECORDED = {"effect", "send_back", "unusual", "changes", "prompt"}
+"""Fields of the view that are not compared as a whole (rule 1)."""
+_OF_FILES = {"written", "file"}
+"""What of an artifact depends on the files of the project."""
+
+
+def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "") -> Verified:
+    """As ``integrity.verification.verify``, and compare what people were shown with what the log leads to."""
+    found = verify_record(engine, run, anchors, approver)
+    with engine.store.read() as tx:
+        unlike = [each for one in found.runs for each in unlike_shown(engine, tx, one)]
+    return replace(found, findings=(*found.findings, *unlike))
+
+
+def unlike_shown(engine: Engine, tx: Tx, run: RunId) -> Iterator[Discrepancy]:
+    """The decisions on a run whose stored view is not what its log leads to; each names the fields."""
+    wanted = tx.seals.shown(run)
+    if not wanted or tx.bundles.origin_sha256(run) is not None:
+        return
+    states, state = dict[int, RunState](), RunState()
+    try:
+        now, rows = engine.load(tx, run), list(tx.events.log(run))
+        for row, event in zip(rows, tx.events.decoded(run), strict=True):
+            states[row.seq] = state = evolve(state, event)
+    except Exception:  # a log that was tampered with can fail in any way; it is reported
+        return
+    for row in rows:
+        statement = _statement(row)
+        shown = str(statement.get("shown", ""))
+        if shown not in wanted:
+            continue
+        wanted.discard(shown)
+        before = rows[int(statement["request"]["seq"]) - 1]
+        loaded = LoadedRun(replace(now.record, last_seq=before.seq, last_hash=before.hash), states[before.seq])
+        try:
+            names = list(_differing(engine, tx, loaded, json.loads(tx.documents.text(shown)), rows[: before.seq]))
+        except (Refused, KeyError):  # the seal of the document names it
+            continue
+        if names:
+            message = f"what was shown is not what the log leads to: {', '.join(names)}"
+            where = f"decision on {statement['decision'][0].get('phase', 'the run')}"
+            yield Discrepancy(CODE, where, message, run, row.seq, row.at)
+    for shown in sorted(wanted):
+        yield Discrepancy(CODE, f"view {shown[:12]}", "it was stored with a decision that no signature names", run)
+
+
+def _statement(row: EventRecord) -> Mapping[str, Any]:
+    if row.type != "DecisionSigned":
+        return {}
+    found = read_statement(str(row.payload.get("statement")))
+    return {} if found is None else found.values
+
+
+def _differing(
+    engine: Engine, tx: Tx, then: LoadedRun, shown: Mapping[str, Any], events: Sequence[EventRecord]
+) -> Iterator[str]:
+    """The fields of ``shown`` that differ from what is made of the run as it was ``then``."""
+    found = Overview(then, engine.plans.of_run(tx, then.record), ())
+    attempt = asked_attempt(found, str(shown.get("phase", "")))
+    if attempt is None:
+        yield "phase"
+        return
+    rows = _rows_then(tx, rows_of(tx, found, attempt.phase), events)
+    view = recorded_view(engine, tx, found, attempt, rows)
+    made = json.loads(canonical_json(plain(view)))
+    for name in {**made, **shown}:
+        if name not in _NOT_RECORDED and _comparable(made.get(name)) != _comparable(shown.get(name)):
+            yield name
+    prompt: Mapping[str, Any] = shown.get("prompt") or {}
+    if (prompt.get("sha256", "") if view.prompt else "") != (view.prompt.sha256 if view.prompt else "") or (
+        prompt.get("text") is not None and sha256_hex(prompt["text"]) != prompt["sha256"]
+    ):
+        yield "prompt"
+    lines = besides_opinions(found.plan.gates(attempt), view.evidence)
+    known = known_things(found, rows.evidence, lines, view.opinions, rows.decisions, ProjectFacts((), ()))
+    unusual: Sequence[Mapping[str, Any]] = shown.get("unusual", ())
+    is_hidden = any(not any(one.id in each["text"] for each in unusual) for one in _cancelled(tx, found, events[-1]))
+    if is_hidden or any(each not in unusual for each in map(plain, known)):
+        yield "unusual"
+    if list(_unlike_trees(engine, tx, then, view.tree, str(attempt.phase), shown.get("changes", ()))):
+        yield "changes"
+
+
+def _rows_then(tx: Tx, rows: Rows, events: Sequence[EventRecord]) -> Rows:
+    """``rows`` as of the last of ``events``: what was sealed by then; opinions that no gate relies on by their time."""
+    sealed = {
+        (kept["kind"], kept["id"]) for each in events if each.type == "RecordsKept" for kept in each.payload["records"]
+    }
+    names_all = any(each.payload.get("names_records") or each.type == "RunForked" for each in events[:1])
+    return replace(
+        rows,
+        evidence=[each for each in rows.evidence if not names_all or ("evidence", each.id) in sealed],
+        attachments=[each for each in rows.attachments if not names_all or ("attachment", each.id) in sealed],
+        opinions=[each for each in rows.opinions if each.at <= events[-1].at],
+    )
+
+
+def _cancelled(tx: Tx, then: Overview, event: EventRecord) -> Sequence[RunRecord]:
+    """The runs that had been cancelled before ``then`` began, as a decision after ``event`` names them.
+
+    None once a run of the project was pruned: it may have been one of them.
+    """
+    record = then.loaded.record
+    if tx.retention.pruned(record.project_id):
+        return ()
+    page = tx.runs.page(record.project_id, status=[RunStatus.CANCELLED], limit=MOST_CANCELLED)
+    before = (each for each in page.runs if each.ended_at is not None and each.ended_at < event.at)
+    return cancelled_before(then, ProjectFacts((), tuple(before)))
+
+
+def _comparable(value: Any) -> Any:
+    """Without places on this machine: a project may have moved since."""
+    if isinstance(value, dict):
+        return {name: _comparable(part) for name, part in value.items() if name not in _OF_FILES}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+    if isinstance(value, list):
+        return [_comparable(part) for part in value if not _is_log(part)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+    return value
+
+
+def _is_log(fact: Any) -> bool:
+    return isinstance(fact, dict) and cast("dict[str, Any]", fact).get("name") == "log"
+
+
+def _unlike_trees(
+    engine: Engine, tx: Tx, then: LoadedRun, tree: str, phase: str, changes: Iterable[Mapping[str, Any]]
+) -> Iterator[str]:
+    """The changes that were shown between other trees than those of the run, or with other files."""
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
+    from wfe_mcp.views.approvals.unusual import last_approved
+
+    bases = [first_tree(then.state), last_approved(then.state)]
+    ignored = ignored_globs(engine, tx, then, PhasePath(phase))
+    for change, base in zip(changes, bases, strict=False):
+        before, after = change.get("before", ""), change.get("after", "")
+        if (before and before != base) or (after and tree and after != tree):
+            yield str(change.get("since"))
+        elif before and after:
+            made = change_between(Path(then.record.worktree), str(change["since"]), before, after, ignored)
+            files = json.loads(canonical_json(plain(made.files)))
+            if not made.note and not _same_files(files, change.get("files", [])):
+                yield str(change["since"])
+
+
+def _same_files(made: list[dict[str, Any]], shown: list[dict[str, Any]]) -> bool:
+    """Whether both list the same files, with the same lines where both have them."""
+    gone = {"hunks", "kind", "added", "removed"}
+    if [each["path"] for each in made] != [each["path"] for each in shown]:
+        return False
+    for one, other in zip(made, shown, strict=True):
+        is_gone = one.get("kind") == "unknown"
+        left_out: set[str] = gone if is_gone else set()
+        if {k: v for k, v in one.items() if k not in left_out} != {k: v for k, v in other.items() if k not in left_out}:
+            return False
+    return True
