@@ -279,3 +279,19 @@ def test_a_failed_gate_before_the_approval_asks_no_one(scene: Scene, browser: Br
     scene.do(run, "plan")
     assert "Nothing waits for you" in browser.send(browser.get("/"), "/", pin=PIN).words
     assert last(scene, run).number == 2
+
+
+@pytest.mark.attack(
+    "a person signs evidence that was appended, because nothing on the page can run it again", "detected", "T1; T11"
+)
+def test_the_checks_run_again_from_the_page_and_the_evidence_says_whose_it_is(scene: Scene, browser: Browser) -> None:
+    scene.check("ok", "pass")
+    run, request = waiting(scene, command("ok"), approval())
+    seen = browser.get(f"/decide/{request}")
+    assert "Run the checks again" in seen.words and "ok by a command in a terminal" in seen.words
+    answer = browser.send(seen, f"/decide/{request}/check")
+    assert "Run again in the process of this page, and passed: ok." in answer.words
+    assert "ok by a process of its own that checked again" in answer.words
+    assert undecided(scene, run, request)
+    assert browser.approve(request).status == 200
+    assert last(scene, run).status == "completed"

@@ -26,7 +26,9 @@ def check(*argv: str, **more: Any) -> FrozenCheck:
 
 
 def judge(project: Project, found: FrozenCheck, **more: Any) -> Judgement:
-    return run_check(found, name="test", root=project.root, evidence_dir=project.root / ".wfe/evidence", **more)
+    return run_check(
+        found, name="test", root=project.root, evidence_dir=project.root / ".wfe/runs/r/build/1/evidence", **more
+    )
 
 
 def printed(judgement: Judgement) -> str:

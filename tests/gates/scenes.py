@@ -41,4 +41,6 @@ def gate_scene(
         raise AssertionError("this gate starts no program")
 
     globs = tuple(ignored.split())
-    return GateScene(root, {}, None, tree, head, root / ".wfe/evidence", {}, no_program, run, globs, attached=attached)
+    return GateScene(
+        root, {}, None, tree, head, root / ".wfe/runs/r/build/1/evidence", {}, no_program, run, globs, attached=attached
+    )

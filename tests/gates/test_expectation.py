@@ -319,3 +319,24 @@ def test_where_the_runner_names_no_test_its_file_proves_it(results: TestResults 
         seen = Observed(1, results, output=lambda: output)
         assert proved_by_file(Expectation.of({"fails": name}, frozenset({"fails"})), seen) == (name,)
     assert submitted("passes", file, 1, results) != [], "a check that fails passes no test"
+
+
+@pytest.mark.parametrize("code", [-9, -11, 134, 137, 139, 3_221_225_477])
+@pytest.mark.attack("a check that must fail is killed by a signal", "held", "T4")
+def test_a_process_killed_by_a_signal_is_no_failing_check(code: int) -> None:
+    (fault,) = unmet(Expectation.of({"exit_code": "nonzero"}), Observed(code))
+    assert "killed" in fault.reason
+    assert unmet(Expectation.of({"exit_code": code}), Observed(code)) == (), "named in the template, it is meant"
+
+
+@pytest.mark.parametrize("code", [1, 2, 101, 127, 193, 255])
+def test_an_ordinary_exit_code_is_a_failing_check(code: int) -> None:
+    assert unmet(Expectation.of({"exit_code": "nonzero"}), Observed(code)) == ()
+
+
+@pytest.mark.attack("a killed runner prints the name of the test that had to fail", "held", "T4")
+def test_a_killed_runner_proves_no_failing_test_by_its_file() -> None:
+    expectation = Expectation.of({"fails": ["test/sums.js"]}, frozenset({"fails"}))
+    assert unmet(expectation, Observed(1, output=lambda: "test/sums.js failed")) == ()
+    (fault,) = unmet(expectation, Observed(-9, output=lambda: "test/sums.js failed"))
+    assert "killed" in fault.reason

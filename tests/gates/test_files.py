@@ -56,11 +56,18 @@ def test_changes_outside_the_allowed_paths_are_named(project: Project) -> None:
     start = tree_hash(project.root)
     project.write("src/new.py", "")
     project.write("setup.cfg", "")
-    project.write(".wfe/runs/x", "ours")
+    project.write(".wfe/draft.json", "ours")
     judgement = judge(project, start, within=["src/**"])
     assert judgement.kind is VerdictKind.FAIL
     assert judgement.data["outside"] == ["setup.cfg"] and "undo the changes" in judgement.message
     assert judge(project, start, within=["src/**", "*.cfg"]).kind is VerdictKind.PASS
+
+
+@pytest.mark.attack("keep code that a check reads in .wfe, where no files gate looks", "held", "T15")
+def test_code_in_the_folder_of_wfe_is_a_change_as_any_other(project: Project) -> None:
+    start = tree_hash(project.root)
+    project.write(".wfe/helper.py", "")
+    assert judge(project, start, within=["src/**"]).data["outside"] == [".wfe/helper.py"]
 
 
 def test_where_no_path_is_allowed_nothing_may_change(project: Project) -> None:
@@ -231,7 +238,7 @@ def test_what_a_check_may_read_is_a_change_though_it_is_attached(
 ) -> None:
     judgement = judged_with(project, path, content, attached=attached, within=["docs/**"])
     assert (judgement.kind, judgement.data["outside"]) == (VerdictKind.FAIL, [path])
-    assert "belongs in .wfe/, which no gate reads" in judgement.message
+    assert "belongs in .wfe/, where data counts for no gate" in judgement.message
 
 
 def test_a_file_that_was_there_is_no_proof(project: Project) -> None:

@@ -207,3 +207,15 @@ def test_an_edited_step_is_found(scene: Scene, forger: Forger) -> None:
     finding = only(scene)
     assert (finding.code, finding.where) == ("record_edited", "step ci/1/look")
     assert "'output.verdict'" in finding.message
+
+
+@pytest.mark.attack("overwrite a report in the folder of the evidence, after the check", "detected", "T11")
+def test_a_report_that_was_overwritten_after_the_check_is_found(scene: Scene) -> None:
+    scene.check("ok", "open('out.xml', 'w').write('<coverage line-rate=\"0.5\"/>')", coverage="out.xml")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.do(run, "plan")
+    assert found(scene) == []
+    report = scene.mirror(run, "plan", 1, "evidence/ok-1.coverage.xml")
+    report.write_text('<coverage line-rate="1.0"/>')
+    finding = only(scene)
+    assert (finding.code, finding.where) == ("report_changed", str(report))

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import ApprovalView, open_approval, shown_sha256
+from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.approvals.model import Named
 from wfe_mcp.views.approvals.unusual import NO_GIT
 from wfe_mcp.views.reports.envelopes import overview_of
@@ -136,6 +137,33 @@ def test_a_check_that_ran_another_program_than_at_first_is_unusual(scene: Scene)
     assert one.text == "Check ok ran another program than at first."
     place = (scene.root / "tools/check").resolve()
     assert one.why == f"First {place} (sha256 {lines[0]}), now {place} (sha256 {lines[1]})."
+
+
+@pytest.mark.attack("keep a file that a check reads in .wfe, where no diff looks", "detected", "T15")
+def test_a_file_of_others_in_wfe_is_named_in_the_decision(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    scene.write(".wfe/helper.py", "GOOD = 1\n")
+    scene.submit(run, "plan")
+    (one,) = shown(scene, run).unusual
+    assert one.text == "New since the run began, and in the folder of wfe-mcp: .wfe/helper.py."
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    scene.write(".wfe/helper.py", "EVIL = 1\n")
+    assert refused(approvals.decide, scene.engine, HUMAN, run, "plan").data["changed"] == [".wfe/helper.py"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.attack("a tracked file becomes a link that leads elsewhere", "detected", "T5; T15")
+def test_a_tracked_file_that_became_a_link_is_unusual(scene: Scene) -> None:
+    scene.write("src/app.py", "VALUE = 1\n")
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    (scene.root / "src/app.py").unlink()
+    (scene.root / "src/app.py").symlink_to("../../elsewhere.py")
+    scene.submit(run, "plan")
+    (one,) = shown(scene, run).unusual
+    assert one.text == "Now a link, and no file any more: src/app.py."
+    assert one.why == "What a check reads there is not in the diff."
 
 
 @pytest.mark.attack("change files after the start and before the first phase", "detected", "T15")

@@ -600,6 +600,7 @@ export interface GateEvidence {
   at?: string;
   details?: Named[];
   level?: string;
+  made_by?: string;
 }
 
 export interface GateLine {

@@ -152,7 +152,10 @@ class RefuseSubmission(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordVerdict(PhaseCommand):
-    """The verdict of the current gate on ``sha256``. ``holder_alive``: a retry can continue with the same holder."""
+    """The verdict of the current gate on ``sha256``. ``holder_alive``: a retry can continue with the same holder.
+
+    ``seal``: of a verdict without evidence.
+    """
 
     stage: Stage
     gate: int
@@ -161,6 +164,7 @@ class RecordVerdict(PhaseCommand):
     message: str = ""
     evidence: str | None = None
     level: str = ""
+    seal: str = ""
     holder_alive: bool = True
 
 

@@ -132,7 +132,7 @@ def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
     verdict = Verdict(
         command.stage, command.gate, command.outcome, command.sha256, command.message, command.evidence, command.level
     )
-    judged = e.GateJudged(verdict=verdict, **on)
+    judged = e.GateJudged(verdict=verdict, seal=command.seal, **on)
     if verdict.kind in {VerdictKind.PASS, VerdictKind.AWAITING}:
         return [judged]
     kind = FailKind.GATE if verdict.kind is VerdictKind.FAIL else FailKind.ERROR

@@ -116,9 +116,10 @@ class SubmissionRefused(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateJudged(AttemptEvent):
-    """A gate gave its verdict."""
+    """A gate gave its verdict. ``seal``: of one without evidence; that of evidence is in its own record."""
 
     verdict: Verdict
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.decision_page import address, living_page
+from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS
 from wfe_mcp.workspace.system.process import user_name
 
@@ -277,9 +278,9 @@ class _Page:
         return self._request_page(view, session, split=request.query_params.get("split") == "1")
 
     def decide(self, request: Request, form: Form, session: str) -> Response:
-        """Approve or reject."""
+        """Approve or reject; or run the checks again, which decides nothing."""
         asked, answer = request.path_params["request"], request.path_params["answer"]
-        if answer not in {"approve", "reject"}:
+        if answer not in {"approve", "reject", "check"}:
             return unknown()
         view = self._desks.view(asked)
         if view is None:
@@ -291,6 +292,8 @@ class _Page:
         if answer == "reject" and form.get(ADD):
             return self._request_page(view, session, form=form)
         try:
+            if answer == "check":
+                return self._checked_again(view, session)
             self._give(view, answer, form, session)
         except Refused as refused:
             return self._refusal_page(view, refused, session, form | {"answer": answer})
@@ -314,6 +317,19 @@ class _Page:
         if engine is None:
             raise Refused("unavailable", "The project's folder does not exist any more.", "Nothing has changed.")
         return engine
+
+    def _checked_again(self, view: DecisionView, session: str) -> Response:
+        refuse_pin(asks_pin=self._asks_pin)
+        request = view.request
+        found = check_again(self._engine(view), request.run_id, request.phase)
+        bad = failed_again(found)
+        text = (
+            bad.message
+            if bad
+            else f"Run again in the process of this page, and passed: {', '.join(found) or 'no check'}."
+        )
+        now = self._desks.view(request.id) or view
+        return self._request_page(now, session, Notice("no" if bad else "yes", text))
 
     def _give(self, view: DecisionView, answer: Answer, form: Form, session: str) -> None:
         stored, engine, phrase = view.request, self._engine(view), form.get("phrase", "")
@@ -362,7 +378,9 @@ class _Page:
         split: bool = False,
     ) -> Response:
         split = split or (form or {}).get("split") == "1"
-        tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
+        tokens = {
+            each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject", "check")
+        }
         return HTMLResponse(
             decision_page(
                 view, tokens, notice, form, asks_pin=self._asks_pin, split=split, untrusted=self._trust_wanted(view)

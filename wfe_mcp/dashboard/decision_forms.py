@@ -56,6 +56,7 @@ def decision_bar(
         "div",
         tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"),
         tag("span", signs, class_="facts"),
+        _check_again(view, shown, tokens["check"]) if asks_pin else None,
         tag(
             "span",
             *(tag("span", tag("code", lines[name]), class_=f"cli {_CHOICES[name][3]}") for name in legal),
@@ -87,6 +88,14 @@ def _at_terminal(shown: ApprovalView, lines: Sequence[str], why: str) -> Html:
         role="group",
         aria_label="Your decision",
     )
+
+
+def _check_again(view: DecisionView, shown: ApprovalView, token: str) -> Html | None:
+    """The form that runs the checks once more, in the process of this page."""
+    if not any(line.made_by for line in shown.evidence):
+        return None
+    button = tag("button", "Run the checks again", class_="btn", type="submit")
+    return tag("form", hidden("token", token), button, method="post", action=f"/decide/{view.request.id}/check")
 
 
 def _choice(name: str, *, is_chosen: bool) -> Html:

@@ -32,10 +32,12 @@ def section(part: str, about: Sequence[str | None], *body: Html | None) -> Html:
     return tag("section", header, *body, class_="section", id=part)
 
 
-def evidence_section(shown: ApprovalView) -> Html:
-    """One line per gate; its facts unfold."""
+def evidence_section(shown: ApprovalView, again: Html | None = None) -> Html:
+    """One line per gate, and whose evidence it is; its facts unfold. ``again``: the form that runs the checks again."""
     about = tag("span", words.evidence_about(shown), class_="muted small")
-    return section("evidence", (about,), tag("div", *map(_gate, shown.evidence), class_="panel ledger"))
+    whose = words.whose(shown)
+    note = tag("p", whose, class_="muted small") if whose else None
+    return section("evidence", (about,), tag("div", *map(_gate, shown.evidence), class_="panel ledger"), note, again)
 
 
 def _gate(line: GateEvidence) -> Html:

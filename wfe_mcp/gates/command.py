@@ -10,7 +10,7 @@ Rules:
 1. A report counts only when this execution wrote it; an unchanged older one is noted and ignored.
 2. An unreadable report does not fail the gate by itself; it is noted. An expectation that needs it is undecided.
 3. The gate reports which paths changed, also those that have their bytes again; the engine decides what that means
-   (design §4). In a checkout the project's files are not read after the copy, so none of this can matter.
+   (design §4). In a checkout the copy is read again: a pass is a warning where files of the tree were written.
 4. A check gives evidence of a level (core/evidence_levels.py). Below the level that is asked for, it does not run.
 5. The evidence names the program that ran, with its sha256, and the variables that it got.
 """
@@ -23,11 +23,11 @@ from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evidence_levels import Level, is_enough
-from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.gates.check import Execution, execution, program_facts, written_by
 from wfe_mcp.gates.counts import Count, count_of
 from wfe_mcp.gates.expectation import Expectation, Observed, proved_by_file, unmet
-from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, skipped, undecided
+from wfe_mcp.gates.judgement import Judgement, failed, passed, room_note, shortened, skipped, undecided
 from wfe_mcp.gates.place import NotPossibleError, Place, level_of_check, place_of
 from wfe_mcp.gates.remedies import remedy
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
@@ -197,8 +197,9 @@ def _run(
         after = _Files(tree_after.id, head(root))
         touched = changed_meanwhile(stamped, project.stamps_after(tree_after, seen_after))
     facts = _Facts(root, log, check, plan, expectation, result, count, reports, before, after, skipped_before)
-    judgement = _judgement(facts)
-    place_facts = facts_of_place.result() | {"program": started}
+    foreign = place.foreign()
+    judgement = _judgement(facts) if not foreign else _written_into(_judgement(facts), foreign)
+    place_facts = facts_of_place.result() | {"program": started, "room": foreign[:MAX_CHANGED_PATHS]}
     data = _data(facts, touched, place.notes) | place_facts | {"passed": judgement.kind is VerdictKind.PASS}
     return replace(judgement, data=data, evidence_kind=KIND, log_path=str(log))
 
@@ -283,6 +284,13 @@ def _judgement(facts: _Facts) -> Judgement:
     return failed(KIND, why, _repair(facts) or _next_step(facts.expectation))
 
 
+def _written_into(found: Judgement, changed: list[str]) -> Judgement:
+    """A pass becomes a warning: whether the check wrote there itself or another process did is unknown."""
+    if found.kind is not VerdictKind.PASS:
+        return found
+    return replace(found, outcome=GateOutcome.WARNING, message=f"{found.message} {room_note(changed)}")
+
+
 def _repair(facts: _Facts) -> str:
     """What to install, where the check failed because it is missing; empty where tests ran or nothing is missing."""
     tests, plan = facts.count.tests, facts.plan
@@ -361,6 +369,7 @@ def _data(facts: _Facts, touched: list[str], notes: list[str]) -> dict[str, Any]
         "coverage_percent": facts.reports.coverage_percent,
         "security": facts.reports.security,
         "reports_sha256": facts.reports.sha256,
+        "kept": facts.reports.kept,
         "skipped_before": facts.skipped_before,
         "notes": [*facts.reports.notes, *_nothing_to_compare(facts), *notes[:MAX_NOTES]],
         "tree": {"before": before.tree, "after": after.tree, "changed": changed[:MAX_CHANGED_PATHS]},

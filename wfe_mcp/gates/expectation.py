@@ -1,6 +1,7 @@
 """A gate's ``expect``: compares a check's result with it and lists every difference. Pure.
 
-exit_code       a number (default 0), or "nonzero": the check must fail, as a test does before its fix
+exit_code       a number (default 0), or "nonzero": the check must fail by itself, as a test does before its fix; a process
+                that a signal killed shows nothing
 fails           one id or glob, or a list of them: each names a failing test; other tests may fail too. A name from an
                 expression that passing tests share is refused; where the runner names no test, it is the test's file
 passes          one id or glob, or a list of them: each names a test that passed, and none that failed
@@ -194,8 +195,24 @@ def _exit(expected: ExitCode, found: int) -> tuple[Unmet, ...]:
     if expected is None:
         return ()
     if expected == "nonzero":
+        if _was_killed(found):
+            return (Unmet(f"{_killed(found)}, but this gate requires a failure of its own"),)
         return () if found != 0 else (Unmet("exit 0, but this gate requires a failure"),)
     return () if found == expected else (Unmet(f"exit {found}, expected {expected}"),)
+
+
+_SIGNALS = range(129, 193)
+"""128 and the number of a signal: how shells and runners report a child that a signal killed."""
+_CRASHES = 0x8000_0000
+"""Windows: the least exit code of a process that an exception ended."""
+
+
+def _was_killed(exit_code: int) -> bool:
+    return exit_code < 0 or exit_code in _SIGNALS or exit_code >= _CRASHES
+
+
+def _killed(exit_code: int) -> str:
+    return f"the process was killed (exit {exit_code})"
 
 
 def _tests(expected: Failing, results: TestResults) -> tuple[Unmet, ...]:
@@ -276,6 +293,8 @@ def _by_file(key: Named, name: str, seen: Observed) -> Unmet | None:
         return Unmet(f"{which}; name the file of the test instead of {name!r}, for example 'test/sums.js'")
     if key == "passes":
         return None if seen.exit_code == 0 else Unmet(f"{which}, and it failed")
+    if _was_killed(seen.exit_code):
+        return Unmet(f"{which}, and {_killed(seen.exit_code)}")
     text = seen.output().replace("\\", "/")
     if re.search(rf"(?<![\w.-]){re.escape(file[1])}(?![\w.-])", text):
         return None

@@ -6,7 +6,7 @@ within           every changed file matches some glob       │ changed since th
 changed          some changed file matches some glob        │ modified, created or deleted; of ignored files those that
 changed_outside  some changed file matches no glob          ┘ a check may read
 
-What an installation of dependencies writes counts for ``unchanged`` only. Proof that is attached to the run counts for none:
+Data in ``.wfe``, where drafts belong, counts for none; code there counts as any other. What an installation of dependencies writes counts for ``unchanged`` only. Proof that is attached to the run counts for none:
 a new picture, ``.txt`` or ``.log`` with exactly the attached bytes, which no check reads as its configuration.
 """
 
@@ -22,7 +22,7 @@ from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.project_files import read_file
-from wfe_mcp.workspace.git.watched import defines_checks, is_of_environment
+from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_of_environment
 from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
 
 KIND = "files"
@@ -56,7 +56,8 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         both = {each.path for each in files} | ignored_paths
         added = {each.path for each in files if each.old is None}
         proof = sorted(path for path in added if _is_proof(root, path, scene.attached))
-        changed = sorted(path for path in both.difference(proof) if not match_globs(path, ignored))
+        counted = (path for path in both.difference(proof) if not is_draft(path))
+        changed = sorted(path for path in counted if not match_globs(path, ignored))
     absent = [glob for glob in gate.exist if not _exists(root, glob)]
     touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
     worked = [path for path in changed or () if not (path in ignored_paths and is_of_environment(path))]
@@ -83,7 +84,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         (
             strayed,
             f"{_offenders(strayed)} changed {since}, outside {_globs(gate.within, 'the allowed paths (none)')}",
-            "undo the changes outside the allowed paths (a file that you only submit or attach belongs in .wfe/, which no gate reads)",
+            "undo the changes outside the allowed paths (a file that you only submit or attach belongs in .wfe/, where data counts for no gate)",
         ),
         (idle, f"{only}no file{wanted}{has}", "make the change"),
         (

@@ -60,6 +60,11 @@ def needs_trust(gate: str, message: str, next_step: str, data: dict[str, Any] | 
     return Judgement(GateOutcome.NEEDS_TRUST, _with_next(message, next_step), data or {}, gate)
 
 
+def room_note(changed: Sequence[str]) -> str:
+    """What a person is told about files of the tree that were written where the check ran."""
+    return f"While it ran, files of the tree were written in its checkout, by it or by another process: {shortened(list(changed), 5)}."
+
+
 def shortened(names: list[str], limit: int = 10) -> str:
     """``a, b, c and 4 more``."""
     shown = ", ".join(names[:limit])

@@ -13,26 +13,33 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import words
 from wfe_mcp.gates.brought import NotBroughtError, bring, import_folders, listed
+from wfe_mcp.gates.check import program_facts, written_by
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.sandbox import checkout_folder, is_visible, program_folders, sandbox_fault, sandboxed
+from wfe_mcp.jobs.sandbox import bubblewrap, checkout_folder, is_visible, program_folders, sandbox_fault, sandboxed
+from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.staging import changed_meanwhile, stamp_of
 from wfe_mcp.workspace.git.command import require_repository
+from wfe_mcp.workspace.git.file_facts import facts_of, hash_at
+from wfe_mcp.workspace.git.names import watched_below
 from wfe_mcp.workspace.git.trees import copy_tree
-from wfe_mcp.workspace.system.location import data_dir, user_config_file
+from wfe_mcp.workspace.system.location import data_dir, database_url, user_config_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
-    from pathlib import Path
 
     from wfe_mcp.core.evidence_levels import Level
     from wfe_mcp.gates.brought import Brought
     from wfe_mcp.jobs.sandbox import CheckoutFolder
     from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.workspace.files.staging import Stamp
     from wfe_mcp.workspace.git.objects import Node
 
 _CORRECT_IT = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
@@ -68,7 +75,7 @@ class Place:
     """Where one check runs. ``root``: its project folder there. ``reports``: a folder for reports that it is asked for.
 
     ``wrap``: the command as it is started, with the file of its program. ``has_begun``: False when that command failed before
-    the check began. ``sees``: whether that file exists there.
+    the check began. ``sees``: whether that file exists there. ``foreign``: what was changed there that the check may not write.
     """
 
     root: Path
@@ -79,6 +86,7 @@ class Place:
     sees: Callable[[Path], bool] = lambda _program: True
     brought: tuple[Brought, ...] = ()
     notes: list[str] = field(default_factory=list[str])
+    foreign: Callable[[], list[str]] = list[str]
 
     def data(self, check: FrozenCheck) -> dict[str, Any]:
         """The facts of the place, for the evidence."""
@@ -87,6 +95,7 @@ class Place:
             facts["bring"] = listed(self.brought)
         if check.sandbox:
             facts["network"] = check.network
+            facts["sandbox"] = program_facts(Path(bubblewrap() or ""))
         return facts
 
 
@@ -144,9 +153,11 @@ def _checkout(
         raise NotPossibleError(
             f"Check {check.name!r} could not be given its checkout: {why}.", "set TMPDIR to another."
         )
-    copy = copy_tree(root, files, folder.files, require_repository(root).hash_name)
+    hash_name = require_repository(root).hash_name
+    copy = copy_tree(root, files, folder.files, hash_name)
     (folder.files / ".wfe").mkdir(exist_ok=True)  # reports are written there
     brought = bring(root, check.bring, folder.files)
+    foreign = partial(_foreign, folder.files, files, _seen(folder.files, files), hash_name, written_by(check))
     notes = [f"{path}: a repository of its own, here an empty folder" for path in copy.empty]
     notes += [f"{path}: a link that leads out of the checkout" for path in copy.leading_out]
     if not check.sandbox:
@@ -154,11 +165,20 @@ def _checkout(
     fresh = _fresh_env(env, folder, root, brought)
     if not check.sandbox:
         return Place(
-            folder.files, folder.reports, fresh, lambda argv, _cwd, _program: argv, brought=brought, notes=notes
+            folder.files,
+            folder.reports,
+            fresh,
+            lambda argv, _cwd, _program: argv,
+            brought=brought,
+            notes=notes,
+            foreign=foreign,
         )
     begun = folder.reports / "begun"
     readable = [each.source for each in brought if each.how == "linked"]
-    concealed = [root, data_dir(), user_config_file().parent]  # the database, keys and settings of wfe-mcp
+    keys = (
+        Path(database_url(os.environ).removeprefix("sqlite:///")).parent / "keys"
+    )  # also where the database lies elsewhere
+    concealed = [root, data_dir(), user_config_file().parent, keys]  # the database, keys and settings of wfe-mcp
 
     def seen(program: Path) -> list[Path]:
         """What is readable: what is brought, and the program's own folder where the sandbox empties the one around it."""
@@ -179,7 +199,31 @@ def _checkout(
     def sees(program: Path) -> bool:
         return is_visible(program, writable=folder.top, readable=seen(program), hidden=concealed)
 
-    return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes)
+    return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes, foreign)
+
+
+def _seen(room: Path, files: Mapping[str, Node]) -> dict[str, Stamp | None]:
+    """What ``lstat`` says of the files of the tree in the room, and of those that runners read by their name."""
+    named = (path for path in watched_below(str(room)) if not path.endswith(".pyc"))
+    return {path: stamp_of(facts_of(room, path)) for path in {*files, *named}}
+
+
+def _foreign(
+    room: Path, files: Mapping[str, Node], before: Mapping[str, Stamp | None], hash_name: str, writes: Sequence[str]
+) -> list[str]:
+    """The files that were written in the room, also those put back, or differ from the tree; without what the check ``writes``.
+
+    The check itself and another process of the same user cannot be told apart, so both count.
+    """
+    changed = set(changed_meanwhile(before, _seen(room, files)))
+    for path, node in files.items():
+        if path in changed or node.mode == "160000":
+            continue
+        facts = facts_of(room, path)
+        found = None if facts is None else hash_at(f"{room}/{path}", facts, hash_name)
+        if found is None or found[0] != node.oid:
+            changed.add(path)
+    return sorted(path for path in changed if not match_globs(path, writes))
 
 
 def _fresh_env(

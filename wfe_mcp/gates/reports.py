@@ -24,7 +24,8 @@ from wfe_mcp.gates.markup import UnreadableReport, parse_xml, read_json
 from wfe_mcp.gates.results import TestResults, below, merged
 from wfe_mcp.gates.scanners import first_json, parse_scanner_report
 from wfe_mcp.gates.xml_reports import parse_junit
-from wfe_mcp.workspace.files.project_files import read_file
+from wfe_mcp.workspace.files.mirror import content_digest
+from wfe_mcp.workspace.files.project_files import read_file, replace_file
 
 MAX_REPORT_BYTES = 20_000_000
 MAX_REPORT_FILES = 5_000
@@ -46,6 +47,8 @@ class Reports:
     security: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list[str])
     sha256: dict[str, str] = field(default_factory=dict[str, str])
+    kept: dict[str, str] = field(default_factory=dict[str, str])
+    """What lies beside the log: file or folder → ``content_digest``."""
 
 
 def stamps(plan: Execution) -> Stamps:
@@ -64,6 +67,9 @@ def read_reports(plan: Execution, root: Path, before: Stamps, log: Path, *, is_c
     if plan.tests is not None and (found := _tests(reader, plan.tests, is_cut=is_cut)) is not None:
         name = plan.runner.name if plan.runner else ""
         reader.reports.tests = replace(below(root, found), counted_from=plan.tests.kind, runner=name)
+    written = log.with_suffix(".tests")
+    if (digest := content_digest(written)) is not None:
+        reader.reports.kept[written.name] = digest
     if "coverage" in plan.reports:
         reader.reports.coverage_percent = reader.file("coverage", plan.reports["coverage"], parse_coverage)
     if "sarif" in plan.reports:
@@ -99,9 +105,10 @@ class _Reader:
             self.reports.notes.append(f"The {kind} report does not count: {why}")
             return None
         self.reports.sha256[kind] = sha256_hex(content)
-        copy = self.log.with_suffix(f".{kind}{suffix}")
-        if suffix and not copy.exists():
-            copy.write_bytes(content)
+        if suffix:  # whatever the check put there itself
+            copy = self.log.with_suffix(f".{kind}{suffix}")
+            replace_file(copy, content)
+            self.reports.kept[copy.name] = self.reports.sha256[kind]
         return value
 
 

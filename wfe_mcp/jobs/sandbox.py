@@ -33,8 +33,8 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, this_process
 
-_PLACES = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap")
-"""Asked before PATH: an agent can put another program first there."""
+_PLACES = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap", "/run/current-system/sw/bin/bwrap")
+"""Where systems install it. PATH is never asked: an agent can put another program first there."""
 
 _EMPTY = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - hidden, not used
 _NEW = (*_EMPTY, "/dev", "/proc")
@@ -46,12 +46,14 @@ _PROGRAMS = ("bin", "Scripts")
 _NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session")
 _RESOLVER = "/run/systemd/resolve"
 _PROBE_S = 20
+_SHELL = "/bin/sh"
+"""By its place, as bubblewrap itself: the PATH of the check may begin with the agent's own folder."""
 _BEGUN = ': > "$0" && exec "$@"'
 
 
 def bubblewrap() -> str | None:
     """The path of the program; None where there is none."""
-    return next((each for each in _PLACES if Path(each).is_file()), None) or shutil.which("bwrap")
+    return next((each for each in _PLACES if Path(each).is_file()), None)
 
 
 def sandbox_fault() -> str | None:
@@ -67,7 +69,21 @@ def sandbox_fault() -> str | None:
 @lru_cache(4)
 def _probed(program: str) -> str | None:
     """Run it once: some systems forbid what it needs."""
-    command = [program, *_NAMESPACES, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--", "true"]
+    command = [
+        program,
+        *_NAMESPACES,
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--",
+        _SHELL,
+        "-c",
+        ":",
+    ]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PROBE_S, check=False
@@ -109,7 +125,7 @@ def sandboxed(
     for each in empty:
         if each not in _EMPTY:
             words += ["--remount-ro", each]
-    return (*words, "--chdir", str(cwd), "--", "sh", "-c", _BEGUN, str(begun), *argv)
+    return (*words, "--chdir", str(cwd), "--", _SHELL, "-c", _BEGUN, str(begun), *argv)
 
 
 def program_folders(program: Path, *, writable: Path, hidden: Iterable[Path]) -> list[Path]:

@@ -181,7 +181,7 @@ class ProjectSession:
         remove_left_copies(engine.store.path)
         start_anchoring(engine, catch_up=True)  # including what the last process left undone
         tend_open_runs(engine)
-        self._worker = start_worker(engine)
+        self._worker = start_worker(engine, process="server")
 
     def _close_in(self, engine: Engine) -> None:
         worker, self._worker = self._worker, None

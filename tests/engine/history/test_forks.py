@@ -60,7 +60,8 @@ def test_what_was_evidenced_and_approved_upstream_stays_so_with_its_origin_named
     assert scene.attempt(made, "plan").verdicts[0].evidence == seen.id
     assert (seen.log_path or "").replace(made, run) == was.log_path
     assert Path(seen.log_path or "").read_bytes() == Path(was.log_path or "").read_bytes()
-    assert seen.data == was.data | {"origin": {"run": run, "evidence": was.id}}
+    assert seen.data == was.data | {"origin": {"run": run, "evidence": was.id}, "seal": seen.data["seal"]}
+    assert seen.data["seal"]["by"] == was.data["seal"]["by"]
     assert (seen.tree, seen.at, seen.sha256) == (was.tree, was.at, was.sha256)
     assert answer is not None
     assert (answer.approved, answer.actor, answer.comment) == (True, "ada", "fine")

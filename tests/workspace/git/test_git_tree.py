@@ -76,14 +76,14 @@ def test_an_edit_of_equal_size_and_time_is_seen(root: Path, repo: Git) -> None:
 
 def test_wfe_and_ignored_files_never_count(root: Path, repo: Git) -> None:
     before = tree(root)
-    (root / ".wfe/runs/r").mkdir(parents=True)
-    (root / ".wfe/runs/r/prompt.md").write_text("x")
+    (root / ".wfe/runs/r/plan/1").mkdir(parents=True)
+    (root / ".wfe/runs/r/plan/1/prompt.md").write_text("x")
     (root / "noise.log").write_text("x")
     assert tree(root) == before
     repo("add", "-A", "-f", ".wfe")
     assert tree(root) == before
     repo("commit", "-q", "-m", "configuration")
-    (root / ".wfe/runs/r/prompt.md").write_text("y")
+    (root / ".wfe/runs/r/plan/1/prompt.md").write_text("y")
     assert tree(root) == before
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Approve only this revision.")]
 Phrase = Annotated[str, typer.Option("--phrase", metavar="TEXT", help="The phrase the template asks for.")]
+CheckAgain = Annotated[
+    bool, typer.Option("--check-again", help="First run the checks again, in this process; one that fails ends it.")
+]
 Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Kept with the decision.")]
 
 
@@ -29,6 +32,7 @@ def approve(
     stat: Stat = False,
     full: Full = False,
     raw: Raw = False,
+    check_again: CheckAgain = False,
     pin_fd: PinFd = None,
 ) -> None:
     """Review a phase, then approve it.
@@ -46,6 +50,8 @@ def approve(
     from wfe_mcp.views.values.model import plain
 
     engine, run = invocation.engine, invocation.at(run, phase)
+    if check_again:
+        _check_again(invocation, run, phase)
     with _gates_again(invocation, run, phase):
         # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
         asked = approvals.ask(engine, invocation.by, run, phase, sha256=sha256 or None, comment=comment)
@@ -90,6 +96,19 @@ def approve(
     }
     what = f"Approved {phase}, {name} {view.sha256[:12]}"
     invocation.outcome(phase, what, data)
+
+
+def _check_again(invocation: Invocation, run: str, phase: str) -> None:
+    """Run the checks in this process. Refuses when one does not pass."""
+    from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
+
+    with invocation.screen.busy(f"The checks of {phase} run again, in this process"):
+        found = check_again(invocation.engine, run, phase)
+    refused = failed_again(found)
+    if refused is not None:
+        raise refused
+    named = ", ".join(found) if found else "none: no gate before this approval runs a check"
+    invocation.screen.talk(f"Checks that this process ran again and that passed: {named}.")
 
 
 def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalView") -> Refused:

@@ -276,6 +276,8 @@ class _Lines:
             return
         self._title("evidence", f", {words.evidence_about(self._view)}")
         self._screen.table((), [(each.gate, each.state, each.level, each.text) for each in shown], "  ")
+        if whose := words.whose(self._view):
+            self._text(f"  {whose}", "  ")
         for each in shown if self._detail.full else ():
             self._screen.line(f"  {each.gate}:")
             for fact in words.gate_facts(each):

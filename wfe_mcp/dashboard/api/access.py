@@ -166,7 +166,7 @@ class Access:
         with self._lock:
             if engine.project_id not in self._workers:
                 tend_open_runs(engine)
-                self._workers[engine.project_id] = start_worker(engine)
+                self._workers[engine.project_id] = start_worker(engine, process="page")
         self._workers[engine.project_id].wake()
 
     def close(self) -> None:

@@ -34,6 +34,7 @@ from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files.checkpoints import keep_again
 from wfe_mcp.engine.integrity.anchoring import start_anchoring, stop_anchoring
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.evidence_seals import Process, ServerKey
 from wfe_mcp.engine.kernel.transaction import change_run, change_run_in
 from wfe_mcp.engine.models import waits as outages
 from wfe_mcp.engine.phases import model_worker as driven
@@ -122,6 +123,7 @@ class Workers:
 
     def _begin(self, engine: Engine) -> None:
         start_anchoring(engine, catch_up=True)
+        engine.state_of(ServerKey).process = "worker"
         worker = new_worker(engine, self._kinds)
         self._workers[engine.project_id] = worker
         self._engines.append(engine)
@@ -145,8 +147,10 @@ class Workers:
 _FILES_KEPT_AGAIN = 3
 
 
-def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
-    """A running worker of ``engine``; stop it with ``stop()`` before closing the engine."""
+def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES, process: Process = "command") -> Worker:
+    """A running worker of ``engine``; stop it with ``stop()`` before closing the engine. ``process``: what evidence says of it."""
+    if process != "command":
+        engine.state_of(ServerKey).process = process
     worker = new_worker(engine, kinds)
     worker.start()
     return worker

@@ -21,6 +21,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs, reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.templates.trust import least_evidence
@@ -68,12 +69,8 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
         if attempt is None or current.state.going_back is not None:
             return None
         gate = current.plan.gates(attempt)[attempt.gate]
-        artifact = current.plan.artifact_name(attempt.phase)
-        named = f"{gate.model_dump_json()} artifacts.{artifact}"
-        values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
-        ignored = ignored_globs(engine, tx, current.loaded, attempt.phase)
-        attached = frozenset((each.name, each.sha256) for each in tx.attachments.of_run(current.run.id))
-        scene = _Scene(engine, current, attempt, values, ignored, attached)
+        scene = gate_scene(engine, tx, current, attempt, gate)
+        values = scene.values
         review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
     # A command is followed by a look of its own, which shows what changed since the one that its phase's last gate left.
     seen = (_left_by_gate(scene) if isinstance(gate, CommandGate) else None) or scene.look()
@@ -94,6 +91,24 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
     except ExpressionError as exc:
         step = "ask the user to fix the template, or to skip the phase."
         return Judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), tree)
+
+
+def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> _Scene:
+    """What ``gate`` reads of the database."""
+    artifact = current.plan.artifact_name(attempt.phase)
+    named = f"{gate.model_dump_json()} artifacts.{artifact}"
+    values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
+    ignored = ignored_globs(engine, tx, current.loaded, attempt.phase)
+    attached = frozenset((each.name, each.sha256) for each in tx.attachments.of_run(current.run.id))
+    return _Scene(engine, current, attempt, values, ignored, attached)
+
+
+def judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
+    """Run the check of ``gate`` now, for no job. Raises ExpressionError."""
+    exact = _names_from_expressions(gate)
+    filled_in = filled(gate, scene.values, scene.change.plan.expressions)
+    assert isinstance(filled_in, CommandGate), "filling in expressions keeps the kind"
+    return _judge_command(filled_in, scene, run, exact, scene.look())
 
 
 _left: dict[Path, tuple[tuple[object, ...], float, SeenFiles]] = {}
@@ -121,8 +136,9 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
         on = current.on(attempt)
         alive = engine.is_alive(attempt.holder, attempt.lease_until)
         judgement = judged.judgement
-        evidence = None if judgement is None else _evidence(current, attempt, judged, judgement)
+        evidence = None if judgement is None else evidence_of(current, attempt, judged, judgement)
         if evidence is not None:
+            evidence = sealed_evidence(engine, tx, evidence)
             tx.evidence.add(evidence)
             if evidence.kind == "opinion":
                 tx.seals.keep_opinions(
@@ -335,7 +351,8 @@ def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
     return needs_trust("command", message, step, {"check": check})
 
 
-def _evidence(current: RunChange, attempt: Attempt, judged: Judged, found: Judgement) -> EvidenceRecord:
+def evidence_of(current: RunChange, attempt: Attempt, judged: Judged, found: Judgement) -> EvidenceRecord:
+    """The evidence of ``found``, without its seal."""
     return EvidenceRecord(
         id=f"ev-{uuid.uuid4().hex[:16]}",
         run_id=current.run.id,

@@ -22,11 +22,12 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.artifacts.prompts import prompt_for_gates
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.evidence_seals import verdict_seal
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -131,17 +132,20 @@ def judge_inline_gate(change: RunChange) -> bool:
             from wfe_mcp.gates.judges import judge_of
 
             judgement = judge_of(gate.kind)(gate, _Submission(change, attempt, gate))
-            change.give(
-                c.RecordVerdict(
-                    stage=attempt.stage or Stage.AFTER,
-                    gate=attempt.gate,
-                    sha256=attempt.sha256,
-                    outcome=judgement.outcome,
-                    message=judgement.message,
-                    holder_alive=change.engine.is_alive(attempt.holder, attempt.lease_until),
-                    **change.on(attempt),
-                )
+            command = c.RecordVerdict(
+                stage=attempt.stage or Stage.AFTER,
+                gate=attempt.gate,
+                sha256=attempt.sha256,
+                outcome=judgement.outcome,
+                message=judgement.message,
+                holder_alive=change.engine.is_alive(attempt.holder, attempt.lease_until),
+                **change.on(attempt),
             )
+            if judgement.kind is VerdictKind.PASS:
+                command = replace(
+                    command, seal=verdict_seal(change.engine, change.tx, change.run.id, attempt.number, command)
+                )
+            change.give(command)
             return True
     return False
 

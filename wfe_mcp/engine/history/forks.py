@@ -34,6 +34,7 @@ from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
 from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.kernel.evidence_seals import SEAL, sealed_evidence
 from wfe_mcp.engine.kernel.transaction import change_run_in, way_on
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.engine.runs.start import is_for_people, new_run_id
@@ -256,7 +257,8 @@ def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: F
     for each in place.evidence:
         with_origin = each.data | {"origin": {"run": old, "evidence": each.id}}
         log = str(Path(engine.root, _log_of(each, new_id))) if each.log_path else None
-        tx.evidence.add(replace(each, id=command.evidence[each.id], run_id=new_id, data=with_origin, log_path=log))
+        made = replace(each, id=command.evidence[each.id], run_id=new_id, data=with_origin, log_path=log)
+        tx.evidence.add(sealed_evidence(engine, tx, made, each.data[SEAL]["by"]) if each.data.get(SEAL) else made)
     for asked in tx.approvals.of_run(old):
         # What is asked about again takes no earlier answer along.
         if asked.phase in command.anew and command.then.is_open(asked.phase):

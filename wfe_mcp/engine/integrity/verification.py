@@ -28,9 +28,11 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.files.drift import changed_files
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_decisions
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.integrity.evidence_audit import audit_evidence
 from wfe_mcp.engine.integrity.gate_audit import weaker_gates
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
 from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
+from wfe_mcp.workspace.files.mirror import content_digest
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.anchors import (
     AUDIT_REF,
@@ -131,6 +133,8 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
         ]
         decisions = audit_decisions(engine, tx, runs, {one.key for one in ours}, approver)
         findings += decisions.findings
+        seals = audit_evidence(tx, runs, changes, findings)
+        findings += seals.findings
         begun = tx.settings_log.first_noted(BEGUN, project)
         findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
     newest = {name: head for one in ours for name, head in one.runs.items()}
@@ -138,7 +142,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
     findings += [finding for each in runs for finding in _files(engine, each)]
     findings += weaker_gates(engine, runs, decisions.settings)
     last = ours[-1].at if ours else None
-    notes = tuple(_notes(outside, project))
+    notes = (*_notes(outside, project), *seals.notes())
     return Verified(
         tuple(runs), tuple(findings), changes, len(ours), last, behind, notes, tuple(restores), len(pruned), decisions
     )
@@ -270,8 +274,10 @@ def _files(engine: Engine, run: RunId) -> list[Discrepancy]:
             evidence = tx.evidence.of_run(loaded.record.id)
         changed = changed_files(engine, loaded)
         # Those of an imported run came cut, and without keys: they were compared when it came in.
-        logs = [each.log_path for each in evidence if each.log_path and _is_changed(Path(loaded.record.worktree), each)]
-        logs = logs if loaded.record.origin_sha256 is None else []
+        ours = evidence if loaded.record.origin_sha256 is None else []
+        root = Path(loaded.record.worktree)
+        logs = [each.log_path for each in ours if each.log_path and _is_changed(root, each)]
+        reports = [path for each in ours for path in _changed_reports(root, each)]
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
         return []
     messages = {
@@ -285,6 +291,7 @@ def _files(engine: Engine, run: RunId) -> list[Discrepancy]:
             Discrepancy("log_changed", path, "the file is not what the check printed", run, since=since)
             for path in logs
         ),
+        *(Discrepancy("report_changed", path, "it is not what the check left", run, since=since) for path in reports),
     ]
 
 
@@ -298,6 +305,14 @@ def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
     except Refused:  # a link, a folder, something too large: no log that we wrote
         return True
     return found is not None and sha256_hex(found) != wanted
+
+
+def _changed_reports(root: Path, evidence: EvidenceRecord) -> Iterator[str]:
+    """What lies beside the log of a check and differs from its end; what is missing was cleaned up."""
+    log, kept = Path(evidence.log_path or ""), evidence.data.get("kept", {})
+    for name, digest in kept.items() if log.is_relative_to(root) else ():
+        if content_digest(log.with_name(name)) not in {None, digest}:
+            yield str(log.with_name(name))
 
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
@@ -176,7 +177,7 @@ def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: StepResult) -> None:
         row = _row(current, job)
         if row is not None and row.status is StepStatus.RUNNING:
             if answer.judgement is not None:
-                tx.evidence.add(_evidence(current, row, answer.judgement))
+                tx.evidence.add(sealed_evidence(engine, tx, _evidence(current, row, answer.judgement)))
             row = replace(row, served_by=answer.served_by)
             tx.steps.save(_ended_record(current, row, _step(current, row), answer))
 

@@ -22,6 +22,7 @@ from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
+from wfe_mcp.engine.kernel.evidence_seals import note_seals
 from wfe_mcp.engine.kernel.identity import mark
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
@@ -148,6 +149,7 @@ def start_run(
             "kind": "start",
             "decision": [{"do": "start", "template": plan.template.name, "sha256": chosen.sha256}],
         }
+        note_seals(engine, tx)
         record = tx.runs.create(new, state, events, by, engine.clock(), facts)
         tx.after_commit(partial(engine.has_changed, (record.id,), events))
         tx.after_commit(partial(engine.tell, record.id))

@@ -7,12 +7,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.evidence_levels import level_named
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import duration, plural
+from wfe_mcp.gates.judgement import room_note
 from wfe_mcp.gates.results import origin
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, Named, OpinionShown
 
@@ -82,6 +84,8 @@ def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, 
         return GateEvidence(gate_name(gate), "awaiting" if waits else "not run", _asks(gate) if waits else "")
     data: Mapping[str, Any] = {} if found is None else found.data
     state = _STATES[verdict.outcome]
+    if data.get("again") and not data.get("passed"):
+        return replace(_line(gate, verdict, None, is_open=is_open), state="fail", text=_AGAIN, made_by=_made_by(data))
     level = "" if state == "skipped" else level_named(data.get("level")) or gate.evidence_level() or ""
     return GateEvidence(
         gate_name(gate),
@@ -90,7 +94,24 @@ def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, 
         "" if found is None else found.at.isoformat(timespec="seconds"),
         tuple(_details(gate, found)),
         level,
+        "" if found is None else _made_by(data),
     )
+
+
+_AGAIN = "It failed when it was run again."
+_MAKERS = {
+    "server": "the server of the agent's client",
+    "worker": "wfe-mcp worker",
+    "page": "wfe-mcp ui",
+    "command": "a command in a terminal",
+    "again": "a process of its own that checked again",
+}
+
+
+def _made_by(data: Mapping[str, Any]) -> str:
+    """Whose evidence it is, as its seal says; ``verify`` says whether the seal holds."""
+    seal: dict[str, Any] = data.get("seal") or {}
+    return _MAKERS.get(seal.get("by", ""), "unknown: it has no seal")
 
 
 def _asks(gate: Gate) -> str:
@@ -103,7 +124,8 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
     if gate.kind == "command" and verdict.kind is VerdictKind.PASS and data.get("exit_code") is not None:
         code = data["exit_code"]
         outcome = "" if code == 0 else f"failed, as this gate requires (exit {code}); "
-        return f"{outcome}{_test_summary(data)}"
+        room = f". {room_note(data['room'])}" if data.get("room") else ""
+        return f"{outcome}{_test_summary(data)}{room}"
     if gate.kind == "expr" and verdict.kind is VerdictKind.PASS:
         if gate.rule is not None:
             return gate.rule
@@ -154,6 +176,8 @@ def _place(data: Mapping[str, Any]) -> Iterator[Named]:
     brought = [f"{each['path']} ({each['how']})" for each in data.get("bring") or ()]
     if brought:
         yield Named("brought", brought)
+    if data.get("sandbox"):
+        yield Named("sandbox", program_text(data["sandbox"]))
     if data.get("network"):
         yield Named("network", "open")
 

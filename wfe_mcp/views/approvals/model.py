@@ -149,7 +149,10 @@ class ArtifactShown:
 
 @dataclass(frozen=True, slots=True)
 class GateEvidence:
-    """One gate and what it found. ``details``: facts of its evidence, for who wants them. ``level``: of the evidence."""
+    """One gate and what it found. ``details``: facts of its evidence, for who wants them. ``level``: of the evidence.
+
+    ``made_by``: the process that made the evidence, as its seal says; empty for a gate without evidence.
+    """
 
     gate: str
     state: GateState
@@ -157,6 +160,7 @@ class GateEvidence:
     at: str = ""
     details: tuple[Named, ...] = ()
     level: str = ""
+    made_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

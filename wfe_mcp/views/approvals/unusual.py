@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _NAMED = 5
 MOST_CANCELLED = 100
 """So many cancelled runs of a project are looked at."""
+LINK = "120000"
+"""Git's mode of a link."""
 _ORDER = get_args(Weight)
 
 
@@ -164,6 +166,12 @@ def _of_files(found: Overview, recorded: Sequence[EvidenceRecord], changes: Sequ
     from wfe_mcp.workspace.git.watched import defines_checks
 
     for change in changes[:1]:
+        linked = [each.path for each in change.files if each.new_mode == LINK and each.old_mode not in {"", LINK}]
+        if linked:
+            what = "a link, and no file" if len(linked) == 1 else "links, and no files"
+            yield Unusual(
+                "warning", f"Now {what} any more: {shortened(linked)}.", "What a check reads there is not in the diff."
+            )
         paths = [path for each in change.files for path in (each.path, each.old_path) if path]
         touched = [path for path in paths if defines_checks(path)]
         if touched:
@@ -214,16 +222,22 @@ def _object(data: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:
-    """Files that git ignores and a check may read; and a start whose files cannot be compared any more."""
+    """Files outside the tree that a check may read; and a start whose files cannot be compared any more."""
+    from wfe_mcp.workspace.git.names import is_ours
+    from wfe_mcp.workspace.git.watched import is_draft
+
     for change in changes[:1]:
         for how in ("new", "changed", "removed"):
             paths = [each.name for each in change.watched if each.value == how]
-            if paths:
-                yield Unusual(
-                    "warning",
-                    f"{how.capitalize()} since the run began, and ignored by git: {shortened(paths)}.",
-                    "A check may read what no diff and no clean checkout has.",
-                )
+            in_wfe = [path for path in paths if is_ours(path) and not is_draft(path)]
+            others = [path for path in paths if not is_ours(path)]
+            for listed, where in ((others, "ignored by git"), (in_wfe, "in the folder of wfe-mcp")):
+                if listed:
+                    yield Unusual(
+                        "warning",
+                        f"{how.capitalize()} since the run began, and {where}: {shortened(listed)}.",
+                        "A check may read what no diff and no clean checkout has.",
+                    )
         if change.note == LOST_GIT and found.loaded.state.tree is not None:
             yield Unusual("warning", "Git can no longer read the files of this project.", change.note)
 

@@ -147,11 +147,21 @@ def trees(change: Change) -> str:
 
 
 def watched(change: Change) -> list[str]:
-    """A sentence for each file that git ignores and a check may read."""
+    """A sentence for each file outside the tree that a check may read."""
     return [
-        f"{each.name} is ignored by git and {each.value}; a check may read it. Its content is not shown."
+        f"{each.name} is {'in .wfe' if each.name.startswith('.wfe/') else 'ignored by git'} and {each.value}; "
+        "a check may read it. Its content is not shown."
         for each in change.watched
     ]
+
+
+def whose(view: ApprovalView) -> str:
+    """Which evidence was made by which process, in one line; empty where there is none."""
+    makers = dict.fromkeys(line.made_by for line in view.evidence if line.made_by)
+    parts = [
+        f"{', '.join(each.gate for each in view.evidence if each.made_by == maker)} by {maker}" for maker in makers
+    ]
+    return f"Evidence made: {'; '.join(parts)}." if parts else ""
 
 
 def file_name(file: FileDiff) -> str:

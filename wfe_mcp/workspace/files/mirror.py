@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.project_files import MAX_FILE_BYTES, read_folder, read_if_there, write_atomic, write_bundle
@@ -83,6 +84,16 @@ def evidence_folder(root: Path, run: str, phase: str, attempt: int) -> Path:
     write_gitignore(root)
     with walk(root, relative.split("/"), make=True):
         return root / relative
+
+
+def content_digest(place: Path) -> str | None:
+    """The sha256 of a file; of a folder, that of the names and digests in it; None where there is nothing. No link is followed."""
+    if place.is_symlink():
+        return sha256_hex(f"link to {place.readlink()}")
+    if place.is_dir():
+        inside = {each.name: content_digest(each) for each in place.iterdir()}
+        return sha256_hex(canonical_json(inside))
+    return sha256_hex(place.read_bytes()) if place.is_file() else None
 
 
 def write_artifact(root: Path, run: str, phase: str, attempt: int, rendered: Rendered) -> str:

@@ -13,7 +13,9 @@ Rules:
 
 import hashlib
 import os
+import stat
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,10 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.repository import NOT_OURS
-from wfe_mcp.workspace.git.watched import Zone, is_named, zone_of
+from wfe_mcp.workspace.git.watched import Zone, is_named, is_of_wfe, zone_of
+
+GRAIN_NS = 2_000_000_000
+"""The coarsest timestamp resolution of any file system (FAT): two seconds."""
 
 MOST = 20_000
 """A folder with more entries is not walked for a digest: git lists its files faster."""
@@ -63,12 +68,14 @@ class NameList:
         self._kept: tuple[bytes, Names] | None = None
         self._answer: tuple[bytes, Names] | None = None
         self._is_large = False
+        self._in_wfe = _OthersInWfe(root)
 
     def read(self, repo: Repository) -> Names:
         """The names as they are now. Refuses ``unavailable`` where git fails."""
         digest, watched = self._digest(repo)
+        watched += self._in_wfe.paths()
         if self._kept is not None and digest is not None and self._kept[0] == digest:
-            return self._kept[1]
+            return replace(self._kept[1], watched=watched)
         names = replace(self._listed(repo), watched=watched)
         # The names changed during the call: not kept.
         self._kept = (digest, names) if digest is not None and digest == self._digest(repo)[0] else None
@@ -117,7 +124,7 @@ def _ignoring(root: Path, top: Path) -> list[str]:
 
 
 def is_ours(path: str) -> bool:
-    """True for paths in the project's own ``.wfe`` folder, which are not project files. A ``.wfe`` below it counts."""
+    """True for paths in the project's own ``.wfe`` folder, which are no part of its tree. A ``.wfe`` below it counts."""
     return path == ".wfe" or path.startswith(".wfe/")
 
 
@@ -226,6 +233,52 @@ def watched_below(root: str) -> list[str]:
             elif not is_folder and is_named(zone, parent, name):
                 found.append(f"{above}{name}")
     return found
+
+
+class _OthersInWfe:
+    """The files in the project's ``.wfe`` folder that are not ours. A folder is listed again once its ctime has changed."""
+
+    def __init__(self, root: Path) -> None:
+        self._top = f"{root}/.wfe"
+        self._listed: dict[str, tuple[tuple[int, int], list[str], list[str]]] = {}
+
+    def paths(self) -> list[str]:
+        """Their paths below the root, at this moment."""
+        found: list[str] = []
+        kept, waiting = self._listed, [""]
+        self._listed = {}
+        while waiting:
+            folder = waiting.pop()
+            try:
+                if not stat.S_ISDIR((facts := os.lstat(f"{self._top}/{folder}".rstrip("/"))).st_mode):
+                    found.append(".wfe")  # a link, or a file
+                    continue
+                stamp = facts.st_ino, facts.st_ctime_ns
+                listed = kept.get(folder)
+                if listed is None or listed[0] != stamp:
+                    began = time.time_ns()
+                    listed = (stamp, *self._entries(folder))
+                    if os.name == "nt" or facts.st_ctime_ns > began - GRAIN_NS:  # may change again under the same time
+                        listed = (0, 0), listed[1], listed[2]
+            except OSError:  # gone meanwhile, or closed to us
+                continue
+            self._listed[folder] = listed
+            waiting += listed[1]
+            found += listed[2]
+        return found
+
+    def _entries(self, folder: str) -> tuple[list[str], list[str]]:
+        """The folders in a folder of ``.wfe``, and the paths below the root of the files that are not ours."""
+        folders: list[str] = []
+        files: list[str] = []
+        with os.scandir(f"{self._top}/{folder}") as entries:
+            for entry in entries:
+                path = f"{folder}/{entry.name}".lstrip("/")
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif entry.is_symlink() or not is_of_wfe(path):
+                    files.append(f".wfe/{path}")
+        return folders, files
 
 
 def _hash_repository(place: str, update: Callable[[bytes], None]) -> None:

@@ -161,6 +161,39 @@ _SET_UP = _pattern(tuple(name for row in ROWS[:-1] for name in row.names))
 _START = _pattern(_AT_START)
 _LIBRARY = re.compile(r"(python|pypy)\d+(\.\d+)?t?")
 
+_DATA = frozenset(
+    words(
+        """
+        .csv .dat .gif .html .info .jpeg .jpg .json .lcov .log .md .out .png .sarif .tap .toml .trx .txt .webp .xml .yaml .yml
+        """
+    )
+)
+_OURS = re.compile(
+    r"""\.gitignore | config\.toml | approvers\.json | report-[^/]+ | \.wfe-new-[^/]+ | approvals/.+
+    | runs/\.project | runs/[^/]+/[^/]+/\d+/((prompt|feedback)\.md | artifact\.\w+ | (artifact|context|evidence)/.+)""",
+    re.VERBOSE,
+)
+
+
+def is_of_wfe(path: str) -> bool:
+    """True for the path of a file, below ``.wfe``, that wfe-mcp writes itself: by its place and by its kind.
+
+    What else lies there is watched: a check may read it as any other file.
+    """
+    return _OURS.fullmatch(path) is not None and _is_data(path)
+
+
+def is_draft(path: str) -> bool:
+    """True for data in the project's ``.wfe`` folder, as agents put it there to submit it: bound, but no change of the project."""
+    return path.startswith(".wfe/") and _is_data(path)
+
+
+def _is_data(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    is_data = name in {".gitignore", ".project"} or os.path.splitext(name)[1] in _DATA  # noqa: PTH122 - many, at each look
+    return is_data and not is_named("project", "", name)
+
+
 Zone = Literal["project", "site", "library", "others"]
 """Where a folder lies: the project's own, the packages of an environment, Python's own library, or what is not searched."""
 

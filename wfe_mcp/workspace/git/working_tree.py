@@ -34,13 +34,10 @@ from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.staging import Stamp, stamp_of
 from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, setting
 from wfe_mcp.workspace.git.file_facts import facts_below, facts_of, hash_at, mode_of, signature_of, times_of
-from wfe_mcp.workspace.git.names import NameList, Tracked, is_ours
+from wfe_mcp.workspace.git.names import GRAIN_NS, NameList, Tracked, is_ours
 from wfe_mcp.workspace.git.objects import Node, trees_of, write_loose
 from wfe_mcp.workspace.git.trees import PathChange, compare, kept_trees
 from wfe_mcp.workspace.git.watched import Header, decides_alone, header_of, is_stale, source_of
-
-GRAIN_NS = 2_000_000_000
-"""The coarsest timestamp resolution of any file system (FAT): two seconds."""
 
 _GLOBS_KEPT = 8
 """For how many lists of ignored globs it is kept which paths count."""
@@ -332,8 +329,8 @@ def changes_between(root: Path, tree_a: str, tree_b: str) -> tuple[list[PathChan
         return [], []
     repo = require_repository(root)
     pairs = zip(parts_of(tree_a), parts_of(tree_b), strict=True)
-    tree, watched = ([each for each in compare(repo, *pair) if not is_ours(each.path)] for pair in pairs)
-    return tree, watched
+    tree, watched = (compare(repo, *pair) for pair in pairs)
+    return [each for each in tree if not is_ours(each.path)], watched
 
 
 def parts_of(tree: str) -> tuple[str, str]:

@@ -1,0 +1,138 @@
+"""Whose evidence is: every verdict that let a run go on, and all evidence, since evidence has seals (``kernel/evidence_seals.py``).
+
+    a verdict with evidence      its evidence has a seal, and is about this gate, revision and outcome
+    a verdict without evidence   the event has a seal
+    evidence of steps            it has a seal
+
+What was recorded before seals began is counted, not judged. A run that was imported is a report of elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.events import GateJudged
+from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.kernel.evidence_seals import BEGUN, MADE, SEAL, evidence_facts, holds, verdict_facts
+from wfe_mcp.store.serialization import event_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, SettingEvent
+
+
+@dataclass(slots=True)
+class EvidenceSeals:
+    """What was found. ``keys``: public halves that signed here, and since when; ``before``: verdicts and evidence without a seal from
+    before there were any.
+    """
+
+    keys: dict[str, datetime]
+    begun: datetime | None
+    findings: list[Discrepancy] = field(default_factory=list[Discrepancy])
+    before: int = 0
+
+    def notes(self) -> Iterator[str]:
+        """Sentences for a person: nothing is wrong, but they should know."""
+        if self.before:
+            yield f"{plural(self.before, 'piece')} of evidence from before evidence was signed: nothing shows who made them."
+        if len(self.keys) > 1:
+            listed = ", ".join(f"{key[:12]} since {at:%Y-%m-%d %H:%M}Z" for key, at in self.keys.items())
+            yield f"Evidence was signed by {len(self.keys)} keys: {listed}. A new one is made where the file of the old one is missing."
+
+
+def audit_evidence(
+    tx: Tx, runs: Sequence[RunId], settings: Iterable[SettingEvent], named: Iterable[Discrepancy]
+) -> EvidenceSeals:
+    """The seals of all evidence in ``runs``. ``named``: what differs from the log, which is not named again."""
+    changes = list(settings)
+    begun = next((event.at for event in changes if event.type == BEGUN), None)
+    found = EvidenceSeals({event.name: event.at for event in changes if event.type == MADE}, begun)
+    differs = {(one.run, one.where) for one in named}
+    for run in runs:
+        if tx.bundles.origin_sha256(run) is None:
+            _audit_run(tx, run, found, {where for of, where in differs if of == run})
+    return found
+
+
+def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> None:
+    began: datetime | None = None
+    try:
+        every = tx.evidence.of_run(run)
+    except ValueError:  # a row that is no JSON any more: the log has named it
+        return
+    recorded = {each.id: each for each in every if f"evidence {each.id}" not in differs}
+    sealed = {id_: _is_sealed(each, found) for id_, each in recorded.items()}
+    first: datetime | None = None
+    for event in tx.events.of_run(run):
+        first, began = first or event.at, max(began or event.at, event.at)
+        if event.type != "GateJudged":
+            continue
+        judged = _judged(event)
+        if judged is None or f"evidence {judged.verdict.evidence}" in differs:
+            continue
+        if fault := _verdict_fault(run, judged, recorded, sealed, found):
+            _add(found, run, began, f"verdict on {judged.phase}", fault, event.seq)
+    for id_, each in recorded.items():
+        if not sealed[id_]:
+            at = (
+                each.at if "origin" in each.data else max(each.at, first or each.at)
+            )  # a fork takes older evidence along
+            _add(
+                found, run, at, f"evidence {id_}", "it has no seal of the server: something else than wfe-mcp wrote it"
+            )
+
+
+def _add(found: EvidenceSeals, run: str, at: datetime, where: str, message: str, seq: int | None = None) -> None:
+    if found.begun is None or at < found.begun:
+        found.before += 1
+    else:
+        found.findings.append(Discrepancy("evidence_unsealed", where, message, run, seq, at))
+
+
+def _is_sealed(each: EvidenceRecord, found: EvidenceSeals) -> bool:
+    seal = each.data.get(SEAL)
+    return isinstance(seal, dict) and holds(seal, evidence_facts(each), found.keys)  # pyright: ignore[reportUnknownArgumentType] - any JSON
+
+
+def _judged(event: EventRecord) -> GateJudged | None:
+    """The verdict of an event where it let the run go on."""
+    try:
+        judged = event_of(event.type, canonical_json(event.payload))
+    except (ValueError, KeyError, TypeError):  # the log has named what was edited
+        return None
+    return judged if isinstance(judged, GateJudged) and judged.verdict.kind is VerdictKind.PASS else None
+
+
+def _verdict_fault(
+    run: RunId, judged: GateJudged, recorded: dict[str, EvidenceRecord], sealed: dict[str, bool], found: EvidenceSeals
+) -> str:
+    """Why a verdict that let the run go on is not the server's; empty where it is."""
+    verdict = judged.verdict
+    if verdict.evidence is None:
+        facts = verdict_facts(run, judged.phase, judged.attempt, verdict)
+        return "" if holds(_seal(judged.seal), facts, found.keys) else "it has no seal of the server, and no evidence"
+    each = recorded.get(verdict.evidence)
+    if each is None or not sealed[each.id]:
+        return "its evidence has no seal of the server"
+    about = (each.phase, each.attempt, each.stage, each.gate, each.data.get("outcome"), each.sha256 or "")
+    is_same = about == (judged.phase, judged.attempt, verdict.stage, verdict.gate, str(verdict.outcome), verdict.sha256)
+    return "" if is_same else "its evidence is about another gate, revision or outcome"
+
+
+def _seal(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON

@@ -1,0 +1,171 @@
+"""Seals of evidence: the key of this machine's wfe-mcp signs each piece of evidence and each verdict that lets a run go on.
+
+    keys/server.key   beside the database, readable by its user alone: Ed25519, the private half
+    log of settings   ``ServerKeyMade`` with the public half, when it first signed here
+
+Rules:
+1. Who gathers evidence or judges asks for the seal. What is appended past that code has none, and ``verify`` names it.
+2. No child gets the key: not its bytes, its path or an open file. A sandbox hides its folder. A program with the same account
+   and no sandbox can read it, as it can read all that wfe-mcp can (SECURITY.md).
+3. The seal says in which process it was made. That too is the word of who has the key.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.workspace.files.project_files import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from wfe_mcp.core.commands import RecordVerdict
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import EvidenceRecord
+
+log = logging.getLogger(__name__)
+
+MADE = "ServerKeyMade"
+"""The settings event that names a public half."""
+BEGUN = "EvidenceSealsBegun"
+"""The settings event since which evidence in this database has seals."""
+FORMAT = "wfe-evidence/1"
+SEAL = "seal"
+"""The key of the seal in the data of evidence."""
+Process = Literal["server", "worker", "page", "command", "again"]
+"""Of the agent's client, of ``wfe-mcp worker``, of ``wfe-mcp ui``, of another command; one that checked again for a person."""
+
+
+def note_seals(engine: Engine, tx: Tx) -> None:
+    """From now on evidence in this database has seals; where that is noted already, nothing."""
+    from wfe_mcp.engine.kernel.engine import SYSTEM
+
+    if tx.settings_log.first_noted(BEGUN, "") is None:
+        tx.settings_log.note(BEGUN, "", SYSTEM, engine.clock())
+
+
+class ServerKey:
+    """The key as this engine has read it, and in which process that is."""
+
+    process: Process = "command"
+    _key: Ed25519PrivateKey | None = None
+    _noted = False
+
+    def seal(self, engine: Engine, tx: Tx, facts: Mapping[str, Any], process: Process | None = None) -> dict[str, str]:
+        """The seal of ``facts``; empty where the key cannot be read or written, which ``verify`` then names."""
+        try:
+            key = self._key = self._key or _key_of(engine)
+        except (OSError, ValueError):
+            log.exception("evidence has no seal: the server's key cannot be read")
+            return {}
+        public = _base64(key.public_key().public_bytes_raw())
+        if not self._noted and tx.settings_log.first_noted(MADE, public) is None:
+            from wfe_mcp.engine.kernel.engine import SYSTEM
+
+            note_seals(engine, tx)
+            tx.settings_log.note(MADE, public, SYSTEM, engine.clock())
+        self._noted = True
+        by = process or self.process
+        return {"by": by, "key": public, "signature": _base64(key.sign(_statement(facts, by)))}
+
+
+def sealed_evidence(engine: Engine, tx: Tx, found: EvidenceRecord, process: Process | None = None) -> EvidenceRecord:
+    """``found`` with the seal of its bytes."""
+    from dataclasses import replace
+
+    seal = engine.state_of(ServerKey).seal(engine, tx, evidence_facts(found), process)
+    return replace(found, data=found.data | {SEAL: seal})
+
+
+def verdict_seal(engine: Engine, tx: Tx, run: str, attempt: int, command: RecordVerdict) -> str:
+    """The seal of a verdict that has no evidence, as canonical JSON."""
+    facts = verdict_facts(run, command.phase, attempt, command)
+    return canonical_json(engine.state_of(ServerKey).seal(engine, tx, facts))
+
+
+def evidence_facts(found: EvidenceRecord) -> dict[str, Any]:
+    """What the seal of evidence is about: all of its row, but where it lies on this machine."""
+    data = {name: value for name, value in found.data.items() if name != SEAL}
+    path = (found.log_path or "").replace("\\", "/")
+    return {
+        "id": found.id,
+        "run": found.run_id,
+        "phase": found.phase,
+        "attempt": found.attempt,
+        "iteration": found.iteration,
+        "stage": str(found.stage),
+        "gate": found.gate,
+        "kind": found.kind,
+        "sha256": found.sha256,
+        "tree": found.tree,
+        "head": found.head,
+        "log": path[path.rfind("/.wfe/") + 1 :],
+        "data": sha256_hex(canonical_json(data)),
+    }
+
+
+def verdict_facts(run: str, phase: str, attempt: int, verdict: Any) -> dict[str, Any]:
+    """What the seal of a verdict is about. ``verdict``: a command to record it, or the verdict that was recorded."""
+    return {
+        "run": run,
+        "phase": phase,
+        "attempt": attempt,
+        "stage": str(verdict.stage),
+        "gate": verdict.gate,
+        "outcome": str(verdict.outcome),
+        "sha256": verdict.sha256,
+        "message": verdict.message,
+    }
+
+
+def holds(seal: Mapping[str, Any], facts: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
+    """True when one of ``keys`` (public halves) made ``seal`` for ``facts``."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    key, signature, by = (seal.get(name) for name in ("key", "signature", "by"))
+    if not isinstance(key, str) or not isinstance(signature, str) or key not in keys:
+        return False
+    with suppress(InvalidSignature, ValueError):
+        Ed25519PublicKey.from_public_bytes(_bytes(key)).verify(_bytes(signature), _statement(facts, str(by)))
+        return True
+    return False
+
+
+def _statement(facts: Mapping[str, Any], by: str) -> bytes:
+    return canonical_json({"format": FORMAT, "by": by, "facts": dict(facts)}).encode()
+
+
+def _key_of(engine: Engine) -> Ed25519PrivateKey:
+    """The key in its file; made where there is none. OSError, ValueError: it cannot be read or written."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # 25 ms: with the first verdict
+
+    file = engine.store.path.parent / "keys" / "server.key"
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = file.with_name(f".{file.name}.{os.getpid()}.new")
+        replace_file(made, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode())
+        try:
+            os.link(made, file)  # of two processes that make one, the first wins
+            made.unlink()
+        except FileExistsError:
+            made.unlink()
+        except OSError:  # no hard links here
+            made.replace(file)
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
+
+
+def _base64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
