@@ -13,6 +13,8 @@ const found = await build({
   format: "iife",
   target: "es2022",
   jsx: "automatic",
+  jsxImportSource: "wfe-visible",
+  alias: { "wfe-visible/jsx-runtime": "./src/visible/jsx-runtime.ts" },
   charset: "utf8",
   legalComments: "none",
   define: { "process.env.NODE_ENV": '"production"' },

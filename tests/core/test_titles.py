@@ -39,7 +39,7 @@ def test_a_long_text_is_cut_after_a_word() -> None:
 
 
 def test_nothing_in_a_title_is_hidden() -> None:
-    assert title_of("abc\u202edef\x1b[31m", "", {}, {}) == "abc\\u202edef\\x1b[31m"
+    assert title_of("abc\u202edef\x1b[31m", "", {}, {}) == "abc<U+202E>def<U+001B>[31m"
 
 
 def test_a_text_within_an_object_can_be_the_title() -> None:

@@ -3,17 +3,21 @@
 The values are made from the types, so a new field is looked for as soon as there is one.
 """
 
+import ast
+import inspect
 import io
 import json
+import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, EnumType
 from functools import cache
 from html import unescape
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 from zlib import crc32
 
 import pytest
@@ -26,23 +30,27 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.decision_page import decision_body, decision_page
 from wfe_mcp.server.elicitation import ElicitationText
-from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
+from wfe_mcp.store.records.approvals import RequestRecord, RequestStatus
 from wfe_mcp.views.approvals import open_approval, shown_sha256
 from wfe_mcp.views.approvals.answers import ask_approval
-from wfe_mcp.views.approvals.model import ApprovalView, Change
+from wfe_mcp.views.approvals.model import ApprovalView
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.approvals.words import STATUS, second
 from wfe_mcp.views.pages.decision import decision_data
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.views.values.diff import ChangeJson
 from wfe_mcp.views.values.model import plain
-from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
 
 Options = Mapping[str, object]
-_NAMES = {each.__name__: each for each in (ApprovalView, Change, DecisionRecord, FileDiff, Hunk, RequestRecord)} | {
-    "Any": Any,
-    "ChangeJson": ChangeJson,
-}
+
+
+@cache
+def names(module: str) -> dict[str, Any]:
+    """What the annotations of a module may name, also what it imports for them alone."""
+    found = dict(vars(sys.modules[module]))
+    for node in ast.parse(inspect.getsource(sys.modules[module])).body:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            exec(compile(ast.Module(node.body, []), module, "exec"), found)
+    return found
 
 
 def text_of(path: str) -> str:
@@ -70,12 +78,16 @@ def sample(kind: Any, path: str, chosen: Options) -> Any:
         return chosen[path]
     origin, arguments = get_origin(kind), get_args(kind)
     kind = getattr(kind, "__supertype__", kind)
-    if kind in (str, Any):
+    if kind in (str, Any, object):
         return text_of(path)
     if kind is datetime:
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=crc32(path.encode()) % 20_000_000)
     if isinstance(kind, EnumType):
         return list(cast("type[Enum]", kind))[-1]
+    if kind is float:
+        return 1.5
+    if kind is Path:
+        return Path("/") / text_of(path)
     if kind is int:
         return 10_000_000 + crc32(path.encode()) % 80_000_000
     if kind is bool:
@@ -84,10 +96,16 @@ def sample(kind: Any, path: str, chosen: Options) -> Any:
         return arguments[0]
     if origin is tuple:
         return (sample(arguments[0], f"{path}[]", chosen),)
+    if origin in (list, Sequence, Iterable):
+        return [sample(arguments[0], f"{path}[]", chosen)]
+    if origin in (dict, Mapping):
+        return {text_of(f"{path}.key"): sample(arguments[1], f"{path}.value", chosen)}
+    if origin is Annotated:
+        return sample(arguments[0], path, chosen)
     if origin in (Union, types.UnionType):
         return sample(next(each for each in arguments if each is not type(None)), path, chosen)
     assert hasattr(kind, "__dataclass_fields__"), f"{path}: how is a {kind} made?"
-    hints = get_type_hints(kind, localns=_NAMES)
+    hints = get_type_hints(kind, localns=names(kind.__module__))
     made: dict[str, Any] = {}
     for each in fields(kind):
         place, special = f"{path}.{each.name}", SPECIAL.get(f"{kind.__name__}.{each.name}")
@@ -135,7 +153,7 @@ def choices(kind: Any, path: str) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield path, (sample(inner, path, {}), None)
         yield from choices(inner, path)
     elif is_dataclass(kind) and isinstance(kind, type):
-        for name, hint in get_type_hints(kind, localns=_NAMES).items():
+        for name, hint in get_type_hints(kind, localns=names(kind.__module__)).items():
             if f"{kind.__name__}.{name}" not in SPECIAL:
                 yield from choices(hint, f"{path}.{name}")
 

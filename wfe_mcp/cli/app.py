@@ -21,6 +21,7 @@ import typer.main
 from wfe_mcp import __version__
 from wfe_mcp.cli.terminal.help import Command, Group, grouped_help
 from wfe_mcp.cli.terminal.invocation import Invocation, World, command
+from wfe_mcp.core.texts import clean
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 MISUSED = 2
@@ -287,7 +288,7 @@ def _misused(wrong: Exception, *, as_json: bool) -> int:
         lines = [message if is_help else f"error: {message} [bad_argument]"]
         if context is not None and not is_help:
             lines += [context.get_usage(), f"Next: {context.command_path} --help"]
-        print("\n".join(lines), file=sys.stderr)
+        print("\n".join(map(clean, lines)), file=sys.stderr)
     return MISUSED
 
 

@@ -1,10 +1,13 @@
-"""Limits for the texts of a call, the same for every interface.
+"""How a text is shown so that nothing in it is hidden, and limits for the texts of a call: the same for every interface.
 
 Artifacts, inputs and templates have their own rules (``artifacts.parse``); these are for every other text.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from wfe_mcp.core.canonical import cannot_be_encoded
 from wfe_mcp.core.errors import Detail, Refused, pointer
@@ -17,13 +20,78 @@ MAX_TEXT = 50_000
 
 _LONG = frozenset({"feedback", "reason", "comment", "note", "question", "phrase"})
 
-# Control characters besides tab and line feed, and the marks that turn the reading direction (CVE-2021-42574).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+# Unicode's Default_Ignorable_Code_Point, and letters that are blank although Unicode does not say so: the line and
+# paragraph separators, fillers, the empty Braille cell, a note without a head, annotation and hieroglyph controls.
+_UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U00016fe4\U0001bca0-\U0001bca3\U0001d159"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff"
+MARK = "❖"
+"""Begins the line above a question for the PIN. No value shows it: where one has it, it is written out."""
+
+WRITTEN_OUT = f"[{_CONTROLS}{_UNSEEN}{MARK}]"
+"""A regular expression: one character that is shown by its code. Besides these, a text in one line shows line feeds as ⏎."""
+
+_WRITTEN_OUT = re.compile(WRITTEN_OUT)
+_EMOJI = "[©®\u203c-\u3299\U0001f000-\U0001faff]"
+_SCRIPTS = "[\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af]"
+# What honest text has: the parts of an emoji, a joiner between letters of scripts that need it, a byte order mark at the
+# beginning of a file, and line ends and page breaks of other systems.
+_USUAL = (
+    f"(?<={_EMOJI})[\ufe0e\ufe0f]|(?<=[#*0-9])\ufe0f(?=\u20e3)|(?<=[\ufe0f\U0001f000-\U0001faff])\u200d(?={_EMOJI})|(?<={_SCRIPTS})[\u200c\u200d](?={_SCRIPTS})"
+    f"|\\A[ +-]?\ufeff|[\r\x0c{MARK}]"
+)
 
 
 def clean(text: str) -> str:
-    """``text`` with what a terminal would obey written out as Python writes it."""
-    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
+    """``text`` with every character that a terminal would obey, or that no one sees, written out: ``<U+200B>``.
+
+    Line feeds and tabs stay; ``one_line`` is for what has to stay in a line.
+    """
+    return _WRITTEN_OUT.sub(_code, text.replace("\r\n", "\n"))
+
+
+def one_line(text: str) -> str:
+    """``text`` cleaned and in one line, whatever it holds: a line feed is shown as ⏎."""
+    return clean(text).replace("\n", "⏎").replace("\t", " ")
+
+
+def visible_json(
+    value: object,
+    *,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    default: Callable[[Any], Any] | None = None,
+) -> str:
+    """``value`` as JSON in which every such character is an escape: nothing is hidden, and it reads back as the same value."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, default=default)
+    return _WRITTEN_OUT.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def _code(found: re.Match[str]) -> str:
+    return f"<U+{ord(found[0]):04X}>"
+
+
+def unseen(text: str) -> dict[str, int]:
+    """Characters of ``text`` that are written out and that honest text does not have, by code, with how often.
+
+    The parts of an emoji, joiners within a word of Arabic or Indic scripts and a byte order mark at the beginning are usual.
+    """
+    if text.isascii() and text.isprintable():
+        return {}
+    return dict(Counter(_code(found) for found in _WRITTEN_OUT.finditer(re.sub(_USUAL, "", text))))
+
+
+def unseen_words(found: Mapping[str, Mapping[str, int]]) -> str:
+    """How often which such character is at which place; empty where there is none."""
+    places = [
+        f"{place} ({', '.join(f'{code} {count}×' for code, count in codes.items())})"
+        for place, codes in found.items()
+        if codes
+    ]
+    return f"Characters that no one sees are in {'; '.join(places)}" if places else ""
 
 
 def refuse_unkept(texts: Mapping[str, object]) -> None:

@@ -1,13 +1,13 @@
 """Builds HTML with all text escaped: elements, icons, whole pages.
 
-Every child and attribute is escaped unless ``tag`` built it, and characters that change the reading direction are
-shown as codes. ``Html`` is created nowhere else in this package.
+Every child and attribute is escaped unless ``tag`` built it, and what no one sees is shown as a code; in the elements of
+``_IN_LINE`` line feeds too. Only what is edited or sent back stays as it is. ``Html`` is created nowhere else in this package.
 """
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from wfe_mcp.core.texts import clean
+from wfe_mcp.core.texts import clean, one_line
 
 
 class Html(str):
@@ -18,14 +18,37 @@ class Html(str):
 
 Child = str | None
 _EMPTY = {"input", "link", "meta", "br", "hr"}
+_IN_LINE = frozenset(
+    [
+        "a",
+        "b",
+        "button",
+        "code",
+        "dt",
+        "h1",
+        "h2",
+        "h3",
+        "i",
+        "label",
+        "option",
+        "small",
+        "span",
+        "strong",
+        "summary",
+        "th",
+        "time",
+        "title",
+    ]
+)
+_EDITED = frozenset({("textarea", ""), ("input", "value"), ("option", "value"), ("button", "value")})
 
 
 def tag(name: str, /, *children: Child, **attributes: str | bool | int | None) -> Html:
     """An element. ``class_`` and ``for_`` lose their underscore, others become dashes; True is a bare attribute."""
-    given = "".join(_attribute(key.strip("_").replace("_", "-"), value) for key, value in attributes.items())
+    given = "".join(_attribute(name, key.strip("_").replace("_", "-"), value) for key, value in attributes.items())
     if name in _EMPTY:
         return Html(f"<{name}{given}>")
-    return Html(f"<{name}{given}>{''.join(_child(each) for each in children)}</{name}>")
+    return Html(f"<{name}{given}>{''.join(_child(name, each) for each in children)}</{name}>")
 
 
 def table(names: Sequence[str], rows: Iterable[Html], class_: str | None = None) -> Html:
@@ -45,16 +68,22 @@ def panel(summary: Html, *body: Child, class_: str = "panel", is_open: bool = Fa
     return tag("details", summary, inner, class_=class_, open=is_open, data_since=data_since or None)
 
 
-def _child(child: Child) -> str:
+def _child(within: str, child: Child) -> str:
     if child is None:
         return ""
-    return child if isinstance(child, Html) else escape(clean(child), quote=True)
+    return child if isinstance(child, Html) else _escaped(child, within, "")
 
 
-def _attribute(name: str, value: str | bool | int | None) -> str:
+def _attribute(of: str, name: str, value: str | bool | int | None) -> str:
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{escape(clean(str(value)), quote=True)}"'
+    return f" {name}" if value is True else f' {name}="{_escaped(str(value), of, name)}"'
+
+
+def _escaped(text: str, within: str, attribute: str) -> str:
+    if (within, attribute) in _EDITED:
+        return escape(text.encode(errors="replace").decode(), quote=True)
+    return escape(one_line(text) if within in _IN_LINE and not attribute else clean(text), quote=True)
 
 
 _CIRCLE = ("circle", {"cx": "8", "cy": "8", "r": "6.25"})

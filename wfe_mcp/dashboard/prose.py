@@ -49,7 +49,7 @@ def _part(part: content.Part) -> Html:
         case content.Words():
             return tag("p", shortened(part.text), class_="words")
         case content.Document():
-            return _article(md.parsed(shortened(part.text)))
+            return _article(md.parsed(clean(shortened(part.text))))
         case content.Listing():
             return tag("ul", *(tag("li", each) for each in part.items), class_="listing")
         case content.Records():

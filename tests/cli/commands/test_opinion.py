@@ -75,7 +75,7 @@ def test_a_question_is_asked_and_the_answer_read(cli: Terminal, models: Models) 
         "  I say concerns",
         "  high: stats.py:12: It divides by zero (Refuse [])",
         "  suggests:",
-        "Say what happens",
+        "    Say what happens",
     ]
     assert "Is it right?" in str(server.asked[0].body)
     assert KEY not in answer.out

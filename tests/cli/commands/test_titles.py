@@ -64,7 +64,7 @@ def test_what_a_title_hides_is_shown(cli: Terminal) -> None:
     cli.clock.forward(minutes=1)
     cli.start("note", "--title", "One\nline")
 
-    assert titles(cli) == ["One line", "Ends \\u202ewith a trick"]
+    assert titles(cli) == ["One line", "Ends <U+202E>with a trick"]
 
 
 def test_a_list_says_the_phase_and_how_far_a_run_is(cli: Terminal) -> None:

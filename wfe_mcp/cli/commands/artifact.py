@@ -1,6 +1,5 @@
 """``wfe-mcp artifact``: show, compare, restore and accept what phases produced."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.texts import visible_json
 from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def _render(screen: Screen, view: object) -> None:
         content = shown.get("content", shown)
     else:
         content = part.text if part.cut else part.content
-    screen.line(content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False))
+    screen.lines(content if isinstance(content, str) else visible_json(content, indent=2))
     if isinstance(view, AttachmentView) and part is not None and part.cut:
         screen.next(view.command)
 

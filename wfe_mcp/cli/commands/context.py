@@ -27,6 +27,6 @@ def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
     answer = envelope_of(found, f"Context of {pack.duty.phase}", pack)
 
     def render(screen: Screen) -> None:
-        screen.line(context_text(pack).rstrip())
+        screen.lines(context_text(pack).rstrip())
 
     invocation.render(answer, render)

@@ -134,7 +134,8 @@ def _render(screen: Screen, opinions: list[dict[str, Any]]) -> None:
         if opinion.get("more_findings"):
             screen.line(f"  and {opinion['more_findings']} more")
         if opinion.get("suggestion"):
-            screen.line(f"  suggests:\n{opinion['suggestion']}")
+            screen.line("  suggests:")
+            screen.lines(opinion["suggestion"], "    ")
 
 
 def _finding(finding: dict[str, Any]) -> str:

@@ -68,7 +68,7 @@ def prompt(invocation: Invocation, goal: Goal, about: Context = "") -> None:
     if not goal.strip():
         raise Refused("bad_argument", "The goal is empty.", 'Say what the plan is to reach: wfe-mcp plan prompt "…"')
     text = plan_prompt(goal.strip(), read_text(Path(about), "context").strip() if about else "")
-    invocation.answer("A prompt for a plan", lambda screen: screen.line(text), data={"prompt": text})
+    invocation.answer("A prompt for a plan", lambda screen: screen.lines(text), data={"prompt": text})
 
 
 def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False, to: Written = "") -> None:

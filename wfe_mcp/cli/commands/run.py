@@ -88,12 +88,12 @@ def _render(invocation: Invocation, run: str, found: "Overview", *, interrupted:
         assert record is not None, "it has just been worked"
         render_status(screen, answer, record, invocation.engine.clock())
         if answer.error is not None:
-            screen.talk("\n".join(refusal_lines(answer)))
+            screen.talk(*refusal_lines(answer))
 
     invocation.render(answer, render)
     if interrupted and not over:
         invocation.screen.flush()
-        invocation.screen.talk(f"Stopped. Unfinished work went back to the queue.\nNext: wfe-mcp run --resume {run}")
+        invocation.screen.talk("Stopped. Unfinished work went back to the queue.", f"Next: wfe-mcp run --resume {run}")
         invocation.exit_code = INTERRUPTED
     elif no is not None:
         invocation.exit_code = REFUSED

@@ -7,7 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import exact, indented, shortened
+from wfe_mcp.cli.terminal.text import exact, shortened
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
@@ -207,8 +207,8 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
         ended += "" if call.ms is None else f" after {call.ms} ms"
         screen.line(f"  {number}. {call.tool} {ended}", "" if call.ok else "failed")
         for name, value in (call.input or {}).items():
-            screen.line(indented(f"{name}: {value}"))
-        screen.line(indented(call.output or ""))
+            screen.lines(f"{name}: {value}", "     ")
+        screen.lines((call.output or "").rstrip(), "     ")
 
 
 def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: "ReportView") -> None:
@@ -299,7 +299,7 @@ def _render_people(screen: Screen, details: "DetailsView", now: "datetime") -> N
             + (f": {first}" if first else "")
         )
         if more:
-            screen.line(indented(more.strip("\n")))
+            screen.lines(more.strip("\n"), "     ")
 
 
 def _render_manifest(screen: Screen, made: "JsonObject") -> None:

@@ -12,6 +12,7 @@ from wfe_mcp.cli.terminal.options import PinFd, TemplateName
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.texts import visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.project_files import named_file
 
@@ -49,7 +50,8 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
         if any(each.default for each in lines):
             screen.line("default: starts where no template is named, as in `wfe-mcp start`", "dim")
         if more := [each for each in lines if each.niche]:
-            screen.line("\nMore, for special cases", "bold")
+            screen.line()
+            screen.line("More, for special cases", "bold")
             screen.table(*_template_table(more))
 
     invocation.render(answer, render)
@@ -122,11 +124,11 @@ def export(invocation: Invocation, name: TemplateName, target: Target = "") -> N
     from wfe_mcp.engine.templates.catalogue import template_definition
 
     offer = template_definition(invocation.engine, name)
-    text = json.dumps(offer.definition, indent=2, ensure_ascii=False)
+    text = visible_json(offer.definition, indent=2)
     if not target:
         invocation.answer(
-            f"{name} {offer.version}", lambda _screen: print(text), data={"template": offer.definition}
-        )  # not through the screen, which would change the bytes of a prompt
+            f"{name} {offer.version}", lambda screen: screen.lines(text), data={"template": offer.definition}
+        )
         return
     with named_file(target, "written"), Path(target).open("x", encoding="utf-8", newline="\n") as file:
         file.write(f"{text}\n")

@@ -1,5 +1,7 @@
 """``wfe-mcp worker``: run background jobs without a server."""
 
+import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -13,7 +15,12 @@ Queues = Annotated[
 Everywhere = Annotated[bool, typer.Option("--all", help="Jobs of all projects of the database, not only this one.")]
 
 
-def worker(invocation: Invocation, queues: Queues = "", everywhere: Everywhere = False) -> None:
+UntilClosed = Annotated[bool, typer.Option("--until-closed", hidden=True, help="Until standard input is closed.")]
+
+
+def worker(
+    invocation: Invocation, queues: Queues = "", everywhere: Everywhere = False, until_closed: UntilClosed = False
+) -> None:
     """Run background jobs until Ctrl-C: gates, steps, models, timers.
 
     Runs continue without a client's server then. Unfinished jobs return to the queue when it stops.
@@ -35,8 +42,23 @@ def worker(invocation: Invocation, queues: Queues = "", everywhere: Everywhere =
         whose = "all projects" if everywhere else str(engine.root)
         with stop_requested() as signals:
             invocation.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C stops it.")
-            handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(signals))
+            ended = _closed() if until_closed else threading.Event()
+            handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(
+                lambda: bool(signals) or ended.is_set()
+            )
     finally:
         engine.close()
     summary = f"Worker stopped; {plural(handed_back, 'unfinished job')} returned to the queue."
     invocation.answer(summary, data={"handed_back": handed_back})
+
+
+def _closed() -> threading.Event:
+    """Set once standard input is closed: the command that waits for this worker has ended."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return ended

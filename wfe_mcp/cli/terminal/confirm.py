@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.texts import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,7 +41,7 @@ def agreed(question: str, word: str = "") -> bool:
 
 def typed(prompt: str) -> str:
     """The line that the user types at the terminal, without the spaces around it."""
-    print(prompt, end="", file=sys.stderr, flush=True)
+    print(one_line(prompt), end="", file=sys.stderr, flush=True)
     # Standard input may be a pipe with other content.
     if sys.platform == "win32" or sys.stdin.isatty():
         line = sys.stdin.readline()

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,11 @@ from wfe_mcp.cli.terminal.changes import render_changes
 from wfe_mcp.cli.terminal.confirm import paged
 from wfe_mcp.cli.terminal.prose import part_lines, wrapped
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.text import folded
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
+from wfe_mcp.core.texts import clean, one_line, visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.values.model import as_text
@@ -159,12 +160,13 @@ class _Lines:
 
     def _input(self, given: Input) -> None:
         """An input; one that is as in the template, and a long list, in a line."""
-        if not self._detail.full:
-            short = words.input_short(given)
-            self._print_cut(list(self._wrapped(f"{given.name}: {short}", "  ")), 12)
+        note = " (as in the template)" if given.is_default and self._detail.full else ""
+        text = as_text(given.value) if self._detail.full else words.input_short(given)
+        if "\n" not in text.strip():
+            self._print_cut(self._wrapped(f"{given.name}{note}: {text.strip()}", "  "), 12)
             return
-        note = " (as in the template)" if given.is_default else ""
-        self._text(f"{given.name}{note}: {as_text(given.value)}", "  ")
+        self._screen.line(f"{given.name}{note}:")
+        self._print_cut([piece for line in _lines(text) for piece in self._wrapped(f"    {line}", "    ")], 12)
 
     def _not_done(self, view: ApprovalView) -> None:
         """What was not done: what is new since the last decision, and with ``--full`` all of it."""
@@ -198,13 +200,13 @@ class _Lines:
 
     def _stat(self, files: Sequence[FileDiff]) -> None:
         for each in files:
-            self._screen.line(_head(each))
+            self._folded(_head(each))
 
     def _files(self, files: Sequence[FileDiff]) -> None:
         shown = 0
         for each in files:
             holds = next((one.name for one in self._artifacts if each.path in one.written), "")
-            self._screen.line(_head(each, holds), "bold")
+            self._folded(_head(each, holds), "bold")
             if self._detail.full:
                 self._screen.line(f"  {words.file_ids(each)}")
             elif holds:
@@ -212,13 +214,13 @@ class _Lines:
             lines = [line for hunk in each.hunks for line in (hunk.header, *hunk.lines)]
             room = len(lines) if self._detail.full else max(0, min(_MOST_OF_FILE, _MOST_IN_ALL - shown))
             for line in lines[:room]:
-                self._screen.line(line, _LINES.get(line[0], "cyan" if line.startswith("@@") else ""))
+                self._folded(line, _LINES.get(line[0], "cyan" if line.startswith("@@") else ""))
             shown += len(lines[:room])
             self._more(len(lines) - room)
 
     def _prompt(self, prompt: Prompt) -> None:
         self._text(f"PROMPT, {words.prompt_about(prompt)}", "  ", "bold" if prompt.text is not None else "red")
-        lines = [] if prompt.text is None else prompt.text.rstrip("\n").split("\n")
+        lines = [] if prompt.text is None else _lines(prompt.text)
         self._print_cut([each for line in lines for each in wrapped(f"  {line}", self._screen.width)], _MOST_LINES)
         if words.prompt_origin(prompt):
             self._text(f"  {words.prompt_origin(prompt)}")
@@ -230,7 +232,7 @@ class _Lines:
         about = words.artifact_about(artifact)
         self._text(f"{'ARTIFACT' if part == 'artifact' else 'EARLIER ARTIFACT'} {about}", "  ", "bold")
         if self._detail.raw:
-            lines = json.dumps(artifact.content, indent=2, ensure_ascii=False).split("\n")
+            lines = visible_json(artifact.content, indent=2).split("\n")
         else:
             width = None if self._screen.width is None else self._screen.width - 2
             lines = list(part_lines(parts_of(artifact.schema, artifact.content), width))
@@ -295,7 +297,7 @@ class _Lines:
                 self._text(f"    - {one.severity}: {where}{words.finding(one)}", "      ")
             if each.suggestion:
                 self._screen.line(f"    {words.SUGGESTS}:")
-                self._print_cut([f"      {line}".rstrip() for line in each.suggestion.split("\n")], _MOST_OF_SUGGESTION)
+                self._print_cut([f"      {line}".rstrip() for line in _lines(each.suggestion)], _MOST_OF_SUGGESTION)
 
     def _attempts(self) -> None:
         if self._view.attempts:
@@ -319,19 +321,26 @@ class _Lines:
         if left > 0:
             self._screen.line(f"  … {plural(left, 'more line')}: {self._again} --full", "dim")
 
-    def _wrapped(self, text: str, indent: str) -> list[str]:
-        """``text`` in lines of the terminal's width; later ones indented."""
+    def _folded(self, text: str, style: str = "") -> None:
+        """A line that is not wrapped between words; what has no room in it is indented below it."""
         width = self._screen.width
-        found: list[str] = []
-        for line in text.split("\n"):
-            pieces = list(wrapped(line, None if width is None else width - len(indent)))
-            found += [pieces[0] if not found else f"{indent}{pieces[0].lstrip()}" if width else pieces[0]]
-            found += [f"{indent}{piece.lstrip()}" for piece in pieces[1:]]
-        return found
+        for number, piece in enumerate(folded(one_line(text), None if width is None else width - 2)):
+            self._screen.line(f"  {piece}" if number else piece, style)
 
-    def _text(self, text: str, indent: str = "", style: str = "") -> None:
+    def _wrapped(self, text: str, indent: str) -> list[str]:
+        """``text``, which is one line, in lines of the terminal's width; later ones indented."""
+        width = self._screen.width
+        first, *more = wrapped(one_line(text), None if width is None else width - len(indent))
+        return [first, *(f"{indent}{piece.lstrip()}" for piece in more)]
+
+    def _text(self, text: str, indent: str = "  ", style: str = "") -> None:
         for line in self._wrapped(text, indent):
             self._screen.line(line, style)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text, nothing in them hidden."""
+    return clean(text).rstrip("\n").split("\n")
 
 
 def _head(file: FileDiff, holds: str = "") -> str:

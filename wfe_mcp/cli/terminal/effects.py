@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal import pin
-from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.trust import TrustView
 
 _MARKS = {"new": "+", "changed": "~", "gone": "-", "same": " "}
-_TEXT_CHARS = 200
 
 
 def show_listing(screen: Screen, listing: TrustListing) -> None:
@@ -67,11 +65,13 @@ def _show_keys(screen: Screen, view: TrustView) -> None:
 def change_lines(change: EffectChange) -> list[str]:
     """A change as ``trust``, ``init`` and ``doctor`` print it: its mark, its kind, what it is, and what it was."""
     effect = change.effect
-    # Only text for a model is cut: a program, an address or a gate is shown whole.
-    most = _TEXT_CHARS if effect.kind == "asks" else None
-    detail, was = (text if most is None else shortened(text, most) for text in (effect.detail, change.was))
-    line = f"{_MARKS[change.mark]} {effect.kind:<7} {effect.subject}: {detail}"
-    return [line, f"            was: {was}"] if change.mark == "changed" else [line]
+    first, *more = effect.detail.rstrip("\n").split("\n")
+    line = f"{_MARKS[change.mark]} {effect.kind:<7} {effect.subject}: {first}"
+    was, *before = change.was.rstrip("\n").split("\n")
+    earlier = (
+        [f"            was: {was}", *(f"            {each}" for each in before)] if change.mark == "changed" else []
+    )
+    return [line, *(f"          {each}" for each in more), *earlier]
 
 
 def _show(screen: Screen, changes: Sequence[EffectChange], colour: str) -> None:

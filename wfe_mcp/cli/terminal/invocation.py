@@ -120,7 +120,9 @@ class Invocation:
         """The user, proven by the PIN. Refuses without a terminal to ask at, and in a terminal of the agent's client."""
         from wfe_mcp.cli.terminal.pin import person
 
-        return person(self.engine, pin_fd, what)
+        record = self.record(self.run)
+        about = "" if record is None else f', run {record.id} "{record.title}"'
+        return person(self.engine, pin_fd, what, about + (f", phase {self.phase}" if self.phase else ""))
 
     def as_needed(self, go: Callable[[By], T], pin_fd: int | None, what: str, *, person: bool = False) -> T:
         """What ``go`` returns for the caller, where that is enough; else, or with ``person``, for the user with their PIN.
@@ -218,7 +220,8 @@ class Invocation:
         from wfe_mcp.cli.terminal.render import refusal_lines
 
         is_open = self._open_runs(refused)
-        self.screen.talk("\n".join([refusal_lines(envelope)[0], *is_open] if is_open else refusal_lines(envelope)))
+        first, *rest = refusal_lines(envelope)
+        self.screen.talk(first, *(is_open or rest))
 
     def _open_runs(self, refused: Refused) -> list[str]:
         """The newest open runs, where an unknown one was named."""

@@ -4,7 +4,8 @@ They come from the terminal itself (never from standard input by accident, an ar
 descriptor of ``--pin-fd`` or ``--key-fd``. Without either the command is refused.
 
 A PIN that was typed wrongly is asked for again. Until the command has an answer the terminal shows nothing that is typed, and
-what was typed and not asked for is dropped: it would reach the shell, in clear.
+what was typed and not asked for is dropped: it would reach the shell, in clear. Meanwhile no other program can open the
+terminal, and above the question is a line that begins with ``MARK``, which no text of a project can show.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
+from wfe_mcp.core.texts import MARK, one_line
 from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST
 from wfe_mcp.workspace.system.process import user_name
 
@@ -35,8 +37,11 @@ TRIES = 3
 _MOST_BYTES = 16_384
 
 
-def person(engine: Engine, pin_fd: int | None, what: str) -> Person:
-    """The user, proven by the PIN that they enter for ``what``. Refuses before it asks where a decision would not count."""
+def person(engine: Engine, pin_fd: int | None, what: str, about: str = "") -> Person:
+    """The user, proven by the PIN that they enter for ``what``. Refuses before it asks where a decision would not count.
+
+    ``about``: the run and phase, shown above the question with the project.
+    """
     from wfe_mcp.engine.approvals import pin as pins
 
     pins.refuse_clients_terminal(engine)
@@ -44,6 +49,8 @@ def person(engine: Engine, pin_fd: int | None, what: str) -> Person:
         raise Refused(
             "needs_human", "No PIN is set; set one before you decide.", "In a terminal of your own: wfe-mcp init"
         )
+    if pin_fd is None and at_terminal():
+        print(f"{MARK} wfe-mcp: {one_line(f'project {engine.root}{about}')}", file=sys.stderr, flush=True)
     return asking(pin_fd, lambda: pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), user_name()))
 
 
@@ -76,20 +83,26 @@ def asking(pin_fd: int | None, ask: Callable[[], T]) -> T:
     """What ``ask`` returns, which reads a PIN. At a terminal it asks up to ``TRIES`` times, while another try can help."""
     if (pin_fd is not None and not os.isatty(pin_fd)) or not at_terminal():
         return ask()
-    with _held_terminal():
+    with own_terminal(silent=True):
         for _ in range(TRIES - 1):
             try:
                 return ask()
             except Refused as refused:
                 if refused.code != "bad_argument" and not refused.data.get("tries_left"):
                     raise
-                print(refused.message, file=sys.stderr, flush=True)
+                print(one_line(refused.message), file=sys.stderr, flush=True)
         return ask()
 
 
+_held: list[int] = []
+"""The descriptor of the terminal, while no other program can open it."""
+
+
 @contextlib.contextmanager
-def _held_terminal() -> Generator[None]:
-    """The terminal without echo. At the end what was typed and not read is dropped."""
+def own_terminal(*, silent: bool = False) -> Generator[None]:
+    """The terminal for this process alone: meanwhile nothing else can open it, not by its path either, unless it runs as
+    root. ``silent``: without echo, and at the end what was typed and not read is dropped. Does nothing without a terminal.
+    """
     if sys.platform == "win32":
         import msvcrt
 
@@ -99,17 +112,26 @@ def _held_terminal() -> Generator[None]:
             while msvcrt.kbhit():
                 msvcrt.getwch()
         return
+    import fcntl
     import termios
 
     with contextlib.ExitStack() as after:
         with contextlib.suppress(OSError, termios.error):  # then it is asked without
+            for stream in range(3):  # a command that was killed has left it closed to others, and so to this one
+                if os.isatty(stream):
+                    fcntl.ioctl(stream, termios.TIOCNXCL)
             terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
             after.callback(os.close, terminal)
             before = termios.tcgetattr(terminal)
-            silent = [*before]
-            silent[3] = before[3] & ~termios.ECHO
-            termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
-            after.callback(termios.tcsetattr, terminal, termios.TCSAFLUSH, before)
+            if silent:
+                quiet = [*before]
+                quiet[3] = before[3] & ~termios.ECHO
+                termios.tcsetattr(terminal, termios.TCSADRAIN, quiet)
+                after.callback(termios.tcsetattr, terminal, termios.TCSAFLUSH, before)
+            fcntl.ioctl(terminal, termios.TIOCEXCL)
+            after.callback(fcntl.ioctl, terminal, termios.TIOCNXCL)
+            _held.append(terminal)
+            after.callback(_held.pop)
         yield
 
 
@@ -117,19 +139,32 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
     """The PIN from ``pin_fd``, else typed at the terminal without echo."""
     if pin_fd is not None and not os.isatty(pin_fd):
         return _from_descriptor(pin_fd, "--pin-fd")
-    if not at_terminal():
+    if not _held and not at_terminal():
         raise Refused(
             "needs_human",
             "This needs your PIN, and there is no terminal for the prompt.",
             "Run the command in a terminal of your own, or pass the PIN with --pin-fd N.",
         )
     try:
-        pin = getpass.getpass(prompt)
+        pin = _typed(_held[-1], one_line(prompt)) if _held else getpass.getpass(one_line(prompt))
     except EOFError:
         raise Refused("needs_human", "No PIN was entered. Nothing changed.", "Run the command again.") from None
     if not pin:
         raise Refused("bad_argument", "No PIN was typed.", "Nothing changed; run the command again.")
     return pin
+
+
+def _typed(terminal: int, prompt: str) -> str:
+    """The line that is typed at ``terminal``, which does not show it."""
+    os.write(terminal, prompt.encode())
+    found = b""
+    while not found.endswith(b"\n"):
+        piece = os.read(terminal, _MOST_BYTES)
+        if not piece:
+            raise EOFError
+        found += piece
+    os.write(terminal, b"\n")
+    return found.removesuffix(b"\n").decode(errors="replace")
 
 
 def read_key(key_fd: int | None, provider: str) -> str | None:

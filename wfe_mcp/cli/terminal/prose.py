@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.artifacts import content
-from wfe_mcp.cli.terminal.text import laid_out, width_of
+from wfe_mcp.cli.terminal.text import folded, laid_out, width_of
+from wfe_mcp.core.texts import clean, one_line
 from wfe_mcp.views.values import markdown as md
 
 if TYPE_CHECKING:
@@ -22,15 +23,19 @@ def part_lines(parts: Sequence[content.Part], width: int | None) -> Iterator[str
             case content.Words():
                 yield from _flowing(part.text, width)
             case content.Document():
-                yield from block_lines(md.parsed(part.text), width)
+                yield from block_lines(md.parsed(clean(part.text)), width)
             case content.Listing():
                 for item in part.items:
                     yield from _hanging("- ", _flowing(item, _less(width, 2)))
             case content.Records():
-                yield from laid_out(tuple(name.upper() for name in part.header), part.rows, width)
+                yield from laid_out(
+                    tuple(name.upper() for name in part.header),
+                    [[one_line(cell) for cell in row] for row in part.rows],
+                    width,
+                )
             case content.FileShown():
                 yield f"{part.path}:"
-                yield from (f"{_INDENT}{line}" for line in part.text.split("\n"))
+                yield from (f"{_INDENT}{line}" for line in clean(part.text).split("\n"))
             case content.FieldShown():
                 yield from _field(part, width)
 
@@ -43,7 +48,9 @@ def _field(part: content.FieldShown, width: int | None) -> Iterator[str]:
         yield f"{part.name}: {lines[0]}"
         return
     if len(part.parts) == 1 and isinstance(part.parts[0], content.Words) and "\n" not in part.parts[0].text:
-        yield from _hanging(f"{part.name}: ", wrapped(part.parts[0].text, width, first=len(part.name) + 2), by=2)
+        yield from _hanging(
+            f"{part.name}: ", wrapped(one_line(part.parts[0].text), width, first=len(part.name) + 2), by=2
+        )
         return
     yield f"{part.name}:"
     yield from (f"{_INDENT}{line}".rstrip() for line in lines)
@@ -91,7 +98,7 @@ def _text(spans: Sequence[md.Span]) -> str:
 
 
 def _flowing(text: str, width: int | None) -> Iterator[str]:
-    for line in text.rstrip("\n").split("\n"):
+    for line in clean(text).rstrip("\n").split("\n"):
         yield from wrapped(line, width)
 
 
@@ -105,7 +112,8 @@ def wrapped(text: str, width: int | None, first: int = 0) -> Iterator[str]:
         return
     lead = text[: len(text) - len(text.lstrip(" "))]
     line, room = lead, width - first
-    for word in text.split():
+    least = max(_LEAST, room - len(lead))
+    for word in (piece for each in text.split() for piece in folded(each, least)):
         if line.strip() and width_of(line) + 1 + width_of(word) > room:
             yield line
             line, room = lead, width

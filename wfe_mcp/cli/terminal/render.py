@@ -45,7 +45,7 @@ def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: date
     if answer.error is not None:
         blockers = [f"  ! {text}" for text, _ in _blockers(answer)]
         first, *rest = refusal_lines(answer)
-        screen.talk("\n".join([first, *blockers, *rest]))
+        screen.talk(first, *blockers, *rest)
         return
     made = answer.view if isinstance(answer.view, SubmittedView) else None
     screen.line(answer.summary if record is None or made is None else _submitted(answer, made), "bold")

@@ -4,13 +4,13 @@
     a terminal      tables of its width (at most 100), colours and symbols, relative times, a line while something runs
     a pipe          plain words, one line per record, exact UTC times
 
-Symbols need UTF-8, colours and symbols no ``NO_COLOR``. All text goes through ``clean`` first.
+Symbols need UTF-8, colours and symbols no ``NO_COLOR``. Everything goes through ``one_line`` first: what is given as a line
+is one line, whatever it holds, and nothing in it is hidden.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -18,7 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.text import ago, clock_time, exact, laid_out
-from wfe_mcp.core.texts import clean
+from wfe_mcp.core.texts import one_line, visible_json
 from wfe_mcp.core.units import duration
 
 if TYPE_CHECKING:
@@ -68,15 +68,20 @@ class Screen:
 
     def document(self, value: object) -> None:
         """The one JSON document of ``--json``."""
-        print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=str))
+        print(visible_json(value, indent=2 if sys.stdout.isatty() else None, default=str))
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One piece of the answer. ``style`` is a colour, used on a terminal only."""
-        print(self._painted(clean(text), _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
+        """One line of the answer. ``style`` is a colour, used on a terminal only."""
+        print(self._painted(one_line(text), _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
+
+    def lines(self, text: str, indent: str = "") -> None:
+        """A text that has lines of its own."""
+        for each in text.replace("\r\n", "\n").split("\n"):
+            self.line(f"{indent}{each}" if each else "")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], indent: str = "") -> None:
         """Rows under a header, if there is one; nothing at all without rows."""
-        cells = [[self.mark(clean(str(cell)).replace("\n", " ")) for cell in row] for row in rows]
+        cells = [[self.mark(one_line(str(cell))) for cell in row] for row in rows]
         if not cells:
             return
         names = [self._painted(name.upper(), _COLOURS["bold"]) for name in header]
@@ -104,7 +109,7 @@ class Screen:
             yield
             return
         done = threading.Event()
-        shown = threading.Thread(target=_progress, args=(clean(text), done), daemon=True)
+        shown = threading.Thread(target=_progress, args=(one_line(text), done), daemon=True)
         shown.start()
         try:
             yield
@@ -118,10 +123,11 @@ class Screen:
             for each in commands[:2]:
                 self.talk(f"Next: {each}")
 
-    def talk(self, text: str) -> None:
-        """A line on standard error, below what has been shown so far."""
+    def talk(self, *lines: str) -> None:
+        """Lines on standard error, below what has been shown so far."""
         sys.stdout.flush()
-        print(clean(text), file=sys.stderr, flush=True)
+        for each in lines:
+            print(one_line(each), file=sys.stderr, flush=True)
 
     def aside(self, text: str, style: str = "") -> None:
         """A line for people; with ``--json`` it does not belong into the document."""

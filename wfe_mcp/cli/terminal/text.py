@@ -1,7 +1,8 @@
 """Values as a person reads them at a terminal: short forms, times, tables, differences.
 
 1. A pipe (no width) has one line per row, its columns padded and nothing shortened.
-2. On a terminal the last column gives way: it is wrapped between words. No other column is wrapped, no word is broken.
+2. On a terminal the last column gives way: it is wrapped between words. No other column is wrapped, and only a word that is
+   longer than its room is broken: the terminal would do it, and begin at the column that is ours.
 3. Below 60 columns, or where the last column would have no room, each field has a line of its own.
 """
 
@@ -18,11 +19,6 @@ def shortened(text: str, most: int) -> str:
     first, _, more = text.strip().partition("\n")
     cut = len(first) > most or bool(more)
     return f"{first[: most - 1].rstrip()}…" if cut else first
-
-
-def indented(text: str) -> str:
-    """Each line of ``text``, indented below what it belongs to."""
-    return "\n".join(f"     {line}".rstrip() for line in text.rstrip().splitlines())
 
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
@@ -61,6 +57,7 @@ NARROW = 60
 _LEAST = 20
 _GAP = "  "
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
+_COLOURED = re.compile("\x1b\\[[0-9;]*m|.", re.DOTALL)
 
 
 def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
@@ -102,9 +99,23 @@ def _wrapped_row(line: Sequence[str], widths: Sequence[int], room: int) -> list[
     return [_padded([*line[:-1], first], widths), *(_padded([*below, text], widths) for text in more)]
 
 
+def folded(text: str, room: int | None) -> list[str]:
+    """``text`` in pieces of at most ``room`` columns; None: as it is."""
+    if room is None or width_of(text) <= room:
+        return [text]
+    pieces, left = [""], room
+    for part in _COLOURED.findall(text):
+        if width_of(part) > left:
+            pieces.append("")
+            left = room
+        pieces[-1] += part
+        left -= width_of(part)
+    return pieces
+
+
 def _wrapped(text: str, room: int) -> list[str]:
     lines = [""]
-    for word in text.split(" "):
+    for word in (piece for each in text.split(" ") for piece in folded(each, room)):
         if lines[-1] and width_of(lines[-1]) + 1 + width_of(word) > room:
             lines.append(word)
         else:

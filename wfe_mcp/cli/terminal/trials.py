@@ -39,6 +39,7 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
     ``yes``: do not ask. ``skip``: run nothing; neither does a user who declines. Refuses without a terminal to ask at.
     """
     from wfe_mcp.cli.terminal.confirm import agreed
+    from wfe_mcp.cli.terminal.pin import own_terminal
     from wfe_mcp.engine.checks.trial import not_tried, try_checks
 
     if not checks:
@@ -48,7 +49,7 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
     found: list[Trial] = []
     runs = try_checks(engine.root, checks, engine.environment)
     for check in checks:
-        with screen.busy(f"Trying {check.name}; Ctrl-C ends it and stores nothing"):
+        with own_terminal(), screen.busy(f"Trying {check.name}; Ctrl-C ends it and stores nothing"):
             found.append(next(runs))
     return _show_trials(screen, found, engine.environment)
 

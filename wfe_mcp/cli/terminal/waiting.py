@@ -1,7 +1,7 @@
 """Waiting for background work at a terminal, and the signals that stop this process.
 
-No server is needed: while it waits, this process works the queue itself. It polls the state and relies on no message, so
-a lost wake-up costs one period.
+No server is needed: while it waits, this process works the queue itself; at a terminal a worker beside it does, without one.
+It polls the state and relies on no message, so a lost wake-up costs one period.
 """
 
 from __future__ import annotations
@@ -52,14 +52,50 @@ def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
         invocation.engine.listeners.remove(notify)
 
 
+@contextlib.contextmanager
+def _worker_beside(invocation: Invocation) -> Generator[Callable[[], bool]]:
+    """Run a worker in a process of its own, which ends with this one, as ``at_work`` does here.
+
+    It has a session of its own and no terminal, and meanwhile none of its children can open ours. Refuses: it has ended.
+    """
+    import subprocess
+    import time
+
+    from wfe_mcp.cli.terminal.pin import own_terminal
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.engine.approvals.decision_page import detached
+
+    child = detached(invocation.engine, "worker", "--until-closed", stdin=subprocess.PIPE)
+
+    def wait() -> bool:
+        if child.poll() is not None:
+            raise Refused(
+                "unavailable", "The worker of the gates has ended.", "Run wfe-mcp worker in another terminal."
+            )
+        time.sleep(POLL_S)
+        return False
+
+    with own_terminal():
+        try:
+            yield wait
+        finally:
+            if child.stdin is not None:
+                child.stdin.close()
+            child.wait()
+
+
 def wait_for_gates(invocation: Invocation, run: str, phase: str, attempt: int) -> None:
-    """Return once the gates of ``attempt`` have ended, or wait for the user. They run here unless a server runs them."""
+    """Return once the gates of ``attempt`` have ended, or wait for the user. A server runs them, else this command.
+
+    At a terminal it leaves them to a worker beside it: nothing that a project brings runs where a PIN is asked for.
+    """
+    from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.views.reports.envelopes import gates_are_done
 
     if gates_are_done(invocation.engine, run, phase, attempt):
         return
     with (
-        at_work(invocation) as wait,
+        (_worker_beside if at_terminal() else at_work)(invocation) as wait,
         invocation.screen.busy(f"Gates of {phase} are running; Ctrl-C returns them to the queue"),
     ):
         while not gates_are_done(invocation.engine, run, phase, attempt):

@@ -138,7 +138,8 @@ def _start(engine: Engine, *, opened: bool) -> int | None:
     child = _started.get((database, opened))
     if child is None or child.poll() is not None:  # else the last call's page is still starting
         try:
-            child = _started[database, opened] = _detached(engine, database, opened=opened)
+            words = ("ui", *(() if opened else ("--on-demand",)), "--no-browser", "--idle", IDLE)
+            child = _started[database, opened] = detached(engine, *words)
         except OSError as exc:
             log.warning("the decision page did not start: %s", exc)
             return None
@@ -153,40 +154,30 @@ def _start(engine: Engine, *, opened: bool) -> int | None:
     return None
 
 
-def _detached(engine: Engine, database: Path, *, opened: bool) -> subprocess.Popen[bytes]:
+def detached(engine: Engine, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """``wfe-mcp`` with these words for the project of ``engine``: a process without a terminal that can outlive this one."""
+    database = Path(engine.store.health().path).resolve()
     # Without -P the folder it starts in could bring modules of its own.
-    argv = [
-        sys.executable,
-        "-P",
-        "-m",
-        "wfe_mcp",
-        "ui",
-        *(() if opened else ("--on-demand",)),
-        "--no-browser",
-        "--idle",
-        IDLE,
-        "--project",
-        str(engine.root),
-    ]
+    argv = [sys.executable, "-P", "-m", "wfe_mcp", *words, "--project", str(engine.root)]
     # Its working directory differs from ours: a relative path would name another file.
     env = engine.environment | {"WFE_DATABASE_URL": f"sqlite:///{database.as_posix()}"}
     if sys.platform == "win32":
-        detached = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        alone = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
         try:
             # A client that keeps its servers in a job would end the page with them.
-            return _popen(argv, env, database.parent, flags=detached | subprocess.CREATE_BREAKAWAY_FROM_JOB)
+            return _popen(argv, env, database.parent, alone | subprocess.CREATE_BREAKAWAY_FROM_JOB, stdin)
         except PermissionError:
-            return _popen(argv, env, database.parent, flags=detached)
-    return _popen(argv, env, database.parent, flags=0)
+            return _popen(argv, env, database.parent, alone, stdin)
+    return _popen(argv, env, database.parent, 0, stdin)
 
 
-def _popen(argv: list[str], env: dict[str, str], where: Path, flags: int) -> subprocess.Popen[bytes]:
+def _popen(argv: list[str], env: dict[str, str], where: Path, flags: int, stdin: int) -> subprocess.Popen[bytes]:
     nothing = subprocess.DEVNULL
     return subprocess.Popen(
         argv,
         cwd=where,
         env=env,
-        stdin=nothing,
+        stdin=stdin,
         stdout=nothing,
         stderr=nothing,
         creationflags=flags,

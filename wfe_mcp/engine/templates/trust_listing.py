@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
+from wfe_mcp.core.texts import unseen, unseen_words
 from wfe_mcp.engine.templates.catalogue import installed_definition, template_definition, trust_key, whole_definition
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, is_no_looser
 from wfe_mcp.engine.templates.pending import PendingTrust
@@ -49,7 +50,18 @@ class TrustListing:
 
 
 def trust_listing(engine: Engine, one: PendingTrust) -> TrustListing:
-    """Every effect of ``one``. Refuses ``stale_revision`` when its bytes have changed since it was found."""
+    """Every effect of ``one``, and what of it no one sees. Refuses ``stale_revision``: its bytes have changed since."""
+    return _named(_listing(engine, one))
+
+
+def _named(listing: TrustListing) -> TrustListing:
+    """``listing``, which names the characters of its effects that no one sees."""
+    effects = [each.effect for each in listing.changes]
+    found = unseen_words({f"{each.kind} {each.subject}": unseen(f"{each.subject} {each.detail}") for each in effects})
+    return replace(listing, problems=(*listing.problems, f"{found}.")) if found else listing
+
+
+def _listing(engine: Engine, one: PendingTrust) -> TrustListing:
     text = trusted_text(engine, one)
     old, at = _trusted_before(engine, one)
     if one.kind in _FILES:
@@ -78,7 +90,7 @@ def trust_listing(engine: Engine, one: PendingTrust) -> TrustListing:
 def configuration_with(engine: Engine, content: bytes) -> TrustListing:
     """The listing of the project's configuration if the file had this content."""
     path = str((engine.root / CONFIG_FILE).resolve())
-    return _of_file(engine, PendingTrust("config", "configuration", path, sha256_hex(content), path), content)
+    return _named(_of_file(engine, PendingTrust("config", "configuration", path, sha256_hex(content), path), content))
 
 
 def _of_file(engine: Engine, one: PendingTrust, content: bytes) -> TrustListing:

@@ -18,7 +18,8 @@ from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttachmentShown, AttemptShown, Input, Prompt
 from wfe_mcp.views.approvals.not_done import not_done
-from wfe_mcp.views.approvals.unusual import changes_of, unusual_things
+from wfe_mcp.views.approvals.unseen import unseen_in
+from wfe_mcp.views.approvals.unusual import changes_of, unusual_things, worst_first
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
 from wfe_mcp.views.values.diff import difference
@@ -84,15 +85,16 @@ def open_approval(
     state, attempt = found.loaded.state, found.loaded.state.current(PhasePath(phase))
     changes = changes_of(Path(found.loaded.record.worktree), state, attempt, ignored, seen)
     lines = besides_opinions(found.plan.gates(attempt), view.evidence)
-    return replace(
+    unusual = unusual_things(engine, found, rows.evidence, changes, lines, view.opinions, rows.decisions)
+    whole = replace(
         view,
         effect=leads_to(engine, found, "approve", phase),
         send_back=leads_to(engine, found, "reject", phase),
-        unusual=unusual_things(engine, found, rows.evidence, changes, lines, view.opinions, rows.decisions),
         changes=changes,
         artifact=None if view.artifact is None else _with_files(found, view.artifact, changes),
         earlier=tuple(_with_files(found, each, changes) for each in view.earlier),
     )
+    return replace(whole, unusual=worst_first((*unusual, *unseen_in(whole))))
 
 
 def _read(engine: Engine, tx: Tx, found: Overview, phase: str) -> tuple[ApprovalView, Rows, tuple[str, ...]] | None:

@@ -20,7 +20,7 @@ from wfe_mcp.views.approvals.model import Change, Named, Unusual, Weight
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from wfe_mcp.core.model import Attempt, RunState
@@ -81,6 +81,11 @@ def known_things(
         *project.configuration,
         *_of_decisions(found, decisions, project),
     ]
+    return worst_first(listed)
+
+
+def worst_first(listed: Iterable[Unusual]) -> tuple[Unusual, ...]:
+    """The same, the heaviest first."""
     return tuple(sorted(listed, key=lambda each: _ORDER.index(each.weight)))
 
 

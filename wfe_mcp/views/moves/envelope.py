@@ -8,11 +8,11 @@ The status of a project without an open run. Apart from ``tool_answers``, which 
 
 from __future__ import annotations
 
-import json
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.texts import clean, visible_json
 from wfe_mcp.views.values.model import plain
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Envelope:
         if self.data:
             lines.append(f"data: {_json(self.data)}")
         # Further lines of a value are indented: the output of a test never reads as a line of the envelope.
-        return "\n".join(line.replace("\n", "\n  ") for line in lines if line)
+        return "\n".join(clean(line).replace("\n", "\n  ") for line in lines if line)
 
 
 def _error(refused: Refused | None) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _next_line(move: Next) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return visible_json(value, separators=(",", ":"))
 
 
 def idle_status(engine: Engine) -> Envelope | None:

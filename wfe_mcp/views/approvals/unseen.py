@@ -1,0 +1,74 @@
+"""Names the characters of a decision that no one sees.
+
+They are written out wherever they are shown; here they are counted, so that no one has to find them. The parts of an emoji
+and joiners within a word are usual (``core/texts.py``). Of a changed file, its name and the new lines count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.texts import one_line, unseen, unseen_words
+from wfe_mcp.views.approvals.model import Unusual
+from wfe_mcp.workspace.git.file_diffs import FileDiff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.views.approvals.model import ApprovalView
+
+_PARTS = {
+    "title": "the title",
+    "inputs": "the inputs",
+    "prompt": "the prompt",
+    "artifact": "the artifact",
+    "earlier": "an earlier artifact",
+    "evidence": "the evidence",
+    "opinions": "an opinion",
+    "attempts": "an earlier attempt",
+    "attachments": "an attached file",
+    "not_done": "what was not done",
+    "phrase": "the phrase",
+}
+"""The parts of a decision whose texts others write, besides the changed files."""
+WHY = "They are written out below, for example as <U+200B>. A model or a program may read them."
+
+
+def unseen_in(view: ApprovalView) -> tuple[Unusual, ...]:
+    """Where ``view`` has characters that no one sees; empty where it has none."""
+    found = {words: _counted(getattr(view, name)) for name, words in _PARTS.items()}
+    for change in view.changes:
+        for file in change.files:
+            found[one_line(file.path)] = _counted(file)
+        found["a file that git ignores"] = _counted(change.watched)
+    named = unseen_words(found)
+    return (Unusual("warning", f"{named}.", WHY),) if named else ()
+
+
+def _counted(value: Any) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for text in _texts(value):
+        counts.update(unseen(text))
+    return counts
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in ``value``; of a changed file its names and its new lines."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, FileDiff):
+        yield from (value.path, value.old_path)
+        yield from (line[1:] for hunk in value.hunks for line in hunk.lines if line.startswith("+"))
+    elif isinstance(value, Mapping):
+        for key, part in cast("Mapping[str, Any]", value).items():
+            yield key
+            yield from _texts(part)
+    elif isinstance(value, list | tuple):
+        for part in cast("list[Any]", value):
+            yield from _texts(part)
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from _texts(getattr(value, each.name))
