@@ -62,7 +62,7 @@ def _tools() -> Lines:
 
 def _agents() -> Lines:
     from wfe_mcp.providers.agents import AGENTS
-    from wfe_mcp.providers.agents.agent import NETWORK
+    from wfe_mcp.providers.agents.agent import AUTHORITIES, PROXY
 
     yield "## Command-line agents"
     yield ""
@@ -71,14 +71,15 @@ def _agents() -> Lines:
     yield "is configured for it. MCP servers of its own configuration stay off where it has an option for it (`mcp_servers = true`"
     yield "in its options lets them on): yours would offer it the very run that it works for."
     yield ""
-    yield f"To reach their vendors, all of them get {_codes(NETWORK)}."
+    yield f"To reach their vendors, all of them get {_codes(PROXY)} from `[http] proxy` of your own"
+    yield f"configuration, and {_codes(AUTHORITIES)} from its `ca_file`; what the environment says of them does not pass."
     for kind, agent in AGENTS.items():
         yield ""
         yield f"### {kind}"
         yield ""
         yield f"- Program: `{' '.join(agent.program)}`; install it with `{agent.install}`, then {agent.login}."
         yield f"- Options: {_codes((*agent.options, 'env'))}."
-        yield f"- Variables that pass: {_codes(name for name in agent.variables if name not in NETWORK)}."
+        yield f"- Variables that pass: {_codes(agent.variables)}."
 
 
 def _outputs() -> Lines:

@@ -66,7 +66,7 @@ def test_what_lies_in_a_cache_is_started_by_uvx(tmp_path: Path, came_from: str, 
 
 def test_without_a_program_the_module_is_started(tmp_path: Path) -> None:
     bare = Installation(tmp_path, tmp_path / "bin", "/usr/bin/python3", "", "linux")
-    assert command(bare, {}, "user") == ("/usr/bin/python3", "-m", "wfe_mcp", "serve")
+    assert command(bare, {}, "user") == ("/usr/bin/python3", "-P", "-m", "wfe_mcp", "serve")
 
 
 def test_the_program_of_windows_ends_with_exe(tmp_path: Path) -> None:

@@ -110,6 +110,26 @@ def test_a_port_of_which_someone_has_the_other_half_is_not_used(scene: Scene, mo
             assert page.port != other.getsockname()[1]
 
 
+@pytest.mark.attack("half-open requests keep the person from the page", "held", "T2; A2")
+@pytest.mark.parametrize(
+    "half",
+    [b"", b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx"],
+    ids=["silent", "header", "body"],
+)
+def test_requests_that_never_end_leave_the_page_reachable(page: Page, half: bytes) -> None:
+    open_ones: list[socket.socket] = []
+    try:
+        for _ in range(150):
+            made = socket.create_connection(("127.0.0.1", page.port), WAIT_S)
+            open_ones.append(made)
+            made.sendall(half.replace(b"localhost", f"localhost:{page.port}".encode()))
+            if len(open_ones) in (70, 150):
+                assert Browser(page.port).get("/").status == 200
+    finally:
+        for each in open_ones:
+            each.close()
+
+
 def test_it_stays_while_something_waits_and_a_server_lives(scene: Scene, page: Page) -> None:
     a_server_lives(scene)
     request = waiting(scene)

@@ -189,7 +189,7 @@ def test_a_certificate_that_no_one_trusts_is_a_fault_of_its_own(connect: Connect
 
     assert (fault.kind, fault.passes) == ("tls", False)
     assert f"The certificate of {server.origin} is not trusted" in fault.message
-    assert "SSL_CERT_FILE" in fault.hint
+    assert "ca_file in [http]" in fault.hint
     assert server.count == 0
 
 

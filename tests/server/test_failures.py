@@ -2,10 +2,12 @@
 
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from mcp_types import TextContent
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, TextContent
 
 from tests.server.conftest import Connect, House, call, drill, structured
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -178,3 +180,17 @@ async def test_start_run_without_a_template_takes_the_default_one(connect: Conne
 
     assert "drill" in str(found["data"]["template"])
     assert again["run"] == started["run"]
+
+
+@pytest.mark.attack("an unknown prompt, or one without its argument, fills the log with tracebacks", "held", "T7")
+async def test_an_unknown_prompt_is_an_error_of_the_caller(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    async with connect() as agent:
+        with caplog.at_level(logging.DEBUG):
+            for name, given in (("handof", {}), ("\x00" * 500, {}), ("start", {}), ("start", {"goal": "x", "b": "y"})):
+                with suppress(MCPError):
+                    await agent.get_prompt(name, given)
+            with pytest.raises(MCPError) as refused:
+                await agent.get_prompt("handof", {})
+    assert refused.value.error.code == INVALID_PARAMS
+    assert "'handof'" in str(refused.value) and "'handoff'" in str(refused.value)
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []

@@ -69,7 +69,7 @@ def plan(
         if not found.is_ours:
             raise Refused(
                 "conflict",
-                f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_describe_launch(found)}",
+                f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {found.shown}",
                 "Rename or remove it there, then run the command again; nothing was changed.",
             )
         original = None if found.content is None else records.before(found.file, found.content)
@@ -110,7 +110,7 @@ def removal(
     if found.entry is not None and not found.is_ours:
         raise Refused(
             "conflict",
-            f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_describe_launch(found)}",
+            f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {found.shown}",
             "It stays. Remove it there yourself, if you want that.",
         )
     changes: list[Change] = []
@@ -133,10 +133,6 @@ def is_allowed(found: Found, places: Places) -> bool:
         return not _permission(found, places)
     held = table_of(found.entry)
     return all(held.get(key) == value for key, value in found.shape.allowed.items())
-
-
-def _describe_launch(found: Found) -> str:
-    return f"command {' '.join(found.argv)!r:.100}" if found.argv else "it has no command"
 
 
 def _added(found: Found, base: bytes | None, wanted: dict[str, Any]) -> bytes:

@@ -1,14 +1,11 @@
-"""What is wrong with the connections of clients, and how to fix it. Reads files; starts at most ``wfe-mcp --version``."""
+"""What is wrong with the connections of clients, and how to fix it. Reads files and starts nothing."""
 
 from __future__ import annotations
 
-import re
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp import __version__
 from wfe_mcp.clients import connect, files, hooks, launch, look
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
@@ -16,6 +13,7 @@ from wfe_mcp.clients.table import CLIENTS, SERVER
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.workspace.config.edits import value_at
+from wfe_mcp.workspace.files.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,10 +77,12 @@ def _connection(found: Found, here: Installation, places: Places) -> Iterator[He
     """The findings on one entry; one that is ok where there is no other."""
     client, topic = found.client, f"client {found.client.title}"
     if not found.is_ours:
+        is_like_ours = launch.PROGRAM in found.shown or "wfe_mcp" in found.shown
         yield HealthFinding(
             topic,
-            "note",
-            f"{found.file} has a server {SERVER!r} that is not wfe-mcp; fix: rename it there, then wfe-mcp install --client {client.name}",
+            "problem" if is_like_ours else "note",
+            f"{found.file} has a server {SERVER!r} that is not this wfe-mcp and was not started: {found.shown}; "
+            f"fix: rename or remove it there, then wfe-mcp install --client {client.name}",
         )
         return
     good = True
@@ -145,17 +145,17 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
     held: dict[str, Any] = cast("dict[str, Any]", found.entry)
     if held.get("enabled") is False or held.get("disabled") is True:
         yield "problem", "the server is disabled there; fix: enable it"
-    program = shutil.which(found.argv[0], path=places.env.get("PATH", ""))
-    if program is None:
+    if program(found.argv[0], places.root, found.variables.get("PATH", places.env.get("PATH", ""))) is None:
         yield "problem", f"its command {found.argv[0]} is not found; fix: {again}"
-    elif not _is_this(found.argv, Path(program), here):
-        version = _version(Path(program), found.argv)
-        if version != __version__:
-            yield (
-                "note",
-                f"its command {found.argv[0]} is wfe-mcp {version or 'of unknown version'}, this is {__version__}; fix: {again}",
-            )
-    yield from _project(found, held, places)
+    elif found.whose != "this":
+        yield (
+            "note",
+            f"its command is not the wfe-mcp that runs now, {here.program}, and was not started: {found.shown}; fix: {again}",
+        )
+    elif found.scope == "project" and (set_there := found.variables.keys() - {"WFE_PROJECT"}):
+        names = {name: value for name, value in found.variables.items() if name in set_there}
+        yield "note", f"{launch.shown(found.argv, names)}; fix: remove what you did not write there"
+    yield from _project(found, places)
     missing = [key for key in found.shape.always if key not in held]
     passed: object = held.get(found.client.names)
     given = cast("list[Any]", passed) if isinstance(passed, list) else []
@@ -167,9 +167,9 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
         yield from trust(found, places)
 
 
-def _project(found: Found, held: dict[str, Any], places: Places) -> Iterator[tuple[Level, str]]:
+def _project(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
     """What is wrong with a project that the entry names."""
-    named = _named_project(found, held)
+    named = _named_project(found)
     if not named or "${" in named:
         return
     folder = places.root / Path(named).expanduser()
@@ -179,23 +179,19 @@ def _project(found: Found, held: dict[str, Any], places: Places) -> Iterator[tup
         yield "note", f"it always serves the project {named}, not this one; fix: remove --project there"
 
 
-def _named_project(found: Found, held: dict[str, Any]) -> str:
+def _named_project(found: Found) -> str:
     words = found.argv
     for number, word in enumerate(words):
         if word == "--project" and number + 1 < len(words):
             return words[number + 1]
         if word.startswith("--project="):
             return word.partition("=")[2]
-    for key in ("env", "environment", "envs"):
-        given: object = held.get(key)
-        if isinstance(given, dict) and "WFE_PROJECT" in given:
-            return str(cast("dict[str, Any]", given)["WFE_PROJECT"])
-    return ""
+    return found.variables.get("WFE_PROJECT", "")
 
 
 def _root(found: Found) -> str:
     """The project that the server will find."""
-    named = _named_project(found, cast("dict[str, Any]", found.entry))
+    named = _named_project(found)
     if named:
         return named
     return {
@@ -203,18 +199,6 @@ def _root(found: Found) -> str:
         "roots": "the folder that is open in the client",
         "unknown": 'the folder that the client starts it in; if status names another, add "--project", "<folder>"',
     }[found.client.root]
-
-
-def _is_this(argv: tuple[str, ...], program: Path, here: Installation) -> bool:
-    is_module = "-m" in argv and program.resolve() == Path(here.executable).resolve()
-    return is_module or program.stem == "uvx" or program.resolve() == here.program.resolve()
-
-
-def _version(program: Path, argv: tuple[str, ...]) -> str:
-    """The version that a command's program reports; empty where it reports none."""
-    words = [str(program), *(argv[1 : argv.index("serve")] if "serve" in argv else ()), "--version"]
-    number = re.search(r"wfe-mcp (\S+)", launch.printed(words))
-    return number[1] if number else ""
 
 
 def _document(file: Path, form: entry.Format) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
+from base64 import urlsafe_b64decode
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +20,7 @@ from urllib.request import url2pathname
 
 from wfe_mcp import __version__
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.workspace.files.programs import is_of_project, program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +30,11 @@ if TYPE_CHECKING:
 PROGRAM = "wfe-mcp"
 _VERSION_S = 20
 By = Literal["auto", "path", "name", "uvx"]
+Whose = Literal["this", "installed", "foreign"]
+"""Of this installation; of another one outside the project; anything else, such as a program of the project."""
+_PYTHON = re.compile(r"(pythonw?|pypy)[0-9.]*")
+_FLAGS = frozenset(("-P", "-I", "-s", "-E", "-u", "-B"))
+"""Options of Python that run nothing."""
 _CACHES = frozenset({"archive-v0", "environments-v2", "builds-v0"})
 """Folders of uv's cache; what lies there is removed one day."""
 
@@ -38,6 +48,8 @@ class Installation:
     executable: str
     source: str
     platform: str
+    sha256: str = ""
+    """Of its program as it was installed; empty: not known."""
 
     @property
     def is_temporary(self) -> bool:
@@ -52,7 +64,8 @@ class Installation:
 
 def this_installation() -> Installation:
     """The one that runs now."""
-    return Installation(Path(sys.prefix), Path(sysconfig.get_path("scripts")), sys.executable, _source(), sys.platform)
+    scripts = Path(sysconfig.get_path("scripts"))
+    return Installation(Path(sys.prefix), scripts, sys.executable, _source(), sys.platform, _recorded(scripts))
 
 
 def on_path(env: Mapping[str, str]) -> Path | None:
@@ -78,13 +91,89 @@ def command(here: Installation, env: Mapping[str, str], scope: Scope, by: By = "
         return (str(named), "serve")
     if here.program.exists():
         return (str(here.program), "serve")
-    return (here.executable, "-m", "wfe_mcp", "serve")
+    # Without -P the folder that a client starts it in could bring modules of its own.
+    return (here.executable, "-P", "-m", "wfe_mcp", "serve")
+
+
+def whose(argv: Sequence[str], root: Path, path: str, here: Installation) -> Whose:
+    """What a command starts in the project ``root``, seen without starting it. ``path``: the PATH that it gets.
+
+    This installation is known by the path of its program, whose content is the one that was installed, and by a copy with
+    the same SHA-256 outside the project.
+    """
+    if not is_ours(argv):
+        return "foreign"
+    found = program(argv[0], root, path)
+    if found is None:
+        return "installed" if _is_name(argv[0]) or Path(argv[0]).is_absolute() else "foreign"
+    if _named(argv[0]) == PROGRAM and _is_program(found, root, here):
+        return "this"
+    if "-m" in argv and found.parent.resolve() == Path(here.executable).parent.resolve():
+        is_apart = not {"-P", "-I"}.isdisjoint(argv[: argv.index("-m")])
+        return "this" if is_apart else "foreign" if _has_module(root) else "installed"
+    if is_of_project(found, root):
+        return "foreign"
+    if _named(argv[0]) == "uvx":
+        return "this" if tuple(argv) == command(here, {}, "user", "uvx") else "installed"
+    return "foreign" if "-m" in argv and _has_module(root) else "installed"
+
+
+def shown(argv: Sequence[str], variables: Mapping[str, str]) -> str:
+    """A command and the variables that are set for it, whole; values that look like secrets are left out."""
+    return " ".join([shlex.join(argv) or "no command", *([f"; it sets {_settings(variables)}"] if variables else [])])
+
+
+def _settings(variables: Mapping[str, str]) -> str:
+    from wfe_mcp.engine.checks.shell_environment import looks_secret
+
+    return ", ".join(f"{name}{'' if looks_secret(name, value) else f'={value}'}" for name, value in variables.items())
+
+
+def _is_program(found: Path, root: Path, here: Installation) -> bool:
+    if found.resolve() == here.program.resolve():
+        return here.sha256 in ("", _sha256(found))
+    return not is_of_project(found, root) and here.program.exists() and _sha256(found) == _sha256(here.program)
+
+
+def _sha256(file: Path) -> str:
+    with suppress(OSError):
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    return "unreadable"
+
+
+def _has_module(root: Path) -> bool:
+    return any((root / name).exists() for name in ("wfe_mcp", "wfe_mcp.py"))
+
+
+def _is_name(word: str) -> bool:
+    return "/" not in word and "\\" not in word
+
+
+def _named(word: str) -> str:
+    return word.replace("\\", "/").rpartition("/")[2].removesuffix(".exe")
 
 
 def is_ours(argv: Sequence[str]) -> bool:
-    """Whether a command starts wfe-mcp, however it was installed."""
-    names = [word.replace("\\", "/").rpartition("/")[2].removesuffix(".exe").partition("@")[0] for word in argv]
-    return "serve" in argv and (PROGRAM in names or "wfe_mcp" in names)
+    """Whether a command has one of the forms that start wfe-mcp: by its program, by uvx, or as a module of Python."""
+    if "serve" not in argv:
+        return False
+    name, words = _named(argv[0]), list(argv[1 : argv.index("serve")])
+    if name == "uvx":
+        words = words[2:] if words[:1] == ["--from"] and not _is_place(words[1]) else words
+        return [word.partition("@")[0] for word in words] == [PROGRAM]
+    if _PYTHON.fullmatch(name):
+        at = words.index("-m") if "-m" in words else len(words)
+        return words[at : at + 2] == ["-m", "wfe_mcp"] and _FLAGS.issuperset(words[:at])
+    return name == PROGRAM
+
+
+def _is_place(source: str) -> bool:
+    """Whether uvx would take a package from a folder relative to the one that it is started in."""
+    return (
+        "://" not in source
+        and ("/" in source or "\\" in source or source.startswith("."))
+        and not Path(source).is_absolute()
+    )
 
 
 def source(direct_url: str | None) -> str:
@@ -101,6 +190,16 @@ def _source() -> str:
         return source(metadata.distribution(PROGRAM).read_text("direct_url.json"))
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _recorded(scripts: Path) -> str:
+    """The SHA-256 of the program in the list of installed files; empty where the list does not have it."""
+    with suppress(metadata.PackageNotFoundError):
+        for each in metadata.files(PROGRAM) or ():
+            is_program = each.stem == PROGRAM and Path(str(each.locate())).parent.resolve() == scripts.resolve()
+            if is_program and each.hash is not None and each.hash.mode == "sha256":
+                return urlsafe_b64decode(f"{each.hash.value}==").hex()
+    return ""
 
 
 def printed(words: Sequence[str]) -> str:

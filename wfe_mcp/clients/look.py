@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp.clients import files
+from wfe_mcp.clients import files, launch
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
-from wfe_mcp.clients.launch import is_ours, printed
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.workspace.config.edits import value_at
+from wfe_mcp.workspace.files.programs import outside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,20 @@ class Found:
     document: dict[str, Any]
     shape: Shape
     entry: Any
+    whose: launch.Whose = "foreign"
+    """What its command starts."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that the entry sets."""
+        held = table_of(self.entry)
+        every = (table_of(held.get(key)) for key in ("env", "environment", "envs"))
+        return {name: str(value) for each in every for name, value in each.items()}
+
+    @property
+    def shown(self) -> str:
+        """The command and the variables, as a user must see them before it is started."""
+        return launch.shown(self.argv, self.variables)
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -42,8 +57,8 @@ class Found:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the entry starts wfe-mcp."""
-        return is_ours(self.argv)
+        """Whether the entry starts wfe-mcp, this installation or another one outside the project."""
+        return self.whose != "foreign"
 
 
 def client_named(name: str) -> Client:
@@ -76,7 +91,11 @@ def look(client: Client, places: Places, scope: Scope) -> Found:
     file = next((each for each in every if each.exists()), every[0])
     held, document = read_document(client, places, scope, file)
     shape = _shape(client, places, document)
-    return Found(client, scope, file, held, document, shape, value_at(document, (*shape.path, SERVER)))
+    found = Found(client, scope, file, held, document, shape, value_at(document, (*shape.path, SERVER)))
+    if found.entry is None:
+        return found
+    path = found.variables.get("PATH", places.env.get("PATH", ""))
+    return replace(found, whose=launch.whose(found.argv, places.root, path, launch.this_installation()))
 
 
 def _shape(client: Client, places: Places, document: dict[str, Any]) -> Shape:
@@ -93,10 +112,10 @@ def _shape(client: Client, places: Places, document: dict[str, Any]) -> Shape:
 
 def _major(client: Client, places: Places) -> int:
     """The first number of the version that a client's program reports; 0: unknown."""
-    program = shutil.which(client.programs[0], path=places.env.get("PATH", ""))
+    program = outside(client.programs[0], places.root, places.env.get("PATH", ""))
     if program is None:
         return 0
-    number = re.search(r"\d+", printed([program, "--version"]))
+    number = re.search(r"\d+", launch.printed([program, "--version"]))
     return int(number[0]) if number else 0
 
 

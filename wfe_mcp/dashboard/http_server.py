@@ -1,18 +1,46 @@
-"""uvicorn's server, stopped from another thread at once: its own looks for that, and waits, in steps of 0.1 s."""
+"""uvicorn's server for the page: stopped from another thread at once, and reachable whoever leaves requests half open."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     import socket
 
+MOST_ANSWERED = 64
+"""Requests above these are answered with 503."""
+MOST_OPEN = 48
+"""Connections above these end the oldest one without a complete request."""
 _TICK_S = 0.1
 _LOOK_S = 0.005
+
+
+class PageConnection(H11Protocol):
+    """A connection that gives way: while there are many, the oldest whose request is not complete is closed for a new one."""
+
+    _began = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection begins. ``limit_concurrency`` counts all of them, also those that never ask for anything."""
+        super().connection_made(transport)
+        self._began = self.loop.time()
+        every = [each for each in self.connections if isinstance(each, PageConnection)]
+        waiting = [each for each in every if each.is_incomplete]
+        if len(self.connections) > MOST_OPEN and waiting:
+            oldest = min(waiting, key=lambda each: each._began)
+            oldest.transport.close()
+            self.connections.discard(oldest)  # not later, when it is lost: many may come at once
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether it has no complete request that waits for its answer."""
+        cycle: Any = self.cycle
+        return bool(cycle is None or cycle.response_complete or cycle.more_body)
 
 
 class HttpServer(uvicorn.Server):

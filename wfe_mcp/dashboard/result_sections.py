@@ -76,7 +76,7 @@ def opinions_section(shown: ApprovalView, edit: str) -> Html:
 
 
 def _opinion(opinion: OpinionShown, edit: str) -> Html:
-    body: list[Html] = []
+    body: list[Html] = [tag("p", f"from {opinion.source}", class_="soft")] if opinion.source else []
     if opinion.findings:
         body.append(tag("ul", *map(_finding, opinion.findings), class_="stack"))
     if opinion.suggestion:

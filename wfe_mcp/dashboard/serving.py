@@ -95,20 +95,20 @@ class Page:
         import uvicorn
 
         from wfe_mcp.dashboard.app import decision_app
-        from wfe_mcp.dashboard.http_server import HttpServer
+        from wfe_mcp.dashboard.http_server import MOST_ANSWERED, HttpServer, PageConnection
 
         others = {each.getsockname()[1] for each in sockets} - {self.port}
         config = uvicorn.Config(
             decision_app(self._desks, self.port, self.visited, api=self._api, asks_pin=self.asks_pin, others=others),
             loop="asyncio",
-            http="h11",
+            http=PageConnection,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=64,
+            limit_concurrency=MOST_ANSWERED,
             timeout_graceful_shutdown=3,
         )
         server = HttpServer(config)

@@ -72,6 +72,10 @@ class Connection:
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     """None is the vendor's own."""
+    proxy: str = ""
+    """The way to it; empty: directly."""
+    ca_file: str = ""
+    """The file of the authorities that its certificate may have; empty: the system's."""
     allow: tuple[str, ...] = ()
     """Origins of ``[http] allow``, which may be reached over plain http, as loopback may."""
     connect_s: float = 10.0
@@ -172,6 +176,8 @@ class Answer:
     value: dict[str, Any] | None
     usage: Usage
     model: str
+    source: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Who answered: ``address`` and ``proxy``, or each file of the program → its SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,13 +95,24 @@ _ROWS: dict[str, tuple[FaultKind, str, str]] = {
     "no_route": (
         "no_route",
         "Provider {provider!r} cannot be reached at {address}: {why}.",
-        f"Check that it runs, base_url, network and proxy. {_TEST}",
+        f"Check that it runs, base_url and network; variables name no proxy: set proxy in [http] of your own configuration. {_TEST}",
     ),
     "cut": ("no_route", "Provider {provider!r} closed the connection during its answer.", "Retry."),
     "tls": (
         "tls",
         "The certificate of {address} is not trusted: {why}.",
-        "Check base_url; for a private authority, set SSL_CERT_FILE to its certificate. " + _TEST,
+        "Check base_url; for a private authority, name its file as ca_file in [http] of your own configuration. "
+        + _TEST,
+    ),
+    "authorities": (
+        "tls",
+        "The certificates for provider {provider!r} cannot be read: {why}.",
+        "Correct ca_file in [http] of your own configuration.",
+    ),
+    "proxy": (
+        "not_configured",
+        "The proxy for provider {provider!r} is no address that begins with http:// or https://.",
+        "Correct proxy in [http] of your own configuration.",
     ),
     "rate_limited": (
         "rate_limited",

@@ -17,7 +17,6 @@ from wfe_mcp.core.errors import nearest
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question, ShouldStop, Usage, never
 from wfe_mcp.providers.faults import VENDORS, fault, message_in_body, plainly, status_fault, transport_fault
 from wfe_mcp.providers.questions import ask, checked
-from wfe_mcp.workspace.config.origins import certificates_for, is_loopback
 from wfe_mcp.workspace.config.provider_kinds import facts_of
 
 if TYPE_CHECKING:
@@ -124,6 +123,8 @@ def _get(connection: Connection) -> object:
     """The JSON that lists the models."""
     import httpx2  # 75 ms of CPU
 
+    from wfe_mcp.providers.transport import client_options
+
     base_url = (connection.base_url or VENDORS[connection.kind]).rstrip("/")
     key = connection.api_key or ""
     path, headers = {
@@ -132,12 +133,11 @@ def _get(connection: Connection) -> object:
     }.get(connection.kind, ("/models", {"authorization": f"Bearer {key}"} if key else {}))
     until = monotonic() + _MOST_S
     silence = min(connection.response_s, _MOST_S)
-    timeout = httpx2.Timeout(connect=connection.connect_s, read=silence, write=silence, pool=silence)
-    trust_env, verify = not is_loopback(base_url), certificates_for(base_url)
+    options = client_options(connection, base_url, silence_s=silence)
     content = b""
     try:
         with (
-            httpx2.Client(timeout=timeout, follow_redirects=False, trust_env=trust_env, verify=verify) as http,
+            httpx2.Client(**options) as http,
             http.stream("GET", f"{base_url}{path}", headers=headers) as answer,
         ):
             for piece in answer.iter_bytes():

@@ -22,10 +22,18 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, InputRequiredResult, ListRootsRequest, ListRootsResult, Resource
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    GetPromptResult,
+    InputRequiredResult,
+    ListRootsRequest,
+    ListRootsResult,
+    Resource,
+)
 
 from wfe_mcp import __version__, views
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.server.arguments import checked, unknown_tool
 from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.prompts import ICONS, add_prompts
@@ -115,6 +123,19 @@ class WfeServer(MCPServer[None]):
             log.exception("%s crashed", name)
             answered = await self._refusal(_crash(name), arguments, context)
         return answered if isinstance(answered, InputRequiredResult) else tool_result(answered)
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[None, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """The prompt, or an error of the caller: the SDK takes an unknown name and a missing argument for bugs and logs them."""
+        try:
+            return await super().get_prompt(name, arguments, context)
+        except ValueError as fault:
+            known = [each.name for each in await self.list_prompts()]
+            hint = nearest_hint(name, known, f"There are: {', '.join(known)}.") if name not in known else ""
+            raise MCPError(
+                INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {str(fault)[:300]}. {hint}"
+            ) from None
 
     async def list_resources(self) -> list[Resource]:
         """The fixed addresses, and the open runs once the project is open."""

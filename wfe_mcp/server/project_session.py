@@ -160,7 +160,7 @@ class ProjectSession:
 
     def _start_in(self, engine: Engine) -> None:
         from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
-        from wfe_mcp.engine.maintenance.restore_log import remove_left_copies
+        from wfe_mcp.engine.maintenance.restore_log import remove_all_left_copies
         from wfe_mcp.store.records.runs import ProcessRecord
         from wfe_mcp.workspace.system.process import client_of_server, stream, this_process
 
@@ -178,7 +178,7 @@ class ProjectSession:
         with engine.store.tx() as tx:
             tx.processes.register(record)
         self._process = record
-        remove_left_copies(engine.store.path)
+        remove_all_left_copies(engine.store.path)
         start_anchoring(engine, catch_up=True)  # including what the last process left undone
         tend_open_runs(engine)
         self._worker = start_worker(engine, process="server")

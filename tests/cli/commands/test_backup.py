@@ -335,6 +335,19 @@ def test_copies_of_processes_that_still_run_are_kept(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted([kept, f"{kept}-wal", ".wfe.db.mine.new"])
 
 
+@pytest.mark.attack("killed restores and imports fill the disk with copies", "held", "T7")
+def test_the_next_server_removes_what_killed_processes_left(tmp_path: Path) -> None:
+    gone, here = f"99999999-{'a' * 16}.new", f"{os.getpid()}-{'a' * 16}.new"
+    (tmp_path / "wfe.db").touch()
+    for folder in (tmp_path, tmp_path / "backups", tmp_path / "keys"):
+        folder.mkdir(exist_ok=True)
+        for name in (f".wfe.db.{gone}", f".before-restore-1.db.{gone}", f".wfe.db.{gone}-journal", f".b.db.{here}"):
+            (folder / name).touch()
+    restore_log.remove_all_left_copies(tmp_path / "wfe.db")
+    left = sorted(each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*") if each.is_file())
+    assert left == sorted([f".b.db.{here}", f"backups/.b.db.{here}", f"keys/.b.db.{here}", "wfe.db"])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
 def test_a_disk_that_is_full_in_the_middle_leaves_nothing_behind(cli: Terminal, worked: str) -> None:
     limited = (

@@ -119,10 +119,7 @@ def test_another_server_of_our_name_is_refused_by_install_and_uninstall(
         empty.json("uninstall", "--client", client.name, "--scope", scope, "--yes"),
     ):
         assert (document.code, document.refusal) == (1, "conflict")
-        assert (
-            f"{file} has a server 'wfe' that is not wfe-mcp: command 'node wfe.js'"
-            in document.document["error"]["message"]
-        )
+        assert f"{file} has a server 'wfe' that is not wfe-mcp: node wfe.js" in document.document["error"]["message"]
     assert everything(empty.place) == before
 
 

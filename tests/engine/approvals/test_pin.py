@@ -45,6 +45,42 @@ def test_five_wrong_ones_lock_every_pin_for_a_minute_that_doubles(scene: Scene) 
     assert "4 tries left" in refused(pin.person, scene.engine, "9999", "ada").message, "a right one begins anew"
 
 
+@pytest.mark.attack("wrong PINs under a clock ten years ahead lock the person out for ten years", "held", "T1")
+def test_a_clock_that_was_ahead_locks_no_longer_than_was_said(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin.set_pin(scene.engine, "12345678", HUMAN)
+    now, years_s = pin.monotonic(), 10 * 365 * 86_400
+    monkeypatch.setattr(pin, "monotonic", lambda: now)
+    scene.clock.advance(seconds=years_s)
+    for _ in range(5):
+        refused(pin.person, scene.engine, "9999", "ada")
+    scene.clock.advance(seconds=-years_s)
+    no = refused(pin.person, scene.engine, "12345678", "ada")
+    assert "every PIN is refused for another 1 minute" in no.message
+    monkeypatch.setattr(pin, "monotonic", lambda: now + 61)
+    assert pin.person(scene.engine, "12345678", "ada").is_human
+
+
+@pytest.mark.attack("wrong PINs under a clock ahead, then a restart", "held", "T1")
+def test_after_a_restart_a_clock_that_was_ahead_locks_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin.set_pin(scene.engine, "12345678", HUMAN)
+    scene.clock.advance(seconds=86_400_000)
+    for _ in range(5):
+        refused(pin.person, scene.engine, "9999", "ada")
+    scene.clock.advance(seconds=-86_400_000)
+    monkeypatch.setattr(pin, "monotonic", lambda: -1_000_000.0)
+    assert "every PIN is refused for 2 minutes" in refused(pin.person, scene.engine, "9999", "ada").message
+
+
+def test_many_wrong_ones_lock_for_a_day_at_most(scene: Scene) -> None:
+    pin.set_pin(scene.engine, "12345678", HUMAN)
+    for _ in range(5):
+        refused(pin.person, scene.engine, "9999", "ada")
+    for _ in range(20):
+        scene.clock.advance(days=2)
+        no = refused(pin.person, scene.engine, "9999", "ada")
+    assert "every PIN is refused for 1 day" in no.message
+
+
 @pytest.mark.requirement("B-23")
 def test_a_terminal_of_the_agents_client_decides_nothing(scene: Scene) -> None:
     pin.set_pin(scene.engine, "12345678", HUMAN)

@@ -1,7 +1,6 @@
 """``wfe-mcp doctor``: check everything that runs need."""
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -150,7 +149,9 @@ def _index(invocation: Invocation) -> HealthFinding:
 
 
 def _git(invocation: Invocation) -> Iterator[HealthFinding]:
-    git = shutil.which("git")
+    from wfe_mcp.workspace.git.command import git_program
+
+    git = git_program(invocation.engine.root)
     if git is None:
         yield HealthFinding("git", "note", "not installed: git and files gates cannot run; fix: install git")
     elif not invocation.engine.project.is_git:

@@ -24,6 +24,7 @@ from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -362,6 +363,13 @@ def _connect(
     if not plan.changes:
         one.plan, one.state = plan, "connected"
         return
+    path, here = places.env.get("PATH", ""), launch.this_installation()
+    if program(plan.argv[0], places.root, path) and launch.whose(plan.argv, places.root, path, here) != "this":
+        raise Refused(
+            "unavailable",
+            f"{' '.join(plan.argv)} is not the wfe-mcp that runs now, {here.program}, and was not started.",
+            "Nothing was written. Try --command path, or run wfe-mcp doctor.",
+        )
     passes = None if one.client.passes is None else (*one.client.passes, *one.client.passed_on(places))
     key = (*plan.argv, "", *(passes or ()))
     if key not in trials:

@@ -292,6 +292,8 @@ class _Lines:
             self._title("opinions")
         for each in opinions:
             self._screen.table((), [(words.reviewer(each), each.state, each.summary)], "  ")
+            if each.source:
+                self._text(f"    from {each.source}", "      ")
             for one in each.findings:
                 where = f"{one.place}: " if one.place else ""
                 self._text(f"    - {one.severity}: {where}{words.finding(one)}", "      ")

@@ -9,7 +9,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.dashboard.api.access import Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.bodies import Body, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.engine.kernel.engine import Engine
@@ -26,7 +26,7 @@ router = APIRouter(tags=["artifacts"])
 class EditedArtifact(Body):
     """An artifact as a person edited it. ``note``: stored with the new revision."""
 
-    phase: str
+    phase: PhaseName
     artifact: dict[str, Any]
     note: str = ""
     pin: Pin = ""

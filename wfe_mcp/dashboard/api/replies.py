@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -144,5 +146,9 @@ def on_bug(request: Request, exc: Exception) -> JSONResponse:
 
 
 def _short(value: object) -> object:
+    """``value``, or the begin of its text where it is long or no answer can hold it."""
     text = str(value)
-    return value if len(text) <= 100 else f"{text[:100]}…"
+    with contextlib.suppress(UnicodeEncodeError, TypeError, ValueError):
+        if len(text) <= 100 and json.dumps(value, ensure_ascii=False, allow_nan=False).encode():
+            return value
+    return text[:100].encode(errors="replace").decode() + ("…" if len(text) > 100 else "")

@@ -15,7 +15,7 @@ from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.dashboard.api.access import Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
+from wfe_mcp.dashboard.api.bodies import Body, OfProject, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
@@ -67,7 +67,7 @@ class PhaseToStart(Body):
 class Submission(Body):
     """An artifact, or the path of a file in the project that holds it."""
 
-    phase: str
+    phase: PhaseName
     artifact: dict[str, Any] | None = None
     path: str = ""
     attempt: int | None = Field(None, ge=1)
@@ -79,7 +79,7 @@ class Submission(Body):
 class ApprovalAsked(Body):
     """The approval to ask a person for."""
 
-    phase: str
+    phase: PhaseName
     sha256: str = ""
     comment: str = ""
 
@@ -87,7 +87,7 @@ class ApprovalAsked(Body):
 class Rejection(Body):
     """The submission to withdraw."""
 
-    phase: str
+    phase: PhaseName
     feedback: str
 
 
@@ -97,7 +97,7 @@ class Retry(Body):
     ``blockers``: what becomes of its open blockers.
     """
 
-    phase: str
+    phase: PhaseName
     role: str = ""
     feedback: str = ""
     from_step: str = ""
@@ -108,7 +108,7 @@ class Retry(Body):
 class Skip(Body):
     """The phase to leave out."""
 
-    phase: str
+    phase: PhaseName
     reason: str
     pin: Pin = ""
 

@@ -12,7 +12,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.bodies import Body, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.views.answers import rollback as history
@@ -28,7 +28,7 @@ router = APIRouter(tags=["runs"])
 class Overruling(Body):
     """The phase whose gates are overruled, and why; the reason stays visible."""
 
-    phase: str
+    phase: PhaseName
     reason: str
     pin: Pin = ""
 

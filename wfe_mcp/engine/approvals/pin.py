@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.canonical import canonical_json
@@ -22,6 +23,8 @@ from wfe_mcp.core.units import plural, spoken
 from wfe_mcp.engine.kernel.engine import SYSTEM
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from wfe_mcp.core.model import By, Person
@@ -36,9 +39,10 @@ BEGAN = "signing"
 _WRONG = "pin_wrong"
 # An Ed25519 public key: 32 bytes as base64url without padding.
 _PUBLIC_CHARS = 43
-# After five wrong PINs in a row every PIN is refused for 60 s, then twice as long each time.
+# After five wrong PINs in a row every PIN is refused for 60 s, then twice as long each time, at most a day.
 _FREE_TRIES = 5
 _FIRST_WAIT_S = 60
+_MOST_WAIT_S = 86_400
 
 
 class Terminal:
@@ -254,9 +258,9 @@ def _is_old_pin(kept: str, pin: str) -> bool:
 def _refuse_locked(tx: Tx, now: datetime) -> dict[str, Any]:
     """Refuse every PIN while too many were wrong; returns the count."""
     wrong: dict[str, Any] = json.loads(tx.secrets.get(_WRONG) or "{}")
-    until = wrong.get("until")
-    if until is not None and now < datetime.fromisoformat(until):
-        left_s = (datetime.fromisoformat(until) - now).total_seconds()
+    left_s = _left_s(wrong, now)
+    if left_s > 0:
+        until = (now + timedelta(seconds=left_s)).isoformat()
         raise Refused(
             "wrong_pin",
             f"After {wrong.get('count', _FREE_TRIES)} wrong PINs every PIN is refused for another {spoken(left_s)}.",
@@ -264,6 +268,20 @@ def _refuse_locked(tx: Tx, now: datetime) -> dict[str, Any]:
             data={"until": until, "tries_left": 0},
         )
     return wrong
+
+
+def _left_s(wrong: Mapping[str, Any], now: datetime) -> float:
+    """The seconds for which every PIN is refused. A clock that was ahead says more than was ever set; then the time since the
+    machine started counts, and after a restart nothing.
+    """
+    wait_s = _wait_s(int(wrong.get("count", 0)))
+    by_clock = (datetime.fromisoformat(wrong["until"]) - now).total_seconds() if "until" in wrong else 0.0
+    since_start = float(wrong.get("monotonic_until_s", 0)) - monotonic()
+    return next((left for left in (by_clock, since_start) if left <= wait_s), 0.0)
+
+
+def _wait_s(count: int) -> int:
+    return min(_MOST_WAIT_S, _FIRST_WAIT_S * 2 ** min(max(0, count - _FREE_TRIES), 20))
 
 
 def _count_attempt(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
@@ -277,9 +295,10 @@ def _count_attempt(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
         return None
     count = int(wrong.get("count", 0)) + 1
     entry: dict[str, Any] = {"count": count}
-    wait_s = _FIRST_WAIT_S * 2 ** max(0, count - _FREE_TRIES)
+    wait_s = _wait_s(count)
     if count >= _FREE_TRIES:
         entry["until"] = (now + timedelta(seconds=wait_s)).isoformat()
+        entry["monotonic_until_s"] = monotonic() + wait_s
     tx.secrets.set(_WRONG, json.dumps(entry), SYSTEM, now)
     left = max(0, _FREE_TRIES - count)
     now_what = f"{plural(left, 'try', 'tries')} left" if left else f"every PIN is refused for {spoken(wait_s)}"

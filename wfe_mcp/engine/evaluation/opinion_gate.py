@@ -30,7 +30,7 @@ from wfe_mcp.gates.opinion import Reviewed, conflict, judge_opinions, no_reviewe
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
 from wfe_mcp.providers.call import ProviderFault
 from wfe_mcp.store.records.calls import CallPurpose
-from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
+from wfe_mcp.store.records.opinions import MANUAL_MODEL, SOURCE, OpinionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -218,6 +218,9 @@ def _ask(
         value, fault_found = _read(given)
         if fault_found:
             return replace(review, opinion=_unreadable(fault_found)), None
+        value |= (
+            {SOURCE: dict(given.source)} if given.source else {}
+        )  # a model cannot say it: its schema has no such key
         id_ = _keep(engine, reviewer, connection, about, value, given.model)
         return replace(review, opinion=value, id=id_), None
     assert last is not None, "a reviewer without connections is not asked"

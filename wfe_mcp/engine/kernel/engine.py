@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.kernel.template_cache import TemplateCache
+from wfe_mcp.workspace.files.programs import temporary_outside
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, is_alive, parse_holder, this_process
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class Engine:
     ) -> None:
         self.project = project
         self.environment = dict(os.environ if environment is None else environment)
+        temporary_outside(self.environment, project.root)
+        if temporary_outside(os.environ, project.root):
+            import tempfile
+
+            tempfile.tempdir = None  # it may be remembered already
         self.clock = clock
         self.overrides = dict(overrides or {})
         self.identity = this_process()

@@ -25,7 +25,8 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.maintenance.restore_log import RESTORED, SetBack, anchor_set_backs, name_of_copy, remove_left_copies
+from wfe_mcp.engine.maintenance.restore_log import RESTORED, SetBack, anchor_set_backs, remove_left_copies
+from wfe_mcp.workspace.files.project_files import name_of_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
-import os
 import re
-import secrets
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -103,16 +101,25 @@ _COPY = re.compile(r"\.(?:(\d+)-)?[0-9a-f]{16}\.new(?:-wal|-shm|-journal)?\Z")
 """The process that writes it; earlier versions did not say which."""
 
 
-def name_of_copy(file: Path) -> Path:
-    """A new name beside ``file``, for a copy that this process writes."""
-    return file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(8)}.new")
-
-
 def remove_left_copies(file: Path) -> None:
     """Remove the unfinished copies beside ``file`` of processes that have ended."""
+    _remove_left(file.parent, glob.escape(file.name))
+
+
+def remove_all_left_copies(database: Path) -> None:
+    """The same of every file that is written beside the database: backups, keys, and what restore and import copy."""
+    folders = (
+        database.parent,
+        *(each for each in database.parent.iterdir() if each.is_dir() and not each.is_symlink()),
+    )
+    for folder in folders:
+        _remove_left(folder, "*")
+
+
+def _remove_left(folder: Path, name: str) -> None:
     from wfe_mcp.workspace.system.process import started_at
 
-    for left in file.parent.glob(f".{glob.escape(file.name)}.*.new*"):
+    for left in folder.glob(f".{name}.*.new*"):
         found = _COPY.search(left.name)
         if found is not None and (found[1] is None or started_at(int(found[1])) is None):
             with suppress(OSError):

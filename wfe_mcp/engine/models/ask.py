@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question
@@ -23,7 +24,8 @@ def answer(
     if facts_of(connection.kind).is_network:
         from wfe_mcp.providers.questions import ask
 
-        return ask(connection, question, listener, should_stop=lambda: context.stop.is_asked)
+        given = ask(connection, question, listener, should_stop=lambda: context.stop.is_asked)
+        return replace(given, source=_source(connection))
     if connection.kind == "manual":
         raise ProviderFault(
             "not_configured",
@@ -34,6 +36,14 @@ def answer(
 
     launch = launch_context(engine, context, engine.root)
     return ask_agent(connection, question, launch, listener, should_stop=lambda: context.stop.is_asked)
+
+
+def _source(connection: Connection) -> dict[str, str]:
+    from wfe_mcp.providers.faults import VENDORS
+    from wfe_mcp.workspace.config.origins import without_user
+
+    named = {"address": connection.base_url or VENDORS.get(connection.kind, ""), "proxy": connection.proxy}
+    return {name: without_user(url) for name, url in named.items() if url}
 
 
 def launch_context(engine: Engine, context: JobContext, root: Path, log: Path | None = None) -> LaunchContext:

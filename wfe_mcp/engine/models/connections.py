@@ -78,6 +78,8 @@ def connected(
         model=role.model,
         api_key=None if provider.key is None else key_of(engine, provider.name, provider.key),
         base_url=provider.base_url,
+        proxy=loaded.settings.http.proxy,
+        ca_file=loaded.settings.http.ca_file,
         allow=tuple((frozen or {}).get("http_allow", loaded.settings.http.allow)),
         connect_s=provider.connect_s,
         response_s=provider.response_s,

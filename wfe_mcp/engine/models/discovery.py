@@ -5,8 +5,8 @@ A test is a real call, the smallest there is, and is recorded like every call to
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from wfe_mcp.engine.models.connections import connected, needs_model
 from wfe_mcp.engine.models.roles import Filled, filled, provider_now
 from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
+from wfe_mcp.workspace.files.programs import outside
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
@@ -108,9 +109,9 @@ def local_servers(places: Mapping[str, tuple[int, str]] | None = None) -> list[L
 
 def installed_agents(engine: Engine) -> list[InstalledAgent]:
     """The command-line agents on PATH, with their versions. Each is started once, to say its own."""
-    found: list[InstalledAgent] = []
+    found, folders = list[InstalledAgent](), engine.environment.get("PATH", os.defpath)
     for kind, facts in KIND_FACTS.items():
-        program = shutil.which(facts.argv[0], path=engine.environment.get("PATH")) if facts.argv else None
+        program = outside(facts.argv[0], engine.root, folders) if facts.argv else None
         if program:
             found.append(InstalledAgent(kind, program, _version(engine, program)))
     return found

@@ -19,13 +19,10 @@ if TYPE_CHECKING:
 
 Given = dict[str, Any]
 
-NETWORK = words(
-    """
-    HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy SSL_CERT_FILE
-    SSL_CERT_DIR NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA
-    """
-)
-"""Variables that an agent needs to reach its vendor through a proxy; none is a key."""
+PROXY = words("HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy")
+AUTHORITIES = words("SSL_CERT_FILE NODE_EXTRA_CA_CERTS")
+"""Variables by which an agent reaches its vendor. They are set from ``[http]`` of the user's configuration alone: whoever sets
+them sees the key."""
 
 
 @dataclass(frozen=True, slots=True)

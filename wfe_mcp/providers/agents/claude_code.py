@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents.agent import (
-    NETWORK,
     Agent,
     AgentRecord,
     AgentResult,
@@ -183,10 +182,9 @@ def _result(record: Given) -> Iterator[AgentRecord]:
 CLAUDE_CODE = Agent(
     program=("claude",),
     key="ANTHROPIC_API_KEY",
-    variables=NETWORK
-    + words(
+    variables=words(
         """
-            ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL ANTHROPIC_MODEL CLAUDE_CONFIG_DIR
+            ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_MODEL CLAUDE_CONFIG_DIR
             CLAUDE_CODE_OAUTH_TOKEN CLAUDE_CODE_USE_BEDROCK CLAUDE_CODE_USE_VERTEX CLAUDE_CODE_GIT_BASH_PATH
         """
     ),

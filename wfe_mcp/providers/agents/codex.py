@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents.agent import (
-    NETWORK,
     Agent,
     AgentRecord,
     AgentResult,
@@ -177,7 +176,7 @@ def _usage(used: Given) -> Usage:
 CODEX = Agent(
     program=("codex",),
     key="OPENAI_API_KEY",
-    variables=(*NETWORK, "OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_HOME", "CODEX_API_KEY"),
+    variables=("OPENAI_API_KEY", "CODEX_HOME", "CODEX_API_KEY"),
     options=("sandbox", "profile", "add_dirs", "config"),
     install="npm install -g @openai/codex",
     login="run `codex login`, or set OPENAI_API_KEY",

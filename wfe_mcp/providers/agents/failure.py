@@ -29,11 +29,11 @@ _ROWS: dict[FaultKind, tuple[str, str]] = {
     ),
     "no_route": (
         "Provider {provider!r} ({program}) cannot reach its vendor{detail}.",
-        "Check network and proxy (HTTPS_PROXY passes to it). " + _TEST,
+        "Check network and proxy: it gets that of [http] of your own configuration, not HTTPS_PROXY. " + _TEST,
     ),
     "tls": (
         "Provider {provider!r} ({program}) does not trust the certificate of its vendor{detail}.",
-        "For a private authority, set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its certificate.",
+        "For a private authority, name its file as ca_file in [http] of your own configuration.",
     ),
     "rate_limited": (
         "Provider {provider!r} ({program}) reached a limit of its vendor{detail}.",

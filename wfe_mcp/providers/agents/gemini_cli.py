@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents.agent import (
-    NETWORK,
     Agent,
     AgentRecord,
     AgentResult,
@@ -171,10 +170,9 @@ def _result(record: Given) -> Iterator[AgentRecord]:
 GEMINI_CLI = Agent(
     program=("gemini",),
     key="GEMINI_API_KEY",
-    variables=NETWORK
-    + words(
+    variables=words(
         """
-            GEMINI_API_KEY GOOGLE_API_KEY GOOGLE_GEMINI_BASE_URL GOOGLE_CLOUD_PROJECT GOOGLE_CLOUD_LOCATION
+            GEMINI_API_KEY GOOGLE_API_KEY GOOGLE_CLOUD_PROJECT GOOGLE_CLOUD_LOCATION
             GOOGLE_GENAI_USE_VERTEXAI GOOGLE_GENAI_USE_GCA GOOGLE_APPLICATION_CREDENTIALS GEMINI_CLI_HOME
         """
     ),

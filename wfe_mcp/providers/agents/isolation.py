@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.workspace.files.programs import TEMPORARY
 from wfe_mcp.workspace.files.project_files import replace_file
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ _HOMES: Mapping[str, str] = {
     "XDG_STATE_HOME": ".local/state",
 }
 """Variables that lead to a user's settings → where they lead in the new home folder."""
-_TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 _LEFT_OUT = ("XDG_RUNTIME_DIR", "XDG_CONFIG_DIRS", "XDG_DATA_DIRS")
 
 
@@ -91,7 +91,7 @@ def _environment(isolation: Isolation, env: Mapping[str, str], home: Path, tempo
     return (
         kept
         | homes
-        | {name: str(temporary) for name in _TEMPORARY}
+        | {name: str(temporary) for name in TEMPORARY}
         | dict(isolation.environment)
         | {isolation.variable: str(home / isolation.default)}
     )

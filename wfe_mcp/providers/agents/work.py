@@ -14,14 +14,14 @@ Rules:
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.providers.agents.agent import words_of
+from wfe_mcp.providers.agents.agent import AUTHORITIES, PROXY, words_of
 from wfe_mcp.providers.agents.claude_code import CLAUDE_CODE
 from wfe_mcp.providers.agents.codex import CODEX
 from wfe_mcp.providers.agents.failure import fault, trouble_fault
@@ -30,10 +30,10 @@ from wfe_mcp.providers.agents.isolation import review_folder
 from wfe_mcp.providers.agents.transcript import Transcript
 from wfe_mcp.providers.call import Answer, Estimate, Listener, ProviderFault, Silent, Task, Worked, never
 from wfe_mcp.providers.output import clear_place, ends_with_value, output_paragraph, value_at, value_in, with_paragraph
+from wfe_mcp.workspace.files.programs import is_of_project, outside, sha256_of_files, temporary_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from wfe_mcp.providers.agents.agent import Agent
     from wfe_mcp.providers.call import Connection, Question, ShouldStop
@@ -147,8 +147,9 @@ def run_agent(
     if connection.fs_ability in {"local-write", "write-only"}:
         clear_place(launch.root, place)
     prompt = with_paragraph(_full_prompt(task), connection.fs_ability, place, task.schema)
-    argv = (*(connection.argv or agent.program), *agent.arguments(connection, task))
-    child = _Child(argv, launch.root, _environment(agent, connection, launch))
+    env = _environment(agent, connection, launch)
+    argv = (*_program(agent, connection, launch.root, env), *agent.arguments(connection, task))
+    child = _Child(argv, launch.root, env)
     why, transcript = _run_once(agent, connection, task, prompt, launch, child, listener or Silent(), should_stop)
     model = transcript.model or connection.model
     if why != "ended":
@@ -180,7 +181,8 @@ def ask_agent(
         prompt = f"{prompt}\n\n{output_paragraph('none', '', question.schema)}"
     env = _environment(agent, connection, launch)
     with review_folder(agent.isolation, env) as folder:
-        program = _absolute(connection.argv or agent.program, launch.root)
+        program = _program(agent, connection, launch.root, env)
+        source = sha256_of_files(program)
         child = _Child((*program, *agent.isolation.arguments(connection)), folder.work, folder.env)
         why, transcript = _run_once(agent, connection, task, prompt, launch, child, listener or Silent(), should_stop)
         model = transcript.model or agent.isolation.model(folder.config) or connection.model
@@ -192,7 +194,7 @@ def ask_agent(
     value = value_in(transcript.answer) if question.schema is not None and ends_with_value(transcript.answer) else None
     if question.schema is not None and value is None:
         raise fault("unparsable", agent, connection, transcript.answer, usage=transcript.usage)
-    return Answer(transcript.answer, value, transcript.usage, model)
+    return Answer(transcript.answer, value, transcript.usage, model, source)
 
 
 def _agent(connection: Connection) -> Agent:
@@ -243,7 +245,6 @@ def _run_once(
     should_stop: ShouldStop,
 ) -> tuple[Why, Transcript]:
     """Run the agent once. It is announced and reported as one call: the number of its calls is known only at its end."""
-    _require_program(agent, connection, child)
     transcript = Transcript(agent, listener, launch.clock, last_line_at=launch.clock())
     bounds = _Bounds(connection, task, transcript, should_stop)
     listener.before_call(connection, Estimate(len(prompt) // _CHARACTERS_PER_TOKEN, connection.max_tokens))
@@ -317,24 +318,24 @@ class _Bounds:
 
 
 def _environment(agent: Agent, connection: Connection, launch: LaunchContext) -> dict[str, str]:
+    """What passes by name, without folders of the project: one could hold settings and a login that its author wrote."""
     env = dict(launch.environment((*agent.variables, *words_of(connection.options.get(_ENV_OPTION)))))
+    folder = agent.isolation.variable
+    if folder in env and (not Path(env[folder]).is_absolute() or is_of_project(Path(env[folder]), launch.root)):
+        del env[folder]
+    temporary_outside(env, launch.root)
+    given = {PROXY: connection.proxy, AUTHORITIES: connection.ca_file}
+    env |= {name: value for names, value in given.items() if value for name in names}
     return env | ({agent.key: connection.api_key} if connection.api_key else {})
 
 
-def _absolute(program: tuple[str, ...], root: Path) -> tuple[str, ...]:
-    """The program, where it is a path relative to ``root``, as one that is valid in any folder."""
-    return (str(root / program[0]), *program[1:]) if _is_path(program[0]) else program
-
-
-def _is_path(name: str) -> bool:
-    return bool(os.path.dirname(name))  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
-
-
-def _require_program(agent: Agent, connection: Connection, child: _Child) -> None:
-    # A path is relative to the agent's folder; a bare name is looked up on the child's PATH.
-    name = child.argv[0]
-    found = (
-        (child.cwd / name).is_file() if _is_path(name) else shutil.which(name, path=child.env.get("PATH", os.defpath))
-    )
-    if not found:
+def _program(agent: Agent, connection: Connection, root: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+    """The program and its first words: a configured path from ``root``, or a name on PATH that is outside the project."""
+    name, *words = connection.argv or agent.program
+    if os.path.dirname(name):  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
+        found = str(root / name) if (root / name).is_file() else None
+    else:
+        found = outside(name, root, env.get("PATH", os.defpath))
+    if found is None:
         raise fault("not_installed", agent, connection)
+    return (found, *words)

@@ -3,8 +3,8 @@
 Rules:
 1. One request is one HTTP request: the SDKs' own retries are off and redirects are not followed, so that every call is
    counted and no key goes to another address.
-2. Key and address are the connection's; ANTHROPIC_API_KEY, OPENAI_BASE_URL and similar variables are ignored. Variables
-   that extend a request (ANTHROPIC_CUSTOM_HEADERS, OPENAI_ORG_ID) are left to the SDK.
+2. Key, address, proxy and authorities are the connection's; ANTHROPIC_API_KEY, OPENAI_BASE_URL, HTTPS_PROXY,
+   SSL_CERT_FILE and similar variables are ignored. Variables that extend a request (ANTHROPIC_CUSTOM_HEADERS, OPENAI_ORG_ID) are left to the SDK.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 import httpx2
 
 from wfe_mcp.providers.faults import VENDORS, fault
-from wfe_mcp.workspace.config.origins import certificates_for, is_loopback
+from wfe_mcp.providers.transport import client_options
 from wfe_mcp.workspace.config.provider_kinds import shipped_kind
 
 if TYPE_CHECKING:
@@ -32,12 +32,8 @@ _NO_KEY = "none"
 @contextlib.asynccontextmanager
 async def model_of(connection: Connection) -> AsyncGenerator[Model]:
     """The model, with its own HTTP client, which closes with it. Raises ProviderFault for an incomplete configuration."""
-    timeout = httpx2.Timeout(
-        connect=connection.connect_s, read=connection.response_s, write=connection.response_s, pool=connection.connect_s
-    )
-    # A provider on this machine is never called through a proxy.
-    trust_env, verify = not is_loopback(connection.base_url or ""), certificates_for(connection.base_url or "")
-    async with httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=trust_env, verify=verify) as http:
+    options = client_options(connection, connection.base_url or "", silence_s=connection.response_s)
+    async with httpx2.AsyncClient(**options) as http:
         yield _model(connection, http)
 
 

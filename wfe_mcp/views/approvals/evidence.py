@@ -16,6 +16,7 @@ from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.judgement import room_note
 from wfe_mcp.gates.results import origin
+from wfe_mcp.store.records.opinions import SOURCE
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, Named, OpinionShown
 
 if TYPE_CHECKING:
@@ -237,7 +238,21 @@ def _opinion_view(reviewer: str, model: str, verdict: str, value: Mapping[str, A
     )
     summary = str(value.get("summary") or (f"{plural(len(findings), 'finding')}" if findings else "no summary"))
     return OpinionShown(
-        reviewer, model, _OPINIONS.get(verdict, "not run"), summary, findings, str(value.get("suggestion", ""))
+        reviewer,
+        model,
+        _OPINIONS.get(verdict, "not run"),
+        summary,
+        findings,
+        str(value.get("suggestion", "")),
+        source_text(value.get(SOURCE, {})),
+    )
+
+
+def source_text(source: Mapping[str, str]) -> str:
+    """Where an opinion came from: its address and proxy, or its program."""
+    return ", ".join(
+        f"{name} {value}" if name in ("address", "proxy") else f"program {name} (sha256 {value})"
+        for name, value in source.items()
     )
 
 

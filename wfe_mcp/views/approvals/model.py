@@ -179,6 +179,7 @@ class OpinionShown:
     """What a reviewer says. A reviewer who was not asked, or did not answer, has no verdict.
 
     ``model``: the one that answered, as its provider reports it, and the one that was asked where they differ.
+    ``source``: its address, or its program with the SHA-256; empty for a person, and in opinions of earlier versions.
     """
 
     reviewer: str
@@ -187,6 +188,7 @@ class OpinionShown:
     summary: str = ""
     findings: tuple[Finding, ...] = ()
     suggestion: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ def origin_of(url: str) -> str | None:
     return f"{parts.scheme}://{host}:{_PORTS[parts.scheme] if port is None else port}"
 
 
+def without_user(url: str) -> str:
+    """``url`` for people: without a user name, password, query or fragment."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def origin_fault(url: str, allow: Iterable[str]) -> str:
     """Why ``url`` may not be reached; empty when it may. ``allow``: origins of trusted configuration."""
     origin = origin_of(url)

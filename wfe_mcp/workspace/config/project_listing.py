@@ -14,12 +14,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import word_set
 from wfe_mcp.workspace.config.toml_text import read_toml
+from wfe_mcp.workspace.files.programs import outside
 from wfe_mcp.workspace.git.command import run_git
 
 MAX_DEPTH = 4
@@ -128,7 +130,7 @@ def list_project(root: Path) -> Listing:
         read=lambda path: _text(root / path),
         exists=lambda path: os.path.lexists(root / path),
         installed=lambda name: shutil.which(name) is not None,
-        python_has=_python_has,
+        python_has=partial(_python_has, root),
         windows=os.name == "nt",
     )
 
@@ -168,8 +170,9 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _python_has(module: str) -> bool:
-    path = next((found for name in ("python3", "python") if (found := shutil.which(name))), None)
+def _python_has(root: Path, module: str) -> bool:
+    folders = os.environ.get("PATH", os.defpath)
+    path = next((found for name in ("python3", "python") if (found := outside(name, root, folders))), None)
     if path is None:
         return False
     ask = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"

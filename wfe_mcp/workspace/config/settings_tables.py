@@ -169,10 +169,21 @@ class ToolSettings(Table):
 
 
 class HttpSettings(Table):
-    """``allow``: origins that may be reached over plain http, or at an address that is not public."""
+    """``allow``: origins that may be reached over plain http, or at an address that is not public.
+
+    ``proxy`` and ``ca_file``: for requests to models, and for command-line agents; variables of the environment do not count.
+    """
 
     allow: list[str] = optional(
         [], 'Origins that may be reached over plain http, or inside: `["http://localhost:8080"]`.', effect="calls"
+    )
+    proxy: str = optional(
+        "", "The proxy to models: `http://proxy:3128`. Only in your own configuration.", effect="calls"
+    )
+    ca_file: str = optional(
+        "",
+        "A file with the authorities that certificates of models may have, in place of the system's. Only in your own configuration.",
+        effect="calls",
     )
 
 

@@ -151,9 +151,14 @@ def _files_in(folder: Folder, above: str = "") -> Iterator[tuple[str, Folder, st
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
+def name_of_copy(file: Path) -> Path:
+    """A new name beside ``file``, for a copy that this process writes; the next start removes those of ended processes."""
+    return file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(8)}.new")
+
+
 def replace_file(file: Path, content: bytes, mode: int | None = 0o600) -> None:
     """Write ``file``: a reader sees the old content or the new. ``mode`` None: as the system gives new files."""
-    staged = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
+    staged = name_of_copy(file)
     try:
         new = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
         with os.fdopen(os.open(staged, new, 0o666 if mode is None else 0o600), "wb") as stream:

@@ -9,7 +9,6 @@ Rules:
 """
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.programs import outside
 
 GIT_TIMEOUT_S = 120.0
 
@@ -72,7 +72,7 @@ def repository(root: Path) -> Repository | None:
 
     Cached until one of the files changes that git's answer depends on; "none" is never cached.
     """
-    if _program() is None or not root.is_dir():
+    if git_program(root) is None or not root.is_dir():
         return None
     depends_on = _depends_on(root)
     known = _FOUND.get(root)
@@ -86,20 +86,26 @@ def repository(root: Path) -> Repository | None:
     return found
 
 
-_PROGRAMS: dict[str, str] = {}
+_PROGRAMS: dict[tuple[str, Path], str] = {}
 
 
-def _program() -> str | None:
-    """The path of git; None where there is none. The path is remembered while the file exists: a search looks
-    into each folder of PATH, some twenty times for each submission.
+def git_program(root: Path) -> str | None:
+    """The path of git, which is never a program of the project ``root``; None where there is none.
+
+    Remembered while the file exists: a search looks into each folder of PATH, some twenty times for each submission.
     """
     path = os.environ.get("PATH", os.defpath)
-    found = _PROGRAMS.get(path)
+    found = _PROGRAMS.get((path, root))
     if found is None or not os.access(found, os.X_OK):
-        found = shutil.which("git")
+        found = outside("git", _top(root), path)
         if found is not None:
-            _PROGRAMS[path] = found
+            _PROGRAMS[path, root] = found
     return found
+
+
+def _top(root: Path) -> Path:
+    """The nearest folder with ``.git``, from ``root`` upwards; else ``root``."""
+    return next((Path(each) for each in _upwards(root) if os.path.lexists(f"{each}{os.sep}.git")), root)
 
 
 def _could_be_found(root: Path) -> bool:
@@ -215,7 +221,7 @@ def run_git(
     ok: Sequence[int] | None = (0,),
 ) -> subprocess.CompletedProcess[bytes] | None:
     """Run git in ``root``. None when git is not installed. Refuses exit codes outside ``ok`` (None: takes any)."""
-    git = _program()
+    git = git_program(root)
     if git is None:
         return None
     command = [git, "--no-pager", *_SAFE, "-C", str(root), *arguments]

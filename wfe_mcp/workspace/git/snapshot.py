@@ -35,7 +35,7 @@ from typing import Any, NamedTuple, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import refusing_faults
-from wfe_mcp.workspace.git.command import Repository, is_true, repository, run_git, setting, text_of
+from wfe_mcp.workspace.git.command import Repository, git_program, is_true, repository, run_git, setting, text_of
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
 from wfe_mcp.workspace.git.repository import head as head_of
 from wfe_mcp.workspace.git.snapshot_files import Gathered, Limits, Skipped, gather
@@ -320,7 +320,7 @@ def require_available(root: Path) -> Repository:
 
 
 def _repository_or_why(root: Path) -> Repository | str:
-    if shutil.which("git") is None:
+    if git_program(root) is None:
         return "git is not installed, or not on the PATH."
     found = repository(root)
     if found is None:

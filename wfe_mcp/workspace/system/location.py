@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git.command import Repository, repository
+from wfe_mcp.workspace.git.command import Repository, git_program, repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def _as_on_disk(path: Path) -> Path:
 
 def _by_hand(folder: Path) -> tuple[Path, Path] | None:
     """Top of the work tree and common directory, read without git, so that runs are found when git is missing."""
-    if shutil.which("git") is not None:
+    if git_program(folder) is not None:
         return None
     real = folder.resolve()
     for top in (real, *real.parents):

@@ -1,0 +1,183 @@
+"""Kills commands with kill -9 at random moments and counts what is broken or left over afterwards.
+
+A decision, rollback, undo, trust, backup, restore and import, each as its own process on a machine of one user. After every
+kill the same command is given again and must succeed or be refused as done already, and ``verify`` must find nothing; at the
+end a server starts and ends, after which no unfinished copy may be left.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.figures import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.scene import Scene
+    from tests.security.machine import Machine
+
+DONE_ALREADY = frozenset({"illegal_transition", "conflict", "nothing_to_undo"})
+"""Codes of a command that is given again after the killed one had its effect."""
+LEFT_OVER = (".*.new*", "stage-*", ".wfe-new-*")
+
+
+@dataclass
+class Kills:
+    """How many processes were killed before they ended, and what was wrong afterwards."""
+
+    killed: int = 0
+    ended: int = 0
+    faults: list[str] = field(default_factory=list[str])
+    left: list[str] = field(default_factory=list[str])
+
+
+def measure(scene: Scene, kills: int) -> list[Figure]:
+    """The counts of faults and of files left over after ``kills`` kills (both must be 0)."""
+    del scene  # it has a machine of its own
+    with tempfile.TemporaryDirectory(prefix="wfe-kills-") as folder:
+        answer = play(Path(folder), kills)
+    note = "; ".join((*answer.faults, *answer.left))[:200]
+    return [
+        Figure("processes killed", answer.killed, "kills", note=f"{answer.ended} ended before"),
+        Figure("faults after a kill", len(answer.faults), "faults", 0, note),
+        Figure("files left over after the next start", len(answer.left), "files", 0),
+    ]
+
+
+def play(folder: Path, kills: int, *, seed: int = 0) -> Kills:
+    """Kill commands in turn until ``kills`` of them were killed in their middle, and look after each."""
+    from tests.security.machine import Machine
+
+    machine, chance, answer = Machine(folder / "machine"), random.Random(seed), Kills()
+    subprocess.run(["git", "init", "-q", str(machine.project)], check=True)
+    machine.person()
+    lasts: dict[str, float] = {}
+    number = 0
+    while answer.killed < kills and number < 4 * kills + 2 * len(OPERATIONS):
+        name = [*OPERATIONS][number % len(OPERATIONS)]
+        number += 1
+        argv, env = OPERATIONS[name](machine, folder, number)
+        if name not in lasts:  # the first of each shows how long it takes
+            began = time.monotonic()
+            _expect_done(machine, name, argv, env, answer)
+            lasts[name] = time.monotonic() - began
+            continue
+        if _kill(machine, argv, env, chance.uniform(0, lasts[name])):
+            answer.killed += 1
+        else:
+            answer.ended += 1
+        _expect_done(machine, name, argv, env, answer)
+        found = machine.json("verify")
+        if not found.get("ok"):
+            answer.faults.append(f"verify after {name}: {json.dumps(found)[:300]}")
+    with machine.server() as server:
+        server.call("status")
+    machine.close()
+    answer.left = [str(each.relative_to(folder)) for form in LEFT_OVER for each in folder.rglob(form)]
+    return answer
+
+
+def _kill(machine: Machine, argv: list[str], env: dict[str, str], after_s: float) -> bool:
+    """Whether the process was killed before it ended."""
+    from tests.security.machine import PIN
+
+    process = subprocess.Popen(
+        argv,
+        cwd=machine.project,
+        env=machine.env | env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    process.stdin.write(PIN.encode())
+    process.stdin.close()
+    try:
+        process.wait(after_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+    return False
+
+
+def _expect_done(machine: Machine, name: str, argv: list[str], env: dict[str, str], answer: Kills) -> None:
+    from tests.security.machine import PIN
+
+    done = machine.run(*argv, given=PIN, env=env)
+    try:
+        found: dict[str, Any] = json.loads(done.said[done.said.index("{") : done.said.rindex("}") + 1])
+    except ValueError:
+        found = {}
+    code = found.get("error", {}).get("code", "no JSON")
+    if not found.get("ok") and code not in DONE_ALREADY:
+        answer.faults.append(f"{name} again: exit {done.code}: {done.said[:300]}")
+
+
+def _decide(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    del folder
+    how = ["approve"] if number % 2 else ["reject", "--feedback", "again"]
+    return machine.wfe(how[0], machine.letter(), "write", *how[1:], "--pin-fd", "0", "--json"), {}
+
+
+def _approved(machine: Machine) -> str:
+    from tests.security.machine import PIN
+
+    run = machine.letter()
+    machine.run(*machine.wfe("approve", run, "write", "--pin-fd", "0", "--json"), given=PIN)
+    return run
+
+
+def _rollback(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    del folder, number
+    return machine.wfe("rollback", _approved(machine), "write", "--pin-fd", "0", "--json"), {}
+
+
+def _undo(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    del folder, number
+    return machine.wfe("undo", _approved(machine), "--pin-fd", "0", "--json"), {}
+
+
+def _trust(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    del folder
+    file = machine.project / ".wfe" / "templates" / "memo.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"title": f"Memo {number}"}), "utf-8")
+    return machine.wfe("trust", "memo", "--yes", "--pin-fd", "0", "--json"), {}
+
+
+def _backup(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    del folder, number
+    return machine.wfe("backup", "--json"), {}
+
+
+def _restore(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    file = folder / f"restore-{number}.db"
+    machine.json("backup", str(file))
+    return machine.wfe("restore", str(file), "--pin-fd", "0", "--json"), {}
+
+
+def _import(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    file, other = folder / f"run-{number}.json", folder / "second" / "wfe.db"
+    other.parent.mkdir(exist_ok=True)
+    machine.json("export", machine.letter(), str(file))
+    return machine.wfe("import", str(file), "--json"), {"WFE_DATABASE_URL": f"sqlite:///{other.as_posix()}"}
+
+
+OPERATIONS: dict[str, Callable[[Machine, Path, int], tuple[list[str], dict[str, str]]]] = {
+    "decide": _decide,
+    "rollback": _rollback,
+    "undo": _undo,
+    "trust": _trust,
+    "backup": _backup,
+    "restore": _restore,
+    "import": _import,
+}
+"""What is killed: each makes a state in which its command is legal, and says the command and its variables."""
