@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.kept_scenes import scene
-from tests.cli.scene import HUMAN, phase, template
+from tests.cli.scene import HUMAN, PIN, phase, template
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,3 +104,28 @@ def test_renamed_binary_and_deleted_files_are_named_as_such(cli: Terminal) -> No
     lines = [line for line in shown.splitlines() if line[:2] in ("R ", "M ", "D ", "A ")]
     assert lines == ["A draft.json +1", "D gone.txt -2", "R old.txt → new.txt", "M picture.bin (binary)"]
     assert "line 1" not in shown, "what only moved is not shown as new lines"
+
+
+@pytest.mark.usefixtures("in_git")
+def test_what_changed_since_it_was_sent_back_is_shown_at_the_terminal(cli: Terminal) -> None:
+    cli.save(template("asked", phase("send", HUMAN)))
+    run = cli.start("asked")
+    (cli.root / "first.txt").write_text("first\n")
+    cli.submit_work(run, "send")
+    assert cli.json("show", run, "--decision", "--since", "attempt").refusal == "not_ready"
+    assert cli("reject", run, "send", "--feedback", "more", pin=PIN).code == 0
+    (cli.root / "second.txt").write_text("second\n")
+    cli.submit_work(run, "send", "again")
+
+    shown = cli("show", run, "--decision").out
+    assert "CHANGE since attempt 1: 2 files, +2 -1\nM draft.json" in shown
+    assert "+second" in shown and "+first" in shown
+    hint = next(line for line in shown.splitlines() if "--since attempt" in line).partition(": ")[2]
+    only = cli(*hint.split()[1:]).out
+    assert "+second" in only
+    assert "+first" not in only
+    assert cli.json("show", run, "--decision").data["since"]["since"] == "attempt 1"
+    refused = cli.json("show", run, "--decision", "--since", "atempt").document["error"]
+    assert refused["code"] == "bad_argument"
+    assert "'attempt'" in refused["hint"]
+    assert "CHANGE since attempt 1" in cli("approve", run, "send", pin=PIN).out

@@ -48,3 +48,15 @@ def test_findings_of_a_reviewer_are_shown_and_change_the_sha256_of_what_is_shown
     assert "first (claude)" in shown
     assert "- high: stats.py:12: It divides by zero (Refuse [])" in shown
     assert cli.json("show", run, "--decision").data["shown_sha256"] != before
+
+
+def test_a_decision_names_the_project_as_its_user_does_and_its_folder(cli: Terminal) -> None:
+    run = cli.start("letter", "--title", "Thanks")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
+    assert f'Approve send of "Thanks" (project, {run}, attempt 1)?' in cli("show", run, "--decision").out
+    assert cli("project", "rename", ".", "The shop").code == 0
+
+    assert f'"Thanks" (The shop (project), {run}, attempt 1)?' in cli("show", run, "--decision").out
+    assert "letter@1.0.0 in The shop (project), phase send" in cli("show", run, "--decision", "--full").out
+    assert cli.json("show", run, "--decision").data["decision"]["project"] == "The shop (project)"

@@ -39,7 +39,9 @@ def test_a_run_begins_at_an_event_of_another_one_and_continues_to_its_end(cli: T
     answer = cli("start", "--from", f"{letter}@{at}")
     assert answer.code == 0
     made = cli.json("list").data["runs"][0]["run"]
-    assert answer.out.startswith(f'Started {made} "Thanks" (letter 1.0.0, forked from {letter} at event {at}).\n')
+    assert answer.out.startswith(
+        f'Started {made} "Thanks (fork of {letter})" (letter 1.0.0, forked from {letter} at event {at}).\n'
+    )
     assert cli.json("artifact", "show", made, "draft").data["content"] == {"text": "Dear Ada"}
     cli.submit_work(made, "send", "another")
     assert cli.json("approve", made, "send", pin=PIN).document["run_state"] == "completed"
@@ -69,6 +71,18 @@ def test_a_fork_says_where_it_comes_from_and_who_decided_there(cli: Terminal, le
     again = fork(cli, made)
     assert [each["run"] for each in cli.json("show", again).data["decisions"]] == [letter]
     assert cli.json("verify").code == 0
+
+
+def test_the_title_of_a_fork_names_its_origin_alone_or_is_the_one_that_was_given(cli: Terminal, letter: str) -> None:
+    first = fork(cli, letter)
+    second = fork(cli, first)
+    fork(cli, second, "--title", "Once more")
+    long = fork(cli, fork(cli, letter, "--title", "x " * 59))
+    titles = {row["run"]: row["title"] for row in cli.json("list").data["runs"]}
+    assert titles[first] == f"Thanks (fork of {letter})"
+    assert titles[second] == f"Thanks (fork of {first})"
+    assert "Once more" in titles.values()
+    assert len(titles[long]) <= 120
 
 
 def test_a_completed_run_is_forked_to_try_a_part_of_it_again(cli: Terminal, letter: str) -> None:

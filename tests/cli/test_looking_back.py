@@ -178,3 +178,17 @@ def test_at_a_terminal_one_goes_through_a_run_forwards_and_backwards(
     out = cli("log", letter, "--step").out
     assert [int(found) for found in re.findall(r"^\D*1?m? +(\d+)  2026", out, re.MULTILINE)] == [1, 2, 1, 2, 5, 5]
     assert list(answer) == []
+
+
+def test_times_of_the_log_are_relative_on_a_terminal_and_exact_where_that_is_asked_for(
+    cli: Terminal, letter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "2026-11-20T08:00:00Z" in cli("log", letter).out
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
+    cli.clock.forward(hours=2)
+    relative = cli("log", letter).out
+    assert "2 h ago" in relative
+    assert "2026-11-20T" not in relative
+    assert "2026-11-20T08:00:00Z" in cli("log", letter, "--exact").out
+    assert cli.json("log", letter).data["events"][0]["at"].startswith("2026-11-20T08:00:00")

@@ -201,6 +201,7 @@ def test_a_run_is_rolled_back_and_the_rollback_undone(scene: Scene, visit: Visit
     expect(shown.locator("tbody tr").first).not_to_contain_text("passed")
     assert "RolledBack" in scene.events(run)
     shown.get_by_role("button", name="Undo the last command").click()
+    shown.get_by_role("dialog").get_by_role("button", name="Undo", exact=True).click()
     asks = shown.get_by_role("dialog")
     asks.get_by_label("PIN").fill(PIN)
     asks.get_by_role("button", name="Sign").click()

@@ -187,6 +187,11 @@ def test_what_a_rollback_would_change_is_shown_before_it(scene: Scene, visit: Vi
     shown.get_by_label("Restore the files too").uncheck()
     expect(foreseen).to_contain_text("The files stay as they are.")
     shown.get_by_role("button", name="Keep the run as it is").click()
+    points.get_by_role("button", name="Undo the last command").click()
+    expect(foreseen).to_contain_text("The files stay as they are.")
+    shown.get_by_label("Restore the files too").check()
+    expect(foreseen.locator("li code")).to_have_text(["app.py", "more.py"])
+    shown.get_by_role("button", name="Keep the run as it is").click()
     assert scene.attempt(run, "build").status == "completed"
     assert (scene.root / "app.py").read_text(encoding="utf-8") == "VALUE = 2\n"
 

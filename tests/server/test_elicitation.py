@@ -140,6 +140,7 @@ async def test_a_gate_for_a_human_never_shows_a_form(connect: Connect) -> None:
         answer = await call(agent, "approve", run=run, phase="signed")
 
     assert answer["error"]["code"] == "needs_human"
+    assert f"in run {run} of project: " in answer["data"]["question"]
     assert person.seen == []
 
 

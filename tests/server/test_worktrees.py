@@ -124,6 +124,23 @@ async def test_a_server_in_a_renamed_folder_names_the_old_one_and_continues_afte
     assert found["state"] == "running"
 
 
+async def test_a_server_continues_in_a_folder_that_became_a_repository(house: House) -> None:
+    for each in house.engines:
+        each.close()
+    shutil.rmtree(house.root / ".git")
+    before = replace(house, engines=[])
+    async with before.client("auto") as agent:
+        first = (await call(agent, "start_run", template="drill", inputs={"goal": "x"}))["run"]
+        git(house.root, "init", "-q")
+        async with replace(house, engines=[]).client("auto") as other:  # a second one, which sees the repository
+            assert (await call(other, "status", run=first))["run"] == first
+            second = (await call(other, "start_run", template="drill", inputs={"goal": "y"}))["run"]
+        third = (await call(agent, "start_run", template="drill", inputs={"goal": "z"}))["run"]
+        found = await call(agent, "status")
+
+    assert {row["run"] for row in found["data"]["runs"]} == {first, second, third}
+
+
 @pytest.mark.attack("configuration that differs by a byte relies on the trust of another worktree", "held", "T16")
 def test_other_bytes_in_a_worktree_need_trust_of_their_own(linked: House) -> None:
     config = linked.root / ".wfe" / "config.toml"

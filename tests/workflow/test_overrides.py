@@ -113,6 +113,15 @@ def test_a_rewrite_is_allowed_to_a_reviewer_only() -> None:
     }
 
 
+def test_json_beside_a_document_needs_an_artifact() -> None:
+    made = changed({"output": {"artifact": "a"}}, PhaseOverride(write_json=True))
+    assert made["output"] == {"artifact": "a", "write_json": True}
+    assert refusal(template({}), plan=PhaseOverride(write_json=True)) == {
+        "/templates/tiny/phases/plan/write_json": "phase 'plan' makes no artifact, so write_json has no effect"
+    }
+    assert changed({}, PhaseOverride(write_json=False)) == {"id": "plan"}
+
+
 @pytest.mark.requirement("S3-22", "S3-28")
 def test_the_limit_of_the_same_blocker_is_that_of_each_recovery_of_the_phase() -> None:
     recovery = {"do": "subflow", "template": "recovery"}

@@ -1,11 +1,13 @@
-// What a rollback would do now, beside the question whether to do it.
+// What a rollback, undo or redo would do now, beside the question whether to do it.
 import { query, useAsk } from "./api";
 import type { RollbackPreview } from "./api_types";
 import { Problem } from "./parts";
 import { count } from "./words";
 
-export function Foreseen({ run, to, files }: { run: string; to: string; files: boolean }) {
-  const { data, error } = useAsk<RollbackPreview>(`/runs/${encodeURIComponent(run)}/rollback${query({ to, files: String(files) })}`, (event) => event.run === run);
+export type Back = "rollback" | "undo" | "redo";
+
+export function Foreseen({ run, to = "", files, kind = "rollback" }: { run: string; to?: string; files: boolean; kind?: Back }) {
+  const { data, error } = useAsk<RollbackPreview>(`/runs/${encodeURIComponent(run)}/rollback${query({ to, files: String(files), kind })}`, (event) => event.run === run);
   if (error) return <Problem error={error} />;
   const paths = data?.paths ?? [];
   const all = paths.length + (data?.more_paths ?? 0);
@@ -14,6 +16,7 @@ export function Foreseen({ run, to, files }: { run: string; to: string; files: b
       {!data && <p className="soft">Loading what would change</p>}
       {data && (
         <>
+          {kind !== "rollback" && <p>Command: {data.what}.</p>}
           <p>{data.phases.length ? `The state of ${data.phases.join(", ")} changes.` : "The state of no phase changes."}</p>
           {data.files ? (
             <details open={all > 0 && all <= 8}>

@@ -5,7 +5,7 @@ import type { ActivityView, CheckpointList, CheckpointView, EventList, EventView
 import { Icon } from "./icons";
 import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
-import { Foreseen } from "./rollback";
+import { type Back, Foreseen } from "./rollback";
 import { go, to } from "./route";
 import { age, count } from "./words";
 
@@ -29,7 +29,7 @@ export function Log({ events, empty, run = false }: { events: (EventView & Parti
           {events.slice(from, from + 60).map((each, index) => (
             <div key={`${each.run ?? ""}${each.seq}`} className={run ? "line of-run" : "line"} style={{ top: (from + index) * row, height: row }}>
               <time className="muted num" title={`${each.at}, event ${each.seq}`}>{age(each.at)} ago</time>
-              <button type="button" className="told" title={each.text} onClick={() => setOpenLine(each)}>
+              <button type="button" className="event-text" title={each.text} onClick={() => setOpenLine(each)}>
                 {each.text}
               </button>
               {run && each.run && (
@@ -148,6 +148,7 @@ export function Lineage({ run }: { run: string }) {
 export function Checkpoints({ run, ended, reload }: { run: string; ended: string; reload: () => void }) {
   const { data } = useAsk<CheckpointList>(`/runs/${encodeURIComponent(run)}/checkpoints`, (event) => event.run === run);
   const [back, setBack] = useState<CheckpointView | null>(null);
+  const [step, setStep] = useState<Exclude<Back, "rollback"> | "">("");
   const [files, setFiles] = useState(true);
   const [act, busy, error] = useAct();
   const found = data?.checkpoints ?? [];
@@ -159,13 +160,13 @@ export function Checkpoints({ run, ended, reload }: { run: string; ended: string
       <header>
         <h2>Checkpoints</h2>
         <span className="soft">A rollback is added to the log; nothing is deleted.</span>
-        <button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/undo`, {}); reload(); })}>
+        <button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("undo"); }}>
           <Icon name="back" />
-          Undo the last command
+          Undo the last command…
         </button>
-        <button type="button" className="btn slim" title={`wfe-mcp redo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/redo`, {}); reload(); })}>
+        <button type="button" className="btn slim" title={`wfe-mcp redo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("redo"); }}>
           <Icon name="redo" />
-          Redo
+          Redo…
         </button>
       </header>
       <Problem error={error} />
@@ -193,6 +194,21 @@ export function Checkpoints({ run, ended, reload }: { run: string; ended: string
           </li>
         ))}
       </ul>
+      {step && (
+        <Ask title={step === "undo" ? "Undo the last command?" : "Redo what was undone last?"} onClose={() => setStep("")}>
+          <label className="row">
+            <input type="checkbox" checked={files} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
+          </label>
+          <Foreseen run={run} kind={step} files={files} />
+          <Cli text={`wfe-mcp ${step} ${run}${files ? " --files" : ""}`} />
+          <form method="dialog" className="row">
+            <button className="btn solid" onClick={() => act(async () => { await send(`/runs/${id}/${step}`, { files }); reload(); })}>
+              {step === "undo" ? "Undo" : "Redo"}
+            </button>
+            <button className="btn">Keep the run as it is</button>
+          </form>
+        </Ask>
+      )}
       {back && (
         <Ask title={`Roll back to ${back.checkpoint}?`} onClose={() => setBack(null)}>
           <p>

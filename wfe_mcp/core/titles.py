@@ -10,7 +10,7 @@ TITLE_CHARS = 60
 """Letters of a title that is taken from inputs."""
 
 GIVEN_CHARS = 120
-"""Letters of a title that somebody wrote."""
+"""Letters of a title that a user or an agent wrote."""
 
 _NAMES = ("title", "name", "id")
 """What an object is called, the best first."""

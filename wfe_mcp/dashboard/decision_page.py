@@ -88,7 +88,7 @@ def _head(view: DecisionView) -> list[Html]:
         "nav",
         tag("a", "Inbox", href="/"),
         icon("right"),
-        tag("span", Path(view.project).name, title=view.project, class_="only-wide clip"),
+        tag("span", shown.project if shown else Path(view.project).name, title=view.project, class_="only-wide clip"),
         tag("span", icon("right"), class_="only-wide"),
         tag("span", f"run {request.run_id}", data_run=request.run_id),
         class_="crumbs",

@@ -16,6 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.identity import other_key
 from wfe_mcp.engine.runs.needs import NOT_OVER
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
@@ -105,7 +106,7 @@ class Engines:
         place = project_at(Path(folder))
         if place.root == found.root:
             return found
-        if place.key != found.project.key:
+        if place.key not in {found.project.key, other_key(found.project.key)}:
             return None
         with self._lock:
             if place.root not in self._worktrees:

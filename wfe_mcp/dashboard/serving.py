@@ -5,7 +5,7 @@ Rules:
    may listen on the other one.
 2. A page that the user opens always serves itself, on a fresh port: what the register names may be another program.
    One that is started on demand ends where a page runs already, and never asks for the PIN: the user did not open it.
-3. Addresses of decisions are at ``PORT``. Where that is free, the user's page listens there too, and sends whoever comes to
+3. Addresses of decisions are at ``PORT``. Where that is free, the user's page listens there too, and sends anyone who comes to
    its own port; a page on demand that has ``PORT`` does the same while the user's page runs.
 4. It has no state of its own: when it is killed, nothing is lost, and the next page answers at ``PORT``.
 5. Started on demand, it ends by itself: when nothing waits, the user's page does not run, and it is idle or no server runs;

@@ -1,4 +1,4 @@
-"""Idle probe: whether a project has no run that is open or stopped, and no decision page. Works without SQLAlchemy (150 ms to load).
+"""Idle probe: whether a project has no run that is open or stopped, no decision page, and no PIN was ever reset. Works without SQLAlchemy (150 ms to load).
 
 Status calls for projects without an open run are by far the most frequent. Only "idle" is a final answer: in every other
 case, errors included, the caller opens the store.
@@ -15,6 +15,7 @@ _QUESTION = """
 SELECT (SELECT version_num FROM alembic_version) = :head
    AND (:may_be_new OR EXISTS (SELECT 1 FROM project WHERE key = :key))
    AND NOT EXISTS (SELECT 1 FROM process WHERE kind = 'ui')
+   AND NOT EXISTS (SELECT 1 FROM secret WHERE name = 'pin_resets')
    AND NOT EXISTS (
        SELECT 1 FROM run JOIN project ON project.id = run.project_id
         WHERE project.key = :key AND run.status NOT IN ('completed', 'cancelled')

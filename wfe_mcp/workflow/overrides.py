@@ -8,6 +8,7 @@
     missing_checks = [..]  checks that this project does not have: their gates note that, and fail no more
     allow_rewrite = true   the phase's opinion gates accept a reviewer's rewrite
     timeout, auto_proceed  the phase's own
+    write_json = true      the artifact of the phase also as JSON, beside the document that is written of it
     role = "<role>"        who works in the phase: a role of the template, else a configured one
     prompt.…, response.…   approver, max_retries, allow_rewrite, criteria of one stage alone: the gates before work, and
                            those on the artifact. They win over the phase's keys, and an approver before work is added
@@ -52,6 +53,7 @@ class PhaseOverride:
     missing_checks: tuple[str, ...] = ()
     prompt: StageOverride = StageOverride()
     response: StageOverride = StageOverride()
+    write_json: bool | None = None
 
 
 def overridden(
@@ -110,6 +112,11 @@ def _change(
     for key in ("timeout", "auto_proceed"):
         if (value := getattr(override, key)) is not None:
             phase[key] = value
+    if override.write_json is not None and "output" in phase:
+        phase["output"]["write_json"] = override.write_json
+    elif override.write_json:
+        message = f"phase {phase['id']!r} makes no artifact, so write_json has no effect"
+        faults.append(Detail(pointer(*at, "write_json"), message))
     if override.max_retries is not None:
         _set_attempts(phase, defaults, override.max_retries + 1)
     _set_stage_attempts(phase, defaults, override)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.cli.commands.test_project import committed, renamed
 from tests.cli.commands.test_signed_decisions import approved, fingerprint
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.core.model import By, Channel
@@ -128,6 +129,52 @@ def test_everyone_sees_a_reset(cli: Terminal) -> None:
         assert [said in each for each in reset_warnings(engine)] == [True]
         cli.clock.forward(seconds=SHOWN_FOR.total_seconds() + 1)
         assert reset_warnings(engine) == ()
+
+
+@pytest.mark.usefixtures("in_git")
+def test_the_lists_of_a_worktree_and_of_a_project_without_runs_show_a_reset(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(cli)
+    linked = cli.root.parent / "linked"
+    cli.git("worktree", "add", "-q", str(linked))
+    monkeypatch.chdir(linked)
+    _, new = reset(cli)
+    said = f"since then the key {new[:16]} signs"
+    assert said in cli("status").out
+    assert said in " ".join(cli.json("status").data["warnings"])
+    monkeypatch.chdir(cli.root)
+    assert said in cli("status").out
+    assert cli("trust", "letter", "--yes", pin=NEW).code == 0
+    run = cli.start("letter")
+    monkeypatch.chdir(linked)
+    assert run in cli("status").out
+    assert said in cli("status").out
+
+
+@pytest.mark.usefixtures("in_git")
+def test_what_must_be_signed_again_is_named_where_it_is_now(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(cli)
+    linked, old = cli.root.parent / "linked", cli.root
+    cli.git("worktree", "add", "-q", str(linked))
+    monkeypatch.chdir(linked)
+    own = linked / ".wfe" / "config.toml"
+    own.write_text(own.read_text() + "\n")
+    assert cli("trust", "config", "--yes", pin=PIN).code == 0
+    renamed(cli, monkeypatch)
+    cli.git("worktree", "repair")
+    assert cli("project", "move", str(old), "--yes", pin=PIN).code == 0
+    cli.clock.forward(seconds=60)
+
+    answer = cli.json("pin", "reset", "--yes", pin=NEW)
+
+    assert str(old) + "/" not in answer.out
+    listed = {each["project"]: each["what"] for each in answer.data["to_sign"]}
+    assert ".wfe/config.toml" in listed[str(cli.root)]
+    assert listed[str(linked)] == [".wfe/config.toml"]
+    for each in answer.data["to_sign"]:
+        if each["project"] in {str(cli.root), str(linked)}:
+            assert cli(*shlex.split(each["command"])[1:], "--yes", pin=NEW).code == 0
 
 
 @pytest.mark.attack("who knows the old PIN decides with the old key after a reset", "held", "T1")

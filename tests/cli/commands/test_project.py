@@ -244,3 +244,71 @@ def test_a_missing_folder_that_is_named_says_what_to_do(cli: Terminal) -> None:
         said = cli.json(*words)
         assert said.refusal == "bad_argument"
         assert "wfe-mcp project move" in said.document["error"]["hint"]
+
+
+def without_git(cli: Terminal) -> None:
+    shutil.rmtree(cli.root / ".git")
+
+
+def test_git_init_keeps_the_project_with_its_runs_and_trust_and_so_does_removing_git(cli: Terminal) -> None:
+    without_git(cli)
+    (cli.root / "ok").touch()
+    run = cli.start("deed", "--title", "before git")
+    known = projects(cli)
+
+    for change in (lambda: cli.git("init", "-q"), lambda: committed(cli), lambda: without_git(cli)):
+        change()
+        assert cli.json("status").document["run"] == run
+        assert cli("trust").out == "Nothing needs trust.\n"
+        assert projects(cli) == known  # the same project, and no second one
+    assert cli.submit_work(run, "sign").document["waiting_on"] == "human"
+    cli.git("init", "-q")
+    assert cli("approve", run, "sign", pin=PIN).code == 0
+    # The anchors were in the repository that was removed: that is reported.
+    assert cli("verify").out.splitlines()[0] == "1 difference from the log"
+
+
+def test_git_init_is_seen_first_from_a_linked_worktree(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_git(cli)
+    run = cli.start("note")
+    cli.git("init", "-q")
+    committed(cli)
+    linked = cli.root.parent / "linked"
+    cli.git("worktree", "add", "-q", str(linked))
+    monkeypatch.chdir(linked)
+
+    assert [row["run"] for row in cli.json("list").data["runs"]] == [run]
+    assert [*projects(cli)] == [str(cli.root)]
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+@pytest.mark.attack("a folder with another's mark gets or loses its repository and takes the runs", "held", "T16")
+def test_git_init_beside_a_copied_mark_gives_nothing(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch, with_git: bool
+) -> None:
+    if with_git:
+        without_git(cli)
+    cli.start("note")
+    hostile = cli.root.parent / "hostile"
+    shutil.copytree(cli.root, hostile)
+    if with_git:
+        subprocess.run(["git", "init", "-q", hostile], check=True)
+    else:
+        shutil.rmtree(hostile / ".git")
+        without_git(cli)  # the first folder is still there, only without its repository
+    monkeypatch.chdir(hostile)
+
+    assert cli.json("list").data["runs"] == []
+    assert cli.json("config", "show").data["untrusted"] == [str(hostile / ".wfe" / "config.toml")]
+    assert cli.json("project", "move", str(cli.root), "--yes", pin=PIN).refusal == "conflict"
+    monkeypatch.chdir(cli.root)
+    assert len(cli.json("list").data["runs"]) == 1
+
+
+def test_a_folder_without_the_mark_is_another_project_after_git_init(cli: Terminal) -> None:
+    without_git(cli)
+    cli.start("note")
+    shutil.rmtree(cli.root / ".wfe" / "runs")  # the files at the same path now came from elsewhere
+    cli.git("init", "-q")
+
+    assert cli.json("list").data["runs"] == []

@@ -129,6 +129,7 @@ def test_what_a_person_decided_is_undone_with_the_pin(
     assert found.code == 0
     assert found.out.startswith("Undid the approval of send (event ")
     assert "PIN to undo the approval of send (event " in asked[0]
+    assert found.err.startswith("An undo of the approval of send (event ")  # what it means, before the PIN is asked for
     assert cli.state(run) == "waiting"
 
 
@@ -281,3 +282,28 @@ def test_a_dry_run_names_what_would_change_and_changes_nothing(cli: Terminal) ->
     assert (found["files"], found["note"]) == (False, "the files stay as they are")
     assert cli.json("rollback", run, "cp-99", "--dry-run").refusal == "bad_argument"
     assert cli.json("rollback", run, "dratf", "--dry-run").document["error"]["hint"].startswith("Did you mean 'draft'?")
+
+
+def test_an_undo_and_a_redo_name_the_files_before_they_change_them(cli: Terminal) -> None:
+    root = cli.root
+    run = cli.start("letter")
+    cli.json("checkpoint", run)
+    for number in range(22):
+        (root / f"new{number:02}.py").write_text("")
+    cli.submit_work(run, "draft")
+    (root / "draft.json").unlink()
+    cli.json("checkpoint", run)
+    before = all_bytes(root)
+
+    first, *rest = cli("undo", run, "--files", "--dry-run").out.splitlines()
+    assert first.endswith(" would change the state of draft, send and 22 files")
+    assert rest == [*(f"  new{number:02}.py" for number in range(20)), "  and 2 more"]
+    state_alone = cli("undo", run, "--dry-run")
+    assert state_alone.out.endswith("; the files stay as they are\n")
+    assert f"Next: wfe-mcp undo {run}" in state_alone.err
+    assert all_bytes(root) == before
+    assert cli("undo", run, "--files", pin=PIN).code == 0
+    redone = cli.json("redo", run, "--dry-run")
+    assert redone.document["summary"].startswith("A redo of ")
+    assert len(redone.data["paths"]) + redone.data["more_paths"] == 22
+    assert cli.json("undo", cli.start("letter"), "--dry-run").refusal == cli.json("undo", cli.start("letter")).refusal

@@ -138,6 +138,7 @@ TABLE: dict[str, Row] = {
     "templates.*.phases.*.allow_rewrite": Row(whether_it_starts, "", in_plan("allow_rewrite = true")),
     "templates.*.phases.*.timeout": Row(how_a_phase_ends, "", in_plan('timeout = "2h"')),
     "templates.*.phases.*.auto_proceed": Row(how_a_phase_ends, "", in_plan("auto_proceed = false")),
+    "templates.*.phases.*.write_json": Row(whether_it_starts, "", in_plan("write_json = true")),
     "templates.*.phases.*.role": Row(
         who_fills_the_roles,
         in_template("phases.plan", ""),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
+from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
@@ -311,6 +311,14 @@ def test_a_document_is_written_to_the_file_of_the_template(scene: Scene) -> None
     run = scene.start(phase("make", output=output))
     scene.do(run, "make", {"front": {}, "body": "# Plan\n"})
     assert "# Plan" in (scene.root / "docs" / "plan.md").read_text(encoding="utf-8")
+
+
+def test_the_json_of_a_document_is_written_beside_it_where_that_is_asked_for(scene: Scene) -> None:
+    output = {"artifact": "plan", "schema": NOTE, "write_to": "docs/plan.md", "write_json": True}
+    run = scene.start(phase("make", output=output))
+    scene.do(run, "make", GOOD)
+    assert (scene.root / "docs" / "plan.md").read_text(encoding="utf-8") == f"# {GOOD['title']}\n"
+    assert json.loads((scene.root / "docs" / "plan.json").read_text(encoding="utf-8")) == GOOD
 
 
 def test_a_persons_own_phase_is_not_for_an_agent(scene: Scene) -> None:

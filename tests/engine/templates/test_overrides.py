@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, approval, expr, phase, refused
+from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, NOTE, Scene, approval, expr, phase, refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import start as runs
 from wfe_mcp.views.answers import tool_answers as answers
@@ -67,6 +67,16 @@ def test_timeout_ends_an_attempt(scene: Scene, timeout: str) -> None:
 def test_auto_proceed_off_waits_after_the_phase(scene: Scene) -> None:
     run = configured(scene, phase("plan"), phase("build"), auto_proceed=False)
     assert scene.do(run, "plan").waiting_on == "human"
+
+
+def test_write_json_leaves_the_json_beside_a_document_and_is_refused_where_there_is_none(scene: Scene) -> None:
+    output = {"artifact": "note", "schema": NOTE, "write_to": "docs/note.md"}
+    run = configured(scene, phase("plan", output=output), write_json=True)
+    scene.do(run, "plan")
+    assert sorted(each.name for each in (scene.root / "docs").iterdir()) == ["note.json", "note.md"]
+    scene.define(phase("plan", output=output | {"write_to": "docs/note.json"}))
+    no = refused(answers.start_run, scene.engine, AGENT, "drill")
+    assert (no.code, no.details[0].path.endswith("/output/write_json")) == ("invalid_template", True)
 
 
 @pytest.mark.requirement("B-08")

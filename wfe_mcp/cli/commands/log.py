@@ -28,8 +28,17 @@ At = Annotated[
 Step = Annotated[bool, typer.Option("--step", help="What each event changed; on a terminal one after the other.")]
 
 
+Exact = Annotated[bool, typer.Option("--exact", help="On a terminal too: UTC times to the second.")]
+
+
 def log(
-    invocation: Invocation, run: Run, limit: Limit = 1000, after: After = 0, at: At = "", step: Step = False
+    invocation: Invocation,
+    run: Run,
+    limit: Limit = 1000,
+    after: After = 0,
+    at: At = "",
+    step: Step = False,
+    exact_times: Exact = False,
 ) -> None:
     """List the events of a run, oldest first."""
     from wfe_mcp.engine.history.as_of import moment
@@ -75,7 +84,12 @@ def log(
                 screen.line(event_line(event))
                 _render_changes(screen, event)
         else:
-            rows = [row for event in events for row in (_row(event), *_call_rows(event))]
+            now = invocation.clock()
+            rows = [
+                row
+                for event in events
+                for row in (_row(event, "" if exact_times else screen.time(event.at, now)), *_call_rows(event))
+            ]
             screen.table(("seq", "time", "what happened", "event", "by"), rows)
         if then is not None:
             screen.line(moment_line(then), "bold")
@@ -152,7 +166,7 @@ def event_line(event: "EventView") -> str:
     return "  ".join(filter(None, _row(event)))
 
 
-def _row(event: "EventView") -> tuple[str, ...]:
-    """Number, time, what happened, the type, the actor with channel and assurance."""
+def _row(event: "EventView", time: str = "") -> tuple[str, ...]:
+    """Number, time, what happened, the type, the actor with channel and assurance. ``time``: exact if empty."""
     by = f"{event.actor} ({event.channel}, {event.assurance})" if event.channel != "system" else ""
-    return f"{event.seq:>3}", exact(event.at), shortened(event.text, _SENTENCE_CHARS), event.type, by
+    return f"{event.seq:>3}", time or exact(event.at), shortened(event.text, _SENTENCE_CHARS), event.type, by

@@ -11,9 +11,10 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from wfe_mcp.core.model import By, TakesBack
+    from wfe_mcp.core.model import By
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.runs.checkpoints import CheckpointView
 
@@ -50,19 +51,23 @@ def rollback(
     from wfe_mcp.views.answers import rollback as history
 
     run = invocation.at(run)
-    if dry_run:
-        answer = history.preview(invocation.engine, run, to, not no_files)
-        invocation.render(answer, lambda screen: _foreseen(screen, answer))
-        return
 
     def go(by: "By") -> "Envelope":
         return history.go_back(invocation.engine, by, run, to, not no_files, discard=discard)
 
-    invocation.render(invocation.as_needed(go, pin_fd, f"roll back to {to}", person=discard))
+    def preview() -> "Envelope":
+        return history.preview(invocation.engine, run, to, not no_files)
+
+    _back(invocation, go, preview, "roll back to", pin_fd, dry_run=dry_run, discard=discard)
 
 
 def undo(
-    invocation: Invocation, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
+    invocation: Invocation,
+    run: MaybeRun = "",
+    files: Files = False,
+    discard: Discard = False,
+    dry_run: DryRun = False,
+    pin_fd: PinFd = None,
 ) -> None:
     """Undo the last command in a run.
 
@@ -75,11 +80,19 @@ def undo(
     def go(by: "By") -> "Envelope":
         return history.undo(invocation.engine, by, run, files=files, discard=discard)
 
-    invocation.render(invocation.as_needed(go, pin_fd, _announced(invocation, run, "undo"), person=discard))
+    def preview() -> "Envelope":
+        return history.preview(invocation.engine, run, files=files, kind="undo")
+
+    _back(invocation, go, preview, "undo", pin_fd, dry_run=dry_run, discard=discard)
 
 
 def redo(
-    invocation: Invocation, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
+    invocation: Invocation,
+    run: MaybeRun = "",
+    files: Files = False,
+    discard: Discard = False,
+    dry_run: DryRun = False,
+    pin_fd: PinFd = None,
 ) -> None:
     """Redo what was undone last in a run."""
     from wfe_mcp.views.answers import rollback as history
@@ -89,26 +102,50 @@ def redo(
     def go(by: "By") -> "Envelope":
         return history.redo(invocation.engine, by, run, files=files, discard=discard)
 
-    invocation.render(invocation.as_needed(go, pin_fd, _announced(invocation, run, "redo"), person=discard))
+    def preview() -> "Envelope":
+        return history.preview(invocation.engine, run, files=files, kind="redo")
+
+    _back(invocation, go, preview, "redo", pin_fd, dry_run=dry_run, discard=discard)
 
 
-def _announced(invocation: Invocation, run: str, kind: "TakesBack") -> str:
-    """What is undone or redone, for the prompt of the PIN."""
-    from wfe_mcp.engine.history.rollback import step_back
+def _back(
+    invocation: Invocation,
+    go: "Callable[[By], Envelope]",
+    preview: "Callable[[], Envelope]",
+    verb: str,
+    pin_fd: int | None,
+    *,
+    dry_run: bool,
+    discard: bool,
+) -> None:
+    """Do it, or with ``dry_run`` show what it would do; that is shown, too, before it asks for the PIN."""
+    from wfe_mcp.views.runs.models import RollbackPreview
 
-    return f"{kind} {step_back(invocation.engine, run, kind)}"
+    def shown() -> str:
+        answer = preview()
+        for line in _foreseen(answer):
+            invocation.screen.talk(line)
+        return f"{verb} {answer.shown(RollbackPreview).what}"
+
+    def render(screen: Screen, answer: "Envelope") -> None:
+        for line in _foreseen(answer):
+            screen.line(line)
+        screen.next(answer.shown(RollbackPreview).command)
+
+    if dry_run:
+        answer = preview()
+        invocation.render(answer, lambda screen: render(screen, answer))
+    else:
+        invocation.render(invocation.as_needed(go, pin_fd, shown, person=discard))
 
 
-def _foreseen(screen: Screen, answer: "Envelope") -> None:
+def _foreseen(answer: "Envelope") -> "list[str]":
+    """What would change: the phases and how many files in a line, then the files."""
     from wfe_mcp.views.runs.models import RollbackPreview
 
     view = answer.shown(RollbackPreview)
-    screen.line(answer.summary)
-    for path in view.paths:
-        screen.line(f"  {path}")
-    if view.more_paths:
-        screen.line(f"  and {view.more_paths} more", "dim")
-    screen.next(view.command)
+    more = [f"  and {view.more_paths} more"] if view.more_paths else []
+    return [answer.summary, *(f"  {path}" for path in view.paths), *more]
 
 
 def _run(invocation: Invocation, run: str) -> str:

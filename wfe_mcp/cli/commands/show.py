@@ -48,7 +48,14 @@ To = Annotated[str, typer.Option("--to", metavar="DIR", help="With --files: writ
 Decision = Annotated[
     bool, typer.Option("--decision", help="Instead: what waits for your approval, as approve shows it.")
 ]
-Since = Annotated[str, typer.Option("--since", metavar="start|approval", help="With --decision: whose lines to show.")]
+Since = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="start|approval|attempt",
+        help="With --decision: the lines of the change since the run began, since the last approval, or since you sent it back.",
+    ),
+]
 
 
 def show(

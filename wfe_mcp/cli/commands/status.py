@@ -49,18 +49,20 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
             commands = (each.command for each in answer.view.decisions)
             screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
         else:
-            _nothing_open(invocation, screen)
+            _nothing_open(invocation, screen, answer.view.warnings if isinstance(answer.view, RunList) else ())
         if page:
             screen.line(f"Decision page: {page_at(invocation.engine, may_start=False, plain=False) or page}")
 
     invocation.render(answer, render)
 
 
-def _nothing_open(invocation: Invocation, screen: Screen) -> None:
+def _nothing_open(invocation: Invocation, screen: Screen, warnings: tuple[str, ...] = ()) -> None:
     if invocation.project.is_git or (invocation.project.root / ".wfe").is_dir():
         screen.line("No open runs.")
         if invocation.engine.perhaps:
             screen.line(invocation.engine.perhaps, "yellow")
+        for warning in warnings:
+            screen.line(warning, "yellow")
         screen.next("wfe-mcp templates list")
     else:
         screen.line("No project here: no git repository, no .wfe folder.")

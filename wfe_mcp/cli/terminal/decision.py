@@ -22,7 +22,7 @@ from wfe_mcp.cli.terminal.prose import part_lines, wrapped
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import folded
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.texts import clean, one_line, visible_json
 from wfe_mcp.core.units import plural
@@ -49,12 +49,14 @@ _MOST_LINES, _MOST_OF_FILE, _MOST_IN_ALL = 400, 200, 1_500
 _MOST_OF_SUGGESTION, _MOST_CHANGES, _VALUE_CHARS = 40, 20, 200
 _LETTER = {"added": "A", "deleted": "D", "modified": "M", "renamed": "R", "mode": "M"}
 _STYLE = {"weakened": "red", "failed": "red", "warning": "yellow", "skipped": "dim"}
+MOMENTS = ("start", "approval", "attempt")
+"""Since when a change is shown: the begin of the run, the last approval, the attempt that was sent back last."""
 _LINES = {"+": "green", "-": "red"}
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much to show. ``since``: whose lines are shown, ``start`` or ``approval``; of the other change only the files."""
+    """How much to show. ``since``: whose lines are shown, one of ``MOMENTS``; of the other changes only the files."""
 
     stat: bool = False
     full: bool = False
@@ -65,10 +67,14 @@ class Detail:
 def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> None:
     """Show what waits for an approval in ``run``; without ``phase`` the first. Refuses where nothing does."""
     from wfe_mcp.views.approvals import open_approval, shown_sha256
+    from wfe_mcp.views.approvals.request import since_sent_back
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.reports.envelopes import overview_of
     from wfe_mcp.views.values.model import plain
 
+    if detail.since not in MOMENTS:
+        hint = nearest_hint(detail.since, MOMENTS, f"Take one of {', '.join(MOMENTS)}.")
+        raise Refused("bad_argument", f"--since {detail.since!r} is no moment of a decision.", hint)
     run = invocation.at(run, phase or None)
     found = overview_of(invocation.engine, run)
     names = [phase] if phase else [str(each.phase) for each in found.loaded.state.open_attempts]
@@ -79,7 +85,14 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
         raise Refused(
             "illegal_transition", f"Nothing in {what} awaits your approval.", f"See where it is: wfe-mcp status {run}"
         )
-    data = {"decision": plain(view), "shown_sha256": shown_sha256(view)}
+    since = since_sent_back(invocation.engine, found, view)
+    if since is None and detail.since == "attempt":
+        raise Refused(
+            "not_ready",
+            f"No attempt at {view.phase!r} was sent back with other files, so there is none to compare with.",
+            "Leave --since out, for the change since the run began.",
+        )
+    data = {"decision": plain(view), "shown_sha256": shown_sha256(view)} | ({"since": plain(since)} if since else {})
     answer = Envelope(
         True,
         run,
@@ -90,28 +103,35 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
         summary=view.question,
         data=data,
     )
-    invocation.render(answer, lambda screen: show_decision(screen, view, detail))
+    invocation.render(answer, lambda screen: show_decision(screen, view, detail, since))
 
 
-def show_decision(screen: Screen, view: ApprovalView, detail: Detail) -> None:
-    """Show all of ``view``; long ones through the pager."""
+def show_decision(screen: Screen, view: ApprovalView, detail: Detail, since: Change | None = None) -> None:
+    """Show all of ``view``; long ones through the pager. ``since``: the change since an attempt was sent back."""
     with paged(screen):
-        _Lines(screen, view, detail).show()
+        _Lines(screen, view, detail, since).show()
     screen.flush()
 
 
 def show_first(invocation: Invocation, view: ApprovalView, detail: Detail, *, asks: bool) -> None:
     """Show ``view`` before it is decided. With ``--json`` on standard error, where the PIN is asked for."""
+    from wfe_mcp.views.approvals.request import since_sent_back
+    from wfe_mcp.views.reports.envelopes import overview_of
+
+    if invocation.screen.as_json and not (asks and pin.at_terminal()):
+        return
+    since = since_sent_back(invocation.engine, overview_of(invocation.engine, view.run), view)
     if not invocation.screen.as_json:
-        show_decision(invocation.screen, view, detail)
-    elif asks and pin.at_terminal():
+        show_decision(invocation.screen, view, detail, since)
+    else:
         with contextlib.redirect_stdout(sys.stderr):
-            show_decision(Screen(as_json=False), view, detail)
+            show_decision(Screen(as_json=False), view, detail, since)
 
 
 class _Lines:
-    def __init__(self, screen: Screen, view: ApprovalView, detail: Detail) -> None:
+    def __init__(self, screen: Screen, view: ApprovalView, detail: Detail, since: Change | None) -> None:
         self._screen, self._view, self._detail = screen, view, detail
+        self._changed = dict(zip(MOMENTS, view.changes, strict=False)) | ({} if since is None else {"attempt": since})
         self._again = f"wfe-mcp show {view.run} --decision --phase {typed(view.phase)}"
 
     @property
@@ -120,7 +140,9 @@ class _Lines:
 
     def show(self) -> None:
         view = self._view
-        self._text(f"{view.question.removesuffix('?')} ({view.run}, attempt {view.attempt})?", style="bold")
+        self._text(
+            f"{view.question.removesuffix('?')} ({view.project}, {view.run}, attempt {view.attempt})?", style="bold"
+        )
         if self._detail.full:
             self._text(f"{view.title}: {words.about(view)}")
         for each in view.inputs:
@@ -129,7 +151,7 @@ class _Lines:
             self._text(sentence)
         self._unusual(view.unusual)
         self._not_done(view)
-        self._changes(view.changes)
+        self._changes()
         if view.prompt is not None:
             self._prompt(view.prompt)
         if view.artifact is not None:
@@ -179,9 +201,10 @@ class _Lines:
             self._text(f"  - {words.not_done(each)}{more}", "    ", "dim")
         self._more(len(view.not_done) - len(shown))
 
-    def _changes(self, changes: Sequence[Change]) -> None:
-        wanted = 1 if self._detail.since == "approval" and len(changes) > 1 else 0
-        for number, change in enumerate(changes):
+    def _changes(self) -> None:
+        """The lines of one change, and the files of the others with the command for their lines."""
+        wanted = self._detail.since if self._detail.since in self._changed else MOMENTS[0]
+        for moment, change in self._changed.items():
             size = f", +{change.added} -{change.removed}" if change.files else ""
             self._title("change", f" {words.change_about(self._view, change)}{size}")
             for sentence in filter(None, (change.note, change.commits)):
@@ -190,13 +213,12 @@ class _Lines:
                 self._screen.line(f"  {words.trees(change)}")
             for each in words.watched(change):
                 self._text(f"  {each}", "    ")
-            if self._detail.stat or number != wanted:
-                self._stat(change.files)
-            else:
+            if moment == wanted and not self._detail.stat:
                 self._files(change.files)
-        if len(changes) > 1 and not self._detail.stat and not changes[1 - wanted].note:
-            other = "start" if wanted else "approval"
-            self._screen.line(f"  its lines: {self._again} --since {other}", "dim")
+                continue
+            self._stat(change.files)
+            if not self._detail.stat and not change.note:
+                self._screen.line(f"  its lines: {self._again} --since {moment}", "dim")
 
     def _stat(self, files: Sequence[FileDiff]) -> None:
         for each in files:

@@ -124,21 +124,27 @@ class Invocation:
         about = "" if record is None else f', run {record.id} "{record.title}"'
         return person(self.engine, pin_fd, what, about + (f", phase {self.phase}" if self.phase else ""))
 
-    def as_needed(self, go: Callable[[By], T], pin_fd: int | None, what: str, *, person: bool = False) -> T:
+    def as_needed(
+        self, go: Callable[[By], T], pin_fd: int | None, what: str | Callable[[], str], *, person: bool = False
+    ) -> T:
         """What ``go`` returns for the caller, where that is enough; else, or with ``person``, for the user with their PIN.
 
-        A PIN that is given is always checked. Without a terminal to ask at, the refusal says why it needs the user.
+        ``what``: what the PIN is for, or a function that shows it first. A PIN that is given is always checked. Without a
+        terminal to ask at, the refusal says why it needs the user.
         """
         from wfe_mcp.cli.terminal.pin import at_terminal
 
+        def asked() -> str:
+            return what if isinstance(what, str) else what() if pin_fd is None and at_terminal() else ""
+
         if person or pin_fd is not None:
-            return go(self.person(pin_fd, what))
+            return go(self.person(pin_fd, asked()))
         try:
             return go(self.by)
         except Refused as refused:
             if refused.code != "needs_human" or not at_terminal():
                 raise
-        return go(self.person(None, what))
+        return go(self.person(None, asked()))
 
     def at(self, run: str, phase: str | None = None) -> str:
         """The full id of ``run``; refusals from now on describe that run and phase. Refuses ``unknown_run``."""

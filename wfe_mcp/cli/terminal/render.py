@@ -117,7 +117,7 @@ def run_is(answer: Envelope) -> str:
     if answer.waiting_on == "agent" and _is_worked(answer):
         return "is with the agent"
     view = run_view(answer.view)
-    return f"is {_acts(answer)}" if view is None or answer.waiting_on != "job" else f"waits for {view.waits}"
+    return f"is {_acts(answer)}" if view is None or answer.waiting_on != "job" else f"waits for {view.brief_waits_for}"
 
 
 _WAITING = {

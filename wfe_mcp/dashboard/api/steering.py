@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import RunId
+from wfe_mcp.core.model import RunId, TakesBack
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
@@ -73,9 +73,14 @@ def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
 
 
 @router.get("/runs/{run}/rollback", response_model=answer_of(RollbackPreview))
-def preview_rollback(caller: Reads, run: str, to: str, files: bool = True) -> JSONResponse:
-    """What a rollback to a checkpoint (cp-12), or to the last start of a phase, would do now; nothing is changed."""
-    return reply(history.preview(caller.engine_of(run), run, to, files))
+def preview_rollback(
+    caller: Reads, run: str, to: str = "", files: bool = True, kind: TakesBack = "rollback"
+) -> JSONResponse:
+    """What a rollback to a checkpoint (cp-12) or to the last start of a phase, an undo or a redo would do now.
+
+    Nothing is changed.
+    """
+    return reply(history.preview(caller.engine_of(run), run, to, files, kind))
 
 
 @router.post("/runs/{run}/undo", response_model=answer_of(RollbackView))

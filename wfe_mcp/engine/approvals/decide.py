@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +32,7 @@ from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
 from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
@@ -156,6 +158,9 @@ def reject(
 ) -> LoadedRun:
     """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``. ``shown``: see ``decide``."""
     path, code = PhasePath(phase), _code(engine, by, run_id)
+    tree = None
+    with suppress(Refused):  # a fault of git keeps no one from sending work back
+        tree = files_now(engine, run_id, path).tree
     with change_run(engine, run_id, by) as current:
         target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
         command = c.Reject(
@@ -173,7 +178,8 @@ def reject(
         _match_request(current, path, request)
         if current_gate(current.state, current.attempt(path)) == "approval":
             _keep_shown(current, path, shown)
-            stored, _ = request_of(current, path)
+            # What is sent back without having been asked about is kept too: the next attempt is compared with it.
+            stored, _ = request_of(current, path, None if current.attempt(path).asked else tree)
             if isinstance(by, Person):
                 note_facts(current, path, stored.id, "" if shown is None else shown.sha256, code)
             _close(current, stored, feedback, approved=False, to=command.to)
@@ -218,7 +224,8 @@ def _expect_approval(current: RunChange, path: PhasePath) -> None:
 def _question(current: RunChange, path: PhasePath) -> str:
     attempt, run = current.attempt(path), current.run
     what = "the prompt" if attempt.stage is Stage.BEFORE else current.plan.artifact_name(path) or "what was done"
-    return f"Approve {what} of phase {str(path)!r} (attempt {attempt.number}) in run {run.id}: {run.title}?"
+    where = f"run {run.id} of {project_of(current.tx, run)}"
+    return f"Approve {what} of phase {str(path)!r} (attempt {attempt.number}) in {where}: {run.title}?"
 
 
 def _give_decision(current: RunChange, path: PhasePath, request: RequestRecord, comment: str) -> None:

@@ -4,7 +4,7 @@
     a page runs  ──► that one is used, where it is verifiably ours
 
 Rules:
-1. The address of a decision shows that decision to whoever has it, and decides nothing. It counts as long as its request
+1. The address of a decision shows that decision to anyone who has it, and decides nothing. It counts as long as its request
    is open, at ``PORT`` wherever that is free: which page serves it changes, the address does not.
 2. A page asks for the PIN only where the user opened it by a command; one that a server started shows what is asked,
    takes passkeys, names the command, and leads to the user's own page while one runs.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.approvals.pin import PinnedKey
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import ProjectRecord
 
 RESETS = "pin_resets"
 """The secret with the keys that were given up, oldest first."""
@@ -95,7 +96,7 @@ def retired_keys(tx: Tx) -> list[RetiredKey]:
 
 
 def reset_warnings(engine: Engine) -> tuple[str, ...]:
-    """What people and agents are told of the last reset; empty without one in ``SHOWN_FOR``."""
+    """The warnings about the last reset, for people and agents; empty without one in ``SHOWN_FOR``."""
     with engine.store.read() as tx:
         recent = [each for each in retired_keys(tx)[-1:] if engine.clock() - each.at <= SHOWN_FOR]
     return tuple(
@@ -158,18 +159,36 @@ def _withdraw_trust(engine: Engine, tx: Tx, by: Person) -> list[ToSign]:
         names = dict.fromkeys(one.path_key for one in tx.trust.of_project(project.id) if one.path_key != trust_key())
         for name in names:
             tx.trust.withdraw(project.id, name, by, engine.clock())
-        if names and Path(project.root).is_dir():
-            what = tuple(_shown(name, Path(project.root)) for name in names)
-            found.append(ToSign(project.root, what, _command("trust", project.root)))
+        places: dict[str, list[str]] = {}
+        for name in names:
+            folder, shown = _shown(name, project)
+            places.setdefault(folder, []).append(shown)
+        found += [
+            ToSign(folder, tuple(dict.fromkeys(what)), _command("trust", folder))
+            for folder, what in places.items()
+            if Path(folder).is_dir()
+        ]
     return found
 
 
-def _shown(name: str, root: Path) -> str:
-    """A trusted file or template by its name for people."""
+def _shown(name: str, project: ProjectRecord) -> tuple[str, str]:
+    """A trusted file or template: the folder in which it is trusted again, and its name for people.
+
+    Trust is kept by the path of then: a configuration in a folder that is no longer of the project is the project's.
+    """
+    from wfe_mcp.engine.kernel.identity import other_key
+    from wfe_mcp.store.settings import is_configuration
+    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.system.location import project_at
+
     kind, _, rest = name.partition(":")
     if kind in {"own", "template"}:
-        return {"own": "own configuration", "template": f"template {rest}"}[kind]
-    return Path(name).relative_to(root).as_posix() if Path(name).is_relative_to(root) else name
+        return project.root, {"own": "own configuration", "template": f"template {rest}"}[kind]
+    if not is_configuration(name):
+        return project.root, name
+    folder = Path(name).parent.parent
+    is_of_project = folder.is_dir() and project_at(folder).key in {project.key, other_key(project.key)}
+    return str(folder) if is_of_project else project.root, CONFIG_FILE
 
 
 def _pinned_in(engine: Engine, old: PinnedKey | None, public_key: str) -> list[ToSign]:

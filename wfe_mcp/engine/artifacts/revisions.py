@@ -111,10 +111,15 @@ def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, Te
     output = current.plan.phase(phase).output
     if output is None or output.write_to is None:
         return None
-    from wfe_mcp.artifacts.content import written_to
+    from wfe_mcp.artifacts.content import to_file, written_to
     from wfe_mcp.workflow.expressions import filled
 
     seen = roots(current, current.attempt(phase), output.write_to)
     place = filled(output, seen, current.plan.expressions).write_to
     assert place is not None, "filling in a field does not take it away"
-    return place, written_to(place, output.schema_, json.loads(content))
+    value = json.loads(content)
+    rendered = written_to(place, output.schema_, value)
+    if not output.write_json or not isinstance(rendered, tuple):
+        return place, rendered
+    beside = f"{place.removesuffix('.md')}.json"
+    return "", {place: rendered[1], beside: to_file(output.schema_, value)[1]}

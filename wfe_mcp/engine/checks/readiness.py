@@ -80,7 +80,7 @@ def needs_git(gate: Gate) -> bool:
 
 
 def phase_that_needs_git(phases: Mapping[str, Phase]) -> str:
-    """The first phase of these that nobody may skip and that has a gate about git or changed files; empty where none has."""
+    """The first phase of these that no one may skip and that has a gate about git or changed files; empty where none has."""
     for path, phase in phases.items():
         is_sure = phase.skip == "never" and not phase.when and phase.enter == "needs"
         if is_sure and any(needs_git(gate) for gate in (*phase.prompt_gates, *phase.gates)):

@@ -28,6 +28,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import approved_by_people, end_of_decision, stops_since
 from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunState
+from wfe_mcp.core.titles import GIVEN_CHARS, first_words
 from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates, keep_times
 from wfe_mcp.engine.files.mirrors import write_mirrors
@@ -107,7 +108,7 @@ def fork_run(
             template_version=record.template_version,
             template_sha256=record.template_sha256,
             definition_sha256=record.definition_sha256,
-            title=title or record.title,
+            title=first_words(title, GIVEN_CHARS) or _title(record, loaded.state),
             inputs=tx.documents.load(record.inputs_sha256),
             frozen=tx.documents.load(record.frozen_sha256),
             driver=record.driver,
@@ -124,6 +125,13 @@ def fork_run(
     _copy_logs(engine, place, new_id)
     _show(change)
     return change.loaded
+
+
+def _title(record: RunRecord, state: RunState) -> str:
+    """That of ``record``, and what it is a fork of: no one can tell two runs of one title apart in a list."""
+    was = f" (fork of {state.origin.run})" if state.origin else ""
+    ending = f" (fork of {record.id})"
+    return first_words(record.title.removesuffix(was), GIVEN_CHARS - len(ending)) + ending
 
 
 def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:

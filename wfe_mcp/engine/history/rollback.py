@@ -83,10 +83,10 @@ def rollback(engine: Engine, by: By, run_id: str, to: str, *, files: bool = True
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a rollback would do now. ``places``: phases whose state would change.
+    """What a rollback, undo or redo would do now. ``places``: phases whose state would change.
 
     ``paths``: files that would change, also those in no checkpoint; None where the files stay as they are, and ``note``
-    says why. ``command``: the rollback at a terminal.
+    says why. ``command``: the same at a terminal.
     """
 
     loaded: LoadedRun
@@ -98,14 +98,23 @@ class Prospect:
     command: str
 
 
-def prospect(engine: Engine, run_id: str, to: str, *, files: bool = True) -> Prospect:
-    """What ``rollback`` would do now: nothing is changed, nor locked until then. It refuses the same targets."""
+def prospect(
+    engine: Engine, run_id: str, to: str = "", *, files: bool = True, kind: TakesBack = "rollback"
+) -> Prospect:
+    """What ``rollback`` to ``to``, ``undo`` or ``redo`` would do now: nothing is changed, nor locked until then.
+
+    It refuses the same targets.
+    """
     from wfe_mcp.workspace.git.snapshot import read_snapshot
     from wfe_mcp.workspace.git.working_tree import changed_paths, parts_of, tree_hash
 
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
-        aim = _aim(engine, tx, loaded, to, files=files)
+        aim = (
+            _aim(engine, tx, loaded, to, files=files)
+            if kind == "rollback"
+            else _step_aim(tx, loaded, kind, files=files)
+        )
         then = tx.events.replay(loaded.record.id, until=aim.to)
     paths: tuple[str, ...] | None = None
     if aim.commit is not None:
@@ -127,13 +136,6 @@ def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: b
     return _step(engine, by, run_id, "redo", files=files, discard=discard)
 
 
-def step_back(engine: Engine, run_id: str, kind: TakesBack) -> str:
-    """What ``undo`` or ``redo`` would do now, in words. Refuses what they refuse."""
-    with engine.store.read() as tx:
-        log = log_of(tx, engine.load(tx, run_id).record.id)
-    return _named(log, steps_back.undo(log) if kind == "undo" else steps_back.redo(log), kind)
-
-
 def _named(log: Sequence[LogEntry], step: steps_back.UndoStep, kind: TakesBack) -> str:
     named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo reverted
     return steps_back.described(named)
@@ -142,13 +144,18 @@ def _named(log: Sequence[LogEntry], step: steps_back.UndoStep, kind: TakesBack) 
 def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, discard: bool) -> Went:
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
-        log = log_of(tx, loaded.record.id)
+        aim = _step_aim(tx, loaded, kind, files=files)
+    return _go(engine, by, loaded.record.id, aim, discard=discard)
+
+
+def _step_aim(tx: Tx, loaded: LoadedRun, kind: TakesBack, *, files: bool) -> Aim:
+    log = log_of(tx, loaded.record.id)
     step = steps_back.undo(log) if kind == "undo" else steps_back.redo(log)
     event = step.what.event
     commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
     note = "" if commit else "the files stay as they are"
-    aim = Aim(step.to, kind, commit, note, _named(log, step, kind), f"wfe-mcp {kind} {loaded.record.id}")
-    return _go(engine, by, loaded.record.id, aim, discard=discard)
+    command = f"wfe-mcp {kind} {loaded.record.id}{' --files' if files else ''}"
+    return Aim(step.to, kind, commit, note, _named(log, step, kind), command)
 
 
 def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> Aim:

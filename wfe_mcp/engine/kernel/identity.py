@@ -1,6 +1,7 @@
 """Which project a folder holds: the one known by its path, one that was moved here, or a new one.
 
     key of the folder is known      that project
+    key of the same folder with or without its repository, and its own mark      that project: ``git init`` moves nothing
     mark of a project whose place is gone      refused: a person says whether it is that one (``wfe-mcp project move``)
     mark of a project that still has its place     a copy: a project of its own, with a mark of its own
     no mark, the same first commit as a missing one      a project of its own; the missing one is named once
@@ -27,7 +28,7 @@ from wfe_mcp.workspace.git.repository import first_commit
 
 if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx
-    from wfe_mcp.store.records.runs import ProjectRecord
+    from wfe_mcp.store.records.runs import ProjectRecord, RunRecord
     from wfe_mcp.workspace.system.location import Project
 
 MARK = ".wfe/runs/.project"
@@ -42,7 +43,7 @@ def identify(store: Store, project: Project) -> tuple[str, str]:
     Refuses ``needs_human`` where the folder says that it is a project whose own folder is gone.
     """
     with store.read() as tx:
-        known = tx.projects.at(project.key)
+        known = known_at(tx, project)
         moved = moved_here(tx, project) if known is None else None
         hint = "" if moved else _perhaps(tx, project) if known is None else ""
     if moved is not None:
@@ -57,17 +58,39 @@ def add_project(store: Store, project: Project, known: ProjectRecord | None = No
     if known is not None:
         is_elsewhere = known.root != str(project.root) and not Path(known.root).is_dir()
         changes |= {"root": str(project.root)} if is_elsewhere else {}
+        changes |= {"key": project.key} if known.key != project.key else {}
         changes |= {"first_commit": commit} if commit else {}
         changes |= {"forgotten_at": None} if known.forgotten_at else {}
     if known is None or changes:
         with store.tx() as tx:
-            made = tx.projects.id_of(project.key, str(project.root), commit)
+            made = known.id if known else tx.projects.id_of(project.key, str(project.root), commit)
             if changes:
                 tx.projects.change(made, changes)
     else:
         made = known.id
     mark(project.root, made)
     return made
+
+
+def known_at(tx: Tx, project: Project) -> ProjectRecord | None:
+    """The project of this folder, also where it got or lost its repository since (``git init``, ``rm -rf .git``).
+
+    Then the folder must bear the mark of that project: what was removed may have been replaced by other files.
+    """
+    if found := tx.projects.at(project.key):
+        return found
+    found, folder = tx.projects.at(other_key(project.key)), _folder_of(project.key)
+    return found if found is not None and found.id == (mark_of(folder) or _of_its_runs(tx, folder)) else None
+
+
+def other_key(key: str) -> str:
+    """The key of the same folder with a repository of its own where ``key`` is without, and the other way round."""
+    folder = _folder_of(key)
+    return str(folder if str(folder) != key else folder / ".git")
+
+
+def _folder_of(key: str) -> Path:
+    return Path(key).parent if Path(key).name == ".git" else Path(key)
 
 
 def mark_of(root: Path) -> str:
@@ -89,13 +112,18 @@ def mark(root: Path, project: str, *, make: bool = False) -> None:
 def is_elsewhere(record: ProjectRecord, project: Project, claimed: str) -> bool:
     """True while the project ``record`` still has its place, and that is not ``project``, whose mark is ``claimed``."""
     place = Path(record.key)
-    if not place.exists():
+    if is_gone(record):
         return False
     with suppress(OSError):
         if place.samefile(project.key):  # only spelled in another way, on a disk that ignores case
             return False
     # Another repository may stand there by now: then the folder with the mark is the project.
     return claimed != record.id or mark_of(Path(record.root)) == record.id
+
+
+def is_gone(record: ProjectRecord) -> bool:
+    """True where the project's place is missing; a folder that only lost its repository is still there."""
+    return not Path(record.key).exists() and mark_of(_folder_of(record.key)) != record.id
 
 
 def moved_here(tx: Tx, project: Project) -> Refused | None:
@@ -124,9 +152,7 @@ def _perhaps(tx: Tx, project: Project) -> str:
     """The project that this clone may continue: one with the same first commit, whose place is gone."""
     if not project.is_git:
         return ""
-    missing = [
-        one for one in tx.projects.all() if one.first_commit and not one.forgotten_at and not Path(one.key).exists()
-    ]
+    missing = [one for one in tx.projects.all() if one.first_commit and not one.forgotten_at and is_gone(one)]
     commit = first_commit(project.root) if missing else None
     found = [one for one in missing if one.first_commit == commit]
     if not found:
@@ -150,6 +176,13 @@ def its_runs(tx: Tx, record: ProjectRecord) -> str:
 def name_of(record: ProjectRecord) -> str:
     """The name that a person gave, else that of its folder."""
     return record.name or Path(record.root).name or record.root
+
+
+def project_of(tx: Tx, run: RunRecord) -> str:
+    """The project of a run for the person who decides on it, with the folder that it works in where that is called otherwise."""
+    record, folder = tx.projects.get(run.project_id), Path(run.worktree).name
+    name = folder if record is None else name_of(record)
+    return name if name == folder else f"{name} ({folder})"
 
 
 def move_command(old: str | Path, new: str | Path) -> str:

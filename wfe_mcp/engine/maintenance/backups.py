@@ -25,6 +25,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance.restore_log import RESTORED, SetBack, anchor_set_backs, remove_left_copies
 from wfe_mcp.workspace.files.project_files import name_of_copy
 
@@ -271,7 +272,8 @@ def _note(
             "lost_runs": len(lost),
             "lost_events": events,
         }
-        tx.projects.id_of(engine.project.key, str(engine.project.root))
+        if known_at(tx, engine.project) is None:
+            tx.projects.id_of(engine.project.key, str(engine.project.root))
         tx.processes.forget_all()
         tx.jobs.hold_unrepeatable(at)
         tx.settings_log.note(RESTORED, canonical_json(payload), by, at)

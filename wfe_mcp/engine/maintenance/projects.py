@@ -20,7 +20,16 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.identity import is_elsewhere, its_runs, mark, mark_of, move_command, name_of
+from wfe_mcp.engine.kernel.identity import (
+    is_elsewhere,
+    its_runs,
+    known_at,
+    mark,
+    mark_of,
+    move_command,
+    name_of,
+    other_key,
+)
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project, project_at
 
@@ -99,13 +108,13 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
         )
     record, before = project_in(tx, old, cwd)
     there = project_at(after)
-    if record.key == there.key:
+    other = known_at(tx, there)
+    if other is not None and other.id == record.id:
         if before.is_dir() and not before.samefile(after):
             raise _is_still_there(before, after)
         return Move(record, str(before), there, (str(before), str(after)), _meaning(tx, record, before, there))
     if is_elsewhere(record, there, mark_of(there.root)):
         raise _is_still_there(before, after)
-    other = tx.projects.at(there.key)
     runs = 0 if other is None else tx.projects.run_count(other.id)
     if other is not None and runs:
         raise Refused(
@@ -165,7 +174,7 @@ def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
     for one in every:
         if one.id == text:
             return one, Path(one.root)
-        if wanted in {os.path.normcase(each) for each in (one.root, one.key, Path(one.key).parent)}:
+        if wanted in {os.path.normcase(each) for each in (one.root, one.key, other_key(one.key))}:
             return one, place
     named = [one for one in every if name_of(one) == text and one.forgotten_at is None]
     if len(named) == 1:

@@ -23,7 +23,7 @@ from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
 from wfe_mcp.engine.kernel.evidence_seals import note_seals
-from wfe_mcp.engine.kernel.identity import mark
+from wfe_mcp.engine.kernel.identity import known_at, mark
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
@@ -169,7 +169,8 @@ def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, given: str, inputs: d
 
 def _refuse_moved(engine: Engine, tx: Tx) -> None:
     """A person may have said meanwhile that this folder is another project: a run of this one would be lost to them."""
-    if tx.projects.find(engine.project.key) != engine.project_id:
+    known = known_at(tx, engine.project)
+    if known is None or known.id != engine.project_id:
         raise Refused(
             "conflict",
             f"{engine.root} is another project since this process was started: its folder was moved.",

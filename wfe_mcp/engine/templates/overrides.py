@@ -61,6 +61,7 @@ def configured(
                 _stage_of(made, plan, loaded, f"{stage}-{name}", getattr(phase, stage))
                 for stage in ("prompt", "response")
             ),
+            write_json=phase.write_json,
         )
         for name, phase in changed.phases.items()
     }

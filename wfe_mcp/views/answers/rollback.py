@@ -15,12 +15,13 @@ from wfe_mcp.views.runs.models import FilesRestored, RollbackPreview, RollbackVi
 from wfe_mcp.views.values.model import view_of
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
+    from wfe_mcp.core.model import By, TakesBack
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.moves.envelope import Envelope
 
 _PATHS = 20
 _LISTED = 5
+_KINDS: dict[TakesBack, str] = {"rollback": "A rollback to", "undo": "An undo of", "redo": "A redo of"}
 
 
 def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, discard: bool = False) -> Envelope:
@@ -28,9 +29,9 @@ def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, di
     return _answer(engine, rollback.rollback(engine, by, run, to, files=files, discard=discard), "Rolled back to")
 
 
-def preview(engine: Engine, run: str, to: str, files: bool = True) -> Envelope:
-    """What a rollback would do now; nothing is changed."""
-    would = rollback.prospect(engine, run, to, files=files)
+def preview(engine: Engine, run: str, to: str = "", files: bool = True, kind: TakesBack = "rollback") -> Envelope:
+    """What a rollback, undo or redo would do now; nothing is changed."""
+    would = rollback.prospect(engine, run, to, files=files, kind=kind)
     paths = would.paths or ()
     view = view_of(
         RollbackPreview,
@@ -41,7 +42,7 @@ def preview(engine: Engine, run: str, to: str, files: bool = True) -> Envelope:
         more_paths=max(0, len(paths) - _PATHS),
     )
     begin = ", ".join(view.phases) or "no phase"
-    summary = f"A rollback to {would.what} would change the state of {begin}"
+    summary = f"{_KINDS[kind]} {would.what} would change the state of {begin}"
     summary += f" and {plural(len(paths), 'file')}" if view.files else f"; {would.note}" if would.note else ""
     return envelope_of(overview_of(engine, would.loaded.record.id), summary, view)
 

@@ -98,8 +98,9 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
         view = about.shown(RunView)
         more = (f"{waits}: {', '.join(each.record.id for each in ended[:DECISIONS])}. See: wfe-mcp inbox",)
         return about.showing(replace(view, warnings=(*view.warnings, *more))) if ended else about
+    idle, warnings = nothing_open(engine), reset_warnings(engine)
     if not found:
-        return nothing_open(engine)
+        return idle.showing(RunList(runs=(), warnings=warnings)) if warnings else idle
     found.sort(key=lambda one: bool(one.folder))  # this folder's first
     here = sum(1 for one in found if not one.folder)
     from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
@@ -119,7 +120,6 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     )
     # All are of this project, whose folder is said once.
     rows = (replace(row, project="") for row in rows)
-    idle = nothing_open(engine)
     start = Next("list_templates", why="choose a template, then start_run here")
     moves = list(idle.next) if not loaded else [] if here else [start]
     moves += [move for one in found if not one.folder for move in next_moves(one)[:1]]
@@ -130,7 +130,7 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     what = what if loaded else idle.summary
     if here < len(found):
         what += f", {here or 'none'} in this folder ({engine.root})"
-    view = _with_decisions(engine, found, RunList(runs=tuple(rows), warnings=reset_warnings(engine)))
+    view = _with_decisions(engine, found, RunList(runs=tuple(rows), warnings=warnings))
     return Envelope(True, summary=f"{what}; {waits}" if ended else what, next=tuple(moves[:3]), view=view)
 
 

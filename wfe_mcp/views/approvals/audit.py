@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.shown import Rows
 
 CODE = "shown_differs"
-_NOT_RECORDED = {"effect", "send_back", "unusual", "changes", "prompt"}
+_NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt"}
 """Fields of the view that are not compared as a whole (rule 1)."""
 _OF_FILES = {"written", "file"}
 """What of an artifact depends on the files of the project."""

@@ -215,13 +215,14 @@ class AttemptShown:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalView:
-    """What ``phase`` asks the person to decide. ``stage``: before (the work) or after (the artifact).
+    """What ``phase`` asks the person to decide. ``stage``: before (the work) or after (the artifact). ``project``: its name.
 
     ``effect`` and ``send_back``: what an approval and a rejection lead to. ``assurance`` and ``phrase`` are what the gate
     asks for; ``sha256`` and ``tree`` what an approval binds.
     """
 
     run: str
+    project: str
     title: str
     template: str
     phase: str

@@ -24,7 +24,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import AttemptStatus, Stage
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
@@ -152,23 +152,23 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
         passkeys=passkeys,
         no_passkey=no_passkey,
         shown=shown,
-        since=_since_sent_back(engine, found, base.request, shown),
+        since=since_sent_back(engine, found, shown),
         back_to=_back_to(found, base.request),
         buttons=tuple(button(move) for move in user_moves(found, attempt) if isinstance(move, c.Approve | c.Reject)),
     )
 
 
-def _since_sent_back(engine: Engine, found: Overview, request: RequestRecord, shown: ApprovalView) -> Change | None:
+def since_sent_back(engine: Engine, found: Overview, shown: ApprovalView) -> Change | None:
     """The change since the newest attempt of the phase that a person sent back; None where its files are unknown or the same."""
     from wfe_mcp.engine.files.tree_binding import ignored_globs
 
     with engine.store.read() as tx:
-        requests = tx.approvals.of_run(request.run_id)
-        ignored = ignored_globs(engine, tx, found.loaded, request.phase)
+        requests = tx.approvals.of_run(found.loaded.record.id)
+        ignored = ignored_globs(engine, tx, found.loaded, PhasePath(shown.phase))
     seen = [
         each
         for each in requests
-        if each.phase == request.phase and each.status is RequestStatus.REJECTED and each.attempt < request.attempt
+        if each.phase == shown.phase and each.status is RequestStatus.REJECTED and each.attempt < shown.attempt
     ]
     tree, now = seen[-1].tree if seen else None, shown.changes[0].after if shown.changes else ""
     if tree is None or not now or any(each.before == tree for each in shown.changes):

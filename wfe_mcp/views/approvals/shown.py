@@ -123,6 +123,7 @@ def asked_attempt(found: Overview, phase: str) -> Attempt | None:
 def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, rows: Rows) -> ApprovalView:
     """What is shown of ``attempt`` by the record alone: without the change, what is unusual, and what a decision leads to."""
     from wfe_mcp.engine.artifacts.expression_scope import inputs_at
+    from wfe_mcp.engine.kernel.identity import project_of
 
     path, record, state = attempt.phase, found.loaded.record, found.loaded.state
     gates, stage = found.plan.gates(attempt), attempt.stage or Stage.AFTER
@@ -133,6 +134,7 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
     lines = gate_lines(attempt, stage, gates, evidence)
     return ApprovalView(
         run=record.id,
+        project=project_of(tx, record),
         title=record.title,
         template=f"{record.template}@{record.template_version}",
         phase=str(path),

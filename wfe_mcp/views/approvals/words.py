@@ -85,8 +85,8 @@ def heading(stage: str, phase: str, title: str) -> str:
 
 
 def about(view: ApprovalView) -> str:
-    """Where in which template the decision is, and what its gate asks for."""
-    return f"{view.template}, phase {view.phase}, attempt {view.attempt}, {view.stage} its work; assurance {view.assurance}"
+    """In which project and template the decision is, and what its gate asks for."""
+    return f"{view.template} in {view.project}, phase {view.phase}, attempt {view.attempt}, {view.stage} its work; assurance {view.assurance}"
 
 
 def binds(view: ApprovalView) -> str:

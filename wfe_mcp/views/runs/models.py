@@ -235,7 +235,8 @@ class RunView:
     marks: str = field(default="", metadata=INTERNAL)
     acts: str = field(default="", metadata=INTERNAL)
     """What the run does now, or who it waits for, in words."""
-    waits: str = field(default="", metadata=INTERNAL)
+    brief_waits_for: str = field(default="", metadata=INTERNAL)
+    """``waits_for`` of every form, for the terminal; only the full form has it in its JSON."""
 
 
 @view_model
@@ -338,7 +339,7 @@ class RollbackView:
 
 @view_model
 class RollbackPreview:
-    """What a rollback would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
+    """What a rollback, undo or redo would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
     ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are.
     """
 

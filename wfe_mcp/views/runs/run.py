@@ -107,7 +107,7 @@ def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_st
         stops=stops[:shown_stops],
         marks=marks(overview),
         acts=acts(overview),
-        waits=waits_for(overview),
+        brief_waits_for=waits_for(overview),
         more_blockers=max(0, len(stops) - shown_stops),
         tainted=state.tainted,
         gates_weakened=tuple(_clipped(one.sentence, chars) for one in weakened(overview.loaded)[:shown_stops]),

@@ -42,6 +42,9 @@ _DEFAULT_ROLE = "default"
 
 _ONE_TEXT = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
 
+_TEXTS = ("markdown_doc@1", "file_bundle@1")
+"""The schemas of artifacts that are files themselves."""
+
 
 def phase_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """All rules on phases."""
@@ -196,6 +199,13 @@ def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> Non
             f"{at}/write_to",
             f"{output.write_to!r} leaves the project: write a relative path with / and without ..",
             "a relative path",
+            output.write_to,
+        )
+    if output.write_json and (not (output.write_to or "").endswith(".md") or output.schema_ in _TEXTS):
+        found.error(
+            f"{at}/write_json",
+            "write_json has no effect: only a document made of another artifact, a write_to that ends with .md, has JSON beside it",
+            "a write_to that ends with .md",
             output.write_to,
         )
 

@@ -59,6 +59,12 @@ class Output(Shape):
         example="docs/change.md",
         effect="writes",
     )
+    write_json: bool = optional(
+        False,
+        "Beside a document that `write_to` makes of another artifact, the artifact itself, under the same name with `.json`.",
+        example=True,
+        effect="writes",
+    )
 
 
 SERVER_TOOLS = ("read", "list", "search", "write", "edit", "run_check", "git", "git_commit", "bash")

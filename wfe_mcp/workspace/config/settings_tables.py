@@ -128,6 +128,9 @@ class PhaseSettings(Table):
     )
     timeout: Duration | None = optional(None, 'The longest that one attempt may run: `"1h"`.', effect="limit")
     auto_proceed: bool | None = optional(None, "Whether the run continues automatically after this phase.")
+    write_json: bool | None = optional(
+        None, "Whether the artifact is also written as JSON, beside the document that the template makes of it."
+    )
     role: Name | None = optional(
         None, "Who works in this phase: a role of the template, else one of `[roles]`.", effect="roles"
     )
