@@ -22,7 +22,8 @@ of these, and the evidence says which (`counted_from`):
 | `printed` | printed text, which the program could print itself: weaker, and marked so wherever the evidence is shown |
 
 A runner is recognised as the program of the check, also after `python -m`, `uv run`, `poetry run`, `npx`, `pnpm exec`,
-`bundle exec` and their like, and behind a script of `package.json` (`npm test`) that is one simple command. Options are
+`bundle exec` and their like, and behind scripts of `package.json` (`npm test`, also one that runs
+another) whose last command, after `&&`, is a simple one. Options are
 added only to a command that does not itself ask for a report. What ran is in the evidence (`argv_run`).
 
 A command that ended before its tests ran (a module is missing, a file cannot be read, it did not compile, no tests were

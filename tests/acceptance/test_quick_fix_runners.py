@@ -170,6 +170,38 @@ def test_a_bug_is_proved_by_its_test(tmp_path: Path, runner: Runner, name: str) 
         prove(made, runner, name)
 
 
+UVU = """
+import pathlib, re, sys
+names = re.findall(r"expects '([^']+)' in (\\S+)", pathlib.Path("test.js").read_text())
+bad = [name for name, text in names if text not in pathlib.Path("slug.js").read_text()]
+print("test.js ", *("x" if name in bad else "." for name, _ in names), f" ({len(names) - len(bad)} / {len(names)})")
+for name in bad:
+    print(f'   FAIL  "{name}"\\n    Expected values to be equal\\n    at Object.is ({pathlib.Path("test.js").resolve()}:1:9)')
+print(f"  Total:     {len(names)}\\n  Passed:    {len(names) - len(bad)}\\n  Skipped:   0\\nnpm notice a new version of npm")
+sys.exit(bool(bad))
+"""
+"""Reports as uvu does: the names of failing tests, in quotes, and none of those that pass."""
+
+
+def test_a_runner_that_names_no_test_proves_it_by_the_submitted_file_at_once(tmp_path: Path) -> None:
+    files = {"check.py": UVU, "slug.js": "keep\n", "test.js": "expects 'keeps words' in keep\n"}
+    proof = {
+        "test": "dots become dashes",
+        "file": "test.js",
+        "why": "slug() keeps dots",
+        "expected": "v1-2",
+        "actual": "v1.2",
+    }
+    script: Script = {
+        "reproduce": [Work(proof, {"test.js": f"{files['test.js']}expects 'dots become dashes' in replace\n"})],
+        "fix": [Work({"summary": "Dots become dashes", "files": ["slug.js"]}, {"slug.js": "keep replace\n"})],
+    }
+    checks = {"test": CheckSettings(argv=[sys.executable, "check.py"])}
+    with Playground(tmp_path, files=files, checks=checks) as made, made.agent() as agent:
+        played = drive(agent.call, made.root, "quick_fix", {"problem": "dots stay"}, script, person=made.approve)
+        assert (played.codes, played.last["run_state"]) == (["needs_human"], "completed"), played.steps
+
+
 @pytest.mark.parametrize(("runner", "package"), FOUND)
 def test_a_bug_is_proved_with_the_check_that_init_found(
     tmp_path: Path, runner: Runner, package: str, request: pytest.FixtureRequest

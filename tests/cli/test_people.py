@@ -136,6 +136,22 @@ def test_reject_to_an_earlier_phase_opens_the_next_iteration(cli: Terminal, lett
     assert [each["phase"] for each in answer["data"]["phases"]] == ["draft"]
 
 
+def test_what_a_rejection_to_an_earlier_phase_leads_to_is_said_before_it(cli: Terminal, letter: str) -> None:
+    words = ("reject", letter, "send", "--feedback", "Start over.", "--to", "draft")
+    promise = "If you send it back, the run goes back to draft."
+    alone = cli.json(*words)
+    assert (alone.refusal, alone.data["leads_to"]) == ("needs_human", promise)
+    assert promise in alone.err
+    said = cli(*words, pin=PIN).out
+    assert said.index("Send back send of") < said.index(promise) < said.index("Rejected send; back to draft")
+    assert "If you approve" not in said
+
+
+def test_what_a_resumed_run_continues_with_is_said_before_it(cli: Terminal, letter: str) -> None:
+    assert cli("pause", letter).code == 0
+    assert "If you resume it, the run continues with send." in cli("resume", letter, pin=PIN).out
+
+
 def test_rejecting_a_phase_that_is_not_there_is_refused(cli: Terminal, letter: str) -> None:
     assert cli.json("reject", letter, "sent", "--feedback", "x", pin=PIN).refusal == "unknown_phase"
 

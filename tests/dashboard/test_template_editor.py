@@ -9,7 +9,7 @@ from playwright.sync_api import Page as Tab_
 from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
-from tests.engine.scene import Scene, approval, command, phase
+from tests.engine.scene import Scene, approval, command, expr, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 
@@ -69,6 +69,19 @@ def test_a_new_gate_begins_as_its_schema_shows_and_lint_names_what_it_lacks(scen
     gate.get_by_role("button", name="Remove the opinion gate").click()
     expect(shown.locator(".problems")).to_have_count(0)
     assert definition(shown)["phases"][0].get("gates", []) == []
+
+
+def test_the_sentence_of_a_gate_is_edited_and_stands_for_it(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan", expr("${size(artifacts.plan_note.title) > 2}")))
+    shown = visit("/templates/drill")
+    gate = shown.locator(".gate").first
+    gate.locator("summary").first.click()
+    gate.get_by_text("More: ").first.click()
+    gate.get_by_label("rule").fill("The title has three letters")
+    expect(gate.locator("summary").first).to_contain_text("exprThe title has three letters")
+    assert definition(shown)["phases"][0]["gates"] == [
+        {"kind": "expr", "assert": "${size(artifacts.plan_note.title) > 2}", "rule": "The title has three letters"}
+    ]
 
 
 def test_gates_are_moved(scene: Scene, visit: Visit) -> None:

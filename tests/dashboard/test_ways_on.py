@@ -8,10 +8,12 @@ import pytest
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab_
 
+from tests.dashboard.blockers import blocked
 from tests.dashboard.browser import PIN, asked
 from tests.dashboard.chromium import Tab
 from tests.engine.model_scene import ROLES, configure, gate, server
 from tests.engine.scene import GOOD, Scene, approval, command, phase
+from tests.engine.step_scene import rows, steps
 from tests.fake_models.script import Turn
 from wfe_mcp.core.model import RunId
 from wfe_mcp.dashboard.serving import Page
@@ -295,3 +297,66 @@ def test_a_stopped_run_says_its_reason_once_in_the_preview(scene: Scene, visit: 
     expect(preview.locator("p.words").last).to_have_text(
         f"build failed; decide: wfe-mcp retry {run} build (or: skip, force-accept, edit)"
     )
+
+
+def test_beside_continue_stands_what_it_leads_to(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", auto_proceed=False), phase("build"))
+    scene.do(run, "plan")
+    shown = visit(f"/runs/{run}/list")
+    head = shown.locator("header.runhead")
+    expect(head).to_contain_text("If you proceed, the run continues with build.")
+    head.get_by_role("button", name="Continue").click()
+    sign(shown)
+    expect(row(shown, "build")).to_contain_text("ready")
+    expect(head.get_by_role("button", name="Continue")).to_have_count(0)
+    head.get_by_role("button", name="Pause").click()
+    expect(head).to_contain_text("If you resume it, the run continues with build.")
+    expect(head.get_by_role("button", name="Continue")).to_be_visible()
+
+
+def test_a_decision_says_what_sending_back_to_each_earlier_phase_leads_to(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build", approval()))
+    scene.do(run, "plan")
+    scene.do(run, "build")
+    shown = visit(f"/inbox/{asked(scene, run, 'build')}")
+    bar = shown.get_by_role("region", name="Your decision")
+    bar.get_by_role("button", name="Send back").click()
+    expect(bar).to_contain_text("If you send it back, attempt 2 at build opens with your feedback.")
+    bar.get_by_label("Back to").select_option("plan")
+    expect(bar).to_contain_text("If you send it back, the run goes back to plan.")
+
+
+def test_a_phase_of_steps_is_retried_from_a_step_of_a_list(scene: Scene, visit: Visit) -> None:
+    name = {"id": "name", "builtin": "set", "params": {"who": "ada"}, "assign": "made"}
+    stop = {"id": "stop", "builtin": "fail", "params": {"message": "no licence"}}
+    run = scene.start(steps(name, stop))
+    scene.work()
+    shown = visit(f"/runs/{run}/list/ci")
+    shown.get_by_label("Phase ci").get_by_role("button", name="Retry").click()
+    dialog = shown.get_by_role("dialog", name="Retry: ci")
+    expect(dialog).to_contain_text("Kept: name. Called again: stop.")
+    dialog.get_by_label("From step").select_option("name")
+    expect(dialog).to_contain_text("Kept: nothing. Called again: name, stop.")
+    expect(dialog.locator(".cli")).to_contain_text(f"wfe-mcp retry {run} ci --from name")
+    dialog.get_by_role("button", name="Retry").click()
+    with shown.expect_response(lambda answer: "retry_phase" in answer.url and answer.ok):
+        sign(shown)
+    assert scene.attempt(run, "ci").number == 2
+    assert not rows(scene, run)["name"].carried, "its answer is not that of the first attempt"
+
+
+@pytest.mark.requirement("S3-13")
+def test_a_blocker_is_ignored_on_the_page(scene: Scene, visit: Visit) -> None:
+    run = blocked(scene)
+    shown = visit(f"/runs/{run}/list/code")
+    panel = shown.get_by_label("Phase code")
+    expect(panel.get_by_role("button", name="Blocker resolved")).to_be_visible()
+    panel.get_by_role("button", name="Ignore the blocker").click()
+    dialog = shown.get_by_role("dialog", name="Ignore the blocker: code")
+    expect(dialog).to_contain_text("The list is read backwards")
+    expect(dialog.locator(".cli")).to_contain_text(f"wfe-mcp recovery ignore {run} code")
+    dialog.get_by_label("Why it does not matter").fill("it may be backwards")
+    dialog.get_by_role("button", name="Ignore the blocker").click()
+    sign(shown)
+    expect(panel.get_by_role("button", name="Ignore the blocker")).to_have_count(0)
+    assert [str(each.settled) for each in scene.state(run).blockers] == ["ignored"]

@@ -34,6 +34,7 @@ def gate_scene(
     run: str | None = None,
     ignored: str = "",
     attached: frozenset[tuple[str, str]] = frozenset(),
+    allowed_by: str = "",
 ) -> GateScene:
     """A scene in ``root``. ``tree``, ``head``: git at the attempt's start; ``run``: at the run's."""
 
@@ -41,6 +42,7 @@ def gate_scene(
         raise AssertionError("this gate starts no program")
 
     globs = tuple(ignored.split())
+    folder = root / ".wfe/runs/r/build/1/evidence"
     return GateScene(
-        root, {}, None, tree, head, root / ".wfe/runs/r/build/1/evidence", {}, no_program, run, globs, attached=attached
+        root, {}, None, tree, head, folder, {}, no_program, run, globs, attached=attached, allowed_by=allowed_by
     )

@@ -308,7 +308,7 @@ def test_where_the_runner_names_no_test_its_file_proves_it(results: TestResults 
     output, file = "1 failing\n  at /p/test/sums.js:3:5", "test/sums.js"
     expected = "which tests failed is unknown: the check does not name them"
     assert submitted("fails", "adds", 1, results, output) == [
-        f"{expected}; name the file of the test instead of 'adds', for example 'test/sums.js'"
+        f"{expected}; submit the path of the test's file in place of 'adds'"
     ]
     assert submitted("fails", "test/other.js", 1, results, output) == [
         f"{expected}, and its output does not name the file 'test/other.js'"
@@ -340,3 +340,17 @@ def test_a_killed_runner_proves_no_failing_test_by_its_file() -> None:
     assert unmet(expectation, Observed(1, output=lambda: "test/sums.js failed")) == ()
     (fault,) = unmet(expectation, Observed(-9, output=lambda: "test/sums.js failed"))
     assert "killed" in fault.reason
+
+
+def test_the_file_submitted_beside_a_name_proves_it_where_the_runner_names_no_test() -> None:
+    def left(file: str) -> list[str]:
+        wanted = Expectation.of({"fails": "adds: 1.5 + 2"}, frozenset({"fails"}), file)
+        assert proved_by_file(wanted, seen) == (file,)
+        return [fault.reason for fault in unmet(wanted, seen)]
+
+    seen = Observed(1, None, output=lambda: " FAIL  adds\n  at /p/test/sums.js:3:5")
+    assert left("test/sums.js") == []
+    assert left("test/other.js")[0].endswith("its output does not name the file 'test/other.js'")
+    named = Observed(1, TestResults(1, 1, 0, 0, (FailedTest("subtracts"),), ("adds",)), output=seen.output)
+    wanted = Expectation.of({"fails": "adds"}, frozenset({"fails"}), "test/sums.js")
+    assert [fault.reason for fault in unmet(wanted, named)] == ["'adds' passes, but must fail"], "the names decide"

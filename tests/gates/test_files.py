@@ -20,6 +20,19 @@ def judge(project: Project, start: str | None = None, **rules: object) -> Judgem
     )
 
 
+def test_where_an_input_says_what_may_change_the_refusal_names_it_and_the_value_that_allows_the_file(
+    project: Project,
+) -> None:
+    start = tree_hash(project.root)
+    project.write("check.js", "")
+    gate = FilesGate.model_validate({"kind": "files", "within": ["tests/**"]})
+    judgement = judge_files(gate, gate_scene(project.root, tree=start, allowed_by="tests"))
+    expected = (
+        """or, if the input 'tests' should allow them, start another run with tests=["check.js"], then submit again."""
+    )
+    assert judgement.message.endswith(expected)
+
+
 def test_files_that_must_exist_do(project: Project) -> None:
     judgement = judge(project, exist=["src/calc.py", "src/**/*.py"])
     assert (judgement.kind, judgement.evidence_kind) == (VerdictKind.PASS, "files")

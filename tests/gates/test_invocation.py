@@ -1,6 +1,10 @@
 """Which runner a command starts, and what is added to make it report."""
 
 import json
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,6 +139,15 @@ SCRIPTS = {
     "odd": "jest 'unclosed",
     "build": "tsc",
     "number": 3,
+    "deep": "npm run lower",
+    "lower": "npm run lowest -- --ci",
+    "lowest": "jest --coverage",
+    "through": "npm run lower --",
+    "yarned": "yarn unit",
+    "linted": "eslint . && npm run lowest",
+    "both": "npm run lowest && npm run unit",
+    "itself": "npm run itself && npm run itself",
+    "piped": "npm run lowest | tee log",
 }
 
 
@@ -147,7 +160,15 @@ SCRIPTS = {
         ("yarn test", "yarn test --json --outputFile=/e/r.json"),
         ("pnpm run unit", "pnpm run unit --reporter=default --reporter=json --outputFile.json=/e/r.json"),
         ("npm run node", "npm run node"),
-        ("npm run two", "npm run two"),
+        ("npm run two", "npm run two -- --json --outputFile=/e/r.json"),
+        ("npm run deep", "npm run deep -- -- --json --outputFile=/e/r.json"),
+        ("npm run through", "npm run through -- --json --outputFile=/e/r.json"),
+        ("pnpm deep", "pnpm deep -- --json --outputFile=/e/r.json"),
+        ("npm run yarned", "npm run yarned -- --reporter=default --reporter=json --outputFile.json=/e/r.json"),
+        ("npm run linted", "npm run linted -- -- --json --outputFile=/e/r.json"),
+        ("npm run both", "npm run both"),
+        ("npm run itself", "npm run itself"),
+        ("npm run piped", "npm run piped"),
         ("npm run odd", "npm run odd"),
         ("npm run build", "npm run build"),
         ("npm run number", "npm run number"),
@@ -157,6 +178,21 @@ SCRIPTS = {
 def test_a_script_of_package_json_is_followed(line: str, added: str, tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text(json.dumps({"scripts": SCRIPTS}))
     assert " ".join(asked_of(line, tmp_path).argv) == added
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm on PATH")
+@pytest.mark.parametrize("script", ["deep", "through", "linted", "test"])
+def test_what_is_asked_for_arrives_at_the_runner_through_every_npm(script: str, tmp_path: Path) -> None:
+    shown = f"{shlex.quote(sys.executable)} -c 'import sys; print(\"got\", *sys.argv[1:])'"
+    scripts = {name: str(line).replace("jest", f"{shown} jest") for name, line in SCRIPTS.items()}
+    scripts["test"], scripts["linted"] = "npm run deep", scripts["linted"].replace("eslint .", "echo linted")
+    (tmp_path / "package.json").write_text(json.dumps({"scripts": SCRIPTS | {"test": "npm run deep"}}))
+    argv = asked(("npm", "run", script), tmp_path, REPORT).argv
+    (tmp_path / "package.json").write_text(json.dumps({"scripts": scripts}))
+    npm = (shutil.which("npm") or "", *argv[1:])
+    ran = subprocess.run(npm, cwd=tmp_path, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    got = next(line for line in ran.stdout.splitlines() if line.startswith("got "))
+    assert got.endswith("--json --outputFile=/e/r.json"), ran.stdout
 
 
 def test_node_in_a_script_gets_its_reporter_by_a_variable(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ MISSING: dict[str, tuple[str, dict[str, str], str]] = {
         {"uv.lock": ""},
         "the virtual environment .venv is missing: run `uv sync`",
     ),
-    "bare environment": (ENVIRONMENT, {}, "run `python3 -m venv .venv`"),
+    "bare environment": (ENVIRONMENT, {}, "run `python3 -m venv .venv && .venv/BIN/python -m pip install pytest`"),
     "toolchain": (
         "error: rustup could not choose a version of cargo to run",
         {},
@@ -55,10 +55,54 @@ MISSING: dict[str, tuple[str, dict[str, str], str]] = {
 }
 
 
+def with_programs(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Nothing but these programs is on PATH."""
+    folder.mkdir()
+    for name in names:
+        program = folder / (f"{name}.exe" if sys.platform == "win32" else name)
+        program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+NO_MANAGER: dict[str, tuple[str, dict[str, str], str]] = {
+    "no environment": (
+        ENVIRONMENT,
+        {"uv.lock": "", "pyproject.toml": ""},
+        "PYTHON -m venv .venv && .venv/BIN/python -m pip install -e . pytest",
+    ),
+    "module": (NO_MODULE, {"uv.lock": "", "pyproject.toml": "", ".venv/x": ""}, ".venv/BIN/python -m pip install -e ."),
+    "requirements": (
+        NO_MODULE,
+        {"poetry.lock": "", "requirements.txt": ""},
+        "PYTHON -m venv .venv && .venv/BIN/python -m pip install -r requirements.txt",
+    ),
+}
+
+
+@pytest.mark.parametrize("python", ["python3", "python"])
+@pytest.mark.parametrize(("output", "files", "expected"), NO_MANAGER.values(), ids=NO_MANAGER)
+def test_where_the_manager_is_not_installed_pip_does_it(
+    tmp_path: Path,
+    output: str,
+    files: dict[str, str],
+    expected: str,
+    python: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_programs(tmp_path.parent / f"{tmp_path.name}-bin", monkeypatch, python)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    argv = [".venv/bin/python", "-m", "pytest"] if output == ENVIRONMENT else ["check"]
+    expected = expected.replace("BIN", "Scripts" if sys.platform == "win32" else "bin").replace("PYTHON", python)
+    assert remedy(argv, tmp_path, tmp_path, output).endswith(f"run `{expected}`")
+
+
 @pytest.mark.parametrize(("output", "files", "expected"), MISSING.values(), ids=MISSING)
 def test_what_is_missing_is_named_with_the_command_that_installs_it(
-    tmp_path: Path, output: str, files: dict[str, str], expected: str
+    tmp_path: Path, output: str, files: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with_programs(tmp_path.parent / f"{tmp_path.name}-bin", monkeypatch, "uv", "poetry", "python3")
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -97,6 +141,14 @@ def test_a_missing_node_modules_is_named_with_the_command_that_installs_it(proje
     assert (
         "Next: node_modules is missing: run `npm ci` (ask the user where that is not yours to do)" in judgement.message
     )
+
+
+def test_what_npm_says_of_its_own_releases_is_in_the_evidence_and_in_no_excerpt(project: Project) -> None:
+    notices = "npm notice\\nnpm notice New major version of npm available! 10.8.2 -> 11.4.1\\nnpm notice"
+    judgement = judge(project, script(project, f"print('the cause\\n{notices}'); raise SystemExit(1)"))
+    assert "the cause" in judgement.message and "npm notice" not in judgement.message
+    assert "New major version" in Path(judgement.log_path or "").read_text()
+    assert "New major version" in judgement.data["output"]["tail"]
 
 
 def test_words_in_the_output_of_tests_that_ran_advise_nothing(project: Project) -> None:

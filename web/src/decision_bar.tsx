@@ -5,6 +5,7 @@ import type { ApprovalView, DecisionData } from "./api_types";
 import { useDraft } from "./draft";
 import { Icon } from "./icons";
 import { Cli } from "./parts";
+import { usePromise } from "./promise";
 import { PromptEdit } from "./prompt_edit";
 import { to } from "./route";
 import { count } from "./words";
@@ -30,6 +31,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
   const [pin, setPin] = useState("");
   const [phrase, setPhrase] = useState("");
   const [act, busy, error] = useAct();
+  const follows = usePromise(request.run_id, choice === "reject" ? "reject" : "", { phase: request.phase, to: back }).leads_to;
   const stale = error?.code === "stale_revision";
   const changed = (error?.data as { changed?: string[] } | null)?.changed ?? [];
   const needsKey = shown.assurance === "passkey";
@@ -71,7 +73,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
             <p className="then">
               {choice === "approve"
                 ? `${shown.effect} Your decision covers everything on this page.`
-                : `A new attempt begins with your text${comments.length ? ` and ${count(comments.length, "line comment")}` : ""}.`}
+                : `${follows ?? ""} Your text${comments.length ? ` and ${count(comments.length, "line comment")}` : ""} goes with it.`}
             </p>
             {choice === "approve" ? (
               <label className="field">

@@ -93,9 +93,10 @@ function GateFields({ gate, schema, root, path, faults, change }: { gate: Json; 
   );
 }
 
-/** What a gate asks for, in a line: its values without their names where there is one, else with them. */
+/** What a gate asks for, in a line: its own sentence where it has one; else its values without their names where there is one, else with them. */
 function asks(gate: Json): string {
   const { kind: _, ...values } = gate;
+  if (typeof values.rule === "string" && values.rule) return values.rule;
   const say = (value: unknown): string => (Array.isArray(value) ? value.map(say).join(", ") : typeof value === "object" && value !== null ? Object.entries(value).map(([name, each]) => `${name} ${say(each)}`).join(", ") : String(value));
   const [first, ...rest] = Object.entries(values);
   return [...(first ? [rest.length ? `${first[0]} ${say(first[1])}` : say(first[1])] : []), ...rest.map(([name, value]) => `${name} ${say(value)}`)].join("; ");

@@ -6,9 +6,10 @@ import { Foreseen } from "./rollback";
 import { Icon } from "./icons";
 import { Ask, Cli, Problem } from "./parts";
 import { send } from "./pin";
+import { usePromise } from "./promise";
 import { go, to } from "./route";
 
-type Way = "" | "retry" | "skip" | "force_accept" | "overrule" | "rollback";
+type Way = "" | "retry" | "resolve" | "ignore" | "skip" | "force_accept" | "overrule" | "rollback";
 
 interface Said {
   title: string;
@@ -21,6 +22,8 @@ interface Said {
 
 const WAYS: Record<Exclude<Way, "">, Said> = {
   retry: { title: "Retry", does: "A new attempt opens with your feedback.", label: "Feedback to the next attempt", path: "retry_phase", command: "retry", needs: false },
+  resolve: { title: "Blocker resolved", does: "You have removed what was in the way: a new attempt opens with your note.", label: "What you did", path: "retry_phase", command: "recovery resolve", needs: true },
+  ignore: { title: "Ignore the blocker", does: "It does not matter: a new attempt opens with your note. The checks of the phase stay.", label: "Why it does not matter", path: "retry_phase", command: "recovery ignore", needs: true },
   skip: { title: "Skip", does: "The phase is left out; what needs it goes on without its artifact.", label: "Reason", path: "skip_phase", command: "skip", needs: true },
   force_accept: { title: "Force-accept", does: "The artifact counts although its gates fail. The run is tainted from then on, and every view says so.", label: "Reason, which stays visible", path: "force_accept", command: "force-accept", needs: true },
   overrule: { title: "Overrule the reviewers", does: "Their opinion is set aside. It and your reason stay visible.", label: "Reason, which stays visible", path: "overrule", command: "opinion overrule", needs: true },
@@ -37,6 +40,8 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
   const [text, setText] = useState("");
   const [role, setRole] = useState("");
   const [files, setFiles] = useState(true);
+  const [step, setStep] = useState("");
+  const promised = usePromise(run, way === "retry" ? "retry" : "", { phase, from_step: step });
   const [act, busy, error] = useAct();
   const quoted = phase.includes("[") ? `'${phase}'` : phase;
   if (!OPEN.includes(state)) return <Problem error={error} />;
@@ -44,23 +49,27 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
   const failed = state === "failed";
   const offers: [Way, boolean][] = [
     ["retry", state !== "pending" && state !== "ready"],
+    ["resolve", (found?.blockers ?? []).length > 0],
+    ["ignore", (found?.blockers ?? []).length > 0],
     ["force_accept", failed && !!found?.can_force],
     ["overrule", !!found?.can_overrule],
     ["rollback", failed],
     ["skip", true],
   ];
   const said = way ? WAYS[way] : null;
-  const option = way === "retry" ? (role ? ` --role ${role}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason "${text}"`;
+  const option = way === "retry" ? (role ? ` --role ${role}` : "") + (step ? ` --from ${step}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason "${text}"`;
   const command = said ? `wfe-mcp ${said.command} ${run} ${quoted}${option}` : "";
   const close = () => {
     setWay("");
     setText("");
     setRole("");
+    setStep("");
   };
   const does = () =>
     act(async () => {
       if (!said) return;
-      const body = way === "retry" ? { phase, role, feedback: text } : way === "rollback" ? { to: phase, files } : { phase, reason: text };
+      const settled = { resolve: "resolved", ignore: "ignored" }[way as string];
+      const body = settled ? { phase, feedback: text, blockers: settled } : way === "retry" ? { phase, role, feedback: text, from_step: step } : way === "rollback" ? { to: phase, files } : { phase, reason: text };
       await send(`/runs/${id}/${said.path}`, body);
     });
   return (
@@ -93,8 +102,9 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
       {said && (
         <Ask title={`${said.title}: ${phase}`} onClose={close}>
           <p>
-            {said.does} {String(found?.leads_to?.[said.command.split(" ").pop() ?? ""] ?? "")}
+            {said.does} {way === "retry" ? promised.leads_to : String(found?.leads_to?.[said.path === "retry_phase" ? "retry" : (said.command.split(" ").pop() ?? "")] ?? "")}
           </p>
+          {said.command.startsWith("recovery") && (found?.blockers ?? []).map((each) => <p key={each} className="words">{each}</p>)}
           {said.label && (
             <label className="field">
               <span>{said.label}</span>
@@ -114,6 +124,21 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
                   </option>
                 ))}
               </datalist>
+            </label>
+          )}
+          {way === "retry" && (promised.steps ?? []).length > 0 && (
+            <label className="field">
+              <span>
+                From step <span className="hint">{promised.says}</span>
+              </span>
+              <select value={step} onChange={(event) => setStep(event.target.value)}>
+                <option value="">where it failed</option>
+                {(promised.steps ?? []).map((each) => (
+                  <option key={each} value={each}>
+                    {each}
+                  </option>
+                ))}
+              </select>
             </label>
           )}
           {way === "rollback" && (

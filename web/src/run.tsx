@@ -8,6 +8,7 @@ import { useKeys } from "./keys";
 import { useCommands } from "./palette";
 import { Ask, Cli, Crumbs, Flag, Gates, Problem, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
+import { usePromise } from "./promise";
 import { go, to } from "./route";
 import { Events, Lineage, Checkpoints } from "./run_history";
 import { Stopped } from "./remedies";
@@ -112,6 +113,8 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   const over = OVER.includes(state);
   const paused = state === "paused";
   const auto = data.auto ?? true; // a value that is the default is left out of an answer
+  const held = nodes.filter((each) => each.held && !each.parent);
+  const follows = usePromise(run, paused ? "resume" : held.length > 0 && !over ? "proceed" : "").leads_to;
   const yours = nodes.filter((each) => each.state === "awaiting");
   const tasks = nodes.filter((each) => each.kind === "human" && each.state === "ready");
   const works = nodes.filter((each) => each.state === "running" && each.kind !== "loop");
@@ -153,6 +156,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
               You: <a href="#/inbox">decide {yours.map((each) => each.phase).join(", ")}</a>
             </span>
           )}
+          {follows && <span className="soft then">{follows}</span>}
           {tasks.map((each) => (
             <span key={each.phase} className="s-waiting state">
               <Icon name="waiting" />
@@ -168,6 +172,12 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
         </a>
       {!over && (
         <>
+          {!paused && held.length > 0 && (
+            <button type="button" className="btn solid" disabled={busy} title={`wfe-mcp proceed ${run}`} onClick={() => control("proceed")}>
+              <Icon name="play" />
+              Continue
+            </button>
+          )}
           <button type="button" className="btn" disabled={busy} title={`wfe-mcp ${paused ? "resume" : "pause"} ${run}`} onClick={() => control(paused ? "resume" : "pause")}>
             <Icon name={paused ? "play" : "pause"} />
             {paused ? "Continue" : "Pause"}

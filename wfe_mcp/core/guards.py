@@ -60,7 +60,9 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
             "Take another ready phase, or wait: the lease ends with its holder.",
         )
     if state.status is RunStatus.PAUSED:
-        return illegal(f"You cannot start {command.phase!r} while the run is paused.", "Resume the run first.")
+        return illegal(
+            f"You cannot start {command.phase!r} while the run is paused.", "Resume it first: wfe-mcp resume RUN"
+        )
     held = taken(state, command.phase)
     if held is not None:
         return held

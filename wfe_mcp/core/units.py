@@ -4,6 +4,7 @@ Tables of names, written as text.
 """
 
 import math
+from collections.abc import Sequence
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -11,6 +12,11 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 def plural(count: int, noun: str, many: str = "") -> str:
     """``1 run``, ``2 runs``; ``many`` is the plural of an irregular noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or noun + 's'}"
+
+
+def joined(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def duration(seconds: float) -> str:

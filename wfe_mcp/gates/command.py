@@ -41,7 +41,7 @@ from wfe_mcp.jobs.child import (
     program_path,
     run_child,
 )
-from wfe_mcp.jobs.output import plain_text
+from wfe_mcp.jobs.output import plain_text, without_notices
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
 from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile
 from wfe_mcp.workspace.git.repository import head
@@ -72,6 +72,7 @@ def run_check(
     level: Level | None = None,
     where: Where | None = None,
     exact: frozenset[str] = frozenset(),
+    test_file: str = "",
     seen: SeenFiles | None = None,
     look_after: Callable[[SeenFiles], object] | None = None,
 ) -> Judgement:
@@ -79,13 +80,13 @@ def run_check(
 
     ``run`` is the job's ``run_child``, which records the child's process group and ends it on a cancel.
     ``skipped_before``: number of tests that the check skipped before; None: unknown.
-    ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there. ``exact``: see ``Expectation.of``.
+    ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there. ``exact``, ``test_file``: see ``Expectation.of``.
     ``seen``: the files just before. ``look_after``: gets the look at the files just after a check in the worktree.
     """
     if check is None:
         return _missing(name, if_missing, f"The project has no check {name!r}.")
     try:
-        expectation = Expectation.of(expect or {}, exact)
+        expectation = Expectation.of(expect or {}, exact, test_file)
     except ValueError as exc:
         return undecided(KIND, f"The gate on check {name!r} cannot be judged: {exc}.", "correct the template.")
     if where is not None:
@@ -332,14 +333,14 @@ def _named_tests(facts: _Facts, observed: Observed) -> str:
     return "".join(f"; {word} as named: {shortened(list(names), 5)}" for word, names in parts if names)
 
 
-def _tail(facts: _Facts) -> str:
+def _tail(facts: _Facts, shown: Callable[[str], str] = str) -> str:
     """The last lines that the check printed."""
     readable = facts.plan.runner.readable if facts.plan.runner else str
-    return readable(facts.result.output_tail).strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
+    return shown(readable(facts.result.output_tail)).strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
 
 
 def _last_lines(facts: _Facts) -> str:
-    tail = _tail(facts)
+    tail = _tail(facts, without_notices)
     return f"\nLast lines of its output:\n{tail}" if tail else "\nIt printed no output."
 
 

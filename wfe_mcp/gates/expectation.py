@@ -3,7 +3,8 @@
 exit_code       a number (default 0), or "nonzero": the check must fail by itself, as a test does before its fix; a process
                 that a signal killed shows nothing
 fails           one id or glob, or a list of them: each names a failing test; other tests may fail too. A name from an
-                expression that passing tests share is refused; where the runner names no test, it is the test's file
+                expression that passing tests share is refused; where the runner names no test, its file is the proof:
+                the name itself, or the ``file`` submitted beside it
 passes          one id or glob, or a list of them: each names a test that passed, and none that failed
 failing_tests   one id or glob, or a list of them: each names a failing test, and no other test fails
                 a number: at least so many fail           "some": at least one fails
@@ -45,13 +46,14 @@ class Expectation:
     fails: Names = None
     passes: Names = None
     exact: frozenset[str] = frozenset()
+    test_file: str = ""
 
     @classmethod
-    def of(cls, value: Mapping[str, object], exact: frozenset[str] = frozenset()) -> "Expectation":
+    def of(cls, value: Mapping[str, object], exact: frozenset[str] = frozenset(), test_file: str = "") -> "Expectation":
         """From the gate's ``expect``, expressions already evaluated. Refuses (ValueError): any other key or type.
 
         ``exact``: the keys (``fails``, ``passes``) whose names come from an expression. In them ``*`` is an ordinary
-        character: an agent that submits ``*`` has not named a test.
+        character: an agent that submits ``*`` has not named a test. ``test_file``: the file submitted beside the name.
         """
         unknown = sorted(set(value) - _KEYS)
         if unknown:
@@ -74,6 +76,7 @@ class Expectation:
             fails,
             passes,
             exact,
+            test_file,
         )
 
     def as_data(self) -> dict[str, Any]:
@@ -251,7 +254,8 @@ def _each(expectation: Expectation, key: Named, seen: Observed) -> Iterator[Unme
         exact = key in expectation.exact
         found = (_by_name(key, name, seen, exact=exact) for name in wanted)
         for name, fault in zip(wanted, found, strict=True):
-            left = _by_file(key, name, seen) if exact and fault is not None and fault.is_unknowable else fault
+            by_file = exact and fault is not None and fault.is_unknowable
+            left = _by_file(key, name, _file_of(name) or expectation.test_file, seen) if by_file else fault
             if left is not None:
                 yield left
 
@@ -263,10 +267,10 @@ def _by_name(key: Named, name: str, seen: Observed, *, exact: bool) -> Unmet | N
 
 
 def proved_by_file(expectation: Expectation, seen: Observed) -> tuple[str, ...]:
-    """The names in ``fails`` and ``passes`` that are files, or lines of them, since the runner does not name the tests."""
+    """The files, or lines of them, that stand for names in ``fails`` and ``passes``, since the runner does not name the tests."""
     keys: tuple[Named, ...] = ("fails", "passes")
     return tuple(
-        name
+        name if _file_of(name) else expectation.test_file
         for key in keys
         for name in getattr(expectation, key) or ()
         if key in expectation.exact and _is_by_file(key, name, seen)
@@ -285,20 +289,25 @@ def _is_line(name: str, results: TestResults) -> bool:
     return re.fullmatch(r"[^:]*[^:/]\.\w+:\d+", name) is not None and not any("::" in test for test in results.passing)
 
 
-def _by_file(key: Named, name: str, seen: Observed) -> Unmet | None:
+def _file_of(name: str) -> str:
+    """The file that a name is, or is a line of; empty where it is the name of a test."""
+    found = re.fullmatch(r"([^:\s]*[^:/\s]\.\w+)(?::\d+)?", name)
+    return found[1] if found else ""
+
+
+def _by_file(key: Named, name: str, file: str, seen: Observed) -> Unmet | None:
     """A test that the runner does not name is proved by its file: the failing check names it, and then the check passes."""
-    file = re.fullmatch(r"([^:]*[^:/]\.\w+)(?::\d+)?", name)
     which = f"which tests {'failed' if key == 'fails' else 'passed'} is unknown: the check does not name them"
-    if file is None:
-        return Unmet(f"{which}; name the file of the test instead of {name!r}, for example 'test/sums.js'")
+    if not file:
+        return Unmet(f"{which}; submit the path of the test's file in place of {name!r}")
     if key == "passes":
         return None if seen.exit_code == 0 else Unmet(f"{which}, and it failed")
     if _was_killed(seen.exit_code):
         return Unmet(f"{which}, and {_killed(seen.exit_code)}")
     text = seen.output().replace("\\", "/")
-    if re.search(rf"(?<![\w.-]){re.escape(file[1])}(?![\w.-])", text):
+    if re.search(rf"(?<![\w.-]){re.escape(file)}(?![\w.-])", text):
         return None
-    return Unmet(f"{which}, and its output does not name the file {file[1]!r}")
+    return Unmet(f"{which}, and its output does not name the file {file!r}")
 
 
 def _not_failing(name: str, results: TestResults, *, exact: bool) -> Unmet | None:

@@ -10,6 +10,7 @@ Data in ``.wfe``, where drafts belong, counts for none; code there counts as any
 a new picture, ``.txt`` or ``.log`` with exactly the attached bytes, which no check reads as its configuration.
 """
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,7 +85,8 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         (
             strayed,
             f"{_offenders(strayed)} changed {since}, outside {_globs(gate.within, 'the allowed paths (none)')}",
-            "undo the changes outside the allowed paths (a file that you only submit or attach belongs in .wfe/, where data counts for no gate)",
+            "undo the changes outside the allowed paths (a file that you only submit or attach belongs in .wfe/, where data counts for no gate)"
+            + _another_input(scene.allowed_by, strayed),
         ),
         (idle, f"{only}no file{wanted}{has}", "make the change"),
         (
@@ -98,6 +100,12 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         return passed(KIND, _held(gate, since), data)
     steps = ", ".join(dict.fromkeys(step for is_fault, _, step in faults if is_fault))
     return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}, then submit again.", data)
+
+
+def _another_input(name: str, strayed: Sequence[str]) -> str:
+    """What allows the files, where an input of the run says which are allowed: a run keeps the inputs that it started with."""
+    value = json.dumps([*strayed[:_NAMED]], ensure_ascii=False)
+    return f" or, if the input {name!r} should allow them, start another run with {name}={value}" if name else ""
 
 
 def _offenders(paths: Sequence[str]) -> str:

@@ -25,18 +25,21 @@ _TAKES_VALUE = frozenset({"--with", "--extra", "--group", "--package", "--only-g
 _ENDINGS = (".exe", ".cmd", ".bat", ".phar")
 _SHELL = re.compile(r"[|&;<>()$`\n\\]")
 _MAX_PACKAGE_BYTES = 1_000_000
+_MAX_SCRIPTS, _MAX_COMMANDS = 4, 5
+"""How many scripts may lie between a command and its runner, and how many commands a script may join."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """A runner in a command. ``words``: its own arguments. ``after``: index in the argv just past the program and its
-    verb; None where a script starts it, whose further arguments follow the argv, after ``--`` if ``dashes``.
+    verb; None where a script starts it, whose further arguments follow the argv. ``dashes``: how many ``--`` come before them,
+    one for each npm in the chain that would take them for its own.
     """
 
     runner: Runner
     words: tuple[str, ...]
     after: int | None
-    dashes: bool = False
+    dashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +109,27 @@ def _insert_arguments(
     if not words:
         return argv
     if found.after is None:
-        return (*argv, *(("--",) if found.dashes else ()), *words)
+        return (*argv, *("--",) * found.dashes, *words)
     at = found.after if wanted.at == "program" else len(argv)
     return (*argv[:at], *words, *argv[at:])
 
 
 def invocation(argv: tuple[str, ...], cwd: Path) -> Invocation | None:
     """The runner in ``argv``, as it would run in ``cwd``; None where none is recognised."""
-    script = _script(argv, cwd)
+    return _invocation(argv, cwd, _MAX_SCRIPTS)
+
+
+def _invocation(argv: tuple[str, ...], cwd: Path, scripts: int) -> Invocation | None:
+    """``scripts``: how many may still lie between the command and its runner."""
+    script = _script(argv, cwd, scripts)
     if script is None:
         return _direct(argv)
-    inner = _direct(script)
+    given = argv[argv.index("--") + 1 :] if "--" in argv else ()
+    inner = _invocation((*script, *given), cwd, scripts - 1)
     if inner is None:
         return None
-    dashes = stem(argv[0]) == "npm" and "--" not in argv
-    rest = argv[argv.index("--") + 1 :] if "--" in argv else ()
-    return Invocation(inner.runner, (*inner.words, *rest), None, dashes)
+    dashes = inner.dashes + (stem(argv[0]) == "npm" and "--" not in argv)
+    return Invocation(inner.runner, inner.words, None, dashes)
 
 
 def _direct(argv: tuple[str, ...]) -> Invocation | None:
@@ -164,10 +172,10 @@ def stem(word: str) -> str:
     return next((name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending)), name)
 
 
-def _script(argv: tuple[str, ...], cwd: Path) -> tuple[str, ...] | None:
-    """The words of the package.json script that ``argv`` runs; None: it runs none, or more than one simple command."""
+def _script(argv: tuple[str, ...], cwd: Path, scripts: int) -> tuple[str, ...] | None:
+    """The words of the package.json script that ``argv`` runs, the last of those that ``&&`` joins; None: it runs none, or needs a shell."""
     tool, *words = argv
-    if stem(tool) not in _PACKAGE_TOOLS:
+    if stem(tool) not in _PACKAGE_TOOLS or not scripts:
         return None
     words = [word for word in words[: words.index("--") if "--" in words else None] if word not in {"-s", "--silent"}]
     if words[:1] in (["run"], ["run-script"]):
@@ -176,15 +184,25 @@ def _script(argv: tuple[str, ...], cwd: Path) -> tuple[str, ...] | None:
         return None
     name = {"t": "test", "tst": "test"}.get(words[0], words[0])
     line = scripts_of(cwd).get(name)
-    if not isinstance(line, str) or _SHELL.search(line):
+    parts = [_simple(part) for part in line.split("&&")] if isinstance(line, str) else []
+    # npm adds arguments to the end of the line, so the last command gets them; an earlier runner would not report.
+    is_clear = len(parts) <= _MAX_COMMANDS and all(
+        part is not None and _invocation(part, cwd, scripts - 1) is None for part in parts[:-1]
+    )
+    return parts[-1] if parts and is_clear else None
+
+
+def _simple(command: str) -> tuple[str, ...] | None:
+    """The words of one simple command, without the variables before it; None for what only a shell understands."""
+    if _SHELL.search(command):
         return None
     try:
-        parsed = shlex.split(line)
+        parsed = shlex.split(command)
     except ValueError:
         return None
     while parsed and (stem(parsed[0]) == "cross-env" or re.fullmatch(r"[A-Za-z_]\w*=.*", parsed[0])):
         parsed = parsed[1:]
-    return tuple(parsed)
+    return tuple(parsed) or None
 
 
 def scripts_of(folder: Path) -> dict[str, Any]:

@@ -5,11 +5,13 @@
 
 Rules:
 1. Only read where no test ran, or the tool itself failed: words in the output of tests that ran mean nothing here.
-2. A command is named only where a file of the project shows its manager; nothing is ever run from here.
+2. A command is named only where a file of the project shows its manager, and that is installed; else pip does it. Nothing
+   is ever run from here.
 """
 
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -100,7 +102,8 @@ def _of_environment(argv: Sequence[str], folders: Sequence[Path]) -> str:
     name, is_path, _ = argv[0].replace("\\", "/").removeprefix("./").partition("/")
     if not is_path or name not in _ENVIRONMENTS or not folders or (folders[0] / name).exists():
         return ""
-    command = _python_install(folders, "") or f"python3 -m venv {name}"
+    module = argv[2] if len(argv) > 2 and argv[1] == "-m" else ""
+    command = _python_install(folders, module) or f"{_python()} -m venv {name}"
     return f"the virtual environment {name} is missing: run `{command}`"
 
 
@@ -122,16 +125,23 @@ def _of_python(folders: Sequence[Path], output: str) -> str:
 
 def _python_install(folders: Sequence[Path], module: str) -> str:
     """The command that installs what the project needs, into its virtual environment; empty where no file shows it."""
-    managed, here = _by_file(_PYTHON_INSTALLS, folders), folders[0]
+    here = folders[0]
+    managed = _by_file([row for row in _PYTHON_INSTALLS if shutil.which(row[1].partition(" ")[0])], folders)
     if managed:
         return managed
     listed = next((f"-r {name}" for name in _REQUIREMENTS if (here / name).is_file()), "")
     own = "-e ." if any((here / name).is_file() for name in ("pyproject.toml", "setup.py", "setup.cfg")) else ""
-    what = module if module in _TOOLS else listed or own
     environment = next((name for name in _ENVIRONMENTS if (here / name).is_dir()), "")
-    made = "" if environment else f"python3 -m venv {_ENVIRONMENTS[0]} && "
+    tool = module if module in _TOOLS else ""
+    what = tool if environment and tool else " ".join(filter(None, (listed or own, tool)))
+    made = "" if environment else f"{_python()} -m venv {_ENVIRONMENTS[0]} && "
     python = f"{environment or _ENVIRONMENTS[0]}/{'Scripts' if os.name == 'nt' else 'bin'}/python"
     return f"{made}{python} -m pip install {what}" if what else ""
+
+
+def _python() -> str:
+    """The Python of this machine, by the name that a person types."""
+    return next((name for name in ("python3", "python") if shutil.which(name)), "python3")
 
 
 def _by_file(rows: Sequence[tuple[str, str]], folders: Sequence[Path]) -> str:

@@ -64,6 +64,8 @@ class GateScene:
     """The tree as it is, where it was hashed for this gate."""
     attached: frozenset[tuple[str, str]] = frozenset()
     """Name and sha256 of the files attached to the run."""
+    allowed_by: str = ""
+    """The input of the run whose globs are the gate's ``within``; empty where the template has them."""
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 600.0, log: str = "gate.log") -> ChildResult:
         """Run a program in the project, with the environment of a check. ``log``: file name for its whole output."""

@@ -34,6 +34,11 @@ def plain_text(raw: bytes) -> str:
     return _ESCAPES.sub("", text).translate(_CONTROLS)
 
 
+def without_notices(text: str) -> str:
+    """``text`` without the lines in which npm speaks of its own releases: an excerpt has no room for them."""
+    return re.sub(r"^npm notice.*\n?", "", text, flags=re.MULTILINE)
+
+
 class CappedLog:
     """Collects the output of one child. ``path`` None: only the tail and the hash are kept."""
 

@@ -99,7 +99,7 @@ def _bytes(file: Path, what: str) -> bytes:
         raise Refused(
             "unknown_template",
             f"The {what} file {file} cannot be read: {why}.",
-            "Give an existing template folder or JSON file.",
+            f"Name a {what} file that is there, or the folder of a template.",
         )
     if size > MAX_BYTES:
         raise Refused("too_large", f"The {what} file {file} {VALUE_BYTES.fault(size)}.", VALUE_BYTES.remedy)

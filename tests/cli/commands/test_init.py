@@ -111,6 +111,29 @@ def test_init_at_a_terminal_asks_back_and_takes_the_pin_twice(empty: Terminal, a
     assert (pin["topic"], pin["level"]) == ("PIN", "ok") and pin["message"].startswith("set; it unlocks the key ")
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make on PATH")
+@pytest.mark.parametrize(
+    ("targets", "needs", "said"),
+    [
+        (["test"], ["TOOL_A"], "TOOL_A of your shell is passed to test, which fails without it"),
+        (
+            ["test", "build"],
+            ["TOOL_A", "TOOL_B"],
+            "TOOL_A and TOOL_B of your shell are passed to test and build, which fail without them",
+        ),
+    ],
+)
+def test_init_says_which_checks_get_a_variable_and_fail_without_it(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch, targets: list[str], needs: list[str], said: str
+) -> None:
+    for name in needs:
+        monkeypatch.setenv(name, "x")
+    line = " && ".join(f'test -n "${name}"' for name in (f"${each}" for each in needs))
+    (empty.root / "Makefile").write_text("".join(f"{target}:\n\t{line}\n" for target in targets))
+    answer = empty("init", "--yes", pin=PIN)
+    assert f"  {said}\n" in answer.out, answer.out
+
+
 # -- real projects ---------------------------------------------------------------------------------------------------
 
 

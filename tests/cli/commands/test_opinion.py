@@ -143,6 +143,7 @@ def test_a_person_decides_against_a_model_with_the_pin_and_a_reason(cli: Termina
     asked = ("opinion", "overrule", run, "draft", "--reason", "it misread the empty list")
     alone = cli.json(*asked)
     assert (alone.code, alone.refusal) == (1, "needs_human")
+    assert alone.data["leads_to"] == "If you overrule the reviewers, the run completes."
     assert cli.json(*asked, pin="wrong horse").refusal == "wrong_pin"
     document = cli.json(*asked, pin=PIN)
     assert (document.code, document.document["state"], document.document["run_state"]) == (0, "completed", "completed")

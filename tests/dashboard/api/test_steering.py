@@ -4,8 +4,10 @@ import pytest
 
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
+from tests.dashboard.blockers import blocked
 from tests.dashboard.browser import PIN, WRONG
-from tests.engine.scene import GOOD, Scene, command, phase
+from tests.engine.scene import GOOD, Scene, approval, command, phase
+from tests.engine.step_scene import steps
 
 
 @pytest.fixture
@@ -42,6 +44,56 @@ def test_a_stop_is_reopened_by_the_person_alone(scene: Scene, person: Program, r
     assert person.post("/runs/{run}/control", {"run": run}, action="resume", pin=PIN).status == 200
     assert person.post("/runs/{run}/skip_phase", {"run": run}, phase="build", reason="later").code == "needs_human"
     assert person.post("/runs/{run}/skip_phase", {"run": run}, phase="build", reason="later", pin=PIN).status == 200
+
+
+def test_what_a_decision_would_lead_to_is_asked_before_it(scene: Scene, person: Program, connect: Connect) -> None:
+    run = scene.start(phase("plan", auto_proceed=False), phase("build", approval()), phase("ship"))
+    fill = {"run": run}
+    scene.do(run, "plan", GOOD)
+    reader = connect("read")
+    assert reader.get("/runs/{run}/promise", fill, way="proceed").data == {
+        "leads_to": "If you proceed, the run continues with build."
+    }
+    assert person.post("/runs/{run}/control", fill, action="proceed", pin=PIN).status == 200
+    scene.do(run, "build", GOOD)
+    back = reader.get("/runs/{run}/promise", fill, way="reject", phase="build", to="plan").data
+    assert back == {"leads_to": "If you send it back, the run goes back to plan."}
+    assert reader.get("/runs/{run}/promise", fill, way="resume").data == {}, "that is refused now"
+
+
+def test_a_retry_of_a_phase_of_steps_says_for_each_first_step_what_is_called_again(
+    scene: Scene, person: Program
+) -> None:
+    stop = {"id": "stop", "builtin": "fail", "params": {"message": "no licence"}}
+    name = {"id": "name", "builtin": "set", "params": {"who": "ada"}, "assign": "made"}
+    run = scene.start(steps(name, stop))
+    scene.work()
+    fill, about = {"run": run}, {"way": "retry", "phase": "ci"}
+    failed = person.get("/runs/{run}/promise", fill, **about).data
+    assert failed == {
+        "leads_to": "If you retry, attempt 2 at ci opens.",
+        "steps": ["name", "stop"],
+        "says": "Kept: name. Called again: stop.",
+        "kept": ["name"],
+        "called_again": ["stop"],
+    }
+    assert person.get("/runs/{run}/promise", fill, **about, from_step="name").data["called_again"] == ["name", "stop"]
+    assert person.get("/runs/{run}/promise", fill, **about, from_step="nam").code == "bad_argument"
+    done = person.post("/runs/{run}/retry_phase", fill, phase="ci", from_step="name", pin=PIN)
+    assert done.status == 200
+
+
+@pytest.mark.requirement("S3-13")
+@pytest.mark.parametrize("settled", ["ignored", "resolved"])
+def test_a_blocker_is_resolved_or_ignored_at_once_with_the_pin(scene: Scene, person: Program, settled: str) -> None:
+    run = blocked(scene)
+    fill, lines = {"run": run}, {"phase": "code", "feedback": "it does not matter", "blockers": settled}
+    (line,) = person.get("/runs/{run}/form", fill, phase="code").data["blockers"]
+    assert line.startswith("blocker failed_checks:code of code (open): The list is read backwards")
+    assert person.post("/runs/{run}/retry_phase", fill, **lines).code == "needs_human"
+    assert person.post("/runs/{run}/retry_phase", fill, **lines, pin=PIN).status == 200
+    assert "blockers" not in person.get("/runs/{run}/form", fill, phase="code").data
+    assert [str(each.settled) for each in scene.state(run).blockers] == [settled]
 
 
 def test_the_last_command_is_undone_and_redone(scene: Scene, person: Program, run: str) -> None:

@@ -348,7 +348,8 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(root: Path) 
     message = tried(root, "test", prints("sh: 1: nyc: not found", 127)).message
     assert message == "sh: 1: nyc: not found; node_modules is missing: run `npm ci`"
     message = tried(root, "test", [".venv/bin/python", "-m", "pytest"]).message
-    assert message.endswith("; the virtual environment .venv is missing: run `python3 -m venv .venv`")
+    installs = f".venv/{'Scripts' if sys.platform == 'win32' else 'bin'}/python -m pip install pytest"
+    assert message.endswith(f"; the virtual environment .venv is missing: run `python3 -m venv .venv && {installs}`")
 
 
 def test_a_lint_script_that_fails_before_the_tests_is_named(root: Path) -> None:

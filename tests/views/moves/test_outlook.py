@@ -22,9 +22,9 @@ LOOP = (
 )
 
 
-def promise(scene: Scene, run: str, way: Way, name: str) -> str:
+def promise(scene: Scene, run: str, way: Way, name: str, to: str = "") -> str:
     before = scene.store.data_version()
-    found = leads_to(scene.engine, overview_of(scene.engine, run), way, name)
+    found = leads_to(scene.engine, overview_of(scene.engine, run), way, name, to)
     assert scene.store.data_version() == before, "nothing is written"
     return found
 
@@ -132,6 +132,24 @@ def test_force_accepting_a_refused_draft_is_decided_with_that_draft(scene: Scene
     assert promise(scene, run, "force-accept", "plan") == "If you force-accept it, the run goes back to ask."
     after = control.force_accept(scene.engine, HUMAN, run, "plan", "as it is").state
     assert after.iteration == 2
+
+
+def test_a_rejection_to_an_earlier_phase_promises_that_phase(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build", approval()), phase("ship"))
+    scene.do(run, "plan")
+    scene.do(run, "build")
+    assert promise(scene, run, "reject", "build", "plan") == "If you send it back, the run goes back to plan."
+    assert promise(scene, run, "reject", "build", "ship") == "", "no earlier phase"
+    after = approvals.reject(scene.engine, HUMAN, run, "build", "again", to="plan").state
+    assert after.iteration == 2 and str(after.current(after.open_attempts[0].phase).phase) == "plan"
+
+
+def test_a_paused_run_says_what_continues_when_it_is_resumed(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    assert promise(scene, run, "resume", "") == "", "it is not paused"
+    control.control(scene.engine, AGENT, run, "pause")
+    assert promise(scene, run, "resume", "") == "If you resume it, the run continues with plan."
+    assert promise(scene, run, "approve", "") == promise(scene, run, "skip", "nothing") == "", "no phase is named"
 
 
 def test_a_paused_run_says_that_it_stays_paused(scene: Scene) -> None:

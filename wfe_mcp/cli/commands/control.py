@@ -151,6 +151,7 @@ def resume(
 
     run = invocation.at(run)
     timeout_s = seconds_of(timeout)
+    say_what_follows(invocation, run, "resume", "")
     by = invocation.person(pin_fd, "resume the run")
     answer = control_run(
         invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens, timeout_s=timeout_s
@@ -158,13 +159,11 @@ def resume(
     invocation.controlled(answer, "Resumed")
 
 
-def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str) -> None:
+def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str, to: str = "") -> None:
     """Say what the decision would lead to, before it is made; nothing where it will be refused."""
     from wfe_mcp.views.moves.outlook import leads_to
     from wfe_mcp.views.reports.envelopes import overview_of
 
-    found = overview_of(invocation.engine, run)
-    is_known = not phase or PhasePath(phase) in found.loaded.state.attempts
-    sentence = leads_to(invocation.engine, found, way, phase) if is_known else ""
-    if sentence:
-        invocation.screen.aside(sentence)
+    invocation.promised = leads_to(invocation.engine, overview_of(invocation.engine, run), way, phase, to)
+    if invocation.promised:
+        invocation.screen.aside(invocation.promised)

@@ -105,12 +105,14 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
 
     It asks for your PIN; the reason stays visible.
     """
+    from wfe_mcp.cli.commands.control import say_what_follows
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.core.commands import Overrule
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)
     probe = Overrule(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
+    say_what_follows(invocation, run, "overrule", phase)
     by = authorize(invocation, run, probe, pin_fd, f"overrule the opinion on {phase}")
     control.overrule(engine, by, run, phase, reason)
     invocation.outcome(phase, f"Overruled the opinion on {phase}")

@@ -38,6 +38,7 @@ def reject(
 
     Where PHASE awaits your approval it shows what waits, and asks for your PIN; a submission whose gates still run is withdrawn without one.
     """
+    from wfe_mcp.cli.commands.control import say_what_follows
     from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.core.model import AttemptStatus
     from wfe_mcp.engine.approvals import decide as approvals
@@ -60,8 +61,10 @@ def reject(
     view = open_approval(engine, overview_of(engine, run), phase)
     text = rejection(view, feedback, comments)
     if view is not None:
-        shown_as = replace(view, question=f"Send back {phase} of {view.title}?")
+        where = f" to {to}" if to else ""
+        shown_as = replace(view, question=f"Send back {phase} of {view.title}{where}?", effect="", send_back="")
         show_first(invocation, shown_as, Detail(), asks=pin_fd is None)
+        say_what_follows(invocation, run, "reject", phase, to)
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     shown = None if view is None else Seen(engine, view)
     approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, shown=shown)

@@ -14,7 +14,9 @@ Names = Annotated[
 ]
 
 
-IN_PERSON = "Run wfe-mcp trust in a terminal of your own, or: wfe-mcp trust --yes --pin-fd N. In a browser: wfe-mcp ui"
+IN_PERSON = (
+    "Run it in a terminal of your own: wfe-mcp trust; or: wfe-mcp trust --yes --pin-fd N; in a browser: wfe-mcp ui"
+)
 
 
 def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd: PinFd = None) -> None:
@@ -38,9 +40,10 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     show_trust(invocation.screen, view)
     refuse_faulty(invocation.engine, [one for one in view.pending if not wanted or one.name in wanted])
     if pin_fd is None and not at_terminal():
-        waiting = ", ".join(one.name for one in view.pending)
-        seen = plain(view_data(view))
-        raise Refused("needs_human", f"Only you can trust. Needs trust: {waiting}.", IN_PERSON, data=seen)
+        waiting = ", ".join(one.name for one in view.pending) or "your own configuration"
+        command = " ".join(["wfe-mcp trust", *wanted])
+        seen, hint = plain(view_data(view)), IN_PERSON.replace("wfe-mcp trust", command)
+        raise Refused("needs_human", f"Only you can trust. Needs trust: {waiting}.", hint, data=seen)
     names_shown = ", ".join(one.name for one in view.shown) or "this"
     weakening = sum(len(each.weakening) for each in view.listings)
     if weakening and pin_fd is None:  # --yes is not enough at a terminal

@@ -60,6 +60,7 @@ class Invocation:
         self.exit_code = DONE
         self.run: str | None = None
         self.phase: str | None = None
+        self.promised = ""
         self._engine: Engine | None = None
         self._store: Store | None = None
 
@@ -221,7 +222,10 @@ class Invocation:
             envelope = refusal(self._engine, refused, self.run, self.phase)
         self.exit_code = REFUSED
         if self.screen.as_json:
-            self.screen.document(envelope.to_dict())
+            document = envelope.to_dict()
+            if self.promised:  # what the decision would lead to, which only the user can make
+                document["data"] = (document.get("data") or {}) | {"leads_to": self.promised}
+            self.screen.document(document)
             return
         from wfe_mcp.cli.terminal.render import refusal_lines
 

@@ -161,7 +161,10 @@ def refusal_lines(answer: Envelope) -> list[str]:
     """A refusal, for standard error: what happened and why, its details, what to do next."""
     error = answer.error
     assert error is not None, "only refusals come here"
-    hint = _TOOL.sub(lambda found: command_line(Next(found[1], {})), _ASK.sub("", error.hint))
+    about = {name: value for name, value in (("run", answer.run), ("phase", answer.phase)) if value}
+    hint = _TOOL.sub(
+        lambda found: command_line(Next(found[1], {} if found[1] == "status" else about)), _ASK.sub("", error.hint)
+    )
     first, _, rest = error.message.strip().partition("\n")
     near = f" {hint}" if isinstance(error.hint, Suggestion) else ""
     lines = [f"error: {first}{near} [{error.code}]"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.units import duration, plural
+from wfe_mcp.core.units import duration, joined, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,8 +68,10 @@ def _show_trials(screen: Screen, trials: list[Trial], environ: Mapping[str, str]
             screen.line(f"  ! {each.check.name} changed {plural(len(each.changed), 'file')}: {listed}", "yellow")
             screen.line("    Its gate fails where it changes files again: list them in .gitignore, or in `writes`.")
     for needs in dict.fromkeys(each.needs for each in trials if each.needs and each.works):
-        names = ", ".join(each.check.name for each in trials if each.needs == needs and each.works)
-        screen.line(f"  {', '.join(needs)} of your shell: passed to {names}, which otherwise fails")
+        names = [each.check.name for each in trials if each.needs == needs and each.works]
+        passed, them = ("is", "it") if len(needs) == 1 else ("are", "them")
+        fail = "fails" if len(names) == 1 else "fail"
+        screen.line(f"  {joined(needs)} of your shell {passed} passed to {joined(names)}, which {fail} without {them}")
     for each in trials:
         for name in each.needs:
             if looks_secret(name, environ.get(name, "")):

@@ -18,6 +18,8 @@ from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.views.answers import rollback as history
 from wfe_mcp.views.answers import tool_answers
 from wfe_mcp.views.history.comparison import ComparisonView, comparison
+from wfe_mcp.views.moves.outlook import Way
+from wfe_mcp.views.pages.promise import PromiseView, promise_view
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.models import RollbackPreview, RollbackView, RunView
 from wfe_mcp.views.runs.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
@@ -54,6 +56,14 @@ class Note(Body):
     """Why the checkpoint is taken."""
 
     note: str = ""
+
+
+@router.get("/runs/{run}/promise", response_model=answer_of(PromiseView))
+def promise(caller: Reads, run: str, way: Way, phase: str = "", to: str = "", from_step: str = "") -> JSONResponse:
+    """What a decision would lead to now; nothing is changed. `to`: where a rejection goes back to."""
+    engine = caller.engine_of(run)
+    view = promise_view(engine, overview_of(engine, run), way, phase, to=to, from_step=from_step)
+    return shown(view.leads_to or "That is refused now.", view)
 
 
 @router.post("/runs/{run}/force_accept", response_model=answer_of())

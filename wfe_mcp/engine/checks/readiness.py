@@ -48,7 +48,7 @@ class MissingCheck:
         if self.similar:
             return f"rename one of them in .wfe/config.toml: [checks.{self.similar[0]}] -> [checks.{self.name}]"
         add = f"add [checks.{self.name}] to .wfe/config.toml and run: wfe-mcp trust"
-        return f"{INIT} finds and tries such a check; or {add}" if self.name in KINDS else add
+        return f"{INIT}, which finds and tries such a check; or {add}" if self.name in KINDS else add
 
 
 def check_fault(root: Path, check: CheckSettings | FrozenCheck, environ: Mapping[str, str] | None = None) -> str:

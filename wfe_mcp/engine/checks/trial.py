@@ -33,6 +33,7 @@ from wfe_mcp.engine.checks.outcomes import WORKS
 from wfe_mcp.engine.checks.shell_environment import needed_names, shell_names
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.remedies import failed_before_tests, remedy
+from wfe_mcp.jobs.output import without_notices
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.git.working_tree import hashed_tree
 
@@ -160,7 +161,7 @@ def _tried(
             f"{script} failed before the tests" if script else ""
         )
         message = "; ".join(filter(None, (message, repair)))
-    tail = "" if outcome in WORKS else "\n".join(output.strip().splitlines()[-_LAST_LINES:])
+    tail = "" if outcome in WORKS else "\n".join(without_notices(output).strip().splitlines()[-_LAST_LINES:])
     trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
     results: Mapping[str, Any] | None = facts.get("tests")
     counted = _test_counts(results, output) if outcome in WORKS else None

@@ -6,6 +6,7 @@ the transaction that ends it, and counts only while the same revision, gate and 
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from pathlib import Path
@@ -31,7 +32,7 @@ from wfe_mcp.gates.judges import judge_of
 from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError, filled
-from wfe_mcp.workflow.model import CommandGate, Gate, OpinionGate
+from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, OpinionGate
 from wfe_mcp.workspace.files.mirror import evidence_folder
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
     if review is not None:
         return Judged(review(context), scene.tree_of(scene.look()))
     try:
-        exact = _names_from_expressions(gate)
+        exact, test_file, allowed_by = _names_from_expressions(gate), _file_beside(gate, values), _allowed_by(gate)
         gate = filled(gate, values, current.plan.expressions)
         if isinstance(gate, CommandGate):
-            return _judge_command(gate, scene, context.run_child, exact, seen)
+            return _judge_command(gate, scene, context.run_child, exact, test_file, seen)
         if gate.kind == "files" and seen is not None:
             _left[scene.root] = _attempt_key(scene), time.monotonic(), seen
-        return _judge_by_kind(gate, scene, context.run_child, tree)
+        return _judge_by_kind(gate, scene, context.run_child, tree, allowed_by)
     except ExpressionError as exc:
         step = "ask the user to fix the template, or to skip the phase."
         return Judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), tree)
@@ -263,11 +264,28 @@ def _names_from_expressions(gate: Gate) -> frozenset[str]:
     return frozenset(key for key, names in named.items() if "${" in str(names))
 
 
+def _file_beside(gate: Gate, values: dict[str, Any]) -> str:
+    """The ``file`` of the artifact whose ``test`` the gate names; empty where there is none."""
+    text = gate.expect.model_dump_json() if isinstance(gate, CommandGate) else ""
+    found = re.search(r"\$\{artifacts\.(\w+)\.test\}", text)
+    artifact = values["artifacts"].get(found[1]) if found else None
+    file = artifact.get("file") if isinstance(artifact, dict) else None
+    return file if isinstance(file, str) else ""
+
+
+def _allowed_by(gate: Gate) -> str:
+    """The input of the run that says which files a files gate allows; empty where the template itself says it."""
+    globs = gate.within if isinstance(gate, FilesGate) else ()
+    found = re.fullmatch(r"\$\{inputs\.(\w+)\}", globs[0]) if len(globs) == 1 else None
+    return found[1] if found else ""
+
+
 def _judge_command(
     gate: CommandGate,
     scene: _Scene,
     run: RunChild,
     exact: frozenset[str],
+    test_file: str,
     seen: SeenFiles | None,
 ) -> Judged:
     from wfe_mcp.workspace.config.checks import FrozenCheck
@@ -292,6 +310,7 @@ def _judge_command(
         run=run,
         skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
         exact=exact,
+        test_file=test_file,
         level=strictest(gate.level, scene.change.frozen_now.get("evidence"), least_evidence(scene.engine, settings)),
         seen=seen,
         look_after=looks.append,
@@ -308,7 +327,7 @@ def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
         return tx.evidence.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
 
 
-def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, tree: str | None) -> Judged:
+def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, tree: str | None, allowed_by: str) -> Judged:
     from wfe_mcp.workspace.git.repository import head
     from wfe_mcp.workspace.git.working_tree import changed_paths
 
@@ -329,6 +348,7 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, tree: str | None) -
             scene.ignored,
             tree,
             scene.attached,
+            allowed_by,
         ),
     )
     if gate.kind == "files":

@@ -15,6 +15,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.paths import item_of
 from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, judge_inline_gate, wake_backoff
@@ -114,9 +115,10 @@ def approve(change: RunChange, path: PhasePath) -> None:
     change.give(c.Approve(phase=path, sha256=attempt.sha256 or "", **on))
 
 
-def reject(change: RunChange, path: PhasePath) -> None:
-    """What a person who rejects the open revision of ``path`` commands."""
-    change.give(c.Reject(phase=path, feedback="rehearsal", by=change.by, at=change.at))
+def reject(change: RunChange, path: PhasePath, to: str = "") -> None:
+    """What a person who rejects the open revision of ``path`` commands. ``to``: the earlier phase to go back to."""
+    target = meant_by(change.state.spec, path, to) if to else None
+    change.give(c.Reject(phase=path, feedback="rehearsal", to=target, by=change.by, at=change.at))
 
 
 class _Rehearsal(RunChange):

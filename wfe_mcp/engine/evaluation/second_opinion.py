@@ -186,7 +186,7 @@ def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
         raise Refused(
             "unavailable",
             "No model is configured that could give an opinion.",
-            "Ask the user to configure one: wfe-mcp providers add, then wfe-mcp providers role",
+            "Ask the user to configure one: wfe-mcp providers add PROVIDER, then: wfe-mcp providers role reviewer PROVIDER",
         )
     client = by.actor.lower()
     own = next((name for name, _, words in _VENDORS if any(word in client for word in words)), "")

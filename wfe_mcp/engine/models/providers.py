@@ -252,7 +252,9 @@ def _line_of(engine: Engine, name: str) -> ProviderLine:
         return lines[name]
     hint = nearest_hint(name, lines, f"Providers: {', '.join(lines)}.")
     raise Refused(
-        "bad_argument", f"No provider '{name}' is configured.", f"{hint} Or add it: wfe-mcp providers add {name}"
+        "bad_argument",
+        f"No provider '{name}' is configured.",
+        f"{hint} Or add it: wfe-mcp providers add {name} --kind KIND",
     )
 
 

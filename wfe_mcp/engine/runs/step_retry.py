@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepRetry:
-    """What a new attempt does. ``kept``: steps whose answers are used again; ``again``: steps that run.
+    """What a new attempt does. ``steps``: all, in order. ``kept``: those whose answers are used again; ``again``: that run.
 
     ``keyed``: of ``again``, those whose idempotency key finds their earlier answer; ``repeats``: calls to the outside that
     were made before.
     """
 
     first: str
+    steps: tuple[str, ...]
     kept: tuple[str, ...]
     again: tuple[str, ...]
     keyed: tuple[str, ...] = ()
@@ -98,6 +99,7 @@ def planned(
     again = [each for each in ids if each not in kept]
     return StepRetry(
         first,
+        tuple(ids),
         tuple(each for each in ids if each in kept),
         tuple(again),
         tuple(each for each in again if each in done and rows[each].idempotency_key),

@@ -194,13 +194,15 @@ def refuse_faulty(engine: Engine, given: Iterable[PendingTrust]) -> None:
 
 
 def _refuse_unknown(names: Iterable[str], waiting: list[PendingTrust]) -> None:
-    known = {OWN, *(one.name for one in waiting)}
+    known, listed = {OWN, *(one.name for one in waiting)}, ", ".join(sorted(one.name for one in waiting))
     for name in names:
         if name not in known:
             raise Refused(
                 "bad_argument",
                 f"Nothing called {name!r} needs trust.",
-                nearest_hint(name, known, f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}."),
+                nearest_hint(
+                    name, known, f"Waiting for it: {listed}." if listed else "See what is there: wfe-mcp templates list"
+                ),
             )
 
 

@@ -16,6 +16,7 @@ from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.judgement import room_note
 from wfe_mcp.gates.results import origin
+from wfe_mcp.jobs.output import without_notices
 from wfe_mcp.store.records.opinions import SOURCE
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, Named, OpinionShown
 
@@ -162,7 +163,7 @@ def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
         yield Named("counted from", origin(tests))
     output: dict[str, Any] = data.get("output") or {}
     if "tail" in output:
-        yield Named("output", output["tail"] or "It printed no output.")
+        yield Named("output", without_notices(output["tail"]) or "It printed no output.")
     if found is not None and found.log_path:
         yield Named("log", found.log_path)
     if found is not None and found.tree:

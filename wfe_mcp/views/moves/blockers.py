@@ -36,7 +36,7 @@ _DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule | c.Edit
 _SENTENCES: dict[Stop, tuple[str, str]] = {
     Stop.IMPORTED: ("Imported, so it cannot continue here", ". Start a new run: "),
     Stop.STOPPED: ("The run is {what}: {why}", ""),
-    Stop.PAUSED: ("The run is paused: {why}", ""),
+    Stop.PAUSED: ("The run is paused{why}", "; continue: "),
     Stop.OUTAGE: ("The run is paused: {why} It is tried again at {what}", "; at once with: "),
     Stop.OUT_OF_TIME: ("Extend its time", ": "),
     Stop.GOING_BACK: ("The run is going back to event {what}; its files are being restored", ""),
@@ -125,14 +125,10 @@ def blocker_for(found: Overview, need: Need) -> Blocker | None:
             return None
         case Stop.IMPORTED:
             return Blocker(need.stop, command=found.way_on)
-        case Stop.STOPPED | Stop.PAUSED:
+        case Stop.STOPPED:
             return Blocker(need.stop, what=state.status, why=why)
-        case Stop.OUTAGE:
-            at = f"{found.resumes_at:%Y-%m-%d %H:%M:%S} UTC"
-            return Blocker(need.stop, what=at, why=why, command=f"wfe-mcp resume {record.id}")
-        case Stop.OUT_OF_TIME:
-            command = f"wfe-mcp resume {record.id} --timeout 1h"
-            return Blocker(need.stop, command=command, next=command)
+        case Stop.PAUSED | Stop.OUTAGE | Stop.OUT_OF_TIME:
+            return _resumed(found, need.stop)
         case Stop.GOING_BACK:
             return Blocker(need.stop, what="" if state.going_back is None else str(state.going_back.to))
         case Stop.NO_WORKER:
@@ -146,6 +142,17 @@ def blocker_for(found: Overview, need: Need) -> Blocker | None:
         case _:
             assert need.phase is not None
             return _of_phase(found, need.stop, state.current(need.phase))
+
+
+def _resumed(found: Overview, stop: Stop) -> Blocker:
+    """A run that goes on when the user resumes it; after an outage it does so by itself, too."""
+    reason, command = found.loaded.state.reason, f"wfe-mcp resume {found.loaded.record.id}"
+    if stop is Stop.OUTAGE:
+        at = f"{found.resumes_at:%Y-%m-%d %H:%M:%S} UTC"
+        return Blocker(stop, what=at, why=reason or "stopped", command=command)
+    if stop is Stop.OUT_OF_TIME:
+        command, reason = f"{command} --timeout 1h", ""
+    return Blocker(stop, why=f": {reason}" if reason else "", command=command, next=command)
 
 
 def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:

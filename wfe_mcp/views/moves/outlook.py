@@ -6,11 +6,14 @@ If you approve, the gate test runs next; what follows depends on it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.units import joined
 from wfe_mcp.engine.evaluation.outlook import approve, outlook, reject
 from wfe_mcp.engine.runs.control import force
 
@@ -22,19 +25,22 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.runs.overview import Overview
 
-Way = Literal["approve", "reject", "proceed", "skip", "force-accept", "retry", "overrule"]
+Way = Literal["approve", "reject", "proceed", "skip", "force-accept", "retry", "overrule", "resume"]
 _REASON = "rehearsal"
 _NAMED = 3
 _STOPS = {RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.PAUSED}
 
 
-def leads_to(engine: Engine, found: Overview, way: Way, phase: str) -> str:
+def leads_to(engine: Engine, found: Overview, way: Way, phase: str, to: str = "") -> str:
     """What follows where the user decides ``way`` on ``phase``; empty where that is refused now.
 
-    ``proceed`` without a phase is about all that are held.
+    ``proceed`` without a phase is about all that are held; ``resume`` has none. ``to``: where a rejection goes back to.
     """
     path = PhasePath(phase) if phase else None
-    promised = outlook(engine, found.loaded, path, lambda change: _acts(change, path)[way]())
+    if path is not None and path not in found.loaded.state.attempts:
+        return ""
+    acts = partial(_acts, path=path, to=to)
+    promised = outlook(engine, found.loaded, path, lambda change: acts(change).get(way, _refuse)())
     return "" if promised is None else f"If you {_VERBS[way]}, {_follows(found, promised, way)}."
 
 
@@ -46,16 +52,24 @@ _VERBS: dict[Way, str] = {
     "force-accept": "force-accept it",
     "retry": "retry",
     "overrule": "overrule the reviewers",
+    "resume": "resume it",
 }
 
 
-def _acts(change: RunChange, path: PhasePath | None) -> dict[Way, Callable[[], object]]:
+def _refuse() -> None:
+    raise Refused("bad_argument", "This decision is about a phase.", "Name it.")
+
+
+def _acts(change: RunChange, path: PhasePath | None, to: str) -> dict[Way, Callable[[], object]]:
     on: c.Given = {"by": change.by, "at": change.at}
-    acts: dict[Way, Callable[[], object]] = {"proceed": lambda: change.give(c.Proceed(phase=path, **on))}
+    acts: dict[Way, Callable[[], object]] = {
+        "proceed": lambda: change.give(c.Proceed(phase=path, **on)),
+        "resume": lambda: change.give(c.Resume(**on)),
+    }
     if path is not None:
         acts |= {
             "approve": lambda: approve(change, path),
-            "reject": lambda: reject(change, path),
+            "reject": lambda: reject(change, path, to),
             "skip": lambda: change.give(c.Skip(phase=path, reason=_REASON, **on)),
             "force-accept": lambda: force(change, path, _REASON),
             "retry": lambda: change.give(c.Retry(phase=path, **on)),
@@ -111,4 +125,4 @@ def _named(paths: Sequence[str]) -> str:
     more = len(paths) - len(shown)
     if more:
         return f"{', '.join(shown)} and {more} more"
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+    return joined(shown)

@@ -23,6 +23,7 @@ from wfe_mcp.engine.phases.edit import drafts_of
 from wfe_mcp.views.artifacts.artifacts import gate_view
 from wfe_mcp.views.moves.calls import user_moves
 from wfe_mcp.views.moves.outlook import Way, leads_to
+from wfe_mcp.views.runs.recoveries import blocker_line, blocker_views
 from wfe_mcp.views.values.model import Json, JsonObject, view_model
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class FormView:
     ``how``: by a submission, by an edit of what is there, or not at all now. ``value``: what to start from, where it is
     JSON; ``text``: the same as it was kept. ``of``: what it is (``revision 2``, ``draft 1``). ``faults``: of that draft.
     ``leads_to``: what each decision on the phase that is legal now would lead to, by its command.
+    ``blockers``: what its recoveries found in the way and nobody has resolved or ignored, a sentence each.
     ``artifact`` is empty, and ``schema`` too, where the phase makes none.
     """
 
@@ -73,6 +75,7 @@ class FormView:
     can_force: bool = False
     can_overrule: bool = False
     leads_to: JsonObject = field(default_factory=dict[str, str])
+    blockers: tuple[str, ...] = ()
 
 
 def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
@@ -116,6 +119,11 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
         can_force=c.ForceAccept in moves,
         can_overrule=c.Overrule in moves,
         leads_to={way: leads_to(engine, found, way, phase) for kind, way in _WAYS.items() if kind in moves},
+        blockers=tuple(
+            blocker_line(each)
+            for each in blocker_views(state, only_open=True)
+            if each.phase == path and c.Retry in moves
+        ),
     )
 
 

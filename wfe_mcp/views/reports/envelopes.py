@@ -5,6 +5,7 @@ Level-triggered: a poll reads the state, never a change since a cursor; a lost w
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
         phase = None
     error = _with_machine_of_holder(engine, found, _with_command_of_the_user(found, refused, phase), phase)
     # The rules do not know the run's id; a command that is named must be one to paste.
-    named = error.hint.replace(" RUN ", f" {found.loaded.record.id} ")
+    named = re.sub(r"(?<= )RUN\b", found.loaded.record.id, error.hint)
     error = replace(error, hint=type(error.hint)(named))
     envelope = envelope_of(found, refused.message, data, phase=phase, error=error)
     return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
