@@ -247,7 +247,10 @@ _REVIEW: Part = {
     "next": [{"if": "${artifacts.review.verdict == 'fail'}", "goto": "build", "max": 2}],
 }
 _INPUTS: Part = {"type": "object", "properties": {"goal": {"type": "string"}, "number": {"type": "integer"}}}
-_STATES: Part = {"states": {"OPEN": ["BUILT"], "BUILT": ["OPEN"]}, "initial_state": "OPEN"}
+_STATES: Part = {
+    "states": {"OPEN": ["BUILDING", "BUILT"], "BUILDING": ["BUILT"], "BUILT": ["OPEN"]},
+    "initial_state": "OPEN",
+}
 _BESIDE: Mapping[tuple[str, str], Part] = {
     ("llm phase", "kind"): {"role": "builder"},
     ("template", "title_from"): {"inputs": _INPUTS},
@@ -291,7 +294,7 @@ _AROUND: Mapping[str, Callable[[Part], Part]] = {
     "limits": lambda part: {"limits": part, **_build()},
     "role": lambda part: {"roles": {"builder": part}, **_build(role="builder")},
     "webhook": lambda part: {"webhooks": [part], **_build()},
-    "phase": lambda part: (_STATES if "reaches" in part else {}) | _build(**part),
+    "phase": lambda part: (_STATES if {"begins", "reaches"} & part.keys() else {}) | _build(**part),
     "llm phase": lambda part: _build(**part),
     "human phase": lambda part: _build(**part),
     "steps phase": lambda part: _phases({"id": "ci", **part}),

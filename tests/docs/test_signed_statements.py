@@ -57,3 +57,17 @@ def test_a_statement_in_the_text_of_another_format_is_none(root: Path) -> None:
 def test_the_page_names_every_format(root: Path) -> None:
     page = (root / PAGE).read_text(encoding="utf-8")
     assert [each for each in (FORMAT, *SIGNED_AS_CANONICAL_JSON) if f"| `{each}` |" not in page] == []
+
+
+@pytest.mark.requirement("S2-19")
+def test_only_a_decision_on_steps_has_a_target(root: Path) -> None:
+    statement = blocks(root)[1]["statement"]
+    target = {"head": "7" * 40, "calls": [{"step": "merge", "action": "tool github.merge", "sha256": "8" * 64}]}
+
+    with_target = read_statement(signed_text(statement | {"target": target}))
+    assert with_target is not None
+    assert with_target.values["target"] == target
+    assert "target" not in statement
+    assert read_statement(signed_text(statement)) is not None
+    assert read_statement(signed_text(statement | {"target": "all"})) is None
+    assert read_statement(signed_text(statement | {"other": {}})) is None

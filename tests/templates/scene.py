@@ -1,9 +1,12 @@
 """A small project whose tests pass, and the texts of its scripted agent."""
 
+import itertools
 import sys
 from typing import Any
 
+from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import RunId
+from wfe_mcp.core.states import reached
 from wfe_mcp.testing.agent import Played, Work
 from wfe_mcp.testing.playground import Playground
 
@@ -57,3 +60,24 @@ def count(playground: Playground, run: str, event: str) -> int:
     """How often ``event`` is in the run's log."""
     with playground.engine.store.read() as tx:
         return [each.type for each in tx.events.of_run(RunId(run))].count(event)
+
+
+ISSUE: dict[str, list[str]] = {
+    "CREATED": ["SPEC_READY"],
+    "SPEC_READY": ["IMPLEMENTING"],
+    "IMPLEMENTING": ["VERIFIED", "SPEC_READY"],
+    "VERIFIED": ["MERGE_READY", "IMPLEMENTING"],
+    "MERGE_READY": ["DONE", "VERIFIED"],
+    "DONE": [],
+}
+"""The life cycle of an issue: its states, and those each may move to."""
+
+
+def states_of(playground: Playground, run: str) -> list[str]:
+    """The states of the issue that the run was in, event by event; each move is one that the life cycle has."""
+    with playground.engine.store.read() as tx:
+        events = list(tx.events.decoded(RunId(run)))
+    seen = [reached(replay(events[: at + 1])) for at in range(len(events))]
+    moves = [(was, now) for was, now in itertools.pairwise(seen) if was != now]
+    assert [move for move in moves if move[1] not in ISSUE[move[0]]] == []
+    return [seen[0], *(now for _, now in moves)]

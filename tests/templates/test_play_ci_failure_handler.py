@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import count, feedback_to, messages, started
+from tests.templates.scene import count, feedback_to, messages, started, states_of
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
@@ -46,7 +46,7 @@ def play(project: Playground, script: Script) -> Played:
         return drive(call, project.root, "ci_failure_handler", INPUTS, script)
 
 
-@pytest.mark.requirement("S2-28")
+@pytest.mark.requirement("S2-28", "S2-18")
 def test_a_fault_of_the_code_is_fixed_on_a_branch_and_proposed(project: Playground, outside: Outside):
     played = play(project, {"diagnose": [Work(CODE)], "fix": [FIX]})
 
@@ -68,6 +68,7 @@ def test_a_fault_of_the_code_is_fixed_on_a_branch_and_proposed(project: Playgrou
     assert outside.calls("issue_write.update")[0]["labels"] == ["automated-fix", "ci"]
     assert outside.log("fix/ci-4711") == [MESSAGE]
     assert project.problems(played.run) == []
+    assert states_of(project, played.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,7 @@ def test_what_is_no_fault_of_the_code_is_run_again_or_reported(
     assert project.problems(played.run) == []
 
 
+@pytest.mark.requirement("S2-18")
 def test_a_diagnosis_whose_fix_never_passes_the_tests_is_made_again(project: Playground, outside: Outside):
     again = CODE | {"description": "calc.py is missing"}
     script = {
@@ -104,6 +106,15 @@ def test_a_diagnosis_whose_fix_never_passes_the_tests_is_made_again(project: Pla
     assert outside.called.count("create_branch") == 1
     assert outside.calls("create_pull_request")[0]["title"] == "Fix CI: calc.py is missing"
     assert project.problems(played.run) == []
+    assert states_of(project, played.run) == [
+        "CREATED",
+        "SPEC_READY",
+        "IMPLEMENTING",
+        "SPEC_READY",
+        "IMPLEMENTING",
+        "VERIFIED",
+        "MERGE_READY",
+    ]
 
 
 def test_what_is_still_broken_then_waits_for_a_person(project: Playground, outside: Outside):

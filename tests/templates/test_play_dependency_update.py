@@ -7,10 +7,12 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import feedback_to, messages, started
+from tests.templates.scene import feedback_to, messages, started, states_of
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground, stand_in
+from wfe_mcp.views.approvals.shown import open_approval
+from wfe_mcp.views.reports.envelopes import overview_of
 
 INPUTS = {**REPO, "ecosystem": "pip", "workflow": "ci.yml"}
 ATTRS: dict[str, Any] = {"name": "attrs", "from": "24.1.0", "to": "24.2.0", "kind": "minor", "why": "Mends a leak"}
@@ -65,6 +67,7 @@ def test_nothing_to_update_touches_nothing(project: Playground, outside: Outside
     assert outside.called == []
 
 
+@pytest.mark.requirement("S2-18")
 def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playground, outside: Outside):
     outside.answer(actions_list__list_workflow_runs=[RED, GREEN])
 
@@ -75,6 +78,7 @@ def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playgr
     assert "success" in messages(feedback_to(played, "update")[-1])
     assert outside.log(f"deps/pip-{played.run}") == ["Update attrs"] * 2
     assert project.problems(played.run) == []
+    assert states_of(project, played.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
 
 
 def test_an_update_that_breaks_the_tests_here_is_left_out(project: Playground, outside: Outside):
@@ -98,7 +102,7 @@ def test_what_ci_refuses_again_and_again_waits_for_a_person(project: Playground,
     assert "create_pull_request" not in outside.called
 
 
-@pytest.mark.requirement("S2-19")
+@pytest.mark.requirement("S2-19", "S2-18")
 def test_only_a_person_who_types_the_phrase_merges(project: Playground, outside: Outside):
     from wfe_mcp.core.errors import Refused
 
@@ -116,6 +120,64 @@ def test_only_a_person_who_types_the_phrase_merges(project: Playground, outside:
         {"tool": "merge_pull_request", "pullNumber": 9, "merge_method": "squash"}
     ]
     assert project.problems(played.run) == []
+    assert states_of(project, played.run) == [
+        "CREATED",
+        "SPEC_READY",
+        "IMPLEMENTING",
+        "VERIFIED",
+        "MERGE_READY",
+        "DONE",
+    ]
+
+
+@pytest.mark.requirement("S2-19")
+def test_the_decision_shows_what_is_merged_and_signs_it(project: Playground, outside: Outside):
+    played = play(project, HAPPY, merge=True)
+    head = project.git("rev-parse", "HEAD").strip()
+
+    view = open_approval(project.engine, overview_of(project.engine, played.run), "merge")
+    assert view is not None
+    assert view.target is not None
+    assert view.target.head == head
+    read, merge = view.target.calls
+    assert (read.step, read.action) == ("now", "tool github.pull_request_read")
+    assert (merge.step, merge.action, merge.condition) == ("merge", "tool github.merge_pull_request", "")
+    assert merge.params == {**REPO, "pullNumber": 9, "merge_method": "squash"}
+    assert view.prompt is not None
+    assert f"at commit {head}" in str(view.prompt.text)
+
+
+@pytest.mark.requirement("S2-19")
+def test_a_pull_request_that_moved_after_the_approval_is_not_merged(project: Playground, outside: Outside):
+    played = play(project, HAPPY, merge=True)
+    moved = {"number": 9, "head": {"ref": "deps", "sha": "f" * 40}}
+    outside.answer(pull_request_read__get=[moved], list_pull_requests=[[moved]])
+
+    approvals.decide(project.engine, stand_in(project.engine), played.run, "merge", phrase="YES MERGE")
+    with project.agent() as agent:
+        last = agent.call("status", run=played.run, wait_s=45)
+    assert (last["run_state"], last["waiting_on"]) == ("waiting", "human")
+    assert "merge_pull_request" not in outside.called
+    assert "at the commit that CI has passed" in str(last)
+
+
+@pytest.mark.requirement("S2-19")
+def test_a_commit_since_the_question_asks_it_again(project: Playground, outside: Outside):
+    from wfe_mcp.core.errors import Refused
+
+    played = play(project, HAPPY, merge=True)
+    person = stand_in(project.engine)
+    first = approvals.ask(project.engine, person, played.run, "merge").request
+    project.git("commit", "-q", "--allow-empty", "-m", "one more")
+
+    with pytest.raises(Refused) as refused:
+        approvals.decide(project.engine, person, played.run, "merge", phrase="YES MERGE", request=first.id)
+    assert refused.value.code == "stale_revision"
+    assert "the commit, has changed" in refused.value.message
+    assert refused.value.data["request"] != first.id
+    approvals.decide(project.engine, person, played.run, "merge", phrase="YES MERGE")
+    with project.agent() as agent:
+        assert agent.call("status", run=played.run, wait_s=45)["run_state"] == "completed"
 
 
 def test_an_agent_that_only_follows_next_finishes_it(project: Playground, outside: Outside):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import started
+from tests.templates.scene import started, states_of
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
@@ -53,7 +53,7 @@ def play(project: Playground, script: Script) -> Played:
         return drive(call, project.root, "fix_deploy_failure", INPUTS, script, person=yes(project))
 
 
-@pytest.mark.requirement("S2-28", "S2-19")
+@pytest.mark.requirement("S2-28", "S2-19", "S2-18")
 def test_a_fault_of_the_code_is_rolled_back_with_an_approval_and_fixed_meanwhile(project: Playground, outside: Outside):
     played = play(project, {"diagnose": [FIX], "fix": [CHANGE]})
 
@@ -68,6 +68,7 @@ def test_a_fault_of_the_code_is_rolled_back_with_an_approval_and_fixed_meanwhile
     assert outside.log(f"fix/deploy-shop-{played.run}") == ["Fix shop: bound the cache"]
     assert "issue_write.create" not in outside.called
     assert project.problems(played.run) == []
+    assert states_of(project, played.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
 
 
 def test_without_a_persons_yes_nothing_is_rolled_back(project: Playground, outside: Outside):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import feedback_to, started
+from tests.templates.scene import feedback_to, started, states_of
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow, resume
 from wfe_mcp.testing.playground import Playground, stand_in
@@ -40,7 +40,7 @@ def play(project: Playground, script: Script) -> Played:
         )
 
 
-@pytest.mark.requirement("S2-28")
+@pytest.mark.requirement("S2-28", "S2-18")
 def test_an_issue_is_fixed_on_its_branch_pushed_and_proposed(project: Playground, outside: Outside):
     outside.answer(issue_read__get=[OPEN])
 
@@ -66,8 +66,10 @@ def test_an_issue_is_fixed_on_its_branch_pushed_and_proposed(project: Playground
     ]
     assert outside.log("fix/7") == ["Fix #7: add sub()"]
     assert project.problems(played.run) == []
+    assert states_of(project, played.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
 
 
+@pytest.mark.requirement("S2-18")
 def test_a_failing_test_and_a_review_that_finds_something_send_the_fix_back(project: Playground, outside: Outside):
     broken = Work(FIX.artifact, {"broken.txt": ""})
     mended = Work(FIX.artifact, {**FIX.files, "broken.txt": None})
@@ -83,9 +85,18 @@ def test_a_failing_test_and_a_review_that_finds_something_send_the_fix_back(proj
     assert outside.called.count("create_branch") == outside.called.count("create_pull_request") == 1
     assert len(outside.log("fix/7")) == 3
     assert project.problems(played.run) == []
+    assert states_of(project, played.run) == [
+        "CREATED",
+        "SPEC_READY",
+        "IMPLEMENTING",
+        "VERIFIED",
+        "IMPLEMENTING",
+        "VERIFIED",
+        "MERGE_READY",
+    ]
 
 
-@pytest.mark.requirement("S2-12")
+@pytest.mark.requirement("S2-12", "S2-18")
 def test_an_issue_on_hold_pauses_the_run_until_a_person_continues(project: Playground, outside: Outside):
     outside.answer(issue_read__get=[HELD, OPEN])
 
@@ -102,6 +113,7 @@ def test_an_issue_on_hold_pauses_the_run_until_a_person_continues(project: Playg
         over = resume(call, project.root, played.run, HAPPY)
     assert over.last["run_state"] == "completed"
     assert "create_pull_request" in outside.called
+    assert states_of(project, over.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
 
 
 @pytest.mark.requirement("S2-12")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.templates.outside import REPO, Outside, reach
-from tests.templates.scene import started
+from tests.templates.scene import started, states_of
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
@@ -35,7 +35,7 @@ def play(project: Playground, script: Script) -> Played:
         return drive(agent.call, project.root, "issue_triage", INPUTS, script, person=project.approve)
 
 
-@pytest.mark.requirement("S2-28")
+@pytest.mark.requirement("S2-28", "S2-18")
 def test_an_issue_is_labelled_and_answered_and_keeps_the_labels_it_has(project: Playground, outside: Outside):
     outside.answer(issue_read__get=[ISSUE])
 
@@ -49,6 +49,14 @@ def test_an_issue_is_labelled_and_answered_and_keeps_the_labels_it_has(project: 
         {"tool": "add_issue_comment", "issue_number": 7, "body": "Thank you."},
     ]
     assert project.problems(played.run) == []
+    assert states_of(project, played.run) == [
+        "CREATED",
+        "SPEC_READY",
+        "IMPLEMENTING",
+        "VERIFIED",
+        "MERGE_READY",
+        "DONE",
+    ]
 
 
 def test_labels_milestones_and_duplicates_that_are_not_there_are_refused(project: Playground, outside: Outside):

@@ -102,7 +102,10 @@ def github() -> None:
 
     @server.tool()
     def list_pull_requests(owner: str, repo: str, head: str, state: str) -> CallToolResult:
-        return answered("list_pull_requests", dict(locals()), [{"number": 9}])
+        seen, (branch,) = dict(locals()), (head.partition(":")[2],)
+        return answered(
+            "list_pull_requests", seen, [{"number": 9, "head": {"ref": branch, "sha": git("rev-parse", branch)}}]
+        )
 
     @server.tool()
     def merge_pull_request(owner: str, repo: str, pullNumber: int, merge_method: str) -> CallToolResult:  # noqa: N803
@@ -122,7 +125,10 @@ def github() -> None:
                 "number": pullNumber,
                 "title": "Subtract",
                 "state": "open",
-                "head": {"ref": "sub", "sha": "0a1b2c3"},
+                "head": {
+                    "ref": "sub",
+                    "sha": git("for-each-ref", "--format=%(objectname)", "refs/heads/deps/") or "0a1b2c3",
+                },
             },
             "get_diff": "diff --git a/calc.py b/calc.py",
             "get_files": [{"filename": "calc.py", "status": "modified"}],

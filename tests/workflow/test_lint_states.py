@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.templates.scene import ISSUE
 from wfe_mcp.workflow.lint import lint
 
 LIFE: dict[str, list[str]] = {
@@ -69,3 +70,48 @@ def test_states_name_each_other_and_only_phases_outside_loops_reach_them() -> No
     assert list(faults(phase("a"), states={"CREATED": ["GONE"]})) == ["/states/CREATED/0"]
     assert faults(phase("a"), initial_state=None) == {"/initial_state": "'states' needs it"}
     assert list(faults(SPEC, states={}, initial_state=None)) == ["/phases/0/reaches"]
+
+
+@pytest.mark.requirement("S2-18")
+@pytest.mark.parametrize("here", ISSUE)
+@pytest.mark.parametrize("there", ISSUE)
+@pytest.mark.parametrize("key", ["begins", "reaches"])
+def test_a_phase_moves_an_issue_only_along_its_life_cycle(here: str, there: str, key: str) -> None:
+    found = faults(phase("move", **{key: there}), states=ISSUE, initial_state=here)
+
+    refused = f"/phases/0/{key}" in found
+    assert refused == (there != here and there not in ISSUE[here])
+
+
+@pytest.mark.requirement("S2-18")
+@pytest.mark.parametrize("there", ISSUE)
+def test_a_jump_moves_an_issue_only_along_its_life_cycle(there: str) -> None:
+    jump = phase("check", next=[{"goto": "again", "max": 1}])
+    work = [phase("again", begins=there), phase("on", "VERIFIED"), jump]
+
+    found = faults(*work, states=ISSUE, initial_state="CREATED")
+    assert ("/phases/2/next/0/goto" in found) == (there not in {"VERIFIED", "MERGE_READY", "IMPLEMENTING"})
+
+
+@pytest.mark.requirement("S2-18")
+def test_work_that_is_begun_is_a_state_of_its_own() -> None:
+    build = phase("build", begins="IMPLEMENTING")
+    again = [phase("check", "VERIFIED", next=[{"goto": "build", "max": 1}]), phase("ship", "DONE")]
+    assert faults(SPEC, build, *again) == {}
+    assert list(faults(phase("early", "VERIFIED", begins="SPEC_READY"))) == ["/phases/0/reaches"]
+
+
+@pytest.mark.requirement("S2-18")
+def test_a_state_that_no_move_leads_to_is_an_error() -> None:
+    found = faults(phase("a"), states={"OPEN": ["DONE"], "DONE": [], "LOST": ["DONE"]}, initial_state="OPEN")
+    assert found == {"/states/LOST": "no move leads to 'LOST' from 'OPEN'"}
+
+
+@pytest.mark.requirement("S2-18")
+def test_phases_with_one_condition_are_left_out_together() -> None:
+    when = "${inputs.deep}"
+    both = (phase("build", "IMPLEMENTING", when=when), phase("check", "VERIFIED", when=when))
+    asked = {"inputs": {"type": "object", "properties": {"deep": {"type": "boolean", "default": True}}}}
+    assert faults(SPEC, *both, **asked) == {}
+    other = (both[0], phase("check", "VERIFIED", when="${!inputs.deep}"))
+    assert list(faults(SPEC, *other, **asked)) == ["/phases/2/reaches"]

@@ -60,7 +60,8 @@ export const tokens = (n: number | null | undefined): string => (n == null ? "no
 export const money = (usd: number | null | undefined): string => (usd == null ? "not reported" : `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`);
 
 /** The phase that a run is at, and how many of its phases it is done with. */
-export const progress = (run: { phase?: string; phases_done?: number | null; phases?: number | null }): string =>
-  [run.phase, run.phases == null ? "" : `${run.phases_done ?? 0}/${run.phases}`].filter(Boolean).join(" ");
+type Progress = { phase?: string; phases_done?: number | null; phases?: number | null; reached?: string };
+export const progress = ({ phase, phases_done: done, phases, reached }: Progress): string =>
+  [phase, phases == null ? "" : `${done ?? 0}/${phases}`, reached && `(${reached})`].filter(Boolean).join(" ");
 
 export const folder = (path: string): string => path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() ?? path;

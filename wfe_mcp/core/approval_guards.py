@@ -6,6 +6,7 @@ from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import Assurance, Attempt, Channel, RunState, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
+from wfe_mcp.core.states import going_back_refused
 
 _NEEDS = {
     "agent": "an approval",
@@ -97,7 +98,7 @@ def rejection_refused(state: RunState, command: c.Reject) -> Refused | None:
             f"{command.to!r} is not before {command.phase!r}.",
             "Name an earlier phase that this phase needs.",
         )
-    return None
+    return None if command.to == command.phase else going_back_refused(state, command.to)
 
 
 def withdrawal_refused(state: RunState, command: c.Withdraw) -> Refused | None:

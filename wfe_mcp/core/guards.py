@@ -24,6 +24,7 @@ from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.recovery import open_blockers
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
+from wfe_mcp.core.states import going_back_refused
 
 
 def missing(state: RunState, attempt: Attempt) -> str:
@@ -178,6 +179,9 @@ def _retry(state: RunState, command: c.Retry) -> Refused | None:
             f"Phase {closed!r} around {command.phase!r} is {state.current(closed).status}.",
             f"Retry {closed!r} instead: it restarts with all phases inside.",
         )
+    moved = going_back_refused(state, command.phase)
+    if moved is not None:
+        return moved
     if command.blockers is not None and not open_blockers(state, command.phase):
         return illegal(
             f"Phase {command.phase!r} has no open blocker.", "See those that are over: wfe-mcp recovery list --all"

@@ -326,16 +326,6 @@ class RunState:
             return self.extended_to
         return self.started_at + timedelta(seconds=self.spec.timeout_s)
 
-    @property
-    def reached(self) -> str:
-        """The one of the template's ``states`` that the run is in: of the last phase that completed and names one."""
-        done = (
-            phase.reaches
-            for phase in self.spec.body(None)
-            if phase.reaches and self.current(phase.path).status is AttemptStatus.COMPLETED
-        )
-        return [self.spec.initial_state, *done][-1]
-
     def time_is_over(self, at: datetime) -> bool:
         """True once the time limit of the run has passed."""
         return self.ends_at is not None and at >= self.ends_at

@@ -110,8 +110,18 @@ class PhaseSpec:
     """Another template that repairs it, with its phases below ``path``."""
     reports_blocker: bool = False
     """Its artifact says what a recovery found to be in the way."""
+    begins: str = ""
+    """The state of the template's ``states`` that the run is in from when this phase first begins until it has completed."""
     reaches: str = ""
     """The state of the template's ``states`` that the run is in once this phase has completed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpec:
+    """One of the template's ``states``, and those it may move to."""
+
+    name: str
+    moves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,7 @@ class RunSpec:
     """The whole template as the machine sees it; ``phases`` in declared order, those of a loop after it.
 
     ``initial_state``: the one of the template's ``states`` that a run begins in; empty where it has none.
+    ``states``: all of them; none in runs of older versions, whose moves are not checked.
     """
 
     phases: tuple[PhaseSpec, ...]
@@ -127,6 +138,7 @@ class RunSpec:
     max_invalid: int = 5
     timeout_s: float | None = None
     initial_state: str = ""
+    states: tuple[StateSpec, ...] = ()
     index: dict[PhasePath, PhaseSpec] = field(
         init=False, repr=False, compare=False, default_factory=dict[PhasePath, PhaseSpec]
     )

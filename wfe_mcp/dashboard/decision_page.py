@@ -79,7 +79,8 @@ def decision_body(
     if shown is None:
         return tag("div", *_head(view), *above, *_outcome_notice(view), class_="decision")
     columns = tag("div", _outline(shown), _sections(view, shown, talk, may_edit=may_edit, split=split), class_="split")
-    return tag("div", *_head(view), *above, _unusual(shown), _not_done(shown), columns, class_="decision")
+    first = (*_head(view), *above, _target(shown), _unusual(shown), _not_done(shown))
+    return tag("div", *first, columns, class_="decision")
 
 
 def _head(view: DecisionView) -> list[Html]:
@@ -161,6 +162,23 @@ def _unusual(shown: ApprovalView) -> Html:
         for each in shown.unusual
     ]
     return tag("section", tag("h2", words.unusual_title(shown)), tag("ul", *rows), class_="unusual", id="unusual")
+
+
+def _target(shown: ApprovalView) -> Html | None:
+    """What the steps would call; above everything else, because it is what an approval does."""
+    if shown.target is None:
+        return None
+    rows: list[Html] = []
+    for each in shown.target.calls:
+        values = [
+            cell
+            for name, value in words.call_values(each)
+            for cell in (tag("dt", name), tag("dd", shortened(value), class_="words"))
+        ]
+        rows.append(tag("li", words.call(each), tag("dl", *values, class_="kv tight")))
+    title = f"{words.TARGET} {words.target_about(shown.target)}"
+    body = tag("div", tag("ul", *rows, class_="listing"), class_="body")
+    return tag("section", tag("header", tag("h2", title)), body, class_="panel", id="target")
 
 
 def _not_done(shown: ApprovalView) -> Html | None:

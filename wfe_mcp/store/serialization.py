@@ -24,6 +24,7 @@ from wfe_mcp.core.events import EVENTS, FORMER_NAMES, Event, GateJudged, RolledB
 from wfe_mcp.core.model import Attempt, RunState, Submission, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.core.states import reached
 from wfe_mcp.store.old_verdicts import with_outcome, with_outcomes
 
 T = TypeVar("T")
@@ -164,7 +165,7 @@ def run_row(state: RunState) -> dict[str, Any]:
         "iteration": state.iteration,
         "auto": state.auto,
         "tainted": state.tainted,
-        "reached": state.reached or None,
+        "reached": reached(state) or None,
         "going_back": None if state.going_back is None else state.going_back.to,
         "state": _run_text(state),
     }

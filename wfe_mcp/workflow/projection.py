@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec, RunSpec
+from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec, RunSpec, StateSpec
 from wfe_mcp.workflow.flows import held_template
 from wfe_mcp.workflow.model import (
     ApprovalGate,
@@ -59,6 +59,7 @@ def project(template: Template) -> RunSpec:
         max_invalid=limits.max_invalid,
         timeout_s=_seconds(limits.timeout),
         initial_state=template.initial_state or "",
+        states=tuple(StateSpec(name, moves) for name, moves in template.states.items()),
     )
 
 
@@ -99,6 +100,7 @@ def _phases(
             parent=parent,
             loop=_loop(phase) if isinstance(phase, LoopPhase | FlowPhase) else None,
             recovery=None if recovery is None else LoopSpec(items=canonical_json(recovery.with_), flow=True),
+            begins=phase.begins or "",
             reaches=phase.reaches or "",
             reports_blocker=recovers and phase.output is not None and phase.output.schema_ == BLOCKER,
         )

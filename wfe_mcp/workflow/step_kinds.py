@@ -24,3 +24,12 @@ STEP_KINDS: Mapping[str, StepKind] = {
     "llm": StepKind(is_repeatable=True, named_by="role"),
 }
 """Every kind of step by its key; ``engine/phases/step_calls.py`` has the call of each."""
+
+
+def acts_outside(does: str) -> bool:
+    """Whether a step has an effect outside the run: it calls a tool, an address, a check or an action of a package.
+
+    ``does``: what the step calls, as in ``Step.does``.
+    """
+    kind, _, name = does.partition(" ")
+    return kind in {"tool", "http", "check"} or (kind == "builtin" and "." in name)

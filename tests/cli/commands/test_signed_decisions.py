@@ -45,6 +45,29 @@ def test_verify_prints_the_fingerprint_of_the_key_that_signed(cli: Terminal) -> 
     assert cli.json("verify", "--approver", key[:8]).refusal == "bad_argument"
 
 
+@pytest.mark.requirement("S2-19")
+def test_the_statement_of_a_decision_on_steps_names_their_target(cli: Terminal) -> None:
+    say = {
+        "id": "say",
+        "kind": "steps",
+        "prompt_gates": [HUMAN],
+        "steps": [{"id": "ask", "http": {"url": "https://example.org/"}}],
+    }
+    cli.save(template("call", say))
+    run = cli.start("call")
+    shown = cli("show", run, "--decision").out
+    assert "AN APPROVAL LETS THE SERVER CALL (no commit)" in shown
+    assert "ask: http GET" in shown
+    assert "url: https://example.org/" in shown
+    assert cli.json("approve", run, "say", pin=PIN).code == 0
+
+    (signed,) = [each for each in cli.json("log", run).data["events"] if each["type"] == "DecisionSigned"]
+    statement = json.loads(signed["payload"]["statement"])
+    assert statement["target"]["calls"][0]["action"] == "http GET"
+    assert statement["target"]["head"] == ""
+    assert cli("verify", run).code == 0
+
+
 def test_every_command_of_a_person_is_signed(cli: Terminal) -> None:
     run = cli.start("letter")
     cli.submit_work(run, "draft")

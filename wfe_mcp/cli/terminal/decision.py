@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Input,
         OpinionShown,
         Prompt,
+        Target,
         Unusual,
     )
     from wfe_mcp.workspace.git.file_diffs import FileDiff
@@ -149,6 +150,7 @@ class _Lines:
             self._input(each)
         for sentence in filter(None, (view.effect, view.send_back)):
             self._text(sentence)
+        self._target(view.target)
         self._unusual(view.unusual)
         self._not_done(view)
         self._changes()
@@ -171,6 +173,15 @@ class _Lines:
 
     def _title(self, part: str, about: str = "") -> None:
         self._screen.line(f"{words.TITLES[part].upper()}{about}", "bold")
+
+    def _target(self, target: Target | None) -> None:
+        if target is None:
+            return
+        self._text(f"{words.TARGET.upper()} {words.target_about(target)}", style="bold")
+        for each in target.calls:
+            self._text(f"  {words.call(each)}", "    ")
+            for name, value in words.call_values(each):
+                self._print_cut(list(self._wrapped(f"    {name}: {value}", "      ")), _MOST_LINES)
 
     def _unusual(self, found: Sequence[Unusual]) -> None:
         if not found:

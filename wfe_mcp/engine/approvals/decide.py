@@ -5,7 +5,8 @@ Rules:
 2. Assurance comes from the channel (``by``), never from an argument.
 3. Before a decision the files are read again: an edited artifact becomes a new revision, a changed tree voids the
    evidence; either way the gates run again and a new request is issued. Where no gate reads the files, the request
-   alone is issued again. A request is about one tree; without git it is about the artifact alone.
+   alone is issued again. A request is about one tree; without git it is about the artifact alone. Before steps it is
+   about their target, too: what they call, and the commit (``step_target.py``).
 4. What is shown is what is signed: inside the transaction the run is compared with its log, and what the person saw is made
    again from it. It is stored with the decision, for ``verify``.
 """
@@ -29,6 +30,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.pin import Terminal
 from wfe_mcp.engine.approvals.requests import request_of
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
+from wfe_mcp.engine.artifacts.step_target import target_record
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
 from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -87,7 +89,8 @@ def ask(
         _expect_approval(current, path)
         if not _changed_meanwhile(current, path, now):
             _match(current, path, sha256)
-            request, gate = request_of(current, path, now.tree)
+            target = target_record(current, current.attempt(path), now.head)
+            request, gate = request_of(current, path, now.tree, target)
             current.give(c.AskApproval(phase=path, request=request.id, tree=request.tree, by=by, at=current.at))
             decided = gate.assurance == "agent"
             message = _question(current, path)
@@ -126,7 +129,8 @@ def decide(
         if not _changed_meanwhile(current, path, now) and not _asked_about_others(current, path, now):
             _match(current, path, sha256)
             _keep_shown(current, path, shown)
-            stored, gate = request_of(current, path, now.tree)
+            target = target_record(current, current.attempt(path), now.head)
+            stored, gate = request_of(current, path, now.tree, target)
             if gate.phrase and phrase != gate.phrase:
                 raise Refused(
                     "bad_argument",
@@ -278,7 +282,11 @@ def note_facts(current: RunChange, path: PhasePath, request: str, shown: str, co
     stored = current.tx.artifacts.revision(current.run.id, path, revision) if revision else None
     files = {} if stored is None else outputs_of(current, path, stored.content)
     hashes = {file: sha256_hex(content) for file, content in files.items()}
-    current.facts |= {"request": request, "shown": shown, "files": hashes, "tree": code} | _pinned_keys(current)
+    asked = current.tx.approvals.get(request)
+    target = {} if asked is None else {name: asked.data[name] for name in ("target",) if name in asked.data}
+    current.facts |= (
+        {"request": request, "shown": shown, "files": hashes, "tree": code} | target | _pinned_keys(current)
+    )
 
 
 def _pinned_keys(current: RunChange) -> dict[str, object]:
@@ -332,13 +340,20 @@ def _match_request(current: RunChange, path: PhasePath, request: str | None) -> 
 
 
 def _asked_about_others(current: RunChange, path: PhasePath, now: FilesNow) -> bool:
-    """Where the files are not those that the open request is about, it is issued again, about the files now."""
+    """Where files or target are not those that the open request is about, it is issued again, about those of now."""
     attempt = current.attempt(path)
-    if attempt.asked is None or attempt.asked_tree is None or attempt.asked_tree == now.tree:
+    if attempt.asked is None:
         return False
-    request, _ = request_of(current, path, now.tree)
+    same_files = attempt.asked_tree is None or attempt.asked_tree == now.tree
+    request = current.tx.approvals.open_request(current.run.id, path, attempt.number)
+    target = target_record(current, attempt, now.head)
+    if same_files and (request is None or target == request.data.get("target", {})):
+        return False
+    request, _ = request_of(current, path, now.tree, target)
     current.give(c.AskApproval(phase=path, request=request.id, tree=now.tree, by=SYSTEM, at=current.at))
-    what = "The files can no longer be read" if now.tree is None else f"{_file_names(now)} changed"
+    what = "What its steps would call, or the commit, has changed"
+    if not same_files:
+        what = "The files can no longer be read" if now.tree is None else f"{_file_names(now)} changed"
     current.refusal = Refused(
         "stale_revision",
         f"{what} since the approval of {path!r} was asked for; it is asked for again.",

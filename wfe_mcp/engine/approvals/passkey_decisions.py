@@ -21,7 +21,7 @@ from wfe_mcp.core.model import Person, Signature
 from wfe_mcp.engine.approvals.approvers import by_passkey, pinned_here
 from wfe_mcp.engine.approvals.decide import note_facts
 from wfe_mcp.engine.approvals.passkeys import signed
-from wfe_mcp.engine.approvals.statements import FIELDS, PASSKEY, Statement, read_statement
+from wfe_mcp.engine.approvals.statements import FIELDS, MORE, PASSKEY, Statement, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.kernel.run_change import facts_of, run_as_read
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _COUNT = "passkey:"
 """Followed by the key's id: the last authenticator counter, kept like a secret so that the log records each change."""
-_DECIDED = ("kind", "run", "artifact", "files", "decision", "comment", "shown")
+_DECIDED = ("kind", "run", "artifact", "files", "decision", "comment", "shown", "target")
 """What a signed decision and the recorded one have in common. The tree may change while the person signs: ``decide``
 judges whether that matters."""
 
@@ -113,8 +113,11 @@ def _refuse_another(statement: Statement, facts: Mapping[str, object]) -> None:
     """Refuse to record a decision that is not the signed one."""
     request = cast("dict[str, object]", facts["request"])
     is_asked = request["id"] == statement.values["request"]["id"]
-    decided = {name: facts.get(name, FIELDS[name]) for name in _DECIDED}
-    if not is_asked or signed_text(decided) != signed_text({name: statement.values[name] for name in _DECIDED}):
+    empty = FIELDS | MORE
+    decided, signed_values = (
+        {name: one.get(name, empty[name]) for name in _DECIDED} for one in (facts, statement.values)
+    )
+    if not is_asked or signed_text(decided) != signed_text(signed_values):
         raise Refused(
             "stale_revision",
             "What would be decided is not what the passkey signed.",

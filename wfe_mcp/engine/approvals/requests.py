@@ -15,16 +15,21 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, Stage
 from wfe_mcp.engine.kernel.engine import SYSTEM
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.workflow.model import ApprovalGate
 
 
-def request_of(current: RunChange, path: PhasePath, tree: str | None = None) -> tuple[RequestRecord, ApprovalGate]:
+def request_of(
+    current: RunChange, path: PhasePath, tree: str | None = None, target: Mapping[str, object] | None = None
+) -> tuple[RequestRecord, ApprovalGate]:
     """The stored request for the open gate, and the gate; a new one when the last has expired or is outdated.
 
-    ``tree``: the files that it is about; by default those that the gates judged, or that were last asked about.
+    ``tree``: the files that it is about; by default those that the gates judged, or that were last asked about. ``target``:
+    what its steps call (``step_target.py``); by default what was last asked about.
     """
     from wfe_mcp.store.records.approvals import NewRequest
     from wfe_mcp.workflow.model import duration_s
@@ -32,6 +37,9 @@ def request_of(current: RunChange, path: PhasePath, tree: str | None = None) -> 
     attempt = current.attempt(path)
     gate: ApprovalGate = current.plan.gates(attempt)[attempt.gate]  # pyright: ignore[reportAssignmentType] - the guard saw that it is an approval
     expires = None if gate.expires is None else current.at + timedelta(seconds=duration_s(gate.expires))
+    if target is None:
+        before = current.tx.approvals.open_request(current.run.id, path, attempt.number)
+        target = {} if before is None else before.data.get("target", {})
     request = current.tx.approvals.request(
         NewRequest(
             current.run.id,
@@ -43,6 +51,7 @@ def request_of(current: RunChange, path: PhasePath, tree: str | None = None) -> 
             Assurance[gate.assurance.upper()],
             tree or attempt.tree or attempt.asked_tree,
             expires,
+            {"target": dict(target)} if target else {},
         ),
         current.at,
     )

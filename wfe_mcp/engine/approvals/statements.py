@@ -7,7 +7,7 @@
     passkey        signs on the page, before the transaction       ``log`` is empty: it proves the decision that it names
 
 Rules:
-1. A statement is canonical JSON with every key of ``FIELDS``. An Ed25519 key signs its UTF-8 bytes; a passkey signs a
+1. A statement is canonical JSON with every key of ``FIELDS``, and those of ``MORE`` that apply. An Ed25519 key signs its UTF-8 bytes; a passkey signs a
    challenge, the sha256 of these bytes.
 2. ``request`` names the log's position and hash before the decision, ``log`` those after it: the hash chain binds every
    event in between, so a statement proves nothing in another run, place or tree.
@@ -63,6 +63,12 @@ FIELDS: dict[str, Any] = {
 ``kind``: the command. ``decision``: each command with its phase, attempt and target. ``shown``: sha256 of what the
 person saw. ``artifact``: sha256 of the revision; ``files``: of each file that it wrote into the project. ``gates``: those
 of the phase, as frozen in the run. ``approvers``: the chain of pinned keys then. ``key``: the fingerprint.
+"""
+MORE: dict[str, Any] = {"target": {}}
+"""Keys that only some statements have.
+
+``target``, of a decision on steps: ``head``, the commit, and ``calls``, each with its step, action and the sha256 of
+``[action, params]``.
 """
 _MOST_BYTES = 1_000_000
 
@@ -161,10 +167,10 @@ def read_statement(text: str) -> Statement | None:
     try:
         found = cast("dict[str, Any]", parse_json(text.encode(), max_bytes=_MOST_BYTES))
         # Only canonical text: the same values in another spelling were not signed.
-        if signed_text(found) != text or found.keys() != FIELDS.keys():
+        if signed_text(found) != text or found.keys() - MORE.keys() != FIELDS.keys():
             return None
         statement = Statement(found)
-        is_typed = all(type(found[name]) is type(empty) for name, empty in FIELDS.items())
+        is_typed = all(type(found[name]) is type(empty) for name, empty in (FIELDS | MORE).items() if name in found)
         # A passkey signs before the transaction: its statement names no end of the log after it (ADR 0039).
         places = ("request",) if statement.key == PASSKEY and not found["log"] else ("request", "log")
         is_placed = all(statement.position(name)[0] >= 0 for name in places)

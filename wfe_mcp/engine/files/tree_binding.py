@@ -44,12 +44,14 @@ class FilesNow:
     """The files when an approval is asked for or given.
 
     ``tree``: what the approval is about. ``bound``: the same where gates judged the files, else None. ``changed``: what
-    differs from the files that the open request is about, or the gates judged; None: not known.
+    differs from the files that the open request is about, or the gates judged; None: not known. ``head``: the commit,
+    where steps are approved.
     """
 
     tree: str | None
     bound: str | None
     changed: tuple[str, ...] | None = ()
+    head: str | None = None
 
 
 def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
@@ -61,7 +63,12 @@ def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
         ignored = ignored_globs(engine, tx, loaded, path)
     tree, attempt = _tree(loaded, ignored), loaded.state.current(path)
     before = attempt.asked_tree or attempt.tree
-    return FilesNow(tree, tree if reads_files(loaded, path) else None, changed_since(loaded, before, tree))
+    bound, changed = tree if reads_files(loaded, path) else None, changed_since(loaded, before, tree)
+    if loaded.state.phase(path).kind != "steps":
+        return FilesNow(tree, bound, changed)
+    from wfe_mcp.workspace.git.repository import head
+
+    return FilesNow(tree, bound, changed, head(Path(loaded.record.worktree)))
 
 
 def changed_since(loaded: LoadedRun, before: str | None, tree: str | None) -> tuple[str, ...] | None:

@@ -46,7 +46,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 class StepCall:
     """A step that has begun. ``step``: as the template says it; its values are in ``row.input``; ``frozen``: the run's.
 
-    ``roles``: the template's roles → the configured ones.
+    ``roles``: the template's roles → the configured ones. ``head``: the commit that a person approved it at; empty for any.
     """
 
     run: RunRecord
@@ -55,6 +55,7 @@ class StepCall:
     row: StepRecord
     frozen: dict[str, Any]
     roles: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    head: str = ""
 
     def limit_s(self, usual: float) -> float:
         """How long the call may take."""
@@ -80,6 +81,13 @@ class StepResult:
 
 def make(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     """Make the call. Raises StepStopped or ChildStopped when the job must end."""
+    if call.head:
+        from wfe_mcp.workspace.git.repository import head
+
+        now = head(Path(call.run.worktree))
+        if now != call.head:
+            fault = f"it was approved at commit {call.head[:12]}, and the working folder is at {(now or 'none')[:12]}. Retry the phase to ask for the approval again"
+            return StepResult(fault=fault)
     try:
         answer = _CALLS[call.step.kind](engine, call, context)
     except ToolFault as fault:

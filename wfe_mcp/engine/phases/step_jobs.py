@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.artifacts.ahead import judge_ahead
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.artifacts.step_target import approved_head
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -86,7 +87,8 @@ class StepJobs:
             row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
             tx.steps.save(row)
             roles = {name: role.provider for name, role in current.plan.template_of(attempt.phase).roles.items()}
-            return StepCall(current.run, attempt, _step(current, row), row, current.frozen, roles)
+            head = approved_head(current, attempt, row.position)
+            return StepCall(current.run, attempt, _step(current, row), row, current.frozen, roles, head)
 
     def _not_begun(self, job: JobRecord) -> None:
         """Nothing was sent: reset the step, so that the next job begins it."""

@@ -26,6 +26,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.engine.artifacts.step_target import not_approved, params_of
 from wfe_mcp.engine.files.drift import kept_back, prompt_hash
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.step_artifacts import submit_step_outputs
@@ -285,6 +286,8 @@ def _new(
         else:
             written = step.model_copy(update={"id": step.id.removeprefix(_UNDO)})
             row = _due(change, row, filled(written, values, change.plan.expressions))
+            if not own and (fault := not_approved(change, attempt, step.id, row.does, row.input)):
+                row = replace(row, status=StepStatus.FAILED, error=fault, finished_at=change.at)
             if step.llm is not None:
                 # As written, not as filled: a prompt is rendered in one pass, and values are data in it (B-15).
                 prompt = render(step.llm.prompt, values, change.plan.expressions, nonce=change.run.id)
@@ -303,8 +306,7 @@ def begin_step(change: RunChange, attempt: Attempt, steps: Sequence[Step], posit
 def _due(change: RunChange, row: StepRecord, step: Step) -> StepRecord:
     from wfe_mcp.workflow.model import duration_s
 
-    given = step.http.model_dump(mode="json", by_alias=True) if step.http else step.params or None
-    row = replace(row, input=given, idempotency_key=step.idempotency_key or None)
+    row = replace(row, input=params_of(step), idempotency_key=step.idempotency_key or None)
     if step.wait is not None:
         row = replace(row, not_before=change.at + timedelta(seconds=duration_s(step.wait)))
     known = change.tx.steps.with_key(change.run.id, row.idempotency_key) if row.idempotency_key else None

@@ -1,9 +1,9 @@
 """Approval requests and decisions.
 
 Rules:
-1. The same (run, phase, attempt, stage, gate, sha256, tree) is one request, however often it is made.
+1. The same (run, phase, attempt, stage, gate, sha256, tree, target) is one request, however often it is made.
 2. A request takes one decision, while it is open and not expired. Anything else is refused as ``stale_revision``.
-3. A request for other bytes or another tree voids the one before it.
+3. A request for other bytes, another tree or another target voids the one before it.
 """
 
 from datetime import datetime
@@ -142,6 +142,7 @@ def _key(request: NewRequest | RequestRecord) -> tuple[object, ...]:
         request.gate,
         request.sha256,
         request.tree,
+        *([target] if (target := request.data.get("target")) else []),
     )
 
 

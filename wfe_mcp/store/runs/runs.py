@@ -21,6 +21,7 @@ from wfe_mcp.core.events import Event, RecordsKept, RunForked, RunStarted
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.core.states import reached
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import NO_FACTS, Facts, SealRepository, seal_of_run
 from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN, STEP_RUN
@@ -170,7 +171,7 @@ class RunRepository(RunListRepository):
             iteration=after.iteration,
             auto=after.auto,
             tainted=after.tainted,
-            reached=after.reached or None,
+            reached=reached(after) or None,
             revision=before.revision + 1,
             last_seq=links[-1]["seq"],
             last_hash=links[-1]["hash"],

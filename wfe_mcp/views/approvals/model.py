@@ -4,6 +4,7 @@
     unusual            what removes, weakens or goes round a gate, worst first
     not done           phases and gates of the whole run that did not happen, and whose doing that was
     change             the files that differ since the run began, and since the last approval
+    target             what an approval lets the server call, with every value, and at which commit
     prompt, artifact   the exact bytes that the decision is about
     earlier            artifacts that the run made before
     evidence           one line per gate, opinions, earlier attempts, attached files
@@ -100,6 +101,27 @@ class Change:
     def removed(self) -> int:
         """Removed lines, over all files."""
         return sum(each.removed for each in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class CallShown:
+    """A call of a step. ``action``: its kind and name; ``params``: what it hands over, every value known.
+
+    ``condition``: an ``if`` that is open until the step begins; it can only leave the call out.
+    """
+
+    step: str
+    action: str
+    params: Any = None
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an approval of steps lets the server do, and nothing else. ``head``: the commit that it is about; empty without git."""
+
+    calls: tuple[CallShown, ...]
+    head: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +240,7 @@ class ApprovalView:
     """What ``phase`` asks the person to decide. ``stage``: before (the work) or after (the artifact). ``project``: its name.
 
     ``effect`` and ``send_back``: what an approval and a rejection lead to. ``assurance`` and ``phrase`` are what the gate
-    asks for; ``sha256`` and ``tree`` what an approval binds.
+    asks for; ``sha256``, ``tree`` and ``target`` what an approval binds. ``target`` None: no steps are approved.
     """
 
     run: str
@@ -238,6 +260,7 @@ class ApprovalView:
     inputs: tuple[Input, ...] = ()
     unusual: tuple[Unusual, ...] = ()
     not_done: tuple[NotDone, ...] = ()
+    target: Target | None = None
     changes: tuple[Change, ...] = ()
     prompt: Prompt | None = None
     artifact: ArtifactShown | None = None

@@ -25,6 +25,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.states import going_back_refused
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
@@ -179,7 +180,8 @@ def since_sent_back(engine: Engine, found: Overview, shown: ApprovalView) -> Cha
 
 def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:
     state = found.loaded.state
-    return tuple(sorted(path for path in outwards(state.spec, request.phase) if path in state.attempts))
+    known = (path for path in outwards(state.spec, request.phase) if path in state.attempts)
+    return tuple(sorted(path for path in known if going_back_refused(state, path) is None))
 
 
 def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[WaitingDecision, ...]:

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import refuse_altered
 from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
-from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttachmentShown, AttemptShown, Input, Prompt
+from wfe_mcp.views.approvals.model import (
+    ApprovalView,
+    ArtifactShown,
+    AttachmentShown,
+    AttemptShown,
+    CallShown,
+    Input,
+    Prompt,
+    Target,
+)
 from wfe_mcp.views.approvals.not_done import not_done
 from wfe_mcp.views.approvals.unseen import unseen_in
 from wfe_mcp.views.approvals.unusual import changes_of, unusual_things, worst_first
@@ -148,6 +158,7 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
         tree=attempt.tree or attempt.asked_tree or "",
         inputs=tuple(_inputs(found, path, inputs_at(tx, record, state, path))),
         not_done=not_done(tx, found, rows.evidence, rows.decisions),
+        target=_target(engine, tx, found, attempt),
         prompt=_prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None,
         artifact=_artifact(tx, found, attempt, rows.decisions, is_open=True),
         earlier=_earlier(tx, found, path, rows.decisions),
@@ -212,6 +223,23 @@ def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt
         return made
     changes = tuple(difference(generated_prompt(change, attempt), stored.text))
     return replace(made, edited=stored.edited, suggested_by=stored.suggested_by, changes=changes)
+
+
+def _target(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Target | None:
+    from wfe_mcp.engine.artifacts.step_target import asked_head, target_of
+    from wfe_mcp.engine.kernel.run_change import run_as_read
+    from wfe_mcp.workspace.git.repository import head
+
+    change = run_as_read(engine, tx, found.loaded)
+    try:
+        calls = target_of(change, attempt)
+    except Refused:  # asked by an earlier version: approving it is refused with the reason, sending it back is not
+        calls = ()
+    if not calls:
+        return None
+    commit = asked_head(change, attempt)
+    commit = head(Path(found.loaded.record.worktree)) if commit is None else commit
+    return Target(tuple(view_of(CallShown, each) for each in calls), commit or "")
 
 
 def _artifact(

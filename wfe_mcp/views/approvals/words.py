@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ApprovalView,
         ArtifactShown,
         AttachmentShown,
+        CallShown,
         Change,
         Finding,
         GateEvidence,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         NotDone,
         OpinionShown,
         Prompt,
+        Target,
     )
     from wfe_mcp.views.approvals.request import DecisionView
     from wfe_mcp.workspace.git.file_diffs import FileDiff
@@ -46,6 +48,7 @@ TITLES = {
 """The parts of a decision and their titles, in the order in which they are read; see ``parts``."""
 NOTHING_UNUSUAL = "Nothing unusual."
 NOT_DONE = "Not done"
+TARGET = "An approval lets the server call"
 _LISTED = 3
 LEFT_OPEN = "It leaves open"
 SUGGESTS = "It suggests"
@@ -91,7 +94,9 @@ def about(view: ApprovalView) -> str:
 
 def binds(view: ApprovalView) -> str:
     """What an approval is bound to."""
-    return f"An approval binds sha256 {view.sha256}" + (f" and tree {view.tree}." if view.tree else ".")
+    more = [f"tree {view.tree}"] if view.tree else []
+    more += [f"the calls above at commit {view.target.head or 'none'}"] if view.target else []
+    return " and ".join([f"An approval binds sha256 {view.sha256}", *more]) + "."
 
 
 def unusual_title(view: ApprovalView) -> str:
@@ -132,6 +137,25 @@ def not_done(one: NotDone) -> str:
     how = f"{one.state} by {one.by}" if one.by else one.state if one.gate else "left out by the template"
     times = f", {one.times:,} times" if one.times > 1 else ""
     return f"{what} {how}{times}: {one.why}"
+
+
+def target_about(target: Target) -> str:
+    """The commit that the calls are about."""
+    return f"at commit {target.head}" if target.head else "(no commit)"
+
+
+def call(one: CallShown) -> str:
+    """A call in a line: its step, what it calls, and when it may be left out."""
+    return f"{one.step}: {one.action}" + (f", only if {one.condition}" if one.condition else "")
+
+
+def call_values(one: CallShown) -> list[tuple[str, str]]:
+    """What a call hands over, by name."""
+    params: object = one.params
+    if not isinstance(params, dict):
+        return [("params", as_text(params))] if params is not None else []
+    given = cast("dict[str, object]", params)
+    return [(name, as_text(value)) for name, value in given.items() if value not in (None, {})]
 
 
 def change_about(view: ApprovalView, change: Change) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.states import reached
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.steps import StepStatus
@@ -116,7 +117,7 @@ def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_st
         last_verdict=_last_verdict(overview, chars),
         auto=state.auto,
         outputs=_outputs(overview.outputs, chars),
-        reached=state.reached,
+        reached=reached(state),
         recoveries=blocker_views(state, chars=chars // 2, only_open=True)[-shown_stops:],
         worktree=overview.folder,
     )

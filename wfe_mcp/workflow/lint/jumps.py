@@ -9,6 +9,7 @@
 The state of a run follows from the phases that it has completed, so that a move is judged here, once, and not in each run.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from wfe_mcp.core.spec import COMPLETE
@@ -16,6 +17,10 @@ from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import BlockRule, FailureRule, GotoRule, PauseRule, Template, WaitHumanRule
+
+_Order = tuple[str, frozenset[tuple[str, bool]]]
+_CHANGES = re.compile(r"\b(run|phase|vars|env)\b")
+"""Roots whose values can differ between two phases."""
 
 
 def jump_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
@@ -114,17 +119,21 @@ def state_rules(template: Template, views: Sequence[PhaseView], found: LintFindi
     known = tuple(template.states)
     named = [("/initial_state", template.initial_state)] if known or template.initial_state else []
     named += [(f"/states/{name}/{at}", to) for name, moves in template.states.items() for at, to in enumerate(moves)]
-    named += [(f"{view.pointer}/reaches", view.phase.reaches) for view in views if view.phase.reaches is not None]
+    given = [(f"{view.pointer}/{key}", name, view) for view in views for key, name in _states_of(view)]
+    named += [(at, name) for at, name, _ in given]
     unknown = [(at, name) for at, name in named if name not in template.states]
     for at, name in unknown:
         message = f"no state {name!r} in 'states'{did_you_mean(name or '', known)}" if name else "'states' needs it"
         found.error(at, message, list(known), name)
-    for view in views:
-        if view.around and view.phase.reaches is not None:
-            found.error(
-                f"{view.pointer}/reaches", "the state is that of the run: only a phase outside loops reaches one"
-            )
+    for at, _, view in given:
+        if view.around:
+            found.error(at, "the state is that of the run: only a phase outside loops reaches one")
     if known and not unknown:
+        led_to = {template.initial_state}
+        for _ in known:
+            led_to |= {to for name in led_to for to in template.states[name or ""]}
+        for name in sorted(template.states.keys() - led_to):
+            found.error(f"/states/{name}", f"no move leads to {name!r} from {template.initial_state!r}")
         _moves(template, [view for view in views if not view.around], found)
 
 
@@ -132,24 +141,40 @@ def _moves(template: Template, views: list[PhaseView], found: LintFindings) -> N
     """Check every move by completion, in declared order, and by a jump back."""
     before: dict[str, set[str]] = {}
     after: dict[str, set[str]] = {}
-    now: set[str] = {template.initial_state or ""}
+    # Each order of the phases so far: the state there, and the conditions that were answered.
+    orders: set[_Order] = {(template.initial_state or "", frozenset())}
     last: PhaseView | None = None
     for view in views:
-        phase, before[view.phase.id] = view.phase, now
-        if phase.reaches is not None:
+        phase, when = view.phase, view.phase.when or ""
+        begun = {order for order in orders if (when, False) not in order[1]}
+        now = {state for state, _ in begun}
+        before[phase.id] = after[phase.id] = now if phase.begins is None else {phase.begins}
+        for key, name in _states_of(view):
             if last is not None and not view.order.is_before(last.index, view.index):
                 message = f"it must need {last.phase.id!r}, which reaches a state before it: states follow each other"
-                found.error(f"{view.pointer}/reaches", message)
-            _legal(template, now, {phase.reaches}, f"{view.pointer}/reaches", found)
-            may_be_left_out = phase.when is not None or phase.enter == "goto_only" or phase.skip != "never"
-            now, last = {phase.reaches} | (now if may_be_left_out else set[str]()), view
-        after[phase.id] = {phase.reaches} if phase.reaches is not None else now
+                found.error(f"{view.pointer}/{key}", message)
+            _legal(template, now, {name}, f"{view.pointer}/{key}", found)
+            now = after[phase.id] = {name}
+        if any(_states_of(view)):
+            # The same condition on what does not change is answered alike: phases with it are left out together.
+            answer = {(when, True)} if when and not _CHANGES.search(when) else set[tuple[str, bool]]()
+            left = {order for order in orders if (when, True) not in order[1]} if when else set[_Order]()
+            left = {(state, answered | {(one, False) for one, _ in answer}) for state, answered in left}
+            may_be_skipped = phase.enter == "goto_only" or phase.skip != "never"
+            done = {(state, answered | answer) for state in now for _, answered in begun}
+            orders, last = done | left | (begun if may_be_skipped else set[_Order]()), view
     for view in views:
         jumps = [(f"next/{at}/goto", rule.goto, after) for at, rule in enumerate(view.phase.next)]
         rules = enumerate(view.phase.on_fail or ())
         jumps += [(f"on_fail/{at}/phase", rule.phase, before) for at, rule in rules if isinstance(rule, GotoRule)]
         for at, target, states_at in jumps:
             _legal(template, states_at[view.phase.id], before.get(target, set()), f"{view.pointer}/{at}", found)
+
+
+def _states_of(view: PhaseView) -> list[tuple[str, str]]:
+    """The keys of a phase that name a state, in the order in which they apply."""
+    named = (("begins", view.phase.begins), ("reaches", view.phase.reaches))
+    return [(key, name) for key, name in named if name is not None]
 
 
 def _legal(template: Template, here: set[str], there: set[str], at: str, found: LintFindings) -> None:

@@ -1,5 +1,6 @@
 """Lint rules for steps."""
 
+import re
 from collections.abc import Sequence
 
 from wfe_mcp.workflow.faults import did_you_mean
@@ -8,7 +9,10 @@ from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CompensateRule, Step, StepsPhase, Template
-from wfe_mcp.workflow.step_kinds import STEP_KINDS
+from wfe_mcp.workflow.step_kinds import STEP_KINDS, acts_outside
+
+_EXPRESSIONS = re.compile(r"\$\{[^}]*\}")
+_VARS = re.compile(r"\bvars\s*\.\s*([A-Za-z_]\w*)")
 
 
 def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
@@ -19,6 +23,7 @@ def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFind
             _builtins(view.phase.steps, f"{view.pointer}/steps", found)
             _artifact(view.phase, f"{view.pointer}/output/schema", found)
             _needs(view.phase.steps, f"{view.pointer}/steps", found)
+            _approved(view.phase, f"{view.pointer}/steps", found)
         _steps(view.phase.compensate, f"{view.pointer}/compensate", template, found)
         _builtins(view.phase.compensate, f"{view.pointer}/compensate", found)
         _compensates(view, found)
@@ -41,6 +46,19 @@ def _needs(steps: Sequence[Step], at: str, found: LintFindings) -> None:
                 found.error(here, f"step {step.id!r} needs {needed}; a step needs earlier ones", list(valid), name)
             else:
                 found.error(here, f"the phase has no step {name!r}{did_you_mean(name, valid)}", list(valid), name)
+
+
+def _approved(phase: StepsPhase, at: str, found: LintFindings) -> None:
+    """Check that no call that a person approves waits for a result of the same phase: it could not be shown to them."""
+    made: set[str] = set()
+    for position, step in enumerate(phase.steps if any(gate.kind == "approval" for gate in phase.prompt_gates) else ()):
+        given = [name for name in STEP_KINDS if getattr(step, name) is not None]
+        if len(given) == 1 and acts_outside(step.does):
+            written = step.model_copy(update={"if_": None}).model_dump_json()
+            for name in sorted(made.intersection(_VARS.findall(" ".join(_EXPRESSIONS.findall(written))))):
+                message = f"step {step.id!r} is approved before it runs, and 'vars.{name}' is only known then: find it in an earlier phase"
+                found.error(f"{at}/{position}", message, f"an artifact of an earlier phase in place of vars.{name}")
+        made |= {step.assign} if step.assign else set()
 
 
 def _compensates(view: PhaseView, found: LintFindings) -> None:

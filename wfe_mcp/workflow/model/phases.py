@@ -206,6 +206,11 @@ class PhaseBase(PhaseKeys):
     effect = "name"
 
     id: PhaseId = required("The phase's id, unique in its list: letters, digits, `_` and `-`.", example="build")
+    begins: Label | None = optional(
+        None,
+        "The one of the template's `states` that the run is in from when this phase first begins until it has completed.",
+        example="BUILDING",
+    )
     reaches: Label | None = optional(
         None, "The one of the template's `states` that the run is in once this phase has completed.", example="BUILT"
     )

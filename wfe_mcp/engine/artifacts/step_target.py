@@ -1,0 +1,130 @@
+"""The target of an approval: what the steps behind it call, with every value, and the commit that it is about.
+
+    asked      each call outside is resolved; one without its values is refused before a person is asked
+    open       another target or commit: the request is issued again
+    approved   a step whose call is not the approved one is not made; nor is one that runs here at another commit
+
+A target has steps that call a tool, an address, a check or an action of an installed package. What sets, logs or waits has no
+effect outside, and may use what the steps before it found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.canonical import canonical_json, sha256_of
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Stage
+from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.workflow.step_kinds import acts_outside
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.workflow.model import Step
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCall:
+    """A call that an approval allows. ``action``: as in ``Step.does``. ``condition``: an ``if`` that is open until the step begins."""
+
+    step: str
+    action: str
+    params: Any = None
+    condition: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Names the action and all its values."""
+        return sha256_of([self.action, self.params])
+
+
+def params_of(step: Step) -> Any:
+    """What a step with all its values hands over."""
+    return step.http.model_dump(mode="json", by_alias=True) if step.http else step.params or None
+
+
+def target_of(change: RunChange, attempt: Attempt) -> tuple[TargetCall, ...]:
+    """What an approval of ``attempt`` lets the server call; empty where it is not about steps.
+
+    Refuses ``invalid_template``: a value is not known yet.
+    """
+    from wfe_mcp.workflow.expressions import ExpressionError, filled
+    from wfe_mcp.workflow.model import StepsPhase
+
+    phase = change.plan.phase(attempt.phase)
+    if attempt.stage is not Stage.BEFORE or not isinstance(phase, StepsPhase):
+        return ()
+    if not any(gate.kind == "approval" for gate in phase.prompt_gates):
+        return ()
+    found: list[TargetCall] = []
+    for step in phase.steps:
+        if not acts_outside(step.does):
+            continue
+        values = roots(change, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)), own_vars=False)
+        condition = step.if_ or ""
+        try:
+            if condition and not change.plan.expressions.is_true(condition, values):
+                continue
+            condition = ""
+        except ExpressionError:
+            pass  # it can only take the call away
+        try:
+            given = filled(step, values, change.plan.expressions)
+        except ExpressionError as error:
+            raise Refused(
+                "invalid_template",
+                f"The approval of {attempt.phase!r} is not asked for: step {step.id!r} ({step.does}) has a value that is not known yet. {error}",
+                "Find it in an earlier phase, and use that phase's artifact here; then retry this phase.",
+                run=change.run.id,
+                phase=attempt.phase,
+            ) from error
+        found.append(TargetCall(step.id, step.does, params_of(given), condition))
+    return tuple(found)
+
+
+def target_record(change: RunChange, attempt: Attempt, head: str | None) -> dict[str, Any]:
+    """The target as a request and a signed statement keep it: each call with the sha256 of its values; empty without calls."""
+    calls = [{"step": each.step, "action": each.action, "sha256": each.sha256} for each in target_of(change, attempt)]
+    return {"head": head or "", "calls": calls} if calls else {}
+
+
+def asked_head(change: RunChange, attempt: Attempt) -> str | None:
+    """The commit that the open request of ``attempt`` is about."""
+    request = change.tx.approvals.open_request(change.run.id, attempt.phase, attempt.number)
+    return None if request is None else request.data.get("target", {}).get("head")
+
+
+def not_approved(change: RunChange, attempt: Attempt, step: str, action: str, params: Any) -> str:
+    """Why this call is not what a person approved; empty where it is, or where nothing was asked."""
+    call = TargetCall(step, action, params)
+    for target in _approved(change, attempt) if acts_outside(action) else ():
+        known = next((each for each in target["calls"] if each["step"] == step), None)
+        if known is None or known["sha256"] != call.sha256:
+            return "this is not the call that was approved: its values changed since. Retry the phase to ask for the approval again"
+    return ""
+
+
+def approved_head(change: RunChange, attempt: Attempt, position: int) -> str:
+    """The commit at which the step at ``position`` may begin; empty for any.
+
+    It holds where a step of the phase runs here, on the files, up to the first one: that one may commit.
+    """
+    steps = getattr(change.plan.phase(attempt.phase), "steps", ())
+    here = [at for at, step in enumerate(steps) if step.check is not None]
+    if not here or position > here[0]:
+        return ""
+    return next((target["head"] for target in _approved(change, attempt) if target["head"]), "")
+
+
+def _approved(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
+    from wfe_mcp.store.records.approvals import RequestStatus
+
+    key = (attempt.phase, attempt.number, RequestStatus.APPROVED)
+    requests = change.tx.approvals.of_run(change.run.id)
+    return [
+        cast("dict[str, Any]", each.data["target"])
+        for each in requests
+        if (each.phase, each.attempt, each.status) == key and "target" in each.data
+    ]
