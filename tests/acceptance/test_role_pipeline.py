@@ -123,3 +123,47 @@ def test_a_person_who_rejects_the_deployment_stops_it(bugged: Playground):
 
     assert asked == ["pm", "qa_tests", "deploy", "deploy"]
     assert played.last["run_state"] == "completed"
+
+
+ALONE: dict[str, tuple[Work, str]] = {
+    "pm": (TEAM["pm"][0], "completed"),
+    "qa_tests": (TEAM["qa_tests"][0], "completed"),
+    "dev": (Work({**CHANGE, "tests": ["TestAdd::test_nothing"]}, FIXED), "completed"),
+    "qa": (Work(report("qa", "fail")), "waiting"),
+    "docs": (Work(report("docs")), "completed"),
+}
+"""Role → what it submits, and where the run is then: what QA alone finds waits for a person, not for DEV."""
+
+
+@pytest.mark.requirement("S4-13", "S4-20")
+@pytest.mark.parametrize("role", ALONE)
+def test_one_role_works_alone_for_the_goal_and_the_others_are_left_out(bugged: Playground, role: str):
+    work, ends = ALONE[role]
+    with bugged.server() as agent:
+        script: Script = {role: [work] * 3}
+        played = drive(agent.call, bugged.root, "role_pipeline", {**GOAL, "only": role}, script, person=bugged.approve)
+
+    started = [answer for tool, answer in played.steps if tool == "start_phase"]
+    assert {answer["phase"] for answer in started} == {role}
+    assert GOAL["goal"] in started[0]["data"]["prompt"]
+    assert (played.last["run_state"], "WentTo" in event_types(bugged, played.run)) == (ends, False)
+    assert bugged.problems(played.run) == []
+
+
+@pytest.mark.requirement("S4-20")
+def test_security_alone_that_finds_something_waits_for_a_person_and_not_for_dev(bugged: Playground):
+    with bugged.agent() as agent:
+        script: Script = {"sec": [Work(HIGH)]}
+        played = drive(agent.call, bugged.root, "role_pipeline", {**GOAL, "only": "sec"}, script, person=bugged.approve)
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert event_types(bugged, played.run).count("WentTo") == 0
+
+
+@pytest.mark.requirement("S4-20")
+def test_a_role_that_does_not_exist_is_refused_with_those_that_do(bugged: Playground):
+    with bugged.agent() as agent:
+        refused = agent.call("start_run", template="role_pipeline", inputs={**GOAL, "only": "boss"})
+
+    assert refused["error"]["code"] == "bad_argument"
+    assert "qa_tests" in str(refused["error"]["details"])

@@ -1,5 +1,7 @@
 """A release without a scanner: refused, unless a person said that the project has none."""
 
+import pytest
+
 from tests.cli.scene import PIN, Terminal
 
 NO_SCANNER = """
@@ -27,3 +29,19 @@ def test_a_release_without_a_scanner_is_refused_until_a_person_says_that_there_i
     (weaker,) = [one for one in cli.json("show", run).data["gates"] if one["what"] == said]
     assert weaker["weakens"]
     assert weaker["key"].endswith("sec.missing_checks")
+
+
+@pytest.mark.requirement("S4-20")
+def test_one_role_alone_needs_no_check_of_the_roles_that_are_left_out(cli: Terminal) -> None:
+    cli.git("init", "-q")
+    cli("trust", "--yes", pin=PIN)
+    start = ("start", "role_pipeline", "--input", "goal=Export invoices", "--input")
+    assert cli.json(*start, "only=sec").refusal == "invalid_template"
+
+    started = cli.json(*start, "only=docs")
+
+    assert "security" not in str(started.data.get("warnings", "")), "no gate of this run runs it"
+    run = started.document["run"]
+    states = {each["phase"]: each["state"] for each in cli.json("status", run).data["phases"]}
+    assert states.pop("docs") == "ready"
+    assert set(states.values()) <= {"skipped", "pending"}

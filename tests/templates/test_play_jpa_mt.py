@@ -40,6 +40,8 @@ PLAN: dict[str, Any] = {
         "classification": "tenant",
         "column": "tenant_id",
         "isolation": ["filter", "composite_key"],
+        "filter": "@TenantId",
+        "key": ["tenant_id", "id"],
         "why": "An invoice belongs to one customer",
     },
     "entity": "Key id, equality by tenant and number",
@@ -161,6 +163,87 @@ def test_a_plan_that_leaves_out_what_the_scope_asks_for_waits_for_a_person_in_th
 
     assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
     assert project.problems(played.run) == []
+
+
+KINDS = ["service", "controller", "dto", "mapper", "integration_test"]
+NO_TENANT: dict[str, Any] = {"classification": "global", "isolation": [], "why": "Rates are the same for all"}
+SCOPES: dict[str, tuple[list[str], str, str]] = {
+    "domain": ([], "entity, repository, test.", "the only way to the rows"),
+    "service": (KINDS[:1], "repository, test, service.", "the service holds the transaction"),
+    "api": (KINDS[:4], "controller, dto, mapper.", "controllers speak DTOs"),
+    "full": (KINDS, "mapper, integration_test.", "as two tenants"),
+    "vertical": (KINDS, "mapper, integration_test.", "as two tenants"),
+}
+"""Scope → the kinds of files it adds, and what its prompts say when planning and when writing."""
+PATTERNS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
+    "planned": (
+        PLAN["tenancy"] | {"isolation": []},
+        PLAN["tenancy"],
+        "Tenancy fits",
+        "as the plan says",
+    ),
+    "global": (PLAN["tenancy"], NO_TENANT, "the pattern that this run was started with", "no tenant column"),
+    "filter": (
+        PLAN["tenancy"] | {"filter": None},
+        PLAN["tenancy"],
+        "names what adds the tenant to every query",
+        "bulk statements carry the filter",
+    ),
+    "row_level_security": (
+        PLAN["tenancy"] | {"isolation": ["row_level_security"]},
+        PLAN["tenancy"] | {"isolation": ["row_level_security"], "policy": "invoice_of_tenant"},
+        "names the policy of the database",
+        "set on each connection",
+    ),
+    "composite_key": (
+        PLAN["tenancy"] | {"key": ["id", "tenant_id"]},
+        PLAN["tenancy"],
+        "A composite key begins with the tenant's column",
+        "joins use the whole key",
+    ),
+}
+"""Tenant pattern → a tenancy that its gate refuses, one that fits, words of that gate, and of the prompt to write by."""
+
+
+def planned(kinds: list[str], tenancy: dict[str, Any]) -> dict[str, Any]:
+    more = [{"path": f"main/java/billing/{kind}.java", "kind": kind} for kind in kinds]
+    held = {key: value for key, value in tenancy.items() if value is not None}
+    return PLAN | {"files": PLAN["files"] + more, "tenancy": held}
+
+
+@pytest.mark.requirement("S0-48", "S0-45")
+@pytest.mark.parametrize(("scope", "tenancy"), [*zip(SCOPES, reversed(PATTERNS), strict=True)])
+def test_each_scope_and_each_tenant_pattern_has_its_prompts_its_files_and_its_gate(
+    project: Playground, scope: str, tenancy: str
+):
+    kinds, asked, layer = SCOPES[scope]
+    wrong, right, rule, how = PATTERNS[tenancy]
+    extra = [*kinds, "integration_test"] if scope in {"domain", "service", "api"} else kinds[:-1]
+    written = [PLAN["files"], [{"path": f"main/java/billing/{kind}.java"} for kind in kinds]]
+    bundle = {
+        "files": [{"path": each["path"], "content": "@Table class Invoice { }\n"} for part in written for each in part]
+    }
+    plans = [planned(extra, right), planned(kinds, wrong), planned(kinds, right)]
+    script: Script = {**HAPPY, "plan": [Work(each) for each in plans], "generate": [Work(bundle)]}
+
+    played = play(project, script, scope=scope, tenancy=tenancy)
+
+    assert played.last["run_state"] == "completed"
+    first, second, third = reported(played, "plan")
+    assert (f"Scope {scope}, kinds of files: " in first["prompt"], asked in first["prompt"]) == (True, True)
+    assert "and none of a wider scope" in second["feedback"][0]["message"]
+    assert rule in third["feedback"][-1]["message"]
+    (write,), (judge,) = reported(played, "generate"), reported(played, "review")
+    assert (layer in write["prompt"], how in write["prompt"], f"Tenancy {tenancy}: " in judge["prompt"]) == (True,) * 3
+    assert project.problems(played.run) == []
+
+
+@pytest.mark.requirement("S0-48")
+def test_a_tenant_pattern_that_does_not_exist_is_refused_with_those_that_do(project: Playground):
+    with pytest.raises(BaseExceptionGroup) as no:
+        play(project, HAPPY, tenancy="schema_per_tenant")
+
+    assert no.group_contains(AssertionError, match="row_level_security")
 
 
 @pytest.mark.requirement("S0-48")

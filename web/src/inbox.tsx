@@ -5,6 +5,7 @@ import type { DecisionData, InboxView, UnusualLine } from "./api_types";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
+import { Week } from "./statistics";
 import { age, count, folder, moment, type Look } from "./words";
 import { Icon } from "./icons";
 
@@ -272,6 +273,7 @@ export function Inbox({ data }: { data: InboxView | null }) {
           </div>
         </>
       )}
+      <Week />
     </>
   );
 }

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
 import type { MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView } from "./api_types";
+import { Facts } from "./facts";
 import { Cli, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
@@ -184,9 +185,10 @@ function Project({ id }: { id: string }) {
 
 /** What the files say: language, package manager and test runner of each folder; and checks that `init` would add. */
 function Stack({ id }: { id: string }) {
-  const { data, error } = useAsk<ProjectContents>(`/projects/${encodeURIComponent(id)}/stack`, () => false);
+  const { data, error, reload } = useAsk<ProjectContents>(`/projects/${encodeURIComponent(id)}/stack`, () => false);
   const proposed = data?.checks.filter((each) => !each.configured) ?? [];
   return (
+    <>
     <section className="section" id="stack">
       <header>
         <h2>Stack</h2>
@@ -229,5 +231,7 @@ function Stack({ id }: { id: string }) {
         </p>
       )}
     </section>
+    {data && <Facts project={id} facts={data.facts ?? []} changed={reload} />}
+    </>
   );
 }

@@ -1,10 +1,27 @@
 // Statistics of a project: every phase by template, with medians of its time.
 import { useAsk } from "./api";
-import type { StatsList } from "./api_types";
+import type { SessionView, StatsList, WeekView } from "./api_types";
 import { Cli, Flag, Problem } from "./parts";
+import { to } from "./route";
 import { count, money, span, tokens } from "./words";
 
 const of = (rate: { passed: number; of: number }): string => (rate.of ? `${rate.passed} of ${rate.of}` : "none yet");
+
+const NEVER = () => false;
+
+/** The last seven days in one line, with the way to all figures; nothing before something was done. */
+export function Week() {
+  const { data } = useAsk<WeekView>("/stats/week", NEVER);
+  const project = useAsk<SessionView>("/session", NEVER).data?.project;
+  if (!data?.attempts) return null;
+  const used = data.tokens ? `${tokens(data.tokens)} tokens, ${money(data.cost_usd)}` : "";
+  const figures = [`${count(data.finished, "run")} completed`, `${count(data.attempts, "attempt")} at ${count(data.phases, "phase")}`, used];
+  return (
+    <p className="soft small" id="week">
+      Last seven days: {figures.filter(Boolean).join(", ")}. {project && <a href={to("projects", project)}>Statistics</a>}
+    </p>
+  );
+}
 
 export function Statistics({ id }: { id: string }) {
   const { data, error } = useAsk<StatsList>(`/projects/${encodeURIComponent(id)}/stats`, () => false);

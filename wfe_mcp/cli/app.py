@@ -152,6 +152,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("config show", "config.show"),
     ("config project", "config.project"),
     ("config policy", "config.policy"),
+    ("config fact", "config.fact"),
     ("serve", "serve.serve"),
     ("ui", "ui.ui"),
     ("worker", "worker.worker"),
@@ -175,7 +176,7 @@ NOUNS = {
     "pin": "Set or change your PIN; make a new key where it is lost.",
     "token": "Make, list and revoke access tokens for the HTTP API.",
     "project": "List your projects, and say where one is after a rename or move.",
-    "config": "Show the settings that apply here and what the project consists of, change the approval policy.",
+    "config": "Show the settings that apply here and what the project consists of; correct a fact, change the approval policy.",
     "jobs": "List, follow and cancel background jobs.",
 }
 

@@ -68,3 +68,37 @@ def test_what_weakens_is_named_and_an_unknown_template_is_refused(scene: Scene, 
     assert plan["changes"] == [{"key": "artifacts.on_mismatch", "was": "block", "now": "warn", "weakens": True}]
     no = person.post("/settings/policy/change", templates=["dril"])
     assert (no.code, "'drill'" in no.body["error"]["hint"]) == ("bad_argument", True)
+
+
+@pytest.mark.requirement("S4-31")
+def test_only_the_person_corrects_a_fact_and_undoes_it(scene: Scene, person: Program, connect: Connect) -> None:
+    scene.write("go.mod", "module m\n")
+    place = "/projects/{project}/stack", {"project": scene.engine.project_id}
+    said: dict[str, Any] = {"name": "package manager", "value": "bazel"}
+    assert connect("manage").post("/settings/facts", pin=PIN, **said).code == "forbidden"
+    assert person.post("/settings/facts", **said).code == "needs_human"
+    assert person.post("/settings/facts", pin=WRONG, **said).code == "wrong_pin"
+
+    assert (
+        person.post("/settings/facts", pin=PIN, **said).data["facts"]
+        == connect("read", "reader").get(*place).data["facts"]
+    )
+
+    held = {each["name"]: each for each in person.get(*place).data["facts"]}
+    assert held["package manager"] == {**said, "found": "go", "by_hand": True}
+    back = person.post("/settings/facts", pin=PIN, name="package manager", value=None).data["facts"]
+    assert {"name": "package manager", "value": "go", "found": "go"} in back
+
+
+def test_the_week_at_a_glance_counts_what_was_completed_and_tried(scene: Scene, program: Program) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    open_yet = program.get("/stats/week").data
+    scene.do(run, "build")
+    scene.clock.advance(days=6)
+    done = program.get("/stats/week", project=scene.engine.project_id).data
+    scene.clock.advance(days=2)
+
+    assert open_yet == {"finished": 0, "phases": 1, "attempts": 1, "tokens": 0, "cost_usd": 0.0}
+    assert done == {**open_yet, "finished": 1, "phases": 2, "attempts": 2}
+    assert program.get("/stats/week").data == {**open_yet, "phases": 0, "attempts": 0}

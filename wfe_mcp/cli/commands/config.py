@@ -24,6 +24,11 @@ OnMismatch = Annotated[
     Literal["", "block", "warn"],
     typer.Option("--on-mismatch", help="When the file of an accepted artifact is changed later.", show_default=False),
 ]
+FactName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Its name in `wfe-mcp config project`, or one of your own.")
+]
+FactValue = Annotated[str, typer.Argument(metavar="[VALUE]", help="What holds.")]
+RemoveFact = Annotated[bool, typer.Option("--remove", help="Undo the correction: what is found holds again.")]
 Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file of each value.")]
 
 
@@ -60,7 +65,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
 
 
 def project(invocation: Invocation) -> None:
-    """Show the project: languages, its stack by folder, manifests, checks.
+    """Show the project: languages, its stack by folder, facts, manifests, checks.
 
     Nothing of the project runs. Agents read the same as the resource wfe://project.
     """
@@ -80,6 +85,13 @@ def project(invocation: Invocation) -> None:
             ("folder", "language", "package manager", "test runner"),
             [(each.folder, each.language, each.manager, each.runner or "-") for each in view.stack],
         )
+        screen.table(
+            ("fact", "value", ""),
+            [
+                (each.name, each.value, f"yours; found: {each.found or 'nothing'}" if each.by_hand else "found")
+                for each in view.facts
+            ],
+        )
         screen.table(("folder", "manifests"), [(each.path, ", ".join(each.manifests)) for each in view.packages])
         screen.table(
             ("check", "in", "command", ""),
@@ -92,6 +104,30 @@ def project(invocation: Invocation) -> None:
             screen.next("wfe-mcp init")
 
     invocation.answer(summary, render, view=view)
+
+
+def fact(
+    invocation: Invocation, name: FactName, value: FactValue = "", remove: RemoveFact = False, pin_fd: PinFd = None
+) -> None:
+    """Correct a fact of the project. Prompts and pages show it in place of what is found.
+
+    It is kept in .wfe/config.toml, which your PIN trusts as it is then. --remove undoes it.
+    """
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.engine.runs.facts import correct_fact
+    from wfe_mcp.views.project.project import project_view
+
+    if bool(value) == remove:
+        raise Refused(
+            "bad_argument",
+            "Name the value that holds, or --remove to undo the correction.",
+            f"wfe-mcp config fact {name!r} VALUE",
+        )
+    engine = invocation.engine
+    correct_fact(engine, invocation.person(pin_fd, "correct a fact"), name, None if remove else value)
+    view = project_view(engine)
+    holds = next((each.value for each in view.facts if each.name == name), "not known")
+    invocation.answer(f"{name}: {holds}{' (as found)' if remove else ' (yours)'}", view=view)
 
 
 def policy(

@@ -15,7 +15,7 @@ from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.answers.find import FoundView, found
 from wfe_mcp.views.artifacts.artifacts import ArtifactView
-from wfe_mcp.views.history.stats import StatsList, phases
+from wfe_mcp.views.history.stats import StatsList, WeekView, phases, week
 from wfe_mcp.views.pages.artifact import ArtifactPage, artifact_page
 from wfe_mcp.views.project.activity import ProjectList, ProjectView, project_row, project_view
 from wfe_mcp.views.project.project import ProjectContents
@@ -123,6 +123,14 @@ def project_stats(caller: Reads, project: str, template: str = "") -> JSONRespon
     """The phases of a project by template: runs, attempts, passes, working and waiting time, tokens, cost."""
     lines = phases(caller.engine(project), template=template or None)
     return shown(plural(len(lines), "phase"), StatsList(phases=lines))
+
+
+@router.get("/stats/week", response_model=answer_of(WeekView), tags=["projects"])
+def stats_of_the_week(caller: Reads, project: str = "") -> JSONResponse:
+    """The last seven days at a glance, of a project, else of every project that the token opens."""
+    everywhere = not (project or caller.token.project)
+    view = week(caller.engine(project), everywhere=everywhere)
+    return shown(f"{plural(view.finished, 'run')} finished", view)
 
 
 @router.get("/search", response_model=answer_of(FoundView), tags=["search"])

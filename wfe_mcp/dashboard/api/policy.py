@@ -1,4 +1,4 @@
-"""Operations on the approval policy of a project: show it, show a change of it, make the change with the PIN."""
+"""Operations on the approval policy and the facts of a project: show them, show a change, make it with the PIN."""
 
 from typing import Literal
 
@@ -11,8 +11,10 @@ from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.engine.runs.facts import correct_fact
 from wfe_mcp.engine.runs.policy import Policy, change_policy, planned
-from wfe_mcp.views.project.project import PlannedPolicyView, PolicyView, planned_view, policy_view
+from wfe_mcp.views.project.project import PlannedPolicyView, PolicyView, ProjectContents, planned_view, policy_view
+from wfe_mcp.views.project.project import project_view as contents
 
 router = APIRouter(tags=["settings"])
 
@@ -34,6 +36,22 @@ class NewPolicy(WantedPolicy):
 
     shown: str
     pin: Pin = ""
+
+
+class CorrectedFact(OfProject):
+    """A fact that a person corrects. ``value``: null undoes the correction."""
+
+    name: str
+    value: str | None = None
+    pin: Pin = ""
+
+
+@router.post("/settings/facts", response_model=answer_of(ProjectContents))
+def set_fact(caller: Manages, body: CorrectedFact) -> JSONResponse:
+    """Correct a fact of the project, with the PIN; it holds in place of what the files say."""
+    engine = caller.engine(body.project)
+    correct_fact(engine, caller.person(engine, body.pin), body.name, body.value)
+    return shown(f"Corrected {body.name}", contents(engine))
 
 
 @router.get("/settings/policy", response_model=answer_of(PolicyView))

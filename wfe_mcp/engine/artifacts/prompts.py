@@ -1,7 +1,7 @@
 """Prompts: the text an agent gets when it starts a phase.
 
 The prompt is rendered once per attempt, in one pass; values are fenced as data. What ``context`` names follows
-the prompt. The same attempt always renders to the same bytes, because gates before work judge their sha256.
+the prompt, then the last work (``last_work.py``). The same attempt always renders to the same bytes, because gates before work judge their sha256.
 
 Where a person edited the prompt, or an earlier one was rejected, its text is stored as a document, and that is the prompt:
 
@@ -28,6 +28,7 @@ from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.prompts import is_rejected_prompt, split_comments
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
+from wfe_mcp.engine.artifacts.last_work import last_work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -170,9 +171,9 @@ def generated_prompt(change: RunChange, attempt: Attempt) -> str:
             phase=attempt.phase,
         ) from exc
     listed = _steps_in_words(change, attempt, phase) if isinstance(phase, StepsPhase) else ""
-    return "\n\n".join(
-        part for part in (text, listed, *_handed_over(change, attempt, phase, values["artifacts"])) if part
-    )
+    handed = _handed_over(change, attempt, phase, values["artifacts"])
+    before = "" if listed else last_work(change, attempt)
+    return "\n\n".join(part for part in (text, listed, *handed, before) if part)
 
 
 def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: Mapping[str, Any]) -> Iterator[str]:

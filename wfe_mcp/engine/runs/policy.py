@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
@@ -60,7 +60,7 @@ def policy_in_force(engine: Engine) -> Policy:
 
 def policy_written(engine: Engine) -> Policy:
     """What the project's own file says."""
-    return _policy(_alone(engine, _text(engine) or ""))
+    return _policy(settings_written(engine))
 
 
 def planned(engine: Engine, after: Policy) -> PlannedPolicy:
@@ -69,34 +69,14 @@ def planned(engine: Engine, after: Policy) -> PlannedPolicy:
     Refuses ``bad_argument`` (an unknown template), ``needs_trust`` (the file is not trusted as it is) and ``conflict``
     (a table of the file cannot be edited line by line).
     """
-    from wfe_mcp.workspace.config.config_file import CONFIG_FILE, NEW_CONFIG
-    from wfe_mcp.workspace.config.toml_tables import NotEditable, with_value, without_value
-
-    if engine.settings().untrusted:
-        raise Refused(
-            "needs_trust",
-            f"{CONFIG_FILE} has changes that you have not trusted, so its policy stays as it is.",
-            "Review them first: wfe-mcp trust",
-        )
     _refuse_unknown(engine, after)
-    before, text = policy_written(engine), _text(engine)
-    made = NEW_CONFIG if text is None else text
-    try:
-        for path, key, was, now in (
-            ("policy", "templates", before.templates, None if after.templates is None else list(after.templates)),
-            ("policy", "evidence", before.evidence, after.evidence),
-            ("artifacts", "on_mismatch", before.on_mismatch, after.on_mismatch),
-        ):
-            if now is None:
-                made = made if was is None else without_value(made, (path,), key)
-            elif now != (list(was) if isinstance(was, tuple) else was):
-                made = with_value(made, (path,), key, now)
-    except NotEditable as error:
-        raise Refused(
-            "conflict",
-            f"{CONFIG_FILE} was left as it is: {error}.",
-            "Change [policy] and [artifacts] in an editor, then run: wfe-mcp trust",
-        ) from error
+    before = policy_written(engine)
+    made = edited(
+        engine,
+        ("policy", "templates", before.templates, None if after.templates is None else list(after.templates)),
+        ("policy", "evidence", before.evidence, after.evidence),
+        ("artifacts", "on_mismatch", before.on_mismatch, after.on_mismatch),
+    )
     return PlannedPolicy(before, after, tuple(_changes(before, after)), made)
 
 
@@ -106,10 +86,7 @@ def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -
     ``seen``: the sha256 of what the person was shown; their signature covers it. Refuses ``stale_revision``: the file is
     another one now.
     """
-    from wfe_mcp.engine.templates.trust import give_trust, pending_trust
     from wfe_mcp.workspace.config.config_file import CONFIG_FILE
-    from wfe_mcp.workspace.files.mirror import write_gitignore
-    from wfe_mcp.workspace.files.project_files import write_atomic
 
     if not by.is_human:
         raise Refused(
@@ -118,12 +95,62 @@ def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -
     if planned(engine, plan.after) != plan:
         raise Refused("stale_revision", f"{CONFIG_FILE} has changed since you looked.", "Look at the change once more.")
     if plan.changes:
-        write_gitignore(engine.root)
-        write_atomic(engine.root, CONFIG_FILE, plan.text)
-        waiting = [one for one in pending_trust(engine, again=True) if one.kind == "configuration"]
-        if waiting:
-            give_trust(engine, by, [one.name for one in waiting], waiting, own=False, seen=seen)
+        write_trusted(engine, by, plan.text, seen)
     return policy_in_force(engine)
+
+
+def settings_written(engine: Engine) -> Settings:
+    """What the project's own file says, without any other layer."""
+    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.config.settings import settings_alone
+
+    return settings_alone((_text(engine) or "").encode(), str(engine.root / CONFIG_FILE))[0]
+
+
+def edited(engine: Engine, *values: tuple[str, str, object, object]) -> str:
+    """The project's file with ``values`` (table, key, before, now) changed; None: without the key. Writes nothing.
+
+    Refuses ``needs_trust`` (the file is not trusted as it is) and ``conflict`` (a table cannot be edited line by line).
+    """
+    from wfe_mcp.workspace.config.config_file import CONFIG_FILE, NEW_CONFIG
+    from wfe_mcp.workspace.config.toml_tables import NotEditable, with_value, without_value
+
+    if engine.settings().untrusted:
+        raise Refused(
+            "needs_trust",
+            f"{CONFIG_FILE} has changes that you have not trusted, so it stays as it is.",
+            "Review them first: wfe-mcp trust",
+        )
+    text = _text(engine)
+    made = NEW_CONFIG if text is None else text
+    try:
+        for path, key, was, now in values:
+            if now is None:
+                made = made if was is None else without_value(made, (path,), key)
+            elif now != (list(cast("tuple[object, ...]", was)) if isinstance(was, tuple) else was):
+                made = with_value(made, (path,), key, now)
+    except NotEditable as error:
+        tables = " and ".join(sorted({f"[{table}]" for table, *_ in values}, reverse=True))
+        raise Refused(
+            "conflict",
+            f"{CONFIG_FILE} was left as it is: {error}.",
+            f"Change {tables} in an editor, then run: wfe-mcp trust",
+        ) from error
+    return made
+
+
+def write_trusted(engine: Engine, by: By, text: str, seen: str = "") -> None:
+    """Write the project's file and trust it as it is then. ``seen``: the sha256 of what the person was shown."""
+    from wfe_mcp.engine.templates.trust import give_trust, pending_trust
+    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.files.mirror import write_gitignore
+    from wfe_mcp.workspace.files.project_files import write_atomic
+
+    write_gitignore(engine.root)
+    write_atomic(engine.root, CONFIG_FILE, text)
+    waiting = [one for one in pending_trust(engine, again=True) if one.kind == "configuration"]
+    if waiting:
+        give_trust(engine, by, [one.name for one in waiting], waiting, own=False, seen=seen)
 
 
 def _changes(before: Policy, after: Policy) -> list[PolicyChange]:
@@ -159,13 +186,6 @@ def _refuse_unknown(engine: Engine, after: Policy) -> None:
 def _policy(settings: Settings) -> Policy:
     allowed = settings.policy.templates
     return Policy(None if allowed is None else tuple(allowed), settings.policy.evidence, settings.artifacts.on_mismatch)
-
-
-def _alone(engine: Engine, text: str) -> Settings:
-    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
-    from wfe_mcp.workspace.config.settings import settings_alone
-
-    return settings_alone(text.encode(), str(engine.root / CONFIG_FILE))[0]
 
 
 def _text(engine: Engine) -> str | None:

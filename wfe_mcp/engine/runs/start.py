@@ -7,6 +7,7 @@ names; from then on nothing outside changes what the run follows (B-20).
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
+from wfe_mcp.engine.artifacts.last_work import last_run_in_a_line
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
 from wfe_mcp.engine.kernel.evidence_seals import note_seals
 from wfe_mcp.engine.kernel.identity import known_at, mark
@@ -100,7 +102,7 @@ def start_run(
     plan, made = configured(engine, chosen, settings, given_roles)
     gates = gate_differences(chosen, plan, settings)
     given = _checked_inputs(plan, inputs)
-    _refuse_missing(plan, settings, engine, made)
+    _refuse_missing(plan, settings, engine, made, given)
     refuse_absent_files(engine.root, plan.template.inputs, given)
     tree = _files_now(engine)
     if tree is None:
@@ -108,9 +110,11 @@ def start_run(
     bundles = bundles_of(engine.root, plan, settings, given)
     frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
     frozen["given_roles"] = given_roles
+    with engine.store.read() as tx:
+        frozen["last_run"] = last_run_in_a_line(engine, tx)
     kinds = {provider["kind"] for provider in frozen["providers"].values()}
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
-    spec = _served(plan, settings, frozen, driver)
+    spec = _without_jumps(_served(plan, settings, frozen, driver), plan, given)
     goes_on = settings.settings.auto if auto is None else auto
     from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
@@ -273,8 +277,13 @@ def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str,
     return given
 
 
-def _refuse_missing(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, made: MadeRoles) -> None:
-    """What packages bring must be installed, and in a project with trusted configuration the rest must be there too."""
+def _refuse_missing(
+    plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, made: MadeRoles, inputs: dict[str, Any]
+) -> None:
+    """What packages bring must be installed, and in a project with trusted configuration the rest must be there too.
+
+    A phase that the inputs leave out needs nothing.
+    """
     from wfe_mcp.workflow.lint import ProjectNames, lint
 
     requires = engine.plans.report(plan.definition).requires
@@ -287,7 +296,9 @@ def _refuse_missing(plan: CompiledTemplate, settings: LoadedSettings, engine: En
     missing += [name for name in requires.roles if name not in roles]
     if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:
         project = ProjectNames(frozenset(checks), frozenset(roles), frozenset(servers), context=frozenset(context))
-        errors = lint(plan.definition, project).errors
+        phases = enumerate(plan.template.phases)
+        left_out = tuple(f"/phases/{at}/" for at, one in phases if one.when and _is_left_out(plan, one.when, inputs))
+        errors = tuple(each for each in lint(plan.definition, project).errors if not each.path.startswith(left_out))
         if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
             raise Refused(
                 "invalid_template",
@@ -338,6 +349,27 @@ def _served(plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, 
     return replace(plan.spec, phases=tuple(phases))
 
 
+def _without_jumps(spec: RunSpec, plan: CompiledTemplate, inputs: dict[str, Any]) -> RunSpec:
+    """``spec`` without the jumps after a failure to a phase that the inputs leave out: they would lead back at once."""
+    left_out = {one.path for one in spec.body(None) if one.when and _is_left_out(plan, one.when, inputs)}
+    phases = (
+        replace(one, on_fail=tuple(rule for rule in one.on_fail if rule.goto not in left_out)) for one in spec.phases
+    )
+    return replace(spec, phases=tuple(phases)) if left_out else spec
+
+
+def _is_left_out(plan: CompiledTemplate, when: str, inputs: dict[str, Any]) -> bool:
+    """Whether the condition ``when`` is of nothing but inputs, and false."""
+    from wfe_mcp.workflow.expressions import ROOTS, ExpressionError
+
+    if {*re.findall(r"[a-z]+", when)} & ({*ROOTS} - {"inputs"}):
+        return False
+    try:
+        return not plan.expressions.is_true(when, {"inputs": inputs})
+    except ExpressionError:  # the run says so when it comes there
+        return False
+
+
 def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:
     """What the run may use, as it is configured and trusted now."""
     requires = engine.plans.report(plan.definition).requires
@@ -351,6 +383,7 @@ def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bu
             name: servers[name].frozen(name).model_dump(mode="json") for name in requires.servers if name in servers
         },
         "context": [bundle.frozen() for bundle in bundles],
+        "facts": settings.settings.facts,
         "evidence": least_evidence(engine, settings),
         "shell": settings.settings.tools.bash,
         "hash_prompts": settings.settings.artifacts.hash_prompts,

@@ -1,6 +1,7 @@
 """Configuration overrides of a template, the roles they make, and the manifest of a run.
 
-    inputs_hash     template, inputs, and what was frozen: checks, servers, roles, bundles, environment, our version
+    inputs_hash     template, inputs, and what was frozen: checks, servers, roles, bundles, environment, our version;
+                    not the run before, of which the first prompt has a line
     outputs_hash    the artifacts that count, and what each step of the server answered
 
 Times, logs and counts of a check that ran as a step do not count: they differ although the answer is the same. The idea is
@@ -46,7 +47,7 @@ def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) ->
             for attempt in _counting(loaded)
         ],
         "steps": [_step(row) for row in _worked_steps(loaded, rows)],
-        "inputs_hash": _inputs_hash(record),
+        "inputs_hash": _inputs_hash(tx, record),
         "outputs_hash": outputs,
     }
     if record.status is RunStatus.COMPLETED:
@@ -56,8 +57,11 @@ def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) ->
     return made
 
 
-def _inputs_hash(record: RunRecord) -> str:
-    return sha256_of([record.template_sha256, record.definition_sha256, record.inputs_sha256, record.frozen_sha256])
+def _inputs_hash(tx: Tx, record: RunRecord) -> str:
+    frozen = sha256_of(
+        {name: value for name, value in tx.documents.load(record.frozen_sha256).items() if name != "last_run"}
+    )
+    return sha256_of([record.template_sha256, record.definition_sha256, record.inputs_sha256, frozen])
 
 
 def _outputs_hash(loaded: LoadedRun, rows: list[StepRecord]) -> str:
@@ -106,6 +110,7 @@ def _answer_hash(row: StepRecord) -> str:
 def _alike(tx: Tx, record: RunRecord) -> list[LoadedRun]:
     """The project's newest other completed runs into which the same went."""
     page = tx.runs.page(record.project_id, template=record.template, status=[RunStatus.COMPLETED], limit=_COMPARED)
-    wanted = _inputs_hash(record)
-    found = [tx.runs.load(each.id) for each in page.runs if each.id != record.id and _inputs_hash(each) == wanted]
+    wanted = _inputs_hash(tx, record)
+    others = [each for each in page.runs if each.id != record.id and each.inputs_sha256 == record.inputs_sha256]
+    found = [tx.runs.load(each.id) for each in others if _inputs_hash(tx, each) == wanted]
     return [each for each in found if each is not None]

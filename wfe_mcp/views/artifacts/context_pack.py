@@ -1,6 +1,7 @@
 """The context pack of a phase: what its next worker must know, in one answer.
 
     duty       the role, its task, and what it must submit        goal      the inputs of the run
+    facts      what a person says of the project
     warning    why the run came back to the phase                 reports   what phases submitted, at most 2,000 characters each
     commits    of the project since the run began                 changes   the files that differ since then
     blockers   what recoveries found and is open                  attachments  the files that were added to the run
@@ -128,6 +129,7 @@ class ContextPack:
     template: str
     inputs: JsonObject
     duty: DutyView
+    facts: JsonObject = field(default_factory=dict[str, str])
     warning: str = ""
     feedback: tuple[JsonObject, ...] = ()
     reports: tuple[PhaseReport, ...] = ()
@@ -198,6 +200,7 @@ def _pack(tx: Tx, found: Overview, attempt: Attempt) -> ContextPack:
         template=f"{record.template}@{record.template_version}",
         inputs=inputs_at(tx, record, found.loaded.state, attempt.phase),
         duty=duty,
+        facts=tx.documents.load(record.frozen_sha256).get("facts", {}),
         warning=_warning(attempt),
         feedback=tuple(
             {"from": str(note.source), "attempt": note.attempt, "message": note.message} for note in attempt.feedback

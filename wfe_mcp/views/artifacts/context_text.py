@@ -22,6 +22,9 @@ def context_text(pack: ContextPack) -> str:
         "Sent back": _sent_back(pack),
         "Your phase": _duty(pack.duty),
         "Goal": _inputs(pack),
+        "Facts of the project, by a person": [
+            f"- {_line(name)}: {_line(str(text))}" for name, text in pack.facts.items()
+        ],
         "Reports": [line for each in pack.reports for line in _report(pack, each)],
         "Commits since the run began": [f"- {each.commit} {_line(each.subject)}" for each in pack.commits],
         "Changed files": _changes(pack),

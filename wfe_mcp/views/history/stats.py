@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import field
+from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.views.history.timing import WAITS, For, PhaseTiming, tasks_of
 from wfe_mcp.views.values.model import INLINE, view_model
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _PASSED = {"completed"}
 _FINISHED = {"completed", "forced", "failed"}
+_MOST_RUNS = 1_000
+"""Of so many of the newest completed runs, those of the week are counted."""
 
 
 @view_model
@@ -78,6 +82,33 @@ class StatsList:
     """The phases by template."""
 
     phases: tuple[PhaseStats, ...]
+
+
+@view_model
+class WeekView:
+    """The last seven days at a glance: completed runs; of the runs that began since, phases, attempts and what models used."""
+
+    finished: int
+    phases: int
+    attempts: int
+    tokens: int
+    cost_usd: float
+
+
+def week(engine: Engine, *, everywhere: bool = False) -> WeekView:
+    """The figures of the last seven days, of one project or of all."""
+    since = engine.clock() - timedelta(days=7)
+    lines = phases(engine, since=since, everywhere=everywhere)
+    with engine.store.read() as tx:
+        project = None if everywhere else engine.project_id
+        done = tx.runs.page(project, status=(RunStatus.COMPLETED,), limit=_MOST_RUNS).runs
+    return WeekView(
+        finished=sum(each.ended_at is not None and each.ended_at >= since for each in done),
+        phases=sum(each.tasks for each in lines),
+        attempts=sum(each.attempts for each in lines),
+        tokens=sum(each.tokens for each in lines),
+        cost_usd=round(sum(each.cost_usd for each in lines), 6),
+    )
 
 
 def phases(

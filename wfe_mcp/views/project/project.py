@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.engine.runs.facts import facts_of
 from wfe_mcp.engine.runs.policy import policy_in_force, policy_written
 from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.views.values.model import plain, view_model, view_of
@@ -57,8 +58,18 @@ class StackView:
 
 
 @view_model
+class FactView:
+    """A fact of the project. ``found``: what its files say; ``by_hand``: a person says ``value`` in place of it."""
+
+    name: str
+    value: str
+    found: str = ""
+    by_hand: bool = False
+
+
+@view_model
 class ProjectContents:
-    """What the project consists of."""
+    """What the project consists of. ``facts``: what holds, after the corrections of a person."""
 
     root: str
     git: bool
@@ -67,6 +78,7 @@ class ProjectContents:
     checks: tuple[CheckView, ...]
     folders_left_out: tuple[str, ...] = ()
     stack: tuple[StackView, ...] = ()
+    facts: tuple[FactView, ...] = ()
 
 
 def project_view(engine: Engine) -> ProjectContents:
@@ -106,6 +118,7 @@ def project_view(engine: Engine) -> ProjectContents:
         checks=(*known, *proposed),
         folders_left_out=facts.left_out,
         stack=tuple(view_of(StackView, each) for each in facts.stacks),
+        facts=tuple(view_of(FactView, each) for each in facts_of(engine, facts)),
     )
 
 

@@ -139,6 +139,7 @@ MANIFESTS = words(
     mix.exs package.json pom.xml pyproject.toml requirements.txt setup.py tsconfig.json
     """
 )
+_NAMED = 6
 MOST_FOLDERS = 50
 """At most so many folders are named, of the project and of a language."""
 
@@ -180,6 +181,20 @@ def project_facts(root: Path) -> ProjectFacts:
     return ProjectFacts(
         _languages(listing), _packages(listing), found.checks, found.left_out, stacks_of(listing, found.checks)
     )
+
+
+def named_facts(facts: ProjectFacts) -> dict[str, str]:
+    """The facts that a person may correct, by name: ``languages``, ``test runner``, ``web: package manager``."""
+    found = {"languages": ", ".join(each.name for each in facts.languages[:_NAMED])}
+    for each in facts.stacks:
+        at = "" if each.folder == "." else f"{each.folder}: "
+        for name, value in (
+            ("language", each.language),
+            ("package manager", each.manager),
+            ("test runner", each.runner),
+        ):
+            found.setdefault(at + name, value)
+    return {name: value for name, value in found.items() if value}
 
 
 def _languages(listing: Listing) -> tuple[Language, ...]:

@@ -316,6 +316,12 @@ class Settings(Table):
     )
     policy: PolicySettings = optional(PolicySettings(), "What agents may do.")
     artifacts: ArtifactSettings = optional(ArtifactSettings(), "Files of artifacts.")
+    facts: dict[str, str] = optional(
+        {},
+        "What a person says of the project in place of what is found, by its name in `wfe-mcp config project`, and "
+        'more under names of your own: `"package manager" = "pnpm"`. Prompts and pages show it.',
+        effect="sets",
+    )
     runs: RunSettings = optional(RunSettings(), "Runs that are not used.")
     retention: RetentionSettings = optional(RetentionSettings(), "What may be removed of runs that are over.")
     ui: UiSettings = optional(UiSettings(), "The page on which a person decides in a browser.")

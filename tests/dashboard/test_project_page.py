@@ -1,0 +1,60 @@
+"""The page of a project, and the line of the first page that leads to it: facts, figures of the week."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
+
+from tests.dashboard.play import Play, played
+from tests.engine.conftest import blank
+from tests.engine.scene import phase
+
+__all__ = ["blank"]
+
+
+@pytest.fixture
+def play(tmp_path: Path, blank: Path, chromium: Chromium) -> Iterator[Play]:
+    with played(tmp_path, blank, chromium) as made:
+        yield made
+
+
+@pytest.mark.requirement("S4-31")
+def test_a_fact_is_corrected_added_and_undone_on_the_page_of_the_project(play: Play) -> None:
+    (play.scene.root / "go.mod").write_text("module m\n", encoding="utf-8")
+    shown = play.to(f"/projects/{play.scene.engine.project_id}")
+    facts = shown.locator("#facts")
+    row = facts.locator("tr").filter(has_text="package manager")
+    expect(row).to_contain_text("its files")
+
+    facts.get_by_role("button", name="Correct package manager").click()
+    facts.get_by_label("What holds").fill("bazel")
+    facts.get_by_role("button", name="Save").click()
+    play.sign()
+    expect(row).to_contain_text("bazel")
+    expect(row).to_contain_text("found: go")
+    facts.get_by_role("button", name="Add a fact").click()
+    facts.get_by_label("Name of the fact").fill("database")
+    facts.get_by_label("What holds").fill("PostgreSQL 16")
+    facts.get_by_role("button", name="Save").click()
+    play.sign()
+    expect(facts.locator("tr").filter(has_text="database")).to_contain_text("found: nothing")
+    shown.reload()
+    expect(row).to_contain_text("bazel")
+    facts.get_by_role("button", name="Undo package manager").click()
+    play.sign()
+    expect(row).to_contain_text("its files")
+    expect(row).not_to_contain_text("bazel")
+
+
+@pytest.mark.requirement("S4-34")
+def test_the_first_page_has_the_figures_of_the_week_and_leads_to_the_others(play: Play) -> None:
+    run = play.scene.start(phase("plan"), name="weekly", title="Weekly")
+    play.scene.do(run, "plan")
+    shown = play.to("/inbox")
+    week = shown.locator("#week")
+    expect(week).to_contain_text(re.compile(r"Last seven days: \d+ runs? completed, \d+ attempts? at \d+ phases?"))
+    week.get_by_role("link", name="Statistics").click()
+    expect(shown.locator("#statistics tr").filter(has_text="weekly")).to_contain_text("1 of 1")

@@ -1,0 +1,91 @@
+// Facts of a project: what its files say, and what you say in their place.
+import { useState } from "react";
+import { useAct } from "./api";
+import type { FactView } from "./api_types";
+import { Cli, Problem } from "./parts";
+import { send } from "./pin";
+
+export function Facts({ project, facts, changed }: { project: string; facts: FactView[]; changed: () => void }) {
+  const [editing, setEditing] = useState<{ name: string; value: string; isNew: boolean } | null>(null);
+  const [act, busy, refused] = useAct();
+  const save = (name: string, value: string | null) =>
+    act(async () => {
+      await send("/settings/facts", { project, name, value });
+      setEditing(null);
+      changed();
+    });
+  return (
+    <section className="section" id="facts">
+      <header>
+        <h2>Facts</h2>
+        <span className="soft">agents get yours in each prompt</span>
+        <button type="button" className="btn slim end" onClick={() => setEditing({ name: "", value: "", isNew: true })}>
+          Add a fact
+        </button>
+      </header>
+      <Problem error={refused} />
+      {editing && (
+        <form
+          className="panel pad row wrap"
+          aria-label={editing.isNew ? "Add a fact" : `Correct ${editing.name}`}
+          onSubmit={(event) => {
+            event.preventDefault();
+            save(editing.name, editing.value);
+          }}
+        >
+          {editing.isNew ? (
+            <input type="text" required maxLength={80} aria-label="Name of the fact" placeholder="database" value={editing.name} onChange={(event) => setEditing({ ...editing, name: event.target.value })} />
+          ) : (
+            <b>{editing.name}</b>
+          )}
+          <input type="text" required maxLength={300} aria-label="What holds" value={editing.value} onChange={(event) => setEditing({ ...editing, value: event.target.value })} />
+          <button className="btn solid" disabled={busy}>
+            Save
+          </button>
+          <button type="button" className="btn" onClick={() => setEditing(null)}>
+            Cancel
+          </button>
+          <Cli text={`wfe-mcp config fact ${JSON.stringify(editing.name || "NAME")} ${JSON.stringify(editing.value || "VALUE")}`} />
+        </form>
+      )}
+      <table className="records panel">
+        <caption className="hidden">Facts of the project</caption>
+        <thead>
+          <tr>
+            <th>Fact</th>
+            <th>What holds</th>
+            <th>From</th>
+            <th />
+          </tr>
+        </thead>
+        <tbody>
+          {facts.map((each) => (
+            <tr key={each.name}>
+              <td>{each.name}</td>
+              <td data-label="What holds">{each.value}</td>
+              <td data-label="From">
+                {each.by_hand ? (
+                  <>
+                    <span className="tag">yours</span> <span className="muted">found: {each.found || "nothing"}</span>
+                  </>
+                ) : (
+                  <span className="muted">its files</span>
+                )}
+              </td>
+              <td>
+                <button type="button" className="btn slim" aria-label={`Correct ${each.name}`} onClick={() => setEditing({ name: each.name, value: each.value, isNew: false })}>
+                  Correct
+                </button>{" "}
+                {each.by_hand && (
+                  <button type="button" className="btn slim" aria-label={`Undo ${each.name}`} disabled={busy} onClick={() => save(each.name, null)}>
+                    Undo
+                  </button>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,183 @@
+"""What was done before an attempt: the last part of its prompt, a few lines, the newest first.
+
+    this phase, attempt 1: average() returns 0 for an empty list; 2 files changed: src/stats.py, tests/test_stats.py
+    plan, attempt 2: One function, three cases
+
+Rules:
+1. Only what cannot change while the attempt is open: its own earlier attempts, the item before it in a loop that works one
+   at a time, and completed phases that it needs. Where its run has done nothing yet: the last completed run of the
+   project, which is frozen when a run starts.
+2. The files are those that the server saw change, never those that an agent named.
+3. What a person said of the project in place of what its files say comes first, as it was when the run started.
+4. The decisions of completed phases (``decision_list@1``) follow, unless its own prompt or ``context`` has them whole.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.paths import PhasePath, inside, item_of, name_of
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.engine.files.tree_binding import changed_since, first_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wfe_mcp.core.model import Attempt, RunState
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun
+
+MOST_EARLIER, MOST_PHASES, MOST_DECISIONS = 2, 3, 8
+_LINE_CHARS, _MOST_FILES = 200, 4
+_DECISIONS = "decision_list@1"
+
+
+def last_work(change: RunChange, attempt: Attempt) -> str:
+    """The part of the prompt of ``attempt`` that says what was done before; empty where nothing was."""
+    from wfe_mcp.workflow.prompts import fenced
+
+    lines = [*_earlier(change, attempt), *_completed_before(change, attempt)]
+    if not any(lines) and (before := change.frozen.get("last_run")):
+        lines = [str(before)]
+    parts = {
+        "Facts of the project, by a person": [
+            f"{name}: {text}" for name, text in change.frozen.get("facts", {}).items()
+        ],
+        "Last work, the newest first": lines,
+        "Decisions of this run": [*_decisions(change, attempt)],
+    }
+    texts = {title: "\n".join(filter(None, each)) for title, each in parts.items() if any(each)}
+    nonce = change.run.id
+    return "\n\n".join(f"{title}:\n{fenced(text, title.lower(), nonce=nonce)}" for title, text in texts.items())
+
+
+def last_run_in_a_line(engine: Engine, tx: Tx) -> str:
+    """The last completed run of the project: title, template, result, files; empty where there is none."""
+    page = tx.runs.page(engine.project_id, status=(RunStatus.COMPLETED,), limit=1)
+    if not page.runs:
+        return ""
+    loaded = engine.load(tx, page.runs[0].id)
+    done = [
+        each
+        for phase in loaded.state.spec.body(None)
+        if (each := loaded.state.current(phase.path)).status is AttemptStatus.COMPLETED
+    ]
+    last = max((each for each in done if each.tree), key=lambda each: str(each.started_at), default=None)
+    files = _files(loaded, first_tree(loaded.state), None if last is None else last.tree)
+    result = next((text for each in reversed(done) if (text := _result(tx, loaded, each))), "")
+    return _line(f"run {loaded.record.title!r} ({loaded.record.template})", result, files)
+
+
+def _earlier(change: RunChange, attempt: Attempt) -> Iterator[str]:
+    """The attempts at the same phase that submitted something."""
+    tries = change.state.attempts[attempt.phase][: attempt.number - 1]
+    made = [each for each in reversed(tries) if each.revision and each.status is not AttemptStatus.ROLLED_BACK]
+    for each in made[:MOST_EARLIER]:
+        yield _of_attempt(change, each, "this phase")
+
+
+def _completed_before(change: RunChange, attempt: Attempt) -> Iterator[str]:
+    """The phases that ``attempt`` needs, those of its own item and of the item before it first."""
+    state, found = change.state, list[PhasePath]()
+    place: PhasePath | None = attempt.phase
+    while place is not None:
+        found += _needed(state, place)
+        item = item_of(place)
+        if item is not None and (previous := _item_before(state, *item)) is not None:
+            found += [inside(item[0], previous, each.path) for each in reversed(state.spec.body(item[0]))]
+        place = None if item is None else item[0]
+    done = [
+        each
+        for path in found
+        if path in state.attempts and (each := state.current(path)).status is AttemptStatus.COMPLETED
+    ]
+    for each in done[:MOST_PHASES]:
+        yield _of_attempt(change, each, name_of(each.phase) if item_of(each.phase) is None else str(each.phase))
+
+
+def _needed(state: RunState, path: PhasePath) -> list[PhasePath]:
+    """What ``path`` needs in its own item, the last of the template first."""
+    from wfe_mcp.core.graph import upstream
+
+    needed, item = upstream(state.spec, path), item_of(path)
+    body = state.spec.body(state.phase(path).parent)
+    beside = [each.path if item is None else inside(*item, each.path) for each in body]
+    return [each for each in reversed(beside) if each in needed]
+
+
+def _item_before(state: RunState, loop: PhasePath, key: str) -> str | None:
+    """The item before ``key``, where the loop works one at a time and that one is done."""
+    known, spec = state.loops[loop], state.spec.phase(loop).loop
+    index = known.keys.index(key) if key in known.keys else 0
+    if spec is None or spec.max_parallel > 1 or not index:
+        return None
+    before = known.keys[index - 1]
+    return None if before in known.open or before in known.failed else before
+
+
+def _of_attempt(change: RunChange, attempt: Attempt, name: str) -> str:
+    files = _files(change.loaded, attempt.tree_at_start, attempt.tree)
+    return _line(f"{name}, attempt {attempt.number}", _result(change.tx, change.loaded, attempt), files)
+
+
+def _result(tx: Tx, loaded: LoadedRun, attempt: Attempt) -> str:
+    """What the artifact of ``attempt`` says of itself; empty where it has no such field."""
+    record = tx.artifacts.revision(loaded.record.id, attempt.phase, attempt.revision) if attempt.revision else None
+    content: Any = None if record is None else json.loads(record.content)
+    if not isinstance(content, dict):
+        return ""
+    values = cast("Mapping[str, Any]", content)
+    own = next(
+        (text for key in ("summary", "title", "why", "body") if isinstance(text := values.get(key), str) and text), ""
+    )
+    verdict = next((f"{values[key]}: " for key in ("verdict", "status") if isinstance(values.get(key), str)), "")
+    return verdict + " ".join(own.split())
+
+
+def _files(loaded: LoadedRun, before: str | None, after: str | None) -> tuple[str, ...]:
+    if not Path(loaded.record.worktree).is_dir():
+        return ()
+    return changed_since(loaded, before, after) or ()
+
+
+def _line(name: str, result: str, files: tuple[str, ...]) -> str:
+    """One line; empty where there is nothing to say of it."""
+    if not (result or files):
+        return ""
+    text = f"{name}: {result}" if result else name
+    text = text if len(text) <= _LINE_CHARS else f"{text[: _LINE_CHARS - 1]}…"
+    if not files:
+        return text
+    more = f" and {len(files) - _MOST_FILES} more" if len(files) > _MOST_FILES else ""
+    return f"{text}; {plural(len(files), 'file')} changed: {', '.join(files[:_MOST_FILES])}{more}"
+
+
+def _decisions(change: RunChange, attempt: Attempt) -> Iterator[str]:
+    """A line for each decision in force of the artifacts that ``attempt`` sees."""
+    from wfe_mcp.workflow.model import all_phases
+    from wfe_mcp.workflow.prompts import prompt_text
+
+    phase = change.plan.phase(attempt.phase)
+    outputs = (each.output for each in all_phases(change.plan.template_of(attempt.phase).phases))
+    names = sorted({each.artifact for each in outputs if each is not None and each.schema_ == _DECISIONS})
+    left = [name for name in names if name not in phase.context and f"artifacts.{name}" not in prompt_text(phase)]
+    seen: dict[str, Any] = (
+        roots(change, attempt, "\n".join(f"artifacts.{name}" for name in left))["artifacts"] if left else {}
+    )
+    made = [each for value in seen.values() for each in _made(value) if each.get("status") != "superseded"]
+    for each in made[:MOST_DECISIONS]:
+        yield _line(f"{each['id']} {each['title']}", str(each["decision"]), ())
+    if len(made) > MOST_DECISIONS:
+        yield f"and {plural(len(made) - MOST_DECISIONS, 'more decision')}"
+
+
+def _made(value: Any) -> Iterator[dict[str, Any]]:
+    """The decisions of one artifact, or of each item of a loop."""
+    for each in [value] if "decisions" in value else value.values():
+        yield from each["decisions"]

@@ -1,0 +1,63 @@
+"""Facts of a project: what its files say, and what a person says in their place.
+
+1. A correction is in ``[facts]`` of ``.wfe/config.toml``, written and trusted with the PIN. No scan changes it.
+2. Without it, what is found holds again.
+3. A run gets the corrections as they are when it starts: its prompts stay the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.engine.runs.policy import edited, settings_written, write_trusted
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.project_facts import ProjectFacts
+
+MOST_NAME, MOST_VALUE = 80, 300
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """``value``: what holds. ``found``: what the files say, empty where they say nothing. ``by_hand``: a person's."""
+
+    name: str
+    value: str
+    found: str = ""
+    by_hand: bool = False
+
+
+def facts_of(engine: Engine, found: ProjectFacts) -> tuple[Fact, ...]:
+    """The facts as they hold: those of the files first, then what a person added."""
+    from wfe_mcp.workspace.config.project_facts import named_facts
+
+    named, own = named_facts(found), engine.settings().settings.facts
+    return tuple(
+        Fact(name, own.get(name, named.get(name, "")), named.get(name, ""), name in own) for name in {**named, **own}
+    )
+
+
+def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
+    """Say that ``name`` is ``value``; None undoes the correction.
+
+    Refuses ``needs_human``, ``bad_argument`` (no single line, too long, nothing to undo), and what ``edited`` refuses.
+    """
+    if not by.is_human:
+        raise Refused("needs_human", "Only a person corrects a fact.", "Ask the user to run: wfe-mcp config fact")
+    for what, text, most in (("name", name, MOST_NAME), ("value", value, MOST_VALUE)):
+        if text is not None and not (text.strip() and text.isprintable() and len(text) <= most):
+            raise Refused(
+                "bad_argument",
+                f"The {what} of a fact is one line of 1 to {most} characters, not {text[:most]!r}.",
+                "Shorten it to one line.",
+            )
+    own = settings_written(engine).facts
+    if value is None and name not in own:
+        hint = nearest_hint(name, own, "List them: wfe-mcp config project")
+        raise Refused("bad_argument", f"There is no correction of {name!r} in .wfe/config.toml.", hint)
+    if own.get(name) != value:
+        write_trusted(engine, by, edited(engine, ("facts", name, own.get(name), value)))
