@@ -3,6 +3,7 @@
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
 python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git large bounds dashboard first-change   some of it
+python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
 python -m bench attacks …  the table of attacks, played against the installed wheel (bench/attacks.py)
 python -m bench mutants …  which small changes of the program its tests find: hours, or --quick (bench/mutants.py)
 """
@@ -23,6 +24,7 @@ from bench import (
     calls,
     checkpoints,
     dashboard,
+    exchanged_rows,
     find,
     first_change,
     fleet,
@@ -31,6 +33,7 @@ from bench import (
     hooks,
     hops,
     jobs,
+    kills,
     large_repository,
     loops,
     memory,
@@ -46,6 +49,9 @@ from bench.scene import Scene, scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+NAMED = ("exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
+"""What runs only when it is named: each takes many minutes."""
 
 
 def main(argv: list[str]) -> int:
@@ -83,6 +89,13 @@ def main(argv: list[str]) -> int:
         "bounds": ("Input at and above the limits", bounds.measure),
         "dashboard": ("The dashboard", dashboard.measure),
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),
+        "fuzz-lines": ("Damaged lines to a server", partial(fuzz.measure_lines, lines=100 if quick else 1_000)),
+        "fuzz-api": ("Hostile requests to the HTTP API", partial(fuzz.measure_api, each=2 if quick else 20)),
+        "exchanged-rows": (
+            "Rows exchanged while a person looks and signs",
+            partial(exchanged_rows.measure, exchanges=100 if quick else 1_000),
+        ),
+        "kills": ("kill -9 in the middle of commands", partial(kills.measure, kills=50 if quick else 500)),
     }
     if unknown := set(wanted) - set(parts) - {name.partition("-")[0] for name in parts}:
         print(*sorted(unknown), "- no measurement is called so.", __doc__, file=sys.stderr)
@@ -94,7 +107,7 @@ def main(argv: list[str]) -> int:
     compileall.compile_dir(Path(__file__).resolve().parent.parent / "wfe_mcp", quiet=1)
     kept = True
     for name, (title, measure) in parts.items():
-        if not wanted or name in wanted or name.split("-")[0] in wanted:
+        if name in wanted or name.split("-")[0] in wanted or (not wanted and name not in NAMED):
             with scene() as place:
                 _first_run(place)
                 kept &= print_figures(title, measure(place))

@@ -26,6 +26,55 @@ def measure(scene: Scene, calls: int) -> list[Figure]:
     return [figure for era in (HANDSHAKE, MODERN) for figure in _played(era, calls)]
 
 
+def measure_api(scene: Scene, each: int) -> list[Figure]:
+    """``each`` requests of every operation of the API by each of five callers: none may be answered with 500."""
+    del scene
+    from tests.dashboard.api.client import Program
+    from tests.security.hostile_api import assault
+    from tests.security.machine import ADA, Machine
+    from wfe_mcp.dashboard.serving import Page, served
+    from wfe_mcp.engine.access.tokens import create_token
+    from wfe_mcp.engine.approvals.decision_page import link
+
+    with tempfile.TemporaryDirectory(prefix="wfe-fuzz-") as place:
+        machine = Machine(Path(place) / "machine")
+        machine.person()
+        run = machine.letter()
+        with machine.engine() as engine, served(engine, 0) as page:
+            assert isinstance(page, Page)
+            code = link(engine, page.port).partition("#code=")[2]
+            callers = {
+                "nobody": "",
+                "a false token": "wfe_" + "a" * 43,
+                "a reader": create_token(engine, ADA, "reader", "read")[1],
+                "a program": create_token(engine, ADA, "ci", "work")[1],
+                "the page": Program(page.port).post("/session", code=code).data["token"],
+            }
+            answers = assault(page.port, callers, {"run": [run], "phase": ["write"], "template": ["letter"]}, each)
+    note = "; ".join(answers.faults)[:200]
+    return [
+        Figure("requests of the API", answers.requests, "requests", note=str(answers.statuses)),
+        Figure("answers of 500", len(answers.faults), "answers", 0, note),
+    ]
+
+
+def measure_lines(scene: Scene, lines: int) -> list[Figure]:
+    """``lines`` lines of each of three kinds on a server: cut off, of another form, and calls with a changed byte."""
+    del scene
+    from tests.security.hostile_lines import damaged_lines, line_assault
+    from tests.security.machine import Machine
+
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="wfe-fuzz-") as place:
+        machine = Machine(Path(place) / "machine")
+        for kind, made in damaged_lines(lines).items():
+            faults = line_assault(machine.wfe("serve"), machine.project, machine.env, Path(place) / "log", made)
+            figures.append(
+                Figure(f"faults after {lines:,} lines, {kind}", len(faults), "faults", 0, "; ".join(faults)[:200])
+            )
+    return figures
+
+
 def _played(era: Era, calls: int) -> list[Figure]:
     from tests.security.hostile import assault, field_of_play
     from wfe_mcp.testing.playground import Playground

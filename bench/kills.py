@@ -123,9 +123,8 @@ def _expect_done(machine: Machine, name: str, argv: list[str], env: dict[str, st
 
 
 def _decide(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
-    del folder
-    how = ["approve"] if number % 2 else ["reject", "--feedback", "again"]
-    return machine.wfe(how[0], machine.letter(), "write", *how[1:], "--pin-fd", "0", "--json"), {}
+    del folder, number
+    return machine.wfe("approve", machine.letter(), "write", "--pin-fd", "0", "--json"), {}
 
 
 def _approved(machine: Machine) -> str:

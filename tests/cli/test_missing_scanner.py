@@ -38,10 +38,8 @@ def test_one_role_alone_needs_no_check_of_the_roles_that_are_left_out(cli: Termi
     start = ("start", "role_pipeline", "--input", "goal=Export invoices", "--input")
     assert cli.json(*start, "only=sec").refusal == "invalid_template"
 
-    started = cli.json(*start, "only=docs")
+    run = cli.json(*start, "only=docs").document["run"]
 
-    assert "security" not in str(started.data.get("warnings", "")), "no gate of this run runs it"
-    run = started.document["run"]
     states = {each["phase"]: each["state"] for each in cli.json("status", run).data["phases"]}
     assert states.pop("docs") == "ready"
     assert set(states.values()) <= {"skipped", "pending"}

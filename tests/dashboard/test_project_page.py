@@ -54,6 +54,7 @@ def test_the_first_page_has_the_figures_of_the_week_and_leads_to_the_others(play
     run = play.scene.start(phase("plan"), name="weekly", title="Weekly")
     play.scene.do(run, "plan")
     shown = play.to("/inbox")
+    shown.reload()
     week = shown.locator("#week")
     expect(week).to_contain_text(re.compile(r"Last seven days: \d+ runs? completed, \d+ attempts? at \d+ phases?"))
     week.get_by_role("link", name="Statistics").click()

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+LIMITS_PAGE = "docs/explanation/security-limits.md"
 PAGES = {
-    "SECURITY.md": ("What it cannot do",),
+    LIMITS_PAGE: (),
     "docs/explanation/threat-model.md": (
         "Why some things are only detected",
         "A run that was worked elsewhere",
     ),
 }
-"""Page → the headings whose every item is a claim."""
+"""Page → the headings whose every item is a claim; none: each section of the page is one."""
 LIMITS = {"A PIN can be observed where you type it"}
 """Items that promise nothing, so that nothing could show them."""
 TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
@@ -32,12 +33,31 @@ def title(item: str) -> str:
     return " ".join(bold[1].split())
 
 
+def claims(text: str, headings: tuple[str, ...]) -> dict[str, str]:
+    """Title → text of each claim of a page."""
+    if not headings:
+        sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+        return {each.splitlines()[0]: each for each in sections}
+    return {title(item): item for heading in headings for item in items(text, heading)}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_each_claim_names_a_test(root: Path, page: str) -> None:
-    text = (root / page).read_text(encoding="utf-8")
-    found = {title(item): bool(TEST.search(item)) for heading in PAGES[page] for item in items(text, heading)}
+    found = claims((root / page).read_text(encoding="utf-8"), PAGES[page])
     assert len(found) > 5
-    assert {name for name, has_test in found.items() if not has_test} <= LIMITS
+    assert {name for name, text in found.items() if not TEST.search(text)} <= LIMITS
+
+
+def test_each_row_of_the_security_page_leads_to_a_claim_that_is_there(root: Path) -> None:
+    text = (root / "SECURITY.md").read_text(encoding="utf-8")
+    anchors = {
+        re.sub(r"[^\w -]", "", name).strip().lower().replace(" ", "-")
+        for name in claims((root / LIMITS_PAGE).read_text(encoding="utf-8"), ())
+    }
+    rows = [line for line in text.splitlines() if line.startswith("| ") and LIMITS_PAGE in line]
+    assert len(rows) > 10
+    assert {anchor for row in rows for anchor in re.findall(rf"{LIMITS_PAGE}#([\w-]+)", row)} <= anchors
+    assert len(text.splitlines()) <= 110, "two pages"
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, Scene, approval, command, phase
-from tests.store.scene import raw, tamper
+from tests.store.scene import raw, unguarded
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Person
@@ -83,16 +83,14 @@ class Swap:
 
     def there(self) -> int:
         """Make it; the number of rows whose values differ now."""
-        tamper(self.url)
-        connection = raw(self.url)
         read = f"SELECT rowid, * FROM {self.one.table} WHERE %s ORDER BY rowid"
-        found = connection.execute(read % self.one.where)
-        columns = [name for name, *_ in found.description]
-        before = found.fetchall()
-        connection.execute(f"UPDATE {self.one.table} SET {self.one.change} WHERE {self.one.where}")
-        rows = ",".join(str(row[0]) for row in before)
-        after = connection.execute(read % f"rowid IN ({rows})").fetchall()
-        connection.close()
+        with unguarded(self.url) as connection:
+            found = connection.execute(read % self.one.where)
+            columns = [name for name, *_ in found.description]
+            before = found.fetchall()
+            connection.execute(f"UPDATE {self.one.table} SET {self.one.change} WHERE {self.one.where}")
+            rows = ",".join(str(row[0]) for row in before)
+            after = connection.execute(read % f"rowid IN ({rows})").fetchall()
         for old, new in zip(before, after, strict=True):
             pairs = zip(columns, old, new, strict=True)
             differ = {name: (was, now) for name, was, now in pairs if was != now}
@@ -101,13 +99,12 @@ class Swap:
 
     def back(self) -> None:
         """Put back what still has the value it was given; a second call does nothing."""
-        connection = raw(self.url)
-        for rowid, values in self.made:
-            for name, (was, now) in values.items():
-                statement = f"UPDATE {self.one.table} SET {name} = ? WHERE rowid = ? AND {name} IS ?"
-                connection.execute(statement, (was, rowid, now))
+        with unguarded(self.url) as connection:
+            for rowid, values in self.made:
+                for name, (was, now) in values.items():
+                    statement = f"UPDATE {self.one.table} SET {name} = ? WHERE rowid = ? AND {name} IS ?"
+                    connection.execute(statement, (was, rowid, now))
         self.made = []
-        connection.close()
 
 
 @dataclass
@@ -255,7 +252,7 @@ class Outcomes:
 def played(drill: Drill, seed: int, count: int) -> Outcomes:
     """``count`` exchanges while the person looks at a terminal or a page, and signs.
 
-    The rows are exchanged before a random transaction, and put back before a later one, or after the signature. Nobody can
+    The rows are exchanged before a random transaction, and put back before a later one, or after the signature. No other can
     write inside a transaction that writes, so these are all the moments there are.
     """
     chance, found = random.Random(seed), Outcomes()

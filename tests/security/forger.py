@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.engine.scene import HUMAN, Scene, approval, phase
-from tests.store.scene import raw, tamper
+from tests.store.scene import raw, tamper, unguarded
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.anchoring import anchoring_of, start_anchoring
@@ -53,8 +53,12 @@ class Forger:
 
     def rewrite(self, run: str, change: str) -> None:
         """Make ``change`` and give every event of the run a fitting number and hash, the run row a fitting tail."""
-        self.do(change)
-        connection = raw(self.url)
+        with unguarded(self.url) as connection:
+            connection.execute(change)
+            self._chain_again(connection, run)
+
+    @staticmethod
+    def _chain_again(connection: Any, run: str) -> None:
         columns = "rowid, type, at, actor, channel, assurance, payload"
         rows = connection.execute(f"SELECT {columns} FROM event WHERE run_id = ? ORDER BY seq", (run,)).fetchall()
         before, seq = GENESIS, 0
@@ -67,7 +71,6 @@ class Forger:
             connection.execute("UPDATE event SET seq = ?, prev_hash = ?, hash = ? WHERE rowid = ?", values)
             before = after
         connection.execute("UPDATE run SET last_seq = ?, last_hash = ? WHERE id = ?", (seq, before, run))
-        connection.close()
 
     def payload(self, run: str, type_: str) -> dict[str, Any]:
         (row,) = self.read(f"SELECT payload FROM event WHERE run_id = '{run}' AND type = '{type_}'")[-1:]

@@ -175,7 +175,7 @@ class Assault:
     faults: list[str] = field(default_factory=list[str])
 
 
-class _Talk:
+class Talk:
     """A server on its pipes, spoken to line by line."""
 
     def __init__(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path, era: Era) -> None:
@@ -252,7 +252,7 @@ def assault(
 ) -> Assault:
     """Play ``calls`` calls of ``known`` names, and every line that is no message, on a server of its own."""
     answer = Assault(era)
-    talk = _Talk(argv, cwd, env, log, era)
+    talk = Talk(argv, cwd, env, log, era)
     try:
         talk.ask("tools/call", {"name": "status", "arguments": {}})  # the first call loads what the others find loaded
         tools = {tool["name"]: tool for tool in talk.ask("tools/list", {})["result"]["tools"]}

@@ -1,4 +1,4 @@
-"""No request, whoever sends it, is answered with an error of ours.
+"""No request, any caller sends it, is answered with an error of ours.
 
 ``WFE_ACCEPTANCE=whole`` makes 40 requests of every operation by each caller; else a sample.
 """

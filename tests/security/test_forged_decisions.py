@@ -389,22 +389,3 @@ def test_keys_that_the_repository_pins_and_no_one_trusts_prove_nothing_here(
     approvals.decide(scene.engine, person_with(scene.engine, mallory, "ada", HUMAN.channel), run, "plan")
     keep(scene)
     assert {one.run for one in found(scene) if one.code == "signature_wrong"} == {run}
-
-
-@pytest.mark.attack("loosen the kept policy or strictness through our own code, without the key", "detected", "T1; T11")
-@pytest.mark.parametrize(
-    "name", ["strict:user", "strict:project:{}", "policy:{}", "policy-evidence:{}", "trusted:{}:x"]
-)
-@pytest.mark.parametrize("value", ["{}", None], ids=["set", "forgotten"])
-@pytest.mark.parametrize("by", [SYSTEM, HUMAN], ids=["system", "human"])
-def test_what_a_person_asked_for_is_loosened_by_their_key_alone(
-    scene: Scene, ada: Person, name: str, value: str | None, by: By
-) -> None:
-    name = name.format(scene.engine.project_id)
-    with scene.store.tx() as tx:
-        tx.secrets.set(name, '{"kept": 1}', ada, scene.clock())
-    keep(scene)
-    assert found(scene) == []
-    with scene.store.tx() as tx:
-        tx.secrets.set(name, value, by, scene.clock())
-    assert "decision_unsigned" in codes(scene)

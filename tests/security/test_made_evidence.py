@@ -36,7 +36,7 @@ def judging(scene: Scene) -> str:
     return run
 
 
-def pass_by_hand(scene: Scene, run: str, evidence: EvidenceRecord | None) -> None:
+def append_pass(scene: Scene, run: str, evidence: EvidenceRecord | None) -> None:
     """What an agent with a shell can do in ten lines: our own functions, and a verdict of its own."""
     attempt = scene.attempt(run, "plan")
     with change_run(scene.engine, run, SYSTEM) as current:
@@ -83,7 +83,7 @@ def current_id(scene: Scene, run: str) -> RunId:
 @pytest.mark.attack("a passing verdict with evidence is appended through our own code", "detected", "T1; T11")
 def test_a_verdict_appended_through_our_own_code_is_found(scene: Scene) -> None:
     run = judging(scene)
-    pass_by_hand(scene, run, made(scene, run))
+    append_pass(scene, run, made(scene, run))
     assert scene.attempt(run, "plan").status == "awaiting"
     assert {(one.code, one.where) for one in found(scene)} == {
         ("evidence_unsealed", "evidence ev-0000000000000000"),
@@ -94,7 +94,7 @@ def test_a_verdict_appended_through_our_own_code_is_found(scene: Scene) -> None:
 @pytest.mark.attack("a passing verdict without evidence is appended through our own code", "detected", "T1; T11")
 def test_a_verdict_without_evidence_is_found(scene: Scene) -> None:
     run = judging(scene)
-    pass_by_hand(scene, run, None)
+    append_pass(scene, run, None)
     assert [(one.code, one.where) for one in found(scene)] == [("evidence_unsealed", "verdict on plan")]
 
 
@@ -150,7 +150,7 @@ def test_evidence_that_was_changed_has_no_seal_any_more(scene: Scene) -> None:
 
 def test_evidence_from_before_there_were_seals_is_counted_and_no_fault(scene: Scene, tmp_path: Path) -> None:
     run = judging(scene)
-    pass_by_hand(scene, run, made(scene, run))
+    append_pass(scene, run, made(scene, run))
     forger = Forger(f"sqlite:///{tmp_path / 'wfe.db'}")
     forger.do("DELETE FROM setting_event WHERE type IN ('EvidenceSealsBegun', 'ServerKeyMade')")
     answer = verify(scene.engine)

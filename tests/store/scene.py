@@ -1,5 +1,7 @@
 """Fixtures for the store's tests: one specification, two people, and prepared changes."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,19 +36,26 @@ def raw(url: str) -> Any:
     return driver().connect(url.removeprefix("sqlite:///"), isolation_level=None)
 
 
-def tamper(url: str, *statements: str) -> None:
-    """Write past the store, as someone with a shell would who leaves the schema as it was."""
+@contextmanager
+def unguarded(url: str) -> Generator[Any]:
+    """A connection past the store, of someone with a shell who leaves the schema as it was."""
     connection = raw(url)
     kept = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'setting_event')"
     triggers = connection.execute(kept).fetchall()
     for name, _ in triggers:
         connection.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        connection.execute(statement)
+    yield connection
     for name, made in triggers:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():
             connection.execute(made)
     connection.close()
+
+
+def tamper(url: str, *statements: str) -> None:
+    """Write past the store."""
+    with unguarded(url) as connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 AS_OF_0010 = (

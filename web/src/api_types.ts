@@ -47,6 +47,7 @@ export interface AnswerGiven {
 
 export interface ApprovalView {
   run: string;
+  project: string;
   title: string;
   template: string;
   phase: string;
@@ -62,6 +63,7 @@ export interface ApprovalView {
   inputs?: Input[];
   unusual?: Unusual[];
   not_done?: NotDone[];
+  target?: Target | null;
   changes?: Change[];
   prompt?: Prompt | null;
   artifact?: ArtifactShown | null;
@@ -227,6 +229,13 @@ export interface BundleView {
   rules?: string[];
 }
 
+export interface CallShown {
+  step: string;
+  action: string;
+  params?: unknown;
+  condition?: string;
+}
+
 export interface CallView {
   step: string;
   does: string;
@@ -339,6 +348,7 @@ export interface ContextPack {
   template: string;
   inputs: Record<string, unknown>;
   duty: DutyView;
+  facts?: Record<string, unknown>;
   warning?: string;
   feedback?: Record<string, unknown>[];
   reports?: PhaseReport[];
@@ -501,6 +511,13 @@ export interface EvidenceView {
   counted_from?: string;
 }
 
+export interface FactView {
+  name: string;
+  value: string;
+  found?: string;
+  by_hand?: boolean;
+}
+
 export interface Fault {
   path: string;
   message: string;
@@ -585,6 +602,7 @@ export interface FormView {
   can_force?: boolean;
   can_overrule?: boolean;
   leads_to?: Record<string, unknown>;
+  blockers?: string[];
 }
 
 export interface FoundView {
@@ -872,6 +890,7 @@ export interface OpinionShown {
   summary?: string;
   findings?: Finding[];
   suggestion?: string;
+  source?: string;
 }
 
 export interface OriginView {
@@ -1044,6 +1063,7 @@ export interface ProjectContents {
   checks: CheckView[];
   folders_left_out?: string[];
   stack?: StackView[];
+  facts?: FactView[];
 }
 
 export interface ProjectList {
@@ -1073,6 +1093,14 @@ export interface ProjectView {
   checks: CheckLine[];
   roles: RoleLine[];
   runs: RunRow[];
+}
+
+export interface PromiseView {
+  leads_to?: string;
+  steps?: string[];
+  says?: string;
+  kept?: string[];
+  called_again?: string[];
 }
 
 export interface Prompt {
@@ -1423,6 +1451,11 @@ export interface SubmittedView {
   questions?: string[];
 }
 
+export interface Target {
+  calls: CallShown[];
+  head?: string;
+}
+
 export interface TaskView {
   phase: string;
   outcome: string;
@@ -1650,4 +1683,12 @@ export interface WaitingTrust {
   folder: string;
   path: string;
   names: string[];
+}
+
+export interface WeekView {
+  finished: number;
+  phases: number;
+  attempts: number;
+  tokens: number;
+  cost_usd: number;
 }

@@ -152,10 +152,7 @@ class RefuseSubmission(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordVerdict(PhaseCommand):
-    """The verdict of the current gate on ``sha256``. ``holder_alive``: a retry can continue with the same holder.
-
-    ``seal``: of a verdict without evidence.
-    """
+    """The verdict of the current gate on ``sha256``. ``holder_alive``: a retry can continue with the same holder."""
 
     stage: Stage
     gate: int

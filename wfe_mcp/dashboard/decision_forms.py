@@ -56,7 +56,7 @@ def decision_bar(
         "div",
         tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"),
         tag("span", signs, class_="facts"),
-        _check_again(view, shown, tokens["check"]) if asks_pin else None,
+        _check_again(view, shown, tokens.get("check", "")) if asks_pin else None,
         tag(
             "span",
             *(tag("span", tag("code", lines[name]), class_=f"cli {_CHOICES[name][3]}") for name in legal),

@@ -13,6 +13,10 @@ NO_PIN = (
     "the browser, run wfe-mcp ui in a terminal of your own, then load this page again: it leads to yours."
 )
 
+PIN_LIMITS = (
+    "It holds against your agent's tools, not against all that it can do with your shell: SECURITY.md says what to do."
+)
+
 
 def refuse_pin(*, asks_pin: bool) -> None:
     """Refuse ``needs_human`` on a page that the user did not open; the PIN is not even compared."""
@@ -39,8 +43,8 @@ def field(label: str, where: str, control: Html) -> Html:
 
 
 def pin_field(where: str) -> Html:
-    """The field for the PIN."""
-    control = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off")
+    """The field for the PIN, and where its limits are described."""
+    control = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off", title=PIN_LIMITS)
     return field("Your PIN", where, control)
 
 

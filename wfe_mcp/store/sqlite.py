@@ -252,10 +252,14 @@ def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
         raise Refused("unavailable", f"{message} File: {path}", hint, data={"retry": found is _BUSY}) from error
 
 
+_MISSING = ["no", "such"]
+"""How SQLite's messages about a missing table or column begin."""
+
+
 def _not_our_schema(error: Exception) -> tuple[str, str] | None:
     """What to say where a table or a column is missing, which the version of the schema has; None for our own bugs."""
     cause = str(error.orig if isinstance(error, exc.DBAPIError) else error)
-    if not cause.startswith(("no such table", "no such column")):
+    if cause.split()[:2] != _MISSING:
         return None
     return f"The database was changed outside wfe-mcp: {cause}.", "Restore a backup: wfe-mcp restore"
 

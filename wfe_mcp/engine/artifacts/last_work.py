@@ -18,11 +18,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath, inside, item_of, name_of
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import roots
-from wfe_mcp.engine.files.tree_binding import changed_since, first_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +69,7 @@ def last_run_in_a_line(engine: Engine, tx: Tx) -> str:
         if (each := loaded.state.current(phase.path)).status is AttemptStatus.COMPLETED
     ]
     last = max((each for each in done if each.tree), key=lambda each: str(each.started_at), default=None)
-    files = _files(loaded, first_tree(loaded.state), None if last is None else last.tree)
+    files = _files(loaded, loaded.state.tree, None if last is None else last.tree)
     result = next((text for each in reversed(done) if (text := _result(tx, loaded, each))), "")
     return _line(f"run {loaded.record.title!r} ({loaded.record.template})", result, files)
 
@@ -141,9 +141,15 @@ def _result(tx: Tx, loaded: LoadedRun, attempt: Attempt) -> str:
 
 
 def _files(loaded: LoadedRun, before: str | None, after: str | None) -> tuple[str, ...]:
-    if not Path(loaded.record.worktree).is_dir():
+    from wfe_mcp.workspace.git.working_tree import changed_paths
+
+    root = Path(loaded.record.worktree)
+    if before is None or after is None or not root.is_dir():
         return ()
-    return changed_since(loaded, before, after) or ()
+    try:
+        return tuple(changed_paths(root, before, after))
+    except Refused:  # a tree that is not stored on this machine
+        return ()
 
 
 def _line(name: str, result: str, files: tuple[str, ...]) -> str:

@@ -118,8 +118,7 @@ def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, Te
     place = filled(output, seen, current.plan.expressions).write_to
     assert place is not None, "filling in a field does not take it away"
     value = json.loads(content)
-    rendered = written_to(place, output.schema_, value)
-    if not output.write_json or not isinstance(rendered, tuple):
+    rendered, own = written_to(place, output.schema_, value), to_file(output.schema_, value)
+    if not output.write_json or not isinstance(rendered, tuple) or not isinstance(own, tuple):
         return place, rendered
-    beside = f"{place.removesuffix('.md')}.json"
-    return "", {place: rendered[1], beside: to_file(output.schema_, value)[1]}
+    return "", {place: rendered[1], f"{place.removesuffix('.md')}.json": own[1]}

@@ -10,7 +10,7 @@ import re
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
@@ -268,8 +268,8 @@ def _file_beside(gate: Gate, values: dict[str, Any]) -> str:
     """The ``file`` of the artifact whose ``test`` the gate names; empty where there is none."""
     text = gate.expect.model_dump_json() if isinstance(gate, CommandGate) else ""
     found = re.search(r"\$\{artifacts\.(\w+)\.test\}", text)
-    artifact = values["artifacts"].get(found[1]) if found else None
-    file = artifact.get("file") if isinstance(artifact, dict) else None
+    artifact: object = values["artifacts"].get(found[1]) if found else None
+    file = cast("dict[str, object]", artifact).get("file") if isinstance(artifact, dict) else None
     return file if isinstance(file, str) else ""
 
 

@@ -205,9 +205,6 @@ def _faults_of_approver(pinned: dict[str, str], began: _Began, approver: str) ->
         yield Discrepancy("approver_unknown", "pinned keys", f"the key {approver[:16]} is not pinned; pinned: {known}")
 
 
-# the rows
-
-
 def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_Row]:
     """The events of a run, each with whether what it does needs a person."""
     from wfe_mcp.core.evolve import evolve
@@ -283,17 +280,10 @@ def _asks_person(gates: Iterable[GateSpec]) -> bool:
 
 def _setting_rows(events: Sequence[SettingEvent]) -> Iterator[_Row]:
     for event in events:
-        is_theirs = event.type.startswith("Secret") and event.name.partition(":")[0] in _PERSONS_SECRETS
+        is_kept = event.type.startswith("Secret") and event.name.partition(":")[0] in _PERSONS_SECRETS
+        needs = is_kept or event.type in _PERSONS_SETTINGS
         where = f"{event.type} '{event.name}'" if event.type != SIGNED else SIGNED
-        yield _Row(
-            event.seq,
-            event.type,
-            event.hash,
-            event.assurance,
-            event,
-            where,
-            is_theirs or event.type in _PERSONS_SETTINGS,
-        )
+        yield _Row(event.seq, event.type, event.hash, event.assurance, event, where, needs)
 
 
 def _judge(

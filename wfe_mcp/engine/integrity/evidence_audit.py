@@ -88,9 +88,7 @@ def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> N
             at = (
                 each.at if "origin" in each.data else max(each.at, first or each.at)
             )  # a fork takes older evidence along
-            _add(
-                found, run, at, f"evidence {id_}", "it has no seal of the server: something else than wfe-mcp wrote it"
-            )
+            _add(found, run, at, f"evidence {id_}", "it has no seal of the server: no process of ours wrote it")
 
 
 def _add(found: EvidenceSeals, run: str, at: datetime, where: str, message: str, seq: int | None = None) -> None:

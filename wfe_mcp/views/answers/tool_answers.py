@@ -125,9 +125,7 @@ def begun(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
         definition = engine.plans.of_run(tx, loaded.record).definition
         frozen = tx.documents.load(loaded.record.frozen_sha256)
     view = answer.shown(RunView)
-    current = loaded.state.current
-    left = [each for each in definition["phases"] if current(each["id"]).status is not AttemptStatus.SKIPPED]
-    warnings = start_warnings(engine, {**definition, "phases": left}, frozen["checks"])
+    warnings = start_warnings(engine, definition, frozen["checks"])
     return answer.showing(replace(view, warnings=(*view.warnings, *warnings))) if warnings else answer
 
 

@@ -152,7 +152,7 @@ def _resumed(found: Overview, stop: Stop) -> Blocker:
         return Blocker(stop, what=at, why=reason or "stopped", command=command)
     if stop is Stop.OUT_OF_TIME:
         command, reason = f"{command} --timeout 1h", ""
-    return Blocker(stop, why=f": {reason}" if reason else "", command=command, next=command)
+    return Blocker(stop, why=f": {reason}" if reason else "", command=command, next="" if reason else command)
 
 
 def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:

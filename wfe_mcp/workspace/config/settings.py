@@ -6,8 +6,7 @@ Rules:
 1. Tables merge key by key, everything else replaces; each dotted key has one origin.
 2. Project configuration applies only when ``trusted`` accepts the sha256 of exactly the bytes in use.
 3. A fault is reported and never prevents a start: the faulty key is left out, the others apply.
-4. A project cannot choose where a key is sent: its ``base_url`` for a provider with a key, its proxy and its authorities
-   are ignored.
+4. A project cannot choose where a key is sent: its proxy, authorities, and ``base_url`` for a provider with a key are ignored.
 5. What strengthens a gate counts from any bytes, and holds until a person trusts bytes without it (``strengthening.py``).
 6. Restrictions on an agent can only be tightened (``precedence.py``): the environment cannot loosen them.
 """
@@ -340,21 +339,16 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
 
 
 def _leave_keys_at_home(layers: list[_Layer], problems: list[Detail]) -> None:
-    """Remove from the project's layer every address that a key would be sent to, and what leads there: only the user
-    chooses it (rule 4).
-    """
-    for table in (layer.values.get("http", {}) for layer in layers if layer.name == "project"):
-        for key in ("proxy", "ca_file"):
-            if table.pop(key, None):
-                what = f"[http] {key} decides who sees your keys, so it does not count in a project: name it in your own configuration"
-                problems.append(Detail(pointer("http", key), what))
-    tables: list[Document] = [layer.values.get("providers", {}) for layer in layers if layer.name == "project"]
-    for name, table in (item for each in tables for item in each.items()):
+    """Remove from the project's layer every address that a key would be sent to: only the user chooses it (rule 4)."""
+    own: list[Document] = [layer.values for layer in layers if layer.name == "project"]
+    for key in [key for each in own for key in ("proxy", "ca_file") if each.get("http", {}).pop(key, None)]:
+        what = f"[http] {key} decides who sees your keys: name it in your own configuration, a project's does not count"
+        problems.append(Detail(pointer("http", key), what))
+    for name, table in (item for each in own for item in each.get("providers", {}).items()):
         whole: Document = {}
         for layer in layers:
             merge(whole, layer.values.get("providers", {}).get(name, {}))
-        provider = ProviderSettings.model_validate(whole)
-        kind = kind_of(name, provider)
+        kind = kind_of(name, provider := ProviderSettings.model_validate(whole))
         if "base_url" in table and kind is not None and provider.needs_key(kind):
             del table["base_url"]
             what = f"[providers.{name}] has a key, so a project does not say where it goes: name base_url in your own configuration"

@@ -1,0 +1,76 @@
+"""Files in the project's ``.wfe`` folder: ours are no part of a tree, all others are bound as project files are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.workspace.conftest import Git, tree
+from wfe_mcp.workspace.git.file_diffs import watched_changes
+
+OURS = (
+    ".gitignore",
+    "config.toml",
+    "approvers.json",
+    "approvals/r-1/plan-1.json",
+    "report-tests.xml",
+    "runs/.project",
+    "runs/r-1/plan/1/prompt.md",
+    "runs/r-1/plan/1/feedback.md",
+    "runs/r-1/plan/1/artifact.json",
+    "runs/r-1/plan/1/artifact/spec/design.md",
+    "runs/r-1/loop[a].build/2/evidence/test-1.log",
+    "runs/r-1/plan/1/evidence/test-1.tests/results.xml",
+    "runs/r-1/plan/1/context/notes.md",
+)
+FOREIGN = (
+    "helper.py",
+    "conftest.py",
+    "fixture.json",
+    "templates/data.json",
+    "approvals/helper.py",
+    "plans/plan.md",
+    "stage-00/helper.py",
+    "report-tests.py",
+    "runs/helper.json",
+    "runs/r-1/helper.json",
+    "runs/r-1/plan/1/evidence/helper.py",
+    "runs/r-1/plan/1/artifact/package.json",
+    "runs/r-1/plan/1/context/node_modules/x/index.js",
+    "runs/r-1/plan/1/other/notes.md",
+)
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_what_wfe_mcp_writes_is_no_file_of_the_project(root: Path, repo: Git, path: str) -> None:
+    before = tree(root)
+    _write_below(root / ".wfe", path, "{}")
+    assert tree(root) == before
+
+
+@pytest.mark.parametrize("path", FOREIGN)
+@pytest.mark.attack("keep a file that a check reads in .wfe, where no tree looks", "held", "T15")
+def test_what_others_put_into_wfe_is_bound_and_named(root: Path, repo: Git, path: str) -> None:
+    before = tree(root)
+    _write_below(root / ".wfe", path, "GOOD = 1\n")
+    good = tree(root)
+    assert watched_changes(root, before, good)["new"] == (f".wfe/{path}",)
+    _write_below(root / ".wfe", path, "EVIL = 1\n")
+    assert watched_changes(root, good, tree(root))["changed"] == (f".wfe/{path}",)
+    repo("add", "-f", f".wfe/{path}")
+    assert watched_changes(root, good, tree(root))["changed"] == (f".wfe/{path}",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.attack("make a folder of .wfe a link to a folder with what a check reads", "held", "T15")
+def test_a_link_in_wfe_is_bound_even_under_a_name_of_ours(root: Path, repo: Git, tmp_path: Path) -> None:
+    before = tree(root)
+    (tmp_path / "elsewhere").mkdir()
+    (root / ".wfe").mkdir()
+    (root / ".wfe/templates").symlink_to(tmp_path / "elsewhere")
+    assert watched_changes(root, before, tree(root))["new"] == (".wfe/templates",)
+
+
+def _write_below(folder: Path, path: str, text: str) -> None:
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text(text)
