@@ -31,7 +31,7 @@ def measure_api(scene: Scene, each: int) -> list[Figure]:
     del scene
     from tests.dashboard.api.client import Program
     from tests.security.hostile_api import assault
-    from tests.security.machine import ADA, Machine
+    from tests.security.machine import ADA, PIN, Machine
     from wfe_mcp.dashboard.serving import Page, served
     from wfe_mcp.engine.access.tokens import create_token
     from wfe_mcp.engine.approvals.decision_page import link
@@ -50,7 +50,8 @@ def measure_api(scene: Scene, each: int) -> list[Figure]:
                 "a program": create_token(engine, ADA, "ci", "work")[1],
                 "the page": Program(page.port).post("/session", code=code).data["token"],
             }
-            answers = assault(page.port, callers, {"run": [run], "phase": ["write"], "template": ["letter"]}, each)
+            known = {"run": [run], "phase": ["write"], "template": ["letter"], "pin": [PIN]}
+            answers = assault(page.port, callers, known, each)
     note = "; ".join(answers.faults)[:200]
     return [
         Figure("requests of the API", answers.requests, "requests", note=str(answers.statuses)),

@@ -128,7 +128,7 @@ def test_a_person_who_rejects_the_deployment_stops_it(bugged: Playground):
 ALONE: dict[str, tuple[Work, str]] = {
     "pm": (TEAM["pm"][0], "completed"),
     "qa_tests": (TEAM["qa_tests"][0], "completed"),
-    "dev": (Work({**CHANGE, "tests": ["TestAdd::test_nothing"]}, FIXED), "completed"),
+    "dev": (Work({**CHANGE, "tests": ["test_calc.TestAdd.test_nothing"]}, FIXED), "completed"),
     "qa": (Work(report("qa", "fail")), "waiting"),
     "docs": (Work(report("docs")), "completed"),
 }

@@ -1,6 +1,6 @@
 """The page of each kind of decision in a real browser: readable on a phone and on a wide screen, dark and light, without a script.
 
-WFE_SCREENSHOTS=FOLDER writes the pictures; the light ones are kept in docs/images/decisions and looked at after a change.
+WFE_SCREENSHOTS=FOLDER writes the pictures, to be looked at after a change.
 """
 
 import os

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from webauthn.helpers import bytes_to_base64url as text
@@ -285,7 +286,7 @@ def test_who_was_interrupted_between_proof_and_decision_signs_again(scene: Scene
 def test_of_two_tabs_the_quicker_one_decides_and_its_proof_stays(scene: Scene, person: Signer, key: SoftKey) -> None:
     run, request = waiting(scene)
     late, quick = (signed_for(scene, person, key, request)[0] for _ in range(2))
-    answer = {"comment": "well done", "request": request}
+    answer: Any = {"comment": "well done", "request": request}
     approvals.decide(scene.engine, quick, run, "plan", **answer)
     before = proofs(scene)[0].read_bytes()
     assert refused(approvals.decide, scene.engine, late, run, "plan", **answer).code == "illegal_transition"

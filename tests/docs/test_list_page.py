@@ -47,7 +47,7 @@ def test_the_list_is_worked_as_documented(root: Path, tmp_path: Path) -> None:
     assert played.last["run_state"] == "completed"
     prompts = {answer["phase"]: answer["data"]["prompt"] for tool, answer in played.steps if tool == "start_phase"}
     assert list(prompts)[1:5] == ["build[S-1].code", "build[S-1].check", "build[S-2].code", "build[S-2].check"]
-    assert prompts["build[S-2].code"] == "Do The roof. Step 2 of 2."
+    assert prompts["build[S-2].code"].startswith("Do The roof. Step 2 of 2.\n\nLast work, the newest first:")
     assert "better walls" in prompts["review"]
 
 

@@ -183,8 +183,7 @@ class Machine:
     def person(self) -> None:
         """Someone chooses a PIN and trusts what lies in the project."""
         with self.engine() as engine:
-            set_pin(engine, PIN, ADA)
-            give_trust(engine, ADA, [])
+            give_trust(engine, set_pin(engine, PIN, ADA), [])
 
     def letter(self) -> str:
         """A run that waits for the person."""

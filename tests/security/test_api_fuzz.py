@@ -1,21 +1,26 @@
-"""No request, any caller sends it, is answered with an error of ours.
+"""No request of any caller is answered with an error of ours.
 
 ``WFE_ACCEPTANCE=whole`` makes 40 requests of every operation by each caller; else a sample.
 """
 
+import http.client
 import json
+import re
+from contextlib import closing
 
 import pytest
 
 from tests.acceptance.scene import WHOLE
 from tests.dashboard.api.client import Program
+from tests.dashboard.browser import PIN
 from tests.dashboard.conftest import page
-from tests.engine.scene import AGENT, Scene, approval, phase
-from tests.security.hostile_api import assault, operations, properties_of
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
+from tests.security.hostile_api import WAIT_S, assault, operations, properties_of
 from wfe_mcp.dashboard.api.app import ROOT
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.access.tokens import create_token
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.approvals.pin import set_pin
 
 __all__ = ["page"]
 EACH = 40 if WHOLE else 4
@@ -58,3 +63,72 @@ def test_an_empty_phase_and_a_lone_surrogate_are_refused_by_name(scene: Scene, p
             answer = program.raw("POST", ROOT + path.format(run=run), sent, {"Content-Type": "application/json"})
             assert answer.status in (400, 403, 404, 409), (path, answer)
             assert answer.status != 400 or said in json.dumps(answer.body), (path, answer.body)
+
+
+SECRET = "correct horse battery"
+MALFORMED = (
+    {"pin": SECRET},
+    {"pin": SECRET, "lone": "\ud800"},
+    {"pin": [SECRET]},
+    {"pin": {"text": SECRET}},
+    {"pin": SECRET * 11},
+    {"pim": SECRET},
+    {"key": SECRET, "code": [SECRET]},
+    [SECRET],
+    SECRET,
+)
+"""Bodies that no operation takes whole, with a secret in the place where one belongs, beside it, or instead of a body."""
+
+
+@pytest.mark.attack("a malformed request is answered with the PIN or key that it holds", "held", "T7")
+def test_no_refusal_repeats_a_secret_that_was_sent(scene: Scene, page: Page) -> None:
+    run = scene.start(phase("plan", approval()))
+    code = link(scene.engine, page.port).partition("#code=")[2]
+    tab = Program(page.port, Program(page.port).post("/session", code=code).data["token"])
+    for method, path, operation in operations():
+        if properties_of(operation) and operation["operationId"] != "end_session":
+            address = ROOT + re.sub(r"\{\w+\}", run, path)
+            for body in MALFORMED:
+                answer = tab.raw(method, address, json.dumps(body), {"Content-Type": "application/json"})
+                assert SECRET not in json.dumps(answer.body), (path, body, answer.body)
+
+
+def test_a_malformed_request_still_learns_which_value_was_wrong(scene: Scene, page: Page) -> None:
+    program = Program(page.port, create_token(scene.engine, AGENT, "ci", "work")[1])
+    (fault,) = program.get("/runs", limit="many").body["error"]["details"]
+    assert (fault["path"], fault["got"]) == ("/query/limit", "many")
+
+
+@pytest.mark.attack("a position of thousands of digits makes the stream of events fail", "held", "T7")
+def test_a_position_that_is_no_number_of_ours_begins_the_stream_from_now(scene: Scene, page: Page) -> None:
+    token = create_token(scene.engine, AGENT, "ci", "read")[1]
+    for position in ("9" * 5_000, "9" * 30, "-1", "\xb2"):
+        with closing(http.client.HTTPConnection("127.0.0.1", page.port, timeout=WAIT_S)) as connection:
+            headers = {"Authorization": f"Bearer {token}", "Last-Event-ID": position}
+            connection.request("GET", f"{ROOT}/events", headers=headers)
+            assert connection.getresponse().status == 200, position[:40]
+
+
+@pytest.mark.attack("a person's request names a phase that the run does not have", "held", "T7")
+def test_a_phase_that_the_run_does_not_have_is_refused_also_for_a_person(scene: Scene, page: Page) -> None:
+    set_pin(scene.engine, PIN, HUMAN)
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    code = link(scene.engine, page.port).partition("#code=")[2]
+    tab = Program(page.port, Program(page.port).post("/session", code=code).data["token"])
+    for method, path, operation in operations():
+        keys = properties_of(operation)
+        if "phase" in keys and "{" not in path.replace("{run}", ""):
+            given: dict[str, object] = {
+                "phase": "plam",
+                "to": "plam",
+                "pin": PIN,
+                "feedback": "x",
+                "reason": "x",
+                "text": "x",
+                "artifact": {},
+            }
+            sent = json.dumps({key: value for key, value in given.items() if key in keys})
+            answer = tab.raw(method, ROOT + path.format(run=run), sent, {"Content-Type": "application/json"})
+            assert answer.status < 500, (path, answer)
+            assert answer.code != "unknown_phase" or "'plan'" in json.dumps(answer.body), (path, answer)

@@ -113,6 +113,8 @@ NO_VIEW = {
     "moves.envelope.Envelope": "it carries the views, see below",
     "approvals.inbox.InboxLine": "a table of the database",
     "approvals.inbox.Waiting": "records of the database",
+    "approvals.seen.Seen": "it carries the decision's view",
+    "approvals.shown.Rows": "records of the database",
 }
 OF_THIS_MACHINE = {"connecting", "client_changes", "trials"}
 """Modules whose functions show what was found on this machine and take no view."""

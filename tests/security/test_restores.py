@@ -1,11 +1,22 @@
 """A database restore stays recorded; an unrecorded replacement is detected."""
 
+import io
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
-from tests.engine.scene import Scene
+from tests.engine.scene import AGENT, Scene
 from tests.security.forger import Forger, anchor, found, played
 from tests.security.test_log import forger
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.integrity.anchoring import start_anchoring, stop_anchoring
 from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.transfer.exporting import export_run
+from wfe_mcp.engine.transfer.importing import import_run
+from wfe_mcp.store import Store
+from wfe_mcp.workspace.system.anchors import anchor_file
 
 __all__ = ["forger"]
 
@@ -95,7 +106,8 @@ def test_a_run_that_no_one_pruned_is_missed(scene: Scene, forger: Forger, record
         ),
         f"DELETE FROM run WHERE id = '{run}'",
     )
-    assert {(one.code, one.run) for one in found(scene)} == {("run_deleted", run)}
+    named = {(one.code, one.run) for one in found(scene)}
+    assert named == {("run_deleted", run), *([("schema_missing", "")] if record else [])}  # its trigger is gone
 
 
 @pytest.mark.attack("cut the end of a run off, then let a person prune it", "detected", "T11")
@@ -109,3 +121,34 @@ def test_a_run_that_was_cut_before_it_was_pruned_is_found(scene: Scene, forger: 
     forger.rewrite(run, "DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)")
     pruning.prune(scene.engine, pruning.prunable(scene.engine, [run]), HUMAN)
     assert [one.code for one in found(scene)] == ["run_deleted"]
+
+
+def _at(scene: Scene, database: Path) -> Engine:
+    """A process with another database for the same folder."""
+    variables = scene.engine.environment | {"WFE_DATABASE_URL": f"sqlite:///{database.as_posix()}"}
+    store = Store.open(variables["WFE_DATABASE_URL"], clock=scene.clock)
+    return create_engine(scene.engine.project, environment=variables, clock=scene.clock, store=store)
+
+
+def test_anchors_of_a_second_database_of_the_folder_accuse_no_one(scene: Scene, tmp_path: Path) -> None:
+    run = played(scene)
+    bundle = io.BytesIO(b"".join(export_run(scene.engine, run).lines()))
+    with closing(_at(scene, tmp_path / "second" / "wfe.db")) as second:
+        start_anchoring(second)
+        import_run(second, AGENT, bundle)
+        second.has_changed([run])
+        stop_anchoring(second)
+        assert verify(second).findings == ()
+    verified = verify(scene.engine)
+    assert verified.findings == ()
+    assert ["1 other database" in note for note in verified.notes] == [True]
+
+
+@pytest.mark.attack("put a new, empty database in the place of the old one", "detected", "T11")
+def test_a_new_database_at_the_same_place_answers_for_the_runs_of_the_old_one(scene: Scene) -> None:
+    run, path = played(scene), scene.store.path
+    scene.close()
+    for file in (path, anchor_file(path, scene.engine.project_id), *path.parent.glob(f"{path.name}-*")):
+        file.unlink()
+    with closing(_at(scene, path)) as engine:
+        assert {(one.code, one.run) for one in verify(engine).findings} >= {("run_deleted", run)}

@@ -156,6 +156,8 @@ def test_a_pull_request_that_moved_after_the_approval_is_not_merged(project: Pla
     approvals.decide(project.engine, stand_in(project.engine), played.run, "merge", phrase="YES MERGE")
     with project.agent() as agent:
         last = agent.call("status", run=played.run, wait_s=45)
+        while last["waiting_on"] == "job":
+            last = agent.call("status", run=played.run, wait_s=45)
     assert (last["run_state"], last["waiting_on"]) == ("waiting", "human")
     assert "merge_pull_request" not in outside.called
     assert "at the commit that CI has passed" in str(last)

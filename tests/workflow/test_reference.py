@@ -97,4 +97,4 @@ def test_the_generator_writes_checks_and_explains_itself(tmp_path: Path, capsys:
     target.write_text("{}", encoding="utf-8")
     assert main(["--check"]) == 1
     assert main(["--help"]) == 2
-    assert "is stale" in capsys.readouterr().err
+    assert "is out of date" in capsys.readouterr().err

@@ -150,7 +150,7 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
     elif found.whose != "this":
         yield (
             "note",
-            f"its command is not the wfe-mcp that runs now, {here.program}, and was not started: {found.shown}; fix: {again}",
+            f"its command is not this installation, {here.program}, and was not started: {found.shown}; fix: {again}",
         )
     elif found.scope == "project" and (set_there := found.variables.keys() - {"WFE_PROJECT"}):
         names = {name: value for name, value in found.variables.items() if name in set_there}

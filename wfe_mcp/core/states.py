@@ -23,7 +23,7 @@ def reached(state: RunState, back_at: PhasePath | None = None) -> str:
             return phase.begins or now
         if attempt.status is AttemptStatus.COMPLETED:
             now = phase.reaches or phase.begins or now
-        elif phase.begins and (attempt.started_at is not None or attempt.number > 1):
+        elif phase.begins and any(each.started_at is not None for each in state.attempts[phase.path]):
             is_due = all(state.current(need).is_settled for need in state.needs(phase.path))
             now = phase.begins if is_due else now
     return now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -23,13 +23,13 @@ _LOOK_S = 0.005
 class PageConnection(H11Protocol):
     """A connection that gives way: while there are many, the oldest whose request is not complete is closed for a new one."""
 
-    _began = 0.0
+    _began: float = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection begins. ``limit_concurrency`` counts all of them, also those that never ask for anything."""
         super().connection_made(transport)
         self._began = self.loop.time()
-        every = [each for each in self.connections if isinstance(each, PageConnection)]
+        every = [each for each in cast("set[object]", self.connections) if isinstance(each, PageConnection)]
         waiting = [each for each in every if each.is_incomplete]
         if len(self.connections) > MOST_OPEN and waiting:
             oldest = min(waiting, key=lambda each: each._began)

@@ -9,11 +9,8 @@ Rules (B-20):
 The program that a check starts: its path and the sha256 of its bytes, so that another program of its name is seen.
 """
 
-import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from wfe_mcp.gates.invocation import asked
 from wfe_mcp.gates.results import CountedFrom, TestResults
 from wfe_mcp.gates.runners import Runner
 from wfe_mcp.gates.xml_reports import parse_junit
+from wfe_mcp.jobs.sandbox import program_sha256
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
 STDOUT = "-"
@@ -107,20 +105,5 @@ def program_facts(program: Path) -> dict[str, Any]:
     A script's interpreter is not named, nor what the program starts.
     """
     real = program.resolve()
-    facts: dict[str, Any] = {"path": str(program), "sha256": _hashed(real)}
+    facts: dict[str, Any] = {"path": str(program), "sha256": program_sha256(real)}
     return facts if real == program else facts | {"real": str(real)}
-
-
-def _hashed(program: Path) -> str | None:
-    try:
-        facts = program.stat()
-        return _hash(str(program), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
-    except OSError:
-        return None
-
-
-@lru_cache(64)
-def _hash(program: str, *_signature: int) -> str:
-    """Cached, since interpreters are large: the same path, size, times and inode are the same bytes."""
-    with open(os.fspath(program), "rb") as file:  # noqa: PTH123 - the key of the cache is a text
-        return hashlib.file_digest(file, "sha256").hexdigest()

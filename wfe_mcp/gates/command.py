@@ -43,6 +43,7 @@ from wfe_mcp.jobs.child import (
 )
 from wfe_mcp.jobs.output import plain_text, without_notices
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
+from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles, changed_paths
@@ -75,6 +76,7 @@ def run_check(
     test_file: str = "",
     seen: SeenFiles | None = None,
     look_after: Callable[[SeenFiles], object] | None = None,
+    makes: SandboxSettings | None = None,
 ) -> Judgement:
     """Run the frozen check ``name`` of the project ``root`` and judge it. ``check`` None: the project has no such check.
 
@@ -82,6 +84,7 @@ def run_check(
     ``skipped_before``: number of tests that the check skipped before; None: unknown.
     ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there. ``exact``, ``test_file``: see ``Expectation.of``.
     ``seen``: the files just before. ``look_after``: gets the look at the files just after a check in the worktree.
+    ``makes``: what makes sandboxes, in configuration now.
     """
     if check is None:
         return _missing(name, if_missing, f"The project has no check {name!r}.")
@@ -98,7 +101,7 @@ def run_check(
     files = seen or SeenFiles(root)
     tree = files.tree(written_by(check))
     try:
-        with place_of(check, root, None if tree.id is None else tree.files, evidence_dir, environ) as place:
+        with place_of(check, root, None if tree.id is None else tree.files, evidence_dir, environ, makes) as place:
             before = _Before(root, tree, files)
             return _run(check, expectation, place, before, log, if_missing, run, skipped_before, look_after)
     except NotPossibleError as exc:

@@ -22,8 +22,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import words
 from wfe_mcp.gates.brought import NotBroughtError, bring, import_folders, listed
 from wfe_mcp.gates.check import program_facts, written_by
+from wfe_mcp.gates.judgement import shortened
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.sandbox import bubblewrap, checkout_folder, is_visible, program_folders, sandbox_fault, sandboxed
+from wfe_mcp.jobs.writers import open_for_writing, untraced
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.staging import changed_meanwhile, stamp_of
 from wfe_mcp.workspace.git.command import require_repository
@@ -33,12 +35,13 @@ from wfe_mcp.workspace.git.trees import copy_tree
 from wfe_mcp.workspace.system.location import data_dir, database_url, user_config_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from wfe_mcp.core.evidence_levels import Level
     from wfe_mcp.gates.brought import Brought
     from wfe_mcp.jobs.sandbox import CheckoutFolder
     from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.workspace.config.settings_tables import SandboxSettings
     from wfe_mcp.workspace.files.staging import Stamp
     from wfe_mcp.workspace.git.objects import Node
 
@@ -76,6 +79,7 @@ class Place:
 
     ``wrap``: the command as it is started, with the file of its program. ``has_begun``: False when that command failed before
     the check began. ``sees``: whether that file exists there. ``foreign``: what was changed there that the check may not write.
+    ``bubblewrap``: the program that makes the sandbox.
     """
 
     root: Path
@@ -86,6 +90,7 @@ class Place:
     sees: Callable[[Path], bool] = lambda _program: True
     brought: tuple[Brought, ...] = ()
     notes: list[str] = field(default_factory=list[str])
+    bubblewrap: str = ""
     foreign: Callable[[], list[str]] = list[str]
 
     def data(self, check: FrozenCheck) -> dict[str, Any]:
@@ -95,7 +100,7 @@ class Place:
             facts["bring"] = listed(self.brought)
         if check.sandbox:
             facts["network"] = check.network
-            facts["sandbox"] = program_facts(Path(bubblewrap() or ""))
+            facts["sandbox"] = program_facts(Path(self.bubblewrap))
         return facts
 
 
@@ -111,8 +116,11 @@ def place_of(
     files: Mapping[str, Node] | None,
     reports: Path,
     environ: Mapping[str, str] | None,
+    makes: SandboxSettings | None = None,
 ) -> Generator[Place]:
     """The place where ``check`` runs. ``files``: of the tree; None without git. ``reports``: the folder of the evidence.
+
+    ``makes``: the program that makes sandboxes, where the person configured one.
 
     Raises NotPossibleError.
     """
@@ -120,7 +128,8 @@ def place_of(
     if check.where == "worktree":
         yield Place(root, reports, env, lambda argv, _cwd, _program: argv)
         return
-    fault = sandbox_fault() if check.sandbox else None
+    own = "" if makes is None else makes.bubblewrap
+    fault = sandbox_fault(own, "" if makes is None else makes.sha256) if check.sandbox else None
     if fault is not None:
         step = "ask the user to do so, or to remove `sandbox` from the check and to run `wfe-mcp trust`."
         raise NotPossibleError(f"Check {check.name!r} runs in a sandbox only. {fault}", step)
@@ -130,7 +139,7 @@ def place_of(
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(checkout_folder())
-            place = _checkout(check, root, files, env, folder)
+            place = _checkout(check, root, files, env, folder, bubblewrap(own) or "")
         except (Refused, NotBroughtError, OSError) as exc:
             raise _not_possible(check, exc) from exc
         yield place
@@ -146,7 +155,7 @@ def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
 
 
 def _checkout(
-    check: FrozenCheck, root: Path, files: Mapping[str, Node], env: dict[str, str], folder: CheckoutFolder
+    check: FrozenCheck, root: Path, files: Mapping[str, Node], env: dict[str, str], folder: CheckoutFolder, bwrap: str
 ) -> Place:
     if folder.top.is_relative_to(root):
         why = f"the temporary folder {str(folder.top.parent)!r} lies in the project"
@@ -157,8 +166,12 @@ def _checkout(
     copy = copy_tree(root, files, folder.files, hash_name)
     (folder.files / ".wfe").mkdir(exist_ok=True)  # reports are written there
     brought = bring(root, check.bring, folder.files)
-    foreign = partial(_foreign, folder.files, files, _seen(folder.files, files), hash_name, written_by(check))
-    notes = [f"{path}: a repository of its own, here an empty folder" for path in copy.empty]
+    watched = {*files, *(each.path for each in brought if each.how == "copied")}
+    before = _seen(folder.files, watched)
+    _refuse_writers(folder.files, before)  # after the stamps: who maps a file from now on changes its times
+    foreign = partial(_foreign, folder.files, files, watched, before, hash_name, written_by(check))
+    notes = [untraced(folder.files)] if untraced(folder.files) else []
+    notes += [f"{path}: a repository of its own, here an empty folder" for path in copy.empty]
     notes += [f"{path}: a link that leads out of the checkout" for path in copy.leading_out]
     if not check.sandbox:
         notes += [f"{each}: a file above the checkout, which the check may have read" for each in _above(folder.top)]
@@ -188,6 +201,7 @@ def _checkout(
         notes.extend(f"{each}: the program's own folder, read-only" for each in seen(program) if each not in readable)
         return sandboxed(
             argv,
+            program=bwrap,
             cwd=cwd,
             writable=folder.top,
             begun=begun,
@@ -199,23 +213,37 @@ def _checkout(
     def sees(program: Path) -> bool:
         return is_visible(program, writable=folder.top, readable=seen(program), hidden=concealed)
 
-    return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes, foreign)
+    return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes, bwrap, foreign)
 
 
-def _seen(room: Path, files: Mapping[str, Node]) -> dict[str, Stamp | None]:
-    """What ``lstat`` says of the files of the tree in the room, and of those that runners read by their name."""
+def _refuse_writers(room: Path, seen: Mapping[str, Stamp | None]) -> None:
+    """A mapping of a file that is written before the stamps leaves no later trace: no check runs beside one."""
+    if held := open_for_writing(room, sorted(path for path, stamp in seen.items() if stamp is not None)):
+        why = f"Another process has files of the checkout open for writing: {shortened(held, 5)}."
+        raise Refused("conflict", why, "ask the user which program writes there, then submit again.")
+
+
+def _seen(room: Path, files: Iterable[str]) -> dict[str, Stamp | None]:
+    """What ``lstat`` says of ``files`` in the room, and of those that runners read by their name."""
     named = (path for path in watched_below(str(room)) if not path.endswith(".pyc"))
     return {path: stamp_of(facts_of(room, path)) for path in {*files, *named}}
 
 
 def _foreign(
-    room: Path, files: Mapping[str, Node], before: Mapping[str, Stamp | None], hash_name: str, writes: Sequence[str]
+    room: Path,
+    files: Mapping[str, Node],
+    watched: Iterable[str],
+    before: Mapping[str, Stamp | None],
+    hash_name: str,
+    writes: Sequence[str],
 ) -> list[str]:
     """The files that were written in the room, also those put back, or differ from the tree; without what the check ``writes``.
 
+    ``watched``: the files of the tree, and those that were copied beside them.
+
     The check itself and another process of the same user cannot be told apart, so both count.
     """
-    changed = set(changed_meanwhile(before, _seen(room, files)))
+    changed = set(changed_meanwhile(before, _seen(room, watched)))
     for path, node in files.items():
         if path in changed or node.mode == "160000":
             continue

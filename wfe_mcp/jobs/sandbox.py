@@ -17,6 +17,7 @@ The name holds the identity of the process that made it, so that no other one re
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -34,7 +35,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, this_process
 
 _PLACES = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap", "/run/current-system/sw/bin/bwrap")
-"""Where systems install it. PATH is never asked: an agent can put another program first there."""
+"""Where systems install it; others name it in ``[sandbox]``. PATH is never asked: an agent can put another program first there."""
 
 _EMPTY = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - hidden, not used
 _NEW = (*_EMPTY, "/dev", "/proc")
@@ -51,19 +52,44 @@ _SHELL = "/bin/sh"
 _BEGUN = ': > "$0" && exec "$@"'
 
 
-def bubblewrap() -> str | None:
-    """The path of the program; None where there is none."""
-    return next((each for each in _PLACES if Path(each).is_file()), None)
+def bubblewrap(own: str = "") -> str | None:
+    """The path of the program: ``own``, of the person's configuration, else where systems install it; None: it is not there."""
+    return next((each for each in ((own,) if own else _PLACES) if Path(each).is_file()), None)
 
 
-def sandbox_fault() -> str | None:
-    """Why no sandbox can be made here, as a whole sentence with what to do; None when one can."""
+def sandbox_fault(own: str = "", sha256: str = "") -> str | None:
+    """Why no sandbox can be made here, as a whole sentence with what to do; None when one can.
+
+    ``own``: the path of bubblewrap that the person configured, with its ``sha256``.
+    """
     if sys.platform != "linux":
         return "A sandbox is made with bubblewrap, which only Linux has."
-    program = bubblewrap()
+    program = bubblewrap(own)
+    if program is None and own:
+        return f"[sandbox] names {own!r} as bubblewrap, which is no file: ask the user to correct it in their own configuration."
     if program is None:
-        return "bubblewrap is not installed: ask the user to install it (Debian, Ubuntu: `apt install bubblewrap`)."
+        step = "or, where it lies elsewhere, to name it as `bubblewrap` in [sandbox] of their own configuration"
+        return f"bubblewrap is not installed: ask the user to install it (Debian, Ubuntu: `apt install bubblewrap`), {step}."
+    if own and (found := program_sha256(Path(own).resolve())) != sha256:
+        step = "if they have changed it, ask the user to write that as `sha256` in [sandbox] and to run `wfe-mcp trust`"
+        return f"{own!r} has the sha256 {found}, and [sandbox] names {sha256 or 'none'}, so it is not started: {step}."
     return _probed(program)
+
+
+def program_sha256(program: Path) -> str | None:
+    """The sha256 of a program's bytes; None: unreadable."""
+    try:
+        facts = program.stat()
+        return _hash(str(program), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+    except OSError:
+        return None
+
+
+@lru_cache(64)
+def _hash(program: str, *_signature: int) -> str:
+    """Cached, since interpreters are large: the same path, size, times and inode are the same bytes."""
+    with open(os.fspath(program), "rb") as file:  # noqa: PTH123 - the key of the cache is a text
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(4)
@@ -99,6 +125,7 @@ def _probed(program: str) -> str | None:
 def sandboxed(
     argv: Sequence[str],
     *,
+    program: str,
     cwd: Path,
     writable: Path,
     begun: Path,
@@ -106,12 +133,10 @@ def sandboxed(
     hidden: Iterable[Path] = (),
     network: bool = False,
 ) -> tuple[str, ...]:
-    """``argv`` inside a sandbox. All paths are absolute. Call ``sandbox_fault`` first.
+    """``argv`` inside a sandbox that ``program``, a bubblewrap without fault, makes. All paths are absolute.
 
     ``begun``: a file, in ``writable``, that exists once the sandbox is set up; without it the exit code is bubblewrap's own.
     """
-    program = bubblewrap()
-    assert program is not None
     words = [program, *_NAMESPACES, *(("--share-net",) if network else ())]
     words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     empty = [each for each in (*_EMPTY, *map(str, _outermost(hidden))) if Path(each).is_dir()]

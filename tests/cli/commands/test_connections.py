@@ -276,7 +276,7 @@ def test_doctor_says_which_wfe_mcp_the_path_and_an_entry_name(
     assert level == "note" and f"wfe-mcp is {other}, not {scripts}/wfe-mcp, which runs now; fix: " in message
     put(empty.root / ".mcp.json", CLAUDE.replace("{0}", ""))
     ((level, message),) = findings(empty, "client Claude Code")
-    is_said = f"is not the wfe-mcp that runs now, {scripts}/wfe-mcp, and was not started: wfe-mcp serve" in message
+    is_said = f"is not this installation, {scripts}/wfe-mcp, and was not started: wfe-mcp serve" in message
     assert (level, is_said) == ("note", True)
     monkeypatch.setenv("PATH", f"{scripts}:{system}")
     assert findings(empty, "PATH") == [("ok", str(scripts / "wfe-mcp"))]

@@ -1,6 +1,8 @@
 """What doctor and start say about checks that templates need."""
 
+import hashlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from tests.cli.scene import CHECK, PIN, Terminal, phase, template
 from tests.sandboxes import NEEDS_SANDBOX
 from wfe_mcp.jobs import sandbox
+from wfe_mcp.workspace.system.location import user_config_file
 
 
 def findings(cli: Terminal) -> dict[str, tuple[str, str]]:
@@ -91,3 +94,30 @@ def test_doctor_is_not_ready_where_a_check_asks_for_a_sandbox_that_cannot_be_mad
         assert (level, text in message) == ("problem", True), message
         assert message.endswith("Needed for check test")
         refusing.write_text("no program")
+
+
+@NEEDS_SANDBOX
+@pytest.mark.attack("a project, or configuration that no one trusted, names another bubblewrap", "held", "T4; T6; A3")
+def test_bubblewrap_is_named_in_trusted_configuration_of_ones_own_only(cli: Terminal, tmp_path: Path) -> None:
+    ask_for_a_sandbox(cli)
+    elsewhere = Path(shutil.copy(sandbox.bubblewrap() or "", tmp_path / "bwrap"))
+    table = f'[sandbox]\nbubblewrap = "{elsewhere}"\nsha256 = "{"0" * 64}"\n'
+    with (cli.root / ".wfe" / "config.toml").open("a") as file:
+        file.write(table)
+    assert cli("trust", "config", "--yes", pin=PIN).code == 0
+    found = findings(cli)
+    assert found["sandbox"] == ("ok", f"{sandbox.bubblewrap()} works, for check test")
+    assert "[sandbox] sha256 decides what makes your sandboxes" in found["configuration"][1]  # and so bubblewrap, above
+
+    own = user_config_file()
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(table)
+    assert findings(cli)["sandbox"][1].startswith(f"{sandbox.bubblewrap()} works")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    sha256 = hashlib.sha256(elsewhere.read_bytes()).hexdigest()
+    level, message = findings(cli)["sandbox"]
+    assert level == "problem" and f"has the sha256 {sha256}, and [sandbox] names {'0' * 64}" in message
+
+    own.write_text(table.replace("0" * 64, sha256))
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert findings(cli)["sandbox"] == ("ok", f"{elsewhere} works, for check test")

@@ -36,9 +36,10 @@ def test_a_last_column_without_room_makes_fields_too() -> None:
     assert laid_out(("FILE", "REASON"), [row], 80) == [f"FILE    {row[0]}", f"REASON  {row[1]}", ""]
 
 
-def test_a_word_longer_than_the_column_is_not_broken() -> None:
-    word = "x" * 90
-    assert any(word in line for line in laid_out((), [("a", f"short {word} end")], 80))
+def test_a_word_longer_than_the_column_is_broken_within_it() -> None:
+    lines = laid_out((), [("a", f"short {'x' * 90} end")], 80)
+    assert "".join(lines).count("x") == 90 and max(map(len, lines)) <= 80
+    assert all(line.startswith(("a  ", "   ")) for line in lines), "the terminal would begin it in the first column"
 
 
 def test_wide_characters_and_colours_do_not_shift_columns() -> None:

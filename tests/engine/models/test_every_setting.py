@@ -233,8 +233,13 @@ NOT_USED_YET: set[str] = set()
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {
+    "facts.*": "tests/cli/commands/test_config_fact.py::test_a_corrected_fact_holds_survives_a_new_scan_and_ends_when_it_is_undone",
+    "http.ca_file": "tests/security/test_addresses.py::test_no_variable_adds_an_authority_and_configuration_does",
+    "http.proxy": "tests/security/test_addresses.py::test_a_configured_proxy_is_used",
     "checks.*.sandbox": "tests/gates/test_place.py::test_a_sandbox_has_no_network_unless_it_is_asked_for",
     "checks.*.network": "tests/gates/test_place.py::test_a_sandbox_has_no_network_unless_it_is_asked_for",
+    "sandbox.bubblewrap": "tests/gates/test_room_writers.py::test_a_configured_bubblewrap_makes_the_sandbox_and_the_evidence_names_it",
+    "sandbox.sha256": "tests/gates/test_room_writers.py::test_a_configured_bubblewrap_with_another_sha256_is_not_started",
     "providers.*.concurrency": "tests/engine/models/test_call_log.py::test_only_so_many_calls_of_a_provider_are_in_flight",
     "providers.*.requests_per_minute": "tests/engine/models/test_call_log.py::test_the_rate_of_a_provider_holds_over_all_that_call_it",
     "templates.*.phases.*.missing_checks": "tests/cli/test_missing_scanner.py::test_a_release_without_a_scanner_is_refused_until_a_person_says_that_there_is_none",

@@ -102,7 +102,7 @@ def test_only_what_is_pending_can_be_trusted(scene: Scene) -> None:
     trust.give_trust(scene.engine, HUMAN, [])
     assert trust.pending_trust(scene.engine) == []
     far = refused(trust.give_trust, scene.engine, HUMAN, ["drill"])
-    assert far.hint == "Waiting: nothing."
+    assert far.hint == "See what is there: wfe-mcp templates list"
 
 
 def test_configuration_templates_and_imports_are_pending_until_trusted(scene: Scene) -> None:

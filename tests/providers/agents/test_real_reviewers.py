@@ -52,7 +52,16 @@ class Scene:
         vendor = f'{{name="x",base_url="{self.models.v1}",wire_api="responses",env_key="OPENAI_API_KEY"}}'
         config = {"config": ["model_provider=x", f"model_providers.x={vendor}"]} if self.kind == "codex" else {}
         model = {"codex": "gpt-5.5", "gemini-cli": "gemini-2.5-pro"}.get(self.kind, "")
-        program = (str(real_clients.program(AGENTS[self.kind].program[0])),)
+        # Addresses come from configuration only, so they are part of the command that it names.
+        program = (
+            "/usr/bin/env",
+            f"ANTHROPIC_BASE_URL={self.models.origin}",
+            f"GOOGLE_GEMINI_BASE_URL={self.models.origin}",
+            f"HTTPS_PROXY={real_clients.NOWHERE}",
+            f"HTTP_PROXY={real_clients.NOWHERE}",
+            "NO_PROXY=127.0.0.1,localhost",
+            str(real_clients.program(AGENTS[self.kind].program[0])),
+        )
         return Connection(
             "helper",
             self.kind,
@@ -70,11 +79,6 @@ class Scene:
             "PATH": os.pathsep.join([*([str(node)] if node else []), os.environ["PATH"]]),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
-            "ANTHROPIC_BASE_URL": self.models.origin,
-            "GOOGLE_GEMINI_BASE_URL": self.models.origin,
-            "HTTPS_PROXY": real_clients.NOWHERE,
-            "HTTP_PROXY": real_clients.NOWHERE,
-            "NO_PROXY": "127.0.0.1,localhost",
         }
 
         def environment(wanted: Iterable[str]) -> dict[str, str]:

@@ -65,7 +65,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
 
 
 def project(invocation: Invocation) -> None:
-    """Show the project: languages, its stack by folder, facts, manifests, checks.
+    """Show the project: languages, stack, facts, manifests, checks.
 
     Nothing of the project runs. Agents read the same as the resource wfe://project.
     """
@@ -109,7 +109,9 @@ def project(invocation: Invocation) -> None:
 def fact(
     invocation: Invocation, name: FactName, value: FactValue = "", remove: RemoveFact = False, pin_fd: PinFd = None
 ) -> None:
-    """Correct a fact of the project. Prompts and pages show it in place of what is found.
+    """Correct a fact of the project.
+
+    Prompts and pages show it in place of what is found.
 
     It is kept in .wfe/config.toml, which your PIN trusts as it is then. --remove undoes it.
     """

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.checks.last_trials import LastTrial
     from wfe_mcp.engine.checks.readiness import MissingCheck
     from wfe_mcp.engine.templates.pending import PendingTrust
+    from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
 _JOURNALS = ("-wal", "-shm", "-journal")
 
@@ -212,10 +213,11 @@ def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
         else:
             found = f"{' '.join(check.argv)}: {check.argv[0]} found"
             yield HealthFinding(f"check {name}", "ok", found if tried is None else f"{found}; {tried.summary}")
-    yield from _sandbox([name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox])
+    asking = [name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox]
+    yield from _sandbox(asking, loaded.settings.sandbox)
 
 
-def _sandbox(asking: list[str]) -> Iterator[HealthFinding]:
+def _sandbox(asking: list[str], makes: "SandboxSettings") -> Iterator[HealthFinding]:
     """Whether bubblewrap can make the sandbox that these checks ask for."""
     if not asking:
         return
@@ -223,10 +225,10 @@ def _sandbox(asking: list[str]) -> Iterator[HealthFinding]:
     from wfe_mcp.jobs.sandbox import bubblewrap, sandbox_fault
 
     checks = f"for check {shortened(sorted(asking), 3)}"
-    if fault := sandbox_fault():
+    if fault := sandbox_fault(makes.bubblewrap, makes.sha256):
         yield HealthFinding("sandbox", "problem", f"{fault} Needed {checks}")
     else:
-        yield HealthFinding("sandbox", "ok", f"{bubblewrap()} works, {checks}")
+        yield HealthFinding("sandbox", "ok", f"{bubblewrap(makes.bubblewrap)} works, {checks}")
 
 
 def _missing(missing: "Sequence[MissingCheck]", remembered: "Mapping[str, LastTrial]") -> Iterator[HealthFinding]:

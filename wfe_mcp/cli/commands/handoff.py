@@ -29,7 +29,7 @@ def handoff(invocation: Invocation, run: Run = "", write: Write = "") -> None:
     data = {"markdown": page} | ({"written": written} if written else {})
 
     def render(screen: Screen) -> None:
-        screen.line(page.rstrip())
+        screen.lines(page.rstrip())
         for each in written:
             screen.line(f"Written: {each}")
 

@@ -367,7 +367,7 @@ def _connect(
     if program(plan.argv[0], places.root, path) and launch.whose(plan.argv, places.root, path, here) != "this":
         raise Refused(
             "unavailable",
-            f"{' '.join(plan.argv)} is not the wfe-mcp that runs now, {here.program}, and was not started.",
+            f"{' '.join(plan.argv)} is not this installation, {here.program}, and was not started.",
             "Nothing was written. Try --command path, or run wfe-mcp doctor.",
         )
     passes = None if one.client.passes is None else (*one.client.passes, *one.client.passed_on(places))

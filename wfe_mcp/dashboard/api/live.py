@@ -34,6 +34,8 @@ POLL_S = 0.15
 BATCH = 500
 PING_S = 15
 RETRY_MS = 1000
+_POSITION_DIGITS = 19
+"""Of the largest row number of SQLite; what is longer is no position of ours."""
 _MOST_EXPORTED = 10_000
 
 After = Annotated[int, Query(ge=0)]
@@ -127,7 +129,8 @@ async def stream(
     """New events over all runs, as they are committed by any process. Without ``after``: from now on."""
     wanted = project or caller.token.project
     engine = await run_in_threadpool(caller.engine, wanted)
-    begin = int(last_event_id) if last_event_id.isdecimal() else after
+    is_ours = last_event_id.isdecimal() and len(last_event_id) <= _POSITION_DIGITS
+    begin = int(last_event_id) if is_ours else after
     return EventSourceResponse(
         _news(caller.access, engine.store, wanted, begin),
         ping=PING_S,

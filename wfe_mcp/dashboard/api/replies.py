@@ -19,7 +19,7 @@ from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fastapi import Request
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
 
 log = logging.getLogger("wfe_mcp.dashboard.api")
+
+_SECRETS = {"pin", "code", "key"}
+"""Fields of bodies whose value no answer repeats; a key that is pasted where the name of its variable belongs is one."""
 
 TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -111,7 +114,7 @@ def on_malformed(request: Request, exc: Exception) -> JSONResponse:
     """A request that does not have the form that OpenAPI describes: each fault with its JSON pointer."""
     assert isinstance(exc, RequestValidationError), exc
     details = tuple(
-        Detail("/" + "/".join(str(step) for step in fault["loc"]), fault["msg"], got=_short(fault.get("input")))
+        Detail("/" + "/".join(str(step) for step in fault["loc"]), fault["msg"], got=_got(fault))
         for fault in exc.errors()
     )
     first = details[0]
@@ -145,8 +148,15 @@ def on_bug(request: Request, exc: Exception) -> JSONResponse:
     return reply(Envelope(False, summary=refused.message, error=refused))
 
 
-def _short(value: object) -> object:
-    """``value``, or the begin of its text where it is long or no answer can hold it."""
+def _got(fault: Mapping[str, Any]) -> object:
+    """The value of a faulty field, cut where it is long or no answer can hold it; None where it may hold a secret.
+
+    That is a body or object, whose other fields may be secrets; a field of ``_SECRETS``; an unknown one, a misspelled
+    ``pin`` for example.
+    """
+    value, place = fault.get("input"), fault["loc"]
+    if isinstance(value, dict | list) or len(place) < 2 or fault["type"] == "extra_forbidden" or _SECRETS & {*place}:
+        return None
     text = str(value)
     with contextlib.suppress(UnicodeEncodeError, TypeError, ValueError):
         if len(text) <= 100 and json.dumps(value, ensure_ascii=False, allow_nan=False).encode():

@@ -16,7 +16,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
@@ -38,6 +38,7 @@ from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.approvals.statements import Shown
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
@@ -46,24 +47,6 @@ if TYPE_CHECKING:
 
 
 _NAMED, _LISTED = 5, 50
-
-
-class Shown(Protocol):
-    """What a person saw of an open approval."""
-
-    @property
-    def sha256(self) -> str:
-        """Names it, in what they sign."""
-        ...
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """It, as JSON."""
-        ...
-
-    def again(self, tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
-        """The same, made now from what ``tx`` reads; empty where nothing awaits approval."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

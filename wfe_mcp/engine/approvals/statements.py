@@ -17,7 +17,7 @@ Rules:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pydantic import ValidationError
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun
 
 FORMAT = "wfe-decision/2"
 _READ = (FORMAT, "wfe-decision/1")  # the first format is not RFC 8785: signed_text
@@ -94,6 +96,24 @@ def person_with(engine: Engine, key: Ed25519PrivateKey, actor: str, channel: Cha
 
 
 # what a signed statement says
+
+
+class Shown(Protocol):
+    """What a person saw of an open approval."""
+
+    @property
+    def sha256(self) -> str:
+        """Names it, in what they sign."""
+        ...
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """It, as JSON."""
+        ...
+
+    def again(self, tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
+        """The same, made now from what ``tx`` reads; empty where nothing awaits approval."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,10 +106,10 @@ def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gat
 
 def judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
     """Run the check of ``gate`` now, for no job. Raises ExpressionError."""
-    exact = _names_from_expressions(gate)
+    exact, test_file = _names_from_expressions(gate), _file_beside(gate, scene.values)
     filled_in = filled(gate, scene.values, scene.change.plan.expressions)
     assert isinstance(filled_in, CommandGate), "filling in expressions keeps the kind"
-    return _judge_command(filled_in, scene, run, exact, scene.look())
+    return _judge_command(filled_in, scene, run, exact, test_file, scene.look())
 
 
 _left: dict[Path, tuple[tuple[object, ...], float, SeenFiles]] = {}
@@ -314,6 +314,7 @@ def _judge_command(
         level=strictest(gate.level, scene.change.frozen_now.get("evidence"), least_evidence(scene.engine, settings)),
         seen=seen,
         look_after=looks.append,
+        makes=settings.settings.sandbox,
     )
     after = looks[-1] if looks and seen is not None else scene.look()
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))

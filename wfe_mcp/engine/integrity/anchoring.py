@@ -20,7 +20,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.system.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
+from wfe_mcp.workspace.system.anchors import (
+    BEGUN,
+    Anchor,
+    add_commit,
+    add_line,
+    anchor_file,
+    lines_of,
+    mark_of_database,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -177,7 +185,8 @@ class Anchoring:
             tails, settings, key = tx.events.tails(runs), tx.settings_log.tail(), _pinned_fingerprint(tx)
         if not tails and settings == self._settings:
             return
-        anchor = Anchor(engine.project_id, engine.clock(), tails, settings, key=key)
+        database = mark_of_database(engine.store.path)
+        anchor = Anchor(engine.project_id, engine.clock(), tails, settings, key=key, database=database)
         if engine.project.is_git:
             try:
                 anchor = replace(anchor, commit=add_commit(engine.root, anchor))

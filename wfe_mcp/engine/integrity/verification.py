@@ -9,7 +9,8 @@
 
 Rules:
 1. The anchors are read before the database: what is written meanwhile makes the log newer, never the anchor.
-2. An anchor of another database says nothing about this one; it is counted and shown, not judged.
+2. An anchor of another database says nothing about this one; it is counted and shown, not judged. In the ref that is one
+   of another project, or of a database at another place that the file beside this one does not name.
 3. Anchors written between a backup and its restore are not judged; the restore itself is reported.
 """
 
@@ -42,6 +43,7 @@ from wfe_mcp.workspace.system.anchors import (
     anchor_file,
     commits_of,
     lines_of,
+    mark_of_database,
     signed_commits,
 )
 
@@ -81,7 +83,13 @@ class _Anchors:
     lines: list[Anchor] | None
     commits: list[Anchor] | None
     given: list[Anchor]
+    database: str
     unreadable: str = ""
+
+    def others(self) -> list[Anchor]:
+        """The commits of databases at other places: a new one at this place still has to answer for the old one's."""
+        ours = {one.commit for one in self.lines or ()}
+        return [one for one in self.commits or () if one.database not in {"", self.database} and one.commit not in ours]
 
     def of(self, project: str, restores: Iterable[SetBack]) -> list[Anchor]:
         """The anchors of this project in the present database, oldest first."""
@@ -92,7 +100,7 @@ class _Anchors:
             for each in restores
             for one in every
             if each.took_back(one.at) and not (one.set_back and one.at == each.at)
-        }
+        } | {id(one) for one in self.others()}
         ours = (one for one in every if one.project == project and id(one) not in gone)
         return sorted(ours, key=lambda one: one.at)
 
@@ -150,7 +158,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
 
 def _read(engine: Engine, ref: str) -> _Anchors:
     """The file first: a commit that it names must be in the ref, which may have grown meanwhile."""
-    lines = lines_of(anchor_file(engine.store.path, engine.project_id))
+    lines, database = lines_of(anchor_file(engine.store.path, engine.project_id)), mark_of_database(engine.store.path)
     given: list[Anchor] = []
     if ref:
         if ref.startswith("-") or (found := commits_of(engine.root, ref)) is None:
@@ -161,11 +169,11 @@ def _read(engine: Engine, ref: str) -> _Anchors:
             )
         given = found
     if not engine.project.is_git:
-        return _Anchors(lines, None, given)
+        return _Anchors(lines, None, given, database)
     try:
-        return _Anchors(lines, commits_of(engine.root), given)
+        return _Anchors(lines, commits_of(engine.root), given, database)
     except Refused as refused:
-        return _Anchors(lines, None, given, refused.message)
+        return _Anchors(lines, None, given, database, refused.message)
 
 
 def _missing(
@@ -316,7 +324,10 @@ def _changed_reports(root: Path, evidence: EvidenceRecord) -> Iterator[str]:
 
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:
-    others = {one.project for one in (*(outside.commits or ()), *outside.given) if one.project != project}
+    every = (*(outside.commits or ()), *outside.given)
+    others = {one.project for one in every if one.project != project} | {
+        one.database for one in outside.others() if one.project == project
+    }
     if others:
         yield f"{AUDIT_REF} also holds anchors of {len(others)} other database(s); they say nothing about this one."
 

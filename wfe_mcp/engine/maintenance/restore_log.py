@@ -72,7 +72,15 @@ def anchor_set_backs(engine: Engine) -> None:
 
     Each project of the database has anchors of its own; those of others are beside the database only.
     """
-    from wfe_mcp.workspace.system.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
+    from wfe_mcp.workspace.system.anchors import (
+        BEGUN,
+        Anchor,
+        add_commit,
+        add_line,
+        anchor_file,
+        lines_of,
+        mark_of_database,
+    )
 
     with engine.store.read() as tx:
         events = tx.settings_log.events()
@@ -88,7 +96,8 @@ def anchor_set_backs(engine: Engine) -> None:
             continue
         with engine.store.read() as tx:
             tails = tx.events.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
-        anchor = Anchor(project, last.at, tails, settings, set_back=last.to.isoformat())
+        database = mark_of_database(engine.store.path)
+        anchor = Anchor(project, last.at, tails, settings, set_back=last.to.isoformat(), database=database)
         if project == engine.project_id and engine.project.is_git:
             with suppress(Refused):  # the other place still gets it
                 from dataclasses import replace

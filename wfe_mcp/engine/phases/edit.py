@@ -178,6 +178,8 @@ def edit(engine: Engine, by: By, run_id: str, phase: PhasePath, value: object, n
 
 def _refuse_made_by_server(engine: Engine, tx: Tx, loaded: LoadedRun, phase: PhasePath) -> None:
     state: RunState = loaded.state
+    if phase not in state.attempts:
+        raise unknown_phase(state, phase)
     if state.phase(phase).kind == "steps" or not engine.plans.of_run(tx, loaded.record).has_artifact(phase):
         raise Refused(
             "illegal_transition",

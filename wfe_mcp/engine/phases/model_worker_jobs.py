@@ -201,6 +201,7 @@ class DrivenJobs:
             evidence_dir=piece.evidence,
             shell_allowed=bool(piece.frozen.get("shell")),
             trailer=lambda: self._trailer(piece),
+            makes=self._engine.settings().settings.sandbox,
         )
 
     def _trailer(self, piece: _Piece) -> str:

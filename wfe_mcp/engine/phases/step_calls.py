@@ -193,9 +193,16 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     check = FrozenCheck.model_validate(found)
     check = check.model_copy(update={"timeout_s": min(check.timeout_s, call.limit_s(check.timeout_s))})
     folder = evidence_folder(root, call.run.id, call.attempt.phase, call.attempt.number)
-    least = strictest(call.frozen.get("evidence"), engine.settings().settings.policy.evidence)
+    settings = engine.settings().settings
     judgement = run_check(
-        check, name=name, root=root, evidence_dir=folder, environ=engine.environment, run=context.run_child, level=least
+        check,
+        name=name,
+        root=root,
+        evidence_dir=folder,
+        environ=engine.environment,
+        run=context.run_child,
+        level=strictest(call.frozen.get("evidence"), settings.policy.evidence),
+        makes=settings.sandbox,
     )
     keys = ("level", "exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
     value = {"check": name, "verdict": str(judgement.kind), "log": judgement.log_path}

@@ -17,6 +17,7 @@ from wfe_mcp.engine.toolbox.running import bash_tool, check_tool
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.providers.call import Tool
 from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
 _MAKERS: dict[str, Callable[[Reach], Tool | None]] = {
     "read": read_tool,
@@ -47,16 +48,17 @@ def toolbox(
     environ: Mapping[str, str] | None = None,
     shell_allowed: bool = False,
     trailer: Callable[[], str] = str,
+    makes: SandboxSettings | None = None,
 ) -> tuple[Tool, ...]:
     """The tools ``names`` (``tools_allowed``) for work in the project ``root``, in the order of ``TOOLS``.
 
     ``checks``: those the run froze. ``evidence_dir``: where the logs of checks and commands go. ``run``: the job's
     ``run_child``, so that a cancel ends what a tool started. ``environ``: what children may get variables from.
-    ``trailer``: the last line of the message of each commit.
+    ``trailer``: the last line of the message of each commit. ``makes``: what makes the sandboxes of checks.
     """
     wanted = set(names) or set(EVERYDAY)
     if not shell_allowed:
         wanted.discard("bash")
-    reach = Reach(root, evidence_dir, {check.name: check for check in checks}, run, environ, trailer)
+    reach = Reach(root, evidence_dir, {check.name: check for check in checks}, run, environ, trailer, makes)
     made = [make(reach) for name, make in _MAKERS.items() if name in wanted]
     return tuple(tool for tool in made if tool is not None)

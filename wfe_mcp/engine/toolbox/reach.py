@@ -18,6 +18,7 @@ from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.jobs.output import plain_text
 from wfe_mcp.providers.call import Tool, ToolResult
 from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 from wfe_mcp.workspace.files.paths import parts_of, reserved_as
 
 MAX_RESULT_BYTES = 20_000
@@ -35,7 +36,10 @@ PATH: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the tools of one phase work on. ``trailer``: the last line of commit messages; empty for none."""
+    """What the tools of one phase work on. ``trailer``: the last line of commit messages; empty for none.
+
+    ``makes``: what makes the sandboxes of checks.
+    """
 
     root: Path
     evidence_dir: Path
@@ -43,6 +47,7 @@ class Reach:
     run: RunChild = run_child
     environ: Mapping[str, str] | None = None
     trailer: Callable[[], str] = str
+    makes: SandboxSettings | None = None
 
 
 def tool(

@@ -33,6 +33,7 @@ def check_tool(reach: Reach) -> Tool | None:
             evidence_dir=reach.evidence_dir,
             environ=reach.environ,
             run=reach.run,
+            makes=reach.makes,
         )
         message = judged.message
         output = judged.data.get("output")

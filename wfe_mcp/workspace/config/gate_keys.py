@@ -5,6 +5,7 @@
     templates.<t>.phases.<p>.missing_checks   a check that the project does not have no longer stops the phase
     templates.<t>.phases.<p>.prompt.…, .response.…   the same of one stage; model, criteria: another reviewer, other questions
     templates.<t>.roles.<r>                another reviewer than the template's
+    sandbox.bubblewrap, sandbox.sha256     another program that makes the sandboxes of checks
     templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
 
 They count only from bytes that the user trusts, whichever folder names the file. What strengthens counts from any bytes (``strengthening.py``).
@@ -31,6 +32,9 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
     artifacts = values.get("artifacts")
     if isinstance(artifacts, dict) and cast("dict[str, Any]", artifacts).get("on_mismatch") == "warn":
         yield ("artifacts", "on_mismatch")
+    sandbox = values.get("sandbox")
+    if isinstance(sandbox, dict):
+        yield from (("sandbox", key) for key, value in cast("dict[str, Any]", sandbox).items() if value)
 
 
 def _of_stage(given: object, at: Path, *, is_stage: bool) -> Iterator[Path]:

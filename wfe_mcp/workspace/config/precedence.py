@@ -4,6 +4,8 @@
     policy.evidence                           the highest of all layers
     artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
     templates.<t>.on_mismatch                 may only say ``block``
+    [sandbox], [http] proxy and ca_file,      the user's own file only
+    base_url of a provider with a key
 
 An agent's shell can set variables and write files, so neither may loosen a restriction on the agent.
 """
@@ -11,7 +13,10 @@ An agent's shell can set variables and write files, so neither may loosen a rest
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wfe_mcp.core.errors import Detail, pointer
 from wfe_mcp.core.evidence_levels import strictest
+from wfe_mcp.workspace.config.documents import Document, merge
+from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
 
 Layer = tuple[str, Mapping[str, Any]]
 """Its name and its values."""
@@ -54,3 +59,30 @@ def _strictest(declared: Sequence[tuple[str, str | None]]) -> str:
     files = [word for layer, word in declared if word is not None and layer in _FILES]
     others = [word for layer, word in declared if word is not None and layer not in _FILES]
     return "block" if "block" in others or not files else files[-1]
+
+
+_AT_HOME = (
+    ("http", "proxy", "decides who sees your keys"),
+    ("http", "ca_file", "decides who sees your keys"),
+    ("sandbox", "bubblewrap", "decides what makes your sandboxes"),
+    ("sandbox", "sha256", "decides what makes your sandboxes"),
+)
+"""Table and key that only the user's own configuration sets, and why."""
+
+
+def leave_at_home(layers: Sequence[Layer], problems: list[Detail]) -> None:
+    """Remove from the project's layer what only the user's own file says, each a problem."""
+    own = [values for name, values in layers if name == "project"]
+    for table, key, why in _AT_HOME:
+        if any(each.get(table, {}).pop(key, None) for each in own):
+            what = f"[{table}] {key} {why}: name it in your own configuration, a project's does not count"
+            problems.append(Detail(pointer(table, key), what))
+    for name, table in (item for each in own for item in each.get("providers", {}).items()):
+        whole: Document = {}
+        for _, values in layers:
+            merge(whole, values.get("providers", {}).get(name, {}))
+        kind = kind_of(name, provider := ProviderSettings.model_validate(whole))
+        if "base_url" in table and kind is not None and provider.needs_key(kind):
+            del table["base_url"]
+            what = f"[providers.{name}] has a key, so a project does not say where it goes: name base_url in your own configuration"
+            problems.append(Detail(pointer("providers", name, "base_url"), what))

@@ -6,7 +6,8 @@ Rules:
 1. Tables merge key by key, everything else replaces; each dotted key has one origin.
 2. Project configuration applies only when ``trusted`` accepts the sha256 of exactly the bytes in use.
 3. A fault is reported and never prevents a start: the faulty key is left out, the others apply.
-4. A project cannot choose where a key is sent: its proxy, authorities, and ``base_url`` for a provider with a key are ignored.
+4. A project cannot choose where a key is sent, nor the program that makes sandboxes: its proxy, authorities, ``base_url``
+   for a provider with a key, and ``[sandbox]`` are ignored.
 5. What strengthens a gate counts from any bytes, and holds until a person trusts bytes without it (``strengthening.py``).
 6. Restrictions on an agent can only be tightened (``precedence.py``): the environment cannot loosen them.
 """
@@ -24,8 +25,7 @@ from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
 from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
 from wfe_mcp.workspace.config.gate_keys import model_tables, weakening_keys
-from wfe_mcp.workspace.config.precedence import narrow
-from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
+from wfe_mcp.workspace.config.precedence import leave_at_home, narrow
 from wfe_mcp.workspace.config.settings_tables import Settings
 from wfe_mcp.workspace.config.strengthening import FileLayer, KeptStrict, Strengthened, strengthen, strengthening
 from wfe_mcp.workspace.config.toml_text import read_toml
@@ -289,7 +289,7 @@ def _merged(
     strengthened: list[Strengthened] | None = None,
 ) -> tuple[Settings, dict[str, SettingSource]]:
     """The merged layers, lowest first, then ``strict``. A table without a required key is left out, with a problem."""
-    _leave_keys_at_home(layers, problems)
+    leave_at_home([(layer.name, layer.values) for layer in layers], problems)
     values: Document = {}
     origins: dict[str, SettingSource] = {}
     for layer in layers:
@@ -336,23 +336,6 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
             problems.append(Detail(pointer(table, name), f"[{table}.{name}] does not count: {fault}"))
             remove(values, [table, name])
     return Settings.model_validate(values)
-
-
-def _leave_keys_at_home(layers: list[_Layer], problems: list[Detail]) -> None:
-    """Remove from the project's layer every address that a key would be sent to: only the user chooses it (rule 4)."""
-    own: list[Document] = [layer.values for layer in layers if layer.name == "project"]
-    for key in [key for each in own for key in ("proxy", "ca_file") if each.get("http", {}).pop(key, None)]:
-        what = f"[http] {key} decides who sees your keys: name it in your own configuration, a project's does not count"
-        problems.append(Detail(pointer("http", key), what))
-    for name, table in (item for each in own for item in each.get("providers", {}).items()):
-        whole: Document = {}
-        for layer in layers:
-            merge(whole, layer.values.get("providers", {}).get(name, {}))
-        kind = kind_of(name, provider := ProviderSettings.model_validate(whole))
-        if "base_url" in table and kind is not None and provider.needs_key(kind):
-            del table["base_url"]
-            what = f"[providers.{name}] has a key, so a project does not say where it goes: name base_url in your own configuration"
-            problems.append(Detail(pointer("providers", name, "base_url"), what))
 
 
 def _valid(values: Document, where: str, problems: list[Detail]) -> Document:

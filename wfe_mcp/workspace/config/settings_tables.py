@@ -190,6 +190,26 @@ class HttpSettings(Table):
     )
 
 
+class SandboxSettings(Table):
+    """``bubblewrap``, ``sha256``: the program that makes sandboxes, where it is in none of the known places."""
+
+    effect = "starts"
+
+    bubblewrap: str = optional(
+        "",
+        "The absolute path of bubblewrap, where it lies in none of the places where systems install it. Only in your "
+        "own configuration, once you have trusted it.",
+        weakens=bool,
+        pattern=r"^(/.*)?$",
+    )
+    sha256: str = optional(
+        "",
+        "The sha256 of that program. With another, no sandbox is made, and the message names the one that was found.",
+        weakens=bool,
+        pattern=r"^([0-9a-f]{64})?$",
+    )
+
+
 class EnvSettings(Table):
     """``allow``: names of variables that expressions may read as ``env``."""
 
@@ -308,6 +328,7 @@ class Settings(Table):
         HttpSettings(), "Addresses of plain http that steps, webhooks and providers may reach."
     )
     tools: ToolSettings = optional(ToolSettings(), "What models get that the server drives.")
+    sandbox: SandboxSettings = optional(SandboxSettings(), "What makes the sandboxes of checks.")
     env: EnvSettings = optional(EnvSettings(), "What expressions see as `env`: `${env.CI}` in a template.")
     auto: bool = optional(
         True,

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 
 def program(word: str, root: Path, path: str) -> Path | None:
     """The file that a command's first word starts in ``root``: a path from there, or a name in the folders of ``path``."""
-    name = word.replace("\\", "/") if os.name == "nt" else word
+    name = word.replace("\\", "/") if sys.platform == "win32" else word
     if "/" in name:
         found = shutil.which(root / name)
     else:

@@ -276,7 +276,8 @@ class _OthersInWfe:
                 path = f"{folder}/{entry.name}".lstrip("/")
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
-                elif entry.is_symlink() or not is_of_wfe(path):
+                # A pipe is no file: it would never be read to its end.
+                elif entry.is_symlink() or (entry.is_file() and not is_of_wfe(path)):
                     files.append(f".wfe/{path}")
         return folders, files
 

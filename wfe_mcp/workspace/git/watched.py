@@ -164,22 +164,28 @@ _LIBRARY = re.compile(r"(python|pypy)\d+(\.\d+)?t?")
 _DATA = frozenset(
     words(
         """
-        .csv .dat .gif .html .info .jpeg .jpg .json .lcov .log .md .out .png .sarif .tap .toml .trx .txt .webp .xml .yaml .yml
+        .csv .dat .gif .html .info .jpeg .jpg .json .jsonl .lcov .log .md .out .png .sarif .tap .toml .trx .txt .webp .xml .yaml .yml
         """
     )
 )
 _OURS = re.compile(
     r"""\.gitignore | config\.toml | approvers\.json | report-[^/]+ | \.wfe-new-[^/]+ | approvals/.+
-    | runs/\.project | runs/[^/]+/[^/]+/\d+/((prompt|feedback)\.md | artifact\.\w+ | (artifact|context|evidence)/.+)""",
+    | runs/\.project | runs/[^/]+/[^/]+/\d+/((prompt|feedback)\.md | artifact\.\w+ | (context|evidence)/.+)""",
     re.VERBOSE,
 )
+
+
+_ARTIFACT = re.compile(r"runs/[^/]+/[^/]+/\d+/artifact/.+")
 
 
 def is_of_wfe(path: str) -> bool:
     """True for the path of a file, below ``.wfe``, that wfe-mcp writes itself: by its place and by its kind.
 
-    What else lies there is watched: a check may read it as any other file.
+    What else lies there is watched: a check may read it as any other file. The files of an artifact are of any kind; what
+    is added to or changed in their folder is an edit of the artifact, which is judged and asked about.
     """
+    if _ARTIFACT.fullmatch(path) is not None:
+        return not is_named("project", "", path.rpartition("/")[2])
     return _OURS.fullmatch(path) is not None and _is_data(path)
 
 

@@ -1,7 +1,7 @@
 """Anchors: records outside the database of each log's last event and hash.
 
     anchor        {at, project, runs: {run: [seq, hash]}, settings: [seq, hash]}, one line of canonical JSON;
-                  set_back: the database was restored to that state
+                  set_back: the database was restored to that state; database: which one wrote it
     refs/wfe/audit        in the project's repository: a chain of commits without files, an anchor in each message
     anchors/<project>     beside the database: an anchor per line, with the commit that holds it
 
@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import append_line
@@ -51,7 +51,8 @@ class Anchor:
     """The ends of the logs at one moment. ``commit``: its commit in the repository, if any.
 
     ``set_back``: the database has just been restored to this moment (ISO 8601); empty otherwise. ``key``: the
-    fingerprint of the person's key that the database pins.
+    fingerprint of the person's key that the database pins. ``database``: the one that wrote it (``mark_of_database``);
+    empty in anchors of earlier versions.
     """
 
     project: str
@@ -61,6 +62,7 @@ class Anchor:
     commit: str = ""
     set_back: str = ""
     key: str = ""
+    database: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,11 @@ def anchor_file(database: Path, project: str) -> Path:
     return database.parent / "anchors" / f"{database.stem}-{project}.jsonl"
 
 
+def mark_of_database(database: Path) -> str:
+    """What names a database in its anchors: its place, which a new database put there has too."""
+    return sha256_hex(str(database.resolve()))[:16]
+
+
 def add_line(file: Path, anchor: Anchor) -> None:
     """Add ``anchor`` to the file, in one write."""
     append_line(file, _text(anchor, commit=anchor.commit))
@@ -144,6 +151,7 @@ def _text(anchor: Anchor, **more: Any) -> str:
     value |= {"settings": list(anchor.settings)} if anchor.settings else {}
     value |= {"set_back": anchor.set_back} if anchor.set_back else {}
     value |= {"key": anchor.key} if anchor.key else {}
+    value |= {"database": anchor.database} if anchor.database else {}
     return canonical_json(value | {key: given for key, given in more.items() if given})
 
 
@@ -161,7 +169,7 @@ def _anchor(value: dict[str, Any]) -> Anchor:
     at = datetime.fromisoformat(value["at"])
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
-    words = [str(value.get(name, "")) for name in ("commit", "set_back", "key")]
+    words = [str(value.get(name, "")) for name in ("commit", "set_back", "key", "database")]
     return Anchor(str(value["project"]), at, runs, settings, *words)
 
 
