@@ -35,6 +35,15 @@ class Slow:
             raise
 
 
+class Large(Slow):
+    """Answers more than fits into the buffers of a connection."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        self.begun.set()
+        await send({"type": "http.response.body", "body": bytes(50_000_000)})
+
+
 @contextmanager
 def running(app: Slow, patience_s: int) -> Generator[tuple[HttpServer, threading.Thread, http.client.HTTPConnection]]:
     """The server, its thread, and a client whose request it has begun."""
@@ -100,3 +109,11 @@ def test_a_server_that_is_stopped_before_it_serves_ends() -> None:
         thread.start()
         thread.join(WAIT_S)
     assert not thread.is_alive()
+
+
+def test_a_connection_whose_client_does_not_read_is_ended_when_its_time_is_over() -> None:
+    app = Large()
+    with running(app, 0) as (server, thread, _):
+        server.stop()
+        thread.join(WAIT_S)
+        assert (thread.is_alive(), server.server_state.connections) == (False, set())

@@ -55,7 +55,7 @@ export function Facts({ project, facts, changed }: { project: string; facts: Fac
             <th>Fact</th>
             <th>What holds</th>
             <th>From</th>
-            <th />
+            <th>Change</th>
           </tr>
         </thead>
         <tbody>

@@ -1,4 +1,4 @@
-"""uvicorn's server for the page: stopped from another thread at once, and reachable whoever leaves requests half open."""
+"""uvicorn's server for the page: stopped from another thread at once, and reachable while clients hold requests half open."""
 
 from __future__ import annotations
 
@@ -66,12 +66,22 @@ class HttpServer(uvicorn.Server):
                 await asyncio.wait_for(self._stopped.wait(), _TICK_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close what listens and let requests finish for ``timeout_graceful_shutdown`` seconds; the loop cancels the others."""
+        """Close what listens, let requests finish for ``timeout_graceful_shutdown`` seconds, then end every connection.
+
+        A connection may still be accepted while the others end. The loop cancels the requests that it leaves.
+        """
         for each in (*self.servers, *(sockets or ())):
             each.close()
         state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
+        told: set[Any] = set()
         until = asyncio.get_running_loop().time() + (self.config.timeout_graceful_shutdown or 0)
-        while (state.connections or state.tasks) and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - plain sets
+        while True:
+            for connection in state.connections - told:
+                connection.shutdown()
+                told.add(connection)
+            if not (state.connections or state.tasks) or asyncio.get_running_loop().time() >= until:
+                break
             await asyncio.sleep(_LOOK_S)
+        for connection in list(state.connections):
+            cast("PageConnection", connection).transport.abort()
+        await asyncio.sleep(0)  # in which they end
