@@ -169,7 +169,7 @@ export function Parts({ parts }: { parts: Part[] }) {
   );
 }
 
-/** A JSON value that nobody described: fields by name, nested. */
+/** A JSON value without a description: fields by name, nested. */
 export function Value({ value }: { value: unknown }): ReactNode {
   if (value === null || value === undefined) return <span className="muted">none</span>;
   if (typeof value !== "object") return <span className="words">{String(value)}</span>;

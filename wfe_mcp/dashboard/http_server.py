@@ -73,12 +73,12 @@ class HttpServer(uvicorn.Server):
         for each in (*self.servers, *(sockets or ())):
             each.close()
         state = self.server_state
-        told: set[Any] = set()
+        ending: set[Any] = set()
         until = asyncio.get_running_loop().time() + (self.config.timeout_graceful_shutdown or 0)
         while True:
-            for connection in state.connections - told:
+            for connection in state.connections - ending:
                 connection.shutdown()
-                told.add(connection)
+                ending.add(connection)
             if not (state.connections or state.tasks) or asyncio.get_running_loop().time() >= until:
                 break
             await asyncio.sleep(_LOOK_S)

@@ -61,7 +61,7 @@ def needs_trust(gate: str, message: str, next_step: str, data: dict[str, Any] | 
 
 
 def room_note(changed: Sequence[str]) -> str:
-    """What a person is told about files of the tree that were written where the check ran."""
+    """The note in a verdict about files of the tree that were written where the check ran."""
     return f"While it ran, files of the tree were written in its checkout, by it or by another process: {shortened(list(changed), 5)}."
 
 

@@ -21,7 +21,7 @@ Given = dict[str, Any]
 
 PROXY = words("HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy")
 AUTHORITIES = words("SSL_CERT_FILE NODE_EXTRA_CA_CERTS")
-"""Variables by which an agent reaches its vendor. They are set from ``[http]`` of the user's configuration alone: whoever sets
+"""Variables by which an agent reaches its vendor. They are set from ``[http]`` of the user's configuration alone: who sets
 them sees the key."""
 
 

@@ -52,7 +52,7 @@ class FormView:
     ``how``: by a submission, by an edit of what is there, or not at all now. ``value``: what to start from, where it is
     JSON; ``text``: the same as it was kept. ``of``: what it is (``revision 2``, ``draft 1``). ``faults``: of that draft.
     ``leads_to``: what each decision on the phase that is legal now would lead to, by its command.
-    ``blockers``: what its recoveries found in the way and nobody has resolved or ignored, a sentence each.
+    ``blockers``: what its recoveries found in the way that is neither resolved nor ignored, a sentence each.
     ``artifact`` is empty, and ``schema`` too, where the phase makes none.
     """
 
