@@ -92,11 +92,20 @@ def error_codes() -> Lines:
     yield from md.table(("code", "turn", "meaning"), [(md.code(code), *told) for code, told in TURN.items()])
 
 
+ABOUT_LIMITS = """Above a limit it is refused; the refusal names the limit, the value found and what to do. What is stored already stays
+readable, whatever the limits are. Lint and validation take time that grows with the size.
+
+A JSON Schema with many branches can take exponential time. It is estimated first: the schemas that meet one part of a value when
+each reference is replaced by what it names. Above the limit the schema is refused, in milliseconds. Times the parts of the value it
+is the work of a check; listing many faults, and references that lead back to themselves in two ways, are left to a child process
+that is ended at its limits. No transaction waits for it: where the server itself makes such a value, a job checks it first."""
+
+
 def limit_table() -> Lines:
-    from wfe_mcp.core.limits import ABOUT, TABLE
+    from wfe_mcp.core.limits import TABLE
 
     rows = [(one.of, f"{one.most:,} {one.unit}", one.remedy) for one in TABLE]
-    yield from ("# Limits", "", *md.table(("of", "at most", "what to do above it"), rows), "", ABOUT)
+    yield from ("# Limits", "", *md.table(("of", "at most", "what to do above it"), rows), "", ABOUT_LIMITS)
 
 
 def configuration() -> Lines:
@@ -159,13 +168,13 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
 
 
 def schemas() -> Lines:
-    from wfe_mcp.artifacts.registry import json_schema, schema_names
+    from wfe_mcp.artifacts.registry import SHIPPED, json_schema
 
     yield "# Artifact schemas"
     yield ""
     yield "This page lists the shipped artifact schemas. A template names one of them, or contains its own JSON Schema."
     yield "Unknown fields are refused. The same as JSON Schema: [schemas/](../../schemas)."
-    for name in schema_names():
+    for name in SHIPPED:
         schema = json_schema(name)
         yield from ("", f"## {name}", "", md.plain(schema["description"]), "")
         yield from md.table(("field", "type", "meaning"), _field_rows("", schema))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfe_mcp.artifacts.registry import json_schema, schema_names
+from wfe_mcp.artifacts.registry import SHIPPED, json_schema
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 
@@ -19,7 +19,7 @@ def documents() -> dict[str, str]:
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {
         f"{name}.schema.json": json.dumps(draft | json_schema(name), indent=2, ensure_ascii=False) + "\n"
-        for name in schema_names()
+        for name in SHIPPED
     }
 
 

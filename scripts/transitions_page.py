@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from scripts import markdown as md
+from scripts.event_changes import EVENT_CHANGES
 
 
 def transitions() -> Iterator[str]:
     """The lines of the page."""
     from wfe_mcp.core.decide import HANDLERS
-    from wfe_mcp.core.transitions import ATTEMPT_MOVES, EVENT_CHANGES, RUN_MOVES
+    from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 
     calls = {kind.__name__: kind.call for kind in HANDLERS if kind.call.verb}
     yield "# Transitions"

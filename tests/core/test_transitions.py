@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.event_changes import EVENT_CHANGES, Change
 from tests.core import test_recovery as recovery
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
 from tests.core.plays import finish, played
@@ -22,7 +23,7 @@ from wfe_mcp.core.model import By, Origin, RunId, RunState, RunStatus
 from wfe_mcp.core.moves import action, caller, example, legal_moves, refusal
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule, GateSpec
-from wfe_mcp.core.transitions import ATTEMPT_MOVES, EVENT_CHANGES, RUN_MOVES, Change
+from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

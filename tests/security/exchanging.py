@@ -23,8 +23,7 @@ from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.audit import verify
 from wfe_mcp.views.approvals.model import shown_sha256
 from wfe_mcp.views.approvals.request import decision_view
-from wfe_mcp.views.approvals.seen import Seen
-from wfe_mcp.views.approvals.shown import open_approval
+from wfe_mcp.views.approvals.shown import Seen, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.workspace.system.location import project_at
 

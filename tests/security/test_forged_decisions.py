@@ -27,8 +27,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.edit import edit_prompt
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
-from wfe_mcp.views.approvals.seen import Seen
-from wfe_mcp.views.approvals.shown import open_approval
+from wfe_mcp.views.approvals.shown import Seen, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 
 PIN = "correct horse"

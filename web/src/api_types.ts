@@ -229,13 +229,6 @@ export interface BundleView {
   rules?: string[];
 }
 
-export interface CallShown {
-  step: string;
-  action: string;
-  params?: unknown;
-  condition?: string;
-}
-
 export interface CallView {
   step: string;
   does: string;
@@ -328,7 +321,7 @@ export interface ClaimView {
   tools_allowed?: string[];
 }
 
-export interface CommitView {
+export interface CommitLine {
   commit: string;
   at: string;
   subject: string;
@@ -352,7 +345,7 @@ export interface ContextPack {
   warning?: string;
   feedback?: Record<string, unknown>[];
   reports?: PhaseReport[];
-  commits?: CommitView[];
+  commits?: CommitLine[];
   changes?: FilesChanged;
   blockers?: BlockerView[];
   attachments?: AttachmentLine[];
@@ -391,6 +384,13 @@ export interface DecisionPage {
   html: string;
 }
 
+export interface Detail {
+  path: string;
+  message: string;
+  expected?: unknown;
+  got?: unknown;
+}
+
 export interface DifferenceView {
   artifact: string;
   phase: string;
@@ -399,13 +399,6 @@ export interface DifferenceView {
   against_run?: string;
   against_phase?: string;
   difference: FieldChange[];
-}
-
-export interface DraftFault {
-  path: string;
-  message: string;
-  expected?: unknown;
-  got?: unknown;
 }
 
 export interface DraftLine {
@@ -511,7 +504,7 @@ export interface EvidenceView {
   counted_from?: string;
 }
 
-export interface FactView {
+export interface Fact {
   name: string;
   value: string;
   found?: string;
@@ -597,7 +590,7 @@ export interface FormView {
   of?: string;
   value?: unknown;
   text?: string;
-  faults?: DraftFault[];
+  faults?: Detail[];
   gates?: Record<string, unknown>[];
   can_force?: boolean;
   can_overrule?: boolean;
@@ -685,11 +678,6 @@ export interface Hunk {
   lines: string[];
 }
 
-export interface ImportNote {
-  path: string;
-  message: string;
-}
-
 export interface ImportReport {
   format: string;
   becomes: "template" | "plan" | "settings";
@@ -697,8 +685,8 @@ export interface ImportReport {
   command: string;
   template?: KeptView | null;
   definition?: Record<string, unknown> | null;
-  not_carried?: ImportNote[];
-  added?: ImportNote[];
+  not_carried?: PathNote[];
+  added?: PathNote[];
   text?: string;
   start?: string;
 }
@@ -775,12 +763,12 @@ export interface KeptView {
   version: string;
   sha256: string;
   requires: RequiresView;
-  not_yet?: NotYet[];
+  not_yet?: PathNote[];
   warnings?: string[];
   shadowed_by?: string;
 }
 
-export interface LanguageView {
+export interface Language {
   name: string;
   files: number;
   folders: string[];
@@ -862,11 +850,6 @@ export interface NodeView {
   model?: string | null;
 }
 
-export interface NotCarried {
-  path: string;
-  message: string;
-}
-
 export interface NotDone {
   phase: string;
   state: "skipped" | "overruled";
@@ -876,11 +859,6 @@ export interface NotDone {
   at?: string;
   times?: number;
   is_new?: boolean;
-}
-
-export interface NotYet {
-  path: string;
-  message: string;
 }
 
 export interface OpinionShown {
@@ -902,7 +880,7 @@ export interface OriginView {
   worktree?: string;
   sha256: string;
   statements?: string[];
-  not_carried?: NotCarried[];
+  not_carried?: PathNote[];
   more_statements?: number;
   more_not_carried?: number;
 }
@@ -929,9 +907,14 @@ export interface OutputsView {
   unknown?: string[];
 }
 
-export interface PackageView {
+export interface Package {
   path: string;
   manifests: string[];
+}
+
+export interface PathNote {
+  path: string;
+  message: string;
 }
 
 export interface PhaseComparison {
@@ -1020,13 +1003,13 @@ export interface PhaseView {
 
 export interface PlannedPolicyView {
   project: string;
-  changes: PolicyChangeView[];
+  changes: PolicyChange[];
   weakens: boolean;
   command: string;
   shown?: string;
 }
 
-export interface PolicyChangeView {
+export interface PolicyChange {
   key: string;
   was: string;
   now: string;
@@ -1058,12 +1041,12 @@ export interface Problem {
 export interface ProjectContents {
   root: string;
   git: boolean;
-  languages: LanguageView[];
-  packages: PackageView[];
+  languages: Language[];
+  packages: Package[];
   checks: CheckView[];
   folders_left_out?: string[];
-  stack?: StackView[];
-  facts?: FactView[];
+  stack?: Stack[];
+  facts?: Fact[];
 }
 
 export interface ProjectList {
@@ -1126,17 +1109,17 @@ export interface ProviderSetting {
   roles?: string[];
 }
 
-export interface QueueState {
-  jobs: JobRow[];
-  queues: QueueView[];
-}
-
-export interface QueueView {
+export interface QueueRecord {
   queue: string;
   waiting: number;
   running: number;
   average_wait_s?: number | null;
   average_run_s?: number | null;
+}
+
+export interface QueueState {
+  jobs: JobRow[];
+  queues: QueueRecord[];
 }
 
 export interface Rate {
@@ -1392,7 +1375,7 @@ export interface Spread {
   p90_s: number;
 }
 
-export interface StackView {
+export interface Stack {
   folder: string;
   language: string;
   manager: string;
@@ -1452,8 +1435,15 @@ export interface SubmittedView {
 }
 
 export interface Target {
-  calls: CallShown[];
+  calls: TargetCall[];
   head?: string;
+}
+
+export interface TargetCall {
+  step: string;
+  action: string;
+  params?: unknown;
+  condition?: string;
 }
 
 export interface TaskView {
@@ -1599,12 +1589,6 @@ export interface Unusual {
   why?: string;
 }
 
-export interface UnusualLine {
-  weight: string;
-  text: string;
-  why?: string;
-}
-
 export interface UsageView {
   calls: number;
   cost_usd: number;
@@ -1654,7 +1638,7 @@ export interface WaitingDecision {
   command: string;
   expires_at?: string;
   tainted?: boolean;
-  unusual?: UnusualLine[];
+  unusual?: Unusual[];
   evidence?: GateLine[];
 }
 

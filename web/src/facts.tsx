@@ -1,11 +1,11 @@
 // Facts of a project: what its files say, and what you say in their place.
 import { useState } from "react";
 import { useAct } from "./api";
-import type { FactView } from "./api_types";
+import type { Fact } from "./api_types";
 import { Cli, Problem } from "./parts";
 import { send } from "./pin";
 
-export function Facts({ project, facts, changed }: { project: string; facts: FactView[]; changed: () => void }) {
+export function Facts({ project, facts, changed }: { project: string; facts: Fact[]; changed: () => void }) {
   const [editing, setEditing] = useState<{ name: string; value: string; isNew: boolean } | null>(null);
   const [act, busy, refused] = useAct();
   const save = (name: string, value: string | null) =>

@@ -1,7 +1,7 @@
 // What waits for you: decisions, tasks, opinions, what failed or is held, runs that stopped or are paused, trust. Nothing is decided here: nothing is asked before it was shown.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useAsk } from "./api";
-import type { DecisionData, InboxView, UnusualLine } from "./api_types";
+import type { DecisionData, InboxView, Unusual } from "./api_types";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
@@ -20,7 +20,7 @@ export interface Item {
   at: string;
   href: string;
   cli: string;
-  unusual: UnusualLine[];
+  unusual: Unusual[];
   gates: Gate[];
   details: string[];
   /** Of a decision: its request, whose change is loaded once the line is chosen. */
@@ -281,7 +281,7 @@ export function Inbox({ data }: { data: InboxView | null }) {
 const WEIGHTS: Record<string, Look> = { weakened: "weak", weak: "weak", failed: "failed", warning: "warning", skipped: "skipped" };
 const weightLook = (weight: string): Look => WEIGHTS[weight] ?? "warning";
 
-function Flags({ unusual }: { unusual: UnusualLine[] }) {
+function Flags({ unusual }: { unusual: Unusual[] }) {
   const kinds = [...new Set(unusual.map((each) => weightLook(each.weight)))];
   const words: Partial<Record<Look, string>> = { weak: "weakened", failed: "failed", warning: "warning", skipped: "skipped" };
   return (

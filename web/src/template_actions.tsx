@@ -1,7 +1,7 @@
 // What is done with a whole template: a copy, an import, and how it differs from another one.
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
-import type { ImportNote, ImportReport, KeptView, TemplateDiff, TemplateList } from "./api_types";
+import type { PathNote, ImportReport, KeptView, TemplateDiff, TemplateList } from "./api_types";
 import { Ask, Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { Changes } from "./rendered";
@@ -163,7 +163,7 @@ export function Import({ done }: { done: (template: string) => void }) {
   );
 }
 
-function Notes({ title, kind, notes, none }: { title: string; kind: string; notes: ImportNote[]; none: string }) {
+function Notes({ title, kind, notes, none }: { title: string; kind: string; notes: PathNote[]; none: string }) {
   if (!notes.length) return none ? <p className="soft">{none}</p> : null;
   return (
     <section className={`note ${kind}`} aria-label={title}>

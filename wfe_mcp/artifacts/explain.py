@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from wfe_mcp.core.errors import Detail, nearest, pointer
+from wfe_mcp.core.errors import Detail, near_miss, pointer
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 NOT_BLANK = r"\S"
@@ -69,8 +69,7 @@ def missing(parts: Parts, key: str, schema: Schema) -> Detail:
 
 def unknown(parts: Parts, key: str, valid: Sequence[str]) -> Detail:
     """A key that a closed object does not have."""
-    near = nearest(key[:80], valid, 1)
-    meant = f"; did you mean {_quote(near[0])}?" if near else ""
+    meant = near_miss(key[:80], valid)
     expected = f"one of {', '.join(valid)}" if valid else "no further key"
     return Detail(pointer(*parts, key), f"unknown key {_quote(key)}{meant}", _truncate(expected), _truncate(key, 80))
 
@@ -157,8 +156,7 @@ def _wrong_type(named: str | list[str], value: object) -> tuple[str, str]:
 def _wrong_option(options: list[object], value: object) -> tuple[str, str]:
     expected = describe({"enum": options})
     words = [option for option in options if isinstance(option, str)]
-    near = nearest(value[:80].lower(), words, 1) if isinstance(value, str) else ()
-    meant = f"; did you mean {_quote(near[0])}?" if near else ""
+    meant = near_miss(value[:80].lower(), words) if isinstance(value, str) else ""
     return f"must be {_truncate(expected, 100)}, found {_quote(value)}{meant}", expected
 
 

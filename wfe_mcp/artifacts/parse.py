@@ -206,10 +206,10 @@ def parse_markdown(content: str | bytes) -> dict[str, Any]:
     return value
 
 
-def bundle_of(files: Mapping[str, bytes], *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def bundle_of(files: Mapping[str, bytes]) -> dict[str, Any]:
     """A file_bundle@1 of ``files`` (path → content), sorted by path. Refuses files that are not UTF-8 text."""
-    if (size := sum(map(len, files.values()))) > max_bytes:
-        _too_large("The bundle of these files", limits.VALUE_BYTES.at(max_bytes), size)
+    if (size := sum(map(len, files.values()))) > MAX_BYTES:
+        _too_large("The bundle of these files", limits.VALUE_BYTES, size)
     bundle: list[dict[str, str]] = []
     faults: list[Detail] = []
     for index, (path, content) in enumerate(sorted(files.items())):

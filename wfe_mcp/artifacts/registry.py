@@ -12,49 +12,30 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.artifacts.checking import schema_faults
 from wfe_mcp.artifacts.parse import check_value
 from wfe_mcp.core.errors import Detail, Refused, near_miss
+from wfe_mcp.core.units import words
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins
 
 if TYPE_CHECKING:
     from wfe_mcp.artifacts.models.base import Artifact
 
-_MODELS = {
-    "spec@1": "Spec",
-    "plan@1": "Plan",
-    "decision_list@1": "DecisionList",
-    "task_list@1": "TaskList",
-    "change@1": "Change",
-    "review@1": "Review",
-    "opinion@1": "Opinion",
-    "verdict@1": "Verdict",
-    "role_report@1": "RoleReport",
-    "security_report@1": "SecurityReport",
-    "eval@1": "Eval",
-    "file_bundle@1": "FileBundle",
-    "markdown_doc@1": "MarkdownDoc",
-    "milestone_plan@1": "MilestonePlan",
-    "release@1": "Release",
-    "failing_test@1": "FailingTest",
-    "blocker@1": "Blocker",
-    "incident@1": "Incident",
-    "playbook@1": "Playbook",
-    "drift@1": "Drift",
-}
-"""Name → class in ``models/<name without version>.py``."""
-
-
-def schema_names() -> tuple[str, ...]:
-    """The shipped schemas, in the order of the work."""
-    return tuple(_MODELS)
+SHIPPED = words(
+    """
+    spec@1 plan@1 decision_list@1 task_list@1 change@1 review@1 opinion@1 verdict@1 role_report@1 security_report@1
+    eval@1 file_bundle@1 markdown_doc@1 milestone_plan@1 release@1 failing_test@1 blocker@1 incident@1 playbook@1
+    drift@1
+    """
+)
+"""The shipped schemas, in the order of the work; ``decision_list@1`` is the class ``DecisionList`` in ``models/decision_list.py``."""
 
 
 def known_schemas() -> tuple[str, ...]:
     """The shipped schemas, then those of installed packages."""
-    return (*_MODELS, *plugins("artifact_schemas"))
+    return (*SHIPPED, *plugins("artifact_schemas"))
 
 
 def model_of(name: str) -> "type[Artifact]":
     """The Pydantic model of a shipped or installed schema. Refuses: bad_argument with the nearest name; unavailable."""
-    plugin = None if name in _MODELS else plugins("artifact_schemas").get(name)
+    plugin = None if name in SHIPPED else plugins("artifact_schemas").get(name)
     if plugin is not None:
         try:
             return installed_model(plugin)
@@ -62,11 +43,12 @@ def model_of(name: str) -> "type[Artifact]":
             raise Refused(
                 "unavailable", f"{fault}.", "Ask the user to fix or remove the package: wfe-mcp doctor"
             ) from fault
-    if name not in _MODELS:
+    if name not in SHIPPED:
         detail = _unknown(name)
         raise Refused("bad_argument", f"There is no schema {name[:80]!r}.", f"Use {detail.expected}.", (detail,))
-    module = importlib.import_module(f"wfe_mcp.artifacts.models.{name.partition('@')[0]}")
-    return getattr(module, _MODELS[name])
+    file = name.partition("@")[0]
+    module = importlib.import_module(f"wfe_mcp.artifacts.models.{file}")
+    return getattr(module, "".join(part.capitalize() for part in file.split("_")))
 
 
 @functools.cache
@@ -117,7 +99,7 @@ def check_schema(schema: object) -> list[Detail]:
 
 
 def _name_faults(name: str) -> list[Detail]:
-    if name in _MODELS:
+    if name in SHIPPED:
         return []
     plugin = plugins("artifact_schemas").get(name)
     if plugin is None:

@@ -22,7 +22,7 @@ from wfe_mcp.core.graph import downstream
 from wfe_mcp.core.leases import busy_phases, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
 from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, RunState, RunStatus, Stage
-from wfe_mcp.core.paths import PhasePath, beside, item_of, seen_from
+from wfe_mcp.core.paths import PhasePath, beside, item_of, items_around, seen_from
 from wfe_mcp.core.questions import blocker_is_due, conditions_are_met, is_passed_over, needs_are_met
 from wfe_mcp.core.recovery import recovery_fault, repair_begun
 from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhaseSpec
@@ -113,12 +113,10 @@ def go_to(
     """
     anew = list(downstream(state.spec, target, beside(attempt.phase, target)))
     reopened: list[tuple[PhasePath, str]] = []
-    item = item_of(target)
-    while item is not None:
-        if item[1] not in state.loops[item[0]].open:
-            reopened.append(item)
-            anew += [path for path in downstream(state.spec, item[0]) if path != item[0]]
-        item = item_of(item[0])
+    for loop, key in items_around(target):
+        if key not in state.loops[loop].open:
+            reopened.append((loop, key))
+            anew += [path for path in downstream(state.spec, loop) if path != loop]
     top = (other for other in state.open_attempts if item_of(other.phase) is None)
     anew += downstream(state.spec, *(other.phase for other in top if other.status is AttemptStatus.CANCELLED))
     return e.WentTo(

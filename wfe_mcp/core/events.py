@@ -11,11 +11,10 @@ from typing import Literal
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound, Settled
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.event import AttemptEvent, Event, ItemClosed, ItemOpened, LoopFinished, LoopOpened, PromptEdited
+from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import AttemptStatus, Feedback, Kept, Stage, Verdict
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.record_events import DecisionSigned, RecordsKept
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.spec import RunSpec
 
@@ -77,6 +76,14 @@ class GatesOpened(AttemptEvent):
     sha256: str | None = None
     tree: str | None = None
     prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptEdited(AttemptEvent):
+    """A person edited the prompt; the gates before work judge it anew. ``prompt``: the document with its text."""
+
+    sha256: str
+    prompt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +243,36 @@ class PhaseSkipped(AttemptEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoopOpened(AttemptEvent):
+    """The items of a loop are known, in order; ``items`` names the document with their values."""
+
+    keys: tuple[str, ...]
+    started_at: datetime
+    items: str | None = None
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemOpened(AttemptEvent):
+    """Every phase of the item ``key`` has a new attempt, pending."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemClosed(AttemptEvent):
+    """The item ``key`` is over: its phases are settled, or it is left as it ``failed``."""
+
+    key: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopFinished(AttemptEvent):
+    """The condition of ``until`` is true: no further pass opens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeChanged(AttemptEvent):
     """The files changed under the evidence: its verdicts are void and the gates begin again."""
 
@@ -327,58 +364,30 @@ class RunCancelled(Event):
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsKept(Event):
+    """These records were written, or changed, together with the events that follow. The state stays as it is."""
+
+    records: tuple[Kept, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionSigned(Event):
+    """A person's key signed the events before this one, of the same transaction. The state stays as it is.
+
+    ``statement``: canonical JSON of what was decided, with the log's position and hash before and after it.
+    """
+
+    statement: str
+    signature: str
+
+
+_FROM_ELSEWHERE = (BlockerFound, CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked)
+"""Events that are defined in other modules."""
 EVENTS: dict[str, type[Event]] = {
-    cls.__name__: cls
-    for cls in (
-        RunStarted,
-        WhenAnswered,
-        LocksNamed,
-        NextJudged,
-        PhaseReady,
-        GatesOpened,
-        PromptEdited,
-        PhaseStarted,
-        LeaseLost,
-        RevisionSubmitted,
-        SubmissionRefused,
-        GateJudged,
-        ApprovalAwaited,
-        ApprovalAsked,
-        ApprovalGiven,
-        OpinionOverruled,
-        PhaseCompleted,
-        PhaseForced,
-        AttemptFailed,
-        RepairBegan,
-        RecoveryOpened,
-        BlockerFound,
-        RepairEnded,
-        HumanAwaited,
-        AttemptOpened,
-        PhaseSkipped,
-        LoopOpened,
-        ItemOpened,
-        ItemClosed,
-        LoopFinished,
-        TreeChanged,
-        WentTo,
-        PhaseProceeded,
-        AutoSwitched,
-        RunPaused,
-        RunResumed,
-        RunBlocked,
-        RunFailed,
-        RunReopened,
-        RunCompleted,
-        RunCancelled,
-        CheckpointTaken,
-        RollbackBegan,
-        RollbackAbandoned,
-        RolledBack,
-        RunForked,
-        RecordsKept,
-        DecisionSigned,
-    )
+    kind.__name__: kind
+    for kind in (*vars().values(), *_FROM_ELSEWHERE)
+    if isinstance(kind, type) and issubclass(kind, Event) and kind not in {Event, AttemptEvent}
 }
 """Every event by its name in the log."""
 FORMER_NAMES: Mapping[str, str] = {"MendingBegan": "RepairBegan", "MendingEnded": "RepairEnded"}

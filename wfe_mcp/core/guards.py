@@ -9,6 +9,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import (
     approval_refused,
+    current_gate,
     rejection_refused,
     request_refused,
     verdict_refused,
@@ -19,7 +20,7 @@ from wfe_mcp.core.graph import around
 from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage
-from wfe_mcp.core.paths import PhasePath, item_of, typed
+from wfe_mcp.core.paths import PhasePath, items_around, typed
 from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.recovery import open_blockers
@@ -200,15 +201,12 @@ def _retry(state: RunState, command: c.Retry) -> Refused | None:
 def _loop_is_closed(state: RunState, path: PhasePath) -> PhasePath | None:
     """The first loop around ``path`` that failed, was skipped or was cancelled, or a closed recovery; None where all are open."""
     closed = {AttemptStatus.FAILED, AttemptStatus.SKIPPED, AttemptStatus.CANCELLED}
-    item = item_of(path)
-    while item is not None:
-        loop = state.loops.get(item[0])
-        if state.phase(item[0]).loop is None:
-            if loop is None or item[1] not in loop.open:
-                return item[0]
-        elif state.current(item[0]).status in closed:
-            return item[0]
-        item = item_of(item[0])
+    for loop, key in items_around(path):
+        if state.phase(loop).loop is None:
+            if loop not in state.loops or key not in state.loops[loop].open:
+                return loop
+        elif state.current(loop).status in closed:
+            return loop
     return None
 
 
@@ -251,10 +249,7 @@ def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
 
 def _overrule(state: RunState, command: c.Overrule) -> Refused | None:
     attempt = state.current(command.phase)
-    spec = state.phase(command.phase)
-    gates = spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates
-    is_there = attempt.sha256 is not None and attempt.stage is not None and attempt.gate < len(gates)
-    if not is_there or gates[attempt.gate].kind != "opinion":
+    if attempt.sha256 is None or current_gate(state, attempt) != "opinion":
         return illegal(
             f"Phase {command.phase!r} is not at an opinion gate.",
             "Only opinions can be overruled; use force-accept for other gates.",

@@ -14,7 +14,7 @@ Rules:
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
-from wfe_mcp.core.paths import PhasePath, item_of
+from wfe_mcp.core.paths import PhasePath, items_around
 
 
 def busy_phases(state: RunState, *, besides: PhasePath) -> tuple[PhasePath, ...]:
@@ -63,7 +63,7 @@ def lock_holder(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | Non
     wanted = state.current(path).locks
     if not wanted:
         return None
-    own = {path, *_around(path)}
+    own = {path, *(loop for loop, _ in items_around(path))}
     for other in state.open_attempts:
         shared = [name for name in other.locks or () if name in wanted]
         if shared and other.phase not in own and holds_locks(state, other):
@@ -100,8 +100,3 @@ def _holds_tree(state: RunState, attempt: Attempt) -> bool:
             return True
         case _:
             return attempt.status is AttemptStatus.AWAITING and attempt.holder is not None
-
-
-def _around(path: PhasePath) -> list[PhasePath]:
-    place = item_of(path)
-    return [] if place is None else [place[0], *_around(place[0])]

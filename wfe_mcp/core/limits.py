@@ -98,12 +98,3 @@ ATTACHMENTS_BYTES = Limit(
 
 TABLE: tuple[Limit, ...] = tuple(each for each in vars().values() if isinstance(each, Limit))
 """All limits above, in the order of the reference page."""
-
-ABOUT = """Above a limit it is refused; the refusal names the limit, the value found and what to do. What is stored already stays
-readable, whatever the limits are. Lint and validation take time that grows with the size.
-
-A JSON Schema with many branches can take exponential time. It is estimated first: the schemas that meet one part of a value when
-each reference is replaced by what it names. Above the limit the schema is refused, in milliseconds. Times the parts of the value it
-is the work of a check; listing many faults, and references that lead back to themselves in two ways, are left to a child process
-that is ended at its limits. No transaction waits for it: where the server itself makes such a value, a job checks it first."""
-"""The text of the reference page."""

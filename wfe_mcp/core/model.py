@@ -18,7 +18,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
-from wfe_mcp.core.paths import PhasePath, inside, item_of, seen_from
+from wfe_mcp.core.paths import PhasePath, inside, items_around, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhaseSpec, RunSpec
 
 RunId = NewType("RunId", str)
@@ -367,13 +367,7 @@ class RunState:
 
     def is_open(self, path: PhasePath) -> bool:
         """True at the top, and where every item around ``path`` is open."""
-        item = item_of(path)
-        while item is not None:
-            loop = self.loops.get(item[0])
-            if loop is None or item[1] not in loop.open:
-                return False
-            item = item_of(item[0])
-        return True
+        return all(around in self.loops and key in self.loops[around].open for around, key in items_around(path))
 
     def changed_since(self, before: "RunState") -> tuple[PhasePath, ...]:
         """The phases with other attempts than ``before``. Compared by identity: a state shares what it leaves alone."""

@@ -8,6 +8,7 @@ A phase of a run refers to those of its own item, and to those around its loops.
 """
 
 import re
+from collections.abc import Iterator
 from typing import NewType
 
 PhasePath = NewType("PhasePath", str)
@@ -36,6 +37,13 @@ def item_of(path: PhasePath) -> tuple[PhasePath, str] | None:
         return None
     loop, _, key = place.rpartition("[")
     return PhasePath(loop), key.removesuffix("]")
+
+
+def items_around(path: PhasePath) -> Iterator[tuple[PhasePath, str]]:
+    """Each loop and item's key around the phase of a run, the nearest first."""
+    while item := item_of(path):
+        yield item
+        path = item[0]
 
 
 def inside(loop: PhasePath, key: str, phase: PhasePath) -> PhasePath:

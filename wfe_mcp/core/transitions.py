@@ -1,6 +1,6 @@
-"""Tables of the state machine: which command is possible in which status, what each event changes.
+"""Tables of the state machine: which command is possible in which status.
 
-Data only. ``moves.py`` reads the tables of commands, ``docs/reference/transitions.md`` is generated from all of them, and
+Data only. ``moves.py`` reads them, ``docs/reference/transitions.md`` is generated from them, and
 ``tests/core/test_transitions.py`` compares them with random runs.
 
 Rules:
@@ -10,9 +10,8 @@ Rules:
 """
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.units import words
 
 _NEW = "superseded +new"
 
@@ -102,22 +101,11 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
 ``next``, a gating one through its gates. ``goto`` and ``rollback`` reach attempts from another phase or from the history,
 so no command of a phase has their name."""
 
-_RESULTS = (
-    "LoseLease",
-    "Submit",
-    "RefuseSubmission",
-    "RecordVerdict",
-    "TimeOut",
-    "AskApproval",
-    "Approve",
-    "Reject",
-    "Withdraw",
-    "Edit",
-    "TreeChange",
-    "Skip",
-    "ForceAccept",
-    "Overrule",
-    "Retry",
+_RESULTS = words(
+    """
+    LoseLease Submit RefuseSubmission RecordVerdict TimeOut AskApproval Approve Reject Withdraw Edit TreeChange Skip
+    ForceAccept Overrule Retry
+    """
 )
 """A paused run starts nothing, but records these."""
 _WORK = ("EndCompensation", "Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RESULTS)
@@ -170,86 +158,3 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     "cancelled": {},
 }
 """Run status × command → where it leads. ``running``: the run continues, and what follows may let it wait or end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an event does to statuses. ``own``: those of the attempt that it names; ``others``: those of further attempts.
-
-    Both are before → after; ``new``: the attempt did not exist. ``run``: what the run's status becomes; empty: it stays,
-    or follows from the attempts (``running`` or ``waiting``).
-    """
-
-    own: Mapping[str, str] = field(default_factory=dict[str, str])
-    others: Mapping[str, str] = field(default_factory=dict[str, str])
-    run: str = ""
-
-
-def _each(statuses: str, after: str) -> dict[str, str]:
-    return dict.fromkeys(statuses.split(), after)
-
-
-_CLOSED = {"pending": "skipped"} | _each("ready running gating awaiting", "cancelled")
-"""The attempts in the open items of a loop, or in a recovery, that ends."""
-_LEFT = _each("pending ready running gating awaiting failed completed skipped rolled_back cancelled", "superseded")
-
-EVENT_CHANGES: Mapping[str, Change] = {
-    "RunStarted": Change(others={"new": "pending"}, run="running"),
-    "RunForked": Change(
-        others={
-            "new": "pending | ready | running | gating | failed | completed | skipped | rolled_back | superseded | cancelled"
-        },
-        run="running | paused | blocked | failed | completed",
-    ),
-    "WhenAnswered": Change({"pending": "pending"}),
-    "LocksNamed": Change({"pending": "pending"}),
-    "PhaseReady": Change(_each("pending gating awaiting failed", "ready")),
-    "PhaseStarted": Change({"ready": "running"}),
-    "LeaseLost": Change({"running": "ready", "gating": "gating", "awaiting": "awaiting"}),
-    "SubmissionRefused": Change({"running": "running"}),
-    "RevisionSubmitted": Change(_each("running gating awaiting failed", "gating"), _CLOSED),
-    "GatesOpened": Change(_each("pending running gating", "gating")),
-    "PromptEdited": Change(_each("gating awaiting failed", "gating"), _CLOSED),
-    "GateJudged": Change({"gating": "gating | awaiting"}),
-    "TreeChanged": Change(_each("gating awaiting", "gating")),
-    "ApprovalAwaited": Change({"gating": "awaiting"}),
-    "ApprovalAsked": Change({"awaiting": "awaiting"}),
-    "ApprovalGiven": Change({"awaiting": "gating"}),
-    "OpinionOverruled": Change(_each("gating failed", "gating"), _CLOSED),
-    "PhaseForced": Change({"awaiting": "awaiting", "failed": "failed"}, _CLOSED),
-    "PhaseCompleted": Change(_each("running gating awaiting failed", "completed")),
-    "NextJudged": Change({"completed": "completed"}),
-    "PhaseProceeded": Change({"completed": "completed"}),
-    "PhaseSkipped": Change(_each("pending ready running awaiting failed", "skipped"), _CLOSED),
-    "AttemptFailed": Change(_each("pending ready running gating awaiting", "failed"), _CLOSED),
-    "RepairBegan": Change({"failed": "failed"}),
-    "RecoveryOpened": Change({"failed": "failed"}, {"new": "pending"}),
-    "RepairEnded": Change({"failed": "failed"}, _CLOSED),
-    "BlockerFound": Change({"completed": "completed"}),
-    "HumanAwaited": Change({"failed": "failed"}),
-    "AttemptOpened": Change({"new": "pending | ready | running"}, _LEFT),
-    "LoopOpened": Change({"ready": "running"}),
-    "ItemOpened": Change({"running": "running"}, {"new": "pending"}),
-    "ItemClosed": Change({"running": "running"}, _CLOSED | {"running": "cancelled | failed"}),
-    "LoopFinished": Change({"running": "running"}),
-    "WentTo": Change(others={"new": "pending | running"} | _LEFT),
-    "AutoSwitched": Change(),
-    "RunPaused": Change(run="paused"),
-    "RunResumed": Change(run="running"),
-    "RunReopened": Change(run="running"),
-    "RunBlocked": Change(run="blocked"),
-    "RunFailed": Change(run="failed"),
-    "RunCompleted": Change(others=_CLOSED | {"failed": "cancelled"}, run="completed"),
-    "RunCancelled": Change(others=_each("pending ready running gating awaiting failed", "cancelled"), run="cancelled"),
-    "CheckpointTaken": Change(),
-    "RollbackBegan": Change(),
-    "RollbackAbandoned": Change(),
-    "RolledBack": Change(
-        others={"new": "pending | ready | running | gating | failed | completed | skipped | cancelled"}
-        | _each("pending ready running gating awaiting failed completed skipped", "rolled_back"),
-        run="running | paused | blocked | failed | completed",
-    ),
-    "RecordsKept": Change(),
-    "DecisionSigned": Change(),
-}
-"""Event → the statuses that it changes."""

@@ -20,7 +20,7 @@ from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
 from wfe_mcp.engine.approvals.statements import Statement
 from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.views.approvals.answers import rejection
-from wfe_mcp.views.approvals.seen import Seen
+from wfe_mcp.views.approvals.shown import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

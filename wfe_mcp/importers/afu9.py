@@ -59,7 +59,7 @@ class _WorkflowReader:
     def template(self) -> ImportedTemplate:
         name = self._name()
         self._rest(self._document, _TOP, ())
-        config = self._object(self._document.get("config", {}), ("config",))
+        config = self._found.object_at(self._document.get("config", {}), ("config",))
         self._rest(config, _CONFIG, ("config",))
         steps = self._steps(config)
         timeout = self._number(config, "timeoutMs", None, 1000, ("config",))
@@ -141,12 +141,12 @@ class _WorkflowReader:
         return [self._step(step, ("steps", index), config) for index, step in enumerate(cast("list[object]", given))]
 
     def _step(self, value: object, at: tuple[str | int, ...], config: Mapping[str, Any]) -> dict[str, Any]:
-        step = self._object(value, at)
+        step = self._found.object_at(value, at)
         self._rest(step, _STEP, at)
         made: dict[str, Any] = {"id": self._step_id(step, at), "tool": self._tool(step, at)}
         if "params" not in step:
             self._found.error(pointer(*at, "params"), "'params' is missing")
-        made["params"] = self._values(self._object(step.get("params", {}), (*at, "params")), (*at, "params"))
+        made["params"] = self._values(self._found.object_at(step.get("params", {}), (*at, "params")), (*at, "params"))
         if (asked := self._condition(step, at)) is not None:
             made["if"] = asked
         if (retry := self._retry(step, config, at)) is not None:
@@ -223,7 +223,7 @@ class _WorkflowReader:
             more = self._number(config, "maxRetries", 0, 0, ("config",))
             return {"max_attempts": more + 1, "backoff": "none"} if more else None
         at = (*at, "retry")
-        retry = self._object(step["retry"], at)
+        retry = self._found.object_at(step["retry"], at)
         self._rest(retry, _RETRY, at)
         backoff = retry.get("backoff", "exponential")
         if backoff not in _BACKOFFS:
@@ -252,12 +252,6 @@ class _WorkflowReader:
         for key in value:
             if key not in known:
                 self._found.lose(pointer(*at, key), f"{key!r} has no meaning here")
-
-    def _object(self, value: object, at: tuple[str | int, ...]) -> dict[str, Any]:
-        if isinstance(value, dict):
-            return cast("dict[str, Any]", value)
-        self._found.error(pointer(*at), "must be an object")
-        return {}
 
     def _number(self, value: Mapping[str, Any], key: str, default: Any, least: int, at: tuple[str | int, ...]) -> Any:
         given = value.get(key, default)

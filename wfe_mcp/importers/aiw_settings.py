@@ -79,6 +79,8 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
 }
 """Section → key → the value that matches the template's fixed behaviour, and that behaviour. None: no value does."""
 
+Wanted = tuple[str, Callable[[Any], bool]]
+"""What a value must be, in words and as a test."""
 _USED = {
     "git": ("base_branch", "branch_prefix"),
     "recovery": ("enabled", "max_attempts_per_task", "max_attempts_per_blocker", "auto_for_failed_checks"),
@@ -86,6 +88,11 @@ _USED = {
 }
 _TOP = {"workspace_dir": _FOLDERS, "plan_dir": _FOLDERS, "history": _HISTORY}
 _SECTIONS = tuple(_SAME)
+_FLAG: Wanted = ("true or false", lambda each: isinstance(each, bool))
+_NUMBER: Wanted = (
+    "a whole number, at least 0",
+    lambda each: isinstance(each, int) and not isinstance(each, bool) and each >= 0,
+)
 _KNOWN = ("version", *_TOP, *_SECTIONS)
 _TELLTALE = frozenset({"agent", "git", "recovery", "workspace_dir", "plan_dir", "parallel"})
 
@@ -131,8 +138,7 @@ class _SettingsReader:
         self._input("base", git, "base_branch", _BRANCH)
         self._input("branch_prefix", git, "branch_prefix", _PREFIX)
         self._retries(recovery)
-        stops = self._take("agent", agent, "stop_after_each_task", "true or false", lambda each: isinstance(each, bool))
-        if stops:
+        if self._take("agent", agent, "stop_after_each_task", _FLAG):
             self.task["auto_proceed"] = False
 
     def _section(self, section: str, value: object) -> None:
@@ -159,40 +165,25 @@ class _SettingsReader:
         value = self._document.get(section)
         return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
-    def _take(
-        self, section: str, values: Mapping[str, Any], key: str, wanted: str, is_right: Callable[[Any], bool]
-    ) -> Any:
+    def _take(self, section: str, values: Mapping[str, Any], key: str, form: Wanted) -> Any:
         """The value of a supported key, None when it is absent; an error when it is invalid."""
-        value = values.get(key)
+        value, (wanted, is_right) = values.get(key), form
         if value is None or is_right(value):
             return value
         self.found.error(pointer(section, key), f"must be {wanted}", wanted, value)
         return None
 
     def _input(self, name: str, git: Mapping[str, Any], key: str, form: re.Pattern[str]) -> None:
-        value = self._take(
-            "git",
-            git,
-            key,
-            "the name of a branch" if name == "base" else "how names of branches begin",
-            lambda each: isinstance(each, str) and form.fullmatch(each) is not None,
-        )
+        what = "the name of a branch" if name == "base" else "how names of branches begin"
+        fits: Wanted = (what, lambda each: isinstance(each, str) and form.fullmatch(each) is not None)
+        value = self._take("git", git, key, fits)
         if value is not None:
             self.inputs[name] = value
 
     def _retries(self, recovery: Mapping[str, Any]) -> None:
-        on = [
-            self._take("recovery", recovery, key, "true or false", lambda each: isinstance(each, bool))
-            for key in ("enabled", "auto_for_failed_checks")
-        ]
+        on = [self._take("recovery", recovery, key, _FLAG) for key in ("enabled", "auto_for_failed_checks")]
         limits = {
-            key: self._take(
-                "recovery",
-                recovery,
-                key,
-                "a whole number, at least 0",
-                lambda each: isinstance(each, int) and not isinstance(each, bool) and each >= 0,
-            )
+            key: self._take("recovery", recovery, key, _NUMBER)
             for key in ("max_attempts_per_task", "max_attempts_per_blocker")
         }
         tries, same_blocker = limits.values()
@@ -211,7 +202,7 @@ class _SettingsReader:
         def is_words(each: Any) -> bool:
             return isinstance(each, str) and bool(each.strip()) and _words(each) is not None
 
-        given: Any = self._take("agent", agent, "checks", "a list of commands", lambda each: isinstance(each, list))
+        given: Any = self._take("agent", agent, "checks", ("a list of commands", lambda each: isinstance(each, list)))
         for index, text in enumerate(given or []):
             at = pointer("agent", "checks", index)
             if not is_words(text):

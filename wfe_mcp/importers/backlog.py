@@ -24,7 +24,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss
-from wfe_mcp.importers.imported import ImportReport, PlanReading
+from wfe_mcp.importers.imported import ImportReport, PlanReading, quoted
 from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses, weakness
 
 FORMAT = "aiw backlog"
@@ -95,7 +95,7 @@ class _BacklogReader:
         elif self._items:
             self._unknown(line, number)
         else:
-            self._found.lose(f"line {number}", f"introduction: {_short(line)}")
+            self._found.lose(f"line {number}", f"introduction: {quoted(line)}")
 
     def plan(self) -> PlanReading:
         """The plan as far as it was understood."""
@@ -113,7 +113,7 @@ class _BacklogReader:
         self._section = ""
         found = _HEADING.fullmatch(line)
         if found is None or not found[2].strip():
-            self._found.error(f"line {number}", f"{_short(line)} is no item", "## BLG-001 - Title")
+            self._found.error(f"line {number}", f"{quoted(line)} is no item", "## BLG-001 - Title")
             self._item = None
             return
         self._item = _Item(found[1].upper(), found[2].strip(), number)
@@ -159,11 +159,11 @@ class _BacklogReader:
 
     def _unknown(self, line: str, number: int) -> None:
         expected = "## BLG-001 - Title, Status:, Priority:, Tags:, Conflict scopes:, Notes:, Acceptance: or a bullet below them"
-        self._found.error(f"line {number}", f"{_short(line)} is not understood", expected)
+        self._found.error(f"line {number}", f"{quoted(line)} is not understood", expected)
 
     def _wrong(self, key: str, value: str, valid: tuple[str, ...], number: int) -> None:
         guess = near_miss(value.lower(), valid)
-        self._found.error(f"line {number}", f"unknown {key} {_short(value)}{guess}", list(valid), value)
+        self._found.error(f"line {number}", f"unknown {key} {quoted(value)}{guess}", list(valid), value)
 
     def _work(self) -> list[_Item]:
         """The open items; the others are reported as not carried, once."""
@@ -196,7 +196,3 @@ def _task(item: _Item) -> dict[str, Any]:
         "priority": item.priority,
         "notes": "\n".join(notes),
     }
-
-
-def _short(line: str) -> str:
-    return repr(line if len(line) <= 60 else f"{line[:57]}…")

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from wfe_mcp.core.units import words
 from wfe_mcp.importers.folders import Folder, natural
 from wfe_mcp.importers.imported import ImportedWork, ImportReport, checkboxes, front_matter, sections, yaml_keys
 from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, priority_of, status_of
@@ -22,19 +23,11 @@ PLACES = (".", "backlog", ".backlog")
 _STATUSES = ["To Do", "In Progress", "Done"]
 _NOTES = ("Description", "Implementation Plan", "Implementation Notes")
 _ACCEPTANCE = ("Acceptance Criteria", "Definition of Done")
-_CARRIED = (
-    "id",
-    "title",
-    "status",
-    "milestone",
-    "dependencies",
-    "priority",
-    "parent_task_id",
-    "labels",
-    "references",
-    "ordinal",
-    "created_date",
-    "updated_date",
+_CARRIED = words(
+    """
+    id title status milestone dependencies priority parent_task_id labels references ordinal created_date
+    updated_date
+    """
 )
 _REPORTED = {
     "drafts": "a draft is no task yet",

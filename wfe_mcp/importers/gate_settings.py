@@ -144,7 +144,7 @@ class _Reading:
                 self._lose(at, "only a role that gives its opinion can rewrite")
         if "approver_config" in given:
             config, at = given["approver_config"]
-            made |= self._reviewer(_object(config, at, self.found), at, is_asked=is_asked)
+            made |= self._reviewer(self.found.object_at(config, at), at, is_asked=is_asked)
         return made
 
     def _reviewer(self, config: Mapping[str, Any], at: Place, *, is_asked: bool) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _workflow(document: Mapping[str, Any], reading: _Reading) -> _Stages:
     """The ``workflow`` section: ``defaults``, overridden by each phase and stage."""
     found = reading.found
     _top(document, reading)
-    section = _object(document.get("workflow", {}), ("workflow",), found)
+    section = found.object_at(document.get("workflow", {}), ("workflow",))
     defaults = _keys(section.get("defaults", {}), ("workflow", "defaults"), found)
     works = _providers(document.get("providers", {}), reading)
     stages: _Stages = {
@@ -194,7 +194,7 @@ def _workflow(document: Mapping[str, Any], reading: _Reading) -> _Stages:
         if phase == "defaults":
             continue
         if _is_known(phase, _PHASES, ("workflow", phase), found):
-            for stage, keys in _object(given, ("workflow", phase), found).items():
+            for stage, keys in found.object_at(given, ("workflow", phase)).items():
                 at = ("workflow", phase, stage)
                 if _is_known(stage, _STAGES, at, found):
                     stages[phase, stage] |= _keys(keys, at, found)
@@ -225,7 +225,7 @@ def _template_of(profile: object) -> str:
 
 def _providers(value: object, reading: _Reading) -> _Stages:
     """The provider by phase: the role's own, else the default one."""
-    given = _object(value, ("providers",), reading.found)
+    given = reading.found.object_at(value, ("providers",))
     works: _Stages = {}
     for key, named in given.items():
         if isinstance(named, dict) and key not in _ROLES and _ROLE.fullmatch(key):
@@ -251,7 +251,7 @@ def _gate_map(document: Mapping[str, Any], reading: _Reading) -> _Stages:
             if key != "default_approver":
                 found.error(pointer(key), f"{key!r} is no stage such as plan.prompt")
         elif _is_known(named[1], _PHASES, (key,), found) and _is_known(named[2], _STAGES, (key,), found):
-            given = {"approver": value} if isinstance(value, str) else _object(value, (key,), found)
+            given = {"approver": value} if isinstance(value, str) else found.object_at(value, (key,))
             for name, each in given.items():
                 if _is_known(name, tuple(_MAP_KEYS), (key, name), found):
                     at = (key,) if isinstance(value, str) else (key, name)
@@ -260,7 +260,7 @@ def _gate_map(document: Mapping[str, Any], reading: _Reading) -> _Stages:
 
 
 def _keys(value: object, at: Place, found: ImportReport) -> Given:
-    given = _object(value, at, found)
+    given = found.object_at(value, at)
     return {key: (each, (*at, key)) for key, each in given.items() if _is_known(key, _KEYS, (*at, key), found)}
 
 
@@ -299,10 +299,3 @@ def _is_known(name: str, valid: tuple[str, ...], at: Place, found: ImportReport)
     hint = near_miss(name, valid, f"; there are {', '.join(valid)}")
     found.error(pointer(*at), f"unknown {name!r}{hint}")
     return False
-
-
-def _object(value: object, at: Place, found: ImportReport) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value)
-    found.error(pointer(*at), "must be an object")
-    return {}

@@ -5,12 +5,12 @@ Parts of a Markdown file with their lines: front matter, headings, checkboxes.
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import field
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Code, Detail, Refused
+from wfe_mcp.core.errors import Code, Detail, Refused, pointer
 from wfe_mcp.workflow.model.base import RESERVED_WORDS
 
 
@@ -122,6 +122,13 @@ class ImportReport:
         """Report something that the result has and the file has not, by pointer into the result."""
         self.added.append(Detail(place, message))
 
+    def object_at(self, value: object, at: Sequence[str | int]) -> dict[str, Any]:
+        """``value`` as an object; an error and an empty one where it is something else. ``at``: its place in the file."""
+        if isinstance(value, dict):
+            return cast("dict[str, Any]", value)
+        self.error(pointer(*at), "must be an object")
+        return {}
+
     def refuse(self, format_name: str, code: Code, what: str = "file") -> None:
         """Refuse with every error, if there are any. ``what``: file or folder."""
         if self.errors:
@@ -165,6 +172,11 @@ def without_nulls(value: Any, but: Collection[str] = ()) -> Any:
 def _toml_key(key: str) -> str:
     """A TOML key; one with dots is quoted."""
     return json.dumps(key) if "." in key else key
+
+
+def quoted(line: str) -> str:
+    """A line of the source for a message, in quotes and at most 60 characters."""
+    return repr(line if len(line) <= 60 else f"{line[:57]}…")
 
 
 def identifier(text: str) -> str:

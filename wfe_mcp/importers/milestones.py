@@ -26,7 +26,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss
-from wfe_mcp.importers.imported import ImportReport, PlanReading
+from wfe_mcp.importers.imported import ImportReport, PlanReading, quoted
 from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses
 
 FORMAT = "aiw milestones"
@@ -86,7 +86,7 @@ class _MilestoneReader:
         elif not self._milestones:
             self._introduction(line, number)
         elif not self._key(line, number) and not self._task(line, number):
-            self._found.error(f"line {number}", f"{_short(line)} is not understood", _expectation(self._milestones[-1]))
+            self._found.error(f"line {number}", f"{quoted(line)} is not understood", _expectation(self._milestones[-1]))
 
     def plan(self) -> PlanReading:
         """The plan as far as it was understood."""
@@ -116,7 +116,7 @@ class _MilestoneReader:
         if line.startswith("# ") and not self._title:
             self._title = line[2:].strip()
         else:
-            self._found.lose(f"line {number}", f"introduction: {_short(line)}")
+            self._found.lose(f"line {number}", f"introduction: {quoted(line)}")
 
     def _key(self, line: str, number: int) -> bool:
         found = _KEY.fullmatch(line)
@@ -225,7 +225,7 @@ class _MilestoneReader:
         several = f"'Depends:' could be any of {', '.join(found)}: name the one it is"
         self._found.error(
             f"line {line}",
-            several if found else f"'Depends:' names no task: {_short(name)}{guess}",
+            several if found else f"'Depends:' names no task: {quoted(name)}{guess}",
             found or None,
             name,
         )
@@ -246,7 +246,3 @@ def _expectation(milestone: _Milestone) -> str:
     if not milestone.in_tasks:
         return "Goal: …, Tasks: or ## the next milestone"
     return "- a task, Acceptance: …, Conflict: …, Depends: …, Backlog: … or ## the next milestone"
-
-
-def _short(line: str) -> str:
-    return repr(line if len(line) <= 60 else f"{line[:57]}…")

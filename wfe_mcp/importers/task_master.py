@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from wfe_mcp.core.errors import pointer
+from wfe_mcp.core.units import words
 from wfe_mcp.importers.folders import Folder, JsonFile
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
 from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, priority_of, status_of
@@ -33,16 +34,10 @@ _STATUS: dict[str, Literal["open", "done", "dropped"]] = {
 }
 _CARRIED = ("id", "title", "description", "details", "testStrategy", "status", "dependencies", "priority", "subtasks")
 _IGNORED = ("updatedAt", "createdAt", "parentTaskId", "parentId")
-_METADATA = (
-    "created",
-    "updated",
-    "description",
-    "version",
-    "lastModified",
-    "taskCount",
-    "completedCount",
-    "tags",
-    "projectName",
+_METADATA = words(
+    """
+    created updated description version lastModified taskCount completedCount tags projectName
+    """
 )
 _MAIN = "master"
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from wfe_mcp.views.answers import find, opinions, reading, rollback, tool_answers
     from wfe_mcp.views.approvals import answers as approval_answers
     from wfe_mcp.views.reports import envelopes
-    from wfe_mcp.views.reports import envelopes as waiting
     from wfe_mcp.views.runs import models as run_models
 
 __all__ = [
@@ -23,24 +22,20 @@ __all__ = [
     "rollback",
     "run_models",
     "tool_answers",
-    "waiting",
 ]
-
-
 _MODULES = {
-    "approval_answers": "wfe_mcp.views.approvals.answers",
-    "envelopes": "wfe_mcp.views.reports.envelopes",
-    "find": "wfe_mcp.views.answers.find",
-    "opinions": "wfe_mcp.views.answers.opinions",
-    "reading": "wfe_mcp.views.answers.reading",
-    "rollback": "wfe_mcp.views.answers.rollback",
-    "run_models": "wfe_mcp.views.runs.models",
-    "tool_answers": "wfe_mcp.views.answers.tool_answers",
-    "waiting": "wfe_mcp.views.reports.envelopes",
+    "approval_answers": "approvals.answers",
+    "envelopes": "reports.envelopes",
+    "find": "answers.find",
+    "opinions": "answers.opinions",
+    "reading": "answers.reading",
+    "rollback": "answers.rollback",
+    "run_models": "runs.models",
+    "tool_answers": "answers.tool_answers",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(_MODULES[name])
+        return import_module(f"wfe_mcp.views.{_MODULES[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -45,7 +45,7 @@ def approve(
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval
-    from wfe_mcp.views.approvals.seen import Seen
+    from wfe_mcp.views.approvals.shown import Seen
     from wfe_mcp.views.reports import envelopes as answering
     from wfe_mcp.views.values.model import plain
 

@@ -133,9 +133,8 @@ def import_run(
 ) -> None:
     """Import a run as read-only history, or the work of another tool."""
     from wfe_mcp.cli.terminal.render import origin_lines
-    from wfe_mcp.engine.transfer.importing import import_foreign
+    from wfe_mcp.engine.transfer.importing import import_foreign, read_foreign
     from wfe_mcp.engine.transfer.importing import import_run as come_in
-    from wfe_mcp.engine.transfer.sources import read_foreign
     from wfe_mcp.importers import is_work, read_work
     from wfe_mcp.views.answers.bundles import ImportedView, imported_answer
 

@@ -39,12 +39,12 @@ def list_all(
 ) -> None:
     """List the jobs of this project, newest first, and its queues."""
     from wfe_mcp.engine.background.queues import QUEUES, job_overviews, queues_now
-    from wfe_mcp.views.project.jobs import job_rows, queue_view
+    from wfe_mcp.views.project.jobs import job_rows
 
     found = job_overviews(
         invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
     )
-    rows, queues = job_rows(invocation.engine, found), [queue_view(each) for each in queues_now(invocation.engine)]
+    rows, queues = job_rows(invocation.engine, found), queues_now(invocation.engine)
 
     def render(screen: Screen) -> None:
         screen.table(

@@ -44,7 +44,7 @@ def reject(
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval
     from wfe_mcp.views.approvals.answers import rejection, typed_comments
-    from wfe_mcp.views.approvals.seen import Seen
+    from wfe_mcp.views.approvals.shown import Seen
     from wfe_mcp.views.reports.envelopes import overview_of
 
     if not feedback and not comment:

@@ -104,7 +104,8 @@ def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) ->
     Exit code 1 with errors, 0 with warnings only; without either it prints nothing.
     """
     from wfe_mcp.engine.templates.catalogue import linted, project_names
-    from wfe_mcp.views.templates.templates import requires_view
+    from wfe_mcp.views.templates.templates import RequiresView
+    from wfe_mcp.views.values.model import view_of
 
     try:
         definition, names = _definition(invocation, source), project_names(invocation.engine)
@@ -116,7 +117,7 @@ def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) ->
             raise
         _render_faults(invocation, source, refused.details, (), {})
         return
-    _render_faults(invocation, source, report.errors, report.warnings, requires_view(report.requires))
+    _render_faults(invocation, source, report.errors, report.warnings, view_of(RequiresView, report.requires))
 
 
 def export(invocation: Invocation, name: TemplateName, target: Target = "") -> None:

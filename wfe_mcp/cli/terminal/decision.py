@@ -42,8 +42,8 @@ if TYPE_CHECKING:
         OpinionShown,
         Prompt,
         Target,
-        Unusual,
     )
+    from wfe_mcp.views.runs.requests import Unusual
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 _MOST_LINES, _MOST_OF_FILE, _MOST_IN_ALL = 400, 200, 1_500

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.moves.blockers import Blocker
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.runs.models import OriginView, OutputsView, PhaseView, RunRow, VerdictView
-    from wfe_mcp.views.runs.requests import UnusualLine
+    from wfe_mcp.views.runs.requests import Unusual
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
 
@@ -278,7 +278,7 @@ def decisions_table(screen: Screen, listed: RunList, now: datetime) -> None:
         screen.line(f"{plural(listed.more_decisions, 'more decision')} in wfe-mcp ui", "dim")
 
 
-def weights(unusual: Sequence[UnusualLine]) -> str:
+def weights(unusual: Sequence[Unusual]) -> str:
     """How many unusual things have which weight."""
     counts = Counter(each.weight for each in unusual)
     return ", ".join(f"{count} {weight}" for weight, count in counts.items())

@@ -25,7 +25,7 @@ from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.runs.timeline import Activity
 from wfe_mcp.views.project.activity import ActivityList, activity_view
-from wfe_mcp.views.project.jobs import JobView, QueueState, job_rows, job_view, queue_view
+from wfe_mcp.views.project.jobs import JobView, QueueState, job_rows, job_view
 from wfe_mcp.views.values.model import plain
 
 router = APIRouter()
@@ -58,7 +58,7 @@ def show_queue(
     """The queues of a project and its jobs, newest first."""
     engine = caller.engine_of(run) if run else caller.engine(project)
     found = job_overviews(engine, kinds=QUEUES, statuses=status or (), run=run, limit=limit)
-    view = QueueState(jobs=job_rows(engine, found), queues=tuple(map(queue_view, queues_now(engine))))
+    view = QueueState(jobs=job_rows(engine, found), queues=tuple(queues_now(engine)))
     return shown(plural(len(found), "job"), view)
 
 

@@ -22,7 +22,14 @@ import wfe_mcp.views
 
 D = TypeVar("D")
 
-_PARTS_OF_VIEWS = ("wfe_mcp.engine.templates.effects", "wfe_mcp.workspace.git.file_diffs")
+_PARTS_OF_VIEWS = (
+    "wfe_mcp.engine.artifacts.step_target",
+    "wfe_mcp.engine.templates.effects",
+    "wfe_mcp.store.records.jobs",
+    "wfe_mcp.workspace.config.project_facts",
+    "wfe_mcp.workspace.git.file_diffs",
+    "wfe_mcp.workspace.git.repository",
+)
 """Modules below ``views/`` whose types are fields of views."""
 
 

@@ -18,8 +18,7 @@ from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.views.answers import rollback as history
 from wfe_mcp.views.answers import tool_answers
 from wfe_mcp.views.history.comparison import ComparisonView, comparison
-from wfe_mcp.views.moves.outlook import Way
-from wfe_mcp.views.pages.promise import PromiseView, promise_view
+from wfe_mcp.views.moves.outlook import PromiseView, Way, promise_view
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.models import RollbackPreview, RollbackView, RunView
 from wfe_mcp.views.runs.tool_calls import PhaseToolCall, ToolCallList, tool_call_view

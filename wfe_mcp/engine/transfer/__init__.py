@@ -6,6 +6,6 @@ exporting  database and logs ──► lines
 checking   lines ──► a run that holds together, or the place where it does not
 importing  a checked run ──► the database, in one transaction; its mirrors after that
 
-sources, sessions, role_reports   what other systems recorded
-foreign                           and how it becomes the lines of a bundle, which are checked like any
+sessions, role_reports   what other systems recorded
+foreign                  and how it becomes the lines of a bundle, which are checked like any
 """

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
-from wfe_mcp.core.commands import Cancel, StartPhase, StartRun, Submit
+from wfe_mcp.core.commands import Cancel, Command, StartPhase, StartRun, Submit
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, By, Channel, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
@@ -30,8 +30,6 @@ from wfe_mcp.engine.transfer.form import PARTS, BundleLines, read_lines, written
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wfe_mcp.core.commands import Command
-    from wfe_mcp.core.errors import Detail
     from wfe_mcp.core.events import Event
 
 _VERSION = "1.0.0"

@@ -11,19 +11,21 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from wfe_mcp.artifacts.parse import MAX_BYTES
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name, origin_of
-from wfe_mcp.engine.transfer.checking import check
+from wfe_mcp.engine.transfer.checking import Checked, check
 from wfe_mcp.engine.transfer.exporting import export_run
-from wfe_mcp.engine.transfer.foreign import lines_of
-from wfe_mcp.engine.transfer.form import LOGS, read_lines, refuse
+from wfe_mcp.engine.transfer.foreign import Foreign, lines_of
+from wfe_mcp.engine.transfer.form import LOGS, BundleLines, read_lines, refuse
 from wfe_mcp.engine.transfer.rows import parsed
 from wfe_mcp.store.records.bundles import SECTIONS
 
@@ -32,12 +34,10 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import By, RunId
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.transfer.checking import Checked
-    from wfe_mcp.engine.transfer.foreign import Foreign
-    from wfe_mcp.engine.transfer.form import BundleLines
     from wfe_mcp.store import Tx
 
 KIND = "bundle"
+_NO_FORMAT = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{](?!\s*\"format\")")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,25 @@ def import_run(engine: Engine, by: By, file: BinaryIO, *, dry_run: bool = False)
     """Check the bundle, and keep its run unless ``dry_run``. Refuses ``invalid_artifact``, ``too_large``, ``conflict``."""
     lines = read_lines(file)
     return _come_in(engine, by, lines, {"kind": KIND, "sha256": lines.sha256}, dry_run=dry_run)
+
+
+def read_foreign(source: Path) -> Foreign | None:
+    """What another system recorded; None for what only a bundle can be. Refuses what is broken; OSError.
+
+    a folder, or a file session.json      a session of ai-workflow-engine
+    JSON that names no format             role reports of Workflow Hub
+    everything else                       a bundle of ours, or nothing that is known
+    """
+    from wfe_mcp.engine.transfer.role_reports import read_reports
+    from wfe_mcp.engine.transfer.sessions import SESSION, read_session
+
+    if source.is_dir() or source.name == SESSION:
+        return read_session(source if source.is_dir() else source.parent)
+    with source.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES or not _NO_FORMAT.match(content):
+        return None
+    return read_reports(content, source)
 
 
 def import_foreign(engine: Engine, by: By, found: Foreign, *, dry_run: bool = False) -> Imported:

@@ -1,7 +1,7 @@
 """The rows of a bundle: a strict model for each section.
 
-A strict model for each section, made from the columns that the section has: unknown keys, missing keys and wrong types are
-refused, each at its pointer. What a row means beside the others is for ``checking``.
+It is made from the columns that the section has: unknown keys, missing keys and wrong types are refused, each at its
+pointer. What a row means beside the others is for ``checking``.
 """
 
 from __future__ import annotations

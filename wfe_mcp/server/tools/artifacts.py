@@ -40,7 +40,7 @@ async def submit_artifact(
     if found.run is None or found.state != "gating":
         return found
     made = found.shown(views.run_models.SubmittedView)
-    done = partial(views.waiting.gates_are_done, call.engine, found.run, phase, made.attempt)
+    done = partial(views.envelopes.gates_are_done, call.engine, found.run, phase, made.attempt)
     await call.until(done, GATES_WAIT_S, f"The gates of '{phase}' are judging attempt {made.attempt}.")
     return await call.place.in_thread(
         partial(views.tool_answers.submitted, call.engine, found.run, phase, made.attempt, made.revision)

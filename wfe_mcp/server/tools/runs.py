@@ -42,13 +42,13 @@ async def status(
     """The state of a run, what it waits for, what to call next. Use first in a session, when unsure, or to wait: wait_s
     long-polls for a change. Without run: the open runs of this project.
     """
-    before = await call.place.in_thread(partial(views.waiting.moment, call.engine, run)) if wait_s and run else None
+    before = await call.place.in_thread(partial(views.envelopes.moment, call.engine, run)) if wait_s and run else None
     found = await call.answer(views.reading.status, run=run, detail=detail)
     if before is None or found.run is None:
         return found
 
     def is_over() -> bool:
-        return views.waiting.has_moved(call.engine, before) or not views.waiting.sleeps(call.engine, run)
+        return views.envelopes.has_moved(call.engine, before) or not views.envelopes.sleeps(call.engine, run)
 
     has_changed = await call.until(is_over, wait_s, f"Waiting for the {found.waiting_on}. {found.summary}")
     return await call.answer(views.reading.status, run=run, detail=detail) if has_changed else found

@@ -91,8 +91,8 @@ class QueueRecord:
     queue: str
     waiting: int
     running: int
-    average_wait_s: float | None
-    average_run_s: float | None
+    average_wait_s: float | None = None
+    average_run_s: float | None = None
 
 
 def provider_key(provider: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.views.moves.envelope import Envelope
-from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs.run import origin_view
-from wfe_mcp.views.values.model import view_model
+from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -30,10 +30,9 @@ class ImportedView:
 
 def imported_answer(engine: Engine, found: Imported, *, dry_run: bool = False) -> Envelope:
     """What came in, or would have."""
-    view = ImportedView(
-        events=found.events,
-        revisions=found.revisions,
-        was_here=found.was_here,
+    view = view_of(
+        ImportedView,
+        found,
         imported=origin_view(found.origin) if found.origin else None,
         files=None if dry_run else found.mirrors,
         dry_run=dry_run,
@@ -48,14 +47,4 @@ def imported_answer(engine: Engine, found: Imported, *, dry_run: bool = False) -
         if found.was_here
         else f"Run {found.run} is here now, as history: {counts}"
     )
-    stands = overview_of(engine, found.run)
-    return Envelope(
-        True,
-        found.run,
-        None,
-        str(stands.loaded.state.status),
-        str(stands.loaded.state.status),
-        stands.waiting_on,
-        summary,
-        view=view,
-    )
+    return envelope_of(overview_of(engine, found.run), summary, view)

@@ -8,19 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from wfe_mcp.core.model import Channel
+from wfe_mcp.core.model import By, Channel
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.search.finding import find
+from wfe_mcp.engine.search.finding import SearchResult, find
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
-from wfe_mcp.views.values.model import plain, second, view_model
+from wfe_mcp.views.values.model import plain, view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.search.finding import SearchResult
     from wfe_mcp.store.records.search import Hit
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/-]{1,120}")
@@ -79,15 +77,9 @@ def found(
     """
     asked = {"query": query, "kind": kind, "run": run, "limit": limit}
     page = find(engine, query, kind, run, min(limit, _MOST), cursor, everywhere=everywhere)
-    is_read_by_model = by.channel is not Channel.DASHBOARD
-    hits = [
-        replace(
-            _hit_view(hit, page),
-            text=_fenced(engine, hit) if is_read_by_model else hit.text,
-            project=page.roots.get(hit.project_id, "") if everywhere else None,
-        )
-        for hit in page.page.hits
-    ]
+    hits = _hit_views(page, everywhere=everywhere)
+    if by.channel is not Channel.DASHBOARD:
+        hits = [replace(view, text=_fenced(engine, hit)) for view, hit in zip(hits, page.page.hits, strict=True)]
     hits = hits[: _fitting(hits)]
     more = page.page.cursor_after(len(hits))
     again = {key: value for key, value in asked.items() if value and (key, value) != ("limit", 10)}
@@ -101,10 +93,7 @@ def found_everywhere(
 ) -> Envelope:
     """The same for a person at a terminal: nothing is cut, and ``everywhere`` takes in their other projects."""
     page = find(engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=catch_up_s)
-    hits = [
-        replace(_hit_view(hit, page), text=hit.text, project=page.roots.get(hit.project_id, "") if everywhere else None)
-        for hit in page.page.hits
-    ]
+    hits = _hit_views(page, everywhere=everywhere)
     return Envelope(True, summary=_summary(page, query, hits), view=_view(page, hits))
 
 
@@ -130,21 +119,20 @@ def opens(hit: Hit) -> str:
             return f"wfe-mcp show {run}" + (f" --phase {phase}" if phase else "")
 
 
-def _hit_view(hit: Hit, found: SearchResult) -> HitView:
-    """A hit without its words."""
-    return HitView(
-        kind=str(hit.kind),
-        run=hit.run_id or "",
-        phase=hit.phase or "",
-        attempt=hit.attempt or 0,
-        revision=hit.revision or 0,
-        title=hit.title,
-        run_title="" if hit.kind == "run" or hit.run_id is None else found.titles.get(hit.run_id, ""),
-        at=second(hit.at),
-        link=_link(hit),
-        open=opens(hit),
-        archived=hit.is_archived,
-    )
+def _hit_views(found: SearchResult, *, everywhere: bool) -> list[HitView]:
+    return [
+        view_of(
+            HitView,
+            hit,
+            run=hit.run_id or "",
+            run_title="" if hit.kind == "run" or hit.run_id is None else found.titles.get(hit.run_id, ""),
+            link=_link(hit),
+            open=opens(hit),
+            archived=hit.is_archived,
+            project=found.roots.get(hit.project_id, "") if everywhere else None,
+        )
+        for hit in found.page.hits
+    ]
 
 
 def _link(hit: Hit) -> str:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.views.moves.envelope import idle_status
+from wfe_mcp.views.moves.envelope import Envelope, idle_status
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.views.moves.envelope import Envelope
 
 
 def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:

@@ -52,7 +52,6 @@ _INPUT_CHARS = 400
 
 def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False) -> Envelope:
     """The templates of this project; with ``name`` the whole definition. ``all_states``: archived and disabled ones too."""
-    del by
     if name:
         offer = templates.template_definition(engine, name)
         start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
@@ -77,7 +76,7 @@ def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, a
 
 def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:
     """Store a new version of a template; with ``dry_run`` only check it. A run can start from it once it is trusted."""
-    del by  # only the user's trust lets a run start from it
+    # only the user's trust lets a run start from it
     kept = versions.keep_version(engine, definition, "saved", dry_run=dry_run)
     what = f"{kept.name} {kept.version}"
     if dry_run:
@@ -283,7 +282,6 @@ def read_artifact(
     against: str = "",
 ) -> Envelope:
     """An artifact, a part of it, or its difference to another revision; without a name the list of artifacts."""
-    del by
     found = overview_of(engine, run)
     view = artifact_views.read(
         engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath, typed
-from wfe_mcp.core.prompts import LineComment, with_comments
+from wfe_mcp.core.prompts import LineComment, Side, with_comments
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import page_for
 from wfe_mcp.engine.approvals.pin import pin_is_set
@@ -19,7 +19,6 @@ from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wfe_mcp.core.prompts import Side
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.approvals.model import ApprovalView
     from wfe_mcp.workspace.git.file_diffs import FileDiff

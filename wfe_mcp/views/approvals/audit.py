@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.model import RunState, RunStatus
+from wfe_mcp.core.model import RunId, RunState, RunStatus
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import Verified
 from wfe_mcp.engine.integrity.verification import verify as verify_record
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
 from wfe_mcp.views.approvals.evidence import besides_opinions
-from wfe_mcp.views.approvals.shown import asked_attempt, recorded_view, rows_of
+from wfe_mcp.views.approvals.shown import Rows, asked_attempt, recorded_view, rows_of
 from wfe_mcp.views.approvals.unusual import (
     MOST_CANCELLED,
     ProjectFacts,
@@ -40,11 +40,8 @@ from wfe_mcp.views.values.model import plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import EventRecord, RunRecord
-    from wfe_mcp.views.approvals.shown import Rows
 
 CODE = "shown_differs"
 _NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt"}

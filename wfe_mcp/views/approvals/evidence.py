@@ -11,22 +11,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.evidence_levels import level_named
-from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.judgement import room_note
 from wfe_mcp.gates.results import origin
 from wfe_mcp.jobs.output import without_notices
-from wfe_mcp.store.records.opinions import SOURCE
-from wfe_mcp.views.approvals.model import Finding, GateEvidence, Named, OpinionShown
+from wfe_mcp.store.records.opinions import SOURCE, OpinionRecord
+from wfe_mcp.views.approvals.model import Finding, GateEvidence, GateState, Named, OpinionShown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wfe_mcp.core.model import Attempt, Stage, Verdict
-    from wfe_mcp.store.records.opinions import OpinionRecord
     from wfe_mcp.store.records.runs import EvidenceRecord
-    from wfe_mcp.views.approvals.model import GateState
     from wfe_mcp.workflow.model import Gate
 
 _STATES: dict[GateOutcome, GateState] = {
@@ -229,11 +226,8 @@ def _opinion_view(reviewer: str, model: str, verdict: str, value: Mapping[str, A
         return OpinionShown(reviewer, model, "not run", fault or "The reviewer did not answer.")
     findings = tuple(
         Finding(
-            str(each.get("severity", "")),
-            str(each.get("title", "")),
-            _location(each),
-            str(each.get("detail", "")),
-            str(each.get("recommendation", "")),
+            place=_location(each),
+            **{key: str(each.get(key, "")) for key in ("severity", "title", "detail", "recommendation")},
         )
         for each in value.get("findings", ())
     )

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.runs.needs import Need, Stop, Who
 from wfe_mcp.views.approvals.request import waiting_line
 from wfe_mcp.views.approvals.shown import question_of
 from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
-from wfe_mcp.views.moves.blockers import blocker_for, blockers
+from wfe_mcp.views.moves.blockers import Blocker, blocker_for, blockers
 from wfe_mcp.views.moves.calls import user_command_lines, user_moves
 from wfe_mcp.views.runs.requests import (
     InboxView,
@@ -33,11 +33,9 @@ from wfe_mcp.views.values.model import second, view_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import RequestRecord
-    from wfe_mcp.views.moves.blockers import Blocker
 
 _DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule
 _OF_THE_RUN = {Stop.STOPPED, Stop.PAUSED}

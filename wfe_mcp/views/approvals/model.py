@@ -21,13 +21,13 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.views.values.model import plain
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.artifacts.step_target import TargetCall
+    from wfe_mcp.views.runs.requests import Unusual
     from wfe_mcp.views.values.diff import ChangeJson
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 GateState = Literal["pass", "fail", "skipped", "warning", "not run", "awaiting"]
 NotDoneState = Literal["skipped", "overruled"]
-Weight = Literal["weakened", "failed", "warning", "skipped"]
-"""How unusual something is, worst first."""
 _REPORTS = {"change@1", "failing_test@1", "report"}
 """The schemas of artifacts that say what was done to the files."""
 
@@ -67,15 +67,6 @@ class NotDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Unusual:
-    """One sentence about what is not as the template or the person would expect. ``why``: where it comes from."""
-
-    weight: Weight
-    text: str
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """The files that differ between tree ``before`` and what is decided. ``since``: the moment of ``before``.
 
@@ -104,23 +95,10 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class CallShown:
-    """A call of a step. ``action``: its kind and name; ``params``: what it hands over, every value known.
-
-    ``condition``: an ``if`` that is open until the step begins; it can only leave the call out.
-    """
-
-    step: str
-    action: str
-    params: Any = None
-    condition: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
     """What an approval of steps lets the server do, and nothing else. ``head``: the commit that it is about; empty without git."""
 
-    calls: tuple[CallShown, ...]
+    calls: tuple[TargetCall, ...]
     head: str = ""
 
 

@@ -23,31 +23,27 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.states import going_back_refused
-from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
-from wfe_mcp.views.approvals.model import shown_sha256
+from wfe_mcp.views.approvals.model import ApprovalView, Change, shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval, question_of
-from wfe_mcp.views.approvals.unusual import change_between, known_things, project_facts
+from wfe_mcp.views.approvals.unusual import ProjectFacts, change_between, known_things, project_facts
 from wfe_mcp.views.moves.calls import button, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
-from wfe_mcp.views.runs.requests import GateLine, UnusualLine, WaitingDecision
+from wfe_mcp.views.runs.requests import GateLine, WaitingDecision
 from wfe_mcp.views.runs.sentences import who
 from wfe_mcp.views.values.model import second, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
-    from wfe_mcp.views.approvals.model import ApprovalView, Change
-    from wfe_mcp.views.approvals.unusual import ProjectFacts
 
 
 RequestState = Literal["open", "answered", "expired", "closed"]
@@ -225,6 +221,6 @@ def waiting_line(
         question=question_of(found, attempt),
         command=f"wfe-mcp approve {record.id} {typed(request.phase)}",
         tainted=record.tainted,
-        unusual=tuple(view_of(UnusualLine, each) for each in unusual),
+        unusual=unusual,
         evidence=tuple(view_of(GateLine, each) for each in lines),
     )

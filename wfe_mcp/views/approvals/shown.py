@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +11,22 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Stage
+from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import refuse_altered
-from wfe_mcp.engine.runs.overview import overview
+from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import (
     ApprovalView,
     ArtifactShown,
     AttachmentShown,
     AttemptShown,
-    CallShown,
+    Change,
     Input,
     Prompt,
     Target,
+    shown_sha256,
 )
 from wfe_mcp.views.approvals.not_done import not_done
 from wfe_mcp.views.approvals.unseen import unseen_in
@@ -33,19 +34,16 @@ from wfe_mcp.views.approvals.unusual import changes_of, unusual_things, worst_fi
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
 from wfe_mcp.views.values.diff import difference
-from wfe_mcp.views.values.model import view_of
+from wfe_mcp.views.values.model import plain, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.attachments import AttachmentHead
     from wfe_mcp.store.records.opinions import OpinionRecord
-    from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord
-    from wfe_mcp.views.approvals.model import Change
+    from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
     from wfe_mcp.views.runs.requests import DecisionLine
     from wfe_mcp.workflow.model import ApprovalGate
 
@@ -105,6 +103,28 @@ def open_approval(
         earlier=tuple(_with_files(found, each, changes) for each in view.earlier),
     )
     return replace(whole, unusual=worst_first((*unusual, *unseen_in(whole))))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """``view`` as it was shown to the person who decides."""
+
+    engine: Engine
+    view: ApprovalView
+    values: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", plain(self.view))
+
+    @property
+    def sha256(self) -> str:
+        """Names it, in what the person signs."""
+        return shown_sha256(self.view)
+
+    def again(self, tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
+        """The same, made from what ``tx`` reads."""
+        view = open_approval(self.engine, overview(self.engine, tx, loaded), self.view.phase, tx, self.view.changes)
+        return {} if view is None else plain(view)
 
 
 def _read(engine: Engine, tx: Tx, found: Overview, phase: str) -> tuple[ApprovalView, Rows, tuple[str, ...]] | None:
@@ -239,7 +259,7 @@ def _target(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Target
         return None
     commit = asked_head(change, attempt)
     commit = head(Path(found.loaded.record.worktree)) if commit is None else commit
-    return Target(tuple(view_of(CallShown, each) for each in calls), commit or "")
+    return Target(calls, commit or "")
 
 
 def _artifact(

@@ -17,7 +17,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.approvals.approvers import approvers_here, continues
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 from wfe_mcp.engine.templates.trust import OWN, in_force, own_pending, pending_trust
-from wfe_mcp.engine.templates.trust_listing import trust_listing
+from wfe_mcp.engine.templates.trust_listing import TrustListing, trust_listing
 from wfe_mcp.views.approvals.approvers import pinned_view
 from wfe_mcp.views.values.model import INLINE, JsonObject, plain, view_model, view_of
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.templates.effects import EffectChange, Mark
     from wfe_mcp.engine.templates.pending import PendingTrust
-    from wfe_mcp.engine.templates.trust_listing import TrustListing
 
 
 NOT_CONTINUED = "It does not continue from keys that you trust here; it depends on its first key alone."

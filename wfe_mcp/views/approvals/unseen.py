@@ -7,17 +7,15 @@ and joiners within a word are usual (``core/texts.py``). Of a changed file, its 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.texts import one_line, unseen, unseen_words
-from wfe_mcp.views.approvals.model import Unusual
+from wfe_mcp.views.runs.requests import Unusual
 from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wfe_mcp.views.approvals.model import ApprovalView
 
 _PARTS = {

@@ -11,24 +11,22 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, RunStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views.approvals.evidence import program_text
-from wfe_mcp.views.approvals.model import Change, Named, Unusual, Weight
+from wfe_mcp.views.approvals.model import Change, GateEvidence, Named, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
+from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
-    from wfe_mcp.views.approvals.model import GateEvidence, OpinionShown
-    from wfe_mcp.views.runs.requests import DecisionLine
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 

@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.approvals.model import Named
+from wfe_mcp.views.approvals.model import (
+    ApprovalView,
+    ArtifactShown,
+    AttachmentShown,
+    Change,
+    Finding,
+    GateEvidence,
+    Input,
+    Named,
+    NotDone,
+    OpinionShown,
+    Prompt,
+    Target,
+)
 from wfe_mcp.views.values.model import as_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from wfe_mcp.engine.artifacts.step_target import TargetCall
     from wfe_mcp.store.records.approvals import DecisionRecord
-    from wfe_mcp.views.approvals.model import (
-        ApprovalView,
-        ArtifactShown,
-        AttachmentShown,
-        CallShown,
-        Change,
-        Finding,
-        GateEvidence,
-        Input,
-        NotDone,
-        OpinionShown,
-        Prompt,
-        Target,
-    )
     from wfe_mcp.views.approvals.request import DecisionView
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
@@ -144,12 +144,12 @@ def target_about(target: Target) -> str:
     return f"at commit {target.head}" if target.head else "(no commit)"
 
 
-def call(one: CallShown) -> str:
+def call(one: TargetCall) -> str:
     """A call in a line: its step, what it calls, and when it may be left out."""
     return f"{one.step}: {one.action}" + (f", only if {one.condition}" if one.condition else "")
 
 
-def call_values(one: CallShown) -> list[tuple[str, str]]:
+def call_values(one: TargetCall) -> list[tuple[str, str]]:
     """What a call hands over, by name."""
     params: object = one.params
     if not isinstance(params, dict):

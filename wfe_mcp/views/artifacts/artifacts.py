@@ -18,7 +18,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
-from wfe_mcp.engine.runs.overview import overview
+from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views.artifacts.context_pack import CONTEXT, ContextPack, context_pack
 from wfe_mcp.views.runs.attachments import (
     ATTACHMENT,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RevisionHead, RevisionRecord
     from wfe_mcp.workflow.model import Gate

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RevisionHead
+    from wfe_mcp.workspace.git.repository import CommitLine
 
 CONTEXT = "context:pack"
 """The name under which ``read_artifact`` returns the pack; no artifact can have it."""
@@ -91,15 +92,6 @@ class PhaseReport:
 
 
 @view_model
-class CommitView:
-    """A commit of the project."""
-
-    commit: str
-    at: str
-    subject: str
-
-
-@view_model
 class FileChanged:
     """A file that differs from the start of the run."""
 
@@ -133,7 +125,7 @@ class ContextPack:
     warning: str = ""
     feedback: tuple[JsonObject, ...] = ()
     reports: tuple[PhaseReport, ...] = ()
-    commits: tuple[CommitView, ...] = ()
+    commits: tuple[CommitLine, ...] = ()
     changes: FilesChanged = FilesChanged()
     blockers: tuple[BlockerView, ...] = ()
     attachments: tuple[AttachmentLine, ...] = ()
@@ -264,7 +256,7 @@ def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> PhaseRep
     )
 
 
-def _commits(found: Overview) -> tuple[CommitView, ...]:
+def _commits(found: Overview) -> tuple[CommitLine, ...]:
     from wfe_mcp.workspace.git.repository import last_commits
 
     record, state = found.loaded.record, found.loaded.state
@@ -275,10 +267,9 @@ def _commits(found: Overview) -> tuple[CommitView, ...]:
         if one.head_at_start is not None and one.started_at is not None
     )
     try:
-        lines = last_commits(Path(record.worktree), began[0][1] if began else None, record.created_at, _WHOLE.lines)
+        return last_commits(Path(record.worktree), began[0][1] if began else None, record.created_at, _WHOLE.lines)
     except Refused:  # the history was rewritten, or the folder is gone
         return ()
-    return tuple(view_of(CommitView, each) for each in lines)
 
 
 def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:

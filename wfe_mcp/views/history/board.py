@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.models.caps import dollars
-from wfe_mcp.store.records.calls import CallStatus
-from wfe_mcp.views.runs.models import RunRow
+from wfe_mcp.store.records.calls import CallRecord, CallStatus, ToolUse
+from wfe_mcp.views.runs.models import EventView, RunRow
 from wfe_mcp.views.runs.run import event_view, phase_now, run_row
 from wfe_mcp.views.runs.tool_calls import given_words
 from wfe_mcp.views.values.model import view_model
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.calls import CallRecord, ToolUse
     from wfe_mcp.store.records.opinions import OpinionRecord
-    from wfe_mcp.views.runs.models import EventView
 
 
 @view_model

@@ -8,7 +8,7 @@ a difference names what an event changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -26,8 +26,6 @@ from wfe_mcp.views.values.diff import ChangeJson, difference
 from wfe_mcp.views.values.model import INLINE, Json, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wfe_mcp.core.events import Event
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine

@@ -5,27 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.approval_guards import current_gate
-from wfe_mcp.core.model import AttemptStatus, Stage
-from wfe_mcp.core.paths import declared, item_of, name_of, seen_from
+from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
+from wfe_mcp.core.paths import PhasePath, declared, item_of, name_of, seen_from
 from wfe_mcp.engine.templates.effective_gates import weakened
-from wfe_mcp.views.history.timing import For, tasks_of
+from wfe_mcp.views.history.timing import For, PhaseTiming, tasks_of
 from wfe_mcp.views.runs.run import loop_progress
 from wfe_mcp.views.runs.usage import tokens_and_cost
 from wfe_mcp.views.runs.verdicts import verdict_word
-from wfe_mcp.views.values.model import second, view_model, view_of
+from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import PhaseSpec
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import UsageRecord
-    from wfe_mcp.views.history.timing import PhaseTiming
 
 
 @view_model
@@ -146,19 +143,20 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
     weak_phases = {phase for phase, _ in weak}  # also those whose gate is gone and has no mark
     nodes: list[NodeView] = []
     for path, spec in _paths(found):
-        attempt = next(iter(reversed(state.attempts.get(path, ()))), None)
+        attempt = (state.attempts.get(path) or (Attempt(path, 0, 0),))[-1]  # a phase that is not open yet is pending
         gates = tuple(_gates(found, spec, attempt, weak))
         loop = state.loops.get(path)
         item = item_of(path)
         tokens, cost_usd = tokens_and_cost(usage.get(path))
         nodes.append(
-            NodeView(
-                phase=path,
+            view_of(
+                NodeView,
+                attempt,
                 name=name_of(path),
                 kind="loop" if spec.loop is not None else spec.kind,
                 gates=gates,
-                state="pending" if attempt is None else str(attempt.status),
-                attempt=0 if attempt is None else attempt.number,
+                state=str(attempt.status),
+                attempt=attempt.number,
                 needs=tuple(seen_from(path, need) for need in spec.needs),
                 parent=spec.parent or "" if item is None else item[0],
                 item="" if item is None else item[1],
@@ -168,11 +166,6 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
                 cost_usd=cost_usd,
                 model=models.get(path),
                 working_s=round(worked.get(path, 0.0), 1),
-                forced=attempt is not None and attempt.forced,
-                held=attempt is not None and attempt.held,
-                role=(attempt and attempt.role) or "",
-                reason="" if attempt is None else attempt.reason,
-                started_at="" if attempt is None else second(attempt.started_at),
             )
         )
     return GraphView(nodes=tuple(nodes))
@@ -223,26 +216,19 @@ def _paths(found: Overview) -> Iterator[tuple[PhasePath, PhaseSpec]]:
             yield path, spec
 
 
-def _gates(
-    found: Overview, spec: PhaseSpec, attempt: Attempt | None, weak: Iterable[tuple[str, str]]
-) -> Iterator[GateMark]:
+def _gates(found: Overview, spec: PhaseSpec, attempt: Attempt, weak: Iterable[tuple[str, str]]) -> Iterator[GateMark]:
     """The gates before the work, then those after it."""
-    judged: Mapping[tuple[Stage, int], str] = {}
-    now: tuple[Stage, int] | None = None
-    if attempt is not None:
-        judged = {(one.stage, one.gate): verdict_word(one.outcome) for one in attempt.verdicts}
-        now = (attempt.stage or Stage.AFTER, attempt.gate) if current_gate(found.loaded.state, attempt) else None
+    judged = {(one.stage, one.gate): verdict_word(one.outcome) for one in attempt.verdicts}
+    now = (attempt.stage or Stage.AFTER, attempt.gate) if current_gate(found.loaded.state, attempt) else None
     for stage, gates in ((Stage.BEFORE, spec.gates_before), (Stage.AFTER, spec.gates)):
         for number, gate in enumerate(gates):
             place = (stage, number)
-            state = judged.get(place) or (_waits(attempt) if place == now else "not run")
+            state = judged.get(place) or (_WAITS.get(attempt.status, "not run") if place == now else "not run")
             is_weak = (declared(spec.path), gate.kind) in weak or ("", gate.kind) in weak
             yield GateMark(gate=gate.kind, state=state, weakened=is_weak)
 
 
-def _waits(attempt: Attempt | None) -> str:
-    words = {AttemptStatus.AWAITING: "awaiting", AttemptStatus.GATING: "running"}
-    return "not run" if attempt is None else words.get(attempt.status, "not run")
+_WAITS = {AttemptStatus.AWAITING: "awaiting", AttemptStatus.GATING: "running"}
 
 
 def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:

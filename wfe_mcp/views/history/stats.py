@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.views.history.timing import WAITS, For, PhaseTiming, tasks_of
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
-    from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.runs.usage import UsageStats
 

@@ -1,8 +1,6 @@
 """Why a run does not move and who it waits for, as sentences; each names the command that is legal for the user, where there is one.
 
-A sentence ends with the command that is legal for the user, where there is one.
-
-Whether that process lives cannot be known here (a phase of a dead process of this machine is taken over at once), so its
+Whether the process that holds a phase lives cannot be known here (a phase of a dead process of this machine is taken over at once), so its
 lease counts until it ends.
 """
 
@@ -12,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
 from wfe_mcp.providers.manual_files import places_of
 from wfe_mcp.views.moves.calls import USER, user_commands, user_moves
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import UnionType
 
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
 

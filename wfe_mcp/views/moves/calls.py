@@ -13,16 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus
 from wfe_mcp.core.moves import action, command_with_others, legal_moves, phase_moves
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.views.moves.envelope import Next
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.model import Attempt, RunState
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.overview import Overview
 
 

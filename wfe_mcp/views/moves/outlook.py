@@ -14,13 +14,13 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import joined
-from wfe_mcp.engine.evaluation.outlook import approve, outlook, reject
-from wfe_mcp.engine.runs.control import force
+from wfe_mcp.engine.evaluation.outlook import Outlook, approve, outlook, reject
+from wfe_mcp.engine.runs.control import force, retry_plan
+from wfe_mcp.views.values.model import view_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wfe_mcp.engine.evaluation.outlook import Outlook
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.runs.overview import Overview
@@ -42,6 +42,31 @@ def leads_to(engine: Engine, found: Overview, way: Way, phase: str, to: str = ""
     acts = partial(_acts, path=path, to=to)
     promised = outlook(engine, found.loaded, path, lambda change: acts(change).get(way, _refuse)())
     return "" if promised is None else f"If you {_VERBS[way]}, {_follows(found, promised, way)}."
+
+
+@view_model
+class PromiseView:
+    """``leads_to``: a sentence; empty where the decision is refused now.
+
+    Of a retry of a phase of steps: its ``steps`` in order, what follows for them, whose answers are ``kept``, the rest.
+    """
+
+    leads_to: str = ""
+    steps: tuple[str, ...] = ()
+    says: str = ""
+    kept: tuple[str, ...] = ()
+    called_again: tuple[str, ...] = ()
+
+
+def promise_view(
+    engine: Engine, found: Overview, way: Way, phase: str, *, to: str = "", from_step: str = ""
+) -> PromiseView:
+    """What ``way`` on ``phase`` would lead to. Refuses an unknown ``from_step``."""
+    promised, run = leads_to(engine, found, way, phase, to), found.loaded.record.id
+    plan = retry_plan(engine, run, phase, from_step) if way == "retry" and promised else None
+    if plan is None:
+        return PromiseView(leads_to=promised)
+    return PromiseView(leads_to=promised, steps=plan.steps, says=plan.sentence, kept=plan.kept, called_again=plan.again)
 
 
 _VERBS: dict[Way, str] = {

@@ -13,8 +13,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import prompt_of
@@ -27,22 +27,11 @@ from wfe_mcp.views.runs.recoveries import blocker_line, blocker_views
 from wfe_mcp.views.values.model import Json, JsonObject, view_model
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
 
 How = Literal["submit", "edit", ""]
-
-
-@view_model
-class DraftFault:
-    """Why a draft was refused. ``path``: a JSON pointer."""
-
-    path: str
-    message: str
-    expected: Json = None
-    got: Json = None
 
 
 @view_model
@@ -70,7 +59,7 @@ class FormView:
     of: str = ""
     value: Json = None
     text: str = ""
-    faults: tuple[Annotated[JsonObject, DraftFault], ...] = ()
+    faults: tuple[Annotated[JsonObject, Detail], ...] = ()
     gates: tuple[JsonObject, ...] = ()
     can_force: bool = False
     can_overrule: bool = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.core.paths import declared
-from wfe_mcp.store.records.jobs import JobStatus
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, QueueRecord
 from wfe_mcp.views.approvals.evidence import gate_name
 from wfe_mcp.views.values.model import INLINE, Json, second, view_model, view_of
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.background.queues import JobOverview
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import JobRecord, QueueRecord
     from wfe_mcp.workflow.model import Gate
 
 PRIORITIES = {10: "critical", 50: "high", 100: "normal", 200: "low"}
@@ -71,22 +70,11 @@ class JobView:
 
 
 @view_model
-class QueueView:
-    """The status of one queue."""
-
-    queue: str
-    waiting: int
-    running: int
-    average_wait_s: float | None = None
-    average_run_s: float | None = None
-
-
-@view_model
 class QueueState:
     """Jobs, newest first, and the queues they are in."""
 
     jobs: tuple[JobRow, ...]
-    queues: tuple[QueueView, ...]
+    queues: tuple[QueueRecord, ...]
 
 
 def job_rows(engine: Engine, overviews: Sequence[JobOverview]) -> tuple[JobRow, ...]:
@@ -99,15 +87,14 @@ def job_rows(engine: Engine, overviews: Sequence[JobOverview]) -> tuple[JobRow, 
 
 def _row(overview: JobOverview, title: str, gate: Gate | None) -> JobRow:
     job = overview.job
-    return JobRow(
+    return view_of(
+        JobRow,
+        job,
         job=job.id,
         queue=job.queue.partition(":")[0],
-        kind=job.kind,
         state=str(job.status),
         priority=PRIORITIES.get(job.priority, str(job.priority)),
-        created_at=second(job.created_at),
         run=job.run_id,
-        phase=job.phase,
         attempt=job.attempt or None,
         position=overview.position or None,
         estimate_s=overview.estimate_s or None,
@@ -131,11 +118,6 @@ def job_view(engine: Engine, overview: JobOverview) -> JobView:
         waited_s=_between(job.run_at, job.started_at),
         ran_s=_between(job.started_at, job.finished_at),
     )
-
-
-def queue_view(queue: QueueRecord) -> QueueView:
-    """The status of one queue."""
-    return view_of(QueueView, queue)
 
 
 def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:

@@ -6,31 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.engine.runs.facts import facts_of
-from wfe_mcp.engine.runs.policy import policy_in_force, policy_written
+from wfe_mcp.engine.runs.facts import Fact, facts_of
+from wfe_mcp.engine.runs.policy import PlannedPolicy, PolicyChange, policy_in_force, policy_written
 from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.views.values.model import plain, view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.policy import PlannedPolicy
-
-
-@view_model
-class LanguageView:
-    """A language of the project."""
-
-    name: str
-    files: int
-    folders: tuple[str, ...]
-
-
-@view_model
-class PackageView:
-    """A folder with a manifest."""
-
-    path: str
-    manifests: tuple[str, ...]
+    from wfe_mcp.workspace.config.project_facts import Language, Package, Stack
 
 
 @view_model
@@ -46,39 +29,17 @@ class CheckView:
 
 
 @view_model
-class StackView:
-    """The stack of a folder: language, package manager, test runner with the ``command`` of its ``check``."""
-
-    folder: str
-    language: str
-    manager: str
-    runner: str = ""
-    command: tuple[str, ...] = ()
-    check: str = ""
-
-
-@view_model
-class FactView:
-    """A fact of the project. ``found``: what its files say; ``by_hand``: a person says ``value`` in place of it."""
-
-    name: str
-    value: str
-    found: str = ""
-    by_hand: bool = False
-
-
-@view_model
 class ProjectContents:
     """What the project consists of. ``facts``: what holds, after the corrections of a person."""
 
     root: str
     git: bool
-    languages: tuple[LanguageView, ...]
-    packages: tuple[PackageView, ...]
+    languages: tuple[Language, ...]
+    packages: tuple[Package, ...]
     checks: tuple[CheckView, ...]
     folders_left_out: tuple[str, ...] = ()
-    stack: tuple[StackView, ...] = ()
-    facts: tuple[FactView, ...] = ()
+    stack: tuple[Stack, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 def project_view(engine: Engine) -> ProjectContents:
@@ -113,12 +74,12 @@ def project_view(engine: Engine) -> ProjectContents:
     return ProjectContents(
         root=str(engine.root),
         git=engine.project.is_git,
-        languages=tuple(view_of(LanguageView, each) for each in facts.languages),
-        packages=tuple(view_of(PackageView, each) for each in facts.packages),
+        languages=facts.languages,
+        packages=facts.packages,
         checks=(*known, *proposed),
         folders_left_out=facts.left_out,
-        stack=tuple(view_of(StackView, each) for each in facts.stacks),
-        facts=tuple(view_of(FactView, each) for each in facts_of(engine, facts)),
+        stack=facts.stacks,
+        facts=facts_of(engine, facts),
     )
 
 
@@ -143,21 +104,11 @@ class PolicyView:
 
 
 @view_model
-class PolicyChangeView:
-    """One key that changes. ``weakens``: agents may do more, or less proof is asked for."""
-
-    key: str
-    was: str
-    now: str
-    weakens: bool
-
-
-@view_model
 class PlannedPolicyView:
     """A change as it is shown before it is signed. ``shown``: the sha256 of it with the bytes of the file."""
 
     project: str
-    changes: tuple[PolicyChangeView, ...]
+    changes: tuple[PolicyChange, ...]
     weakens: bool
     command: str
     shown: str = ""
@@ -177,9 +128,11 @@ def policy_view(engine: Engine) -> PolicyView:
 
 def planned_view(engine: Engine, plan: PlannedPolicy) -> PlannedPolicyView:
     """What a person sees before they sign ``plan``."""
-    changes = tuple(view_of(PolicyChangeView, each) for each in plan.changes)
     view = PlannedPolicyView(
-        project=engine.project_id, changes=changes, weakens=any(each.weakens for each in changes), command=command(plan)
+        project=engine.project_id,
+        changes=plan.changes,
+        weakens=any(each.weakens for each in plan.changes),
+        command=command(plan),
     )
     shown = {**plain(view), "file": sha256_hex(plan.text.encode())}
     return replace(view, shown=sha256_hex(canonical_json(shown).encode()))

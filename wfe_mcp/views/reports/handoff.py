@@ -17,7 +17,7 @@ from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.views.reports.report import details_of, void_words
+from wfe_mcp.views.reports.report import DetailsView, details_of, void_words
 from wfe_mcp.views.runs.run import summary
 from wfe_mcp.views.runs.usage import usage_lines
 from wfe_mcp.workspace.system.redaction import without_hidden
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EvidenceRecord
-    from wfe_mcp.views.reports.report import DetailsView
 
 MAX_BYTES = 8_192
 """Of a page that is read at the beginning of every session."""

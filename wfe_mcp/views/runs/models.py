@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from wfe_mcp.views.values.model import INLINE, INTERNAL, Json, JsonObject, view_model
+from wfe_mcp.views.values.model import INLINE, INTERNAL, Json, JsonObject, PathNote, view_model
 
 if TYPE_CHECKING:
     from wfe_mcp.views.moves.blockers import Blocker
@@ -115,14 +115,6 @@ class PhaseView:
 
 
 @view_model
-class NotCarried:
-    """Something that an imported run did not bring."""
-
-    path: str
-    message: str
-
-
-@view_model
 class OriginView:
     """Where an imported run comes from. What was decided in it was decided there."""
 
@@ -134,7 +126,7 @@ class OriginView:
     worktree: str = ""
     sha256: str
     statements: tuple[str, ...] = ()
-    not_carried: tuple[NotCarried, ...] = ()
+    not_carried: tuple[PathNote, ...] = ()
     more_statements: int = 0
     more_not_carried: int = 0
 

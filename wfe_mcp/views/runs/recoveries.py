@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.blockers import status_of
+from wfe_mcp.core.blockers import BlockerFound, status_of
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.paths import item_of
+from wfe_mcp.core.paths import PhasePath, items_around
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from wfe_mcp.core.blockers import BlockerFound
     from wfe_mcp.core.model import RunState
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
 
 _LISTED = 20
@@ -96,7 +92,7 @@ def recovered_phase(state: RunState, path: PhasePath) -> PhasePath:
 
     Refuses ``unknown_phase`` and, for a phase without a recovery, ``bad_argument``.
     """
-    for phase in _outwards(path):
+    for phase in (path, *(around for around, _ in items_around(path))):
         if phase in state.attempts and any(attempt.recoveries for attempt in state.attempts[phase]):
             return phase
     known = [phase for phase, tries in state.attempts.items() if any(attempt.recoveries for attempt in tries)]
@@ -104,14 +100,6 @@ def recovered_phase(state: RunState, path: PhasePath) -> PhasePath:
     if path not in state.attempts:
         raise unknown_phase(state, path)
     raise Refused("bad_argument", f"No recovery of phase {path!r} has begun.", hint)
-
-
-def _outwards(path: PhasePath) -> Iterable[PhasePath]:
-    yield path
-    item = item_of(path)
-    while item is not None:
-        yield item[0]
-        item = item_of(item[0])
 
 
 def _view(state: RunState, found: BlockerFound, chars: int) -> BlockerView:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+Weight = Literal["weakened", "failed", "warning", "skipped"]
+"""How unusual something is, worst first."""
+
+
 @view_model
 class LineNote:
     """A comment on a line of the change. ``side``: ``old`` or ``new``, before the change or after it."""
@@ -64,11 +68,11 @@ def line_notes(text: str) -> tuple[LineNote, ...]:
     return tuple(view_of(LineNote, each) for each in split_comments(text)[1])
 
 
-@view_model
-class UnusualLine:
-    """Something unusual about a decision. ``weight``: weakened, failed, warning or skipped, worst first."""
+@dataclass(frozen=True, slots=True)
+class Unusual:
+    """One sentence about what is not as the template or the person would expect. ``why``: where it comes from."""
 
-    weight: str
+    weight: Weight
     text: str
     why: str = ""
 
@@ -103,7 +107,7 @@ class WaitingDecision:
     command: str
     expires_at: str = ""
     tainted: bool = False
-    unusual: tuple[UnusualLine, ...] = ()
+    unusual: tuple[Unusual, ...] = ()
     evidence: tuple[GateLine, ...] = ()
 
 
@@ -203,7 +207,7 @@ class InboxLine:
     run: str
     text: str
     command: str
-    unusual: tuple[UnusualLine, ...] = ()
+    unusual: tuple[Unusual, ...] = ()
 
 
 def inbox_lines(view: InboxView) -> tuple[InboxLine, ...]:
@@ -212,7 +216,7 @@ def inbox_lines(view: InboxView) -> tuple[InboxLine, ...]:
 
 
 def _lines(view: InboxView) -> Iterator[InboxLine]:
-    tainted = UnusualLine(weight="weakened", text="The run is tainted.")
+    tainted = Unusual("weakened", "The run is tainted.")
     for each in view.decisions:
         unusual = (*([tainted] if each.tainted else ()), *each.unusual)
         yield InboxLine("decision", each.asked_at, each.project, each.run, each.question, each.command, unusual)

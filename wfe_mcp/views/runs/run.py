@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, Origin, RunState, RunStatus, Verdict
 from wfe_mcp.core.states import reached
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
-from wfe_mcp.store.records.steps import StepStatus
-from wfe_mcp.views.moves.blockers import acts, blockers, waits_for
+from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.views.moves.blockers import Blocker, acts, blockers, waits_for
 from wfe_mcp.views.runs.calls import STEPS, clipped_json, has_failed, took
 from wfe_mcp.views.runs.models import (
     BundleView,
@@ -23,7 +23,6 @@ from wfe_mcp.views.runs.models import (
     ForkView,
     GateView,
     LastVerdict,
-    NotCarried,
     OriginView,
     OutputsView,
     PhaseView,
@@ -37,16 +36,12 @@ from wfe_mcp.views.runs.sentences import sentence
 from wfe_mcp.views.runs.tool_calls import tools_of
 from wfe_mcp.views.runs.usage import spent_line, usage_view
 from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
-from wfe_mcp.views.values.model import plain, second, view_of
+from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt, LoopState, Origin, RunState, Verdict
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.overview import Overview, RunOutputs
     from wfe_mcp.store.records.runs import EventRecord, RunRecord
-    from wfe_mcp.store.records.steps import StepRecord
-    from wfe_mcp.views.moves.blockers import Blocker
-    from wfe_mcp.views.values.model import JsonObject
 
 
 OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
@@ -293,7 +288,7 @@ def origin_view(origin: JsonObject) -> OriginView:
         sha256=origin["sha256"],
         statements=tuple(origin.get("statements") or ()),
         not_carried=tuple(
-            NotCarried(path=one["path"], message=one["message"]) for one in origin.get("not_carried") or ()
+            PathNote(path=one["path"], message=one["message"]) for one in origin.get("not_carried") or ()
         ),
     )
 
@@ -304,7 +299,7 @@ def _shortened(origin: OriginView) -> OriginView:
         origin,
         statements=tuple(_clipped(one, 200) for one in origin.statements[:_CLAIMS]),
         not_carried=tuple(
-            NotCarried(path=_clipped(one.path, 200), message=_clipped(one.message, 200))
+            PathNote(path=_clipped(one.path, 200), message=_clipped(one.message, 200))
             for one in origin.not_carried[:_CLAIMS]
         ),
         more_statements=max(0, len(origin.statements) - _CLAIMS),

@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.models.caps import dollars
+from wfe_mcp.engine.models.caps import Spending, dollars
 from wfe_mcp.views.values.model import INLINE, view_model, view_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.models.caps import Spending
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.jobs.model_calls import UsageBy
     from wfe_mcp.store.records.calls import UsageRecord

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Verdict
 from wfe_mcp.core.outcomes import GateOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wfe_mcp.core.model import Attempt, RunState, Verdict
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
 

@@ -9,29 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.templates.templates import KeptView, kept_view
-from wfe_mcp.views.values.model import JsonObject, view_model, view_of
+from wfe_mcp.views.values.model import JsonObject, PathNote, view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.errors import Detail
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate, ImportedWork
 
 Becomes = Literal["template", "plan", "settings"]
-
-
-@view_model
-class ImportNote:
-    """A place in the source or in the template, and what happened there."""
-
-    path: str
-    message: str
 
 
 @view_model
@@ -48,8 +39,8 @@ class ImportReport:
     command: str
     template: KeptView | None = None
     definition: JsonObject | None = None
-    not_carried: tuple[ImportNote, ...] = ()
-    added: tuple[ImportNote, ...] = ()
+    not_carried: tuple[PathNote, ...] = ()
+    added: tuple[PathNote, ...] = ()
     text: str = ""
     start: str = ""
 
@@ -61,7 +52,7 @@ def import_text(
 
     Refuses ``bad_argument`` for a name with a folder, an unknown format, or a plan or settings to store.
     """
-    del by  # only the user's trust lets a run start from it
+    # only the user's trust lets a run start from it
     imported = _read(file, content, name)
     report = _report(imported, file, version)
     if report.becomes != "template" or report.definition is None:
@@ -127,5 +118,5 @@ def start_command(imported: ImportedSettings) -> str:
     return f"wfe-mcp start {imported.template} {pairs} …" if pairs else ""
 
 
-def _notes(details: Sequence[Detail]) -> tuple[ImportNote, ...]:
-    return tuple(view_of(ImportNote, each) for each in details)
+def _notes(details: Sequence[Detail]) -> tuple[PathNote, ...]:
+    return tuple(view_of(PathNote, each) for each in details)

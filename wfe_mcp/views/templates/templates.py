@@ -11,7 +11,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates import catalogue, versions
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.diff import ChangeJson, difference
-from wfe_mcp.views.values.model import Json, JsonObject, plain, second, view_model, view_of
+from wfe_mcp.views.values.model import Json, JsonObject, PathNote, plain, second, view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.templates.catalogue import Offer
     from wfe_mcp.engine.templates.versions import KeptVersion
     from wfe_mcp.store.records.templates import TemplateRecord
-    from wfe_mcp.workflow.lint import Requires
 
 
 _MANY_BYTES = 7_500
@@ -94,14 +93,6 @@ class RequiresView:
 
 
 @view_model
-class NotYet:
-    """A part of a template that keeps it from starting yet."""
-
-    path: str
-    message: str
-
-
-@view_model
 class KeptView:
     """A version that was kept: what it needs of configuration, what keeps it from starting yet."""
 
@@ -109,7 +100,7 @@ class KeptView:
     version: str
     sha256: str
     requires: RequiresView
-    not_yet: tuple[NotYet, ...] = ()
+    not_yet: tuple[PathNote, ...] = ()
     warnings: tuple[str, ...] = ()
     shadowed_by: str = ""
 
@@ -145,28 +136,23 @@ def _source(offer: Offer) -> str:
 
 def kept_view(kept: KeptVersion) -> KeptView:
     """A version that was kept."""
-    return KeptView(
+    return view_of(
+        KeptView,
+        kept,
         template=kept.name,
-        version=kept.version,
-        sha256=kept.sha256,
-        requires=requires_view(kept.requires),
-        not_yet=tuple(view_of(NotYet, detail) for detail in kept.not_yet),
+        requires=view_of(RequiresView, kept.requires),
+        not_yet=tuple(view_of(PathNote, detail) for detail in kept.not_yet),
         warnings=tuple(f"{detail.path}: {detail.message}" for detail in kept.warnings),
         shadowed_by=kept.shadowed or "",
     )
 
 
-def requires_view(requires: Requires) -> RequiresView:
-    """What a template needs of configuration."""
-    return view_of(RequiresView, requires)
-
-
 def version_row(record: TemplateRecord) -> VersionRow:
     """One kept version."""
-    return VersionRow(
-        version=record.version,
+    return view_of(
+        VersionRow,
+        record,
         sha256=record.sha256[:16],
-        source=record.source,
         kept_at=second(record.created_at),
         parent=(record.parent_sha256 or "")[:16],
     )
@@ -222,7 +208,6 @@ class VersionList:
 
 def lint(engine: Engine, by: By, definition: dict[str, Any]) -> Envelope:
     """Every fault of a definition; nothing is stored."""
-    del by
     try:
         report = catalogue.linted(engine, definition, catalogue.project_names(engine))
     except Refused as refused:
@@ -230,7 +215,7 @@ def lint(engine: Engine, by: By, definition: dict[str, Any]) -> Envelope:
             raise
         faults, warnings, requires = refused.details, (), None
     else:
-        faults, warnings, requires = report.errors, report.warnings, requires_view(report.requires)
+        faults, warnings, requires = report.errors, report.warnings, view_of(RequiresView, report.requires)
     found = [view_of(Problem, each, severity="error") for each in faults]
     found += [view_of(Problem, each, severity="warning") for each in warnings]
     return Envelope(True, summary=plural(len(faults), "error"), view=LintView(problems=tuple(found), requires=requires))
@@ -238,7 +223,6 @@ def lint(engine: Engine, by: By, definition: dict[str, Any]) -> Envelope:
 
 def diff(engine: Engine, by: By, name: str, against: str = "") -> Envelope:
     """How a template differs from the one it was made from, or from ``against``."""
-    del by
     offer = catalogue.template_definition(engine, name)
     old = catalogue.template_definition(engine, against).definition if against else versions.parent_of(engine, offer)
     if old is None:
@@ -255,14 +239,12 @@ def diff(engine: Engine, by: By, name: str, against: str = "") -> Envelope:
 
 def kept_versions(engine: Engine, by: By, name: str) -> Envelope:
     """The kept versions of a template."""
-    del by
     rows = tuple(map(version_row, versions.versions(engine, catalogue.template_definition(engine, name).name)))
     return Envelope(True, summary=plural(len(rows), "version"), view=VersionList(versions=rows))
 
 
 def clone(engine: Engine, by: By, name: str, new_name: str, version: str = "") -> Envelope:
     """Copy a template under a name of its own."""
-    del by
     return Envelope(
         True, summary=f"Copied {name} to {new_name}.", view=kept_view(versions.clone(engine, name, new_name, version))
     )

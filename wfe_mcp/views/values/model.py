@@ -135,6 +135,14 @@ class PartView:
     hint: str = ""
 
 
+@view_model
+class PathNote:
+    """What is to know about a place: of a source file, or of a template."""
+
+    path: str
+    message: str
+
+
 def part_view(value: Json, pointer: str) -> PartView:
     """The part of ``value`` that ``pointer`` names, whole or cut."""
     value = _part(value, pointer)

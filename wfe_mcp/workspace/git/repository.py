@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.git.command import (
     is_true,
     quiet_filters,
@@ -96,7 +96,8 @@ def commits_between(root: Path, base: str | None, tip: str = "HEAD") -> list[str
     return text_of(_through_history(root, (0,), "rev-list", "--reverse", "--end-of-options", *span)).split()
 
 
-class CommitLine(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CommitLine:
     """A commit in a line. ``at``: when it was committed, ISO 8601."""
 
     commit: str
@@ -121,7 +122,7 @@ def last_commits(root: Path, base: str | None, since: datetime, count: int) -> t
         "--format=%h%x00%cI%x00%s",
     )
     lines = text_of(_through_history(root, (0,), *words, *span, "HEAD")).splitlines()
-    return tuple(CommitLine(*parts) for line in lines if len(parts := line.split("\0")) == len(CommitLine._fields))
+    return tuple(CommitLine(*parts) for line in lines if len(parts := line.split("\0")) == 3)
 
 
 def commit_message(root: Path, commit: str = "HEAD") -> str:
