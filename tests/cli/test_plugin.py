@@ -96,7 +96,7 @@ def test_the_skill_teaches_the_loop_in_few_words_and_names_only_what_there_is(fo
     assert {"status", "start_phase", "submit_artifact", "start_run", "list_templates", "approve"} <= set(
         text.replace("`", " ").split()
     )
-    commands = {name for name, _ in COMMANDS}
+    commands = set(COMMANDS)
     for file in (folder / "wfe").rglob("*.md"):
         named = [each.split("`")[0].split() for each in file.read_text().split("`wfe-mcp ")[1:]]
         assert {words[0] for words in named} <= commands

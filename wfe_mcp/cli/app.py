@@ -22,6 +22,7 @@ from wfe_mcp import __version__
 from wfe_mcp.cli.terminal.help import Command, Group, grouped_help
 from wfe_mcp.cli.terminal.invocation import Invocation, World, command
 from wfe_mcp.core.texts import clean
+from wfe_mcp.core.units import words as names
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 MISUSED = 2
@@ -46,124 +47,6 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
 
-COMMANDS: tuple[tuple[str, str], ...] = (
-    ("init", "init.init"),
-    ("doctor", "doctor.doctor"),
-    ("trust", "trust.trust"),
-    ("install", "install.install"),
-    ("uninstall", "install.uninstall"),
-    ("plugin", "plugin.plugin"),
-    ("demo", "demo.demo"),
-    ("start", "start.start"),
-    ("status", "status.status"),
-    ("run", "run.run"),
-    ("watch", "watch.watch"),
-    ("submit", "submit.submit"),
-    ("attach", "attach.attach"),
-    ("pause", "control.pause"),
-    ("resume", "control.resume"),
-    ("cancel", "cancel.cancel"),
-    ("auto", "control.auto"),
-    ("proceed", "proceed.proceed"),
-    ("inbox", "inbox.inbox"),
-    ("approve", "approve.approve"),
-    ("reject", "reject.reject"),
-    ("edit", "edit.edit"),
-    ("retry", "control.retry"),
-    ("skip", "control.skip"),
-    ("force-accept", "control.force_accept"),
-    ("opinion ask", "opinion.ask"),
-    ("opinion show", "opinion.show"),
-    ("opinion answer", "opinion.answer"),
-    ("opinion overrule", "opinion.overrule"),
-    ("rollback", "rollback.rollback"),
-    ("undo", "rollback.undo"),
-    ("redo", "rollback.redo"),
-    ("checkpoint", "rollback.checkpoint"),
-    ("checkpoints", "rollback.checkpoints"),
-    ("list", "runs.list_runs"),
-    ("show", "show.show"),
-    ("log", "log.log"),
-    ("find", "find.find"),
-    ("stats", "stats.stats"),
-    ("compare", "compare.compare"),
-    ("artifact show", "artifact.show"),
-    ("artifact diff", "artifact.diff"),
-    ("artifact restore", "artifact.restore"),
-    ("artifact accept", "artifact.accept"),
-    ("context", "context.context"),
-    ("recovery list", "recovery.list_all"),
-    ("recovery show", "recovery.show"),
-    ("recovery resolve", "recovery.resolve"),
-    ("recovery ignore", "recovery.ignore"),
-    ("recovery abort", "recovery.abort"),
-    ("handoff", "handoff.handoff"),
-    ("verify", "verify.verify"),
-    ("export", "import_run.export"),
-    ("import", "import_run.import_run"),
-    ("backup", "backup.backup"),
-    ("restore", "backup.restore"),
-    ("archive", "prune.archive"),
-    ("unarchive", "prune.unarchive"),
-    ("keep", "prune.keep"),
-    ("prune", "prune.prune"),
-    ("vacuum", "prune.vacuum"),
-    ("templates list", "templates.list_all"),
-    ("templates show", "templates.show"),
-    ("templates lint", "templates.lint"),
-    ("templates clone", "templates.clone"),
-    ("templates edit", "templates.edit"),
-    ("templates diff", "templates.diff"),
-    ("templates default", "templates.default"),
-    ("templates enable", "templates.enable"),
-    ("templates disable", "templates.disable"),
-    ("templates archive", "templates.archive"),
-    ("templates trust", "trust.trust_templates"),
-    ("templates import", "template_import.import_file"),
-    ("templates export", "templates.export"),
-    ("plan check", "plan.check"),
-    ("plan score", "plan.score"),
-    ("plan prompt", "plan.prompt"),
-    ("plan optimize", "plan.optimize"),
-    ("plan import", "plan.import_plan"),
-    ("providers list", "providers.list_all"),
-    ("providers add", "providers.add"),
-    ("providers test", "providers.try_out"),
-    ("providers remove", "providers.remove"),
-    ("providers enable", "providers.enable"),
-    ("providers disable", "providers.disable"),
-    ("providers key", "providers.key"),
-    ("providers role", "providers.role"),
-    ("mcp list", "mcp.list_all"),
-    ("mcp test", "mcp.try_out"),
-    ("approvers list", "approvers.list_all"),
-    ("approvers add", "approvers.add"),
-    ("approvers remove", "approvers.remove"),
-    ("token create", "token.create"),
-    ("token list", "token.list_all"),
-    ("token revoke", "token.revoke"),
-    ("pin set", "pin.set_pin"),
-    ("pin reset", "pin.reset_pin"),
-    ("project list", "project.list_all"),
-    ("project move", "project.move"),
-    ("project forget", "project.forget"),
-    ("project rename", "project.rename"),
-    ("project add", "project.add"),
-    ("config show", "config.show"),
-    ("config project", "config.project"),
-    ("config policy", "config.policy"),
-    ("config fact", "config.fact"),
-    ("serve", "serve.serve"),
-    ("ui", "ui.ui"),
-    ("worker", "worker.worker"),
-    ("jobs enqueue", "jobs.enqueue"),
-    ("jobs list", "jobs.list_all"),
-    ("jobs show", "jobs.show"),
-    ("jobs wait", "jobs.wait"),
-    ("jobs cancel", "jobs.cancel"),
-)
-"""Every command and its function in ``cli.commands``, in the order of the groups. Two words are a noun and what to do with it."""
-
 NOUNS = {
     "opinion": "Ask other models for an opinion, answer for one, or overrule one.",
     "artifact": "Show, compare and restore what phases produced.",
@@ -179,6 +62,46 @@ NOUNS = {
     "config": "Show the settings that apply here and what the project consists of; correct a fact, change the approval policy.",
     "jobs": "List, follow and cancel background jobs.",
 }
+"""What a noun is for. Its commands have two words: the noun, and one of its verbs."""
+
+VERBS: dict[str, tuple[str, ...]] = {
+    "opinion": names("ask show answer overrule"),
+    "artifact": names("show diff restore accept"),
+    "recovery": names("list show resolve ignore abort"),
+    "templates": names("list show lint clone edit diff default enable disable archive trust import export"),
+    "plan": names("check score prompt optimize import"),
+    "providers": names("list add test remove enable disable key role"),
+    "mcp": names("list test"),
+    "approvers": names("list add remove"),
+    "token": names("create list revoke"),
+    "pin": names("set reset"),
+    "project": names("list move forget rename add"),
+    "config": names("show project policy fact"),
+    "jobs": names("enqueue list show wait cancel"),
+}
+
+_MODULES: dict[str, tuple[str, ...]] = {
+    "install": names("install uninstall plugin"),
+    "submit": names("submit attach"),
+    "control": names("pause resume cancel auto proceed retry skip force-accept"),
+    "rollback": names("rollback undo redo checkpoint checkpoints"),
+    "runs": names("list"),
+    "handoff": names("context handoff"),
+    "import_run": names("export import"),
+    "backup": names("backup restore"),
+    "prune": names("archive unarchive keep prune vacuum"),
+    "template_import": ("templates import",),
+}
+"""Modules of ``cli.commands`` that have another name than their commands."""
+
+_FUNCTIONS = {"import": "import_", "list": "list_all", "set": "set_pin", "test": "try_out"}
+"""Functions that cannot have the name of their command."""
+
+_FIRST = tuple(name for described, named in GROUPS.values() for name in (*described, *named))
+"""The commands, and the nouns of those that have one, in the order of the groups."""
+
+COMMANDS = tuple(f"{first} {verb}".strip() for first in _FIRST for verb in VERBS.get(first, ("",)))
+"""Every command."""
 
 
 _SUMMARY = "Typed workflows, evidence and approvals for AI coding agents"
@@ -186,15 +109,12 @@ _OPTIONS = "--project DIR  --json  --version  --help  --install-completion"
 _COMPLETION = "_WFE_MCP_COMPLETE"
 """The variable by which a shell asks for completions."""
 
-_FIRST = frozenset(words.split(" ")[0] for words, _ in COMMANDS)
-"""The commands, and the nouns of those that have one."""
-
 _HELP_ALONE: tuple[list[str], ...] = ([], ["--help"])
 
 
 def app(first: str = "") -> typer.Typer:
     """The command line; where ``first`` is a command or a noun, with that alone: to read all signatures takes 15 ms."""
-    chosen = [each for each in COMMANDS if each[0].split(" ")[0] == first]
+    chosen = [each for each in COMMANDS if each.split(" ")[0] == first]
     made = typer.Typer(
         name="wfe-mcp",
         cls=Group,
@@ -204,26 +124,27 @@ def app(first: str = "") -> typer.Typer:
     )
     made.callback(invoke_without_command=True)(_everywhere)
     nouns: dict[str, typer.Typer] = {}
-    for words, place in chosen or COMMANDS:
-        noun, _, verb = words.rpartition(" ")
+    for each in chosen or COMMANDS:
+        noun, _, verb = each.rpartition(" ")
         if noun and noun not in nouns:
             nouns[noun] = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True)
             made.add_typer(nouns[noun], name=noun, help=NOUNS[noun])
-        (nouns[noun] if noun else made).command(verb, cls=Command)(command(function_of(place)))
+        (nouns[noun] if noun else made).command(verb, cls=Command)(command(function_of(each)))
     return made
 
 
-def function_of(place: str) -> Callable[Concatenate[Invocation, ...], None]:
+def function_of(words: str) -> Callable[Concatenate[Invocation, ...], None]:
     """The function of a command, from its module: to load those of all commands takes 30 ms."""
-    module, _, name = place.partition(".")
-    return getattr(import_module(f"wfe_mcp.cli.commands.{module}"), name)
+    first, _, verb = words.partition(" ")
+    module = next((name for name, those in _MODULES.items() if words in those), first)
+    name = (verb or first).replace("-", "_")
+    return getattr(import_module(f"wfe_mcp.cli.commands.{module}"), _FUNCTIONS.get(name, name))
 
 
 def help_page() -> str:
     """What ``wfe-mcp --help`` prints."""
-    places = dict(COMMANDS)
-    described = (name for names, _ in GROUPS.values() for name in names)
-    return grouped_help(_SUMMARY, GROUPS, {name: function_of(places[name]) for name in described}, _OPTIONS)
+    described = {name: function_of(name) for names, _ in GROUPS.values() for name in names}
+    return grouped_help(_SUMMARY, GROUPS, described, _OPTIONS)
 
 
 def _everywhere(
@@ -247,20 +168,20 @@ def _everywhere(
 
 def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) -> int:
     """Run the command line ``argv`` (without the program's name); returns its exit code."""
-    words = list(argv)
+    given = list(argv)
     _set_up_streams()
-    if words in _HELP_ALONE and _COMPLETION not in os.environ:  # no command's signature need be read for it
+    if given in _HELP_ALONE and _COMPLETION not in os.environ:  # no command's signature need be read for it
         print(help_page(), end="")
-        return MISUSED if not words else 0
+        return MISUSED if not given else 0
     # Imports make hundreds of thousands of objects that stay; to search them for garbage is a tenth of `status`.
     gc.disable()
     try:
-        found = _command_line(words[0] if words and words[0] in _FIRST else "").main(
-            words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock)
+        found = _command_line(given[0] if given and given[0] in _FIRST else "").main(
+            given, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock)
         )
         return int(found or 0)
     except UsageError as wrong:
-        return _misused(wrong, as_json=_wants_json(words))
+        return _misused(wrong, as_json=_wants_json(given))
     except typer.Abort:
         return INTERRUPTED
     except SystemExit as end:  # the reader of the pipe has closed it
@@ -293,9 +214,9 @@ def _misused(wrong: Exception, *, as_json: bool) -> int:
     return MISUSED
 
 
-def _wants_json(words: Sequence[str]) -> bool:
-    end = words.index("--") if "--" in words else len(words)
-    return "--json" in words[:end]
+def _wants_json(given: Sequence[str]) -> bool:
+    end = given.index("--") if "--" in given else len(given)
+    return "--json" in given[:end]
 
 
 def _set_up_streams() -> None:

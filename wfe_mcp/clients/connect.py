@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.clients import files, hooks
 from wfe_mcp.clients.files import Change, Records
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
-from wfe_mcp.clients.look import Found, look, read_document, table_of
+from wfe_mcp.clients.look import Found, read_document, readable, table_of
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.edits import value_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
 BEGIN, END = "<!-- wfe-mcp: begin -->", "<!-- wfe-mcp: end -->"
@@ -66,12 +66,7 @@ def plan(
     wanted, most = (found.client.entry(found.shape, places, argv, allow=each) for each in (allow, True))
     base, state = found.content, "new"
     if found.entry is not None:
-        if not found.is_ours:
-            raise Refused(
-                "conflict",
-                f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {found.shown}",
-                "Rename or remove it there, then run the command again; nothing was changed.",
-            )
+        _refuse_foreign(found, "Rename or remove it there, then run the command again; nothing was changed.")
         original = None if found.content is None else records.before(found.file, found.content)
         is_same = original is None and (found.argv != argv or not _is_unedited(found))
         state = "connected" if is_same or found.entry in (wanted, most) else "update"
@@ -79,15 +74,13 @@ def plan(
             base = original[0] if original is not None else _without_entry(found, records)
     changes: list[Change] = []
     if state != "connected":
-        after = _added(found, base, wanted)
+        with _editing(f"{found.file} cannot be extended without changing the rest", "Add the entry yourself"):
+            after = entry.added(base or b"", found.client.format, (*found.shape.path, SERVER), wanted)
         changes.append(Change(found.file, f"server {SERVER}", found.content, after))
     changes += _permission(found, places) if allow else []
     changes += _instructions(found, places) if instructions else []
     changes += _hooks(found, places, hook, changes) if hook else []
-    real = _by_file(changes)
-    for each in real:
-        files.refuse_read_only(each.file)
-    return Plan(found, argv, state, real, allow)
+    return Plan(found, argv, state, _by_file(changes), allow)
 
 
 def originals(found: Found, places: Places, change: Change, records: Records) -> bytes | None:
@@ -107,23 +100,21 @@ def removal(
 
     Refuses an entry that is not ours, and a form that cannot be cut.
     """
-    if found.entry is not None and not found.is_ours:
-        raise Refused(
-            "conflict",
-            f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {found.shown}",
-            "It stays. Remove it there yourself, if you want that.",
-        )
     changes: list[Change] = []
-    if found.entry is not None and found.content is not None:
+    if found.entry is not None:
+        _refuse_foreign(found, "It stays. Remove it there yourself, if you want that.")
         after = _without_entry(found, records)
         changes.append(Change(found.file, f"server {SERVER}", found.content, after))
     changes += _without_permission(found, places, records)
     changes += _without_instructions(found, places, records, leaving)
     changes += _without_hooks(found, places, records, changes)
-    real = _by_file(changes)
-    for each in real:
-        files.refuse_read_only(each.file)
-    return real
+    return _by_file(changes)
+
+
+def _refuse_foreign(found: Found, hint: str) -> None:
+    if not found.is_ours:
+        what = f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {found.shown}"
+        raise Refused("conflict", what, hint)
 
 
 def is_allowed(found: Found, places: Places) -> bool:
@@ -133,17 +124,6 @@ def is_allowed(found: Found, places: Places) -> bool:
         return not _permission(found, places)
     held = table_of(found.entry)
     return all(held.get(key) == value for key, value in found.shape.allowed.items())
-
-
-def _added(found: Found, base: bytes | None, wanted: dict[str, Any]) -> bytes:
-    try:
-        return entry.added(base or b"", found.client.format, (*found.shape.path, SERVER), wanted)
-    except (Unsplicable, Unreadable) as fault:
-        raise Refused(
-            "conflict",
-            f"{found.file} cannot be extended without changing the rest: {fault}",
-            "Add the entry yourself; nothing was changed.",
-        ) from None
 
 
 def _permission_file(found: Found, places: Places) -> Path | None:
@@ -163,12 +143,8 @@ def _permission(found: Found, places: Places) -> list[Change]:
     missing = [each for each in row.items if not isinstance(allowed, list) or each not in cast("list[Any]", allowed)]
     if not missing:
         return []
-    try:
+    with _editing(f"{file} cannot be extended", "Use --no-allow"):
         after = entry.added(held or b"", found.client.format, row.path, missing)
-    except (Unsplicable, Unreadable) as fault:
-        raise Refused(
-            "conflict", f"{file} cannot be extended: {fault}", "Use --no-allow; nothing was changed."
-        ) from None
     return [Change(file, "permission for wfe's tools", held, after)]
 
 
@@ -190,14 +166,8 @@ def _hooks(found: Found, places: Places, hook: str, changes: Sequence[Change]) -
     if row is None:
         return []
     file, held = row.file(places, found.scope), _content_after(row.file(places, found.scope), found, places, changes)
-    try:
+    with _editing(f"{file} cannot be extended by hooks", "Use --no-hooks, or fix that file first"):
         return [Change(file, "hooks", held, hooks.added(held, row, hook))]
-    except (Unsplicable, Unreadable) as fault:
-        raise Refused(
-            "conflict",
-            f"{file} cannot be extended by hooks: {fault}",
-            "Use --no-hooks, or fix that file first; nothing was changed.",
-        ) from None
 
 
 def _without_hooks(found: Found, places: Places, records: Records, changes: Sequence[Change]) -> list[Change]:
@@ -221,14 +191,17 @@ def _content_after(file: Path, found: Found, places: Places, changes: Sequence[C
 
 
 def _by_file(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """One change per file; those that change nothing are left out."""
+    """One change per file; those that change nothing are left out. Refuses a file that is read-only."""
     made: dict[Path, Change] = {}
     for each in changes:
         before = made.get(each.file)
         made[each.file] = (
             each if before is None else Change(each.file, f"{before.what}, {each.what}", before.before, each.after)
         )
-    return tuple(each for each in made.values() if each.differs)
+    real = tuple(each for each in made.values() if each.differs)
+    for each in real:
+        files.refuse_read_only(each.file)
+    return real
 
 
 def _instructions(found: Found, places: Places) -> list[Change]:
@@ -266,15 +239,13 @@ def _without_instructions(
 
 def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Scope]]) -> bool:
     gone = {(client.name, scope) for client, scope in leaving}
-    for other in CLIENTS:
-        for scope in other.scopes:
-            if (other.name, scope) in gone or other.instructions_file(places, scope) != file:
-                continue
-            with suppress(Refused):
-                seen = look(other, places, scope)
-                if seen.entry is not None and seen.is_ours:
-                    return True
-    return False
+    readers: list[tuple[Client, Scope]] = [
+        (client, scope)
+        for client in CLIENTS
+        for scope in client.scopes
+        if (client.name, scope) not in gone and client.instructions_file(places, scope) == file
+    ]
+    return any(found.is_ours for client, scope in readers for found in readable(client, places, [scope]))
 
 
 def _is_unedited(found: Found) -> bool:
@@ -296,11 +267,14 @@ def _restored(
     original = records.before(file, held)
     if original is not None:
         return original[0]
-    try:
+    with _editing(f"{file} cannot be changed without changing the rest", f"Remove {'.'.join(path)} there yourself"):
         return entry.cut(held, client.format, path, element, before=records.first(file))
+
+
+@contextmanager
+def _editing(what: str, instead: str) -> Generator[None]:
+    """Turns the fault of an edit into a refusal."""
+    try:
+        yield
     except (Unsplicable, Unreadable) as fault:
-        raise Refused(
-            "conflict",
-            f"{file} cannot be changed without changing the rest: {fault}",
-            f"Remove {'.'.join(path)} there yourself; nothing was changed.",
-        ) from None
+        raise Refused("conflict", f"{what}: {fault}", f"{instead}; nothing was changed.") from None

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.clients import connect, files, hooks, launch, look
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
-from wfe_mcp.clients.table import CLIENTS, SERVER
+from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.findings import HealthFinding
+from wfe_mcp.core.findings import HealthFinding, Level
 from wfe_mcp.workspace.config.edits import value_at
 from wfe_mcp.workspace.files.programs import program
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.clients.launch import Installation
     from wfe_mcp.clients.look import Found
-    from wfe_mcp.clients.table import Client, Places
-    from wfe_mcp.core.findings import Level
 
 _PLUGIN = f"{SERVER}@wfe-mcp"
 
@@ -65,12 +63,8 @@ def client_findings(here: Installation, places: Places) -> Iterator[HealthFindin
 
 def is_connected(places: Places) -> bool:
     """Whether any client has this server in a file of its own, or by the plugin. A broken file has none."""
-    for client in CLIENTS:
-        for scope in client.scopes:
-            with suppress(Refused):
-                if look.look(client, places, scope).is_ours:
-                    return True
-    return _plugin_is_on(places)
+    seen = (found for client in CLIENTS for found in look.readable(client, places))
+    return any(found.is_ours for found in seen) or _plugin_is_on(places)
 
 
 def _connection(found: Found, here: Installation, places: Places) -> Iterator[HealthFinding]:

@@ -105,7 +105,8 @@ def whose(argv: Sequence[str], root: Path, path: str, here: Installation) -> Who
         return "foreign"
     found = program(argv[0], root, path)
     if found is None:
-        return "installed" if _is_name(argv[0]) or Path(argv[0]).is_absolute() else "foreign"
+        is_name = "/" not in argv[0] and "\\" not in argv[0]
+        return "installed" if is_name or Path(argv[0]).is_absolute() else "foreign"
     if _named(argv[0]) == PROGRAM and _is_program(found, root, here):
         return "this"
     if "-m" in argv and found.parent.resolve() == Path(here.executable).parent.resolve():
@@ -143,10 +144,6 @@ def _sha256(file: Path) -> str:
 
 def _has_module(root: Path) -> bool:
     return any((root / name).exists() for name in ("wfe_mcp", "wfe_mcp.py"))
-
-
-def _is_name(word: str) -> bool:
-    return "/" not in word and "\\" not in word
 
 
 def _named(word: str) -> str:

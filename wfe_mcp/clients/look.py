@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from wfe_mcp.workspace.config.edits import value_at
 from wfe_mcp.workspace.files.programs import outside
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -96,6 +98,13 @@ def look(client: Client, places: Places, scope: Scope) -> Found:
         return found
     path = found.variables.get("PATH", places.env.get("PATH", ""))
     return replace(found, whose=launch.whose(found.argv, places.root, path, launch.this_installation()))
+
+
+def readable(client: Client, places: Places, scopes: Iterable[Scope] = ()) -> Iterator[Found]:
+    """A client's file in each of ``scopes`` (empty: all that it has), without those that cannot be read or are broken."""
+    for scope in scopes or client.scopes:
+        with suppress(Refused):
+            yield look(client, places, scope)
 
 
 def _shape(client: Client, places: Places, document: dict[str, Any]) -> Shape:

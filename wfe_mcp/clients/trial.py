@@ -76,7 +76,7 @@ def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: 
         return Trial(0, fault=f"{program} cannot start: {error.strerror}")
     error_output: list[str] = []
     timer = threading.Timer(limit_s, process.kill)
-    listener = threading.Thread(target=_listen, args=(process.stderr, error_output), daemon=True)
+    listener = threading.Thread(target=error_output.extend, args=(_out(process.stderr),), daemon=True)
     with process:
         timer.start()
         listener.start()
@@ -125,7 +125,3 @@ def _out(stream: IO[str] | None) -> IO[str]:
     if stream is None:
         raise OSError("no pipe")
     return stream
-
-
-def _listen(stream: IO[str] | None, error_output: list[str]) -> None:
-    error_output.extend(_out(stream))

@@ -35,34 +35,30 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.answers import NOT_OURS, json_no, not_ours, page_no, status_of, unknown
+from wfe_mcp.dashboard.answers import NOT_OURS, json_no, not_ours, page_no, person_in, status_of, unknown
 from wfe_mcp.dashboard.application import application, opened
 from wfe_mcp.dashboard.approvers import ApproverPages, Approvers
 from wfe_mcp.dashboard.comment_fields import ADD
 from wfe_mcp.dashboard.contents import Contents
-from wfe_mcp.dashboard.deciding import Signing, changed_files, comment_in, record_answer, refuse_unseen
+from wfe_mcp.dashboard.deciding import Answer, Signing, changed_files, comment_in, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
-from wfe_mcp.dashboard.engines import needs_trust
+from wfe_mcp.dashboard.engines import Engines, needs_trust
 from wfe_mcp.dashboard.fields import NO_PIN, Notice, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.opinions import Opinions, Overruling
 from wfe_mcp.dashboard.pages import everything_waiting, login_page, plain_page, requests_page
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
-from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.decision_page import address, living_page
 from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS
-from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.deciding import Answer
-    from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.approvals.request import DecisionView
     from wfe_mcp.views.runs.requests import WaitingTrust
@@ -157,14 +153,13 @@ class _Page:
     def __init__(self, engines: Engines, port: int, visited: Callable[[], object], *, asks_pin: bool) -> None:
         ceremonies = Challenges()
         self._desks, self._sessions, self._cookie, self._visited = engines, Sessions(), f"wfe_ui_{port}", visited
-        self.edits = Edits(self._desks, self._sessions, asks_pin=asks_pin)
-        self.overruling = Overruling(self._desks, self._sessions, asks_pin=asks_pin)
+        shared = (self._desks, self._sessions, asks_pin)
+        self.edits, self.overruling = Edits(*shared), Overruling(*shared)
+        self.trusting, self.opinions = Trusting(*shared), Opinions(*shared)
         self.contents = Contents(self._desks)
-        self.trusting = Trusting(self._desks, self._sessions, asks_pin=asks_pin)
-        self.opinions = Opinions(self._desks, self._sessions, asks_pin=asks_pin)
         self._asks_pin, self._port = asks_pin, port
         self._signing = Signing(ceremonies, port)
-        self.approvers = ApproverPages(self._desks, self._sessions, Approvers(ceremonies, port), asks_pin=asks_pin)
+        self.approvers = ApproverPages(*shared, Approvers(ceremonies, port))
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -258,7 +253,7 @@ class _Page:
         to = form.get("to", "/")
         to = to if to.startswith(_AFTER_PIN) else "/"
         try:
-            pins.person_at_page(self._desks.engine, form.get("pin", ""), user_name())
+            person_in(self._desks.engine, form)
         except Refused as refused:
             token = self._sessions.token(session, "login")
             return HTMLResponse(login_page(token, Notice("no", refused.message), to), status_of(refused))
@@ -352,7 +347,7 @@ class _Page:
         if answer == "approve" and view.shown is not None and view.shown.assurance == "passkey":
             raise Refused("needs_human", "This gate needs a passkey signature; a PIN alone is not enough.", "")
         refuse_pin(asks_pin=self._asks_pin)
-        by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+        by = person_in(engine, form)
         sha256, to = form.get("sha256") or "?", form.get("to", "")
         record_answer(engine, by, view, answer, comment, sha256=sha256, phrase=phrase, to=to)
 

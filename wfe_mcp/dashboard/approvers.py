@@ -23,13 +23,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.answers import json_no, not_ours, status_of, unknown
+from wfe_mcp.dashboard.answers import Handlers, json_no, not_ours, person_in, status_of, unknown
 from wfe_mcp.dashboard.deciding import read_json
 from wfe_mcp.dashboard.decision_page import SCRIPT
 from wfe_mcp.dashboard.fields import Notice, hidden, note, passkey_button, pin_field, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED
 from wfe_mcp.dashboard.html import Html, document, tag
-from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.approvers import (
     ApproverChange,
     ApproverKey,
@@ -42,18 +41,15 @@ from wfe_mcp.engine.approvals.approvers import (
     pinned_here,
 )
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_key, asking_for_signature, created_key, signed
-from wfe_mcp.views.approvals.approvers import pinned_view
-from wfe_mcp.workspace.system.process import user_name
+from wfe_mcp.views.approvals.approvers import PinnedView, pinned_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.engines import Engines
-    from wfe_mcp.dashboard.sessions import Challenges, Sessions
+    from wfe_mcp.dashboard.sessions import Challenges
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.views.approvals.approvers import PinnedView
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,7 @@ class Approvers:
         """Make the change. Refuses ``wrong_pin``, ``needs_human``, ``stale_revision``."""
         asked = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), _Asked)
         if not asked.before.passkeys:
-            by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+            by = person_in(engine, form)
             return pin_person(engine, by, asked.key, asked.do)
         assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
         signer = asked.before.passkeys.get(assertion.id)
@@ -224,13 +220,10 @@ def _path(view: PinnedView, step: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ApproverPages:
+class ApproverPages(Handlers):
     """The handlers of the three routes."""
 
-    engines: Engines
-    sessions: Sessions
     approvers: Approvers
-    asks_pin: bool = True
 
     def show(self, request: Request, session: str) -> Response:
         """The pinned keys, and forms to change them."""

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.prompts import LineComment
+from wfe_mcp.core.prompts import LineComment, Side
 from wfe_mcp.dashboard.html import Html, tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.core.prompts import Side
 
 FORM = "sends-back"
 """The id of the form that the fields and buttons belong to, wherever they are on the page."""

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.answers import Handlers, person_in
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
-from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.phases import edit as edits
-from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wfe_mcp.core.model import By
-    from wfe_mcp.dashboard.engines import Engines
-    from wfe_mcp.dashboard.sessions import Sessions
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.approvals.request import DecisionView
 
@@ -45,13 +41,8 @@ def what_is_editable(view: DecisionView) -> str:
     return "artifact" if shown.artifact is not None and shown.artifact.file else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Edits:
+class Edits(Handlers):
     """The handlers of the two routes."""
-
-    engines: Engines
-    sessions: Sessions
-    asks_pin: bool = True
 
     def show(self, request: Request, session: str) -> Response:
         """The form."""
@@ -93,7 +84,7 @@ class Edits:
 def _store(engine: Engine, view: DecisionView, form: Mapping[str, str], text: str) -> None:
     if form.get("sha256") != view.request.sha256:
         raise Refused("stale_revision", "What you edited has changed meanwhile.", "Open the request again.")
-    by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+    by = person_in(engine, form)
     store_edit(engine, view, by, text, form.get("note", ""))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from wfe_mcp.core.texts import clean, one_line
+from wfe_mcp.core.units import word_set
 
 
 class Html(str):
@@ -17,29 +18,8 @@ class Html(str):
 
 
 Child = str | None
-_EMPTY = {"input", "link", "meta", "br", "hr"}
-_IN_LINE = frozenset(
-    [
-        "a",
-        "b",
-        "button",
-        "code",
-        "dt",
-        "h1",
-        "h2",
-        "h3",
-        "i",
-        "label",
-        "option",
-        "small",
-        "span",
-        "strong",
-        "summary",
-        "th",
-        "time",
-        "title",
-    ]
-)
+_EMPTY = word_set("input link meta br hr")
+_IN_LINE = word_set("a b button code dt h1 h2 h3 i label option small span strong summary th time title")
 _EDITED = frozenset({("textarea", ""), ("input", "value"), ("option", "value"), ("button", "value")})
 
 

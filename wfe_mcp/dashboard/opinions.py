@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.answers import status_of
+from wfe_mcp.dashboard.answers import Handlers, person_in, status_of
 from wfe_mcp.dashboard.fields import (
     Notice,
     buttons,
@@ -34,32 +34,24 @@ from wfe_mcp.dashboard.fields import (
 )
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
 from wfe_mcp.dashboard.pages import login_page
-from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.approvals.inbox import opinion_path
-from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.engines import Engines, OpenRun
-    from wfe_mcp.dashboard.sessions import Sessions
+    from wfe_mcp.dashboard.engines import OpenRun
     from wfe_mcp.engine.kernel.engine import Engine
 
 
 VERDICTS = ("pass", "concerns", "fail")
 
 
-@dataclass(frozen=True, slots=True)
-class Opinions:
+class Opinions(Handlers):
     """The handlers of the two routes."""
-
-    engines: Engines
-    sessions: Sessions
-    asks_pin: bool = True
 
     def show(self, request: Request, session: str) -> Response:
         """The question and the form; first the PIN."""
@@ -126,7 +118,7 @@ def _take(engine: Engine, place: Place, form: Mapping[str, str]) -> None:
     if form.get("shown") != question.sha256:
         raise Refused("stale_revision", "The question has changed since you opened this page.", "Read it again.")
     text = _answer(form)
-    by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+    by = person_in(engine, form)
     take_opinion(engine, by, place.run, place.phase, text=text, reviewer=place.reviewer, shown=question.sha256)
 
 
@@ -198,13 +190,8 @@ def _answer(form: Mapping[str, str]) -> str:
 _FORM = "overrule"
 
 
-@dataclass(frozen=True, slots=True)
-class Overruling:
+class Overruling(Handlers):
     """The handler of the route, and the forms that lead to it."""
-
-    engines: Engines
-    sessions: Sessions
-    asks_pin: bool = True
 
     def forms(self, runs: Sequence[OpenRun], session: str) -> list[Html]:
         """One form per phase whose opinion gate a person may overrule; none without such a phase."""
@@ -218,7 +205,7 @@ class Overruling:
         engine = self.engines.of_run(run)
         if engine is None:
             raise Refused("bad_argument", f"This database has no open run {run!r}.", "Reload the page.")
-        by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+        by = person_in(engine, form)
         control.overrule(engine, by, run, form.get("phase", ""), form.get("reason", ""))
         return RedirectResponse("/", 303)
 

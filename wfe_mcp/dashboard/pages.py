@@ -13,14 +13,13 @@ from wfe_mcp.dashboard.fields import Notice, hidden, note, pin_field, submit
 from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
 from wfe_mcp.views.approvals.inbox import inbox_view
 from wfe_mcp.views.approvals.words import second
-from wfe_mcp.views.runs.requests import inbox_lines
+from wfe_mcp.views.runs.requests import InboxView, inbox_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from wfe_mcp.dashboard.engines import Engines, OpenRun
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.views.runs.requests import InboxView
 
 
 LATER = {
@@ -69,8 +68,20 @@ def requests_page(view: InboxView, runs: Sequence[OpenRun], forms: Sequence[Html
         f"({count}) wfe-mcp" if count else "wfe-mcp",
         tag("h1", "What waits for you"),
         *([table(("Phase", "Run", "Id", "Project", "Asked at"), rows)] if rows else nothing),
-        *_opinions(view),
-        *_trust(view),
+        *_links(
+            "What waits for your opinion",
+            (
+                (f"Opinion on {each.phase}, as {each.reviewer}", each.path, f" of {each.title} ({each.run})")
+                for each in view.opinions
+            ),
+        ),
+        *_links(
+            "What needs your trust",
+            (
+                (f"Review {', '.join(each.names) or 'what changed'}", each.path, f" in {each.folder}")
+                for each in view.trust
+            ),
+        ),
         *_others(view),
         *_runs(runs),
         *forms,
@@ -78,29 +89,9 @@ def requests_page(view: InboxView, runs: Sequence[OpenRun], forms: Sequence[Html
     )
 
 
-def _opinions(view: InboxView) -> list[Html]:
-    """The questions to persons who review in place of a model."""
-    rows = [
-        tag(
-            "li",
-            tag("a", f"Opinion on {each.phase}, as {each.reviewer}", href=f"/{each.path}"),
-            f" of {each.title} ({each.run})",
-        )
-        for each in view.opinions
-    ]
-    return _listing("What waits for your opinion", rows)
-
-
-def _trust(view: InboxView) -> list[Html]:
-    rows = [
-        tag(
-            "li",
-            tag("a", f"Review {', '.join(each.names) or 'what changed'}", href=f"/{each.path}"),
-            f" in {each.folder}",
-        )
-        for each in view.trust
-    ]
-    return _listing("What needs your trust", rows)
+def _links(title: str, links: Iterable[tuple[str, str, str]]) -> list[Html]:
+    """A list of links: the text of each, its path, and what follows it."""
+    return _listing(title, [tag("li", tag("a", text, href=f"/{path}"), more) for text, path, more in links])
 
 
 def _others(view: InboxView) -> list[Html]:

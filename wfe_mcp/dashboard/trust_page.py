@@ -18,17 +18,14 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.answers import status_of
+from wfe_mcp.dashboard.answers import Handlers, person_in, status_of
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, icon, tag
 from wfe_mcp.dashboard.pages import login_page
-from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.templates.trust import give_trust
-from wfe_mcp.views.approvals.trust import NOT_CONTINUED, OWN, trust_path, trust_view, trusted_listings
-from wfe_mcp.workspace.system.process import user_name
+from wfe_mcp.views.approvals.trust import NOT_CONTINUED, OWN, TrustView, trust_path, trust_view, trusted_listings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -36,12 +33,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wfe_mcp.core.effects import Kind
-    from wfe_mcp.dashboard.engines import Engines
-    from wfe_mcp.dashboard.sessions import Sessions
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.templates.effects import EffectChange
     from wfe_mcp.engine.templates.trust_listing import TrustListing
-    from wfe_mcp.views.approvals.trust import TrustView
 
 
 ITEM = "trust:"
@@ -170,7 +164,8 @@ def _changes(listing: TrustListing) -> list[Html]:
     found = _by_kind(rest)
     if listing.weakening and not rest:
         found = [tag("p", "All its changes weaken a gate: see above.", class_="problem soft")]
-    return [*found, *([_folded(f"Unchanged: {plural(len(same), 'effect')}", same)] if same else [])]
+    title = tag("summary", f"Unchanged: {plural(len(same), 'effect')}", class_="row fold")
+    return [*found, tag("details", title, *_by_kind(same))] if same else found
 
 
 def _by_kind(changes: Iterable[EffectChange]) -> list[Html]:
@@ -180,10 +175,6 @@ def _by_kind(changes: Iterable[EffectChange]) -> list[Html]:
         lines = [_line(each) for each in changes if each.effect.kind == kind]
         found += [tag("h3", title), *lines] if lines else []
     return found
-
-
-def _folded(title: str, changes: Iterable[EffectChange]) -> Html:
-    return tag("details", tag("summary", title, class_="row fold"), *_by_kind(changes))
 
 
 def _line(change: EffectChange, kind: str = "") -> Html:
@@ -271,13 +262,8 @@ def _bar(view: TrustView, weakening: Sequence[tuple[TrustListing, EffectChange]]
 MOST_FIELDS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Trusting:
+class Trusting(Handlers):
     """The handlers of the two routes."""
-
-    engines: Engines
-    sessions: Sessions
-    asks_pin: bool = True
 
     def show(self, request: Request, session: str) -> Response:
         """The page; first the PIN."""
@@ -330,7 +316,7 @@ def _trust(engine: Engine, form: Mapping[str, str], names: list[str]) -> None:
         raise Refused("stale_revision", "What this page shows has changed since you opened it.", "Review it again.")
     if not names:
         raise Refused("bad_argument", "Nothing is ticked.", "Tick what you trust.")
-    by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+    by = person_in(engine, form)
     give_trust(engine, by, names, view.shown, seen=view.sha256)
 
 

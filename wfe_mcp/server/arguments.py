@@ -67,33 +67,24 @@ def _wrong(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
     name = str(error["loc"][0]) if error["loc"] else ""
     expected = {key: value for key, value in known.get(name, {}).items() if key != "description"}
     got = None if error["type"] == "missing" else _small(error["input"])
-    return Detail(pointer(*error["loc"]), _plain(error), expected or None, got)
+    text = _MESSAGES.get(error["type"])
+    message = error["msg"].lower() if text is None else text.format(**error.get("ctx", {}))
+    return Detail(pointer(*error["loc"]), message, expected or None, got)
 
 
-def _plain(error: ErrorDetails) -> str:
-    """The error message, without a library's terms."""
-    context: dict[str, Any] = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            return "is missing"
-        case "string_type":
-            return "must be text"
-        case "int_type" | "int_from_float":
-            return "must be a whole number"
-        case "bool_type":
-            return "must be true or false"
-        case "dict_type":
-            return "must be an object"
-        case "literal_error":
-            return f"must be {context['expected']}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case "string_too_short":
-            return "must not be empty"
-        case _:
-            return error["msg"].lower()
+_MESSAGES = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must not be empty",
+}
+"""Kinds of errors in plain words; the names in braces are of the error's context."""
 
 
 def _small(value: object) -> object:

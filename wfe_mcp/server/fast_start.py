@@ -19,21 +19,15 @@ import json
 import os
 import threading
 
+from wfe_mcp.server.wire import Wire, cast
+
 TYPE_CHECKING = False  # not typing's own: to load typing takes longer than the first answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, Literal, cast
-
-    from wfe_mcp.server.wire import Wire
+    from typing import Any, Literal
 
     Frame = dict[str, Any]
     Deliver = Callable[[Frame | None], None]
-else:
-
-    def cast(_kind: object, value: object) -> object:
-        """``value``, as typing's own does."""
-        return value
-
 
 CACHE = os.path.join(os.path.dirname(__file__), "front.json")  # noqa: PTH118, PTH120 - pathlib takes longer to load than the answer
 """``versions`` of the handshake, and method → result for ``handshake`` and ``stateless``. Written by

@@ -56,23 +56,23 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
 
     async def run(run: str) -> str:
         """A run: its state, every phase with attempts and verdicts."""
-        return await read(partial(_run, run=run))
+        return await read(lambda engine: views.tool_answers.status(engine, By(), run, "full").to_dict())
 
     async def artifact(run: str, phase: str, artifact: str) -> str:
         """The newest revision of an artifact, in full."""
-        return await read(partial(_artifact, run=run, phase=phase, artifact=artifact))
+        return await read(lambda engine: _artifact(engine, run, phase, artifact))
 
     async def context(run: str) -> str:
         """What the next worker must know: task, goal, reports, why the run came back, commits, changed files, blockers."""
-        return await read(partial(_context, run=run))
+        return await read(lambda engine: _context(engine, run))
 
     async def template(name: str) -> str:
         """The definition of a workflow template."""
-        return await read(partial(_template, name=name))
+        return await read(lambda engine: views.tool_answers.list_templates(engine, By(), name=name).data["template"])
 
     async def schema(name: str) -> str:
         """The JSON Schema of a typed artifact, such as plan@1."""
-        return await read(partial(_schema, name=name))
+        return await read(lambda _: _schema(name))
 
     async def project() -> str:
         """The project: languages, folders with a manifest, configured and proposed checks."""
@@ -157,10 +157,6 @@ def _open_runs(engine: Engine) -> list[Resource]:
     ]
 
 
-def _run(engine: Engine, run: str) -> dict[str, Any]:
-    return views.tool_answers.status(engine, By(), run, "full").to_dict()
-
-
 def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
     found = views.tool_answers.read_artifact(engine, By(), run, phase=phase, artifact=artifact).data
     if "content" in found:
@@ -178,10 +174,6 @@ def _context(engine: Engine, run: str) -> str:
     return context_text(context_pack(engine, views.envelopes.overview_of(engine, run), whole=True))
 
 
-def _template(engine: Engine, name: str) -> object:
-    return views.tool_answers.list_templates(engine, By(), name=name).data["template"]
-
-
 def _project(engine: Engine) -> object:
     from wfe_mcp.views.project.project import project_view
     from wfe_mcp.views.values.model import plain
@@ -189,8 +181,7 @@ def _project(engine: Engine) -> object:
     return plain(project_view(engine))
 
 
-def _schema(engine: Engine, name: str) -> dict[str, Any]:
-    del engine
+def _schema(name: str) -> dict[str, Any]:
     from wfe_mcp.artifacts.registry import json_schema, known_schemas
 
     known = known_schemas()

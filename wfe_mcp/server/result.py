@@ -12,14 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.views.moves.envelope import LIMIT_BYTES
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_types import CallToolResult
 
-    from wfe_mcp.views.moves.envelope import Envelope
 
 _SHORT_CHARS = 200
 _FEW = 5

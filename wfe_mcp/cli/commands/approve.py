@@ -46,7 +46,6 @@ def approve(
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval
     from wfe_mcp.views.approvals.shown import Seen
-    from wfe_mcp.views.reports import envelopes as answering
     from wfe_mcp.views.values.model import plain
 
     engine, run = invocation.engine, invocation.at(run, phase)
@@ -58,7 +57,7 @@ def approve(
     if asked.decided:
         invocation.outcome(phase, f"Approved {phase}: this gate accepts any caller")
         return
-    view = open_approval(engine, answering.overview_of(engine, run), phase)
+    view = open_approval(engine, invocation.overview(run), phase)
     assert view is not None, "a request has just been stored for it"
     seen = Seen(engine, view)
     show_first(invocation, view, Detail(stat, full, raw), asks=pin_fd is None)
@@ -133,12 +132,11 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
 def _gates_again(invocation: Invocation, run: str, phase: str) -> Generator[None]:
     """Run the gates of a stale revision again at once, so that the refusal says how they ended."""
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.views.reports.envelopes import overview_of
 
     try:
         yield
     except Refused as refused:
         if refused.code == "stale_revision":
-            number = overview_of(invocation.engine, run).loaded.state.current(PhasePath(phase)).number
+            number = invocation.overview(run).loaded.state.current(PhasePath(phase)).number
             wait_for_gates(invocation, run, phase, number)
         raise

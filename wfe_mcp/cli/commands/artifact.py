@@ -60,7 +60,6 @@ def show(
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView, content_of
-    from wfe_mcp.views.reports.envelopes import overview_of
     from wfe_mcp.views.values.model import PartView
 
     engine, run = invocation.engine, invocation.at(run)
@@ -83,7 +82,7 @@ def show(
         with engine.store.read() as tx:
             found = tx.artifacts.revision(RunId(run), PhasePath(view.head.phase), view.head.revision)
         assert found is not None, "it has just been read"
-        whole = content_of(overview_of(engine, run), found)
+        whole = content_of(invocation.overview(run), found)
         for key in pointer.split("/")[1:] if pointer else []:
             part = key.replace("~1", "/").replace("~0", "~")
             whole = whole[int(part) if isinstance(whole, list) else part]
@@ -207,9 +206,7 @@ def _listed_then(invocation: Invocation, run: str, at: str) -> "tuple[HeadView, 
 
 def _phase_and_artifact(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
     """``name`` as (phase, artifact): a phase's id where the run has such a phase."""
-    from wfe_mcp.views.reports.envelopes import overview_of
-
-    is_phase = name in overview_of(invocation.engine, run).loaded.state.attempts
+    is_phase = name in invocation.overview(run).loaded.state.attempts
     return (name, "") if is_phase else ("", name)
 
 

@@ -20,9 +20,8 @@ _VALUE_CHARS = 160
 def compare(invocation: Invocation, run: Run, other: Other) -> None:
     """Compare two runs: inputs, phases, times, costs and artifacts."""
     from wfe_mcp.views.history.comparison import comparison
-    from wfe_mcp.views.reports.envelopes import overview_of
 
-    found = [overview_of(invocation.engine, invocation.at(named)) for named in (run, other)]
+    found = [invocation.overview(invocation.at(named)) for named in (run, other)]
     view = comparison(invocation.engine, *found)
     unlike = [each for each in view.phases if not each.same]
     summary = _count(len(unlike), len(view.phases))
@@ -60,10 +59,6 @@ def _render(screen: Screen, summary: str, view: "ComparisonView") -> None:
         screen.next(f"wfe-mcp artifact diff {two.row.run} {typed(unlike[0])} --against {one.row.run}")
 
 
-def _took(run: "RunSide") -> str:
-    return duration(run.total_s) + ("" if run.row.state == "completed" else f", {run.row.state}")
-
-
 def _models(run: "RunSide | PhaseSide") -> str:
     from wfe_mcp.engine.models.caps import dollars
 
@@ -73,7 +68,7 @@ def _models(run: "RunSide | PhaseSide") -> str:
 _RUN_ROWS: tuple[tuple[str, Callable[["RunSide"], str]], ...] = (
     ("title", lambda run: run.row.title),
     ("template", lambda run: f"{run.row.template} {run.version}"),
-    ("took", _took),
+    ("took", lambda run: duration(run.total_s) + ("" if run.row.state == "completed" else f", {run.row.state}")),
     ("models", _models),
 )
 

@@ -11,7 +11,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.policy import Policy
-    from wfe_mcp.views.project.project import PlannedPolicyView, PolicyRules
+    from wfe_mcp.views.project.project import PolicyRules
 
 Templates = Annotated[
     str, typer.Option("--templates", metavar="NAMES", help="What agents may start: names with commas, any, or none.")
@@ -165,7 +165,9 @@ def policy(
     if not shown.changes:
         invocation.answer("The policy is so already.", view=policy_view(engine))
         return
-    _show_change(invocation.screen, shown)
+    for each in shown.changes:
+        line = f"  ~ {each.key}: {each.now}, was {each.was}" + (" (WEAKENS)" if each.weakens else "")
+        invocation.screen.aside(line, "red" if each.weakens else "")
     if pin_fd is None and not at_terminal():
         raise Refused(
             "needs_human",
@@ -199,12 +201,6 @@ def _policy_with(now: "Policy", templates: str, evidence: str, on_mismatch: str)
     if evidence:
         now = replace(now, evidence=None if evidence == ANY else cast("Any", evidence))
     return replace(now, on_mismatch=cast("Any", on_mismatch)) if on_mismatch else now
-
-
-def _show_change(screen: Screen, shown: "PlannedPolicyView") -> None:
-    for each in shown.changes:
-        line = f"  ~ {each.key}: {each.now}, was {each.was}" + (" (WEAKENS)" if each.weakens else "")
-        screen.aside(line, "red" if each.weakens else "")
 
 
 def _show_policy(screen: Screen, now: "PolicyRules", written: "PolicyRules") -> None:

@@ -1,12 +1,14 @@
 """The commands that steer a run: retry, skip, proceed, auto, force-accept, pause, resume and cancel."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Reason, Run, seconds_of
+from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Reason, Run, Yes, seconds_of
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -159,11 +161,65 @@ def resume(
     invocation.controlled(answer, "Resumed")
 
 
+SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run, or the first characters of its id.")]
+Stale = Annotated[
+    bool, typer.Option("--stale", help="Cancel and archive every stale run of this project: see list --stale.")
+]
+
+
+def cancel(
+    invocation: Invocation, run: SomeRun = "", stale: Stale = False, reason: Reason = "", yes: Yes = False
+) -> None:
+    """End a run permanently.
+
+    Its log stays. At a terminal it asks first.
+    """
+    if bool(run) == stale:
+        raise typer.BadParameter("name a run or give --stale, not both", param_hint="RUN")
+    if stale:
+        _archive_stale(invocation, reason)
+        return
+    from wfe_mcp.views.answers.tool_answers import control_run
+
+    run = invocation.at(run)
+    if not yes and not invocation.screen.as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        from wfe_mcp.cli.terminal.confirm import confirmed
+
+        record = invocation.record(run)
+        title = record.title if record is not None else ""
+        confirmed(f'Cancel {run} "{title}"? It cannot be resumed.')
+    invocation.controlled(control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled")
+
+
+def _archive_stale(invocation: Invocation, reason: str) -> None:
+    from wfe_mcp.engine.runs.control import archive_stale
+    from wfe_mcp.views.runs.models import RunList
+    from wfe_mcp.views.runs.run import run_row
+
+    gone = tuple(run_row(record) for record in archive_stale(invocation.engine, invocation.by, reason))
+    invocation.answer(f"Cancelled and archived {plural(len(gone), 'stale run')}", view=RunList(runs=gone))
+
+
+HeldPhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all held phases.")]
+
+
+def proceed(invocation: Invocation, run: Run, phase: HeldPhase = "", pin_fd: PinFd = None) -> None:
+    """Continue a run after phases that were held for you.
+
+    It asks for your PIN.
+    """
+    from wfe_mcp.views.answers.tool_answers import control_run
+
+    run = invocation.at(run)
+    say_what_follows(invocation, run, "proceed", phase)
+    by = invocation.person(pin_fd, "continue the run")
+    invocation.controlled(control_run(invocation.engine, by, run, "proceed", phase), "Continued")
+
+
 def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str, to: str = "") -> None:
     """Say what the decision would lead to, before it is made; nothing where it will be refused."""
     from wfe_mcp.views.moves.outlook import leads_to
-    from wfe_mcp.views.reports.envelopes import overview_of
 
-    invocation.promised = leads_to(invocation.engine, overview_of(invocation.engine, run), way, phase, to)
+    invocation.promised = leads_to(invocation.engine, invocation.overview(run), way, phase, to)
     if invocation.promised:
         invocation.screen.aside(invocation.promised)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from wfe_mcp.views.answers.find import HitView
@@ -37,9 +37,8 @@ def find(
     from wfe_mcp.store.records.search import Kind
     from wfe_mcp.views.answers.find import FoundView, found_everywhere
 
-    if kind and kind not in set(Kind):
-        hint = nearest_hint(kind, set(Kind), f"One of: {', '.join(Kind)}.")
-        raise Refused("bad_argument", f"{kind!r} is not a kind of result.", hint)
+    if kind:
+        refuse_unknown(kind, list(Kind), f"{kind!r} is not a kind of result.")
     with invocation.screen.busy("Searching"):
         answer = found_everywhere(
             invocation.engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=_CATCH_UP_S

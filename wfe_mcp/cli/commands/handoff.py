@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 
-Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the newest open one.")]
+SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the newest open one.")]
 Write = Annotated[
     str,
     typer.Option(
@@ -18,7 +19,7 @@ Write = Annotated[
 ]
 
 
-def handoff(invocation: Invocation, run: Run = "", write: Write = "") -> None:
+def handoff(invocation: Invocation, run: SomeRun = "", write: Write = "") -> None:
     """Summarize what is done, decided and open in a run."""
     from wfe_mcp.views.reports.handoff import handoff as page_of
     from wfe_mcp.views.reports.handoff import run_of
@@ -62,3 +63,27 @@ def _write(invocation: Invocation, run: str, folder: str) -> list[str]:
     for path, text in made.items():
         write_atomic(root, path, text)
     return list(made)
+
+
+OfPhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="The phase; without it the one that is next.")]
+
+
+def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
+    """Print what the next worker of a phase must know.
+
+    Its task and role, the goal, the reports of earlier phases, why the run came back, commits and changed files since the
+    run began, open blockers and attached files. Agents read the same with read_artifact, artifact context:pack.
+    """
+    from wfe_mcp.views.artifacts.context_pack import context_pack
+    from wfe_mcp.views.artifacts.context_text import context_text
+    from wfe_mcp.views.reports.envelopes import envelope_of
+
+    run = invocation.at(run, phase or None)
+    found = invocation.overview(run)
+    pack = context_pack(invocation.engine, found, phase, whole=True)
+    answer = envelope_of(found, f"Context of {pack.duty.phase}", pack)
+
+    def render(screen: Screen) -> None:
+        screen.lines(context_text(pack).rstrip())
+
+    invocation.render(answer, render)

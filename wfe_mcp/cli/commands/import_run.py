@@ -1,11 +1,11 @@
-"""``wfe-mcp export`` and ``import-run``: runs as files, and work from other systems."""
+"""``wfe-mcp export`` and ``import``: runs as files, and work from other systems."""
 
 import json
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,8 @@ from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.engine.transfer.exporting import Exported
     from wfe_mcp.importers import ImportedWork
 
@@ -34,23 +36,19 @@ Format = Annotated[
 
 _SHOWN = 20
 """Most losses that a terminal shows; ``--json`` has all."""
-_OTHER = "Name another folder with --to."
 
 
 def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, dry_run: bool = False) -> None:
     """Write the inputs and documents. A file with other content is not replaced; an import that is there changes nothing."""
     root = invocation.engine.root
     folder = Path(to) if to else root / ".wfe" / "plans" / work.name
-    shown = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
-    files = {"inputs.json": _json(work.inputs)} | {name: _json(value) for name, (_, _, value) in work.documents.items()}
-    missing = _missing(folder, shown, files)
-    if not dry_run:
-        write_gitignore(root)
-        for name in missing:
-            _write_file(folder, name, files[name])
+    shown = path_in(root, folder)
+    documents = {"inputs.json": work.inputs} | {name: value for name, (_, _, value) in work.documents.items()}
+    files = {folder / name: value for name, value in documents.items()}
+    missing = [file.relative_to(folder).as_posix() for file in write_missing(root, files, "folder", dry_run=dry_run)]
     lost = [{"path": each.path, "message": each.message} for each in work.not_carried]
     start = f"wfe-mcp start {work.template} --inputs @{shown}/inputs.json"
-    documents = {name: {"phase": at, "schema": schema} for name, (at, schema, _) in work.documents.items()}
+    described = {name: {"phase": at, "schema": schema} for name, (at, schema, _) in work.documents.items()}
     summary = (
         f"{work.format}: {plural(work.open_tasks, 'open task')}, {work.done_tasks} done, for the template {work.template}. "
         + (
@@ -70,7 +68,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
         "done": work.done_tasks,
         "not_carried": lost,
         "start": start,
-    } | ({"documents": documents} if documents else {})
+    } | ({"documents": described} if described else {})
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
@@ -85,35 +83,39 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     invocation.answer(summary, render, data=data)
 
 
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+def write_missing(
+    root: Path, files: "Mapping[Path, object]", place: Literal["file", "folder"], *, dry_run: bool = False
+) -> list[Path]:
+    """Write the values as JSON, each file that is missing; returns those. ``place``: what ``--to`` names.
 
-
-def _missing(folder: Path, shown: str, files: dict[str, bytes]) -> list[str]:
-    """The files that are not there yet. Refuses ``conflict`` if one has other content."""
-    missing: list[str] = []
-    for name, content in files.items():
-        with named_file(folder / name, "written", _OTHER):
-            try:
-                found = (folder / name).read_bytes()
-            except FileNotFoundError:
-                missing.append(name)
-                continue
-        if found != content:
-            raise Refused(
-                "conflict",
-                f"{shown}/{name} exists already, with other content.",
-                "Move that folder, or name another one with --to.",
-            )
-    return missing
-
-
-def _write_file(folder: Path, name: str, content: bytes) -> None:
+    Refuses ``conflict`` before anything is written, if one has other content.
+    """
     from wfe_mcp.workspace.files.project_files import write_atomic
 
-    with named_file(folder / name, "written", _OTHER):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder.resolve(), name, content)
+    missing: dict[Path, bytes] = {}
+    for file, value in files.items():
+        content = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+        with named_file(file, "written", f"Name another {place} with --to."):
+            try:
+                found = file.read_bytes()
+            except FileNotFoundError:
+                missing[file] = content
+                continue
+        if found != content:
+            hint = f"Move that {place}, or name another one with --to."
+            raise Refused("conflict", f"{path_in(root, file)} exists already, with other content.", hint)
+    if not dry_run:
+        write_gitignore(root)
+        for file, content in missing.items():
+            with named_file(file, "written", f"Name another {place} with --to."):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(file.parent.resolve(), file.name, content)
+    return list(missing)
+
+
+def path_in(root: Path, path: Path) -> str:
+    """``path``, relative to the project where it is in it."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 Source = Annotated[
@@ -128,13 +130,12 @@ Folder = Annotated[str, typer.Option("--to", metavar="FOLDER", help="Where open 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything; store nothing.")]
 
 
-def import_run(
+def import_(
     invocation: Invocation, source: Source, dry_run: DryRun = False, wanted: Format = "", to: Folder = ""
 ) -> None:
     """Import a run as read-only history, or the work of another tool."""
     from wfe_mcp.cli.terminal.render import origin_lines
-    from wfe_mcp.engine.transfer.importing import import_foreign, read_foreign
-    from wfe_mcp.engine.transfer.importing import import_run as come_in
+    from wfe_mcp.engine.transfer.importing import import_foreign, import_run, read_foreign
     from wfe_mcp.importers import is_work, read_work
     from wfe_mcp.views.answers.bundles import ImportedView, imported_answer
 
@@ -147,7 +148,7 @@ def import_run(
             found = import_foreign(invocation.engine, invocation.by, foreign, dry_run=dry_run)
         else:
             with Path(source).open("rb") as file:
-                found = come_in(invocation.engine, invocation.by, file, dry_run=dry_run)
+                found = import_run(invocation.engine, invocation.by, file, dry_run=dry_run)
     answer = imported_answer(invocation.engine, found, dry_run=dry_run)
 
     def render(screen: Screen) -> None:

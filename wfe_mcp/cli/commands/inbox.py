@@ -47,21 +47,21 @@ def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]",
 
     here = str(invocation.engine.root)
     now = invocation.engine.clock()
-    has_unusual = any(each.unusual for each in lines)  # most have nothing
     screen.table(
-        ("since", "kind", "project", "run", *(["unusual"] if has_unusual else []), "what", "command"),
+        ("since", "kind", "project", "run", "unusual", "what", "command"),
         [
             (
                 screen.time(each.at, now) if each.at else "-",
                 each.kind,
                 names[each.project],
                 each.run or "-",
-                *([weights(each.unusual) or "-"] if has_unusual else []),
+                weights(each.unusual) or "-",
                 shortened(each.text, _TEXT_CHARS),
                 _command(each, here),
             )
             for each in lines
         ],
+        optional=("unusual",),  # most have nothing
     )
 
 

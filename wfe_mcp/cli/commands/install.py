@@ -1,6 +1,9 @@
-"""``wfe-mcp install`` and ``uninstall``: connect AI coding clients to the server, and disconnect them."""
+"""``wfe-mcp install``, ``uninstall`` and ``plugin``: connect AI coding clients to the server, and disconnect them."""
 
+import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -69,7 +72,7 @@ def install(
     from wfe_mcp.cli.terminal import connecting
 
     places = connecting.places_of(invocation.project.root)
-    wish = connecting.Wish(_scope(scope), form_of(by), allow, instructions, hooks, yes, dry_run)
+    wish = connecting.Wish(_scope(scope), _form(by), allow, instructions, hooks, yes, dry_run)
     chosen = _chosen(client, places, "install")
     outcomes = connecting.connect_all(invocation.screen, places, chosen, wish)
     _answer(invocation, outcomes, places)
@@ -103,6 +106,39 @@ def uninstall(
     summary = f"{verb} {names}." if found else "No client is connected; nothing to change."
     data = {"clients": [each.view() for each in found]}
     invocation.answer(summary, lambda screen: screen.line(summary, "bold"), data=data)
+
+
+Folder = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="The folder to write; it is a marketplace with one plugin.")
+]
+
+
+def plugin(invocation: Invocation, folder: Folder, by: By = "auto") -> None:
+    """Write the plugin for Claude Code into a folder.
+
+    It has the server, four commands, a skill and hooks. The commands that it prints add the folder to Claude Code as a marketplace and install the plugin from it. With
+    --command name or uvx it holds no path of this machine and can be shared. Run it again after an upgrade.
+    """
+    from wfe_mcp.clients import launch
+    from wfe_mcp.clients.plugin import MARKETPLACE, write_plugin
+    from wfe_mcp.clients.table import SERVER
+
+    place = Path(folder).expanduser().absolute()
+    here = launch.this_installation()
+    argv = launch.command(here, os.environ, "user", _form(by))
+    is_shared = argv[0] in (launch.PROGRAM, "uvx")
+    written = write_plugin(place, argv, "python3" if is_shared else sys.executable)
+    steps = (f"claude plugin marketplace add {place}", f"claude plugin install {SERVER}@{MARKETPLACE}")
+    summary = f"Wrote the plugin to {place}"
+    data = {"folder": str(place), "files": written, "command": [*argv], "is_shared": is_shared, "then": [*steps]}
+
+    def render(screen: Screen) -> None:
+        screen.line(summary, "bold")
+        if not is_shared:
+            screen.line("It holds paths of this machine. To share it, write it with --command uvx.")
+        screen.next(*steps)
+
+    invocation.answer(summary, render, data=data)
 
 
 def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Places") -> None:
@@ -153,7 +189,7 @@ def _scope(given: str) -> Any:
     return _one_of("--scope", given, _SCOPES) if given else None
 
 
-def form_of(given: str) -> Any:
+def _form(given: str) -> Any:
     """A form of the command. Refuses another."""
     return _one_of("--command", given, _FORMS)
 

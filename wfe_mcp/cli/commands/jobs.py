@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Limit, Reason
+from wfe_mcp.cli.terminal.options import Limit, Reason, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ def enqueue(
     Jobs of a higher priority run first, equal ones in their order. A server or `wfe-mcp worker` works them, and
     `wfe-mcp jobs wait JOB` does while it waits for the answer.
     """
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.background.queues import enqueue as put
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.views.project.jobs import job_view
@@ -103,8 +103,6 @@ def enqueue(
 
 def _read(path: str) -> str:
     from pathlib import Path
-
-    from wfe_mcp.core.errors import Refused
 
     try:
         return Path(path).read_text(encoding="utf-8")
@@ -161,7 +159,6 @@ def cancel(
 
     A cancelled gate has the verdict error; a phase whose other work was cancelled waits for you.
     """
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.background.daemon import gave_up_of
     from wfe_mcp.engine.background.queues import cancel_job, job_overviews
     from wfe_mcp.store.records.jobs import JobStatus
@@ -193,14 +190,11 @@ def _words(given: list[str] | None) -> list[str]:
 
 
 def _statuses(given: list[str] | None) -> list[Any]:
-    from wfe_mcp.core.errors import Refused, nearest_hint
     from wfe_mcp.store.records.jobs import JobStatus
 
     names = _words(given)
     for name in names:
-        if name not in set(JobStatus):
-            hint = nearest_hint(name, set(JobStatus), f"One of: {', '.join(JobStatus)}.")
-            raise Refused("bad_argument", f"{name!r} is not a status of a job.", hint)
+        refuse_unknown(name, list(JobStatus), f"{name!r} is not a status of a job.")
     return [JobStatus(name) for name in names]
 
 

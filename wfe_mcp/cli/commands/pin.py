@@ -47,7 +47,7 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
     invocation.answer(summary, data={"key": by.key, "file": str(file)})
 
 
-def reset_pin(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> None:
+def reset(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> None:
     """Make a new key under a new PIN, where the PIN is lost.
 
     What the old key signed stays valid; it signs nothing any more. The new key has trusted nothing: what it must sign again
@@ -57,7 +57,7 @@ def reset_pin(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) ->
     from wfe_mcp.cli.terminal.pin import new_pin
     from wfe_mcp.core.units import plural
     from wfe_mcp.engine.approvals import pin as pins
-    from wfe_mcp.engine.approvals.pin_reset import reset_pin as reset
+    from wfe_mcp.engine.approvals.pin_reset import reset_pin
     from wfe_mcp.workspace.system.process import user_name
 
     engine = invocation.engine
@@ -67,7 +67,7 @@ def reset_pin(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) ->
             "A new key replaces yours. All trust ends until you give it again, and everyone sees the reset."
         )
         confirmed("Give up the old key?", "reset")
-    made = reset(engine, new_pin(pin_fd), user_name())
+    made = reset_pin(engine, new_pin(pin_fd), user_name())
     summary = f"Reset the PIN: your key is now {made.by.key}"
     data = {
         "key": made.by.key,

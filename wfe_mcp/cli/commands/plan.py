@@ -106,7 +106,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     invocation.answer(summary, render, data=data)
 
 
-def import_plan(invocation: Invocation, source: Source, to: Target = "") -> None:
+def import_(invocation: Invocation, source: Source, to: Target = "") -> None:
     """Turn a plan into an artifact that a phase takes."""
     from wfe_mcp.importers import read_plan
 

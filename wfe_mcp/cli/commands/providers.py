@@ -12,7 +12,7 @@ from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.models.discovery import Tried
-    from wfe_mcp.engine.models.providers import ProviderLine, RoleLine
+    from wfe_mcp.engine.models.providers import ProviderLine
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The provider.")]
 NewName = Annotated[str, typer.Argument(metavar="[NAME]", help="Its name; without it this machine is searched.")]
@@ -60,7 +60,10 @@ def list_all(invocation: Invocation) -> None:
         )
         if filled:
             screen.line()
-            screen.table(("role", "provider", "model", "fallback", "from"), [_role_row(each) for each in filled])
+            screen.table(
+                ("role", "provider", "model", "fallback", "from"),
+                [(each.name, each.provider, each.model, ", ".join(each.fallback), each.layer) for each in filled],
+            )
         for each in filled:
             if each.fault:
                 screen.line(f"! {each.name}: {each.fault}", "yellow")
@@ -290,7 +293,6 @@ def _render_found(invocation: Invocation) -> None:
 
 
 def _render_line(invocation: Invocation, line: "ProviderLine", summary: str) -> None:
-
     _answer_with_trust(invocation, summary, {"provider": _view(line)})
 
 
@@ -318,7 +320,3 @@ def _state(line: "ProviderLine") -> str:
 
 def _key(line: "ProviderLine") -> str:
     return f"{line.key}: {'set' if line.has_key else 'not set'}" if line.key else ""
-
-
-def _role_row(each: "RoleLine") -> tuple[str, ...]:
-    return each.name, each.provider, each.model, ", ".join(each.fallback), each.layer

@@ -40,11 +40,11 @@ def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = F
 
 def show(invocation: Invocation, run: Run, phase: Phase) -> None:
     """Show every blocker that the recoveries of a phase reported."""
-    from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
+    from wfe_mcp.views.reports.envelopes import envelope_of
     from wfe_mcp.views.runs.recoveries import RunBlockers, blocker_line, blocker_views, recovered_phase
 
-    engine, run = invocation.engine, invocation.at(run, phase)
-    found = overview_of(engine, run)
+    run = invocation.at(run, phase)
+    found = invocation.overview(run)
     path = recovered_phase(found.loaded.state, PhasePath(phase))
     shown = tuple(one for one in blocker_views(found.loaded.state, chars=2_000) if one.phase == path)
     view = RunBlockers(run=run, title=found.loaded.record.title, blockers=shown)
@@ -92,11 +92,10 @@ def _open_again(
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.engine.runs import control
-    from wfe_mcp.views.reports.envelopes import overview_of
     from wfe_mcp.views.runs.recoveries import recovered_phase
 
     engine, run = invocation.engine, invocation.at(run, phase)
-    state = overview_of(engine, run).loaded.state
+    state = invocation.overview(run).loaded.state
     path = recovered_phase(state, PhasePath(phase))
     if blockers is None and state.current(path).repair != "recover":
         raise Refused(

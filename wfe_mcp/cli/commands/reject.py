@@ -1,16 +1,13 @@
 """``wfe-mcp reject``: send a phase back with feedback."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Run
 from wfe_mcp.core.paths import PhasePath
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
 
 Comments = Annotated[
     list[str] | None,
@@ -45,20 +42,19 @@ def reject(
     from wfe_mcp.views.approvals import open_approval
     from wfe_mcp.views.approvals.answers import rejection, typed_comments
     from wfe_mcp.views.approvals.shown import Seen
-    from wfe_mcp.views.reports.envelopes import overview_of
 
     if not feedback and not comment:
         raise typer.BadParameter("say what should change: --feedback TEXT, or --comment FILE:LINE=TEXT")
     comments = typed_comments(comment or ())
     engine, run = invocation.engine, invocation.at(run, phase)
-    state = overview_of(engine, run).loaded.state
+    state = invocation.overview(run).loaded.state
     known = PhasePath(phase) in state.attempts
     under_gates = known and state.current(PhasePath(phase)).status is AttemptStatus.GATING
     if pin_fd is None and not to and not comments and under_gates:
         approvals.withdraw(engine, invocation.by, run, phase, feedback)
-        invocation.outcome(phase, f"Withdrew {phase}; attempt {_open_attempt(engine, run, phase)} is open")
+        invocation.outcome(phase, f"Withdrew {phase}; attempt {_open_attempt(invocation, run, phase)} is open")
         return
-    view = open_approval(engine, overview_of(engine, run), phase)
+    view = open_approval(engine, invocation.overview(run), phase)
     text = rejection(view, feedback, comments)
     if view is not None:
         where = f" to {to}" if to else ""
@@ -71,12 +67,10 @@ def reject(
     invocation.outcome(
         phase,
         f"Rejected {phase}"
-        + (f"; back to {to}" if to else f"; attempt {_open_attempt(engine, run, phase)} has your feedback"),
+        + (f"; back to {to}" if to else f"; attempt {_open_attempt(invocation, run, phase)} has your feedback"),
     )
 
 
-def _open_attempt(engine: "Engine", run: str, phase: str) -> int:
+def _open_attempt(invocation: Invocation, run: str, phase: str) -> int:
     """The number of the phase's newest attempt."""
-    from wfe_mcp.views.reports.envelopes import overview_of
-
-    return overview_of(engine, run).loaded.state.current(PhasePath(phase)).number
+    return invocation.overview(run).loaded.state.current(PhasePath(phase)).number

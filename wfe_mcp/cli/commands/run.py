@@ -64,9 +64,8 @@ def run(
 def _go_on(invocation: Invocation, run: str) -> None:
     """Resume a run that no person paused."""
     from wfe_mcp.engine.runs.control import control
-    from wfe_mcp.views.reports.envelopes import overview_of
 
-    state = overview_of(invocation.engine, run).loaded.state
+    state = invocation.overview(run).loaded.state
     if state.status == "paused" and not state.paused_by_human:
         control(invocation.engine, invocation.by, run, "resume")
 

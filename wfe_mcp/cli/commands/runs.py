@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Limit, OfTemplate
+from wfe_mcp.cli.terminal.options import Limit, OfTemplate, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ Cursor = Annotated[
 ]
 
 
-def list_runs(
+def list_all(
     invocation: Invocation,
     template: OfTemplate = "",
     status: Status = None,
@@ -149,9 +149,7 @@ def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunSta
 
     names = [name for given in status for name in given.split(",")]
     for name in names:
-        if name not in set(RunStatus):
-            hint = nearest_hint(name, set(RunStatus), f"One of: {', '.join(RunStatus)}.")
-            raise Refused("bad_argument", f"{name!r} is not a status of a run.", hint)
+        refuse_unknown(name, list(RunStatus), f"{name!r} is not a status of a run.")
     wanted = [RunStatus(name) for name in names]
     if stale:
         wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]

@@ -91,7 +91,6 @@ def show(
     from wfe_mcp.engine.history.as_of import moment
     from wfe_mcp.engine.models.call_log import record_client_calls
     from wfe_mcp.views.answers import tool_answers as answers
-    from wfe_mcp.views.reports import envelopes as answering
     from wfe_mcp.views.reports.report import ReportView, details_of, past
     from wfe_mcp.views.runs.models import RunView
 
@@ -103,7 +102,7 @@ def show(
         answer, found = past(engine, then), then.found
         report = answer.shown(ReportView)
     else:
-        found = answering.overview_of(engine, run)
+        found = invocation.overview(run)
         answer = answers.status(engine, invocation.by, run, "full")
         report = ReportView(run=answer.shown(RunView), details=details_of(engine, found))
     attempts = [one for one in report.details.attempts if phase in {"", one.phase}]

@@ -110,7 +110,6 @@ def start(
 def _render(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
     """The run, its phases and their gates."""
     from wfe_mcp.cli.terminal.render import AGENT_GOES_ON, next_lines, unusual
-    from wfe_mcp.views.reports.envelopes import overview_of
     from wfe_mcp.views.runs.models import RunView
 
     record = invocation.record(answer.run)
@@ -120,7 +119,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
     forked = answer.shown(RunView).forked_from
     how = f", forked from {forked.run} at event {forked.event}" if forked else ""
     screen.line(f'Started {record.id} "{record.title}" ({record.template} {record.template_version}{how}).', "bold")
-    found = overview_of(invocation.engine, answer.run)
+    found = invocation.overview(answer.run)
     phases = {each["id"]: each for each in found.plan.definition.get("phases", [])}
     rows = [
         (path, found.loaded.state.current(path).status, _gates(phases.get(path, {})))

@@ -51,10 +51,7 @@ def stats(
         screen.line(f"{summary[0].upper()}{summary[1:]}. Medians; 90th percentiles: --json", "bold")
         for note in _notes(total):
             screen.line(f"! {note}", "yellow")
-        rows = [_HEADER, *(_row(line) for line in phases)]
-        filled = [column for column in range(len(_HEADER)) if any(row[column] != "-" for row in rows[1:])]
-        header, *rest = [[row[column] for column in filled] for row in rows]
-        screen.table([str(name) for name in header], rest)
+        screen.table(_HEADER, [_row(line) for line in phases], optional=_HEADER)
         groups = (used.by_template, used.by_role, used.by_model, used.by_day)
         for by, lines in zip(usage.GROUPS, groups, strict=True):
             rows = [

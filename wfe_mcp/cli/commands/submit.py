@@ -8,7 +8,8 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.units import plural
 
 File = Annotated[
     str,
@@ -42,11 +43,10 @@ def submit(
     """
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.views.answers import tool_answers as answers
-    from wfe_mcp.views.reports import envelopes as answering
     from wfe_mcp.views.runs.models import SubmittedView
 
     engine, run = invocation.engine, invocation.at(run, phase)
-    found = answering.overview_of(engine, run).loaded
+    found = invocation.overview(run).loaded
     is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
     by = invocation.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else invocation.by
     root = Path(found.record.worktree)
@@ -55,6 +55,27 @@ def submit(
     made = answer.shown(SubmittedView)
     wait_for_gates(invocation, run, phase, made.attempt)
     invocation.render(answers.submitted(engine, run, phase, made.attempt, made.revision))
+
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Pictures, reports, logs; at most 5 MB each.")]
+About = Annotated[str, typer.Option("--note", metavar="TEXT", help="What the files show.")]
+
+
+def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: About = "") -> None:
+    """Attach files to the open attempt of a phase.
+
+    They are stored with the run and shown where the phase is decided; no gate reads them.
+    """
+    from wfe_mcp.engine.phases.attach import attach as keep
+    from wfe_mcp.engine.phases.attach import from_anywhere
+    from wfe_mcp.views.runs.attachments import attachment_line
+    from wfe_mcp.views.values.model import plain
+
+    engine, run = invocation.engine, invocation.at(run, phase)
+    kept = keep(engine, invocation.by, run, phase, from_anywhere(files), note)
+    lines = [plain(attachment_line(each)) for each in kept]
+    what = f"Attached {plural(len(kept), 'file')} to {typed(phase)}, attempt {kept[0].attempt}"
+    invocation.outcome(phase, what, {"attachments": lines})
 
 
 def in_project(path: str, root: Path) -> str:

@@ -1,20 +1,16 @@
 """``wfe-mcp templates import``: store a template, a workflow or plan of another system."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.commands.import_run import Format, write_work
+from wfe_mcp.cli.commands.import_run import Format, path_in, write_missing, write_work
 from wfe_mcp.cli.commands.templates import render_kept
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.workspace.files.mirror import write_gitignore
-from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.core.errors import Detail
@@ -49,7 +45,7 @@ Target = Annotated[
 ]
 
 
-def import_file(
+def import_(
     invocation: Invocation, source: Source, version: Version = "", name: Name = "", to: Target = "", wanted: Format = ""
 ) -> None:
     """Store a template, or turn a plan into an artifact."""
@@ -79,11 +75,8 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
     root = invocation.engine.root
     target = Path(to) if to else root / ".wfe" / "plans" / f"{source.stem}.json"
     inputs = target.with_suffix(".inputs.json")
-    write_gitignore(root)
-    _write_plan_files({target: imported.plan, inputs: {"plan": imported.plan}})
-    shown = inputs.resolve()
-    shown = shown.relative_to(root.resolve()) if shown.is_relative_to(root.resolve()) else shown
-    start = f"wfe-mcp start milestones --inputs {shlex.quote(f'@{shown.as_posix()}')}"
+    write_missing(root, {target: imported.plan, inputs: {"plan": imported.plan}}, "file")
+    start = f"wfe-mcp start milestones --inputs {shlex.quote(f'@{path_in(root.resolve(), inputs.resolve())}')}"
     milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"
@@ -99,21 +92,6 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
         screen.next(start)
 
     invocation.answer(summary, render, data=data | ({"not_carried": lost} if lost else {}))
-
-
-def _write_plan_files(files: "dict[Path, dict[str, Any]]") -> None:
-    """Write each file that is missing. Refuses ``conflict`` before anything is written."""
-    texts = {file: (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode() for file, value in files.items()}
-    for file, content in texts.items():
-        with named_file(file, "written", "Name another file with --to."):
-            if file.is_file() and file.read_bytes() != content:
-                hint = "Name another file with --to, or move that one."
-                raise Refused("conflict", f"{file} exists already, with other content.", hint)
-    for file, content in texts.items():
-        with named_file(file, "written", "Name another file with --to."):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if not file.exists():
-                file.write_bytes(content)
 
 
 def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> None:

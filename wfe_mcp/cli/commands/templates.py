@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import PinFd, TemplateName
+from wfe_mcp.cli.terminal.options import PinFd, TemplateName, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import shortened
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.texts import visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.project_files import named_file
@@ -19,7 +19,6 @@ from wfe_mcp.workspace.files.project_files import named_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.errors import Detail
     from wfe_mcp.engine.templates.catalogue import Offer
     from wfe_mcp.engine.templates.versions import KeptVersion
     from wfe_mcp.views.templates.templates import TemplateLine
@@ -44,21 +43,20 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
     def render(screen: Screen) -> None:
         lines = answer.shown(TemplateList).templates
         if not screen.is_terminal:
-            screen.table(*_template_table(lines))
+            _render_list(screen, lines)
             return
-        screen.table(*_template_table([each for each in lines if not each.niche]))
+        _render_list(screen, [each for each in lines if not each.niche])
         if any(each.default for each in lines):
             screen.line("default: starts where no template is named, as in `wfe-mcp start`", "dim")
         if more := [each for each in lines if each.niche]:
             screen.line()
             screen.line("More, for special cases", "bold")
-            screen.table(*_template_table(more))
+            _render_list(screen, more)
 
     invocation.render(answer, render)
 
 
-def _template_table(lines: "Sequence[TemplateLine]") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows; the state has a column where one has a state."""
+def _render_list(screen: Screen, lines: "Sequence[TemplateLine]") -> None:
     rows = [
         (
             each.name,
@@ -69,10 +67,7 @@ def _template_table(lines: "Sequence[TemplateLine]") -> tuple[tuple[str, ...], l
         )
         for each in lines
     ]
-    header = ("name", "version", "from", "state", "title")
-    if any(row[3] for row in rows):
-        return header, rows
-    return (*header[:3], header[4]), [(*row[:3], row[4]) for row in rows]
+    screen.table(("name", "version", "from", "state", "title"), rows, optional=("state",))
 
 
 def show(invocation: Invocation, name: TemplateName) -> None:
@@ -326,6 +321,16 @@ def archive(invocation: Invocation, name: TemplateName) -> None:
     _render_state(invocation, found, f"Archived {found}. To enable it: wfe-mcp templates enable {found}", "archived")
 
 
+TemplateNames = Annotated[list[str], typer.Argument(metavar="NAME…", help="Templates, or kept versions NAME@VERSION.")]
+
+
+def trust(invocation: Invocation, names: TemplateNames, yes: Yes = False, pin_fd: PinFd = None) -> None:
+    """Review and trust templates, as `trust NAME` does."""
+    from wfe_mcp.cli.commands.trust import trust as review
+
+    review(invocation, names, yes, pin_fd)
+
+
 def render_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: dict[str, Any] | None = None) -> None:
     """A stored version: what it needs, what is not supported yet, and that it needs trust."""
     from wfe_mcp.views.templates.templates import kept_view
@@ -356,7 +361,6 @@ def render_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more:
 
 
 def _render_state(invocation: Invocation, name: str, summary: str, state: str) -> None:
-
     invocation.answer(summary, data={"template": name, "state": state})
 
 

@@ -56,11 +56,3 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     summary = f"Trusted: {', '.join(one.name for one in given) or 'nothing new'}.{reviewed}"
     trusted = [plain(trust_line(each)) for each in view.listings if each.pending in given]
     invocation.answer(summary, data={"trusted": trusted})
-
-
-TemplateNames = Annotated[list[str], typer.Argument(metavar="NAME…", help="Templates, or kept versions NAME@VERSION.")]
-
-
-def trust_templates(invocation: Invocation, names: TemplateNames, yes: Yes = False, pin_fd: PinFd = None) -> None:
-    """Review and trust templates, as `trust NAME` does."""
-    trust(invocation, names, yes, pin_fd)

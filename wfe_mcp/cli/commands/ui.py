@@ -34,30 +34,20 @@ def ui(
     You approve or reject there with your PIN. One page serves all projects of the database. It always serves itself, on
     a port of its own: enter your PIN only on a page that you opened by this command.
     """
-    import gc
-
     from wfe_mcp.dashboard.serving import served
     from wfe_mcp.engine.approvals.decision_page import address, link
 
     idle_s = seconds_of(idle)
-    # Not the engine of the invocation: that one acts for a terminal.
-    from wfe_mcp.engine.factory import create_engine
-
-    engine = create_engine(invocation.engine.project, clock=invocation.engine.clock)
-    try:
-        gc.enable()  # main() turned it off; this process may now run for days
-        with served(engine, port, on_demand=on_demand) as page:
-            if isinstance(page, int):
-                _render(invocation, address(page), link(engine, page), "is already running")
-                browse(invocation, link(engine, page), no_browser)
-                return
-            with stop_requested() as signals:
-                # One link for each: a code counts once, and a person may open the printed one too.
-                _render(invocation, page.url, link(engine, page.port), "is running; Ctrl-C stops it")
-                browse(invocation, link(engine, page.port), no_browser)
-                page.run_until(lambda: bool(signals), idle_s)
-    finally:
-        engine.close()
+    with invocation.serving_engine() as engine, served(engine, port, on_demand=on_demand) as page:
+        if isinstance(page, int):
+            _render(invocation, address(page), link(engine, page), "is already running")
+            browse(invocation, link(engine, page), no_browser)
+            return
+        with stop_requested() as signals:
+            # One link for each: a code counts once, and a person may open the printed one too.
+            _render(invocation, page.url, link(engine, page.port), "is running; Ctrl-C stops it")
+            browse(invocation, link(engine, page.port), no_browser)
+            page.run_until(lambda: bool(signals), idle_s)
 
 
 def _render(invocation: Invocation, url: str, link: str, what: str) -> None:

@@ -90,7 +90,9 @@ def verify(
     problems = [_discrepancy_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]
     keys = [
-        _change(event) | {"provider": event.name.partition(":")[2]} for event in found.settings if _is_key(event.name)
+        _change(event) | {"provider": event.name.partition(":")[2]}
+        for event in found.settings
+        if event.name.startswith(("provider_key:", "keyring:"))
     ]
     count = f"{plural(len(found.runs), 'run')}, {plural(found.anchors, 'anchor')}"
     summary = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
@@ -172,10 +174,6 @@ def _templates(invocation: Invocation, found: "Verified") -> list[dict[str, Any]
 
     changes = template_changes(invocation.engine, found.settings)
     return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
-
-
-def _is_key(name: str) -> bool:
-    return name.startswith(("provider_key:", "keyring:"))
 
 
 def _anchors(found: "Verified") -> dict[str, Any]:

@@ -45,13 +45,12 @@ def follow(
     from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.background.daemon import tend_open_runs
     from wfe_mcp.views.history.board import Feed
-    from wfe_mcp.views.reports import envelopes as answering
 
     engine, by_hand = invocation.engine, list[str]()
     began = engine.clock()
     with at_work(invocation) as wait:
         tend_open_runs(engine)
-        found = answering.overview_of(engine, run)
+        found = invocation.overview(run)
         record = found.loaded.record
         feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
         while not should_stop() and not _needs_the_user(invocation, found):
@@ -59,7 +58,7 @@ def follow(
             with invocation.screen.busy(f"{record.title}: {found.loaded.state.status}"):
                 _until_changed(invocation, wait, should_stop)
             _show(invocation, feed.news())
-            found = answering.overview_of(engine, run)
+            found = invocation.overview(run)
     _show(invocation, feed.news())
     return found
 
@@ -94,18 +93,14 @@ def _ask_by_hand(invocation: Invocation, found: "Overview", asked: list[str]) ->
 
 def _agent_works(invocation: Invocation, found: "Overview") -> bool:
     """True while a live holder has a phase of the run, or a live server of this project could claim one."""
-    from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
+    from wfe_mcp.engine.approvals.decision_page import living
 
     engine = invocation.engine
     held = [attempt for attempt in found.loaded.state.open_attempts if attempt.holder not in {None, engine.holder}]
     if any(engine.is_alive(attempt.holder, attempt.lease_until) for attempt in held):
         return True
     with engine.store.read() as tx:
-        servers = [each for each in tx.processes.on_host(engine.identity.host) if each.kind == "serve"]
-    return any(
-        each.project_id == engine.project_id and is_alive(ProcessIdentity(each.host, each.pid, each.started_at))
-        for each in servers
-    )
+        return any(server.project_id == engine.project_id for server in living(engine, tx, "serve"))
 
 
 def _show(invocation: Invocation, news: "list[Happening]") -> None:

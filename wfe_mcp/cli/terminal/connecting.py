@@ -215,16 +215,7 @@ def offer(screen: Screen, root: Path, more: Sequence[str], *, at_once: bool) -> 
 
 def not_connected(places: Places) -> list[Client]:
     """The clients that are installed here and do not have wfe-mcp in any scope."""
-    return [each for each in installed(places) if not _is_connected(each, places)]
-
-
-def _is_connected(client: Client, places: Places) -> bool:
-    for scope in client.scopes:
-        with suppress(Refused):
-            found = look.look(client, places, scope)
-            if found.entry is not None and found.is_ours:
-                return True
-    return False
+    return [each for each in installed(places) if not any(found.is_ours for found in look.readable(each, places))]
 
 
 def _picked(answer: str, clients: Sequence[Client]) -> list[Client]:

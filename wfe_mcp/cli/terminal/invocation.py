@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import inspect
 import logging
 import os
@@ -23,11 +25,12 @@ from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from datetime import datetime
 
     from wfe_mcp.core.model import By, Person
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Store
     from wfe_mcp.store.records.runs import ProjectRecord, RunRecord
     from wfe_mcp.views.moves.envelope import Envelope
@@ -109,6 +112,15 @@ class Invocation:
 
         return person(engine_of(record, self.store, self.clock, CLI_HOLDER), pin_fd, what)
 
+    @contextlib.contextmanager
+    def serving_engine(self) -> Generator[Engine]:
+        """An engine for a process that serves: that of a command acts for a terminal, which holds phases after its end."""
+        from wfe_mcp.engine.factory import create_engine
+
+        gc.enable()  # main() turned it off; this process may now run for days
+        with contextlib.closing(create_engine(self.engine.project, clock=self.engine.clock)) as engine:
+            yield engine
+
     @cached_property
     def by(self) -> By:
         """The caller, without a proof: may do no more than an agent."""
@@ -154,6 +166,12 @@ class Invocation:
         self.run, self.phase = found.id, phase
         return found.id
 
+    def overview(self, run: str) -> Overview:
+        """Where ``run`` is, and what it waits for."""
+        from wfe_mcp.views.reports.envelopes import overview_of
+
+        return overview_of(self.engine, run)
+
     def record(self, run: str | None) -> RunRecord | None:
         """The row of ``run``, a full id; None without one."""
         if run is None:
@@ -182,11 +200,10 @@ class Invocation:
         from wfe_mcp.core.model import By
         from wfe_mcp.core.paths import PhasePath
         from wfe_mcp.views.answers.run_status import status
-        from wfe_mcp.views.reports.envelopes import overview_of
         from wfe_mcp.views.runs.models import RunOutcome, RunView
 
         assert self.run is not None, "the command has named its run"
-        answer, found = status(self.engine, By(), self.run), overview_of(self.engine, self.run).loaded
+        answer, found = status(self.engine, By(), self.run), self.overview(self.run).loaded
         summary = f'{what}. "{found.record.title}" {run_is(answer)}.'
         answer = replace(answer.showing(RunOutcome(run=answer.shown(RunView), more=data or {})), summary=summary)
         if phase is not None:

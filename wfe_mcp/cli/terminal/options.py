@@ -1,10 +1,11 @@
 """Arguments and options that several commands share."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
 
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 InProject = Annotated[str, typer.Option("--project", metavar="DIR", help="The project, instead of the current one.")]
@@ -43,3 +44,9 @@ def seconds_of(duration: str) -> float | None:
         return seconds(duration)
     except ValueError:
         raise Refused("bad_argument", f"{duration!r} is not a duration.", 'Examples: "90s", "30m", "2h".') from None
+
+
+def refuse_unknown(given: str, valid: Collection[str], message: str) -> None:
+    """Refuse ``bad_argument`` with ``message`` unless ``given`` is one of ``valid``; the hint names the nearest."""
+    if given not in valid:
+        raise Refused("bad_argument", message, nearest_hint(given, valid, f"One of: {', '.join(valid)}."))

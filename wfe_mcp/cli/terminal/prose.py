@@ -77,8 +77,8 @@ def _block(block: md.Block, width: int | None) -> Iterator[str]:
         case md.Bullets():
             for number, item in enumerate(block.items):
                 mark = "- " if block.start is None else f"{block.start + number}. "
-                inner = (line for line in _tight(item, _less(width, len(mark))))
-                yield from _hanging(mark, inner)
+                room = _less(width, len(mark))
+                yield from _hanging(mark, (line for each in item for line in _block(each, room)))
         case md.Quote():
             yield from (f"> {line}" for line in block_lines(block.blocks, _less(width, 2)))
         case md.Grid():
@@ -86,11 +86,6 @@ def _block(block: md.Block, width: int | None) -> Iterator[str]:
             yield from laid_out(tuple(_text(cell) for cell in block.header), rows, width)
         case md.Rule():
             yield "-" * min(width or 40, 40)
-
-
-def _tight(item: Sequence[md.Block], width: int | None) -> Iterator[str]:
-    for block in item:
-        yield from _block(block, width)
 
 
 def _text(spans: Sequence[md.Span]) -> str:

@@ -206,35 +206,24 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
 
     listed = list(runs)
     names = folder_names((roots or {}).values())
-    has_states = any(run.reached for run in listed)  # most templates name none
-    has_folders = not names and any(run.folder for run in listed)  # one without worktrees has none
-    folder_title = ["folder"] if has_folders else []
+    has_folders = not names and any(run.folder for run in listed)
     screen.table(
-        (
-            "run",
-            *(["project"] if names else []),
-            "state",
-            *(["reached"] if has_states else []),
-            "waits for",
-            "updated",
-            "phase",
-            *folder_title,
-            "title",
-        ),
+        ("run", "project", "state", "reached", "waits for", "updated", "phase", "folder", "title"),
         [
             (
                 run.run,
-                *([names.get((roots or {}).get(run.project, ""), "-")] if names else []),
+                names.get((roots or {}).get(run.project, ""), "-"),
                 run.state + _marks(run),
-                *([run.reached or "-"] if has_states else []),
+                run.reached or "-",
                 run.waits_for or "-",
                 screen.time(run.updated_at, now),
                 _phase_of(run),
-                *([run.folder or "here"] if has_folders else []),
+                (run.folder or "here") if has_folders else "-",
                 run.title,
             )
             for run in listed
         ],
+        optional=("project", "reached", "folder"),
     )
 
 
@@ -247,25 +236,13 @@ def _phase_of(run: RunRow) -> str:
 def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
     """The board of a template: its phases in their order with the runs at each, then the runs that are over."""
     columns = [(each.title, each.runs) for each in view.columns] + ([("ended", view.ended)] if view.ended else [])
-    screen.table(
-        ("phase", "run", "state", "waits for", "updated", "title"),
-        [
-            row
-            for name, runs in columns
-            for row in [
-                (
-                    name,
-                    run.run,
-                    run.state + _marks(run),
-                    run.waits_for or "-",
-                    screen.time(run.updated_at, now),
-                    run.title,
-                )
-                for run in runs
-            ]
-            or [(name, "-", "-", "-", "-", "-")]
-        ],
-    )
+    rows: list[tuple[str, ...]] = []
+    for name, runs in columns:
+        rows += [
+            (name, run.run, run.state + _marks(run), run.waits_for or "-", screen.time(run.updated_at, now), run.title)
+            for run in runs
+        ] or [(name, "-", "-", "-", "-", "-")]
+    screen.table(("phase", "run", "state", "waits for", "updated", "title"), rows)
 
 
 def decisions_table(screen: Screen, listed: RunList, now: datetime) -> None:

@@ -17,7 +17,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.text import ago, clock_time, exact, laid_out
+from wfe_mcp.cli.terminal.text import ago, exact, laid_out
 from wfe_mcp.core.texts import one_line, visible_json
 from wfe_mcp.core.units import duration
 
@@ -79,11 +79,25 @@ class Screen:
         for each in text.replace("\r\n", "\n").split("\n"):
             self.line(f"{indent}{each}" if each else "")
 
-    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], indent: str = "") -> None:
-        """Rows under a header, if there is one; nothing at all without rows."""
+    def table(
+        self,
+        header: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        indent: str = "",
+        *,
+        optional: Sequence[str] = (),
+    ) -> None:
+        """Rows under a header, if there is one; nothing at all without rows.
+
+        ``optional``: columns that are left out where no row has more than ``-`` in them.
+        """
         cells = [[self.mark(one_line(str(cell))) for cell in row] for row in rows]
         if not cells:
             return
+        if optional:
+            filled = [bool(set(column) - {"", "-"}) for column in zip(*cells, strict=True)]
+            kept = [at for at, name in enumerate(header) if filled[at] or name not in optional]
+            header, cells = [header[at] for at in kept], [[row[at] for at in kept] for row in cells]
         names = [self._painted(name.upper(), _COLOURS["bold"]) for name in header]
         width = None if self.width is None else self.width - len(indent)
         for line in laid_out(names, cells, width):
@@ -97,10 +111,6 @@ class Screen:
     def time(self, at: datetime | str, now: datetime) -> str:
         """A time in a list: how long ago it was; exact where no person reads it."""
         return ago(at, now) if self.is_terminal else exact(at)
-
-    def clock_time(self, at: datetime | str) -> str:
-        """A time in a log that is followed: the time of day; exact where no person reads it."""
-        return clock_time(at) if self.is_terminal else exact(at)
 
     @contextlib.contextmanager
     def busy(self, text: str) -> Generator[None]:

@@ -43,11 +43,6 @@ def ago(at: datetime | str, now: datetime) -> str:
     return f"{here.day} {here:%b}{year} {here:%H:%M}"
 
 
-def clock_time(at: datetime | str) -> str:
-    """The time of day on this machine, to the second."""
-    return f"{_utc(at).astimezone():%H:%M:%S}"
-
-
 def _utc(at: datetime | str) -> datetime:
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

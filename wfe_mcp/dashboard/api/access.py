@@ -18,20 +18,18 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.model import Assurance, By, Channel, RunId
+from wfe_mcp.core.model import Assurance, By, Channel, Person, RunId
 from wfe_mcp.core.units import duration
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.engine.access import tokens
-from wfe_mcp.engine.access.tokens import token_of
+from wfe_mcp.engine.access.tokens import Entry, Scope, Token, token_of
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wfe_mcp.core.model import Person
-    from wfe_mcp.engine.access.tokens import Entry, Scope, Token
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.worker import Worker
 

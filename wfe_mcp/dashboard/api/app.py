@@ -22,7 +22,6 @@ from wfe_mcp.dashboard.api import (
     inbox,
     library,
     live,
-    policy,
     runs,
     session,
     setup,
@@ -31,8 +30,6 @@ from wfe_mcp.dashboard.api import (
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
 
 if TYPE_CHECKING:
-    from fastapi.routing import APIRoute
-
     from wfe_mcp.dashboard.api.access import Access
     from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
 
@@ -59,7 +56,6 @@ _ROUTERS = (
     authoring.router,
     library.router,
     setup.router,
-    policy.router,
     live.router,
 )
 
@@ -130,7 +126,7 @@ def described() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses=refusals(),
-        generate_unique_id_function=_name,
+        generate_unique_id_function=lambda route: route.name,
         servers=[{"url": ROOT}],
     )
     for each in _ROUTERS:
@@ -147,7 +143,3 @@ def described() -> FastAPI:
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
     return described().openapi()
-
-
-def _name(route: APIRoute) -> str:
-    return route.name

@@ -83,18 +83,14 @@ class TextToEdit:
 @router.get("", response_model=answer_of(DecisionData))
 def show_decision(caller: Reads, request: str) -> JSONResponse:
     """What a request asks: everything that `show --decision --json` shows, with the change line by line."""
-    view, _ = _find_decision(caller, request)
-    if view.gating:
-        caller.access.engines_of(caller.token).judge_again(view.request.id)
+    view = _looked_at(caller, request)
     return shown(f"{view.request.phase}: {view.state}", _data(view))
 
 
 @router.get("/page", response_model=answer_of(DecisionPage))
 def decision_as_page(caller: Reads, request: str, *, split: bool = False) -> JSONResponse:
     """What a request asks, as HTML to be shown: with `split` the old lines of the change beside the new ones."""
-    view, _ = _find_decision(caller, request)
-    if view.gating:
-        caller.access.engines_of(caller.token).judge_again(view.request.id)
+    view = _looked_at(caller, request)
     talk = Fields() if "Reject" in view.buttons else None
     html = decision_body(view, talk=talk, split=split)
     return shown(f"{view.request.phase}: {view.state}", DecisionPage(decision=_data(view), html=html))
@@ -111,15 +107,7 @@ def approve_request(caller: Reads, request: str, body: Approval) -> JSONResponse
                 "This gate needs a passkey signature; a PIN alone is not enough.",
                 f"Sign on the page /decide/{view.request.id}.",
             )
-        record_answer(
-            engine,
-            by,
-            view,
-            "approve",
-            body.comment,
-            sha256=body.sha256,
-            phrase=body.phrase,
-        )
+        record_answer(engine, by, view, "approve", body.comment, sha256=body.sha256, phrase=body.phrase)
 
     return _decide(caller, request, body, "Approve", give)
 
@@ -166,8 +154,7 @@ def _decide(
         give(view, engine, caller.person(engine, body.pin))
     except Refused as refused:
         return _refusal(caller, engine, view, refused)
-    caller.access.engines_of(caller.token).judge_again(view.request.id)
-    now, _ = _find_decision(caller, request)
+    now = _judged_again(caller, request)
     return shown(f"{view.request.phase}: {'edited' if not button else button.lower()}", _data(now))
 
 
@@ -191,11 +178,21 @@ def _refusal(caller: Caller, engine: Engine, view: DecisionView, refused: Refuse
     answer = refusal(engine, refused, view.request.run_id, view.request.phase)
     if refused.code == "stale_revision":
         changed = changed_files(engine, view.request, refused)
-        caller.access.engines_of(caller.token).judge_again(view.request.id)
-        now, _ = _find_decision(caller, view.request.id)
+        now = _judged_again(caller, view.request.id)
         data: dict[str, Any] = plain(_data(now))
         answer.data.update({"decision": data, "newer": now.newer or "", "changed": list(changed)})
     return reply(answer)
+
+
+def _looked_at(caller: Caller, request: str) -> DecisionView:
+    view, _ = _find_decision(caller, request)
+    return _judged_again(caller, request) if view.gating else view
+
+
+def _judged_again(caller: Caller, request: str) -> DecisionView:
+    """The request as it is now; its gates run in the background when no server runs them."""
+    caller.access.engines_of(caller.token).judge_again(request)
+    return _find_decision(caller, request)[0]
 
 
 def _find_decision(caller: Caller, request: str) -> tuple[DecisionView, Engine]:

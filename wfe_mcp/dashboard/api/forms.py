@@ -47,8 +47,7 @@ def edit_artifact(caller: Works, run: str, body: EditedArtifact) -> JSONResponse
     if not body.pin:  # also where an agent could submit again: what a person wrote is theirs
         command = f"wfe-mcp edit {run} {typed(body.phase)}"
         raise Refused("needs_human", "An edit is stored with your PIN.", f"Type it at the page, or run: {command}")
-    given = body.model_dump(exclude={"phase", "pin"})
-    return done(caller, caller.at_work(run), _edit, run, body.phase, pin=body.pin, **given)
+    return done(caller, caller.at_work(run), _edit, run, **body.model_dump())
 
 
 def _edit(engine: Engine, by: By, run: str, phase: str, artifact: dict[str, Any], note: str) -> Envelope:

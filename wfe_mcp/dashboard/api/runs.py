@@ -216,7 +216,7 @@ def show_context(caller: Reads, run: str, phase: str = "") -> JSONResponse:
 @router.post("/runs/{run}/start_phase", response_model=answer_of(ClaimView))
 def start_phase(caller: Works, run: str, body: PhaseToStart) -> JSONResponse:
     """Claim a phase: its prompt, the schema of its artifact, its gates."""
-    return done(caller, caller.at_work(run), answers.start_phase, run, body.phase)
+    return done(caller, caller.at_work(run), answers.start_phase, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/submit_artifact", response_model=answer_of(SubmittedView))
@@ -238,34 +238,31 @@ async def submit_artifact(caller: Works, run: str, body: Submission) -> JSONResp
 @router.post("/runs/{run}/approve", response_model=answer_of())
 def approve(caller: Works, run: str, body: ApprovalAsked) -> JSONResponse:
     """Ask for an approval. A token never approves for a person: the answer is ``needs_human`` with the command."""
-    given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.at_work(run), decisions.ask_approval, run, body.phase, **given)
+    return done(caller, caller.at_work(run), decisions.ask_approval, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/reject", response_model=answer_of())
 def reject(caller: Works, run: str, body: Rejection) -> JSONResponse:
     """Withdraw a submission of your own, with feedback."""
-    return done(caller, caller.at_work(run), decisions.reject, run, body.phase, feedback=body.feedback)
+    return done(caller, caller.at_work(run), decisions.reject, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/retry_phase", response_model=answer_of())
 def retry_phase(caller: Works, run: str, body: Retry) -> JSONResponse:
     """Open a new attempt at a phase."""
-    given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.at_work(run), answers.retry_phase, run, body.phase, **given)
+    return done(caller, caller.at_work(run), answers.retry_phase, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/skip_phase", response_model=answer_of())
 def skip_phase(caller: Works, run: str, body: Skip) -> JSONResponse:
     """Leave a phase out, where the template lets an agent do so."""
-    return done(caller, caller.at_work(run), answers.skip_phase, run, body.phase, reason=body.reason, pin=body.pin)
+    return done(caller, caller.at_work(run), answers.skip_phase, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/control", response_model=answer_of(RunView))
 def control(caller: Works, run: str, body: Control) -> JSONResponse:
     """Pause, resume, cancel, proceed, or switch automatic mode."""
-    given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.at_work(run), answers.control_run, run, body.phase, **given)
+    return done(caller, caller.at_work(run), answers.control_run, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/rollback", response_model=answer_of(RollbackView))

@@ -1,10 +1,11 @@
-"""Operations on settings, trust, projects and questions to models.
+"""Operations on settings, trust, projects, questions to models, the approval policy and facts.
 
 Keys of providers are never shown and never taken here: a terminal asks for them.
 """
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -23,11 +24,15 @@ from wfe_mcp.engine.kernel.identity import name_of
 from wfe_mcp.engine.maintenance import projects
 from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
+from wfe_mcp.engine.runs.facts import correct_fact
+from wfe_mcp.engine.runs.policy import Policy, change_policy, planned
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.views.approvals.trust import TrustPage, TrustView, trust_view, view_data
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.activity import MoveView, ProjectView, project_view
 from wfe_mcp.views.project.jobs import JobView, job_view
+from wfe_mcp.views.project.project import PlannedPolicyView, PolicyView, ProjectContents, planned_view, policy_view
+from wfe_mcp.views.project.project import project_view as project_contents
 from wfe_mcp.views.project.settings import (
     CheckTrial,
     ProviderSetting,
@@ -132,6 +137,33 @@ class Asked(OfProject):
     text: str
     priority: str = "normal"
     timeout_s: float | None = Field(None, gt=0)
+
+
+class WantedPolicy(OfProject):
+    """The whole policy as it should be. ``templates``: those that an agent may start, null is every one."""
+
+    templates: list[str] | None = Field(None, max_length=1000)
+    evidence: Literal["worktree", "checkout", "sandbox", "runner"] | None = None
+    on_mismatch: Literal["block", "warn"] = "block"
+
+    def policy(self) -> Policy:
+        """As the engine has it."""
+        return Policy(None if self.templates is None else tuple(self.templates), self.evidence, self.on_mismatch)
+
+
+class NewPolicy(WantedPolicy):
+    """The policy to sign. ``shown``: the sha256 of the change as it was shown."""
+
+    shown: str
+    pin: Pin = ""
+
+
+class CorrectedFact(OfProject):
+    """A fact that a person corrects. ``value``: null undoes the correction."""
+
+    name: str
+    value: str | None = None
+    pin: Pin = ""
 
 
 @router.get("/settings", response_model=answer_of(SettingsView), tags=["settings"])
@@ -254,14 +286,14 @@ def move_project(caller: Manages, project: str, body: Moved) -> JSONResponse:
             "bad_argument", f"{body.folder[:200]!r} is no absolute path.", "Name the folder by its whole path."
         )
     with engine.store.read() as tx:
-        planned = projects.move_of(tx, projects.by_id(tx, project).id, body.folder, place)
-    view = MoveView(project=project, folder=str(planned.new.root), lines=planned.lines, looks_right=planned.looks_right)
+        move = projects.move_of(tx, projects.by_id(tx, project).id, body.folder, place)
+    view = MoveView(project=project, folder=str(move.new.root), lines=move.lines, looks_right=move.looks_right)
     if not body.shown:
         return shown("Nothing has changed yet", view)
-    if tuple(body.shown) != planned.lines:
+    if tuple(body.shown) != move.lines:
         raise Refused("stale_revision", "The projects changed during your review.", "Look again.")
-    projects.move(engine.store, caller.person(engine, body.pin), planned, engine.clock())
-    return shown(f"{planned.old} is {planned.new.root} now", replace(view, moved=True))
+    projects.move(engine.store, caller.person(engine, body.pin), move, engine.clock())
+    return shown(f"{move.old} is {move.new.root} now", replace(view, moved=True))
 
 
 @router.post("/projects/{project}/forget", response_model=answer_of(), tags=["projects"])
@@ -294,3 +326,38 @@ def enqueue(caller: Works, body: Asked) -> JSONResponse:
     engine = caller.works(caller.engine(body.project))
     job = put_question(engine, caller.by, body.text, role=body.role, priority=body.priority, timeout_s=body.timeout_s)
     return shown(f"Enqueued {job.id}", job_view(engine, find_job(engine, job.id)))
+
+
+@router.post("/settings/facts", response_model=answer_of(ProjectContents), tags=["settings"])
+def set_fact(caller: Manages, body: CorrectedFact) -> JSONResponse:
+    """Correct a fact of the project, with the PIN; it holds in place of what the files say."""
+    engine = caller.engine(body.project)
+    correct_fact(engine, caller.person(engine, body.pin), body.name, body.value)
+    return shown(f"Corrected {body.name}", project_contents(engine))
+
+
+@router.get("/settings/policy", response_model=answer_of(PolicyView), tags=["settings"])
+def show_policy(caller: Reads, project: str = "") -> JSONResponse:
+    """What agents may start, the least evidence of checks, what a changed file of an accepted artifact does."""
+    engine = caller.engine(project)
+    return shown(str(engine.root), policy_view(engine))
+
+
+@router.post("/settings/policy/change", response_model=answer_of(PlannedPolicyView), tags=["settings"])
+def plan_policy(caller: Reads, body: WantedPolicy) -> JSONResponse:
+    """What would change, and what of it weakens; nothing is written."""
+    engine = caller.engine(body.project)
+    view = planned_view(engine, planned(engine, body.policy()))
+    return shown(f"{len(view.changes)} changes", view)
+
+
+@router.post("/settings/policy", response_model=answer_of(PolicyView), tags=["settings"])
+def set_policy(caller: Manages, body: NewPolicy) -> JSONResponse:
+    """Change the approval policy as it was shown, with the PIN. The project's configuration is written and trusted."""
+    engine = caller.engine(body.project)
+    person = caller.person(engine, body.pin)
+    plan = planned(engine, body.policy())
+    if planned_view(engine, plan).shown != body.shown:
+        raise Refused("stale_revision", "The policy has changed since you looked.", "Look at the change once more.")
+    change_policy(engine, person, plan, body.shown)
+    return shown("Changed the approval policy", policy_view(engine))

@@ -69,16 +69,14 @@ def promise(caller: Reads, run: str, way: Way, phase: str = "", to: str = "", fr
 def force_accept(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Accept a phase although its gates fail, with the PIN; the run is tainted from then on."""
     caller.refuse_program()
-    given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.at_work(run), tool_answers.force_accept, run, body.phase, **given)
+    return done(caller, caller.at_work(run), tool_answers.force_accept, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/overrule", response_model=answer_of())
 def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Overrule the reviewers of a phase, with the PIN."""
     caller.refuse_program()
-    given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.at_work(run), tool_answers.overrule, run, body.phase, **given)
+    return done(caller, caller.at_work(run), tool_answers.overrule, run, **body.model_dump())
 
 
 @router.get("/runs/{run}/rollback", response_model=answer_of(RollbackPreview))
@@ -107,7 +105,7 @@ def redo(caller: Works, run: str, body: StepBack) -> JSONResponse:
 @router.post("/runs/{run}/checkpoint", response_model=answer_of())
 def take_checkpoint(caller: Works, run: str, body: Note) -> JSONResponse:
     """Take a checkpoint of the run and its files now."""
-    return done(caller, caller.at_work(run), history.checkpoint, run, note=body.note)
+    return done(caller, caller.at_work(run), history.checkpoint, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/fork", response_model=answer_of(RunView))
