@@ -29,8 +29,7 @@ def page() -> str:
 
 
 def _tools() -> Lines:
-    from wfe_mcp.engine.toolbox import EVERYDAY, toolbox
-    from wfe_mcp.engine.toolbox.box import TOOLS
+    from wfe_mcp.engine.toolbox import EVERYDAY, TOOLS, toolbox
     from wfe_mcp.workspace.config.checks import FrozenCheck
 
     a_check = FrozenCheck(name="test", argv=("true",), timeout_s=1.0)

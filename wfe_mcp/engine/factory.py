@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
-from wfe_mcp.engine.kernel.reactions import compose
+from wfe_mcp.engine.kernel.reactions import Composition, compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from wfe_mcp.engine.kernel.reactions import Composition
     from wfe_mcp.store import Store
     from wfe_mcp.workspace.system.location import Project
 

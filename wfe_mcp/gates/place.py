@@ -20,14 +20,22 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import words
-from wfe_mcp.gates.brought import NotBroughtError, bring, import_folders, listed
+from wfe_mcp.gates.brought import Brought, NotBroughtError, bring, import_folders, listed
 from wfe_mcp.gates.check import program_facts, written_by
 from wfe_mcp.gates.judgement import shortened
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.sandbox import bubblewrap, checkout_folder, is_visible, program_folders, sandbox_fault, sandboxed
+from wfe_mcp.jobs.sandbox import (
+    CheckoutFolder,
+    bubblewrap,
+    checkout_folder,
+    is_visible,
+    program_folders,
+    sandbox_fault,
+    sandboxed,
+)
 from wfe_mcp.jobs.writers import open_for_writing, untraced
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.files.staging import changed_meanwhile, stamp_of
+from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile, stamp_of
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.file_facts import facts_of, hash_at
 from wfe_mcp.workspace.git.names import watched_below
@@ -38,11 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from wfe_mcp.core.evidence_levels import Level
-    from wfe_mcp.gates.brought import Brought
-    from wfe_mcp.jobs.sandbox import CheckoutFolder
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.config.settings_tables import SandboxSettings
-    from wfe_mcp.workspace.files.staging import Stamp
     from wfe_mcp.workspace.git.objects import Node
 
 _CORRECT_IT = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."

@@ -13,7 +13,7 @@ Rules:
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.provider_kinds import FsAbility, ProviderKind
@@ -34,22 +34,9 @@ FaultKind = Literal[
     "other",
 ]
 
-FAULTS: dict[FaultKind, bool] = {
-    "wrong_key": False,
-    "wrong_model": False,
-    "no_route": True,
-    "tls": False,
-    "rate_limited": True,
-    "overloaded": True,
-    "timeout": True,
-    "unparsable": False,
-    "refused": False,
-    "not_installed": False,
-    "not_configured": False,
-    "stopped": False,
-    "other": False,
-}
-"""Each kind of failure → whether the same call may succeed later without any change."""
+FAULTS: tuple[FaultKind, ...] = get_args(FaultKind)
+PASSING = frozenset[FaultKind]({"no_route", "rate_limited", "overloaded", "timeout"})
+"""The kinds of failure after which the same call may succeed later without any change."""
 
 ShouldStop = Callable[[], bool]
 """True once the answer is no longer wanted."""
@@ -147,7 +134,7 @@ class ProviderFault(Exception):
     @property
     def passes(self) -> bool:
         """True when the same call may succeed later."""
-        return FAULTS[self.kind]
+        return self.kind in PASSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,20 +272,5 @@ class Listener(Protocol):
         ...
 
 
-class Silent:
+class Silent(Listener):
     """A listener that does nothing."""
-
-    def before_call(self, connection: Connection, estimate: Estimate) -> None:
-        """Do nothing."""
-
-    def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
-        """Do nothing."""
-
-    def said(self, text: str) -> None:
-        """Do nothing."""
-
-    def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
-        """Do nothing."""
-
-    def tool_ended(self, call_id: str, name: str, result: ToolResult, duration_s: float) -> None:
-        """Do nothing."""

@@ -20,13 +20,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.providers.call import ProviderFault, ToolResult, Usage
+from wfe_mcp.providers.call import Connection, Estimate, Listener, ProviderFault, Tool, ToolResult, Usage
 from wfe_mcp.providers.faults import counted, in_our_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.providers.call import Connection, Estimate, Listener, Tool
 
 _GRACE_S = 5.0
 _ENDED = "The work has ended."

@@ -11,12 +11,11 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.providers.call import Usage
+from wfe_mcp.providers.call import ShouldStop, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from wfe_mcp.providers.call import ShouldStop
 
 T = TypeVar("T")
 _TICK_S = 0.2

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.providers.call import ProviderFault
+from wfe_mcp.providers.call import ProviderFault, Question, Task
 from wfe_mcp.providers.manual_files import places_of
 from wfe_mcp.providers.output import value_in, with_paragraph
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
@@ -27,7 +27,6 @@ from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wfe_mcp.providers.call import Question, Task
     from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
 

@@ -32,6 +32,7 @@ from wfe_mcp.providers.call import (
     ShouldStop,
     Silent,
     Task,
+    Tool,
     Usage,
     Worked,
     never,
@@ -39,7 +40,7 @@ from wfe_mcp.providers.call import (
 from wfe_mcp.providers.call_events import CallEvents
 from wfe_mcp.providers.faults import counted, fault, in_our_words, plainly, quoted
 from wfe_mcp.providers.output import value_in
-from wfe_mcp.providers.plugin import offered
+from wfe_mcp.providers.plugin import Offered, Work, offered
 from wfe_mcp.providers.prices import IMAGE_TOKENS, tokens_of
 from wfe_mcp.resources import PlugInFault
 from wfe_mcp.workspace.system.redaction import hide, without_hidden
@@ -47,8 +48,6 @@ from wfe_mcp.workspace.system.redaction import hide, without_hidden
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wfe_mcp.providers.call import Tool
-    from wfe_mcp.providers.plugin import Offered, Work
 
 _TICK_S = 0.2
 _GRACE_S = 5.0

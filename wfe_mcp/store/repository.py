@@ -6,12 +6,12 @@ about 0.1 ms more than raw sqlite3.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exists
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, bindparam, exists
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunState
@@ -37,6 +37,16 @@ _ITS_RUN = RUN.alias("its_run")
 def is_of_ours(run_id: Column[Any]) -> ColumnElement[bool]:
     """The row belongs to no imported run; a row without a run counts as local."""
     return ~exists().where(_ITS_RUN.c.id == run_id, _ITS_RUN.c.origin_sha256.is_not(None))
+
+
+def bound(table: Table, *names: str) -> tuple[ColumnElement[bool], ...]:
+    """Each of these columns equals the parameter of its name with a ``_`` after it (``run_id_``), which no column has."""
+    return tuple(table.c[name] == bindparam(f"{name}_") for name in names)
+
+
+def given(wanted: Iterable[tuple[Column[Any], object]]) -> list[ColumnElement[bool]]:
+    """Each column equals its value; a value of None asks for nothing."""
+    return [column == value for column, value in wanted if value is not None]
 
 
 class Recent(Generic[V]):

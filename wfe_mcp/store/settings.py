@@ -16,7 +16,7 @@ from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
 from wfe_mcp.store.layout.tables import SECRET, SETTING_EVENT, TRUST
 from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
 
 SIGNED = "DecisionSigned"
 """The type of the row that signs the rows before it; its name is the JSON of a ``Signature``."""
@@ -38,28 +38,15 @@ _NEW_EVENT = insert(SETTING_EVENT)
 _EVENTS = select(*columns_for(SettingEvent, SETTING_EVENT)).order_by(SETTING_EVENT.c.seq)
 _LAST = select(SETTING_EVENT.c.seq, SETTING_EVENT.c.hash).order_by(desc(SETTING_EVENT.c.seq)).limit(1)
 
-_NOTED = (
-    select(SETTING_EVENT.c.at)
-    .where(SETTING_EVENT.c.type == bindparam("type_"), SETTING_EVENT.c.name == bindparam("name_"))
-    .order_by(SETTING_EVENT.c.seq)
-    .limit(1)
-)
+_NOTED = select(SETTING_EVENT.c.at).where(*bound(SETTING_EVENT, "type", "name")).order_by(SETTING_EVENT.c.seq).limit(1)
 
 _TRUST = select(*columns_for(TrustRecord, TRUST))
-_TRUST_OF = _TRUST.where(
-    TRUST.c.project_id == bindparam("project_id_"),
-    TRUST.c.path_key == bindparam("path_key_"),
-    TRUST.c.sha256 == bindparam("sha256_"),
-)
-_TRUST_IN_ANY = _TRUST.where(TRUST.c.path_key == bindparam("path_key_"), TRUST.c.sha256 == bindparam("sha256_")).limit(
-    1
-)
+_TRUST_OF = _TRUST.where(*bound(TRUST, "project_id", "path_key", "sha256"))
+_TRUST_IN_ANY = _TRUST.where(*bound(TRUST, "path_key", "sha256")).limit(1)
 _TRUSTED = _TRUST.where(TRUST.c.project_id == bindparam("project_id_")).order_by(TRUST.c.path_key, TRUST.c.at)
 _NEW_TRUST = insert(TRUST)
 _TRUST_IN_KEY = _TRUST.where(TRUST.c.path_key == bindparam("path_key_")).order_by(TRUST.c.project_id, TRUST.c.sha256)
-_WITHDRAW = delete(TRUST).where(
-    TRUST.c.project_id == bindparam("project_id_"), TRUST.c.path_key == bindparam("path_key_")
-)
+_WITHDRAW = delete(TRUST).where(*bound(TRUST, "project_id", "path_key"))
 _WITHDRAW_ONE = _WITHDRAW.where(TRUST.c.sha256 == bindparam("sha256_"))
 
 

@@ -6,7 +6,7 @@ of sources with the same name is decided elsewhere.
 
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, delete, desc, insert, select
+from sqlalchemy import delete, desc, insert, select
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
@@ -14,31 +14,19 @@ from wfe_mcp.core.model import By
 from wfe_mcp.store.layout.tables import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.templates import NewTemplate, TemplateMark, TemplateRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
 from wfe_mcp.store.sqlite import insert_new
 
 _SELECT = select(*columns_for(TemplateRecord, TEMPLATE))
-_SAME_VERSION = _SELECT.where(
-    TEMPLATE.c.project_id == bindparam("project_id"),
-    TEMPLATE.c.name == bindparam("name"),
-    TEMPLATE.c.version == bindparam("version"),
-)
-_IN_PROJECT = _SELECT.where(TEMPLATE.c.project_id == bindparam("project_id")).order_by(
-    TEMPLATE.c.name, desc(TEMPLATE.c.id)
-)
-_BY_NAME = _SELECT.where(
-    TEMPLATE.c.project_id == bindparam("project_id"), TEMPLATE.c.name == bindparam("name")
-).order_by(desc(TEMPLATE.c.id))
+_SAME_VERSION = _SELECT.where(*bound(TEMPLATE, "project_id", "name", "version"))
+_IN_PROJECT = _SELECT.where(*bound(TEMPLATE, "project_id")).order_by(TEMPLATE.c.name, desc(TEMPLATE.c.id))
+_BY_NAME = _SELECT.where(*bound(TEMPLATE, "project_id", "name")).order_by(desc(TEMPLATE.c.id))
 _NEW = insert(TEMPLATE)
-_MARKS = select(TEMPLATE_MARK.c.name, TEMPLATE_MARK.c.mark).where(TEMPLATE_MARK.c.project_id == bindparam("project_id"))
+_MARKS = select(TEMPLATE_MARK.c.name, TEMPLATE_MARK.c.mark).where(*bound(TEMPLATE_MARK, "project_id"))
 _NEW_MARK = insert_new(TEMPLATE_MARK)
-_NO_MARK = delete(TEMPLATE_MARK).where(
-    TEMPLATE_MARK.c.project_id == bindparam("of_project"),
-    TEMPLATE_MARK.c.name == bindparam("of_name"),
-    TEMPLATE_MARK.c.mark == bindparam("of_mark"),
-)
+_NO_MARK = delete(TEMPLATE_MARK).where(*bound(TEMPLATE_MARK, "project_id", "name", "mark"))
 _NO_DEFAULT = delete(TEMPLATE_MARK).where(
-    TEMPLATE_MARK.c.project_id == bindparam("of_project"), TEMPLATE_MARK.c.mark == TemplateMark.DEFAULT.value
+    *bound(TEMPLATE_MARK, "project_id"), TEMPLATE_MARK.c.mark == TemplateMark.DEFAULT.value
 )
 
 
@@ -49,7 +37,7 @@ class TemplateRepository(Repository):
 
     def save(self, new: NewTemplate) -> TemplateRecord:
         """Store a version; storing the same content again changes nothing. Refuses ``conflict`` for other content."""
-        key = {"project_id": new.project_id, "name": new.name, "version": new.version}
+        key = {"project_id_": new.project_id, "name_": new.name, "version_": new.version}
         found = self._first(TemplateRecord, _SAME_VERSION, key)
         if found is None:
             return self._add(new, key)
@@ -69,30 +57,30 @@ class TemplateRepository(Repository):
 
     def versions(self, project_id: str, name: str) -> list[TemplateRecord]:
         """The stored versions of ``name``, newest first."""
-        return self._all(TemplateRecord, _BY_NAME, {"project_id": project_id, "name": name})
+        return self._all(TemplateRecord, _BY_NAME, {"project_id_": project_id, "name_": name})
 
     def of_project(self, project_id: str) -> list[TemplateRecord]:
         """All versions of a project by name, newest first."""
-        return self._all(TemplateRecord, _IN_PROJECT, {"project_id": project_id})
+        return self._all(TemplateRecord, _IN_PROJECT, {"project_id_": project_id})
 
     def marks(self, project_id: str) -> dict[str, frozenset[TemplateMark]]:
         """The marks of a project's templates, by name."""
         found: dict[str, frozenset[TemplateMark]] = {}
-        for name, mark in self._connection.execute(_MARKS, {"project_id": project_id}):
+        for name, mark in self._connection.execute(_MARKS, {"project_id_": project_id}):
             found[name] = found.get(name, frozenset()) | {TemplateMark(mark)}
         return found
 
     def mark(self, project_id: str, name: str, mark: TemplateMark, by: By) -> None:
         """Mark the template ``name``. Only one is the default."""
         if mark is TemplateMark.DEFAULT:
-            self._run(_NO_DEFAULT, {"of_project": project_id})
+            self._run(_NO_DEFAULT, {"project_id_": project_id})
         row = {"project_id": project_id, "name": name, "mark": mark.value, "at": self._clock(), "actor": by.actor}
         self._run(_NEW_MARK, row)
 
     def unmark(self, project_id: str, name: str, marks: Iterable[TemplateMark]) -> None:
         """Remove marks from the template ``name``."""
         for mark in marks:
-            self._run(_NO_MARK, {"of_project": project_id, "of_name": name, "of_mark": mark.value})
+            self._run(_NO_MARK, {"project_id_": project_id, "name_": name, "mark_": mark.value})
 
     def _add(self, new: NewTemplate, key: dict[str, str]) -> TemplateRecord:
         self._documents.keep_texts(canonical_json(new.definition))

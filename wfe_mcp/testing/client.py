@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.testing.stdio_client import MODERN, ProtocolError
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.testing.stdio_client import MODERN, Era, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
     from mcp import Client
 
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.testing.stdio_client import Era
 
 _PATIENCE_S = 60.0
 
@@ -67,7 +66,6 @@ def connect(
     """
     from anyio.from_thread import start_blocking_portal
 
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.system.location import project_at
 
     with contextlib.ExitStack() as stack:

@@ -16,18 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, Channel, RunId
+from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.demo_stage import ENVIRONMENT, FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, Stage, check
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone
+from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone, StdioClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.store.records.runs import EventRecord
-    from wfe_mcp.testing.stdio_client import StdioClient
 
 _ASK_S = 60
 """How long the demo waits for an answer before it continues."""

@@ -22,19 +22,17 @@ from typing import TYPE_CHECKING, Any, Self
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.testing.stdio_client import MODERN, StdioClient
+from wfe_mcp.engine.kernel.engine import Engine, utc_now
+from wfe_mcp.testing.stdio_client import MODERN, Era, StdioClient
 from wfe_mcp.workspace.config.checks import CheckSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
-    from types import TracebackType
 
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun, Problem
     from wfe_mcp.testing.client import Agent
-    from wfe_mcp.testing.stdio_client import Era
 
 
 _KEPT = (
@@ -199,9 +197,7 @@ class Playground:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -214,7 +210,6 @@ _MARK = "demo"
 
 def make_database(path: Path) -> str:
     """A new, marked database at ``path``; its URL. Refuses ``conflict`` when the file exists."""
-    from wfe_mcp.engine.kernel.engine import utc_now
     from wfe_mcp.store import Store
 
     if path.exists():

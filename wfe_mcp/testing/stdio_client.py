@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
 Era = Literal["2025-11-25", "2026-07-28"]
 HANDSHAKE: Era = "2025-11-25"
@@ -153,9 +152,7 @@ class StdioClient:
             self.close()
             raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- the wire ----------------------------------------------------------------------------------------------------

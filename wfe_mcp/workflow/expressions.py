@@ -33,12 +33,10 @@ from wfe_mcp.workflow.faults import faults_of
 from wfe_mcp.workflow.model import Shape
 from wfe_mcp.workflow.model.base import ROOTS, takes
 from wfe_mcp.workflow.model.phases import LoopPhase
-from wfe_mcp.workflow.model.template import all_phases
+from wfe_mcp.workflow.model.template import Template, all_phases
 
 if TYPE_CHECKING:
     import cel_expr_python.cel as cel
-
-    from wfe_mcp.workflow.model.template import Template
 
 
 _RAW_PREFIX = re.compile(r"(?<![A-Za-z0-9_])[bB]?[rR][bB]?$")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Tag, ValidationError
 
 from wfe_mcp.core.errors import Detail, near_miss, nearest, pointer
 from wfe_mcp.core.limits import ERRORS
-from wfe_mcp.workflow.model import Template
+from wfe_mcp.workflow.model import Gate, Handed, OnFail, Phase, Template
 
 Fault = tuple[tuple[str | int, ...], Detail]
 """The place in the definition (keys and indexes), and the error."""
@@ -199,8 +199,6 @@ def _tagged_models(annotation: object, found: dict[str, type[BaseModel]]) -> dic
 
 
 def _tags() -> dict[str, type[BaseModel]]:
-    from wfe_mcp.workflow.model import Gate, Handed, OnFail, Phase
-
     unions = (Phase, Gate, OnFail, Handed)
     return {tag: model for union in unions for tag, model in _tagged_models(cast("Any", union), {}).items()}
 

@@ -270,7 +270,7 @@ def test_a_job_for_what_is_no_longer_judged_changes_nothing(scene: Scene) -> Non
     seen = scene.events(run)
     with scene.store.tx() as tx:
         record(scene.engine, tx, job, Judged(None))
-        work._GaveUp(scene.engine)(tx, job, "too late")  # pyright: ignore[reportPrivateUsage] - what the worker calls
+        work.gave_up_of(scene.engine)(tx, job, "too late")
     assert scene.events(run) == seen
 
 

@@ -19,7 +19,7 @@ from wfe_mcp.engine.background.daemon import new_worker, tend_open_runs
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import step_calls
-from wfe_mcp.engine.phases.step_jobs import StepJobs, wait_s
+from wfe_mcp.engine.phases.step_jobs import wait_s, work_step
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.jobs.job_context import JobContext, Stop
@@ -248,7 +248,7 @@ def test_a_job_whose_phase_continued_without_it_does_nothing(scene: Scene, stub:
     run = scene.start(steps(tool("say", **HI)))
     context = claimed(scene, run)
     control.retry(scene.engine, HUMAN, run, "ci")
-    assert StepJobs(scene.engine)(context).result == {"stale": True}
+    assert work_step(scene.engine, context).result == {"stale": True}
     scene.work()
     assert len(stub.called()) == 1
 
@@ -258,13 +258,13 @@ def test_a_call_that_has_begun_is_not_begun_by_a_second_claim(scene: Scene, stub
     context = claimed(scene, run)
     with scene.store.tx() as tx:
         tx.steps.save(replace(rows(scene, run)["say"], status=StepStatus.RUNNING))
-    assert StepJobs(scene.engine)(context).result == {"stale": True}
+    assert work_step(scene.engine, context).result == {"stale": True}
     assert stub.called() == []
 
 
 def test_an_answer_that_comes_after_the_phase_continued_changes_nothing(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(tool("say", **HI)))
-    outcome = StepJobs(scene.engine)(claimed(scene, run))
+    outcome = work_step(scene.engine, claimed(scene, run))
     control.skip(scene.engine, HUMAN, run, "ci", "done by hand")
     assert outcome.apply is not None
     with scene.store.tx() as tx:

@@ -39,13 +39,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.workspace.files.project_files import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wfe_mcp.core.model import Person
     from wfe_mcp.engine.kernel.engine import Engine
 
 

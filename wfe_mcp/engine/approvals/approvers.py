@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
+from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.canonical import sha256_hex, sha256_of, signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.approvals.keys import fingerprint
 from wfe_mcp.engine.approvals.passkeys import Assertion, Base64, Strict
 from wfe_mcp.engine.approvals.statements import signature_fault
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from wfe_mcp.core.model import Person
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
 
@@ -136,8 +137,6 @@ def change_statement(before: Pinned, do: str, key: ApproverKey, at: str) -> dict
 
 def chain_of(raw: bytes) -> Pinned:
     """The chain in the bytes of a file. Refuses ``conflict``: missing file, non-canonical text, unsigned change."""
-    from wfe_mcp.artifacts.parse import parse_json
-
     try:
         file = _File.model_validate(parse_json(raw, max_bytes=_MAX_BYTES))
     except ValidationError as error:
@@ -201,8 +200,6 @@ def _broken(why: str) -> Refused:
 
 def approvers_file(root: Path) -> bytes | None:
     """The bytes of the file in the folder ``root``; None when there is none."""
-    from wfe_mcp.workspace.files.project_files import read_if_there
-
     return read_if_there(root, APPROVERS, _MAX_BYTES)
 
 
@@ -271,8 +268,6 @@ def pin_change(engine: Engine, by: By, before: Pinned, change: ApproverChange) -
 
     The change is verified first. Trust is recorded before the write, so a crash in between leaves no half-done change.
     """
-    from wfe_mcp.workspace.files.project_files import write_atomic
-
     made = chain_of(Pinned((*before.changes, change)).text.encode())
     raw = approvers_file(engine.root)
     if (Pinned() if raw is None else chain_of(raw)) != before:

@@ -33,13 +33,12 @@ from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write
 from wfe_mcp.engine.artifacts.step_target import target_record
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
 from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.approvals.statements import Shown
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.approvals import RequestRecord

@@ -18,9 +18,9 @@ from wfe_mcp.core.canonical import canonical_json, signed_text
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Person, Signature
-from wfe_mcp.engine.approvals.approvers import by_passkey, pinned_here
+from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned, by_passkey, pinned_here
 from wfe_mcp.engine.approvals.decide import note_facts
-from wfe_mcp.engine.approvals.passkeys import signed
+from wfe_mcp.engine.approvals.passkeys import Assertion, signed
 from wfe_mcp.engine.approvals.statements import FIELDS, MORE, PASSKEY, Statement, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.kernel.run_change import facts_of, run_as_read
@@ -28,8 +28,6 @@ from wfe_mcp.engine.kernel.run_change import facts_of, run_as_read
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned
-    from wfe_mcp.engine.approvals.passkeys import Assertion
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
 

@@ -18,18 +18,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Channel
+from wfe_mcp.core.model import By, Channel, Person
 from wfe_mcp.core.units import plural, spoken
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.workspace.system.process import ProcessIdentity, client_above, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from wfe_mcp.core.model import By, Person
     from wfe_mcp.engine.approvals.approvers import ApproverKey
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
 
 PIN = "pin"
@@ -321,8 +320,6 @@ def _is_set() -> Refused:
 
 def refuse_clients_terminal(engine: Engine) -> None:
     """A terminal is not proof: a decision must not come from a process that the agent's client started (design §7)."""
-    from wfe_mcp.workspace.system.process import ProcessIdentity, client_above, is_alive
-
     with engine.store.read() as tx:
         known = tx.processes.on_host(engine.identity.host)
     alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]

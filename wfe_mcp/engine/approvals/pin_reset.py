@@ -21,11 +21,10 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Channel
+from wfe_mcp.core.model import Channel, Person
 from wfe_mcp.engine.approvals import pin as pins
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Person
     from wfe_mcp.engine.approvals.pin import PinnedKey
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx

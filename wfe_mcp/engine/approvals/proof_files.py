@@ -21,6 +21,7 @@ from wfe_mcp.core.model import Signature
 from wfe_mcp.engine.approvals.approvers import approvers_here
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.statements import SignedStatement, Statement, read_signed
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -32,8 +33,6 @@ _MOST_BYTES = 50_000_000
 
 def write_proofs(engine: Engine, run: str) -> None:
     """Write the signed approvals of a run that the project has no file of. Nothing where it pins none of their keys."""
-    from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
-
     with engine.store.read() as tx:
         record = engine.load(tx, run).record
         root = Path(record.worktree)

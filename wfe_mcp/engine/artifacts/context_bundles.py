@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Code, Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.workspace.config.context_bundles import files_matching
+from wfe_mcp.workspace.config.context_bundles import ContextSettings, files_matching
 from wfe_mcp.workspace.files.project_files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from wfe_mcp.core.errors import Code
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.workflow.model import BundleRef
-    from wfe_mcp.workspace.config.context_bundles import ContextSettings
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
 MAX_FILE_BYTES = 200_000

@@ -16,15 +16,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.graph import upstream
-from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.paths import inside, item_of, name_of
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
+from wfe_mcp.core.paths import PhasePath, inside, item_of, name_of
 from wfe_mcp.store.records.steps import StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from wfe_mcp.core.model import Attempt, RunState
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.graph import upstream
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath, inside, item_of, name_of
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import roots
@@ -27,7 +28,6 @@ from wfe_mcp.engine.artifacts.expression_scope import roots
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
@@ -103,8 +103,6 @@ def _completed_before(change: RunChange, attempt: Attempt) -> Iterator[str]:
 
 def _needed(state: RunState, path: PhasePath) -> list[PhasePath]:
     """What ``path`` needs in its own item, the last of the template first."""
-    from wfe_mcp.core.graph import upstream
-
     needed, item = upstream(state.spec, path), item_of(path)
     body = state.spec.body(state.phase(path).parent)
     beside = [each.path if item is None else inside(*item, each.path) for each in body]

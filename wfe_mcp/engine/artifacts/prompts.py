@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.prompts import is_rejected_prompt, split_comments
 from wfe_mcp.core.units import plural
@@ -33,7 +33,6 @@ from wfe_mcp.engine.artifacts.last_work import last_work
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from wfe_mcp.core.model import Attempt, Feedback
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import Phase, StepsPhase
 

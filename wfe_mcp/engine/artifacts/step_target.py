@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Stage
+from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.workflow.step_kinds import acts_outside
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import Step
 

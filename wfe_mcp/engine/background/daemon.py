@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,23 +27,26 @@ from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background import queues as questions
-from wfe_mcp.engine.background.queues import QUEUES, SLOTS, QuestionJobs, end_for_person, queue_names, work_limits
+from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits, work_question
 from wfe_mcp.engine.evaluation import second_opinion
-from wfe_mcp.engine.evaluation.opinion_jobs import OpinionJobs
+from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
+from wfe_mcp.engine.evaluation.opinion_gate import Outage
+from wfe_mcp.engine.evaluation.opinion_jobs import work_opinion
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files.checkpoints import keep_again
 from wfe_mcp.engine.integrity.anchoring import start_anchoring, stop_anchoring
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import Process, ServerKey
 from wfe_mcp.engine.kernel.transaction import change_run, change_run_in
 from wfe_mcp.engine.models import waits as outages
 from wfe_mcp.engine.phases import model_worker as driven
-from wfe_mcp.engine.phases.model_worker_jobs import DrivenJobs, driven_gave_up
-from wfe_mcp.engine.phases.step_jobs import FileJobs, StepJobs, step_gave_up
+from wfe_mcp.engine.phases.model_worker_jobs import driven_gave_up, work_phase
+from wfe_mcp.engine.phases.step_jobs import look_again, work_files, work_step
 from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.jobs.sandbox import remove_abandoned
 from wfe_mcp.jobs.worker import Worker
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
@@ -50,10 +54,8 @@ from wfe_mcp.workspace.system.process import this_process
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.completion import GaveUp
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import JobRecord
 
 
 log = logging.getLogger("wfe_mcp.engine")
@@ -131,8 +133,6 @@ class Workers:
         worker.start()
 
     def _stop(self) -> int:
-        from wfe_mcp.store.records.jobs import JobStatus
-
         running = [job.id for worker in self._workers.values() for job in worker.running]
         for worker in self._workers.values():
             worker.stop()
@@ -159,13 +159,13 @@ def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES, process: Process
 def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
     """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called."""
     handlers = {
-        "gate": _Gates(engine),
-        "timer": _Timers(engine),
-        "step": StepJobs(engine),
-        "files": FileJobs(engine),
-        second_opinion.JOB: OpinionJobs(engine),
-        questions.JOB: QuestionJobs(engine),
-        driven.JOB: DrivenJobs(engine),
+        "gate": partial(_work_gate, engine),
+        "timer": partial(_work_timer, engine),
+        "step": partial(work_step, engine),
+        "files": partial(work_files, engine),
+        second_opinion.JOB: partial(work_opinion, engine),
+        questions.JOB: partial(work_question, engine),
+        driven.JOB: partial(work_phase, engine),
     }
     queues = queue_names(engine, kinds)
     worker = Worker(
@@ -184,7 +184,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
 
 def gave_up_of(engine: Engine) -> GaveUp:
     """The effect on its attempt of a job that is cancelled or out of retries."""
-    return _GaveUp(engine)
+    return partial(_gave_up, engine)
 
 
 def tend_open_runs(engine: Engine) -> None:
@@ -217,85 +217,68 @@ def _write_proofs(engine: Engine, run: str) -> None:
     write_proofs(engine, run)
 
 
-class _Gates:
+def _work_gate(engine: Engine, context: JobContext) -> Outcome:
     """The handler of gate jobs."""
+    from wfe_mcp.engine.evaluation.gate_jobs import judge, record
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, context: JobContext) -> Outcome:
-        from wfe_mcp.engine.evaluation.gate_jobs import judge, record
-        from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
-        from wfe_mcp.engine.evaluation.opinion_gate import Outage
-
-        try:
-            judged = judge(self._engine, context)
-        except Outage as outage:
-            reason, after_s = outage.reason, outage.after_s
-            return Outcome({"outage": reason}, lambda tx: outages.pause(self._engine, tx, context.job, reason, after_s))
-        except WaitsForPerson as waits:
-            return Outcome({"by_hand": [asdict(one) for one in waits.asked]})
-        if judged is None:
-            return Outcome({"stale": True})
-        return Outcome(
-            {"verdict": str(judged.judgement.kind) if judged.judgement else "the files had changed"},
-            lambda tx: record(self._engine, tx, context.job, judged),
-        )
+    try:
+        judged = judge(engine, context)
+    except Outage as outage:
+        reason, after_s = outage.reason, outage.after_s
+        return Outcome({"outage": reason}, lambda tx: outages.pause(engine, tx, context.job, reason, after_s))
+    except WaitsForPerson as waits:
+        return Outcome({"by_hand": [asdict(one) for one in waits.asked]})
+    if judged is None:
+        return Outcome({"stale": True})
+    return Outcome(
+        {"verdict": str(judged.judgement.kind) if judged.judgement else "the files had changed"},
+        lambda tx: record(engine, tx, context.job, judged),
+    )
 
 
-class _Timers:
+def _work_timer(engine: Engine, context: JobContext) -> Outcome:
     """The handler of timer jobs: time-outs of running attempts, and the end of a back-off."""
+    job = context.job
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, context: JobContext) -> Outcome:
-        job = context.job
-
-        def apply(tx: Tx) -> None:
-            if job.payload["timer"] == "resume":
-                outages.go_on(self._engine, tx, job)
-                return
-            with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
-                if job.payload["timer"] in {"locks", "seals", "run"}:
-                    return  # the change itself checks again
-                due = c.TimeOut if job.payload["timer"] == "timeout" else c.Wake
-                command = due(phase=PhasePath(job.phase or ""), attempt=job.attempt, by=SYSTEM, at=current.at)
-                try:
-                    current.give(command)
-                except Refused:
-                    return  # the attempt has moved on: nothing is due
-
-        return Outcome({}, apply)
-
-
-class _GaveUp:
-    """A gate whose job cannot run at all is an error of the gate, a step's is in doubt: the attempt must not hang."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, tx: Tx, job: JobRecord, reason: str) -> None:
-        from wfe_mcp.engine.evaluation.gate_jobs import judged_attempt
-
-        if job.cancel_reason is not None and job.kind != "gate":
-            end_for_person(self._engine, tx, job, reason)
-        elif job.kind == "step":
-            step_gave_up(self._engine, tx, job)
-        elif job.kind == driven.JOB:
-            driven_gave_up(self._engine, tx, job, reason)
-        if job.kind != "gate" or job.run_id is None:
+    def apply(tx: Tx) -> None:
+        if job.payload["timer"] == "resume":
+            outages.go_on(engine, tx, job)
             return
-        with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
-            attempt = judged_attempt(current, job)
-            if attempt is not None:
-                current.give(
-                    c.RecordVerdict(
-                        stage=attempt.stage or Stage.AFTER,
-                        gate=attempt.gate,
-                        outcome=GateOutcome.ERROR,
-                        sha256=attempt.sha256 or "",
-                        message=f"The gate could not run: {reason}",
-                        **current.on(attempt),
-                    )
+        with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
+            if job.payload["timer"] in {"locks", "seals", "run"}:
+                return  # the change itself checks again
+            due = c.TimeOut if job.payload["timer"] == "timeout" else c.Wake
+            command = due(phase=PhasePath(job.phase or ""), attempt=job.attempt, by=SYSTEM, at=current.at)
+            try:
+                current.give(command)
+            except Refused:
+                return  # the attempt has moved on: nothing is due
+
+    return Outcome({}, apply)
+
+
+def _gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
+    """A gate whose job cannot run at all is an error of the gate, a step's is in doubt: the attempt must not hang."""
+    from wfe_mcp.engine.evaluation.gate_jobs import judged_attempt
+
+    if job.cancel_reason is not None and job.kind != "gate":
+        end_for_person(engine, tx, job, reason)
+    elif job.kind == "step":
+        look_again(engine, tx, job)
+    elif job.kind == driven.JOB:
+        driven_gave_up(engine, tx, job, reason)
+    if job.kind != "gate" or job.run_id is None:
+        return
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
+        attempt = judged_attempt(current, job)
+        if attempt is not None:
+            current.give(
+                c.RecordVerdict(
+                    stage=attempt.stage or Stage.AFTER,
+                    gate=attempt.gate,
+                    outcome=GateOutcome.ERROR,
+                    sha256=attempt.sha256 or "",
+                    message=f"The gate could not run: {reason}",
+                    **current.on(attempt),
                 )
+            )

@@ -29,18 +29,17 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
 from wfe_mcp.jobs.limits import PRIORITY, WorkLimits
-from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord, JobStatus, Limit, QueueRecord
+from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord, JobStatus, Limit, NewJob, QueueRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.completion import GaveUp
     from wfe_mcp.store import Tx
     from wfe_mcp.workspace.config.settings import LoadedSettings
@@ -224,7 +223,6 @@ def enqueue(
     """Put a question to ``role`` (or a provider) into the queue. Refuses ``bad_argument``, ``too_large``, ``unavailable``."""
     from wfe_mcp.engine.models.connections import connections_of
     from wfe_mcp.engine.models.roles import known_names
-    from wfe_mcp.store.records.jobs import NewJob
     from wfe_mcp.workspace.config.provider_kinds import facts_of
 
     if not text.strip():
@@ -259,31 +257,25 @@ def enqueue(
     return job
 
 
-class QuestionJobs:
-    """The handler of questions."""
+def work_question(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of questions: ask the role's model, and its fallbacks when it cannot answer."""
+    from wfe_mcp.engine.models.ask import answer
+    from wfe_mcp.engine.models.call_log import Recording
+    from wfe_mcp.engine.models.connections import connections_of
+    from wfe_mcp.providers.call import ProviderFault, Question
+    from wfe_mcp.store.records.calls import CallPurpose
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, context: JobContext) -> Outcome:
-        """Ask the role's model, and its fallbacks when it cannot answer."""
-        from wfe_mcp.engine.models.ask import answer
-        from wfe_mcp.engine.models.call_log import Recording
-        from wfe_mcp.engine.models.connections import connections_of
-        from wfe_mcp.providers.call import ProviderFault, Question
-        from wfe_mcp.store.records.calls import CallPurpose
-
-        given, fault = context.job.payload, ""
-        for connection in connections_of(self._engine, given["role"]):
-            listener = Recording(self._engine, context, purpose=CallPurpose.QUESTION, role=given["role"])
-            try:
-                reply = answer(self._engine, context, connection, Question(given["question"]), listener)
-            except ProviderFault as raised:
-                if raised.kind == "stopped":
-                    raise ChildStopped(context.stop.reason) from None
-                if raised.passes and context.job.tries < TRIES:
-                    raise RetryLater(raised.message, raised.retry_after_s) from None
-                fault = f"{raised.message} {raised.hint}".strip()
-                continue
-            return Outcome({"text": reply.text, "provider": connection.provider, "model": reply.model})
-        raise Refused("conflict", fault, "Enqueue it again.")
+    given, fault = context.job.payload, ""
+    for connection in connections_of(engine, given["role"]):
+        listener = Recording(engine, context, purpose=CallPurpose.QUESTION, role=given["role"])
+        try:
+            reply = answer(engine, context, connection, Question(given["question"]), listener)
+        except ProviderFault as raised:
+            if raised.kind == "stopped":
+                raise ChildStopped(context.stop.reason) from None
+            if raised.passes and context.job.tries < TRIES:
+                raise RetryLater(raised.message, raised.retry_after_s) from None
+            fault = f"{raised.message} {raised.hint}".strip()
+            continue
+        return Outcome({"text": reply.text, "provider": connection.provider, "model": reply.model})
+    raise Refused("conflict", fault, "Enqueue it again.")

@@ -29,21 +29,19 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import duration, plural
-from wfe_mcp.engine.checks.outcomes import WORKS
+from wfe_mcp.engine.checks.outcomes import WORKS, Outcome
 from wfe_mcp.engine.checks.shell_environment import needed_names, shell_names
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.remedies import failed_before_tests, remedy
 from wfe_mcp.jobs.output import without_notices
 from wfe_mcp.workspace.files.mirror import write_gitignore
-from wfe_mcp.workspace.git.working_tree import hashed_tree
+from wfe_mcp.workspace.git.working_tree import HashedTree, hashed_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from wfe_mcp.engine.checks.outcomes import Outcome
     from wfe_mcp.workspace.config.checks import CheckSettings, Where
     from wfe_mcp.workspace.config.found_checks import FoundCheck
-    from wfe_mcp.workspace.git.working_tree import HashedTree
 
 CHECK_LIMIT_S = 120.0
 ALL_LIMIT_S = 300.0

@@ -14,7 +14,7 @@ from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation.gate_jobs import evidence_of, gate_scene, judge_command
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -22,7 +22,6 @@ from wfe_mcp.jobs.child import run_child
 from wfe_mcp.workflow.model import CommandGate
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.gates.judgement import Judgement
 
 

@@ -16,14 +16,14 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evidence_levels import strictest
-from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs, reads_files
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
-from wfe_mcp.engine.kernel.run_change import run_as_read
+from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.templates.trust import least_evidence
 from wfe_mcp.gates.command import run_check
@@ -33,19 +33,17 @@ from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError, filled
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, OpinionGate
+from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.files.mirror import evidence_folder
+from wfe_mcp.workspace.git.working_tree import SeenFiles, changed_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.jobs.child import RunChild
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord
-    from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +188,7 @@ class _Scene:
 
     def look(self) -> SeenFiles | None:
         """The files as they are now; None where no gate of the phase reads them."""
-        from wfe_mcp.workspace.git.working_tree import SeenFiles
-
-        return SeenFiles(self.root) if reads_files(self.change.loaded, self.attempt.phase) else None
+        return SeenFiles(self.root) if reads_files(self.change.loaded.state, self.attempt.phase) else None
 
     def tree_of(self, seen: SeenFiles | None) -> str | None:
         """The tree that the gates judge."""
@@ -288,7 +284,6 @@ def _judge_command(
     test_file: str,
     seen: SeenFiles | None,
 ) -> Judged:
-    from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.git.repository import head
 
     settings = scene.engine.settings()
@@ -330,7 +325,6 @@ def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
 
 def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, tree: str | None, allowed_by: str) -> Judged:
     from wfe_mcp.workspace.git.repository import head
-    from wfe_mcp.workspace.git.working_tree import changed_paths
 
     attempt, root = scene.attempt, scene.root
     name = scene.change.plan.artifact_name(attempt.phase)

@@ -19,7 +19,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, Suggestion, nearest
 from wfe_mcp.core.paths import PhasePath, typed
-from wfe_mcp.engine.kernel.run_change import run_as_read
+from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.models.waits import AskedPerson, persons_asked
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
@@ -27,7 +27,6 @@ from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt, By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
 
 
 class WaitsForPerson(Exception):

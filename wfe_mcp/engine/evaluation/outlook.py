@@ -16,16 +16,14 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
-from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
-from wfe_mcp.core.paths import item_of
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus
+from wfe_mcp.core.paths import PhasePath, item_of
 from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, judge_inline_gate, wake_backoff
 from wfe_mcp.engine.kernel.run_change import RunChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wfe_mcp.core.model import Attempt, RunState
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.jobs import NewJobValues
     from wfe_mcp.store.records.runs import LoadedRun

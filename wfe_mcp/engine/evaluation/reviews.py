@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Stage
+from wfe_mcp.core.model import Attempt, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.providers.call import Image, Question
     from wfe_mcp.workflow.model import OpinionGate

@@ -13,26 +13,23 @@ Rules:
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.evaluation.reviews import changes_of
-from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
+from wfe_mcp.engine.kernel.run_change import RunChange, queue_name, run_as_read
 from wfe_mcp.engine.kernel.transaction import refuse_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
-    from wfe_mcp.core.model import Attempt, By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.jobs import JobRecord
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings_tables import Settings
@@ -157,7 +154,6 @@ def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, 
 
 def _named_reviewers(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
     """The reviewers that ``by`` may name: an agent configured roles, a person any provider too. Refuses others."""
-    from wfe_mcp.core.model import Channel
     from wfe_mcp.engine.models.roles import known_names
 
     settings = engine.settings().settings

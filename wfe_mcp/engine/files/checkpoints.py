@@ -14,25 +14,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, RunStatus
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunStatus
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
-    from wfe_mcp.core.model import Attempt, By
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.rollback_events import Why
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
@@ -90,8 +87,6 @@ def ref_of(run: str, commit: str) -> str:
 
 def checkpoints_of(tx: Tx, run: str) -> list[Checkpoint]:
     """The checkpoints of a run, oldest first."""
-    from wfe_mcp.core.model import RunId
-
     return [_checkpoint(event) for event in tx.events.of_types(RunId(run), TAKEN)]
 
 
@@ -212,7 +207,6 @@ def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]
     A ref is as old as the newest checkpoint that names it. A ref without an event is of a process that died, or of
     a rollback that was refused or killed: it may be the only copy of a user's work.
     """
-    from wfe_mcp.core.model import RunId
     from wfe_mcp.workspace.git.checkpoints import KeptCheckpoint
 
     loaded = tx.runs.load(RunId(run))

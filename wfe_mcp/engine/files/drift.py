@@ -23,14 +23,12 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, Stage
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
 from wfe_mcp.engine.kernel.leases import BUSY_S
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt, RunState
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -197,7 +195,6 @@ def _signature(path: Path) -> Signature:
 
 
 def _changed_prompts(tx: Tx, record: RunRecord) -> list[ChangedFile]:
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.workspace.files.mirror import attempt_folder
     from wfe_mcp.workspace.files.project_files import read_if_there
 

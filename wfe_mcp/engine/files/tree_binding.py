@@ -63,7 +63,7 @@ def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
         ignored = ignored_globs(engine, tx, loaded, path)
     tree, attempt = _tree(loaded, ignored), loaded.state.current(path)
     before = attempt.asked_tree or attempt.tree
-    bound, changed = tree if reads_files(loaded, path) else None, changed_since(loaded, before, tree)
+    bound, changed = tree if reads_files(loaded.state, path) else None, changed_since(loaded, before, tree)
     if loaded.state.phase(path).kind != "steps":
         return FilesNow(tree, bound, changed)
     from wfe_mcp.workspace.git.repository import head
@@ -140,7 +140,7 @@ def code_tree(engine: Engine, run_id: str) -> str:
 
 def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], str | None]:
     """A function that reads ``bound_tree`` outside the transaction that loaded the run."""
-    if path not in loaded.state.attempts or not reads_files(loaded, path):
+    if path not in loaded.state.attempts or not reads_files(loaded.state, path):
         return lambda: None
     ignored = ignored_globs(engine, tx, loaded, path)
     return lambda: _tree(loaded, ignored)
@@ -154,7 +154,7 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     attempt = loaded.state.current(path)
     is_first = all(each.started_at is None for tries in loaded.state.attempts.values() for each in tries)
     # A resumed attempt keeps the tree it began with.
-    reads = reads_files(loaded, path)
+    reads = reads_files(loaded.state, path)
     if attempt.tree_at_start is not None or not (is_first or reads):
         return lambda: (None, None)
     from wfe_mcp.workspace.git.repository import head
@@ -164,9 +164,9 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     return lambda: (_tree(loaded, ignored), head(Path(loaded.record.worktree)) if reads else None)
 
 
-def reads_files(loaded: LoadedRun, path: PhasePath) -> bool:
+def reads_files(state: RunState, path: PhasePath) -> bool:
     """Whether a gate of ``path`` binds the tree."""
-    spec = loaded.state.phase(path)
+    spec = state.phase(path)
     return any(gate.binds_tree for gate in (*spec.gates_before, *spec.gates))
 
 

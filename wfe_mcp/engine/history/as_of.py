@@ -12,23 +12,19 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.model import AttemptStatus, RunId, RunState, RunStatus
 from wfe_mcp.engine.models.caps import Spending
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.store.records.approvals import RequestStatus
-from wfe_mcp.store.records.runs import LoadedRun
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.approvals import RequestRecord, RequestStatus
+from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RevisionHead, RunRecord
+from wfe_mcp.store.records.steps import StepRecord, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.approvals import RequestRecord
-    from wfe_mcp.store.records.runs import EventRecord, RevisionHead, RunRecord
-    from wfe_mcp.store.records.steps import StepRecord
 
 _NAMED = re.compile(r"(cp-)?([0-9]{1,15})")
 _ENDED = {RunStatus.COMPLETED, RunStatus.CANCELLED}

@@ -34,7 +34,7 @@ from wfe_mcp.engine.evaluation.reactions import enqueue_gates, keep_times
 from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
-from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.kernel.engine import Engine, own_key
 from wfe_mcp.engine.kernel.evidence_seals import SEAL, sealed_evidence
 from wfe_mcp.engine.kernel.transaction import change_run_in, way_on
 from wfe_mcp.engine.phases.steps import is_repeatable
@@ -42,18 +42,17 @@ from wfe_mcp.engine.runs.start import is_for_people, new_run_id
 from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_keys
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.approvals import RequestStatus
-from wfe_mcp.store.records.runs import LoadedRun, NewRun
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, LoadedRun, NewRun, RevisionHead, RunRecord
+from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.workspace.files.mirror import log_place, write_gitignore
+from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there, write_atomic
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
 if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.attachments import AttachmentHead
-    from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, RevisionHead, RunRecord
-    from wfe_mcp.store.records.steps import StepRecord
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -314,16 +313,11 @@ def _take_up(change: RunChange) -> None:
 
 def _log_of(evidence: EvidenceRecord, run: str) -> str:
     """The path of a check's log in ``run``, relative to the project."""
-    from wfe_mcp.workspace.files.mirror import log_place
-
     return log_place(run, evidence.phase, evidence.attempt, Path(str(evidence.log_path)).name)
 
 
 def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
     """Copy the logs of checks, so that they outlive the origin. Missing ones were cleaned up."""
-    from wfe_mcp.workspace.files.mirror import write_gitignore
-    from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there, write_atomic
-
     for each in place.evidence:
         if each.log_path is None:
             continue

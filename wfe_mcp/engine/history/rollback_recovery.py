@@ -21,23 +21,21 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core import undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, Channel, RunId, RunState, TakesBack
+from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, RunId, RunState, TakesBack
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import limits_of, ref_of
 from wfe_mcp.engine.files.tree_binding import is_recorded
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.workspace.system.process import holder_id
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from wfe_mcp.core.model import GoingBack
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.undo import LogEntry
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun

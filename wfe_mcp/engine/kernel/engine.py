@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunId
 from wfe_mcp.engine.kernel.template_cache import TemplateCache
 from wfe_mcp.workspace.files.programs import temporary_outside
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, is_alive, parse_holder, this_process
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.core.events import Event
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
@@ -196,8 +195,6 @@ class Engine:
 
         A run that the caller has loaded before is read again only where it has changed since.
         """
-        from wfe_mcp.core.model import RunId
-
         if not isinstance(run, str):
             if tx.runs.revision(run.record.id) == run.record.revision:
                 return run

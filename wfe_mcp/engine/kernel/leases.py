@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.leases import holds_locks
-from wfe_mcp.core.model import AttemptStatus, Channel
+from wfe_mcp.core.model import AttemptStatus, By, Channel, RunState
 from wfe_mcp.workspace.system.location import same_tree
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import By, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx

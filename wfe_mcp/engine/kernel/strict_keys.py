@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import By
     from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.strengthening import FileLayer, KeptStrict
+    from wfe_mcp.workspace.config.gate_keys import FileLayer, KeptStrict
 
 
 def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
     """What is kept for ``project``, the user's own first. Nothing where the row is not ours: ``verify`` names it."""
-    from wfe_mcp.workspace.config.strengthening import KeptStrict, strengthening
+    from wfe_mcp.workspace.config.gate_keys import KeptStrict, strengthening
 
     found: list[KeptStrict] = []
     layers: tuple[FileLayer, FileLayer] = ("user", "project")

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.paths import declared
+from wfe_mcp.core.paths import PhasePath, declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord

@@ -21,14 +21,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Person
+from wfe_mcp.core.model import By, Person
 from wfe_mcp.engine.kernel.reactions import composition_of
 from wfe_mcp.engine.kernel.run_change import RunChange, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord

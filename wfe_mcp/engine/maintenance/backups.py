@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.model import Person
+from wfe_mcp.core.model import By, Person
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance.restore_log import RESTORED, SetBack, anchor_set_backs, remove_left_copies
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
-    from wfe_mcp.core.model import By
     from wfe_mcp.engine.approvals.pin import PinnedKey
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Store

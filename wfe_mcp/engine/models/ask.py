@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question
+from wfe_mcp.workspace.config.provider_kinds import facts_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +20,6 @@ def answer(
     engine: Engine, context: JobContext, connection: Connection, question: Question, listener: Listener
 ) -> Answer:
     """The answer of ``connection``. Raises ProviderFault; ``stopped`` when the job must stop."""
-    from wfe_mcp.workspace.config.provider_kinds import facts_of
-
     if facts_of(connection.kind).is_network:
         from wfe_mcp.providers.questions import ask
 

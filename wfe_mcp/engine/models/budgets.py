@@ -17,17 +17,15 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.jobs.job_context import Suspended
-from wfe_mcp.store.records.calls import Used
+from wfe_mcp.store.records.calls import NewCall, Used
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.models.caps import Cap
     from wfe_mcp.providers.call import Connection, Estimate, Usage
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.calls import NewCall
 
 
 @dataclass(frozen=True, slots=True)

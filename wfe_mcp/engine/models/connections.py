@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.models.roles import Filled, fallbacks, filled
 from wfe_mcp.engine.models.secrets import key_of
+from wfe_mcp.resources import PlugInFault
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.providers.call import Connection
     from wfe_mcp.providers.plugin import Offered
-    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
 
@@ -56,7 +57,6 @@ def connected(
 ) -> Connection:
     """The connection of a resolved name. Refuses ``unavailable``: off, without a key or a model."""
     from wfe_mcp.providers.call import Connection
-    from wfe_mcp.workspace.config.provider_kinds import facts_of
 
     role, provider = found.role, found.provider
     now = loaded.settings.providers.get(provider.name)
@@ -94,28 +94,21 @@ def connected(
 
 def needs_key(kind: ProviderKind) -> bool:
     """Whether a provider of ``kind`` is of no use without a key. That of a package is loaded to know it."""
-    from wfe_mcp.workspace.config.provider_kinds import facts_of
-
     found = _offered(kind)
     return bool(facts_of(kind).variable) if found is None else found.needs_key
 
 
 def needs_model(kind: ProviderKind) -> bool:
     """Whether a model must be named before a provider of ``kind`` is called. That of a package is loaded to know it."""
-    from wfe_mcp.workspace.config.provider_kinds import facts_of
-
     found = _offered(kind)
     return facts_of(kind).needs_model if found is None else found.needs_model
 
 
 def _offered(kind: ProviderKind) -> Offered | None:
     """What a package offers under ``kind``; None for a kind of ours, and where a call will say what is wrong with it."""
-    from wfe_mcp.workspace.config.provider_kinds import facts_of
-
     if not facts_of(kind).is_installed:
         return None
     from wfe_mcp.providers.plugin import offered
-    from wfe_mcp.resources import PlugInFault
 
     try:
         return offered(kind)

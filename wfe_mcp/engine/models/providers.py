@@ -13,15 +13,15 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.models.connections import connection_of, needs_model
 from wfe_mcp.engine.models.roles import provider_names, provider_now
 from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key
-from wfe_mcp.workspace.config.provider_kinds import facts_of
+from wfe_mcp.resources import plugins
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
+from wfe_mcp.workspace.config.provider_tables import FrozenProvider, ProviderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
-    from wfe_mcp.workspace.config.provider_tables import FrozenProvider
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
 
@@ -225,8 +225,6 @@ def _line(
 
 def _package(kind: ProviderKind) -> str:
     """The package that brings providers of ``kind``; empty for a kind of ours."""
-    from wfe_mcp.resources import plugins
-
     found = plugins("providers").get(kind) if facts_of(kind).is_installed else None
     return "" if found is None else found.package
 
@@ -260,8 +258,6 @@ def _line_of(engine: Engine, name: str) -> ProviderLine:
 
 def _parse_provider(loaded: LoadedSettings, name: str, table: Mapping[str, Any]) -> FrozenProvider:
     """The provider that ``table`` makes. Refuses ``bad_argument`` with every fault, and never repeats a value."""
-    from wfe_mcp.workspace.config.provider_tables import ProviderSettings
-
     _refuse_faults("providers", name, table)
     provider = ProviderSettings.model_validate(dict(table))
     fault = provider.fault(name, loaded.settings.http.allow)

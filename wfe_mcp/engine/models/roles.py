@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, Suggestion, nearest, nearest_hint
+from wfe_mcp.workspace.config.provider_kinds import KINDS
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, FrozenRole, builtin_provider
 
 if TYPE_CHECKING:
@@ -133,8 +134,6 @@ def known_names(settings: Settings) -> list[str]:
 
 def provider_names(settings: Settings) -> list[str]:
     """Every provider, those without a table last."""
-    from wfe_mcp.workspace.config.provider_kinds import KINDS
-
     return list(dict.fromkeys([*settings.providers, *(kind for kind in KINDS if builtin_provider(kind))]))
 
 

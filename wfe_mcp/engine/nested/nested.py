@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.artifacts.ahead import Unjudged, judged_now
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.paths import inside
+from wfe_mcp.core.model import Attempt, AttemptStatus
+from wfe_mcp.core.paths import PhasePath, inside
 from wfe_mcp.engine.artifacts.expression_scope import inside_roots, item_roots, roots
 from wfe_mcp.engine.artifacts.revisions import write_output
 from wfe_mcp.engine.kernel.template_cache import recovery_of
@@ -28,8 +28,6 @@ from wfe_mcp.workflow.flows import held_template, inputs_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.runs import RevisionHead
     from wfe_mcp.workflow.model import FlowPhase, ForEach, SubflowRule

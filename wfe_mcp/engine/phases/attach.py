@@ -18,19 +18,18 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES, Limit
+from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
-from wfe_mcp.workspace.files.project_files import named_file
+from wfe_mcp.workspace.files.paths import path_fault
+from wfe_mcp.workspace.files.project_files import named_file, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.limits import Limit
-    from wfe_mcp.core.model import Attempt, By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
 
@@ -57,8 +56,6 @@ class Given:
 
 def from_project(root: Path, paths: Sequence[str]) -> list[Given]:
     """Files of the project, by their relative paths. Refuses ``path_outside_project``, ``too_large``."""
-    from wfe_mcp.workspace.files.project_files import read_file
-
     return [Given(path.rpartition("/")[2], read_file(root, path, ATTACHMENT_BYTES.most)) for path in paths]
 
 
@@ -157,8 +154,6 @@ def _open_attempt(current: RunChange, phase: str) -> Attempt:
 
 
 def _name(name: str) -> str:
-    from wfe_mcp.workspace.files.paths import path_fault
-
     fault = path_fault(name) or ("it is longer than 200 characters" if len(name) > _MOST_NAME else None)
     if fault:
         raise Refused("bad_argument", f"The file name {name!r:.300} cannot be used: {fault}.", "Rename the file.")

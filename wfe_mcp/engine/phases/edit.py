@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.model import Stage
+from wfe_mcp.core.model import By, RunState, Stage
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_fault, prompt_of
@@ -27,7 +27,6 @@ from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.submit import role_faults
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import By, RunState
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RefusedSubmission

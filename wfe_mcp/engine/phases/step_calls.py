@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.evidence_levels import strictest
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
@@ -180,8 +182,6 @@ def _wait(_engine: Engine, call: StepCall, _context: JobContext) -> StepResult:
 
 
 def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
-    from wfe_mcp.core.evidence_levels import strictest
-    from wfe_mcp.core.outcomes import VerdictKind
     from wfe_mcp.gates.command import run_check
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.files.mirror import evidence_folder
@@ -302,9 +302,7 @@ def servers(engine: Engine) -> list[ServerLine]:
 
 def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerReply:
     """Connect to the server ``name`` and list its tools. Refuses ``bad_argument`` and ``needs_trust``."""
-    from wfe_mcp.jobs.environment import child_env
     from wfe_mcp.tools.client import list_tools
-    from wfe_mcp.tools.fault import ToolFault
 
     found = {line.name: line for line in servers(engine)}
     if name not in found:

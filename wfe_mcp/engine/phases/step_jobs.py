@@ -21,10 +21,10 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.step_target import approved_head
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
-from wfe_mcp.engine.kernel.run_change import run_as_read
+from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.nested.nested import ANSWER, unjudged
 from wfe_mcp.engine.phases.step_artifacts import made_by_steps, submit_step_outputs
@@ -33,142 +33,127 @@ from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, s
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped
+from wfe_mcp.workflow.model import Step, StepRetry, duration_s
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord
     from wfe_mcp.store.records.runs import EvidenceRecord
-    from wfe_mcp.workflow.model import Step, StepRetry
 
 
-class StepJobs:
-    """The handler of the jobs that work one step."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, context: JobContext) -> Outcome:
-        """Begin, call; returns the change to write."""
-        call = self._begin(context.job)
-        if call is None:
-            return Outcome({"stale": True})
-        first = call.row.position == 0
-        if (first or call.step.needs == ()) and call.row.tries == 1:
-            at_start(self._engine, call.run.id, call.attempt.phase, call.attempt.number, again=not first)
-        try:
-            answer = make(self._engine, call, context)
-        except StepStopped as stopped:
-            if not stopped.may_have_happened:
-                self._not_begun(context.job)
-            raise ChildStopped(context.stop.reason) from None
-        except Suspended:
-            self._not_begun(context.job)
-            raise
-        result = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
-        return Outcome(result, lambda tx: _finish(self._engine, tx, context.job, answer))
-
-    def _begin(self, job: JobRecord) -> StepCall | None:
-        """The call to make; None when the job is outdated or must wait."""
-        with self._engine.store.tx() as tx:
-            current = run_as_read(self._engine, tx, job.of_run)
-            row, attempt = _row(current, job), _attempt(current, job)
-            if row is None or not _is_held(tx, job) or attempt.number != job.attempt or not is_worked(attempt):
-                return None
-            # Begun by an earlier claim: again only where a second call does no harm.
-            if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
-                return None
-            if current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or current.state.going_back:
-                tx.steps.save(replace(row, status=StepStatus.READY, not_before=None))
-                return None
-            # Committed before the call is made: after a crash the row says that it may have happened.
-            row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
-            tx.steps.save(row)
-            roles = {name: role.provider for name, role in current.plan.template_of(attempt.phase).roles.items()}
-            head = approved_head(current, attempt, row.position)
-            return StepCall(current.run, attempt, _step(current, row), row, current.frozen, roles, head)
-
-    def _not_begun(self, job: JobRecord) -> None:
-        """Nothing was sent: reset the step, so that the next job begins it."""
-        with self._engine.store.tx() as tx:
-            current = run_as_read(self._engine, tx, job.of_run)
-            row = _row(current, job)
-            if row is not None and row.status is StepStatus.RUNNING and _is_held(tx, job):
-                tx.steps.save(replace(row, status=StepStatus.QUEUED, tries=row.tries - 1))
+def work_step(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of the jobs that work one step: begin, call; returns the change to write."""
+    call = _begin(engine, context.job)
+    if call is None:
+        return Outcome({"stale": True})
+    first = call.row.position == 0
+    if (first or call.step.needs == ()) and call.row.tries == 1:
+        at_start(engine, call.run.id, call.attempt.phase, call.attempt.number, again=not first)
+    try:
+        answer = make(engine, call, context)
+    except StepStopped as stopped:
+        if not stopped.may_have_happened:
+            _not_begun(engine, context.job)
+        raise ChildStopped(context.stop.reason) from None
+    except Suspended:
+        _not_begun(engine, context.job)
+        raise
+    result = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
+    return Outcome(result, lambda tx: _finish(engine, tx, context.job, answer))
 
 
-class FileJobs:
-    """The handler of the jobs that prepare a transaction for a phase outside of it.
+def _begin(engine: Engine, job: JobRecord) -> StepCall | None:
+    """The call to make; None when the job is outdated or must wait."""
+    with engine.store.tx() as tx:
+        current = run_as_read(engine, tx, job.of_run)
+        row, attempt = _row(current, job), _attempt(current, job)
+        if row is None or not _is_held(tx, job) or attempt.number != job.attempt or not is_worked(attempt):
+            return None
+        # Begun by an earlier claim: again only where a second call does no harm.
+        if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
+            return None
+        if current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or current.state.going_back:
+            tx.steps.save(replace(row, status=StepStatus.READY, not_before=None))
+            return None
+        # Committed before the call is made: after a crash the row says that it may have happened.
+        row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
+        tx.steps.save(row)
+        roles = {name: role.provider for name, role in current.plan.template_of(attempt.phase).roles.items()}
+        head = approved_head(current, attempt, row.position)
+        return StepCall(current.run, attempt, _step(current, row), row, current.frozen, roles, head)
+
+
+def _not_begun(engine: Engine, job: JobRecord) -> None:
+    """Nothing was sent: reset the step, so that the next job begins it."""
+    with engine.store.tx() as tx:
+        current = run_as_read(engine, tx, job.of_run)
+        row = _row(current, job)
+        if row is not None and row.status is StepStatus.RUNNING and _is_held(tx, job):
+            tx.steps.save(replace(row, status=StepStatus.QUEUED, tries=row.tries - 1))
+
+
+def work_files(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of the jobs that prepare a transaction for a phase outside of it: read or check, then continue.
 
     They read the files for a phase of steps: before it is claimed, before its gates judge. They check what may take
     seconds against its schema: what steps or inner phases made, and the inputs of an inner template.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, context: JobContext) -> Outcome:
-        """Read or check, then continue."""
-        engine, job = self._engine, context.job
-        path = PhasePath(job.phase or "")
-        if job.payload["then"] == "claim":
-            with engine.store.read() as tx:
-                read = files_at_start(engine, tx, engine.load(tx, job.of_run), path)
-            tree, head = read()
-            return Outcome({}, lambda tx: self._claim(tx, job, tree, head))
-        if job.payload["then"] == ANSWER:
-            self._check_answer(job)
-            return Outcome({}, lambda tx: self._go_on(tx, job))
+    job = context.job
+    path = PhasePath(job.phase or "")
+    if job.payload["then"] == "claim":
         with engine.store.read() as tx:
-            loaded = engine.load(tx, job.of_run)
-            plan, attempt = engine.plans.of_run(tx, loaded.record), loaded.state.current(path)
-            made = made_by_steps(tx, loaded.record.id, plan, attempt)
-        judge_ahead(plan.schema(path), made)
-        seen = bound_tree(engine, job.of_run, path)
-        return Outcome({}, lambda tx: self._submit_outputs(tx, job, seen))
-
-    def _check_answer(self, job: JobRecord) -> None:
-        with self._engine.store.tx() as tx:
-            current = run_as_read(self._engine, tx, job.of_run)
-            due = unjudged(current, _attempt(current, job), job.payload["kind"])
-        if due is not None:
-            judge_ahead(due.schema, due.value)
-
-    def _go_on(self, tx: Tx, job: JobRecord) -> None:
-        with change_run_in(self._engine, tx, job.of_run, SYSTEM):
-            pass
-
-    def _claim(self, tx: Tx, job: JobRecord, tree: str | None, head: str | None) -> None:
-        with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
-            attempt = _attempt(current, job)
-            if attempt.number != job.attempt or attempt.status is not AttemptStatus.READY:
-                return
-            if held_elsewhere(self._engine, tx, current.run, current.state, attempt.phase) is None:
-                begin_phase(current, attempt, tree, head)
-                return
-            later = current.at + timedelta(seconds=BUSY_S)
-            current.enqueue("files", queue="step", payload=job.payload, run_at=later, **attempt.on)
-
-    def _submit_outputs(self, tx: Tx, job: JobRecord, tree: str | None) -> None:
-        with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
-            attempt = _attempt(current, job)
-            goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING}
-            if goes_on and attempt.number == job.attempt and attempt.status is AttemptStatus.RUNNING:
-                submit_step_outputs(current, attempt, tree)
+            read = files_at_start(engine, tx, engine.load(tx, job.of_run), path)
+        tree, head = read()
+        return Outcome({}, lambda tx: _claim(engine, tx, job, tree, head))
+    if job.payload["then"] == ANSWER:
+        _check_answer(engine, job)
+        return Outcome({}, lambda tx: look_again(engine, tx, job))
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, job.of_run)
+        plan, attempt = engine.plans.of_run(tx, loaded.record), loaded.state.current(path)
+        made = made_by_steps(tx, loaded.record.id, plan, attempt)
+    judge_ahead(plan.schema(path), made)
+    seen = bound_tree(engine, job.of_run, path)
+    return Outcome({}, lambda tx: _submit_outputs(engine, tx, job, seen))
 
 
-def step_gave_up(engine: Engine, tx: Tx, job: JobRecord) -> None:
-    """The job will not run again: its worker is gone, or it failed for good. The next change handles it."""
+def _check_answer(engine: Engine, job: JobRecord) -> None:
+    with engine.store.tx() as tx:
+        current = run_as_read(engine, tx, job.of_run)
+        due = unjudged(current, _attempt(current, job), job.payload["kind"])
+    if due is not None:
+        judge_ahead(due.schema, due.value)
+
+
+def _claim(engine: Engine, tx: Tx, job: JobRecord, tree: str | None, head: str | None) -> None:
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
+        attempt = _attempt(current, job)
+        if attempt.number != job.attempt or attempt.status is not AttemptStatus.READY:
+            return
+        if held_elsewhere(engine, tx, current.run, current.state, attempt.phase) is None:
+            begin_phase(current, attempt, tree, head)
+            return
+        later = current.at + timedelta(seconds=BUSY_S)
+        current.enqueue("files", queue="step", payload=job.payload, run_at=later, **attempt.on)
+
+
+def _submit_outputs(engine: Engine, tx: Tx, job: JobRecord, tree: str | None) -> None:
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
+        attempt = _attempt(current, job)
+        goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING}
+        if goes_on and attempt.number == job.attempt and attempt.status is AttemptStatus.RUNNING:
+            submit_step_outputs(current, attempt, tree)
+
+
+def look_again(engine: Engine, tx: Tx, job: JobRecord) -> None:
+    """Do what is due in the run of a job: what it checked counts, or it will not run again."""
     with change_run_in(engine, tx, job.of_run, SYSTEM):
         pass
 
 
 def wait_s(retry: StepRetry, tries: int) -> float:
     """Seconds to wait after attempt ``tries`` (1-based)."""
-    from wfe_mcp.workflow.model import duration_s
-
     first = duration_s(retry.initial)
     grown = {"none": 0.0, "fixed": first, "linear": first * tries, "exponential": first * 2.0 ** min(tries - 1, 60)}
     return min(duration_s(retry.max), grown[retry.backoff])

@@ -28,6 +28,7 @@ from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.artifacts.step_target import not_approved, params_of
 from wfe_mcp.engine.files.drift import kept_back, prompt_hash
+from wfe_mcp.engine.files.tree_binding import reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.step_artifacts import submit_step_outputs
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
@@ -37,7 +38,6 @@ from wfe_mcp.workflow.step_order import needed, results_seen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import Phase, Step, StepsPhase
@@ -167,15 +167,10 @@ def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
     if refusal(change.state, command) is not None or kept_back(change, attempt):
         return False
     needs = change.state.phase(attempt.phase).exclusive or attempt.locks  # a job checks again
-    if needs or _reads_files(change, attempt.phase):
+    if needs or reads_files(change.state, attempt.phase):
         _ask_for_files(change, attempt, "claim")
         return False
     return begin_phase(change, attempt)
-
-
-def _reads_files(change: RunChange, path: PhasePath) -> bool:
-    spec = change.state.phase(path)
-    return any(gate.binds_tree for gate in (*spec.gates_before, *spec.gates))
 
 
 def _ask_for_files(change: RunChange, attempt: Attempt, what: str) -> None:
@@ -200,7 +195,7 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
         return _fail(change, stopping[0])
     if not all(step.id in rows and passed(rows[step.id], step) for step in phase.steps):
         return False
-    if not _reads_files(change, attempt.phase):
+    if not reads_files(change.state, attempt.phase):
         try:
             submit_step_outputs(change, attempt, None)
         except Unjudged:

@@ -28,6 +28,8 @@ from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.attach import from_project, keep, takes_files
 from wfe_mcp.engine.phases.claim import claim, free_dead_leases, refuse_elsewhere
 from wfe_mcp.engine.phases.model_worker import is_driven
+from wfe_mcp.workspace.files.paths import parts_of
+from wfe_mcp.workspace.files.project_files import read_file, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +44,6 @@ _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 def read_submission(loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
     """The artifact in a file or folder of the project. Refuses ``path_outside_project``, ``too_large``."""
     from wfe_mcp.artifacts.parse import bundle_of, read_artifact
-    from wfe_mcp.workspace.files.paths import parts_of
-    from wfe_mcp.workspace.files.project_files import read_file, read_folder
 
     root = Path(loaded.record.worktree)
     parts_of(path)  # before the system call: a name may be too long for it

@@ -7,31 +7,27 @@ last change. Stuck is a run that an agent or the server works on, without progre
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.model import AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.spec import CLIENT_ROLE
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.maintenance.pruning import refuse_open
 from wfe_mcp.engine.phases.claim import free_dead_leases
-from wfe_mcp.engine.runs.step_retry import carry, planned
+from wfe_mcp.engine.runs.step_retry import StepRetry, carry, planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from wfe_mcp.core.blockers import Settled
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.engine.runs.step_retry import StepRetry
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 

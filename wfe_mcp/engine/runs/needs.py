@@ -10,23 +10,24 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.consequences import failure_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import waits_for
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.engine.phases.steps import is_undone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.engine.models.waits import AskedPerson
     from wfe_mcp.store.records.runs import LoadedRun
 
 
@@ -108,63 +109,32 @@ class Need:
     run: str = ""
 
 
-class RunFacts(Protocol):
-    """What is known of a run before it is decided who must act; ``Overview`` has it."""
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is known of a run before it is decided who must act."""
 
-    @property
-    def loaded(self) -> LoadedRun:
-        """The run and its state."""
-        ...
-
-    @property
-    def plan(self) -> CompiledTemplate:
-        """Its template as it runs."""
-        ...
-
-    @property
-    def startable(self) -> tuple[PhasePath, ...]:
-        """Phases that this process can claim, or holds."""
-        ...
-
-    @property
-    def untrusted(self) -> tuple[tuple[PhasePath, str], ...]:
-        """Phases with a step that needs trust, each with a sentence."""
-        ...
-
-    @property
-    def blocked_by(self) -> tuple[tuple[PhasePath, str, str], ...]:
-        """Ready phases that another run blocks, each with a sentence and that run."""
-        ...
-
-    @property
-    def blocking_files(self) -> tuple[tuple[PhasePath, str], ...]:
-        """Accepted artifacts whose changed files stop new phases, each with a sentence."""
-        ...
-
-    @property
-    def resumes_at(self) -> datetime | None:
-        """When a run that an outage paused is tried again."""
-        ...
-
-    @property
-    def has_worker(self) -> bool:
-        """A process works what the run has in its queues."""
-        ...
-
-    @property
-    def by_hand(self) -> tuple[PhasePath, ...]:
-        """Phases that a person works in place of a model."""
-        ...
-
-    @property
-    def unanswered(self) -> Mapping[PhasePath, str]:
-        """Phases whose reviewers did not answer, with the reason."""
-        ...
-
-    @property
-    def asked_persons(self) -> Mapping[PhasePath, object]:
-        """Phases at an opinion gate that waits for persons."""
-        ...
+    loaded: LoadedRun
+    plan: CompiledTemplate
+    startable: tuple[PhasePath, ...]
+    """Phases that this process can claim, or holds."""
+    untrusted: tuple[tuple[PhasePath, str], ...] = ()
+    """Phases with a step that needs trust, each with a sentence."""
+    blocked_by: tuple[tuple[PhasePath, str, str], ...] = ()
+    """Ready phases that another run blocks, each with a sentence and that run."""
+    blocking_files: tuple[tuple[PhasePath, str], ...] = ()
+    """Accepted artifacts whose changed files stop new phases, each with a sentence."""
+    resumes_at: datetime | None = None
+    """When a run that an outage paused is tried again."""
+    has_worker: bool = True
+    """A process works what the run has in its queues."""
+    by_hand: tuple[PhasePath, ...] = ()
+    """Phases that a person works in place of a model."""
+    unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
+    """Phases at an opinion gate whose reviewers did not answer the last time, with the reason."""
+    asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = field(
+        default_factory=dict["PhasePath", "tuple[AskedPerson, ...]"]
+    )
+    """Phases at an opinion gate that waits for persons."""
 
 
 _STOPPED = {RunStatus.BLOCKED, RunStatus.FAILED}

@@ -14,16 +14,18 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.engine.artifacts.expression_scope import run_roots
 from wfe_mcp.engine.files.drift import ChangedFile, blocks, changed_artifacts
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, held_elsewhere, lock_elsewhere
+from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import origin_of, way_on
 from wfe_mcp.engine.models import waits
 from wfe_mcp.engine.models.caps import Spending, spending
-from wfe_mcp.engine.models.waits import AskedPerson, all_persons_asked
+from wfe_mcp.engine.models.waits import all_persons_asked
 from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
 from wfe_mcp.engine.phases.steps import has_steps, is_worked
-from wfe_mcp.engine.runs.needs import Need, Stop, WaitingOn, Who, is_worked_by_server, needs_of, who_is_needed
+from wfe_mcp.engine.runs.needs import Need, RunFacts, Stop, WaitingOn, Who, is_worked_by_server, needs_of, who_is_needed
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 
@@ -45,23 +47,9 @@ _IN_THE_WAY = {Stop.UNTRUSTED_STEP, Stop.CHANGED_FILE}
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(RunFacts):
     """The status of a run."""
 
-    loaded: LoadedRun
-    plan: CompiledTemplate
-    startable: tuple[PhasePath, ...]
-    """Phases that this process can claim, or holds."""
-    untrusted: tuple[tuple[PhasePath, str], ...] = ()
-    """Phases with a step that needs trust, each with a sentence."""
-    blocked_by: tuple[tuple[PhasePath, str, str], ...] = ()
-    """Ready phases that another run blocks, each with a sentence and that run."""
-    blocking_files: tuple[tuple[PhasePath, str], ...] = ()
-    """Accepted artifacts whose changed files stop new phases, each with a sentence."""
-    resumes_at: datetime | None = None
-    """When a run that an outage paused is tried again."""
-    has_worker: bool = True
-    """A process works what the run has in its queues."""
     steps: tuple[StepRecord, ...] = ()
     """Those of every attempt that the server works on or has worked on."""
     context: tuple[Mapping[str, Any], ...] = ()
@@ -72,8 +60,6 @@ class Overview:
     """What its calls to models have used; None before the first."""
     tools: tuple[ToolTotal, ...] = ()
     """The tools that models used; empty where the caller does not want them."""
-    by_hand: tuple[PhasePath, ...] = ()
-    """Phases that a person works in place of a model."""
     changed: tuple[ChangedFile, ...] = ()
     """Mirrors of sealed artifacts that differ from them."""
     origin: Mapping[str, Any] | None = None
@@ -84,12 +70,6 @@ class Overview:
     """The phase and attempt of the newest verdict."""
     outputs: RunOutputs | None = None
     """Those that the template names, of a completed run."""
-    unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
-    """Phases at an opinion gate whose reviewers did not answer the last time, with the reason."""
-    asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = field(
-        default_factory=dict["PhasePath", tuple[AskedPerson, ...]]
-    )
-    """Phases at an opinion gate that waits for persons."""
     folder: str = ""
     """The folder of the run where it is another work tree than this process is in."""
 
@@ -152,10 +132,10 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         blocking,
         resumes_at,
         not works or not _needs_worker(loaded, resumes_at) or engine.has_worker(tx),
-        steps,
-        tuple(frozen.get("context", ())),
-        frozen.get("given_roles", {}),
-        spending(engine, tx, loaded, plan),
+        steps=steps,
+        context=tuple(frozen.get("context", ())),
+        roles=frozen.get("given_roles", {}),
+        spending=spending(engine, tx, loaded, plan),
         by_hand=_by_hand(tx, loaded) if works else (),
         changed=changed,
         origin=origin_of(tx, loaded.record),
@@ -261,8 +241,6 @@ def run_outputs(engine: Engine, tx: Tx, loaded: LoadedRun, plan: CompiledTemplat
     outputs = plan.template.outputs
     if not outputs:
         return None
-    from wfe_mcp.engine.artifacts.expression_scope import run_roots
-    from wfe_mcp.engine.kernel.run_change import run_as_read
     from wfe_mcp.workflow.expressions import ExpressionError
 
     seen = run_roots(run_as_read(engine, tx, loaded), canonical_json(outputs))

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.evidence_levels import LEVELS
+from wfe_mcp.core.evidence_levels import LEVELS, Level
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.evidence_levels import Level
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.config.settings_tables import Settings

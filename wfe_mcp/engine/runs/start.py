@@ -19,9 +19,9 @@ from wfe_mcp.core.commands import StartRun
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.model import RunId, RunState
+from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.core.titles import first_words, title_of
-from wfe_mcp.engine.artifacts.context_bundles import bundles_of
+from wfe_mcp.engine.artifacts.context_bundles import Bundle, bundles_of
 from wfe_mcp.engine.artifacts.last_work import last_run_in_a_line
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
 from wfe_mcp.engine.kernel.evidence_seals import note_seals
@@ -32,20 +32,19 @@ from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
 from wfe_mcp.engine.runs.input_files import refuse_absent_files
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.templates.effective_gates import gate_differences
-from wfe_mcp.engine.templates.overrides import configured
+from wfe_mcp.engine.templates.overrides import MadeRoles, configured
 from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
 from wfe_mcp.engine.templates.versions import refuse_absent, versions_of
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
+from wfe_mcp.workspace.git.working_tree import tree_hash
+from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.core.model import By
     from wfe_mcp.core.spec import PhaseSpec, RunSpec
-    from wfe_mcp.engine.artifacts.context_bundles import Bundle
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.engine.templates.overrides import MadeRoles
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
@@ -184,8 +183,6 @@ def _refuse_moved(engine: Engine, tx: Tx) -> None:
 
 def _files_now(engine: Engine) -> str | None:
     """The tree that the run begins with; None without git, and where git fails: the run then says so."""
-    from wfe_mcp.workspace.git.working_tree import tree_hash
-
     try:
         return tree_hash(engine.root)
     except Refused as refused:
@@ -311,8 +308,6 @@ def _refuse_missing(
 
 def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
     """Refuse what could not pass its first gates: a phase that no one may skip compares files, and there is no git."""
-    from wfe_mcp.workspace.system.location import project_at
-
     # As it is now: `git init` needs no restart of a server.
     if not (phase := phase_that_needs_git(plan.phases)) or project_at(engine.root).is_git:
         return

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.phases.steps import begin_step, is_repeatable, passed
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.workflow.step_order import upstream
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.steps import StepRecord
     from wfe_mcp.workflow.model import StepsPhase
 
 

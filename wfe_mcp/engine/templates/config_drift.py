@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.kernel.engine import Engine, own_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
 

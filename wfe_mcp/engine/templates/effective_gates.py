@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.effects import ASSURANCES
 from wfe_mcp.core.evidence_levels import GateDifference
+from wfe_mcp.core.paths import PhasePath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -143,8 +144,6 @@ def _opinions(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDiffe
 
 
 def _reviewers(path: str, template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
-    from wfe_mcp.core.paths import PhasePath
-
     old, new = (each.template_of(PhasePath(path)).roles for each in (template, effective))
     phase = effective.phases[path]
     for name in dict.fromkeys(_reviewing((*phase.prompt_gates, *phase.gates))):

@@ -13,14 +13,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.canonical import sha256_of
-from wfe_mcp.core.model import AttemptStatus, RunStatus
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.store.records.steps import StepRecord, StepStatus
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-    from wfe_mcp.store.records.steps import StepRecord
 
 
 _SAME_EACH_TIME = ("check", "verdict", "exit_code", "timed_out")

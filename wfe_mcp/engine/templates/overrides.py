@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.engine.models.roles import DEFAULT, filled
+from wfe_mcp.workspace.config.checks import seconds
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
-from wfe_mcp.workspace.config.settings_tables import TemplateSettings
+from wfe_mcp.workspace.config.settings_tables import PhaseSettings, StageSettings, TemplateSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.workflow.overrides import StageOverride
     from wfe_mcp.workspace.config.settings import LoadedSettings
-    from wfe_mcp.workspace.config.settings_tables import PhaseSettings, StageSettings
 
 MadeRoles = dict[str, FrozenRole]
 
@@ -167,6 +167,4 @@ def _make(made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wante
 
 def _normal_duration(duration: str | None) -> str | None:
     """The duration as templates write it: configuration takes ``1.5h`` too."""
-    from wfe_mcp.workspace.config.checks import seconds
-
     return f"{round(seconds(duration) * 1000)}ms" if duration and "." in duration else duration

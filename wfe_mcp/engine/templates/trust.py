@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
-from wfe_mcp.core.evidence_levels import level_named, strictest
+from wfe_mcp.core.evidence_levels import Level, level_named, strictest
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.kernel.engine import SYSTEM, own_key
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, own_key
 from wfe_mcp.engine.kernel.strict_keys import keep_strict
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
@@ -39,11 +39,9 @@ from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wfe_mcp.core.evidence_levels import Level
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
+    from wfe_mcp.workspace.config.gate_keys import FileLayer
     from wfe_mcp.workspace.config.settings import LoadedSettings
-    from wfe_mcp.workspace.config.strengthening import FileLayer
 
 OWN = "own"
 """The name of the user's own configuration."""
@@ -228,8 +226,8 @@ def least_evidence(engine: Engine, settings: LoadedSettings) -> Level | None:
 
 def _keep_strict(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -> None:
     """What strengthens a gate in a configuration outlives its file: an agent can edit that."""
+    from wfe_mcp.workspace.config.gate_keys import KeptStrict, strengthening
     from wfe_mcp.workspace.config.settings import settings_alone
-    from wfe_mcp.workspace.config.strengthening import KeptStrict, strengthening
 
     layers: dict[str, FileLayer] = {"configuration": "project", "own configuration": "user"}
     if one.kind in layers:
@@ -242,19 +240,17 @@ def _keep_strict(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -
 
 def _keep_evidence(engine: Engine, by: By) -> None:
     """It outlives the files. While one of them is not trusted, what is kept only rises."""
-    settings = engine.settings()
-    name = f"{_EVIDENCE}{engine.project_id}"
-    value = least_evidence(engine, settings)
-    with engine.store.tx() as tx:
-        if tx.secrets.get(name) != value:
-            tx.secrets.set(name, value, by, engine.clock())
+    _keep(engine, by, _EVIDENCE, least_evidence(engine, engine.settings()))
 
 
 def _keep_policy(engine: Engine, by: By) -> None:
     """It outlives the file: an agent can edit that, and it would count no more."""
     allowed = engine.settings().settings.policy.templates
-    value = None if allowed is None else json.dumps(allowed)
-    name = f"{_POLICY}{engine.project_id}"
+    _keep(engine, by, _POLICY, None if allowed is None else json.dumps(allowed))
+
+
+def _keep(engine: Engine, by: By, what: str, value: str | None) -> None:
+    name = f"{what}{engine.project_id}"
     with engine.store.tx() as tx:
         if tx.secrets.get(name) != value:
             tx.secrets.set(name, value, by, engine.clock())

@@ -15,7 +15,13 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.core.texts import unseen, unseen_words
-from wfe_mcp.engine.templates.catalogue import installed_definition, template_definition, trust_key, whole_definition
+from wfe_mcp.engine.templates.catalogue import (
+    installed_definition,
+    linted,
+    template_definition,
+    trust_key,
+    whole_definition,
+)
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, is_no_looser
 from wfe_mcp.engine.templates.pending import PendingTrust
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
@@ -69,7 +75,6 @@ def _listing(engine: Engine, one: PendingTrust) -> TrustListing:
         return replace(found, problems=(*found.problems, _COUNTS)) if is_older(engine, one) else found
     if one.kind != "template":
         return TrustListing(one, ())
-    from wfe_mcp.engine.templates.catalogue import linted
 
     offer = template_definition(engine, one.name)
     problems = tuple(f"{each.path}: {each.message}" for each in linted(engine, offer.definition).errors)

@@ -19,17 +19,21 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.engine.templates.catalogue import known_templates, project_names, template_definition, whole_definition
+from wfe_mcp.engine.templates.catalogue import (
+    Offer,
+    known_templates,
+    project_names,
+    template_definition,
+    whole_definition,
+)
 from wfe_mcp.engine.templates.config_drift import note_template
-from wfe_mcp.resources import GROUPS, PlugInFault, plugins
+from wfe_mcp.resources import GROUPS, Group, PlugIn, PlugInFault, plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.templates.catalogue import Offer
-    from wfe_mcp.resources import Group, PlugIn
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
     from wfe_mcp.workflow.lint import Requires

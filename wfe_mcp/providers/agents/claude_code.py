@@ -28,12 +28,11 @@ from wfe_mcp.providers.agents.agent import (
     word,
     words_of,
 )
-from wfe_mcp.providers.call import Usage
+from wfe_mcp.providers.call import Connection, FaultKind, Task, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wfe_mcp.providers.call import Connection, FaultKind, Task
 
 _READING = ("Read", "Grep", "Glob")
 _OURS: dict[str, tuple[str, ...]] = {

@@ -27,13 +27,11 @@ from wfe_mcp.providers.agents.agent import (
     word,
     words_of,
 )
-from wfe_mcp.providers.call import Usage
+from wfe_mcp.providers.call import Connection, Task, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from wfe_mcp.providers.call import Connection, Task
 
 
 _EXEC = ("exec", "--json", "--skip-git-repo-check", "--color", "never")

@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from wfe_mcp.providers.call import ProviderFault, Usage
+from wfe_mcp.providers.call import Connection, FaultKind, ProviderFault, Usage
 
 if TYPE_CHECKING:
     from wfe_mcp.providers.agents.agent import Agent, Trouble
-    from wfe_mcp.providers.call import Connection, FaultKind
 
 _TEST = "Then test it: wfe-mcp providers test {provider}"
 

@@ -26,13 +26,12 @@ from wfe_mcp.providers.agents.agent import (
     listed,
     word,
 )
-from wfe_mcp.providers.call import Usage
+from wfe_mcp.providers.call import Connection, Task, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wfe_mcp.providers.call import Connection, Task
 
 _NO_SERVER = "none"
 """No MCP server has this name, so none is allowed: this server would offer the agent the very run that it works for."""

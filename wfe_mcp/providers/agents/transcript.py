@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.agents.agent import (
+    Agent,
+    AgentRecord,
     AgentResult,
     AgentText,
     AgentUsage,
@@ -16,13 +18,11 @@ from wfe_mcp.providers.agents.agent import (
     ToolDone,
     Trouble,
 )
-from wfe_mcp.providers.call import ToolResult, Usage
+from wfe_mcp.providers.call import Listener, ToolResult, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wfe_mcp.providers.agents.agent import Agent, AgentRecord
-    from wfe_mcp.providers.call import Listener
 
 MAX_RESULT_CHARACTERS = 20_000
 _MAX_TEXT_CHARACTERS = 2_000_000

@@ -21,22 +21,32 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.providers.agents.agent import AUTHORITIES, PROXY, words_of
+from wfe_mcp.providers.agents.agent import AUTHORITIES, PROXY, Agent, words_of
 from wfe_mcp.providers.agents.claude_code import CLAUDE_CODE
 from wfe_mcp.providers.agents.codex import CODEX
 from wfe_mcp.providers.agents.failure import fault, trouble_fault
 from wfe_mcp.providers.agents.gemini_cli import GEMINI_CLI
 from wfe_mcp.providers.agents.isolation import review_folder
 from wfe_mcp.providers.agents.transcript import Transcript
-from wfe_mcp.providers.call import Answer, Estimate, Listener, ProviderFault, Silent, Task, Worked, never
+from wfe_mcp.providers.call import (
+    Answer,
+    Connection,
+    Estimate,
+    Listener,
+    ProviderFault,
+    Question,
+    ShouldStop,
+    Silent,
+    Task,
+    Worked,
+    never,
+)
 from wfe_mcp.providers.output import clear_place, ends_with_value, output_paragraph, value_at, value_in, with_paragraph
 from wfe_mcp.workspace.files.programs import is_of_project, outside, sha256_of_files, temporary_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from wfe_mcp.providers.agents.agent import Agent
-    from wfe_mcp.providers.call import Connection, Question, ShouldStop
     from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}

@@ -8,9 +8,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from pydantic_ai import RunContext
 from pydantic_ai import exceptions as ai
 from pydantic_ai.messages import (
     BinaryContent,
+    ModelMessage,
     ModelRequest,
     PartDeltaEvent,
     PartStartEvent,
@@ -21,20 +23,17 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models.wrapper import WrapperModel
 
-from wfe_mcp.providers.call import Estimate, ProviderFault, Usage
+from wfe_mcp.providers.call import Connection, Estimate, Listener, ProviderFault, Usage
 from wfe_mcp.providers.faults import fault, message_in_body, status_fault, transport_fault
 from wfe_mcp.providers.prices import IMAGE_TOKENS, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from pydantic_ai import RunContext
-    from pydantic_ai.messages import ModelMessage
     from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
     from pydantic_ai.settings import ModelSettings
     from pydantic_ai.usage import RequestUsage
 
-    from wfe_mcp.providers.call import Connection, Listener
     from wfe_mcp.providers.cancellable import Tally, Watch
 
 

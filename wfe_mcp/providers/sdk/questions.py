@@ -12,19 +12,16 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_ai.direct import model_request_stream
-from pydantic_ai.messages import BinaryContent, ModelRequest, TextPart, ToolCallPart, UserPromptPart
+from pydantic_ai.messages import BinaryContent, ModelRequest, ModelResponse, TextPart, ToolCallPart, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
-from wfe_mcp.providers.call import Answer
+from wfe_mcp.providers.call import Answer, Connection, Listener, Question, Usage
 from wfe_mcp.providers.faults import fault
 from wfe_mcp.providers.sdk.calls import Counted, piece_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 
 if TYPE_CHECKING:
-    from pydantic_ai.messages import ModelResponse
-
-    from wfe_mcp.providers.call import Connection, Listener, Question, Usage
     from wfe_mcp.providers.cancellable import Tally, Watch
 
 _TOOL = "answer"

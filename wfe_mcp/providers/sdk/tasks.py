@@ -29,7 +29,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.usage import UsageLimits
 
-from wfe_mcp.providers.call import Worked
+from wfe_mcp.providers.call import Connection, Listener, Task, Worked
 from wfe_mcp.providers.sdk.calls import Counted, piece_in, tokens_of_part
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 from wfe_mcp.providers.sdk.questions import object_in
@@ -38,7 +38,6 @@ from wfe_mcp.providers.sdk.tools import TooManyTools, Workbench
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
 
-    from wfe_mcp.providers.call import Connection, Listener, Task
     from wfe_mcp.providers.cancellable import Tally, Watch
 
 

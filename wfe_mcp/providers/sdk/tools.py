@@ -23,12 +23,11 @@ from pydantic_ai.exceptions import ToolFailed
 from pydantic_core import SchemaValidator, core_schema
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.providers.call import ToolResult
+from wfe_mcp.providers.call import Listener, Tool, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wfe_mcp.providers.call import Listener, Tool
 
 _GRACE_S = 5.0
 

@@ -38,7 +38,7 @@ from wfe_mcp.store.records.jobs import (
     QueueRecord,
     provider_key,
 )
-from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, given, row_from
 
 _MINUTE = timedelta(minutes=1)
 _AVERAGED = 50
@@ -294,7 +294,7 @@ class JobRepository(Repository):
         if job_id is None and run_id is None:
             raise ValueError("name a job or a run")
         named = ((JOB.c.id, job_id), (JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
-        those = [column == value for column, value in named if value is not None]
+        those = given(named)
         waiting = update(JOB).where(*those, JOB.c.status == JobStatus.QUEUED)
         running = update(JOB).where(*those, JOB.c.status == JobStatus.RUNNING, ~JOB.c.cancel_requested)
         asked = {"cancel_requested": True, "cancel_reason": reason}
@@ -325,7 +325,7 @@ class JobRepository(Repository):
     ) -> list[JobRecord]:
         """Jobs of a run, phase or attempt, in some statuses, in some queues; newest first."""
         named = ((JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
-        query = _SELECT.where(*(column == value for column, value in named if value is not None))
+        query = _SELECT.where(*given(named))
         if statuses:
             query = query.where(JOB.c.status.in_(statuses))
         if queues is not None:

@@ -9,31 +9,15 @@ Rules:
 
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    bindparam,
-    case,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, or_, select, update
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.layout.tables import MODEL_CALL, RUN
-from wfe_mcp.store.records.calls import (
-    CallRecord,
-    CallStatus,
-    NewCall,
-    UsageRecord,
-    Used,
-)
-from wfe_mcp.store.repository import Repository, columns_for, is_of_ours, row_from
+from wfe_mcp.store.records.calls import CallRecord, CallStatus, NewCall, UsageRecord, Used
+from wfe_mcp.store.repository import Repository, columns_for, given, is_of_ours, row_from
 
 UsageBy = Literal["template", "phase", "role", "provider", "model", "purpose", "day"]
 
@@ -85,6 +69,21 @@ _GROUPS: dict[UsageBy, ColumnElement[Any]] = {
 }
 
 
+class WhichCalls(TypedDict, total=False):
+    """Calls of a run (or one phase), of a project, or of all; begun ``since`` … ``until``. None is as if it were absent.
+
+    ``template``: only its runs. Calls of imported runs count only with their run: they were paid for elsewhere.
+    """
+
+    run_id: RunId | None
+    phase: PhasePath | None
+    attempt: int | None
+    project_id: str | None
+    since: datetime | None
+    until: datetime | None
+    template: str | None
+
+
 class ModelCallRepository(Repository):
     """Calls to models."""
 
@@ -117,7 +116,7 @@ class ModelCallRepository(Repository):
     ) -> list[CallRecord]:
         """Calls of a run, phase, attempt or job, newest first."""
         named = ((_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.job_id, job_id))
-        query = _SELECT.where(*(column == value for column, value in named if value is not None))
+        query = _SELECT.where(*given(named))
         return self._all(CallRecord, query.order_by(_CALL.started_at.desc(), _CALL.id.desc()).limit(limit))
 
     def newest_models(self, run_id: RunId) -> dict[str, str]:
@@ -130,41 +129,17 @@ class ModelCallRepository(Repository):
         )
         return {str(phase): str(model) for phase, model, _ in self._connection.execute(query)}
 
-    def usage(
-        self,
-        *,
-        run_id: RunId | None = None,
-        phase: PhasePath | None = None,
-        attempt: int | None = None,
-        project_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        template: str | None = None,
-    ) -> UsageRecord:
-        """Total use of the calls of a run (or one phase), of a project, or of all; begun ``since`` … ``until``.
-
-        ``template``: only its runs. Calls of imported runs count only with their run: they were paid for elsewhere.
-        """
-        if run_id is not None and not any((phase, attempt, project_id, since, until, template)):
-            return UsageRecord(*self._connection.execute(_OF_RUN, {"run": run_id}).one())
-        query = select(*_TOTALS).where(*_which(run_id, phase, attempt, project_id, since, until, template))
+    def usage(self, **which: Unpack[WhichCalls]) -> UsageRecord:
+        """Total use of these calls."""
+        if {name for name, value in which.items() if value is not None} == {"run_id"}:
+            return UsageRecord(*self._connection.execute(_OF_RUN, {"run": which.get("run_id")}).one())
+        query = select(*_TOTALS).where(*_which(**which))
         return UsageRecord(*self._connection.execute(query).one())
 
-    def usage_by(
-        self,
-        by: UsageBy,
-        *,
-        run_id: RunId | None = None,
-        project_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        template: str | None = None,
-    ) -> list[tuple[str, UsageRecord]]:
+    def usage_by(self, by: UsageBy, **which: Unpack[WhichCalls]) -> list[tuple[str, UsageRecord]]:
         """The same, one line for each template, phase, role, model or (UTC) day; the most expensive first, days newest first."""
         key = _GROUPS[by].label("key_")
-        query = (
-            select(key, *_TOTALS).where(*_which(run_id, None, None, project_id, since, until, template)).group_by(key)
-        )
+        query = select(key, *_TOTALS).where(*_which(**which)).group_by(key)
         if by == "template":
             query = query.select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
         found = [(str(row[0]), UsageRecord(*row[1:])) for row in self._connection.execute(query)]
@@ -189,21 +164,17 @@ class ModelCallRepository(Repository):
 
 
 def _which(
-    run_id: RunId | None,
-    phase: PhasePath | None,
-    attempt: int | None,
-    project_id: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    template: str | None,
+    run_id: RunId | None = None,
+    phase: PhasePath | None = None,
+    attempt: int | None = None,
+    project_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    template: str | None = None,
 ) -> list[ColumnElement[bool]]:
-    named = (
-        (_CALL.run_id, run_id),
-        (_CALL.phase, phase),
-        (_CALL.attempt, attempt),
-        (_CALL.project_id, project_id),
+    found = given(
+        ((_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.project_id, project_id))
     )
-    found = [column == value for column, value in named if value is not None]
     found += [] if run_id is not None else [_MADE_HERE]
     found += [] if since is None else [_CALL.started_at >= since]
     found += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]

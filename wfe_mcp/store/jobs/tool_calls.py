@@ -15,7 +15,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.layout.tables import ATTEMPT, TOOL_CALL
 from wfe_mcp.store.records.calls import NewToolCall, ToolCallRecord, ToolTotal, ToolUse
-from wfe_mcp.store.repository import Repository, columns_for, row_from
+from wfe_mcp.store.repository import Repository, bound, columns_for, given, row_from
 from wfe_mcp.store.sqlite import insert_new
 
 MAX_OUTPUT_CHARS = 200_000
@@ -25,11 +25,7 @@ MAX_INPUT_CHARS = 100_000
 _END = update(TOOL_CALL).where(TOOL_CALL.c.id == bindparam("id_"), TOOL_CALL.c.ok.is_(None))
 _NEW = insert(TOOL_CALL)
 _KNOWN = insert_new(TOOL_CALL)
-_OF_ATTEMPT = select(ATTEMPT.c.attempt).where(
-    ATTEMPT.c.run_id == bindparam("run_"),
-    ATTEMPT.c.phase == bindparam("phase_"),
-    ATTEMPT.c.attempt == bindparam("attempt_"),
-)
+_OF_ATTEMPT = select(ATTEMPT.c.attempt).where(*bound(ATTEMPT, "run_id", "phase", "attempt"))
 _TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
     TOOL_CALL.c.started_at, literal_column("tool_call.rowid")
 )
@@ -79,7 +75,7 @@ class ToolCallRepository(Repository):
         self, call_id: str, new: NewToolCall, output: str, *, ok: bool, at: datetime, duration_ms: int | None
     ) -> bool:
         """Record a tool call that has ended, made by a client. Once per id. False where its attempt does not exist."""
-        of_attempt = {"run_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
+        of_attempt = {"run_id_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
         if self._connection.execute(_OF_ATTEMPT, of_attempt).first() is None:
             return False
         values = row_from(new, TOOL_CALL) | {"id": call_id, "input": _kept_input(new), "started_at": at}
@@ -97,9 +93,7 @@ class ToolCallRepository(Repository):
     def filter(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[ToolCallRecord]:
         """The tools used in a run, a phase or an attempt, in their order."""
         named = ((TOOL_CALL.c.run_id, run_id), (TOOL_CALL.c.phase, phase), (TOOL_CALL.c.attempt, attempt))
-        return self._all(
-            ToolCallRecord, _TOOLS.where(*(column == value for column, value in named if value is not None))
-        )
+        return self._all(ToolCallRecord, _TOOLS.where(*given(named)))
 
 
 def _end_columns(output: str, duration_ms: int | None, *, ok: bool) -> dict[str, Any]:
@@ -111,11 +105,11 @@ def _end_columns(output: str, duration_ms: int | None, *, ok: bool) -> dict[str,
 
 def _kept_input(new: NewToolCall) -> Any:
     """The tool's input from the model. Characters that JSON or SQLite cannot store are replaced, not refused."""
-    given = _clean_value(dict(new.input or {}))
-    text = canonical_json(given)
-    return (
-        given if len(text) <= MAX_INPUT_CHARS else {"cut": _truncate(text, MAX_INPUT_CHARS), "sha256": sha256_hex(text)}
-    )
+    value = _clean_value(dict(new.input or {}))
+    text = canonical_json(value)
+    if len(text) <= MAX_INPUT_CHARS:
+        return value
+    return {"cut": _truncate(text, MAX_INPUT_CHARS), "sha256": sha256_hex(text)}
 
 
 def _clean_value(value: Any) -> Any:

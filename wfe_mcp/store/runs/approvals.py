@@ -17,16 +17,12 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import DECISION, REQUEST, RUN
 from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestRecord, RequestStatus
-from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, record_from, row_from
+from wfe_mcp.store.repository import OURS, Part, Repository, bound, columns_for, given, record_from, row_from
 from wfe_mcp.store.search.entries import of_decision
 from wfe_mcp.store.search.index import SearchNoteRepository
 
 _SELECT = select(*columns_for(RequestRecord, REQUEST))
-_OF_ATTEMPT = (
-    REQUEST.c.run_id == bindparam("run_id_"),
-    REQUEST.c.phase == bindparam("phase_"),
-    REQUEST.c.attempt == bindparam("attempt_"),
-)
+_OF_ATTEMPT = bound(REQUEST, "run_id", "phase", "attempt")
 _IS_OPEN = REQUEST.c.status == RequestStatus.OPEN
 _OPEN_OF_ATTEMPT = _SELECT.where(*_OF_ATTEMPT, _IS_OPEN).order_by(desc(REQUEST.c.created_at)).limit(1)
 _ALL_OPEN = select(REQUEST.c.id).where(*_OF_ATTEMPT, _IS_OPEN)
@@ -79,12 +75,8 @@ class ApprovalRepository(Repository):
 
     def open_requests(self, project_id: str | None = None, run_id: RunId | None = None) -> list[RequestRecord]:
         """All open requests of a project, of a run, or of all; oldest first."""
-        query = _OPEN
-        if project_id is not None:
-            query = query.where(RUN.c.project_id == project_id)
-        if run_id is not None:
-            query = query.where(REQUEST.c.run_id == run_id)
-        return self._all(RequestRecord, query)
+        named = ((RUN.c.project_id, project_id), (REQUEST.c.run_id, run_id))
+        return self._all(RequestRecord, _OPEN.where(*given(named)))
 
     def of_run(self, run_id: RunId) -> list[RequestRecord]:
         """Every request of a run in any status, oldest first."""

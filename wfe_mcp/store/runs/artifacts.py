@@ -19,13 +19,13 @@ from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import ATTACHMENT, REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
 from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import of_attachment, of_revision
 from wfe_mcp.store.search.index import SearchNoteRepository
 
 MAX_REFUSED_BYTES = 100_000
 
-_OF_PHASE = (REVISION.c.run_id == bindparam("run_id_"), REVISION.c.phase == bindparam("phase_"))
+_OF_PHASE = bound(REVISION, "run_id", "phase")
 _NEWEST = select(func.max(REVISION.c.revision)).where(*_OF_PHASE)
 _INSERT_REVISION = insert(REVISION)
 _COUNT = update(RUN).where(RUN.c.id == bindparam("run_id_")).values(artifact_count=RUN.c.artifact_count + 1)
@@ -50,9 +50,7 @@ _LAST = (
     .limit(bindparam("limit_"))
 )
 _REVISION = _FULL.where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"))
-_CONTENTS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.content).where(
-    REVISION.c.run_id == bindparam("run_id_"), REVISION.c.name == bindparam("name_")
-)
+_CONTENTS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.content).where(*bound(REVISION, "run_id", "name"))
 _SEAL = (
     update(REVISION)
     .where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"), REVISION.c.sealed_at.is_(None))
@@ -61,11 +59,7 @@ _SEAL = (
 _NEW_REFUSED = insert(REFUSED_SUBMISSION)
 _REFUSED = (
     select(*columns_for(RefusedSubmission, REFUSED_SUBMISSION))
-    .where(
-        REFUSED_SUBMISSION.c.run_id == bindparam("run_id"),
-        REFUSED_SUBMISSION.c.phase == bindparam("phase"),
-        REFUSED_SUBMISSION.c.attempt == bindparam("attempt"),
-    )
+    .where(*bound(REFUSED_SUBMISSION, "run_id", "phase", "attempt"))
     .order_by(REFUSED_SUBMISSION.c.id)
 )
 
@@ -164,7 +158,7 @@ class ArtifactRepository(Repository):
 
     def refused(self, run_id: RunId, phase: PhasePath, attempt: int) -> list[RefusedSubmission]:
         """The invalid submissions of an attempt, oldest first."""
-        return self._all(_refused_submission, _REFUSED, {"run_id": run_id, "phase": phase, "attempt": attempt})
+        return self._all(_refused_submission, _REFUSED, {"run_id_": run_id, "phase_": phase, "attempt_": attempt})
 
 
 def _refused_submission(*row: Any) -> RefusedSubmission:

@@ -10,7 +10,7 @@ from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import EVIDENCE, OPINION, RUN
 from wfe_mcp.store.records.opinions import AskedBy, OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
-from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, is_of_ours, row_from
+from wfe_mcp.store.repository import OURS, Part, Repository, bound, columns_for, given, is_of_ours, row_from
 from wfe_mcp.store.search.entries import of_evidence, of_opinion
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 
@@ -49,11 +49,7 @@ class EvidenceRepository(Repository):
 
     def of_run(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[EvidenceRecord]:
         """The evidence of a run, a phase or an attempt, oldest first."""
-        query = _EVIDENCE_OF_RUN
-        if phase is not None:
-            query = query.where(EVIDENCE.c.phase == phase)
-        if attempt is not None:
-            query = query.where(EVIDENCE.c.attempt == attempt)
+        query = _EVIDENCE_OF_RUN.where(*given(((EVIDENCE.c.phase, phase), (EVIDENCE.c.attempt, attempt))))
         return self._all(EvidenceRecord, query, {"run_id": run_id})
 
     def skipped_before(
@@ -72,13 +68,7 @@ class EvidenceRepository(Repository):
 _INSERT_OPINION = insert(OPINION)
 _OPINIONS = select(*columns_for(OpinionRecord, OPINION))
 _SAME = _OPINIONS.where(
-    OPINION.c.project_id == bindparam("project_id_"),
-    OPINION.c.asked_by == bindparam("asked_by_"),
-    OPINION.c.reviewer == bindparam("reviewer_"),
-    OPINION.c.question_sha256 == bindparam("question_"),
-    OPINION.c.artifact_sha256 == bindparam("artifact_"),
-    OPINION.c.provider == bindparam("provider_"),
-    OPINION.c.model == bindparam("model_"),
+    *bound(OPINION, "project_id", "asked_by", "reviewer", "question_sha256", "artifact_sha256", "provider", "model"),
     is_of_ours(OPINION.c.run_id),
 ).order_by(OPINION.c.at.desc())
 _OPINIONS_OF_RUN = _OPINIONS.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
@@ -107,8 +97,8 @@ class OpinionRepository(Repository):
             "reviewer_": reviewer,
             "provider_": provider,
             "model_": model,
-            "question_": question,
-            "artifact_": artifact,
+            "question_sha256_": question,
+            "artifact_sha256_": artifact,
         }
         return self._first(OpinionRecord, _SAME, values)
 

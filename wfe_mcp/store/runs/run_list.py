@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
 from wfe_mcp.store.layout.tables import ATTEMPT, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunPage, RunRecord
-from wfe_mcp.store.repository import OURS, Repository, columns_for
+from wfe_mcp.store.repository import OURS, Repository, columns_for, given
 
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 """The statuses in which a run can still change by itself or by a decision."""
@@ -115,19 +115,15 @@ class RunListRepository(Repository):
         ``untouched_since``: only runs without an event since then; imported ones are left out. ``reached``: only runs in
         one of these states of their template. ``archived``: whether archived runs are listed too.
         """
-        query = _SELECT
-        exactly = {RUN.c.triggered_by: triggered_by, RUN.c.external_id: external_id}
-        query = query.where(*(column == value for column, value in exactly.items() if value is not None))
+        of_project, of_template = (RUN.c.project_id, project_id), (RUN.c.template, template)
+        started = (RUN.c.triggered_by, triggered_by), (RUN.c.external_id, external_id)
+        query = _SELECT.where(*given((of_project, of_template, *started)))
         if reached:
             query = query.where(RUN.c.reached.in_(reached))
         if untouched_since is not None:
             query = query.where(RUN.c.updated_at < untouched_since, OURS)
         if not archived:
             query = query.where(RUN.c.archived_at.is_(None))
-        if project_id is not None:
-            query = query.where(RUN.c.project_id == project_id)
-        if template is not None:
-            query = query.where(RUN.c.template == template)
         if status is not None:
             query = query.where(RUN.c.status.in_(status))
         if since is not None:

@@ -28,7 +28,7 @@ from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN, STEP_RU
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
-from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, record_from, row_from
+from wfe_mcp.store.repository import OURS, Part, Repository, bound, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.runs.run_list import RunListRepository
 from wfe_mcp.store.search.entries import of_run
@@ -49,11 +49,7 @@ _REVISION = select(RUN.c.revision).where(_THIS_RUN)
 _NEW_RUN, _NEW_ATTEMPTS, _NEW_KEY = insert(RUN), insert(ATTEMPT), insert(IDEMPOTENCY)
 # The keys of the values decide the columns these two set: every key that ends in "_" is in the condition.
 _STEP = update(RUN).where(_THIS_RUN, RUN.c.revision == bindparam("expected_"))
-_ATTEMPT_STEP = update(ATTEMPT).where(
-    ATTEMPT.c.run_id == bindparam("run_id_"),
-    ATTEMPT.c.phase == bindparam("phase_"),
-    ATTEMPT.c.attempt == bindparam("attempt_"),
-)
+_ATTEMPT_STEP = update(ATTEMPT).where(*bound(ATTEMPT, "run_id", "phase", "attempt"))
 _PROJECTS = select(RUN.c.id, RUN.c.project_id).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
 _KEY = select(IDEMPOTENCY.c.args_sha256, IDEMPOTENCY.c.run_id).where(
     IDEMPOTENCY.c.project_id == bindparam("project_id"), IDEMPOTENCY.c.key == bindparam("key")
@@ -267,13 +263,7 @@ _ORDER = (STEP_RUN.c.phase, STEP_RUN.c.attempt, STEP_RUN.c.position)
 _OF_RUN = _SELECT.where(STEP_RUN.c.run_id == bindparam("run_id")).order_by(*_ORDER)
 _OF_ATTEMPT = _OF_RUN.where(STEP_RUN.c.phase == bindparam("phase"), STEP_RUN.c.attempt == bindparam("attempt"))
 _WITH_KEY = _OF_RUN.where(STEP_RUN.c.idempotency_key == bindparam("key"), STEP_RUN.c.status == StepStatus.DONE)
-_THIS = (
-    STEP_RUN.c.run_id == bindparam("run_id_"),
-    STEP_RUN.c.phase == bindparam("phase_"),
-    STEP_RUN.c.attempt == bindparam("attempt_"),
-    STEP_RUN.c.step == bindparam("step_"),
-)
-_GONE = delete(STEP_RUN).where(*_THIS)
+_GONE = delete(STEP_RUN).where(*bound(STEP_RUN, "run_id", "phase", "attempt", "step"))
 _NEW = insert(STEP_RUN)
 
 

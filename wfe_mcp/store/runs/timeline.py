@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Integer, bindparam, case, desc, func, literal_column, null, or_, select
 
@@ -17,7 +17,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.layout.tables import EVENT, MODEL_CALL, RUN
 from wfe_mcp.store.records.runs import EventRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for
+from wfe_mcp.store.repository import Part, Repository, columns_for, given
 from wfe_mcp.store.runs.events import event_record
 from wfe_mcp.store.runs.runs import RunRepository
 
@@ -58,20 +58,23 @@ class Timeline:
     events: tuple[Happened, ...]
 
 
+class WhichRuns(TypedDict, total=False):
+    """Runs of a project, of a template, started at or after ``since``, or one run; what is None or absent asks for nothing."""
+
+    project_id: str | None
+    template: str | None
+    since: datetime | None
+    run_id: RunId | None
+
+
 class TimelineRepository(Repository):
     """Times over runs."""
 
     _runs = Part(RunRepository)
 
-    def filter(
-        self,
-        project_id: str | None = None,
-        template: str | None = None,
-        since: datetime | None = None,
-        run_id: RunId | None = None,
-    ) -> Iterator[Timeline]:
-        """Runs by project (None: all), by template, started at or after ``since``, or one run; in order of their ids."""
-        chosen = _chosen(project_id, template, since, run_id)
+    def filter(self, **which: Unpack[WhichRuns]) -> Iterator[Timeline]:
+        """These runs, in order of their ids."""
+        chosen = _chosen(**which)
         runs = {
             row.id: row
             for row in self._connection.execute(select(RUN.c.id, RUN.c.template, RUN.c.spec_sha256).where(*chosen))
@@ -87,13 +90,7 @@ class TimelineRepository(Repository):
             events = tuple(Happened(type_, at, json.loads(text) if text else {}) for _, type_, at, text in rows)
             yield Timeline(run, runs[run].template, self._runs.spec(runs[run].spec_sha256), events)
 
-    def usage_of_phases(
-        self,
-        project_id: str | None = None,
-        template: str | None = None,
-        since: datetime | None = None,
-        run_id: RunId | None = None,
-    ) -> list[tuple[str, str, int, float]]:
+    def usage_of_phases(self, **which: Unpack[WhichRuns]) -> list[tuple[str, str, int, float]]:
         """Template, phase, tokens and cost in dollars of these runs' model calls."""
         call = MODEL_CALL.c
         query = (
@@ -104,18 +101,20 @@ class TimelineRepository(Repository):
                 func.sum(func.coalesce(call.cost_usd, 0.0)),
             )
             .join(RUN, RUN.c.id == call.run_id)
-            .where(*_chosen(project_id, template, since, run_id))
+            .where(*_chosen(**which))
             .group_by(RUN.c.template, call.phase)
         )
         return [(row[0], row[1], int(row[2]), float(row[3])) for row in self._connection.execute(query)]
 
 
 def _chosen(
-    project_id: str | None, template: str | None, since: datetime | None, run_id: RunId | None
+    project_id: str | None = None,
+    template: str | None = None,
+    since: datetime | None = None,
+    run_id: RunId | None = None,
 ) -> list[ColumnElement[bool]]:
     named = ((RUN.c.project_id, project_id), (RUN.c.template, template), (RUN.c.id, run_id))
-    found = [column == value for column, value in named if value is not None]
-    return found if since is None else [*found, RUN.c.created_at >= since]
+    return given(named) if since is None else [*given(named), RUN.c.created_at >= since]
 
 
 _POSITION = literal_column("event.rowid", Integer)

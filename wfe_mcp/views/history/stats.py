@@ -123,11 +123,11 @@ def phases(
     runs: dict[tuple[str, PhasePath], set[str]] = {}
     now = engine.clock()
     with engine.store.read() as tx:
-        for line in tx.timelines.filter(project, template, since, run):
+        for line in tx.timelines.filter(project_id=project, template=template, since=since, run_id=run):
             for task in tasks_of(line.events, line.spec, now):
                 found.setdefault((line.template, task.phase), []).append(task)
                 runs.setdefault((line.template, task.phase), set()).add(line.run)
-        used = tx.timelines.usage_of_phases(project, template, since, run)
+        used = tx.timelines.usage_of_phases(project_id=project, template=template, since=since, run_id=run)
     spent: dict[tuple[str, PhasePath], tuple[int, float]] = {}
     for name, path, tokens, cost in used:
         key = (name, declared(PhasePath(path)))

@@ -29,6 +29,7 @@ def jump_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     for view in views:
         _jumps_of(view, found)
         for at, name in _gotos(view):
+            _target(view, name, at, found)
             place = _place_of(view, name)
             if place is not None:
                 led_to.add(_target_pointer(place, name))
@@ -71,17 +72,13 @@ def _both_begin(place: PhaseView, at: str, name: str, found: LintFindings) -> No
 def _jumps_of(view: PhaseView, found: LintFindings) -> None:
     for position, step in enumerate(view.phase.next):
         at = f"{view.pointer}/next/{position}"
-        if step.goto != COMPLETE:
-            _target(view, step.goto, f"{at}/goto", found)
-        elif view.around:
+        if step.goto == COMPLETE and view.around:
             found.error(
                 f"{at}/goto", "'$complete' ends the run: it is allowed at the top level only", _targets(view), COMPLETE
             )
         if step.if_ is None and position + 1 < len(view.phase.next):
             found.warn(f"{view.pointer}/next/{position + 1}", "never reached: the rule before it always matches")
     for position, rule in enumerate(view.phase.on_fail or ()):
-        if isinstance(rule, GotoRule):
-            _target(view, rule.phase, f"{view.pointer}/on_fail/{position}/phase", found)
         if isinstance(rule, WaitHumanRule | BlockRule | FailureRule | PauseRule) and position + 1 < len(
             view.phase.on_fail or ()
         ):

@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 
+from wfe_mcp.artifacts.registry import check_schema, json_schema
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.lint.known import OPEN, Fields, Known, MapOf, SchemaNode, used_names
@@ -236,8 +237,6 @@ def _result_of(step: Step) -> Known:
 
 def _node(schema: str | dict[str, Any]) -> Known:
     """What is known of an artifact of this schema; open when the schema is invalid (another rule reports that)."""
-    from wfe_mcp.artifacts.registry import check_schema, json_schema
-
     if check_schema(schema):
         return OPEN
     if isinstance(schema, str) and "." not in schema:
@@ -248,8 +247,6 @@ def _node(schema: str | dict[str, Any]) -> Known:
 
 @lru_cache(maxsize=64)
 def _shipped_schema(name: str) -> Known:
-    from wfe_mcp.artifacts.registry import json_schema
-
     document = json_schema(name)
     return SchemaNode(document, document)
 

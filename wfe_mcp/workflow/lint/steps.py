@@ -20,12 +20,10 @@ def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFind
     for view in views:
         if isinstance(view.phase, StepsPhase):
             _steps(view.phase.steps, f"{view.pointer}/steps", template, found)
-            _builtins(view.phase.steps, f"{view.pointer}/steps", found)
             _artifact(view.phase, f"{view.pointer}/output/schema", found)
             _needs(view.phase.steps, f"{view.pointer}/steps", found)
             _approved(view.phase, f"{view.pointer}/steps", found)
         _steps(view.phase.compensate, f"{view.pointer}/compensate", template, found)
-        _builtins(view.phase.compensate, f"{view.pointer}/compensate", found)
         _compensates(view, found)
         for position, step in enumerate(view.phase.compensate):
             if step.needs is not None:
@@ -96,14 +94,10 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: LintFindin
             role_is_known(step.llm.role, f"{here}/llm/role", template, found)
         if step.tool is not None:
             _tool(step.tool, f"{here}/tool", found)
+        if step.builtin is not None:
+            builtin_is_known(step.builtin, f"{here}/builtin", found)
         if step.output is not None:
             schema_is_usable(step.output.schema_, f"{here}/output/schema", found)
-
-
-def _builtins(steps: Sequence[Step], at: str, found: LintFindings) -> None:
-    for position, step in enumerate(steps):
-        if step.builtin is not None:
-            builtin_is_known(step.builtin, f"{at}/{position}/builtin", found)
 
 
 def _artifact(phase: StepsPhase, at: str, found: LintFindings) -> None:

@@ -86,10 +86,8 @@ def _wrapped(wrapper: str, windows: str, program: str, arguments: str) -> Comman
 
     def command(folder: Folder) -> list[str]:
         own = windows if folder.listing.windows else wrapper
-        place, up = folder, ""
-        while not place.has(own) and place.above is not None:
-            place, up = place.above, f"{up}../"
-        return [f"{up or './'}{own}" if place.has(own) else program, *arguments.split()]
+        level = next((level for level, place in enumerate(folder.upwards()) if place.has(own)), None)
+        return [program if level is None else f"{'../' * level or './'}{own}", *arguments.split()]
 
     return command
 

@@ -77,12 +77,7 @@ def distribution(folder: Folder) -> list[str] | None:
 
 def manager_of(folder: Folder) -> str:
     """uv, poetry, pdm, pipenv or hatch, as files and pyproject.toml show; else pip."""
-    place: Folder | None = folder
-    while place is not None:
-        if found := _manager(place):
-            return found[0]
-        place = place.above
-    return "pip"
+    return next((found[0] for place in folder.upwards() if (found := _manager(place))), "pip")
 
 
 def _pytest_is_configured(folder: Folder) -> bool:
@@ -112,16 +107,13 @@ def _manager(folder: Folder) -> list[str]:
 
 def _environment(folder: Folder, tool: str) -> tuple[str, bool]:
     """The Python of the nearest virtual environment, as ``folder`` names it, and whether ``tool`` is beside it."""
-    up, place = "", folder
-    while True:
+    for level, place in enumerate(folder.upwards()):
         for name in (".venv", "venv"):
             for programs, end in (("bin", ""), ("Scripts", ".exe")):
                 if folder.listing.exists(place.at(f"{name}/{programs}/python{end}")):
                     beside = folder.listing.exists(place.at(f"{name}/{programs}/{tool}{end}"))
-                    return f"{up}{name}/{programs}/python{end}", beside
-        if place.above is None:
-            return "", False
-        up, place = f"../{up}", place.above
+                    return f"{'../' * level}{name}/{programs}/python{end}", beside
+    return "", False
 
 
 def _python(folder: Folder) -> str:

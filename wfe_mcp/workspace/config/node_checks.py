@@ -29,8 +29,7 @@ def script(folder: Folder, *names: str) -> list[str] | None:
 
 def manager_of(folder: Folder) -> str:
     """npm, yarn, pnpm or bun: as package.json says, else by the nearest lock file."""
-    place: Folder | None = folder
-    while place is not None:
+    for place in folder.upwards():
         declared = place.json("package.json").get("packageManager")
         named = declared.partition("@")[0] if isinstance(declared, str) else ""
         if named in _TOOL:
@@ -38,7 +37,6 @@ def manager_of(folder: Folder) -> str:
         found = next((manager for manager, locks in _LOCKS if place.has(*locks)), None)
         if found:
             return found
-        place = place.above
     return "npm"
 
 
@@ -49,13 +47,9 @@ def node_tool(folder: Folder, tool: str, *arguments: str) -> list[str]:
 
 def depends_on(folder: Folder, *packages: str) -> bool:
     """Whether package.json, or the one of a folder above, names one of ``packages``."""
-    place: Folder | None = folder if folder.has("package.json") else None
-    while place is not None:
-        package = place.json("package.json")
-        if any(name in table(package, kind) for kind in ("dependencies", "devDependencies") for name in packages):
-            return True
-        place = place.above
-    return False
+    read = (place.json("package.json") for place in folder.upwards()) if folder.has("package.json") else ()
+    listed = (table(package, kind) for package in read for kind in ("dependencies", "devDependencies"))
+    return any(name in known for known in listed for name in packages)
 
 
 def has_test_files(folder: Folder) -> bool:

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -67,10 +67,11 @@ class Folder:
         """The names of the files in it."""
         return self.listing.folders.get(self.path, frozenset())
 
-    @property
-    def above(self) -> "Folder | None":
-        """The folder that it is in; None for the project itself."""
-        return Folder(self.listing, self.path.rpartition("/")[0]) if self.path else None
+    def upwards(self) -> "Iterator[Folder]":
+        """The folder itself, the one that it is in, and so on up to the project."""
+        yield self
+        if self.path:
+            yield from Folder(self.listing, self.path.rpartition("/")[0]).upwards()
 
     def has(self, *patterns: str) -> bool:
         """Whether a file has one of these names; ``*`` stands for any characters."""

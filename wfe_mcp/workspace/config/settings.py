@@ -8,7 +8,7 @@ Rules:
 3. A fault is reported and never prevents a start: the faulty key is left out, the others apply.
 4. A project cannot choose where a key is sent, nor the program that makes sandboxes: its proxy, authorities, ``base_url``
    for a provider with a key, and ``[sandbox]`` are ignored.
-5. What strengthens a gate counts from any bytes, and holds until a person trusts bytes without it (``strengthening.py``).
+5. What strengthens a gate counts from any bytes, and holds until a person trusts bytes without it (``gate_keys.py``).
 6. Restrictions on an agent can only be tightened (``precedence.py``): the environment cannot loosen them.
 """
 
@@ -24,10 +24,17 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
 from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
-from wfe_mcp.workspace.config.gate_keys import model_tables, weakening_keys
+from wfe_mcp.workspace.config.gate_keys import (
+    FileLayer,
+    KeptStrict,
+    Strengthened,
+    model_tables,
+    strengthen,
+    strengthening,
+    weakening_keys,
+)
 from wfe_mcp.workspace.config.precedence import leave_at_home, narrow
 from wfe_mcp.workspace.config.settings_tables import Settings
-from wfe_mcp.workspace.config.strengthening import FileLayer, KeptStrict, Strengthened, strengthen, strengthening
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.location import user_config_file

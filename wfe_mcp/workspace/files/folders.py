@@ -14,7 +14,6 @@ import stat
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from wfe_mcp.core.errors import Refused
@@ -38,9 +37,7 @@ class Folder(Protocol):
     """The folder's path, for messages only."""
 
     def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
     def kind(self, name: str) -> Kind | None:
         """The kind of the entry; None when there is none."""
         ...
@@ -96,9 +93,7 @@ class FdFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self.fd)
 
     def kind(self, name: str) -> Kind | None:
@@ -169,9 +164,7 @@ class PathFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def kind(self, name: str) -> Kind | None:

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from wfe_mcp.core.errors import Refused
@@ -54,9 +53,7 @@ class Staging:
         with walk(self._root, self._stage, make=True):
             return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(OSError), walk(self._root, (_WFE,)) as wfe:
             remove_tree(wfe, self._stage[1])
         with suppress(OSError), walk(self._root, ()) as top:

@@ -18,7 +18,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict, Unpack
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
@@ -58,16 +58,7 @@ class RestoreValues(TypedDict):
     at: datetime
 
 
-def restore(
-    root: Path,
-    commit: str,
-    *,
-    expect: str | None,
-    safety: str,
-    limits: Limits,
-    at: datetime,
-    note: Mapping[str, Any] | None = None,
-) -> Restored:
+def restore(root: Path, commit: str, *, expect: str | None, **values: Unpack[RestoreValues]) -> Restored:
     """Make the files below ``root`` those of the snapshot ``commit``. Restoring ``Restored.safety`` undoes it.
 
     ``expect``: the tree (``Snapshot.tree``) that the caller expects; None: any content may be replaced.
@@ -78,39 +69,30 @@ def restore(
     (text) and ``paths``; when a folder of ignored files is in the place of a file; when another restore is running.
     ``unavailable`` for git, disk and permissions. After a refusal the files are unchanged.
     """
-    with _prepared(root, commit, expect, safety, limits, at, note or {}) as (want, done):
+    with _prepared(root, commit, expect, **values) as (want, done):
         _apply(root, done.changes, want)
     return done
 
 
-def prepare(
-    root: Path,
-    commit: str,
-    *,
-    expect: str | None,
-    safety: str,
-    limits: Limits,
-    at: datetime,
-    note: Mapping[str, Any] | None = None,
-) -> Restored:
+def prepare(root: Path, commit: str, *, expect: str | None, **values: Unpack[RestoreValues]) -> Restored:
     """The changes that ``restore`` would make, with the safety snapshot taken and kept. Same refusals. Changes no file.
 
     ``restore`` with the same arguments uses that safety snapshot, unless files have changed since.
     """
-    with _prepared(root, commit, expect, safety, limits, at, note or {}) as (_, done):
+    with _prepared(root, commit, expect, **values) as (_, done):
         return done
 
 
 @contextmanager
 def _prepared(
-    root: Path, commit: str, expect: str | None, safety: str, limits: Limits, at: datetime, note: Mapping[str, Any]
+    root: Path, commit: str, expect: str | None, safety: str, limits: Limits, at: datetime
 ) -> Generator[tuple[Snapshot, Restored]]:
     """The wanted snapshot, and the changes to make; no other restore runs meanwhile."""
     found = require_available(root)
     with refusing_faults(str(root)), _alone(found):
         want = read_snapshot(root, commit)
         files = _files_of(root, want)
-        now = take(root, {**note, "before": commit}, limits, at=at, besides=_obstacles(root, files))
+        now = take(root, {"before": commit}, limits, at=at, besides=_obstacles(root, files))
         differing = changes(root, now.tree, want.tree)
         left = _skipped_changes(root, differing, now, want)
         gone = {each.path for each in left}
