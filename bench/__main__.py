@@ -4,6 +4,7 @@ python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
 python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git large bounds dashboard first-change   some of it
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
+python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
 python -m bench attacks …  the table of attacks, played against the installed wheel (bench/attacks.py)
 python -m bench mutants …  which small changes of the program its tests find: hours, or --quick (bench/mutants.py)
 """
@@ -24,6 +25,7 @@ from bench import (
     calls,
     checkpoints,
     dashboard,
+    decisions,
     exchanged_rows,
     find,
     first_change,
@@ -50,7 +52,7 @@ from bench.scene import Scene, scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMED = ("exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
+NAMED = ("decisions", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
 """What runs only when it is named: each takes many minutes."""
 
 
@@ -91,6 +93,7 @@ def main(argv: list[str]) -> int:
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),
         "fuzz-lines": ("Damaged lines to a server", partial(fuzz.measure_lines, lines=100 if quick else 1_000)),
         "fuzz-api": ("Hostile requests to the HTTP API", partial(fuzz.measure_api, each=2 if quick else 20)),
+        "decisions": ("Decisions", partial(decisions.measure, times=5 if quick else 15)),
         "exchanged-rows": (
             "Rows exchanged while a person looks and signs",
             partial(exchanged_rows.measure, exchanges=100 if quick else 1_000),

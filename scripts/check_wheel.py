@@ -23,7 +23,7 @@ from pathlib import Path
 from pins import ROOT, uv
 from pythons import Python, installed, supported
 
-CARRIED = ("templates", "schemas")
+CARRIED = ("templates", "schemas", "SECURITY.md")
 BUILT = ("dashboard/static/app/index.html", "dashboard/static/app/BUILD.json")
 """What is built before the wheel is, below the package."""
 SAMPLE = "docs/examples/acme-wfe"
@@ -96,7 +96,7 @@ def report(good: bool, lines: list[str]) -> bool:
 
 
 def files_missing_in(wheel: Path) -> list[str]:
-    """Files under templates/ and schemas/ in git, and built ones, that the wheel lacks inside the package."""
+    """SECURITY.md, files under templates/ and schemas/ in git, and built ones, that the wheel lacks inside the package."""
     listed = subprocess.run(
         ["git", "ls-files", "--", *CARRIED], cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
     )

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,12 +50,12 @@ serve.stdin.close(); serve.wait()
 """
 """An agent's client: it has a server of ours and runs what the agent asks for."""
 
-TYPIST = """
-import os, pty, select, sys
+TALK = """
+import json, os, pty, select, subprocess, sys
 child, terminal = pty.fork()
 if child == 0:
-    os.execvp(sys.argv[3], sys.argv[3:])
-asked, typed, seen = sys.argv[1].encode(), sys.argv[2].encode() + b"\\n", b""
+    os.execvp(sys.argv[2], sys.argv[2:])
+lines, seen, at = json.loads(sys.argv[1]), b"", 0
 while True:
     ready, _, _ = select.select([terminal], [], [], 120)
     try:
@@ -65,12 +65,20 @@ while True:
     if not piece:
         break
     seen += piece
-    if typed and asked in seen:
-        os.write(terminal, typed); typed = b""
+    while lines and (found := seen.find(lines[0][0].encode(), at)) >= 0:
+        asked, typed, *beside = lines.pop(0)
+        at = found + len(asked)
+        if beside:
+            place = os.readlink(f"/proc/{child}/fd/0")
+            subprocess.run([*beside[0], place], stdin=subprocess.DEVNULL, start_new_session=True)
+        os.write(terminal, typed.encode() + b"\\n")
 sys.stdout.write(seen.decode(errors="replace")); sys.stdout.flush()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-"""A terminal of its own, at which a program waits for the question and types the answer."""
+"""A terminal of its own, at which a program waits for each question and types its answer.
+
+With a third part of a line, that program runs first, with the terminal's path.
+"""
 
 
 @dataclass(frozen=True)
@@ -81,9 +89,14 @@ class Done:
     said: str
 
 
+def talking(lines: Sequence[tuple[str, str] | tuple[str, str, Sequence[str]]], *argv: str) -> list[str]:
+    """``argv`` at a terminal: each of ``lines`` is what is waited for, and what is typed then; see ``TALK``."""
+    return [sys.executable, "-c", TALK, json.dumps(lines), *argv]
+
+
 def typist(asked: str, typed: str, *argv: str) -> list[str]:
     """``argv`` at a terminal where ``typed`` is the answer to ``asked``."""
-    return [sys.executable, "-c", TYPIST, asked, typed, *argv]
+    return talking([(asked, typed)], *argv)
 
 
 class Shell:
@@ -175,6 +188,10 @@ class Machine:
             timeout=PATIENCE_S,
         )
         return Done(done.returncode, done.stdout + done.stderr)
+
+    def talk(self, lines: Sequence[tuple[str, str]], *argv: str) -> Done:
+        """``argv`` at a terminal: see ``talking``."""
+        return self.run(*talking(lines, *argv))
 
     def json(self, *words: str, given: str = "", env: dict[str, str] | None = None) -> dict[str, Any]:
         """What ``wfe-mcp … --json`` answers there."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.cli.client_files import findings, posix
@@ -27,8 +29,10 @@ from wfe_mcp.providers.agents import ask_agent, run_agent
 from wfe_mcp.providers.call import Connection, ProviderFault, Question, Task
 from wfe_mcp.providers.probing import list_models
 from wfe_mcp.providers.questions import ask
+from wfe_mcp.providers.transport import client_options
 from wfe_mcp.views.approvals import open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.workspace.config.origins import authorities
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 from wfe_mcp.workspace.system.location import project_at
 
@@ -126,6 +130,19 @@ def test_a_configured_proxy_is_used(trap: Trap, monkeypatch: pytest.MonkeyPatch)
         list_models(connection("openai-compatible", base_url=NOWHERE, proxy=trap.url))
     assert trap.heard and trap.heard[0].startswith(b"CONNECT provider.invalid:443")
     assert KEY.encode() not in b"".join(trap.heard)
+
+
+@pytest.mark.attack("SSLKEYLOGFILE has the keys of connections that carry an API key written down", "held", "A3")
+def test_no_variable_writes_down_the_keys_of_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, log = self_signed(tmp_path), tmp_path / "keys.log"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    own = connection("openai-compatible", base_url="", ca_file=str(tmp_path / "self-signed.pem"))
+    with ModelServer(tls=context) as server_, pytest.raises(ProviderFault) as answered:
+        list_models(replace(own, base_url=server_.origin + "/nothing"))
+    assert answered.value.kind != "tls", "it was reached"
+    httpx2.Client(**client_options(replace(own, ca_file=""), NOWHERE, silence_s=1.0)).close()
+    assert authorities().verify_mode is ssl.CERT_REQUIRED
+    assert not log.exists()
 
 
 @pytest.mark.attack("a project names a proxy or authority for requests with a key", "held", "T6; A3")

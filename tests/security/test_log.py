@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.scene import HUMAN, Scene, phase
+from tests.engine.scene import AGENT, HUMAN, Scene, phase
 from tests.security.forger import Forger, anchor, found, played
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.store.driver import driver
@@ -272,3 +272,19 @@ def test_a_run_that_no_one_touched_is_intact_and_its_newest_events_may_wait_for_
     start_anchoring(scene.engine, catch_up=True)
     anchor(scene)
     assert verify(scene.engine).behind == ()
+
+
+@pytest.mark.attack(
+    "a run of here is said to be imported, so that its decisions are judged elsewhere", "detected", "T11"
+)
+def test_a_run_of_here_does_not_become_an_imported_one(scene: Scene, forger: Forger) -> None:
+    from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
+
+    run = played(scene)
+    ((document,),) = forger.read(f"SELECT frozen_sha256 FROM run WHERE id = '{run}'")
+    forger.do(f"UPDATE run SET origin_sha256 = '{document}' WHERE id = '{run}'")
+    scene.clock.advance(hours=1)
+    with scene.store.tx() as tx:
+        tx.settings_log.note(IMPORTED, imported_name(run, document), AGENT, scene.clock.now)
+    anchor(scene)
+    assert [(one.code, one.run) for one in found(scene)] == [("origin_edited", run)]

@@ -98,6 +98,30 @@ def test_a_verdict_without_evidence_is_found(scene: Scene) -> None:
     assert [(one.code, one.where) for one in found(scene)] == [("evidence_unsealed", "verdict on plan")]
 
 
+@pytest.mark.attack(
+    "a passing verdict is appended where a log is longer than what one look reads", "detected", "T1; T11"
+)
+def test_a_verdict_after_a_thousand_events_is_found(scene: Scene) -> None:
+    run = judging(scene)
+    with change_run(scene.engine, run, SYSTEM) as current:
+        for _ in range(500):
+            current.give(c.Pause(by=SYSTEM, at=current.at))
+            current.give(c.Resume(by=SYSTEM, at=current.at))
+    append_pass(scene, run, None)
+    assert [(one.code, one.where) for one in found(scene)] == [("evidence_unsealed", "verdict on plan")]
+
+
+@pytest.mark.attack("evidence without a seal names an origin, and a time before evidence had seals", "detected", "T11")
+def test_evidence_of_a_run_of_here_comes_from_no_other(scene: Scene) -> None:
+    run = judging(scene)
+    piece = made(scene, run)
+    old = scene.clock().replace(year=2020)
+    with change_run(scene.engine, run, SYSTEM) as current:
+        current.tx.evidence.add(replace(piece, at=old, data={**piece.data, "origin": {"run": "r", "id": "ev-1"}}))
+        current.give(c.Pause(by=SYSTEM, at=current.at))
+    assert [(one.code, one.where) for one in found(scene)] == [("evidence_unsealed", f"evidence {piece.id}")]
+
+
 @pytest.mark.attack("evidence of another attempt is named by an appended verdict", "detected", "T1; T11")
 def test_a_verdict_that_borrows_the_evidence_of_another_gate_is_found(scene: Scene) -> None:
     scene.check("fine", "pass")

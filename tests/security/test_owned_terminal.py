@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from tests.security.machine import PIN, TYPIST, Machine, typist
-from tests.security.test_typed_pins import talk
+from tests.security.machine import PIN, Machine, talking, typist
 from wfe_mcp.core.texts import MARK
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
@@ -39,19 +38,6 @@ with open(sys.argv[1], "a") as file:
     file.write(json.dumps({{"tried": said, "streams": streams, "read": sys.stdin.read()}}) + "\\n")
 """
 """A check that asks for a PIN at its own terminal and at those of every process above it."""
-
-
-BESIDE = (
-    TYPIST.replace(
-        "os.write(terminal, typed)",
-        "subprocess.run([sys.executable, *sys.argv[3:5], os.readlink(f'/proc/{child}/fd/0')], stdin=subprocess.DEVNULL, start_new_session=True)"
-        "; os.write(terminal, typed)",
-    )
-    .replace("argv[3", "argv[5")
-    .replace("import os", "import subprocess, os")
-    .replace("argv[5:5]", "argv[3:5]")
-)
-"""A typist that lets a program try the terminal once the question is on it."""
 
 
 def deed(machine: Machine) -> str:
@@ -115,17 +101,9 @@ def test_no_program_opens_the_terminal_while_the_pin_is_typed(machine: Machine) 
     run = machine.letter()
     forger, log = machine.place / "forger.py", machine.place / "forger.log"
     forger.write_text(FORGER, encoding="utf-8")
-    done = machine.run(
-        *unprivileged(),
-        sys.executable,
-        "-c",
-        BESIDE,
-        "PIN to sign",
-        PIN,
-        str(forger),
-        str(log),
-        *machine.wfe("approve", run, "write"),
-    )
+    beside = [sys.executable, str(forger), str(log)]
+    argv = talking([("PIN to sign", PIN, beside)], *machine.wfe("approve", run, "write"))
+    done = machine.run(*unprivileged(), *argv)
     (last,) = tried(machine)
     assert isinstance(last["tried"], dict)
     assert "EBUSY" in last["tried"].values(), last
@@ -133,10 +111,40 @@ def test_no_program_opens_the_terminal_while_the_pin_is_typed(machine: Machine) 
     assert (done.code, machine.state(run)) == (0, "completed"), done.said
 
 
+@pytest.mark.attack(
+    "a program opens the terminal at which a question is answered or a provider's key is typed", "held", "A1"
+)
+@pytest.mark.skipif(
+    not os.geteuid() and shutil.which("setpriv") is None, reason="root without setpriv opens any terminal"
+)
+@pytest.mark.parametrize(
+    ("asked", "answer", "words"),
+    [
+        ("[y/N]", "n", ("cancel", "RUN")),
+        ("(not shown): ", "sk-canary", ("providers", "key", "anthropic")),
+    ],
+    ids=["a question", "a key"],
+)
+def test_no_program_opens_the_terminal_while_an_answer_is_typed(
+    machine: Machine, asked: str, answer: str, words: tuple[str, ...]
+) -> None:
+    machine.person()
+    run = machine.letter()
+    forger, log = machine.place / "forger.py", machine.place / "forger.log"
+    forger.write_text(FORGER, encoding="utf-8")
+    beside = [sys.executable, str(forger), str(log)]
+    argv = machine.wfe(*(run if each == "RUN" else each for each in words))
+    done = machine.run(*unprivileged(), *talking([(asked, answer, beside)], *argv))
+    (last,) = tried(machine)
+    assert isinstance(last["tried"], dict)
+    assert "EBUSY" in last["tried"].values(), (last, done.said)
+    assert answer == "n" or answer not in done.said
+
+
 def test_the_question_names_what_it_is_about_below_a_line_that_only_we_can_print(machine: Machine) -> None:
     machine.person()
     run = machine.letter()
-    done = talk(machine, [("PIN to sign", PIN)], *machine.wfe("approve", run, "write"))
+    done = machine.talk([("PIN to sign", PIN)], *machine.wfe("approve", run, "write"))
     lines = done.said.replace("\r", "").split("\n")
     (place,) = [number for number, line in enumerate(lines) if MARK in line]
     assert lines[place].startswith(f'{MARK} wfe-mcp: project {machine.project}, run {run} "')

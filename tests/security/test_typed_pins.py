@@ -1,52 +1,24 @@
 """A PIN that is typed at a terminal: asked for again, and never shown or left to the shell."""
 
-import json
 import re
 import shlex
 import sys
 
 import pytest
 
-from tests.security.machine import PIN, Done, Machine
+from tests.security.machine import PIN, Machine
 from wfe_mcp.engine.approvals.pin import pin_is_set
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
 
 WRONG = "battery staple"
-TALK = """
-import json, os, pty, select, sys
-child, terminal = pty.fork()
-if child == 0:
-    os.execvp(sys.argv[2], sys.argv[2:])
-lines, seen, at = json.loads(sys.argv[1]), b"", 0
-while True:
-    ready, _, _ = select.select([terminal], [], [], 120)
-    try:
-        piece = os.read(terminal, 65536) if ready else b""
-    except OSError:
-        piece = b""
-    if not piece:
-        break
-    seen += piece
-    while lines and (found := seen.find(lines[0][0].encode(), at)) >= 0:
-        at = found + len(lines[0][0])
-        os.write(terminal, lines.pop(0)[1].encode() + b"\\n")
-sys.stdout.write(seen.decode(errors="replace")); sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-"""A terminal of its own, at which a program waits for each question and types its answer."""
-
-
-def talk(machine: Machine, lines: list[tuple[str, str]], *argv: str) -> Done:
-    """``argv`` at a terminal: each of ``lines`` is what is waited for, and what is typed then."""
-    return machine.run(sys.executable, "-c", TALK, json.dumps(lines), *argv)
 
 
 def test_a_wrong_pin_is_asked_for_again(machine: Machine) -> None:
     machine.person()
     run = machine.letter()
     lines = [("PIN to sign", WRONG), ("PIN to sign", ""), ("PIN to sign", PIN)]
-    done = talk(machine, lines, *machine.wfe("approve", run, "write"))
+    done = machine.talk(lines, *machine.wfe("approve", run, "write"))
     assert (done.code, machine.state(run)) == (0, "completed"), done.said
     assert "Wrong PIN; 4 tries left." in done.said
     assert "No PIN was typed." in done.said
@@ -59,7 +31,7 @@ def test_what_is_typed_after_the_last_try_is_not_shown_and_reaches_no_shell(mach
     approve = shlex.join(machine.wfe("approve", run, "write"))
     shell = f'{approve}; echo "it ended: $?"; IFS= read -r line; echo "the shell got: $line"'
     lines = [("PIN to sign", WRONG)] * 2 + [("PIN to sign", f"{WRONG}\n{PIN}\n{PIN}"), ("it ended", "ls")]
-    done = talk(machine, lines, "sh", "-c", shell)
+    done = machine.talk(lines, "sh", "-c", shell)
     assert "it ended: 1" in done.said
     assert "the shell got: ls" in done.said, done.said
     assert not re.search(f"{PIN}|{WRONG}", done.said), "nothing that was typed is shown"
@@ -71,8 +43,8 @@ def test_a_locked_pin_is_not_asked_for_again(machine: Machine) -> None:
     machine.person()
     run = machine.letter()
     approve = machine.wfe("approve", run, "write")
-    talk(machine, [("PIN to sign", WRONG)] * 3, *approve)
-    done = talk(machine, [("PIN to sign", WRONG)] * 3, *approve)
+    machine.talk([("PIN to sign", WRONG)] * 3, *approve)
+    done = machine.talk([("PIN to sign", WRONG)] * 3, *approve)
     assert done.said.count("PIN to sign") == 2
     assert "every PIN is refused for 1 minute" in done.said
     assert "try again in 1 minute" in done.said
@@ -86,14 +58,13 @@ def test_a_new_pin_is_measured_before_it_is_repeated_and_asked_for_again(machine
         ("Choose a PIN", PIN),
         ("Repeat it", PIN),
     ]
-    done = talk(machine, lines, *machine.wfe("pin", "set"))
+    done = machine.talk(lines, *machine.wfe("pin", "set"))
     assert done.code == 0, done.said
     assert done.said.index("this one has 4") < done.said.index("Repeat it")
     assert "The two PINs differ." in done.said
     with machine.engine() as engine:
         assert pin_is_set(engine)
-    changed = talk(
-        machine,
+    changed = machine.talk(
         [("present PIN", WRONG), ("present PIN", PIN), ("Choose a PIN", f"{PIN}!"), ("Repeat it", f"{PIN}!")],
         *machine.wfe("pin", "set"),
     )

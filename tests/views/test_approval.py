@@ -234,8 +234,11 @@ def test_before_steps_the_question_says_what_they_are_for(scene: Scene) -> None:
         "kind": "steps",
         "prompt": "Approve to go on.",
         "prompt_gates": [approval()],
-        "steps": [{"id": "go_on", "builtin": "log", "params": {"message": "on"}}],
+        "steps": [
+            {"id": "go_on", "builtin": "log", "params": {"message": "on"}},
+            {"id": "note", "builtin": "set", "params": {"a": "b"}},
+        ],
     }
     view = shown(scene, scene.start(hold), "hold")
     assert view.question == 'HOLD: a person decides whether to go on. Let the server start hold of "A drill"?'
-    assert view.effect == "If you approve, work starts with exactly this prompt."
+    assert view.effect == "If you approve, the server starts 2 steps: go_on and note."

@@ -84,6 +84,11 @@ def unseen(text: str) -> dict[str, int]:
     return dict(Counter(_code(found) for found in _WRITTEN_OUT.finditer(re.sub(_USUAL, "", text))))
 
 
+def as_given(title: str) -> str:
+    """A title of a run as it was given: it is stored with such characters written out (``titles.py``)."""
+    return re.sub("<U\\+(?:10|0?[0-9A-F])?[0-9A-F]{4}>", lambda found: chr(int(found[0][3:-1], 16)), title)
+
+
 def unseen_words(found: Mapping[str, Mapping[str, int]]) -> str:
     """How often which such character is at which place; empty where there is none."""
     places = [

@@ -48,6 +48,7 @@ from wfe_mcp.dashboard.fields import NO_PIN, Notice, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.opinions import Opinions, Overruling
 from wfe_mcp.dashboard.pages import everything_waiting, login_page, plain_page, requests_page
+from wfe_mcp.dashboard.security_page import security
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals.decision_page import address, living_page
@@ -108,6 +109,7 @@ def decision_app(
         Route("/", page.answers(page.requests), methods=["GET"]),
         Route("/", page.takes(page.login), methods=["POST"]),
         *(Route(f"/{name}", page.answers(_static), methods=["GET"]) for name in _FILES),
+        Route("/security", page.answers(security), methods=["GET"]),
         Route("/app", page.answers(application), methods=["GET"]),
         Route("/app/", page.answers(application), methods=["GET"]),
         Route("/open/{page:path}", page.answers(page.opened), methods=["GET"]),

@@ -13,9 +13,9 @@ NO_PIN = (
     "the browser, run wfe-mcp ui in a terminal of your own, then load this page again: it leads to yours."
 )
 
-PIN_LIMITS = (
-    "It holds against your agent's tools, not against all that it can do with your shell: SECURITY.md says what to do."
-)
+PIN_LIMITS = "It holds against your agent's tools, not against all that it can do with your shell."
+SECURITY_ROW = "/security#approve-reject-or-trust-in-your-place"
+"""What protects the PIN, what does not, and what to do (``security_page.py``)."""
 
 
 def refuse_pin(*, asks_pin: bool) -> None:
@@ -43,9 +43,10 @@ def field(label: str, where: str, control: Html) -> Html:
 
 
 def pin_field(where: str) -> Html:
-    """The field for the PIN, and where its limits are described."""
-    control = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off", title=PIN_LIMITS)
-    return field("Your PIN", where, control)
+    """The field for the PIN, and the way to what it protects."""
+    control = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off")
+    limits = tag("a", "What it protects", href=SECURITY_ROW, title=PIN_LIMITS, class_="small")
+    return tag("div", tag("label", "Your PIN", for_=where), control, limits, class_="field")
 
 
 def text_field(label: str, where: str, value: str = "", *, required: bool = False) -> Html:

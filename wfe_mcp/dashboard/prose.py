@@ -49,7 +49,7 @@ def _part(part: content.Part) -> Html:
         case content.Words():
             return tag("p", shortened(part.text), class_="words")
         case content.Document():
-            return _article(md.parsed(clean(shortened(part.text))))
+            return article(md.parsed(clean(shortened(part.text))))
         case content.Listing():
             return tag("ul", *(tag("li", each) for each in part.items), class_="listing")
         case content.Records():
@@ -67,7 +67,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n{CUT}"
 
 
-def _article(blocks: Sequence[md.Block]) -> Html:
+def article(blocks: Sequence[md.Block]) -> Html:
     """A text whose headings begin one level below that of the section they are in, whatever level it begins with."""
     up = min(_levels(blocks), default=1) - _TOP
     return tag("article", *(_block(each, up) for each in blocks), class_="prose")
@@ -84,9 +84,9 @@ def _levels(blocks: Sequence[md.Block]) -> Iterator[int]:
 def _block(block: md.Block, up: int) -> Html:
     match block:
         case md.Heading():
-            return tag(f"h{min(6, block.level - up)}", *_spans(block.spans))
+            return tag(f"h{min(6, block.level - up)}", *spans(block.spans))
         case md.Paragraph():
-            return tag("p", *_spans(block.spans))
+            return tag("p", *spans(block.spans))
         case md.Code():
             about = tag("p", block.info, class_="muted small") if block.info else None
             return tag("div", about, tag("pre", block.text, class_="block"))
@@ -96,16 +96,17 @@ def _block(block: md.Block, up: int) -> Html:
         case md.Quote():
             return tag("blockquote", *(_block(each, up) for each in block.blocks))
         case md.Grid():
-            head = tag("thead", tag("tr", *(tag("th", *_spans(cell)) for cell in block.header)))
-            rows = [tag("tr", *(tag("td", *_spans(cell)) for cell in row)) for row in block.rows]
+            head = tag("thead", tag("tr", *(tag("th", *spans(cell)) for cell in block.header)))
+            rows = [tag("tr", *(tag("td", *spans(cell)) for cell in row)) for row in block.rows]
             return tag("table", head, tag("tbody", *rows))
         case md.Rule():
             return tag("hr")
 
 
-def _spans(spans: Sequence[md.Span]) -> list[str]:
+def spans(pieces: Sequence[md.Span]) -> list[str]:
+    """The pieces of a line, as children of an element."""
     found: list[str] = []
-    for span in spans:
+    for span in pieces:
         lines = span.text.split("\n")
         for number, line in enumerate(lines):
             found += [tag("br")] if number else []

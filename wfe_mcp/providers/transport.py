@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2
 
 from wfe_mcp.providers.faults import fault
-from wfe_mcp.workspace.config.origins import certificates_for, is_loopback
+from wfe_mcp.workspace.config.origins import authorities, certificates_for, is_loopback
 
 if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection
@@ -24,7 +23,7 @@ def client_options(connection: Connection, address: str, *, silence_s: float) ->
     verify = certificates_for(address)
     if connection.ca_file and verify is True:
         try:
-            verify = ssl.create_default_context(cafile=connection.ca_file)
+            verify = authorities(connection.ca_file)
         except OSError as error:
             raise fault("authorities", connection, why=f"{connection.ca_file}: {error}") from None
     proxy = connection.proxy if connection.proxy and not here else None

@@ -21,7 +21,6 @@ import http.client
 import ipaddress
 import json
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
@@ -33,7 +32,7 @@ from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
-from wfe_mcp.workspace.config.origins import origin_fault, origin_of
+from wfe_mcp.workspace.config.origins import authorities, origin_fault, origin_of
 
 _SAFE = frozenset({"GET", "HEAD"})
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "upgrade", "expect"})
@@ -192,7 +191,7 @@ def _connected(parts: SplitResult, addresses: list[str], end: float) -> socket.s
             continue
         try:
             is_plain = parts.scheme == "http"
-            made = plain if is_plain else ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+            made = plain if is_plain else authorities().wrap_socket(plain, server_hostname=host)
         except OSError as exc:
             plain.close()
             raise ToolFault(f"{host!r} could not be reached safely: {_error_text(exc)}") from exc

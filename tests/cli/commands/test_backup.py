@@ -84,6 +84,25 @@ def test_the_database_of_before_is_kept_and_can_be_restored_in_its_turn(cli: Ter
     assert cli.json("verify").code == 0
 
 
+@pytest.mark.attack(
+    "two restores within a second, so that the second overwrites what the first kept aside", "held", "T11"
+)
+def test_what_is_kept_within_one_second_is_never_overwritten(cli: Terminal, worked: str) -> None:
+    copy = the_backup(cli)
+    later = cli.start("note")
+    first = Path(cli.json("restore", copy, pin=PIN).data["kept_aside"])
+    kept = first.read_bytes()
+    second = Path(cli.json("restore", copy, pin=PIN).data["kept_aside"])
+    assert second == first.with_stem(f"{first.stem}-2"), "the clock of this test stands still"
+    assert first.read_bytes() == kept
+    cli.clock.forward(hours=1)
+    assert cli.json("restore", str(first), pin=PIN).code == 0
+    assert cli.json("show", later).code == 0
+    names = [cli.json("backup").data["file"] for _ in range(2)]
+    assert len({*names}) == 2, names
+    assert not [each for each in first.parent.iterdir() if each.name.endswith(".new")]
+
+
 def test_work_continues_after_a_restore_and_is_anchored_again(cli: Terminal, worked: str) -> None:
     open_ = cli.start("letter")
     cli.clock.forward(hours=1)

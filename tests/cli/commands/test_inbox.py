@@ -136,3 +136,22 @@ def test_a_project_whose_folder_is_gone_has_no_line(cli: Terminal, elsewhere: Pa
     assert cli("inbox").out.startswith("1 thing waits")
     shutil.rmtree(elsewhere)
     assert cli("inbox").out == "Nothing waits for you.\n"
+
+
+@pytest.mark.attack("a title hides characters where only a line of a list names the decision", "held", "A1")
+@pytest.mark.parametrize("asks", [True, False])
+def test_characters_that_no_one_sees_are_named_in_the_list(cli: Terminal, asks: bool) -> None:
+    waiting(cli, cli.root, "Send\u200b it", asks=asks)
+    (row,) = lines(cli)
+    assert "1 warning" in row
+    assert any("Send<U+200B> it" in cell for cell in row)
+    if asks:
+        (told,) = cli.json("inbox").data["decisions"][0]["unusual"]
+        assert told["text"] == "Characters that no one sees are in the title (<U+200B> 1×)."
+
+
+def test_a_task_whose_title_hides_characters_is_named_too(cli: Terminal) -> None:
+    cli.save(template("asks", phase("choose", kind="human", title="Choose\u3164 a way")))
+    cli.start("asks")
+    (row,) = lines(cli)
+    assert "1 warning" in row

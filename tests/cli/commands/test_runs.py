@@ -393,6 +393,7 @@ def test_list_shows_and_filters_by_the_states_of_a_template(cli: Terminal) -> No
     assert [row["run"] for row in cli.json("list", "--state", "SENT").data["runs"]] == [sent]
     assert {row["run"] for row in cli.json("list", "--state", "SENT,OPEN").data["runs"]} == {sent, is_open}
     shown = cli("list").out
-    assert "REACHED" in shown
+    assert shown.split("\n")[0].split()[:3] == ["RUN", "STATUS", "STATE"], "the words of --status and --state"
     assert "SENT" in shown
+    assert "  state: SENT" in cli("status", sent).out
     assert "Runs of this project are in: OPEN, SENT." in cli("list", "--state", "DONE").out

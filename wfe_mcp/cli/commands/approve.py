@@ -39,7 +39,7 @@ def approve(
 
     It shows what PHASE asks you to approve: what is unusual, the change, the artifact and the evidence. Then it asks for
     your PIN, and approves exactly that. Where the template requires a passkey, it names the page where you sign. What a
-    PIN does not protect, and --check-again does: SECURITY.md.
+    PIN does not protect, and --check-again does: /security on the page of wfe-mcp ui.
     """
     from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.cli.terminal.waiting import wait_for_gates

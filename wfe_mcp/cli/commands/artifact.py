@@ -248,7 +248,10 @@ def _render(screen: Screen, view: object) -> None:
         content = shown.get("content", shown)
     else:
         content = part.text if part.cut else part.content
-    screen.lines(content if isinstance(content, str) else visible_json(content, indent=2))
+    if isinstance(content, str):
+        screen.quoted(content)
+    else:  # its line feeds are escapes
+        screen.lines(visible_json(content, indent=2))
     if isinstance(view, AttachmentView) and part is not None and part.cut:
         screen.next(view.command)
 

@@ -30,7 +30,7 @@ def handoff(invocation: Invocation, run: SomeRun = "", write: Write = "") -> Non
     data = {"markdown": page} | ({"written": written} if written else {})
 
     def render(screen: Screen) -> None:
-        screen.lines(page.rstrip())
+        screen.quoted(page.rstrip())
         for each in written:
             screen.line(f"Written: {each}")
 
@@ -84,6 +84,6 @@ def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
     answer = envelope_of(found, f"Context of {pack.duty.phase}", pack)
 
     def render(screen: Screen) -> None:
-        screen.lines(context_text(pack).rstrip())
+        screen.quoted(context_text(pack).rstrip())
 
     invocation.render(answer, render)

@@ -149,7 +149,7 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
     summary = f"Job {view.row.job} ({view.row.kind}): {view.row.state}" + (f": {view.error}" if view.error else "")
     answer = Envelope(found.job.status is JobStatus.DONE, summary=summary, view=view)
     text = (found.job.result or {}).get("text")
-    invocation.render(answer, (lambda screen: screen.lines(text)) if isinstance(text, str) else None)
+    invocation.render(answer, (lambda screen: screen.quoted(text)) if isinstance(text, str) else None)
 
 
 def cancel(

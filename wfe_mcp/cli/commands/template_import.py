@@ -110,7 +110,7 @@ def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> No
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        screen.lines(toml)
+        screen.quoted(toml)
         if start:
             screen.line(f"To start it: {start}")
         for each in lost:

@@ -40,15 +40,16 @@ def agreed(question: str, word: str = "") -> bool:
 
 
 def typed(prompt: str) -> str:
-    """The line that the user types at the terminal, without the spaces around it."""
-    print(one_line(prompt), end="", file=sys.stderr, flush=True)
-    # Standard input may be a pipe with other content.
-    if sys.platform == "win32" or sys.stdin.isatty():
-        line = sys.stdin.readline()
-    else:
-        with Path("/dev/tty").open(encoding="utf-8") as terminal:
-            line = terminal.readline()
-    return line.strip()
+    """The line that the user types at the terminal, without the spaces around it. Meanwhile no other program opens it."""
+    from wfe_mcp.cli.terminal.pin import own_terminal
+
+    with contextlib.ExitStack() as until_typed:
+        # Standard input may be a pipe with other content.
+        is_stdin = sys.platform == "win32" or sys.stdin.isatty()
+        terminal = sys.stdin if is_stdin else until_typed.enter_context(Path("/dev/tty").open(encoding="utf-8"))
+        until_typed.enter_context(own_terminal())
+        print(one_line(prompt), end="", file=sys.stderr, flush=True)
+        return terminal.readline().strip()
 
 
 def edit_file(file: Path, instead: str) -> None:

@@ -146,12 +146,16 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
             "Run the command in a terminal of your own, or pass the PIN with --pin-fd N.",
         )
     try:
-        pin = _typed(_held[-1], one_line(prompt)) if _held else getpass.getpass(one_line(prompt))
+        pin = _asked(prompt)
     except EOFError:
         raise Refused("needs_human", "No PIN was entered. Nothing changed.", "Run the command again.") from None
     if not pin:
         raise Refused("bad_argument", "No PIN was typed.", "Nothing changed; run the command again.")
     return pin
+
+
+def _asked(prompt: str) -> str:
+    return _typed(_held[-1], one_line(prompt)) if _held else getpass.getpass(one_line(prompt))
 
 
 def _typed(terminal: int, prompt: str) -> str:
@@ -174,7 +178,8 @@ def read_key(key_fd: int | None, provider: str) -> str | None:
     if not at_terminal():
         return None
     try:
-        return getpass.getpass(f"Key of {provider} (not shown): ").strip()
+        with own_terminal(silent=True):
+            return _asked(f"Key of {provider} (not shown): ").strip()
     except EOFError:
         return None
 

@@ -208,7 +208,7 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
     names = folder_names((roots or {}).values())
     has_folders = not names and any(run.folder for run in listed)
     screen.table(
-        ("run", "project", "state", "reached", "waits for", "updated", "phase", "folder", "title"),
+        ("run", "project", "status", "state", "waits for", "updated", "phase", "folder", "title"),
         [
             (
                 run.run,
@@ -223,7 +223,7 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
             )
             for run in listed
         ],
-        optional=("project", "reached", "folder"),
+        optional=("project", "state", "folder"),
     )
 
 
@@ -242,7 +242,7 @@ def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
             (name, run.run, run.state + _marks(run), run.waits_for or "-", screen.time(run.updated_at, now), run.title)
             for run in runs
         ] or [(name, "-", "-", "-", "-", "-")]
-    screen.table(("phase", "run", "state", "waits for", "updated", "title"), rows)
+    screen.table(("phase", "run", "status", "waits for", "updated", "title"), rows)
 
 
 def decisions_table(screen: Screen, listed: RunList, now: datetime) -> None:

@@ -17,7 +17,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.text import ago, exact, laid_out
+from wfe_mcp.cli.terminal.text import ago, exact, folded, laid_out
 from wfe_mcp.core.texts import one_line, visible_json
 from wfe_mcp.core.units import duration
 
@@ -60,6 +60,7 @@ class Screen:
         self._has_colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
         self._has_symbols = self._has_colours and encoding == "utf8"
+        self._margin = "" if not self.is_terminal else "│ " if encoding == "utf8" else "| "
 
     @property
     def width(self) -> int | None:
@@ -71,13 +72,23 @@ class Screen:
         print(visible_json(value, indent=2 if sys.stdout.isatty() else None, default=str))
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One line of the answer. ``style`` is a colour, used on a terminal only."""
-        print(self._painted(one_line(text), _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
+        """One line of the answer. ``style`` is a colour, used on a terminal only.
+
+        What is wider than the terminal goes on below its beginning: the terminal would begin it in the column that is ours.
+        """
+        for piece in self._pieces(one_line(text)):
+            print(self._painted(piece, _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
 
     def lines(self, text: str, indent: str = "") -> None:
-        """A text that has lines of its own."""
+        """A text that has lines of its own. What is indented stays so where a terminal would break a line."""
+        room = shutil.get_terminal_size().columns - len(indent) if self.is_terminal and indent else None
         for each in text.replace("\r\n", "\n").split("\n"):
-            self.line(f"{indent}{each}" if each else "")
+            for piece in folded(one_line(each), room):
+                self.line(f"{indent}{piece}" if piece else indent.rstrip())
+
+    def quoted(self, text: str) -> None:
+        """A text of others: on a terminal in a margin, so that no line of it looks like one of ours. In a pipe as it is."""
+        self.lines(text, self._margin)
 
     def table(
         self,
@@ -150,6 +161,14 @@ class Screen:
     def flush() -> Any:
         """Write out what was shown so far."""
         sys.stdout.flush()
+
+    def _pieces(self, text: str) -> list[str]:
+        columns = shutil.get_terminal_size().columns if self.is_terminal else None
+        first, *more = folded(text, columns)
+        if columns is None or not more:
+            return [text]
+        below = " " * min(len(text) - len(text.lstrip(" ")) + 2, columns // 2)
+        return [first, *(f"{below}{piece}" for piece in folded(text[len(first) :], columns - len(below)))]
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and text and self._has_colours else text

@@ -44,7 +44,7 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
         text = checkpoints.content(root, commit, file).decode(errors="replace")
         invocation.render(
             Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=data | {"path": file, "content": text}),
-            lambda screen: screen.lines(text.removesuffix("\n")),
+            lambda screen: screen.quoted(text.removesuffix("\n")),
         )
         return
     if to:

@@ -73,9 +73,9 @@ def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> N
         return
     recorded = {each.id: each for each in every if f"evidence {each.id}" not in differs}
     sealed = {id_: _is_sealed(each, found) for id_, each in recorded.items()}
-    first: datetime | None = None
-    for event in tx.events.of_run(run):
-        first, began = first or event.at, max(began or event.at, event.at)
+    first: EventRecord | None = None
+    for event in tx.events.log(run):
+        first, began = first or event, max(began or event.at, event.at)
         if event.type != "GateJudged":
             continue
         judged = _judged(event)
@@ -85,9 +85,9 @@ def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> N
             _add(found, run, began, f"verdict on {judged.phase}", fault, event.seq)
     for id_, each in recorded.items():
         if not sealed[id_]:
-            at = (
-                each.at if "origin" in each.data else max(each.at, first or each.at)
-            )  # a fork takes older evidence along
+            # Only a fork takes older evidence along, whatever time and origin a piece names.
+            is_taken = first is not None and first.type == "RunForked" and "origin" in each.data
+            at = each.at if first is None or is_taken else max(each.at, first.at)
             _add(found, run, at, f"evidence {id_}", "it has no seal of the server: no process of ours wrote it")
 
 

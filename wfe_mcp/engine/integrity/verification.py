@@ -48,7 +48,7 @@ from wfe_mcp.workspace.system.anchors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from wfe_mcp.engine.kernel.engine import Engine
@@ -128,9 +128,11 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
         for each in runs:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
             findings += _discrepancies(each, tx.verification.problems(each, named))
-        findings += _origins(tx, runs, changes)
-        findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
         pruned = _pruned(changes, project)
+        beside = {id(one) for one in outside.lines or ()}
+        here = {each: one.at for one in reversed(ours) if id(one) in beside for each in one.runs if each not in pruned}
+        findings += _origins(tx, runs, changes, here)
+        findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
         findings += _deleted(ours, set(runs), run, pruned)
         findings += [
             Discrepancy(
@@ -204,8 +206,10 @@ def _is_taken_back(at: datetime, restores: Iterable[SetBack]) -> bool:
     return any(one.took_back(at) for one in restores)
 
 
-def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> Iterator[Discrepancy]:
-    """Runs whose import mark is missing or wrong."""
+def _origins(
+    tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent], here: Mapping[str, datetime]
+) -> Iterator[Discrepancy]:
+    """Runs whose import mark is missing or wrong. ``here``: since when the file beside the database knows a run."""
     noted: dict[str, dict[str, datetime]] = {}
     for event in changes:
         if event.type == IMPORTED:
@@ -219,6 +223,10 @@ def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> 
             yield Discrepancy(
                 "origin_edited", "origin", "it says where it was imported from, and no import was recorded", run
             )
+        elif run in here and here[run] < (at := min(imports.values(), default=here[run])):
+            # Decisions and evidence of an imported run are judged where they were made: a run of here must not become one.
+            message = f"it is said to be imported, and was here before that, at {here[run]:%Y-%m-%d %H:%M:%S}Z"
+            yield Discrepancy("origin_edited", "origin", message, run, since=at)
 
 
 def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Iterator[Discrepancy]:

@@ -15,9 +15,11 @@ Rules:
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
@@ -59,7 +61,7 @@ def backups_folder(engine: Engine) -> Path:
 
 
 def backup(engine: Engine, target: Path | None = None, *, force: bool = False) -> tuple[Path, Held]:
-    """Copy the database to ``target``; the file, and what it holds. Safe while servers write.
+    """Copy the database to ``target``, else to a new file named by the time; the file, and what it holds. Safe while servers write.
 
     Refuses ``conflict`` when ``target`` is there (``force``: it is replaced), ``unavailable`` when the disk has no room
     or fails, or the copy is damaged; then nothing has changed.
@@ -68,7 +70,7 @@ def backup(engine: Engine, target: Path | None = None, *, force: bool = False) -
 
     source = engine.store.path
     file = target or backups_folder(engine) / f"{source.stem}-{_stamp(engine)}.db"
-    if file.exists() and (not force or file.is_dir() or file.samefile(source)):
+    if target is not None and file.exists() and (not force or file.is_dir() or file.samefile(source)):
         what = (
             "is a folder"
             if file.is_dir()
@@ -83,7 +85,10 @@ def backup(engine: Engine, target: Path | None = None, *, force: bool = False) -
         if faults:
             raise _damaged("The copy, and so the database,", faults)
         held = copies.held_in(new)
-        new.replace(file)
+        if target is None:
+            file = _named(new, file)
+        else:
+            new.replace(file)
         copies.sync(file)
     return file, held
 
@@ -223,18 +228,40 @@ def _keep_aside(engine: Engine, path: Path, *, known: bool) -> Path | None:
     if known:
         with _new_beside(aside) as new:
             copies.copy(path, new)
-            new.replace(aside)
+            aside = _named(new, aside)
             copies.sync(aside)
         return aside
+    if not path.exists():
+        return None
     import shutil
 
-    aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for ending in ("", "-wal", "-journal"):
-        file = path.with_name(path.name + ending)
-        if file.exists():
-            shutil.copy2(file, aside.with_name(aside.name + ending))
-            copies.sync(aside.with_name(aside.name + ending))
-    return aside if aside.exists() else None
+    with _new_beside(aside) as new:
+        endings = [each for each in ("", "-wal", "-journal") if path.with_name(path.name + each).exists()]
+        for ending in endings:
+            shutil.copy2(path.with_name(path.name + ending), new.with_name(new.name + ending))
+        aside = _named(new, aside)
+        for ending in endings[1:]:
+            new.with_name(new.name + ending).replace(aside.with_name(aside.name + ending))
+        copies.sync(aside)
+    return aside
+
+
+def _named(new: Path, file: Path) -> Path:
+    """Give ``new`` the name ``file``, or where that is there ``NAME-2``, ``NAME-3`` …: a second may have two of a name."""
+    for number in count(1):
+        name = file if number == 1 else file.with_stem(f"{file.stem}-{number}")
+        try:
+            os.link(new, name)  # a rename would replace what is there
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without links
+            try:
+                os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            except FileExistsError:
+                continue
+            new.replace(name)
+        return name
+    raise AssertionError("count has no end")
 
 
 def _key(store: Store) -> PinnedKey | None:

@@ -118,9 +118,13 @@ KINDS: Mapping[str, _Kind] = {
 
 _ROWS = {kind: of.rows() for kind, of in KINDS.items()}
 
+_OF_RUN = {kind: _ROWS[kind].where(of.of_run()) for kind, of in KINDS.items() if of.table is not DOCUMENT}
+"""Made once: to make a statement costs more than to run it."""
+
+_SEALING = ("RunStarted", "RunForked", "RecordsKept")
 _KEPT = (
     select(EVENT.c.type, EVENT.c.payload, EVENT.c.at)
-    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RunStarted", "RunForked", "RecordsKept")))
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(_SEALING))
     .order_by(EVENT.c.seq)
 )
 
@@ -161,7 +165,8 @@ class SealRepository(Repository):
 
     def shown(self, run_id: RunId) -> set[str]:
         """The sha256 of everything that a person saw of the decisions of a run, as its log says."""
-        return {id_ for kind, id_ in self._sealed_records(run_id)[1] if kind == SHOWN}
+        sealing = self._connection.execute(_KEPT, {"run_id": run_id}).tuples()
+        return {id_ for kind, id_ in _sealed_records(sealing)[1] if kind == SHOWN}
 
     def keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
         """Seal the rows that ``where`` finds with the next event of the run."""
@@ -169,15 +174,15 @@ class SealRepository(Repository):
             kept = _seal_of(kind, row)
             self._unnamed.setdefault(run_id, {})[kind, kept.id] = kept
 
-    def differences(self, run_id: str) -> Iterator[Problem]:
-        """The records of a run that differ from their seals."""
-        names_all, named = self._sealed_records(run_id)
+    def differences(self, run_id: str, log: Iterable[tuple[str, str, datetime]]) -> Iterator[Problem]:
+        """The records of a run that differ from their seals. ``log``: type, payload and time of its events."""
+        names_all, named = _sealed_records(each for each in log if each[0] in _SEALING)
         is_imported = self._connection.execute(_ORIGIN, {"run_id": run_id}).scalar() is not None
         for kind, of in KINDS.items():
             if kind == SHOWN and is_imported:
                 continue
             wanted = {id_: found for (what, id_), found in named.items() if what == kind}
-            rows = self._rows_of(of, run_id, wanted)
+            rows = self._rows_of(kind, run_id, wanted)
             for id_, (kept, at) in wanted.items():
                 yield from _differences(kept, rows.get(id_), at)
             if names_all and of.every:
@@ -185,34 +190,40 @@ class SealRepository(Repository):
                     message = "the row is there, the log knows nothing of it"
                     yield Problem(f"{_word(kind)} {id_}", message, code="record_added")
 
-    def _rows_of(self, of: _Kind, run_id: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    def _rows_of(self, kind: str, run_id: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The rows of a run by their ids, and the rows in ``ids`` even where another run owns them."""
-        owned = () if of.table is DOCUMENT else self._read(of.rows().where(of.of_run()), run_id=run_id)
+        of = KINDS[kind]
+        owned = self._read(_OF_RUN[kind], run_id=run_id) if kind in _OF_RUN else ()
         rows = {_id(of, row): row for row in owned}
         for id_ in set(ids) - rows.keys() if len(of.key) == 1 else ():
-            rows |= {_id(of, row): row for row in self._read(of.rows().where(of.table.c[of.key[0]] == id_))}
+            rows |= {_id(of, row): row for row in self._read(_ROWS[kind].where(of.table.c[of.key[0]] == id_))}
         return rows
 
     def _read(self, query: Select[Any], **values: str) -> Iterator[dict[str, Any]]:
-        for row in self._connection.execute(query, values).mappings():
-            yield {str(name): value for name, value in row.items()}
+        found = self._connection.execute(query, values)
+        names = [str(name) for name in found.keys()]  # noqa: SIM118 - of a result, not of a dict
+        for row in found:
+            yield dict(zip(names, row, strict=True))
 
-    def _sealed_records(self, run_id: str) -> tuple[bool, dict[tuple[str, str], tuple[Kept, datetime]]]:
-        """Whether the log seals every record, and the last seal of each."""
-        names_all, named = False, dict[tuple[str, str], tuple[Kept, datetime]]()
-        for type_, payload, at in self._connection.execute(_KEPT, {"run_id": run_id}):
-            try:
-                content = json.loads(payload)
-                if type_ == "RunStarted":
-                    names_all = bool(content.get("names_records"))
-                elif type_ == "RunForked":
-                    names_all = True
-                for one in content.get("records", ()):
-                    kept = Kept(one["kind"], one["id"], one["sha256"], one["fields"])
-                    named[kept.kind, kept.id] = kept, at
-            except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
-                continue
-        return names_all, named
+
+def _sealed_records(
+    log: Iterable[tuple[str, str, datetime]],
+) -> tuple[bool, dict[tuple[str, str], tuple[Kept, datetime]]]:
+    """Whether the log seals every record, and the last seal of each."""
+    names_all, named = False, dict[tuple[str, str], tuple[Kept, datetime]]()
+    for type_, payload, at in log:
+        try:
+            content = json.loads(payload)
+            if type_ == "RunStarted":
+                names_all = bool(content.get("names_records"))
+            elif type_ == "RunForked":
+                names_all = True
+            for one in content.get("records", ()):
+                kept = Kept(one["kind"], one["id"], one["sha256"], one["fields"])
+                named[kept.kind, kept.id] = kept, at
+        except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
+            continue
+    return names_all, named
 
 
 def seal_of_run(row: Mapping[str, Any]) -> Kept:

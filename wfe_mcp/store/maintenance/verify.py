@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 
-from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.events import RunForked
+from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.forking import begins_as
 from wfe_mcp.core.model import By, Origin, RunId, RunState
 from wfe_mcp.store import serialization as codec
@@ -35,13 +36,9 @@ _ATTEMPTS = select(ATTEMPT).where(ATTEMPT.c.run_id == bindparam("run_id"))
 _REVISIONS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.sha256, REVISION.c.content).where(
     REVISION.c.run_id == bindparam("run_id")
 )
-_REVISION_EVENTS = (
-    select(EVENT.c.payload, EVENT.c.at)
-    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RevisionSubmitted", "PhaseForced", "RunForked")))
-    .order_by(EVENT.c.seq)
-)
 _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
 
+_NAMES_REVISIONS = {"RevisionSubmitted", "PhaseForced", "RunForked"}
 _OTHER = "the content is not what its sha256 names"
 
 
@@ -62,39 +59,26 @@ class VerificationRepository(Repository):
             since = anchors[-1].at if anchors else None
             return [Problem("run", f"there is no run '{run_id}'", code="run_deleted", since=since)]
         hashes: dict[int, str] = {}
-        problems = [*self._chain(run_id, hashes)]
+        log = self._connection.execute(_EVENTS, {"run_id": run_id}).all()
+        problems = [*_chain_faults(run_id, log, hashes)]
         tail = Tail(max(hashes, default=0), hashes.get(max(hashes, default=0), ""))
         if (run["last_seq"], run["last_hash"]) != (tail.seq, tail.hash):
             message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
             problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
         problems += unlike_anchors(hashes, anchors)
-        beside = (*self._content(run_id, dict(run)), *self._seals.differences(run_id), *self._unlike_origin(run_id))
-        return [*problems, *self._states(run_id, dict(run), used), *beside]
+        seals = self._seals.differences(run_id, [(each.type, each.payload, each.at) for each in log])
+        beside = (*self._content(run_id, dict(run), log), *seals, *self._unlike_origin(log))
+        return [*problems, *self._states(run_id, dict(run), log, used), *beside]
 
     def schema_problems(self) -> list[Problem]:
         """Every difference between the file's schema and ours."""
         return [Problem(where, message, code=code) for where, message, code in differences(self._connection)]
 
-    def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
-        """The faults of the chain; fills ``hashes`` with the hash of each event number."""
-        before, since = Tail(), None
-        for row in self._connection.execute(_EVENTS, {"run_id": run_id}):
-            if row.seq != before.seq + 1:
-                message = f"events {before.seq + 1} to {row.seq - 1} are missing"
-                yield Problem("event", message, row.seq, "event_missing", since)
-            elif row.prev_hash != before.hash:
-                message = f"event {row.seq} does not continue event {before.seq}"
-                yield Problem("event", message, row.seq, "chain_broken", since)
-            by = By(row.actor, row.channel, row.assurance)
-            if row.hash != link_hash(row.prev_hash, Link(run_id, row.seq, row.type, row.at, by, row.payload)):
-                message = f"event {row.seq} ({row.type}) was changed after it was written"
-                yield Problem("event", message, row.seq, "event_edited", since)
-            before, since = Tail(row.seq, row.hash), row.at
-            hashes[row.seq] = row.hash
-
-    def _states(self, run_id: RunId, run: dict[str, Any], used: RunState | None) -> Iterator[Problem]:
+    def _states(
+        self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]], used: RunState | None
+    ) -> Iterator[Problem]:
         try:
-            state = self._events.replay(run_id)
+            state = replay(codec.event_of(each.type, each.payload) for each in log)
             wanted_run = codec.run_row(state)
             wanted = {
                 (item.phase, item.number): codec.attempt_row(run_id, state, item)
@@ -118,12 +102,12 @@ class VerificationRepository(Repository):
             where = f"attempt {number} of '{phase}'"
             yield Problem(where, "the log knows it, the row is missing", code="state_edited")
 
-    def _unlike_origin(self, run_id: RunId) -> Iterator[Problem]:
-        first = next(iter(self._events.of_run(run_id, limit=1)), None)
-        if first is None or first.type != "RunForked":
+    def _unlike_origin(self, log: Sequence[Row[Any]]) -> Iterator[Problem]:
+        if not log or log[0].type != "RunForked":
             return
+        first = log[0]
         try:
-            event = codec.event_of(first.type, canonical_json(first.payload))
+            event = codec.event_of(first.type, first.payload)
             assert isinstance(event, RunForked)
             origin = event.state.origin or Origin(RunId(""), 0, "")
             there = next(iter(self._events.of_run(origin.run, after=origin.seq - 1, limit=1)), None)
@@ -142,7 +126,7 @@ class VerificationRepository(Repository):
             message = f"run '{origin.run}' never stood so at its event {origin.seq}"
             yield Problem("origin", message, 1, "origin_differs")
 
-    def _content(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
+    def _content(self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]]) -> Iterator[Problem]:
         named = {name: run[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen")}
         named |= {"origin": run["origin_sha256"]} if run["origin_sha256"] else {}
         for name, sha256 in named.items():
@@ -153,7 +137,7 @@ class VerificationRepository(Repository):
                 for bundle in json.loads(content).get("context", ()):
                     if self._document_of(bundle["sha256"]) is None:
                         yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
-        revisions = self._named_revisions(run_id)
+        revisions = _named_revisions(log)
         for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
             where = f"revision {row.revision} of '{row.phase}'"
             sha256, at = revisions.pop((row.phase, row.revision), (row.sha256, None))
@@ -170,24 +154,45 @@ class VerificationRepository(Repository):
             where = f"revision {number} of '{phase}'"
             yield Problem(where, "the log knows it, the row is missing", code="content_edited", since=at)
 
-    def _named_revisions(self, run_id: RunId) -> dict[tuple[str, int], tuple[str, datetime]]:
-        """The revisions that the log names, with their sha256 and since when."""
-        named: dict[tuple[str, int], tuple[str, datetime]] = {}
-        for row in self._connection.execute(_REVISION_EVENTS, {"run_id": run_id}):
-            try:
-                payload = json.loads(row.payload)
-                for phase, number, sha256 in payload.get("revisions", ()):
-                    named[phase, number] = sha256, row.at
-                if payload.get("revision") and payload.get("sha256"):
-                    named[payload["phase"], payload["revision"]] = payload["sha256"], row.at
-            except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
-                continue
-        return named
-
     def _document_of(self, sha256: str) -> str | None:
         """The stored text; None when it is missing or was changed."""
         content = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
         return content if content is not None and sha256_hex(content) == sha256 else None
+
+
+def _chain_faults(run_id: RunId, log: Sequence[Row[Any]], hashes: dict[int, str]) -> Iterator[Problem]:
+    """The faults of the chain; fills ``hashes`` with the hash of each event number."""
+    before, since = Tail(), None
+    for row in log:
+        if row.seq != before.seq + 1:
+            message = f"events {before.seq + 1} to {row.seq - 1} are missing"
+            yield Problem("event", message, row.seq, "event_missing", since)
+        elif row.prev_hash != before.hash:
+            message = f"event {row.seq} does not continue event {before.seq}"
+            yield Problem("event", message, row.seq, "chain_broken", since)
+        by = By(row.actor, row.channel, row.assurance)
+        if row.hash != link_hash(row.prev_hash, Link(run_id, row.seq, row.type, row.at, by, row.payload)):
+            message = f"event {row.seq} ({row.type}) was changed after it was written"
+            yield Problem("event", message, row.seq, "event_edited", since)
+        before, since = Tail(row.seq, row.hash), row.at
+        hashes[row.seq] = row.hash
+
+
+def _named_revisions(log: Sequence[Row[Any]]) -> dict[tuple[str, int], tuple[str, datetime]]:
+    """The revisions that the log names, with their sha256 and since when."""
+    named: dict[tuple[str, int], tuple[str, datetime]] = {}
+    for row in log:
+        if row.type not in _NAMES_REVISIONS:
+            continue
+        try:
+            payload = json.loads(row.payload)
+            for phase, number, sha256 in payload.get("revisions", ()):
+                named[phase, number] = sha256, row.at
+            if payload.get("revision") and payload.get("sha256"):
+                named[payload["phase"], payload["revision"]] = payload["sha256"], row.at
+        except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
+            continue
+    return named
 
 
 def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Problem]:

@@ -26,12 +26,14 @@ from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.states import going_back_refused
+from wfe_mcp.core.texts import as_given
 from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, Change, shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval, question_of
-from wfe_mcp.views.approvals.unusual import ProjectFacts, change_between, known_things, project_facts
+from wfe_mcp.views.approvals.unseen import unseen_things
+from wfe_mcp.views.approvals.unusual import ProjectFacts, change_between, known_things, project_facts, worst_first
 from wfe_mcp.views.moves.calls import button, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
@@ -206,7 +208,9 @@ def waiting_line(
     of_attempt = [each for number in made_in for each in of_phase if each.attempt == number]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
-    unusual = known_things(found, recorded, besides_opinions(gates, lines), opinions, decisions, project)
+    known = known_things(found, recorded, besides_opinions(gates, lines), opinions, decisions, project)
+    hidden = unseen_things({"the title": as_given(record.title), "the evidence": lines, "an opinion": opinions})
+    unusual = worst_first((*known, *hidden))
     return WaitingDecision(
         request=request.id,
         run=record.id,

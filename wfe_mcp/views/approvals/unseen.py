@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp.core.texts import one_line, unseen, unseen_words
+from wfe_mcp.core.texts import as_given, one_line, unseen, unseen_words
 from wfe_mcp.views.runs.requests import Unusual
 from wfe_mcp.workspace.git.file_diffs import FileDiff
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.model import ApprovalView
 
 _PARTS = {
-    "title": "the title",
     "inputs": "the inputs",
     "prompt": "the prompt",
     "artifact": "the artifact",
@@ -37,12 +36,16 @@ WHY = "They are written out below, for example as <U+200B>. A model or a program
 
 def unseen_in(view: ApprovalView) -> tuple[Unusual, ...]:
     """Where ``view`` has characters that no one sees; empty where it has none."""
-    found = {words: _counted(getattr(view, name)) for name, words in _PARTS.items()}
+    parts: dict[str, object] = {words: getattr(view, name) for name, words in _PARTS.items()}
+    parts["the title"] = as_given(view.title)
     for change in view.changes:
-        for file in change.files:
-            found[one_line(file.path)] = _counted(file)
-        found["a file that git ignores"] = _counted(change.watched)
-    named = unseen_words(found)
+        parts |= {one_line(file.path): file for file in change.files} | {"a file that git ignores": change.watched}
+    return unseen_things(parts)
+
+
+def unseen_things(parts: Mapping[str, object]) -> tuple[Unusual, ...]:
+    """Where one of ``parts``, by their names, has such characters in any of its texts; empty where none has."""
+    named = unseen_words({name: _counted(part) for name, part in parts.items()})
     return (Unusual("warning", f"{named}.", WHY),) if named else ()
 
 

@@ -13,7 +13,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.units import joined
+from wfe_mcp.core.units import joined, plural
 from wfe_mcp.engine.evaluation.outlook import Outlook, approve, outlook, reject
 from wfe_mcp.engine.runs.control import force, retry_plan
 from wfe_mcp.views.values.model import view_model
@@ -119,12 +119,15 @@ def _follows(found: Overview, seen: Outlook, way: Way) -> str:
         return f"the run goes back to {_named(seen.opens)}"
     if before is not None and seen.attempt != before:
         return f"attempt {seen.attempt} at {seen.phase} opens{' with your feedback' if way == 'reject' else ''}"
-    return _of_phase(seen) or (f"the run continues with {_named(seen.opens or seen.stays)}{without}")
+    return _of_phase(found, seen) or (f"the run continues with {_named(seen.opens or seen.stays)}{without}")
 
 
-def _of_phase(seen: Outlook) -> str:
+def _of_phase(found: Overview, seen: Outlook) -> str:
     """What becomes of the phase, where that alone decides what follows."""
-    if seen.state is AttemptStatus.READY:
+    if seen.phase is not None and seen.state is AttemptStatus.READY:
+        phase = found.plan.phase(seen.phase)
+        if phase.kind == "steps":  # no one reads its prompt
+            return f"the server starts {plural(len(phase.steps), 'step')}: {_named([each.id for each in phase.steps])}"
         return "work starts with exactly this prompt"
     if seen.repair:
         return f"{seen.phase} fails, and {'it is undone' if seen.repair == 'compensate' else 'its recovery begins'}"

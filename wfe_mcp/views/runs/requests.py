@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import split_comments
+from wfe_mcp.core.texts import as_given, unseen, unseen_words
 from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
@@ -211,8 +213,14 @@ class InboxLine:
 
 
 def inbox_lines(view: InboxView) -> tuple[InboxLine, ...]:
-    """All that waits in one list, oldest first; what has no time comes last."""
-    return tuple(sorted(_lines(view), key=lambda each: (not each.at, each.at)))
+    """All that waits in one list, oldest first; what has no time comes last. Characters that no one sees are named."""
+    lines = (each if each.unusual else replace(each, unusual=_unseen(each.text)) for each in _lines(view))
+    return tuple(sorted(lines, key=lambda each: (not each.at, each.at)))
+
+
+def _unseen(text: str) -> tuple[Unusual, ...]:
+    named = unseen_words({"this line": unseen(as_given(text))})
+    return (Unusual(weight="warning", text=f"{named}."),) if named else ()
 
 
 def _lines(view: InboxView) -> Iterator[InboxLine]:

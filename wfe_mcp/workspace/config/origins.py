@@ -67,3 +67,18 @@ def certificates_for(url: str) -> ssl.SSLContext | bool:
     import ssl
 
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def authorities(ca_file: str = "") -> ssl.SSLContext:
+    """Checks certificates with the authorities in ``ca_file``, else with the system's. OSError: the file cannot be read.
+
+    Not ``ssl.create_default_context``: that writes the keys of each connection to a file that ``SSLKEYLOGFILE`` names.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file:
+        context.load_verify_locations(cafile=ca_file)
+    else:
+        context.load_default_certs()
+    return context

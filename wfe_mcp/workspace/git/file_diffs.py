@@ -24,11 +24,14 @@ from __future__ import annotations
 import difflib
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import Repository, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Node, object_id
@@ -123,10 +126,17 @@ def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...],
     commit = head(root) or ""
     if not files:
         return (), commit
-    listed = text_of(run_git(root, "ls-tree", "-r", "-z", commit, ok=None)).split("\0") if commit else []
-    nodes = (line.partition("\t") for line in listed if line)
-    held = {path: node.split()[2] for node, _, path in nodes}
+    held: dict[str, str] = {}
+    with suppress(Refused):  # what cannot be read counts as not committed, until the next look
+        held = _held(root, commit) if commit else held
     return tuple(each.path for each in files if not _is_held(root, each, held.get(each.path, ""))), commit
+
+
+@lru_cache(maxsize=1)
+def _held(root: Path, commit: str) -> dict[str, str]:
+    """The blob id of each file of ``commit``, by path. Kept for the next look: a page is loaded several times."""
+    listed = text_of(run_git(root, "ls-tree", "-r", "-z", commit)).split("\0")
+    return {path: node.split()[2] for node, _, path in (line.partition("\t") for line in listed if line)}
 
 
 def _is_held(root: Path, file: FileDiff, oid: str) -> bool:
