@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 ROOT = Path(__file__).resolve().parents[1]
-BUDGET, QUESTIONS = 3, 3
+BUDGET, QUESTIONS = 3, 2
 PIN = "correct horse"
 FILES = {
     ".gitignore": "__pycache__/\n",
@@ -41,7 +41,7 @@ SHOWN = {
     + "\n    def test_sum(self):\n        self.assertEqual(add(1, 2), 3)\n"
 }
 PROOF = {"file": "tests/test_calc.py", "why": "add() subtracts", "expected": "3", "actual": "-1"}
-ANSWERS = (("Do all of it?", "y"), ("Choose a PIN", PIN), ("Repeat it", PIN))
+ANSWERS = (("Choose a PIN", PIN), ("Repeat it", PIN))
 """What ``wfe-mcp init`` asks, and what is typed then."""
 SCRIPT = {
     # the second, where init found pytest

@@ -73,6 +73,17 @@ ISSUE: dict[str, list[str]] = {
 """The life cycle of an issue: its states, and those each may move to."""
 
 
+_READY = ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
+_AGAIN = [*_READY[:3], *_READY[1:]]
+LIFE = {
+    "ready": _READY,
+    "done": [*_READY, "DONE"],
+    "ready at the second try": _AGAIN,
+    "done at the second try": [*_AGAIN, "DONE"],
+}
+"""The states of an issue in the plays of the issue workflows, each once in its order, by where it ends."""
+
+
 def states_of(playground: Playground, run: str) -> list[str]:
     """The states of the issue that the run was in, event by event; each move is one that the life cycle has."""
     with playground.engine.store.read() as tx:

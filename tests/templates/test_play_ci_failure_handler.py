@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import count, feedback_to, messages, started, states_of
+from tests.templates.scene import LIFE, count, feedback_to, messages, started, states_of
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
@@ -68,7 +68,7 @@ def test_a_fault_of_the_code_is_fixed_on_a_branch_and_proposed(project: Playgrou
     assert outside.calls("issue_write.update")[0]["labels"] == ["automated-fix", "ci"]
     assert outside.log("fix/ci-4711") == [MESSAGE]
     assert project.problems(played.run) == []
-    assert states_of(project, played.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
+    assert states_of(project, played.run) == LIFE["ready"]
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,7 @@ def test_a_diagnosis_whose_fix_never_passes_the_tests_is_made_again(project: Pla
     assert outside.called.count("create_branch") == 1
     assert outside.calls("create_pull_request")[0]["title"] == "Fix CI: calc.py is missing"
     assert project.problems(played.run) == []
-    assert states_of(project, played.run) == [
-        "CREATED",
-        "SPEC_READY",
-        "IMPLEMENTING",
-        "SPEC_READY",
-        "IMPLEMENTING",
-        "VERIFIED",
-        "MERGE_READY",
-    ]
+    assert states_of(project, played.run) == LIFE["ready at the second try"]
 
 
 def test_what_is_still_broken_then_waits_for_a_person(project: Playground, outside: Outside):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import feedback_to, messages, started, states_of
+from tests.templates.scene import LIFE, feedback_to, messages, started, states_of
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground, stand_in
@@ -78,7 +78,7 @@ def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playgr
     assert "success" in messages(feedback_to(played, "update")[-1])
     assert outside.log(f"deps/pip-{played.run}") == ["Update attrs"] * 2
     assert project.problems(played.run) == []
-    assert states_of(project, played.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
+    assert states_of(project, played.run) == LIFE["ready"]
 
 
 def test_an_update_that_breaks_the_tests_here_is_left_out(project: Playground, outside: Outside):
@@ -120,14 +120,7 @@ def test_only_a_person_who_types_the_phrase_merges(project: Playground, outside:
         {"tool": "merge_pull_request", "pullNumber": 9, "merge_method": "squash"}
     ]
     assert project.problems(played.run) == []
-    assert states_of(project, played.run) == [
-        "CREATED",
-        "SPEC_READY",
-        "IMPLEMENTING",
-        "VERIFIED",
-        "MERGE_READY",
-        "DONE",
-    ]
+    assert states_of(project, played.run) == LIFE["done"]
 
 
 @pytest.mark.requirement("S2-19")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import started, states_of
+from tests.templates.scene import LIFE, started, states_of
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
@@ -68,7 +68,7 @@ def test_a_fault_of_the_code_is_rolled_back_with_an_approval_and_fixed_meanwhile
     assert outside.log(f"fix/deploy-shop-{played.run}") == ["Fix shop: bound the cache"]
     assert "issue_write.create" not in outside.called
     assert project.problems(played.run) == []
-    assert states_of(project, played.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
+    assert states_of(project, played.run) == LIFE["ready"]
 
 
 def test_without_a_persons_yes_nothing_is_rolled_back(project: Playground, outside: Outside):

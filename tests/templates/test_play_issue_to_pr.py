@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import feedback_to, started, states_of
+from tests.templates.scene import LIFE, feedback_to, started, states_of
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow, resume
 from wfe_mcp.testing.playground import Playground, stand_in
@@ -66,7 +66,7 @@ def test_an_issue_is_fixed_on_its_branch_pushed_and_proposed(project: Playground
     ]
     assert outside.log("fix/7") == ["Fix #7: add sub()"]
     assert project.problems(played.run) == []
-    assert states_of(project, played.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
+    assert states_of(project, played.run) == LIFE["ready"]
 
 
 @pytest.mark.requirement("S2-18")
@@ -113,7 +113,7 @@ def test_an_issue_on_hold_pauses_the_run_until_a_person_continues(project: Playg
         over = resume(call, project.root, played.run, HAPPY)
     assert over.last["run_state"] == "completed"
     assert "create_pull_request" in outside.called
-    assert states_of(project, over.run) == ["CREATED", "SPEC_READY", "IMPLEMENTING", "VERIFIED", "MERGE_READY"]
+    assert states_of(project, over.run) == LIFE["ready"]
 
 
 @pytest.mark.requirement("S2-12")

@@ -4,6 +4,7 @@ import { ask, onLive, query } from "./api";
 import type { ActivityList, ActivityView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { Log } from "./run_history";
+import { age, moment } from "./words";
 
 const PAGE = 500;
 
@@ -19,6 +20,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
   const [whole, setWhole] = useState(false);
   const first = useRef(0);
   const at = useProject();
+  const [since, setSince] = useState(given.get("since") ?? "");
   const wanted = useRef(at.id);
   wanted.current = at.id;
   const older = async () => {
@@ -39,7 +41,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
   }, [at.id]); // eslint-disable-line
   const kinds = useMemo(() => [...new Set(events.map((each) => each.type))].sort(), [events]);
   const actors = useMemo(() => [...new Set(events.map((each) => each.actor))].sort(), [events]);
-  const shown = events.filter((each) => (kind ? each.type === kind : all || !INNER.has(each.type)) && (!actor || each.actor === actor));
+  const shown = events.filter((each) => (kind ? each.type === kind : all || !INNER.has(each.type)) && (!actor || each.actor === actor) && (!since || moment(each.at) > moment(since)));
   const save = () => {
     const lines = shown.map((each) => JSON.stringify(each)).join("\n");
     const link = document.createElement("a");
@@ -78,6 +80,11 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
         <label className="row small soft">
           <input type="checkbox" checked={all} onChange={(event) => setAll(event.target.checked)} /> Also what the engine notes for itself
         </label>
+        {since && (
+          <button type="button" className="btn slim" onClick={() => setSince("")}>
+            Since your last visit, {age(since)} ago: show everything
+          </button>
+        )}
         <button type="button" className="btn slim end" onClick={save}>
           Export {shown.length} as JSON lines
         </button>

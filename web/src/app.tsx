@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { Activity } from "./activity";
 import { useAsk, useLive } from "./api";
-import type { InboxView, SessionView } from "./api_types";
+import type { InboxView, NewsView, SessionView } from "./api_types";
 import { AskFor } from "./ask_for";
 import { ArtifactPage } from "./artifact";
 import { Board } from "./board";
@@ -12,6 +12,7 @@ import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
 import { Inbox, waits } from "./inbox";
 import { useKeys } from "./keys";
+import { useNews } from "./news";
 import { KeySheet, Palette, useCommands } from "./palette";
 import { Cli } from "./parts";
 import { PinHost } from "./pin";
@@ -42,17 +43,17 @@ const WIDE = ["runs", "templates", "board", "artifact", "compare", "form"];
 
 const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", connecting: "connecting" };
 
-function page(route: Route, inbox: InboxView | null, takesPin: boolean, reload: () => void): ReactNode {
+function page(route: Route, inbox: InboxView | null, news: NewsView | null, takesPin: boolean, reload: () => void): ReactNode {
   const [first, second] = route.parts;
   switch (route.page) {
     case "inbox":
-      return first ? <Decision key={first} request={first} at={second ?? ""} takesPin={takesPin} /> : <Inbox data={inbox} />;
+      return first ? <Decision key={first} request={first} at={second ?? ""} takesPin={takesPin} /> : <Inbox data={inbox} news={news} />;
     case "runs":
       return first ? <Run key={first} run={first} tab={second ?? ""} phase={route.parts[2] ?? ""} /> : <Runs query={route.query} />;
     case "ask":
-      return first && second ? <AskFor key={`${first} ${second}`} run={first} phase={second} /> : <Inbox data={inbox} />;
+      return first && second ? <AskFor key={`${first} ${second}`} run={first} phase={second} /> : <Inbox data={inbox} news={news} />;
     case "board":
-      return <Board />;
+      return <Board news={news} />;
     case "start":
       return <Start template={first ?? ""} started={reload} />;
     case "templates":
@@ -96,6 +97,7 @@ export function App() {
     window.addEventListener("wfe-session", session.reload);
     return () => window.removeEventListener("wfe-session", session.reload);
   }, [session.reload]);
+  const news = useNews();
   const waiting = inbox ? waits(inbox).length : 0;
 
   useEffect(() => {
@@ -192,7 +194,7 @@ export function App() {
         </button>
       </header>
       <main ref={main} tabIndex={-1} className={WIDE.includes(route.page) ? "wide" : ""}>
-        {page(route, inbox, session.data?.asks_pin !== false, reload)}
+        {page(route, inbox, news, session.data?.asks_pin !== false, reload)}
       </main>
       <PinHost takesPin={session.data?.asks_pin !== false} />
       {open === "palette" && <Palette onClose={() => setOpen("")} />}

@@ -1,7 +1,8 @@
 // Runs by what they wait for, or those of one template by the phase that they are at; a card is a run.
 import { useState } from "react";
 import { query, useAsk } from "./api";
-import type { BoardView, RunList, RunRow } from "./api_types";
+import type { BoardView, NewsView, RunList, RunRow } from "./api_types";
+import { isNew, NewMark } from "./news";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Integrity, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
@@ -17,7 +18,7 @@ const COLUMNS: [name: string, fits: (run: RunRow) => boolean][] = [
 
 const open = (run: RunRow): boolean => !["blocked", "failed", "completed", "cancelled"].includes(run.state);
 
-export function Board() {
+export function Board({ news }: { news: NewsView | null }) {
   const at = useProject();
   const { data, error } = useAsk<RunList>(`/runs${query({ limit: 200, project: at.id })}`);
   const [template, setTemplate] = useState("");
@@ -72,12 +73,13 @@ export function Board() {
                         <span className="row wrap small">
                           <State state={open(each) && each.waiting_on === "human" ? "awaiting" : each.state} />
                           <span>{progress(each)}</span>
-                          <span className="muted num end" title={each.updated_at}>{age(each.updated_at)}</span>
                         </span>
                         <span className="row wrap small muted">
                           {at.many && <span>{at.names.get(each.project ?? "")}</span>}
                           <span>{each.template}</span>
+                          <span className="num end" title={each.updated_at}>{age(each.updated_at)}</span>
                         </span>
+                        {isNew(news, each.run) && <NewMark />}
                         <Integrity run={each} />
                       </a>
                     </li>

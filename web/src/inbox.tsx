@@ -1,8 +1,9 @@
 // What waits for you: decisions, tasks, opinions, what failed or is held, runs that stopped or are paused, trust. Nothing is decided here: nothing is asked before it was shown.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useAsk } from "./api";
-import type { DecisionData, InboxView, Unusual } from "./api_types";
+import type { DecisionData, InboxView, NewsView, Unusual } from "./api_types";
 import { useKeys } from "./keys";
+import { isNew, NewMark, News } from "./news";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
 import { Week } from "./statistics";
@@ -11,6 +12,7 @@ import { Icon } from "./icons";
 
 export interface Item {
   key: string;
+  run: string;
   kind: "Decisions" | "Tasks" | "Opinions" | "Stopped" | "Trust";
   icon: Look | "key" | "model" | "form";
   look: Look;
@@ -39,7 +41,7 @@ const STOPS: Record<string, [Item["kind"], Look, string]> = {
   untrusted_step: ["Trust", "weak", "has a step that needs trust"],
 };
 
-const none = { unusual: [], gates: [], details: [], request: "" };
+const none = { run: "", unusual: [], gates: [], details: [], request: "" };
 
 /** Everything that waits, oldest first. */
 export function waits(data: InboxView): Item[] {
@@ -47,6 +49,7 @@ export function waits(data: InboxView): Item[] {
     ...data.decisions.map((each): Item => ({
       ...none,
       key: each.request,
+      run: each.run,
       kind: "Decisions",
       icon: "waiting",
       look: "waiting",
@@ -64,6 +67,7 @@ export function waits(data: InboxView): Item[] {
     ...(data.unasked ?? []).map((each): Item => ({
       ...none,
       key: `ask ${each.run} ${each.phase}`,
+      run: each.run,
       kind: "Decisions",
       icon: "waiting",
       look: "waiting",
@@ -78,6 +82,7 @@ export function waits(data: InboxView): Item[] {
     ...(data.tasks ?? []).map((each): Item => ({
       ...none,
       key: `task ${each.run} ${each.phase}`,
+      run: each.run,
       kind: "Tasks",
       icon: "form",
       look: "waiting",
@@ -92,6 +97,7 @@ export function waits(data: InboxView): Item[] {
     ...(data.opinions ?? []).map((each): Item => ({
       ...none,
       key: `${each.run} ${each.phase} ${each.reviewer}`,
+      run: each.run,
       kind: "Opinions",
       icon: "model",
       look: "waiting",
@@ -107,6 +113,7 @@ export function waits(data: InboxView): Item[] {
       return {
         ...none,
         key: `${each.kind} ${each.run} ${each.phase ?? ""}`,
+        run: each.run,
         kind,
         icon: kind === "Trust" ? "key" : kind === "Tasks" ? "form" : look,
         look,
@@ -116,7 +123,7 @@ export function waits(data: InboxView): Item[] {
         at: each.updated_at,
         href: each.phase ? to("runs", each.run, "list", each.phase) : to("runs", each.run),
         cli: each.command,
-        details: [each.question, ...each.blockers],
+        details: each.blockers.length ? [...each.blockers] : [each.question],
       };
     }),
     ...(data.trust ?? []).map((each): Item => ({
@@ -148,7 +155,7 @@ function tomorrow(): number {
 
 const KINDS = ["All", "Decisions", "Tasks", "Opinions", "Stopped", "Trust"] as const;
 
-export function Inbox({ data }: { data: InboxView | null }) {
+export function Inbox({ data, news }: { data: InboxView | null; news: NewsView | null }) {
   const [kind, setKind] = useState<(typeof KINDS)[number]>("All");
   const [project, setProject] = useState("");
   const [snoozed, setSnoozed] = useState(snoozes);
@@ -199,16 +206,20 @@ export function Inbox({ data }: { data: InboxView | null }) {
         </span>
       </header>
       {all.length === 0 ? (
-        <Empty
-          title="You are up to date"
-          steps={[
-            { say: "Start a run: your agent then works on its phases.", cli: "wfe-mcp start" },
-            { say: "See what runs now.", cli: "wfe-mcp status" },
-            { say: "Connect another agent to this engine.", cli: "wfe-mcp install" },
-          ]}
-        >
-          Approvals, tasks, questions, phases that failed or are held, runs that stopped or are paused, and changed configuration appear here by themselves.
-        </Empty>
+        <>
+          <Empty
+            title="You are up to date"
+            steps={[
+              { say: "Start a run: your agent then works on its phases.", cli: "wfe-mcp start" },
+              { say: "See what runs now.", cli: "wfe-mcp status" },
+              { say: "Connect another agent to this engine.", cli: "wfe-mcp install" },
+            ]}
+          >
+            Approvals, tasks, questions, phases that failed or are held, runs that stopped or are paused, and changed configuration appear here by themselves.
+          </Empty>
+          <News news={news} />
+          <Week />
+        </>
       ) : (
         <>
           <div className="filters">
@@ -252,6 +263,7 @@ export function Inbox({ data }: { data: InboxView | null }) {
                       <span className="meta">
                         <span>{folder(each.project)}</span>
                         <span>{each.about}</span>
+                        {isNew(news, each.run) && <NewMark />}
                         <Flags unusual={each.unusual} />
                         <Gates gates={each.gates} />
                       </span>
@@ -268,12 +280,13 @@ export function Inbox({ data }: { data: InboxView | null }) {
                 <span><kbd>f</kbd> filter</span>
                 <span><kbd>?</kbd> all keys</span>
               </p>
+              <News news={news} />
+              <Week />
             </div>
             {item && <Peek item={item} snooze={() => snooze(item.key, tomorrow())} open={() => open()} />}
           </div>
         </>
       )}
-      <Week />
     </>
   );
 }

@@ -100,7 +100,7 @@ def test_init_trusts_the_configuration_and_names_the_templates_that_wait(cli: Te
 
 
 def test_init_at_a_terminal_asks_back_and_takes_the_pin_twice(empty: Terminal, answering: Callable[..., None]) -> None:
-    answering("n", "n", "n", "y", "n", "y", pins=("1234", PIN, "another", PIN, "another", PIN, PIN))
+    answering("n", "y", "y", pins=("1234", PIN, "another", PIN, "another", PIN, PIN))
     assert empty.json("init").refusal == "needs_human"
     answer = empty("init")
     assert answer.code == 1

@@ -163,7 +163,7 @@ def test_at_a_terminal_the_trial_is_asked_for_before_anything_runs(
     tools(python3=GREEN, ruff="exit 0")
     python_project(empty)
     (empty.root / "ruff.toml").touch()
-    answering("n", "y", "y", pins=(PIN, PIN))
+    answering("y", "y", pins=(PIN, PIN))
     same("at-a-terminal", empty, empty("init"))
 
 
@@ -173,7 +173,7 @@ def test_a_user_who_declines_the_trial_may_still_store_the_checks(
 ) -> None:
     tools(python3='case "$1" in -c) exit 0;; esac; : > ran')
     python_project(empty)
-    answering("n", "n", "y", pins=(PIN, PIN))
+    answering("n", "y", pins=(PIN, PIN))
     same("declined", empty, empty("init"))
     assert not (empty.root / "ran").exists()
 

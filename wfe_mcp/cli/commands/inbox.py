@@ -20,8 +20,10 @@ def inbox(invocation: Invocation) -> None:
     """Show what waits for you in all your projects, oldest first.
 
     Each line has its command. Decisions, tasks, questions to you as a reviewer, phases that failed or are held, runs that you paused or that stopped,
-    and changes that need your trust. The page shows the same. Nothing is decided here.
+    and changes that need your trust; below them, at your own terminal, what is new since your last visit. The page shows the
+    same. Nothing is decided here.
     """
+    from wfe_mcp.cli.terminal.news import show_news
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.dashboard.pages import everything_waiting
     from wfe_mcp.views.runs.requests import inbox_lines
@@ -39,6 +41,9 @@ def inbox(invocation: Invocation) -> None:
         _table(invocation, screen, lines, folder_names(projects))
 
     invocation.answer(summary, render, view=view)
+    with engine.store.read() as tx:
+        known = [each.id for each in tx.projects.all()]
+    show_news(invocation, known)
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:

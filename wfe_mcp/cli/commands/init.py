@@ -15,8 +15,10 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wfe_mcp.core.model import Person
     from wfe_mcp.engine.checks.trial import Trial
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.templates.effects import EffectChange
     from wfe_mcp.engine.templates.trust_listing import TrustListing
     from wfe_mcp.workspace.config.checks import CheckSettings
     from wfe_mcp.workspace.config.found_checks import FoundCheck
@@ -28,8 +30,9 @@ NoTrial = Annotated[bool, typer.Option("--no-trial", help="Store the checks that
 def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_trial: NoTrial = False) -> None:
     """Find and try checks, set your PIN, connect your clients.
 
-    At a terminal it shows all that it would do and asks once; if you decline, each step asks. It runs each check that it
-    finds once, after it has shown the commands and you have agreed (--yes agrees), at most 2 min each and 5 min in all. One
+    At a terminal it shows all that it would do, and your PIN agrees to it: the one that you have, or that you choose then. If
+    you press Enter instead, each step asks; so it is where a gate would be weakened. It runs each check that it finds once,
+    after it has shown the commands and you have agreed (--yes agrees), at most 2 min each and 5 min in all. One
     that fails runs again with all variables of your shell; where it passes then, those that it needs are found, and the
     check gets them by name. Tests that work run once more in a checkout; if they do the same there, their gates will run
     there. It adds the checks that work to .wfe/config.toml, changes nothing that the file already has, says what does not
@@ -60,12 +63,13 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     by = settle_pin(engine, pin_fd) if asks and yes else None
     checks = [*missing, *_doubted(engine.root, found.checks, held)]
     show_checks(invocation.screen, [] if no_trial else checks)
-    at_once = not (yes or no_trial) and bool(missing or waits) and _agrees_to_all(invocation, missing)
-    trials = trials_of(engine, invocation.screen, checks, yes=yes or at_once, skip=no_trial)
+    once = _agrees_to_all(invocation, missing) if asks and pin_fd is None and not (yes or no_trial) else None
+    by, agreed_to = once or (by, None)
+    trials = trials_of(engine, invocation.screen, checks, yes=yes or once is not None, skip=no_trial)
     works = {each.check.name: each.check.settings for each in trials if each.works and each.check.name not in held}
     decides = bool(works or waits)
     if decides and not yes:
-        _ask_back(invocation, _listing(engine, works), agreed=at_once)
+        _ask_back(invocation, works, agreed_to)
     remember(engine.root, trials, engine.clock())  # after the question: a cancelled init leaves nothing
     if by is None and (pin_fd is not None or (decides and at_terminal())):
         by = settle_pin(engine, pin_fd)
@@ -116,7 +120,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     }
     invocation.answer(summary, lambda screen: _render(invocation, screen, summary, trials, found.left_out), data=data)
     if not invocation.screen.as_json:
-        offer(invocation.screen, engine.root, _written(engine), at_once=at_once)
+        offer(invocation.screen, engine.root, _written(engine), at_once=once is not None)
         invocation.screen.next(*_next(invocation))
 
 
@@ -175,30 +179,59 @@ def _faults(engine: "Engine") -> "Iterator[str]":
             yield f"check {name} cannot start: {fault}"
 
 
-def _agrees_to_all(invocation: Invocation, missing: "Sequence[FoundCheck]") -> bool:
-    """Whether the user agrees at once to the trials, the file, its trust, and the clients; else each step asks."""
-    from wfe_mcp.cli.terminal.confirm import agreed
-    from wfe_mcp.cli.terminal.connecting import not_connected, places_of
-    from wfe_mcp.cli.terminal.pin import at_terminal
+def _agrees_to_all(
+    invocation: Invocation, missing: "Sequence[FoundCheck]"
+) -> "tuple[Person, tuple[EffectChange, ...]] | None":
+    """The user whose PIN agrees to the trials, the file, its trust and the clients, and the effects that they saw.
 
-    if not at_terminal():
-        return False
-    what = "The checks that work go into .wfe/config.toml. " if missing else ""
+    None: each step asks. So it is where the output is no terminal: what is agreed to has to be on the screen.
+    """
+    from wfe_mcp.cli.terminal.connecting import not_connected, places_of
+    from wfe_mcp.cli.terminal.effects import show_listing
+    from wfe_mcp.cli.terminal.pin import NoPin, settle_pin
+
+    listing = _listing(invocation.engine, {check.name: check.settings for check in missing})
+    if listing.weakening or not invocation.screen.is_terminal:
+        return None
+    show_listing(invocation.screen, listing)
+    what = (
+        "The checks that work go into .wfe/config.toml; tests that pass in a checkout too run there. "
+        if missing
+        else ""
+    )
     clients = " and ".join(each.title for each in not_connected(places_of(invocation.engine.root)))
     connects = f" {clients} will be connected, and may call wfe's tools without asking." if clients else ""
     invocation.screen.talk(f"{what}You trust the configuration with your PIN.{connects}")
-    return agreed("Do all of it? If not, each step asks.")
+    invocation.screen.talk("Your PIN agrees to all of it. Enter: no, each step asks. Ctrl-C: no, and nothing changes.")
+    try:
+        return settle_pin(invocation.engine, None, enter="Enter: no"), listing.changes
+    except NoPin:
+        return None
 
 
-def _ask_back(invocation: Invocation, listing: "TrustListing", *, agreed: bool) -> None:
-    from wfe_mcp.cli.terminal.confirm import confirmed
+def _ask_back(
+    invocation: Invocation, works: "Mapping[str, CheckSettings]", agreed_to: "tuple[EffectChange, ...] | None"
+) -> None:
+    """Return where the user agrees. ``agreed_to``: the effects that they agreed to before the trials, and any checkout."""
+    from wfe_mcp.cli.terminal.confirm import agreed, confirmed
     from wfe_mcp.cli.terminal.effects import show_listing
 
+    if agreed_to is not None:
+        written = {
+            name: each.model_dump(exclude_unset=True, exclude={"where", "bring"}) for name, each in works.items()
+        }
+        as_shown = {name: type(works[name]).model_validate(each) for name, each in written.items()}
+        if set(_listing(invocation.engine, as_shown).changes) <= set(agreed_to):
+            return
+    listing = _listing(invocation.engine, works)
     show_listing(invocation.screen, listing)
     if not listing.changes:
         invocation.screen.talk("  It allows nothing: no check was found, or none works.")
-    if not agreed:
-        confirmed("Write it?" if listing.weakening else "Write and trust it?")
+    question = "Write it?" if listing.weakening else "Write and trust it?"
+    if agreed_to is None:
+        confirmed(question)
+    elif not agreed(question):
+        raise Refused("needs_human", "Cancelled. Your PIN is set. Nothing else changed.")
 
 
 def _listing(engine: "Engine", missing: Mapping[str, "CheckSettings"]) -> "TrustListing":

@@ -7,18 +7,30 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the open runs of this project.")]
 Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, not only the open ones.")]
+New = Annotated[bool, typer.Option("--new", help="Only what happened since you last looked, in all runs here.")]
 
 
-def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
-    """Show open runs and who acts next."""
+def status(invocation: Invocation, run: Run = "", full: Full = False, new: New = False) -> None:
+    """Show open runs, who acts next, and what is new.
+
+    New is what happened since your last visit, here, in wfe-mcp inbox or on the page; looks within half an hour are one
+    visit. Only your own terminal counts, never an agent's.
+    """
+    from wfe_mcp.cli.terminal.news import show_news
     from wfe_mcp.views.moves.envelope import idle_status
 
+    if new:
+        _show_new(invocation, run)
+        return
     idle = None if run else idle_status(invocation.engine)
     if idle is not None:
         invocation.render(idle, lambda screen: _nothing_open(invocation, screen))
+        show_news(invocation, [invocation.engine.project_id])
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.views.answers import run_status
@@ -54,6 +66,25 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
             screen.line(f"Decision page: {page_at(invocation.engine, may_start=False, plain=False) or page}")
 
     invocation.render(answer, render)
+    if not run:
+        show_news(invocation, [invocation.engine.project_id])
+
+
+def _show_new(invocation: Invocation, run: str) -> None:
+    from wfe_mcp.cli.terminal.news import news_of, render_news
+
+    if run:
+        raise Refused("bad_argument", "--new is about all runs of the project.", "wfe-mcp status --new")
+    view = news_of(invocation, [invocation.engine.project_id])
+    nothing = "Nothing is new since your last visit." if view.since else "This is your first visit."
+    summary = f"{plural(len(view.runs), 'run')} changed since your last visit." if view.runs else nothing
+
+    def render(screen: Screen) -> None:
+        if not view.runs:
+            screen.line(nothing)
+        render_news(screen, invocation, view)
+
+    invocation.answer(summary, render, view=view)
 
 
 def _nothing_open(invocation: Invocation, screen: Screen, warnings: tuple[str, ...] = ()) -> None:

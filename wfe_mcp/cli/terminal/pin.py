@@ -37,10 +37,14 @@ TRIES = 3
 _MOST_BYTES = 16_384
 
 
-def person(engine: Engine, pin_fd: int | None, what: str, about: str = "") -> Person:
+class NoPin(Refused):
+    """The user pressed Enter where a PIN was asked for."""
+
+
+def person(engine: Engine, pin_fd: int | None, what: str, about: str = "", *, enter: str = "") -> Person:
     """The user, proven by the PIN that they enter for ``what``. Refuses before it asks where a decision would not count.
 
-    ``about``: the run and phase, shown above the question with the project.
+    ``about``: the run and phase, shown above the question with the project. ``enter``: see ``asking``.
     """
     from wfe_mcp.engine.approvals import pin as pins
 
@@ -51,36 +55,42 @@ def person(engine: Engine, pin_fd: int | None, what: str, about: str = "") -> Pe
         )
     if pin_fd is None and at_terminal():
         print(f"{MARK} wfe-mcp: {one_line(f'project {engine.root}{about}')}", file=sys.stderr, flush=True)
-    return asking(pin_fd, lambda: pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), user_name()))
+    prompt = f"PIN to {what}{enter and f' ({enter})'}: "
+    return asking(pin_fd, lambda: pins.person(engine, read_pin(pin_fd, prompt), user_name()), enter=enter)
 
 
-def settle_pin(engine: Engine, pin_fd: int | None) -> Person:
-    """The user: by the PIN that is set, else by the one that they choose now."""
+def settle_pin(engine: Engine, pin_fd: int | None, *, enter: str = "") -> Person:
+    """The user: by the PIN that is set, else by the one that they choose now. ``enter``: see ``asking``."""
     from wfe_mcp.engine.approvals import pin as pins
 
     if pins.pin_is_set(engine):
-        return person(engine, pin_fd, "trust")
+        return person(engine, pin_fd, "trust", enter=enter)
     pins.refuse_clients_terminal(engine)
-    return pins.set_pin(engine, new_pin(pin_fd), By(user_name(), Channel.CLI))
+    return pins.set_pin(engine, new_pin(pin_fd, enter=enter), By(user_name(), Channel.CLI))
 
 
-def new_pin(pin_fd: int | None) -> str:
+def new_pin(pin_fd: int | None, *, enter: str = "") -> str:
     """A PIN that the user chooses; at a terminal it is asked for twice. Its length counts before it is repeated."""
     from wfe_mcp.engine.approvals.keys import refuse_pin_length
 
+    about = f"{SHORTEST} to {LONGEST} characters, unknown to your agent{enter and f'; {enter}'}"
+
     def choose() -> str:
-        pin = read_pin(pin_fd, f"Choose a PIN ({SHORTEST} to {LONGEST} characters, unknown to your agent): ")
+        pin = read_pin(pin_fd, f"Choose a PIN ({about}): ")
         if pin_fd is None:
             refuse_pin_length(pin)
             if read_pin(None, "Repeat it: ") != pin:
                 raise Refused("bad_argument", "The two PINs differ.", "Run the command again; no PIN was set.")
         return pin
 
-    return asking(pin_fd, choose)
+    return asking(pin_fd, choose, enter=enter)
 
 
-def asking(pin_fd: int | None, ask: Callable[[], T]) -> T:
-    """What ``ask`` returns, which reads a PIN. At a terminal it asks up to ``TRIES`` times, while another try can help."""
+def asking(pin_fd: int | None, ask: Callable[[], T], *, enter: str = "") -> T:
+    """What ``ask`` returns, which reads a PIN. At a terminal it asks up to ``TRIES`` times, while another try can help.
+
+    ``enter``: what an empty answer means, shown in the question; then it ends the questions with ``NoPin``.
+    """
     if (pin_fd is not None and not os.isatty(pin_fd)) or not at_terminal():
         return ask()
     with own_terminal(silent=True):
@@ -88,7 +98,8 @@ def asking(pin_fd: int | None, ask: Callable[[], T]) -> T:
             try:
                 return ask()
             except Refused as refused:
-                if refused.code != "bad_argument" and not refused.data.get("tries_left"):
+                is_answer = bool(enter) and isinstance(refused, NoPin)
+                if is_answer or (refused.code != "bad_argument" and not refused.data.get("tries_left")):
                     raise
                 print(one_line(refused.message), file=sys.stderr, flush=True)
         return ask()
@@ -150,7 +161,7 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
     except EOFError:
         raise Refused("needs_human", "No PIN was entered. Nothing changed.", "Run the command again.") from None
     if not pin:
-        raise Refused("bad_argument", "No PIN was typed.", "Nothing changed; run the command again.")
+        raise NoPin("bad_argument", "No PIN was typed.", "Nothing changed; run the command again.")
     return pin
 
 

@@ -49,7 +49,7 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
     found: list[Trial] = []
     runs = try_checks(engine.root, checks, engine.environment)
     for check in checks:
-        with own_terminal(), screen.busy(f"Trying {check.name}; Ctrl-C ends it and stores nothing"):
+        with own_terminal(), screen.busy(f"Trying {check.name}; Ctrl-C ends it and stores no check"):
             found.append(next(runs))
     return _show_trials(screen, found, engine.environment)
 

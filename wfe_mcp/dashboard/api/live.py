@@ -21,11 +21,13 @@ from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_overviews, queues_now
+from wfe_mcp.engine.runs.looks import visited_before
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.runs.timeline import Activity
 from wfe_mcp.views.project.activity import ActivityList, activity_view
 from wfe_mcp.views.project.jobs import JobView, QueueState, job_rows, job_view
+from wfe_mcp.views.project.news import NewsView, news
 from wfe_mcp.views.values.model import plain
 
 router = APIRouter()
@@ -39,6 +41,12 @@ _POSITION_DIGITS = 19
 _MOST_EXPORTED = 10_000
 
 After = Annotated[int, Query(ge=0)]
+
+
+class Look(Body):
+    """``looks``: the user sees the answer. False: only what is new, and no look is recorded."""
+
+    looks: bool = True
 
 
 class Cancellation(Body):
@@ -94,6 +102,17 @@ def list_activity(
     found = _activity(caller, project, run, type_, actor, before, limit)
     events = tuple(map(activity_view, found))
     return shown(plural(len(events), "event"), ActivityList(events=events, last=found[-1].position if found else 0))
+
+
+@router.post("/look", response_model=answer_of(NewsView), tags=["activity"])
+def look(caller: Reads, body: Look) -> JSONResponse:
+    """What happened in each project since the user's last visit; they look now. Refuses a program: its look is not theirs."""
+    caller.refuse_program()
+    engine = caller.engine()
+    with engine.store.read() as tx:
+        known = [each.id for each in tx.projects.all()]
+    view = news(engine, visited_before(engine, known, looks=body.looks))
+    return shown(plural(len(view.runs), "run"), view)
 
 
 @router.get("/activity/export", tags=["activity"], response_class=PlainTextResponse)

@@ -131,6 +131,11 @@ _BEFORE = (
     .where(*(or_(bindparam(name) == "", column == bindparam(name)) for name, column in _FILTERS.items()))
     .order_by(desc(_POSITION))
 )
+_NEWS = (
+    _ROWS.where(EVENT.c.run_id.in_(select(RUN.c.id).where(RUN.c.updated_at >= bindparam("at"))))
+    .where(EVENT.c.at > bindparam("at"), EVENT.c.type.not_in(_SILENT[1:]))
+    .order_by(desc(_POSITION))
+)
 _LAST = select(_POSITION).select_from(EVENT).order_by(desc(_POSITION)).limit(1)
 
 
@@ -162,6 +167,10 @@ class ActivityRepository(Repository):
         """The events before a position, newest first; of one run, type or actor where it is named."""
         named = {"run": run, "type": type_, "actor": actor}
         return self._all(_activity, _BEFORE, {"before": position, "project": project, "limit": limit, **named})
+
+    def news(self, at: datetime, *, project: str, limit: int = 500) -> list[Activity]:
+        """What happened after ``at``, newest first, without what the engine notes for itself."""
+        return self._all(_activity, _NEWS, {"at": at, "project": project, "limit": limit})
 
 
 def _activity(position: int, run: RunId, project: str, title: str, *event: Any) -> Activity:

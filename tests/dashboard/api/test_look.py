@@ -1,0 +1,13 @@
+"""The operation with which the page says that a person looks; a program's look is none of theirs."""
+
+from tests.dashboard.api.client import Program
+from tests.engine.scene import Scene, phase
+from wfe_mcp.engine.runs.looks import FILE
+
+
+def test_a_program_cannot_look_in_place_of_the_person(program: Program, scene: Scene) -> None:
+    scene.start(phase("plan"))
+    for body in ({}, {"looks": False}):
+        refused = program.post("/look", body)
+        assert (refused.status, refused.code) == (403, "forbidden")
+    assert not (scene.store.path.parent / FILE).exists()

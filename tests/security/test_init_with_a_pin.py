@@ -1,0 +1,113 @@
+"""``wfe-mcp init`` at a terminal: one answer, the PIN, agrees to what is on the screen above it."""
+
+import sys
+
+import pytest
+
+from tests.security.machine import PIN, Machine
+from tests.security.test_typed_pins import WRONG, talk
+from wfe_mcp.engine.approvals.pin import pin_is_set
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
+
+TEST = "import os\nimport unittest\n\n\nclass TestIt(unittest.TestCase):\n    def test_it(self):\n        {body}\n"
+CHOOSE, REPEAT = "Choose a PIN", "Repeat it"
+
+
+@pytest.fixture
+def project(machine: Machine) -> Machine:
+    """A project with tests, and a client that is not connected."""
+    (machine.project / "test_it.py").write_text(TEST.format(body="open('ran', 'w').close()"))
+    (machine.home / ".claude").mkdir()
+    return machine
+
+
+def config(machine: Machine) -> str:
+    file = machine.project / ".wfe" / "config.toml"
+    return file.read_text() if file.exists() else ""
+
+
+def test_choosing_the_pin_agrees_to_what_is_on_the_screen_above_it(project: Machine) -> None:
+    done = talk(project, [(CHOOSE, PIN), (REPEAT, PIN)], *project.wfe("init"))
+    assert done.code == 0, done.said
+    above = done.said[: done.said.index(CHOOSE)]
+    for shown in (
+        "A trial runs code",
+        "+ runs    check test: ",
+        "Claude Code will be connected",
+        "Your PIN agrees to all",
+    ):
+        assert shown in above, done.said
+    assert "[y/N]" not in done.said
+    assert "[checks.test]" in config(project)
+    assert (project.project / ".mcp.json").exists()
+    assert project.json("config", "show")["data"]["settings"]["checks.test.argv"]
+
+
+def test_enter_instead_of_a_pin_is_a_no_and_each_step_asks(project: Machine) -> None:
+    lines = [(CHOOSE, ""), ("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")]
+    done = talk(project, lines, *project.wfe("init"))
+    assert (done.code, "Cancelled. Nothing changed." in done.said) == (1, True), done.said
+    assert "No PIN was typed" not in done.said
+    assert not config(project)
+    assert not (project.project / "ran").exists()
+    with project.engine() as engine:
+        assert not pin_is_set(engine)
+
+
+def test_enter_is_a_no_after_a_pin_that_is_too_short_and_at_the_repetition_too(project: Machine) -> None:
+    for lines in ([(CHOOSE, "1234"), (CHOOSE, "")], [(CHOOSE, PIN), (REPEAT, "")]):
+        done = talk(
+            project, [*lines, ("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")], *project.wfe("init")
+        )
+        assert (done.code, "Cancelled. Nothing changed." in done.said) == (1, True), done.said
+    with project.engine() as engine:
+        assert not pin_is_set(engine)
+
+
+def test_ctrl_c_at_the_pin_changes_nothing(project: Machine) -> None:
+    done = talk(project, [(CHOOSE, "\x03")], *project.wfe("init"))
+    assert done.code != 0
+    assert not config(project)
+    assert not (project.project / "ran").exists()
+    with project.engine() as engine:
+        assert not pin_is_set(engine)
+
+
+def test_where_a_pin_is_set_it_is_the_one_answer_and_a_wrong_one_runs_nothing(project: Machine) -> None:
+    project.person()
+    done = talk(project, [("PIN to trust (Enter: no): ", WRONG)] * 3, *project.wfe("init"))
+    assert (done.code, "[y/N]" in done.said) == (1, False), done.said
+    assert not (project.project / "ran").exists()
+    done = talk(project, [("PIN to trust (Enter: no): ", WRONG), ("PIN to trust", PIN)], *project.wfe("init"))
+    assert (done.code, "[y/N]" in done.said) == (0, False), done.said
+    assert "[checks.test]" in config(project)
+
+
+@pytest.mark.attack("a check that turns out to need your shell's variables gets them without a question", "held", "T4")
+def test_what_was_not_on_the_screen_is_asked_for(project: Machine) -> None:
+    (project.project / "test_it.py").write_text(TEST.format(body="assert 'TOOL_A' in os.environ"))
+    lines = [(CHOOSE, PIN), (REPEAT, PIN), ("Write and trust it? [y/N]", "n")]
+    argv = project.wfe("init")
+    done = talk(project, lines, "env", "TOOL_A=x", *argv)
+    assert "TOOL_A" in done.said
+    assert (done.code, "Cancelled. Your PIN is set. Nothing else changed." in done.said) == (1, True), done.said
+    assert not config(project)
+
+
+@pytest.mark.attack("a cloned configuration that weakens a gate is agreed to with the rest", "held", "T4")
+def test_a_configuration_that_weakens_a_gate_is_not_agreed_to_with_the_rest(project: Machine) -> None:
+    (project.project / ".wfe" / "config.toml").write_text('[templates.letter.phases.write]\napprover = "skip"\n')
+    lines = [("Try them? [y/N]", "y"), ("Write it? [y/N]", "y"), (CHOOSE, PIN), (REPEAT, PIN)]
+    done = talk(project, lines, *project.wfe("init"))
+    assert "Your PIN agrees to all" not in done.said, done.said
+    assert (done.code, "so init does not trust it" in done.said) == (1, True), done.said
+
+
+def test_what_is_not_on_the_screen_is_not_agreed_to_by_a_pin(project: Machine) -> None:
+    init = " ".join(project.wfe("init"))
+    done = talk(
+        project, [("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")], "sh", "-c", f"{init} > out.txt"
+    )
+    assert done.code == 1, done.said
+    assert "Choose a PIN" not in done.said

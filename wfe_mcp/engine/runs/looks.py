@@ -1,0 +1,58 @@
+"""When a person last looked at a project, at a terminal of their own or at the page.
+
+1. Looks less than half an hour apart are one visit. New is what happened since the visit before, so a reload, a second page
+   and a terminal show the same.
+2. Looks are kept in ``looks.json`` beside the database. What can write there can hide what is new, and nothing else.
+3. Only a person's look is recorded: callers ask ``engine.approvals.pin`` or the page's session.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from wfe_mcp.workspace.files.project_files import replace_file
+from wfe_mcp.workspace.system.process import user_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from wfe_mcp.engine.kernel.engine import Engine
+
+FILE = "looks.json"
+_VISIT = timedelta(minutes=30)
+_Looks = dict[str, dict[str, list[str]]]
+"""User → project → the last look of the visit before (empty: there was none), and the last look."""
+
+
+def visited_before(engine: Engine, projects: Iterable[str], *, looks: bool = False) -> dict[str, datetime]:
+    """The last look of the visit before this one, by project; without those that had none. ``looks``: record a look now."""
+    file, now = engine.store.path.parent / FILE, engine.clock()
+    kept = _kept(file)
+    own = kept.setdefault(user_name(), {})
+    found = dict[str, datetime]()
+    for project in projects:
+        before, last = own.get(project, ["", ""])
+        if last and now - datetime.fromisoformat(last) > _VISIT:
+            before = last
+        own[project] = [before, now.isoformat()]
+        if before:
+            found[project] = datetime.fromisoformat(before)
+    with suppress(OSError):  # a look that cannot be kept is none
+        if looks:
+            replace_file(file, json.dumps(kept, indent=1, sort_keys=True).encode())
+    return found
+
+
+def _kept(file: Path) -> _Looks:
+    """What is kept; what cannot be read counts as never seen."""
+    try:
+        found = cast("_Looks", json.loads(file.read_bytes()))
+        pairs = [pair for own in found.values() for pair in own.values()]
+        is_well = all(datetime.fromisoformat(each or last).tzinfo for each, last in pairs for each in (each, last))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+    return found if is_well else {}

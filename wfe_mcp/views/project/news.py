@@ -1,0 +1,59 @@
+"""What happened since a person's last visit: a line for each run, newest first.
+
+Who decides about a run sees it, so what happened before a person's decision is not new.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby, takewhile
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.model import Assurance
+from wfe_mcp.views.runs.sentences import sentence
+from wfe_mcp.views.values.model import second, view_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from wfe_mcp.engine.kernel.engine import Engine
+
+
+@view_model
+class NewsLine:
+    """A run, and the last thing that happened in it. ``events``: how many things happened; ``project``: its id."""
+
+    run: str
+    title: str
+    project: str
+    at: str
+    text: str
+    events: int
+
+
+@view_model
+class NewsView:
+    """The runs in which something happened that no person has seen. ``since``: the visit before; empty: there was none."""
+
+    since: str = ""
+    runs: tuple[NewsLine, ...] = ()
+
+
+def news(engine: Engine, visits: Mapping[str, datetime]) -> NewsView:
+    """What happened in each project since its time."""
+    with engine.store.read() as tx:
+        found = [each for project, at in visits.items() for each in tx.activity.news(at, project=project)]
+    by_run = groupby(sorted(found, key=lambda each: (each.run, -each.position)), key=lambda each: each.run)
+    unseen = [[*takewhile(lambda each: each.event.assurance < Assurance.HUMAN, group)] for _, group in by_run]
+    lines = tuple(
+        NewsLine(
+            run=each.run,
+            title=each.title,
+            project=each.project_id,
+            at=second(each.event.at),
+            text=sentence(each.event),
+            events=1 + len(group),
+        )
+        for each, *group in sorted(filter(None, unseen), key=lambda each: -each[0].position)
+    )
+    return NewsView(since=second(min(visits.values())) if visits else "", runs=lines)
