@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.following import RECORD, Following, Recording, followed
 from tests.cli.kept_scenes import KeptScenes, scene
 from tests.cli.machines import Machines, exported, finished
 from tests.cli.scene import OK, PIN, TEMPLATES, Clock, Terminal
@@ -24,6 +25,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """A test that failed shows what was typed last and what came back: most asserts look at the exit code alone."""
     report = yield
     terminal: object = getattr(item, "funcargs", {}).get("empty")
+    item.has_failed = report.failed  # pyright: ignore[reportAttributeAccessIssue] - a test that failed is not asked what it followed
     if report.failed and isinstance(terminal, Terminal):
         for words, answer in terminal.typed[-SHOWN:]:
             report.sections.append((f"$ wfe-mcp {shlex.join(words)}   → {answer.code}", answer.out + answer.err))
@@ -90,7 +92,8 @@ def empty(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     at_terminal: Callable[[bool], None],
-) -> Terminal:
+    request: pytest.FixtureRequest,
+) -> Generator[Terminal]:
     """A folder no one initialised, and a database that is not there yet."""
     root, home = scene_folder / "project", scene_folder / "home"
     root.mkdir()
@@ -104,7 +107,11 @@ def empty(
     monkeypatch.setenv("WFE_DATABASE_URL", f"sqlite:///{database.as_posix()}")
     monkeypatch.chdir(root)
     at_terminal(False)
-    return Terminal(root.resolve(), database, Clock(), capsys, scene_folder.resolve(), kept_scenes)
+    test = request.node.nodeid
+    following = Recording(test, {}) if RECORD else Following(test, followed().get(test, {}))
+    yield Terminal(root.resolve(), database, Clock(), capsys, scene_folder.resolve(), kept_scenes, following=following)
+    if not getattr(request.node, "has_failed", False):
+        assert following.faults() == []
 
 
 @pytest.fixture

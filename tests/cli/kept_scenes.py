@@ -38,11 +38,11 @@ Given = ParamSpec("Given")
 class KeptScenes(Keeping):
     """The scenes that this process has played, by all that their commands could see."""
 
-    _is_playing: bool = False
+    is_playing: bool = False
 
     def bring(self, cli: Terminal, play: Callable[[], T], name: object) -> T:
         is_other_machine = cli.root.parent != cli.place
-        if self._is_playing or cli.typed or is_other_machine or sys.platform == "win32":
+        if self.is_playing or cli.typed or is_other_machine or sys.platform == "win32":
             return play()
         key = _seen(cli, name)
         if key in self.found:
@@ -52,11 +52,11 @@ class KeptScenes(Keeping):
         return copy.deepcopy(self.found[key].result)
 
     def _play(self, cli: Terminal, play: Callable[[], Any], key: str) -> None:
-        self._is_playing = True
+        self.is_playing = True
         try:
             result = play()
         finally:
-            self._is_playing = False
+            self.is_playing = False
         cli.typed.clear()
         self.keep(key, cli.place, result, cli.clock.now)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.following import Following
 from tests.cli.kept_scenes import KeptScenes
 from wfe_mcp.cli.app import main
 
@@ -93,6 +94,8 @@ class Terminal:
     scenes: KeptScenes
     typed: list[tuple[tuple[str, ...], Said]] = field(default_factory=list[tuple[tuple[str, ...], Said]])
     """Every command and how it ended; the last ones are shown when a test fails."""
+    following: Following = field(default_factory=lambda: Following("", {}))
+    """What is proposed in this test and run there as it is printed."""
 
     def __call__(self, *words: str, pin: str | bytes | None = None) -> Said:
         self.capture.readouterr()
@@ -108,8 +111,10 @@ class Terminal:
             if readable is not None:
                 os.close(readable)
         found = self.capture.readouterr()
-        self.typed.append((words, Said(code, found.out, found.err)))
-        return self.typed[-1][1]
+        said = Said(code, found.out, found.err)
+        self.typed.append((words, said))
+        self.following.look(self, said)
+        return said
 
     def json(self, *words: str, pin: str | None = None) -> Said:
         return self(*words, "--json", pin=pin)

@@ -1,34 +1,21 @@
-"""Every command that a text of the program names exists, with its options: each place where a next step is produced."""
+"""Every command that a text of the program names exists, and is run where it is printed, or a reason says why not."""
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.cli.following import followed, not_followed
 from tests.docs.test_commands import NAMED, commands, faults_of
+from tests.proposals import HOLE, proposals, texts
 
 VERBS = {"and", "did", "does", "in", "authors", "writes", "for", "starts", "brings", "reads", "started"}
 """What follows the program's name where a sentence is about it."""
 SEVERAL = re.compile(r"wfe-mcp(?: [a-z-]+)?(?:[a-z-]+\|[a-z-]+)")
-
-
-def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Each text that is no docstring, with its line; a value inside it is X."""
-    skipped: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        body: list[ast.stmt] = getattr(node, "body", []) if isinstance(getattr(node, "body", []), list) else []
-        for each in body:  # docstrings of modules, classes, functions and attributes
-            if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
-                skipped.add(each.value)
-        if isinstance(node, ast.JoinedStr):
-            skipped |= set(node.values)
-            parts = (str(each.value) if isinstance(each, ast.Constant) else "X" for each in node.values)
-            yield node.lineno, "".join(parts)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in skipped:
-            yield node.lineno, node.value
 
 
 def named_in(root: Path) -> list[tuple[str, str]]:
@@ -37,7 +24,7 @@ def named_in(root: Path) -> list[tuple[str, str]]:
         (f"{file.relative_to(root).as_posix()}:{line}", named)
         for file in sorted((root / "wfe_mcp").rglob("*.py"))
         for line, text in texts(ast.parse(file.read_text(encoding="utf-8")))
-        for named in commands_in(text)
+        for named in commands_in(text.replace(HOLE, "X"))
     ]
 
 
@@ -57,6 +44,48 @@ def test_every_command_that_the_program_names_exists_with_its_options(root: Path
     assert [(where, fault) for where, named in found for fault in faults_of(named, known)] == []
 
 
+def test_every_text_with_a_command_is_followed_in_a_test_or_has_a_reason() -> None:
+    if sys.platform == "win32":
+        pytest.skip("nothing is followed there")
+    known = {each.text for each in proposals()}
+    done, left = {text for each in followed().values() for text in each}, not_followed()
+    new = [f"{each.where}: {each.text}" for each in proposals() if each.text not in done | left.keys()]
+    assert new == [], (
+        "name in tests/proposals.toml the test that prints it (tests/cli/following.py finds it), or why none does"
+    )
+    assert sorted((done | left.keys()) - known) == [], "these are gone: take them from tests/proposals.toml"
+    assert sorted(done & left.keys()) == []
+
+
+def test_what_follows_a_text_exists(root: Path) -> None:
+    gone: list[str] = []
+    for test in followed():
+        file, _, name = test.partition("::")
+        text = (root / file).read_text(encoding="utf-8")
+        gone += [] if f"def {name.partition('[')[0]}(" in text else [test]
+    assert gone == []
+
+
+def test_a_command_to_paste_has_the_arguments_that_it_needs() -> None:
+    """A text without values in it says all of its command: what is missing there is missing for the person."""
+    found = [
+        f"{each.where}: wfe-mcp {named}"
+        for each in proposals()
+        for named in re.findall(r"(?:: |\()wfe-mcp ([a-z][^{}`,;()]*?)(?=[,;).]|$)", each.text)
+        if lacks_arguments(named.split(), commands())
+    ]
+    assert found == []
+
+
+def lacks_arguments(words: list[str], command: Any) -> bool:
+    """Whether ``words`` give fewer positional arguments than the command requires."""
+    while words and words[0] in (inner := getattr(command, "commands", None) or {}):
+        command, words = inner[words[0]], words[1:]
+    given = [each for each in words if not each.startswith("-")]
+    needed = [each for each in command.params if each.param_type_name == "argument" and each.required]
+    return not getattr(command, "commands", None) and len(given) < len(needed)
+
+
 def test_no_text_names_several_commands_in_one(root: Path) -> None:
     assert [where for where, named in named_in(root) if SEVERAL.match(f"wfe-mcp{named}")] == []
 
@@ -65,5 +94,5 @@ def test_no_text_names_several_commands_in_one(root: Path) -> None:
     ("text", "faults"), [("'wfe-mcp statsu'", 1), ("f'wfe-mcp show {run} --al'", 1), ("'wfe-mcp ui'", 0)]
 )
 def test_a_command_that_is_not_there_is_found(text: str, faults: int) -> None:
-    found = [named for _, each in texts(ast.parse(f"x = {text}")) for named in commands_in(each)]
+    found = [named for _, each in texts(ast.parse(f"x = {text}")) for named in commands_in(each.replace(HOLE, "X"))]
     assert sum(len(faults_of(named, commands())) for named in found) == faults

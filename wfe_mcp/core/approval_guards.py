@@ -14,7 +14,7 @@ _NEEDS = {
     "human": "the user's approval",
     "passkey": "a passkey signature",
 }
-_MORE = {"passkey": "A PIN is not enough. Sign on the decision page: wfe-mcp approve and wfe-mcp ui open it."}
+_MORE = {"passkey": "A PIN is not enough. Sign on the decision page, whose address wfe-mcp ui shows."}
 
 
 def current_gate(state: RunState, attempt: Attempt) -> str:

@@ -315,28 +315,28 @@ def _rollback(state: RunState, command: c.Rollback) -> Refused | None:
         return Refused(
             "bad_argument",
             f"You cannot go back to event {command.to}: the run is {command.then.status} there.",
-            "Name a later checkpoint: wfe-mcp checkpoints.",
+            "Name a later checkpoint: wfe-mcp checkpoints RUN",
         )
     return None if command.by.is_human else _takes_a_person(state, command)
 
 
 def _takes_a_person(state: RunState, command: c.Rollback) -> Refused | None:
     if state.is_over:
-        return _person(f"The run is {state.status}: only the user can reopen it.")
+        return _person(command, f"The run is {state.status}: only the user can reopen it.")
     if command.people:
         more = len(command.people) - _SHOWN
         shown = ", ".join(command.people[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-        return _person(f"This reverses the user's decision, made or pending: {shown}.")
+        return _person(command, f"This reverses the user's decision, made or pending: {shown}.")
     for path in changed_places(state, command.then, files=command.files):
         attempt = state.current(path)
         if attempt.status is AttemptStatus.FAILED and attempt.human_only:
-            return _person(f"Phase {path!r} waits for the user.")
+            return _person(command, f"Phase {path!r} waits for the user.")
     if command.kind == "rollback":
         return None
     if state.paused_by_human and command.then.status is not RunStatus.PAUSED:
-        return _person(f"Only the user can resume this run. It was paused: {state.reason or 'by the user'}")
+        return _person(command, f"Only the user can resume this run. It was paused: {state.reason or 'by the user'}")
     if command.then.auto and not state.auto:
-        return _person("Automatic mode was turned off by the user. Only the user can turn it on.")
+        return _person(command, "Automatic mode was turned off by the user. Only the user can turn it on.")
     return None
 
 
@@ -354,5 +354,6 @@ HISTORY_GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | Non
 }
 
 
-def _person(message: str) -> Refused:
-    return Refused("needs_human", message, "Ask the user to run: wfe-mcp rollback, or wfe-mcp undo")
+def _person(command: c.Rollback, message: str) -> Refused:
+    to = " TO" if command.kind == "rollback" else ""
+    return Refused("needs_human", message, f"Ask the user to run: wfe-mcp {command.kind} RUN{to}")

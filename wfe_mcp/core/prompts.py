@@ -16,6 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
 from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.paths import typed
 
 
 def is_rejected_prompt(state: RunState, attempt: Attempt) -> bool:
@@ -33,7 +34,7 @@ def prompt_edit_refused(state: RunState, attempt: Attempt, command: c.Edit) -> R
         return Refused(
             "needs_human",
             "Only the user can edit a prompt that waits for its gates.",
-            "Ask the user to run: wfe-mcp edit",
+            f"Ask the user to run: wfe-mcp edit RUN {typed(command.phase)}",
         )
     if state.phase(attempt.phase).kind == "steps":
         return Refused(

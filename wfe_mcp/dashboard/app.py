@@ -35,6 +35,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import NOT_OURS, json_no, not_ours, page_no, person_in, status_of, unknown
 from wfe_mcp.dashboard.application import application, opened
 from wfe_mcp.dashboard.approvers import ApproverPages, Approvers
@@ -210,7 +211,7 @@ class _Page:
         try:
             found = await run_in_threadpool(self._way, request) or await run_in_threadpool(make, session)
         except Refused as refused:
-            found = no(f"{refused.message} {refused.hint}", status_of(refused))
+            found = no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             found = no("This is a bug in wfe-mcp; see its log.", 500)

@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import Handlers, json_no, not_ours, person_in, status_of, unknown
 from wfe_mcp.dashboard.deciding import read_json
 from wfe_mcp.dashboard.decision_page import SCRIPT
@@ -253,7 +254,7 @@ class ApproverPages(Handlers):
         try:
             self.approvers.change(engine, do, form, session)
         except Refused as refused:
-            notice = Notice("no", f"Nothing has changed. {refused.message} {refused.hint}")
+            notice = Notice("no", f"Nothing has changed. {refused.message} {for_person(refused.hint)}")
             return self._render_page(engine, request, session, notice, status_of(refused))
         return RedirectResponse(f"{request.url.path.rpartition('/')[0]}?{request.url.query}", 303)
 

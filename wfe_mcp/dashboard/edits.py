@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import Handlers, person_in
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
@@ -65,7 +66,9 @@ class Edits(Handlers):
             _store(engine, view, form, text)
         except Refused as refused:
             faults = [f"{each.path or '/'}: {each.message}" for each in refused.details]
-            notice = Notice("no", "\n".join([f"Nothing was stored. {refused.message} {refused.hint}", *faults]))
+            notice = Notice(
+                "no", "\n".join([f"Nothing was stored. {refused.message} {for_person(refused.hint)}", *faults])
+            )
             return HTMLResponse(edit_page(view, token, text, notice, form.get("note", "")), 409)
         self.engines.judge_again(view.request.id)
         return RedirectResponse(f"/decide/{view.request.id}", 303)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.answers import Handlers, person_in, status_of
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit
@@ -297,7 +298,7 @@ class Trusting(Handlers):
     ) -> Response:
         notice = None
         if refused is not None:
-            notice = Notice("no", f"Nothing was trusted. {refused.message} {refused.hint}".strip())
+            notice = Notice("no", f"Nothing was trusted. {refused.message} {for_person(refused.hint)}".strip())
             chosen = None if refused.code == "stale_revision" else chosen
         page = trust_page(
             trust_view(engine),

@@ -77,7 +77,7 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
         return undecided(
             KIND,
             f"Reviewers could not be reached: {who}.",
-            "ask the user to test the provider (wfe-mcp providers test), then to retry the phase, or to overrule the gate.",
+            f"ask the user to test the provider (wfe-mcp providers test {missing[0].reviewer}), then to retry the phase, or to overrule the gate.",
             data,
         )
     summary = f"{_passes(count, reviews)}, quorum {gate.quorum}."
@@ -98,7 +98,7 @@ def no_reviewer(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
     who, data = shortened(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
     if gate.if_missing == "note":
         return skipped(KIND, f"no reviewer is configured ({who})", data)
-    step = "ask the user to configure the role (wfe-mcp providers add), then to retry the phase."
+    step = f"ask the user to configure the role (wfe-mcp providers role {missing[0]} PROVIDER MODEL), then to retry the phase."
     return undecided(KIND, f"No role is configured for reviewer {who}.", step, data)
 
 

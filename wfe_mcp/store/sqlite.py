@@ -261,7 +261,7 @@ def _not_our_schema(error: Exception) -> tuple[str, str] | None:
     cause = str(error.orig if isinstance(error, exc.DBAPIError) else error)
     if cause.split()[:2] != _MISSING:
         return None
-    return f"The database was changed outside wfe-mcp: {cause}.", "Restore a backup: wfe-mcp restore"
+    return f"The database was changed outside wfe-mcp: {cause}.", "Restore a backup: wfe-mcp restore FILE"
 
 
 def _error_name(error: Exception) -> str:

@@ -66,6 +66,24 @@ def test_a_renamed_folder_names_the_old_one_its_runs_and_the_command(
         )
         assert f"wfe-mcp project move {old} '{cli.root}'" in error["hint"]
     assert [one["missing"] for one in projects(cli).values()] == [True]  # and no second project was made
+    shown = cli("status").err
+    assert "sk the user" not in shown
+    assert f"Next: if it was renamed or moved, wfe-mcp project move {old} '{cli.root}'; if" in shown
+
+
+def test_doctor_says_in_one_line_that_the_folder_was_renamed_with_each_path_once(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(cli)
+    old = renamed(cli, monkeypatch)
+    said = cli("doctor")
+    [line] = [line for line in said.out.splitlines() if "renamed" in line]
+    assert line.startswith("  moved project  the folder of project 'project' is gone")
+    assert line.count(str(old)) == 1
+    assert str(cli.root) not in line
+    assert f"wfe-mcp project move {old} . ;" in line
+    assert cli("project", "move", str(old), ".", "--yes", pin=PIN).code == 0
+    assert "moved project" not in cli("doctor").out
 
 
 def test_after_a_rename_the_person_says_so_and_runs_trust_and_evidence_continue(

@@ -1,6 +1,7 @@
 """``wfe-mcp doctor``: check everything that runs need."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
         yield from _database(invocation)
         yield from health_findings(invocation.engine, deep=deep)
     except Refused as refused:
-        yield HealthFinding("database", "problem", f"{refused.message} {refused.hint}")
+        yield _moved(refused) or HealthFinding("database", "problem", f"{refused.message} {for_person(refused.hint)}")
         return
     yield from _git(invocation)
     yield from _configuration(invocation)
@@ -83,6 +85,21 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
     yield from _passkeys(invocation)
     yield from _people(invocation)
     yield from _servers(invocation)
+
+
+def _moved(refused: Refused) -> HealthFinding | None:
+    """The line about a project whose folder was renamed or moved to this one, with each path once; None for other refusals."""
+    from wfe_mcp.engine.kernel.identity import move_command
+
+    if "here" not in refused.data:
+        return None
+    old, here = refused.data["folder"], refused.data["here"]
+    place = "." if Path(here) == Path.cwd() else here
+    move = f"if it was renamed or moved: {move_command(old, place)}"
+    message = f"the folder of project {refused.data['name']!r} is gone, and this one has its mark"
+    return HealthFinding(
+        "moved project", "problem", f"{message}; {move} ; if it is another: wfe-mcp project add {shlex.quote(place)}"
+    )
 
 
 def _clients(invocation: Invocation) -> Iterator[HealthFinding]:
@@ -144,7 +161,9 @@ def _index(invocation: Invocation) -> HealthFinding:
         return HealthFinding("find", "note", message)
     if found.waiting:
         return HealthFinding(
-            "find", "note", f"{plural(found.waiting, 'run')} not indexed yet; the next wfe-mcp find does it"
+            "find",
+            "note",
+            f"{plural(found.waiting, 'run')} not indexed yet; the next search does it: wfe-mcp find QUERY",
         )
     return HealthFinding("find", "ok", "every run is indexed")
 
@@ -346,7 +365,7 @@ def _passkeys(invocation: Invocation) -> Iterator[HealthFinding]:
     elif names:
         yield HealthFinding("passkeys", "ok", f"{len(view.keys)} pinned in {view.file}: {names}")
     else:
-        yield HealthFinding("passkeys", "ok", "none pinned; only passkey gates need one: wfe-mcp approvers add")
+        yield HealthFinding("passkeys", "ok", "none pinned; only passkey gates need one: wfe-mcp approvers add NAME")
 
 
 def _page(invocation: Invocation) -> Iterator[HealthFinding]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +48,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     files = {folder / name: value for name, value in documents.items()}
     missing = [file.relative_to(folder).as_posix() for file in write_missing(root, files, "folder", dry_run=dry_run)]
     lost = [{"path": each.path, "message": each.message} for each in work.not_carried]
-    start = f"wfe-mcp start {work.template} --inputs @{shown}/inputs.json"
+    start = f"wfe-mcp start {work.template} --inputs {shlex.quote(f'@{shown}/inputs.json')}"
     described = {name: {"phase": at, "schema": schema} for name, (at, schema, _) in work.documents.items()}
     summary = (
         f"{work.format}: {plural(work.open_tasks, 'open task')}, {work.done_tasks} done, for the template {work.template}. "
@@ -78,7 +79,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
         if len(lost) > _SHOWN:
             screen.line(f"! {len(lost) - _SHOWN} more are not carried; --json lists all", "yellow")
-        screen.next(start)
+        screen.next(invocation.in_git(work.template, start))
 
     invocation.answer(summary, render, data=data)
 

@@ -121,7 +121,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     invocation.answer(summary, lambda screen: _render(invocation, screen, summary, trials, found.left_out), data=data)
     if not invocation.screen.as_json:
         offer(invocation.screen, engine.root, _written(engine), at_once=once is not None)
-        invocation.screen.next(*_next(invocation))
+        invocation.screen.next(*_next(invocation, trials))
 
 
 def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, CheckSettings]") -> "list[FoundCheck]":
@@ -149,14 +149,17 @@ def _render(
         screen.line(f"Not ready: {fault}.", "yellow")
 
 
-def _next(invocation: Invocation) -> list[str]:
+def _next(invocation: Invocation, trials: "Sequence[Trial]") -> list[str]:
     from wfe_mcp.cli.terminal.connecting import SENTENCE, places_of
+    from wfe_mcp.cli.terminal.trials import repairs
     from wfe_mcp.clients.health import is_connected
+    from wfe_mcp.engine.checks.readiness import missing_checks
 
     if list(_faults(invocation.engine)):
-        return ["wfe-mcp doctor"]
+        needed = {one.name for one in missing_checks(invocation.engine) if one.is_default}
+        return [repairs([each for each in trials if each.check.name in needed]) or "wfe-mcp doctor"]
     step = SENTENCE if is_connected(places_of(invocation.engine.root)) else "wfe-mcp install --client NAME"
-    return [step if invocation.engine.project.is_git else f"run git init, since quick_fix needs git; then {step}"]
+    return [invocation.in_git("quick_fix", step)]
 
 
 def _written(engine: "Engine") -> list[str]:

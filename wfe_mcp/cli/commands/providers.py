@@ -287,7 +287,7 @@ def _render_found(invocation: Invocation) -> None:
             screen.line(f"{agent.kind} {agent.version}".rstrip() + f" at {agent.program}: usable as is", "ok")
         screen.line(summary)
         if not servers and not agents:
-            screen.next("wfe-mcp providers add anthropic | openai | gemini")
+            screen.next("wfe-mcp providers add anthropic (or: openai, gemini)")
 
     invocation.answer(summary, render, data=data)
 

@@ -89,7 +89,7 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
             screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
-        screen.next(start)
+        screen.next(invocation.in_git("milestones", start))
 
     invocation.answer(summary, render, data=data | ({"not_carried": lost} if lost else {}))
 

@@ -23,6 +23,7 @@ from wfe_mcp.clients import connect, files, launch, look
 from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.programs import program
 
@@ -229,7 +230,7 @@ def _picked(answer: str, clients: Sequence[Client]) -> list[Client]:
 def show_plan(screen: Screen, one: Connected, places: Places) -> None:
     """The changes that are planned for a client, or why there are none."""
     if one.refusal is not None:
-        screen.aside(f"{one.client.title}: {one.refusal.message} {one.refusal.hint}", "yellow")
+        screen.aside(f"{one.client.title}: {one.refusal.message} {for_person(one.refusal.hint)}", "yellow")
     elif one.plan is not None and one.plan.changes:
         for change in one.plan.changes:
             show_change(screen, one.client.title, change, places)
@@ -252,7 +253,7 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             screen.aside(f"  In the client: {note}.")
         if not plan.allow:
             flag = (
-                "; to allow wfe's tools: wfe-mcp install --allow"
+                f"; to allow wfe's tools: wfe-mcp install --client {plan.client.name} --allow"
                 if plan.client.offers_permission(plan.found.shape)
                 else ""
             )

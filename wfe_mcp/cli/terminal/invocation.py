@@ -159,6 +159,10 @@ class Invocation:
                 raise
         return go(self.person(None, asked()))
 
+    def in_git(self, template: str, step: str) -> str:
+        """``step``, after ``git init`` where the project is no repository, which ``template`` needs."""
+        return step if self.engine.project.is_git else f"run git init, since {template} needs git; then {step}"
+
     def at(self, run: str, phase: str | None = None) -> str:
         """The full id of ``run``; refusals from now on describe that run and phase. Refuses ``unknown_run``."""
         with self.engine.store.read() as tx:

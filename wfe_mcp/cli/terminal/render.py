@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.text import exact, shortened
 from wfe_mcp.core.errors import Suggestion
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import about, duration, plural
 from wfe_mcp.engine.runs.needs import Stop
 from wfe_mcp.views.moves.calls import TOOL_COMMANDS, command_line
@@ -35,7 +36,6 @@ _NEVER_ALONE = {Stop.NO_WORKER, Stop.OUTAGE}
 _NAMED_ANYWAY = {*_NEVER_ALONE, Stop.OTHER_RUN}
 """Sentences that say more than the command below them."""
 
-_ASK = re.compile(r"Ask the user to run(?: this)?(?: in a terminal of their own)?: ")
 _TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name)})\b(\([^)]*\))?")
 _STATES: dict[str, str] = {"awaiting": "awaiting approval"}
 
@@ -146,7 +146,7 @@ def _is_worked(answer: Envelope) -> bool:
 def _blockers(answer: Envelope) -> tuple[tuple[str, Blocker], ...]:
     """What stops the run, each with its sentence as it is shown."""
     view = run_view(answer.view)
-    return () if view is None else tuple(zip(view.blockers, view.stops, strict=True))
+    return () if view is None else tuple(zip(map(for_person, view.blockers), view.stops, strict=True))
 
 
 def next_lines(answer: Envelope) -> list[str]:
@@ -163,7 +163,7 @@ def refusal_lines(answer: Envelope) -> list[str]:
     assert error is not None, "only refusals come here"
     about = {name: value for name, value in (("run", answer.run), ("phase", answer.phase)) if value}
     hint = _TOOL.sub(
-        lambda found: command_line(Next(found[1], {} if found[1] == "status" else about)), _ASK.sub("", error.hint)
+        lambda found: command_line(Next(found[1], {} if found[1] == "status" else about)), for_person(error.hint)
     )
     first, _, rest = error.message.strip().partition("\n")
     near = f" {hint}" if isinstance(error.hint, Suggestion) else ""
@@ -196,7 +196,7 @@ def origin_lines(origin: OriginView | None) -> Iterator[str]:
 
 def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
     """A gate with the level of its evidence, its verdict, and why."""
-    message = shortened(verdict.message, 300)
+    message = shortened(for_person(verdict.message), 300)
     return f"{verdict.gate} ({verdict.level})" if verdict.level else verdict.gate, verdict.verdict, message
 
 

@@ -95,19 +95,31 @@ def _row(trial: Trial) -> tuple[str, str, str, str]:
 
 
 def show_left_out(screen: Screen, trials: Sequence[Trial]) -> None:
-    """The last lines of each check that does not work, and the lines that add it without a trial."""
+    """The last lines of each check that does not work, and the lines that add it as it is. The trials said why."""
     from wfe_mcp.workspace.config.config_file import table_lines
 
     left_out = [each for each in trials if not each.works]
     if not left_out:
         return
-    screen.line("Left out. Fix the cause and repeat wfe-mcp init, or add the lines to .wfe/config.toml:")
     for each in left_out:
-        screen.line(f"  {each.check.name}: {each.message}")
+        if each.tail:
+            screen.line(f"Last lines of {each.check.name}:")
         for line in each.tail.splitlines():
             screen.line(f"    {line}", "dim")
+    screen.line("To add what was left out as it is, write into .wfe/config.toml:")
+    for each in left_out:
         for line in table_lines(each.check.name, each.check.settings):
             screen.line(f"  {line}")
+
+
+def repairs(trials: Sequence[Trial]) -> str:
+    """What a person does about the checks that were tried and do not work; empty where there is none."""
+    broken = [
+        f"check {each.check.name} ({_command(each.check)})"
+        for each in trials
+        if not each.works and each.outcome != "not_tried"
+    ]
+    return f"repair {joined(broken)}, then: wfe-mcp init" if broken else ""
 
 
 def trial_view(trial: Trial) -> dict[str, Any]:

@@ -274,7 +274,7 @@ def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refus
     data |= {"paths": paths[:_PATHS], "command": discard}
     at_cli = by.channel is Channel.CLI
     record, without = (
-        ("wfe-mcp checkpoint", "--no-files") if at_cli else ("control_run action=checkpoint", "files=false")
+        ("wfe-mcp checkpoint RUN", "--no-files") if at_cli else ("control_run action=checkpoint", "files=false")
     )
     works = any(one.status is AttemptStatus.RUNNING and one.holder == engine.holder for one in state.open_attempts)
     if by.is_human or works:

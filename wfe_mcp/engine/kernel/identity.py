@@ -138,7 +138,7 @@ def moved_here(tx: Tx, project: Project) -> Refused | None:
         f"which is gone. {its_runs(tx, record)}",
         f"Ask the user: if it was renamed or moved, {move_command(record.root, project.root)}"
         f" (in a terminal of their own); if it is another project, wfe-mcp project add {_shown(project.root)}",
-        data={"project": record.id, "folder": record.root, "here": str(project.root)},
+        data={"project": record.id, "name": name_of(record), "folder": record.root, "here": str(project.root)},
     )
 
 

@@ -47,7 +47,9 @@ def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
     Refuses ``needs_human``, ``bad_argument`` (no single line, too long, nothing to undo), and what ``edited`` refuses.
     """
     if not by.is_human:
-        raise Refused("needs_human", "Only a person corrects a fact.", "Ask the user to run: wfe-mcp config fact")
+        raise Refused(
+            "needs_human", "Only a person corrects a fact.", "Ask the user to run: wfe-mcp config fact NAME VALUE"
+        )
     for what, text, most in (("name", name, MOST_NAME), ("value", value, MOST_VALUE)):
         if text is not None and not (text.strip() and text.isprintable() and len(text) <= most):
             raise Refused(

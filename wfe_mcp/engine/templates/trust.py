@@ -143,7 +143,7 @@ def give_trust(
         raise Refused(
             "stale_revision",
             f"{', '.join(changed)} changed during your review.",
-            "Nothing is trusted yet: run wfe-mcp trust again and look once more.",
+            "Nothing is trusted yet. Look once more: wfe-mcp trust",
         )
     refuse_faulty(engine, given)
     is_own = own is True or (own is None and (not names or OWN in names))

@@ -116,7 +116,7 @@ def _here(engine: Engine, found: Checked, claimed: dict[str, Any]) -> dict[str, 
             return None
         record = loaded.record
         origin = origin_of(tx, record) or {}
-    hint = "Nothing was stored. Compare: wfe-mcp show, wfe-mcp verify; or import it into another database (WFE_DATABASE_URL)."
+    hint = f"Nothing was stored. Compare: wfe-mcp show {found.run} ; wfe-mcp verify {found.run} ; or import it into another database (WFE_DATABASE_URL)."
     if record.project_id != engine.project_id:
         raise Refused("conflict", f"Run {record.id} is here already, in another project.", hint)
     if claimed["kind"] != KIND and claimed["sha256"] == origin.get("sha256"):

@@ -172,5 +172,5 @@ def _upgrade(connection: Connection, revision: str, path: Path) -> None:
             "unavailable",
             f"The database '{path}' cannot be upgraded: it says that it is of revision {revision}, and its tables are not "
             f"those of that revision ({error.orig}).",
-            "It was changed outside wfe-mcp, and is left as it is. Restore a backup: wfe-mcp restore",
+            "It was changed outside wfe-mcp, and is left as it is. Restore a backup: wfe-mcp restore FILE",
         ) from error

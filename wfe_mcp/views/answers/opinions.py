@@ -50,7 +50,7 @@ def answered(engine: Engine, job: str, question: str = "") -> Envelope:
             refused = Refused(
                 "unavailable",
                 f"No opinion came: {found.error}",
-                "Ask again later, or ask the user to look at: wfe-mcp providers test",
+                f"Ask again later, or ask the user to test it: wfe-mcp providers test {found.reviewers[0]}",
             )
             move = Next("second_opinion", repeat, why="asks again")
             failed = Envelope(False, summary=refused.message, data={"job": found.job}, error=refused)

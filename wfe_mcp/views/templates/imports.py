@@ -90,7 +90,7 @@ def _report(
 ) -> ImportReport:
     from wfe_mcp.importers.imported import ImportedPlan, ImportedTemplate, ImportedWork
 
-    command = f"wfe-mcp templates import {file}" + (f" --version {version}" if version else "")
+    command = f"wfe-mcp templates import {shlex.quote(file)}" + (f" --version {version}" if version else "")
     if isinstance(imported, ImportedWork):
         raise Refused(
             "bad_argument",

@@ -1,0 +1,36 @@
+"""Texts by who reads them: an agent asks its user for what only a person does, and a person at a terminal or page does it.
+
+written, and read by an agent                          read by the person
+Ask the user to run: wfe-mcp trust                     wfe-mcp trust
+ask the user to set `junit` and to run wfe-mcp trust   set `junit` and run wfe-mcp trust
+Ask the user: if it was moved, …                       If it was moved, …
+"""
+
+import re
+
+_RUN = re.compile(r"[Aa]sk the user to run(?: this)?(?: in a terminal of their own)?: ")
+_DO = re.compile(r"([Aa])sk the user to ([^.;]*(?:\.(?! |$)[^.;]*)*)")
+_MORE = re.compile(r"(,|\band|\bor|\bthen) to (?=[a-z])")
+_OTHERS = (
+    (re.compile(r"(?:Ask|Tell) the user: ([a-z])"), lambda found: found[1].upper()),
+    (re.compile(r"([Oo])nly the user can\b"), lambda found: f"{found[1]}nly you can"),
+    (
+        re.compile(r"([Aa])sk the user (which|whether)\b"),
+        lambda found: f"{'See' if found[1] == 'A' else 'see'} {found[2]}",
+    ),
+    (re.compile(r" \(in a terminal of their own\)"), lambda _: ""),
+    (re.compile(r"\btheir own configuration\b"), lambda _: "your own configuration"),
+)
+
+
+def for_person(text: str) -> str:
+    """``text``, which was written for an agent, as the person reads it who is asked there."""
+    text = _DO.sub(_own_step, _RUN.sub("", text))
+    for pattern, words in _OTHERS:
+        text = pattern.sub(words, text)
+    return text
+
+
+def _own_step(found: re.Match[str]) -> str:
+    step = _MORE.sub(r"\1 ", found[2])
+    return step[:1].upper() + step[1:] if found[1] == "A" else step
