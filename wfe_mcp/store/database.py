@@ -10,43 +10,48 @@ Rules:
 3. Transactions are short: no gate, no git and no network inside one.
 """
 
+from __future__ import annotations
+
 import threading
 import uuid
-from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.driver import HEAD, driver
-from wfe_mcp.store.integrity.record_seals import SealRepository
-from wfe_mcp.store.jobs.jobs import JobRepository, QueueRepository
-from wfe_mcp.store.jobs.model_calls import ModelCallRepository
-from wfe_mcp.store.jobs.tool_calls import ToolCallRepository
-from wfe_mcp.store.maintenance.bundles import BundleRepository
-from wfe_mcp.store.maintenance.retention import RetentionRepository
-from wfe_mcp.store.maintenance.verify import VerificationRepository
-from wfe_mcp.store.processes import ProcessRepository
-from wfe_mcp.store.projects import DocumentRepository, ProjectRepository
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
 from wfe_mcp.store.repository import Caches, Part, Repository, Shared
-from wfe_mcp.store.runs.approvals import ApprovalRepository
-from wfe_mcp.store.runs.artifacts import ArtifactRepository, AttachmentRepository
-from wfe_mcp.store.runs.events import EventRepository
-from wfe_mcp.store.runs.evidence import EvidenceRepository, OpinionRepository
-from wfe_mcp.store.runs.runs import RunRepository, StepRepository
-from wfe_mcp.store.runs.timeline import ActivityRepository, TimelineRepository
 from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
-from wfe_mcp.store.search.find import SearchRepository
-from wfe_mcp.store.search.index import SearchNoteRepository
-from wfe_mcp.store.search.upkeep import SearchIndexRepository
-from wfe_mcp.store.settings import SecretRepository, SettingsLogRepository, TrustRepository
-from wfe_mcp.store.templates import TemplateRepository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from datetime import datetime
+    from pathlib import Path
+
+    from wfe_mcp.store.integrity.record_seals import SealRepository
+    from wfe_mcp.store.jobs.jobs import JobRepository, QueueRepository
+    from wfe_mcp.store.jobs.model_calls import ModelCallRepository
+    from wfe_mcp.store.jobs.tool_calls import ToolCallRepository
+    from wfe_mcp.store.maintenance.bundles import BundleRepository
+    from wfe_mcp.store.maintenance.retention import RetentionRepository
+    from wfe_mcp.store.maintenance.verify import VerificationRepository
+    from wfe_mcp.store.processes import ProcessRepository
+    from wfe_mcp.store.projects import DocumentRepository, ProjectRepository
+    from wfe_mcp.store.runs.approvals import ApprovalRepository
+    from wfe_mcp.store.runs.artifacts import ArtifactRepository, AttachmentRepository
+    from wfe_mcp.store.runs.events import EventRepository
+    from wfe_mcp.store.runs.evidence import EvidenceRepository, OpinionRepository
+    from wfe_mcp.store.runs.runs import RunRepository, StepRepository
+    from wfe_mcp.store.runs.timeline import ActivityRepository, TimelineRepository
+    from wfe_mcp.store.search.find import SearchRepository
+    from wfe_mcp.store.search.index import SearchNoteRepository
+    from wfe_mcp.store.search.upkeep import SearchIndexRepository
+    from wfe_mcp.store.settings import SecretRepository, SettingsLogRepository, TrustRepository
+    from wfe_mcp.store.templates import TemplateRepository
 
 _DATA_VERSION = text("PRAGMA data_version")
 
@@ -54,38 +59,38 @@ _DATA_VERSION = text("PRAGMA data_version")
 class Tx(Repository):
     """A transaction: one repository for each noun."""
 
-    projects = Part(ProjectRepository)
-    documents = Part(DocumentRepository)
-    templates = Part(TemplateRepository)
+    projects: Part[ProjectRepository] = Part("wfe_mcp.store.projects:ProjectRepository")
+    documents: Part[DocumentRepository] = Part("wfe_mcp.store.projects:DocumentRepository")
+    templates: Part[TemplateRepository] = Part("wfe_mcp.store.templates:TemplateRepository")
 
-    runs = Part(RunRepository)
-    events = Part(EventRepository)
-    activity = Part(ActivityRepository)
-    timelines = Part(TimelineRepository)
-    artifacts = Part(ArtifactRepository)
-    attachments = Part(AttachmentRepository)
-    evidence = Part(EvidenceRepository)
-    approvals = Part(ApprovalRepository)
-    opinions = Part(OpinionRepository)
-    steps = Part(StepRepository)
+    runs: Part[RunRepository] = Part("wfe_mcp.store.runs.runs:RunRepository")
+    events: Part[EventRepository] = Part("wfe_mcp.store.runs.events:EventRepository")
+    activity: Part[ActivityRepository] = Part("wfe_mcp.store.runs.timeline:ActivityRepository")
+    timelines: Part[TimelineRepository] = Part("wfe_mcp.store.runs.timeline:TimelineRepository")
+    artifacts: Part[ArtifactRepository] = Part("wfe_mcp.store.runs.artifacts:ArtifactRepository")
+    attachments: Part[AttachmentRepository] = Part("wfe_mcp.store.runs.artifacts:AttachmentRepository")
+    evidence: Part[EvidenceRepository] = Part("wfe_mcp.store.runs.evidence:EvidenceRepository")
+    approvals: Part[ApprovalRepository] = Part("wfe_mcp.store.runs.approvals:ApprovalRepository")
+    opinions: Part[OpinionRepository] = Part("wfe_mcp.store.runs.evidence:OpinionRepository")
+    steps: Part[StepRepository] = Part("wfe_mcp.store.runs.runs:StepRepository")
 
-    jobs = Part(JobRepository)
-    queues = Part(QueueRepository)
-    model_calls = Part(ModelCallRepository)
-    tool_calls = Part(ToolCallRepository)
+    jobs: Part[JobRepository] = Part("wfe_mcp.store.jobs.jobs:JobRepository")
+    queues: Part[QueueRepository] = Part("wfe_mcp.store.jobs.jobs:QueueRepository")
+    model_calls: Part[ModelCallRepository] = Part("wfe_mcp.store.jobs.model_calls:ModelCallRepository")
+    tool_calls: Part[ToolCallRepository] = Part("wfe_mcp.store.jobs.tool_calls:ToolCallRepository")
 
-    secrets = Part(SecretRepository)
-    trust = Part(TrustRepository)
-    settings_log = Part(SettingsLogRepository)
-    processes = Part(ProcessRepository)
+    secrets: Part[SecretRepository] = Part("wfe_mcp.store.settings:SecretRepository")
+    trust: Part[TrustRepository] = Part("wfe_mcp.store.settings:TrustRepository")
+    settings_log: Part[SettingsLogRepository] = Part("wfe_mcp.store.settings:SettingsLogRepository")
+    processes: Part[ProcessRepository] = Part("wfe_mcp.store.processes:ProcessRepository")
 
-    seals = Part(SealRepository)
-    verification = Part(VerificationRepository)
-    bundles = Part(BundleRepository)
-    retention = Part(RetentionRepository)
-    search = Part(SearchRepository)
-    search_index = Part(SearchIndexRepository)
-    search_notes = Part(SearchNoteRepository)
+    seals: Part[SealRepository] = Part("wfe_mcp.store.integrity.record_seals:SealRepository")
+    verification: Part[VerificationRepository] = Part("wfe_mcp.store.maintenance.verify:VerificationRepository")
+    bundles: Part[BundleRepository] = Part("wfe_mcp.store.maintenance.bundles:BundleRepository")
+    retention: Part[RetentionRepository] = Part("wfe_mcp.store.maintenance.retention:RetentionRepository")
+    search: Part[SearchRepository] = Part("wfe_mcp.store.search.find:SearchRepository")
+    search_index: Part[SearchIndexRepository] = Part("wfe_mcp.store.search.upkeep:SearchIndexRepository")
+    search_notes: Part[SearchNoteRepository] = Part("wfe_mcp.store.search.index:SearchNoteRepository")
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
@@ -126,7 +131,7 @@ class Store:
         clock: Callable[[], datetime],
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         durable: bool = True,
-    ) -> "Store":
+    ) -> Store:
         """The store at ``url``, created or upgraded when needed. Refuses ``unavailable``: see ``sqlite.py``.
 
         ``durable=False`` is for tests: a commit does not wait for the disk (``sqlite.py``, rule 3).

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, fields
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, bindparam, exists
@@ -121,9 +122,11 @@ class Part(Generic[P]):
     """A repository as an attribute of another one, or of the transaction.
 
     It is created on first access: a transaction is on every path, and most use two or three of thirty repositories.
+    ``of``: its class, or ``module:Class``, which is imported on first access too: the statements of all of them take as
+    long to build as a first answer.
     """
 
-    def __init__(self, of: Callable[[Shared], P]) -> None:
+    def __init__(self, of: Callable[[Shared], P] | str) -> None:
         self._of = of
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -131,8 +134,14 @@ class Part(Generic[P]):
 
     def __get__(self, instance: "Repository", owner: type) -> P:
         # Python reads the attribute of the instance before this descriptor: the second access costs nothing.
-        made = instance.__dict__[self._name] = instance.shared.repository(self._of)
+        made = instance.__dict__[self._name] = instance.shared.repository(self._loaded())
         return made
+
+    def _loaded(self) -> Callable[[Shared], P]:
+        if isinstance(self._of, str):
+            module, _, name = self._of.partition(":")
+            self._of = cast("Callable[[Shared], P]", getattr(import_module(module), name))
+        return self._of
 
 
 class Repository:
