@@ -109,7 +109,7 @@ def limit_table() -> Lines:
 
 
 def configuration() -> Lines:
-    from wfe_mcp.workspace.config.settings import FROM_ENVIRONMENT
+    from wfe_mcp.workspace.config.layers import FROM_ENVIRONMENT
     from wfe_mcp.workspace.config.settings_tables import Settings
 
     yield "# Configuration"

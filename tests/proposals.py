@@ -9,12 +9,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import wfe_mcp
 from wfe_mcp.core.readers import for_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(wfe_mcp.__file__).parent
+"""In the checkout, or installed: ``python -m bench attacks`` plays tests against the wheel."""
 HOLE = "{}"
 _VALUE = re.compile(r"\{\w*\}|\bRUN\b")
 _COMMAND = re.compile(
@@ -62,10 +65,10 @@ def _pattern(text: str) -> re.Pattern[str]:
 def proposals() -> tuple[Proposal, ...]:
     """Each text once, with the first place that has it."""
     found: dict[str, Proposal] = {}
-    for file in sorted((ROOT / "wfe_mcp").rglob("*.py")):
+    for file in sorted(PACKAGE.rglob("*.py")):
         for line, text in texts(ast.parse(file.read_text(encoding="utf-8"))):
             if re.search(r"wfe-mcp [a-z{]", _SENTENCE.sub("", text)):
-                found.setdefault(text, Proposal(text, f"{file.relative_to(ROOT).as_posix()}:{line}"))
+                found.setdefault(text, Proposal(text, f"{file.relative_to(PACKAGE.parent).as_posix()}:{line}"))
     return tuple(found.values())
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wfe_mcp.artifacts import parse
-from wfe_mcp.artifacts.parse import bundle_of, check_value, parse_json, read_artifact
+from wfe_mcp.artifacts.parse import MAX_BYTES, bundle_of, check_value, parse_json, read_artifact
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Refused
 
@@ -165,7 +165,7 @@ def test_a_bundle_carries_text_up_to_the_cap() -> None:
         bundle_of({"a.txt": b"x", "b.png": b"\x89PNG", "c.bin": b"\xff"})
     assert [detail.path for detail in no.value.details] == ["/files/1/content", "/files/2/content"]
     with pytest.raises(Refused) as no:
-        bundle_of({"a": b"xxx", "b": b"xxx"}, max_bytes=5)
+        bundle_of({"a": b"x" * MAX_BYTES, "b": b"x"})
     assert no.value.code == "too_large"
 
 

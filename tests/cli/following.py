@@ -2,7 +2,7 @@
 
     test of a command ──> cli("skip", …) ──> "… Next: wfe-mcp retry RUN fix" ──> copy of the folder ──> that command
                                │                                                       │
-                               └── the test goes on as if nothing had been <── back ───┘
+                               └── the test continues as if it had not run <── back ───┘
 
 Rules:
 1. ``tests/proposals.toml`` says in which test a text is followed, and how its commands end; the fixture arms the terminal
@@ -111,7 +111,7 @@ class Following:
             or "wfe-mcp" not in said.out + said.err
         ):
             return
-        if "Usage: " in said.out:
+        if "Usage: " in said.out + said.err:
             return  # help is no proposal
         printed = _lines(said)
         for each in proposals():

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,27 @@ def test_every_command_is_found_also_behind_options(cli: Terminal) -> None:
     assert (wrong.code, "No such command 'statsu'" in wrong.err) == (2, True)
 
 
+def test_status_of_runs_that_wait_for_hours_between_phases_loads_no_models(cli: Terminal) -> None:
+    """Neither those of settings, where no file says anything about runs, nor those of templates."""
+    between, asks = cli.start("letter"), cli.start("letter")
+    for run, phases in ((between, ("draft",)), (asks, ("draft", "send"))):
+        for each in phases:
+            assert cli.submit_work(run, each).code == 0
+    later = cli.clock.now + timedelta(hours=2)
+    code = (
+        "import sys; from datetime import datetime; from wfe_mcp.cli.app import main;"
+        f"main(['status', '--json'], clock=lambda: datetime.fromisoformat('{later.isoformat()}'));"
+        "heavy = {'pydantic', 'pydantic_core', 'wfe_mcp.workflow.model', 'wfe_mcp.workspace.config.settings',"
+        "'wfe_mcp.store.maintenance.retention', 'wfe_mcp.store.maintenance.bundles', 'wfe_mcp.store.search.find'};"
+        "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare_environment({})
+    )
+    assert done.returncode == 0, done.stderr
+    assert {between, asks} == {row["run"] for row in json.loads(done.stdout)["data"]["runs"]}
+
+
 def test_in_a_pipe_status_loads_neither_rich_nor_the_server(cli: Terminal) -> None:
     run = cli.start("note")
     code = (
@@ -279,7 +301,7 @@ def test_on_a_terminal_there_are_colours_and_tables(cli: Terminal, monkeypatch: 
     assert "\x1b[" in document.out
     shown = cli("list").out
     assert "[red]not markup[/red]" in shown
-    assert "\x1b[1mSTATE" in shown
+    assert "\x1b[1mSTATUS" in shown
     assert "\x1b[32m✓ pass" in cli("show", run).out
     assert json.loads(cli.json("list").out)
     monkeypatch.setenv("NO_COLOR", "1")

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.following import STANDS_FOR, follow
 from tests.cli.scene import CHECK, HUMAN, PIN, phase
 from tests.cli.test_next_steps import (
-    STANDS_FOR,
     STOP,
     begun,
-    follow,
     held,
     out_of_time,
     paused_for_a_person,

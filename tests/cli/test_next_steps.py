@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.following import RECORD, follow, followed
+from tests.cli.following import follow
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
-from wfe_mcp.store.driver import driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -313,169 +310,6 @@ def proposed(said: Said) -> list[str]:
     return [each for each in found if not each.startswith(_STARTS_SOMETHING)]
 
 
-def more_configuration(cli: Terminal, text: str) -> None:
-    config = cli.root / ".wfe" / "config.toml"
-    config.write_text(config.read_text() + text)
-
-
-def changed_configuration(cli: Terminal) -> None:
-    run = begun(cli, phase("work", CHECK, on_fail=STOP))
-    more_configuration(cli, '[checks.more]\nargv = ["true"]\n')
-    cli.submit_work(run, "work")
-    cli("status", run)
-    cli("doctor")
-    cli("inbox")
-
-
-def lint_of_what_is_not_configured(cli: Terminal) -> None:
-    unknown = template(
-        "new",
-        phase("draft", {"kind": "command", "check": "nothere"}, context=[{"bundle": "none"}]),
-    )
-    (cli.root / ".wfe" / "templates" / "new.json").write_text(json.dumps(unknown))
-    cli("templates", "lint", "new")
-    cli("trust", "--yes", pin=PIN)
-    cli("start", "new")
-
-
-def sealed_file_edited(cli: Terminal) -> None:
-    run = begun(cli, phase("work"), phase("last"))
-    cli.submit_work(run, "work")
-    for file in (cli.root / ".wfe" / "runs" / run).rglob("work*.json"):
-        file.write_text('{"text": "forged"}')
-    cli("status", run)
-    cli("verify", run)
-    cli("inbox")
-    cli.submit_work(run, "last")
-
-
-def without_a_table(cli: Terminal) -> None:
-    cli("backup", "copy.db")
-    with closing(driver().connect(cli.database)) as database:
-        database.execute("DROP TABLE attempt")
-        database.commit()
-    cli("list")
-
-
-def of_another_schema(cli: Terminal) -> None:
-    cli("backup", "copy.db")
-    with closing(driver().connect(cli.database)) as database:
-        database.execute("UPDATE alembic_version SET version_num = '0001'")
-        database.commit()
-    cli("list")
-
-
-def damaged_database(cli: Terminal) -> None:
-    cli.start("note")
-    content = bytearray(cli.database.read_bytes())
-    content[4096:] = b"x" * (len(content) - 4096)
-    cli.database.write_bytes(content)
-    cli("list")
-
-
-def nothing_to_hand_over(cli: Terminal) -> None:
-    cli("handoff")
-
-
-def named_by_its_old_folder(cli: Terminal) -> None:
-    cli.start("note")
-    old, cli.root = cli.root, cli.root.parent / "renamed"
-    os.chdir(old.parent)
-    old.rename(cli.root)
-    os.chdir(cli.root)
-    cli("--project", str(old), "status")
-    cli("doctor")
-
-
-def empty_plan_of_a_tool(cli: Terminal) -> None:
-    folder = cli.root / "openspec" / "changes" / "one"
-    folder.mkdir(parents=True)
-    (folder / "proposal.md").write_text("# Why\n\nNothing.\n")
-    (folder / "tasks.md").write_text("# Tasks\n\n- [x] 1.1 Done\n")
-    cli("import", str(folder))
-
-
-def work_of_a_tool(cli: Terminal) -> None:
-    cli.git("init", "-q")
-    folder = cli.root / "backlog" / "tasks"
-    folder.mkdir(parents=True)
-    (folder.parent / "config.yml").write_text("project_name: x\n")
-    (folder / "task-1 - Write.md").write_text(
-        "---\nid: task-1\ntitle: Write\nstatus: To Do\n---\n\n## Description\n\nWrite it.\n"
-    )
-    cli("import", str(folder.parent))
-
-
-def archived_template(cli: Terminal) -> None:
-    cli("templates", "archive", "note")
-    cli("templates", "list")
-
-
-def nothing_configured(cli: Terminal) -> None:
-    cli("opinion", "ask", cli.start("note"), "draft", "--reviewer", "nobody")
-    cli("providers", "role", "reviewer", "openai", "gpt")
-    cli("mcp", "test", "nothere")
-
-
-def fork_of_a_decision(cli: Terminal) -> None:
-    run = begun(cli, phase("work", HUMAN), phase("last"))
-    cli.submit_work(run, "work")
-    cli("approve", run, "work", pin=PIN)
-    cli("start", "--from", run)
-    cli("start", "--from", f"{run}@1")
-    cli("undo", run)
-    cli("rollback", run, "work")
-    cli("rollback", run, "nothere")
-    cli("rollback", run, "1")
-    cli("show", run, "--at", "999")
-    cli("show", run, "--at", "cp-9")
-
-
-def facts_and_policy(cli: Terminal) -> None:
-    cli("config", "fact", "language", "Go")
-    cli("config", "fact", "nothere", "--undo")
-    cli("config", "policy", "--gate-command", "allow")
-    cli("config", "project")
-
-
-def jobs_and_recovery(cli: Terminal) -> None:
-    run = cli.start("note")
-    cli("jobs", "cancel")
-    cli("jobs", "enqueue", "--role", "reviewer", "Say hello")
-    cli("recovery", "show", run, "draft")
-    cli("undo")
-
-
-def shown_differently(cli: Terminal) -> None:
-    cli("install", "--client", "claude-code")
-    cli("install", "--client", "gemini-cli")
-    cli("uninstall")
-    cli("approve", cli.start("letter"), "send", pin=b"wrong one")
-    cli("find", "nothere")
-    cli("templates", "show", "quick_fix")
-
-
-REACHED = (
-    changed_configuration,
-    lint_of_what_is_not_configured,
-    sealed_file_edited,
-    without_a_table,
-    of_another_schema,
-    damaged_database,
-    nothing_to_hand_over,
-    named_by_its_old_folder,
-    empty_plan_of_a_tool,
-    work_of_a_tool,
-    archived_template,
-    nothing_configured,
-    fork_of_a_decision,
-    facts_and_policy,
-    jobs_and_recovery,
-    shown_differently,
-)
-"""States that no other test of a command reaches; ``tests/proposals.toml`` says which texts are followed there."""
-
-
 @scene
 def prepared(cli: Terminal) -> None:
     """A person has a file to submit, and an editor that changes a word."""
@@ -499,12 +333,3 @@ def test_what_is_proposed_works_where_it_is_proposed(
     assert len(commands) == len(STATES[bring]), f"{commands} are proposed: {said.out}{said.err}"
     answer = follow(cli, commands[number])
     assert answer.code == STATES[bring][number], f"{commands[number]}: {answer.out}{answer.err}"
-
-
-@pytest.mark.parametrize("bring", REACHED, ids=lambda each: each.__name__)
-def test_what_is_proposed_in_a_state_is_followed_there(
-    cli: Terminal, bring: Callable[[Terminal], None], request: pytest.FixtureRequest
-) -> None:
-    assert RECORD or sys.platform == "win32" or followed().get(request.node.nodeid), "this state follows nothing"
-    prepared(cli)
-    bring(cli)

@@ -38,6 +38,13 @@ def test_trust_takes_names_and_says_when_one_is_unknown(cli: Terminal) -> None:
     assert cli.json("trust", "fin", "--yes", pin=PIN).refusal == "bad_argument"
 
 
+def test_trusting_again_what_is_trusted_asks_for_nothing(cli: Terminal) -> None:
+    (cli.root / ".wfe" / "templates" / "new.json").write_text(json.dumps(template("new", phase("draft"))))
+    assert cli("trust", "new", "--yes", pin=PIN).code == 0
+    assert cli("trust", "new").out == "Trusted already: new.\n"
+    assert cli.json("trust", "new", "nothere", "--yes", pin=PIN).refusal == "bad_argument"
+
+
 def test_trust_needs_yes_where_no_one_can_be_asked(cli: Terminal) -> None:
     (cli.root / ".wfe" / "config.toml").write_text("auto = false\n")
     document = cli.json("trust", pin=PIN)

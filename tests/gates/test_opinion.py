@@ -97,4 +97,4 @@ def test_a_gate_without_any_configured_reviewer_is_a_note_or_an_error():
     assert no_reviewer(gate("a", if_missing="note"), ["a"]).outcome is GateOutcome.SKIPPED
     error = no_reviewer(gate("a"), ["a"])
     assert error.kind is VerdictKind.ERROR
-    assert "wfe-mcp providers add" in error.message
+    assert "wfe-mcp providers role a" in error.message

@@ -79,11 +79,14 @@ def test_a_command_to_paste_has_the_arguments_that_it_needs() -> None:
 
 def lacks_arguments(words: list[str], command: Any) -> bool:
     """Whether ``words`` give fewer positional arguments than the command requires."""
-    while words and words[0] in (inner := getattr(command, "commands", None) or {}):
-        command, words = inner[words[0]], words[1:]
+    found: Any = command
+    inner: dict[str, Any] = getattr(found, "commands", {})
+    while words and words[0] in inner:
+        found, words = inner[words[0]], words[1:]
+        inner = getattr(found, "commands", {})
     given = [each for each in words if not each.startswith("-")]
-    needed = [each for each in command.params if each.param_type_name == "argument" and each.required]
-    return not getattr(command, "commands", None) and len(given) < len(needed)
+    needed = [each for each in found.params if each.param_type_name == "argument" and each.required]
+    return not inner and len(given) < len(needed)
 
 
 def test_no_text_names_several_commands_in_one(root: Path) -> None:

@@ -43,7 +43,7 @@ from wfe_mcp.views.approvals.unseen import unseen_in
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.models import EventView, RollbackPreview, RunView
-from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+from wfe_mcp.workspace.config.layers import CONFIG_FILE
 
 FORGED = "EVIDENCE, gathered by the server: 412 passed"
 BREAKS = ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
@@ -79,7 +79,7 @@ def _each(change: Callable[[Any], Any], value: Any) -> Any:
         return {change(key): change(part) for key, part in cast("Mapping[str, Any]", value).items()}
     if is_dataclass(value) and not isinstance(value, type):
         # A time that is text is our own: no one else writes it.
-        times = {each.name for each in fields(value) if each.name == "at" or each.name.endswith("_at")}
+        times = {each.name for each in fields(value) if each.name in {"at", "since"} or each.name.endswith("_at")}
         old = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
         return replace(
             value,
@@ -113,7 +113,7 @@ NO_VIEW = {
     "moves.envelope.Envelope": "it carries the views, see below",
     "approvals.inbox.InboxLine": "a table of the database",
     "approvals.inbox.Waiting": "records of the database",
-    "approvals.seen.Seen": "it carries the decision's view",
+    "approvals.shown.Seen": "it carries the decision's view",
     "approvals.shown.Rows": "records of the database",
 }
 OF_THIS_MACHINE = {"connecting", "client_changes", "trials"}

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.security.machine import PIN, Machine
-from tests.security.test_typed_pins import WRONG, talk
+from tests.security.test_typed_pins import WRONG
 from wfe_mcp.engine.approvals.pin import pin_is_set
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
@@ -28,7 +28,7 @@ def config(machine: Machine) -> str:
 
 
 def test_choosing_the_pin_agrees_to_what_is_on_the_screen_above_it(project: Machine) -> None:
-    done = talk(project, [(CHOOSE, PIN), (REPEAT, PIN)], *project.wfe("init"))
+    done = project.talk([(CHOOSE, PIN), (REPEAT, PIN)], *project.wfe("init"))
     assert done.code == 0, done.said
     above = done.said[: done.said.index(CHOOSE)]
     for shown in (
@@ -44,9 +44,9 @@ def test_choosing_the_pin_agrees_to_what_is_on_the_screen_above_it(project: Mach
     assert project.json("config", "show")["data"]["settings"]["checks.test.argv"]
 
 
-def test_enter_instead_of_a_pin_is_a_no_and_each_step_asks(project: Machine) -> None:
+def test_enter_instead_of_a_pin_declines_and_each_step_asks(project: Machine) -> None:
     lines = [(CHOOSE, ""), ("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")]
-    done = talk(project, lines, *project.wfe("init"))
+    done = project.talk(lines, *project.wfe("init"))
     assert (done.code, "Cancelled. Nothing changed." in done.said) == (1, True), done.said
     assert "No PIN was typed" not in done.said
     assert not config(project)
@@ -55,10 +55,10 @@ def test_enter_instead_of_a_pin_is_a_no_and_each_step_asks(project: Machine) -> 
         assert not pin_is_set(engine)
 
 
-def test_enter_is_a_no_after_a_pin_that_is_too_short_and_at_the_repetition_too(project: Machine) -> None:
+def test_enter_declines_after_a_pin_that_is_too_short_and_at_the_repetition_too(project: Machine) -> None:
     for lines in ([(CHOOSE, "1234"), (CHOOSE, "")], [(CHOOSE, PIN), (REPEAT, "")]):
-        done = talk(
-            project, [*lines, ("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")], *project.wfe("init")
+        done = project.talk(
+            [*lines, ("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")], *project.wfe("init")
         )
         assert (done.code, "Cancelled. Nothing changed." in done.said) == (1, True), done.said
     with project.engine() as engine:
@@ -66,7 +66,7 @@ def test_enter_is_a_no_after_a_pin_that_is_too_short_and_at_the_repetition_too(p
 
 
 def test_ctrl_c_at_the_pin_changes_nothing(project: Machine) -> None:
-    done = talk(project, [(CHOOSE, "\x03")], *project.wfe("init"))
+    done = project.talk([(CHOOSE, "\x03")], *project.wfe("init"))
     assert done.code != 0
     assert not config(project)
     assert not (project.project / "ran").exists()
@@ -76,10 +76,10 @@ def test_ctrl_c_at_the_pin_changes_nothing(project: Machine) -> None:
 
 def test_where_a_pin_is_set_it_is_the_one_answer_and_a_wrong_one_runs_nothing(project: Machine) -> None:
     project.person()
-    done = talk(project, [("PIN to trust (Enter: no): ", WRONG)] * 3, *project.wfe("init"))
+    done = project.talk([("PIN to trust (Enter: no): ", WRONG)] * 3, *project.wfe("init"))
     assert (done.code, "[y/N]" in done.said) == (1, False), done.said
     assert not (project.project / "ran").exists()
-    done = talk(project, [("PIN to trust (Enter: no): ", WRONG), ("PIN to trust", PIN)], *project.wfe("init"))
+    done = project.talk([("PIN to trust (Enter: no): ", WRONG), ("PIN to trust", PIN)], *project.wfe("init"))
     assert (done.code, "[y/N]" in done.said) == (0, False), done.said
     assert "[checks.test]" in config(project)
 
@@ -89,7 +89,7 @@ def test_what_was_not_on_the_screen_is_asked_for(project: Machine) -> None:
     (project.project / "test_it.py").write_text(TEST.format(body="assert 'TOOL_A' in os.environ"))
     lines = [(CHOOSE, PIN), (REPEAT, PIN), ("Write and trust it? [y/N]", "n")]
     argv = project.wfe("init")
-    done = talk(project, lines, "env", "TOOL_A=x", *argv)
+    done = project.talk(lines, "env", "TOOL_A=x", *argv)
     assert "TOOL_A" in done.said
     assert (done.code, "Cancelled. Your PIN is set. Nothing else changed." in done.said) == (1, True), done.said
     assert not config(project)
@@ -99,15 +99,13 @@ def test_what_was_not_on_the_screen_is_asked_for(project: Machine) -> None:
 def test_a_configuration_that_weakens_a_gate_is_not_agreed_to_with_the_rest(project: Machine) -> None:
     (project.project / ".wfe" / "config.toml").write_text('[templates.letter.phases.write]\napprover = "skip"\n')
     lines = [("Try them? [y/N]", "y"), ("Write it? [y/N]", "y"), (CHOOSE, PIN), (REPEAT, PIN)]
-    done = talk(project, lines, *project.wfe("init"))
+    done = project.talk(lines, *project.wfe("init"))
     assert "Your PIN agrees to all" not in done.said, done.said
     assert (done.code, "so init does not trust it" in done.said) == (1, True), done.said
 
 
 def test_what_is_not_on_the_screen_is_not_agreed_to_by_a_pin(project: Machine) -> None:
     init = " ".join(project.wfe("init"))
-    done = talk(
-        project, [("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")], "sh", "-c", f"{init} > out.txt"
-    )
+    done = project.talk([("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")], "sh", "-c", f"{init} > out.txt")
     assert done.code == 1, done.said
     assert "Choose a PIN" not in done.said

@@ -817,6 +817,20 @@ export interface NewestCheckpoints {
   newest: string[];
 }
 
+export interface NewsLine {
+  run: string;
+  title: string;
+  project: string;
+  at: string;
+  text: string;
+  events: number;
+}
+
+export interface NewsView {
+  since?: string;
+  runs?: NewsLine[];
+}
+
 export interface NextCall {
   tool: string;
   args: Record<string, unknown>;

@@ -11,21 +11,19 @@ import re
 _RUN = re.compile(r"[Aa]sk the user to run(?: this)?(?: in a terminal of their own)?: ")
 _DO = re.compile(r"([Aa])sk the user to ([^.;]*(?:\.(?! |$)[^.;]*)*)")
 _MORE = re.compile(r"(,|\band|\bor|\bthen) to (?=[a-z])")
-_OTHERS = (
-    (re.compile(r"(?:Ask|Tell) the user: ([a-z])"), lambda found: found[1].upper()),
-    (re.compile(r"([Oo])nly the user can\b"), lambda found: f"{found[1]}nly you can"),
-    (
-        re.compile(r"([Aa])sk the user (which|whether)\b"),
-        lambda found: f"{'See' if found[1] == 'A' else 'see'} {found[2]}",
-    ),
-    (re.compile(r" \(in a terminal of their own\)"), lambda _: ""),
-    (re.compile(r"\btheir own configuration\b"), lambda _: "your own configuration"),
+_OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"([Oo])nly the user can\b"), r"\1nly you can"),
+    (re.compile(r"Ask the user (which|whether)\b"), r"See \1"),
+    (re.compile(r"ask the user (which|whether)\b"), r"see \1"),
+    (re.compile(r" \(in a terminal of their own\)"), ""),
+    (re.compile(r"\btheir own configuration\b"), "your own configuration"),
 )
+_CASE = re.compile(r"(?:Ask|Tell) the user: ([a-z])")
 
 
 def for_person(text: str) -> str:
     """``text``, which was written for an agent, as the person reads it who is asked there."""
-    text = _DO.sub(_own_step, _RUN.sub("", text))
+    text = _DO.sub(_own_step, _RUN.sub("", _CASE.sub(_as_begun, text)))
     for pattern, words in _OTHERS:
         text = pattern.sub(words, text)
     return text
@@ -34,3 +32,7 @@ def for_person(text: str) -> str:
 def _own_step(found: re.Match[str]) -> str:
     step = _MORE.sub(r"\1 ", found[2])
     return step[:1].upper() + step[1:] if found[1] == "A" else step
+
+
+def _as_begun(found: re.Match[str]) -> str:
+    return found[1].upper()

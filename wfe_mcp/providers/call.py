@@ -272,5 +272,20 @@ class Listener(Protocol):
         ...
 
 
-class Silent(Listener):
+class Silent:
     """A listener that does nothing."""
+
+    def before_call(self, connection: Connection, estimate: Estimate) -> None:
+        """Do nothing."""
+
+    def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
+        """Do nothing."""
+
+    def said(self, text: str) -> None:
+        """Do nothing."""
+
+    def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def tool_ended(self, call_id: str, name: str, result: ToolResult, duration_s: float) -> None:
+        """Do nothing."""

@@ -25,7 +25,7 @@ def test_init_ends_with_the_clients_that_it_found_and_one_key_connects_them(
         (Path.home() / folder).mkdir()
     monkeypatch.setattr("getpass.getpass", chosen_pin)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    answering("n", "y", "", "2", "n", "a", "y", "n", "n")
+    answering("y", "", "2", "n", "a", "y", "n", "n")
     answer = empty("init")
     assert (answer.code, "Clients: 1 Codex, 2 Cursor. Connect (1, 2 .., a = all, Enter = none)? " in answer.err) == (
         0,
@@ -39,23 +39,6 @@ def test_init_ends_with_the_clients_that_it_found_and_one_key_connects_them(
     assert "Clients: 1 Codex. Connect" in answer.err and "Connected Codex" in answer.out
     assert "approve" in (empty.root / ".codex" / "config.toml").read_text()
     assert "Clients" not in empty("init", "--no-trial").err
-
-
-def test_one_yes_and_the_pin_do_all_of_init(
-    empty: Terminal, answering: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    empty.git("init", "-q")
-    (Path.home() / ".codex").mkdir()
-    monkeypatch.setattr("getpass.getpass", chosen_pin)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    answering("y")
-    answer = empty("init")
-    assert "Codex will be connected, and may call wfe's tools without asking." in answer.err
-    assert answer.err.count("[y/N]") == 1
-    assert "Connected Codex (.codex/config.toml); a test start worked, 15 tools." in answer.out
-    assert "approve" in (empty.root / ".codex" / "config.toml").read_text()
-    assert not (empty.root / "AGENTS.md").exists(), "nothing that the question did not name"
-    assert empty.json("doctor").data["findings"][-2]["level"] == "ok"
 
 
 def test_init_without_a_terminal_names_the_clients_and_connects_none(empty: Terminal) -> None:

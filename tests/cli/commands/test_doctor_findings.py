@@ -75,7 +75,7 @@ def test_a_data_folder_that_cannot_be_written_is_a_problem(cli: Terminal, monkey
     ("changed", "message"),
     [
         ({"has_fts5": False}, "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"),
-        ({"waiting": 2}, "2 runs not indexed yet; the next wfe-mcp find does it"),
+        ({"waiting": 2}, "2 runs not indexed yet; the next search does it: wfe-mcp find QUERY"),
     ],
 )
 def test_a_search_that_is_off_or_behind_is_named(

@@ -71,7 +71,7 @@ def test_without_a_terminal_nothing_is_written_and_permission_is_never_given_sil
     answer = empty("install", "--client", "codex", "--yes")
     assert "approve" not in (empty.root / ".codex" / "config.toml").read_text()
     assert (
-        "It asks before each call that changes something; codex exec refuses those calls; to allow wfe's tools: wfe-mcp install --allow."
+        "It asks before each call that changes something; codex exec refuses those calls; to allow wfe's tools: wfe-mcp install --client codex --allow."
         in answer.out
     )
 

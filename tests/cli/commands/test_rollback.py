@@ -169,7 +169,7 @@ def test_unrecorded_changes_need_one_more_option(cli: Terminal) -> None:
     name = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
     (cli.root / "mine.txt").write_text("mine\n")
     answer = cli("rollback", run, name)
-    assert ("go back with --no-files, or ask" in answer.err, "files=false" in answer.err) == (True, False)
+    assert ("go back with --no-files, or wfe-mcp rollback" in answer.err, "files=false" in answer.err) == (True, False)
     answer = cli("rollback", run, name, pin=PIN)
     assert answer.code == 1
     assert "mine.txt" in answer.err

@@ -264,7 +264,8 @@ def test_milestones_become_an_artifact_that_can_be_submitted(cli: Terminal) -> N
         "! line 5: task 'Stream artifacts into a zip' names no conflict scope",
         "! not carried: line 2: introduction: 'Two words first.'",
     ]
-    assert answer.err == "Next: wfe-mcp start milestones --inputs @.wfe/plans/milestones.inputs.json\n"
+    start = "wfe-mcp start milestones --inputs @.wfe/plans/milestones.inputs.json"
+    assert answer.err == f"Next: run git init, since milestones needs git; then {start}\n"
     cli.git("init", "-q")
     started = cli.json("start", "milestones", "--inputs", "@.wfe/plans/milestones.inputs.json")
     assert started.code == 0, started.out

@@ -62,7 +62,7 @@ def test_init_without_a_client_proposes_to_connect_one(
 def test_an_init_that_is_cancelled_leaves_nothing(empty: Terminal, answering: Callable[..., None]) -> None:
     (empty.root / "test_it.py").write_text("def test_it():\n    pass\n")
     (empty.root / "pytest.ini").write_text("[pytest]\n")
-    answering("n", "y", "n")
+    answering("y", "n")
     refused = empty.json("init").document["error"]["message"]
     assert refused == "Cancelled. Nothing changed."
     assert not (empty.root / ".wfe").exists()

@@ -7,7 +7,7 @@ from wfe_mcp.engine.runs.looks import FILE
 
 def test_a_program_cannot_look_in_place_of_the_person(program: Program, scene: Scene) -> None:
     scene.start(phase("plan"))
-    for body in ({}, {"looks": False}):
-        refused = program.post("/look", body)
+    for looks in (True, False):
+        refused = program.post("/look", looks=looks)
         assert (refused.status, refused.code) == (403, "forbidden")
     assert not (scene.store.path.parent / FILE).exists()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.core.errors import Detail
-from wfe_mcp.workspace.config.checks import FrozenCheck, seconds
+from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.settings import LoadedSettings, load_settings
 from wfe_mcp.workspace.config.settings_tables import FrozenServer
 

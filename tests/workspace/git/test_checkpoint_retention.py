@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.workspace.config.test_settings import load, problem
-from wfe_mcp.workspace.config.checks import seconds
+from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.limit_tables import size_bytes
 from wfe_mcp.workspace.git.checkpoints import KeptCheckpoint, to_drop
 from wfe_mcp.workspace.git.snapshot_files import Limits, Skipped, chosen

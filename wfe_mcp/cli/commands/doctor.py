@@ -93,7 +93,7 @@ def _moved(refused: Refused) -> HealthFinding | None:
 
     if "here" not in refused.data:
         return None
-    old, here = refused.data["folder"], refused.data["here"]
+    old, here = str(refused.data["folder"]), str(refused.data["here"])
     place = "." if Path(here) == Path.cwd() else here
     move = f"if it was renamed or moved: {move_command(old, place)}"
     message = f"the folder of project {refused.data['name']!r} is gone, and this one has its mark"

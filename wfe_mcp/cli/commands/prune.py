@@ -120,7 +120,7 @@ def _row(record: "RunRecord") -> dict[str, Any]:
 
 
 def _refuse_no_duration(text: str) -> None:
-    from wfe_mcp.workspace.config.checks import seconds
+    from wfe_mcp.workspace.config.layers import seconds
 
     try:
         seconds(text)

@@ -30,7 +30,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
     idle = None if run else idle_status(invocation.engine)
     if idle is not None:
         invocation.render(idle, lambda screen: _nothing_open(invocation, screen))
-        show_news(invocation, [invocation.engine.project_id])
+        show_news(invocation)
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.views.answers import run_status
@@ -67,7 +67,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
 
     invocation.render(answer, render)
     if not run:
-        show_news(invocation, [invocation.engine.project_id])
+        show_news(invocation)
 
 
 def _show_new(invocation: Invocation, run: str) -> None:
@@ -82,7 +82,7 @@ def _show_new(invocation: Invocation, run: str) -> None:
     def render(screen: Screen) -> None:
         if not view.runs:
             screen.line(nothing)
-        render_news(screen, invocation, view)
+        render_news(screen, view, invocation.engine.clock())
 
     invocation.answer(summary, render, view=view)
 

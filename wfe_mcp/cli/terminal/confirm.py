@@ -47,7 +47,8 @@ def typed(prompt: str) -> str:
         # Standard input may be a pipe with other content.
         is_stdin = sys.platform == "win32" or sys.stdin.isatty()
         terminal = sys.stdin if is_stdin else until_typed.enter_context(Path("/dev/tty").open(encoding="utf-8"))
-        until_typed.enter_context(own_terminal())
+        if sys.platform != "win32":  # it has no exclusive terminals
+            until_typed.enter_context(own_terminal())
         print(one_line(prompt), end="", file=sys.stderr, flush=True)
         return terminal.readline().strip()
 

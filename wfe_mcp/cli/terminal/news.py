@@ -10,6 +10,7 @@ from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from wfe_mcp.cli.terminal.invocation import Invocation
     from wfe_mcp.cli.terminal.screen import Screen
@@ -32,17 +33,17 @@ def news_of(invocation: Invocation, projects: Sequence[str]) -> NewsView:
     return news(invocation.engine, visited_before(invocation.engine, projects, looks=looks))
 
 
-def show_news(invocation: Invocation, projects: Sequence[str]) -> None:
-    """The first lines of what is new; nothing where the output is no terminal."""
-    if invocation.screen.is_terminal:
-        render_news(invocation.screen, invocation, news_of(invocation, projects), _SHOWN)
+def show_news(invocation: Invocation, projects: Sequence[str] = ()) -> None:
+    """The first lines of what is new in ``projects`` (none named: in this one); nothing where the output is no terminal."""
+    if invocation.screen.is_terminal:  # only then: the engine loads SQLAlchemy
+        engine = invocation.engine
+        render_news(invocation.screen, news_of(invocation, projects or [engine.project_id]), engine.clock(), _SHOWN)
 
 
-def render_news(screen: Screen, invocation: Invocation, view: NewsView, most: int | None = None) -> None:
+def render_news(screen: Screen, view: NewsView, now: datetime, most: int | None = None) -> None:
     """The runs of ``view``, and the command that lists all of them."""
     if not view.runs:
         return
-    now = invocation.engine.clock()
     screen.line(f"New since you looked {screen.time(view.since, now)}: {plural(len(view.runs), 'run')}", "bold")
     screen.table((), [(each.run, screen.time(each.at, now), each.title, each.text) for each in view.runs[:most]], "  ")
     if most is not None and len(view.runs) > most:

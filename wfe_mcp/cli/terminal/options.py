@@ -36,7 +36,7 @@ Raw = Annotated[bool, typer.Option("--raw", help="The artifact as JSON.")]
 
 def seconds_of(duration: str) -> float | None:
     """The seconds of a duration that was typed; None for an empty one. Refuses ``bad_argument`` for anything else."""
-    from wfe_mcp.workspace.config.checks import seconds
+    from wfe_mcp.workspace.config.layers import seconds
 
     if not duration:
         return None

@@ -72,12 +72,8 @@ class Screen:
         print(visible_json(value, indent=2 if sys.stdout.isatty() else None, default=str))
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One line of the answer. ``style`` is a colour, used on a terminal only.
-
-        What is wider than the terminal goes on below its beginning: the terminal would begin it in the column that is ours.
-        """
-        for piece in self._pieces(one_line(text)):
-            print(self._painted(piece, _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
+        """One line of the answer. ``style`` is a colour, used on a terminal only."""
+        print(self._painted(one_line(text), _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
 
     def lines(self, text: str, indent: str = "") -> None:
         """A text that has lines of its own. What is indented stays so where a terminal would break a line."""
@@ -161,14 +157,6 @@ class Screen:
     def flush() -> Any:
         """Write out what was shown so far."""
         sys.stdout.flush()
-
-    def _pieces(self, text: str) -> list[str]:
-        columns = shutil.get_terminal_size().columns if self.is_terminal else None
-        first, *more = folded(text, columns)
-        if columns is None or not more:
-            return [text]
-        below = " " * min(len(text) - len(text.lstrip(" ")) + 2, columns // 2)
-        return [first, *(f"{below}{piece}" for piece in folded(text[len(first) :], columns - len(below)))]
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and text and self._has_colours else text

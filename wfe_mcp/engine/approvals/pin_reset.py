@@ -177,7 +177,7 @@ def _shown(name: str, project: ProjectRecord) -> tuple[str, str]:
     """
     from wfe_mcp.engine.kernel.identity import other_key
     from wfe_mcp.store.settings import is_configuration
-    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.config.layers import CONFIG_FILE
     from wfe_mcp.workspace.system.location import project_at
 
     kind, _, rest = name.partition(":")

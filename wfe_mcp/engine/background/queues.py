@@ -158,7 +158,7 @@ def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
 
 
 def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
-    from wfe_mcp.workspace.config.checks import seconds
+    from wfe_mcp.workspace.config.layers import seconds
 
     settings = loaded.settings
     queues = {

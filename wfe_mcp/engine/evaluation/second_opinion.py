@@ -163,8 +163,8 @@ def _named_reviewers(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[
     for name in reviewers:
         if (name if by_agent else name.partition("/")[0]) not in names:
             hint = nearest_hint(name, names, "A person configures one: wfe-mcp providers role NAME PROVIDER MODEL")
-            known = f" Known: {', '.join(names)}." if names else ""
-            raise Refused("bad_argument", f"There is no {what} {name!r}.", f"{hint}{known}")
+            known = f"Known: {', '.join(names)}. " if names else ""
+            raise Refused("bad_argument", f"There is no {what} {name!r}.", f"{known}{hint}")
     return tuple(dict.fromkeys(reviewers))
 
 

@@ -129,9 +129,8 @@ def _is_sealed(plan: CompiledTemplate, attempt: Attempt) -> bool:
         return False
     if attempt.status is AttemptStatus.COMPLETED:
         return True
-    output = plan.phase(attempt.phase).output
     judged = attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING} and attempt.stage is Stage.AFTER
-    return judged and output is not None and output.seal == "on_submit"
+    return judged and plan.seals_on_submit(attempt.phase)
 
 
 def _blocking_file(current: RunChange) -> ChangedFile | None:

@@ -142,10 +142,14 @@ class CompiledTemplate:
         """The name of the artifact the phase produces; None when it produces none."""
         written = self.parts.written.get(declared(path))
         if written is not None:
-            made: dict[str, str] = written.get("output") or {}
-            return made.get("artifact")
+            return self._output(written).get("artifact")
         output = self.phase(path).output
         return None if output is None else output.artifact
+
+    @staticmethod
+    def _output(written: Mapping[str, Any]) -> dict[str, Any]:
+        """``output`` of a phase as it is written: a status needs no more of most templates, so it does not parse them."""
+        return written.get("output") or {}
 
     def has_artifact(self, path: PhasePath) -> bool:
         """True when the phase produces something to store: also the report of steps, which has no name."""
@@ -153,6 +157,9 @@ class CompiledTemplate:
 
     def schema(self, path: PhasePath) -> str | dict[str, Any]:
         """The schema of the phase's artifact: a shipped name or an inline JSON Schema."""
+        written = self._output(self.parts.written.get(declared(path), {}))
+        if "schema" in written:
+            return written["schema"]
         phase = self.phase(path)
         output = phase.output
         if output is None and phase.kind == "steps":
@@ -162,6 +169,14 @@ class CompiledTemplate:
                 "illegal_transition", f"Phase {path!r} produces no artifact.", "Call status to see what is next."
             )
         return output.schema_
+
+    def seals_on_submit(self, path: PhasePath) -> bool:
+        """Whether the phase's artifact is sealed when it is submitted, and not when it is approved."""
+        written = self.parts.written.get(declared(path))
+        if written is not None:
+            return self._output(written).get("seal") == "on_submit"
+        output = self.phase(path).output
+        return output is not None and output.seal == "on_submit"
 
     def schema_name(self, path: PhasePath) -> str:
         """The name of the schema; ``inline`` for one the template holds itself."""
@@ -174,6 +189,16 @@ class CompiledTemplate:
 
         phase = self.phase(attempt.phase)
         return list(phase.prompt_gates if attempt.stage is Stage.BEFORE else phase.gates)
+
+    def assurance(self, attempt: Attempt) -> str:
+        """The least assurance of the approval that ``attempt`` waits for."""
+        from wfe_mcp.core.model import Stage
+
+        written = self.parts.written.get(declared(attempt.phase), {})
+        gates = written.get("prompt_gates" if attempt.stage is Stage.BEFORE else "gates")
+        if gates:
+            return gates[attempt.gate].get("assurance", "human")
+        return getattr(self.gates(attempt)[attempt.gate], "assurance", "human")
 
     def passes(self, path: PhasePath) -> int:
         """The most passes of an ``until`` loop."""

@@ -49,7 +49,7 @@ def prunable(
     Refuses ``not_ready`` for a named run that is not over, ``conflict`` for one that is kept, ``bad_argument`` where
     no maximum age is configured or given.
     """
-    from wfe_mcp.workspace.config.checks import seconds
+    from wfe_mcp.workspace.config.layers import seconds
 
     with engine.store.read() as tx:
         over = tx.retention.finished_runs(engine.project_id)

@@ -38,7 +38,7 @@ def resumes_at(tx: Tx, run_id: RunId) -> datetime | None:
 
 def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
     """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused stays paused."""
-    from wfe_mcp.workspace.config.checks import seconds
+    from wfe_mcp.workspace.config.layers import seconds
 
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s

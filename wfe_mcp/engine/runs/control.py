@@ -216,16 +216,19 @@ _SURELY_FRESH = timedelta(minutes=1)
 
 def stale_before(engine: Engine) -> datetime:
     """An open run whose last change is older is stale."""
-    from wfe_mcp.workspace.config.checks import seconds
-
-    return engine.clock() - timedelta(seconds=seconds(engine.settings().settings.runs.stale_after))
+    return engine.clock() - timedelta(seconds=_run_age_s(engine, "stale_after"))
 
 
 def stuck_before(engine: Engine) -> datetime:
     """A run at work whose last change is older is stuck."""
-    from wfe_mcp.workspace.config.checks import seconds
+    return engine.clock() - timedelta(seconds=_run_age_s(engine, "stuck_after"))
 
-    return engine.clock() - timedelta(seconds=seconds(engine.settings().settings.runs.stuck_after))
+
+def _run_age_s(engine: Engine, key: Literal["stale_after", "stuck_after"]) -> float:
+    from wfe_mcp.workspace.config.layers import RUN_AGES, may_set, seconds
+
+    is_set = may_set("runs", engine.root, engine.environment, engine.overrides)
+    return seconds(getattr(engine.settings().settings.runs, key) if is_set else RUN_AGES[key])
 
 
 def stuck_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:

@@ -202,7 +202,7 @@ def need_of(found: RunFacts, attempt: Attempt) -> Need | None:
         case AttemptStatus.AWAITING if current_gate(state, attempt) != "approval":
             return Need(Stop.NEEDS_TRUST, Who.HUMAN, phase)
         case AttemptStatus.AWAITING:
-            assurance = getattr(found.plan.gates(attempt)[attempt.gate], "assurance", "human")
+            assurance = found.plan.assurance(attempt)
             return Need(Stop.APPROVAL, Who.AGENT if assurance == "agent" else Who.HUMAN, phase)
         case AttemptStatus.FAILED:
             who = Who.HUMAN if waits_for(state, attempt) == "person" else Who.NONE

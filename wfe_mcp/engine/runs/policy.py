@@ -85,7 +85,7 @@ def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -
     ``seen``: the sha256 of what the person was shown; their signature covers it. Refuses ``stale_revision``: the file is
     another one now.
     """
-    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.config.layers import CONFIG_FILE
 
     if not by.is_human:
         raise Refused(
@@ -100,7 +100,7 @@ def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -
 
 def settings_written(engine: Engine) -> Settings:
     """What the project's own file says, without any other layer."""
-    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.config.layers import CONFIG_FILE
     from wfe_mcp.workspace.config.settings import settings_alone
 
     return settings_alone((_text(engine) or "").encode(), str(engine.root / CONFIG_FILE))[0]
@@ -111,7 +111,8 @@ def edited(engine: Engine, *values: tuple[str, str, object, object]) -> str:
 
     Refuses ``needs_trust`` (the file is not trusted as it is) and ``conflict`` (a table cannot be edited line by line).
     """
-    from wfe_mcp.workspace.config.config_file import CONFIG_FILE, NEW_CONFIG
+    from wfe_mcp.workspace.config.config_file import NEW_CONFIG
+    from wfe_mcp.workspace.config.layers import CONFIG_FILE
     from wfe_mcp.workspace.config.toml_tables import NotEditable, with_value, without_value
 
     if engine.settings().untrusted:
@@ -141,7 +142,7 @@ def edited(engine: Engine, *values: tuple[str, str, object, object]) -> str:
 def write_trusted(engine: Engine, by: By, text: str, seen: str = "") -> None:
     """Write the project's file and trust it as it is then. ``seen``: the sha256 of what the person was shown."""
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
-    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.config.layers import CONFIG_FILE
     from wfe_mcp.workspace.files.mirror import write_gitignore
     from wfe_mcp.workspace.files.project_files import write_atomic
 
@@ -189,7 +190,7 @@ def _policy(settings: Settings) -> Policy:
 
 def _text(engine: Engine) -> str | None:
     """The project's file; None without one."""
-    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.config.layers import CONFIG_FILE
     from wfe_mcp.workspace.files.project_files import read_if_there
 
     content: Any = read_if_there(engine.root, CONFIG_FILE)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.engine.models.roles import DEFAULT, filled
-from wfe_mcp.workspace.config.checks import seconds
+from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
 from wfe_mcp.workspace.config.settings_tables import PhaseSettings, StageSettings, TemplateSettings
 

@@ -24,7 +24,7 @@ from wfe_mcp.engine.templates.catalogue import (
 )
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, is_no_looser
 from wfe_mcp.engine.templates.pending import PendingTrust
-from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+from wfe_mcp.workspace.config.layers import CONFIG_FILE
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By

@@ -165,8 +165,9 @@ class SealRepository(Repository):
 
     def shown(self, run_id: RunId) -> set[str]:
         """The sha256 of everything that a person saw of the decisions of a run, as its log says."""
-        sealing = self._connection.execute(_KEPT, {"run_id": run_id}).tuples()
-        return {id_ for kind, id_ in _sealed_records(sealing)[1] if kind == SHOWN}
+        sealing = self._connection.execute(_KEPT, {"run_id": run_id})
+        log = ((str(type_), str(payload), at) for type_, payload, at in sealing)
+        return {id_ for kind, id_ in _sealed_records(log)[1] if kind == SHOWN}
 
     def keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
         """Seal the rows that ``where`` finds with the next event of the run."""

@@ -56,7 +56,8 @@ _SUMS: dict[str, ColumnElement[Any]] = {
 }
 _TOTALS = [_SUMS[item.name] if item.name in _SUMS else _sum(_CALL[item.name]) for item in fields(UsageRecord)]
 _OF_RUN = select(*_TOTALS).where(_CALL.run_id == bindparam("run"))
-"""Built once: every answer about a run uses it."""
+_COUNT_OF_RUN = select(func.count(_CALL.id)).where(_CALL.run_id == bindparam("run"))
+"""Both are built once: every answer about a run uses them, and most runs call no model."""
 
 _GROUPS: dict[UsageBy, ColumnElement[Any]] = {
     "template": func.coalesce(RUN.c.template, ""),
@@ -132,7 +133,10 @@ class ModelCallRepository(Repository):
     def usage(self, **which: Unpack[WhichCalls]) -> UsageRecord:
         """Total use of these calls."""
         if {name for name, value in which.items() if value is not None} == {"run_id"}:
-            return UsageRecord(*self._connection.execute(_OF_RUN, {"run": which.get("run_id")}).one())
+            run = {"run": which.get("run_id")}
+            if not self._connection.execute(_COUNT_OF_RUN, run).scalar_one():
+                return UsageRecord()
+            return UsageRecord(*self._connection.execute(_OF_RUN, run).one())
         query = select(*_TOTALS).where(*_which(**which))
         return UsageRecord(*self._connection.execute(query).one())
 

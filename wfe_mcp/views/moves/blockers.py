@@ -155,7 +155,7 @@ def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
     phase, why = attempt.phase, _first_line(attempt.reason)
     match stop:
         case Stop.APPROVAL:
-            assurance = getattr(found.plan.gates(attempt)[attempt.gate], "assurance", "human")
+            assurance = found.plan.assurance(attempt)
             approve = _command(found, attempt, c.AskApproval)
             return Blocker(stop, phase, str(attempt.sha256)[:12], assurance, approve, approve)
         case Stop.REPAIRED:

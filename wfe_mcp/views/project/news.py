@@ -56,4 +56,5 @@ def news(engine: Engine, visits: Mapping[str, datetime]) -> NewsView:
         )
         for each, *group in sorted(filter(None, unseen), key=lambda each: -each[0].position)
     )
-    return NewsView(since=second(min(visits.values())) if visits else "", runs=lines)
+    since = min(visits.values()).isoformat(timespec="milliseconds") if visits else ""  # as events are timed
+    return NewsView(since=since, runs=lines)

@@ -12,19 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.table import Frozen, Table, optional, required
 from wfe_mcp.workspace.files.paths import path_fault
-
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(duration: str) -> float:
-    """``"30s"``, ``"5m"``, ``"1.5h"``, ``"7d"`` in seconds. ValueError for anything else, and for zero."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)", duration)
-    value = float(found[1]) * _UNITS_S[found[2]] if found else 0.0
-    if value <= 0:
-        raise ValueError('a duration is a number above zero and a unit, for example "30s", "5m", "2h" or "7d"')
-    return value
 
 
 def time_before(text: str, now: datetime) -> datetime:

@@ -8,13 +8,12 @@ from typing import Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.config.layers import CONFIG_FILE
 from wfe_mcp.workspace.config.toml_tables import NotEditable, appended
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.system.location import user_config_file
-
-CONFIG_FILE = ".wfe/config.toml"
 
 NEW_CONFIG = """\
 # What runs may use in this project. It counts once a person trusts it: wfe-mcp trust

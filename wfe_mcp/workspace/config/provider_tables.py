@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field, PlainValidator
 
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.resources import plugins
-from wfe_mcp.workspace.config.checks import Duration, Name, Word, seconds
+from wfe_mcp.workspace.config.checks import Duration, Name, Word
+from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.origins import is_loopback, origin_fault, origin_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS, FsAbility, ProviderKind, as_kind, facts_of, shipped_kind
 from wfe_mcp.workspace.config.table import Frozen, Table, optional, required

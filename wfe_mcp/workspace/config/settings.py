@@ -22,7 +22,6 @@ from pydantic_core import ErrorDetails
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
-from wfe_mcp.workspace.config.config_file import CONFIG_FILE
 from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
 from wfe_mcp.workspace.config.gate_keys import (
     FileLayer,
@@ -33,6 +32,7 @@ from wfe_mcp.workspace.config.gate_keys import (
     strengthening,
     weakening_keys,
 )
+from wfe_mcp.workspace.config.layers import CONFIG_FILE, FROM_ENVIRONMENT
 from wfe_mcp.workspace.config.precedence import leave_at_home, narrow
 from wfe_mcp.workspace.config.settings_tables import Settings
 from wfe_mcp.workspace.config.toml_text import read_toml
@@ -222,19 +222,6 @@ class _Layer:
 
 _Strict = tuple[FileLayer, str, Document]
 """The layer, its file, and what strengthens a gate."""
-
-FROM_ENVIRONMENT = {
-    "WFE_AUTO": "auto",
-    "WFE_ARTIFACTS_ON_MISMATCH": "artifacts.on_mismatch",
-    "WFE_RUNS_STALE_AFTER": "runs.stale_after",
-    "WFE_RUNS_STUCK_AFTER": "runs.stuck_after",
-    "WFE_HTTP_ALLOW": "http.allow",
-    "WFE_ENV_ALLOW": "env.allow",
-    "WFE_POLICY_TEMPLATES": "policy.templates",
-    "WFE_POLICY_EVIDENCE": "policy.evidence",
-    "WFE_UI_AUTO": "ui.auto",
-}
-"""Variable → the key that it sets."""
 
 _LISTS = {"http.allow", "env.allow", "policy.templates"}
 _BOOLEANS = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
 from wfe_mcp.workspace.config.context_bundles import ContextSettings
+from wfe_mcp.workspace.config.layers import RUN_AGES
 from wfe_mcp.workspace.config.limit_tables import (
     BudgetSettings,
     CheckpointSettings,
@@ -258,10 +259,11 @@ class RunSettings(Table):
     effect = "limit"
 
     stale_after: Duration = optional(
-        "7d", 'How long an open run may lie untouched before it shows as stale, at least a minute: `"7d"`.'
+        RUN_AGES["stale_after"],
+        'How long an open run may lie untouched before it shows as stale, at least a minute: `"7d"`.',
     )
     stuck_after: Duration = optional(
-        "1h",
+        RUN_AGES["stuck_after"],
         'How long a run may be at work without progress before it shows as stuck, at least a minute: `"1h"`. A '
         "run that waits for you is never stuck.",
     )

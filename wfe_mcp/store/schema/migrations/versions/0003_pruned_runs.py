@@ -1,4 +1,4 @@
-"""Runs that a person removed, and runs that a person keeps; events go with the first, and only with them."""
+"""Runs that a person removed, and runs that somebody keeps; events go with the first, and only with them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,67 @@
+"""The layers that settings come from, and the defaults of a run's age, without the models of the settings.
+
+Loading those models takes as long as the rest of a first answer, and most projects set nothing about runs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.config.toml_text import read_toml
+from wfe_mcp.workspace.files.project_files import read_if_there
+from wfe_mcp.workspace.system.location import user_config_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CONFIG_FILE = ".wfe/config.toml"
+
+RUN_AGES = {"stale_after": "7d", "stuck_after": "1h"}
+"""The defaults of ``[runs]``."""
+
+FROM_ENVIRONMENT = {
+    "WFE_AUTO": "auto",
+    "WFE_ARTIFACTS_ON_MISMATCH": "artifacts.on_mismatch",
+    "WFE_RUNS_STALE_AFTER": "runs.stale_after",
+    "WFE_RUNS_STUCK_AFTER": "runs.stuck_after",
+    "WFE_HTTP_ALLOW": "http.allow",
+    "WFE_ENV_ALLOW": "env.allow",
+    "WFE_POLICY_TEMPLATES": "policy.templates",
+    "WFE_POLICY_EVIDENCE": "policy.evidence",
+    "WFE_UI_AUTO": "ui.auto",
+}
+"""Variable → the key that it sets."""
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(duration: str) -> float:
+    """``"30s"``, ``"5m"``, ``"1.5h"``, ``"7d"`` in seconds. ValueError for anything else, and for zero."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)", duration)
+    value = float(found[1]) * _UNITS_S[found[2]] if found else 0.0
+    if value <= 0:
+        raise ValueError('a duration is a number above zero and a unit, for example "30s", "5m", "2h" or "7d"')
+    return value
+
+
+def may_set(table: str, root: Path, env: Mapping[str, str], flags: Mapping[str, object]) -> bool:
+    """Whether a layer may set a key of ``table``, trusted or not; if none does, its defaults apply."""
+    given = {*flags, *(key for variable, key in FROM_ENVIRONMENT.items() if env.get(variable))}
+    own = user_config_file()
+    return (
+        any(key.partition(".")[0] == table for key in given)
+        or _names(table, own.parent, own.name)
+        or _names(table, root, CONFIG_FILE)
+    )
+
+
+def _names(table: str, folder: Path, relative: str) -> bool:
+    """True for a file that cannot be read, too: what is wrong with it is found where the settings are read."""
+    try:
+        content = read_if_there(folder, relative) if folder.is_dir() else None
+        return content is not None and table in read_toml(content)
+    except (Refused, ValueError):
+        return True
