@@ -22,6 +22,7 @@ from store_records import RECORDS, Record
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from wfe_mcp.core import items  # noqa: E402 - after the path is set
 from wfe_mcp.store import enums  # noqa: E402 - after the path is set
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word  # noqa: E402
 from wfe_mcp.store.schema import tables  # noqa: E402
@@ -115,7 +116,7 @@ def _module_of(word: str) -> str | None:
     }
     if word in known or hasattr(enums, word):
         return known.get(word, enums.__name__)
-    found = getattr(tables, word, None)
+    found = getattr(tables, word, None) or getattr(items, word, None)
     return found.__module__ if word[0].isupper() and found is not None else None
 
 

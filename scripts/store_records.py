@@ -176,6 +176,16 @@ RECORDS = {
     ),
     "project_records": (
         Record(
+            "ItemRow",
+            "Item",
+            "A row of a work item. ``content``: its fields, as canonical JSON; ``last_seq``: its newest event.",
+        ),
+        Record(
+            "ItemEventRecord",
+            "ItemEvent",
+            "One change of a work item: ``payload`` has the new values, as canonical JSON. A signature has the number 0.",
+        ),
+        Record(
             "SettingEvent",
             "SettingEvent",
             "One change of a secret or of trust; the value is stored only as sha256 (None: removed).",

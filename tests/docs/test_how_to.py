@@ -45,6 +45,7 @@ EXECUTED = (
     "live-with-it",
     "move-a-project",
     "move-a-run",
+    "keep-work-items",
     "name-and-list-runs",
     "look-back-and-compare",
     "recover-after-a-crash",

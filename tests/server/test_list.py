@@ -32,10 +32,11 @@ DESIGN = {
     "second_opinion": "run phase question reviewers wait_s",
     "find": "query* kind run limit cursor",
     "save_template": "definition* dry_run",
+    "work": "action* kind status id item cursor",
 }
 ALWAYS = {"start_run", "status", "start_phase", "submit_artifact"}
 MODEL_TOKENS = 2_500
-WHOLE_TOKENS = 3_500
+WHOLE_TOKENS = 3_800
 
 
 def arguments(tool: Tool) -> str:

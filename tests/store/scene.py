@@ -40,7 +40,7 @@ def raw(url: str) -> Any:
 def unguarded(url: str) -> Generator[Any]:
     """A connection past the store, of someone with a shell who leaves the schema as it was."""
     connection = raw(url)
-    kept = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'setting_event')"
+    kept = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'setting_event', 'item_event')"
     triggers = connection.execute(kept).fetchall()
     for name, _ in triggers:
         connection.execute(f"DROP TRIGGER {name}")
@@ -59,6 +59,8 @@ def tamper(url: str, *statements: str) -> None:
 
 
 AS_OF_0010 = (
+    "DROP TABLE item",
+    "DROP TABLE item_event",
     "ALTER TABLE project DROP COLUMN name",
     "ALTER TABLE project DROP COLUMN first_commit",
     "ALTER TABLE project DROP COLUMN forgotten_at",

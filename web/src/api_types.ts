@@ -706,6 +706,59 @@ export interface Input {
   is_default?: boolean;
 }
 
+export interface ItemChange {
+  at: string;
+  actor: string;
+  channel: string;
+  values: Record<string, unknown>;
+  signed?: boolean;
+}
+
+export interface ItemLine {
+  id: string;
+  kind: string;
+  title: string;
+  status: string;
+  priority: number;
+  parent?: string;
+  waits_for?: string[];
+  run?: string;
+  changed_at?: string;
+}
+
+export interface ItemList {
+  items: ItemLine[];
+  counts: Record<string, unknown>;
+  cursor?: string;
+}
+
+export interface ItemView {
+  id: string;
+  kind: string;
+  title: string;
+  status: string;
+  priority: number;
+  parent?: string;
+  waits_for?: string[];
+  run?: string;
+  changed_at?: string;
+  body?: string;
+  needs?: string[];
+  scopes?: string[];
+  criteria?: string[];
+  tags?: string[];
+  sequential?: boolean;
+  source?: string;
+  runs?: string[];
+  commits?: string[];
+  pull_request?: string;
+  reason?: string;
+  failures?: number;
+  children?: ItemLine[];
+  overlaps?: Overlap[];
+  history?: ItemChange[];
+}
+
 export interface JobRow {
   job: string;
   queue: string;
@@ -919,6 +972,12 @@ export interface OutputsView {
   values: Record<string, unknown>;
   left_out?: string[];
   unknown?: string[];
+}
+
+export interface Overlap {
+  id: string;
+  title: string;
+  scopes: string[];
 }
 
 export interface Package {

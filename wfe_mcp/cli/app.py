@@ -34,7 +34,10 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Set up": (("init", "doctor", "trust"), ("install", "uninstall", "plugin", "demo")),
-    "Work": (("start", "status"), ("run", "watch", "submit", "attach", "pause", "resume", "cancel", "auto", "proceed")),
+    "Work": (
+        ("start", "status"),
+        ("work", "decision", "run", "watch", "submit", "attach", "pause", "resume", "cancel", "auto", "proceed"),
+    ),
     "Decide": (("inbox", "approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
     "Look": ((), ("list", "show", "log", "find", "stats", "compare", "artifact", "context", "recovery", "handoff")),
@@ -48,6 +51,8 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """What the help shows: group → (commands with a description, commands by name alone)."""
 
 NOUNS = {
+    "work": "List, add, change and start what there is to do: tasks, bugs, requirements, ideas.",
+    "decision": "List, add, accept and replace decisions about the architecture.",
     "opinion": "Ask other models for an opinion, answer for one, or overrule one.",
     "artifact": "Show, compare and restore what phases produced.",
     "recovery": "List, resolve and ignore what blocks failed phases.",
@@ -65,6 +70,8 @@ NOUNS = {
 """What a noun is for. Its commands have two words: the noun, and one of its verbs."""
 
 VERBS: dict[str, tuple[str, ...]] = {
+    "work": names("list show add edit next start block drop promote"),
+    "decision": names("list show add accept deprecate replace"),
     "opinion": names("ask show answer overrule"),
     "artifact": names("show diff restore accept"),
     "recovery": names("list show resolve ignore abort"),
@@ -94,7 +101,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
 }
 """Modules of ``cli.commands`` that have another name than their commands."""
 
-_FUNCTIONS = {"import": "import_", "list": "list_all", "set": "set_pin", "test": "try_out"}
+_FUNCTIONS = {"import": "import_", "list": "list_all", "set": "set_pin", "test": "try_out", "next": "next_item"}
 """Functions that cannot have the name of their command."""
 
 _FIRST = tuple(name for described, named in GROUPS.values() for name in (*described, *named))

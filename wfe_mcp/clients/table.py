@@ -23,7 +23,7 @@ SERVER = "wfe"
 TOOLS = words(
     """
     list_templates start_run status start_phase submit_artifact approve reject retry_phase skip_phase
-    rollback control_run second_opinion read_artifact find save_template
+    rollback control_run second_opinion read_artifact find save_template work
     """
 )
 """For clients that allow tools one by one."""

@@ -22,6 +22,8 @@ from wfe_mcp.engine.models.call_log import record_after_commit
 from wfe_mcp.engine.phases.model_worker import start_model_work
 from wfe_mcp.engine.phases.steps import start_compensation, start_steps
 from wfe_mcp.engine.templates.catalogue import known_templates
+from wfe_mcp.engine.work.findings import follow_findings
+from wfe_mcp.engine.work.runs import follow_items
 
 COMPOSITION = Composition(
     finish_rollback=end_interrupted,
@@ -34,7 +36,7 @@ COMPOSITION = Composition(
         start_model_work,
         start_compensation,
     ),
-    before_save=(reissue_requests, synchronize_jobs, seal_artifacts),
+    before_save=(reissue_requests, synchronize_jobs, seal_artifacts, follow_findings, follow_items),
     after_commit=(anchor_log, write_mirrors, save_completed_files, record_after_commit, notify_listeners),
     known_templates=known_templates,
 )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.store.integrity.record_seals import SealRepository
+    from wfe_mcp.store.items import ItemRepository
     from wfe_mcp.store.jobs.jobs import JobRepository, QueueRepository
     from wfe_mcp.store.jobs.model_calls import ModelCallRepository
     from wfe_mcp.store.jobs.tool_calls import ToolCallRepository
@@ -62,6 +63,7 @@ class Tx(Repository):
     projects: Part[ProjectRepository] = Part("wfe_mcp.store.projects:ProjectRepository")
     documents: Part[DocumentRepository] = Part("wfe_mcp.store.projects:DocumentRepository")
     templates: Part[TemplateRepository] = Part("wfe_mcp.store.templates:TemplateRepository")
+    items: Part[ItemRepository] = Part("wfe_mcp.store.items:ItemRepository")
 
     runs: Part[RunRepository] = Part("wfe_mcp.store.runs.runs:RunRepository")
     events: Part[EventRepository] = Part("wfe_mcp.store.runs.events:EventRepository")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals import answers as approval_answers
     from wfe_mcp.views.reports import envelopes
     from wfe_mcp.views.runs import models as run_models
+    from wfe_mcp.views.work import answers as work_items
 
 __all__ = [
     "approval_answers",
@@ -22,6 +23,7 @@ __all__ = [
     "rollback",
     "run_models",
     "tool_answers",
+    "work_items",
 ]
 _MODULES = {
     "approval_answers": "approvals.answers",
@@ -32,6 +34,7 @@ _MODULES = {
     "rollback": "answers.rollback",
     "run_models": "runs.models",
     "tool_answers": "answers.tool_answers",
+    "work_items": "work.answers",
 }
 
 

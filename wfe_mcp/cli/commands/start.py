@@ -186,7 +186,7 @@ def begin(
     from wfe_mcp.views.answers import tool_answers as answers
 
     template = template or default_template(invocation.engine)  # once: the PIN below is for this one
-    given = _object(inputs) | _pairs(invocation, template, pairs or [])
+    given = _object(inputs) | pairs_of(invocation, template, pairs or [])
     asks = pin_fd is not None or is_for_people(invocation.engine, invocation.engine.settings(), template)
     by = invocation.person(pin_fd, f"start {template}") if asks else invocation.by
     return answers.start_run(
@@ -237,7 +237,7 @@ def _of_file(path: Path, most_bytes: int) -> bytes:
         return file.read(most_bytes)
 
 
-def _pairs(invocation: Invocation, template: str, pairs: Sequence[str]) -> dict[str, Any]:
+def pairs_of(invocation: Invocation, template: str, pairs: Sequence[str]) -> dict[str, Any]:
     """``name=value``: text where the template expects text; elsewhere JSON if it parses as JSON."""
     if not pairs:
         return {}

@@ -26,6 +26,7 @@ from wfe_mcp.dashboard.api import (
     session,
     setup,
     steering,
+    work,
 )
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
 
@@ -56,6 +57,7 @@ _ROUTERS = (
     authoring.router,
     library.router,
     setup.router,
+    work.router,
     live.router,
 )
 

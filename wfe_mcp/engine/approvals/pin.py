@@ -181,7 +181,7 @@ def begin_signing(engine: Engine, tx: Tx, by: Person, public_key: str) -> None:
     from wfe_mcp.engine.approvals import keys
 
     now = engine.clock()
-    ends = {run: list(end) for run, end in tx.events.human_tails().items()}
+    ends = {run: list(end) for run, end in (tx.events.human_tails() | tx.items.tails()).items()}
     payload = {"key": keys.fingerprint(public_key), "runs": ends, "settings": list(tx.settings_log.tail())}
     name_key(tx, by, public_key, now)
     tx.secrets.set(BEGAN, canonical_json(payload), by, now)

@@ -137,7 +137,7 @@ def reset_pin(engine: Engine, pin: str, actor: str) -> Reset:
                 "successor": made.key,
                 "at": now.isoformat(),
                 "by": actor,
-                "runs": {run: list(end) for run, end in tx.events.human_tails().items()},
+                "runs": {run: list(end) for run, end in (tx.events.human_tails() | tx.items.tails()).items()},
                 "settings": list(tx.settings_log.tail()),
             }
             before = json.loads(tx.secrets.get(RESETS) or "[]")

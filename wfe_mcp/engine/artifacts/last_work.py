@@ -9,7 +9,8 @@ Rules:
    project, which is frozen when a run starts.
 2. The files are those that the server saw change, never those that an agent named.
 3. What a person said of the project in place of what its files say comes first, as it was when the run started.
-4. The decisions of completed phases (``decision_list@1``) follow, unless its own prompt or ``context`` has them whole.
+4. Accepted decisions of architecture (``work`` items) come with it, as they were when the run started.
+5. The decisions of completed phases (``decision_list@1``) follow, unless its own prompt or ``context`` has them whole.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def last_work(change: RunChange, attempt: Attempt) -> str:
         "Facts of the project, by a person": [
             f"{name}: {text}" for name, text in change.frozen.get("facts", {}).items()
         ],
+        "Decisions about the architecture, accepted by a person": list(change.frozen.get("decisions", ())),
         "Last work, the newest first": lines,
         "Decisions of this run": [*_decisions(change, attempt)],
     }

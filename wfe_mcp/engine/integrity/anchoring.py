@@ -94,6 +94,7 @@ class Anchoring:
         self._due: float | None = None
         self._first: float | None = None
         self._settings: Head | None = None
+        self._work: Head | None = None
         self._wake = threading.Condition()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -183,17 +184,19 @@ class Anchoring:
         self._begin()
         with engine.store.read() as tx:
             tails, settings, key = tx.events.tails(runs), tx.settings_log.tail(), _pinned_fingerprint(tx)
-        if not tails and settings == self._settings:
+            last = tx.items.tail(engine.project_id)
+            work = last if last[0] else None
+        if not tails and (settings, work) == (self._settings, self._work):
             return
         database = mark_of_database(engine.store.path)
-        anchor = Anchor(engine.project_id, engine.clock(), tails, settings, key=key, database=database)
+        anchor = Anchor(engine.project_id, engine.clock(), tails, settings, key=key, database=database, work=work)
         if engine.project.is_git:
             try:
                 anchor = replace(anchor, commit=add_commit(engine.root, anchor))
             except Refused as refused:  # the other place still gets it
                 self._complain(refused)
         add_line(anchor_file(engine.store.path, engine.project_id), anchor)
-        self._settings = settings
+        self._settings, self._work = settings, work
 
     def _complain(self, error: Exception) -> None:
         if not self._has_complained:

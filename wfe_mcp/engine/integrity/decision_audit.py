@@ -4,6 +4,7 @@
     run       each transaction of a person ends with ``DecisionSigned``; other events need a person by what they do
     passkeys  sign one approval or rejection each: ``approval_audit.py``
     settings  the same for trust, PIN, policy, strictness and approvers
+    work      the same for what ends a work item without a run, and for accepted decisions of architecture
 
 Rules:
 1. Signing began at a recorded position of every log. What lies before it is not signed, and is counted as such; a
@@ -30,6 +31,8 @@ from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, retired_keys
 from wfe_mcp.engine.approvals.statements import read_signed
 from wfe_mcp.engine.integrity.approval_audit import unproven_by_passkey
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.integrity.item_audit import item_changes
+from wfe_mcp.store.items import chain_of
 from wfe_mcp.store.records.opinions import MANUAL_MODEL
 from wfe_mcp.store.settings import SIGNED
 from wfe_mcp.workspace.system.pinned_keys import pin_file, pinned_beside
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
 
-_PERSONS_SETTINGS = {"TrustGiven", "PinChanged", "TemplateDefault", RESET}
+_PERSONS_SETTINGS = {"TrustGiven", "PinChanged", RESET}
 _PERSONS_SECRETS = {PIN, BEGAN, RESETS, "strict", "policy", "policy-evidence", "trusted"}
 SHORTEST_FINGERPRINT = 16
 """The fewest characters of a fingerprint that name a key."""
@@ -115,6 +118,13 @@ def audit_decisions(
         rows = list(_run_rows(tx, run, before))
         found.findings += _judge(rows, before, run, found, found.pinned, retired, is_ours=not imported)
         found.findings += _passkeys_of(engine, tx, run, rows)
+    chain_name = chain_of(engine.project_id)
+    before = began.runs.get(chain_name, (0, "")) if began.is_known else None
+    rows = [
+        _Row(one.seq, one.type, one.hash, one.assurance, one, where, needs)
+        for one, where, needs in item_changes(tx, engine.project_id)
+    ]
+    found.findings += _judge(rows, before, chain_name, found, found.pinned, retired)
     events = tx.settings_log.events()
     rows = list(_setting_rows(events))
     # The settings are those of the whole database, whatever keys this project pins.
@@ -281,7 +291,9 @@ def _asks_person(gates: Iterable[GateSpec]) -> bool:
 def _setting_rows(events: Sequence[SettingEvent]) -> Iterator[_Row]:
     for event in events:
         is_kept = event.type.startswith("Secret") and event.name.partition(":")[0] in _PERSONS_SECRETS
-        needs = is_kept or event.type in _PERSONS_SETTINGS
+        # Anyone says which template comes first; which version a name starts, a person.
+        is_version = event.type == "TemplateDefault" and "@" in event.name
+        needs = is_kept or is_version or event.type in _PERSONS_SETTINGS
         where = f"{event.type} '{event.name}'" if event.type != SIGNED else SIGNED
         yield _Row(event.seq, event.type, event.hash, event.assurance, event, where, needs)
 
@@ -358,7 +370,8 @@ def _signed(row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]
 
 def _signature(row: _Row) -> Signature | None:
     try:
-        payload = row.source.payload if hasattr(row.source, "payload") else json.loads(row.source.name)
+        payload = row.source.payload if hasattr(row.source, "payload") else row.source.name
+        payload = json.loads(payload) if isinstance(payload, str) else payload
         return Signature(str(payload["statement"]), str(payload["signature"]))
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,6 +1,6 @@
 """Verification: compare stored runs with a replay of their logs and with anchors outside the database.
 
-    log       each run's chain and that of the settings, followed from nothing; state rows against a replay
+    log       each run's chain, those of the settings and of the work items, followed from nothing; state rows against a replay
     origins   runs that were imported still say so, and from where
     anchors   refs/wfe/audit, the file beside the database, commits that a run made: each names events that must be there
     schema    the file has our tables, columns, indexes and triggers, and nothing else
@@ -124,6 +124,8 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
         findings += _discrepancies(
             "", tx.settings_log.problems([_chain(one.settings, one.at) for one in ours if one.settings])
         )
+        work = [_chain(one.work, one.at) for one in ours if one.work]
+        findings += _discrepancies("", tx.items.problems(project, work))
         findings += _discrepancies("", tx.verification.schema_problems())
         for each in runs:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]

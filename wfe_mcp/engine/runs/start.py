@@ -35,6 +35,7 @@ from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import MadeRoles, configured
 from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
 from wfe_mcp.engine.templates.versions import refuse_absent, versions_of
+from wfe_mcp.engine.work.items import WORK, decision_lines
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 from wfe_mcp.workspace.git.working_tree import tree_hash
 from wfe_mcp.workspace.system.location import project_at
@@ -111,6 +112,8 @@ def start_run(
     frozen["given_roles"] = given_roles
     with engine.store.read() as tx:
         frozen["last_run"] = last_run_in_a_line(engine, tx)
+        decisions = decision_lines(engine, tx, external_id if triggered_by == WORK else "")
+    frozen |= {"decisions": decisions} if decisions else {}
     kinds = {provider["kind"] for provider in frozen["providers"].values()}
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
     spec = _without_jumps(_served(plan, settings, frozen, driver), plan, given)

@@ -8,6 +8,7 @@ from wfe_mcp.server.tool import ToolEntry, sdk_tool
 from wfe_mcp.server.tools.artifacts import find, list_templates, read_artifact, save_template, submit_artifact
 from wfe_mcp.server.tools.decisions import approve, reject, second_opinion
 from wfe_mcp.server.tools.runs import control_run, retry_phase, rollback, skip_phase, start_phase, start_run, status
+from wfe_mcp.server.tools.work import work
 
 __all__ = ["ENTRIES", "tools"]
 
@@ -27,6 +28,7 @@ ENTRIES = (
     ToolEntry(read_artifact, "Read an artifact", reads=True, long=True),
     ToolEntry(find, "Find what was said", reads=True),
     ToolEntry(save_template, "Save a template", repeatable=True),
+    ToolEntry(work, "Work items"),
 )
 
 

@@ -6,7 +6,42 @@ from datetime import datetime
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.items import ItemKind, ItemStatus
 from wfe_mcp.core.model import Assurance, Channel
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """A row of a work item. ``content``: its fields, as canonical JSON; ``last_seq``: its newest event."""
+
+    project_id: str
+    number: int
+    kind: ItemKind
+    status: ItemStatus
+    priority: int
+    parent: str
+    fingerprint: str
+    last_seq: int
+    added_at: datetime
+    changed_at: datetime
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEventRecord:
+    """One change of a work item: ``payload`` has the new values, as canonical JSON. A signature has the number 0."""
+
+    project_id: str
+    seq: int
+    number: int
+    type: str
+    at: datetime
+    actor: str
+    channel: Channel
+    assurance: Assurance
+    prev_hash: str
+    hash: str
+    payload: str
 
 
 @dataclass(frozen=True, slots=True)

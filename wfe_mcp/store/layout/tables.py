@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from wfe_mcp.core.attempt_states import AttemptStatus, Stage
+from wfe_mcp.core.items import ItemKind, ItemStatus
 from wfe_mcp.core.model import Assurance, Channel, RunStatus
 from wfe_mcp.store.columns import NAMING, JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.enums import CallPurpose, CallStatus, Effect, JobStatus, Kind, RequestStatus, StepStatus
@@ -83,6 +84,30 @@ OPINION = Table(
     Column("at", UtcDateTime, nullable=False), Column("value", JsonText, nullable=False),
     Column("answered_by", String, nullable=True), Index(None, "project_id", "reviewer", "question_sha256"),
     Index(None, "run_id", "at"),
+)
+
+ITEM = Table(
+    "item",
+    METADATA,
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True),
+    Column("number", Integer, primary_key=True), Column("kind", Word(ItemKind), nullable=False),
+    Column("status", Word(ItemStatus), nullable=False), Column("priority", Integer, nullable=False),
+    Column("parent", String, nullable=False), Column("fingerprint", String, nullable=False),
+    Column("last_seq", Integer, nullable=False), Column("added_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False), Column("content", Text, nullable=False),
+    Index(None, "project_id", "fingerprint"), Index(None, "project_id", "parent"),
+    Index(None, "project_id", "status", "priority", "number"),
+)
+
+ITEM_EVENT = Table(
+    "item_event",
+    METADATA,
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("seq", Integer, primary_key=True),
+    Column("number", Integer, nullable=False), Column("type", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False),
+    Column("channel", Word(Channel), nullable=False), Column("assurance", Number(Assurance), nullable=False),
+    Column("prev_hash", String, nullable=False), Column("hash", String, nullable=False),
+    Column("payload", Text, nullable=False), Index(None, "project_id", "number", "seq"),
 )
 
 PROCESS = Table(

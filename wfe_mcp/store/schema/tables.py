@@ -10,6 +10,7 @@
     model_call, tool_call                     purpose and cost of model calls (``call_tables.py``)
     template, template_mark, idempotency      per project
     secret, trust, setting_event              users' settings; setting_event is a hash chain of its own
+    item, item_event                          work items of a project and the hash chain of their changes (``item_tables.py``)
     find_run, find_entry, find_waiting        the search index (``search_tables.py``), with find_text, which is FTS5
     process                                   running wfe-mcp processes on this host
     pruned_run, kept_run                      removed runs, runs marked to keep (``retention_tables.py``)
@@ -35,6 +36,7 @@ from wfe_mcp.store.enums import RequestStatus, StepStatus
 from wfe_mcp.store.schema.attachment_tables import Attachment
 from wfe_mcp.store.schema.base_table import METADATA, Filled, Row
 from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
+from wfe_mcp.store.schema.item_tables import Item, ItemEvent
 from wfe_mcp.store.schema.job_tables import Job, Process
 from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.schema.search_tables import FindEntry, FindRun, FindWaiting
@@ -45,6 +47,8 @@ __all__ = [
     "FindEntry",
     "FindRun",
     "FindWaiting",
+    "Item",
+    "ItemEvent",
     "Job",
     "KeptRun",
     "ModelCall",

@@ -122,6 +122,7 @@ def _create(connection: Connection) -> None:
         *_tables_and_indexes(),
         *append_only(tables.EVENT.name, removed_with=pruned),
         *append_only(tables.SETTING_EVENT.name),
+        *append_only(tables.ITEM_EVENT.name),
         *append_only(pruned),
         only_over(pruned),
         *WAITING_FOR_INDEX,

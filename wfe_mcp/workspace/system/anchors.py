@@ -1,6 +1,6 @@
 """Anchors: records outside the database of each log's last event and hash.
 
-    anchor        {at, project, runs: {run: [seq, hash]}, settings: [seq, hash]}, one line of canonical JSON;
+    anchor        {at, project, runs: {run: [seq, hash]}, settings, work: [seq, hash]}, one line of canonical JSON;
                   set_back: the database was restored to that state; database: which one wrote it
     refs/wfe/audit        in the project's repository: a chain of commits without files, an anchor in each message
     anchors/<project>     beside the database: an anchor per line, with the commit that holds it
@@ -63,6 +63,7 @@ class Anchor:
     set_back: str = ""
     key: str = ""
     database: str = ""
+    work: Head | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def _text(anchor: Anchor, **more: Any) -> str:
     value: dict[str, Any] = {"at": anchor.at.isoformat(), "project": anchor.project}
     value |= {"runs": {run: list(head) for run, head in anchor.runs.items()}} if anchor.runs else {}
     value |= {"settings": list(anchor.settings)} if anchor.settings else {}
+    value |= {"work": list(anchor.work)} if anchor.work else {}
     value |= {"set_back": anchor.set_back} if anchor.set_back else {}
     value |= {"key": anchor.key} if anchor.key else {}
     value |= {"database": anchor.database} if anchor.database else {}
@@ -170,7 +172,8 @@ def _anchor(value: dict[str, Any]) -> Anchor:
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
     words = [str(value.get(name, "")) for name in ("commit", "set_back", "key", "database")]
-    return Anchor(str(value["project"]), at, runs, settings, *words)
+    work = _head(value["work"]) if "work" in value else None
+    return Anchor(str(value["project"]), at, runs, settings, *words, work)
 
 
 def _head(value: Sequence[Any]) -> Head:

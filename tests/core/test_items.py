@@ -1,0 +1,205 @@
+"""Work items: their fields, their moves, and what a run means for them."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.items import (
+    MOST_FAILURES,
+    MOVES,
+    OVER,
+    Item,
+    ItemKind,
+    ItemStatus,
+    Mover,
+    added,
+    after_run,
+    changed,
+    in_order,
+    loaded,
+    overlap,
+    refuse_move,
+    values_of,
+)
+
+
+def item(number: int = 1, **values: Any) -> Item:
+    given = {"title": "Fix the login", "body": "It fails with a long password", "criteria": ["a test passes"], **values}
+    own = {name: given.pop(name) for name in ("status", "runs", "failures", "kind") if name in given}
+    return changed(added(f"W-{number}", ItemKind(own.pop("kind", "task")), given), own)
+
+
+def refused(item: Item, to: str, who: Mover = "agent", *others: Item) -> Refused:
+    with pytest.raises(Refused) as no:
+        refuse_move(item, ItemStatus(to), who, others)
+    return no.value
+
+
+@pytest.mark.requirement("S4-16")
+def test_a_new_item_is_planned_an_idea_an_idea_and_a_decision_proposed() -> None:
+    assert added("W-1", ItemKind.TASK, {"title": "Write"}).status == "planned"
+    assert added("W-1", ItemKind.IDEA, {"title": "Write"}).status == "idea"
+    assert added("W-1", ItemKind.DECISION, {"title": "SQLite"}).status == "proposed"
+
+
+@pytest.mark.requirement("S4-19")
+@pytest.mark.parametrize("kind", ["bug", "finding", "threat", "requirement"])
+def test_what_is_not_said_of_when_it_is_done_follows_from_the_kind(kind: str) -> None:
+    (criterion,) = added("W-1", ItemKind(kind), {"title": "Write"}).criteria
+    assert "test" in criterion or "check" in criterion
+    assert added("W-1", ItemKind(kind), {"title": "Write", "criteria": ["mine"]}).criteria == ("mine",)
+
+
+def test_a_log_of_changes_is_the_item() -> None:
+    first = item(needs=["W-2"], tags=["login"], priority="high", sequential=True)
+    later = changed(first, {"status": "blocked", "reason": "no key", "kind": "bug"})
+
+    assert loaded("W-1", values_of(first)) == first
+    assert loaded("W-1", values_of(later)) == later
+    assert (first.priority, later.kind, later.is_over) == (8, ItemKind.BUG, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("title", ""),
+        ("title", "x" * 201),
+        ("title", "two\nlines"),
+        ("title", 7),
+        ("body", "x" * 20_001),
+        ("priority", "urgent"),
+        ("priority", 11),
+        ("priority", True),
+        ("sequential", "yes"),
+        ("needs", 7),
+        ("criteria", [""]),
+        ("tags", ["x"] * 0 + ["a\nb"]),
+        ("scopes", ["../other"]),
+        ("scopes", ["/etc"]),
+        ("scopes", ["~/x"]),
+        ("criteria", [f"number {number}" for number in range(51)]),
+        ("state", "done"),
+        ("runs", ["r1"]),
+    ],
+)
+def test_a_value_that_no_item_can_have_is_refused_with_its_place(name: str, value: object) -> None:
+    with pytest.raises(Refused) as no:
+        added("W-1", ItemKind.TASK, {"title": "Write", name: value})
+
+    assert no.value.code == "bad_argument"
+    assert no.value.details[0].path == f"/item/{name}"
+
+
+def test_all_faults_are_named_at_once_and_a_wrong_field_with_the_nearest() -> None:
+    with pytest.raises(Refused) as no:
+        added("W-1", ItemKind.TASK, {"title": "", "bdoy": "x", "priority": 0})
+
+    assert [fault.path for fault in no.value.details] == ["/item/bdoy", "/item/priority"]
+    assert "'body'" in no.value.details[0].message
+
+
+def test_one_text_is_a_list_of_one_and_repeated_ones_count_once() -> None:
+    found = item(scopes="src/login/*", tags=["a", "a", " b "])
+    assert (found.scopes, found.tags) == (("src/login/*",), ("a", "b"))
+
+
+def test_each_move_of_the_table_is_made_by_who_may_and_no_other_is() -> None:
+    for status, moves in MOVES.items():
+        for to in ItemStatus:
+            here = replace(item(), status=status)
+            if to not in moves:
+                assert refused(here, to, "person").code == "illegal_transition"
+                continue
+            refuse_move(here, to, "person")
+            for who in ("agent", "run"):
+                if moves[to] in {"agent", who}:
+                    refuse_move(here, to, who)
+                else:
+                    assert refused(here, to, who).code == "needs_human"
+
+
+def test_what_is_closed_says_that_nothing_follows() -> None:
+    assert refused(replace(item(), status=ItemStatus.SUPERSEDED), "accepted").hint.endswith("its record is closed.")
+
+
+@pytest.mark.requirement("S4-19")
+def test_what_is_missing_before_the_work_is_asked_for() -> None:
+    bare = added("W-1", ItemKind.TASK, {"title": "Do"})
+    no = refused(bare, "ready")
+    assert (no.code, [each.path for each in no.details]) == (
+        "not_ready",
+        ["/item/title", "/item/body", "/item/criteria"],
+    )
+    assert refused(item(criteria=[]), "ready").message == "W-1 is not ready: criteria is missing."
+    refuse_move(added("W-1", ItemKind.MILESTONE, {"title": "M1"}), ItemStatus.READY, "agent")
+
+
+@pytest.mark.requirement("S3-09", "S3-10", "S3-23")
+def test_an_item_waits_for_what_it_needs_and_dropped_ones_free_it() -> None:
+    ready = item(2, needs=["W-1"], status="ready")
+    assert refused(ready, "active", "run", item(1)).code == "not_ready"
+    for status in OVER:
+        refuse_move(ready, ItemStatus.ACTIVE, "run", [replace(item(1), status=status)])
+
+
+def test_several_that_are_waited_for_are_named() -> None:
+    ready = item(3, needs=["W-1", "W-2"], status="ready")
+    assert "W-1, W-2" in refused(ready, "active", "run", item(1), item(2)).message
+
+
+@pytest.mark.requirement("S3-01")
+def test_under_a_sequential_parent_one_is_active_at_a_time() -> None:
+    ready = item(3, parent="W-1", status="ready")
+    busy = item(2, parent="W-1", status="active")
+    parent = item(1, kind="milestone", sequential=True)
+    assert "W-2 is active" in refused(ready, "active", "run", parent, busy).message
+    refuse_move(ready, ItemStatus.ACTIVE, "run", [replace(parent, sequential=False), busy])
+    refuse_move(ready, ItemStatus.ACTIVE, "run", [parent, replace(busy, status=ItemStatus.DONE)])
+
+
+@pytest.mark.requirement("S4-19")
+def test_a_run_ends_its_item_and_three_failed_ones_block_it() -> None:
+    active = item(status="active", runs=["r1"])
+    assert after_run(active, "r1", completed=True)["status"] == "done"
+    for number in range(1, MOST_FAILURES):
+        values = after_run(active, "r1", completed=False)
+        assert (values["status"], values["failures"]) == ("ready", number)
+        active = changed(active, values | {"status": "active"})
+    last = after_run(active, "r1", completed=False)
+    assert (last["status"], "3 runs" in last["reason"]) == ("blocked", True)
+
+
+def test_an_earlier_run_and_one_of_an_item_that_is_over_change_nothing() -> None:
+    assert after_run(item(status="active", runs=["r1", "r2"]), "r1", completed=True) == {}
+    assert after_run(item(status="dropped", runs=["r1"]), "r1", completed=True) == {}
+
+
+@pytest.mark.requirement("S4-12")
+def test_what_starts_next_is_ready_free_and_of_the_highest_priority() -> None:
+    ones = [
+        item(1, status="ready"),
+        item(2, status="ready", priority=10),
+        item(3, status="ready", needs=["W-9"]),
+        item(4),
+    ]
+    assert [each.id for each in in_order(ones, {"W-9": False})] == ["W-2", "W-1"]
+    assert [each.id for each in in_order(ones, {"W-9": True})] == ["W-2", "W-1", "W-3"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "touches"),
+    [
+        ("src/login", "src/login/form.py", True),
+        ("src/login/form.py", "src/login", True),
+        ("src/*", "src/login", True),
+        ("src/login", "src/log", False),
+        ("docs/**", "src", False),
+        ("**", "src", True),
+        ("a?c", "a", True),
+        ("a[1]/b", "b", False),
+    ],
+)
+def test_scopes_touch_up_to_their_first_wildcard(first: str, second: str, *, touches: bool) -> None:
+    assert bool(overlap([first], [second])) is touches

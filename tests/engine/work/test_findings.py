@@ -1,0 +1,102 @@
+"""Findings become work items once, carry their priority, and are done when the same phase finds them no more."""
+
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, Scene
+from wfe_mcp.core.items import Item
+from wfe_mcp.engine.work.items import add_item, change_item, items_of
+from wfe_mcp.engine.work.runs import start_item
+
+REVIEW: dict[str, Any] = {
+    "id": "review",
+    "prompt": "Review.",
+    "output": {"artifact": "report", "schema": "review@1"},
+    "gates": [{"kind": "expr", "assert": "${artifacts.report.verdict == 'pass'}"}],
+    "on_fail": [{"do": "retry", "max_attempts": 5}],
+}
+QA = {
+    **REVIEW,
+    "id": "qa",
+    "output": {"artifact": "report", "schema": "role_report@1"},
+    "gates": [{"kind": "expr", "assert": "${artifacts.report.status == 'pass'}"}],
+}
+READY = {"title": "Say thanks", "body": "To all who helped", "criteria": ["it says thanks"]}
+
+
+def finding(title: str, severity: str = "high", **more: Any) -> dict[str, Any]:
+    return {"severity": severity, "title": title, **more}
+
+
+def report(*findings: dict[str, Any]) -> dict[str, Any]:
+    return {"verdict": "fail" if findings else "pass", "summary": "Read it", "findings": list(findings)}
+
+
+def items(scene: Scene) -> list[Item]:
+    with scene.store.read() as tx:
+        return items_of(tx, scene.engine.project_id)
+
+
+@pytest.mark.requirement("S4-12", "B-29")
+def test_each_finding_is_one_item_however_often_and_on_whichever_line_it_is_reported(scene: Scene) -> None:
+    run = scene.start(REVIEW)
+    scene.do(
+        run, "review", report(finding("SQL is built from text", file="src/db.py", line=7), finding("Typo", "info"))
+    )
+    scene.do(run, "review", report(finding("SQL is built from text", file="src/db.py", line=9)))
+    found = items(scene)
+
+    assert [(each.title, each.priority, each.status) for each in found] == [
+        ("SQL is built from text", 9, "planned"),
+        ("Typo", 3, "done"),
+    ]
+    assert (found[0].scopes, found[0].source, found[0].runs) == (("src/db.py",), f"review of run {run}", (run,))
+
+
+@pytest.mark.requirement("S4-12", "S4-05", "B-29")
+def test_what_is_found_no_more_is_done_and_what_returns_is_planned_again(scene: Scene) -> None:
+    first = scene.start(REVIEW)
+    scene.do(first, "review", report(finding("Unsafe", recommendation="Bind the values")))
+    scene.do(first, "review", report())
+    (done,) = items(scene)
+    second = scene.start(REVIEW)
+    scene.do(second, "review", report(finding("Unsafe")))
+    (again,) = items(scene)
+
+    assert (done.status, done.criteria) == ("done", ("Bind the values",))
+    assert (again.status, again.runs) == ("planned", (first, second))
+
+
+def test_what_a_person_dropped_stays_dropped(scene: Scene) -> None:
+    run = scene.start(REVIEW)
+    scene.do(run, "review", report(finding("Unsafe")))
+    change_item(scene.engine, HUMAN, "W-1", {}, "dropped", "not here")
+    scene.do(run, "review", report(finding("Unsafe")))
+
+    assert [each.status for each in items(scene)] == ["dropped"]
+
+
+@pytest.mark.requirement("S4-12")
+def test_findings_of_a_run_that_works_an_item_are_under_that_item(scene: Scene) -> None:
+    scene.define(REVIEW)
+    item = add_item(scene.engine, AGENT, "task", READY)
+    change_item(scene.engine, AGENT, item.id, {}, "ready")
+    run = start_item(scene.engine, AGENT, item.id, "drill").record.id
+    scene.do(run, "review", report(finding("x" * 300, file="../outside.py", detail="d" * 30_000)))
+
+    (made,) = [each for each in items(scene) if each.kind == "finding"]
+    assert (made.parent, made.scopes, len(made.title), len(made.body)) == (item.id, (), 200, 20_000)
+
+
+@pytest.mark.requirement("S4-11", "S4-12")
+def test_a_failing_test_of_a_report_is_an_item_that_is_done_when_it_passes(scene: Scene) -> None:
+    run = scene.start(QA)
+    failing = {"failing_tests": ["tests/test_a.py::test_one"]}
+    scene.do(run, "qa", {"role": "qa", "status": "fail", "summary": "One fails", "details": failing})
+    (item,) = items(scene)
+    scene.do(run, "qa", {"role": "qa", "status": "pass", "summary": "All pass"})
+
+    assert [each.status for each in items(scene)] == ["done"]
+    assert (item.title, item.priority) == ("Failing test: tests/test_a.py::test_one", 8)
+    assert item.criteria == ("tests/test_a.py::test_one passes",)

@@ -1,0 +1,103 @@
+"""An agent keeps the backlog: it adds and describes work items, and starts runs for them; what ends one is not its to say."""
+
+import json
+
+import pytest
+
+from tests.server.conftest import Connect, call
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES
+
+READY = {"title": "Fix the login", "body": "It fails with a long password", "criteria": ["a test passes"]}
+
+
+@pytest.mark.requirement("S4-16")
+async def test_an_agent_that_follows_next_takes_an_item_from_an_idea_to_a_run(connect: Connect) -> None:
+    async with connect() as agent:
+        found = await call(agent, "work", action="add", kind="task", item=READY)
+        tools = list[str]()
+        while found["next"][0]["tool"] == "work":
+            move = found["next"][0]
+            tools.append(move["args"].get("status", move["args"]["action"]))
+            if move["args"].get("status") == "active":
+                break
+            found = await call(agent, "work", **move["args"])
+        started = await call(agent, "work", action="change", id="W-1", status="active", item={"template": "drill"})
+        shown = await call(agent, "work", action="show", id="1")
+
+    assert tools == ["ready", "active"]
+    assert started["run_state"] == "running"
+    assert (shown["data"]["status"], shown["data"]["runs"]) == ("active", [started["run"]])
+    assert shown["next"][0] == {"tool": "status", "args": {"run": started["run"]}, "why": "its run"}
+
+
+async def test_what_comes_next_is_ready_free_and_of_the_highest_priority(connect: Connect) -> None:
+    async with connect() as agent:
+        empty = await call(agent, "work", action="next")
+        for title, more in (
+            ("Low", {"priority": 2}),
+            ("High", {"priority": "critical"}),
+            ("Waits", {"needs": ["W-1"]}),
+        ):
+            await call(agent, "work", action="add", item={**READY, "title": title, **more})
+        planned = await call(agent, "work", action="next")
+        for number in (1, 2, 3):
+            await call(agent, "work", action="change", id=f"W-{number}", status="ready")
+        found = await call(agent, "work", action="next")
+
+    assert empty["next"][0]["args"] == {"action": "list"}
+    assert planned["next"][0]["args"] == {"action": "list", "status": "planned"}
+    assert [each["title"] for each in found["data"]["items"]] == ["High", "Low"]
+    assert found["next"][0]["args"] == {"action": "change", "id": "W-2", "status": "active"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "path"),
+    [
+        ({"action": "show"}, "bad_argument", "/id"),
+        ({"action": "change", "id": "W-1"}, "bad_argument", ""),
+        ({"action": "change", "id": "W-1", "status": "blocked"}, "bad_argument", "/item/reason"),
+        (
+            {"action": "change", "id": "W-1", "status": "active", "item": {"tempalte": "x"}},
+            "bad_argument",
+            "/item/tempalte",
+        ),
+        ({"action": "change", "id": "W-1", "status": "active", "item": {"inputs": 3}}, "bad_argument", "/item/inputs"),
+        ({"action": "change", "id": "W-1", "status": "done"}, "needs_human", ""),
+        ({"action": "change", "id": "W-1", "status": "idle"}, "bad_argument", "/status"),
+        ({"action": "add", "kind": "job", "item": {}}, "bad_argument", "/kind"),
+        ({"action": "add"}, "bad_argument", "/item/title"),
+    ],
+    ids=str,
+)
+async def test_a_refusal_names_the_place_and_changes_nothing(
+    connect: Connect, arguments: dict[str, object], code: str, path: str
+) -> None:
+    async with connect() as agent:
+        await call(agent, "work", action="add", item=READY)
+        refused = (await agent.call_tool("work", arguments)).structured_content
+        listed = await call(agent, "work", action="list", status="all")
+
+    assert refused is not None
+    assert refused["error"]["code"] == code
+    assert [each["path"] for each in refused["error"].get("details", [])][:1] == ([path] if path else [])
+    assert [each["status"] for each in listed["data"]["items"]] == ["planned"]
+
+
+async def test_long_lists_and_texts_fit_into_an_answer_and_continue(connect: Connect) -> None:
+    async with connect() as agent:
+        for number in range(30):
+            await call(agent, "work", action="add", item={"title": f"{number} {'ü' * 190}", "tags": ["x" * 400]})
+        whole = await call(agent, "work", action="add", item={"title": "Long", "body": "ü" * 20_000})
+        for number in range(30):
+            await call(agent, "work", action="change", id="W-31", item={"tags": [f"{number}{'t' * 400}"]})
+        shown = await call(agent, "work", action="show", id="W-31")
+        found, seen = await call(agent, "work", action="list"), list[str]()
+        while True:
+            assert len(json.dumps(found)) < LIMIT_BYTES
+            seen += [each["id"] for each in found["data"]["items"]]
+            if "cursor" not in found["data"]:
+                break
+            found = await call(agent, "work", action="list", cursor=found["data"]["cursor"])
+
+    assert seen == [f"W-{number}" for number in range(1, 32)]
+    assert max(len(json.dumps(each)) for each in (whole, shown)) < LIMIT_BYTES

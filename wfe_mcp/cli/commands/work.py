@@ -1,0 +1,281 @@
+"""``wfe-mcp work``: what there is to do in the project: list, add, change and start work items."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.screen import Screen
+
+if TYPE_CHECKING:
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.work.models import ItemChange, ItemLine, ItemView
+
+ItemId = Annotated[str, typer.Argument(metavar="ITEM", help="The item: W-12, or 12.")]
+ItemTitle = Annotated[str, typer.Argument(metavar="TITLE", help="What it is about, in a line.")]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--kind", metavar="KIND", help="milestone, task, bug, finding, requirement, idea, threat or decision."
+    ),
+]
+Status = Annotated[
+    str, typer.Option("--status", metavar="STATUS", help="A status such as planned or ready; all: finished ones too.")
+]
+NewStatus = Annotated[str, typer.Option("--status", metavar="STATUS", help="The status that it gets.")]
+NewTitle = Annotated[str, typer.Option("--title", metavar="TEXT", help="What it is about.")]
+Description = Annotated[str, typer.Option("--body", metavar="TEXT", help="What is to be done, and why.")]
+Priority = Annotated[str, typer.Option("--priority", metavar="N", help="1 to 10, or low, normal, high, critical.")]
+Parent = Annotated[str, typer.Option("--parent", metavar="ITEM", help="The item that it is a part of.")]
+Needs = Annotated[
+    list[str] | None, typer.Option("--needs", metavar="ITEM", help="What must be over before it starts; repeatable.")
+]
+Scopes = Annotated[
+    list[str] | None, typer.Option("--scope", metavar="PATH", help="A path that it is about, * allowed; repeatable.")
+]
+Criteria = Annotated[list[str] | None, typer.Option("--criterion", metavar="TEXT", help="When it is done; repeatable.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TEXT", help="A tag; repeatable.")]
+Sequential = Annotated[
+    bool | None, typer.Option("--sequential/--parallel", help="Of the items under it one is active at a time, or any.")
+]
+Cursor = Annotated[str, typer.Option("--cursor", metavar="C", help="Continue after a page (its cursor).")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
+Template = Annotated[str, typer.Option("--template", metavar="NAME", help="In place of the one for its kind.")]
+Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
+Why = Annotated[str, typer.Argument(metavar="REASON", help="The reason, in a line.")]
+WhyGiven = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason; kept with the item.")]
+
+
+def list_all(
+    invocation: Invocation, kind: Kind = "", status: Status = "", limit: Limit = 100, cursor: Cursor = ""
+) -> None:
+    """List the work items on which something is left to do."""
+    list_items(invocation, kind, status, limit, cursor)
+
+
+def list_items(invocation: Invocation, kind: str, status: str, limit: int = 100, cursor: str = "") -> None:
+    """Show a page of items."""
+    from wfe_mcp.views.work.answers import listed
+    from wfe_mcp.views.work.models import ItemList
+
+    answer = listed(invocation.engine, kind, status, cursor, limit, whole=True)
+    view = answer.shown(ItemList)
+
+    def render(screen: Screen) -> None:
+        screen.line(answer.summary, "bold")
+        _table(invocation, screen, view.items)
+        if view.cursor:
+            screen.next(f"wfe-mcp work list --cursor {view.cursor}")
+        elif not view.items:
+            screen.next("wfe-mcp work add TITLE")
+
+    invocation.render(answer, render)
+
+
+def show(invocation: Invocation, item: ItemId) -> None:
+    """Show a work item with its history."""
+    from wfe_mcp.views.work.answers import shown
+
+    render_item(invocation, shown(invocation.engine, item, whole=True))
+
+
+def add(
+    invocation: Invocation,
+    title: ItemTitle,
+    kind: Kind = "task",
+    body: Description = "",
+    priority: Priority = "",
+    parent: Parent = "",
+    needs: Needs = None,
+    scopes: Scopes = None,
+    criteria: Criteria = None,
+    tags: Tags = None,
+    sequential: Sequential = None,
+) -> None:
+    """Add a work item."""
+    from wfe_mcp.views.work.answers import add as add_item
+
+    given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential)
+    render_item(invocation, add_item(invocation.engine, invocation.by, kind, given))
+
+
+def edit(
+    invocation: Invocation,
+    item: ItemId,
+    status: NewStatus = "",
+    title: NewTitle = "",
+    body: Description = "",
+    priority: Priority = "",
+    parent: Parent = "",
+    needs: Needs = None,
+    scopes: Scopes = None,
+    criteria: Criteria = None,
+    tags: Tags = None,
+    sequential: Sequential = None,
+    reason: WhyGiven = "",
+    pin_fd: PinFd = None,
+) -> None:
+    """Change a work item.
+
+    What ends it without a run, or opens it again, asks for your PIN.
+    """
+    given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential)
+    change(invocation, item, given, status, reason, pin_fd)
+
+
+def next_item(invocation: Invocation) -> None:
+    """Show what can be started now, best first."""
+    from wfe_mcp.views.work.answers import next_items
+    from wfe_mcp.views.work.models import ItemList
+
+    answer = next_items(invocation.engine)
+    view = answer.shown(ItemList)
+
+    def render(screen: Screen) -> None:
+        screen.line(answer.summary, "bold")
+        _table(invocation, screen, view.items)
+        if view.items:
+            screen.next(f"wfe-mcp work start {view.items[0].id}")
+        else:
+            screen.next("wfe-mcp work list")
+
+    invocation.render(answer, render)
+
+
+def start(
+    invocation: Invocation, item: ItemId, template: Template = "", pairs: Pairs = None, pin_fd: PinFd = None
+) -> None:
+    """Start a run that works an item.
+
+    The template is that of its kind: quick_fix for a bug, milestones for a milestone, the project's default for a task.
+    """
+    from wfe_mcp.cli.commands.start import pairs_of
+    from wfe_mcp.engine.work.runs import template_for
+    from wfe_mcp.views.work.answers import start as start_run
+
+    chosen = template or template_for(invocation.engine, item)
+    given: dict[str, Any] = {"template": chosen, "inputs": pairs_of(invocation, chosen, pairs or [])}
+    invocation.render(
+        invocation.as_needed(lambda by: start_run(invocation.engine, by, item, given), pin_fd, f"start {chosen}")
+    )
+
+
+def block(invocation: Invocation, item: ItemId, reason: Why) -> None:
+    """Say that an item cannot continue, and why."""
+    change(invocation, item, {}, "blocked", reason, None)
+
+
+def drop(invocation: Invocation, item: ItemId, reason: Why, pin_fd: PinFd = None) -> None:
+    """Drop an item: it will not be done.
+
+    It asks for your PIN.
+    """
+    change(invocation, item, {}, "dropped", reason, pin_fd)
+
+
+def promote(invocation: Invocation, item: ItemId, kind: Kind = "task") -> None:
+    """Make planned work of an idea, or a task of a requirement, finding or bug."""
+    from wfe_mcp.views.work.answers import promoted
+
+    render_item(invocation, promoted(invocation.engine, invocation.by, item, kind))
+
+
+def change(
+    invocation: Invocation, item: str, given: dict[str, Any], status: str, reason: str, pin_fd: int | None
+) -> None:
+    """Change an item as the caller, and where that takes a person, as the user with their PIN."""
+    from wfe_mcp.views.work.answers import change as change_item
+    from wfe_mcp.views.work.answers import shown
+
+    def what() -> str:
+        return f"{shown(invocation.engine, item).summary} → {status}"
+
+    answer = invocation.as_needed(
+        lambda by: change_item(invocation.engine, by, item, given, status, reason), pin_fd, what
+    )
+    render_item(invocation, answer)
+
+
+def _given(
+    title: str,
+    body: str,
+    priority: str,
+    parent: str,
+    needs: list[str] | None,
+    scopes: list[str] | None,
+    criteria: list[str] | None,
+    tags: list[str] | None,
+    sequential: bool | None,
+) -> dict[str, Any]:
+    """The options that were given, as fields of an item."""
+    number = int(priority) if priority.isdecimal() else priority
+    texts = {"title": title, "body": body, "priority": number, "parent": parent}
+    lists = {"needs": needs, "scopes": scopes, "criteria": criteria, "tags": tags, "sequential": sequential}
+    return {name: value for name, value in texts.items() if value} | {
+        name: value for name, value in lists.items() if value is not None
+    }
+
+
+def render_item(invocation: Invocation, answer: "Envelope") -> None:
+    """Show an item in full."""
+    from wfe_mcp.views.work.models import ItemView
+
+    view = answer.shown(ItemView)
+    invocation.render(answer, lambda screen: _show(invocation, screen, answer.summary, view))
+
+
+def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView") -> None:
+    """The item, what it waits for, what touches it, what is under it, and its newest changes."""
+    line = view.line
+    screen.line(summary, "bold")
+    facts = {
+        "priority": str(line.priority),
+        "part of": line.parent,
+        "waits for": ", ".join(line.waits_for),
+        "about": ", ".join(view.scopes),
+        "tags": ", ".join(view.tags),
+        "from": view.source,
+        "reason": view.reason,
+        "run": line.run,
+        "pull request": view.pull_request,
+    }
+    screen.table((), [(name, value) for name, value in facts.items() if value])
+    screen.quoted(view.body)
+    for criterion in view.criteria:
+        screen.line(f"  done when: {criterion}")
+    for other in view.overlaps:
+        screen.line(f"  {other.id} is active and touches {', '.join(other.scopes)}: {other.title}")
+    _table(invocation, screen, view.children)
+    now = invocation.engine.clock()
+    screen.table((), [(screen.time(each.at, now), each.actor, _change_text(each)) for each in view.history])
+    if line.status == "ready":
+        screen.next(f"wfe-mcp work start {line.id}")
+    elif line.run and line.status == "active":
+        screen.next(f"wfe-mcp status {line.run}")
+
+
+def _table(invocation: Invocation, screen: Screen, lines: "tuple[ItemLine, ...]") -> None:
+    now = invocation.engine.clock()
+    rows = [
+        (
+            each.id,
+            each.kind,
+            each.status,
+            str(each.priority),
+            screen.time(each.changed_at, now) if each.changed_at else "",
+            each.title + (f"  (waits for {', '.join(each.waits_for)})" if each.waits_for else ""),
+        )
+        for each in lines
+    ]
+    if rows:
+        screen.table(("item", "kind", "status", "priority", "changed", "title"), rows)
+
+
+def _change_text(change: "ItemChange") -> str:
+    """What a change did, in a line."""
+    from wfe_mcp.views.values.model import as_text
+
+    signed = ", signed" if change.signed else ""
+    text = ", ".join(f"{name}: {as_text(value)}" for name, value in change.values.items() if name != "body")
+    return f"{text or 'description'}{signed}"

@@ -1,0 +1,358 @@
+"""Work items: what there is to do, and what was decided about the architecture.
+
+    milestone, task, bug, finding, requirement, idea, threat     idea → planned → ready → active → done
+    decision (of architecture)                                   proposed → accepted → deprecated or superseded
+
+Rules:
+1. ``MOVES`` is the table of all changes of a status, and who may make each: an agent, a run, or a person.
+2. A person may make every move of the table; an agent those of its own; a run those that its end causes.
+3. An item starts once all that it needs is over: done or dropped. Under a ``sequential`` parent one item is active at a time.
+4. A run that fails takes its item back to ``ready``; after ``MOST_FAILURES`` the item is blocked.
+5. What a change holds is the new value of each changed field: ``changed`` applies it, so that a log of changes is the item.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from enum import StrEnum
+from typing import Any, Literal, cast
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
+from wfe_mcp.core.texts import one_line
+
+
+class ItemKind(StrEnum):
+    """What an item is. ``decision``: one about the architecture, which prompts repeat once it is accepted."""
+
+    MILESTONE = "milestone"
+    TASK = "task"
+    BUG = "bug"
+    FINDING = "finding"
+    REQUIREMENT = "requirement"
+    IDEA = "idea"
+    THREAT = "threat"
+    DECISION = "decision"
+
+
+class ItemStatus(StrEnum):
+    """The status of an item; the last four are those of a decision."""
+
+    IDEA = "idea"
+    PLANNED = "planned"
+    READY = "ready"
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+    DONE = "done"
+    DROPPED = "dropped"
+    PROPOSED = "proposed"
+    ACCEPTED = "accepted"
+    DEPRECATED = "deprecated"
+    SUPERSEDED = "superseded"
+
+
+Mover = Literal["agent", "run", "person"]
+
+_DECISION = frozenset({ItemStatus.PROPOSED, ItemStatus.ACCEPTED, ItemStatus.DEPRECATED, ItemStatus.SUPERSEDED})
+OVER = frozenset({ItemStatus.DONE, ItemStatus.DROPPED, ItemStatus.DEPRECATED, ItemStatus.SUPERSEDED})
+"""The statuses in which nothing is left to do: what needs such an item may start."""
+
+MOVES: Mapping[ItemStatus, Mapping[ItemStatus, Mover]] = {
+    ItemStatus.IDEA: {ItemStatus.PLANNED: "agent", ItemStatus.READY: "agent", ItemStatus.DROPPED: "person"},
+    ItemStatus.PLANNED: {
+        ItemStatus.READY: "agent",
+        ItemStatus.BLOCKED: "agent",
+        ItemStatus.IDEA: "agent",
+        ItemStatus.DONE: "run",
+        ItemStatus.DROPPED: "person",
+    },
+    ItemStatus.READY: {
+        ItemStatus.PLANNED: "agent",
+        ItemStatus.ACTIVE: "run",
+        ItemStatus.BLOCKED: "agent",
+        ItemStatus.DONE: "run",
+        ItemStatus.DROPPED: "person",
+    },
+    ItemStatus.ACTIVE: {
+        ItemStatus.READY: "run",
+        ItemStatus.BLOCKED: "agent",
+        ItemStatus.DONE: "run",
+        ItemStatus.DROPPED: "person",
+    },
+    ItemStatus.BLOCKED: {
+        ItemStatus.PLANNED: "agent",
+        ItemStatus.READY: "person",
+        ItemStatus.DONE: "run",
+        ItemStatus.DROPPED: "person",
+    },
+    ItemStatus.DONE: {ItemStatus.PLANNED: "run"},
+    ItemStatus.DROPPED: {ItemStatus.PLANNED: "person"},
+    ItemStatus.PROPOSED: {ItemStatus.ACCEPTED: "person", ItemStatus.DEPRECATED: "person"},
+    ItemStatus.ACCEPTED: {ItemStatus.DEPRECATED: "person", ItemStatus.SUPERSEDED: "person"},
+    ItemStatus.DEPRECATED: {},
+    ItemStatus.SUPERSEDED: {},
+}
+"""Every legal move, and the least who may make it."""
+
+PRIORITIES: Mapping[str, int] = {"critical": 10, "high": 8, "normal": 5, "low": 3}
+"""The words for a priority; it is a number from 1 to 10, and the highest comes first."""
+
+MOST_FAILURES = 3
+TITLE_CHARS, BODY_CHARS, LINE_CHARS, LINES_MOST = 200, 20_000, 500, 50
+
+_CRITERIA: Mapping[ItemKind, tuple[str, ...]] = {
+    ItemKind.BUG: ("A test fails before the change and passes after it.",),
+    ItemKind.FINDING: ("What was found is found no more by the same check.",),
+    ItemKind.THREAT: ("A test plays the attack, and it has no effect.",),
+    ItemKind.REQUIREMENT: ("A test shows the required behaviour.",),
+}
+"""What an item of a kind has to meet where nobody said it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A work item. ``scopes``: the paths that it is about, as globs; ``criteria``: when it is done.
+
+    ``source``: where it came from. ``fingerprint``: of the finding that it was made from. ``reason``: why it is blocked, dropped
+    or superseded. ``failures``: how many runs for it failed in a row. ``sequential``: of its children one is active at a time.
+    """
+
+    id: str
+    kind: ItemKind
+    title: str
+    status: ItemStatus
+    body: str = ""
+    priority: int = PRIORITIES["normal"]
+    parent: str = ""
+    needs: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    criteria: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    sequential: bool = False
+    source: str = ""
+    fingerprint: str = ""
+    runs: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
+    pull_request: str = ""
+    reason: str = ""
+    failures: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing is left to do."""
+        return self.status in OVER
+
+
+Values = Mapping[str, Any]
+"""Fields of an item and their values, as JSON has them."""
+
+GIVEN = ("title", "body", "priority", "parent", "needs", "scopes", "criteria", "tags", "sequential", "source")
+"""The fields that callers give; the others follow from what happens."""
+_LISTS = frozenset({"needs", "scopes", "criteria", "tags", "runs", "commits"})
+
+
+def added(id_: str, kind: ItemKind, given: Values) -> Item:
+    """A new item of ``given``, with the criteria of its kind where it has none. Refuses ``bad_argument``."""
+    first = ItemStatus.PROPOSED if kind is ItemKind.DECISION else ItemStatus.IDEA
+    status = first if kind in {ItemKind.DECISION, ItemKind.IDEA} else ItemStatus.PLANNED
+    values = checked(given)
+    if not values.get("title"):
+        raise _wrong("title", "is missing", "a line that says what it is about", None)
+    values.setdefault("criteria", list(criteria_of(kind)))
+    return changed(Item(id_, kind, "", status), values)
+
+
+def criteria_of(kind: ItemKind) -> tuple[str, ...]:
+    """What an item of this kind has to meet where nobody said it."""
+    return _CRITERIA.get(kind, ())
+
+
+def changed(item: Item, values: Values) -> Item:
+    """``item`` with these values in place of its own."""
+    made = {name: tuple(value) if name in _LISTS else value for name, value in values.items()}
+    if "status" in made:
+        made["status"] = ItemStatus(made["status"])
+    if "kind" in made:
+        made["kind"] = ItemKind(made["kind"])
+    return replace(item, **made)
+
+
+def values_of(item: Item) -> dict[str, Any]:
+    """The fields of ``item`` that say something, as JSON has them: what the first entry of its log holds."""
+    found: dict[str, Any] = {}
+    for one in fields(item):
+        value = getattr(item, one.name)
+        if one.name != "id" and (one.name in {"kind", "title", "status"} or value != one.default):
+            found[one.name] = list(value) if one.name in _LISTS else value
+    return found
+
+
+def loaded(id_: str, values: Values) -> Item:
+    """The item whose first entry holds ``values``."""
+    return changed(Item(id_, ItemKind.IDEA, "", ItemStatus.IDEA), values)
+
+
+def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] = ()) -> None:
+    """Refuse a move that the table does not have, that another must make, or whose conditions are not met.
+
+    ``others``: the items that it needs, and those beside it under its parent.
+    """
+    may = MOVES[item.status]
+    if to not in may:
+        legal = ", ".join(may) or "nothing: its record is closed"
+        raise Refused(
+            "illegal_transition",
+            f"{item.id} is {item.status}, and cannot become {to}.",
+            f"It can become: {legal}.",
+        )
+    if who != "person" and may[to] not in {"agent", who}:
+        by_run = may[to] == "run"
+        raise Refused(
+            "needs_human",
+            f"{item.id} becomes {to} by a run of it, or by a person."
+            if by_run
+            else f"Only a person decides that {item.id} is {to}.",
+            (f"Start one: wfe-mcp work start {item.id}. Or the user" if by_run else "The user")
+            + f" says so in a terminal of their own: wfe-mcp work edit {item.id} --status {to}",
+        )
+    if to in {ItemStatus.READY, ItemStatus.ACTIVE}:
+        _refuse_unready(item)
+    if to is ItemStatus.ACTIVE:
+        _refuse_waiting(item, others)
+
+
+def after_run(item: Item, run: str, *, completed: bool) -> dict[str, Any]:
+    """What changes in ``item`` when ``run``, which was started for it, is over; nothing when it is over already."""
+    if item.is_over or run not in item.runs[-1:]:
+        return {}
+    if completed:
+        return {"status": ItemStatus.DONE, "reason": "", "failures": 0}
+    failures = item.failures + 1
+    if failures >= MOST_FAILURES:
+        reason = f"{failures} runs for it ended without success, the last of them {run}"
+        return {"status": ItemStatus.BLOCKED, "failures": failures, "reason": reason}
+    return {"status": ItemStatus.READY, "failures": failures}
+
+
+def in_order(items: Iterable[Item], over: Mapping[str, bool]) -> list[Item]:
+    """The items that can start, best first: ready, all needs over; by priority, then as they were added.
+
+    ``over``: for each item that is needed, whether it is over.
+    """
+    free = [
+        item for item in items if item.status is ItemStatus.READY and all(over.get(need, True) for need in item.needs)
+    ]
+    return sorted(free, key=lambda item: (-item.priority, number_of(item.id)))
+
+
+def number_of(id_: str) -> int:
+    """The number in an item's id."""
+    return int(id_.rpartition("-")[2])
+
+
+def overlap(first: Iterable[str], second: Iterable[str]) -> list[str]:
+    """The scopes of ``first`` that may touch a file of ``second``: one is below the other, up to its first wildcard."""
+    theirs = [_fixed(scope) for scope in second]
+    return [scope for scope in first if any(_touch(_fixed(scope), other) for other in theirs)]
+
+
+def checked(given: Values) -> dict[str, Any]:
+    """``given``, each value as an item keeps it. Refuses ``bad_argument`` with all faults at once."""
+    faults: list[Detail] = []
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in GIVEN:
+            near = nearest_hint(name, GIVEN, f"Fields: {', '.join(GIVEN)}.")
+            faults.append(Detail(pointer("item", name), f"is no field that can be given. {near}", list(GIVEN), name))
+            continue
+        fault, kept = _checked(name, value)
+        values[name] = kept
+        if fault:
+            faults.append(Detail(pointer("item", name), fault[0], fault[1], value))
+    if faults:
+        first = faults[0]
+        raise Refused("bad_argument", f"{first.path}: {first.message}.", "Correct it and call again.", tuple(faults))
+    return values
+
+
+def _checked(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
+    if name == "priority":
+        number = PRIORITIES.get(value.lower(), value) if isinstance(value, str) else value
+        is_one = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 10
+        return (None if is_one else ("is no priority", f"1 to 10, or {', '.join(PRIORITIES)}")), number
+    if name == "sequential":
+        return (None if isinstance(value, bool) else ("is no yes or no", "true or false")), value
+    if name in _LISTS:
+        lines = [value] if isinstance(value, str) else value
+        if not isinstance(lines, list | tuple):
+            return ("is no list", "a list of texts"), value
+        kept = [str(one).strip() for one in cast("Iterable[object]", lines)]
+        wrong = next((one for one in kept if not _is_line(one, LINE_CHARS)), None)
+        if wrong is not None or len(kept) > LINES_MOST:
+            return ("has a text that is empty, too long or no single line", f"up to {LINES_MOST} lines"), value
+        outside = [one for one in kept if name == "scopes" and (one.startswith(("/", "~")) or ".." in one.split("/"))]
+        if outside:
+            return (f"has a path outside the project: {outside[0]}", "paths within the project"), value
+        return None, list(dict.fromkeys(kept))
+    text = value.strip() if isinstance(value, str) else value
+    most = BODY_CHARS if name == "body" else TITLE_CHARS
+    if not isinstance(text, str) or len(text) > most:
+        return ("is no text, or too long", f"up to {most} characters"), value
+    if name != "body" and text and not _is_line(text, most):
+        return ("is no single line", "one line"), value
+    return None, text
+
+
+def _is_line(text: str, most: int) -> bool:
+    return bool(text) and len(text) <= most and one_line(text) == text
+
+
+def _refuse_unready(item: Item) -> None:
+    missing = {
+        "title": len(item.title) >= 3,
+        "body": len(item.body) >= 10,
+        "criteria": bool(item.criteria),
+    }
+    faults = tuple(Detail(pointer("item", name), "is missing") for name, is_there in missing.items() if not is_there)
+    if faults and item.kind is not ItemKind.MILESTONE:
+        names = ", ".join(name for name, is_there in missing.items() if not is_there)
+        raise Refused(
+            "not_ready",
+            f"{item.id} is not ready: {names} {'is' if len(faults) == 1 else 'are'} missing.",
+            f"Say it: wfe-mcp work edit {item.id} --body TEXT --criterion TEXT",
+            faults,
+        )
+
+
+def _refuse_waiting(item: Item, others: Iterable[Item]) -> None:
+    known = {other.id: other for other in others}
+    waits = [need for need in item.needs if need in known and not known[need].is_over]
+    if waits:
+        raise Refused(
+            "not_ready",
+            f"{item.id} waits for {', '.join(waits)}.",
+            f"Finish {'it' if len(waits) == 1 else 'them'} first, or drop it: wfe-mcp work show {waits[0]}",
+        )
+    parent = known.get(item.parent)
+    if parent is not None and parent.sequential:
+        busy = [other.id for other in known.values() if other.parent == item.parent and other.status == "active"]
+        if busy:
+            raise Refused(
+                "not_ready",
+                f"{busy[0]} is active, and of the items of {parent.id} one is worked at a time.",
+                f"Finish it first: wfe-mcp work show {busy[0]}",
+            )
+
+
+def _fixed(scope: str) -> str:
+    return scope.split("*")[0].split("?")[0].split("[")[0].rstrip("/")
+
+
+def _touch(first: str, second: str) -> bool:
+    if not first or not second:
+        return True
+    return first == second or first.startswith(second + "/") or second.startswith(first + "/")
+
+
+def _wrong(name: str, message: str, expected: str, got: object) -> Refused:
+    detail = Detail(pointer("item", name), message, expected, got)
+    return Refused("bad_argument", f"/item/{name}: {message}.", "Correct it and call again.", (detail,))

@@ -1,0 +1,101 @@
+"""Findings of reviews, reports and scanners become work items, once, and are done when the same phase finds them no more.
+
+    submitted      each finding, and each failing test, is an item of kind ``finding``; a known fingerprint adds nothing
+    submitted anew what the phase of the same run found before and finds no more is done; what returns is planned again
+
+Rules:
+1. The fingerprint is made of the scanner's rule, else of the title, and of the file. The line is not in it: lines move.
+2. An item of a finding is under the item that the run works, if it works one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.events import RevisionSubmitted
+from wfe_mcp.core.items import BODY_CHARS, LINE_CHARS, TITLE_CHARS, Item, ItemKind, ItemStatus, added, changed
+from wfe_mcp.core.texts import one_line
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.work.items import OPEN, WORK, items_of, keep_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wfe_mcp.engine.kernel.run_change import RunChange
+
+_REPORTS = frozenset({"review@1", "role_report@1", "security_report@1"})
+_PRIORITIES: Mapping[str, int] = {"critical": 10, "high": 9, "medium": 7, "low": 5, "info": 3}
+_FAILING_TEST = 8
+
+
+def follow_findings(change: RunChange) -> None:
+    """Keep the items of findings in step with the reports that were just submitted."""
+    for event in change.events:
+        if isinstance(event, RevisionSubmitted):
+            record = change.tx.artifacts.revision(change.run.id, event.phase, event.revision)
+            if record is not None and record.schema_name in _REPORTS:
+                _follow(change, f"{event.phase} of run {change.run.id}", json.loads(record.content))
+
+
+def _follow(change: RunChange, source: str, report: Mapping[str, Any]) -> None:
+    tx, project = change.tx, change.engine.project_id
+    found = {str(each["fingerprint"]): each for each in _items(report)}
+    for fingerprint, values in found.items():
+        known = tx.items.made_of(project, fingerprint)
+        if known is None:
+            tx.items.add(project, _new(change, source, values), SYSTEM, change.at)
+        elif known.status is ItemStatus.DONE:
+            again = {"status": ItemStatus.PLANNED, "source": source, "runs": (*known.runs, change.run.id)}
+            keep_changes(change.engine, tx, known, again, SYSTEM)
+    for item in items_of(tx, project, (ItemKind.FINDING,), OPEN):
+        if item.source == source and item.fingerprint not in found:
+            done = {"status": ItemStatus.DONE, "reason": "the same phase finds it no more"}
+            keep_changes(change.engine, tx, item, done, SYSTEM)
+
+
+def _new(change: RunChange, source: str, values: Mapping[str, Any]) -> Item:
+    tx, run = change.tx, change.run
+    given = {name: value for name, value in values.items() if name != "fingerprint"}
+    parent = run.external_id if run.triggered_by == WORK else ""
+    item = added(tx.items.new_id(change.engine.project_id), ItemKind.FINDING, given | {"parent": parent})
+    more = {"fingerprint": values["fingerprint"], "source": source, "runs": [run.id]}
+    return changed(item, more)
+
+
+def _items(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for each in report.get("findings", ()):
+        place = f"{each['file']}:{each['line']}" if each.get("file") and each.get("line") else each.get("file", "")
+        fix = each.get("recommendation", "")
+        yield {
+            "title": _line(each["title"], TITLE_CHARS),
+            "body": "\n\n".join(filter(None, (each.get("detail", ""), place, fix)))[:BODY_CHARS],
+            "priority": _PRIORITIES[each["severity"]],
+            "scopes": [each["file"]] if _is_scope(each.get("file", "")) else [],
+            "tags": [each["severity"]],
+            **({"criteria": [_line(fix, LINE_CHARS)]} if fix.strip() else {}),
+            "fingerprint": sha256_of({"what": each.get("rule") or each["title"], "file": each.get("file", "")}),
+        }
+    for test in report.get("details", {}).get("failing_tests", ()):
+        yield {
+            "title": _line(f"Failing test: {test}", TITLE_CHARS),
+            "priority": _FAILING_TEST,
+            "criteria": [_line(f"{test} passes", LINE_CHARS)],
+            "fingerprint": sha256_of({"test": test}),
+        }
+
+
+def _line(text: str, most: int) -> str:
+    line = one_line(" ".join(text.split()))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _is_scope(path: str) -> bool:
+    return (
+        bool(path)
+        and len(path) <= LINE_CHARS
+        and one_line(path) == path.strip()
+        and not path.startswith(("/", "~"))
+        and ".." not in path.split("/")
+    )

@@ -1,0 +1,238 @@
+"""Adds, changes and lists work items.
+
+Rules:
+1. An agent may add and describe items. What ends one (done, dropped, accepted …) follows from a run, or a person decides it.
+2. An item names others only where they exist, and never itself: neither ``needs`` nor ``parent`` has a circle.
+3. What is over, and an accepted decision, is described no more: its record stays as it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
+from wfe_mcp.core.items import (
+    OVER,
+    Item,
+    ItemKind,
+    ItemStatus,
+    Mover,
+    added,
+    changed,
+    checked,
+    criteria_of,
+    in_order,
+    overlap,
+    refuse_move,
+)
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+
+WORK = "work"
+"""What has started a run that works an item: its ``triggered_by``, with the item's id as ``external_id``."""
+
+MOST_DECISIONS, _DECISION_CHARS = 20, 600
+_CLOSED = OVER | {ItemStatus.ACCEPTED}
+OPEN = tuple(each for each in ItemStatus if each not in OVER)
+"""The statuses of items on which something is left to do; an accepted decision holds until another replaces it."""
+
+
+def add_item(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Item:
+    """Add an item of ``kind`` with these fields. Refuses ``bad_argument`` with all faults at once."""
+    what = kind_of(kind)
+    with engine.store.tx() as tx:
+        return add_item_in(engine, tx, by, what, given)
+
+
+def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[str, Any]) -> Item:
+    """The same within a transaction."""
+    item = added(tx.items.new_id(engine.project_id), kind, given)
+    item = _with_known(engine, tx, item)
+    tx.items.add(engine.project_id, item, by, engine.clock())
+    tx.after_commit(engine.has_changed)
+    return item
+
+
+def change_item(
+    engine: Engine, by: By, name: str, given: Mapping[str, Any], status: str = "", reason: str = ""
+) -> Item:
+    """Give an item new values, and move it to ``status``. ``reason``: why it is blocked, dropped or replaced.
+
+    Refuses ``illegal_transition``, ``not_ready``, ``bad_argument``, and ``needs_human`` for what only a person decides.
+    """
+    values = checked(given)
+    to = status_of(status) if status else None
+    with engine.store.tx() as tx:
+        item = tx.items.get(engine.project_id, name)
+        if values and item.status in _CLOSED:
+            raise Refused(
+                "illegal_transition",
+                f"{item.id} is {item.status}: its record stays as it is.",
+                f"Open it again: wfe-mcp work edit {item.id} --status planned"
+                if item.status in {ItemStatus.DONE, ItemStatus.DROPPED}
+                else "Add a decision that takes its place: wfe-mcp decision add TITLE",
+            )
+        if values:
+            known = _with_known(engine, tx, changed(item, values))
+            item = keep_changes(engine, tx, item, {name: getattr(known, name) for name in values}, by)
+        if to is not None and to is not item.status:
+            who: Mover = "person" if by.is_human else "agent"
+            refuse_move(item, to, who, others_of(engine, tx, item))
+            if to is ItemStatus.BLOCKED and not reason:
+                raise Refused(
+                    "bad_argument",
+                    "What blocks it is missing.",
+                    f"Say it: wfe-mcp work block {item.id} REASON",
+                    (Detail(pointer("item", "reason"), "is missing", "one line"),),
+                )
+            item = keep_changes(engine, tx, item, {"status": to, "failures": 0, "reason": reason}, by)
+        return item
+
+
+def promote_item(engine: Engine, by: By, name: str, kind: str) -> Item:
+    """Give an item that has not begun another kind; an idea becomes planned. Refuses what has begun or is over."""
+    what = kind_of(kind)
+    with engine.store.tx() as tx:
+        item = tx.items.get(engine.project_id, name)
+        if item.status not in {ItemStatus.IDEA, ItemStatus.PLANNED} or ItemKind.DECISION in {what, item.kind}:
+            raise Refused(
+                "illegal_transition",
+                f"{item.id} is {'a decision' if ItemKind.DECISION in {what, item.kind} else item.status}: it is not promoted.",
+                f"Promoted is what is an idea or planned: wfe-mcp work show {item.id}",
+            )
+        values = {"kind": what, "status": ItemStatus.PLANNED, "criteria": item.criteria or criteria_of(what)}
+        return keep_changes(engine, tx, item, values, by)
+
+
+def others_of(engine: Engine, tx: Tx, item: Item) -> list[Item]:
+    """The items that it needs, its parent, and those beside it."""
+    named = tx.items.named(engine.project_id, {*item.needs, *filter(None, (item.parent,))})
+    beside = tx.items.children(engine.project_id, item.parent) if item.parent else []
+    return [*named, *(each for each in beside if each.id != item.id)]
+
+
+def startable_items(engine: Engine, tx: Tx) -> list[Item]:
+    """The items that can be started now, best first."""
+    found = items_of(tx, engine.project_id, statuses=(ItemStatus.READY,))
+    needs = tx.items.named(engine.project_id, {need for item in found for need in item.needs})
+    return in_order(found, {item.id: item.is_over for item in needs})
+
+
+def items_of(
+    tx: Tx, project_id: str, kinds: tuple[ItemKind, ...] = (), statuses: tuple[ItemStatus, ...] = ()
+) -> list[Item]:
+    """All items of these kinds and statuses, as they were added."""
+    from wfe_mcp.store.items import MOST_ROWS, item_of
+
+    found: list[Item] = []
+    after = 0
+    while rows := tx.items.page(project_id, kinds=kinds, statuses=statuses, after=after):
+        found += map(item_of, rows)
+        after = rows[-1].number
+        if len(rows) < MOST_ROWS:
+            break
+    return found
+
+
+def overlapping(engine: Engine, tx: Tx, item: Item) -> list[tuple[Item, list[str]]]:
+    """The active items whose scopes touch those of ``item``, each with the scopes of ``item`` that do."""
+    if not item.scopes:
+        return []
+    active = items_of(tx, engine.project_id, statuses=(ItemStatus.ACTIVE,))
+    found = ((each, overlap(item.scopes, each.scopes)) for each in active if each.id != item.id and each.scopes)
+    return [(each, scopes) for each, scopes in found if scopes]
+
+
+def accepted_decisions(engine: Engine, tx: Tx, scopes: Iterable[str] = ()) -> list[Item]:
+    """The accepted decisions that hold everywhere, and those whose scopes touch ``scopes``."""
+    wanted = tuple(scopes)
+    found = items_of(tx, engine.project_id, (ItemKind.DECISION,), (ItemStatus.ACCEPTED,))
+    return [each for each in found if not each.scopes or not wanted or overlap(each.scopes, wanted)]
+
+
+def decision_lines(engine: Engine, tx: Tx, item: str = "") -> list[str]:
+    """The accepted decisions that a run is told, a line each: all, or those that touch the scopes of the item that it works."""
+    scopes = tx.items.get(engine.project_id, item).scopes if item else ()
+    found = accepted_decisions(engine, tx, scopes)
+    lines = [f"{each.id} {each.title}{_about(each.scopes)}{_why(each.body)}" for each in found[:MOST_DECISIONS]]
+    more = len(found) - len(lines)
+    return [*lines, f"and {plural(more, 'more decision')}: work(action='list', kind='decision')"] if more else lines
+
+
+def kind_of(text: str) -> ItemKind:
+    """The kind called ``text``. Refuses ``bad_argument`` with the nearest one."""
+    if text not in [*ItemKind]:
+        hint = nearest_hint(text, [*ItemKind], f"One of: {', '.join(ItemKind)}.")
+        raise Refused(
+            "bad_argument",
+            f"{text!r} is no kind of work item.",
+            hint,
+            (Detail("/kind", "is no kind", [*map(str, ItemKind)], text),),
+        )
+    return ItemKind(text)
+
+
+def status_of(text: str) -> ItemStatus:
+    """The status called ``text``. Refuses ``bad_argument`` with the nearest one."""
+    if text not in [*ItemStatus]:
+        hint = nearest_hint(text, [*ItemStatus], f"One of: {', '.join(ItemStatus)}.")
+        raise Refused(
+            "bad_argument",
+            f"{text!r} is no status of a work item.",
+            hint,
+            (Detail("/status", "is no status", [*map(str, ItemStatus)], text),),
+        )
+    return ItemStatus(text)
+
+
+def _about(scopes: tuple[str, ...]) -> str:
+    return f" ({', '.join(scopes)})" if scopes else ""
+
+
+def _why(body: str) -> str:
+    text = " ".join(body.split())
+    return f": {text if len(text) <= _DECISION_CHARS else text[: _DECISION_CHARS - 1] + '…'}" if text else ""
+
+
+def keep_changes(engine: Engine, tx: Tx, item: Item, values: Mapping[str, Any], by: By) -> Item:
+    """``item`` with what differs in ``values``, kept."""
+    new = {name: value for name, value in values.items() if getattr(item, name) != value}
+    if not new:
+        return item
+    tx.after_commit(engine.has_changed)
+    return tx.items.change(engine.project_id, item, new, by, engine.clock())
+
+
+def _with_known(engine: Engine, tx: Tx, item: Item) -> Item:
+    """``item``; refuses one that names an item which is not there, or leads back to itself."""
+    parent = tx.items.get(engine.project_id, item.parent).id if item.parent else ""
+    needs = [tx.items.get(engine.project_id, each).id for each in item.needs]
+    known = changed(item, {"parent": parent, "needs": needs})
+    _refuse_circle(engine, tx, known, "parent")
+    _refuse_circle(engine, tx, known, "needs")
+    return known
+
+
+def _refuse_circle(engine: Engine, tx: Tx, item: Item, name: str) -> None:
+    def before(one: Item) -> list[str]:
+        value = getattr(one, name)
+        return list(filter(None, [value] if isinstance(value, str) else value))
+
+    seen, left = set[str](), before(item)
+    while left:
+        if item.id in left:
+            raise Refused(
+                "bad_argument",
+                f"{item.id} would come before itself.",
+                f"Take one of its {'parents' if name == 'parent' else 'needs'} out.",
+                (Detail(pointer("item", name), "leads back to the item", got=before(item)),),
+            )
+        seen.update(left)
+        found = tx.items.named(engine.project_id, left)
+        left = [each for one in found for each in before(one) if each not in seen]

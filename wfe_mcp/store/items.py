@@ -1,0 +1,249 @@
+"""Work items of a project, and the log of their changes.
+
+    ItemAdded     the item's fields that say something        ┐
+    ItemChanged   the new value of each changed field         ├ one hash chain per project
+    DecisionSigned   a person's signature of what they changed ┘
+
+Rules:
+1. The log is the truth: ``problems`` makes each item of it again and compares it with its row.
+2. A project's chain has the name ``work:PROJECT`` where others have the id of a run: in anchors, and in what is signed.
+3. What a person changes is signed at once, in the same transaction.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, desc, func, insert, or_, select, update
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, changed, loaded, number_of, values_of
+from wfe_mcp.core.model import By, Person
+from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
+from wfe_mcp.store.layout.project_records import ItemEventRecord, ItemRow
+from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT
+from wfe_mcp.store.records.runs import Problem
+from wfe_mcp.store.repository import Repository, bound, columns_for, row_from
+from wfe_mcp.store.settings import SIGNED
+
+ADDED, CHANGED = "ItemAdded", "ItemChanged"
+MOST_ROWS = 100
+
+_ROWS = select(*columns_for(ItemRow, ITEM)).where(ITEM.c.project_id == bindparam("project_id_"))
+_ROW = _ROWS.where(ITEM.c.number == bindparam("number_"))
+_NAMED = _ROWS.where(ITEM.c.number.in_(bindparam("numbers", expanding=True)))
+_CHILDREN = _ROWS.where(ITEM.c.parent == bindparam("parent_")).order_by(ITEM.c.number)
+_MADE_OF = _ROWS.where(ITEM.c.fingerprint == bindparam("fingerprint_"))
+_PAGE = _ROWS.where(
+    or_(ITEM.c.kind.in_(bindparam("kinds", expanding=True)), bindparam("any_kind")),
+    ITEM.c.status.in_(bindparam("statuses", expanding=True)),
+    ITEM.c.number > bindparam("after"),
+)
+_IN_ORDER = _PAGE.order_by(ITEM.c.number).limit(bindparam("limit_"))
+_COUNTS = (
+    select(ITEM.c.status, func.count().label("items"))
+    .where(ITEM.c.project_id == bindparam("project_id_"))
+    .group_by(ITEM.c.status)
+)
+_LAST_NUMBER = select(func.max(ITEM.c.number)).where(ITEM.c.project_id == bindparam("project_id_"))
+_NEW = insert(ITEM)
+_CHANGE = update(ITEM).where(*bound(ITEM, "project_id", "number"))
+_LOG = (
+    select(*columns_for(ItemEventRecord, ITEM_EVENT))
+    .where(ITEM_EVENT.c.project_id == bindparam("project_id_"))
+    .order_by(ITEM_EVENT.c.seq)
+)
+_OF_ITEM = _LOG.where(ITEM_EVENT.c.number == bindparam("number_"))
+_TAIL = (
+    select(ITEM_EVENT.c.seq, ITEM_EVENT.c.hash)
+    .where(ITEM_EVENT.c.project_id == bindparam("project_id_"))
+    .order_by(desc(ITEM_EVENT.c.seq))
+    .limit(1)
+)
+_PROJECTS = select(ITEM_EVENT.c.project_id).distinct()
+_NEW_EVENT = insert(ITEM_EVENT)
+
+
+def chain_of(project_id: str) -> str:
+    """The name of a project's chain, where other chains have the id of their run."""
+    return f"work:{project_id}"
+
+
+class ItemRepository(Repository):
+    """Work items."""
+
+    def add(self, project_id: str, item: Item, by: By, at: datetime) -> None:
+        """Keep a new item."""
+        seq = self._log(project_id, item, ADDED, values_of(item), by, at)
+        row = _row(project_id, item, seq) | {"added_at": at, "changed_at": at}
+        self._run(_NEW, row)
+
+    def change(self, project_id: str, item: Item, values: Mapping[str, Any], by: By, at: datetime) -> Item:
+        """Keep the new values of some fields; returns the item with them."""
+        made = changed(item, values)
+        seq = self._log(project_id, made, CHANGED, values, by, at)
+        row = {
+            name: value for name, value in _row(project_id, made, seq).items() if name not in {"project_id", "number"}
+        }
+        key = {"project_id_": project_id, "number_": number_of(made.id)}
+        self._connection.execute(_CHANGE.values(row | {"changed_at": at}), key)
+        return made
+
+    def new_id(self, project_id: str) -> str:
+        """The id of the next item of the project."""
+        last = self._connection.execute(_LAST_NUMBER, {"project_id_": project_id}).scalar()
+        return f"W-{(last or 0) + 1}"
+
+    def get(self, project_id: str, name: str) -> Item:
+        """The item called ``name``: ``W-12``, ``w-12`` or ``12``. Refuses ``bad_argument`` for an unknown one."""
+        digits = name.strip().upper().removeprefix("W-")
+        if digits.isdecimal() and len(digits) < 12:
+            row = self._first(ItemRow, _ROW, {"project_id_": project_id, "number_": int(digits)})
+            if row is not None:
+                return item_of(row)
+        last = self._connection.execute(_LAST_NUMBER, {"project_id_": project_id}).scalar()
+        known = f"The newest is W-{last}: wfe-mcp work list" if last else "There is none yet: wfe-mcp work add TITLE"
+        raise Refused("bad_argument", f"There is no work item {name!r} in this project.", known)
+
+    def named(self, project_id: str, ids: Iterable[str]) -> list[Item]:
+        """The items with these ids; unknown ones are left out."""
+        numbers = [number_of(each) for each in ids]
+        return self._items(_NAMED, project_id, numbers=numbers) if numbers else []
+
+    def children(self, project_id: str, parent: str) -> list[Item]:
+        """The items under ``parent``, as they were added."""
+        return self._items(_CHILDREN, project_id, parent_=parent)
+
+    def made_of(self, project_id: str, fingerprint: str) -> Item | None:
+        """The item that was made of the finding with this fingerprint."""
+        return next(iter(self._items(_MADE_OF, project_id, fingerprint_=fingerprint)), None)
+
+    def page(
+        self,
+        project_id: str,
+        *,
+        kinds: Sequence[ItemKind] = (),
+        statuses: Sequence[ItemStatus] = (),
+        after: int = 0,
+        limit: int = MOST_ROWS,
+    ) -> list[ItemRow]:
+        """The rows of items of these kinds and statuses (none given: of all), as they were added."""
+        values = {
+            "project_id_": project_id,
+            "kinds": list(kinds) or [ItemKind.TASK],
+            "any_kind": not kinds,
+            "statuses": list(statuses or ItemStatus),
+            "after": after,
+            "limit_": limit,
+        }
+        return self._all(ItemRow, _IN_ORDER, values)
+
+    def counts(self, project_id: str) -> dict[ItemStatus, int]:
+        """How many items have which status."""
+        rows = self._connection.execute(_COUNTS, {"project_id_": project_id})
+        return {ItemStatus(row.status): int(row.items) for row in rows}
+
+    def history(self, project_id: str, item: str = "") -> list[ItemEventRecord]:
+        """The log of ``item``, else of all items and their signatures, oldest first."""
+        if item:
+            return self._all(ItemEventRecord, _OF_ITEM, {"project_id_": project_id, "number_": number_of(item)})
+        return self._all(ItemEventRecord, _LOG, {"project_id_": project_id})
+
+    def tail(self, project_id: str) -> tuple[int, str]:
+        """The number and the hash of the project's last event; (0, GENESIS) before the first."""
+        last = self._connection.execute(_TAIL, {"project_id_": project_id}).first()
+        return (int(last.seq), str(last.hash)) if last else (0, GENESIS)
+
+    def tails(self) -> dict[str, tuple[int, str]]:
+        """The end of each project's chain, by the chain's name."""
+        return {chain_of(each): self.tail(each) for each in self._connection.execute(_PROJECTS).scalars()}
+
+    def problems(self, project_id: str, anchors: Sequence[Anchored] = ()) -> Iterator[Problem]:
+        """Every difference between the items, their log and its anchors."""
+        made: dict[int, Item] = {}
+        seqs: dict[int, int] = {}
+        hashes: dict[int, str] = {}
+        before = (0, GENESIS)
+        for event in self.history(project_id):
+            where = f"work item W-{event.number}" if event.number else "work items"
+            if (event.seq - 1, event.prev_hash) != before or event.hash != _hash(event):
+                message = f"event {event.seq} was changed, moved or taken out"
+                yield Problem(where, message, event.seq, "item_event_edited", event.at)
+            before, hashes[event.seq] = (event.seq, event.hash), event.hash
+            if event.number:
+                seqs[event.number] = event.seq
+                try:
+                    values = json.loads(event.payload)
+                    known = made.get(event.number)
+                    made[event.number] = changed(known, values) if known else loaded(f"W-{event.number}", values)
+                except (ValueError, TypeError, AttributeError):
+                    yield Problem(where, f"event {event.seq} cannot be read", event.seq, "item_event_edited", event.at)
+        yield from unlike_anchors(hashes, anchors)
+        rows = {row.number: row for row in self._all(ItemRow, _ROWS, {"project_id_": project_id})}
+        for number in sorted({*made, *rows}):
+            item, row = made.get(number), rows.get(number)
+            wanted = None if item is None else _row(project_id, item, seqs[number])
+            found = None if row is None else {name: value for name, value in asdict(row).items() if name in _COMPARED}
+            if wanted != found:
+                message = "it is not as the log of its changes makes it"
+                yield Problem(f"work item W-{number}", message, seqs.get(number), "item_edited", None)
+
+    def _items(self, statement: Any, project_id: str, **values: Any) -> list[Item]:
+        return [item_of(row) for row in self._all(ItemRow, statement, {"project_id_": project_id, **values})]
+
+    def _log(self, project_id: str, item: Item, type_: str, values: Mapping[str, Any], by: By, at: datetime) -> int:
+        before = self.tail(project_id)
+        payload = canonical_json(values)
+        seq = self._append(project_id, number_of(item.id), type_, payload, by, at, before)
+        if isinstance(by, Person):
+            decision = [{"do": type_, "item": item.id, "values": dict(values)}]
+            facts = {"kind": "work", "run": chain_of(project_id), "decision": decision}
+            signed = by.sign(position(facts, *before, *self.tail(project_id)))
+            if signed is not None:
+                self._append(project_id, 0, SIGNED, canonical_json(asdict(signed)), by, at, self.tail(project_id))
+        return seq
+
+    def _append(
+        self, project_id: str, number: int, type_: str, payload: str, by: By, at: datetime, before: tuple[int, str]
+    ) -> int:
+        seq, prev_hash = before[0] + 1, before[1]
+        event = ItemEventRecord(
+            project_id, seq, number, type_, at, by.actor, by.channel, by.assurance, prev_hash, "", payload
+        )
+        self._run(_NEW_EVENT, {**row_from(event, ITEM_EVENT), "hash": _hash(event)})
+        return seq
+
+
+def item_of(row: ItemRow) -> Item:
+    """The item in a row."""
+    return loaded(f"W-{row.number}", json.loads(row.content))
+
+
+_COMPARED = frozenset(
+    {"project_id", "number", "kind", "status", "priority", "parent", "fingerprint", "last_seq", "content"}
+)
+
+
+def _row(project_id: str, item: Item, seq: int) -> dict[str, Any]:
+    return {
+        "project_id": project_id,
+        "number": number_of(item.id),
+        "kind": item.kind,
+        "status": item.status,
+        "priority": item.priority,
+        "parent": item.parent,
+        "fingerprint": item.fingerprint,
+        "last_seq": seq,
+        "content": canonical_json(values_of(item)),
+    }
+
+
+def _hash(event: ItemEventRecord) -> str:
+    by = By(event.actor, event.channel, event.assurance)
+    payload = (
+        f'{{"item":{event.number},"values":{event.payload}}}'  # canonical text already; forged text may be no JSON
+    )
+    return link_hash(event.prev_hash, Link(chain_of(event.project_id), event.seq, event.type, event.at, by, payload))

@@ -1,0 +1,210 @@
+"""The answers of the tool ``work``: list, show, add, change, next."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint
+from wfe_mcp.core.items import MOVES, Item, ItemStatus
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, promote_item, startable_items, status_of
+from wfe_mcp.engine.work.runs import start_item
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
+from wfe_mcp.views.values.model import plain
+from wfe_mcp.views.work.models import ItemLine, ItemList, ItemView, item_lines, item_list, item_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+
+_SHOWN = 20
+_BYTES = LIMIT_BYTES - 1_500
+
+
+def work(
+    engine: Engine,
+    by: By,
+    action: str,
+    kind: str = "",
+    status: str = "",
+    id: str = "",
+    item: Mapping[str, Any] | None = None,
+    cursor: str = "",
+) -> Envelope:
+    """One call of the tool. Refuses ``bad_argument`` for what its action does not take or lacks."""
+    if action in {"show", "change"} and not id:
+        raise Refused(
+            "bad_argument",
+            f"{action} needs the id of a work item.",
+            "Find it: work(action='list')",
+            (Detail("/id", "is missing", "an id such as W-12"),),
+        )
+    match action:
+        case "show":
+            return shown(engine, id)
+        case "add":
+            return add(engine, by, kind or "task", item or {})
+        case "change" if status == ItemStatus.ACTIVE:
+            return start(engine, by, id, item or {})
+        case "change":
+            return change(engine, by, id, item or {}, status)
+        case "next":
+            return next_items(engine)
+        case _:
+            return listed(engine, kind, status, cursor)
+
+
+def listed(
+    engine: Engine, kind: str = "", status: str = "", cursor: str = "", limit: int = _SHOWN, *, whole: bool = False
+) -> Envelope:
+    """The items of a kind and status, in the order in which they were added; without a status those that are open.
+
+    ``whole``: for a person, as many as asked for; else what an answer of a tool holds.
+    """
+    kinds = (kind_of(kind),) if kind else ()
+    statuses = OPEN if not status else tuple(ItemStatus) if status == "all" else (status_of(status),)
+    after = _after(cursor)
+    with engine.store.read() as tx:
+        rows = tx.items.page(engine.project_id, kinds=kinds, statuses=statuses, after=after, limit=limit + 1)
+        page = rows[:limit]
+        made = item_list(tx, engine.project_id, page, str(page[-1].number) if len(rows) > limit else "")
+    view = made if whole else _fitting(made)
+    more = (
+        [Next("work", _args("list", kind=kind, status=status, cursor=view.cursor), why="more")] if view.cursor else []
+    )
+    first = [Next("work", {"action": "show", "id": view.items[0].id})] if view.items else []
+    counts = ", ".join(f"{count} {name}" for name, count in view.counts.items()) or "none yet"
+    what = plural(len(view.items), "work item")
+    return Envelope(True, summary=f"{what}; in all: {counts}", next=(*first, *more), view=view)
+
+
+def next_items(engine: Engine) -> Envelope:
+    """What can be started now, best first, and the call that starts it."""
+    with engine.store.read() as tx:
+        found = startable_items(engine, tx)
+        lines = item_lines(tx, engine.project_id, found[:_SHOWN])
+        waiting = tx.items.counts(engine.project_id)
+    view = ItemList(items=tuple(lines), counts={str(name): count for name, count in sorted(waiting.items())})
+    moves = tuple(_starts(each.id) for each in lines[:2])
+    if not lines:
+        planned = waiting.get(ItemStatus.PLANNED, 0)
+        more = (
+            Next("work", {"action": "list", "status": "planned"}, why="make one ready")
+            if planned
+            else Next("work", {"action": "list"})
+        )
+        return Envelope(True, summary="No work item can be started now.", next=(more,), view=view)
+    return Envelope(True, summary=f"Next: {lines[0].id} {lines[0].title!r}", next=moves, view=_fitting(view))
+
+
+def shown(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
+    """An item. ``whole``: for a person, with all of its history; else what an answer of a tool holds."""
+    with engine.store.read() as tx:
+        item = tx.items.get(engine.project_id, name)
+        view = item_view(engine, tx, item)
+    return Envelope(True, summary=_says(item), next=_moves(item), view=view if whole else _cut(view))
+
+
+def promoted(engine: Engine, by: By, name: str, kind: str) -> Envelope:
+    """Make planned work of an idea, or of an item of another kind."""
+    return _answer(engine, promote_item(engine, by, name, kind), "Promoted ")
+
+
+def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope:
+    """Add an item."""
+    return _answer(engine, add_item(engine, by, kind, given), "Added ")
+
+
+def change(engine: Engine, by: By, name: str, given: Mapping[str, Any], status: str = "", reason: str = "") -> Envelope:
+    """Give an item new values, or another status. ``reason`` may be among the values, too."""
+    values = dict(given)
+    why = reason or str(values.pop("reason", ""))
+    if not values and not status:
+        raise Refused("bad_argument", "Nothing is changed.", "Give status, or fields in item.")
+    return _answer(engine, change_item(engine, by, name, values, status, why), "Changed ")
+
+
+def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelope:
+    """Start a run that works the item; the answer is that of its start."""
+    from wfe_mcp.views.answers.tool_answers import begun
+
+    unknown = [key for key in given if key not in {"template", "inputs"}]
+    if unknown:
+        hint = nearest_hint(unknown[0], ("template", "inputs"), "To start, item takes template and inputs.")
+        raise Refused(
+            "bad_argument",
+            f"{unknown[0]!r} is nothing that starts an item.",
+            hint,
+            (Detail(f"/item/{unknown[0]}", "is not taken here"),),
+        )
+    inputs: Any = given.get("inputs") or {}
+    if not isinstance(inputs, dict):
+        raise Refused(
+            "bad_argument", "inputs is no object.", "", (Detail("/item/inputs", "is no object", "an object", inputs),)
+        )
+    return begun(
+        engine, by, start_item(engine, by, name, str(given.get("template", "")), cast("dict[str, Any]", inputs))
+    )
+
+
+def _answer(engine: Engine, item: Item, did: str) -> Envelope:
+    with engine.store.read() as tx:
+        view = item_view(engine, tx, item, history=False)
+    return Envelope(True, summary=f"{did}{_says(item)}", next=_moves(item), view=_cut(view))
+
+
+def _says(item: Item) -> str:
+    return f"{item.id} {item.title!r}: {item.status} {item.kind}"
+
+
+def _moves(item: Item) -> tuple[Next, ...]:
+    """The calls that an agent can make now, as far as the table knows."""
+    if item.status is ItemStatus.READY:
+        return (_starts(item.id),)
+    if item.status is ItemStatus.ACTIVE and item.runs:
+        return (Next("status", {"run": item.runs[-1]}, why="its run"),)
+    may = [to for to, who in MOVES[item.status].items() if who == "agent"]
+    if ItemStatus.READY in may and item.criteria and len(item.body) >= 10:
+        return (Next("work", {"action": "change", "id": item.id, "status": "ready"}),)
+    return (Next("work", {"action": "next"}),)
+
+
+def _starts(id_: str) -> Next:
+    return Next("work", {"action": "change", "id": id_, "status": "active"}, why="starts a run for it")
+
+
+def _args(action: str, **more: str) -> dict[str, Any]:
+    return {"action": action} | {name: value for name, value in more.items() if value}
+
+
+def _after(cursor: str) -> int:
+    if cursor and not cursor.isdecimal():
+        raise Refused("bad_argument", f"{cursor!r} is no cursor.", "Use the one of the page before.")
+    return int(cursor or 0)
+
+
+def _fitting(view: ItemList) -> ItemList:
+    """As many items as an answer holds."""
+    items = _most(view.items, lambda some: len(json.dumps(plain(ItemList(items=some, counts=view.counts)))))
+    cursor = view.cursor if len(items) == len(view.items) else items[-1].id.removeprefix("W-")
+    return ItemList(items=items, counts=view.counts, cursor=cursor)
+
+
+def _most(items: Sequence[ItemLine], size: Callable[[tuple[ItemLine, ...]], int]) -> tuple[ItemLine, ...]:
+    found = tuple(items)
+    while len(found) > 1 and size(found) > _BYTES // 2:  # the text form holds it too, with every letter escaped
+        found = found[:-1]
+    return found
+
+
+def _cut(view: ItemView) -> ItemView:
+    """The item with its newest changes and the beginning of its body, so that it fits into an answer."""
+    from dataclasses import replace
+
+    made = replace(view, history=view.history[-10:], children=view.children[:_SHOWN])
+    while len(json.dumps(plain(made))) > _BYTES // 2 and (made.history or len(made.body) > 1_000):
+        made = replace(made, history=made.history[1:]) if made.history else replace(made, body=f"{made.body[:900]}…")
+    return made

@@ -1,0 +1,134 @@
+"""Work items as values: a line of a list, the whole item, its history."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.items import Item, ItemStatus
+from wfe_mcp.engine.work.items import others_of, overlapping
+from wfe_mcp.store.items import item_of
+from wfe_mcp.store.settings import SIGNED
+from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.layout.project_records import ItemEventRecord, ItemRow
+
+from dataclasses import field
+
+
+@view_model
+class ItemLine:
+    """A work item in a list. ``waits_for``: the items that it needs and that are not over; ``run``: the newest one for it."""
+
+    id: str
+    kind: str
+    title: str
+    status: str
+    priority: int
+    parent: str = ""
+    waits_for: tuple[str, ...] = ()
+    run: str = ""
+    changed_at: str = ""
+
+
+@view_model
+class ItemList:
+    """Work items of the project. ``counts``: how many have which status, in all; ``cursor`` continues after the last one."""
+
+    items: tuple[ItemLine, ...]
+    counts: JsonObject
+    cursor: str = ""
+
+
+@view_model
+class ItemChange:
+    """One change of an item: the new values, when and by whom. ``signed``: with the key of a person."""
+
+    at: str
+    actor: str
+    channel: str
+    values: JsonObject
+    signed: bool = False
+
+
+@view_model
+class Overlap:
+    """Another active item that touches the same paths."""
+
+    id: str
+    title: str
+    scopes: tuple[str, ...]
+
+
+@view_model
+class ItemView:
+    """A whole work item."""
+
+    line: ItemLine = field(metadata=INLINE)
+    body: str = ""
+    needs: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    criteria: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    sequential: bool = False
+    source: str = ""
+    runs: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
+    pull_request: str = ""
+    reason: str = ""
+    failures: int = 0
+    children: tuple[ItemLine, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+    history: tuple[ItemChange, ...] = ()
+
+
+def item_line(item: Item, over: dict[str, bool], changed_at: str = "") -> ItemLine:
+    """A line of a list. ``over``: whether each item that it needs is over."""
+    waits = tuple(need for need in item.needs if not over.get(need, True))
+    run = item.runs[-1] if item.runs else ""
+    return view_of(ItemLine, item, waits_for=waits, run=run, changed_at=changed_at)
+
+
+def item_lines(tx: Tx, project_id: str, items: Iterable[Item], times: dict[str, str] | None = None) -> list[ItemLine]:
+    """The lines of ``items``, with what they wait for."""
+    found = list(items)
+    needed = tx.items.named(project_id, {need for item in found for need in item.needs})
+    over = {item.id: item.is_over for item in needed}
+    return [item_line(item, over, (times or {}).get(item.id, "")) for item in found]
+
+
+def item_list(tx: Tx, project_id: str, rows: Sequence[ItemRow], cursor: str) -> ItemList:
+    """A page of items."""
+    times = {f"W-{row.number}": second(row.changed_at) for row in rows}
+    counts = {str(status): count for status, count in tx.items.counts(project_id).items()}
+    lines = item_lines(tx, project_id, map(item_of, rows), times)
+    return ItemList(items=tuple(lines), counts=dict(sorted(counts.items())), cursor=cursor)
+
+
+def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> ItemView:
+    """The whole of ``item``, with the items under it and its history."""
+    project = engine.project_id
+    over = {other.id: other.is_over for other in others_of(engine, tx, item)}
+    changes = tx.items.history(project, item.id)
+    last = second(changes[-1].at) if changes else ""
+    touching = overlapping(engine, tx, item) if item.status in {ItemStatus.READY, ItemStatus.ACTIVE} else []
+    return view_of(
+        ItemView,
+        item,
+        line=item_line(item, over, last),
+        children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
+        overlaps=tuple(Overlap(id=each.id, title=each.title, scopes=tuple(scopes)) for each, scopes in touching),
+        history=_history(tx, project, changes) if history else (),
+    )
+
+
+def _history(tx: Tx, project: str, changes: Sequence[ItemEventRecord]) -> tuple[ItemChange, ...]:
+    signed = {event.seq - 1 for event in tx.items.history(project) if event.type == SIGNED}
+    return tuple(
+        view_of(ItemChange, event, values=json.loads(event.payload), signed=event.seq in signed) for event in changes
+    )
