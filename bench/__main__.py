@@ -4,6 +4,7 @@ python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
 python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git large bounds dashboard first-change   some of it
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
+python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
 python -m bench attacks …  the table of attacks, played against the installed wheel (bench/attacks.py)
 python -m bench mutants …  which small changes of the program its tests find: hours, or --quick (bench/mutants.py)
@@ -43,6 +44,7 @@ from bench import (
     mutants,
     open_runs,
     rooms,
+    size,
     startup,
     tokens,
 )
@@ -52,7 +54,7 @@ from bench.scene import Scene, scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMED = ("decisions", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
+NAMED = ("decisions", "size", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
 """What runs only when it is named: each takes many minutes."""
 
 
@@ -94,6 +96,7 @@ def main(argv: list[str]) -> int:
         "fuzz-lines": ("Damaged lines to a server", partial(fuzz.measure_lines, lines=100 if quick else 1_000)),
         "fuzz-api": ("Hostile requests to the HTTP API", partial(fuzz.measure_api, each=2 if quick else 20)),
         "decisions": ("Decisions", partial(decisions.measure, times=5 if quick else 15)),
+        "size": ("An installation", size.measure),
         "exchanged-rows": (
             "Rows exchanged while a person looks and signs",
             partial(exchanged_rows.measure, exchanges=100 if quick else 1_000),

@@ -24,8 +24,7 @@ _SEED = 27
 def measure(scene: Scene, exchanges: int) -> list[Figure]:
     """What became of each of ``exchanges``; none may be signed unnoticed."""
     del scene  # uses its own project: a run that shows everything that a decision can
-    from tests.engine.scene import HUMAN, Clock, environment
-    from tests.engine.scene import Scene as Project
+    from tests.engine.scene import HUMAN, Clock, Scene as Project, environment
     from tests.security.exchanging import played, waiting
     from wfe_mcp.engine.approvals.pin import set_pin
     from wfe_mcp.store import Store

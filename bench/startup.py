@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from bench.figures import Figure, median
 from bench.scene import LEGACY
 
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from bench.scene import Scene
+
+
+FIRST_CALLS: tuple[tuple[str, dict[str, str], float], ...] = (
+    ("start_run", {"template": "bench"}, 600),
+    ("list_templates", {}, 300),
+    ("find", {"query": "bench"}, 500),
+)
+"""The first calls of a session beside ``status``: tool, arguments, budget."""
 
 
 def measure(scene: Scene, runs: int) -> list[Figure]:
@@ -59,6 +69,7 @@ def measure(scene: Scene, runs: int) -> list[Figure]:
             500,
             "settings",
         ),
+        *(_first_call(scene, runs, tool, arguments, budget) for tool, arguments, budget in FIRST_CALLS),
     ]
 
 
@@ -101,6 +112,18 @@ def _keep_pythons_own(prefix: Path) -> None:
         source = Path(library.anchor, compiled.relative_to(prefix))
         if not source.is_relative_to(library) or "site-packages" in source.parts:
             compiled.unlink()
+
+
+def _first_call(scene: Scene, runs: int, tool: str, arguments: dict[str, str], budget: float) -> Figure:
+    """The least CPU time of ``runs`` servers from their spawn to the answer of their first call."""
+    spent: list[float] = []
+    for _ in range(runs):
+        with scene.server() as server:
+            server.hello()
+            assert server.call(tool, **arguments)["structuredContent"]["ok"]
+            times = psutil.Process(server.pid).cpu_times()
+            spent.append((times.user + times.system) * 1000)
+    return Figure(f"CPU of a new server until {tool} is answered", min(spent), "ms", budget, f"best of {runs}")
 
 
 def _answers(scene: Scene, runs: int) -> tuple[list[float], list[float], list[float]]:

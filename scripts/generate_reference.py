@@ -16,8 +16,12 @@ from typing import Any, cast
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts import markdown as md  # noqa: E402 - after the path is set
-from scripts import runners_page, template_page, transitions_page  # noqa: E402
+from scripts import (  # noqa: E402
+    markdown as md,
+    runners_page,
+    template_page,
+    transitions_page,
+)
 
 REFERENCE = "docs/reference"
 ARCHITECTURE = "docs/explanation/architecture.md"

@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from wfe_mcp.artifacts.parse import parse_json, parse_markdown, read_artifact
 from wfe_mcp.artifacts.registry import SHIPPED, json_schema

@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from wfe_mcp.artifacts import parse
 from wfe_mcp.artifacts.parse import MAX_BYTES, bundle_of, check_value, parse_json, read_artifact

@@ -8,14 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from tests.core.plays import Quick, finish, played
 from tests.examples import examples, seeds
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import Completed
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.forking import approved_by_people, begins_as, end_of_decision, stops_since

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.blockers import BlockerFound, status_of
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus

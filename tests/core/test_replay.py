@@ -11,8 +11,7 @@ from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run
 from tests.core.test_flows import SYSTEM, flow
 from tests.core.test_recovery import recovered_by
 from tests.examples import seeds
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.evolve import evolve, replay
 from wfe_mcp.core.model import AttemptStatus, Kept, RunState, RunStatus
 from wfe_mcp.core.moves import legal_moves, refusal

@@ -14,8 +14,7 @@ from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
 from tests.core.plays import finish, played
 from tests.core.test_flows import SYSTEM
 from tests.examples import seeds
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.decide import HANDLERS, decide
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve

@@ -6,8 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from tests.core.plays import finish, hopeful, played

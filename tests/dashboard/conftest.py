@@ -7,8 +7,7 @@ import pytest
 
 from tests.dashboard.browser import PIN, Browser
 from tests.dashboard.stage import Stage, staged
-from tests.engine.conftest import blank, kept_engine_scenes
-from tests.engine.conftest import scene as plain_scene
+from tests.engine.conftest import blank, kept_engine_scenes, scene as plain_scene
 from tests.engine.kept import KeptScenes
 from tests.engine.scene import HUMAN, Scene
 from wfe_mcp.core.model import By

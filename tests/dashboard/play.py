@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page as Tab_
-from playwright.sync_api import expect
+from playwright.sync_api import Browser as Chromium, Page as Tab_, expect
 
 from tests.dashboard.browser import PIN
 from tests.dashboard.chromium import Tab

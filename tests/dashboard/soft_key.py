@@ -9,8 +9,7 @@ from typing import Any
 import cbor2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from webauthn.helpers import base64url_to_bytes
-from webauthn.helpers import bytes_to_base64url as text
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url as text
 
 from tests.dashboard.browser import PIN, Answer, Browser
 

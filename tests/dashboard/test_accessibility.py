@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page as Tab_
-from playwright.sync_api import expect
+from playwright.sync_api import Browser as Chromium, Page as Tab_, expect
 
 from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab, comment_on

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page as Tab_
-from playwright.sync_api import expect
+from playwright.sync_api import Page as Tab_, expect
 
 from tests.dashboard.browser import PIN, WRONG, asked
 from tests.dashboard.chromium import Tab, comment_on

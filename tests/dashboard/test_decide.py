@@ -8,8 +8,7 @@ from tests.dashboard.browser import PIN, WAIT_S, WRONG, Answer, Browser, asked, 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase
 from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.workspace.system.location import project_at
 

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Error, Route
+from playwright.sync_api import Browser as Chromium, Error, Route
 
 from tests.dashboard.browser import PIN, asked, last
 from tests.dashboard.chromium import Tab

@@ -16,9 +16,7 @@ from tests.engine.scene import AGENT, Scene, approval, command, phase
 from wfe_mcp.dashboard import serving
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.access import tokens
-from wfe_mcp.engine.approvals import decision_page as pages
-from wfe_mcp.engine.approvals import pin as pins
-from wfe_mcp.engine.approvals import pin_reset
+from wfe_mcp.engine.approvals import decision_page as pages, pin as pins, pin_reset
 from wfe_mcp.views.approvals.answers import ask_approval
 
 DAY_S = 24 * 3600

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page as Tab_
-from playwright.sync_api import expect
+from playwright.sync_api import Page as Tab_, expect
 
 from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page as Tab_
-from playwright.sync_api import expect
+from playwright.sync_api import Page as Tab_, expect
 
 from tests.dashboard.chromium import Tab
 from tests.engine.scene import Scene, phase

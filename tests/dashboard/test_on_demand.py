@@ -19,8 +19,7 @@ from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import HUMAN
 from tests.jobs.conftest import until
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine.approvals import decision_page as pages
-from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.approvals import decision_page as pages, pin
 from wfe_mcp.engine.approvals.decision_page import living_page, page_for
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.proof_verification import verify_approvals

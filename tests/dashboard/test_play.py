@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser as Chromium, Locator, expect
 
 from tests.dashboard.chromium import comment_on
 from tests.dashboard.play import Play, played

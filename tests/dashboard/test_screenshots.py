@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import expect
+from playwright.sync_api import Browser as Chromium, expect
 
 from tests.dashboard.chromium import Tab
 from tests.dashboard.stage import Stage

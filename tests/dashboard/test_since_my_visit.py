@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import expect
+from playwright.sync_api import Browser as Chromium, expect
 
 from tests.dashboard.chromium import Tab
 from tests.dashboard.play import Play, played

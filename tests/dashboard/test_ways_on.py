@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from playwright.sync_api import Locator, expect
-from playwright.sync_api import Page as Tab_
+from playwright.sync_api import Locator, Page as Tab_, expect
 
 from tests.dashboard.blockers import blocked
 from tests.dashboard.browser import PIN, asked

@@ -239,8 +239,7 @@ def rehearse() -> None:
     The scene is a project, a home and a database of its own, which are gone before the first fork, as are the
     environment, the folder, the streams and the log of the commands.
     """
-    from wfe_mcp.cli.app import _FIRST, _command_line  # pyright: ignore[reportPrivateUsage] - what a command line reads first
-    from wfe_mcp.cli.app import main as command_line
+    from wfe_mcp.cli.app import _FIRST, _command_line, main as command_line  # pyright: ignore[reportPrivateUsage] - what a command line reads first
 
     for first in ("", *_FIRST):
         _command_line(first)

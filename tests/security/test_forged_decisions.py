@@ -16,8 +16,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, By, Channel, Person, RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.approvals import keys, pin
+from wfe_mcp.engine.approvals import decide as approvals, keys, pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverChange, ApproverKey, Pinned, pin_person
 from wfe_mcp.engine.approvals.statements import person_with, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree

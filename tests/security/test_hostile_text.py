@@ -31,8 +31,7 @@ from tests.views import test_every_decision_field as every
 from wfe_mcp.cli.terminal.decision import Detail, show_decision
 from wfe_mcp.cli.terminal.render import render
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.errors import Detail as Fault
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail as Fault, Refused
 from wfe_mcp.core.texts import MARK, clean, one_line, visible_json
 from wfe_mcp.dashboard.trust_page import trust_page
 from wfe_mcp.store.records.runs import RunRecord

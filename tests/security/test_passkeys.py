@@ -13,8 +13,7 @@ from tests.security.forger import Forger, found
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS, trust_key
 from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
 from wfe_mcp.engine.approvals.passkeys import Assertion, challenge

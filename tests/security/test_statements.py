@@ -12,8 +12,7 @@ import pytest
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.security.forger import found
 from wfe_mcp.core.model import Person, RunId, Signature
-from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.views.answers import tool_answers as answers
 
 Facts = Mapping[str, Any]

@@ -18,7 +18,7 @@ from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.reports import envelopes as answering
 from wfe_mcp.workspace.system.location import project_at
@@ -265,7 +265,7 @@ def test_a_named_pipe_is_no_template_and_no_one_waits_for_it(scene: Scene) -> No
     os.mkfifo(folder / "pipe.json")
     os.mkfifo(scene.root / ".wfe" / "config.toml")
     os.mkfifo(scene.root / "package.json")
-    assert answers.list_templates(scene.engine, AGENT).ok
+    assert reading.list_templates(scene.engine, AGENT).ok
     assert refused(answers.start_run, scene.engine, AGENT, "pipe").code == "unknown_template"
     from wfe_mcp.workspace.config.found_checks import find_checks
 

@@ -20,8 +20,9 @@ from wfe_mcp.server.early_calls import EARLY, STEPS, EarlyCalls
 from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, CLIENT_KEY, MODERN, VERSION_KEY, FastStart
 from wfe_mcp.server.served_project import ServedProject
 from wfe_mcp.server.wire import Wire
-from wfe_mcp.views.answers import reading
-from wfe_mcp.views.answers.tool_answers import start_run
+from wfe_mcp.views.answers import reading, starting
+from wfe_mcp.views.answers.starting import start_run
+from wfe_mcp.views.runs.models import RunView
 
 HELLO: dict[str, Any] = {
     "protocolVersion": "2025-06-18",
@@ -116,11 +117,18 @@ def begin_run(house: House) -> str:
 def test_an_early_answer_has_the_bytes_that_the_sdk_writes(house: House) -> None:
     run = begin_run(house)
     asked: list[tuple[str, dict[str, Any]]] = [
+        ("start_run", {"template": "drill", "inputs": {"goal": "é"}, "auto": False, "idempotency_key": "once"}),
         ("status", {}),
         ("status", {"run": run}),
         ("list_templates", {}),
         ("list_templates", {"query": "drill"}),
         ("list_templates", {"name": "drill"}),
+        ("find", {"query": "grün"}),
+        # refused, each for another reason: what is not there, what the rules forbid, what cannot be stored
+        ("status", {"run": "no-such-run"}),
+        ("list_templates", {"name": "no_such_template"}),
+        ("start_run", {"template": "drill", "inputs": {"goal": 5}}),
+        ("status", {"run": "a\0b"}),
     ]
     assert {tool for tool, _ in asked} == EARLY.keys(), "every tool that is answered early is compared"
     for era in ERAS:
@@ -149,12 +157,15 @@ def test_an_early_answer_has_the_bytes_that_the_sdk_writes(house: House) -> None
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_a_call_that_might_be_refused_or_change_something_waits_for_the_sdk(house: House, era: str) -> None:
+def test_a_call_whose_arguments_only_the_sdk_can_judge_waits_for_it(house: House, era: str) -> None:
     waiting = [
-        call(era, "start_run", {"template": "drill"}),
         call(era, "no_such_tool", {}),
-        call(era, "status", {"run": "no-such-run"}),
-        call(era, "status", {"run": "a\0b"}),
+        call(era, "save_template", {"definition": {}}),
+        call(era, "find", {}),
+        call(era, "find", {"query": "grün", "limit": 3}),
+        call(era, "start_phase", {"run": "no-such-run"}),
+        call(era, "start_run", {"template": "drill", "auto": 1}),
+        call(era, "start_run", {"template": "drill", "inputs": []}),
         call(era, "status", {"run": 5}),
         call(era, "status", {"run": None}),
         call(era, "status", {"wait_s": 5}),
@@ -253,6 +264,27 @@ def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_on
     answer = json.loads(ended.stdout)["result"]
     assert ("drill" in str(answer), answer["isError"]) == (is_open, False), ended
     assert unneeded & set(ended.stderr.decode().split()) == set()
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_first_call_that_changes_a_run_is_made_once_even_when_it_crashes(
+    house: House, era: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def start_and_crash(*arguments: Any, **more: Any) -> None:
+        start_run(*arguments, **more)
+        raise ZeroDivisionError("a secret path")
+
+    monkeypatch.setattr(starting, "start_run", start_and_crash)
+    scene = Scene(served(house), [*begun(era), call(era, "start_run", {"template": "drill", "inputs": {"goal": "x"}})])
+
+    (answer,) = [json.loads(each)["result"] for number, each in scene.lines.items() if number == len(begun(era))]
+    assert answer["structuredContent"]["error"]["code"] == "internal"
+    assert "secret" not in str(answer)
+    assert "ZeroDivisionError" in caplog.text
+    assert scene.calls_that_wait == []
+    engine = house.engine()
+    assert reading.status(engine, By()).shown(RunView).template, "one run: of several, status shows a list"
+    engine.close()
 
 
 def test_the_server_continues_with_the_project_of_the_first_call(house: House) -> None:

@@ -12,7 +12,7 @@ from mcp_types import INVALID_PARAMS, TextContent
 from tests.server.conftest import Connect, House, call, drill, structured
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.templates.versions import make_default
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import reading
 
 BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no_such_tool", {}, [""]),
@@ -122,7 +122,7 @@ async def test_a_crash_of_ours_is_called_internal_and_shows_nothing_of_the_insid
     def crash(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a secret path")
 
-    monkeypatch.setattr(answers, "list_templates", crash)
+    monkeypatch.setattr(reading, "list_templates", crash)
     async with connect() as agent:
         with caplog.at_level(logging.ERROR):
             result = await agent.call_tool("list_templates", {})

@@ -6,8 +6,7 @@ import pytest
 
 from tests.core.standing import same_standing
 from tests.store.scene import ADA, NOW, PLAN, PLAN_READY, STARTED, create, fold, new_run, step
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.model import GoingBack, LoopState, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback import rolled_back

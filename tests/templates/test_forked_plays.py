@@ -5,8 +5,7 @@ A fork does not change the files. What the agent wrote is removed before each, s
 
 import pytest
 
-from tests.templates import test_play_compound as compound
-from tests.templates import test_play_plan_generate_review as revised
+from tests.templates import test_play_compound as compound, test_play_plan_generate_review as revised
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.testing.agent import Script, drive, resume
 from wfe_mcp.testing.playground import Playground, stand_in

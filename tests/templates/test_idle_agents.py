@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 from tests.playgrounds import Playgrounds
-from tests.templates import outside
-from tests.templates import test_play_ci_failure_handler as ci_failure_handler
-from tests.templates import test_play_fix_deploy_failure as fix_deploy_failure
-from tests.templates import test_play_issue_triage as issue_triage
-from tests.templates import test_play_milestones as milestones
-from tests.templates import test_play_pr_review_workflow as pr_review
-from tests.templates import test_play_recovery as recovery
+from tests.templates import (
+    outside,
+    test_play_ci_failure_handler as ci_failure_handler,
+    test_play_fix_deploy_failure as fix_deploy_failure,
+    test_play_issue_triage as issue_triage,
+    test_play_milestones as milestones,
+    test_play_pr_review_workflow as pr_review,
+    test_play_recovery as recovery,
+)
 from tests.templates.test_shipped import TEMPLATES
 from tests.templates.test_with_models import PLAYS, person
 from wfe_mcp.core.model import RunId

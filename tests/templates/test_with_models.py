@@ -8,23 +8,24 @@ from typing import Any
 import pytest
 
 from tests.acceptance.scene import BUGGED, PROBLEM, QUICK_FIX, SCANNER, UNITTEST
-from tests.acceptance.test_role_pipeline import GOAL as TEAM_GOAL
-from tests.acceptance.test_role_pipeline import TEAM
+from tests.acceptance.test_role_pipeline import GOAL as TEAM_GOAL, TEAM
 from tests.playgrounds import Playgrounds
-from tests.templates import outside
-from tests.templates import test_play_ci_failure_handler as ci_failure_handler
-from tests.templates import test_play_compound as compound
-from tests.templates import test_play_dependency_update as dependency_update
-from tests.templates import test_play_fix_deploy_failure as fix_deploy_failure
-from tests.templates import test_play_incident as incident
-from tests.templates import test_play_issue_to_pr as issue_to_pr
-from tests.templates import test_play_issue_triage as issue_triage
-from tests.templates import test_play_jpa_mt as jpa_mt
-from tests.templates import test_play_milestones as milestones
-from tests.templates import test_play_plan_generate_review as plan_generate_review
-from tests.templates import test_play_pr_review_workflow as pr_review_workflow
-from tests.templates import test_play_recovery as recovery
-from tests.templates import test_play_spec_driven as spec_driven
+from tests.templates import (
+    outside,
+    test_play_ci_failure_handler as ci_failure_handler,
+    test_play_compound as compound,
+    test_play_dependency_update as dependency_update,
+    test_play_fix_deploy_failure as fix_deploy_failure,
+    test_play_incident as incident,
+    test_play_issue_to_pr as issue_to_pr,
+    test_play_issue_triage as issue_triage,
+    test_play_jpa_mt as jpa_mt,
+    test_play_milestones as milestones,
+    test_play_plan_generate_review as plan_generate_review,
+    test_play_pr_review_workflow as pr_review_workflow,
+    test_play_recovery as recovery,
+    test_play_spec_driven as spec_driven,
+)
 from tests.templates.models import KEY, KEYS, asked_for, opinion, reviewers
 from tests.templates.scene import BROKEN, CHECKS, FILES
 from wfe_mcp.core.model import RunId

@@ -13,8 +13,7 @@ from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views.answers import tool_answers as answers
-from wfe_mcp.views.approvals import ApprovalView, open_approval, shown_sha256
-from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.views.approvals import ApprovalView, answers as decisions, open_approval, shown_sha256
 from wfe_mcp.views.approvals.model import Named
 from wfe_mcp.views.approvals.unusual import NO_GIT
 from wfe_mcp.views.reports.envelopes import overview_of

@@ -12,7 +12,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.reports import envelopes as answering
@@ -34,7 +34,7 @@ def call(scene: Scene, move: Next, title: str = "A good title") -> Envelope:
         case "control_run":
             return answers.control_run(scene.engine, AGENT, **args)
         case "list_templates":
-            return answers.list_templates(scene.engine, AGENT)
+            return reading.list_templates(scene.engine, AGENT)
         case tool:
             assert tool == "status"
             scene.clock.advance(minutes=1)

@@ -7,8 +7,7 @@ import pytest
 from wfe_mcp.core import limits
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workflow.flows import whole
-from wfe_mcp.workflow.lint import expressions as lint_expressions
-from wfe_mcp.workflow.lint import lint
+from wfe_mcp.workflow.lint import expressions as lint_expressions, lint
 from wfe_mcp.workflow.lint.report import OF_TEMPLATES, sizes_of
 from wfe_mcp.workflow.lint.scope import Order
 from wfe_mcp.workflow.load import parse

@@ -1,7 +1,6 @@
 """The events that the value of an expression causes: conditions, locks, items, outputs, and the rules of ``next``."""
 
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.consequences import deadline, jump
 from wfe_mcp.core.event import OfAttempt

@@ -11,8 +11,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.answers import answered
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import Settled

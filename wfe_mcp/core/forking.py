@@ -17,8 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus

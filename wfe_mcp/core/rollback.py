@@ -18,8 +18,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from wfe_mcp.core import commands as c
-from wfe_mcp.core import events as e
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import Awaiting, Failed, Gating, Pending, Ready, Running
 from wfe_mcp.core.consequences import deadline
 from wfe_mcp.core.graph import around

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.content import parts_of
 from wfe_mcp.dashboard.html import Html, panel, table, tag
@@ -13,7 +13,6 @@ from wfe_mcp.views.approvals import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, Prompt
 

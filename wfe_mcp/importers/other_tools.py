@@ -23,8 +23,7 @@ from wfe_mcp.importers.openspec import read_openspec
 from wfe_mcp.importers.shrimp import is_shrimp, read_shrimp
 from wfe_mcp.importers.spec_kit import is_spec_kit, read_spec_kit
 from wfe_mcp.importers.spec_workflow import read_spec_workflow
-from wfe_mcp.importers.task_master import PLACES as TASKS_FILES
-from wfe_mcp.importers.task_master import is_task_master, read_task_master
+from wfe_mcp.importers.task_master import PLACES as TASKS_FILES, is_task_master, read_task_master
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,10 @@ def cost_usd(kind: ProviderKind, model: str, usage: Usage, *, base_url: str | No
     """
     if usage.cost_usd is not None:
         return usage.cost_usd
-    from genai_prices import Usage as Counted  # 0.15 s of CPU: only where a price is asked for
-    from genai_prices import calc_price
+    from genai_prices import (
+        Usage as Counted,  # 0.15 s of CPU: only where a price is asked for
+        calc_price,
+    )
 
     counted = Counted(
         input_tokens=usage.input_tokens,

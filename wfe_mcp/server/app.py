@@ -3,8 +3,8 @@
     frame ──► SDK ──► WfeServer.call_tool ──► arguments ──► tool ──► views.answers ──► envelope ──► result
 
 Rules:
-1. Every failure of a call becomes an envelope, here only: a refusal unchanged, a crash as ``internal`` with its traceback
-   in the log. Only protocol errors stay JSON-RPC errors.
+1. Every failure of a call becomes an envelope: a refusal unchanged, a crash as ``internal`` with its traceback in the
+   log (``result``). Only protocol errors stay JSON-RPC errors.
 2. The list of tools never changes within a process; the front's cache relies on it.
 """
 
@@ -32,13 +32,13 @@ from mcp_types import (
     Resource,
 )
 
-from wfe_mcp import __version__, views
+from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.server.arguments import checked, unknown_tool
 from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.prompts import ICONS, add_prompts
 from wfe_mcp.server.resources import add_completions, add_resources, open_runs
-from wfe_mcp.server.result import tool_result
+from wfe_mcp.server.result import refusal, refused_by, tool_result
 from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.server.tool_request import Ctx, ToolRequest, by_client, is_modern, roots_of
 from wfe_mcp.server.tools import tools
@@ -117,11 +117,8 @@ class WfeServer(MCPServer[None]):
             answered = await self._answer_call(name, arguments, context)
         except MCPError:
             raise
-        except Refused as refused:
-            answered = await self._refusal(refused, arguments, context)
-        except Exception:
-            log.exception("%s crashed", name)
-            answered = await self._refusal(_crash(name), arguments, context)
+        except Exception as failed:
+            answered = await self._refusal(refused_by(failed, name), arguments, context)
         return answered if isinstance(answered, InputRequiredResult) else tool_result(answered)
 
     async def get_prompt(
@@ -153,16 +150,11 @@ class WfeServer(MCPServer[None]):
         return cast("Envelope | InputRequiredResult", await tool.fn(call=call, **accepted))
 
     async def _refusal(self, refused: Refused, arguments: dict[str, Any], context: Ctx) -> Envelope:
-        """The envelope of a refusal, with the run's state and the next calls where they are known."""
-        run, phase = (value if isinstance(value := arguments.get(key), str) else None for key in ("run", "phase"))
         try:
             engine = await self.place.engine(partial(self._roots, context))
-            return await self.place.in_thread(partial(views.envelopes.refusal, engine, refused, run, phase))
-        except Refused:
-            pass
-        except Exception:
-            log.exception("the state of run %s could not be read", run)
-        return Envelope(False, summary=refused.message, error=refused)
+        except Exception:  # the call has reported it
+            return Envelope(False, summary=refused.message, error=refused)
+        return await self.place.in_thread(partial(refusal, engine, refused, arguments))
 
     # -- the project and the background work -------------------------------------------------------------------------
 
@@ -224,11 +216,3 @@ class WfeServer(MCPServer[None]):
         if isinstance(brought, ListRootsResult):
             return [str(root.uri) for root in brought.roots]
         return await roots_of(context.session)
-
-
-def _crash(name: str) -> Refused:
-    return Refused(
-        "internal",
-        f"{name} failed inside the server. The change was made completely or not at all.",
-        "This is a bug in wfe-mcp; please report it with the traceback in the server's log. Call status for the run's state.",
-    )

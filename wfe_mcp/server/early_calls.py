@@ -1,27 +1,37 @@
 """The first calls, answered before the SDK is there: loading it takes longer than such a call.
 
-    backlog of the front ──► a reading tool with plain arguments? ──► views.reading ──► wire     else it waits for the SDK
+    backlog of the front ──► a tool of ``EARLY`` with plain arguments? ──► its view ──► wire     else it waits for the SDK
 
 Rules:
-1. Only what succeeds is answered here. A refused or failed call stays in the backlog and is made again through the SDK,
-   where ``app`` alone turns refusals and crashes into answers. So only tools that change nothing are called.
-2. The answer has the bytes that the SDK would write; a test compares both for every tool here, in both protocol eras.
-3. A call whose project depends on the client's folders waits: only the SDK can ask for them.
+1. A call is made once. What it waits for, here or at the SDK, is decided before its view is called; from then on its
+   refusal and its crash are answered here too, by the functions of ``result`` that ``app`` uses.
+2. Plain arguments are those whose schema in the list of tools is a type and nothing else. All others, and all that do not
+   fit, wait: the SDK's models of arguments alone say what is wrong with them.
+3. The answer has the bytes that the SDK would write; a test compares both for every tool here, in both protocol eras.
+4. A call whose project depends on the client's folders waits: only the SDK can ask for them.
 """
 
 from __future__ import annotations
 
 import logging
 from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.server.fast_start import EarlyCall, FastStart
+    from wfe_mcp.server.fast_start import EarlyCall, FastStart, Frame
     from wfe_mcp.server.served_project import ServedProject
 
-EARLY = {"status": {"run"}, "list_templates": {"query", "name"}}
-"""Tool → arguments, all of them text. The functions of ``views.reading`` have the names of the tools."""
+EARLY = {
+    "status": "reading.status",
+    "list_templates": "reading.list_templates",
+    "find": "find.found",
+    "start_run": "starting.start_run",
+}
+"""Tool → the view that is its whole answer, as in ``server.tools``."""
+
+PLAIN = {"string": str, "object": dict, "boolean": bool}
 
 STEPS = (
     "wfe_mcp.server.result",
@@ -65,29 +75,38 @@ class EarlyCalls:
                 self._is_over = True
 
     def _takes(self, call: EarlyCall) -> bool:
-        known = EARLY.get(call.tool)
-        if known is None or not call.arguments.keys() <= known:
-            return False
-        if any(not isinstance(value, str) for value in call.arguments.values()):
+        if call.tool not in EARLY or not _fits(call.arguments, self._front.input_schema(call.tool)):
             return False
         # As in ``app``: a stateless client is asked within a call, unless the server was started in a repository.
         is_settled = self._served.is_named or (call.is_stateless and self._served.is_in_repository)
         return is_settled or not call.asks_roots
 
     def _answer_early(self, call: EarlyCall) -> bool:
+        from wfe_mcp import views
         from wfe_mcp.core.texts import refuse_unkept
         from wfe_mcp.server.actor import by_name
-        from wfe_mcp.server.result import wire_result
-        from wfe_mcp.views.answers import reading
+        from wfe_mcp.server.result import refusal, refused_by, wire_result
 
+        if self.engine is None:
+            try:
+                self.engine = self._served.engine()
+            except Exception as exc:  # the SDK's way opens it again, and reports what is wrong
+                log.info("%s waits for the SDK: %s", call.tool, exc)
+                return False
         try:
             refuse_unkept(call.arguments)
-            if self.engine is None:
-                self.engine = self._served.engine()
-            found = getattr(reading, call.tool)(self.engine, by_name(call.client), **call.arguments)
-            result = wire_result(found)
-        except Exception as exc:  # the SDK's way makes the call again, and reports what is wrong
-            log.info("%s waits for the SDK: %s", call.tool, exc)
+            found = attrgetter(EARLY[call.tool])(views)(self.engine, by_name(call.client), **call.arguments)
+        except Exception as failed:
+            found = refusal(self.engine, refused_by(failed, call.tool), call.arguments)
+        if getattr(found.view, "not_indexed", 0):  # the loop of the SDK indexes the rest
             return False
-        self._front.answer(call, result)
+        self._front.answer(call, wire_result(found))
         return True
+
+
+def _fits(arguments: Frame, schema: Frame) -> bool:
+    properties = schema["properties"].items()
+    known = {name: PLAIN.get(one["type"]) for name, one in properties if one.keys() <= {"type", "description"}}
+    return arguments.keys() >= set(schema.get("required", ())) and all(
+        type(value) is known.get(name) for name, value in arguments.items()
+    )

@@ -1,7 +1,7 @@
 """Fast start: answers the handshake and the lists from a cache while the SDK loads (half a second).
 
     client ──► reader thread ──► cache of the handshake and the lists        until the SDK is there
-                     └─────────► backlog ──► first calls (main thread)            what only reads: ``early_calls``
+                     └─────────► backlog ──► first calls (main thread)            what one view answers: ``early_calls``
                                     └──────► the SDK's event loop (main thread)   everything else, in order
 
 Standard library only. scripts/generate_front.py writes the cache from the live server; a test keeps both equal.
@@ -92,6 +92,11 @@ class FastStart:
             waiting = [frame for frame in self._backlog if frame is not None]
         frame = next((frame for frame in waiting if frame.get("method") == "tools/call"), None)
         return None if frame is None or _cancelled(waiting, frame.get("id")) else self._early(frame)
+
+    def input_schema(self, tool: str) -> Frame:
+        """The schema of the arguments of a tool that is in the list."""
+        tools: list[Frame] = self._cache["handshake"]["tools/list"]["tools"]
+        return next(each["inputSchema"] for each in tools if each["name"] == tool)
 
     def answer(self, call: EarlyCall, result: Frame) -> None:
         """Answer the first call of the backlog, and remove it; without an answer if the client cancelled it meanwhile."""

@@ -68,7 +68,7 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
 
     async def template(name: str) -> str:
         """The definition of a workflow template."""
-        return await read(lambda engine: views.tool_answers.list_templates(engine, By(), name=name).data["template"])
+        return await read(lambda engine: views.reading.list_templates(engine, By(), name=name).data["template"])
 
     async def schema(name: str) -> str:
         """The JSON Schema of a typed artifact, such as plan@1."""

@@ -1,4 +1,4 @@
-"""Converts an envelope into a tool result within the size limit.
+"""Converts an envelope into a tool result within the size limit, and the failure of a call into an envelope.
 
 Text and structured content hold the same facts, and each has at most ``LIMIT_BYTES`` on the wire. The views page long
 values themselves; cutting here is the last resort, and is reported in the result.
@@ -7,6 +7,7 @@ values themselves; cutting here is the last resort, and is reported in the resul
 from __future__ import annotations
 
 import json
+import logging
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from mcp_types import CallToolResult
 
+    from wfe_mcp.engine.kernel.engine import Engine
 
 _SHORT_CHARS = 200
 _FEW = 5
@@ -26,6 +28,35 @@ HOW_TO_PAGE = (
     "Read parts with read_artifact(pointer=…), or the whole as a resource: wfe://runs/RUN, wfe://templates/NAME, "
     "wfe://runs/RUN/artifacts/PHASE/ARTIFACT"
 )
+
+
+log = logging.getLogger("wfe_mcp.server")
+
+
+def refused_by(failed: Exception, tool: str) -> Refused:
+    """``failed``, which a call raised: a refusal unchanged, a crash as ``internal`` with its traceback in the log."""
+    if isinstance(failed, Refused):
+        return failed
+    log.error("%s crashed", tool, exc_info=failed)
+    return Refused(
+        "internal",
+        f"{tool} failed inside the server. The change was made completely or not at all.",
+        "This is a bug in wfe-mcp; please report it with the traceback in the server's log. Call status for the run's state.",
+    )
+
+
+def refusal(engine: Engine, refused: Refused, arguments: dict[str, Any]) -> Envelope:
+    """The envelope of a refusal, with the run's state and the next calls where they are known."""
+    from wfe_mcp.views.reports import envelopes
+
+    run, phase = (value if isinstance(value := arguments.get(key), str) else None for key in ("run", "phase"))
+    try:
+        return envelopes.refusal(engine, refused, run, phase)
+    except Refused:
+        pass
+    except Exception:
+        log.exception("the state of run %s could not be read", run)
+    return Envelope(False, summary=refused.message, error=refused)
 
 
 def tool_result(envelope: Envelope) -> CallToolResult:

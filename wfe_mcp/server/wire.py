@@ -29,8 +29,7 @@ from wfe_mcp.core.limits import MESSAGE_BYTES, MESSAGE_PARTS, UNREAD_BYTES
 TYPE_CHECKING = False  # not typing's own: to load typing takes longer than the first answer
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, NoReturn
-    from typing import cast as cast
+    from typing import Any, NoReturn, cast as cast
 else:
 
     def cast(_kind: object, value: object) -> object:

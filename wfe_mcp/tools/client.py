@@ -11,6 +11,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -22,8 +23,6 @@ from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolF
 from wfe_mcp.workspace.config.settings_tables import FrozenServer
 
 if TYPE_CHECKING:
-    from contextlib import AsyncExitStack
-
     from mcp import Client
     from mcp_types import CallToolResult
 
@@ -165,8 +164,6 @@ class _Talk:
         return self.answers[0]
 
     async def _hold(self, ask: "Callable[[Client, Callable[[], None]], Awaitable[Any]]", stderr: IO[str]) -> None:
-        from contextlib import AsyncExitStack
-
         import anyio
 
         with anyio.fail_after(self.timeout_s):

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.answers import find, opinions, reading, rollback, tool_answers
+    from wfe_mcp.views.answers import find, opinions, reading, rollback, starting, tool_answers
     from wfe_mcp.views.approvals import answers as approval_answers
     from wfe_mcp.views.reports import envelopes
     from wfe_mcp.views.runs import models as run_models
@@ -22,6 +22,7 @@ __all__ = [
     "reading",
     "rollback",
     "run_models",
+    "starting",
     "tool_answers",
     "work_items",
 ]
@@ -33,6 +34,7 @@ _MODULES = {
     "reading": "answers.reading",
     "rollback": "answers.rollback",
     "run_models": "runs.models",
+    "starting": "answers.starting",
     "tool_answers": "answers.tool_answers",
     "work_items": "work.answers",
 }

@@ -11,8 +11,7 @@ from tests.cli.commands.test_project import committed, renamed
 from tests.cli.commands.test_signed_decisions import approved, fingerprint
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.core.model import By, Channel
-from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.approvals import keys
+from wfe_mcp.engine.approvals import decide as approvals, keys
 from wfe_mcp.engine.approvals.approvers import APPROVERS
 from wfe_mcp.engine.approvals.pin_reset import RESETS, SHOWN_FOR, reset_warnings
 from wfe_mcp.engine.approvals.statements import person_with

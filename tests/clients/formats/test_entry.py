@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from wfe_mcp.clients.formats.entry import Format, added, parsed, removed
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable

@@ -10,8 +10,7 @@ import pytest
 
 from tests.engine.scene import HUMAN, Scene, approval, phase, refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.approvals import keys, pin
+from wfe_mcp.engine.approvals import decide as approvals, keys, pin
 from wfe_mcp.engine.integrity.verification import verify
 
 PIN = "correct horse"

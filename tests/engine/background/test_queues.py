@@ -10,12 +10,10 @@ import psutil
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused
-from tests.engine.step_scene import configure, reopen, steps, tool, until, with_stub
-from tests.engine.step_scene import step_states as steps_told
+from tests.engine.step_scene import configure, reopen, step_states as steps_told, steps, tool, until, with_stub
 from tests.tools.stub import Stub, running_stub
 from wfe_mcp.core.model import RunId, RunStatus
-from wfe_mcp.engine.background.daemon import gave_up_of, new_worker
-from wfe_mcp.engine.background.daemon import start_worker as start
+from wfe_mcp.engine.background.daemon import gave_up_of, new_worker, start_worker as start
 from wfe_mcp.engine.background.queues import (
     QUEUES,
     cancel_job,

@@ -24,8 +24,7 @@ from wfe_mcp.engine.maintenance.backups import backup, restore
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.importing import import_run
 from wfe_mcp.store import Store
-from wfe_mcp.views.answers import rollback as history
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import rollback as history, tool_answers as answers
 from wfe_mcp.workspace.git import restore as restoring
 from wfe_mcp.workspace.git.checkpoints import kept
 from wfe_mcp.workspace.git.snapshot import require_available

@@ -3,8 +3,7 @@
 import threading
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.engine.call_scene import DOLLAR, MODEL, UNPRICED, budget, calls, dollars, job, listener, resume, usage
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused

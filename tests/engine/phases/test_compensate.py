@@ -10,8 +10,7 @@ import pytest
 
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import AGENT, HUMAN, Scene, command, expr, phase, refused
-from tests.engine.step_scene import configure, step_states, steps, tool, with_child
-from tests.engine.step_scene import rows as step_rows
+from tests.engine.step_scene import configure, rows as step_rows, step_states, steps, tool, with_child
 from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.runs import control

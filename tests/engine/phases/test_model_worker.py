@@ -14,8 +14,7 @@ from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.background.queues import queue_names
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
-from wfe_mcp.engine.phases import claim as phases
-from wfe_mcp.engine.phases import submit as submissions
+from wfe_mcp.engine.phases import claim as phases, submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 

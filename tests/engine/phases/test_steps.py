@@ -9,8 +9,7 @@ from tests.engine.step_scene import artifact, rows, step_states, steps, tool
 from tests.tools.stub import Stub
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.model import AttemptStatus, RunStatus
-from wfe_mcp.engine.phases import claim as phases
-from wfe_mcp.engine.phases import submit as submissions
+from wfe_mcp.engine.phases import claim as phases, submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 

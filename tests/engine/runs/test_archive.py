@@ -7,8 +7,7 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.engine.runs import control
-from wfe_mcp.engine.runs import control as stale
+from wfe_mcp.engine.runs import control, control as stale
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.runs.run import run_row
 

@@ -19,7 +19,7 @@ from tests.packages import install, install_sample, on_the_path
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.engine.templates.versions import plugins_seen
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.workspace.system.location import user_config_file
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ def test_a_template_of_a_package_needs_no_trust_and_shows_where_it_comes_from(sc
     assert sample
 
     (line,) = [
-        each for each in answers.list_templates(scene.engine, AGENT).data["templates"] if each["name"] == "acme_ticket"
+        each for each in reading.list_templates(scene.engine, AGENT).data["templates"] if each["name"] == "acme_ticket"
     ]
-    shown = answers.list_templates(scene.engine, AGENT, name="acme_ticket").data["source"]
+    shown = reading.list_templates(scene.engine, AGENT, name="acme_ticket").data["source"]
 
     assert line["source"] == shown == "package acme-wfe 1.0.0"
     assert pending_trust(scene.engine) == []
@@ -346,7 +346,7 @@ def test_a_broken_package_is_reported_piece_by_piece(site: Path) -> None:
 def test_a_broken_template_of_a_package_hides_no_other(scene: Scene, site: Path) -> None:
     install(site, "acme-odd", {"wfe_mcp.templates": {"acme_odd": "odd_templates:nothing"}}, {"odd_templates.py": ""})
 
-    names = [each["name"] for each in answers.list_templates(scene.engine, AGENT).data["templates"]]
+    names = [each["name"] for each in reading.list_templates(scene.engine, AGENT).data["templates"]]
     no = refused(answers.start_run, scene.engine, HUMAN, "acme_odd", {})
 
     assert "quick_fix" in names

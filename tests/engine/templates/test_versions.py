@@ -9,7 +9,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, expr, phase, refused
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.engine.templates.catalogue import linted, offers, project_names, template_definition
 from wfe_mcp.engine.templates.trust import give_trust, pending_trust
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.moves.envelope import Envelope
 
 
@@ -53,7 +53,7 @@ def test_what_an_agent_saves_starts_only_once_a_person_trusts_it(scene: Scene) -
     assert (saved.ok, saved.data["template"], saved.data["version"]) == (True, "tiny", "1.0.0")
     kinds = ("checks", "roles", "servers", "context", "plugins", "templates")
     assert saved.data["requires"] == {kind: [] for kind in kinds}
-    assert answers.list_templates(scene.engine, AGENT, **saved.next[0].args).data["template"] == definition()
+    assert reading.list_templates(scene.engine, AGENT, **saved.next[0].args).data["template"] == definition()
 
     no = refused(answers.start_run, scene.engine, AGENT, "tiny")
     assert (no.code, "wfe-mcp trust tiny" in no.hint) == ("needs_trust", True)
@@ -244,7 +244,7 @@ def test_the_default_comes_first_and_there_is_one(scene: Scene) -> None:
     assert names(scene)[0] == "zebra"
     versions.make_default(scene.engine, HUMAN, "tiny@1.0.0")
     assert [offer.name for offer in offers(scene.engine) if offer.default] == ["tiny"]
-    listed = answers.list_templates(scene.engine, AGENT)
+    listed = reading.list_templates(scene.engine, AGENT)
     assert (listed.data["templates"][0]["default"], listed.next[0].args) == (True, {"template": "tiny"})
 
 
@@ -262,7 +262,7 @@ def test_a_template_out_of_use_is_not_listed_and_does_not_start(scene: Scene, ta
     assert (no.code, f"is {state} in this project" in no.message) == ("unavailable", True)
     assert refused(answers.start_run, scene.engine, AGENT, "tiny@1.0.0").code == "unavailable"
     assert refused(versions.make_default, scene.engine, HUMAN, "tiny").code == "unavailable"
-    shown = answers.list_templates(scene.engine, AGENT, name="tiny")
+    shown = reading.list_templates(scene.engine, AGENT, name="tiny")
     assert (shown.data["state"], shown.next) == (state, ())
     assert scene.do(run, "work", GOOD).run_state == "completed", "a run under way goes on"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.engine.scene import AGENT, Scene, expr, moves, phase, refused
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.reports import envelopes as answering
 
@@ -67,7 +67,7 @@ def same(found: Envelope) -> None:
 def test_text_and_structure_hold_the_same_facts(scene: Scene) -> None:
     run = scene.start(phase("plan", expr("${size(artifacts.plan_note.title) > 3}")), phase("build"))
     for found in (
-        answers.list_templates(scene.engine, AGENT, "drill"),
+        reading.list_templates(scene.engine, AGENT, "drill"),
         scene.status(run),
         answers.status(scene.engine, AGENT, run, "full"),
         scene.begin(run),
@@ -108,14 +108,14 @@ def test_a_fault_shows_what_was_found_and_what_was_expected() -> None:
 
 def test_a_template_is_listed_with_its_inputs_and_shown_whole(scene: Scene) -> None:
     scene.define(phase("plan"))
-    listed = answers.list_templates(scene.engine, AGENT, "drill")
+    listed = reading.list_templates(scene.engine, AGENT, "drill")
     (line,) = listed.data["templates"]
     assert (line["name"], line["source"], line["inputs"]["type"]) == ("drill", "project", "object")
     assert listed.next[0].to_dict()["need"] == {"inputs": "/data/templates/0/inputs"}
-    whole = answers.list_templates(scene.engine, AGENT, name="drill")
+    whole = reading.list_templates(scene.engine, AGENT, name="drill")
     assert whole.data["template"]["phases"][0]["id"] == "plan"
     assert moves(whole) == [("start_run", "")]
-    assert "template(s)" in answers.list_templates(scene.engine, AGENT).summary
+    assert "template(s)" in reading.list_templates(scene.engine, AGENT).summary
 
 
 def test_all_that_a_worker_needs_comes_with_the_phase(scene: Scene) -> None:

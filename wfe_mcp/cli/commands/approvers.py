@@ -7,7 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import NoBrowser, PinFd
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 APPROVERS = ".wfe/approvers.json"
@@ -53,7 +53,6 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     Your own signing key signs for it, where it is pinned; otherwise a passkey does, on a page. The last key cannot be
     removed.
     """
-    from wfe_mcp.core.errors import nearest_hint
     from wfe_mcp.engine.approvals.approvers import approvers_here, pin_person
     from wfe_mcp.engine.approvals.pin import own_key
 

@@ -7,6 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import visible_json
 from wfe_mcp.workspace.files.project_files import named_file
 
@@ -117,7 +118,6 @@ def diff(
 ) -> None:
     """Compare an artifact with another revision, attempt or run."""
     from wfe_mcp.cli.terminal.changes import render_changes
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.artifacts.artifacts import DifferenceView, RevisionView
 
@@ -177,8 +177,6 @@ def _revision_then(invocation: Invocation, run: str, newest: "HeadView", at: str
 
     Refuses ``unknown_artifact``.
     """
-    from wfe_mcp.core.errors import Refused
-
     there = [each.revision for each in _listed_then(invocation, run, at) if each.phase == newest.phase]
     if not there:
         raise Refused(

@@ -8,6 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.policy import Policy
@@ -115,7 +116,6 @@ def fact(
 
     It is kept in .wfe/config.toml, which your PIN trusts as it is then. --remove undoes it.
     """
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.runs.facts import correct_fact
     from wfe_mcp.views.project.project import project_view
 
@@ -147,7 +147,6 @@ def policy(
     """
     from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.units import plural
     from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
     from wfe_mcp.views.project.project import planned_view, policy_view

@@ -21,8 +21,7 @@ Write = Annotated[
 
 def handoff(invocation: Invocation, run: SomeRun = "", write: Write = "") -> None:
     """Summarize what is done, decided and open in a run."""
-    from wfe_mcp.views.reports.handoff import handoff as page_of
-    from wfe_mcp.views.reports.handoff import run_of
+    from wfe_mcp.views.reports.handoff import handoff as page_of, run_of
 
     run = run_of(invocation.engine, run)
     page = page_of(invocation.engine, run)

@@ -16,7 +16,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
 from wfe_mcp.workspace.files.mirror import write_gitignore
-from wfe_mcp.workspace.files.project_files import named_file
+from wfe_mcp.workspace.files.project_files import named_file, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,8 +91,6 @@ def write_missing(
 
     Refuses ``conflict`` before anything is written, if one has other content.
     """
-    from wfe_mcp.workspace.files.project_files import write_atomic
-
     missing: dict[Path, bytes] = {}
     for file, value in files.items():
         content = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

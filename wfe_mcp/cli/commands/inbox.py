@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import folder_names
+from wfe_mcp.cli.terminal.text import folder_names, shortened
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def inbox(invocation: Invocation) -> None:
 
 def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
     from wfe_mcp.cli.terminal.render import weights
-    from wfe_mcp.cli.terminal.text import shortened
 
     here = str(invocation.engine.root)
     now = invocation.engine.clock()

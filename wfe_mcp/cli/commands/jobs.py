@@ -77,8 +77,7 @@ def enqueue(
     Jobs of a higher priority run first, equal ones in their order. A server or `wfe-mcp worker` works them, and
     `wfe-mcp jobs wait JOB` does while it waits for the answer.
     """
-    from wfe_mcp.engine.background.queues import enqueue as put
-    from wfe_mcp.engine.background.queues import find_job
+    from wfe_mcp.engine.background.queues import enqueue as put, find_job
     from wfe_mcp.views.project.jobs import job_view
 
     if bool(text) == bool(path):

@@ -23,8 +23,7 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
     Your signing key stays the same; only the PIN that unlocks it changes. Where a PIN is set, it asks for that one first.
     """
     from wfe_mcp.cli.terminal.pin import asking, new_pin, read_pin, settle_pin
-    from wfe_mcp.engine.approvals import keys
-    from wfe_mcp.engine.approvals import pin as pins
+    from wfe_mcp.engine.approvals import keys, pin as pins
     from wfe_mcp.workspace.system.process import user_name
 
     engine = invocation.engine

@@ -147,7 +147,6 @@ def _attached(invocation: Invocation, found: "Overview", phase: str) -> "tuple[A
 def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tuple[ToolCallView, ...]":
     """Every tool call of a model in the attempt, with input and output."""
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.runs.tool_calls import tool_call_view
 
     with invocation.engine.store.read() as tx:

@@ -66,8 +66,7 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: A
 
     They are stored with the run and shown where the phase is decided; no gate reads them.
     """
-    from wfe_mcp.engine.phases.attach import attach as keep
-    from wfe_mcp.engine.phases.attach import from_anywhere
+    from wfe_mcp.engine.phases.attach import attach as keep, from_anywhere
     from wfe_mcp.views.runs.attachments import attachment_line
     from wfe_mcp.views.values.model import plain
 

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -35,7 +36,7 @@ Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it
 
 def list_all(invocation: Invocation, query: Query = "", everything: Everything = False) -> None:
     """List the templates of this project, special cases last."""
-    from wfe_mcp.views.answers.tool_answers import list_templates
+    from wfe_mcp.views.answers.reading import list_templates
     from wfe_mcp.views.templates.templates import TemplateList
 
     answer = list_templates(invocation.engine, invocation.by, query, all_states=everything)
@@ -72,10 +73,8 @@ def _render_list(screen: Screen, lines: "Sequence[TemplateLine]") -> None:
 
 def show(invocation: Invocation, name: TemplateName) -> None:
     """Show a template: its inputs, phases, gates and versions."""
-    from dataclasses import replace
-
     from wfe_mcp.engine.templates.versions import versions
-    from wfe_mcp.views.answers.tool_answers import list_templates
+    from wfe_mcp.views.answers.reading import list_templates
     from wfe_mcp.views.templates.templates import TemplateView, version_row
 
     answer = list_templates(invocation.engine, invocation.by, name=name)
@@ -143,8 +142,6 @@ def _definition(invocation: Invocation, source: str) -> dict[str, Any]:
 
 def _with_tools(invocation: Invocation, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":
     """``names`` with the tools of each server that answers; one that does not is reported and its tools are not checked."""
-    from dataclasses import replace
-
     from wfe_mcp.engine.phases.step_calls import ask_each
 
     if names is None:

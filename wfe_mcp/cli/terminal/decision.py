@@ -26,8 +26,8 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.texts import clean, one_line, visible_json
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.approvals import words
-from wfe_mcp.views.values.model import as_text
+from wfe_mcp.views.approvals import open_approval, shown_sha256, words
+from wfe_mcp.views.values.model import as_text, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,11 +67,9 @@ class Detail:
 
 def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> None:
     """Show what waits for an approval in ``run``; without ``phase`` the first. Refuses where nothing does."""
-    from wfe_mcp.views.approvals import open_approval, shown_sha256
     from wfe_mcp.views.approvals.request import since_sent_back
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.reports.envelopes import overview_of
-    from wfe_mcp.views.values.model import plain
 
     if detail.since not in MOMENTS:
         hint = nearest_hint(detail.since, MOMENTS, f"Take one of {', '.join(MOMENTS)}.")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
 from wfe_mcp.core.texts import MARK, one_line
-from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST
+from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST, refuse_pin_length
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
@@ -71,8 +71,6 @@ def settle_pin(engine: Engine, pin_fd: int | None, *, enter: str = "") -> Person
 
 def new_pin(pin_fd: int | None, *, enter: str = "") -> str:
     """A PIN that the user chooses; at a terminal it is asked for twice. Its length counts before it is repeated."""
-    from wfe_mcp.engine.approvals.keys import refuse_pin_length
-
     about = f"{SHORTEST} to {LONGEST} characters, unknown to your agent{enter and f'; {enter}'}"
 
     def choose() -> str:

@@ -7,14 +7,24 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.text import exact, shortened
+from wfe_mcp.cli.terminal.text import exact, folder_names, shortened
 from wfe_mcp.core.errors import Suggestion
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import about, duration, plural
 from wfe_mcp.engine.runs.needs import Stop
 from wfe_mcp.views.moves.calls import TOOL_COMMANDS, command_line
-from wfe_mcp.views.moves.envelope import Next
-from wfe_mcp.views.runs.models import RunList, RunView, SubmittedView, run_view
+from wfe_mcp.views.moves.envelope import Envelope, Next
+from wfe_mcp.views.runs.models import (
+    OriginView,
+    OutputsView,
+    PhaseView,
+    RunList,
+    RunRow,
+    RunView,
+    SubmittedView,
+    VerdictView,
+    run_view,
+)
 from wfe_mcp.views.runs.recoveries import blocker_line
 
 if TYPE_CHECKING:
@@ -25,8 +35,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.history.board import BoardView
     from wfe_mcp.views.moves.blockers import Blocker
-    from wfe_mcp.views.moves.envelope import Envelope
-    from wfe_mcp.views.runs.models import OriginView, OutputsView, PhaseView, RunRow, VerdictView
     from wfe_mcp.views.runs.requests import Unusual
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
@@ -202,8 +210,6 @@ def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
 
 def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Mapping[str, str] | None = None) -> None:
     """Runs, one a row. ``roots``: project → its folder, where the list has the runs of several."""
-    from wfe_mcp.cli.terminal.text import folder_names
-
     listed = list(runs)
     names = folder_names((roots or {}).values())
     has_folders = not names and any(run.folder for run in listed)

@@ -12,14 +12,13 @@ from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.engine.maintenance.projects import known_projects
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.answers.find import FoundView, found
 from wfe_mcp.views.artifacts.artifacts import ArtifactView
 from wfe_mcp.views.history.stats import StatsList, WeekView, phases, week
 from wfe_mcp.views.pages.artifact import ArtifactPage, artifact_page
 from wfe_mcp.views.project.activity import ProjectList, ProjectView, project_row, project_view
-from wfe_mcp.views.project.project import ProjectContents
-from wfe_mcp.views.project.project import project_view as contents
+from wfe_mcp.views.project.project import ProjectContents, project_view as contents
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.templates.templates import KeptView, TemplateList, TemplateSchema, TemplateView
 
@@ -70,7 +69,7 @@ def show_artifact(
 @router.get("/templates", response_model=answer_of(TemplateList), tags=["templates"])
 def list_templates(caller: Reads, project: str = "", query: str = "") -> JSONResponse:
     """The templates that a run can start from."""
-    return done(caller, caller.engine(project), answers.list_templates, query=query)
+    return done(caller, caller.engine(project), reading.list_templates, query=query)
 
 
 @router.get("/template-schema", response_model=answer_of(TemplateSchema), tags=["templates"])
@@ -85,7 +84,7 @@ def show_template_schema(caller: Reads) -> JSONResponse:
 @router.get("/templates/{name}", response_model=answer_of(TemplateView), tags=["templates"])
 def show_template(caller: Reads, name: str, project: str = "") -> JSONResponse:
     """A whole template definition; NAME@VERSION for a stored version."""
-    return done(caller, caller.engine(project), answers.list_templates, name=name)
+    return done(caller, caller.engine(project), reading.list_templates, name=name)
 
 
 @router.post("/templates", response_model=answer_of(KeptView), tags=["templates"])

@@ -15,8 +15,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, create_model
-from pydantic import Field as Key
+from pydantic import BaseModel, ConfigDict, Field as Key, create_model
 
 import wfe_mcp.views
 

@@ -19,8 +19,7 @@ from wfe_mcp.dashboard.api.bodies import Body, OfProject, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.views.answers import rollback as history
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import rollback as history, tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.artifacts.artifacts import ClaimView
 from wfe_mcp.views.artifacts.context_pack import ContextPack, context_pack

@@ -16,8 +16,7 @@ from wfe_mcp.dashboard.api.access import Manages, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
-from wfe_mcp.engine.background.queues import enqueue as put_question
-from wfe_mcp.engine.background.queues import find_job
+from wfe_mcp.engine.background.queues import enqueue as put_question, find_job
 from wfe_mcp.engine.checks.trial import try_checks
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.identity import name_of
@@ -31,8 +30,14 @@ from wfe_mcp.views.approvals.trust import TrustPage, TrustView, trust_view, view
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.activity import MoveView, ProjectView, project_view
 from wfe_mcp.views.project.jobs import JobView, job_view
-from wfe_mcp.views.project.project import PlannedPolicyView, PolicyView, ProjectContents, planned_view, policy_view
-from wfe_mcp.views.project.project import project_view as project_contents
+from wfe_mcp.views.project.project import (
+    PlannedPolicyView,
+    PolicyView,
+    ProjectContents,
+    planned_view,
+    policy_view,
+    project_view as project_contents,
+)
 from wfe_mcp.views.project.settings import (
     CheckTrial,
     ProviderSetting,

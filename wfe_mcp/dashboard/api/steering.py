@@ -15,8 +15,7 @@ from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
-from wfe_mcp.views.answers import rollback as history
-from wfe_mcp.views.answers import tool_answers
+from wfe_mcp.views.answers import rollback as history, tool_answers
 from wfe_mcp.views.history.comparison import ComparisonView, comparison
 from wfe_mcp.views.moves.outlook import PromiseView, Way, promise_view
 from wfe_mcp.views.reports.envelopes import overview_of

@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -30,7 +30,6 @@ from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx

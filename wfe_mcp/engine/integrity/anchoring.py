@@ -23,6 +23,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.system.anchors import (
     BEGUN,
     Anchor,
+    Head,
     add_commit,
     add_line,
     anchor_file,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.events import Event
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.system.anchors import Head
 
 log = logging.getLogger("wfe_mcp.engine")
 

@@ -19,17 +19,15 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Signature
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.approvals.approvers import approvers_here, trusted_chain
+from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, trusted_chain
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
-from wfe_mcp.engine.approvals.statements import read_signed
+from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wfe_mcp.engine.approvals.approvers import Pinned
-    from wfe_mcp.engine.approvals.statements import SignedStatement
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Signature, Stage
-from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trust_key, trusted_chain
+from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
+from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, person_keys, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN, pinned_key
-from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, retired_keys
-from wfe_mcp.engine.approvals.statements import read_signed
+from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey, retired_keys
+from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.approval_audit import unproven_by_passkey
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.item_audit import item_changes
@@ -40,12 +40,8 @@ from wfe_mcp.workspace.system.pinned_keys import pin_file, pinned_beside
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
-    from wfe_mcp.engine.approvals.approvers import Pinned
-    from wfe_mcp.engine.approvals.pin_reset import RetiredKey
-    from wfe_mcp.engine.approvals.statements import SignedStatement
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
@@ -218,7 +214,6 @@ def _faults_of_approver(pinned: dict[str, str], began: _Began, approver: str) ->
 def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_Row]:
     """The events of a run, each with whether what it does needs a person."""
     from wfe_mcp.core.evolve import evolve
-    from wfe_mcp.core.model import RunState
 
     state = RunState()
     rows = list(tx.events.log(run))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance
+from wfe_mcp.core.model import Assurance, RunId
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.kernel.engine import Engine, own_key
 from wfe_mcp.engine.templates.catalogue import trust_keys
 from wfe_mcp.engine.templates.effective_gates import changed_gates, weakened
 from wfe_mcp.store.settings import trusted_bytes, withdraw
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, SettingEvent

@@ -33,6 +33,7 @@ from wfe_mcp.engine.integrity.evidence_audit import audit_evidence
 from wfe_mcp.engine.integrity.gate_audit import weaker_gates
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
 from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
+from wfe_mcp.store.integrity.record_seals import Anchored
 from wfe_mcp.workspace.files.mirror import content_digest
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.anchors import (
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.integrity.record_seals import Anchored
     from wfe_mcp.store.records.runs import EvidenceRecord, Problem, SettingEvent
 
 _PAGE = 500
@@ -357,8 +357,6 @@ def _discrepancies(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
 
 
 def _chain(head: tuple[int, str], at: datetime) -> Anchored:
-    from wfe_mcp.store.integrity.record_seals import Anchored
-
     return Anchored(*head, at)
 
 

@@ -57,8 +57,7 @@ def pending_trust(engine: Engine, names: Iterable[str] = (), *, again: bool = Fa
     ``again``: also configuration that counts because it was trusted before, where looser bytes were trusted last.
     """
     # The models of keys and signatures: 10 ms and 2 MB that a server does not need to start a run.
-    from wfe_mcp.engine.approvals.approvers import APPROVERS, pending_approvers
-    from wfe_mcp.engine.approvals.approvers import trust_key as trusted_approvers
+    from wfe_mcp.engine.approvals.approvers import APPROVERS, pending_approvers, trust_key as trusted_approvers
 
     found: list[PendingTrust] = []
     settings = engine.settings()

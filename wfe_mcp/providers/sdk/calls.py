@@ -8,8 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-from pydantic_ai import RunContext
-from pydantic_ai import exceptions as ai
+from pydantic_ai import RunContext, exceptions as ai
 from pydantic_ai.messages import (
     BinaryContent,
     ModelMessage,

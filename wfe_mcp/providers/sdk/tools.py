@@ -17,8 +17,7 @@ from concurrent.futures import Future
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from pydantic_ai import RunContext
-from pydantic_ai import Tool as AiTool
+from pydantic_ai import RunContext, Tool as AiTool
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_core import SchemaValidator, core_schema
 

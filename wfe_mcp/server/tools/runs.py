@@ -23,7 +23,7 @@ async def start_run(
     same idempotency_key returns the same run.
     """
     return await call.answer(
-        views.tool_answers.start_run,
+        views.starting.start_run,
         template=template,
         inputs=inputs,
         title=title,

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.views.moves.envelope import Envelope, idle_status
+from wfe_mcp.views.moves.envelope import Envelope, Next, idle_status
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
+
+
+_SHOWN = 20
 
 
 def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:
@@ -24,8 +27,28 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
     return run_status.status(engine, by, run, detail)
 
 
-def list_templates(engine: Engine, by: By, query: str = "", name: str = "") -> Envelope:
-    """The templates of this project; with ``name`` the whole definition."""
-    from wfe_mcp.views.answers import tool_answers
+def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False) -> Envelope:
+    """The templates of this project; with ``name`` the whole definition. ``all_states``: archived and disabled ones too."""
+    from wfe_mcp.engine.templates import catalogue
+    from wfe_mcp.views.templates.templates import TemplateList, inputs_schema, template_lines, template_view
 
-    return tool_answers.list_templates(engine, by, query, name)
+    if name:
+        offer = catalogue.template_definition(engine, name)
+        start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
+        return Envelope(
+            True,
+            summary=f"Template {offer.name} {offer.version}: {offer.title}",
+            next=() if offer.state else (start,),
+            view=template_view(offer),
+        )
+    found = catalogue.offers(engine, query, all_states=all_states)
+    lines = template_lines(found[:_SHOWN])
+    starts = tuple(
+        Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
+        if lines[index].inputs == inputs_schema(offer)
+        else Next("list_templates", {"name": offer.name})
+        for index, offer in enumerate(found[:3])
+        if not offer.state
+    )
+    what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
+    return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))

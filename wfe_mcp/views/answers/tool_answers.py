@@ -1,7 +1,8 @@
 """The answer of each tool, and of what only a person does to steer a run.
 
 One function for each tool calls the engine, reads the run again and puts both into the envelope. Refusals are raised;
-``envelopes.refusal`` turns them into the same envelope with the legal next calls.
+``envelopes.refusal`` turns them into the same envelope with the legal next calls. ``status`` and ``start_run`` have modules
+of their own: a server's first call loads no others.
 """
 
 from __future__ import annotations
@@ -14,15 +15,12 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.checks.readiness import start_warnings
 from wfe_mcp.engine.history.forks import fork_run
-from wfe_mcp.engine.phases import claim as phases
-from wfe_mcp.engine.phases import submit as submissions
+from wfe_mcp.engine.phases import claim as phases, submit as submissions
 from wfe_mcp.engine.runs import control
-from wfe_mcp.engine.runs import start as runs
-from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
-from wfe_mcp.views.answers.run_status import status
+from wfe_mcp.views.answers.run_status import status as status
+from wfe_mcp.views.answers.starting import begun, start_run as start_run
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import submit_call, user_commands, user_moves
@@ -31,12 +29,10 @@ from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.models import RunView, SubmittedView
 from wfe_mcp.views.runs.run import fork_view
-from wfe_mcp.views.templates.templates import TemplateList, inputs_schema, kept_view, template_lines, template_view
+from wfe_mcp.views.templates.templates import kept_view
 from wfe_mcp.views.values.model import second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wfe_mcp.core.blockers import Settled
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.phases.claim import Claim
@@ -44,34 +40,9 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
 
 
-_SHOWN = 20
 _PROMPT_CHARS = 4_500
 _INPUT_CHARS = 400
 """An answer stays below 10 kB: a long prompt continues in its file, and long inputs are quoted in the prompt."""
-
-
-def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False) -> Envelope:
-    """The templates of this project; with ``name`` the whole definition. ``all_states``: archived and disabled ones too."""
-    if name:
-        offer = templates.template_definition(engine, name)
-        start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
-        return Envelope(
-            True,
-            summary=f"Template {offer.name} {offer.version}: {offer.title}",
-            next=() if offer.state else (start,),
-            view=template_view(offer),
-        )
-    found = templates.offers(engine, query, all_states=all_states)
-    lines = template_lines(found[:_SHOWN])
-    starts = tuple(
-        Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
-        if lines[index].inputs == inputs_schema(offer)
-        else Next("list_templates", {"name": offer.name})
-        for index, offer in enumerate(found[:3])
-        if not offer.state
-    )
-    what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
-    return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))
 
 
 def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:
@@ -85,47 +56,6 @@ def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: b
     summary = f"{what} is stored. A run can start from {named} once the user trusts it: wfe-mcp trust {named}"
     look = Next("list_templates", {"name": f"{kept.name}@{kept.version}"}, why="the stored version")
     return Envelope(True, summary=summary, next=(look,), view=kept_view(kept))
-
-
-def start_run(
-    engine: Engine,
-    by: By,
-    template: str = "",
-    inputs: dict[str, Any] | None = None,
-    title: str = "",
-    driver: str = "",
-    auto: bool | None = None,
-    idempotency_key: str = "",
-    triggered_by: str = "",
-    external_id: str = "",
-    roles: Mapping[str, str] | None = None,
-) -> Envelope:
-    """Create a run; the answer names its first phase."""
-    loaded = runs.start_run(
-        engine,
-        by,
-        template,
-        inputs or {},
-        title=title,
-        auto=auto,
-        idempotency_key=idempotency_key or None,
-        driver=driver,
-        triggered_by=triggered_by,
-        external_id=external_id,
-        roles=roles,
-    )
-    return begun(engine, by, loaded)
-
-
-def begun(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
-    """The status of a run that was just started or forked, with what keeps its checks from passing here."""
-    answer = status(engine, by, loaded)
-    with engine.store.read() as tx:
-        definition = engine.plans.of_run(tx, loaded.record).definition
-        frozen = tx.documents.load(loaded.record.frozen_sha256)
-    view = answer.shown(RunView)
-    warnings = start_warnings(engine, definition, frozen["checks"])
-    return answer.showing(replace(view, warnings=(*view.warnings, *warnings))) if warnings else answer
 
 
 def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:

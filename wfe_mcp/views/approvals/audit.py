@@ -22,8 +22,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState, RunStatus
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.engine.integrity.verification import Verified
-from wfe_mcp.engine.integrity.verification import verify as verify_record
+from wfe_mcp.engine.integrity.verification import Verified, verify as verify_record
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
 from wfe_mcp.views.approvals.evidence import besides_opinions
@@ -34,6 +33,7 @@ from wfe_mcp.views.approvals.unusual import (
     cancelled_before,
     change_between,
     known_things,
+    last_approved,
 )
 from wfe_mcp.views.values.model import plain
 
@@ -173,7 +173,6 @@ def _unlike_trees(
     """The changes that were shown between other trees than those of the run, or with other files."""
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
-    from wfe_mcp.views.approvals.unusual import last_approved
 
     bases = [first_tree(then.state), last_approved(then.state)]
     ignored = ignored_globs(engine, tx, then, PhasePath(phase))

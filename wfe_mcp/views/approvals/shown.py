@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.approval_guards import current_gate
-from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import refuse_altered
+from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import (
@@ -35,6 +36,7 @@ from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import plain, view_of
+from wfe_mcp.workspace.files.mirror import artifact_path, attempt_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -227,8 +229,6 @@ def _reason(attempt: Attempt) -> str:
 
 def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt:
     from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
-    from wfe_mcp.engine.kernel.run_change import run_as_read
-    from wfe_mcp.workspace.files.mirror import attempt_folder
     from wfe_mcp.workspace.files.project_files import read_if_there
 
     record = found.loaded.record
@@ -247,7 +247,6 @@ def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt
 
 def _target(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Target | None:
     from wfe_mcp.engine.artifacts.step_target import asked_head, target_of
-    from wfe_mcp.engine.kernel.run_change import run_as_read
     from wfe_mcp.workspace.git.repository import head
 
     change = run_as_read(engine, tx, found.loaded)
@@ -269,7 +268,6 @@ def _artifact(
     from wfe_mcp.artifacts.completeness import questions
     from wfe_mcp.artifacts.validate import to_file
     from wfe_mcp.views.artifacts.artifacts import content_of
-    from wfe_mcp.workspace.files.mirror import artifact_path
 
     run, path = found.loaded.record.id, attempt.phase
     record = tx.artifacts.revision(run, path, attempt.revision) if attempt.revision else None
@@ -305,7 +303,6 @@ def _artifact(
 def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
     """``artifact`` with the changed files that hold exactly its text, as JSON or as a document."""
     from wfe_mcp.artifacts.content import written_to
-    from wfe_mcp.core.canonical import canonical_json
     from wfe_mcp.workspace.git.objects import object_id
 
     stored = json.loads(canonical_json(artifact.content))  # its files are written in the order of what is stored

@@ -14,11 +14,13 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.files.tree_binding import first_tree
+from wfe_mcp.engine.files.tree_binding import changed_since, first_tree
 from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Change, GateEvidence, Named, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
+from wfe_mcp.workspace.git.file_diffs import FileDiff, file_diffs, uncommitted, watched_changes
+from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
-    from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 
 _NAMED = 5
@@ -166,8 +167,6 @@ def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
 
 
 def _of_files(found: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change]) -> Iterator[Unusual]:
-    from wfe_mcp.workspace.git.watched import defines_checks
-
     for change in changes[:1]:
         linked = [each.path for each in change.files if each.new_mode == LINK and each.old_mode not in {"", LINK}]
         if linked:
@@ -195,9 +194,6 @@ def _demanded(found: Overview, recorded: Sequence[EvidenceRecord], now: str) -> 
     """The tests that a gate of the template demanded and found, unchanged since then: ``exist`` of a files gate,
     and the tests that a check had to see fail. What sets up or configures a runner is never among them.
     """
-    from wfe_mcp.engine.files.tree_binding import changed_since
-    from wfe_mcp.workspace.git.watched import is_test
-
     passed = {
         (each.phase, number, verdict.stage, verdict.gate)
         for each in found.loaded.state.open_attempts
@@ -227,7 +223,6 @@ def _object(data: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:
     """Files outside the tree that a check may read; and a start whose files cannot be compared any more."""
     from wfe_mcp.workspace.git.names import is_ours
-    from wfe_mcp.workspace.git.watched import is_draft
 
     for change in changes[:1]:
         for how in ("new", "changed", "removed"):
@@ -305,7 +300,6 @@ def changes_of(
     only while their bytes have their ids.
     """
     from wfe_mcp.workspace.git.command import repository
-    from wfe_mcp.workspace.git.file_diffs import uncommitted
     from wfe_mcp.workspace.git.working_tree import tree_hash
 
     began = first_tree(state)
@@ -358,7 +352,6 @@ def _is_approved(state: RunState, attempt: Attempt, gate: int) -> bool:
 def change_between(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) -> Change:
     """The files that differ between two trees; ``since``: the moment of ``old`` in words."""
     from wfe_mcp.workspace.files.paths import match_globs
-    from wfe_mcp.workspace.git.file_diffs import file_diffs, watched_changes
 
     try:
         files, watched = file_diffs(root, old, new), watched_changes(root, old, new)

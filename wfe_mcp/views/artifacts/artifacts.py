@@ -14,6 +14,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.content import in_schema_order
+from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.core.refusals import unknown_phase
@@ -228,8 +229,6 @@ ArtifactView = (
 
 def output_view(plan: CompiledTemplate, path: PhasePath) -> OutputView:
     """What a phase must submit."""
-    from wfe_mcp.artifacts.registry import json_schema
-
     return OutputView(artifact=plan.artifact_name(path), schema=json_schema(plan.schema(path)))
 
 
@@ -325,8 +324,6 @@ def revision_view(found: Overview, record: RevisionRecord, pointer: str = "") ->
 
 def content_of(found: Overview, record: RevisionRecord) -> Any:
     """The content of a revision as people read it: in the order of its schema. What is stored, and signed, is sorted."""
-    from wfe_mcp.artifacts.registry import json_schema
-
     schema, value = found.plan.schema(record.phase), json.loads(record.content)
     try:
         return in_schema_order(value, json_schema(schema) if isinstance(schema, str) else schema)

@@ -17,7 +17,7 @@ from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interru
 from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views.artifacts import artifacts as artifact_views
-from wfe_mcp.views.moves.blockers import elsewhere
+from wfe_mcp.views.moves.blockers import blocker_of, elsewhere
 from wfe_mcp.views.moves.calls import next_moves, submit_call
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.values.model import plain
@@ -93,8 +93,6 @@ def _with_command_of_the_user(found: Overview, refused: Refused, phase: str | No
     """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there."""
     if phase is None or refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
         return refused
-    from wfe_mcp.views.moves.blockers import blocker_of
-
     blocker = blocker_of(found, found.loaded.state.current(PhasePath(phase)))
     return replace(refused, hint=f"{refused.hint} Or tell the user: {blocker.sentence}".strip()) if blocker else refused
 

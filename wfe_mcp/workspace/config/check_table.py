@@ -4,8 +4,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, get_args
 
-from wfe_mcp.workspace.config import language_checks as python
-from wfe_mcp.workspace.config import node_checks as node
+from wfe_mcp.workspace.config import language_checks as python, node_checks as node
 from wfe_mcp.workspace.config.project_listing import Folder, table
 
 Kind = Literal["test", "build", "lint", "types", "security"]

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import words
-from wfe_mcp.workspace.config import language_checks as python
-from wfe_mcp.workspace.config import node_checks as node
+from wfe_mcp.workspace.config import language_checks as python, node_checks as node
 from wfe_mcp.workspace.config.found_checks import FoundCheck, found_checks
 from wfe_mcp.workspace.config.project_listing import Folder, Listing, list_project
 
