@@ -1,11 +1,16 @@
 """Compares what each decision promises with what it does, in whatever a test plays.
 
-A decision is asked for its outlook before it is made; afterwards the run must be where the outlook said.
+A decision is asked for its outlook before it is made; afterwards the run must be where the outlook said. Jobs of the same run may
+end at any time, so the run that the outlook begins with is the one that the decision's own transaction has read:
+
+    decision ──► its transaction begins ──► outlook of the run in it ──► commands, reactions, commit ──► the run after it
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
@@ -39,6 +44,14 @@ ACTS: Mapping[str, tuple[Any, Act]] = {
 """Each decision: where its function is, and what it commands."""
 
 
+def _promise(current: RunChange, path: PhasePath, act: Act) -> Outlook | None:
+    """What a decision on ``path`` promises now; None where it is refused."""
+    try:
+        return outlooks.outlook(current.engine, current.loaded, path, lambda change: act(change, path))
+    except (Refused, KeyError):
+        return None
+
+
 class Promises:
     """The decisions of one test, each with the outlook before it and what became of it."""
 
@@ -53,19 +66,28 @@ class Promises:
 
     def _watch(self, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
         module, act = ACTS[way]
-        real = getattr(module, way)
+        real, change_run, watched = getattr(module, way), module.change_run, threading.local()
+
+        @contextmanager
+        def asked_first(engine: Engine, run: str, by: Any) -> Generator[RunChange]:
+            with change_run(engine, run, by) as current:
+                path = getattr(watched, "path", None)  # of the thread that decides; others change runs meanwhile
+                if path is not None:
+                    watched.before, watched.promised = current.loaded.state, _promise(current, path, act)
+                yield current
+
+        monkeypatch.setattr(module, "change_run", asked_first)
 
         def kept(engine: Engine, by: Any, run: str, phase: str, *rest: Any, **more: Any) -> Any:
-            path = PhasePath(phase)
-            with engine.store.read() as tx:
-                before = engine.load(tx, run)
+            path = watched.path = PhasePath(phase)
+            watched.promised = None
             try:
-                promised = outlooks.outlook(engine, before, path, lambda change: act(change, path))
-            except (Refused, KeyError):
-                promised = None
-            after = real(engine, by, run, phase, *rest, **more)
+                after = real(engine, by, run, phase, *rest, **more)
+            finally:
+                watched.path = None
+            promised: Outlook | None = watched.promised
             if promised is not None and not more.get("to") and not (way == "retry" and (rest[1:] or more.get("role"))):
-                became = outlooks.outlook_of(before.state, after.state, path)
+                became = outlooks.outlook_of(watched.before, after.state, path)
                 self.made.append((way, promised, became))
                 assert promised == became, f"{way} of {phase}"
             return after

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.proposals import ROOT, proposals
+from tests.proposals import ROOT, Proposal, proposals
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -114,11 +114,11 @@ class Following:
         if "Usage: " in said.out + said.err:
             return  # help is no proposal
         printed = _lines(said)
-        for each in proposals():
-            if each.text in self.wanted and each.text not in self.done and (commands := each.commands_in(printed)):
+        for text in self.wanted:  # that they are texts of the program is tested in house/test_next_steps.py
+            if text not in self.done and (commands := Proposal(text).commands_in(printed)):
                 self.is_busy = True
                 try:
-                    self.done[each.text] = [(command, _apart(cli, command)) for command in commands]
+                    self.done[text] = [(command, _apart(cli, command)) for command in commands]
                 finally:
                     self.is_busy = False
 

@@ -21,7 +21,12 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "app.py").write_text("VALUE = 1\n", encoding="utf-8")
     (root / ".gitignore").write_text("ignored/\n.wfe/runs/\n", encoding="utf-8")
     identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
-    for args in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-q", "-m", "begin"]):
+    (root / ".git" / "info").mkdir(parents=True)
+    for args in (
+        ["init", "-q", "-b", "main", "--template="],
+        ["add", "-A"],
+        [*identity, "commit", "-q", "-m", "begin"],
+    ):
         subprocess.run(["git", *args], cwd=root, check=True)
     Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=Clock()).close()
     return folder

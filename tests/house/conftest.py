@@ -11,12 +11,21 @@ from typing import Any
 
 import pytest
 
+from tests.house import sources
+
 HERE = Path(__file__).resolve()
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
     return HERE.parents[2]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def parsed_sources() -> Iterator[None]:
+    """What these tests parsed is dropped after the last of them."""
+    yield
+    sources.nodes.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from types import FunctionType
 
 import pytest
 
+from tests.house.sources import nodes, read
+
 LONGEST = 400
 MOST_METHODS = 25
 """Public, of one class in store/, inherited ones included."""
@@ -74,16 +76,16 @@ def _public_methods(kind: type) -> list[str]:
 
 
 def test_imports_stay_a_small_part_of_the_code(root: Path) -> None:
-    sources = [path.read_text(encoding="utf-8") for path in (root / "wfe_mcp").rglob("*.py")]
-    lines = sum(len(source.splitlines()) for source in sources)
+    modules = nodes("wfe_mcp")
+    lines = sum(len((root / name).read_text(encoding="utf-8").splitlines()) for name in modules)
 
-    assert sum(import_lines(source) for source in sources) / lines <= IMPORT_SHARE
+    assert sum(import_lines(module) for module in modules.values()) / lines <= IMPORT_SHARE
 
 
-def import_lines(source: str) -> int:
+def import_lines(module: Iterable[ast.AST]) -> int:
     """Physical lines of import statements, wherever they are: at the top, for types only, or inside functions."""
-    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom))
-    return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in nodes)
+    imports = (node for node in module if isinstance(node, ast.Import | ast.ImportFrom))
+    return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in imports)
 
 
 def test_an_import_counts_with_all_its_lines_wherever_it_is() -> None:
@@ -91,7 +93,7 @@ def test_an_import_counts_with_all_its_lines_wherever_it_is() -> None:
         "import a\nfrom b import (\n    c,\n)\nif TYPE_CHECKING:\n    import d\n\n\ndef f():\n    from e import g\n"
     )
 
-    assert import_lines(source) == 6
+    assert import_lines(ast.walk(ast.parse(source))) == 6
 
 
 def test_every_module_says_what_it_is_for(root: Path) -> None:
@@ -136,20 +138,19 @@ class Written:
 
 
 @pytest.fixture(scope="module")
-def written(root: Path) -> Written:
+def written() -> Written:
     found = Written()
-    for path in (root / "tests").rglob("*.py"):
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        name = str(path.relative_to(root))
-        if path.name.startswith("test_"):
-            found.promises += ((name, argument) for argument in requirement_arguments(nodes))
+    for name, module in read("tests"):
+        file = Path(name).name
+        if file.startswith("test_"):
+            found.promises += ((name, argument) for argument in requirement_arguments(module))
         found.silent += (
             f"{name}:{node.lineno}"
-            for node in nodes
+            for node in module
             if isinstance(node, ast.Assert) and node.msg is None and shows_nothing(node.test)
         )
         found.strings += (
-            (path.name, node.value) for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            (file, node.value) for node in module if isinstance(node, ast.Constant) and isinstance(node.value, str)
         )
     return found
 

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.cli.following import followed, not_followed
 from tests.docs.test_commands import NAMED, commands, faults_of
+from tests.house.sources import nodes
 from tests.proposals import HOLE, proposals, texts
 
 VERBS = {"and", "did", "does", "in", "authors", "writes", "for", "starts", "brings", "reads", "started"}
@@ -18,14 +20,15 @@ VERBS = {"and", "did", "does", "in", "authors", "writes", "for", "starts", "brin
 SEVERAL = re.compile(r"wfe-mcp(?: [a-z-]+)?(?:[a-z-]+\|[a-z-]+)")
 
 
-def named_in(root: Path) -> list[tuple[str, str]]:
+@cache
+def named_in_texts() -> tuple[tuple[str, str], ...]:
     """Every command in a text of the program, and where."""
-    return [
-        (f"{file.relative_to(root).as_posix()}:{line}", named)
-        for file in sorted((root / "wfe_mcp").rglob("*.py"))
-        for line, text in texts(ast.parse(file.read_text(encoding="utf-8")))
+    return tuple(
+        (f"{name}:{line}", named)
+        for name, module in nodes("wfe_mcp").items()
+        for line, text in texts(module)
         for named in commands_in(text.replace(HOLE, "X"))
-    ]
+    )
 
 
 def commands_in(text: str) -> Iterator[str]:
@@ -37,8 +40,8 @@ def commands_in(text: str) -> Iterator[str]:
                 yield named
 
 
-def test_every_command_that_the_program_names_exists_with_its_options(root: Path) -> None:
-    found = named_in(root)
+def test_every_command_that_the_program_names_exists_with_its_options() -> None:
+    found = named_in_texts()
     assert len(found) > 200
     known = commands()
     assert [(where, fault) for where, named in found for fault in faults_of(named, known)] == []
@@ -89,13 +92,17 @@ def lacks_arguments(words: list[str], command: Any) -> bool:
     return not inner and len(given) < len(needed)
 
 
-def test_no_text_names_several_commands_in_one(root: Path) -> None:
-    assert [where for where, named in named_in(root) if SEVERAL.match(f"wfe-mcp{named}")] == []
+def test_no_text_names_several_commands_in_one() -> None:
+    assert [where for where, named in named_in_texts() if SEVERAL.match(f"wfe-mcp{named}")] == []
 
 
 @pytest.mark.parametrize(
     ("text", "faults"), [("'wfe-mcp statsu'", 1), ("f'wfe-mcp show {run} --al'", 1), ("'wfe-mcp ui'", 0)]
 )
 def test_a_command_that_is_not_there_is_found(text: str, faults: int) -> None:
-    found = [named for _, each in texts(ast.parse(f"x = {text}")) for named in commands_in(each.replace(HOLE, "X"))]
+    found = [
+        named
+        for _, each in texts([*ast.walk(ast.parse(f"x = {text}"))])
+        for named in commands_in(each.replace(HOLE, "X"))
+    ]
     assert sum(len(faults_of(named, commands())) for named in found) == faults

@@ -6,12 +6,12 @@ is read where it arrives; each such place is named below with its reason.
 
 import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import get_args
 
 import pytest
 
+from tests.house.sources import nodes
 from wfe_mcp.core.errors import Code
 
 SENTENCES = {"message", "summary", "sentence", "reason", "hint", "fault", "why", "warning", "blocker"}
@@ -100,12 +100,12 @@ ONCE = {
 """What the code had once, and where."""
 
 
-def test_no_logic_reads_a_sentence_of_our_own(root: Path) -> None:
+def test_no_logic_reads_a_sentence_of_our_own() -> None:
     found = {
         ast.unparse(node)
-        for path in sorted((root / "wfe_mcp").rglob("*.py"))
-        if path.name != WORDS_THEM
-        for node in read_sentences(path.read_text(encoding="utf-8"), path.relative_to(root).parts[1])
+        for name, module in nodes("wfe_mcp").items()
+        if not name.endswith(f"/{WORDS_THEM}")
+        for node in read_sentences(module, name.split("/")[1])
     }
 
     assert sorted(found - ALLOWED.keys()) == []
@@ -114,7 +114,7 @@ def test_no_logic_reads_a_sentence_of_our_own(root: Path) -> None:
 
 @pytest.mark.parametrize(("source", "package"), ONCE.items())
 def test_what_the_code_had_once_would_be_found(source: str, package: str) -> None:
-    assert list(read_sentences(source, package))
+    assert list(read_sentences(ast.walk(ast.parse(source)), package))
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_what_the_code_had_once_would_be_found(source: str, package: str) -> Non
     ],
 )
 def test_what_is_no_sentence_is_left_alone(source: str) -> None:
-    assert not list(read_sentences(source, "views"))
+    assert not list(read_sentences(ast.walk(ast.parse(source)), "views"))
 
 
-def read_sentences(source: str, package: str) -> Iterator[ast.expr]:
-    """The expressions that decide by the words of a sentence."""
-    for node in ast.walk(ast.parse(source)):
+def read_sentences(module: Iterable[ast.AST], package: str) -> Iterator[ast.expr]:
+    """The expressions among the nodes of a module that decide by the words of a sentence."""
+    for node in module:
         match node:
             case ast.Call(func=ast.Attribute(value=of, attr=method), args=[wanted, *_]) if method in READING:
                 if _is_read(of, wanted) or (package in SHOWN_ONLY and PROSE.search(_literal(wanted))):

@@ -68,5 +68,10 @@ def test_slow_tests_run_where_they_are_asked_for(root: Path, arguments: list[str
 
 
 def test_a_merge_needs_the_slow_tests_too(tmp_path: Path) -> None:
-    commands = [step.argv for step in check.stages(tmp_path)["slow"]]
-    assert any(argv[argv.index("-m", 3) + 1] == "slow" for argv in commands), commands
+    """Each in one stage: an attack is played against the installed wheel, slow or not."""
+    stages = check.stages(tmp_path)
+    (slow,) = (step.argv for step in stages["slow"])
+    assert slow[slow.index("-m", 3) + 1] == "slow and not attack"
+    assert [step.argv[1:] for step in stages["attacks"]] == [["-m", "bench", "attacks"]], (
+        "with words it plays some only"
+    )

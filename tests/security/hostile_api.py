@@ -172,9 +172,9 @@ def _sent(port: int, token: str, method: str, address: str, body: bytes, more: M
     headers = {"Host": f"localhost:{port}", "Content-Type": "application/json", **more}
     try:
         connection.request(method, address, body, headers | ({"Authorization": f"Bearer {token}"} if token else {}))
-        response = connection.getresponse()
-        if response.getheader("content-type", "").startswith(_ENDLESS):
-            return response.status, ""
-        return response.status, response.read().decode(errors="replace")
+        with connection.getresponse() as response:  # one that does not end is left by closing it
+            if response.getheader("content-type", "").startswith(_ENDLESS):
+                return response.status, ""
+            return response.status, response.read().decode(errors="replace")
     finally:
         connection.close()

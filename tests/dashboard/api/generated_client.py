@@ -29,7 +29,8 @@ class Client:
             with urllib.request.urlopen(request) as found:
                 return found.status, json.load(found)
         except urllib.error.HTTPError as refused:
-            return refused.code, json.load(refused)
+            with refused:
+                return refused.code, json.load(refused)
 '''
 
 

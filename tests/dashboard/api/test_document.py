@@ -1,8 +1,10 @@
 """The OpenAPI document of the API."""
 
+import json
+
 from openapi_spec_validator import validate
 
-from tests.dashboard.api.client import Program
+from tests.dashboard.api.client import DOCUMENT, Program
 from wfe_mcp.core.errors import CODES
 from wfe_mcp.dashboard.api.app import OPEN, ROOT, document
 from wfe_mcp.dashboard.api.replies import STATUS, status_of
@@ -10,6 +12,10 @@ from wfe_mcp.dashboard.api.replies import STATUS, status_of
 
 def test_the_document_is_valid_openapi() -> None:
     validate(document())
+
+
+def test_the_document_in_the_docs_is_that_of_the_routes() -> None:
+    assert json.loads(DOCUMENT.read_text(encoding="utf-8")) == document(), "run scripts/generate.py"
 
 
 def test_the_page_serves_its_document_without_a_token(program: Program) -> None:

@@ -22,7 +22,8 @@ def post(origin: str, model: str = "m", key: str = "k") -> tuple[int, str]:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code, ""
+        with error:  # it holds the connection
+            return error.code, ""
 
 
 def test_a_child_process_follows_its_script_and_counts_over_the_lives_of_its_askers() -> None:

@@ -62,6 +62,17 @@ def tools(api: str) -> dict[str, Any]:
             return {"tools": [{"functionDeclarations": declared}]}
 
 
+def test_a_closed_server_leaves_no_connection_open() -> None:
+    with ModelServer() as server:
+        web = http.client.HTTPConnection(urlsplit(server.origin).netloc, timeout=60)
+        web.request("GET", "/v1/models")
+        assert web.getresponse().read()
+        assert web.sock is not None, "it is kept for the next request"
+
+    assert web.sock.recv(1) == b""
+    web.close()
+
+
 def together(answer: str) -> str:
     """An answer and, behind it, its pieces joined: a stream cuts words."""
     pieces = re.findall(r'"(?:partial_json|arguments|delta)": "((?:[^"\\]|\\.)*)"', answer)
