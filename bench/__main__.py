@@ -2,7 +2,8 @@
 
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git large bounds dashboard first-change   some of it
+python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git trees large bounds dashboard first-change   some of it
+python -m bench trees --large   repositories of up to 50,000 files as well, which it makes itself
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
@@ -47,6 +48,7 @@ from bench import (
     size,
     startup,
     tokens,
+    trees,
 )
 from bench.figures import Figure, print_figures
 from bench.scene import Scene, scene
@@ -66,7 +68,8 @@ def main(argv: list[str]) -> int:
         print(__doc__)
         return 0
     quick = "--quick" in argv
-    wanted = [word for word in argv if word != "--quick"]
+    large = "--large" in argv
+    wanted = [word for word in argv if word not in {"--quick", "--large"}]
     runs, count, many = (5, 30, 10_000) if quick else (15, 200, 100_000)
     parts: dict[str, tuple[str, Callable[[Scene], list[Figure]]]] = {
         "startup": ("Start-up", partial(startup.measure, runs=runs)),
@@ -89,6 +92,10 @@ def main(argv: list[str]) -> int:
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
         "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),
         "git": ("Git processes", git_processes.measure),
+        "trees": (
+            "What grows with the repository",
+            partial(trees.measure, sizes=trees.SMALL + trees.LARGE * large, times=3 if quick else 9),
+        ),
         "large": ("A repository of 50,000 files", partial(large_repository.measure, times=3 if quick else 9)),
         "bounds": ("Input at and above the limits", bounds.measure),
         "dashboard": ("The dashboard", dashboard.measure),

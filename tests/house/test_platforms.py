@@ -33,7 +33,7 @@ from wfe_mcp.server import stdio, wire
 from wfe_mcp.testing import demo
 from wfe_mcp.workspace.config import project_listing
 from wfe_mcp.workspace.files import mirror, staging
-from wfe_mcp.workspace.git import names, objects, restore, snapshot, working_tree
+from wfe_mcp.workspace.git import file_facts, names, objects, restore, snapshot, working_tree
 from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.system import location
 
@@ -66,6 +66,7 @@ BRANCHES = {
     "workspace/files/staging.py": HERE,
     "workspace/files/programs.py": "tests/workspace/files/test_programs.py",
     "workspace/files/paths.py": "tests/workspace/files/test_paths.py",
+    "workspace/git/file_facts.py": HERE,
     "workspace/git/objects.py": HERE,
     "workspace/git/names.py": HERE,
     "workspace/git/restore.py": HERE,
@@ -276,7 +277,7 @@ def repository(tmp_path: Path) -> Path:
 def test_hashes_are_kept_only_where_a_change_time_proves_that_a_file_is_the_same(
     monkeypatch: pytest.MonkeyPatch, repository: Path, platform: str
 ) -> None:
-    on(monkeypatch, working_tree, platform)
+    on(monkeypatch, file_facts, platform)
     tree = working_tree.WorkingTree(repository, lambda: time.time_ns() + 10**12)
     tree.files()
     kept = vars(tree)["_hashed"]

@@ -16,6 +16,7 @@ from wfe_mcp.engine.evaluation.reactions import (
 )
 from wfe_mcp.engine.files.checkpoints import save_completed_files
 from wfe_mcp.engine.files.mirrors import write_mirrors
+from wfe_mcp.engine.files.tree_binding import keep_look
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted
 from wfe_mcp.engine.kernel.reactions import Composition, anchor_log, notify_listeners
 from wfe_mcp.engine.models.call_log import record_after_commit
@@ -37,6 +38,6 @@ COMPOSITION = Composition(
         start_compensation,
     ),
     before_save=(reissue_requests, synchronize_jobs, seal_artifacts, follow_findings, follow_items),
-    after_commit=(anchor_log, write_mirrors, save_completed_files, record_after_commit, notify_listeners),
+    after_commit=(keep_look, anchor_log, write_mirrors, save_completed_files, record_after_commit, notify_listeners),
     known_templates=known_templates,
 )

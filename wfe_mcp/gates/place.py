@@ -37,7 +37,7 @@ from wfe_mcp.jobs.writers import open_for_writing, untraced
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile, stamp_of
 from wfe_mcp.workspace.git.command import require_repository
-from wfe_mcp.workspace.git.file_facts import facts_of, hash_at
+from wfe_mcp.workspace.git.file_facts import facts_of, hash_at, signature_of
 from wfe_mcp.workspace.git.names import watched_below
 from wfe_mcp.workspace.git.trees import copy_tree
 from wfe_mcp.workspace.system.location import data_dir, database_url, user_config_file
@@ -253,7 +253,7 @@ def _foreign(
         if path in changed or node.mode == "160000":
             continue
         facts = facts_of(room, path)
-        found = None if facts is None else hash_at(f"{room}/{path}", facts, hash_name)
+        found = None if facts is None else hash_at(f"{room}/{path}", signature_of(facts), hash_name)
         if found is None or found[0] != node.oid:
             changed.add(path)
     return sorted(path for path in changed if not match_globs(path, writes))

@@ -12,6 +12,7 @@ from wfe_mcp.engine.background import daemon as work
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.workspace.git import working_tree
 
 STOP = [{"do": "wait_human"}]
 
@@ -69,7 +70,12 @@ def test_a_commit_that_leaves_the_files_equal_voids_nothing(scene: Scene) -> Non
     assert scene.state(run).status == "completed"
 
 
-def test_files_that_change_before_the_check_begins_are_the_ones_it_judges(scene: Scene) -> None:
+@pytest.mark.parametrize(("fresh_s", "runs"), [(0.0, "x"), (60.0, "xx")], ids=["later", "at once"])
+def test_files_that_change_before_the_check_begins_are_the_ones_it_judges(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, fresh_s: float, runs: str
+) -> None:
+    """Within seconds they count as changed while the check ran, which voids its first result."""
+    monkeypatch.setattr(working_tree, "_FRESH_S", fresh_s)
     scene.check("ok", "import pathlib; pathlib.Path('ignored').mkdir(exist_ok=True); open('ignored/n', 'a').write('x')")
     run = scene.start(phase("plan", command("ok")))
     scene.begin(run)
@@ -77,7 +83,7 @@ def test_files_that_change_before_the_check_begins_are_the_ones_it_judges(scene:
     scene.write("app.py", "VALUE = 2\n")
     scene.work()
     assert scene.attempt(run, "plan").status == "completed"
-    assert (scene.root / "ignored" / "n").read_text(encoding="utf-8") == "x", "the check ran once"
+    assert (scene.root / "ignored" / "n").read_text(encoding="utf-8") == runs
     assert "TreeChanged" in scene.events(run)
 
 

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import Scene, command, phase
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase
 from wfe_mcp.engine.evaluation import gate_jobs
+from wfe_mcp.engine.files.checkpoints import take_checkpoint
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.workspace.git import working_tree
 from wfe_mcp.workspace.git.command import Repository
 from wfe_mcp.workspace.git.working_tree import Look, WorkingTree
 
@@ -42,9 +45,10 @@ def before_check(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) 
     return ran
 
 
-def test_a_submission_looks_once_itself_once_per_files_gate_and_once_after_its_command(
-    scene: Scene, looks: list[None]
+def test_a_submission_looks_once_itself_and_once_after_its_command(
+    scene: Scene, looks: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(working_tree, "_FRESH_S", 600.0)  # however busy the machine is
     scene.check("ok", "pass")
     run = scene.start(phase("plan", FILES, command("ok")))
     scene.begin(run)
@@ -52,7 +56,9 @@ def test_a_submission_looks_once_itself_once_per_files_gate_and_once_after_its_c
     looks.clear()
     scene.submit(run, "plan")
     assert scene.state(run).status == "completed"
-    assert len(looks) == 4, "the submission, the files gate, after the command, the checkpoint"
+    assert len(looks) == 2, (
+        "the files gate and the command judge what the submission saw; the checkpoint, what came after"
+    )
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["changed", "changed and changed back"])
@@ -83,3 +89,38 @@ def test_a_stray_file_that_comes_after_the_files_gate_is_judged(scene: Scene, mo
     scene.submit(run, "plan")
     assert scene.attempt(run, "plan").status == "failed"
     assert "stray.py" in str(scene.attempt(run, "plan"))
+
+
+def test_a_claim_looks_once(scene: Scene, looks: list[None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working_tree, "_FRESH_S", 600.0)
+    run = scene.start(phase("plan", FILES))
+    looks.clear()
+    scene.begin(run)
+    assert len(looks) == 1, "the checkpoint saves what the claim has seen"
+
+
+def test_a_files_gate_that_reads_more_than_the_tree_looks_for_itself(
+    scene: Scene, looks: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that exists for the moment of the gate is in the tree that its evidence names."""
+    monkeypatch.setattr(working_tree, "_FRESH_S", 600.0)
+    run = scene.start(phase("plan", {"kind": "files", "exist": ["new.py"]}, on_fail=[{"do": "wait_human"}]))
+    scene.begin(run)
+    looks.clear()
+    scene.submit(run, "plan")
+    assert len(looks) == 2, "the submission and the gate"
+
+
+def test_a_look_serves_only_what_follows_in_the_same_run(
+    scene: Scene, looks: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working_tree, "_FRESH_S", 600.0)
+    run = scene.start(phase("plan", FILES))
+    scene.begin(run)
+    scene.write("app.py", "VALUE = 2\n")
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    take_checkpoint(scene.engine, run, HUMAN)
+    looks.clear()
+    scene.work()
+    assert scene.state(run).status == "completed"
+    assert len(looks) == 1, "something happened to the run since the submission: the gate looks for itself"

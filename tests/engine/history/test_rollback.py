@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.workspace.git.snapshot import Snapshot
     from wfe_mcp.workspace.git.snapshot_files import Limits
+    from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 
 def names(scene: Scene, run: str) -> list[tuple[str, str, str | None]]:
@@ -260,8 +261,10 @@ def test_what_changes_while_a_phase_is_claimed_is_saved_too(scene: Scene):
     class Late(Snapshots):
         """Someone else moves the run between the snapshot and the claim."""
 
-        def take(self, root: Path, note: dict[str, str], limits: Limits, at: datetime) -> Snapshot:
-            found = super().take(root, note, limits, at)
+        def take(
+            self, root: Path, note: dict[str, str], limits: Limits, at: datetime, seen: SeenFiles | None = None
+        ) -> Snapshot:
+            found = super().take(root, note, limits, at, seen)
             scene.engine.states[Snapshots] = Snapshots()
             scene.write("late.txt", "late\n")
             take_checkpoint(scene.process(), run, HUMAN)

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.examples import examples
 from tests.workspace.git.test_working_tree import git
 from wfe_mcp.workspace.git import file_facts, working_tree
-from wfe_mcp.workspace.git.working_tree import GRAIN_NS, WorkingTree, tree_hash
+from wfe_mcp.workspace.git.file_facts import GRAIN_NS, Signature
+from wfe_mcp.workspace.git.working_tree import WorkingTree, tree_hash
 
 SECOND = 1_000_000_000
 
@@ -32,6 +33,9 @@ class Disk:
 
     def times(self, facts: os.stat_result) -> tuple[int, int]:
         return self._times.setdefault(facts.st_ino, (0, 0))
+
+    def signature(self, facts: os.stat_result) -> Signature:
+        return facts.st_mode, facts.st_size, *self.times(facts), facts.st_ino, facts.st_dev
 
     def touched(self, path: str, mtime_ns: int | None = None) -> None:
         grain = self.now_ns // GRAIN_NS * GRAIN_NS
@@ -163,7 +167,7 @@ def disk() -> Generator[Disk]:
         made.write("src/a.py", "two\n")
         git(root, "add", "-A")
         for module in (working_tree, file_facts):
-            patch.setattr(module, "times_of", made.times)
+            patch.setattr(module, "signature_of", made.signature)
         yield made
 
 
@@ -206,9 +210,9 @@ def test_a_file_is_hashed_once_when_its_times_are_old_enough(monkeypatch: pytest
     hashed: list[str] = []
     real = file_facts.hash_at
 
-    def counted(place: str, facts: os.stat_result, hash_name: str) -> tuple[str, os.stat_result] | None:
+    def counted(place: str, seen: Signature, hash_name: str) -> tuple[str, Signature] | None:
         hashed.append(Path(place).name)
-        return real(place, facts, hash_name)
+        return real(place, seen, hash_name)
 
     with disk() as made:
         monkeypatch.setattr(working_tree, "hash_at", counted)

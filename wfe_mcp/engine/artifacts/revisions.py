@@ -88,6 +88,7 @@ def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
     if found is None or current.is_rehearsed:
         return
     root, (place, rendered) = Path(current.run.worktree), found
+    current.seen = None  # it was before these files
     if isinstance(rendered, tuple):
         write_atomic(root, place, rendered[1])
     else:

@@ -7,7 +7,6 @@ the transaction that ends it, and counts only while the same revision, gate and 
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +19,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
-from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs, reads_files
+from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs, kept_look, reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
@@ -57,6 +56,8 @@ class Judged:
     tree: str | None = None
     head: str | None = None
     changed: tuple[str, ...] = ()
+    seen: SeenFiles | None = None
+    """The look that found ``tree``."""
 
 
 def judge(engine: Engine, context: JobContext) -> Judged | None:
@@ -71,25 +72,24 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
         scene = gate_scene(engine, tx, current, attempt, gate)
         values = scene.values
         review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
-    # A command is followed by a look of its own, which shows what changed since the one that its phase's last gate left.
-    seen = (_left_by_gate(scene) if isinstance(gate, CommandGate) else None) or scene.look()
+    # What a gate reads besides the tree is as new as its look. A command is followed by a look, which shows what changed.
+    reads_besides = isinstance(gate, FilesGate) and (gate.exist or scene.attached)
+    seen = (None if reads_besides else kept_look(engine, current.run)) or scene.look()
     tree = scene.tree_of(seen)
     # The files changed before the check began: it does not run, and the gates judge those files (record).
     if tree != attempt.tree and attempt.tree is not None:
-        return Judged(None, tree)
+        return Judged(None, tree, seen=seen)
     if review is not None:
-        return Judged(review(context), scene.tree_of(scene.look()))
+        return scene.judged(review(context), scene.look())
     try:
         exact, test_file, allowed_by = _names_from_expressions(gate), _file_beside(gate, values), _allowed_by(gate)
         gate = filled(gate, values, current.plan.expressions)
         if isinstance(gate, CommandGate):
             return _judge_command(gate, scene, context.run_child, exact, test_file, seen)
-        if gate.kind == "files" and seen is not None:
-            _left[scene.root] = _attempt_key(scene), time.monotonic(), seen
-        return _judge_by_kind(gate, scene, context.run_child, tree, allowed_by)
+        return _judge_by_kind(gate, scene, context.run_child, seen, allowed_by)
     except ExpressionError as exc:
         step = "ask the user to fix the template, or to skip the phase."
-        return Judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), tree)
+        return scene.judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), seen)
 
 
 def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> _Scene:
@@ -110,29 +110,13 @@ def judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
     return _judge_command(filled_in, scene, run, exact, test_file, scene.look())
 
 
-_left: dict[Path, tuple[tuple[object, ...], float, SeenFiles]] = {}
-"""By project: the look of the files gate that was judged last, of which attempt, and when."""
-_FRESH_S = 1.0
-
-
-def _attempt_key(scene: _Scene) -> tuple[object, ...]:
-    attempt = scene.attempt
-    return scene.change.run.id, attempt.phase, attempt.iteration, attempt.number, attempt.stage
-
-
-def _left_by_gate(scene: _Scene) -> SeenFiles | None:
-    """The look of the files gate just before this gate of the same attempt; None where another second has passed."""
-    key, at, seen = _left.pop(scene.root, ((), 0.0, None))
-    return seen if key == _attempt_key(scene) and time.monotonic() - at < _FRESH_S else None
-
-
 def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
     """Write the verdict inside the transaction that ends the job."""
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = judged_attempt(current, job)
         if attempt is None:
             return
-        on = current.on(attempt)
+        on, current.seen = current.on(attempt), judged.seen
         alive = engine.is_alive(attempt.holder, attempt.lease_until)
         judgement = judged.judgement
         evidence = None if judgement is None else evidence_of(current, attempt, judged, judgement)
@@ -193,6 +177,10 @@ class _Scene:
     def tree_of(self, seen: SeenFiles | None) -> str | None:
         """The tree that the gates judge."""
         return None if seen is None else seen.tree(self.ignored).id
+
+    def judged(self, judgement: Judgement, seen: SeenFiles | None, **more: Any) -> Judged:
+        """The outcome, about the files as ``seen``."""
+        return Judged(judgement, self.tree_of(seen), seen=seen, **more)
 
 
 def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
@@ -313,7 +301,7 @@ def _judge_command(
     )
     after = looks[-1] if looks and seen is not None else scene.look()
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
-    return Judged(judgement, scene.tree_of(after), head(scene.root), changed)
+    return scene.judged(judgement, after, head=head(scene.root), changed=changed)
 
 
 def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
@@ -323,7 +311,7 @@ def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
         return tx.evidence.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
 
 
-def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, tree: str | None, allowed_by: str) -> Judged:
+def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | None, allowed_by: str) -> Judged:
     from wfe_mcp.workspace.git.repository import head
 
     attempt, root = scene.attempt, scene.root
@@ -341,19 +329,20 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, tree: str | None, a
             run,
             first_tree(scene.change.state),
             scene.ignored,
-            tree,
+            scene.tree_of(seen),
             scene.attached,
             allowed_by,
         ),
     )
     if gate.kind == "files":
-        return Judged(judgement, tree)  # it started no program: what it judged is the tree above
-    tree = scene.tree_of(scene.look())
+        return scene.judged(judgement, seen)  # it started no program: what it judged is the tree above
+    after = scene.look()
     if gate.tree != "runs":
-        return Judged(judgement, tree)
+        return scene.judged(judgement, after)
+    tree = scene.tree_of(after)
     moved = attempt.tree is not None and tree is not None and tree != attempt.tree
     changed = tuple(changed_paths(root, attempt.tree or "", tree or "")) if moved else ()
-    return Judged(judgement, tree, head(root), changed)
+    return scene.judged(judgement, after, head=head(root), changed=changed)
 
 
 def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.git.checkpoints import KeptCheckpoint
     from wfe_mcp.workspace.git.snapshot import Snapshot
     from wfe_mcp.workspace.git.snapshot_files import Limits
+    from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 TAKEN = "CheckpointTaken"
 _LOOKED_AT = 3
@@ -139,9 +140,9 @@ def save_completed_files(change: RunChange) -> None:
         if is_new and change.state.phase(path).loop is None and change.plan.phase(path).checkpoint:
             done.append(now)
     if done:
-        change.loaded = _take(change.engine, change.loaded, SYSTEM, "completion", done).loaded
+        change.loaded = _take(change.engine, change.loaded, SYSTEM, "completion", done, seen=change.seen).loaded
     elif is_sent_back:
-        save(change.engine, change.loaded.record, "completion")
+        save(change.engine, change.loaded.record, "completion", change.seen)
 
 
 def limits_of(engine: Engine) -> Limits:
@@ -252,15 +253,18 @@ def _prune_now_and_then(engine: Engine, run: str) -> None:
         log.warning("old checkpoints stay: %s", refused.message)
 
 
-def save(engine: Engine, record: RunRecord, why: Why) -> Saved:
-    """Save the files of a run as they are and let a ref keep them, outside any transaction; ``note_taken`` names them."""
+def save(engine: Engine, record: RunRecord, why: Why, seen: SeenFiles | None = None) -> Saved:
+    """Save the files of a run as they are and let a ref keep them, outside any transaction; ``note_taken`` names them.
+
+    ``seen``: the caller's look at them, which counts while it is fresh.
+    """
     from wfe_mcp.workspace.git.checkpoints import keep
     from wfe_mcp.workspace.git.snapshot import Snapshots
 
     root = Path(record.worktree)
     try:
         snapshot = engine.state_of(Snapshots).take(
-            root, {"run": record.id, "why": why}, limits_of(engine), engine.clock()
+            root, {"run": record.id, "why": why}, limits_of(engine), engine.clock(), seen
         )
         keep(root, ref_of(record.id, snapshot.commit), snapshot.commit)
     except Refused as refused:
@@ -293,10 +297,16 @@ def note_taken(
 
 
 def _take(
-    engine: Engine, loaded: LoadedRun, by: By, why: Why, attempts: Sequence[Attempt | None], note: str = ""
+    engine: Engine,
+    loaded: LoadedRun,
+    by: By,
+    why: Why,
+    attempts: Sequence[Attempt | None],
+    note: str = "",
+    seen: SeenFiles | None = None,
 ) -> RunChange:
     """The command that names the saved files."""
-    saved = save(engine, loaded.record, why)
+    saved = save(engine, loaded.record, why, seen)
     with engine.store.tx() as tx, change_run_in(engine, tx, loaded, by) as current:
         note_taken(current, saved, why, attempts, note)
     return current

@@ -12,7 +12,7 @@ what the phase's own checks write (their reports and ``writes`` globs). It is re
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -24,19 +24,43 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+    from wfe_mcp.workspace.git.working_tree import SeenFiles
 
-FilesAtStart = tuple[str | None, str | None]
-"""The tree and the commit when a phase was claimed."""
+
+class BoundFiles(NamedTuple):
+    """The tree of a phase as one look saw it, and that look; None where it reads no files. ``head``: the commit, at a claim."""
+
+    tree: str | None = None
+    seen: SeenFiles | None = None
+    head: str | None = None
+
+
+class _KeptLooks(dict["Path", "tuple[tuple[str, int], SeenFiles]"]):
+    """By worktree: the look of the last change here, and the run and event that it was taken for."""
+
+
+def keep_look(change: RunChange) -> None:
+    """After the commit: what is judged next is what the caller of this change has seen."""
+    if change.seen is not None:
+        record = change.loaded.record
+        change.engine.state_of(_KeptLooks)[Path(record.worktree)] = (record.id, record.last_seq), change.seen
+
+
+def kept_look(engine: Engine, record: RunRecord) -> SeenFiles | None:
+    """The look of the last change of a run: taken here, within seconds, and nothing has happened to the run since."""
+    at, seen = engine.state_of(_KeptLooks).pop(Path(record.worktree), (None, None))
+    return seen if seen is not None and at == (record.id, record.last_seq) and seen.is_fresh else None
 
 
 def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
     """The tree that the gates of ``path`` would judge now; None where they read no files, and without git."""
     with engine.store.read() as tx:
         look = tree_later(engine, tx, engine.load(tx, run_id), path)
-    return look()
+    return look().tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +162,15 @@ def code_tree(engine: Engine, run_id: str) -> str:
     return _tree(loaded, ()) or ""
 
 
-def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], str | None]:
+def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], BoundFiles]:
     """A function that reads ``bound_tree`` outside the transaction that loaded the run."""
     if path not in loaded.state.attempts or not reads_files(loaded.state, path):
-        return lambda: None
+        return BoundFiles
     ignored = ignored_globs(engine, tx, loaded, path)
-    return lambda: _tree(loaded, ignored)
+    return lambda: _look(loaded, ignored)
 
 
-def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], FilesAtStart]:
+def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], BoundFiles]:
     """Reads the tree and HEAD at a claim of ``path``, outside the transaction; None where no gate reads the files.
 
     The first claim of a run always has a tree: what changed before it is shown.
@@ -156,12 +180,12 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     # A resumed attempt keeps the tree it began with.
     reads = reads_files(loaded.state, path)
     if attempt.tree_at_start is not None or not (is_first or reads):
-        return lambda: (None, None)
+        return BoundFiles
     from wfe_mcp.workspace.git.repository import head
 
     ignored = ignored_globs(engine, tx, loaded, path)
     # Work whose gates read no files has no diff for its reviewers.
-    return lambda: (_tree(loaded, ignored), head(Path(loaded.record.worktree)) if reads else None)
+    return lambda: _look(loaded, ignored)._replace(head=head(Path(loaded.record.worktree)) if reads else None)
 
 
 def reads_files(state: RunState, path: PhasePath) -> bool:
@@ -171,9 +195,14 @@ def reads_files(state: RunState, path: PhasePath) -> bool:
 
 
 def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
-    from wfe_mcp.workspace.git.working_tree import tree_hash
+    return _look(loaded, ignored).tree
 
-    return tree_hash(Path(loaded.record.worktree), ignored)
+
+def _look(loaded: LoadedRun, ignored: tuple[str, ...]) -> BoundFiles:
+    from wfe_mcp.workspace.git.working_tree import SeenFiles
+
+    seen = SeenFiles(Path(loaded.record.worktree))
+    return BoundFiles(seen.tree(ignored).id, seen)
 
 
 def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> tuple[str, ...]:

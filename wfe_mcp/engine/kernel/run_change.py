@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import NewJobValues
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+    from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 
 @dataclass(slots=True)
@@ -50,6 +51,8 @@ class RunChange:
     """What the caller commanded; what the engine gave by itself is not here."""
     facts: dict[str, object] = field(default_factory=dict[str, object])
     """More facts for the statement that a person's key signs: ``shown``, ``request``, ``files``."""
+    seen: SeenFiles | None = None
+    """The caller's look at the files, for what follows the commit: the next gate and the checkpoint."""
     is_rehearsed: ClassVar[bool] = False
     """No transaction saves it: nothing outside the database may change either."""
 

@@ -19,7 +19,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.files.checkpoints import at_start, is_saved_at_start, note_taken, save
 from wfe_mcp.engine.files.drift import prompt_hash, refuse_changed
-from wfe_mcp.engine.files.tree_binding import files_at_start
+from wfe_mcp.engine.files.tree_binding import BoundFiles, files_at_start
 from wfe_mcp.engine.kernel.engine import LEASE, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere, works_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -49,11 +49,11 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         loaded = engine.load(tx, run_id)
         refuse_elsewhere(engine, loaded, by)
         path = PhasePath(phase) if phase else _choice(engine, tx, loaded, by, holder)
-        read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else lambda: (None, None)
+        read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else BoundFiles
         saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
     # Before the transaction: reading all files under the write lock would block every other process.
-    tree, head = read_files()
-    saved = save(engine, loaded.record, "start") if saves else None
+    tree, seen, head = read_files()
+    saved = save(engine, loaded.record, "start", seen) if saves else None
     with change_run(engine, loaded, by) as current:
         free_dead_leases(current)
         if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:

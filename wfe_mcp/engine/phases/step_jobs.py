@@ -104,7 +104,7 @@ def work_files(engine: Engine, context: JobContext) -> Outcome:
     if job.payload["then"] == "claim":
         with engine.store.read() as tx:
             read = files_at_start(engine, tx, engine.load(tx, job.of_run), path)
-        tree, head = read()
+        tree, _, head = read()
         return Outcome({}, lambda tx: _claim(engine, tx, job, tree, head))
     if job.payload["then"] == ANSWER:
         _check_answer(engine, job)

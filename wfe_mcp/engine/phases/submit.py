@@ -90,8 +90,9 @@ def submit(
         faults = refused.details or (Detail("", refused.message),)
     files = from_project(Path(loaded.record.worktree), attach)
     # Before the transaction: see ``start_phase``.
-    tree = look()
+    tree, seen, _ = look()
     with change_run(engine, loaded, by) as current:
+        current.seen = seen
         answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
         if answered is not None:
             receipt = answered

@@ -196,6 +196,8 @@ def changed_meanwhile(before: Mapping[str, Stamp | None], after: Mapping[str, St
     A path counts also when its content is what it was. Where the system keeps no time of change (Windows), a file
     that was changed back with its old modification time is missed.
     """
+    if before == after:
+        return []
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 

@@ -2,10 +2,21 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from wfe_mcp.workspace.git.objects import hash_file, object_id
+
+GRAIN_NS = 2_000_000_000
+"""The coarsest timestamp resolution of any file system (FAT): two seconds."""
+
+Signature = tuple[int, ...]
+"""What differs where the bytes of a file may differ."""
+MODE, SIZE, MTIME_NS, CTIME_NS = range(4)
+signature_of: Callable[[os.stat_result], Signature] = attrgetter(
+    "st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev"
+)
 
 
 def facts_of(root: Path, path: str) -> os.stat_result | None:
@@ -16,22 +27,25 @@ def facts_of(root: Path, path: str) -> os.stat_result | None:
         return None
 
 
-def facts_below(root: Path, paths: Iterable[str]) -> dict[str, os.stat_result]:
-    """``lstat`` of every entry that is no folder; targets of links are not part of the project."""
+def signatures_at(places: Sequence[str]) -> list[Signature] | None:
+    """``signature_of`` each place, in order; None where one of them is gone."""
+    try:
+        return list(map(signature_of, map(os.lstat, places)))
+    except OSError:
+        return None
+
+
+def signatures_below(root: Path, paths: Iterable[str]) -> dict[str, Signature]:
+    """``signature_of`` every entry that is no folder; targets of links are not part of the project."""
     real = {"": True}
-    found: dict[str, os.stat_result] = {}
-    top, lstat, is_folder = f"{root}/", os.lstat, stat.S_ISDIR  # fifty thousand files: each lookup and call counts
+    found: dict[str, Signature] = {}
     for path in paths:
         folder = path.rpartition("/")[0]
-        if folder in real and not real[folder]:
-            continue
-        if folder in real or _is_real(root, folder, real):
-            try:
-                facts = lstat(top + path)
-            except OSError:
-                continue
-            if not is_folder(facts.st_mode):
-                found[path] = facts
+        if folder not in real:
+            _is_real(root, folder, real)
+        facts = facts_of(root, path) if real[folder] else None
+        if facts is not None and not stat.S_ISDIR(facts.st_mode):
+            found[path] = signature_of(facts)
     return found
 
 
@@ -50,38 +64,33 @@ def mode_of(mode: int) -> str:
     return ("100755" if mode & 0o100 else "100644") if stat.S_ISREG(mode) else ""
 
 
-def times_of(facts: os.stat_result) -> tuple[int, int]:
-    """Mtime and ctime, in nanoseconds."""
-    return facts.st_mtime_ns, facts.st_ctime_ns
+def is_settled(signature: Signature, before_ns: int) -> bool:
+    """Whether a write after the moment ``before_ns`` gives the file another signature. On Windows ctime is no time of change."""
+    return os.name != "nt" and max(signature[MTIME_NS], signature[CTIME_NS]) < before_ns - GRAIN_NS
 
 
-def signature_of(facts: os.stat_result) -> tuple[int, ...]:
-    """What differs where the bytes may differ."""
-    return facts.st_mode, facts.st_size, *times_of(facts), facts.st_ino, facts.st_dev
-
-
-def hash_at(place: str, facts: os.stat_result, hash_name: str) -> tuple[str, os.stat_result] | None:
-    """The blob id, and ``stat`` of just these bytes; None where nothing is readable."""
+def hash_at(place: str, seen: Signature, hash_name: str) -> tuple[str, Signature] | None:
+    """The blob id, and the signature of just these bytes; None where nothing is readable."""
     try:
-        if stat.S_ISLNK(facts.st_mode):
+        if stat.S_ISLNK(seen[MODE]):
             leads = os.readlink(os.fsencode(place))  # noqa: PTH115 - a Path would tidy up where it leads
-            return object_id("blob", leads, hash_name), facts
+            return object_id("blob", leads, hash_name), seen
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(place, flags)
     except OSError:
         return None
     try:
         for _ in range(5):
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
+            before = signature_of(os.fstat(descriptor))
+            if not stat.S_ISREG(before[MODE]):
                 return None
-            oid = hash_file(descriptor, before.st_size, hash_name)
-            if oid is not None and signature_of(os.fstat(descriptor)) == signature_of(before):
+            oid = hash_file(descriptor, before[SIZE], hash_name)
+            if oid is not None and signature_of(os.fstat(descriptor)) == before:
                 return oid, before
             os.lseek(descriptor, 0, os.SEEK_SET)  # written meanwhile
         # A file written continuously: its present bytes, which ``stat`` shows to be too new to cache.
         with open(descriptor, "rb", closefd=False) as file:
-            return object_id("blob", file.read(), hash_name), os.fstat(descriptor)
+            return object_id("blob", file.read(), hash_name), signature_of(os.fstat(descriptor))
     except OSError:
         return None
     finally:

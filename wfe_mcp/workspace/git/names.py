@@ -7,8 +7,10 @@
 
 Rules:
 1. Only the index and the ``.gitignore`` files on the disk have an effect: no exclude file, no configuration.
-2. Names are kept while a walk finds the same ones, the same ``.gitignore`` files and the same index. No times are compared.
-3. A folder with more than ``MOST`` entries is listed each time.
+2. Names are kept while a walk finds the same ones, the same ``.gitignore`` files and the same index.
+3. The walk lists a folder again once its inode or ctime differs, or is too new; on each look where the file system is not
+   known to keep both (network file systems, Windows).
+4. A project with more than ``MOST`` folders is listed by git each time.
 """
 
 import hashlib
@@ -18,20 +20,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.units import word_set
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
+from wfe_mcp.workspace.git.file_facts import GRAIN_NS
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.repository import NOT_OURS
 from wfe_mcp.workspace.git.watched import Zone, is_named, is_of_wfe, zone_of
 
-GRAIN_NS = 2_000_000_000
-"""The coarsest timestamp resolution of any file system (FAT): two seconds."""
-
 MOST = 20_000
-"""A folder with more entries is not walked for a digest: git lists its files faster."""
+"""A project with more folders is not walked for a digest: git lists its files faster."""
+
+_LOCAL = word_set("bcachefs btrfs ext4 f2fs overlay tmpfs xfs zfs")
+"""File systems whose folders get a new ctime with each change of a name, at once and whoever makes it."""
 
 # Whether `.gitignore` tells A from a is a matter of the system here, never of a repository's configuration.
 _CASE = f"core.ignoreCase={'true' if os.name == 'nt' or sys.platform == 'darwin' else 'false'}"
@@ -48,16 +53,12 @@ class Tracked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Paths below the root. ``nested``: folders of untracked repositories; ``inner``: the files in them and in submodules.
-
-    ``watched``: candidates of what to watch; those that count in the tree are among them.
-    """
+    """Paths below the root. ``nested``: folders of untracked repositories; ``inner``: the files in them and in submodules."""
 
     tracked: Mapping[str, Tracked]
     untracked: Sequence[str]
     nested: Sequence[str]
     inner: Sequence[str]
-    watched: Sequence[str] = ()
 
 
 class NameList:
@@ -67,19 +68,27 @@ class NameList:
         self._root = root
         self._kept: tuple[bytes, Names] | None = None
         self._answer: tuple[bytes, Names] | None = None
+        self._folders: dict[str, _Folder] = {}
         self._is_large = False
         self._in_wfe = _OthersInWfe(root)
 
-    def read(self, repo: Repository) -> Names:
-        """The names as they are now. Refuses ``unavailable`` where git fails."""
+    def read(self, repo: Repository) -> tuple[Names, list[str]]:
+        """The names as they are now: the same object while a walk found the same ones. Refuses ``unavailable`` where git fails.
+
+        With candidates of what to watch; those that count in the tree are among them.
+        """
         digest, watched = self._digest(repo)
         watched += self._in_wfe.paths()
         if self._kept is not None and digest is not None and self._kept[0] == digest:
-            return replace(self._kept[1], watched=watched)
-        names = replace(self._listed(repo), watched=watched)
+            return self._kept[1], watched
+        names = replace(self._listed(repo))
         # The names changed during the call: not kept.
         self._kept = (digest, names) if digest is not None and digest == self._digest(repo)[0] else None
-        return names
+        return names, watched
+
+    def forget(self) -> None:
+        """List every folder again."""
+        self._folders = {}
 
     def _listed(self, repo: Repository) -> Names:
         """What git lists now; read from its answer only where that differs from the last one, which has every name."""
@@ -100,7 +109,7 @@ class NameList:
         git = os.path.dirname(repo.index)
         configured = [f"{repo.common}{os.sep}config", f"{git}{os.sep}config.worktree"]
         try:
-            _walk(str(self._root), digest.update, found)
+            self._folders = _walk(str(self._root), self._folders, digest.update, found)
             shared = sorted(name for name in os.listdir(git) if name.startswith("sharedindex."))
             index = [str(repo.index), *(f"{git}{os.sep}{name}" for name in shared)]
             for place in (*_ignoring(self._root, repo.top), *index, *configured):
@@ -183,34 +192,88 @@ class _LargeError(Exception):
     """The folder has too many entries to be walked."""
 
 
-def _walk(root: str, update: Callable[[bytes], None], found: list[str]) -> None:
-    """Pass every name below ``root`` with its kind, and the bytes of every ``.gitignore``, to ``update``; watch into ``found``."""
-    left = MOST
+class _Folder(NamedTuple):
+    """What a folder held when it was listed. ``stamp``: see ``_stamp_of``."""
+
+    stamp: tuple[int, ...] | None
+    digest: bytes
+    """Of its path, and of each name in it with its kind."""
+    folders: Sequence[tuple[str, str, str, Zone]]
+    ignoring: Sequence[str]
+    repositories: Sequence[str]
+    watched: Sequence[str]
+
+
+def _walk(
+    root: str, known: Mapping[str, _Folder], update: Callable[[bytes], None], found: list[str]
+) -> dict[str, _Folder]:
+    """Pass what tells the names below ``root``, and the bytes of every ``.gitignore``, to ``update``; watch into ``found``."""
+    folders: dict[str, _Folder] = {}
     waiting: list[tuple[str, str, str, Zone]] = [(root, "", "", "project")]
     while waiting:
-        folder, above, parent, zone = waiting.pop()
-        update(b"%s\0\0" % os.fsencode(folder))
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if not above and name in {".wfe", ".git"}:
-                    continue
-                if name == ".git":
-                    _hash_repository(entry.path, update)
-                    continue
-                left -= 1
-                if not left:
-                    raise _LargeError
-                is_link, is_folder = entry.is_symlink(), entry.is_dir(follow_symlinks=False)
-                kind = b"l" if is_link else b"d" if is_folder else b"f" if entry.is_file() else b"o"
-                update(b"%s\0%s" % (os.fsencode(name), kind))
-                if is_folder:
-                    waiting.append((entry.path, f"{above}{name}/", name, zone_of(zone, parent, name)))
-                    continue
-                if name == ".gitignore" and not is_link:
-                    _hash_bytes(entry.path, update)
-                if zone != "others" and is_named(zone, parent, name):
-                    found.append(f"{above}{name}")
+        place = waiting.pop()
+        if len(folders) == MOST:
+            raise _LargeError
+        stamp, kept = _stamp_of(place[0], is_root=not folders), known.get(place[0])
+        folder = kept if kept is not None and stamp is not None and kept.stamp == stamp else _list(stamp, *place)
+        folders[place[0]] = folder
+        update(folder.digest)
+        for each in folder.ignoring:
+            _hash_bytes(each, update)
+        for each in folder.repositories:
+            _hash_repository(each, update)
+        waiting += folder.folders
+        found += folder.watched
+    return folders
+
+
+def _stamp_of(place: str, *, is_root: bool) -> tuple[int, ...] | None:
+    """What differs once a name in the folder has changed; None where the same may come again, or says nothing."""
+    facts, now_ns = os.stat(place, follow_symlinks=is_root), time.time_ns()  # noqa: PTH116 - a Path each takes longer
+    if not stat.S_ISDIR(facts.st_mode):
+        raise NotADirectoryError(place)
+    is_settled = facts.st_ctime_ns < now_ns - GRAIN_NS and _is_local(facts.st_dev)
+    return (facts.st_dev, facts.st_ino, facts.st_ctime_ns, facts.st_mtime_ns) if is_settled else None
+
+
+@lru_cache(64)
+def _is_local(device: int) -> bool:
+    """Whether the device is a file system of ``_LOCAL``; False where the system does not tell."""
+    own = f"{os.major(device)}:{os.minor(device)}" if sys.platform == "linux" else ""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            lines = [line.split() for line in mounts] if own else []
+    except OSError:
+        return False
+    kinds = {line[line.index("-") + 1] for line in lines if line[2] == own}
+    return bool(kinds) and kinds <= _LOCAL
+
+
+def _list(stamp: tuple[int, ...] | None, place: str, above: str, parent: str, zone: Zone) -> _Folder:
+    names = hashlib.blake2b(b"%s\0\0" % os.fsencode(place))
+    folders: list[tuple[str, str, str, Zone]] = []
+    ignoring: list[str] = []
+    repositories: list[str] = []
+    watched: list[str] = []
+    with os.scandir(place) as entries:
+        for entry in entries:
+            name = entry.name
+            if not above and name in {".wfe", ".git"}:
+                continue
+            if name == ".git":
+                repositories.append(entry.path)
+                continue
+            is_link, is_folder = entry.is_symlink(), entry.is_dir(follow_symlinks=False)
+            kind = b"l" if is_link else b"d" if is_folder else b"f" if entry.is_file() else b"o"
+            names.update(b"%s\0%s" % (os.fsencode(name), kind))
+            if is_folder:
+                folders.append((entry.path, f"{above}{name}/", name, zone_of(zone, parent, name)))
+                continue
+            if name == ".gitignore" and not is_link:
+                ignoring.append(entry.path)
+            if zone != "others" and is_named(zone, parent, name):
+                watched.append(f"{above}{name}")
+    return _Folder(stamp, names.digest(), folders, ignoring, repositories, watched)
 
 
 def watched_below(root: str) -> list[str]:

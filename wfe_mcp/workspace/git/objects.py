@@ -19,7 +19,7 @@ import re
 import secrets
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -66,23 +66,52 @@ def hash_file(descriptor: int, size: int, hash_name: str) -> str | None:
 
 def trees_of(files: Mapping[str, Node], hash_name: str) -> tuple[str, dict[str, bytes]]:
     """The id of the tree of ``files`` (by path), and the content of it and of each subtree, the top last."""
-    folders: dict[str, dict[bytes, bytes]] = {"": {}}
-    for path, node in files.items():
-        folder, _, name = path.rpartition("/")
-        if folder not in folders:
-            _open_folder(folders, folder)
-        _add_entry(folders[folder], name, node.mode, node.oid)
-    found: dict[str, bytes] = {}
-    oid = ""
-    for folder in sorted(folders, key=lambda each: each.count("/") + bool(each), reverse=True):
-        entries = folders[folder]
+    return Trees(hash_name).of(files)
+
+
+class Trees:
+    """The trees of files that are asked for again and again: only those of folders with a changed entry are computed."""
+
+    def __init__(self, hash_name: str) -> None:
+        self._hash_name = hash_name
+        self._files: Mapping[str, Node] = {}
+        self._entries: dict[str, dict[bytes, bytes]] = {"": {}}
+        self._found: dict[str, tuple[str, bytes]] = {}
+
+    def of(self, files: Mapping[str, Node]) -> tuple[str, dict[str, bytes]]:
+        """As ``trees_of``. ``files`` is kept, and not to be changed."""
+        if files != self._files or not self._found:
+            before, self._files = self._files, files
+            changed = {"": None} | dict.fromkeys(self._changed(before, files))
+            for folder in sorted(changed, key=lambda each: each.count("/") + bool(each), reverse=True):
+                self._compute(folder)
+        return self._found[""][0], dict(self._found.values())
+
+    def _changed(self, before: Mapping[str, Node], files: Mapping[str, Node]) -> Iterator[str]:
+        """Take over what differs; the folders concerned, with those above them."""
+        known = before.get
+        for path in [path for path, node in files.items() if known(path) != node] + [*before.keys() - files.keys()]:
+            folder, _, name = path.rpartition("/")
+            if (node := files.get(path)) is not None:
+                _add_entry(self._entries.setdefault(folder, {}), name, node.mode, node.oid)
+            else:
+                self._entries[folder].pop(os.fsencode(name), None)
+            while folder:
+                yield folder
+                folder = folder.rpartition("/")[0]
+
+    def _compute(self, folder: str) -> None:
+        entries, (above, _, name) = self._entries.setdefault(folder, {}), folder.rpartition("/")
+        self._found.pop(folder, None)  # what is computed last comes last: a tree after those below it
+        if folder and not entries:
+            del self._entries[folder]
+            self._entries.get(above, {}).pop(os.fsencode(name) + b"/", None)
+            return
         content = b"".join(entries[key] for key in sorted(entries))
-        oid = object_id("tree", content, hash_name)
-        found[oid] = content
+        oid = object_id("tree", content, self._hash_name)
+        self._found[folder] = oid, content
         if folder:
-            above, _, name = folder.rpartition("/")
-            _add_entry(folders[above], name, "40000", oid)
-    return oid, found
+            _add_entry(self._entries.setdefault(above, {}), name, "40000", oid)
 
 
 def commit_content(tree: str, parents: Sequence[str], message: str, at: datetime) -> bytes:
@@ -115,11 +144,12 @@ def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
 
 
 def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable: bool = True) -> None:
-    """Write a loose object, unless it exists already."""
+    """Write a loose object, unless it exists already. ``durable``: for git's own store."""
     there = os.path.join(objects, oid[:2], oid[2:])
     if os.path.exists(there):  # most are: a Path each takes longer than the rest
         with suppress(OSError):
-            os.utime(there)  # garbage collection keeps new files
+            if durable:
+                os.utime(there)  # git's garbage collection keeps new files
         return
     place = Path(there)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -187,12 +217,6 @@ class Outbox:
 
 
 _HINT = "Check free space and permissions, then try again."
-
-
-def _open_folder(folders: dict[str, dict[bytes, bytes]], folder: str) -> None:
-    while folder not in folders:
-        folders[folder] = {}
-        folder = folder.rpartition("/")[0]
 
 
 def _add_entry(entries: dict[bytes, bytes], name: str, mode: str, oid: str) -> None:

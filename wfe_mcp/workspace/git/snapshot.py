@@ -29,6 +29,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -36,10 +37,11 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import refusing_faults
 from wfe_mcp.workspace.git.command import Repository, git_program, is_true, repository, run_git, setting, text_of
+from wfe_mcp.workspace.git.file_facts import MODE
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
 from wfe_mcp.workspace.git.repository import head as head_of
 from wfe_mcp.workspace.git.snapshot_files import Gathered, Limits, Skipped, gather
-from wfe_mcp.workspace.git.working_tree import working_tree
+from wfe_mcp.workspace.git.working_tree import SeenFiles, working_tree
 
 _SUBJECT = "wfe-mcp: checkpoint of the files"
 _HUGE_BYTES = 32_000_000
@@ -106,17 +108,25 @@ class Snapshots:
     def __init__(self) -> None:
         self._last: dict[Path, tuple[Limits, datetime, Snapshot]] = {}
 
-    def take(self, root: Path, note: dict[str, str], limits: Limits, at: datetime) -> Snapshot:
-        """The files of ``root``: a new snapshot, or the last one. Refuses as ``take`` does."""
+    def take(
+        self, root: Path, note: dict[str, str], limits: Limits, at: datetime, seen: SeenFiles | None = None
+    ) -> Snapshot:
+        """The files of ``root``, as ``seen`` where that is fresh: a new snapshot, or the last one. Refuses as ``take`` does."""
         before = self._last.pop(root, None)
         like = before[2] if before is not None and before[0] == limits and before[1] <= at else None
-        found = _take(root, note, limits, at, (), like)
+        found = _take(root, note, limits, at, (), like, seen)
         self._last[root] = (limits, before[1], found) if before is not None and found is like else (limits, at, found)
         return found
 
 
 def _take(
-    root: Path, note: Mapping[str, Any], limits: Limits, at: datetime, besides: Sequence[str], like: Snapshot | None
+    root: Path,
+    note: Mapping[str, Any],
+    limits: Limits,
+    at: datetime,
+    besides: Sequence[str],
+    like: Snapshot | None,
+    seen: SeenFiles | None = None,
 ) -> Snapshot:
     """A snapshot; ``like`` itself, where it has the same files and its commit still exists."""
     repo = require_available(root)
@@ -130,8 +140,10 @@ def _take(
         has_modes = os.name != "nt" and is_true(setting(root, "core.filemode", "true"))
         outbox = Outbox(repo, store.known(repo))
         staging = pool.submit(store.staged, repo, at)  # the staged state does not depend on the files
-        found = gather(working_tree(root), repo, limits, besides, has_modes=has_modes)
-        tree, trees = trees_of(found.files, repo.hash_name)
+        files = working_tree(root)
+        look = (seen.look if seen is not None and seen.is_fresh else None) or files.look(repo, besides)
+        found = gather(files, look, limits, has_modes=has_modes)
+        tree, trees = files.trees(found.files, repo.hash_name, "checkpoint")
         staged = staging.result()
         modes = _modes(found) if has_modes else None
         snapshot = Snapshot("", tree, staged.head, staged.tree, found.skipped, modes, dict(note))
@@ -142,9 +154,9 @@ def _take(
         ):
             return like
         outbox.missing({**trees, **{node.oid: path for path, node in found.files.items()}})  # one lookup for all
-        files = _with_contents(root, found, outbox)
-        if files != found.files:  # written since they were hashed
-            tree, trees = trees_of(files, repo.hash_name)
+        saved = _with_contents(root, found, outbox)
+        if saved != found.files:  # written since they were hashed
+            tree, trees = trees_of(saved, repo.hash_name)
             snapshot = replace(snapshot, tree=tree)
         for oid in outbox.missing(trees):
             outbox.add("tree", trees[oid], oid)
@@ -161,7 +173,7 @@ def _take(
         # Only now: a commit that is there has all objects that it needs.
         commit = outbox.add("commit", commit_content(tree, (staged.head, staged.commit), message, at))
         outbox.send()
-        store.remember(commit, {*trees, *(node.oid for node in files.values())})
+        store.remember(commit, {*trees, *(node.oid for node in saved.values())})
     return replace(snapshot, commit=commit)
 
 
@@ -240,17 +252,15 @@ def _tree_of(repo: Repository, commit: str) -> str:
 
 def _with_contents(root: Path, gathered: Gathered, outbox: Outbox) -> dict[str, Node]:
     """Add contents that the repository lacks to ``outbox``; the files, with the ids of the added contents."""
-    paths: dict[str, list[str]] = {}
-    for path in gathered.facts:  # files left out by a sparse checkout are not on disk
-        paths.setdefault(gathered.files[path].oid, []).append(path)
     found = dict(gathered.files)
-    for oid in outbox.missing(paths):
-        for path in paths[oid]:
-            actual = _add_object(root, path, found[path], outbox)
-            if actual:
-                found[path] = found[path]._replace(oid=actual)
-            else:
-                del found[path]
+    on_disk = gathered.facts  # files left out by a sparse checkout are not
+    missing = outbox.missing({found[path].oid: path for path in on_disk})
+    for path in [path for path in on_disk if found[path].oid in missing] if missing else ():
+        actual = _add_object(root, path, found[path], outbox)
+        if actual:
+            found[path] = found[path]._replace(oid=actual)
+        else:
+            del found[path]
     return found
 
 
@@ -332,11 +342,15 @@ def _repository_or_why(root: Path) -> Repository | str:
 
 
 def _modes(found: Gathered) -> Modes:
-    seen = {path: facts.st_mode & 0o777 for path, facts in found.facts.items() if stat.S_ISREG(facts.st_mode)}
-    counted = Counter(seen.values())
-    plain = next((mode for mode, _ in counted.most_common() if not mode & 0o100), 0o644)
-    executable = next((mode for mode, _ in counted.most_common() if mode & 0o100), 0o755)
-    others = {path: mode for path, mode in sorted(seen.items()) if mode not in {plain, executable}}
+    counted = Counter(map(itemgetter(MODE), found.facts.values()))
+    modes = [mode & 0o777 for mode, _ in counted.most_common() if stat.S_ISREG(mode)]
+    plain = next((mode for mode in modes if not mode & 0o100), 0o644)
+    executable = next((mode for mode in modes if mode & 0o100), 0o755)
+    unusual = {mode for mode in counted if stat.S_ISREG(mode) and mode & 0o777 not in {plain, executable}}
+    others = (
+        {path: facts[MODE] & 0o777 for path, facts in found.facts.items() if facts[MODE] in unusual} if unusual else {}
+    )
+    others = dict(sorted(others.items()))
     return Modes(plain, executable, others)
 
 

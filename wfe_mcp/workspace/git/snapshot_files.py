@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.git.command import Repository, run_git, setting, text_of, user_files
-from wfe_mcp.workspace.git.file_facts import facts_of
+from wfe_mcp.workspace.git.file_facts import SIZE, Signature, facts_of
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.repository import NOT_OURS
 from wfe_mcp.workspace.git.working_tree import Look, WorkingTree, left_out
@@ -95,53 +95,55 @@ def _ends(path: str) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """``files``: by path, as they are on disk. ``skipped``: the files left out. ``facts``: ``lstat`` of the files."""
+    """``files``: by path, as they are on disk. ``skipped``: the files left out. ``facts``: signatures of the files."""
 
     files: Mapping[str, Node]
     skipped: tuple[Skipped, ...]
-    facts: Mapping[str, os.stat_result]
+    facts: Mapping[str, Signature]
 
 
-def gather(tree: WorkingTree, repo: Repository, limits: Limits, besides: Sequence[str], *, has_modes: bool) -> Gathered:
-    """The files to save. ``besides``: paths that are saved although git ignores them, where a file or link exists.
+def gather(tree: WorkingTree, look: Look, limits: Limits, *, has_modes: bool) -> Gathered:
+    """The files to save, and what was looked at besides although git ignores it, where a file or link exists.
 
     ``has_modes``: False where the file system has no executable bit; then git's own mode counts.
     """
-    look = tree.look(repo, besides)
     facts = look.facts
     private = _private(look)
     new = [path for path in look.untracked if path in facts and path not in private]
     new += [path for path in look.besides if look.mode(path) and path not in new]
     tracked = [path for path in look.tracked if path in facts]
-    oids = tree.oids(look)
-    kept, over = _within(look, oids, tracked, new, limits)
+    nodes = tree.nodes(look)
+    kept, over = _within(look, nodes, tracked, new, limits)
     left = [*over, *(Skipped(f"{path}/", 0, "nested repository") for path in look.nested)]
     left += [Skipped(path, 0, "submodule") for path, each in look.tracked.items() if each.node.mode == "160000"]
     gone = {each.path for each in left}
     files: dict[str, Node] = {path: look.tracked[path].node for path in left_out(look)}
     for path in kept:
-        oid = oids.get(path) if path not in gone else None
-        if oid is not None:
-            files[path] = Node(look.mode(path) if has_modes else _git_mode(look, path), oid)
+        node = nodes.get(path) if path not in gone else None
+        if node is not None:
+            files[path] = node if has_modes else node._replace(mode=_git_mode(look, path))
         elif path not in gone and facts_of(tree.root, path):  # a file removed meanwhile is not reported
-            left.append(Skipped(path, facts[path].st_size, "unreadable"))
+            left.append(Skipped(path, facts[path][SIZE], "unreadable"))
     return Gathered(files, tuple(sorted(left)), {path: facts[path] for path in files if path in facts})
 
 
 def _within(
-    look: Look, oids: Mapping[str, str | None], tracked: Sequence[str], new: Sequence[str], limits: Limits
+    look: Look, nodes: Mapping[str, Node], tracked: Sequence[str], new: Sequence[str], limits: Limits
 ) -> tuple[list[str], tuple[Skipped, ...]]:
     """The paths within the limits, and the others. A tracked file with a filter (LFS) counts as untracked: git does not
     store its content. Git is asked for filters only where they could matter for a limit.
     """
     facts = look.facts
-    sizes = {path: facts[path].st_size for path in new}
-    large = [path for path in tracked if facts[path].st_size > limits.file_bytes]
-    sizes |= {path: facts[path].st_size for path in _filtered(look.repo, large)}
-    changed = [path for path in tracked if path not in sizes and oids.get(path) != look.tracked[path].node.oid]
-    total = sum(sizes.values()) + sum(facts[path].st_size for path in changed)
+    sizes = {path: facts[path][SIZE] for path in new}
+    large = [path for path in tracked if facts[path][SIZE] > limits.file_bytes]
+    sizes |= {path: facts[path][SIZE] for path in _filtered(look.repo, large)}
+    known = look.tracked
+    changed = [
+        path for path in tracked if path not in sizes and (path not in nodes or nodes[path].oid != known[path].node.oid)
+    ]
+    total = sum(sizes.values()) + sum(facts[path][SIZE] for path in changed)
     if total > limits.total_bytes or len(sizes) + len(changed) > limits.files:
-        sizes |= {path: facts[path].st_size for path in _filtered(look.repo, changed)}
+        sizes |= {path: facts[path][SIZE] for path in _filtered(look.repo, changed)}
     kept, over = chosen(sizes, look.tracked, limits)
     return [*(path for path in tracked if path not in sizes), *kept], over
 

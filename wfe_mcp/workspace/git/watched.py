@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 
 from wfe_mcp.core.units import word_set, words
 from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.git.file_facts import CTIME_NS, MTIME_NS, SIZE, Signature
 
 
 class Row(NamedTuple):
@@ -256,11 +257,13 @@ def source_of(path: str) -> str:
     return f"{above}/{name.partition('.')[0]}.py".lstrip("/")
 
 
-def is_stale(header: Header, cached: os.stat_result, source: os.stat_result) -> bool:
+def is_stale(header: Header, cached: Signature, source: Signature) -> bool:
     """True where Python takes the bytecode for that of ``source``, which was changed after it was written."""
     limit = 0xFFFFFFFF
-    is_taken = (int(source.st_mtime) & limit, source.st_size & limit) == header
-    return is_taken and source.st_ctime_ns > cached.st_ctime_ns
+    seconds, rest_ns = divmod(source[MTIME_NS], 1_000_000_000)
+    # As Python reads it: a float, which may round up to the next second.
+    is_taken = (int(seconds + 1e-9 * rest_ns) & limit, source[SIZE] & limit) == header
+    return is_taken and source[CTIME_NS] > cached[CTIME_NS]
 
 
 def is_of_environment(path: str) -> bool:

@@ -22,7 +22,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 from functools import lru_cache
@@ -31,16 +31,31 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.files.staging import Stamp, stamp_of
+from wfe_mcp.workspace.files.staging import Stamp
 from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, setting
-from wfe_mcp.workspace.git.file_facts import facts_below, facts_of, hash_at, mode_of, signature_of, times_of
-from wfe_mcp.workspace.git.names import GRAIN_NS, NameList, Tracked, is_ours
-from wfe_mcp.workspace.git.objects import Node, trees_of, write_loose
+from wfe_mcp.workspace.git.file_facts import (
+    CTIME_NS,
+    GRAIN_NS,
+    MODE,
+    Signature,
+    facts_of,
+    hash_at,
+    is_settled,
+    mode_of,
+    signature_of,
+    signatures_at,
+    signatures_below,
+)
+from wfe_mcp.workspace.git.names import NameList, Names, Tracked, is_ours
+from wfe_mcp.workspace.git.objects import Node, Trees, write_loose
 from wfe_mcp.workspace.git.trees import PathChange, compare, kept_trees
 from wfe_mcp.workspace.git.watched import Header, decides_alone, header_of, is_stale, source_of
 
 _GLOBS_KEPT = 8
 """For how many lists of ignored globs it is kept which paths count."""
+
+_FRESH_S = 5.0
+"""How long a look serves the call that took it."""
 
 _BYTECODE = re.compile(r"\.(pyc|pyo|nbi|nbc)(\.\d+)?$")
 
@@ -62,22 +77,30 @@ class Look:
     """The files in nested repositories and in submodules."""
     watched: Sequence[str]
     """Files that a check may read although they are not in the tree."""
-    facts: Mapping[str, os.stat_result]
-    """``lstat`` of each existing entry that is no folder."""
+    facts: Mapping[str, Signature]
+    """Of each existing entry that is no folder."""
     oids: dict[str, str] = field(default_factory=dict[str, str])
     """The blob ids requested so far."""
 
     def mode(self, path: str) -> str:
         """Git's mode of an existing file or link; ``""`` for entries without content in git."""
-        found = mode_of(self.facts[path].st_mode)
+        found = mode_of(self.facts[path][MODE])
         if os.name == "nt" and found.startswith("100") and path in self.tracked:  # pragma: no cover - no such bit there
             return self.tracked[path].node.mode
         return found
 
 
-class _Hashed(NamedTuple):
-    signature: tuple[int, ...]
-    node: Node
+_Counted = tuple[tuple[tuple[str, ...], tuple[str, ...]], dict[str, bool], tuple[list[str], list[str]]]
+"""All paths and those watched; which paths of the tree count; the paths that count in the tree, and those watched."""
+
+
+class _Places(NamedTuple):
+    """The files of ``names`` and their places. ``absent``: may come back without another name in the walk, if it went after it."""
+
+    names: Names
+    paths: Sequence[str]
+    places: Sequence[str]
+    absent: Sequence[str]
 
 
 class WorkingTree:
@@ -89,37 +112,51 @@ class WorkingTree:
     def __init__(self, root: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.root = root
         self._clock_ns = clock_ns
-        self._hashed: dict[str, _Hashed] = {}
+        self._ahead_ns = 0
+        self._hashed: dict[str, Signature] = {}
+        self._nodes: dict[str, Node] = {}
         self._names = NameList(root)
-        self._bytecode: dict[str, tuple[tuple[int, ...], bool, Header | None]] = {}
-        self._counted: dict[tuple[str, ...], dict[str, bool]] = {}
-        self._trees: dict[bool, tuple[dict[str, Node], tuple[str, dict[str, bytes]]]] = {}
+        self._places: _Places | None = None
+        self._bytecode: dict[str, tuple[Signature, bool, Header | None]] = {}
+        self._counted: dict[tuple[str, ...], _Counted] = {}
+        self._trees: dict[tuple[str, str], Trees] = {}
         self._lock = threading.RLock()
 
     def look(self, repo: Repository, besides: Sequence[str] = ()) -> Look:
         """The files as they are now. ``besides``: paths to include although git ignores them."""
         with self._lock:
-            names = self._names.read(repo)
-            tracked, untracked = names.tracked, names.untracked
-            more = [path for path in besides if path not in tracked and not is_ours(path)]
-            facts = facts_below(self.root, (*tracked, *untracked, *names.inner, *more))
+            self._forget_if_the_clock_was_set_back()
+            names, candidates = self._names.read(repo)
+            facts = self._signatures(names)
+            facts |= signatures_below(self.root, (each for each in besides if each not in facts and not is_ours(each)))
+            more = [path for path in besides if path in facts and path not in names.tracked]
             watched = {
-                path: each for path, each in self._watched(names.watched, facts).items() if not _in_tree(path, facts)
+                path: each for path, each in self._watched(candidates, facts).items() if not _in_tree(path, facts)
             }
             inner = [path for path in names.inner if path in facts]
             facts |= watched
             for path in self._hashed.keys() - facts.keys():
-                del self._hashed[path]
-            return Look(
-                repo,
-                tracked,
-                untracked,
-                [path for path in more if path in facts],
-                names.nested,
-                inner,
-                list(watched),
-                facts,
-            )
+                del self._hashed[path], self._nodes[path]
+            return Look(repo, names.tracked, names.untracked, more, names.nested, inner, list(watched), facts)
+
+    def _signatures(self, names: Names) -> dict[str, Signature]:
+        """Of what is there of ``names``. The same object as before: a walk has just found the same names and kinds."""
+        known = self._places
+        if known is not None and known.names is names and (found := signatures_at(known.places)) is not None:
+            return dict(zip(known.paths, found, strict=True)) | signatures_below(self.root, known.absent)
+        every = (*names.tracked, *names.untracked, *names.inner)
+        facts = signatures_below(self.root, every)
+        absent = [path for path in every if path not in facts]
+        self._places = _Places(names, tuple(facts), [f"{self.root}/{path}" for path in facts], absent)
+        return facts
+
+    def _forget_if_the_clock_was_set_back(self) -> None:
+        """A file that is written at a time that comes again may have the ctime of before."""
+        ahead_ns = self._clock_ns() - time.monotonic_ns()
+        if ahead_ns < self._ahead_ns - GRAIN_NS // 2:
+            self._hashed, self._nodes, self._bytecode = {}, {}, {}
+            self._names.forget()
+        self._ahead_ns = ahead_ns
 
     def oid(self, look: Look, path: str) -> str | None:
         """The blob id of a file's bytes, or of a link's target; None where it cannot be read."""
@@ -127,34 +164,30 @@ class WorkingTree:
         with self._lock:
             if path in look.oids:
                 return look.oids[path]
-            known = self._hashed.get(path)
-            if known is not None and known.signature == signature_of(facts):
-                return look.oids.setdefault(path, known.node.oid)
+            if self._hashed.get(path) == facts:
+                return look.oids.setdefault(path, self._nodes[path].oid)
             began = self._clock_ns()
+            self._hashed.pop(path, None)
+            self._nodes.pop(path, None)
             found = hash_at(f"{self.root}/{path}", facts, look.repo.hash_name)
             if found is None:
-                self._hashed.pop(path, None)
                 return None
-            oid, facts = found
-            look.oids[path] = oid
-            # A file written later than that gets another ctime (ADR 0020). On Windows ctime is no time of change.
-            if os.name != "nt" and max(times_of(facts)) < began - GRAIN_NS:
-                self._hashed[path] = _Hashed(signature_of(facts), Node(mode_of(facts.st_mode), oid))
-            else:
-                self._hashed.pop(path, None)
-            return oid
+            look.oids[path], facts = found
+            if is_settled(facts, began):
+                self._hashed[path], self._nodes[path] = facts, Node(mode_of(facts[MODE]), look.oids[path])
+            return look.oids[path]
 
-    def oids(self, look: Look) -> dict[str, str | None]:
-        """``oid`` of all that has content in git, by path."""
+    def nodes(self, look: Look, paths: Iterable[str] | None = None) -> dict[str, Node]:
+        """Mode and blob id of what has content in git, of ``paths`` or of all that the look found."""
+        facts, nodes, hashed = look.facts, self._nodes, self._hashed.get
         with self._lock:
-            found: dict[str, str | None] = {}
-            for path, facts in look.facts.items():
-                known = self._hashed.get(path)
-                if known is not None and known.signature == signature_of(facts):
-                    found[path] = known.node.oid
-                elif mode_of(facts.st_mode):
-                    found[path] = self.oid(look, path)
-            return found
+            stale = {path for path, each in facts.items() if hashed(path) != each}
+            paths = facts if paths is None else paths
+            found = {path: nodes[path] for path in paths if path not in stale}
+            for path in stale.intersection(paths):
+                if (mode := look.mode(path)) and (oid := self.oid(look, path)):
+                    found[path] = Node(mode, oid)
+        return found
 
     def files(self, ignore_globs: Sequence[str] = ()) -> dict[str, Node]:
         """The entries of the tree, by path, without the watched files. Refuses ``unavailable`` without git."""
@@ -170,59 +203,48 @@ class WorkingTree:
 
     def entries_of(self, look: Look, ignore_globs: Sequence[str] = ()) -> tuple[dict[str, Node], dict[str, Node]]:
         """``entries`` of what was seen: a file that is new to the cache, or too young for it, is read now."""
-        found: tuple[dict[str, Node], dict[str, Node]] = {}, {}
         with self._lock:
-            hashed = self._hashed
-            for path, is_watched in self._counted_paths(look, tuple(ignore_globs)):
-                known = hashed.get(path)
-                if known is not None and known.signature == signature_of(look.facts[path]):
-                    found[is_watched][path] = known.node
-                elif (mode := look.mode(path)) and (oid := self.oid(look, path)):
-                    found[is_watched][path] = Node(mode, oid)
-        return found
+            files, watched = (self.nodes(look, paths) for paths in self._counted_paths(look, tuple(ignore_globs)))
+        return files, watched
 
-    def trees(self, entries: dict[str, Node], hash_name: str, *, watched: bool) -> tuple[str, dict[str, bytes]]:
-        """``trees_of(entries)``; of the same entries as last time, what was computed then."""
+    def trees(self, entries: Mapping[str, Node], hash_name: str, what: str = "files") -> tuple[str, dict[str, bytes]]:
+        """``trees_of(entries)``; what is new since the last entries of this kind is computed."""
         with self._lock:
-            known = self._trees.get(watched)
-            if known is None or known[0] != entries:
-                known = self._trees[watched] = entries, trees_of(entries, hash_name)
-            return known[1]
+            return self._trees.setdefault((what, hash_name), Trees(hash_name)).of(entries)
 
-    def _counted_paths(self, look: Look, ignore_globs: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
-        """Each path of the tree or of the watched files, and whether it is one of these."""
-        watched = frozenset(look.watched)
-        known = self._counted.get(ignore_globs, {})
-        if len(known) > 2 * len(look.facts):
-            known = {}
-        self._counted.pop(ignore_globs, None)
+    def _counted_paths(self, look: Look, ignore_globs: tuple[str, ...]) -> tuple[list[str], list[str]]:
+        """The paths of the tree, and of the watched files; kept while these are the paths of the look."""
+        names = tuple(look.facts), tuple(look.watched)
+        known = self._counted.pop(ignore_globs, None)
+        if known is None or known[0] != names:
+            watched, before = frozenset(look.watched), {} if known is None else known[1]
+            is_counted = {
+                path: before[path] if path in before else counts(path, ignore_globs)
+                for path in look.facts
+                if path not in watched
+            }
+            counted = [path for path, each in is_counted.items() if each]
+            known = names, is_counted, (counted, [path for path in watched if not match_globs(path, ignore_globs)])
         self._counted[ignore_globs] = known
         if len(self._counted) > _GLOBS_KEPT:
             del self._counted[next(iter(self._counted))]
-        for path in look.facts:
-            if path in watched:
-                if not match_globs(path, ignore_globs):
-                    yield path, True
-                continue
-            if (is_counted := known.get(path)) is None:
-                is_counted = known[path] = counts(path, ignore_globs)
-            if is_counted:
-                yield path, False
+        return known[2]
 
-    def _watched(self, candidates: Sequence[str], files: Mapping[str, os.stat_result]) -> dict[str, os.stat_result]:
-        """``lstat`` of what is watched; of bytecode only what Python runs though the source says something else.
+    def _watched(self, candidates: Sequence[str], files: Mapping[str, Signature]) -> dict[str, Signature]:
+        """What is watched; of bytecode only what Python runs though the source says something else.
 
-        ``files``: ``lstat`` of the files of the tree.
+        ``files``: those of the tree.
         """
-        facts = facts_below(self.root, candidates)
+        facts = {path: files[path] for path in candidates if path in files}
+        facts |= signatures_below(self.root, (path for path in candidates if path not in facts))
         alone = {path: self._decides_alone(path, facts[path], files) for path in facts if path.endswith(".pyc")}
         self._bytecode = {path: self._bytecode[path] for path in alone if path in self._bytecode}
         return {path: each for path, each in facts.items() if alone.get(path, True)}
 
-    def _decides_alone(self, path: str, facts: os.stat_result, files: Mapping[str, os.stat_result]) -> bool:
+    def _decides_alone(self, path: str, facts: Signature, files: Mapping[str, Signature]) -> bool:
         is_cached = path.rpartition("/")[0].rpartition("/")[2] == "__pycache__"
         known = self._bytecode.get(path)
-        if is_cached and known is not None and known[0] == signature_of(facts):
+        if is_cached and known is not None and known[0] == facts:
             _, is_alone, header = known
         else:
             is_alone, header = self._read_bytecode(path, facts, is_cached=is_cached)
@@ -231,7 +253,7 @@ class WorkingTree:
         source = files.get(source_of(path))
         return source is not None and is_stale(header, facts, source)
 
-    def _read_bytecode(self, path: str, facts: os.stat_result, *, is_cached: bool) -> tuple[bool, Header | None]:
+    def _read_bytecode(self, path: str, facts: Signature, *, is_cached: bool) -> tuple[bool, Header | None]:
         place = f"{self.root}/{path}"
         began = self._clock_ns()
         try:
@@ -241,8 +263,8 @@ class WorkingTree:
             return True, None
         found = decides_alone(content[:8], is_cached=is_cached, has_source=os.path.lexists(place[:-1]))
         header = header_of(content)
-        if os.name != "nt" and max(times_of(facts)) < began - GRAIN_NS:
-            self._bytecode[path] = signature_of(facts), found, header
+        if is_settled(facts, began):
+            self._bytecode[path] = facts, found, header
         return found, header
 
 
@@ -274,12 +296,17 @@ class SeenFiles:
     """
 
     def __init__(self, root: Path) -> None:
-        self._tree, self._root = working_tree(root), root
+        self._tree, self._root, self._at = working_tree(root), root, time.monotonic()
         found, real = repository(root), os.path.realpath(root)
         if real == os.path.dirname(real) or real == os.path.realpath(Path.home()):
             found = None
-        self._look = None if found is None else self._tree.look(found)
+        self.look = None if found is None else self._tree.look(found)
         self._found: dict[tuple[str, ...], HashedTree] = {}
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether what follows in the same call may take it for the present."""
+        return time.monotonic() - self._at < _FRESH_S
 
     def tree(self, ignore_globs: Sequence[str] = ()) -> HashedTree:
         """The tree without ``ignore_globs``."""
@@ -289,13 +316,13 @@ class SeenFiles:
         return self._found[globs]
 
     def _hashed_now(self, ignore_globs: tuple[str, ...]) -> HashedTree:
-        if self._look is None:
+        if self.look is None:
             return HashedTree(None, {}, {})
         ids: list[str] = []
-        repo = self._look.repo
-        files, watched = self._tree.entries_of(self._look, ignore_globs)
-        for entries in (files, watched):
-            oid, trees = self._tree.trees(entries, repo.hash_name, watched=entries is watched)
+        repo = self.look.repo
+        files, watched = self._tree.entries_of(self.look, ignore_globs)
+        for what, entries in (("files", files), ("watched", watched)):
+            oid, trees = self._tree.trees(entries, repo.hash_name, what)
             if ids and not entries:
                 break
             ids.append(oid)
@@ -305,9 +332,16 @@ class SeenFiles:
         return HashedTree("+".join(ids), files, watched)
 
     def stamps(self, paths: Iterable[str]) -> dict[str, Stamp | None]:
-        """``lstat`` of ``paths`` as the look saw it; of others as it is now."""
-        facts: Mapping[str, os.stat_result] = {} if self._look is None else self._look.facts
-        return {path: stamp_of(facts.get(path) or facts_of(self._root, path)) for path in paths}
+        """What shows a change of ``paths`` as the look saw them; of others as they are now."""
+        seen: Mapping[str, Signature] = {} if self.look is None else self.look.facts
+        found = {path: seen.get(path) or self._now(path) for path in paths}
+        if os.name != "nt":
+            return found
+        return {path: each and (*each[:CTIME_NS], *each[CTIME_NS + 1 :]) for path, each in found.items()}
+
+    def _now(self, path: str) -> Signature | None:
+        facts = facts_of(self._root, path)
+        return None if facts is None else signature_of(facts)
 
 
 def hashed_tree(root: Path, ignore_globs: Sequence[str] = ()) -> HashedTree:
@@ -355,5 +389,5 @@ def left_out(look: Look) -> list[str]:
     return absent if absent and is_true(setting(look.repo.root, "core.sparsecheckout", "false")) else []
 
 
-def _in_tree(path: str, facts: Mapping[str, os.stat_result]) -> bool:
+def _in_tree(path: str, facts: Mapping[str, Signature]) -> bool:
     return path in facts and counts(path)
