@@ -6,6 +6,7 @@ python -m bench startup calls open-runs hooks hops find loops memory tokens flee
 python -m bench trees --large   repositories of up to 50,000 files as well, which it makes itself
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
+python -m bench page-load   what an open page costs while agents work
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
 python -m bench attacks …  the table of attacks, played against the installed wheel (bench/attacks.py)
 python -m bench mutants …  which small changes of the program its tests find: hours, or --quick (bench/mutants.py)
@@ -44,6 +45,7 @@ from bench import (
     models,
     mutants,
     open_runs,
+    page_load,
     rooms,
     size,
     startup,
@@ -56,7 +58,7 @@ from bench.scene import Scene, scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMED = ("decisions", "size", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
+NAMED = ("decisions", "size", "page-load", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
 """What runs only when it is named: each takes many minutes."""
 
 
@@ -99,6 +101,7 @@ def main(argv: list[str]) -> int:
         "large": ("A repository of 50,000 files", partial(large_repository.measure, times=3 if quick else 9)),
         "bounds": ("Input at and above the limits", bounds.measure),
         "dashboard": ("The dashboard", dashboard.measure),
+        "page-load": ("An open page while agents work", partial(page_load.measure, seconds=4 if quick else 10)),
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),
         "fuzz-lines": ("Damaged lines to a server", partial(fuzz.measure_lines, lines=100 if quick else 1_000)),
         "fuzz-api": ("Hostile requests to the HTTP API", partial(fuzz.measure_api, each=2 if quick else 20)),

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from bench.scene import Scene
 
 ROOT = Path(__file__).resolve().parents[1]
-BASE = "0e0ff470"
-"""The last commit at which a decision was not compared with its log (docs/adr/0048)."""
+BASE = "78e77c5"
+"""The commit at which the bound was set; a decision was not compared with its log there (docs/adr/0048)."""
 RATIO = 1.2
 _GETS = 10
 _PIN = b"correct horse\n"
@@ -130,10 +130,10 @@ class _Side:
         request = self._wfe("approve", run, "write", code=1)["data"]["request"]
         url = f"http://localhost:{self._port}/decide/{request}"
         assert b"app.py" in _got(url)
-        before = _cpu_ms(self._page)
+        before = cpu_ms(self._page)
         for _ in range(_GETS):
             _got(url)
-        page = (_cpu_ms(self._page) - before) / _GETS
+        page = (cpu_ms(self._page) - before) / _GETS
         return self._approve(run), page
 
     def _wfe(self, *words: str, code: int = 0) -> Any:
@@ -190,7 +190,7 @@ def _side(place: Path, program: Path) -> Generator[_Side]:
     url = f"sqlite:///{(place / 'wfe.db').as_posix()}"
     environment = kept | {"HOME": str(home), "PYTHONPATH": str(program), "WFE_DATABASE_URL": url}
     subprocess.run([sys.executable, "-c", _PERSON, str(project)], cwd=project, env=environment, check=True)
-    port = _free_port()
+    port = free_port()
     with ExitStack() as stack:
         page = subprocess.Popen(
             [sys.executable, "-m", "wfe_mcp", "ui", "--no-browser", "--port", str(port)],
@@ -201,11 +201,12 @@ def _side(place: Path, program: Path) -> Generator[_Side]:
         )
         stack.callback(page.wait)
         stack.callback(page.terminate)
-        _await_page(port)
+        await_page(port)
         yield _Side(project, environment, page.pid, port)
 
 
-def _await_page(port: int) -> None:
+def await_page(port: int) -> None:
+    """Wait until something listens at ``port``."""
     until = time.monotonic() + 60
     while True:
         try:
@@ -223,13 +224,14 @@ def _got(url: str) -> bytes:
         return answer.read()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _cpu_ms(pid: int) -> float:
+def cpu_ms(pid: int) -> float:
     """User and system time of a process, its ended children included."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) * 1000 / os.sysconf("SC_CLK_TCK")

@@ -136,6 +136,37 @@ function message(block: string): void {
   } else if (kind === "event") tell({ event: JSON.parse(field("data")) as ActivityView });
 }
 
+/** Of events that come one after the other, one answer is asked for, … */
+const GATHER_MS = 60;
+/** … and at most one in this time. */
+const PAUSE_MS = 1000;
+
+/** A run began, went on or ended: what counts runs by their state is another. */
+export const beginsOrEnds = (event: ActivityView): boolean => event.type.startsWith("Run");
+
+/** Do `work` soon after an event that `matters`; a tab that is not seen does it when it is seen again, unless `unseen`. */
+export function whenChanged(work: () => void, matters: (event: ActivityView) => boolean, unseen = false): () => void {
+  let timer = 0;
+  let at = -PAUSE_MS;
+  let waits = false;
+  const now = () => {
+    timer = 0;
+    waits = document.hidden && !unseen;
+    if (waits) return;
+    at = performance.now();
+    work();
+  };
+  const soon = () => void (timer ||= window.setTimeout(now, Math.max(GATHER_MS, at + PAUSE_MS - performance.now())));
+  const seen = () => waits && soon();
+  const off = onLive((heard) => ("again" in heard || ("event" in heard && matters(heard.event))) && soon());
+  document.addEventListener("visibilitychange", seen);
+  return () => {
+    off();
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", seen);
+  };
+}
+
 // -- hooks -----------------------------------------------------------------------------------------------------------
 
 export interface Asked<T> {
@@ -145,11 +176,8 @@ export interface Asked<T> {
   reload: () => void;
 }
 
-const ANY = () => true;
-const GATHER_MS = 60;
-
-/** The answer of `path`, asked again whenever an event that `matters` is committed; null asks nothing. */
-export function useAsk<T>(path: string | null, matters: (event: ActivityView) => boolean = ANY): Asked<T> {
+/** The answer of `path`, asked again after an event that `matters`, as `whenChanged` does; null asks nothing. */
+export function useAsk<T>(path: string | null, matters: (event: ActivityView) => boolean, unseen = false): Asked<T> {
   const [found, setFound] = useState<{ path: string | null; answer: Answered<T> | null; error: Refused | null }>({ path, answer: null, error: null });
   const wanted = useRef(path);
   wanted.current = path;
@@ -180,21 +208,7 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
   }, []);
 
   useEffect(() => void load(), [path, load]);
-  useEffect(() => {
-    let timer = 0;
-    const off = onLive((heard) => {
-      if (!("again" in heard) && !("event" in heard && filter.current(heard.event))) return;
-      if (!timer)
-        timer = window.setTimeout(() => {
-          timer = 0;
-          void load();
-        }, GATHER_MS);
-    });
-    return () => {
-      off();
-      clearTimeout(timer);
-    };
-  }, [load]);
+  useEffect(() => whenChanged(() => void load(), (event) => filter.current(event), unseen), [load, unseen]);
 
   const current = found.path === path;
   return {

@@ -10,7 +10,7 @@ import { Compare } from "./compare";
 import { Decision } from "./decision";
 import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
-import { Inbox, waits } from "./inbox";
+import { changesWaits, Inbox, waits } from "./inbox";
 import { useKeys } from "./keys";
 import { useNews } from "./news";
 import { KeySheet, Palette, useCommands } from "./palette";
@@ -47,7 +47,7 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
   const [first, second] = route.parts;
   switch (route.page) {
     case "inbox":
-      return first ? <Decision key={first} request={first} at={second ?? ""} takesPin={takesPin} /> : <Inbox data={inbox} news={news} />;
+      return first ? <Decision key={first} request={first} at={second ?? ""} inbox={inbox} takesPin={takesPin} /> : <Inbox data={inbox} news={news} />;
     case "runs":
       return first ? <Run key={first} run={first} tab={second ?? ""} phase={route.parts[2] ?? ""} /> : <Runs query={route.query} />;
     case "ask":
@@ -89,7 +89,7 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
 export function App() {
   const route = useRoute();
   const live = useLive();
-  const { data: inbox, reload } = useAsk<InboxView>("/inbox");
+  const { data: inbox, reload } = useAsk<InboxView>("/inbox", changesWaits, true);
   const [open, setOpen] = useState<"" | "palette" | "keys">("");
   const main = useRef<HTMLElement>(null);
   const session = useAsk<SessionView>("/session", () => false);

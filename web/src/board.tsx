@@ -20,9 +20,9 @@ const open = (run: RunRow): boolean => !["blocked", "failed", "completed", "canc
 
 export function Board({ news }: { news: NewsView | null }) {
   const at = useProject();
-  const { data, error } = useAsk<RunList>(`/runs${query({ limit: 200, project: at.id })}`);
+  const { data, error } = useAsk<RunList>(`/runs${query({ limit: 200, project: at.id })}`, at.concerns);
   const [template, setTemplate] = useState("");
-  const byPhase = useAsk<BoardView>(template ? `/board${query({ template, project: at.id })}` : null);
+  const byPhase = useAsk<BoardView>(template ? `/board${query({ template, project: at.id })}` : null, at.concerns);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   const templates = [...new Set(data.runs.map((each) => each.template))].sort();

@@ -1,5 +1,5 @@
 // Two runs side by side: inputs, phases, times, costs, and the artifacts that differ.
-import { useAsk } from "./api";
+import { beginsOrEnds, useAsk } from "./api";
 import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api_types";
 import { Cli, Crumbs, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { Changes } from "./rendered";
@@ -7,7 +7,7 @@ import { go, to } from "./route";
 import { count, money, span, stateWord, tokens } from "./words";
 
 export function Compare({ left, right }: { left: string; right: string }) {
-  const runs = useAsk<RunList>("/runs?limit=200");
+  const runs = useAsk<RunList>("/runs?limit=200", beginsOrEnds);
   const both = left !== "" && right !== "";
   const { data, error } = useAsk<ComparisonView>(both ? `/compare?left=${encodeURIComponent(left)}&right=${encodeURIComponent(right)}` : null, (event) => event.run === left || event.run === right);
   const pick = (name: string, value: string, chosen: (run: string) => void) => (

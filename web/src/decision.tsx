@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type MouseEvent, type RefObject } from "react";
 import { createPortal } from "react-dom";
 import { query, useAsk } from "./api";
-import type { ApprovalView, DecisionData, DecisionPage } from "./api_types";
+import type { ApprovalView, DecisionData, DecisionPage, InboxView } from "./api_types";
 import { type Choice, Bar } from "./decision_bar";
 import { useDraft } from "./draft";
 import { useKeys } from "./keys";
@@ -15,11 +15,11 @@ import { go, to } from "./route";
 import { Since } from "./since";
 import { age } from "./words";
 
-export function Decision({ request, at, takesPin }: { request: string; at: string; takesPin: boolean }) {
+export function Decision({ request, at, inbox, takesPin }: { request: string; at: string; inbox: InboxView | null; takesPin: boolean }) {
   const run = useRef("");
   const last = useRef<DecisionPage | null>(null);
   const [split, setSplit] = useState(() => localStorage.getItem("wfe-split") === "1");
-  const { data, error, reload } = useAsk<DecisionPage>(`/decisions/${encodeURIComponent(request)}/page${query({ split: split ? 1 : null })}`, (event) => event.run === run.current);
+  const { data, error, reload } = useAsk<DecisionPage>(`/decisions/${encodeURIComponent(request)}/page${query({ split: split ? 1 : null })}`, (event) => !run.current || event.run === run.current);
   if (data || last.current?.decision.request.id !== request) last.current = data; // the other layout is on its way: this one stays
   const page = last.current;
   run.current = page?.decision.request.run_id ?? "";
@@ -40,7 +40,12 @@ export function Decision({ request, at, takesPin }: { request: string; at: strin
   if (!page) return <Waiting />;
   const { decision, html } = page;
   if (!decision.shown) return <Closed data={decision} html={html} />;
-  return <Open key={decision.shown_sha256} data={decision} shown={decision.shown} html={html} at={at} takesPin={takesPin} reload={reload} split={split} toggleSplit={toggleSplit} />;
+  return (
+    <>
+      <Position request={decision.request.id} inbox={inbox} />
+      <Open key={decision.shown_sha256} data={decision} shown={decision.shown} html={html} at={at} takesPin={takesPin} reload={reload} split={split} toggleSplit={toggleSplit} />
+    </>
+  );
 }
 
 /** Hashes are compared by their beginning; the whole is in the title. */
@@ -189,7 +194,6 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   };
   return (
     <>
-      <Position request={id} />
       <Mounted root={root} html={html} clicked={clicked} />
       <Since root={root} html={html} />
       {files.map(({ details, mark }) =>

@@ -1,7 +1,7 @@
 // The project that lists show: chosen on one page, kept for the others of this tab.
 import { useEffect, useSyncExternalStore } from "react";
 import { useAsk } from "./api";
-import type { ProjectList, SessionView } from "./api_types";
+import type { ActivityView, ProjectList, SessionView } from "./api_types";
 import { chooseProject, chosenProject, onChosen } from "./chosen";
 import { folder } from "./words";
 
@@ -15,6 +15,8 @@ export interface InProject {
   names: Map<string, string>;
   /** Whether a list needs to say the project of each line. */
   many: boolean;
+  /** Whether an event is about what is shown. */
+  concerns: (event: ActivityView) => boolean;
   /** The options of the command that lists the same. */
   cli: string;
 }
@@ -37,6 +39,7 @@ export function useProject({ one = false } = {}): InProject {
     id,
     choose: chooseProject,
     names,
+    concerns: (event) => !id || event.project === id,
     many: names.size > 1 && !id,
     cli: !id ? (one ? "" : " --all") : id === here || !roots.has(id) ? "" : ` --project ${JSON.stringify(roots.get(id))}`,
   };

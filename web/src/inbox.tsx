@@ -1,7 +1,7 @@
 // What waits for you: decisions, tasks, opinions, what failed or is held, runs that stopped or are paused, trust. Nothing is decided here: nothing is asked before it was shown.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useAsk } from "./api";
-import type { DecisionData, InboxView, NewsView, Unusual } from "./api_types";
+import type { ActivityView, DecisionData, InboxView, NewsView, Unusual } from "./api_types";
 import { useKeys } from "./keys";
 import { isNew, NewMark, News } from "./news";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
@@ -42,6 +42,11 @@ const STOPS: Record<string, [Item["kind"], Look, string]> = {
 };
 
 const none = { run: "", unusual: [], gates: [], details: [], request: "" };
+
+/** What an agent or the engine notes while it works: nothing waits for a person by it alone. */
+const AT_WORK = new Set(["DecisionSigned", "GatesOpened", "LeaseLost", "LocksNamed", "NextJudged", "SubmissionRefused", "WhenAnswered"]);
+
+export const changesWaits = (event: ActivityView): boolean => !AT_WORK.has(event.type);
 
 /** Everything that waits, oldest first. */
 export function waits(data: InboxView): Item[] {
@@ -323,7 +328,7 @@ function useChosen(request: string): DecisionData | null {
   }, [request]);
   const run = useRef("");
   const asks = settled !== "" && settled === request;
-  const { data } = useAsk<DecisionData>(asks ? `/decisions/${encodeURIComponent(request)}` : null, (event) => event.run === run.current);
+  const { data } = useAsk<DecisionData>(asks ? `/decisions/${encodeURIComponent(request)}` : null, (event) => !run.current || event.run === run.current);
   run.current = data?.request.run_id ?? "";
   return data;
 }

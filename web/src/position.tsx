@@ -1,14 +1,12 @@
 // Where a decision is among those that wait, and the way to the ones beside it.
-import { useAsk } from "./api";
 import type { InboxView } from "./api_types";
 import { Icon } from "./icons";
 import { waits } from "./inbox";
 import { useKeys } from "./keys";
 import { go, to } from "./route";
 
-export function Position({ request }: { request: string }) {
-  const { data } = useAsk<InboxView>("/inbox");
-  const all = data ? waits(data).filter((each) => each.request) : [];
+export function Position({ request, inbox }: { request: string; inbox: InboxView | null }) {
+  const all = inbox ? waits(inbox).filter((each) => each.request) : [];
   const at = all.findIndex((each) => each.request === request);
   const [before, after] = [all[at - 1], at < 0 ? undefined : all[at + 1]];
   const open = (other?: { request: string }) => (other ? () => go(to("inbox", other.request)) : undefined);

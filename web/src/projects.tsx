@@ -1,6 +1,6 @@
 // Projects: their runs, checks and templates.
 import { useState } from "react";
-import { useAct, useAsk } from "./api";
+import { beginsOrEnds, useAct, useAsk } from "./api";
 import type { MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView } from "./api_types";
 import { Facts } from "./facts";
 import { Cli, Flag, Integrity, Problem, State, Waiting } from "./parts";
@@ -13,7 +13,7 @@ export function Projects({ id }: { id: string }) {
   const [folder_, setFolder] = useState("");
   const [name, setName] = useState("");
   const [act, busy, refused] = useAct();
-  const { data, error, reload } = useAsk<ProjectList>(id ? null : "/projects");
+  const { data, error, reload } = useAsk<ProjectList>(id ? null : "/projects", beginsOrEnds);
   if (id) return <Project id={id} />;
   return (
     <div className="narrow">
@@ -107,7 +107,7 @@ function Missing({ project, done }: { project: ProjectRow; done: () => void }) {
 }
 
 function Project({ id }: { id: string }) {
-  const { data, error } = useAsk<ProjectView>(`/projects/${encodeURIComponent(id)}`);
+  const { data, error } = useAsk<ProjectView>(`/projects/${encodeURIComponent(id)}`, (event) => event.project === id);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   return (

@@ -9,10 +9,10 @@ import { age, capital, moment, span } from "./words";
 
 export function Queue() {
   const at = useProject({ one: true });
-  const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: 200, project: at.id })}`);
+  const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: 200, project: at.id })}`, at.concerns);
   const [act, busy, refused] = useAct();
   useEffect(() => {
-    const timer = setInterval(reload, 3000); // a job that only runs writes no event
+    const timer = setInterval(() => document.hidden || reload(), 3000); // a job that only runs writes no event
     return () => clearInterval(timer);
   }, [reload]);
   return (

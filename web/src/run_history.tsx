@@ -1,6 +1,6 @@
 // What happened in a run: its events, every attempt, its checkpoints.
 import { useEffect, useMemo, useRef, useState } from "react";
-import { ask, onLive, query, useAct, useAsk } from "./api";
+import { ask, query, useAct, useAsk, whenChanged } from "./api";
 import type { ActivityView, CheckpointList, CheckpointView, EventList, EventView, LineageView } from "./api_types";
 import { Icon } from "./icons";
 import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
@@ -74,9 +74,7 @@ export function Events({ run }: { run: string }) {
     let reading = Promise.resolve();
     const next = () => (reading = reading.then(more, more).catch(() => undefined));
     void next();
-    const off = onLive((heard) => {
-      if ("again" in heard || ("event" in heard && heard.event.run === run)) void next();
-    });
+    const off = whenChanged(() => void next(), (event) => event.run === run);
     return () => {
       on = false;
       off();

@@ -12,7 +12,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   const [status, setStatus] = useState(given.get("status") ?? "");
   const [at, setAt] = useState(0);
   const shown = useProject();
-  const { data, error } = useAsk<RunList>(`/runs${query({ status: status || null, project: shown.id, limit: 100 })}`);
+  const { data, error } = useAsk<RunList>(`/runs${query({ status: status || null, project: shown.id, limit: 100 })}`, shown.concerns);
   const rows = data?.runs ?? [];
   const open = (row?: RunRow) => row && go(to("runs", row.run));
   useKeys({

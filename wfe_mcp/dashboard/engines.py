@@ -18,9 +18,10 @@ from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import other_key
 from wfe_mcp.engine.runs.needs import NOT_OVER
+from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
-from wfe_mcp.views.approvals.trust import trust_path, trust_view
+from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for
 from wfe_mcp.views.moves.calls import user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
@@ -213,7 +214,6 @@ def _why(stands: Overview, attempt: Attempt) -> str:
 
 def needs_trust(engine: Engine) -> WaitingTrust | None:
     """What needs trust in the project of ``engine``; None: nothing."""
-    view, waiting = trust_view(engine), pending_trust(engine)
-    names = tuple(one.name for one in waiting)
-    is_needed = bool(waiting or view.own_changed or view.enabled_again)
+    names = tuple(one.name for one in pending_trust(engine))
+    is_needed = bool(names or own_configuration(engine).changed or templates_enabled(engine))
     return WaitingTrust(folder=str(engine.root), path=trust_path(engine), names=names) if is_needed else None

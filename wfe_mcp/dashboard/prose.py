@@ -5,6 +5,7 @@ The lines of a hunk are read without what is above them, so a colour inside a lo
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -146,6 +147,9 @@ def _pieces(pieces: Sequence[tuple[str, str]], marked: Sequence[Range]) -> Itera
     """The pieces of a line; one that is marked in part is cut there."""
     at = 0
     for name, text in pieces:
+        if not marked:
+            yield tag("span", text, class_=f"syn-{name}") if name else text
+            continue
         edges = sorted({0, len(text), *(min(len(text), max(0, edge - at)) for each in marked for edge in each)})
         for start, end in pairwise(edges):
             part: Html | str = text[start:end]
@@ -172,7 +176,7 @@ def _classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
     found: list[list[tuple[str, str]]] = [[]]
     tokens: list[tuple[object, str]] = list(lexer.get_tokens(text))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     for kind, value in tokens:
-        name = next((each for start, each in _CLASSES if str(kind).startswith(start)), "")
+        name = _class_of(kind)
         first, *rest = value.split("\n")
         for number, piece in enumerate((first, *rest)):
             found += [[]] if number else []
@@ -180,3 +184,9 @@ def _classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
                 found[-1].append((name, piece))
     # A lexer may change line ends; the lines that are decided on must stay as they are.
     return found if len(found) == len(lines) and "".join(value for _, value in tokens) == text else plain
+
+
+@cache
+def _class_of(kind: object) -> str:
+    """The class of a kind of tokens; pygments has a few hundred kinds."""
+    return next((each for start, each in _CLASSES if str(kind).startswith(start)), "")

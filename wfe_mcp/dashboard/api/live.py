@@ -33,6 +33,7 @@ from wfe_mcp.views.values.model import plain
 router = APIRouter()
 
 POLL_S = 0.15
+_MOST_POLLS = 3
 BATCH = 500
 PING_S = 15
 RETRY_MS = 1000
@@ -166,16 +167,17 @@ async def _news(access: Access, store: Store, project: str, after: int | None) -
     seen = -1
     while not access.is_ending:
         version = await run_in_threadpool(store.data_version)
-        if version != seen:
-            found = await run_in_threadpool(_after, store, position, project)
-            for each in found:
-                yield ServerSentEvent(
-                    json.dumps(plain(activity_view(each)), ensure_ascii=False), event="event", id=str(each.position)
-                )
-            position = found[-1].position if found else position
-            seen = -1 if len(found) == BATCH else version
+        found = [] if version == seen else await run_in_threadpool(_after, store, position, project)
+        for each in found:
+            yield ServerSentEvent(
+                json.dumps(plain(activity_view(each)), ensure_ascii=False), event="event", id=str(each.position)
+            )
+        position = found[-1].position if found else position
+        if len(found) == BATCH:
             continue
-        await anyio.sleep(POLL_S)
+        seen = version
+        # While many come they are read less often, more at a time.
+        await anyio.sleep(POLL_S * max(1, min(len(found), _MOST_POLLS)))
 
 
 def _last(store: Store) -> int:

@@ -208,7 +208,7 @@ def unused_versions(engine: Engine) -> list[str]:
     """Versions that an agent saved and no name starts, as ``NAME@VERSION``, which need trust of their own."""
     with engine.store.read() as tx:
         saved = [one for one in tx.templates.of_project(engine.project_id) if one.source == "saved"]
-    starts = {offer.name: offer.version for offer in offers(engine, all_states=True)}
+    starts = {offer.name: offer.version for offer in offers(engine, all_states=True)} if saved else {}
     return [f"{one.name}@{one.version}" for one in saved if starts.get(one.name) != one.version]
 
 
@@ -261,13 +261,13 @@ def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     for brought in package_templates():
         found[brought.name] = partial(_brought, brought)
     with engine.store.read() as tx:
-        marks = tx.templates.marks(engine.project_id)
-        for record in reversed(tx.templates.of_project(engine.project_id)):  # the newest comes last, and stays
+        marks, stored = tx.templates.marks(engine.project_id), tx.templates.of_project(engine.project_id)
+        for record in reversed(stored):  # the newest comes last, and stays
             # What an agent saved takes no name that is in use until the user makes it the default.
             takes = record.source != "saved" or record.name not in found
             if takes and not _state(marks, f"{record.name}@{record.version}"):
                 found[record.name] = partial(_stored, engine, record)
-        for record in tx.templates.of_project(engine.project_id):
+        for record in stored:
             key = f"{record.name}@{record.version}"
             if TemplateMark.CURRENT in marks.get(key, ()) and not _state(marks, key):
                 found[record.name] = partial(_stored, engine, record)

@@ -129,9 +129,6 @@ _KEPT = (
 )
 
 
-_ORIGIN = select(RUN.c.origin_sha256).where(RUN.c.id == bindparam("run_id"))
-
-
 class SealRepository(Repository):
     """The seals of records."""
 
@@ -175,14 +172,17 @@ class SealRepository(Repository):
             kept = _seal_of(kind, row)
             self._unnamed.setdefault(run_id, {})[kind, kept.id] = kept
 
-    def differences(self, run_id: str, log: Iterable[tuple[str, str, datetime]]) -> Iterator[Problem]:
+    def differences(
+        self, run_id: str, log: Iterable[tuple[str, str, datetime]], *, is_imported: bool
+    ) -> Iterator[Problem]:
         """The records of a run that differ from their seals. ``log``: type, payload and time of its events."""
         names_all, named = _sealed_records(each for each in log if each[0] in _SEALING)
-        is_imported = self._connection.execute(_ORIGIN, {"run_id": run_id}).scalar() is not None
         for kind, of in KINDS.items():
             if kind == SHOWN and is_imported:
                 continue
             wanted = {id_: found for (what, id_), found in named.items() if what == kind}
+            if not wanted and not (names_all and of.every):
+                continue
             rows = self._rows_of(kind, run_id, wanted)
             for id_, (kept, at) in wanted.items():
                 yield from _differences(kept, rows.get(id_), at)

@@ -11,7 +11,7 @@ origin   a fork starts with the state of its parent run at that event, where tha
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +36,9 @@ _ATTEMPTS = select(ATTEMPT).where(ATTEMPT.c.run_id == bindparam("run_id"))
 _REVISIONS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.sha256, REVISION.c.content).where(
     REVISION.c.run_id == bindparam("run_id")
 )
-_DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
+_DOCUMENTS = select(DOCUMENT.c.sha256, DOCUMENT.c.content).where(
+    DOCUMENT.c.sha256.in_(bindparam("sha256s", expanding=True))
+)
 
 _NAMES_REVISIONS = {"RevisionSubmitted", "PhaseForced", "RunForked"}
 _OTHER = "the content is not what its sha256 names"
@@ -66,7 +68,8 @@ class VerificationRepository(Repository):
             message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
             problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
         problems += unlike_anchors(hashes, anchors)
-        seals = self._seals.differences(run_id, [(each.type, each.payload, each.at) for each in log])
+        events = [(each.type, each.payload, each.at) for each in log]
+        seals = self._seals.differences(run_id, events, is_imported=run["origin_sha256"] is not None)
         beside = (*self._content(run_id, dict(run), log), *seals, *self._unlike_origin(log))
         return [*problems, *self._states(run_id, dict(run), log, used), *beside]
 
@@ -129,14 +132,15 @@ class VerificationRepository(Repository):
     def _content(self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]]) -> Iterator[Problem]:
         named = {name: run[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen")}
         named |= {"origin": run["origin_sha256"]} if run["origin_sha256"] else {}
+        found = self._documents(named.values())
         for name, sha256 in named.items():
-            content = self._document_of(sha256)
-            if content is None:
+            if sha256 not in found:
                 yield Problem(f"document '{name}'", _OTHER, code="content_edited")
-            elif name == "frozen":
-                for bundle in json.loads(content).get("context", ()):
-                    if self._document_of(bundle["sha256"]) is None:
-                        yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
+        bundles = json.loads(found.get(named["frozen"], "{}")).get("context", ())
+        found = self._documents(each["sha256"] for each in bundles)
+        for bundle in bundles:
+            if bundle["sha256"] not in found:
+                yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
         revisions = _named_revisions(log)
         for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
             where = f"revision {row.revision} of '{row.phase}'"
@@ -154,10 +158,11 @@ class VerificationRepository(Repository):
             where = f"revision {number} of '{phase}'"
             yield Problem(where, "the log knows it, the row is missing", code="content_edited", since=at)
 
-    def _document_of(self, sha256: str) -> str | None:
-        """The stored text; None when it is missing or was changed."""
-        content = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
-        return content if content is not None and sha256_hex(content) == sha256 else None
+    def _documents(self, sha256s: Iterable[str]) -> dict[str, str]:
+        """The stored texts by their sha256, without what is missing or was changed."""
+        wanted = list(sha256s)
+        rows = self._connection.execute(_DOCUMENTS, {"sha256s": wanted}) if wanted else ()
+        return {sha256: content for sha256, content in rows if sha256_hex(content) == sha256}
 
 
 def _chain_faults(run_id: RunId, log: Sequence[Row[Any]], hashes: dict[int, str]) -> Iterator[Problem]:

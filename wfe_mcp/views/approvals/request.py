@@ -15,7 +15,7 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -78,10 +78,11 @@ class DecisionView:
     no_passkey: str = ""
     buttons: tuple[str, ...] = ()
 
-    @property
-    def shown_sha256(self) -> str:
-        """The sha256 of what is shown; empty when nothing is asked."""
-        return "" if self.shown is None else shown_sha256(self.shown)
+    shown_sha256: str = field(init=False)
+    """The sha256 of what is shown; empty when nothing is asked."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shown_sha256", "" if self.shown is None else shown_sha256(self.shown))
 
     @property
     def command(self) -> str:

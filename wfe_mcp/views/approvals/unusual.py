@@ -19,7 +19,7 @@ from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Change, GateEvidence, Named, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
-from wfe_mcp.workspace.git.file_diffs import FileDiff, file_diffs, uncommitted, watched_changes
+from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, uncommitted
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
 
 if TYPE_CHECKING:
@@ -354,7 +354,7 @@ def change_between(root: Path, since: str, old: str, new: str, ignored: Sequence
     from wfe_mcp.workspace.files.paths import match_globs
 
     try:
-        files, watched = file_diffs(root, old, new), watched_changes(root, old, new)
+        files, watched = all_diffs(root, old, new)
     except Refused as refused:
         return Change(since, old, new, note=refused.message)
     globs = tuple(ignored)

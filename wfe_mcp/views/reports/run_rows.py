@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.runs.control import stale_of, stuck_of
+from wfe_mcp.store.repository import Recent
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.views.runs.run import OVER, run_row
+from wfe_mcp.views.runs.run import OVER, Place, place_of, run_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.runs.models import RunRow
 
@@ -26,25 +29,41 @@ def run_rows(
 ) -> tuple[RunRow, ...]:
     """A row for each run, in their order. ``engine_of``: that of the run's project; None where its folder is gone."""
     stale, stuck = stale_of(engine, runs), stuck_of(engine, runs)
+    known: dict[str, Overview] = {}
+    for run in runs[:_LOOKED_AT]:
+        if run.status in OVER:
+            continue
+        with suppress(Refused):  # it was removed meanwhile, or its folder is gone
+            of_run = engine if engine_of is None else engine_of(run)
+            if of_run is not None:
+                known[run.id] = overview_of(of_run, run.id)
     with engine.store.read() as tx:
         weaker = tx.runs.weakened_gates(run.id for run in runs)
-        loaded = {run.id: tx.runs.load(run.id) for run in runs}
-    rows: list[RunRow] = []
-    for number, run in enumerate(runs):
-        found = None
-        if run.status not in OVER and number < _LOOKED_AT:
-            with suppress(Refused):  # it was removed meanwhile, or its folder is gone
-                of_run = engine if engine_of is None else engine_of(run)
-                found = None if of_run is None else overview_of(of_run, run.id)
-        now = loaded[run.id]
-        rows.append(
-            run_row(
-                run,
-                found,
-                None if now is None else now.state,
-                stale=run.id in stale,
-                stuck=run.id in stuck - stale,
-                weakened_gates=weaker.get(run.id, 0),
-            )
+        places = {run.id: _place(tx, run) for run in runs if run.id not in known}
+    return tuple(
+        run_row(
+            run,
+            known.get(run.id),
+            places.get(run.id),
+            stale=run.id in stale,
+            stuck=run.id in stuck - stale,
+            weakened_gates=weaker.get(run.id, 0),
         )
-    return tuple(rows)
+        for run in runs
+    )
+
+
+_PLACES: Recent[Place] = Recent(2_000)
+"""By a run and the hash of its last event, which determines it: a list of runs that are over reads none of them again."""
+
+
+def _place(tx: Tx, run: RunRecord) -> Place | None:
+    def read() -> Place:
+        loaded = tx.runs.load(run.id)
+        if loaded is None:
+            raise LookupError(run.id)
+        return place_of(loaded.state)
+
+    with suppress(LookupError):  # it was removed meanwhile
+        return _PLACES.get(f"{run.id}:{run.last_hash}", read)
+    return None

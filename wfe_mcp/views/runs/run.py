@@ -6,11 +6,12 @@ The tools, the command line and the pages show the same.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, Origin, RunState, RunStatus, Verdict
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.states import reached
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
@@ -39,7 +40,6 @@ from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
 from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.overview import Overview, RunOutputs
     from wfe_mcp.store.records.runs import EventRecord, RunRecord
 
@@ -225,26 +225,26 @@ def step_view(row: StepRecord, chars: int = 0) -> StepView:
 def run_row(
     run: RunRecord,
     found: Overview | None = None,
-    state: RunState | None = None,
+    place: Place | None = None,
     *,
     stale: bool = False,
     stuck: bool = False,
     weakened_gates: int = 0,
     folder: str | None = None,
 ) -> RunRow:
-    """One line of a list of runs. ``found``: where it is known who the run waits for; ``state``: else, for the phase that it is at.
+    """One line of a list of runs. ``found``: where it is known who the run waits for; ``place``: else, where it is in its phases.
 
     ``folder``: "" where the caller is in the run's.
     """
-    now = state if found is None else found.loaded.state
-    done, phases = (None, None) if now is None else progress(now)
+    now = place if found is None else place_of(found.loaded.state)
+    done, phases, phase = (None, None, "") if now is None else now
     return view_of(
         RunRow,
         run,
         run=run.id,
         project=run.project_id,
         folder=run.worktree if folder is None else folder,
-        phase="" if now is None or run.status in OVER else str(phase_now(now)),
+        phase="" if run.status in OVER else str(phase),
         phases_done=done,
         phases=phases,
         state=str(run.status),
@@ -258,6 +258,15 @@ def run_row(
         waits_for="" if found is None else waits_for(found),
         weakened_gates=weakened_gates,
     )
+
+
+Place: TypeAlias = tuple[int, int, PhasePath]
+"""Of a run's top phases: how many are done, how many there are, and at which it is."""
+
+
+def place_of(state: RunState) -> Place:
+    """Where a run is in its top phases."""
+    return *progress(state), phase_now(state)
 
 
 def progress(state: RunState) -> tuple[int, int]:

@@ -71,6 +71,8 @@ def _text(value: object) -> object:
 
 def plain(value: object) -> Any:
     """``value`` as JSON values; what is JSON already is copied."""
+    if type(value) is str:  # nearly all of a view: the lines of its changes
+        return value
     if isinstance(value, Mapping):
         return {key: plain(part) for key, part in cast("Mapping[str, object]", value).items()}
     if isinstance(value, list | tuple):

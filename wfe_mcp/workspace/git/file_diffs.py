@@ -28,7 +28,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -100,12 +100,22 @@ class _Change(NamedTuple):
     new_oid: str
 
 
+Watched: TypeAlias = dict[Literal["new", "changed", "removed"], tuple[str, ...]]
+
+
 def file_diffs(root: Path, old: str, new: str) -> tuple[FileDiff, ...]:
     """The files below ``root`` that differ between two trees, by path. Refuses trees that are no longer stored."""
-    if old == new:
-        return ()
+    return all_diffs(root, old, new)[0]
+
+
+def all_diffs(root: Path, old: str, new: str) -> tuple[tuple[FileDiff, ...], Watched]:
+    """``file_diffs`` and ``watched_changes``; the trees are compared once."""
+    files, watched = changes_between(root, old, new)
+    return _read(root, files) if files else (), _by_how(watched)
+
+
+def _read(root: Path, found: Sequence[PathChange]) -> tuple[FileDiff, ...]:
     repo = require_repository(root)
-    found = changes_between(root, old, new)[0]
     changes = [_Change(each.path, *_sides(each)) for each in found]
     contents = _Contents(repo, changes[:MOST_FILES])
     renames = _renames(changes[:MOST_FILES], contents)
@@ -152,9 +162,12 @@ _HASHES = {40: "sha1", 64: "sha256"}
 """By the length of an id."""
 
 
-def watched_changes(root: Path, old: str, new: str) -> dict[Literal["new", "changed", "removed"], tuple[str, ...]]:
+def watched_changes(root: Path, old: str, new: str) -> Watched:
     """The watched files, which git ignores, that differ between two values of ``tree_hash``. Refuses as ``file_diffs`` does."""
-    found = changes_between(root, old, new)[1]
+    return _by_how(changes_between(root, old, new)[1])
+
+
+def _by_how(found: Sequence[PathChange]) -> Watched:
     return {
         "new": tuple(_readable(each.path) for each in found if each.old is None),
         "changed": tuple(_readable(each.path) for each in found if each.old is not None and each.new is not None),
@@ -350,10 +363,11 @@ MOST_CHARS = 60_000
 
 def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), most_chars: int = MOST_CHARS) -> str:
     """What differs below ``root``; empty where nothing does. Refuses trees that are no longer stored."""
-    parts = [_file(each) for each in file_diffs(root, old, new) if not match_globs(each.path, ignore_globs)]
+    files, watched_files = all_diffs(root, old, new)
+    parts = [_file(each) for each in files if not match_globs(each.path, ignore_globs)]
     parts += [
         f"{how}, ignored by git: {path}\n"
-        for how, paths in watched_changes(root, old, new).items()
+        for how, paths in watched_files.items()
         for path in paths
         if not match_globs(path, ignore_globs)
     ]
