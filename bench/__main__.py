@@ -2,8 +2,9 @@
 
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git trees large bounds dashboard first-change   some of it
+python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git trees large scans bounds dashboard first-change   some of it
 python -m bench trees --large   repositories of up to 50,000 files as well, which it makes itself
+python -m bench scans --large   what grows with the number of runs, at 1,000,000: ten minutes, 5 GB in the temporary folder
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 from bench import (
     attacks,
     bounds,
+    call_costs,
     calls,
     checkpoints,
     dashboard,
@@ -47,6 +49,7 @@ from bench import (
     open_runs,
     page_load,
     rooms,
+    scans,
     size,
     startup,
     tokens,
@@ -58,7 +61,7 @@ from bench.scene import Scene, scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMED = ("decisions", "size", "page-load", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
+NAMED = ("scans", "decisions", "size", "page-load", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
 """What runs only when it is named: each takes many minutes."""
 
 
@@ -69,13 +72,14 @@ def main(argv: list[str]) -> int:
     if not {"-h", "--help"}.isdisjoint(argv):
         print(__doc__)
         return 0
-    quick = "--quick" in argv
-    large = "--large" in argv
+    quick, large = "--quick" in argv, "--large" in argv
     wanted = [word for word in argv if word not in {"--quick", "--large"}]
+    scanned = 10_000 if quick else 100_000
     runs, count, many = (5, 30, 10_000) if quick else (15, 200, 100_000)
     parts: dict[str, tuple[str, Callable[[Scene], list[Figure]]]] = {
         "startup": ("Start-up", partial(startup.measure, runs=runs)),
         "calls": ("Calls, small database", partial(calls.measure, calls=count, artifacts=1_000)),
+        "calls-counted": ("Calls, counted", partial(call_costs.measure, times=3 if quick else 7)),
         "calls-many": ("Calls, large database", partial(calls.measure, calls=count, artifacts=many)),
         "open-runs": (
             "Calls beside open runs",
@@ -99,6 +103,10 @@ def main(argv: list[str]) -> int:
             partial(trees.measure, sizes=trees.SMALL + trees.LARGE * large, times=3 if quick else 9),
         ),
         "large": ("A repository of 50,000 files", partial(large_repository.measure, times=3 if quick else 9)),
+        "scans": (
+            "What grows with the number of runs",
+            partial(scans.measure, many=1_000_000 if large else scanned),
+        ),
         "bounds": ("Input at and above the limits", bounds.measure),
         "dashboard": ("The dashboard", dashboard.measure),
         "page-load": ("An open page while agents work", partial(page_load.measure, seconds=4 if quick else 10)),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from bench.scene import Scene
+    from wfe_mcp.testing.agent import Script
 
 
 GIT_PER_SUBMISSION, GIT_PER_PLAY = 6, 80
@@ -74,10 +75,9 @@ def submission() -> Counter[str]:
             return counted() - before
 
 
-def play() -> Counter[str]:
-    """Git processes by command of a whole play: those of the server, and of the person who decides."""
-    from wfe_mcp.testing.agent import Script, Work, drive
-    from wfe_mcp.testing.playground import Playground
+def spec_driven() -> Script:
+    """The work of an agent on ``spec_driven``: eight submissions."""
+    from wfe_mcp.testing.agent import Work
 
     tasks = [
         {"id": f"T-{number}", "title": f"Part {number}", "acceptance": ["It is there"], "requirements": ["R-1"]}
@@ -90,7 +90,7 @@ def play() -> Counter[str]:
         "acceptance": ["All are tested"],
     }
     criteria = [{"id": "R-1", "met": True, "evidence": "part0.py"}]
-    script: Script = {
+    return {
         "requirements": [Work(spec)],
         "design": [Work({"front": {}, "body": "R-1: one module each.\n"})],
         "tasks": [Work({"items": tasks})],
@@ -100,11 +100,18 @@ def play() -> Counter[str]:
         },
         "accept": [Work({"passed": True, "summary": "looked", "criteria": criteria})],
     }
+
+
+def play() -> Counter[str]:
+    """Git processes by command of a whole play: those of the server, and of the person who decides."""
+    from wfe_mcp.testing.agent import drive
+    from wfe_mcp.testing.playground import Playground
+
     with _counted() as (folder, counted), Playground(folder, files=_FILES, checks={"test": _check()}) as project:
         before = counted()
         with project.server() as server:
             inputs = {"name": "parts", "goal": "calc does more"}
-            played = drive(server.call, project.root, "spec_driven", inputs, script, person=project.approve)
+            played = drive(server.call, project.root, "spec_driven", inputs, spec_driven(), person=project.approve)
             assert played.last["run_state"] == "completed", played.last
             assert [tool for tool, _ in played.steps].count("submit_artifact") == 8
         return counted() - before

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 import wfe_mcp  # noqa: E402 - after the path is set
 from scripts.generated import write_or_check  # noqa: E402 - after the path is set
-from wfe_mcp.store.runs.hook_statements import DOCUMENT_TEXT, OPEN_WORK  # noqa: E402 - after the path is set
+from wfe_mcp.store.runs.hook_statements import DOCUMENT_TEXT, NEXT_WORK, RUNNING_WORK  # noqa: E402 - after the path is set
 
 TARGET = Path(wfe_mcp.__file__).parent / "clients" / "wfe_hook" / "statements.py"
 HEAD = '''"""The hook's statements. Written by scripts/generate_hook_statements.py from store/runs/hook_statements.py: change that."""
@@ -25,12 +25,14 @@ HEAD = '''"""The hook's statements. Written by scripts/generate_hook_statements.
 
 def text() -> str:
     """The generated text of the file."""
-    columns = "".join(f'    "{column.name}",\n' for column in OPEN_WORK.selected_columns)
+    columns = "".join(f'    "{column.name}",\n' for column in NEXT_WORK.selected_columns)
     return (
         f"{HEAD}\n"
-        f'OPEN_WORK = """\n{_compiled(OPEN_WORK)}\n"""\n'
-        f'"""``{{marks}}``: one question mark for each folder. A row has these columns."""\n\n'
-        f"OPEN_WORK_COLUMNS = (\n{columns})\n\n"
+        f'RUNNING_WORK = """\n{_compiled(RUNNING_WORK)}\n"""\n'
+        f'"""Of a folder. A row has the columns of WORK_COLUMNS."""\n\n'
+        f'NEXT_WORK = """\n{_compiled(NEXT_WORK)}\n"""\n'
+        f'"""Of a folder, in runs of one status. A row has the columns of WORK_COLUMNS."""\n\n'
+        f"WORK_COLUMNS = (\n{columns})\n\n"
         f'DOCUMENT_TEXT = """\n{_compiled(DOCUMENT_TEXT)}\n"""\n'
     )
 

@@ -54,6 +54,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 {imports}
@@ -187,9 +188,11 @@ def _table(table: Table) -> str:
         elif isinstance(constraint, ForeignKeyConstraint) and len(constraint.columns) > 1:
             raise ValueError(f"{table.name} has a foreign key of several columns, which nobody has written out yet")
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
-        if index.dialect_kwargs or index.unique:
+        if {*index.dialect_kwargs} - {"sqlite_where"} or index.unique:
             raise ValueError(f"{index.name} is a kind of index that nobody has written out yet")
-        lines.append(f"Index(None, {_names(list(index.columns))})")
+        where = index.dialect_options["sqlite"]["where"]
+        partly = "" if where is None else f', sqlite_where=text("{where}")'
+        lines.append(f"Index(None, {_names(list(index.columns))}{partly})")
     body = "".join(f"    {line}\n" for line in _packed(lines))
     return f'\n{table.name.upper()} = Table(\n    "{table.name}",\n    METADATA,\n{body})\n'
 

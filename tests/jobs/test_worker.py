@@ -1,5 +1,6 @@
 """Jobs run once, in order, and are never lost."""
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable
@@ -67,6 +68,52 @@ def test_a_started_worker_is_a_backend_that_wakes_at_once(scene: Scene) -> None:
     wake()
     until(lambda: scene.status(job) is JobStatus.DONE)
     until(lambda: not worker.running)
+
+
+def test_a_worker_claims_a_job_in_the_transaction_that_enqueues_it(scene: Scene) -> None:
+    worker = scene.worker({"work": done}, poll_s=600)
+    worker.start()
+    until(worker.is_ready)
+    with scene.store.tx() as tx:
+        job = tx.jobs.enqueue(NewJob("work", "command", {}))
+        tx.before_commit(lambda: worker.claim_in(tx, "command", ClaimLimits))
+    until(lambda: scene.status(job) is JobStatus.DONE)
+    assert scene.job(job).tries == 1
+
+
+def test_a_claim_that_is_undone_leaves_its_slot_free(scene: Scene) -> None:
+    worker = scene.worker({"work": done}, poll_s=600, slots=1)
+    worker.start()
+    until(worker.is_ready)
+    claimed: list[bool] = []
+    with contextlib.suppress(ZeroDivisionError), scene.store.tx() as tx:
+        tx.jobs.enqueue(NewJob("work", "command", {}))
+        claimed.append(worker.claim_in(tx, "command", ClaimLimits))
+        raise ZeroDivisionError
+    with scene.store.tx() as tx:
+        job = tx.jobs.enqueue(NewJob("work", "command", {}))
+        claimed.append(worker.claim_in(tx, "command", ClaimLimits))
+    until(lambda: scene.status(job) is JobStatus.DONE)
+    assert claimed == [True, True]
+
+
+def test_a_worker_without_a_free_slot_leaves_the_job_in_its_queue(scene: Scene) -> None:
+    release = threading.Event()
+    handler, entered = deaf(release)
+    worker = scene.worker({"work": handler}, poll_s=600, slots=1)
+    assert not worker.is_ready()
+    worker.start()
+    until(worker.is_ready)
+    claimed: list[bool] = []
+    jobs: list[str] = []
+    for queue in ("command", "command", "of-others"):
+        with scene.store.tx() as tx:
+            jobs.append(tx.jobs.enqueue(NewJob("work", queue, {})))
+            claimed.append(worker.claim_in(tx, queue, ClaimLimits))
+    until(entered)
+    assert claimed == [True, False, False]
+    assert [scene.status(job) for job in jobs] == [JobStatus.RUNNING, JobStatus.QUEUED, JobStatus.QUEUED]
+    release.set()
 
 
 def test_jobs_run_side_by_side_up_to_the_number_of_slots(scene: Scene) -> None:

@@ -23,12 +23,22 @@ def test_cancelling_ends_the_child_of_a_running_job(scene: Scene, tmp_path: Path
     worker = scene.worker({"endless": handle}, beat_s=600)
     worker.start()
     until(is_up)
-    noted = scene.job(job)
-    assert noted.child_pid is not None and noted.child_started_at is not None
+    until(lambda: scene.job(job).child_pid is not None)
+    assert scene.job(job).child_started_at is not None
     with scene.store.tx() as tx:
         assert tx.jobs.request_cancel(job_id=job) == 1
     worker.wake()
     until(lambda: scene.status(job) is JobStatus.CANCELLED)
+
+
+def test_a_child_that_ends_at_once_is_not_written_on_the_row(scene: Scene, tmp_path: Path) -> None:
+    def quick(context: JobContext) -> Outcome:
+        ran = context.run_child([sys.executable, "-V"], cwd=tmp_path, env=child_env(), timeout_s=60)
+        return Outcome({"exit_code": ran.exit_code})
+
+    job = scene.enqueue("quick")
+    scene.worker({"quick": quick}).work_one()
+    assert scene.job(job).result == {"exit_code": 0} and scene.job(job).child_pid is None
 
 
 def test_an_outcome_that_comes_after_a_cancel_is_not_written(scene: Scene) -> None:

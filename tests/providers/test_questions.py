@@ -1,6 +1,5 @@
 """A question is sent once, over real HTTP, and each API's typed answer is parsed."""
 
-import sys
 import threading
 
 import pytest
@@ -11,7 +10,7 @@ from tests.providers.conftest import KEY, VERDICT, Connect, Heard
 from wfe_mcp.providers.call import Connection, Estimate, Image, ProviderFault, Question
 from wfe_mcp.providers.faults import VENDORS
 from wfe_mcp.providers.questions import HTTP_KINDS, ask
-from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS, ProviderKind
+from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS
 
 PIXEL = b"\x89PNG\r\n\x1a\n"
 
@@ -217,23 +216,6 @@ def test_a_local_model_needs_no_key() -> None:
 
     assert answer.text == "ok"
     assert server.asked[0].body["max_tokens"] == 8_192
-
-
-@pytest.mark.parametrize(
-    ("kind", "extra"),
-    [("anthropic", "models"), ("openai", "models"), ("openai-compatible", "models"), ("gemini", "gemini")],
-)
-def test_a_model_over_http_needs_an_extra_which_the_refusal_names(
-    monkeypatch: pytest.MonkeyPatch, kind: ProviderKind, extra: str
-) -> None:
-    monkeypatch.setitem(sys.modules, "pydantic_ai", None)  # as where it is not installed
-    heard = Heard()
-    with pytest.raises(ProviderFault) as fault:
-        ask(Connection("p", kind, "m", KEY, "https://models.example/v1"), Question("?"), heard)
-
-    assert fault.value.kind == "not_installed"
-    assert f"'wfe-mcp[{extra}]'" in fault.value.hint
-    assert heard.before == []
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_run_that_was_cut_before_it_was_pruned_is_found(scene: Scene, forger: 
     scene.do(run, "build")
     anchor(scene)
     forger.rewrite(run, "DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)")
-    pruning.prune(scene.engine, pruning.prunable(scene.engine, [run]), HUMAN)
+    pruning.prune(scene.engine, pruning.prunable(scene.engine, [run]).runs, HUMAN)
     assert [one.code for one in found(scene)] == ["run_deleted"]
 
 

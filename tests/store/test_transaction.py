@@ -1,7 +1,13 @@
 """A transaction has a repository for each noun, and one of each."""
 
+import contextlib
+import sqlite3
+import threading
+
 from tests.store.scene import AGENT, Clock, create
+from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store
+from wfe_mcp.store.sqlite import next_pause_s
 
 
 def test_a_transaction_has_one_repository_of_each_noun(store: Store, clock: Clock) -> None:
@@ -13,3 +19,37 @@ def test_a_transaction_has_one_repository_of_each_noun(store: Store, clock: Cloc
         assert (tx.settings_log.has_changed, tx.settings_log.tail()[0]) == (False, 0)
         tx.secrets.set("pin", "1234", AGENT, clock())
         assert (tx.settings_log.has_changed, tx.settings_log.tail()[0]) == (True, 1)
+
+
+def test_who_has_waited_longer_for_a_lock_looks_more_often() -> None:
+    pauses = [next_pause_s(waited) for waited in (0.0, 0.05, 0.1, 0.2, 5.0)]
+    assert pauses == sorted(pauses, reverse=True) and pauses[-1] > 0.001
+
+
+def test_a_writer_goes_on_once_a_reader_of_another_process_has_ended(store: Store) -> None:
+    other = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM run").fetchone()
+    ending = threading.Timer(0.05, lambda: other.execute("COMMIT"))
+    ending.start()
+    with store.tx() as tx:
+        create(tx, "R-1")
+    ending.join()
+    other.close()
+    with store.read() as tx:
+        assert tx.runs.load(RunId("R-1")) is not None
+
+
+def test_what_is_asked_before_the_commit_is_in_it_and_what_is_undone_is_told(store: Store) -> None:
+    told: list[str] = []
+    with store.tx() as tx:
+        tx.before_commit(lambda: create(tx, "R-1"))
+        tx.after_rollback(lambda: told.append("never"))
+        tx.after_commit(lambda: told.append("second"))
+        tx.after_commit(lambda: told.append("first"), first=True)
+    with contextlib.suppress(ZeroDivisionError), store.tx() as tx:
+        tx.after_rollback(lambda: told.append("undone"))
+        raise ZeroDivisionError
+    with store.read() as tx:
+        assert tx.runs.load(RunId("R-1")) is not None
+    assert told == ["first", "second", "undone"]

@@ -166,14 +166,14 @@ def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Itera
     #   phases     failures by their rules, what opens, what jumps
     #   loops      after their phases; inner ones first
     #   the end    only when nothing else was due
-    for attempt in state.open_attempts:
+    for attempt in state.moving_attempts:
         if attempt.status is AttemptStatus.GATING:
             yield from _gate_step(state, attempt)
     if state.status is RunStatus.PAUSED:
         return
-    for attempt in state.open_attempts:
+    for attempt in state.moving_attempts:
         yield from _phase_step(state, attempt, at, holder_alive=holder_alive)
-    for attempt in reversed(state.open_attempts):  # inner loops first: their end can end an item around them
+    for attempt in reversed(state.moving_attempts):  # inner loops first: their end can end an item around them
         if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
             yield from _loop_step(state, attempt)
         elif attempt.repair == "recover" and attempt.phase in state.loops:

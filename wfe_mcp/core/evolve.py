@@ -58,7 +58,10 @@ def evolve(state: RunState, event: e.Event) -> RunState:
     """The state after ``event``."""
     state = _run_event(state, event) if not isinstance(event, e.AttemptEvent) else _attempt_event(state, event)
     if state.status in {RunStatus.RUNNING, RunStatus.WAITING}:
-        return replace(state, status=RunStatus.WAITING if _only_people_can_go_on(state) else RunStatus.RUNNING)
+        status = RunStatus.WAITING if _only_people_can_go_on(state) else RunStatus.RUNNING
+        if status is not state.status:
+            known, state = state.derived, replace(state, status=status)
+            state.derived.update(known)  # the attempts are the same
     return state
 
 
@@ -366,7 +369,7 @@ def _end_open(state: RunState, *, pending: Cancelled | Skipped) -> RunState:
 
 def _only_people_can_go_on(state: RunState) -> bool:
     """Design §4: every open attempt is awaiting, failed after wait_human, held, or a person's own phase."""
-    waits = [waits_for(state, attempt) for attempt in state.open_attempts]
+    waits = [waits_for(state, attempt) for attempt in state.moving_attempts]
     return "person" in waits and "work" not in waits
 
 

@@ -318,6 +318,10 @@ class RunState:
     """The files when the run started; None without git, and in runs of older versions."""
     blockers: tuple[BlockerFound, ...] = ()
     """What recoveries reported, oldest first."""
+    derived: dict[str, tuple[Attempt, ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict[str, tuple[Attempt, ...]]
+    )
+    """What was asked of this state: it never changes, and a template may have hundreds of phases."""
 
     @property
     def ends_at(self) -> datetime | None:
@@ -337,7 +341,21 @@ class RunState:
     @property
     def open_attempts(self) -> tuple[Attempt, ...]:
         """The newest attempt of each phase at the top and in the open items of loops, in declared order."""
-        return tuple(self._newest(spec.path for spec in self.spec.body(None)))
+        return self._kept("open", lambda: self._newest(spec.path for spec in self.spec.body(None)))
+
+    @property
+    def moving_attempts(self) -> tuple[Attempt, ...]:
+        """Those of ``open_attempts`` from which something may follow: not what is over, nor what waits for other phases."""
+        return self._kept("moving", lambda: filter(self._may_move, self.open_attempts))
+
+    def _kept(self, name: str, made: Callable[[], Iterable[Attempt]]) -> tuple[Attempt, ...]:
+        return self.derived.get(name) or self.derived.setdefault(name, tuple(made()))
+
+    def _may_move(self, attempt: Attempt) -> bool:
+        if attempt.status is AttemptStatus.PENDING and attempt.not_before is None:
+            return all(self.attempts[need][-1].is_settled for need in self.needs(attempt.phase))
+        is_over = attempt.is_settled or attempt.status is AttemptStatus.CANCELLED
+        return attempt.held or not is_over or self.spec.phase(attempt.phase).reports_blocker
 
     def attempts_in(self, loop: PhasePath, keys: Iterable[str]) -> Iterator[Attempt]:
         """The newest attempt of each phase in these items of ``loop``, with those of open items further in."""
@@ -363,7 +381,8 @@ class RunState:
 
     def needs(self, path: PhasePath) -> tuple[PhasePath, ...]:
         """The phases that ``path`` needs, in its own item."""
-        return tuple(seen_from(path, need) for need in self.spec.phase(path).needs)
+        needs = self.spec.phase(path).needs
+        return tuple(seen_from(path, need) for need in needs) if "." in path else needs
 
     def is_open(self, path: PhasePath) -> bool:
         """True at the top, and where every item around ``path`` is open."""

@@ -12,7 +12,7 @@ Rules:
 2. While a rollback restores files, every other command waits; the results of jobs are recorded.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,12 +62,13 @@ def refusal(state: RunState, command: c.Command) -> Refused | None:
     return guard(state, command) if guard is not None else None
 
 
-def legal_moves(state: RunState, by: By, at: datetime) -> tuple[c.Command, ...]:
+def legal_moves(state: RunState, by: By, at: datetime, among: Sequence[Attempt] | None = None) -> tuple[c.Command, ...]:
     """The commands that ``by`` can give now, those of the run last. What only a caller can fill in has a stand-in.
 
     A person can also retry a phase in a closed item of a loop. An agent has no legal move there, so nothing is looked up.
+    ``among``: of the open attempts only these.
     """
-    open_now = state.open_attempts
+    open_now = state.open_attempts if among is None else among
     phases = {attempt.phase for attempt in open_now}
     closed = (
         [tries[-1] for path, tries in state.attempts.items() if path not in phases] if caller(by) == "human" else []

@@ -34,7 +34,7 @@ def questions(state: RunState) -> tuple[Question, ...]:
     """The conditions due now; none while the run is paused, over, or going back."""
     if state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or state.going_back is not None:
         return ()
-    due = (_question(state, attempt) for attempt in state.open_attempts)
+    due = (_question(state, attempt) for attempt in state.moving_attempts)
     return tuple(question for question in due if question is not None)
 
 

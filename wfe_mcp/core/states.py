@@ -31,8 +31,10 @@ def reached(state: RunState, back_at: PhasePath | None = None) -> str:
 
 def going_back_refused(state: RunState, path: PhasePath) -> Refused | None:
     """Why the run cannot go back to the phase at ``path``; None where its states allow the move, or it has none."""
-    here, there = reached(state), reached(state, path)
     moves = {each.name: each.moves for each in state.spec.states}
+    if not moves:
+        return None
+    here, there = reached(state), reached(state, path)
     if here == there or here not in moves or there in moves[here]:
         return None
     allowed = ", ".join(moves[here]) or "no move"

@@ -96,6 +96,8 @@ class Heartbeat:
         while self._goes_on():
             self._wakeup.wait(self._watch_s)
             self._wakeup.clear()
+            if not self.running:
+                continue
             try:
                 version, is_due = self._store.data_version(), time.monotonic() >= next_beat
                 for running in self.running:

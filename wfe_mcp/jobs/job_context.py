@@ -16,6 +16,7 @@ backend only runs them.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -36,6 +37,10 @@ class Outcome:
     result: dict[str, Any] = field(default_factory=dict[str, Any])
     apply: Callable[[Tx], object] | None = None
     afterwards: Callable[[], object] | None = None
+
+
+NOTE_AFTER_S = 0.5
+"""How long a child runs before its row names it: a quick check writes nothing. Until then its mark alone finds it after a crash."""
 
 
 class RetryLater(Exception):
@@ -104,9 +109,16 @@ class JobContext:
         should_stop: Callable[[], bool] = never,
         linger_s: float = 0.0,
     ) -> ChildResult:
-        """``jobs.child.run_child`` for this job: the child is recorded on the job's row before the wait begins, and it ends
-        when the job must stop. Raises ChildStopped then, also when ``should_stop`` returned True in between.
+        """``jobs.child.run_child`` for this job: a child that runs for longer than ``NOTE_AFTER_S`` is recorded on the job's
+        row, and it ends when the job must stop. Raises ChildStopped then, also when ``should_stop`` returned True in between.
         """
+        began, unnoted = time.monotonic(), list[tuple[int, float]]()
+
+        def must_stop() -> bool:
+            if unnoted and time.monotonic() - began >= NOTE_AFTER_S:
+                self._note_child(*unnoted.pop())
+            return self.stop.is_asked or should_stop()
+
         result = run_child(
             argv,
             cwd=cwd,
@@ -114,8 +126,8 @@ class JobContext:
             timeout_s=timeout_s,
             max_output_bytes=max_output_bytes,
             log_path=log_path,
-            on_started=self._note_child,
-            should_stop=lambda: self.stop.is_asked or should_stop(),
+            on_started=lambda pid, started_at: unnoted.append((pid, started_at)),
+            should_stop=must_stop,
             mark=mark_of(self.job.id, self.job.fence),
             stdin=stdin,
             on_line=on_line,

@@ -1,7 +1,8 @@
 """The job worker of a process.
 
     dispatcher thread   poll → take over → claim, per free slot ───────┐
-    one thread per job  handler → ending, fenced                      ←┘
+    one thread per job  handler → ending, fenced                      ←┤
+    a change of a run   enqueue and claim, in its transaction ─────────┘
     heartbeat thread    leases, cancels, time limits (only while a job runs)
 
 Rules:
@@ -26,8 +27,8 @@ from wfe_mcp.jobs.heartbeat import Heartbeat, Running, take_over
 from wfe_mcp.jobs.job_context import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended, mark_of
 from wfe_mcp.jobs.limits import Slots, WorkLimits
 from wfe_mcp.jobs.process_tree import end_process_tree
-from wfe_mcp.store import Store
-from wfe_mcp.store.records.jobs import JobRecord
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id
 
 _LOG = logging.getLogger(__name__)
@@ -111,6 +112,25 @@ class Worker:
         # Last: the caller closes the store next, and no thread may use it then.
         heart.stop(timeout_s)
 
+    def is_ready(self) -> bool:
+        """True while it works by itself: it was started, its store is open, and it was not stopped."""
+        return self._open is not None and bool(self._threads) and not self._stopping.is_set()
+
+    def claim_in(self, tx: Tx, queue: str, limits: Callable[[], ClaimLimits]) -> bool:
+        """Claim the next job of ``queue`` in the transaction that has just enqueued one; it begins after the commit.
+
+        False where this worker has no slot for it: then any worker finds it in the queue.
+        """
+        if not self.is_ready() or queue not in self._queues or not self._slots.free((queue,)):
+            return False
+        job = tx.jobs.claim(self._owner, (queue,), self._lease_s, self._clock(), limits())
+        if job is None:
+            return False
+        self._slots.take(queue)
+        tx.after_rollback(lambda: self._slots.give_back(queue))
+        tx.after_commit(lambda: self._spawn(lambda: self._work_in_slot(job), f"wfe-{job.kind}"), first=True)
+        return True
+
     def work_one(self) -> bool:
         """Claim one due job and run it in this thread. False when none is due."""
         self._look_for_orphans()
@@ -148,8 +168,9 @@ class Worker:
 
     def _spawn(self, target: Callable[[], object], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
-        self._threads = [*(each for each in self._threads if each.is_alive()), thread]
-        thread.start()
+        with self._opening:  # the dispatcher and every thread that commits a change may start one
+            self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+            thread.start()
 
     def _parts(self) -> tuple[Store, Completion, Heartbeat]:
         with self._opening:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from wfe_mcp.providers.call import Answer, Connection, Listener, Question, ShouldStop, Silent, never
 from wfe_mcp.providers.cancellable import Tally, Watch, WorkCancelled, finish
 from wfe_mcp.providers.faults import VENDORS, fault, plainly
@@ -44,11 +42,9 @@ def ask(
 
 
 def checked(connection: Connection) -> None:
-    """Refuse a connection that cannot be used over HTTP: other kind, an extra that is not installed, no key, no model, no address, unencrypted key."""
+    """Refuse a connection that cannot be used over HTTP: other kind, no key, no model, no address, unencrypted key."""
     if connection.kind not in HTTP_KINDS:
         raise fault("not_http", connection)
-    if find_spec("pydantic_ai") is None:
-        raise fault("not_installed", connection, extra="gemini" if connection.kind == "gemini" else "models")
     if connection.kind in VENDORS and not connection.api_key:
         raise fault("no_key", connection)
     if not connection.model:

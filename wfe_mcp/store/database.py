@@ -97,10 +97,23 @@ class Tx(Repository):
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
         self.afterwards: list[Callable[[], object]] = []
+        self.beforehand: list[Callable[[], object]] = []
+        self.undone: list[Callable[[], object]] = []
 
-    def after_commit(self, action: Callable[[], object]) -> None:
-        """Call ``action`` once everything here is durable, outside the transaction; never when it is undone."""
-        self.afterwards.append(action)
+    def before_commit(self, action: Callable[[], object]) -> None:
+        """Call ``action`` in this transaction, once all else is written."""
+        self.beforehand.append(action)
+
+    def after_rollback(self, action: Callable[[], object]) -> None:
+        """Call ``action`` when this transaction is undone; never when it is committed."""
+        self.undone.append(action)
+
+    def after_commit(self, action: Callable[[], object], *, first: bool = False) -> None:
+        """Call ``action`` once everything here is durable, outside the transaction; never when it is undone.
+
+        ``first``: before what was asked for earlier.
+        """
+        self.afterwards.insert(0 if first else len(self.afterwards), action)
 
 
 class Store:
@@ -170,12 +183,18 @@ class Store:
         """A transaction that may write. It is committed at the end of the block, and undone when the block raises."""
         with self._turn(), sqlite.refusals(self._path):
             writer = self._writer = self._writer or self._write_engine.connect()
+            made = self._of(writer)
             try:
                 with writer.begin():
-                    made = self._of(writer)
                     yield made
                     made.settings_log.sign()
                     made.search_notes.write()
+                    for action in made.beforehand:
+                        action()
+            except BaseException:
+                for action in made.undone:
+                    action()
+                raise
             finally:
                 self._end_what_is_open(writer)
         for action in (*made.afterwards, *(self.settings_listeners if made.settings_log.has_changed else ())):
@@ -217,7 +236,7 @@ class Store:
             self._writer = self._writer or self._write_engine.connect()
             # SQLite leaves out the commits of the connection that asks
             raw: Any = self._writer.connection.dbapi_connection
-            return int(raw.execute("PRAGMA data_version").fetchone()[0])
+            return int(sqlite.patiently(raw, "PRAGMA data_version")[0])
 
     def health(self) -> Health:
         """The figures that ``doctor`` shows about the database."""
@@ -225,6 +244,12 @@ class Store:
             revision = stored_revision(connection)
         version = ".".join(str(part) for part in self._version)
         return Health(str(self._path), self._journal_mode, version, sqlite.wal_is_safe(self._version), revision or "")
+
+    def change_to_wal(self) -> bool:
+        """Give the file a write-ahead log; whether it has one now. The caller knows that no other process uses the file."""
+        self.close()
+        self._journal_mode = sqlite.change_to_wal(self._path, driver())
+        return self._journal_mode == "wal"
 
     def _bring_to_head(self) -> None:
         with self._read_engine.connect() as connection, connection.begin():

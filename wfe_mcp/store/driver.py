@@ -4,7 +4,6 @@ Separate from ``sqlite.py`` and ``schema/upgrade.py``, so that the idle probe do
 """
 
 import importlib
-import sqlite3
 from pathlib import Path
 from types import ModuleType
 
@@ -13,8 +12,8 @@ HEAD = max(path.name[:4] for path in (Path(__file__).parent / "schema" / "migrat
 
 
 def driver() -> ModuleType:
-    """The SQLite library: pysqlite3 (the extra ``sqlite``, a newer SQLite) when it is installed."""
+    """The SQLite library: pysqlite3, a newer SQLite, which is required where it has a wheel (docs/adr/0055); else Python's."""
     try:
         return importlib.import_module("pysqlite3.dbapi2")
     except ImportError:
-        return sqlite3
+        return importlib.import_module("sqlite3")

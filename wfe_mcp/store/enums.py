@@ -80,3 +80,18 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"
+
+
+EACH_RUN = (
+    "CheckpointTaken",
+    "GateJudged",
+    "PhaseCompleted",
+    "PhaseReady",
+    "PhaseStarted",
+    "RevisionSubmitted",
+    "RunCompleted",
+    "RunStarted",
+)
+"""Types of events that nearly each run has: the newest of them are found without an index."""
+RARE_TYPES = f"type NOT IN {EACH_RUN}"
+"""The condition of the index of the others. SQLite takes the index only for a query with the same condition."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, bindparam, exists
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, bindparam, exists, literal_column
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunState
@@ -48,6 +48,11 @@ def bound(table: Table, *names: str) -> tuple[ColumnElement[bool], ...]:
 def given(wanted: Iterable[tuple[Column[Any], object]]) -> list[ColumnElement[bool]]:
     """Each column equals its value; a value of None asks for nothing."""
     return [column == value for column, value in wanted if value is not None]
+
+
+def unindexed(column: Column[Any]) -> ColumnElement[Any]:
+    """``column`` as an expression that no index has: SQLite's planner then takes the better index of another column."""
+    return literal_column(f"+{column}", column.type)
 
 
 class Recent(Generic[V]):

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _APART: Mapping[type, frozenset[str]] = {
     RunSpec: frozenset({"index", "bodies"}),  # it builds these itself
-    RunState: frozenset({"spec", "attempts"}),
+    RunState: frozenset({"spec", "attempts", "derived"}),
     Attempt: frozenset({"state", "submission"}),
     RunStarted: frozenset({"spec"}),
     RunForked: frozenset({"state"}),

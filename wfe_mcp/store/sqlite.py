@@ -5,16 +5,22 @@ Rules:
    busy timeout, when another process wrote in between.
 2. WAL only on a library without the WAL-reset bug (https://sqlite.org/wal.html), else a rollback journal. The mode is
    chosen when the file is made. A WAL file met by an unsafe library goes back only if no other process has it open
-   (SQLite refuses otherwise); a rollback file stays one, because a process with an unsafe library may have it open.
+   (SQLite refuses otherwise); a rollback file stays one, because a process with an unsafe library may have it open, until
+   a person asks for the change and no other process uses the file (``change_to_wal``).
 3. synchronous=FULL: acknowledged commits survive a power cut. Only tests open a store with ``durable=False``: it does
    not wait for the disk; its commits survive the end of the process, but may be lost in a power cut.
 4. ``isolation_level=None`` keeps the driver from opening and ending transactions by itself.
-5. All connections of a process share one dialect and one cache of compiled statements: compiling costs 1 to 6 ms each,
+5. Who waits for a lock looks again after a few milliseconds, and the more often the longer it has waited. SQLite's own wait
+   sleeps for longer and longer, up to 100 ms: whoever came last was served first, and one of sixteen agents waited seconds.
+   A transaction waits where it takes a lock: as it begins, and as it commits.
+6. All connections of a process share one dialect and one cache of compiled statements: compiling costs 1 to 6 ms each,
    and every store has two engines.
 """
 
 import errno
 import os
+import random
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -32,6 +38,11 @@ from wfe_mcp.core.errors import Refused
 
 BUSY_TIMEOUT_S = 10
 """How long a statement waits for another process before the call is refused; below the 45 s of a tool call."""
+
+_FIRST_S, _NEXT_S, _OLDEST_S = 0.001, 0.012, 0.004
+"""The pauses of a waiter: the first, the second, and the shortest of one that has waited for long."""
+_OLD_S = 0.1
+"""How long a waiter has waited when its pauses are half as long."""
 
 READERS = 4
 
@@ -86,7 +97,7 @@ def make_engine(path: Path, library: ModuleType, *, reads_only: bool, durable: b
     """An engine with one writing connection, or with several read-only ones."""
     dialect = _dialect(library)
     pool = QueuePool(
-        lambda: library.connect(str(path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False),
+        lambda: library.connect(str(path), timeout=0, isolation_level=None, check_same_thread=False),
         pool_size=READERS if reads_only else 1,
         max_overflow=0,
         timeout=BUSY_TIMEOUT_S,
@@ -95,19 +106,44 @@ def make_engine(path: Path, library: ModuleType, *, reads_only: bool, durable: b
     engine = Engine(pool, dialect, make_url("sqlite://"), execution_options={"compiled_cache": _COMPILED})
     synchronous = "FULL" if durable else "OFF"
     pragmas = ["foreign_keys=ON", f"synchronous={synchronous}", *(["query_only=ON"] if reads_only else [])]
-    begin = "BEGIN" if reads_only else "BEGIN IMMEDIATE"
+    # With the first row it reads, a reader has its lock until its end.
+    begin = ("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1") if reads_only else ("BEGIN IMMEDIATE",)
 
     def prepare(connection: Any, _record: object) -> None:
         for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}")
+            patiently(connection, f"PRAGMA {pragma}")
 
     def start(connection: Connection) -> None:
         raw: Any = connection.connection.dbapi_connection
-        raw.execute(begin)  # as a statement of SQLAlchemy it takes twenty times as long
+        for statement in begin:
+            patiently(raw, statement)  # as a statement of SQLAlchemy it takes twenty times as long
+
+    def end(connection: Connection) -> None:
+        patiently(connection.connection.dbapi_connection, "COMMIT")  # SQLAlchemy's own finds nothing left to do
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", start)
+    event.listen(engine, "commit", end)
     return engine
+
+
+def patiently(connection: Any, statement: str) -> Any:
+    """The first row of ``statement``, once no other connection is in its way (rule 5)."""
+    began, pause_s = time.monotonic(), _FIRST_S
+    while True:
+        try:
+            return connection.execute(statement).fetchone()
+        except Exception as error:
+            waited_s = time.monotonic() - began
+            if waited_s >= BUSY_TIMEOUT_S or _error_name(error) != "SQLITE_BUSY":
+                raise
+        time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+        pause_s = next_pause_s(waited_s)
+
+
+def next_pause_s(waited_s: float) -> float:
+    """How long who has waited for ``waited_s`` pauses before the next look, on average: the shorter, the longer it waits."""
+    return max(_OLDEST_S, _NEXT_S / (1 + waited_s / _OLD_S))
 
 
 _COMPILED: LRUCache[Any, Any] = LRUCache(1000)
@@ -137,6 +173,21 @@ def choose_journal(path: Path, library: ModuleType) -> str:
         with suppress(library.OperationalError):
             connection.execute(f"PRAGMA journal_mode={wanted}")
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def change_to_wal(path: Path, library: ModuleType) -> str:
+    """Give a rollback file a write-ahead log where the library is safe; the journal mode that it has then.
+
+    The caller has closed its own connections and knows of no other process. SQLite refuses while one reads or writes.
+    """
+    connection = library.connect(str(path), timeout=0, isolation_level=None)
+    try:
+        if wal_is_safe(cast("tuple[int, ...]", library.sqlite_version_info)):
+            with suppress(library.OperationalError):
+                connection.execute("PRAGMA journal_mode=WAL")
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
     finally:
         connection.close()

@@ -22,6 +22,8 @@ from wfe_mcp.clients.look import client_named
 from wfe_mcp.engine.search import finding
 from wfe_mcp.store import Store
 from wfe_mcp.store.driver import driver
+from wfe_mcp.store.records.runs import ProcessRecord
+from wfe_mcp.workspace.system.process import this_process
 
 
 def sqlite_is(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
@@ -82,7 +84,7 @@ def test_a_search_that_is_off_or_behind_is_named(
     cli: Terminal, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], message: str
 ) -> None:
     real = finding.health
-    monkeypatch.setattr(finding, "health", lambda engine: dataclasses.replace(real(engine), **changed))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(finding, "health", lambda engine, **_: dataclasses.replace(real(engine), **changed))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     assert findings(cli, "find") == [("note", message)]
 
 
@@ -217,3 +219,50 @@ def test_a_provider_that_is_disabled_is_named_with_the_command_that_enables_it(c
     assert findings(cli, "provider second") == [("note", "disabled; fix: wfe-mcp providers enable second")]
     cli("providers", "enable", "second")
     assert "disabled" not in findings(cli, "provider second")[0][1]
+
+
+def a_rollback_file(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database as an unsafe SQLite makes it; the SQLite of now is safe."""
+    for file in cli.database.parent.glob(f"{cli.database.name}*"):
+        file.unlink()
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 40, 1))
+    assert cli("list").code == 0
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 53, 4))
+
+
+def test_doctor_changes_the_journal_of_a_database_that_nobody_uses(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_rollback_file(cli, monkeypatch)
+    advice = (
+        "made with a rollback journal: each writer waits for readers; fix, while no client runs: wfe-mcp doctor --fix"
+    )
+    assert ("note", advice) in findings(cli, "database")
+
+    cli("doctor", "--fix")
+
+    ((level, message),) = findings(cli, "database")
+    assert (level, ", journal wal, " in message) == ("ok", True)
+
+
+def test_doctor_leaves_the_journal_of_a_database_that_a_server_uses(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_rollback_file(cli, monkeypatch)
+    me = this_process()
+    with closing(Store.open(f"sqlite:///{cli.database}", clock=cli.clock)) as store, store.tx() as tx:
+        tx.processes.register(ProcessRecord(me.host, me.pid, me.started_at, "serve"))
+
+    assert cli.json("doctor", "--fix").refusal == "not_ready"
+    assert ", journal delete, " in findings(cli, "database")[0][1]
+
+
+def test_doctor_leaves_the_journal_while_another_program_reads(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_rollback_file(cli, monkeypatch)
+    reader = driver().connect(str(cli.database), isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM run").fetchone()
+
+    assert cli.json("doctor", "--fix").refusal == "unavailable"
+    reader.close()
+    assert ", journal delete, " in findings(cli, "database")[0][1]

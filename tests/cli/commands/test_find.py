@@ -45,7 +45,10 @@ def test_pages_follow_each_other_and_a_limit_holds(cli: Terminal) -> None:
 
     assert [hit["run"] for hit in first["hits"] + rest["hits"]] == runs[::-1]
     assert "cursor" not in rest
-    assert cli("find", "shared", "--limit", "2").err == f"Next: wfe-mcp find shared --cursor {first['cursor']}\n"
+    filters = ("--kind", "run", "--limit", "2")
+    again = cli("find", "shared", *filters).err.removeprefix("Next: wfe-mcp ").split()
+    assert again == ["find", "shared", *filters, "--cursor", cli.json("find", "shared", *filters).data["cursor"]]
+    assert [f"Shared {number}" in cli(*again).out for number in range(5)] == [False, True, True, False, False]
 
 
 def test_other_projects_are_found_only_when_asked_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Column, MetaData, Table, Text, select
 
 from scripts import generate_hook_statements
-from wfe_mcp.clients.wfe_hook.statements import DOCUMENT_TEXT, OPEN_WORK, OPEN_WORK_COLUMNS
+from wfe_mcp.clients.wfe_hook.statements import DOCUMENT_TEXT, NEXT_WORK, RUNNING_WORK, WORK_COLUMNS
 from wfe_mcp.store.layout.tables import DOCUMENT
 
 
@@ -35,8 +35,8 @@ def test_a_table_with_another_name_makes_the_statements_of_the_hook_out_of_date(
 
 
 def test_the_statements_of_the_hook_take_question_marks_and_nothing_else() -> None:
-    filled = OPEN_WORK.format(marks="?, ?")
+    statements = (RUNNING_WORK, NEXT_WORK, DOCUMENT_TEXT)
 
-    assert (filled.count("?"), DOCUMENT_TEXT.count("?")) == (2, 1)
-    assert ":" not in filled + DOCUMENT_TEXT
-    assert len(set(OPEN_WORK_COLUMNS)) == len(OPEN_WORK_COLUMNS)
+    assert [each.count("?") for each in statements] == [1, 2, 1]
+    assert ":" not in "".join(statements)
+    assert len(set(WORK_COLUMNS)) == len(WORK_COLUMNS)

@@ -110,7 +110,7 @@ def what_may_go(scene: Scene) -> object:
         tx.runs.archive(RunId(runs[1]), scene.clock())
     scene.clock.advance(days=2)
     try:
-        return [runs.index(record.id) for record in prunable(scene.engine) if record.id in runs]
+        return [runs.index(record.id) for record in prunable(scene.engine).runs if record.id in runs]
     except Refused as no:
         return no.code
 

@@ -206,7 +206,7 @@ def test_a_run_that_an_older_process_wrote_to_is_indexed_again(url: str, store: 
     index_all(store)
     tamper(url, "UPDATE find_run SET last_seq = last_seq - 1 WHERE run_id = 'R-1'")  # an event came that is not indexed
     with store.read() as tx:
-        assert (tx.search_index.is_behind(), tx.search_index.health().waiting) == (False, 1)
+        assert (tx.search_index.is_behind(), tx.search_index.health(deep=True).waiting) == (False, 1)
 
     step(store, loaded, e.AttemptFailed(phase=PLAN, attempt=1, kind=FailKind.GATE, reason="zephyr"))
     with store.read() as tx:

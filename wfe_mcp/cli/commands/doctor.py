@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.health import health_findings
+from wfe_mcp.cli.terminal.health import fix_journal, health_findings, journal_findings
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 _JOURNALS = ("-wal", "-shm", "-journal")
 
 Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
+Fix = Annotated[
+    bool, typer.Option("--fix", help="Give the database a write-ahead log first, while no other process uses it.")
+]
 
 
-def doctor(invocation: Invocation, deep: Deep = False) -> None:
+def doctor(invocation: Invocation, deep: Deep = False, fix: Fix = False) -> None:
     """Check that this project is ready to run."""
+    if fix:
+        fix_journal(invocation.engine)
     missing: list[MissingCheck] = []
     found = list(_findings(invocation, missing, deep=deep))
     bad = [each for each in found if each.level == "problem"]
@@ -65,7 +70,7 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
 
     yield HealthFinding("project", "ok", str(invocation.engine.root))
     try:
-        yield from _database(invocation)
+        yield from _database(invocation, deep=deep)
         yield from health_findings(invocation.engine, deep=deep)
     except Refused as refused:
         yield _moved(refused) or HealthFinding("database", "problem", f"{refused.message} {for_person(refused.hint)}")
@@ -113,27 +118,15 @@ def _clients(invocation: Invocation) -> Iterator[HealthFinding]:
     yield from client_findings(here, places)
 
 
-def _database(invocation: Invocation) -> Iterator[HealthFinding]:
+def _database(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
     health = invocation.engine.store.health()
     yield HealthFinding(
         "database",
         "ok",
         f"{health.path}, SQLite {health.sqlite_version}, journal {health.journal_mode}, schema {health.revision}",
     )
-    if health.journal_mode == "wal" and not health.wal_is_safe:
-        yield HealthFinding(
-            "database",
-            "problem",
-            f"SQLite {health.sqlite_version} can lose data in WAL mode; fix: install wfe-mcp[sqlite], or update Python",
-        )
-    elif not health.wal_is_safe:
-        yield HealthFinding(
-            "database",
-            "note",
-            f"SQLite {health.sqlite_version} works, but one process at a time: the others wait while it writes; "
-            "fix, if you run several agents: install wfe-mcp[sqlite]",
-        )
-    yield _index(invocation)
+    yield from journal_findings(health)
+    yield _index(invocation, deep=deep)
     folder = Path(health.path).parent
     yield from _readable_by_others(Path(health.path))
     if not os.access(folder, os.W_OK):
@@ -152,10 +145,10 @@ def _readable_by_others(database: Path) -> Iterator[HealthFinding]:
             yield HealthFinding("permissions", "problem", f"other users can read {file}; fix: chmod 600 '{file}'")
 
 
-def _index(invocation: Invocation) -> HealthFinding:
+def _index(invocation: Invocation, *, deep: bool) -> HealthFinding:
     from wfe_mcp.engine.search.finding import health
 
-    found = health(invocation.engine)
+    found = health(invocation.engine, deep=deep)
     if not found.has_fts5:
         message = "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"
         return HealthFinding("find", "note", message)

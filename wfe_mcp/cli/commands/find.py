@@ -21,6 +21,7 @@ Everywhere = Annotated[bool, typer.Option("--all", help="In all your projects; -
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
 Cursor = Annotated[str, typer.Option("--cursor", metavar="C", help="Continue after a page (its cursor).")]
 
+_LIMIT = 10
 _CATCH_UP_S = 20.0
 
 
@@ -30,7 +31,7 @@ def find(
     kind: OfKind = "",
     run: OfRun = "",
     everywhere: Everywhere = False,
-    limit: Limit = 10,
+    limit: Limit = _LIMIT,
     cursor: Cursor = "",
 ) -> None:
     """Search runs, artifacts, events, decisions, blockers and attachments."""
@@ -51,9 +52,16 @@ def find(
         now = invocation.engine.clock()
         screen.table((), [_row(hit, screen.time(hit.at, now)) for hit in view.hits])
         if view.cursor:
-            screen.next(f"wfe-mcp find {shlex.quote(query)} --cursor {view.cursor}")
+            screen.next(f"{_again(query, kind, run, limit, everywhere=everywhere)} --cursor {view.cursor}")
 
     invocation.render(answer, render)
+
+
+def _again(query: str, kind: str, run: str, limit: int, *, everywhere: bool) -> str:
+    """The command of this search: a cursor continues only the same one."""
+    options = (("--kind", kind), ("--run", run), ("--limit", "" if limit == _LIMIT else str(limit)))
+    parts = [query, *(part for name, value in options if value for part in (name, value))]
+    return f"wfe-mcp find {shlex.join(parts)}{' --all' if everywhere else ''}"
 
 
 def _row(hit: "HitView", age: str) -> tuple[str, ...]:

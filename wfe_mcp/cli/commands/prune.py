@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import RunRecord
 
 
+_LISTED = 1_000
+"""Runs that --dry-run lists; it counts all of them."""
+
 ChosenRuns = Annotated[
     list[str] | None, typer.Argument(metavar="[RUN]...", help="These runs, instead of the old ones.")
 ]
@@ -48,11 +51,19 @@ def prune(
         _refuse_no_duration(older_than)
     left = 0 if dry_run else pruning.remove_leftovers(invocation.engine)
     try:
-        chosen = pruning.prunable(invocation.engine, runs or (), older=older_than, keep=keep, archived_only=archived)
+        found = pruning.prunable(
+            invocation.engine,
+            runs or (),
+            older=older_than,
+            keep=keep,
+            archived_only=archived,
+            most=_LISTED if dry_run else None,
+        )
     except Refused as refused:
         if not left or refused.code != "bad_argument":
             raise
-        chosen = []
+        found = pruning.Prunable()
+    chosen = found.runs
     listed = [_row(record) for record in chosen]
 
     def render(screen: Screen) -> None:
@@ -61,9 +72,10 @@ def prune(
         screen.table(columns, [[row[column] for column in columns] for row in listed])
 
     if dry_run or not chosen:
-        summary = f"{plural(len(chosen), 'run')} would be deleted" if dry_run else "No run is old enough"
+        listing = f"; the oldest {len(chosen):,} are listed" if found.count > len(chosen) else ""
+        summary = f"{plural(found.count, 'run')} would be deleted{listing}" if dry_run else "No run is old enough"
         summary = f"Deleted leftover files of {plural(left, 'pruned run')}" if left else summary
-        invocation.answer(summary, render, data={"runs": listed, "dry_run": dry_run})
+        invocation.answer(summary, render, data={"runs": listed, "count": found.count, "dry_run": dry_run})
         return
     if not invocation.screen.as_json:
         invocation.screen.talk(

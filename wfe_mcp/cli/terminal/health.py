@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import Health
 
 QUICKLY_READ_BYTES = 200_000_000
 """A larger database is read completely with ``--deep`` only."""
@@ -39,6 +40,46 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
     yield from _old_runs(engine)
     yield from _jobs(engine)
     yield from _leftovers(engine)
+
+
+def journal_findings(health: Health) -> Iterator[HealthFinding]:
+    """Whether writers wait for readers, and whether this SQLite is safe for the file's journal."""
+    if health.journal_mode == "wal" and not health.wal_is_safe:
+        yield HealthFinding(
+            "database",
+            "problem",
+            f"SQLite {health.sqlite_version} can lose data in WAL mode; fix: install wfe-mcp[sqlite], or update Python",
+        )
+    elif not health.wal_is_safe:
+        yield HealthFinding(
+            "database",
+            "note",
+            f"SQLite {health.sqlite_version} works, but one process at a time: the others wait while it writes; "
+            "fix, if you run several agents: install wfe-mcp[sqlite]",
+        )
+    elif health.journal_mode != "wal":
+        yield HealthFinding(
+            "database",
+            "note",
+            "made with a rollback journal: each writer waits for readers; fix, while no client runs: wfe-mcp doctor --fix",
+        )
+
+
+def fix_journal(engine: Engine) -> None:
+    """Change a rollback journal to a write-ahead log. Refuses ``not_ready`` while another process uses the database."""
+    from wfe_mcp.engine.maintenance.backups import refuse_company
+
+    health = engine.store.health()
+    if health.journal_mode == "wal" or not health.wal_is_safe:
+        return
+    refuse_company(engine, "change its journal")
+    if not engine.store.change_to_wal():
+        raise Refused(
+            "unavailable",
+            "The database is busy: another program reads or writes it, so its journal stays as it is.",
+            "Close that program, then run: wfe-mcp doctor --fix",
+            data={"retry": True},
+        )
 
 
 def _content(engine: Engine, *, deep: bool) -> Iterator[HealthFinding]:
@@ -113,12 +154,12 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding("stuck runs", "note", message)
     yield from _waiting(engine)
     if engine.settings().settings.retention.runs is not None:
-        old = prunable(engine)
+        old = prunable(engine, most=1).count
         if old:
             yield HealthFinding(
                 "retention",
                 "note",
-                f"{plural(len(old), 'run')} older than the retention: wfe-mcp prune; to see them: wfe-mcp prune --dry-run",
+                f"{plural(old, 'run')} older than the retention: wfe-mcp prune; to see them: wfe-mcp prune --dry-run",
             )
         else:
             yield HealthFinding("retention", "ok", "no run is older than the retention")

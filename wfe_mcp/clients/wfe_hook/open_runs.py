@@ -7,7 +7,7 @@ checked. One that is paused or waits for a person does not.
 import os
 import sys
 
-from .statements import DOCUMENT_TEXT, OPEN_WORK, OPEN_WORK_COLUMNS
+from .statements import DOCUMENT_TEXT, NEXT_WORK, RUNNING_WORK, WORK_COLUMNS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def top_of(folder: str) -> "list[str]":
 
 
 def open_work(file: str, tops: "list[str]") -> "list[Work]":
-    """What is open for the client in the working tree, the nearest of ``tops`` that has a run. Raises an error of SQLite."""
+    """What is open for the client in the working tree, the nearest of ``tops`` that has a run. Raises an error of SQLite.
+
+    Of what nobody has begun, the first: a folder may have thousands of open runs, and a hook has 10 ms.
+    """
     if not os.path.exists(file):
         return []
     import _sqlite3 as sqlite  # of CPython; the module sqlite3 around it takes 5 ms more
@@ -70,10 +73,15 @@ def open_work(file: str, tops: "list[str]") -> "list[Work]":
     place = "file:" + file.replace("\\", "/").replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection: Any = sqlite.connect(f"{place}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportAttributeAccessIssue]
     try:
-        found = connection.execute(OPEN_WORK.format(marks=", ".join("?" * len(tops))), tops).fetchall()
-        rows: list[dict[str, Any]] = [{name: row[at] for at, name in enumerate(OPEN_WORK_COLUMNS)} for row in found]
-        nearest = max((row["worktree"] for row in rows), key=len, default="")
-        return _work(connection, [row for row in rows if row["worktree"] == nearest]) if rows else []
+        for top in tops:
+            found = connection.execute(RUNNING_WORK, (top,)).fetchall()
+            for status in ("pending", "running"):
+                found += connection.execute(NEXT_WORK, (top, status)).fetchall()
+            if found:
+                rows: list[dict[str, Any]] = [{name: row[at] for at, name in enumerate(WORK_COLUMNS)} for row in found]
+                rows.sort(key=lambda row: (row["created_at"], row["run"], row["phase"]))
+                return _work(connection, rows)
+        return []
     finally:
         connection.close()
 

@@ -61,7 +61,7 @@ def request_of(
 def reissue_requests(current: RunChange) -> None:
     """Issue requests again whose files or artifact changed, once the gates have passed again."""
     earlier = current.loaded.state.attempts
-    for attempt in current.state.open_attempts:
+    for attempt in current.state.moving_attempts:
         waits = attempt.status is AttemptStatus.AWAITING and attempt.asked is None
         is_approval = current_gate(current.state, attempt) == "approval"
         if not waits or not is_approval or attempt in earlier.get(attempt.phase, ()):

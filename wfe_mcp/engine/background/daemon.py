@@ -167,7 +167,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         questions.JOB: partial(work_question, engine),
         driven.JOB: partial(work_phase, engine),
     }
-    queues = queue_names(engine, kinds)
+    queues, limits = queue_names(engine, kinds), work_limits(engine)
     worker = Worker(
         lambda: engine.store,
         engine.identity,
@@ -176,9 +176,10 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         queues,
         slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)},
         gave_up=gave_up_of(engine),
-        limits=work_limits(engine),
+        limits=limits,
     )
     engine.wakers.append(worker.wake)
+    engine.claimers.append(lambda tx, queue: worker.claim_in(tx, queue, lambda: limits(tx).claims))
     return worker
 
 

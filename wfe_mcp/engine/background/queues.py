@@ -67,13 +67,13 @@ class JobOverview:
     estimate_s: float | None = None
 
 
-def work_limits(engine: Engine) -> Callable[[], WorkLimits]:
-    """The configured limits, read again every two seconds: no restart is needed."""
+def work_limits(engine: Engine) -> Callable[..., WorkLimits]:
+    """The configured limits, read again every two seconds: no restart is needed. Takes the transaction of its caller."""
     known: list[tuple[float, WorkLimits]] = []
 
-    def limits() -> WorkLimits:
+    def limits(tx: Tx | None = None) -> WorkLimits:
         if not known or time.monotonic() - known[0][0] > _FRESH_S:
-            known[:] = [(time.monotonic(), _limits(engine.settings(), engine.project_id))]
+            known[:] = [(time.monotonic(), _limits(engine.settings(tx), engine.project_id))]
         return known[0][1]
 
     return limits

@@ -99,7 +99,7 @@ def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gat
     values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
     ignored = ignored_globs(engine, tx, current.loaded, attempt.phase)
     attached = frozenset((each.name, each.sha256) for each in tx.attachments.of_run(current.run.id))
-    return _Scene(engine, current, attempt, values, ignored, attached)
+    return _Scene(engine, current, attempt, values, ignored, attached, current.frozen)
 
 
 def judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
@@ -165,6 +165,8 @@ class _Scene:
     values: dict[str, Any]
     ignored: tuple[str, ...]
     attached: frozenset[tuple[str, str]]
+    frozen: dict[str, Any]
+    """``RunChange.frozen``: the gate runs outside the transaction that read it."""
 
     @property
     def root(self) -> Path:
@@ -274,8 +276,10 @@ def _judge_command(
 ) -> Judged:
     from wfe_mcp.workspace.git.repository import head
 
-    settings = scene.engine.settings()
-    frozen: dict[str, Any] | None = scene.change.frozen_now.get("checks", {}).get(gate.check)
+    with scene.engine.store.read() as tx:
+        settings = scene.engine.settings(tx)
+        least = least_evidence(scene.engine, settings, tx)
+    frozen: dict[str, Any] | None = scene.frozen.get("checks", {}).get(gate.check)
     if frozen is None and gate.check in settings.settings.checks:
         frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
     if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
@@ -294,7 +298,7 @@ def _judge_command(
         skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
         exact=exact,
         test_file=test_file,
-        level=strictest(gate.level, scene.change.frozen_now.get("evidence"), least_evidence(scene.engine, settings)),
+        level=strictest(gate.level, scene.frozen.get("evidence"), least),
         seen=seen,
         look_after=looks.append,
         makes=settings.settings.sandbox,

@@ -119,7 +119,7 @@ def judge_inline_gate(change: RunChange) -> bool:
     """Open the gates of the first attempt that has none open yet, or judge its gate where that is judged inline."""
     if change.state.is_over:
         return False
-    for attempt in change.state.open_attempts:
+    for attempt in change.state.moving_attempts:
         if attempt.status is not AttemptStatus.GATING:
             continue
         if attempt.sha256 is None and change.state.status is RunStatus.PAUSED:
@@ -166,7 +166,7 @@ def end_time(change: RunChange) -> bool:
 
 def wake_backoff(change: RunChange) -> bool:
     """End the first back-off whose time has come, also where its timer fired while the run was paused."""
-    for attempt in change.state.open_attempts:
+    for attempt in change.state.moving_attempts:
         if attempt.not_before is not None and attempt.not_before <= change.at:
             command = c.Wake(**change.on(attempt))
             if refusal(change.state, command) is None:
@@ -292,7 +292,7 @@ def seal_artifacts(change: RunChange) -> None:
 
 def enqueue_gates(change: RunChange) -> None:
     """The jobs of all gates that judge now: they may have been suspended with the run, held back or lost."""
-    for attempt in change.state.open_attempts:
+    for attempt in change.state.moving_attempts:
         if attempt.status is AttemptStatus.GATING:
             enqueue_gate(change, attempt)
 

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 def write_mirrors(change: RunChange) -> None:
     """Write the files of the attempts of the change."""
     before = change.loaded_before.state.attempts
+    changed = change.state.changed_since(change.loaded_before.state)
+    if not changed:
+        return
     with change.engine.store.read() as tx:
-        for path in change.state.changed_since(change.loaded_before.state):
+        for path in changed:
             known = {attempt.number: attempt for attempt in before.get(path, ())}
             for attempt in change.state.attempts[path]:
                 if attempt != known.get(attempt.number):

@@ -108,6 +108,8 @@ class Engine:
         self.plans = TemplateCache()
         self.listeners: list[Callable[[str], None]] = []
         self.wakers: list[Callable[[], None]] = []
+        self.claimers: list[Callable[[Tx, str], bool]] = []
+        """The workers of this process: each may claim the next job of a queue in the transaction that enqueued it."""
         self.watchers: list[CommitWatcher] = []
         self.states: dict[type, object] = {}
         """What ``state_of`` has created, by class."""

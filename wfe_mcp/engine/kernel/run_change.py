@@ -75,24 +75,23 @@ class RunChange:
         return self.tx.documents.load(self.loaded.record.inputs_sha256)
 
     @property
-    def frozen_now(self) -> dict[str, Any]:
-        """``frozen``, read again through a transaction of its own (a gate runs outside the first one)."""
-        with self.engine.store.read() as tx:
-            return tx.documents.load(self.loaded.record.frozen_sha256)
-
-    @property
     def frozen(self) -> dict[str, Any]:
         """Checks, roles, servers, context bundles and allowed environment as they were when the run started."""
         return self.tx.documents.load(self.loaded.record.frozen_sha256)
 
     def enqueue(self, kind: str, queue: str, **job: Unpack[NewJobValues]) -> str:
-        """Put a job of this run into a queue of its project; the worker is woken after the commit."""
+        """Put a job of this run into a queue of its project. A worker of this process claims it at once, or is woken."""
         from wfe_mcp.store.records.jobs import NewJob
 
-        # After the commit: before it, a worker would not see the job.
-        self.tx.after_commit(self.engine.wake)
         run = self.loaded.record
-        return self.tx.jobs.enqueue(NewJob(kind, queue_name(queue, run.project_id), run_id=run.id, **job))
+        name = queue_name(queue, run.project_id)
+        self.tx.before_commit(lambda: self._hand_over(name))
+        return self.tx.jobs.enqueue(NewJob(kind, name, run_id=run.id, **job))
+
+    def _hand_over(self, queue: str) -> None:
+        if not any(claim(self.tx, queue) for claim in self.engine.claimers):
+            # After the commit: before it, a worker would not see the job.
+            self.tx.after_commit(self.engine.wake, first=True)
 
     def set_timer(self, timer: str, moment: datetime, attempt: Attempt | None = None) -> None:
         """Look at the run, or at ``attempt``, again at ``moment``; once for the same moment."""

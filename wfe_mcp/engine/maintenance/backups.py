@@ -139,7 +139,7 @@ def _current(engine: Engine) -> Store | None:
     """The open database, unused by other processes; None when it is damaged. Refuses ``not_ready``."""
     try:
         store = engine.store
-        _refuse_company(engine)
+        refuse_company(engine)
     except Refused as refused:
         if refused.code == "unavailable" and not refused.data.get("retry"):
             return None
@@ -147,7 +147,8 @@ def _current(engine: Engine) -> Store | None:
     return store
 
 
-def _refuse_company(engine: Engine) -> None:
+def refuse_company(engine: Engine, to: str = "restore") -> None:
+    """Refuse ``not_ready`` while another process of this host uses the database."""
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
     with engine.store.read() as tx:
@@ -157,7 +158,7 @@ def _refuse_company(engine: Engine) -> None:
         named = ", ".join(f"{row.kind} {row.pid}" for row in alive)
         raise Refused(
             "not_ready",
-            f"{plural(len(alive), 'process', 'processes')} {'uses' if len(alive) == 1 else 'use'} the database: {named}. Stop them before you restore.",
+            f"{plural(len(alive), 'process', 'processes')} {'uses' if len(alive) == 1 else 'use'} the database: {named}. Stop them before you {to}.",
             "Stop your clients, workers and decision pages, then run it again.",
         )
 

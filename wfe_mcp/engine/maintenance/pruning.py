@@ -36,6 +36,14 @@ class Pruned:
     documents: int
 
 
+@dataclass(frozen=True, slots=True)
+class Prunable:
+    """The runs that may go, oldest first, and how many they are: more than listed where only the first were asked for."""
+
+    runs: tuple[RunRecord, ...] = ()
+    count: int = 0
+
+
 def prunable(
     engine: Engine,
     runs: Sequence[str] = (),
@@ -43,22 +51,23 @@ def prunable(
     older: str = "",
     keep: int | None = None,
     archived_only: bool | None = None,
-) -> list[RunRecord]:
-    """The runs that may go, oldest first: those named, else those that configuration and the options allow.
+    most: int | None = None,
+) -> Prunable:
+    """The runs that may go: those named, else those that configuration and the options allow; listed up to ``most``.
 
     Refuses ``not_ready`` for a named run that is not over, ``conflict`` for one that is kept, ``bad_argument`` where
     no maximum age is configured or given.
     """
+    from wfe_mcp.store.maintenance.retention import OldRuns
     from wfe_mcp.workspace.config.layers import seconds
 
-    with engine.store.read() as tx:
-        over = tx.retention.finished_runs(engine.project_id)
-        if runs:
+    if runs:
+        with engine.store.read() as tx:
             named = [engine.load(tx, run).record for run in runs]
             kept = tx.retention.kept()
-            for record in named:
-                _refuse_what_stays(record, kept)
-            return sorted(named, key=lambda record: (record.ended_at or record.updated_at, record.id))
+        for record in named:
+            _refuse_what_stays(record, kept)
+        return Prunable(tuple(sorted(named, key=lambda each: (each.ended_at or each.updated_at, each.id))), len(named))
     rules = engine.settings().settings.retention
     age = older or rules.runs
     if age is None:
@@ -67,15 +76,18 @@ def prunable(
             "Nothing says how old a run may get, so every run is kept.",
             'Say it once, --older-than 90d, or for good: [retention] runs = "90d" in .wfe/config.toml.',
         )
-    before = engine.clock() - timedelta(seconds=seconds(age))
-    newest = rules.keep if keep is None else keep
-    archived = rules.archived_only if archived_only is None else archived_only
-    old = [
-        record
-        for record in over[newest:]
-        if record.ended_at is not None and record.ended_at < before and (record.archived_at is not None or not archived)
-    ]
-    return old[::-1]
+    old = OldRuns(
+        engine.project_id,
+        engine.clock() - timedelta(seconds=seconds(age)),
+        rules.keep if keep is None else keep,
+        rules.archived_only if archived_only is None else archived_only,
+    )
+    with engine.store.read() as tx:
+        if most is None:
+            found = tx.retention.old_runs(old)
+            return Prunable(tuple(found), len(found))
+        found = tx.retention.old_runs(old, most)
+        return Prunable(tuple(found), tx.retention.old_count(old) if len(found) == most else len(found))
 
 
 def prune(engine: Engine, records: Sequence[RunRecord], by: By) -> Pruned:

@@ -71,7 +71,7 @@ def start_model_work(change: RunChange) -> bool:
     _leave(change)
     if change.state.status not in _GOES_ON:
         return False
-    driven = [attempt for attempt in change.state.open_attempts if is_driven(change.state, attempt.phase)]
+    driven = [attempt for attempt in change.state.moving_attempts if is_driven(change.state, attempt.phase)]
     for attempt in driven:
         if attempt.status is AttemptStatus.RUNNING:
             _enqueue(change, attempt)

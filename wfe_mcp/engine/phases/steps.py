@@ -77,7 +77,7 @@ def start_compensation(change: RunChange) -> bool:
     """
     if change.state.status not in _GOES_ON:
         return False
-    return any(_undo(change, attempt) for attempt in change.state.open_attempts if is_undone(attempt))
+    return any(_undo(change, attempt) for attempt in change.state.moving_attempts if is_undone(attempt))
 
 
 def has_steps(spec: RunSpec) -> bool:

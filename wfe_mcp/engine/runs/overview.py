@@ -174,7 +174,9 @@ def _blocking_files(
 def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
     """The running phases whose job only waits for a person's answer."""
     state = loaded.state
-    worked = [one for one in state.open_attempts if one.status is AttemptStatus.RUNNING and is_driven(state, one.phase)]
+    worked = [
+        one for one in state.moving_attempts if one.status is AttemptStatus.RUNNING and is_driven(state, one.phase)
+    ]
     return tuple(
         attempt.phase
         for attempt in worked

@@ -98,7 +98,7 @@ def catch_up(engine: Engine, *, within_s: float) -> CaughtUp:
             return "more"
 
 
-def health(engine: Engine) -> FindHealth:
-    """Whether SQLite can look for words, and how many runs are not indexed up to their last event."""
+def health(engine: Engine, *, deep: bool = False) -> FindHealth:
+    """Whether SQLite can look for words, and how many runs are not indexed; ``deep``: up to their last event."""
     with engine.store.read() as tx:
-        return tx.search_index.health()
+        return tx.search_index.health(deep=deep)

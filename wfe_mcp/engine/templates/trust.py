@@ -10,6 +10,7 @@ Trust in a file is trust in its bytes trusted last. Bytes trusted before stay tr
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -210,16 +211,16 @@ def trusted_policy(engine: Engine) -> list[str] | None:
     return None if kept is None else json.loads(kept)
 
 
-def least_evidence(engine: Engine, settings: LoadedSettings) -> Level | None:
-    """The least level of evidence that ``policy.evidence`` asks of checks; None: any will do.
+def least_evidence(engine: Engine, settings: LoadedSettings, tx: Tx | None = None) -> Level | None:
+    """The least level of evidence that ``policy.evidence`` asks of checks; None: any will do. ``tx``: where the caller is in one.
 
     What is not trusted yet can only ask for more: editing or removing a file does not undo what it asked for when a
     person trusted it last.
     """
     asked: list[Level | None] = [each.policy.evidence for each in (settings.settings, settings.pending) if each]
     if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
-        with engine.store.read() as tx:
-            asked.append(level_named(tx.secrets.get(f"{_EVIDENCE}{engine.project_id}")))
+        with engine.store.read() if tx is None else nullcontext(tx) as reading:
+            asked.append(level_named(reading.secrets.get(f"{_EVIDENCE}{engine.project_id}")))
     return strictest(*asked)
 
 

@@ -66,7 +66,8 @@ _OPEN = (
 )
 _LAST = (
     select(JOB.c.run_at, JOB.c.started_at, JOB.c.finished_at)
-    .where(JOB.c.queue == bindparam("queue_"), JOB.c.status == JobStatus.DONE)
+    # Cancelled timers have not begun: SQLite would read all of them for a queue in which few jobs were done.
+    .where(JOB.c.queue == bindparam("queue_"), JOB.c.status == JobStatus.DONE, JOB.c.started_at.is_not(None))
     .order_by(JOB.c.started_at.desc())
     .limit(_AVERAGED)
 )

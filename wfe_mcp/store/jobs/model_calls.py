@@ -7,6 +7,7 @@ Rules:
 3. Sums read only a range of an index: the calls of a run, of a project's day.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal, TypedDict, Unpack
@@ -85,6 +86,17 @@ class WhichCalls(TypedDict, total=False):
     template: str | None
 
 
+_PAGE = 20_000
+"""Calls that one statement adds up: some tenths of a second."""
+
+
+def in_order(by: UsageBy, found: Iterable[tuple[str, UsageRecord]]) -> list[tuple[str, UsageRecord]]:
+    """The most expensive first; days newest first."""
+    if by == "day":
+        return sorted(found, key=lambda line: line[0], reverse=True)
+    return sorted(found, key=lambda line: (-line[1].spent_usd, -line[1].tokens, line[0]))
+
+
 class ModelCallRepository(Repository):
     """Calls to models."""
 
@@ -141,15 +153,34 @@ class ModelCallRepository(Repository):
         return UsageRecord(*self._connection.execute(query).one())
 
     def usage_by(self, by: UsageBy, **which: Unpack[WhichCalls]) -> list[tuple[str, UsageRecord]]:
-        """The same, one line for each template, phase, role, model or (UTC) day; the most expensive first, days newest first."""
+        """The same, one line for each template, phase, role, model or (UTC) day, ``in_order``."""
         key = _GROUPS[by].label("key_")
         query = select(key, *_TOTALS).where(*_which(**which)).group_by(key)
         if by == "template":
             query = query.select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
         found = [(str(row[0]), UsageRecord(*row[1:])) for row in self._connection.execute(query)]
-        if by == "day":
-            return sorted(found, key=lambda line: line[0], reverse=True)
-        return sorted(found, key=lambda line: (-line[1].spent_usd, -line[1].tokens, line[0]))
+        return in_order(by, found)
+
+    def usage_page(
+        self, by: Sequence[UsageBy], **which: Unpack[WhichCalls]
+    ) -> tuple[list[tuple[tuple[str, ...], UsageRecord]], datetime | None]:
+        """The use of the first of these calls, some thousand, by all of ``by`` together; and ``since`` of the next ones.
+
+        The latter is None behind the last call.
+        """
+        chosen = _which(**which)
+        times = select(_CALL.started_at).where(*chosen).order_by(_CALL.started_at)
+        last = self._connection.execute(times.offset(_PAGE).limit(1)).scalar()
+        # Calls of one moment are in one page.
+        after = (
+            None if last is None else self._connection.execute(times.where(_CALL.started_at > last).limit(1)).scalar()
+        )
+        chosen += [] if after is None else [_CALL.started_at < after]
+        keys = [_GROUPS[each].label(f"by_{each}") for each in by]
+        query = select(*keys, *_TOTALS).select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
+        rows = self._connection.execute(query.where(*chosen).group_by(*keys))
+        count = len(keys)
+        return [(tuple(map(str, row[:count])), UsageRecord(*row[count:])) for row in rows], after
 
     def started_since(self, provider: str, since: datetime) -> list[datetime]:
         """When the calls to ``provider`` after ``since`` began, oldest first, over all projects: they share one account."""

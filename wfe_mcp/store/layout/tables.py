@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from wfe_mcp.core.attempt_states import AttemptStatus, Stage
@@ -237,7 +238,8 @@ RUN = Table(
     Column("ended_at", UtcDateTime, nullable=True), Column("archived_at", UtcDateTime, nullable=True),
     Column("origin_sha256", String, nullable=True), Column("state", Text, nullable=False),
     Index(None, "created_at", "id"), Index(None, "project_id", "created_at", "id"),
-    Index(None, "project_id", "status", "created_at", "id"), Index(None, "worktree", "status"),
+    Index(None, "project_id", "ended_at", "id", "archived_at", sqlite_where=text("ended_at IS NOT NULL")),
+    Index(None, "project_id", "status", "created_at", "id"), Index(None, "worktree", "status", "created_at", "id"),
 )
 
 IDEMPOTENCY = Table(
@@ -277,6 +279,7 @@ EVENT = Table(
     Column("actor", String, nullable=False), Column("channel", Word(Channel), nullable=False),
     Column("assurance", Number(Assurance), nullable=False), Column("prev_hash", String, nullable=False),
     Column("hash", String, nullable=False), Column("payload", Text, nullable=False),
+    Index(None, "type", sqlite_where=text("type NOT IN ('CheckpointTaken', 'GateJudged', 'PhaseCompleted', 'PhaseReady', 'PhaseStarted', 'RevisionSubmitted', 'RunCompleted', 'RunStarted')")),
 )
 
 REVISION = Table(

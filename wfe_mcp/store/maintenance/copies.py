@@ -245,7 +245,9 @@ def _writing(target: Path) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        name = str(getattr(error, "sqlite_errorname", ""))
+        # pysqlite3 names no error of a backup: what it raises is about the file that it writes.
+        unnamed = "SQLITE_IOERR" if isinstance(error, driver().OperationalError) else ""
+        name = str(getattr(error, "sqlite_errorname", unnamed))
         if not name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
             raise
         raise Refused(

@@ -13,9 +13,26 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Integer, Table, bindparam, delete, desc, insert, literal_column, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Integer,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    desc,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.layout.run_records import PrunedRun
@@ -78,19 +95,39 @@ _PAYLOADS = (
     .where(bindparam("after") < _ROWID, EVENT.c.type != "RunStarted")
     .order_by(_ROWID)
 )
-_FINISHED = (
-    select(*columns_for(RunRecord, RUN))
-    .where(
-        RUN.c.project_id == bindparam("project"),
-        RUN.c.ended_at.is_not(None),
-        RUN.c.id.not_in(select(KEPT_RUN.c.run_id)),
-    )
-    .order_by(desc(RUN.c.ended_at), desc(RUN.c.id))
+_OVER = (
+    RUN.c.project_id == bindparam("project"),
+    RUN.c.ended_at.is_not(None),
+    RUN.c.id.not_in(select(KEPT_RUN.c.run_id)),
 )
+_OLDEST = (RUN.c.ended_at, RUN.c.id)
+_NEWEST = (desc(RUN.c.ended_at), desc(RUN.c.id))
+_OLD = and_(
+    *_OVER,
+    RUN.c.ended_at < bindparam("before"),
+    or_(~bindparam("archived_only", type_=Boolean), RUN.c.archived_at.is_not(None)),
+    tuple_(*_OLDEST) <= tuple_(bindparam("last_at", type_=RUN.c.ended_at.type), bindparam("last_id")),
+)
+_OLD_RUNS = select(*columns_for(RunRecord, RUN)).where(_OLD).order_by(*_OLDEST).limit(bindparam("limit"))
+_OLD_COUNT = select(func.count()).select_from(select(RUN.c.id).where(_OLD).limit(bindparam("limit")).subquery())
+_LAST_OLD = select(*_OLDEST).where(*_OVER).order_by(*_NEWEST).limit(1).offset(bindparam("keep"))
 _PRUNED = select(*columns_for(PrunedRun, PRUNED_RUN)).order_by(PRUNED_RUN.c.at, PRUNED_RUN.c.run_id)
 _KEEP = insert_new(KEPT_RUN)
 _RELEASE = delete(KEPT_RUN).where(KEPT_RUN.c.run_id == bindparam("run_"))
 _KEPT = select(KEPT_RUN.c.run_id)
+
+
+_ALL = -1
+
+
+@dataclass(frozen=True, slots=True)
+class OldRuns:
+    """The finished runs of a project that ended before ``before``, without those marked to keep and the ``keep`` last ones."""
+
+    project_id: str
+    before: datetime
+    keep: int
+    archived_only: bool
 
 
 class RetentionRepository(Repository):
@@ -99,9 +136,24 @@ class RetentionRepository(Repository):
     _settings_log = Part(SettingsLogRepository)
     _search_index = Part(SearchIndexRepository)
 
-    def finished_runs(self, project_id: str) -> list[RunRecord]:
-        """The finished runs of a project that are not marked to keep, the last one to end first."""
-        return self._all(RunRecord, _FINISHED, {"project": project_id})
+    def old_runs(self, rules: OldRuns, limit: int = _ALL) -> list[RunRecord]:
+        """The runs that may go by ``rules``, oldest first; at most ``limit``."""
+        return self._all(RunRecord, _OLD_RUNS, values) if (values := self._old(rules, limit)) else []
+
+    def old_count(self, rules: OldRuns, limit: int = _ALL) -> int:
+        """How many runs may go by ``rules``, counted up to ``limit``."""
+        return (
+            int(self._connection.execute(_OLD_COUNT, values).scalar_one()) if (values := self._old(rules, limit)) else 0
+        )
+
+    def _old(self, rules: OldRuns, limit: int) -> dict[str, object]:
+        """The parameters of ``_OLD``; none where all finished runs are among the last ones."""
+        values = {"project": rules.project_id, "keep": rules.keep}
+        last = self._connection.execute(_LAST_OLD, values).first()
+        if last is None:
+            return {}
+        more = {"before": rules.before, "archived_only": rules.archived_only, "limit": limit}
+        return {"project": rules.project_id, "last_at": last.ended_at, "last_id": last.id, **more}
 
     def keep(self, run_id: RunId, by: By, at: datetime) -> None:
         """Mark a run to keep, so that it is never pruned. Idempotent."""

@@ -3,6 +3,8 @@
 started ──→ done | failed          lost: the caller ended first, and its use is unknown
 """
 
+from dataclasses import fields
+
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.enums import CallPurpose, CallStatus
@@ -62,6 +64,10 @@ class UsageRecord:
     cost_usd: float = 0.0
     reserved_tokens: int = 0
     reserved_usd: float = 0.0
+
+    def __add__(self, other: "UsageRecord") -> "UsageRecord":
+        """Both together."""
+        return UsageRecord(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(UsageRecord)))
 
     @property
     def tokens(self) -> int:

@@ -8,13 +8,15 @@ from sqlalchemy import ColumnElement, func, literal_column, or_, select
 
 from wfe_mcp.core.model import AttemptStatus, RunStatus, Stage
 from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, RUN
-from wfe_mcp.store.repository import OURS
+from wfe_mcp.store.repository import OURS, unindexed
 
-_FOLDERS: ColumnElement[str] = literal_column("{marks}")
-"""The hook writes one ``?`` there for each folder that may be the working tree."""
+_GIVEN: ColumnElement[str] = literal_column("?")
+_MOST = 20
+"""Of the work that nobody has begun, a client is told of the first."""
 
-OPEN_WORK = (
+_WORK = (
     select(
+        RUN.c.created_at,
         RUN.c.id.label("run"),
         RUN.c.title,
         RUN.c.template,
@@ -28,17 +30,26 @@ OPEN_WORK = (
         func.json_extract(ATTEMPT.c.state, "$.role").label("role"),
     )
     .join(ATTEMPT, ATTEMPT.c.run_id == RUN.c.id)
-    .where(
-        RUN.c.worktree.in_([_FOLDERS]),
-        RUN.c.status.in_((RunStatus.PENDING, RunStatus.RUNNING)),
-        RUN.c.archived_at.is_(None),
-        OURS,
-        ATTEMPT.c.status.in_((AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING)),
-        or_(ATTEMPT.c.stage.is_(None), ATTEMPT.c.stage == Stage.AFTER),
+    .where(RUN.c.archived_at.is_(None), OURS, or_(ATTEMPT.c.stage.is_(None), ATTEMPT.c.stage == Stage.AFTER))
+)
+RUNNING_WORK = _WORK.where(
+    ATTEMPT.c.status == AttemptStatus.RUNNING,
+    # By the running attempts, of all folders: a folder may have many more runs that nobody works on.
+    unindexed(RUN.c.worktree) == _GIVEN,
+    unindexed(RUN.c.status).in_((RunStatus.PENDING, RunStatus.RUNNING)),
+)
+"""The running attempts in a working tree."""
+
+NEXT_WORK = (
+    _WORK.where(
+        RUN.c.worktree == _GIVEN,
+        RUN.c.status == _GIVEN,
+        unindexed(ATTEMPT.c.status).in_((AttemptStatus.READY, AttemptStatus.GATING)),
     )
     .order_by(RUN.c.created_at, RUN.c.id, ATTEMPT.c.phase)
+    .limit(literal_column(str(_MOST)))
 )
-"""The attempts in a working tree that are ready, running, or have their artifact checked."""
+"""The first attempts of a working tree, in runs of one status, that are ready or have their artifact checked."""
 
 DOCUMENT_TEXT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == literal_column("?"))
 """The content of one document."""

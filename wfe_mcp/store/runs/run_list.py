@@ -3,17 +3,17 @@
 Newest first, by (created_at, id). A cursor names the last run shown, so that new runs do not shift the next page.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, desc, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, desc, exists, func, or_, select, text
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
-from wfe_mcp.store.layout.tables import ATTEMPT, PRUNED_RUN, RUN
+from wfe_mcp.store.layout.tables import ATTEMPT, PROJECT, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunPage, RunRecord
-from wfe_mcp.store.repository import OURS, Repository, columns_for, given
+from wfe_mcp.store.repository import OURS, Repository, columns_for, given, unindexed
 
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 """The statuses in which a run can still change by itself or by a decision."""
@@ -60,7 +60,8 @@ _MAY_HAVE_LOST = (
             ),
         ),
     )
-    .order_by(*_NEWEST)
+    # Sorted without an index: for the index in this order SQLite would read every run of the project.
+    .order_by(desc(unindexed(RUN.c.created_at)), desc(RUN.c.id))
 )
 _REACHED = (
     select(RUN.c.reached).where(RUN.c.project_id == bindparam("project_id"), RUN.c.reached.is_not(None)).distinct()
@@ -73,10 +74,14 @@ _WEAKENED = (
     .group_by(RUN.c.id)
 )
 _TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
+_PROJECTS = select(PROJECT.c.id)
 _LAST_NUMBER = text("SELECT max(rowid) FROM run")
 _PREFIX = (
     _SELECT.where(
-        RUN.c.project_id == bindparam("project_id"), RUN.c.id >= bindparam("prefix"), RUN.c.id < bindparam("end")
+        # By the ids: by its project SQLite would read every run of it.
+        unindexed(RUN.c.project_id) == bindparam("project_id"),
+        RUN.c.id >= bindparam("prefix"),
+        RUN.c.id < bindparam("end"),
     )
     .order_by(RUN.c.id)
     .limit(6)
@@ -124,14 +129,26 @@ class RunListRepository(Repository):
             query = query.where(RUN.c.updated_at < untouched_since, OURS)
         if not archived:
             query = query.where(RUN.c.archived_at.is_(None))
-        if status is not None:
-            query = query.where(RUN.c.status.in_(status))
         if since is not None:
             query = query.where(RUN.c.created_at >= since)
         if cursor is not None:
             query = self._after(query, cursor)
-        found = self._all(RunRecord, query.order_by(*_NEWEST).limit(limit + 1))
+        query = query.order_by(*_NEWEST).limit(limit + 1)
+        if status is None:
+            found = self._all(RunRecord, query)
+        else:
+            found = [
+                one for each in self._in_status(project_id, status) for one in self._all(RunRecord, query.where(each))
+            ]
+            found.sort(key=lambda one: (one.created_at, one.id), reverse=True)
         return RunPage(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    def _in_status(self, project_id: str | None, statuses: Sequence[RunStatus]) -> Iterator[ColumnElement[bool]]:
+        """A condition for each project and status, whose runs have an order in the index: only runs of the page are read."""
+        projects = self._connection.execute(_PROJECTS).scalars().all() if project_id is None else (project_id,)
+        for project in projects:
+            for status in statuses:
+                yield and_(RUN.c.project_id == project, RUN.c.status == status)
 
     def reached_states(self, project_id: str) -> list[str]:
         """The states of their templates that runs of the project are in, sorted."""

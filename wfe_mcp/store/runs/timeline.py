@@ -10,11 +10,25 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Integer, bindparam, case, desc, func, literal_column, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    and_,
+    bindparam,
+    case,
+    desc,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    text,
+)
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store.enums import EACH_RUN, RARE_TYPES
 from wfe_mcp.store.layout.tables import EVENT, MODEL_CALL, RUN
 from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, given
@@ -50,9 +64,10 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One run's events in order."""
+    """One run's events in order. ``at``: when it was started."""
 
     run: RunId
+    at: datetime
     template: str
     spec: RunSpec
     events: tuple[Happened, ...]
@@ -67,28 +82,42 @@ class WhichRuns(TypedDict, total=False):
     run_id: RunId | None
 
 
+_HAPPENED = (
+    select(EVENT.c.run_id, EVENT.c.type, EVENT.c.at, case((EVENT.c.type.in_(_BARE), null()), else_=EVENT.c.payload))
+    .where(EVENT.c.run_id.in_(bindparam("runs", expanding=True)), EVENT.c.type.not_in(_SILENT))
+    .order_by(EVENT.c.run_id, EVENT.c.seq)
+)
+
+
 class TimelineRepository(Repository):
     """Times over runs."""
 
     _runs = Part(RunRepository)
 
     def filter(self, **which: Unpack[WhichRuns]) -> Iterator[Timeline]:
-        """These runs, in order of their ids."""
+        """These runs, the first to begin first."""
+        after: Timeline | None = None
+        while page := self.page(after, **which):
+            yield from page
+            after = page[-1]
+
+    def page(self, after: Timeline | None, *, limit: int = 200, **which: Unpack[WhichRuns]) -> list[Timeline]:
+        """The next of these runs, the first to begin first; empty behind the last one."""
         chosen = _chosen(**which)
-        runs = {
-            row.id: row
-            for row in self._connection.execute(select(RUN.c.id, RUN.c.template, RUN.c.spec_sha256).where(*chosen))
+        if after is not None:
+            later = or_(RUN.c.created_at > after.at, and_(RUN.c.created_at == after.at, RUN.c.id > after.run))
+            chosen += [RUN.c.created_at >= after.at, later]
+        query = select(RUN.c.id, RUN.c.created_at, RUN.c.template, RUN.c.spec_sha256).where(*chosen)
+        runs = self._connection.execute(query.order_by(RUN.c.created_at, RUN.c.id).limit(limit)).all()
+        events = self._connection.execute(_HAPPENED, {"runs": [row.id for row in runs]})
+        of_run = {
+            run: tuple(Happened(type_, at, json.loads(text) if text else {}) for _, type_, at, text in rows)
+            for run, rows in groupby(events, key=lambda row: row[0])
         }
-        query = (
-            select(
-                EVENT.c.run_id, EVENT.c.type, EVENT.c.at, case((EVENT.c.type.in_(_BARE), null()), else_=EVENT.c.payload)
-            )
-            .where(EVENT.c.type.not_in(_SILENT), EVENT.c.run_id.in_(select(RUN.c.id).where(*chosen)))
-            .order_by(EVENT.c.run_id, EVENT.c.seq)
-        )
-        for run, rows in groupby(self._connection.execute(query), key=lambda row: row[0]):
-            events = tuple(Happened(type_, at, json.loads(text) if text else {}) for _, type_, at, text in rows)
-            yield Timeline(run, runs[run].template, self._runs.spec(runs[run].spec_sha256), events)
+        return [
+            Timeline(row.id, row.created_at, row.template, self._runs.spec(row.spec_sha256), of_run.get(row.id, ()))
+            for row in runs
+        ]
 
     def usage_of_phases(self, **which: Unpack[WhichRuns]) -> list[tuple[str, str, int, float]]:
         """Template, phase, tokens and cost in dollars of these runs' model calls."""
@@ -118,7 +147,6 @@ def _chosen(
 
 
 _POSITION = literal_column("event.rowid", Integer)
-_FILTERS = {"run": EVENT.c.run_id, "type": EVENT.c.type, "actor": EVENT.c.actor}
 _ROWS = (
     select(_POSITION, EVENT.c.run_id, RUN.c.project_id, RUN.c.title, *columns_for(EventRecord, EVENT))
     .join(RUN, RUN.c.id == EVENT.c.run_id)
@@ -126,11 +154,7 @@ _ROWS = (
     .limit(bindparam("limit"))
 )
 _AFTER = _ROWS.where(bindparam("after") < _POSITION).order_by(_POSITION)
-_BEFORE = (
-    _ROWS.where(bindparam("before") > _POSITION)
-    .where(*(or_(bindparam(name) == "", column == bindparam(name)) for name, column in _FILTERS.items()))
-    .order_by(desc(_POSITION))
-)
+_BEFORE = _ROWS.where(bindparam("before") > _POSITION).order_by(desc(_POSITION))
 _NEWS = (
     _ROWS.where(EVENT.c.run_id.in_(select(RUN.c.id).where(RUN.c.updated_at >= bindparam("at"))))
     .where(EVENT.c.at > bindparam("at"), EVENT.c.type.not_in(_SILENT[1:]))
@@ -165,8 +189,11 @@ class ActivityRepository(Repository):
         self, position: int, *, project: str = "", run: str = "", type_: str = "", actor: str = "", limit: int = 100
     ) -> list[Activity]:
         """The events before a position, newest first; of one run, type or actor where it is named."""
-        named = {"run": run, "type": type_, "actor": actor}
-        return self._all(_activity, _BEFORE, {"before": position, "project": project, "limit": limit, **named})
+        wanted = ((EVENT.c.run_id, run or None), (EVENT.c.type, type_ or None), (EVENT.c.actor, actor or None))
+        query = _BEFORE.where(*given(wanted))
+        if type_ and type_ not in EACH_RUN:
+            query = query.where(text(f"event.{RARE_TYPES}"))
+        return self._all(_activity, query, {"before": position, "project": project, "limit": limit})
 
     def news(self, at: datetime, *, project: str, limit: int = 500) -> list[Activity]:
         """What happened after ``at``, newest first, without what the engine notes for itself."""

@@ -26,13 +26,13 @@ Rules:
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, String, Text, UniqueConstraint
+from sqlalchemy import Column, Index, String, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunStatus, Stage
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
-from wfe_mcp.store.enums import RequestStatus, StepStatus
+from wfe_mcp.store.enums import RARE_TYPES, RequestStatus, StepStatus
 from wfe_mcp.store.schema.attachment_tables import Attachment
 from wfe_mcp.store.schema.base_table import METADATA, Filled, Row
 from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
@@ -120,7 +120,8 @@ class Run(Row, table=True):
         Index(None, "project_id", "created_at", "id"),
         Index(None, "project_id", "status", "created_at", "id"),
         Index(None, "created_at", "id"),
-        Index(None, "worktree", "status"),
+        Index(None, "worktree", "status", "created_at", "id"),
+        Index(None, "project_id", "ended_at", "id", "archived_at", sqlite_where=text("ended_at IS NOT NULL")),
     )
 
     id: RunId = Field(primary_key=True, sa_type=String)
@@ -202,7 +203,9 @@ class Hold(Row, table=True):
 
 
 class Event(Row, table=True):
-    """One row of the log of a run."""
+    """One row of the log of a run. The index is of types that not each run has: ``activity`` finds the others at once."""
+
+    __table_args__ = (Index(None, "type", sqlite_where=text(RARE_TYPES)),)
 
     run_id: RunId = Field(primary_key=True, foreign_key="run.id", sa_type=String)
     seq: int = Field(primary_key=True)

@@ -39,6 +39,7 @@ _WAITING = (
     .limit(100)
 )
 _WAITING_COUNT = select(func.count()).select_from(_JOINED).where(_STALE)
+_LISTED_COUNT = select(func.count()).select_from(FIND_WAITING)
 _OUTSIDE_SEQ = select(FIND_RUN.c.last_seq).where(FIND_RUN.c.run_id == NO_RUN, FIND_RUN.c.version >= VERSION)
 _OLDER = select(FIND_RUN.c.run_id).where(FIND_RUN.c.version < VERSION).limit(1)
 _ANY_WAITS = select(FIND_WAITING.c.run_id).limit(1)
@@ -115,10 +116,11 @@ class SearchIndexRepository(Repository):
         indexed, there = self._outside()
         return indexed != there or self._connection.execute(_ANY_WAITS).first() is not None
 
-    def health(self) -> FindHealth:
-        """The number of waiting runs. Compares each run."""
+    def health(self, *, deep: bool = False) -> FindHealth:
+        """The number of waiting runs. ``deep``: each run is compared, so that those count which an older process wrote to."""
         indexed, there = self._outside()
-        waiting = self._connection.execute(_WAITING_COUNT).scalar_one() + ((indexed or 0) != there)
+        count = _WAITING_COUNT if deep or indexed is None else _LISTED_COUNT
+        waiting = self._connection.execute(count).scalar_one() + ((indexed or 0) != there)
         return FindHealth(self._caches.library.has_fts5, waiting)
 
     def _outside(self) -> tuple[int | None, int]:

@@ -183,7 +183,7 @@ def _rounded(spent: Mapping[For, float]) -> dict[For, float]:
     return {name: seconds for name, seconds in rounded.items() if seconds}
 
 
-_ELSEWHERE = {"spec", "attempts", "loops"}
+_ELSEWHERE = {"spec", "attempts", "loops", "derived"}
 _CALLED = {"number": "attempt", "status": "state"}
 _SHOWN_ALREADY = {"phase"}
 

@@ -8,20 +8,23 @@ more than all others in a mean. docs/reference/stats.md defines each figure.
 from __future__ import annotations
 
 import math
+from array import array
 from dataclasses import field
 from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath, declared
-from wfe_mcp.views.history.timing import WAITS, For, PhaseTiming, tasks_of
+from wfe_mcp.views.history.timing import WAITS, For, tasks_of
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.runs.timeline import Timeline, WhichRuns
     from wfe_mcp.views.runs.usage import UsageStats
 
 _PASSED = {"completed"}
@@ -93,6 +96,23 @@ class WeekView:
     cost_usd: float
 
 
+@dataclass(slots=True)
+class _Sums:
+    """The tasks of one phase, added up. ``seconds``: of each task, eight bytes each, by what its time went to."""
+
+    runs: int = 0
+    tasks: int = 0
+    attempts: int = 0
+    judged: int = 0
+    passed_first: int = 0
+    over: int = 0
+    passed: int = 0
+    forced: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    seconds: dict[For, array[float]] = field(default_factory=dict["For", "array[float]"])
+
+
 def week(engine: Engine, *, everywhere: bool = False) -> WeekView:
     """The figures of the last seven days, of one project or of all."""
     since = engine.clock() - timedelta(days=7)
@@ -118,25 +138,50 @@ def phases(
     run: RunId | None = None,
 ) -> tuple[PhaseStats, ...]:
     """A line for each template and phase that has begun, templates by name, phases as they began."""
-    project = None if everywhere else engine.project_id
-    found: dict[tuple[str, PhasePath], list[PhaseTiming]] = {}
-    runs: dict[tuple[str, PhasePath], set[str]] = {}
-    now = engine.clock()
+    which: WhichRuns = {
+        "project_id": None if everywhere else engine.project_id,
+        "template": template,
+        "since": since,
+        "run_id": run,
+    }
+    sums: dict[tuple[str, PhasePath], _Sums] = {}
+    after: Timeline | None = None
+    while True:
+        # A transaction for each page: a long one would hold up those who write, where SQLite has no write-ahead log.
+        with engine.store.read() as tx:
+            page = tx.timelines.page(after, **which)
+        if not page:
+            break
+        after = page[-1]
+        for line in page:
+            _add(sums, line, engine.clock())
     with engine.store.read() as tx:
-        for line in tx.timelines.filter(project_id=project, template=template, since=since, run_id=run):
-            for task in tasks_of(line.events, line.spec, now):
-                found.setdefault((line.template, task.phase), []).append(task)
-                runs.setdefault((line.template, task.phase), set()).add(line.run)
-        used = tx.timelines.usage_of_phases(project_id=project, template=template, since=since, run_id=run)
-    spent: dict[tuple[str, PhasePath], tuple[int, float]] = {}
+        used = tx.timelines.usage_of_phases(**which)
     for name, path, tokens, cost in used:
         key = (name, declared(PhasePath(path)))
-        before = spent.get(key, (0, 0.0))
-        spent[key] = before[0] + tokens, before[1] + cost
-    return tuple(
-        _line(key[0], key[1], len(runs[key]), found[key], spent.get(key))
-        for key in sorted(found, key=lambda key: key[0])
-    )
+        if key in sums:
+            sums[key].tokens += tokens
+            sums[key].cost_usd += cost
+    return tuple(_line(key[0], key[1], sums[key]) for key in sorted(sums, key=lambda key: key[0]))
+
+
+def _add(sums: dict[tuple[str, PhasePath], _Sums], line: Timeline, now: datetime) -> None:
+    """Add the tasks of one run."""
+    seen = set[PhasePath]()
+    for task in tasks_of(line.events, line.spec, now):
+        found = sums.setdefault((line.template, task.phase), _Sums())
+        found.runs += task.phase not in seen
+        seen.add(task.phase)
+        found.tasks += 1
+        found.attempts += len(task.tries)
+        found.judged += task.first in _FINISHED
+        found.passed_first += task.first in _PASSED
+        found.over += task.last in _FINISHED
+        found.passed += task.last in _PASSED
+        found.forced += task.last == "forced"
+        for to, seconds in task.seconds.items():
+            if seconds > 0:
+                found.seconds.setdefault(to, array("d")).append(seconds)
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -148,33 +193,22 @@ def spread(values: Sequence[float]) -> Spread:
     )
 
 
-def _line(
-    template: str, phase: str, runs: int, tasks: list[PhaseTiming], spent: tuple[int, float] | None
-) -> PhaseStats:
-    judged = [task for task in tasks if task.first in _FINISHED]
-    over = [task for task in tasks if task.last in _FINISHED]
-    tokens, cost = spent or (0, 0.0)
+def _line(template: str, phase: str, sums: _Sums) -> PhaseStats:
     return PhaseStats(
         template=template,
         phase=phase,
-        runs=runs,
-        tasks=len(tasks),
-        attempts=sum(len(task.tries) for task in tasks),
-        first_try=_rate(task.first in _PASSED for task in judged),
-        in_the_end=_rate(task.last in _PASSED for task in over),
-        forced=sum(task.last == "forced" for task in over),
-        working=_spread_of(tasks, "working"),
-        waiting={whom: found for whom in WAITS if (found := _spread_of(tasks, whom)) is not None},
-        tokens=tokens,
-        cost_usd=round(cost, 6),
+        runs=sums.runs,
+        tasks=sums.tasks,
+        attempts=sums.attempts,
+        first_try=_rate(sums.passed_first, sums.judged),
+        in_the_end=_rate(sums.passed, sums.over),
+        forced=sums.forced,
+        working=spread(sums.seconds["working"]) if "working" in sums.seconds else None,
+        waiting={whom: spread(sums.seconds[whom]) for whom in WAITS if whom in sums.seconds},
+        tokens=sums.tokens,
+        cost_usd=round(sums.cost_usd, 6),
     )
 
 
-def _rate(passed: Iterable[bool]) -> Rate:
-    known = list(passed)
-    return Rate(passed=sum(known), of=len(known), rate=round(sum(known) / len(known), 3) if known else None)
-
-
-def _spread_of(tasks: Iterable[PhaseTiming], to: For) -> Spread | None:
-    values = [seconds for task in tasks if (seconds := task.seconds.get(to, 0.0)) > 0]
-    return spread(values) if values else None
+def _rate(passed: int, of: int) -> Rate:
+    return Rate(passed=passed, of=of, rate=round(passed / of, 3) if of else None)

@@ -107,7 +107,8 @@ def next_moves(overview: Overview) -> tuple[Next, ...]:
     run, state = overview.loaded.record.id, overview.loaded.state
     if overview.origin is not None or state.is_over or state.status is RunStatus.PENDING:
         return ()
-    legal = legal_moves(state, By(), overview.loaded.record.updated_at)
+    named = [*(state.current(path) for path in overview.startable), *overview.unasked]
+    legal = legal_moves(state, By(), overview.loaded.record.updated_at, named)
     if state.status is RunStatus.PAUSED:
         resume = tuple(tool_call(run, move) for move in legal if isinstance(move, c.Resume))
         return (_wait(run, "continues by itself"), *resume) if resume and overview.goes_on else resume
@@ -115,7 +116,7 @@ def next_moves(overview: Overview) -> tuple[Next, ...]:
     asks = {move.phase: move for move in legal if isinstance(move, c.AskApproval)}
     moves = [tool_call(run, starts[path], _why(state, path)) for path in overview.startable if path in starts]
     moves += [tool_call(run, asks[one.phase], "asks the user") for one in overview.unasked if one.phase in asks]
-    if state.going_back is not None or any(_will_move(overview, attempt) for attempt in state.open_attempts):
+    if state.going_back is not None or any(_will_move(overview, attempt) for attempt in state.moving_attempts):
         moves.append(_wait(run, "waits for a change"))
     return tuple(moves[:3])
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.models.caps import Spending, dollars
+from wfe_mcp.store.jobs.model_calls import in_order
+from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.views.values.model import INLINE, view_model, view_of
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.jobs.model_calls import UsageBy
-    from wfe_mcp.store.records.calls import UsageRecord
 
 GROUPS: tuple[UsageBy, ...] = ("template", "role", "model", "day")
 """By what ``stats`` adds up."""
@@ -171,14 +172,21 @@ def stats(
     ``template``, ``run``: only those of its runs, or of one.
     """
     project = None if everywhere else engine.project_id
-    with engine.store.read() as tx:
-        total = tx.model_calls.usage(project_id=project, since=since, template=template, run_id=run)
-        groups = {
-            by: tx.model_calls.usage_by(by, project_id=project, since=since, template=template, run_id=run)
-            for by in GROUPS
-        }
+    total = UsageRecord()
+    groups: dict[UsageBy, dict[str, UsageRecord]] = {by: {} for by in GROUPS}
+    begin, is_first = since, True
+    while is_first or begin is not None:
+        is_first = False
+        with engine.store.read() as tx:  # each page alone: without a write-ahead log those who write wait for a reader
+            page, begin = tx.model_calls.usage_page(
+                GROUPS, since=begin, project_id=project, template=template, run_id=run
+            )
+        for keys, used in page:
+            total += used
+            for by, key in zip(GROUPS, keys, strict=True):
+                groups[by][key] = groups[by].get(key, UsageRecord()) + used
     lines = {
-        f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in found)
+        f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in in_order(by, found.items()))
         for by, found in groups.items()
     }
     return UsageStats(total=usage_view(total), **lines)
