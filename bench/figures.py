@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value, its unit, and its limit (None: no budget, shown for comparison)."""
+    """A measured value, its unit, and its limit (None: no budget, shown for comparison).
+
+    ``lines``: what the value counts, printed whole below it, one line each.
+    """
 
     name: str
     value: float
     unit: str
     budget: float | None = None
     note: str = ""
+    lines: tuple[str, ...] = ()
 
 
 def median(values: list[float]) -> float:
@@ -35,4 +39,6 @@ def print_figures(title: str, figures: list[Figure]) -> bool:
         verdict = "" if figure.budget is None else ("ok" if figure.value <= figure.budget else "MISSED")
         value = f"{figure.value:,.1f} {figure.unit}"
         print(f"  {figure.name:<58} {value:>16}  {budget:<13} {verdict:<7} {figure.note}".rstrip(), flush=True)
+        for line in figure.lines:
+            print(f"    {' '.join(line.split())}", flush=True)
     return all(figure.budget is None or figure.value <= figure.budget for figure in figures)

@@ -44,11 +44,10 @@ def measure(scene: Scene, kills: int) -> list[Figure]:
     del scene  # it has a machine of its own
     with tempfile.TemporaryDirectory(prefix="wfe-kills-") as folder:
         answer = play(Path(folder), kills)
-    note = "; ".join((*answer.faults, *answer.left))[:200]
     return [
         Figure("processes killed", answer.killed, "kills", note=f"{answer.ended} ended before"),
-        Figure("faults after a kill", len(answer.faults), "faults", 0, note),
-        Figure("files left over after the next start", len(answer.left), "files", 0),
+        Figure("faults after a kill", len(answer.faults), "faults", 0, lines=tuple(answer.faults)),
+        Figure("files left over after the next start", len(answer.left), "files", 0, lines=tuple(answer.left)),
     ]
 
 
@@ -82,7 +81,7 @@ def play(folder: Path, kills: int, *, seed: int = 0) -> Kills:
         answer.faults += _differences(machine, folder, name)
     final = machine.json("verify")
     if not final.get("ok"):
-        answer.faults.append(f"verify: {json.dumps(final)[:300]}")
+        answer.faults.append(f"verify: {json.dumps(final)}")
     with machine.server() as server:
         server.call("status")
     machine.close()
@@ -146,7 +145,7 @@ def _expect_done(machine: Machine, name: str, argv: list[str], env: dict[str, st
         found = {}
     code = found.get("error", {}).get("code", "no JSON")
     if not found.get("ok") and code not in DONE_ALREADY:
-        answer.faults.append(f"{name} again: exit {done.code}: {done.said[:300]}")
+        answer.faults.append(f"{name} again: exit {done.code}: {done.said.strip()}")
 
 
 def _decide(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:

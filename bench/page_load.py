@@ -18,7 +18,7 @@ from bench.decisions import await_page, cpu_ms, free_port
 from bench.figures import Figure, median
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request
 
     from bench.scene import Scene, Server
 
@@ -73,7 +73,7 @@ def measure(scene: Scene, seconds: float) -> list[Figure]:
 def _beside(work: _Work, seconds: float, page: int, name: str, tab: Page | None) -> list[Figure]:
     asked: Counter[str] = Counter()
 
-    def count(request: Any) -> None:
+    def count(request: Request) -> None:
         asked[urlsplit(request.url).path.removeprefix("/api/v1/").split("/")[0]] += 1
 
     if tab is not None:

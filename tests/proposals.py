@@ -22,7 +22,7 @@ HOLE = "{}"
 _VALUE = re.compile(r"\{\w*\}|\bRUN\b")
 _COMMAND = re.compile(
     r"wfe-mcp ([a-z](?:'[^']*'|[^'\n])*?)"
-    r"(?=,| ;|; |`| or | and |, then | (?:opens|shows|lists|reports|prints|does|looks|has|serves|where|in|again|until|show what) |: | \(|\)|\.(?: |$)|\n|$)"
+    r"(?=,| ;|; |`| or | and |, then | (?:opens|shows|lists|reports|prints|does|looks|has|serves|where|in|again|until|show what) |: | \(|\)|\.(?: |$)| \[|\n|$)"
 )
 _SENTENCE = re.compile(
     r"wfe-mcp (?:and|did|does|in|authors|writes|for|starts|brings|reads|made|announces|cannot|has|not|is|was|will)\b"
@@ -51,8 +51,8 @@ class Proposal:
 
     def commands_in(self, printed: str) -> list[str]:
         """The commands that it proposed there, ready to be pasted."""
-        most = len(re.findall(r"wfe-mcp ", self.text))
-        return [each.strip() for each in _COMMAND.findall(self.found_in(printed))[:most]]
+        most = len(re.findall(r"wfe-mcp ", _SENTENCE.sub("", self.text)))
+        return [each.strip() for each in _COMMAND.findall(_SENTENCE.sub("", self.found_in(printed)))[:most]]
 
 
 @cache

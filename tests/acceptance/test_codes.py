@@ -166,6 +166,7 @@ TABLE: list[tuple[str, str, Arguments]] = [
     ("find", "unknown_run", lambda _: {"query": "note", "run": "nowhere"}),
     ("find", "too_large", lambda _: {"query": "x" * 1_500}),
     ("find", "unavailable", lambda _: {"query": "note", "kind": "work_item"}),
+    ("work", "bad_argument", lambda _: {"action": "show"}),
     ("save_template", "bad_argument", lambda _: {"definition": "no object"}),
     ("save_template", "invalid_template", lambda _: {"definition": BROKEN}),
     ("save_template", "conflict", lambda drill: {"definition": drill.saved_anew}),

@@ -8,7 +8,8 @@ Rules:
 1. ``tests/proposals.toml`` says in which test a text is followed, and how its commands end; the fixture arms the terminal
    of that test with it, and a text that was not printed there fails the test.
 2. A command is run as a person would: with a value for each word in capitals, and their PIN where it asks for it.
-3. With ``WFE_RECORD_PROPOSALS=FILE`` every text is followed wherever it is printed, and the file gets what came of it.
+3. With ``WFE_RECORD_PROPOSALS=FILE`` every text that no test follows yet is followed wherever it is printed, and the
+   file gets what came of it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import tomllib
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
 FILE = ROOT / "tests" / "proposals.toml"
 RECORD = os.environ.get("WFE_RECORD_PROPOSALS", "")
 PIN = "correct horse"
+KEY = "sk-canary-0123456789abcdef"
+_PYTHON = sys.executable  # tests may name another
+
 STANDS_FOR = {
     "TEMPLATE": "note",
     "JSON": "{}",
@@ -64,10 +70,12 @@ _ONLY_THERE = {
     ("plan", "FILE"): "plan.md",
     ("restore", "FILE"): "copy.db",
     ("edit", "FILE"): "other.json",
+    ("jobs", "ROLE"): "claude-code",
+    ("providers", "NAME"): "second",
 }
 """What a word in capitals is in a command where it is another file."""
-_ENDLESS = {"ui", "serve", "worker", "demo"}
-"""What does not end by itself."""
+_ENDLESS: dict[str, list[str]] = {"ui": ["--no-browser"], "serve": [], "worker": []}
+"""What does not end by itself, and what it is given so that it opens nothing."""
 _CHANGE = "import pathlib, sys; it = pathlib.Path(sys.argv[-1]); it.write_text(it.read_text().replace('A note', 'A word').replace('hello', 'hallo').replace('Write', 'Compose'))"
 
 
@@ -133,15 +141,23 @@ class Following:
 
 
 _recorded: dict[str, list[int]] = {}
+_ONLY_HOLES = re.compile(r"(?:wfe-mcp|run:|Ask the user to|RUN|[{} ])+")
+
+
+@cache
+def _sought() -> list[Proposal]:
+    """The texts that a recording is for: no test follows them yet, and they have words of their own to be found by."""
+    known = {text for each in followed().values() for text in each}
+    return [each for each in proposals() if each.text not in known and not _ONLY_HOLES.fullmatch(each.text)]
 
 
 class Recording(Following):
-    """Every text that is printed is followed, until it worked once in this process."""
+    """Every text that no test follows yet is followed where it is printed, until it worked once in this process."""
 
     def look(self, cli: Terminal, said: Said) -> None:
         if self.is_busy:
             return
-        self.wanted = {each.text: () for each in proposals() if any(_recorded.get(each.text, [1]))}
+        self.wanted = {each.text: () for each in _sought() if any(_recorded.get(each.text, [1]))}
         self.done = {}
         super().look(cli, said)
         for text, answers in self.done.items():
@@ -201,12 +217,14 @@ def kept_apart(cli: Terminal) -> Generator[None]:
 
 def _apart(cli: Terminal, command: str) -> Said:
     with kept_apart(cli), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wfe_mcp.cli.terminal.pin.at_terminal", lambda: False)
         change = cli.place / "editor.py"
         change.write_text(_CHANGE)
         patch.setenv("EDITOR", shlex.join([sys.executable, str(change)]))
-        mine = cli.root / "mine.json"
-        if not mine.exists():
-            mine.write_text('{"text": "mine"}')
+        for name in ("mine", "other"):
+            file = cli.root / f"{name}.json"
+            if not file.exists():
+                file.write_text(json.dumps({"text": name}))
         return follow(cli, command)
 
 
@@ -218,7 +236,10 @@ def follow(cli: Terminal, command: str) -> Said:
         at = words.index("--pin-fd")
         return cli(*words[:at], *words[at + 2 :], pin=PIN)
     if words[0] in _ENDLESS:
-        return cli(*words, "--help")
+        return _begun(cli, [*words, *_ENDLESS[words[0]]])
+    if words[:2] in (["providers", "key"], ["providers", "add"]):
+        said = with_key(cli, words)
+        return with_key(cli, [*words, "--key", "stored"]) if "--key stored" in said.err else said
     answer = cli(*words)
     needs_pin = answer.code != 0 and "needs_human" in answer.err
     if not needs_pin:
@@ -228,3 +249,29 @@ def follow(cli: Terminal, command: str) -> Said:
         again = cli(*words, "--yes")
     asks = again.code != 0 and "--yes" in again.err
     return cli(*words, "--yes", pin=PIN) if asks else again
+
+
+def with_key(cli: Terminal, words: list[str]) -> Said:
+    """A command that asks for a key, with one."""
+    read, write = os.pipe()
+    os.write(write, KEY.encode())
+    os.close(write)
+    try:
+        return cli(*words, "--key-fd", str(read))
+    finally:
+        os.close(read)
+
+
+def _begun(cli: Terminal, words: list[str]) -> Said:
+    """A command that does not end by itself, as a process of its own: it is ended once it says that it is there."""
+    command = [_PYTHON, "-m", "wfe_mcp", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=cli.root, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, text=True
+    ) as begun:
+        assert begun.stdout is not None
+        first = begun.stdout.readline()
+        begun.send_signal(signal.SIGINT)
+        rest, _ = begun.communicate(timeout=120)
+    code = 0 if first and begun.returncode == 130 else begun.returncode
+    return replace(cli.typed[-1][1], code=code, out=first + rest, err="")

@@ -116,6 +116,13 @@ class Terminal:
         self.following.look(self, said)
         return said
 
+    def hear(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """``answer`` of another interface in this state; what it proposes is followed as what a command prints."""
+        said = Said(0 if answer.get("ok") else 1, json.dumps(answer), "")
+        self.typed.append((("…",), said))
+        self.following.look(self, said)
+        return answer
+
     def json(self, *words: str, pin: str | None = None) -> Said:
         return self(*words, "--json", pin=pin)
 

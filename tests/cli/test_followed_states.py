@@ -103,6 +103,52 @@ def jobs_and_recovery(cli: Terminal) -> None:
     cli("undo")
 
 
+def old_runs(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.submit_work(run, "draft")
+    cli.start("note")
+    more_configuration(cli, '[retention]\nruns = "1d"\n')
+    cli("trust", "--yes", pin=PIN)
+    cli.clock.forward(days=400)
+    cli("doctor")
+    cli("prune", run, pin=PIN)
+    (cli.root / ".wfe" / "runs" / run).mkdir(parents=True)
+    cli("doctor")
+
+
+def no_project(cli: Terminal) -> None:
+    folder = cli.place / "elsewhere"
+    folder.mkdir()
+    os.chdir(folder)
+    cli("status")
+    os.chdir(cli.root)
+
+
+def same_named_projects(cli: Terminal) -> None:
+    for place in ("one", "two"):
+        folder = cli.place / place / "same"
+        (folder / ".wfe").mkdir(parents=True)
+        cli("project", "add", str(folder))
+        cli("--project", str(folder), "start", "compound", "--inputs", '{"goal": "x"}')
+    cli("project", "forget", "same", pin=PIN)
+
+
+def policy_in_one_line(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text('policy = {templates = ["note"]}\n' + config.read_text())
+    cli("trust", "--yes", pin=PIN)
+    cli("config", "policy", "--templates", "letter", "--yes", pin=PIN)
+
+
+def lesser_things(cli: Terminal) -> None:
+    cli("approvers", "add", "ada", "--key", "mine", pin=PIN)
+    cli("approvers", "add", "ada", "--key", "mine", pin=PIN)
+    cli("providers", "add")
+    run = begun(cli, phase("work"))
+    cli("cancel", run)
+    cli("run", "--resume", run)
+
+
 REACHED = (
     changed_configuration,
     lint_of_what_is_not_configured,
@@ -113,6 +159,11 @@ REACHED = (
     archived_template,
     fork_of_a_decision,
     jobs_and_recovery,
+    old_runs,
+    no_project,
+    same_named_projects,
+    policy_in_one_line,
+    lesser_things,
 )
 """States that no other test of a command reaches; ``tests/proposals.toml`` says which texts are followed there."""
 

@@ -70,7 +70,7 @@ def hooked(cli: Terminal, client: str, event: str, sent: str | None = None, /, *
         cwd=cli.root,
     )
     assert (ran.returncode, ran.stderr) == (0, b"")
-    return json.loads(ran.stdout) if ran.stdout else {}
+    return cli.hear(json.loads(ran.stdout)) if ran.stdout else {}
 
 
 def reason(client: str, answer: dict[str, Any]) -> str:

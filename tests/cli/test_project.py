@@ -355,6 +355,6 @@ def test_doctor_names_a_file_that_others_may_read(cli: Terminal, which: str) -> 
     file.touch()
     file.chmod(0o644)
     document = cli.json("doctor")
-    (found,) = [each for each in document.data["findings"] if each["topic"] == "permissions"]
+    found, *_ = [each for each in document.data["findings"] if each["topic"] == "permissions"]
     assert (document.code, found["level"]) == (1, "problem")
     assert f"chmod 600 '{file}'" in found["message"]

@@ -62,7 +62,7 @@ def test_the_schemas_of_the_tools_are_portable_in_the_strict_view_of_the_inspect
 ) -> None:
     done = inspected(project, era, "tools/list", "--strict")
     assert (done.returncode, done.stderr.strip()) == (0, "")
-    assert len(result(done)["tools"]) == 15
+    assert len(result(done)["tools"]) == 16
 
 
 @ERAS

@@ -51,9 +51,10 @@ serve.stdin.close(); serve.wait()
 """An agent's client: it has a server of ours and runs what the agent asks for."""
 
 TALK = """
-import json, os, pty, select, subprocess, sys
+import fcntl, json, os, pty, select, struct, subprocess, sys, termios
 child, terminal = pty.fork()
 if child == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 400, 0, 0))
     os.execvp(sys.argv[2], sys.argv[2:])
 lines, seen, at = json.loads(sys.argv[1]), b"", 0
 while True:

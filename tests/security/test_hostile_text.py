@@ -273,7 +273,7 @@ def test_nothing_is_written_to_a_terminal_but_by_the_functions_that_clean_it() -
         for module in modules(wfe_mcp.cli)
         if re.search(r"(?<![\w.])print\(|std(out|err)\.write\(", inspect.getsource(module))
     }
-    assert writes == {"app", "terminal.screen", "terminal.confirm", "terminal.pin"}
+    assert writes == {"app", "terminal.screen", "terminal.confirm"}
 
 
 TEN = ("\u200b", "\u2060", "\u00ad", "\u115f", "\u3164", "\u2800", "\ufe0f", "\U000e0041", "\U000e0100", "\u202e")

@@ -8,8 +8,11 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, phase
 from tests.security.forger import Forger, anchor, found, played
-from wfe_mcp.engine.integrity.anchoring import start_anchoring
+from wfe_mcp.cli.terminal.health import health_findings
+from wfe_mcp.engine.integrity.anchoring import anchor_again, start_anchoring
+from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store.driver import driver
+from wfe_mcp.views.approvals.unusual import project_facts
 from wfe_mcp.workspace.system.anchors import AUDIT_REF, anchor_file
 
 
@@ -192,6 +195,25 @@ def test_deleted_anchors_are_a_finding_of_their_own(scene: Scene, what: str) -> 
     else:
         shutil.rmtree(scene.store.path.parent / "anchors")
     assert codes(scene) == {"anchors_deleted"}
+
+
+@pytest.mark.attack(
+    "the file of the anchors is deleted, so that a run of here can be said to be imported", "detected", "T11"
+)
+def test_a_lost_file_of_anchors_is_said_wherever_it_is_relied_on(scene: Scene) -> None:
+    played(scene)
+    shutil.rmtree(scene.store.path.parent / "anchors")
+    (finding,) = found(scene)
+    assert "said to be imported before now cannot be known" in finding.message
+    said = [each.text for each in project_facts(scene.engine).configuration]
+    assert [each for each in said if "wfe-mcp verify --anchor" in each]
+    assert [each.level for each in health_findings(scene.engine) if each.topic == "anchors"] == ["problem"]
+    anchor_again(scene.engine)
+    verified = verify(scene.engine)
+    assert (verified.findings, verified.behind) == ((), ())
+    assert [note for note in verified.notes if "was begun again" in note], "what was lost stays said"
+    anchor_again(scene.engine)
+    assert sum("was begun again" in note for note in verify(scene.engine).notes) == 1
 
 
 @pytest.mark.attack("delete all anchors and rewrite the chain", "detected", "T11")

@@ -40,13 +40,16 @@ def raw(url: str) -> Any:
 def unguarded(url: str) -> Generator[Any]:
     """A connection past the store, of someone with a shell who leaves the schema as it was."""
     connection = raw(url)
-    kept = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'setting_event', 'item_event')"
+    kept = "SELECT name, sql, tbl_name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'setting_event', 'item_event')"
     triggers = connection.execute(kept).fetchall()
-    for name, _ in triggers:
+    for name, *_ in triggers:
         connection.execute(f"DROP TRIGGER {name}")
     yield connection
-    for name, made in triggers:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():
+    for name, made, table in triggers:
+        there = {
+            each for (each,) in connection.execute("SELECT name FROM sqlite_master WHERE name IN (?, ?)", (name, table))
+        }
+        if there == {table}:
             connection.execute(made)
     connection.close()
 

@@ -26,7 +26,7 @@ def test_who_has_waited_longer_for_a_lock_looks_more_often() -> None:
     assert pauses == sorted(pauses, reverse=True) and pauses[-1] > 0.001
 
 
-def test_a_writer_goes_on_once_a_reader_of_another_process_has_ended(store: Store) -> None:
+def test_a_writer_waits_for_a_reader_of_another_connection(store: Store) -> None:
     other = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN")
     other.execute("SELECT count(*) FROM run").fetchone()
@@ -40,16 +40,16 @@ def test_a_writer_goes_on_once_a_reader_of_another_process_has_ended(store: Stor
         assert tx.runs.load(RunId("R-1")) is not None
 
 
-def test_what_is_asked_before_the_commit_is_in_it_and_what_is_undone_is_told(store: Store) -> None:
-    told: list[str] = []
+def test_actions_run_before_the_commit_after_it_and_after_a_rollback(store: Store) -> None:
+    ran: list[str] = []
     with store.tx() as tx:
         tx.before_commit(lambda: create(tx, "R-1"))
-        tx.after_rollback(lambda: told.append("never"))
-        tx.after_commit(lambda: told.append("second"))
-        tx.after_commit(lambda: told.append("first"), first=True)
+        tx.after_rollback(lambda: ran.append("never"))
+        tx.after_commit(lambda: ran.append("second"))
+        tx.after_commit(lambda: ran.append("first"), first=True)
     with contextlib.suppress(ZeroDivisionError), store.tx() as tx:
-        tx.after_rollback(lambda: told.append("undone"))
+        tx.after_rollback(lambda: ran.append("undone"))
         raise ZeroDivisionError
     with store.read() as tx:
         assert tx.runs.load(RunId("R-1")) is not None
-    assert told == ["first", "second", "undone"]
+    assert ran == ["first", "second", "undone"]

@@ -9,7 +9,7 @@ import io
 import json
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from contextlib import redirect_stdout
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -96,7 +96,7 @@ def sample(kind: Any, path: str, chosen: Options) -> Any:
         return arguments[0]
     if origin is tuple:
         return (sample(arguments[0], f"{path}[]", chosen),)
-    if origin in (list, Sequence, Iterable):
+    if origin in (list, Sequence, MutableSequence, Iterable):
         return [sample(arguments[0], f"{path}[]", chosen)]
     if origin in (dict, Mapping):
         return {text_of(f"{path}.key"): sample(arguments[1], f"{path}.value", chosen)}
@@ -107,7 +107,7 @@ def sample(kind: Any, path: str, chosen: Options) -> Any:
     assert hasattr(kind, "__dataclass_fields__"), f"{path}: how is a {kind} made?"
     hints = get_type_hints(kind, localns=names(kind.__module__))
     made: dict[str, Any] = {}
-    for each in fields(kind):
+    for each in (one for one in fields(kind) if one.init):
         place, special = f"{path}.{each.name}", SPECIAL.get(f"{kind.__name__}.{each.name}")
         made[each.name] = special(place) if special else sample(hints[each.name], place, chosen)
     return kind(**made)

@@ -187,13 +187,13 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
     match attempt.status:
         case AttemptStatus.FAILED if not attempt.human_only and not attempt.repair:
             yield _on_fail(state, attempt, at, holder_alive=holder_alive)
-        case AttemptStatus.PENDING if is_passed_over(state, attempt):
-            if needs_are_met(state, attempt.phase):
-                reason = "it begins only where a jump leads to it, and none did"
-                yield [e.PhaseSkipped(reason=reason, follows=True, **attempt.on)]
-        case AttemptStatus.PENDING if attempt.not_before is None and conditions_are_met(state, attempt):
-            if needs_are_met(state, attempt.phase):
-                yield [open_phase(state, attempt)]
+        case AttemptStatus.PENDING if is_passed_over(state, attempt) and needs_are_met(state, attempt.phase):
+            reason = "it begins only where a jump leads to it, and none did"
+            yield [e.PhaseSkipped(reason=reason, follows=True, **attempt.on)]
+        case AttemptStatus.PENDING if (
+            attempt.not_before is None and conditions_are_met(state, attempt) and needs_are_met(state, attempt.phase)
+        ):
+            yield [open_phase(state, attempt)]
         # With locks an answer of the engine opens it: only the engine knows the locks of other runs.
         case AttemptStatus.READY if spec.loop is not None and spec.loop.until is not None and not spec.locks:
             yield [loop_opened(attempt, ("1",), None, at, deadline(state, spec, at))]

@@ -211,7 +211,11 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
             f"{item.id} becomes {to} by a run of it, or by a person."
             if by_run
             else f"Only a person decides that {item.id} is {to}.",
-            (f"Start one: wfe-mcp work start {item.id}. Or the user" if by_run else "The user")
+            (
+                f"Start one: wfe-mcp work start {item.id}. Or the user"
+                if by_run and item.status is ItemStatus.READY
+                else "The user"
+            )
             + f" says so in a terminal of their own: wfe-mcp work edit {item.id} --status {to}",
         )
     if to in {ItemStatus.READY, ItemStatus.ACTIVE}:

@@ -83,9 +83,12 @@ def is_passed_over(state: RunState, attempt: Attempt) -> bool:
 def _question(state: RunState, attempt: Attempt) -> Question | None:
     spec = state.phase(attempt.phase)
     match attempt.status:
-        case AttemptStatus.PENDING if not conditions_are_met(state, attempt) and not is_passed_over(state, attempt):
-            if needs_are_met(state, attempt.phase):
-                return _before_it_opens(spec, attempt)
+        case AttemptStatus.PENDING if (
+            not conditions_are_met(state, attempt)
+            and not is_passed_over(state, attempt)
+            and needs_are_met(state, attempt.phase)
+        ):
+            return _before_it_opens(spec, attempt)
         case AttemptStatus.READY | AttemptStatus.RUNNING if spec.loop is not None:
             return _of_loop(state, attempt, spec.loop)
         case AttemptStatus.FAILED if attempt.repair == "recover" and attempt.phase not in state.loops:

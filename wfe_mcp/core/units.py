@@ -4,9 +4,17 @@ Tables of names, written as text.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+Progress = Callable[[int, int], None]
+"""Hears of long work how much is done, and of how much."""
+
+
+def unheard(done: int, total: int) -> None:
+    """Progress that no one looks at."""
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

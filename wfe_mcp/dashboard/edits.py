@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import typed
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import Handlers, person_in
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
@@ -97,7 +98,7 @@ def nothing_to_edit(view: DecisionView) -> Refused:
     return Refused(
         "illegal_transition",
         f"Nothing of phase {phase!r} can be edited here now.",
-        f"At a terminal: wfe-mcp edit {view.request.run_id} {phase}",
+        f"At a terminal: wfe-mcp edit {view.request.run_id} {typed(phase)}",
     )
 
 

@@ -77,7 +77,7 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
         return undecided(
             KIND,
             f"Reviewers could not be reached: {who}.",
-            f"ask the user to test the provider (wfe-mcp providers test {missing[0].reviewer}), then to retry the phase, or to overrule the gate.",
+            f"ask the user to test the provider (wfe-mcp providers test {missing[0].provider}), then to retry the phase, or to overrule the gate.",
             data,
         )
     summary = f"{_passes(count, reviews)}, quorum {gate.quorum}."
@@ -94,12 +94,15 @@ def who_answered(provider: str, model: str, answered_by: str | None) -> str:
 
 
 def no_reviewer(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
-    """The judgement when no reviewer of the gate is configured: skipped with a note, or undecided."""
+    """The judgement when no reviewer of the gate is configured: skipped with a note, or undecided.
+
+    ``missing``: each reviewer with what keeps it from being asked, and the command that changes that.
+    """
     who, data = shortened(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
     if gate.if_missing == "note":
         return skipped(KIND, f"no reviewer is configured ({who})", data)
-    step = f"ask the user to configure the role (wfe-mcp providers role {missing[0]} PROVIDER MODEL), then to retry the phase."
-    return undecided(KIND, f"No role is configured for reviewer {who}.", step, data)
+    step = "ask the user to do so, then to retry the phase."
+    return undecided(KIND, f"No reviewer can be asked ({who}).", step, data)
 
 
 def with_warning(judgement: Judgement, missing: Sequence[str]) -> Judgement:

@@ -1,8 +1,8 @@
 """Work items of a project, and the log of their changes.
 
-    ItemAdded     the item's fields that say something        ┐
-    ItemChanged   the new value of each changed field         ├ one hash chain per project
-    DecisionSigned   a person's signature of what they changed ┘
+    ItemAdded        the item's fields that say something         ┐
+    ItemChanged      the new value of each changed field          ├ one hash chain per project
+    DecisionSigned   a person's signature of what they changed    ┘
 
 Rules:
 1. The log is the truth: ``problems`` makes each item of it again and compares it with its row.
@@ -23,8 +23,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, changed, loaded, number_of, values_of
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
-from wfe_mcp.store.layout.project_records import ItemEventRecord, ItemRow
 from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT
+from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Repository, bound, columns_for, row_from
 from wfe_mcp.store.settings import SIGNED

@@ -164,7 +164,7 @@ def test_the_page_is_followed_from_install_to_uninstall(
     named = file.relative_to(project.root if scope == "project" else Path.home()).as_posix()
     assert f"`{'' if scope == 'project' else '~/'}{named}` (`--scope {scope}`)" in page
     assert file.read_bytes() == shown_file(client, scope)
-    assert "a test start worked, 15 tools." in answer.out
+    assert "a test start worked, 16 tools." in answer.out
     assert f"{client.title} {client.asks}." in page and f"  It {client.asks}" in answer.out
     assert f"Before the first session: {client.before}." in page or not client.before
     assert not client.before or f"  In the client: {client.before}." in answer.out

@@ -33,7 +33,7 @@ def test_init_ends_with_the_clients_that_it_found_and_one_key_connects_them(
     )
     assert not (empty.root / ".codex").exists() and not (empty.root / ".cursor").exists()
     answer = empty("init", "--no-trial")
-    assert "Connected Cursor (.cursor/mcp.json); a test start worked, 15 tools." in answer.out
+    assert "Connected Cursor (.cursor/mcp.json); a test start worked, 16 tools." in answer.out
     assert "To share with your team, commit .wfe/config.toml .wfe/.gitignore .cursor/mcp.json" in answer.out
     answer = empty("init", "--no-trial")
     assert "Clients: 1 Codex. Connect" in answer.err and "Connected Codex" in answer.out

@@ -230,7 +230,7 @@ def a_rollback_file(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver(), "sqlite_version_info", (3, 53, 4))
 
 
-def test_doctor_changes_the_journal_of_a_database_that_nobody_uses(
+def test_doctor_changes_the_journal_of_a_database_that_no_one_uses(
     cli: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_rollback_file(cli, monkeypatch)

@@ -24,7 +24,7 @@ def test_without_a_name_every_installed_client_is_connected_and_a_refusal_leaves
     (empty.root / ".gemini" / "settings.json").write_text("{")
     answer = empty("install", "--yes")
     assert answer.code == 1
-    assert "Connected Codex (.codex/config.toml); a test start worked, 15 tools." in answer.out
+    assert "Connected Codex (.codex/config.toml); a test start worked, 16 tools." in answer.out
     assert "Connected Cursor (.cursor/mcp.json)" in answer.out
     assert "error: Gemini CLI cannot read" in answer.err
     states = {each["client"]: each["state"] for each in empty.json("install", "--yes").data["clients"]}

@@ -136,3 +136,12 @@ def test_serve_names_no_option_that_does_nothing(empty: Terminal) -> None:
     assert "--hooks" not in empty("serve", "--help").out
     refused = empty.json("serve", "--hooks").document["error"]
     assert refused["hint"].endswith("wfe-mcp install --client NAME --hooks")
+
+
+def test_a_gate_that_a_person_is_to_repair_says_so_to_the_person_who_reads_it(cli: Terminal) -> None:
+    cli.save(template("boxed", phase("work", {"kind": "command", "check": "test", "level": "sandbox"})))
+    run = cli.start("boxed")
+    (cli.root / "mine.json").write_text('{"text": "mine"}')
+    said = cli("submit", run, "work", "--path", "mine.json").err
+    assert ("Next: set `where" in said, "ask the user" in said) == (True, False)
+    assert "Next: ask the user to set" in cli.json("submit", run, "work", "--path", "mine.json").out

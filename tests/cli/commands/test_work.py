@@ -107,6 +107,20 @@ def test_an_item_whose_runs_end_three_times_without_success_is_blocked(cli: Term
     assert item(cli, made).get("failures", 0) == 0
 
 
+@pytest.mark.requirement("S4-19", "S3-23")
+def test_what_is_missing_or_waited_for_is_said_with_the_command_that_helps(cli: Terminal) -> None:
+    assert "No work item can be started" in cli("work", "next").out
+    bare = added(cli, "Write")
+    refused = cli.json("work", "edit", bare, "--status", "ready")
+    assert (refused.refusal, [each["path"] for each in refused.document["error"]["details"]]) == (
+        "not_ready",
+        ["/item/body", "/item/criteria"],
+    )
+    waits = ready(cli, "Read", "--needs", bare)
+    assert cli.json("work", "start", waits, "--template", "note").document["error"]["message"] == "W-2 waits for W-1."
+    assert "newest is W-2" in cli.json("work", "show", "W-9").document["error"]["hint"]
+
+
 @pytest.mark.requirement("S3-01")
 def test_of_the_items_of_a_sequential_milestone_one_is_worked_at_a_time(cli: Terminal) -> None:
     milestone = added(cli, "Export", "--kind", "milestone", "--sequential")
@@ -153,6 +167,11 @@ def test_what_touches_the_same_paths_is_named_before_the_work(cli: Terminal) -> 
 
 @pytest.mark.attack("an agent says that its work item is done, dropped or taken up again", "held", "design §14")
 def test_what_ends_an_item_without_a_run_is_a_decision_of_the_person(cli: Terminal) -> None:
+    begun = ready(cli, "Say thanks", "--kind", "bug")
+    cli.git("init", "-q")
+    assert (
+        "work start W-1. Or the user" in cli.json("work", "edit", begun, "--status", "done").document["error"]["hint"]
+    )
     made = added(cli, "Write")
     for status in ("done", "dropped"):
         assert cli.json("work", "edit", made, "--status", status).refusal == "needs_human"
@@ -218,7 +237,7 @@ def test_an_end_that_no_person_signed_is_named_by_verify(cli: Terminal) -> None:
     made = added(cli, "Write")
     store = Store.open(f"sqlite:///{cli.database}", clock=cli.clock)
     with store.tx() as tx:
-        project = tx.projects.all()[0].id
+        (project,) = [each.id for each in tx.projects.all() if tx.items.counts(each.id)]
         forged = By("ada", Channel.CLI, Assurance.HUMAN)
         tx.items.change(project, tx.items.get(project, made), {"status": ItemStatus.DONE}, forged, cli.clock())
     store.close()

@@ -33,6 +33,7 @@ def test_a_database_in_order_is_reported_with_its_size_room_and_copies(cli: Term
 
 
 def test_a_damaged_database_is_a_problem_that_a_backup_fixes(cli: Terminal) -> None:
+    assert cli("backup", "copy.db").code == 0
     raw = driver().connect(str(cli.database), isolation_level=None)
     raw.execute("INSERT INTO kept_run VALUES ('nobody', '2026-01-01 00:00:00', 'eve')")
     raw.close()
@@ -57,7 +58,7 @@ def test_a_disk_that_is_nearly_full_is_reported(
     monkeypatch.setattr(shutil, "disk_usage", full)
     ((found, message),) = lines(cli)["disk"]
     assert found == level
-    assert "wfe-mcp prune --dry-run" in message
+    assert "wfe-mcp prune --older-than 90d --dry-run" in message
 
 
 def test_old_runs_room_and_leftovers_are_reported_with_the_command_that_fixes_them(cli: Terminal) -> None:
@@ -70,7 +71,7 @@ def test_old_runs_room_and_leftovers_are_reported_with_the_command_that_fixes_th
     assert lines(cli)["retention"][0][0] == "ok"
     cli.clock.forward(days=100)
     (cli.root / ".wfe" / "runs" / "elsewhere").mkdir()
-    left = cli.database.parent / ".wfe.db.0123.new"
+    left = cli.database.parent / ".wfe.db.0123456789abcdef.new"
     left.write_text("")
     os.utime(left, (time.time() - 7200, time.time() - 7200))
     raw = driver().connect(str(cli.database), isolation_level=None)

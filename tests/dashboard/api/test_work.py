@@ -11,10 +11,10 @@ READY = {"title": "Fix the login", "body": "It fails with a long password", "cri
 def test_a_program_adds_changes_lists_and_starts_items(scene: Scene, program: Program, connect: Connect) -> None:
     scene.define(phase("plan"))
     made = program.post("/items", kind="bug", item=READY).data
-    assert program.post("/items/{item}", {"item": made["id"]}, status="ready").data["status"] == "ready"
+    assert program.post("/items/{id}", {"id": made["id"]}, status="ready").data["status"] == "ready"
     assert [each["id"] for each in program.get("/items/next").data["items"]] == ["W-1"]
-    run = program.post("/items/{item}/start", {"item": "W-1"}, template="drill").body["run"]
-    assert program.get("/items/{item}", {"item": "W-1"}).data["runs"] == [run]
+    run = program.post("/items/{id}/start", {"id": "W-1"}, template="drill").body["run"]
+    assert program.get("/items/{id}", {"id": "W-1"}).data["runs"] == [run]
     assert program.get("/items", status="active", kind="bug").data["counts"] == {"active": 1}
     assert program.post("/items", item={"titel": "x"}).code == "bad_argument"
     assert connect("read", "reader").post("/items", item=READY).code == "forbidden"
@@ -22,13 +22,11 @@ def test_a_program_adds_changes_lists_and_starts_items(scene: Scene, program: Pr
 
 def test_what_ends_an_item_takes_the_pin_of_the_person_at_the_page(program: Program, person: Program) -> None:
     program.post("/items", item=READY)
-    assert program.post("/items/{item}", {"item": "W-1"}, status="dropped", reason="no need").code == "needs_human"
+    assert program.post("/items/{id}", {"id": "W-1"}, status="dropped", reason="no need").code == "needs_human"
+    assert program.post("/items/{id}", {"id": "W-1"}, status="dropped", reason="no need", pin=PIN).code == "forbidden"
+    assert person.post("/items/{id}", {"id": "W-1"}, status="dropped", reason="no need").code == "needs_human"
     assert (
-        program.post("/items/{item}", {"item": "W-1"}, status="dropped", reason="no need", pin=PIN).code == "forbidden"
-    )
-    assert person.post("/items/{item}", {"item": "W-1"}, status="dropped", reason="no need").code == "needs_human"
-    assert (
-        person.post("/items/{item}", {"item": "W-1"}, status="dropped", reason="no need", pin=PIN).data["reason"]
+        person.post("/items/{id}", {"id": "W-1"}, status="dropped", reason="no need", pin=PIN).data["reason"]
         == "no need"
     )
     assert program.get("/items").data["items"] == []

@@ -73,7 +73,7 @@ def test_a_reviewer_from_configuration_that_you_have_not_trusted_decides_nothing
         answer = scene.do(run, "plan")
         assert (scene.attempt(run, "plan").status, models.count) == ("awaiting", 0)
         assert scene.attempt(run, "plan").verdicts[0].outcome is GateOutcome.NEEDS_TRUST
-        assert answer.data["verdicts"][0]["message"].endswith("Next: ask the user to run: wfe-mcp trust")
+        assert "Next: ask the user to review it: wfe-mcp trust. " in answer.data["verdicts"][0]["message"]
         assert [one.name for one in trust.pending_trust(scene.engine)] == ["own"]
         trust.give_trust(scene.engine, HUMAN, ["own"])
         scene.work()

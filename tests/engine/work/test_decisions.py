@@ -3,8 +3,8 @@
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, phase
+from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import add_item, change_item
-from wfe_mcp.engine.work.runs import start_item
 
 READY = {"title": "Say thanks", "body": "To all who helped", "criteria": ["it says thanks"]}
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene
 from wfe_mcp.core.items import Item
+from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import add_item, change_item, items_of
-from wfe_mcp.engine.work.runs import start_item
 
 REVIEW: dict[str, Any] = {
     "id": "review",

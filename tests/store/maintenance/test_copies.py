@@ -162,3 +162,48 @@ def test_what_may_not_run_twice_and_waits_in_a_copy_is_left_to_a_person(store: S
         assert claimed is not None
         assert claimed.id == again
         assert tx.jobs.claim("me", ["local"], 30, clock()) is None
+
+
+def large(path: Path, mode: str) -> Any:
+    """A database of more pages than a step of a copy reads, and a writer that waits for nothing."""
+    writer = driver().connect(str(path), timeout=0, isolation_level=None)
+    writer.execute(f"PRAGMA journal_mode={mode}")
+    writer.execute("CREATE TABLE filling (content)")
+    writer.executemany("INSERT INTO filling VALUES (zeroblob(?))", [(4_000_000,)] * 4)
+    return writer
+
+
+@pytest.mark.parametrize(("mode", "written"), [("wal", 100), ("delete", 3)])
+def test_writers_write_between_the_steps_of_a_copy(tmp_path: Path, mode: str, written: int) -> None:
+    source, target = tmp_path / "source.db", tmp_path / "target.db"
+    writer, times, parts = large(source, mode), list[int](), list[int]()
+
+    def write(done: int, total: int) -> None:
+        parts.append(100 * done // total)
+        if done < total and len(times) < written:
+            writer.execute("INSERT INTO filling VALUES (1)")
+            times.append(done)
+
+    copies.copy(source, target, write)
+    writer.close()
+    connection = driver().connect(str(target))
+    (found,) = connection.execute("SELECT count(*) FROM filling WHERE content = 1").fetchone()
+    connection.close()
+    assert (len(times) >= 3, parts[-1]) == (True, 100)
+    assert found == (0 if mode == "wal" else 3), "it is of one moment"
+    assert copies.faults_of(target) == []
+
+
+def test_a_copy_that_is_disturbed_again_and_again_ends_all_the_same(tmp_path: Path) -> None:
+    source = tmp_path / "source.db"
+    writer, refused = large(source, "delete"), list[str]()
+
+    def write(done: int, total: int) -> None:
+        try:
+            writer.execute("INSERT INTO filling VALUES (1)")
+        except driver().OperationalError as error:
+            refused.append(error.sqlite_errorname)
+
+    copies.copy(source, tmp_path / "target.db", write)
+    writer.close()
+    assert {*refused} == {"SQLITE_BUSY"}, "in the end it holds them off"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.workspace.conftest import Git, tree
+from wfe_mcp.workspace.files.staging import Staging
 from wfe_mcp.workspace.git.file_diffs import watched_changes
 
 OURS = (
@@ -59,6 +60,18 @@ def test_what_others_put_into_wfe_is_bound_and_named(root: Path, repo: Git, path
     assert watched_changes(root, good, tree(root))["changed"] == (f".wfe/{path}",)
     repo("add", "-f", f".wfe/{path}")
     assert watched_changes(root, good, tree(root))["changed"] == (f".wfe/{path}",)
+
+
+def test_what_this_process_stages_now_is_no_file_of_the_project(root: Path, repo: Git) -> None:
+    _write_below(root / ".wfe", "config.toml", "")
+    before = tree(root)
+    with Staging(root) as staging:
+        staging.put(("app.py",), b"NEW = 1\n")
+        (staged,) = (root / ".wfe").glob("stage-*/new-0")
+        assert tree(root) == before
+    assert not staged.exists()
+    _write_below(root, staged.relative_to(root).as_posix(), "EVIL = 1\n")
+    assert tree(root) != before, "its name is no hiding place afterwards"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")

@@ -68,7 +68,7 @@ def test_a_folder_is_listed_once_while_it_does_not_change(root: Path, listed: li
     assert "deep" not in listed
 
 
-def test_a_folder_is_listed_each_time_where_the_disk_may_not_tell_its_changes(
+def test_a_folder_is_listed_each_time_where_the_disk_may_not_show_its_changes(
     root: Path, listed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(names, "_is_local", _never)

@@ -236,7 +236,7 @@ def _render(screen: Screen, view: object) -> None:
         screen.line(
             f"{view.line.name}: {view.line.media_type}, {view.line.size_bytes:,} bytes, sha256 {view.line.sha256}"
         )
-        screen.line(f"To save it: {view.command}")
+        screen.line(f"To save it: {view.command}", is_pasted=True)
         return
     part = view.part if isinstance(view, RevisionView | DraftView | OutputsPart | AttachmentView) else None
     for error in view.details if isinstance(view, DraftView) else ():

@@ -30,8 +30,12 @@ def backup(invocation: Invocation, file: To = "", force: Replace = False) -> Non
     """
     from wfe_mcp.engine.maintenance.backups import backup as backed_up
 
-    with invocation.screen.busy("Copying and checking the database; Ctrl-C leaves no file"):
-        path, held = backed_up(invocation.engine, Path(file).absolute() if file else None, force=force)
+    words = ["backup", *([file] if file else []), *(["--force"] if force else [])]
+    stopped = "No file was left.", words
+    with invocation.long_work("Copying and checking the database", lambda: stopped) as progress:
+        path, held = backed_up(
+            invocation.engine, Path(file).absolute() if file else None, force=force, progress=progress
+        )
     summary = f"Backed up {_words(held)}: {path}"
     invocation.answer(summary, data={"file": str(path), "holds": _view(held)})
 

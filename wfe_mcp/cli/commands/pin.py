@@ -85,6 +85,6 @@ def reset(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> Non
             screen.line(f"To sign again, in {plural(len({each.project for each in made.to_sign}), 'project')}:")
         for each in made.to_sign:
             screen.line(f"  {', '.join(each.what)}" + (f": {each.why}" if each.why else ""))
-            screen.line(f"    {each.command}")
+            screen.line(f"    {each.command}", is_pasted=True)
 
     invocation.answer(summary, show, data=data)

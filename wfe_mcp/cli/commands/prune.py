@@ -82,8 +82,22 @@ def prune(
             f"Delete {plural(len(chosen), 'run')} permanently: {', '.join(str(record.id) for record in chosen)}"
         )
     by = invocation.person(pin_fd, "delete them")
-    with invocation.screen.busy("Deleting runs"):
-        done = pruning.prune(invocation.engine, chosen, by)
+    gone = [0]
+
+    def stopped() -> tuple[str, list[str]]:
+        words = ["prune", *([each.id for each in chosen[gone[0] :]] if runs else ())]
+        words += ["--older-than", older_than] if older_than else []
+        words += [] if keep is None else ["--keep", str(keep)]
+        words += [] if archived is None else ["--archived" if archived else "--all"]
+        return f"{gone[0]:,} of {plural(len(chosen), 'run')} are deleted, the others are whole.", words
+
+    with invocation.long_work("Deleting runs", stopped) as progress:
+
+        def deleted(number: int, total: int) -> None:
+            gone[0] = number
+            progress(number, total)
+
+        done = pruning.prune(invocation.engine, chosen, by, deleted)
     listed = [_row(record) for record in done.runs]
     summary = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}. To shrink the database: wfe-mcp vacuum"
     invocation.answer(summary, render, data={"runs": listed, "documents": done.documents, "dry_run": False})
@@ -112,8 +126,10 @@ def vacuum(invocation: Invocation) -> None:
     """
     from wfe_mcp.store.maintenance.copies import vacuum as vacuumed
 
-    with invocation.screen.busy("Shrinking the database; Ctrl-C leaves it as it is"):
-        before, after = vacuumed(invocation.engine.store.path)
+    path = invocation.engine.store.path
+    stopped = "The database is whole.", ["vacuum"]
+    with invocation.long_work("Shrinking the database", lambda: stopped):
+        before, after = vacuumed(path)
     summary = f"Freed {size(before - after)} (now {size(after)})."
     invocation.answer(summary, data={"before_bytes": before, "after_bytes": after})
 

@@ -53,7 +53,7 @@ def show(invocation: Invocation, run: Run, phase: Phase) -> None:
     def render(screen: Screen) -> None:
         for one in shown:
             screen.line(blocker_line(one))
-            screen.line(f"  wfe-mcp artifact show {run} {typed(PhasePath(one.reported_by))}")
+            screen.line(f"  wfe-mcp artifact show {run} {typed(PhasePath(one.reported_by))}", is_pasted=True)
         if not shown:
             screen.line(f"The recoveries of {path} have reported no blocker.")
 

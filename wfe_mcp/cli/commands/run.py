@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Roles, Title, begin
-from wfe_mcp.cli.terminal.invocation import REFUSED, Invocation
+from wfe_mcp.cli.terminal.invocation import INTERRUPTED, REFUSED, Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
@@ -15,7 +15,6 @@ from wfe_mcp.core.paths import typed
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
 
-INTERRUPTED = 130
 
 Template = Annotated[str, typer.Argument(metavar="[TEMPLATE]", help="Its name: wfe-mcp templates list.")]
 Resume = Annotated[str, typer.Option("--resume", metavar="RUN", help="Continue this run instead of starting one.")]
@@ -87,12 +86,15 @@ def _render(invocation: Invocation, run: str, found: "Overview", *, interrupted:
         assert record is not None, "it has just been worked"
         render_status(screen, answer, record, invocation.engine.clock())
         if answer.error is not None:
-            screen.talk(*refusal_lines(answer))
+            lines, steps = refusal_lines(answer)
+            screen.talk(*lines)
+            screen.next(*steps)
 
     invocation.render(answer, render)
     if interrupted and not over:
         invocation.screen.flush()
-        invocation.screen.talk("Stopped. Unfinished work went back to the queue.", f"Next: wfe-mcp run --resume {run}")
+        invocation.screen.talk("Stopped. Unfinished work went back to the queue.")
+        invocation.screen.next(f"wfe-mcp run --resume {run}")
         invocation.exit_code = INTERRUPTED
     elif no is not None:
         invocation.exit_code = REFUSED

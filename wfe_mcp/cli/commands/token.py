@@ -49,7 +49,7 @@ def create(
 
     def render(screen: Screen) -> None:
         screen.line(summary)
-        screen.line(f"  {text}")
+        screen.line(f"  {text}", is_pasted=True)
         screen.line("Send it as Authorization: Bearer TOKEN to http://localhost:PORT/api/v1 of wfe-mcp ui.")
 
     invocation.answer(summary, render, data=_row(made) | {"token": text})

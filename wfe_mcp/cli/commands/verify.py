@@ -3,11 +3,12 @@
 ``wfe-mcp verify --approvals``: check the approvals in the repository against its pinned passkeys, without a database.
 """
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.invocation import INTERRUPTED, REFUSED, Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
@@ -28,6 +29,10 @@ Anchors = Annotated[
 ]
 
 
+Anchor = Annotated[
+    bool,
+    typer.Option("--anchor", help="Where anchors are gone, and nothing else differs, anchor every run as it is now."),
+]
 Approvals = Annotated[
     bool,
     typer.Option(
@@ -53,6 +58,10 @@ Base = Annotated[
 ]
 
 
+After = Annotated[
+    str,
+    typer.Option("--after", metavar="RUN", help="Continue after this run, where an earlier verify was stopped."),
+]
 Approver = Annotated[
     str,
     typer.Option("--approver", metavar="FINGERPRINT", help="Only this person's key counts; 16 characters are enough."),
@@ -64,14 +73,17 @@ def verify(
     run: Run = "",
     anchors: Anchors = "",
     approver: Approver = "",
+    anchor: Anchor = False,
+    after: After = "",
     approvals: Approvals = False,
     require: Require = None,
     base: Base = "",
 ) -> None:
     """Replay logs and compare them with stored state and anchors.
 
-    Exit code 1 names what differs. It also lists who set or changed a PIN or the key of a provider, and when.
+    Exit code 1 names what differs. Ctrl-C ends it with what was found so far, and the command that continues. It also lists who set or changed a PIN or the key of a provider, and when.
     """
+    from wfe_mcp.engine.integrity.anchoring import anchor_again
     from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
     from wfe_mcp.views.approvals.audit import verify as verified
 
@@ -86,7 +98,11 @@ def verify(
             f"A fingerprint is named by {SHORTEST_FINGERPRINT} characters or more; got {len(approver)}.",
             "wfe-mcp verify prints the fingerprint of your key.",
         )
-    found = verified(invocation.engine, run, anchors, approver.lower())
+    with invocation.screen.busy("Verifying runs") as progress:
+        found = verified(invocation.engine, run, anchors, approver.lower(), after=after, progress=progress)
+    if anchor and {one.code for one in found.findings} == {"anchors_deleted"}:
+        anchor_again(invocation.engine)
+        found = verified(invocation.engine, run, anchors, approver.lower())
     problems = [_discrepancy_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]
     keys = [
@@ -95,6 +111,7 @@ def verify(
         if event.name.startswith(("provider_key:", "keyring:"))
     ]
     count = f"{plural(len(found.runs), 'run')}, {plural(found.anchors, 'anchor')}"
+    count += f". Stopped: {plural(found.left, 'run')} left" if found.left else ""
     summary = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
     error = None
     if problems:
@@ -114,6 +131,7 @@ def verify(
         "templates": _templates(invocation, found),
     }
     data |= {"notes": list(found.notes)} if found.notes else {}
+    data |= {"left": found.left} if found.left else {}
     data |= {"pin_resets": [_reset(one) for one in found.decisions.retired]} if found.decisions.retired else {}
     data |= {"pruned": found.pruned} if found.pruned else {}
     data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
@@ -124,6 +142,11 @@ def verify(
         error=error,
         data=data,
     )
+    if found.left:
+        again = ["--after", found.runs[-1] if found.runs else after] if found.runs or after else []
+        again += [*(["--anchors", anchors] if anchors else []), *(["--approver", approver] if approver else [])]
+        invocation.screen.next(shlex.join(["wfe-mcp", "verify", *again]))
+        invocation.exit_code = REFUSED if problems else INTERRUPTED
 
 
 def _decisions(found: "Verified") -> dict[str, Any]:

@@ -151,7 +151,7 @@ def start(
     The template is that of its kind: quick_fix for a bug, milestones for a milestone, the project's default for a task.
     """
     from wfe_mcp.cli.commands.start import pairs_of
-    from wfe_mcp.engine.work.runs import template_for
+    from wfe_mcp.engine.runs.item_runs import template_for
     from wfe_mcp.views.work.answers import start as start_run
 
     chosen = template or template_for(invocation.engine, item)
@@ -175,7 +175,7 @@ def drop(invocation: Invocation, item: ItemId, reason: Why, pin_fd: PinFd = None
 
 
 def promote(invocation: Invocation, item: ItemId, kind: Kind = "task") -> None:
-    """Make planned work of an idea, or a task of a requirement, finding or bug."""
+    """Make planned work of an idea, or an item of another kind."""
     from wfe_mcp.views.work.answers import promoted
 
     render_item(invocation, promoted(invocation.engine, invocation.by, item, kind))
@@ -185,8 +185,7 @@ def change(
     invocation: Invocation, item: str, given: dict[str, Any], status: str, reason: str, pin_fd: int | None
 ) -> None:
     """Change an item as the caller, and where that takes a person, as the user with their PIN."""
-    from wfe_mcp.views.work.answers import change as change_item
-    from wfe_mcp.views.work.answers import shown
+    from wfe_mcp.views.work.answers import change as change_item, shown
 
     def what() -> str:
         return f"{shown(invocation.engine, item).summary} → {status}"

@@ -167,7 +167,7 @@ class _Lines:
         if view.phrase:
             self._text(words.phrase(view))
         if not self._detail.full:
-            self._screen.line(f"Every line, id and fact: {self._again} --full", "dim")
+            self._screen.line(f"Every line, id and fact: {self._again} --full", "dim", is_pasted=True)
 
     def _title(self, part: str, about: str = "") -> None:
         self._screen.line(f"{words.TITLES[part].upper()}{about}", "bold")
@@ -227,7 +227,7 @@ class _Lines:
                 continue
             self._stat(change.files)
             if not self._detail.stat and not change.note:
-                self._screen.line(f"  its lines: {self._again} --since {moment}", "dim")
+                self._screen.line(f"  its lines: {self._again} --since {moment}", "dim", is_pasted=True)
 
     def _stat(self, files: Sequence[FileDiff]) -> None:
         for each in files:
@@ -257,7 +257,9 @@ class _Lines:
             self._text(f"  {words.prompt_origin(prompt)}")
         self._differences(prompt.changes)
         if prompt.editable:
-            self._screen.line(f"  To change it: wfe-mcp edit {self._view.run} {typed(self._view.phase)}")
+            self._screen.line(
+                f"  To change it: wfe-mcp edit {self._view.run} {typed(self._view.phase)}", is_pasted=True
+            )
 
     def _artifact(self, part: str, artifact: ArtifactShown) -> None:
         about = words.artifact_about(artifact)
@@ -275,7 +277,7 @@ class _Lines:
         if artifact.against:
             self._screen.line(f"  {words.artifact_changed(artifact)}")
         if artifact.changes and not self._detail.full:
-            self._screen.line(f"    wfe-mcp artifact diff {self._view.run} {typed(artifact.phase)}")
+            self._screen.line(f"    wfe-mcp artifact diff {self._view.run} {typed(artifact.phase)}", is_pasted=True)
         elif artifact.changes:
             self._differences(artifact.changes)
         if artifact.file:
@@ -289,7 +291,7 @@ class _Lines:
         about = "; ".join(filter(None, (artifact.phase if artifact.phase != artifact.name else "", artifact.approved)))
         # A command is never wrapped: it is there to be pasted.
         self._screen.line(f"  earlier: {artifact.name} ({about})" if about else f"  earlier: {artifact.name}")
-        self._screen.line(f"    wfe-mcp artifact show {self._view.run} {typed(artifact.phase)}")
+        self._screen.line(f"    wfe-mcp artifact show {self._view.run} {typed(artifact.phase)}", is_pasted=True)
 
     def _differences(self, changes: Sequence[Mapping[str, Any]]) -> None:
         """How a value differs; without ``--full`` its first lines."""
@@ -342,7 +344,9 @@ class _Lines:
             self._title("attached")
         for each in self._view.attachments:
             self._text(f"  {words.attachment(each)}", "    ")
-            self._screen.line(f"    wfe-mcp artifact show {self._view.run} attachment:{each.number} --save FILE")
+            self._screen.line(
+                f"    wfe-mcp artifact show {self._view.run} attachment:{each.number} --save FILE", is_pasted=True
+            )
 
     def _print_cut(self, lines: Sequence[str], most: int) -> None:
         room = len(lines) if self._detail.full else most
@@ -352,7 +356,7 @@ class _Lines:
 
     def _more(self, left: int) -> None:
         if left > 0:
-            self._screen.line(f"  … {plural(left, 'more line')}: {self._again} --full", "dim")
+            self._screen.line(f"  … {plural(left, 'more line')}: {self._again} --full", "dim", is_pasted=True)
 
     def _folded(self, text: str, style: str = "") -> None:
         """A line that is not wrapped between words; what has no room in it is indented below it."""

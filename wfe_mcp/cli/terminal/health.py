@@ -37,6 +37,7 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
     yield from _content(engine, deep=deep)
     yield from _room(engine, deep=deep)
     yield from _backups(engine)
+    yield from _anchors(engine)
     yield from _old_runs(engine)
     yield from _jobs(engine)
     yield from _leftovers(engine)
@@ -113,10 +114,10 @@ def _room(engine: Engine, *, deep: bool) -> Iterator[HealthFinding]:
         yield HealthFinding("database size", "note", f"write-ahead log of {size(log)}: wfe-mcp vacuum")
     free = shutil.disk_usage(path.parent).free
     if free < _FULL_BYTES:
-        message = f"full: {size(free)} free in {path.parent}. Free some space; old runs: wfe-mcp prune --dry-run"
+        message = f"full: {size(free)} free in {path.parent}. Free some space; old runs: wfe-mcp prune --older-than 90d --dry-run"
         yield HealthFinding("disk", "problem", message)
     elif free < max(_NEARLY_FULL_BYTES, 2 * used):
-        message = f"nearly full: {size(free)} free in {path.parent}; old runs: wfe-mcp prune --dry-run"
+        message = f"nearly full: {size(free)} free in {path.parent}; old runs: wfe-mcp prune --older-than 90d --dry-run"
         yield HealthFinding("disk", "note", message)
     else:
         yield HealthFinding("disk", "ok", f"{size(free)} free in {path.parent}")
@@ -133,6 +134,13 @@ def _backups(engine: Engine) -> Iterator[HealthFinding]:
     days = int((time.time() - found[-1][0]) // 86_400)
     level, hint = ("note", ": wfe-mcp backup") if days > _BACKUP_DAYS else ("ok", "")
     yield HealthFinding("backup", level, f"{len(found)} in {folder}, the last {plural(days, 'day')} old{hint}")
+
+
+def _anchors(engine: Engine) -> Iterator[HealthFinding]:
+    from wfe_mcp.engine.integrity.anchoring import lost_anchors
+
+    if lost := lost_anchors(engine):
+        yield HealthFinding("anchors", "problem", lost)
 
 
 def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
@@ -225,8 +233,14 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
         message = f"{plural(len(foreign), 'run')} not in this database, the first: {first}"
         drop = f"git for-each-ref --format='delete %(refname)' {first} | git update-ref --stdin"
         yield HealthFinding("checkpoints", "note", f"{message}. Unless another database has them: {drop}")
-    left = [*_old(engine.store.path.parent, ".*.new*"), *_old(engine.store.path.parent / "backups", ".*.new*")]
-    left += [each for form in ("stage-*", ".wfe-new-*") for each in _old(engine.root / ".wfe", form)]
+    from wfe_mcp.engine.maintenance.restore_log import left_copies
+
+    copies = [*left_copies(engine.store.path)]
+    if copies:
+        taken = size(sum(each.lstat().st_size for each in copies))
+        message = f"{plural(len(copies), 'unfinished copy', 'unfinished copies')} of killed commands ({taken}), the first: {copies[0]}"
+        yield HealthFinding("left by a crash", "note", f"{message}. The next server removes them; now: wfe-mcp backup")
+    left = [each for form in ("stage-*", ".wfe-new-*") for each in _old(engine.root / ".wfe", form)]
     if left:
         yield HealthFinding(
             "left by a crash", "note", f"{plural(len(left), 'leftover file')}, the first: {left[0]}; remove: rm -r"

@@ -10,6 +10,7 @@ import gc
 import inspect
 import logging
 import os
+import shlex
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,10 +26,11 @@ from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from datetime import datetime
 
     from wfe_mcp.core.model import By, Person
+    from wfe_mcp.core.units import Progress
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Store
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.values.model import JsonObject
     from wfe_mcp.workspace.system.location import Project
 
-DONE, REFUSED = 0, 1
+DONE, REFUSED, INTERRUPTED = 0, 1, 130
 T = TypeVar("T")
 _READ_AS_JSON = frozenset({"inputs"})
 """Options whose text is parsed by rules of its own."""
@@ -183,6 +185,23 @@ class Invocation:
         with self.engine.store.read() as tx:
             return tx.runs.find(self.engine.project_id, run)
 
+    @contextlib.contextmanager
+    def long_work(self, text: str, stopped: Callable[[], tuple[str, Sequence[str]]]) -> Generator[Progress]:
+        """Shows ``text`` and how far the work has come. Ctrl-C ends it with what ``stopped`` says: what was done, and the
+        words of the command that goes on.
+        """
+        is_done = False
+        with self.screen.busy(text) as progress, contextlib.suppress(KeyboardInterrupt):
+            yield progress
+            is_done = True
+        if is_done:
+            return
+        if not self.screen.as_json:
+            done, words = stopped()
+            self.screen.talk(f"Stopped. {done}")
+            self.screen.next(shlex.join(["wfe-mcp", *words]))
+        raise typer.Exit(INTERRUPTED)
+
     def answer(
         self,
         summary: str,
@@ -251,8 +270,9 @@ class Invocation:
         from wfe_mcp.cli.terminal.render import refusal_lines
 
         is_open = self._open_runs(refused)
-        first, *rest = refusal_lines(envelope)
+        (first, *rest), steps = refusal_lines(envelope)
         self.screen.talk(first, *(is_open or rest))
+        self.screen.next(*(() if is_open else steps))
 
     def _open_runs(self, refused: Refused) -> list[str]:
         """The newest open runs, where an unknown one was named."""

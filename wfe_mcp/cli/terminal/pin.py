@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from wfe_mcp.cli.terminal.screen import talk_line
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
 from wfe_mcp.core.texts import MARK, one_line
@@ -54,7 +55,7 @@ def person(engine: Engine, pin_fd: int | None, what: str, about: str = "", *, en
             "needs_human", "No PIN is set; set one before you decide.", "In a terminal of your own: wfe-mcp init"
         )
     if pin_fd is None and at_terminal():
-        print(f"{MARK} wfe-mcp: {one_line(f'project {engine.root}{about}')}", file=sys.stderr, flush=True)
+        talk_line(f"project {engine.root}{about}", before=f"{MARK} wfe-mcp: ")
     prompt = f"PIN to {what}{enter and f' ({enter})'}: "
     return asking(pin_fd, lambda: pins.person(engine, read_pin(pin_fd, prompt), user_name()), enter=enter)
 
@@ -99,7 +100,7 @@ def asking(pin_fd: int | None, ask: Callable[[], T], *, enter: str = "") -> T:
                 is_answer = bool(enter) and isinstance(refused, NoPin)
                 if is_answer or (refused.code != "bad_argument" and not refused.data.get("tries_left")):
                     raise
-                print(one_line(refused.message), file=sys.stderr, flush=True)
+                talk_line(refused.message)
         return ask()
 
 

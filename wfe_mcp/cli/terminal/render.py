@@ -52,8 +52,9 @@ def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: date
     """Show any answer: its result, the run it is about, and what comes next."""
     if answer.error is not None:
         blockers = [f"  ! {text}" for text, _ in _blockers(answer)]
-        first, *rest = refusal_lines(answer)
+        (first, *rest), steps = refusal_lines(answer)
         screen.talk(first, *blockers, *rest)
+        screen.next(*steps)
         return
     made = answer.view if isinstance(answer.view, SubmittedView) else None
     screen.line(answer.summary if record is None or made is None else _submitted(answer, made), "bold")
@@ -103,7 +104,7 @@ def outputs_lines(screen: Screen, outputs: OutputsView | None, run: str) -> None
     for name, value in outputs.values.items():
         screen.line(f"  output {name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
     for name in outputs.left_out:
-        screen.line(f"  output {name}: wfe-mcp artifact show {run} outputs --pointer /{name}")
+        screen.line(f"  output {name}: wfe-mcp artifact show {run} outputs --pointer /{name}", is_pasted=True)
     for text in outputs.unknown:
         screen.line(f"  ! output {text}", "yellow")
 
@@ -165,15 +166,15 @@ def next_lines(answer: Envelope) -> list[str]:
     return list(dict.fromkeys([*(command_line(move) for move in moves), *asked]))
 
 
-def refusal_lines(answer: Envelope) -> list[str]:
-    """A refusal, for standard error: what happened and why, its details, what to do next."""
+def refusal_lines(answer: Envelope) -> tuple[list[str], list[str]]:
+    """A refusal, for standard error: what happened and why with its details, and what to do next."""
     error = answer.error
     assert error is not None, "only refusals come here"
     about = {name: value for name, value in (("run", answer.run), ("phase", answer.phase)) if value}
     hint = _TOOL.sub(
         lambda found: command_line(Next(found[1], {} if found[1] == "status" else about)), for_person(error.hint)
     )
-    first, _, rest = error.message.strip().partition("\n")
+    first, _, rest = for_person(error.message).strip().partition("\n")
     near = f" {hint}" if isinstance(error.hint, Suggestion) else ""
     lines = [f"error: {first}{near} [{error.code}]"]
     lines += [f"  {line}" for line in rest.splitlines()]
@@ -184,7 +185,7 @@ def refusal_lines(answer: Envelope) -> list[str]:
         for detail in error.details
     ]
     wanted = [_lower_first(hint)] if hint and not near else []
-    return lines + [f"Next: {text}" for text in (*wanted, *next_lines(answer))[:2]]
+    return lines, [*wanted, *next_lines(answer)][:2]
 
 
 def _lower_first(hint: str) -> str:

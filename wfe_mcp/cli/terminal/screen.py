@@ -5,7 +5,8 @@
     a pipe          plain words, one line per record, exact UTC times
 
 Symbols need UTF-8, colours and symbols no ``NO_COLOR``. Everything goes through ``one_line`` first: what is given as a line
-is one line, whatever it holds, and nothing in it is hidden.
+is one line, whatever it holds, and nothing in it is hidden. What is wider than the terminal goes on below in a margin: the
+terminal would begin it where our lines begin.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.text import ago, exact, folded, laid_out
+from wfe_mcp.cli.terminal.text import ago, below_margin, exact, folded, laid_out
 from wfe_mcp.core.texts import one_line, visible_json
-from wfe_mcp.core.units import duration
+from wfe_mcp.core.units import Progress, duration, unheard
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -65,19 +66,24 @@ class Screen:
     @property
     def width(self) -> int | None:
         """Columns of the terminal, at most 100; None in a pipe."""
-        return min(shutil.get_terminal_size().columns, _WIDEST) if self.is_terminal else None
+        return min(terminal_columns(), _WIDEST) if self.is_terminal else None
 
     def document(self, value: object) -> None:
         """The one JSON document of ``--json``."""
         print(visible_json(value, indent=2 if sys.stdout.isatty() else None, default=str))
 
-    def line(self, text: str = "", style: str = "") -> None:
-        """One line of the answer. ``style`` is a colour, used on a terminal only."""
-        print(self._painted(one_line(text), _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
+    def line(self, text: str = "", style: str = "", *, is_pasted: bool = False) -> None:
+        """One line of the answer. ``style`` is a colour, used on a terminal only.
+
+        ``is_pasted``: all of it is ours and made to be pasted, so it stays whole.
+        """
+        columns = terminal_columns() if self.is_terminal and not is_pasted else None
+        for piece in below_margin(one_line(text), columns):
+            print(self._painted(piece, _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
 
     def lines(self, text: str, indent: str = "") -> None:
         """A text that has lines of its own. What is indented stays so where a terminal would break a line."""
-        room = shutil.get_terminal_size().columns - len(indent) if self.is_terminal and indent else None
+        room = terminal_columns() - len(indent) if self.is_terminal and indent else None
         for each in text.replace("\r\n", "\n").split("\n"):
             for piece in folded(one_line(each), room):
                 self.line(f"{indent}{piece}" if piece else indent.rstrip())
@@ -108,7 +114,8 @@ class Screen:
         names = [self._painted(name.upper(), _COLOURS["bold"]) for name in header]
         width = None if self.width is None else self.width - len(indent)
         for line in laid_out(names, cells, width):
-            print(f"{indent}{line}".rstrip())
+            for piece in below_margin(f"{indent}{line}".rstrip(), width and terminal_columns()):
+                print(piece)
 
     def mark(self, word: str) -> str:
         """A state as it is shown: with its symbol and colour where the terminal has them, else the word alone."""
@@ -120,16 +127,19 @@ class Screen:
         return ago(at, now) if self.is_terminal else exact(at)
 
     @contextlib.contextmanager
-    def busy(self, text: str) -> Generator[None]:
-        """While the block runs for more than half a second, a terminal shows ``text`` and the seconds so far."""
+    def busy(self, text: str) -> Generator[Progress]:
+        """While the block runs for more than half a second, a terminal shows ``text`` and the seconds so far.
+
+        Yields what hears how far the work has come, which is shown too.
+        """
         if self.as_json or not sys.stderr.isatty():
-            yield
+            yield unheard
             return
-        done = threading.Event()
-        shown = threading.Thread(target=_progress, args=(one_line(text), done), daemon=True)
+        done, parts = threading.Event(), [(0, 0)]
+        shown = threading.Thread(target=_progress, args=(one_line(text), done, parts), daemon=True)
         shown.start()
         try:
-            yield
+            yield lambda part, total: parts.__setitem__(0, (part, total))
         finally:
             done.set()
             shown.join()
@@ -137,14 +147,15 @@ class Screen:
     def next(self, *commands: str) -> None:
         """At most two commands that make sense now, ready to be pasted."""
         if not self.as_json:
-            for each in commands[:2]:
-                self.talk(f"Next: {each}")
+            sys.stdout.flush()
+            for each in commands[:2]:  # whole, however wide the terminal is
+                print(f"Next: {one_line(each)}", file=sys.stderr, flush=True)
 
     def talk(self, *lines: str) -> None:
         """Lines on standard error, below what has been shown so far."""
         sys.stdout.flush()
         for each in lines:
-            print(one_line(each), file=sys.stderr, flush=True)
+            talk_line(each)
 
     def aside(self, text: str, style: str = "") -> None:
         """A line for people; with ``--json`` it does not belong into the document."""
@@ -162,13 +173,32 @@ class Screen:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and text and self._has_colours else text
 
 
-def _progress(text: str, done: threading.Event) -> None:
-    """Rewrite one line of standard error until ``done``, then remove it."""
+def terminal_columns() -> int:
+    """Columns of the terminal itself, which may be others than COLUMNS says; those of COLUMNS where there is none."""
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):
+            if found := os.get_terminal_size(stream).columns:
+                return found
+    return shutil.get_terminal_size().columns
+
+
+def talk_line(text: str, before: str = "") -> None:
+    """One line on standard error. ``before``: its beginning, which is ours and shown as it is."""
+    columns = terminal_columns() if sys.stderr.isatty() else None
+    for piece in below_margin(f"{before}{one_line(text)}", columns):
+        print(piece, file=sys.stderr, flush=True)
+
+
+def _progress(text: str, done: threading.Event, parts: list[tuple[int, int]]) -> None:
+    """Rewrite one line of standard error until ``done``, then remove it. ``parts``: how much of how much, as it is now."""
     spent = _BUSY_AFTER_S
     if done.wait(_BUSY_AFTER_S):
         return
     while True:
-        line = f"{text}, {duration(round(spent))}"[: shutil.get_terminal_size().columns - 1]
+        part, total = parts[0]
+        line = f"{text}{f', {100 * part // total} %' if total else ''}, {duration(round(spent))}"[
+            : terminal_columns() - 1
+        ]
         print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
         if done.wait(_BUSY_EVERY_S):
             break

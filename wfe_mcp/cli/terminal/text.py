@@ -108,6 +108,23 @@ def folded(text: str, room: int | None) -> list[str]:
     return pieces
 
 
+def below_margin(text: str, columns: int | None) -> list[str]:
+    """``text``, which is one line, in lines that a terminal of so many columns does not break: it would begin at the column
+    that is ours. What has no room goes on below, indented by two more than the line; broken between words where there are some.
+    """
+    if columns is None:
+        return [text]
+    bare = _COLOURS.sub("", text)
+    below = " " * min(len(bare) - len(bare.lstrip(" ")) + 2, columns // 2)
+    lines, indent = list[str](), ""
+    while len(pieces := folded(text[: 8 * columns], columns - len(indent))) > 1:
+        room = len(pieces[0])
+        at = pieces[0].rfind(" ", room // 2) + 1 or room
+        lines.append(f"{indent}{text[:at]}".rstrip(" "))
+        text, indent = text[at:], below
+    return [*lines, f"{indent}{text}"]
+
+
 def _wrapped(text: str, room: int) -> list[str]:
     lines = [""]
     for word in (piece for each in text.split(" ") for piece in folded(each, room)):

@@ -66,10 +66,10 @@ def next_work(caller: Reads, project: str = "") -> JSONResponse:
     return reply(answers.next_items(caller.engine(project)))
 
 
-@router.get("/items/{item}", response_model=answer_of(ItemView), tags=["items"])
-def show_work(caller: Reads, item: str, project: str = "") -> JSONResponse:
+@router.get("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
+def show_work(caller: Reads, id: str, project: str = "") -> JSONResponse:
     """A work item with what is under it and its history."""
-    return reply(answers.shown(caller.engine(project), item, whole=True))
+    return reply(answers.shown(caller.engine(project), id, whole=True))
 
 
 @router.post("/items", response_model=answer_of(ItemView), tags=["items"])
@@ -79,17 +79,17 @@ def add_work(caller: Works, body: NewItem) -> JSONResponse:
     return done(caller, engine, answers.add, kind=body.kind, given=body.item)
 
 
-@router.post("/items/{item}", response_model=answer_of(ItemView), tags=["items"])
-def change_work(caller: Works, item: str, body: ChangedItem) -> JSONResponse:
+@router.post("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
+def change_work(caller: Works, id: str, body: ChangedItem) -> JSONResponse:
     """Change a work item; what only a person decides takes the PIN."""
     engine = caller.works(caller.engine(body.project))
     values = {"given": body.item, "status": body.status, "reason": body.reason}
-    return done(caller, engine, partial(answers.change, name=item, **values), pin=body.pin)
+    return done(caller, engine, partial(answers.change, name=id, **values), pin=body.pin)
 
 
-@router.post("/items/{item}/start", response_model=answer_of(RunView), tags=["items"])
-def start_work(caller: Works, item: str, body: StartedItem) -> JSONResponse:
+@router.post("/items/{id}/start", response_model=answer_of(RunView), tags=["items"])
+def start_work(caller: Works, id: str, body: StartedItem) -> JSONResponse:
     """Start a run that works an item."""
     engine = caller.works(caller.engine(body.project))
     given = {"template": body.template, "inputs": body.inputs}
-    return done(caller, engine, partial(answers.start, name=item, given=given), pin=body.pin)
+    return done(caller, engine, partial(answers.start, name=id, given=given), pin=body.pin)

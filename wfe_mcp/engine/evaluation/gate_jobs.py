@@ -180,9 +180,11 @@ class _Scene:
         """The tree that the gates judge."""
         return None if seen is None else seen.tree(self.ignored).id
 
-    def judged(self, judgement: Judgement, seen: SeenFiles | None, **more: Any) -> Judged:
+    def judged(
+        self, judgement: Judgement, seen: SeenFiles | None, *, head: str | None = None, changed: tuple[str, ...] = ()
+    ) -> Judged:
         """The outcome, about the files as ``seen``."""
-        return Judged(judgement, self.tree_of(seen), seen=seen, **more)
+        return Judged(judgement, self.tree_of(seen), head, changed, seen)
 
 
 def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
@@ -217,7 +219,7 @@ def _review(
         reviewers = reviewers_of(engine, roles, frozen, decides=True)
         waiting = next((each for each in reviewers if each.needs_trust), None)
         if waiting is not None:
-            return needs_trust("opinion", waiting.fault, "ask the user to run: wfe-mcp trust")
+            return needs_trust("opinion", waiting.fault, waiting.remedy[:1].lower() + waiting.remedy[1:])
         root = Path(run.worktree)
         changes = compared.text() if compared is not None else ""
         try:

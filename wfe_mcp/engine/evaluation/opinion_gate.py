@@ -70,12 +70,18 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
-    """A role and its connections: the first, then its fallbacks. Without any, ``fault`` says why."""
+    """A role and its connections: the first, then its fallbacks. Without any, ``fault`` says why, ``remedy`` what to do."""
 
     name: str
     connections: tuple[Connection, ...] = ()
     fault: str = ""
+    remedy: str = ""
     needs_trust: bool = False
+
+    @property
+    def why(self) -> str:
+        """What keeps it from being asked, and what to do."""
+        return f"{self.fault} {self.remedy}".strip()
 
 
 def reviewers_of(
@@ -92,8 +98,8 @@ def reviewers_of(
                 refuse_unsigned(engine.settings(), role, frozen)
             found.append(Reviewer(reviewer, connections_of(engine, role, frozen=frozen, declared=True)))
         except Refused as refused:
-            fault = f"{refused.message} {refused.hint}".strip()
-            found.append(Reviewer(reviewer, fault=fault, needs_trust=refused.code == "needs_trust"))
+            waits = refused.code == "needs_trust"
+            found.append(Reviewer(reviewer, fault=refused.message, remedy=refused.hint, needs_trust=waits))
     return found
 
 
@@ -104,7 +110,7 @@ def judge_by_opinions(
     will not, WaitsForPerson where it is a person.
     """
     there = [each for each in reviewers if each.connections]
-    missing = [f"{each.name}: {each.fault}" for each in reviewers if not each.connections]
+    missing = [f"{each.name}: {each.why}" for each in reviewers if not each.connections]
     if missing and not (there and gate.if_missing == "note"):
         return no_reviewer(gate, missing)
     if missing:  # only configured reviewers are asked

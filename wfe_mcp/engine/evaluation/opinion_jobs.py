@@ -21,7 +21,7 @@ def work_opinion(engine: Engine, context: JobContext) -> Outcome:
     is_last = job.tries >= TRIES
     reviewers = reviewers_of(engine, {name: name for name in given["reviewers"]}, None)
     missing = [each for each in reviewers if not each.connections]
-    unfilled = [{"reviewer": each.name, "fault": each.fault} for each in missing]
+    unfilled = [{"reviewer": each.name, "fault": each.why} for each in missing]
     if len(missing) == len(reviewers):
         return Outcome({"opinions": unfilled})
     subject = Subject(

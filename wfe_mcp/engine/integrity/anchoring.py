@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.system.anchors import (
     BEGUN,
+    LOST,
     Anchor,
     Head,
     add_commit,
@@ -60,6 +61,9 @@ SOON = frozenset(
 """Events by name: to load their classes takes 30 ms, also of a command that changes nothing."""
 
 
+UNKNOWN = "The file with the anchors is gone: whether a run was rewritten, cut or said to be imported before now cannot be known from it"
+
+
 def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
     """Start anchoring the changes of this process. ``Engine.close`` writes the last anchor.
 
@@ -85,6 +89,30 @@ def stop_anchoring(engine: Engine) -> None:
         anchoring.close()
 
 
+def lost_anchors(engine: Engine) -> str:
+    """What cannot be known because the file of the anchors is gone, and what to do; empty where it is there, or none was due."""
+    file = anchor_file(engine.store.path, engine.project_id)
+    if file.exists():
+        return ""
+    with engine.store.read() as tx:
+        if tx.settings_log.first_noted(BEGUN, engine.project_id) is None:
+            return ""
+    return f"{UNKNOWN}: {file}. Put the file back; if you cannot, anchor what is there now: wfe-mcp verify --anchor"
+
+
+def anchor_again(engine: Engine) -> None:
+    """Anchor every run of the project as it is now. Refuses ``unavailable`` where that cannot be written."""
+    anchoring, cursor = anchoring_of(engine) or Anchoring(engine), None
+    while True:
+        with engine.store.read() as tx:
+            page = tx.runs.page(engine.project_id, limit=500, cursor=cursor)
+        anchoring.note(record.id for record in page.runs)
+        if not anchoring.write():
+            raise Refused("unavailable", "The anchor could not be written.", "Make the data folder writable.")
+        if (cursor := page.cursor) is None:
+            return
+
+
 class Anchoring:
     """The changes of this process that are not anchored yet."""
 
@@ -100,7 +128,6 @@ class Anchoring:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._has_complained = False
-        self._is_begun = False
 
     def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
         """These runs have new events; none given: the settings have changed."""
@@ -204,17 +231,15 @@ class Anchoring:
         self._has_complained = True
 
     def _begin(self) -> None:
-        if self._is_begun:
-            return
+        """Record the first anchor, and one that begins a new file in place of a lost one."""
         engine = self._engine
-        with engine.store.read() as tx:
-            self._is_begun = tx.settings_log.first_noted(BEGUN, engine.project_id) is not None
-        if not self._is_begun:
-            from wfe_mcp.engine.kernel.engine import SYSTEM
+        if anchor_file(engine.store.path, engine.project_id).exists():
+            return
+        from wfe_mcp.engine.kernel.engine import SYSTEM
 
-            with engine.store.tx() as tx:
-                tx.settings_log.note(BEGUN, engine.project_id, SYSTEM, engine.clock())
-            self._is_begun = True
+        with engine.store.tx() as tx:
+            begun = tx.settings_log.first_noted(BEGUN, engine.project_id)
+            tx.settings_log.note(LOST if begun else BEGUN, engine.project_id, SYSTEM, engine.clock())
 
 
 def _pinned_fingerprint(tx: Tx) -> str:

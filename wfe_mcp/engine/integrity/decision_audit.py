@@ -1,6 +1,6 @@
 """Audit of decisions: what the logs ascribe to a person and no key of that person signed.
 
-    keys      the key that the database pins, against the file beside it, the anchors, and ``approvers.json``
+    keys      which count: ``decision_keys.py``
     run       each transaction of a person ends with ``DecisionSigned``; other events need a person by what they do
     passkeys  sign one approval or rejection each: ``approval_audit.py``
     settings  the same for trust, PIN, policy, strictness and approvers
@@ -23,11 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
-from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, person_keys, trust_key, trusted_chain
-from wfe_mcp.engine.approvals.pin import BEGAN, PIN, pinned_key
-from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey, retired_keys
+from wfe_mcp.engine.approvals.approvers import Pinned, trust_key
+from wfe_mcp.engine.approvals.pin import BEGAN, PIN
+from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.approval_audit import unproven_by_passkey
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
@@ -35,13 +34,13 @@ from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.store.items import chain_of
 from wfe_mcp.store.records.opinions import MANUAL_MODEL
 from wfe_mcp.store.settings import SIGNED
-from wfe_mcp.workspace.system.pinned_keys import pin_file, pinned_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
+    from wfe_mcp.engine.integrity.decision_keys import Began, DecisionKeys
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
@@ -66,15 +65,12 @@ class SignedDecisions:
     settings: tuple[SettingEvent, ...] = ()
     """The settings log without trust: the events that no key signed although signing had begun."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Began:
-    """The ends of the logs when signing began. ``is_known``: it did."""
-
-    is_known: bool = False
-    key: str = ""
-    runs: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
-    settings: tuple[int, str] = (0, "")
+    def add(self, more: SignedDecisions) -> None:
+        """Count what was found in another log too."""
+        self.findings += more.findings
+        self.signed += more.signed
+        self.foreign += more.foreign
+        self.unsigned += more.unsigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,125 +86,36 @@ class _Row:
     needs_person: bool
 
 
-def audit_decisions(
-    engine: Engine, tx: Tx, runs: Iterable[RunId], anchored: Iterable[str] = (), approver: str = ""
-) -> SignedDecisions:
-    """Judge every decision of a person in ``runs`` and in the settings.
-
-    ``anchored``: fingerprints in anchors outside the database. ``approver``: the only key that counts, by the first
-    characters of its fingerprint.
-    """
-    found = SignedDecisions()
-    began = _began(tx)
-    chain = _chain(engine)
-    found.pinned = _pinned_keys(engine, tx, chain)
-    found.retired = tuple(retired_keys(tx))
-    found.findings += _keys_differ(engine, tx, began, anchored, {each.key for each in found.retired})
-    if approver:
-        found.findings += _faults_of_approver(found.pinned, began, approver)
-        found.pinned = _only(found.pinned, approver)
-    retired = _counting(found.retired, found.pinned)
-    for run in runs:
-        imported = tx.bundles.origin_sha256(run) is not None
-        before = began.runs.get(run, (0, "")) if began.is_known else None
-        rows = list(_run_rows(tx, run, before))
-        found.findings += _judge(rows, before, run, found, found.pinned, retired, is_ours=not imported)
-        found.findings += _passkeys_of(engine, tx, run, rows)
-    chain_name = chain_of(engine.project_id)
-    before = began.runs.get(chain_name, (0, "")) if began.is_known else None
+def audit_settings(engine: Engine, tx: Tx, keys: DecisionKeys) -> SignedDecisions:
+    """Judge every decision of a person in the settings and about work items, and the keys themselves."""
+    found = SignedDecisions(findings=[*keys.findings], pinned=keys.of_runs, retired=keys.retired)
+    events, began = tx.settings_log.events(), keys.began
+    work = chain_of(engine.project_id)
+    before = began.runs.get(work, (0, "")) if began.is_known else None
     rows = [
         _Row(one.seq, one.type, one.hash, one.assurance, one, where, needs)
         for one, where, needs in item_changes(tx, engine.project_id)
     ]
-    found.findings += _judge(rows, before, chain_name, found, found.pinned, retired)
-    events = tx.settings_log.events()
-    rows = list(_setting_rows(events))
-    # The settings are those of the whole database, whatever keys this project pins.
-    pinned = _only(_of_database(tx), approver)
-    retired = _counting(found.retired, pinned)
-    wrong = list(_judge(rows, began.settings if began.is_known else None, "", found, pinned, retired))
+    found.findings += _judge(rows, before, work, found, keys.of_runs, keys.retired_for(keys.of_runs))
+    pinned = keys.of_settings
+    since = began.settings if began.is_known else None
+    wrong = list(_judge(list(_setting_rows(events)), since, "", found, pinned, keys.retired_for(pinned)))
     found.findings += wrong
     unsigned = {one.seq for one in wrong if one.code == "decision_unsigned"}
     found.settings = tuple(one for one in events if one.type != "TrustGiven" or one.seq not in unsigned)
-    found.findings += _by_passkey(engine, tx, chain, began)
+    found.findings += _by_passkey(engine, tx, keys.chain, began)
     return found
 
 
-# the keys
-
-
-def _began(tx: Tx) -> _Began:
-    try:
-        stored: dict[str, Any] = json.loads(tx.secrets.get(BEGAN) or "{}")
-        runs = {str(run): (int(seq), str(hash_)) for run, (seq, hash_) in stored["runs"].items()}
-        seq, hash_ = stored["settings"]
-        return _Began(True, str(stored["key"]), runs, (int(seq), str(hash_)))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return _Began()
-
-
-def _chain(engine: Engine) -> Pinned | None:
-    """The keys of ``approvers.json``; None when it is void, which ``verify`` reports for what depends on it."""
-    try:
-        return approvers_here(engine.root)
-    except Refused:
-        return None
-
-
-def _pinned_keys(engine: Engine, tx: Tx, chain: Pinned | None) -> dict[str, str]:
-    """The keys that count, by fingerprint: those of the project where it pins any that are trusted, else the database's."""
-    of_project = person_keys(trusted_chain(tx, engine.project_id, chain)) if chain is not None else {}
-    return of_project or _of_database(tx)
-
-
-def _of_database(tx: Tx) -> dict[str, str]:
-    here = pinned_key(tx)
-    return {} if here is None else {here.key: here.public_key}
-
-
-def _only(pinned: dict[str, str], approver: str) -> dict[str, str]:
-    return {key: public for key, public in pinned.items() if key.startswith(approver)}
-
-
-def _counting(retired: Sequence[RetiredKey], pinned: dict[str, str]) -> list[RetiredKey]:
-    """The keys that were given up for one that counts: that one signed for it."""
-    known, found = {*pinned}, list["RetiredKey"]()
-    for each in reversed(retired):
-        if each.successor in known:
-            known.add(each.key)
-            found.append(each)
+def audit_run(engine: Engine, tx: Tx, run: RunId, keys: DecisionKeys) -> SignedDecisions:
+    """Judge every decision of a person in ``run``."""
+    found, began, pinned = SignedDecisions(), keys.began, keys.of_runs
+    is_ours = tx.bundles.origin_sha256(run) is None
+    before = began.runs.get(run, (0, "")) if began.is_known else None
+    rows = list(_run_rows(tx, run, before))
+    found.findings += _judge(rows, before, run, found, pinned, keys.retired_for(pinned), is_ours=is_ours)
+    found.findings += _passkeys_of(engine, tx, run, rows)
     return found
-
-
-def _keys_differ(
-    engine: Engine, tx: Tx, began: _Began, anchored: Iterable[str], retired: set[str]
-) -> Iterator[Discrepancy]:
-    here, beside = pinned_key(tx), pinned_beside(engine.store.path)
-    where = str(pin_file(engine.store.path))
-    if beside and (here is None or not began.is_known):
-        yield Discrepancy(
-            "signing_denied", where, "a key is pinned beside the database, and the database knows of no signing"
-        )
-    elif here is not None and beside and here.public_key not in beside:
-        yield Discrepancy(
-            "key_swapped", where, f"the database pins the key {here.key[:16]}, which is not pinned beside it"
-        )
-    if here is not None and began.is_known and began.key not in {here.key, *retired}:
-        yield Discrepancy(
-            "key_swapped", "secret 'pin'", f"signing began with the key {began.key[:16]}, and {here.key[:16]} is pinned"
-        )
-    for key in sorted({key for key in anchored if key} - ({here.key, *retired} if here is not None else set())):
-        yield Discrepancy(
-            "key_swapped", "anchors", f"the key {key[:16]} is anchored, and another one or none is pinned"
-        )
-
-
-def _faults_of_approver(pinned: dict[str, str], began: _Began, approver: str) -> Iterator[Discrepancy]:
-    if not began.is_known:
-        yield Discrepancy("signing_denied", "secret 'signing'", "no key has ever signed in this database")
-    if not any(key.startswith(approver) for key in pinned):
-        known = ", ".join(key[:16] for key in pinned) or "none"
-        yield Discrepancy("approver_unknown", "pinned keys", f"the key {approver[:16]} is not pinned; pinned: {known}")
 
 
 def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_Row]:
@@ -383,7 +290,7 @@ def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row]) -> li
         return []
 
 
-def _by_passkey(engine: Engine, tx: Tx, chain: Pinned | None, began: _Began) -> Iterator[Discrepancy]:
+def _by_passkey(engine: Engine, tx: Tx, chain: Pinned | None, began: Began) -> Iterator[Discrepancy]:
     """Settings in a passkey's name. It may only continue a chain of approvers that was trusted before."""
     if chain is None or not chain.changes or not began.is_known:
         return

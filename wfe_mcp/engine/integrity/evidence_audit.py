@@ -51,18 +51,16 @@ class EvidenceSeals:
             yield f"Evidence was signed by {len(self.keys)} keys: {listed}. A new one is made where the file of the old one is missing."
 
 
-def audit_evidence(
-    tx: Tx, runs: Sequence[RunId], settings: Iterable[SettingEvent], named: Iterable[Discrepancy]
-) -> EvidenceSeals:
-    """The seals of all evidence in ``runs``. ``named``: what differs from the log, which is not named again."""
-    changes = list(settings)
+def evidence_seals(changes: Sequence[SettingEvent]) -> EvidenceSeals:
+    """The keys that the log of settings names, and no findings yet."""
     begun = next((event.at for event in changes if event.type == BEGUN), None)
-    found = EvidenceSeals({event.name: event.at for event in changes if event.type == MADE}, begun)
-    differs = {(one.run, one.where) for one in named}
-    for run in runs:
-        if tx.bundles.origin_sha256(run) is None:
-            _audit_run(tx, run, found, {where for of, where in differs if of == run})
-    return found
+    return EvidenceSeals({event.name: event.at for event in changes if event.type == MADE}, begun)
+
+
+def audit_evidence(tx: Tx, run: RunId, found: EvidenceSeals, named: Iterable[Discrepancy]) -> None:
+    """Judge the seals of all evidence in ``run``. ``named``: what differs from the log, which is not named again."""
+    if tx.bundles.origin_sha256(run) is None:
+        _audit_run(tx, run, found, {one.where for one in named if one.run == run})
 
 
 def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> None:

@@ -22,7 +22,7 @@ from wfe_mcp.engine.templates.effective_gates import changed_gates, weakened
 from wfe_mcp.store.settings import trusted_bytes, withdraw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -32,21 +32,28 @@ if TYPE_CHECKING:
 CODE = "gates_weakened"
 
 
-def weaker_gates(engine: Engine, runs: Sequence[RunId], changes: Sequence[SettingEvent]) -> list[Discrepancy]:
-    """The gates of ``runs`` that were weaker than what was trusted.
+def weaker_gates(
+    engine: Engine, tx: Tx, run: RunId, changes: Sequence[SettingEvent], since: datetime | None
+) -> list[Discrepancy]:
+    """The gates of ``run`` that were weaker than what was trusted.
 
     ``changes``: what counts of the log of settings; once signing began, trust that a person signed (``decision_audit``).
+    ``since``: see ``says_gates``, of the runs before.
     """
-    found: list[Discrepancy] = []
-    with engine.store.read() as tx:
-        loaded = [one for run in runs if (one := _loaded(engine, tx, run)) is not None]
-        since = min((one.record.created_at for one in loaded if one.state.gates is not None), default=None)
-        for one in loaded:
-            try:
-                found += _of_run(engine, tx, one, changes, since)
-            except (Refused, KeyError, ValueError):  # what is not readable was named already
-                continue
-    return found
+    loaded = _loaded(engine, tx, run)
+    try:
+        return [] if loaded is None else [*_of_run(engine, tx, loaded, changes, since)]
+    except (Refused, KeyError, ValueError):  # what is not readable was named already
+        return []
+
+
+def says_gates(engine: Engine, tx: Tx, runs: Iterable[RunId]) -> datetime | None:
+    """When the first of ``runs`` was made that says how its gates differ from its template's: those after it all must."""
+    for run in runs:
+        loaded = _loaded(engine, tx, run)
+        if loaded is not None and loaded.state.gates is not None:
+            return loaded.record.created_at
+    return None
 
 
 def _loaded(engine: Engine, tx: Tx, run: RunId) -> LoadedRun | None:

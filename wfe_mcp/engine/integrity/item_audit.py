@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.layout.project_records import ItemEventRecord
+    from wfe_mcp.store.records.items import ItemEventRecord
 
 
 def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str, bool]]:

@@ -12,35 +12,33 @@ Rules:
 2. An anchor of another database says nothing about this one; it is counted and shown, not judged. In the ref that is one
    of another project, or of a database at another place that the file beside this one does not name.
 3. Anchors written between a backup and its restore are not judged; the restore itself is reported.
+4. Runs are judged in short transactions, oldest first: with a rollback journal writers wait for the end of each. What a run
+   is compared with is read again when the settings have changed meanwhile. Nothing is kept about what was verified.
 """
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
+import time
 from dataclasses import field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.engine.files.drift import changed_files
-from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_decisions
+from wfe_mcp.core.units import Progress, unheard
+from wfe_mcp.engine.integrity.anchoring import UNKNOWN
+from wfe_mcp.engine.integrity.decision_audit import SignedDecisions
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.engine.integrity.evidence_audit import audit_evidence
-from wfe_mcp.engine.integrity.gate_audit import weaker_gates
-from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
+from wfe_mcp.engine.integrity.evidence_audit import evidence_seals
+from wfe_mcp.engine.integrity.gate_audit import says_gates
+from wfe_mcp.engine.integrity.run_verification import Judged, Outside, discrepancies, judge_run, known_now, unlike_files
 from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
 from wfe_mcp.store.integrity.record_seals import Anchored
-from wfe_mcp.workspace.files.mirror import content_digest
-from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.anchors import (
     AUDIT_REF,
     BEGUN,
+    LOST,
     Anchor,
-    Signed,
     anchor_file,
     commits_of,
     lines_of,
@@ -49,15 +47,16 @@ from wfe_mcp.workspace.system.anchors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import EvidenceRecord, Problem, SettingEvent
+    from wfe_mcp.store.records.runs import SettingEvent
 
 _PAGE = 500
-_MOST_LOG_BYTES = 50_000_000
+_LONGEST_S = 0.05
+"""So long one read transaction takes up runs, one at least; with a rollback journal writers wait for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,8 @@ class Verified:
     set_backs: tuple[SetBack, ...] = ()
     pruned: int = 0
     decisions: SignedDecisions = field(default_factory=SignedDecisions)
+    left: int = 0
+    """Runs that were not checked, because it was stopped."""
 
 
 @dataclass(slots=True)
@@ -105,59 +106,112 @@ class _Anchors:
         return sorted(ours, key=lambda one: one.at)
 
 
-def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "") -> Verified:
-    """Compare everything of ``run``, else of all runs of the project. ``anchors``: one more ref to compare with.
+def verify(
+    engine: Engine,
+    run: str = "",
+    anchors: str = "",
+    approver: str = "",
+    *,
+    after: str = "",
+    progress: Progress = unheard,
+    also: Callable[[Engine, Tx, RunId], Iterable[Discrepancy]] | None = None,
+) -> Verified:
+    """Compare everything of ``run``, else of all runs of the project, oldest first. ``anchors``: one more ref to compare with.
 
-    ``approver``: the only person's key that counts, by the first characters of its fingerprint.
+    ``approver``: the only person's key that counts, by the first characters of its fingerprint. ``after``: leave out this
+    run and those before it. ``also``: one more comparison of each run. Ctrl-C ends it after the last whole batch.
     """
-    outside = _read(engine, anchors)
-    project = engine.project_id
+    read, project = _read(engine, anchors), engine.project_id
     with engine.store.read() as tx:
         restores = set_backs(tx.settings_log.events())
-    ours = outside.of(project, restores)
-    signed = signed_commits(engine.root) if engine.project.is_git else []
-    findings: list[Discrepancy] = []
+        ours = read.of(project, restores)
+        asked = _meant(tx, project, run, ours) if run else None
+    outside, anchored = _by_run(engine, read, ours, restores), {one.key for one in ours}
+    runs = _all_runs(engine) if asked is None else asked
+    todo = _later(runs, after)
     with engine.store.read() as tx:
-        runs = _meant(tx, project, run, ours) if run else list(_all_runs(tx, project))
-        tails = tx.events.tails(runs)
-        changes = tuple(tx.settings_log.events())
-        findings += _discrepancies(
-            "", tx.settings_log.problems([_chain(one.settings, one.at) for one in ours if one.settings])
-        )
+        known = known_now(engine, tx, anchored, approver)
+        decisions = known.decisions
+        settings = [_chain(one.settings, one.at) for one in ours if one.settings]
+        findings = discrepancies("", tx.settings_log.problems(settings))
         work = [_chain(one.work, one.at) for one in ours if one.work]
-        findings += _discrepancies("", tx.items.problems(project, work))
-        findings += _discrepancies("", tx.verification.schema_problems())
-        for each in runs:
-            named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
-            findings += _discrepancies(each, tx.verification.problems(each, named))
-        pruned = _pruned(changes, project)
-        beside = {id(one) for one in outside.lines or ()}
-        here = {each: one.at for one in reversed(ours) if id(one) in beside for each in one.runs if each not in pruned}
-        findings += _origins(tx, runs, changes, here)
-        findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
-        findings += _deleted(ours, set(runs), run, pruned)
+        findings += discrepancies("", tx.items.problems(project, work))
+        findings += discrepancies("", tx.verification.schema_problems())
+        findings += decisions.findings
+        findings += _deleted(ours, set(runs), run, known.pruned)
         findings += [
             Discrepancy(
                 "run_deleted", "run", "the log of settings does not know that it was pruned", one.run_id, one.events
             )
             for one in tx.retention.pruned(project)
-            if pruned.get(one.run_id) != (one.events, one.last_hash)
+            if known.pruned.get(one.run_id) != (one.events, one.last_hash)
         ]
-        decisions = audit_decisions(engine, tx, runs, {one.key for one in ours}, approver)
-        findings += decisions.findings
-        seals = audit_evidence(tx, runs, changes, findings)
-        findings += seals.findings
         begun = tx.settings_log.first_noted(BEGUN, project)
-        findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
-    newest = {name: head for one in ours for name, head in one.runs.items()}
-    behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
-    findings += [finding for each in runs for finding in _files(engine, each)]
-    findings += weaker_gates(engine, runs, decisions.settings)
+        findings += _missing(read, project, begun, is_git=engine.project.is_git, restored=bool(restores))
+        known.since = says_gates(engine, tx, runs[: len(runs) - len(todo)])
+    seals, behind, done = evidence_seals(known.changes), list[RunId](), 0
+    try:
+        while done < len(todo):
+            progress(done, len(todo))
+            batch, end = list[Judged](), time.monotonic() + _LONGEST_S
+            with engine.store.read() as tx:
+                if tx.settings_log.tail() != known.head:  # such as a new key, or a run that was pruned meanwhile
+                    known = known_now(engine, tx, anchored, approver, known.since)
+                while done + len(batch) < len(todo) and (not batch or time.monotonic() < end):
+                    batch.append(judge_run(engine, tx, todo[done + len(batch)], known, outside, also))
+            for judged in batch:
+                each = todo[done]
+                findings += (*judged.findings, *unlike_files(engine, each))
+                decisions.add(judged.decisions)
+                seals.before += judged.before
+                behind += [each] if judged.is_behind else []
+                done += 1
+    except KeyboardInterrupt:
+        pass
     last = ours[-1].at if ours else None
-    notes = (*_notes(outside, project), *seals.notes())
-    return Verified(
-        tuple(runs), tuple(findings), changes, len(ours), last, behind, notes, tuple(restores), len(pruned), decisions
+    lost = (one.at for one in known.changes if (one.type, one.name) == (LOST, project))
+    gone = (
+        f"The file with the anchors was begun again at {at:%Y-%m-%d %H:%M:%S}Z: it does not show what was before."
+        for at in lost
     )
+    notes = (*_notes(read, project), *gone, *seals.notes())
+    return Verified(
+        tuple(todo[:done]),
+        tuple(findings),
+        known.changes,
+        len(ours),
+        last,
+        tuple(behind),
+        notes,
+        tuple(restores),
+        len(known.pruned),
+        decisions,
+        len(todo) - done,
+    )
+
+
+def _by_run(engine: Engine, read: _Anchors, ours: Sequence[Anchor], restores: Sequence[SetBack]) -> Outside:
+    found, beside = Outside(), {id(one) for one in read.lines or ()}
+    for one in ours:
+        for run, head in one.runs.items():
+            found.named.setdefault(run, []).append(_chain(head, one.at))
+            found.newest[run] = head
+            if id(one) in beside:
+                found.here.setdefault(run, one.at)
+    for one in signed_commits(engine.root) if engine.project.is_git else ():
+        if not any(each.took_back(one.at) for each in restores):
+            found.commits.setdefault(one.run, []).append(one)
+    return found
+
+
+def _later(runs: list[RunId], after: str) -> list[RunId]:
+    """The runs after ``after``, which may be the beginning of an id. Refuses ``unknown_run``."""
+    if not after:
+        return runs
+    at = next((number for number, run in enumerate(runs) if run.startswith(after)), None)
+    if at is None:
+        raise Refused("unknown_run", f"There is no run {after!r} in this project.", "Verify all of it: wfe-mcp verify")
+    return runs[at + 1 :]
 
 
 def _read(engine: Engine, ref: str) -> _Anchors:
@@ -199,45 +253,8 @@ def _missing(
             message = f"it no longer holds {len(lost)} anchor(s), the first is commit {lost[0].commit[:12]}"
             yield Discrepancy("anchors_moved", AUDIT_REF, message, since=lost[0].at)
     if outside.lines is None and begun:
-        yield Discrepancy(
-            "anchors_deleted", "anchors beside the database", "the file with the anchors is gone", since=begun
-        )
-
-
-def _is_taken_back(at: datetime, restores: Iterable[SetBack]) -> bool:
-    return any(one.took_back(at) for one in restores)
-
-
-def _origins(
-    tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent], here: Mapping[str, datetime]
-) -> Iterator[Discrepancy]:
-    """Runs whose import mark is missing or wrong. ``here``: since when the file beside the database knows a run."""
-    noted: dict[str, dict[str, datetime]] = {}
-    for event in changes:
-        if event.type == IMPORTED:
-            noted.setdefault(event.name.partition(" ")[0], {})[event.name] = event.at
-    for run in runs:
-        origin, imports = tx.bundles.origin_sha256(run), noted.get(run, {})
-        if origin is None and imports:
-            message = "it was imported, and no longer says so"
-            yield Discrepancy("origin_edited", "origin", message, run, since=max(imports.values()))
-        elif origin is not None and imported_name(run, origin) not in imports:
-            yield Discrepancy(
-                "origin_edited", "origin", "it says where it was imported from, and no import was recorded", run
-            )
-        elif run in here and here[run] < (at := min(imports.values(), default=here[run])):
-            # Decisions and evidence of an imported run are judged where they were made: a run of here must not become one.
-            message = f"it is said to be imported, and was here before that, at {here[run]:%Y-%m-%d %H:%M:%S}Z"
-            yield Discrepancy("origin_edited", "origin", message, run, since=at)
-
-
-def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Iterator[Discrepancy]:
-    """Commits of a run that name a position its log does not have."""
-    for one in signed:
-        run = RunId(one.run)
-        if run in runs and not tx.events.has_hash(run, one.hash_begins):
-            message = f"it says that it was made at {one.hash_begins}, which is no event of the run"
-            yield Discrepancy("commit_disagrees", f"commit {one.commit[:12]}", message, run, since=one.at)
+        message = f"{UNKNOWN[0].lower()}{UNKNOWN[1:]} (to begin it again: wfe-mcp verify --anchor)"
+        yield Discrepancy("anchors_deleted", "anchors beside the database", message, since=begun)
 
 
 def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId]:
@@ -249,19 +266,6 @@ def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId
         if not was_pruned and any(name.startswith(run) for one in ours for name in one.runs):
             return []
         raise
-
-
-def _pruned(changes: Iterable[SettingEvent], project: str) -> dict[str, tuple[int, str]]:
-    """The runs that a person removed, with the number and the hash of their last events."""
-    from wfe_mcp.store.maintenance.retention import PRUNED
-
-    found: dict[str, tuple[int, str]] = {}
-    for event in changes:
-        if event.type == PRUNED:
-            with suppress(ValueError):  # the chain names what was edited
-                of, run, seq, hash_ = json.loads(event.name)
-                found |= {str(run): (int(seq), str(hash_))} if of == project else {}
-    return found
 
 
 def _deleted(
@@ -284,55 +288,6 @@ def _deleted(
         yield Discrepancy("run_deleted", "run", message, name, one.runs[name][0], one.at)
 
 
-def _files(engine: Engine, run: RunId) -> list[Discrepancy]:
-    """Changed mirrors of sealed artifacts, and prompts whose hash differs from the log."""
-    try:
-        with engine.store.read() as tx:
-            loaded = engine.load(tx, run)
-            evidence = tx.evidence.of_run(loaded.record.id)
-        changed = changed_files(engine, loaded)
-        # Those of an imported run came cut, and without keys: they were compared when it came in.
-        ours = evidence if loaded.record.origin_sha256 is None else []
-        root = Path(loaded.record.worktree)
-        logs = [each.log_path for each in ours if each.log_path and _is_changed(root, each)]
-        reports = [path for each in ours for path in _changed_reports(root, each)]
-    except Exception:  # rows that were tampered with can fail in any way; the log has named them
-        return []
-    messages = {
-        "artifact": "the file differs from the accepted artifact",
-        "prompt": "the file is not the prompt that was given",
-    }
-    since = loaded.record.updated_at
-    return [
-        *(Discrepancy(f"{one.what}_changed", one.path, messages[one.what], run, since=since) for one in changed),
-        *(
-            Discrepancy("log_changed", path, "the file is not what the check printed", run, since=since)
-            for path in logs
-        ),
-        *(Discrepancy("report_changed", path, "it is not what the check left", run, since=since) for path in reports),
-    ]
-
-
-def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
-    """True when the log of a check exists and differs; a missing one was cleaned up."""
-    path, wanted = Path(evidence.log_path or ""), evidence.data.get("output", {}).get("sha256")
-    if wanted is None or not path.is_relative_to(root):
-        return False
-    try:
-        found = read_if_there(root, path.relative_to(root).as_posix(), _MOST_LOG_BYTES)
-    except Refused:  # a link, a folder, something too large: no log that we wrote
-        return True
-    return found is not None and sha256_hex(found) != wanted
-
-
-def _changed_reports(root: Path, evidence: EvidenceRecord) -> Iterator[str]:
-    """What lies beside the log of a check and differs from its end; what is missing was cleaned up."""
-    log, kept = Path(evidence.log_path or ""), evidence.data.get("kept", {})
-    for name, digest in kept.items() if log.is_relative_to(root) else ():
-        if content_digest(log.with_name(name)) not in {None, digest}:
-            yield str(log.with_name(name))
-
-
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:
     every = (*(outside.commits or ()), *outside.given)
     others = {one.project for one in every if one.project != project} | {
@@ -342,18 +297,17 @@ def _notes(outside: _Anchors, project: str) -> Iterator[str]:
         yield f"{AUDIT_REF} also holds anchors of {len(others)} other database(s); they say nothing about this one."
 
 
-def _all_runs(tx: Tx, project: str) -> Iterator[RunId]:
+def _all_runs(engine: Engine) -> list[RunId]:
+    """The runs of the project, oldest first, read in short transactions."""
     cursor: str | None = None
+    found: list[RunId] = []
     while True:
-        page = tx.runs.page(project, limit=_PAGE, cursor=cursor)
-        yield from (record.id for record in page.runs)
+        with engine.store.read() as tx:
+            page = tx.runs.page(engine.project_id, limit=_PAGE, cursor=cursor)
+        found += (record.id for record in page.runs)
         cursor = page.cursor
         if cursor is None:
-            return
-
-
-def _discrepancies(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
-    return [Discrepancy(one.code or "differs", one.where, one.message, run, one.seq, one.since) for one in problems]
+            return found[::-1]
 
 
 def _chain(head: tuple[int, str], at: datetime) -> Anchored:

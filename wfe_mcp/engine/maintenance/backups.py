@@ -26,9 +26,15 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, Person
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import Progress, plural, unheard
 from wfe_mcp.engine.kernel.identity import known_at
-from wfe_mcp.engine.maintenance.restore_log import RESTORED, SetBack, anchor_set_backs, remove_left_copies
+from wfe_mcp.engine.maintenance.restore_log import (
+    RESTORED,
+    SetBack,
+    anchor_set_backs,
+    remove_all_left_copies,
+    remove_left_copies,
+)
 from wfe_mcp.workspace.files.project_files import name_of_copy
 
 if TYPE_CHECKING:
@@ -60,7 +66,9 @@ def backups_folder(engine: Engine) -> Path:
     return _database(engine).parent / "backups"
 
 
-def backup(engine: Engine, target: Path | None = None, *, force: bool = False) -> tuple[Path, Held]:
+def backup(
+    engine: Engine, target: Path | None = None, *, force: bool = False, progress: Progress = unheard
+) -> tuple[Path, Held]:
     """Copy the database to ``target``, else to a new file named by the time; the file, and what it holds. Safe while servers write.
 
     Refuses ``conflict`` when ``target`` is there (``force``: it is replaced), ``unavailable`` when the disk has no room
@@ -69,6 +77,7 @@ def backup(engine: Engine, target: Path | None = None, *, force: bool = False) -
     from wfe_mcp.store.maintenance import copies
 
     source = engine.store.path
+    remove_all_left_copies(source)
     file = target or backups_folder(engine) / f"{source.stem}-{_stamp(engine)}.db"
     if target is not None and file.exists() and (not force or file.is_dir() or file.samefile(source)):
         what = (
@@ -80,7 +89,7 @@ def backup(engine: Engine, target: Path | None = None, *, force: bool = False) -
         )
         raise Refused("conflict", f"'{file}' {what}.", "Name another file, or say --force to replace an older backup.")
     with _new_beside(file) as new:
-        copies.copy(source, new)
+        copies.copy(source, new, progress)
         faults = copies.faults_of(new)
         if faults:
             raise _damaged("The copy, and so the database,", faults)

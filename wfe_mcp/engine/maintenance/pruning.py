@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import Progress, unheard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,8 +91,8 @@ def prunable(
         return Prunable(tuple(found), tx.retention.old_count(old) if len(found) == most else len(found))
 
 
-def prune(engine: Engine, records: Sequence[RunRecord], by: By) -> Pruned:
-    """Remove these runs for good."""
+def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progress = unheard) -> Pruned:
+    """Remove these runs for good, each in a transaction of its own: where it is stopped, the runs before are gone."""
     store = engine.store
     ids = {str(record.id) for record in records}
     with store.read() as tx:
@@ -100,14 +101,17 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By) -> Pruned:
         mentioned, place = tx.retention.mentioned(every, ids)
     last = {document: record.id for record in records for document in named[record.id]}
     gone: list[RunRecord] = []
-    for record in records:
+    for number, record in enumerate(records, 1):
         with store.tx() as tx:
             now = engine.load(tx, record.id).record
             if now.ended_at is None or now.id in tx.retention.kept():
                 continue  # it was marked to keep meanwhile
             mine = {document for document in named[record.id] if last[document] == record.id} - mentioned
             tx.retention.prune(now, mine - tx.retention.mentioned(mine, ids, place)[0], by, engine.clock())
+            end = tx.retention.last_places()
+            place = min(place[0], end[0]), min(place[1], end[1])
         gone.append(now)
+        progress(number, len(records))
         _remove_files(Path(now.worktree), now.id)
     with store.read() as tx:
         documents = len(every) - len(tx.retention.existing_documents(every))

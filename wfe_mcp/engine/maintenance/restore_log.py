@@ -13,7 +13,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from wfe_mcp.engine.kernel.engine import Engine
@@ -112,24 +112,33 @@ _COPY = re.compile(r"\.(?:(\d+)-)?[0-9a-f]{16}\.new(?:-wal|-shm|-journal)?\Z")
 
 def remove_left_copies(file: Path) -> None:
     """Remove the unfinished copies beside ``file`` of processes that have ended."""
-    _remove_left(file.parent, glob.escape(file.name))
+    _remove(_left(file.parent, glob.escape(file.name)))
 
 
 def remove_all_left_copies(database: Path) -> None:
     """The same of every file that is written beside the database: backups, keys, and what restore and import copy."""
-    folders = (
+    _remove(left_copies(database))
+
+
+def left_copies(database: Path) -> Iterator[Path]:
+    """The unfinished copies beside ``database`` and in the folders there, of processes that have ended."""
+    for folder in (
         database.parent,
         *(each for each in database.parent.iterdir() if each.is_dir() and not each.is_symlink()),
-    )
-    for folder in folders:
-        _remove_left(folder, "*")
+    ):
+        yield from _left(folder, "*")
 
 
-def _remove_left(folder: Path, name: str) -> None:
+def _left(folder: Path, name: str) -> Iterator[Path]:
     from wfe_mcp.workspace.system.process import started_at
 
     for left in folder.glob(f".{name}.*.new*"):
         found = _COPY.search(left.name)
         if found is not None and (found[1] is None or started_at(int(found[1])) is None):
-            with suppress(OSError):
-                left.unlink()
+            yield left
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for each in [*files]:
+        with suppress(OSError):
+            each.unlink()

@@ -8,7 +8,9 @@
 Rules:
 1. An open database is never replaced by another file: other processes would continue to write into the old one.
 2. A copy is one file without a journal, readable only by its owner.
-3. With a rollback journal, writers wait while a copy is read; with a write-ahead log they do not.
+3. A copy is read in steps. With a write-ahead log it is of one moment, and writers go on. With a rollback journal they write
+   between steps and the copy begins again; the fourth time it holds them off until its end.
+4. Ctrl-C ends the work within a moment: SQLite asks, after so many of its instructions, whether to go on.
 """
 
 import contextlib
@@ -22,10 +24,13 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.driver import HEAD, driver
 
 _STEP_PAGES = 1024
+_MOST_RESTARTS = 3
+_STEPS_BETWEEN_LOOKS = 100_000
 _MOST_FAULTS = 10
 
 
@@ -41,8 +46,8 @@ class Held:
     newest: datetime | None
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a database, as it is at one moment, into ``target``, a new or empty file.
+def copy(source: Path, target: Path, progress: Progress = unheard) -> None:
+    """Copy a database, as it is at one moment, into ``target``, a new or empty file; ``progress`` counts pages.
 
     Refuses ``unavailable``: no room, a disk that fails, a source that stays locked or is damaged.
     """
@@ -50,7 +55,9 @@ def copy(source: Path, target: Path) -> None:
         _refuse_where_no_room(target, size_of(from_))
         os.close(os.open(target, os.O_RDWR | os.O_CREAT, 0o600))
         with _writing(target), closing(_open(target)) as to:
-            from_.backup(to, pages=-1, progress=_patience(source))
+            if from_.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                _hold(from_)
+            from_.backup(to, pages=_STEP_PAGES, progress=_steps(source, from_, progress), sleep=0.01)
             to.execute("PRAGMA journal_mode=DELETE")
         sync(target)
 
@@ -74,7 +81,7 @@ def faults_of(path: Path, *, deep: bool = True) -> list[str]:
     ``deep``: also compares indexes with their tables, and checks foreign keys.
     """
     try:
-        with closing(_open(path, reads_only=True)) as connection:
+        with _stoppable(), closing(_open(path, reads_only=True)) as connection:
             faults = _pages(connection, "integrity_check" if deep else "quick_check")
             if deep and not faults:
                 rows = connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST_FAULTS)
@@ -173,7 +180,7 @@ def vacuum(path: Path) -> tuple[int, int]:
 
     The file is rewritten in one transaction, so it takes up to twice its size meanwhile.
     """
-    with sqlite.refusals(path), closing(_open(path)) as connection:
+    with sqlite.refusals(path), _stoppable(), closing(_open(path)) as connection:
         before = _on_disk(path)
         _refuse_where_no_room(path, 2 * size_of(connection))
         with contextlib.suppress(driver().OperationalError):  # no full-text index, or a library without FTS5
@@ -215,7 +222,41 @@ def _open(path: Path, *, reads_only: bool = False) -> Any:
     connection = driver().connect(str(path), timeout=sqlite.BUSY_TIMEOUT_S, isolation_level=None)
     if reads_only:
         connection.execute("PRAGMA query_only=ON")
+    connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_LOOKS)
     return connection
+
+
+@contextmanager
+def _stoppable() -> Generator[None]:
+    """Ctrl-C inside SQLite as what it is: the driver reports that the statement was interrupted."""
+    try:
+        yield
+    except driver().OperationalError as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _hold(connection: Any) -> None:
+    """Begin to read: what the connection sees from here on is of this moment."""
+    connection.execute("BEGIN")
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _steps(path: Path, source: Any, progress: Progress) -> Callable[[int, int, int], None]:
+    """Counts the steps of a copy, and ends its restarts: other processes' writes make SQLite begin again."""
+    patience, restarts, before = _patience(path), 0, 0
+
+    def look(status: int, remaining: int, total: int) -> None:
+        nonlocal restarts, before
+        patience(status, remaining, total)
+        if status in {0, 101}:  # SQLITE_OK, SQLITE_DONE
+            restarts, before = restarts + (0 < before >= total - remaining), total - remaining
+            if restarts > _MOST_RESTARTS and not source.in_transaction:
+                _hold(source)
+            progress(before, total)
+
+    return look
 
 
 def _patience(path: Path) -> Callable[[int, int, int], None]:

@@ -88,8 +88,17 @@ _UNNAMED = (
     .where(*(DOCUMENT.c.sha256.not_in(select(column).where(column.is_not(None))) for column in _NAMES_DOCUMENT))
 )
 _THERE = select(DOCUMENT.c.sha256).where(DOCUMENT.c.sha256.in_(bindparam("sha256s", expanding=True)))
-_FROZEN = select(RUN.c.id, DOCUMENT.c.content).join(DOCUMENT, DOCUMENT.c.sha256 == RUN.c.frozen_sha256)
-_ROWID = literal_column("event.rowid", Integer)
+_RUN_ROWID, _ROWID = literal_column("run.rowid", Integer), literal_column("event.rowid", Integer)
+_FROZEN = (
+    select(_RUN_ROWID, RUN.c.id, DOCUMENT.c.content)
+    .join(DOCUMENT, DOCUMENT.c.sha256 == RUN.c.frozen_sha256)
+    .where(bindparam("after") < _RUN_ROWID)
+    .order_by(_RUN_ROWID)
+)
+_LAST_PLACES = select(
+    select(func.coalesce(func.max(_RUN_ROWID), 0)).select_from(RUN).scalar_subquery(),
+    select(func.coalesce(func.max(_ROWID), 0)).select_from(EVENT).scalar_subquery(),
+)
 _PAYLOADS = (
     select(_ROWID, EVENT.c.run_id, EVENT.c.payload)
     .where(bindparam("after") < _ROWID, EVENT.c.type != "RunStarted")
@@ -188,20 +197,26 @@ class RetentionRepository(Repository):
             found.update(_SHA256.findall(text))
         return self.existing_documents(found)
 
-    def mentioned(self, wanted: set[str], besides: set[str], after: int = 0) -> tuple[set[str], int]:
-        """Those of ``wanted`` named in texts of runs other than ``besides``, and the position of the last event read.
+    def mentioned(
+        self, wanted: set[str], besides: set[str], after: tuple[int, int] = (0, 0)
+    ) -> tuple[set[str], tuple[int, int]]:
+        """Those of ``wanted`` named in texts of runs other than ``besides``, and the places of the last run and event read.
 
-        ``after``: the position from an earlier call; then only later events are read.
+        ``after``: the places from an earlier call; then only what came later is read.
         """
         found: set[str] = set()
-        for run, text in self._connection.execute(_FROZEN):
-            if run not in besides:
-                found.update(wanted.intersection(_SHA256.findall(text)))
-        for rowid, run, text in self._connection.execute(_PAYLOADS, {"after": after}):
-            after = rowid
-            if run not in besides:
-                found.update(wanted.intersection(_SHA256.findall(text)))
-        return found, after
+        places = [*after]
+        for at, query in enumerate((_FROZEN, _PAYLOADS)):
+            for rowid, run, text in self._connection.execute(query, {"after": after[at]}):
+                places[at] = rowid
+                if run not in besides:
+                    found.update(wanted.intersection(_SHA256.findall(text)))
+        return found, (places[0], places[1])
+
+    def last_places(self) -> tuple[int, int]:
+        """The places of the last run and event: SQLite gives those of removed rows to new ones."""
+        run, event = self._connection.execute(_LAST_PLACES).one()
+        return int(run), int(event)
 
     def prune(self, run: RunRecord, documents: Iterable[str], by: By, at: datetime) -> PrunedRun:
         """Remove a finished run with all its rows, and those of ``documents`` that no row names any more."""

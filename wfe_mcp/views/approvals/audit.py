@@ -20,6 +20,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState, RunStatus
+from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import Verified, verify as verify_record
@@ -50,12 +51,17 @@ _OF_FILES = {"written", "file", "head"}
 """What of an artifact, and of the target of steps, depends on the project; the statement itself has the commit."""
 
 
-def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "") -> Verified:
+def verify(
+    engine: Engine,
+    run: str = "",
+    anchors: str = "",
+    approver: str = "",
+    *,
+    after: str = "",
+    progress: Progress = unheard,
+) -> Verified:
     """As ``integrity.verification.verify``, and compare what people were shown with what the log leads to."""
-    found = verify_record(engine, run, anchors, approver)
-    with engine.store.read() as tx:
-        unlike = [each for one in found.runs for each in unlike_shown(engine, tx, one)]
-    return replace(found, findings=(*found.findings, *unlike))
+    return verify_record(engine, run, anchors, approver, after=after, progress=progress, also=unlike_shown)
 
 
 def unlike_shown(engine: Engine, tx: Tx, run: RunId) -> Iterator[Discrepancy]:

@@ -252,10 +252,12 @@ def _of_conditions(found: Overview) -> Iterator[Unusual]:
 
 def _of_configuration(engine: Engine) -> Iterator[Unusual]:
     from wfe_mcp.engine.approvals.pin_reset import reset_warnings
+    from wfe_mcp.engine.integrity.anchoring import lost_anchors
     from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 
-    for reset in reset_warnings(engine):
-        yield Unusual("warning", reset)
+    for warning in (*reset_warnings(engine), lost_anchors(engine)):
+        if warning:
+            yield Unusual("warning", warning)
     own = own_configuration(engine)
     if own.changed:
         yield Unusual("warning", f"Your user configuration changed since your last wfe-mcp trust: {own.file}")

@@ -21,7 +21,7 @@ from wfe_mcp.views.history.timing import WAITS, For, tasks_of
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import MutableSequence, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.runs.timeline import Timeline, WhichRuns
@@ -110,7 +110,7 @@ class _Sums:
     forced: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
-    seconds: dict[For, array[float]] = field(default_factory=dict["For", "array[float]"])
+    seconds: dict[For, MutableSequence[float]] = field(default_factory=dict["For", "MutableSequence[float]"])
 
 
 def week(engine: Engine, *, everywhere: bool = False) -> WeekView:

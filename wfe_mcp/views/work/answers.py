@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.items import MOVES, Item, ItemStatus
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, promote_item, startable_items, status_of
-from wfe_mcp.engine.work.runs import start_item
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.views.work.models import ItemLine, ItemList, ItemView, item_lines, item_list, item_view
@@ -202,8 +203,6 @@ def _most(items: Sequence[ItemLine], size: Callable[[tuple[ItemLine, ...]], int]
 
 def _cut(view: ItemView) -> ItemView:
     """The item with its newest changes and the beginning of its body, so that it fits into an answer."""
-    from dataclasses import replace
-
     made = replace(view, history=view.history[-10:], children=view.children[:_SHOWN])
     while len(json.dumps(plain(made))) > _BYTES // 2 and (made.history or len(made.body) > 1_000):
         made = replace(made, history=made.history[1:]) if made.history else replace(made, body=f"{made.body[:900]}…")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.items import Item, ItemStatus
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.layout.project_records import ItemEventRecord, ItemRow
-
-from dataclasses import field
+    from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 
 
 @view_model

@@ -21,6 +21,7 @@ from typing import Self
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.folders import Folder, new_name, walk
+from wfe_mcp.workspace.files.staged import STAGED
 
 _WFE = ".wfe"
 Parts = tuple[str, ...]
@@ -50,14 +51,20 @@ class Staging:
         self._undo: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
-        with walk(self._root, self._stage, make=True):
-            return self
+        STAGED.add(self._stage[1])
+        try:
+            with walk(self._root, self._stage, make=True):
+                return self
+        except BaseException:
+            STAGED.discard(self._stage[1])
+            raise
 
     def __exit__(self, *_: object) -> None:
         with suppress(OSError), walk(self._root, (_WFE,)) as wfe:
             remove_tree(wfe, self._stage[1])
         with suppress(OSError), walk(self._root, ()) as top:
             top.remove_folder(_WFE)  # only where it is empty, so only where this staging made it
+        STAGED.discard(self._stage[1])
 
     def put(self, parts: Parts, content: bytes, mode: int | None = None) -> None:
         """Stage a file for ``parts`` below the root."""

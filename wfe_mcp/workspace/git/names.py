@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import word_set
+from wfe_mcp.workspace.files.staged import STAGED
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import GRAIN_NS
 from wfe_mcp.workspace.git.objects import Node
@@ -326,7 +327,7 @@ class _OthersInWfe:
             except OSError:  # gone meanwhile, or closed to us
                 continue
             self._listed[folder] = listed
-            waiting += listed[1]
+            waiting += [inner for inner in listed[1] if inner not in STAGED]
             found += listed[2]
         return found
 

@@ -22,7 +22,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 from functools import lru_cache
@@ -177,14 +177,14 @@ class WorkingTree:
                 self._hashed[path], self._nodes[path] = facts, Node(mode_of(facts[MODE]), look.oids[path])
             return look.oids[path]
 
-    def nodes(self, look: Look, paths: Iterable[str] | None = None) -> dict[str, Node]:
+    def nodes(self, look: Look, paths: Collection[str] | None = None) -> dict[str, Node]:
         """Mode and blob id of what has content in git, of ``paths`` or of all that the look found."""
         facts, nodes, hashed = look.facts, self._nodes, self._hashed.get
         with self._lock:
-            stale = {path for path, each in facts.items() if hashed(path) != each}
             paths = facts if paths is None else paths
+            stale = {path for path in paths if hashed(path) != facts[path]}
             found = {path: nodes[path] for path in paths if path not in stale}
-            for path in stale.intersection(paths):
+            for path in stale:
                 if (mode := look.mode(path)) and (oid := self.oid(look, path)):
                     found[path] = Node(mode, oid)
         return found

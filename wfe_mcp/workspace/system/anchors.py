@@ -33,6 +33,9 @@ AUDIT_REF = "refs/wfe/audit"
 BEGUN = "AnchorsBegun"
 """Recorded in the settings log before a project's first anchor: from then on a missing anchor was deleted."""
 
+LOST = "AnchorsLost"
+"""Recorded there when the file beside the database was gone and a new one begins: what lies before, it cannot show."""
+
 TRAILER = "Wfe-Run"
 """The trailer of the server's commits: the run, and the first characters of its last event's hash."""
 
@@ -171,9 +174,9 @@ def _anchor(value: dict[str, Any]) -> Anchor:
     at = datetime.fromisoformat(value["at"])
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
-    words = [str(value.get(name, "")) for name in ("commit", "set_back", "key", "database")]
     work = _head(value["work"]) if "work" in value else None
-    return Anchor(str(value["project"]), at, runs, settings, *words, work)
+    words = {name: str(value.get(name, "")) for name in ("commit", "set_back", "key", "database")}
+    return Anchor(str(value["project"]), at, runs, settings, work=work, **words)
 
 
 def _head(value: Sequence[Any]) -> Head:

@@ -1,27 +1,20 @@
-"""The runs that work items: which template starts for a kind, and what its end means for the item.
-
-    start      the item's text fills the inputs of the template; in the run's first transaction the item becomes active
-    end        completed: done. Failed or cancelled: ready again, and blocked after the third time
-
-The item of a run is its ``external_id``, where ``triggered_by`` is WORK: both are sealed with the run.
-"""
+"""The runs that work items: which template starts for a kind, and which inputs the item's text fills."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.items import PRIORITIES, Item, ItemKind, ItemStatus, after_run, refuse_move
-from wfe_mcp.core.model import RunStatus
-from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.work.items import WORK, keep_changes, others_of
+from wfe_mcp.core.items import PRIORITIES, Item, ItemKind, ItemStatus, refuse_move
+from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.engine.templates.catalogue import default_template, find_template
+from wfe_mcp.engine.work.items import WORK, others_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store.records.runs import LoadedRun
 
@@ -34,8 +27,6 @@ _TEMPLATES: Mapping[ItemKind, str] = {
 }
 """The template that starts for a kind; for others the project's default."""
 
-_OVER = {RunStatus.COMPLETED: True, RunStatus.FAILED: False, RunStatus.CANCELLED: False}
-
 
 def start_item(
     engine: Engine, by: By, name: str, template: str = "", inputs: Mapping[str, Any] | None = None
@@ -44,9 +35,6 @@ def start_item(
 
     Refuses what is no work (a decision), what is not ready or waits for others, and what ``start_run`` refuses.
     """
-    from wfe_mcp.engine.runs.start import start_run
-    from wfe_mcp.engine.templates.catalogue import find_template
-
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
         if item.status is ItemStatus.ACTIVE and item.runs:
@@ -69,21 +57,6 @@ def template_for(engine: Engine, name: str) -> str:
     return _template_of(engine, item)
 
 
-def follow_items(change: RunChange) -> None:
-    """Keep the item of a run in step with it: part of the transaction that saves the run."""
-    run = change.run
-    if run.triggered_by != WORK or not run.external_id:
-        return
-    engine, tx, status = change.engine, change.tx, change.state.status
-    item = tx.items.get(engine.project_id, run.external_id)
-    if run.id not in item.runs and status not in _OVER:
-        refuse_move(item, ItemStatus.ACTIVE, "run", others_of(engine, tx, item))
-        values = {"status": ItemStatus.ACTIVE, "runs": (*item.runs, run.id), "reason": ""}
-        keep_changes(engine, tx, item, values, change.by)
-    elif status in _OVER and change.loaded_before.state.status is not status:
-        keep_changes(engine, tx, item, after_run(item, run.id, completed=_OVER[status]), SYSTEM)
-
-
 def text_of(item: Item) -> str:
     """What an item says, for whoever works it."""
     parts = [item.title if not item.body else f"{item.title}\n\n{item.body}"]
@@ -93,8 +66,6 @@ def text_of(item: Item) -> str:
 
 
 def _template_of(engine: Engine, item: Item) -> str:
-    from wfe_mcp.engine.templates.catalogue import default_template
-
     return _TEMPLATES.get(item.kind) or default_template(engine)
 
 

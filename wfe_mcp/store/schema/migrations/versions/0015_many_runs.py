@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 _RARE_TYPES = (
     "type NOT IN ('CheckpointTaken', 'GateJudged', 'PhaseCompleted', 'PhaseReady', 'PhaseStarted', 'RevisionSubmitted', "
