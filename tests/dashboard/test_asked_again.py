@@ -4,6 +4,7 @@ The clock of the page is the test's: no time passes in it but what the test lets
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal
 from urllib.parse import urlsplit
@@ -28,10 +29,25 @@ class Watched:
     def __init__(self, shown: Tab_) -> None:
         self.shown = shown
         self.asked: Counter[str] = Counter()
+        self.unanswered: set[Request] = set()
         shown.on("request", self._count)
+        shown.on("requestfinished", self._ended)
+        shown.on("requestfailed", self._ended)
 
     def _count(self, request: Request) -> None:
         self.asked[urlsplit(request.url).path.removeprefix("/api/v1")] += 1
+        if not request.url.endswith("/events"):
+            self.unanswered.add(request)
+
+    def _ended(self, request: Request) -> None:
+        self.unanswered.discard(request)
+
+    def is_answered(self) -> None:
+        """Wait until nothing is asked any more: an answer that comes late may be a reason to ask once more."""
+        quiet = 0
+        while quiet < 2:
+            self.shown.evaluate("() => fetch('/icon.svg').then((found) => found.text()).then(() => null)")
+            quiet = 0 if self.unanswered else quiet + 1
 
     def hears(self, scene: Scene, run: str, *actions: Literal["pause", "resume"]) -> None:
         """Pause and resume the run, and wait until the tab has heard of it."""
@@ -43,10 +59,22 @@ class Watched:
 
     def passes(self, ms: int) -> Counter[str]:
         """Let time pass: what was asked for then."""
+        self.is_answered()
         self.asked.clear()
         self.shown.clock.run_for(ms)
-        self.shown.evaluate("() => fetch('/icon.svg').then(() => null)")  # requests before this one are counted
+        self.is_answered()
         return Counter({path: often for path, often in self.asked.items() if path not in OTHERS})
+
+    def is_told(self, heard: Mapping[str, object]) -> None:
+        """Say it as another tab would, and wait until this one has heard it; its own ear is older than ours."""
+        self.shown.evaluate(
+            """(heard) => new Promise((done) => {
+              const [mouth, ear] = [new BroadcastChannel('wfe-events'), new BroadcastChannel('wfe-events')];
+              ear.onmessage = () => { mouth.close(); ear.close(); done(null); };
+              mouth.postMessage(heard);
+            })""",
+            heard,
+        )
 
     def is_hidden(self, hidden: bool) -> None:
         self.shown.evaluate(
@@ -73,8 +101,10 @@ def watched(scene: Scene, page: Page, tab: Tab) -> Watched:
     return Watched(tab.page)
 
 
-def look_at(watched: Watched, address: str, words: str) -> None:
-    """Go there, and let everything that was asked for at first be over."""
+def look_at(watched: Watched, scene: Scene, address: str, words: str, *runs: str) -> None:
+    """Go there, and let everything that was asked for at first be over; all that these runs did is heard."""
+    for run in runs:
+        watched.hears(scene, run)
     watched.shown.evaluate("(to) => { location.hash = to; }", address)
     expect(watched.shown.locator("main")).to_contain_text(words)
     watched.passes(10 * PAUSE_MS)
@@ -82,7 +112,7 @@ def look_at(watched: Watched, address: str, words: str) -> None:
 
 def test_many_events_are_one_question_a_second_and_the_last_is_shown(scene: Scene, watched: Watched) -> None:
     run = scene.start(phase("plan"), title="Mend the door")
-    look_at(watched, "/runs", "Mend the door")
+    look_at(watched, scene, "/runs", "Mend the door", run)
     watched.hears(scene, run, "pause", "resume", "pause", "resume", "pause")
     assert watched.passes(SOON_MS) == {"/runs": 1, "/inbox": 1}
     watched.hears(scene, run, "resume", "pause", "resume")
@@ -95,7 +125,7 @@ def test_many_events_are_one_question_a_second_and_the_last_is_shown(scene: Scen
 def test_an_event_of_another_run_asks_nothing_of_this_one(scene: Scene, watched: Watched) -> None:
     run = scene.start(phase("plan"), name="one", title="Mend the door")
     other = scene.start(phase("plan"), name="other", title="Paint it")
-    look_at(watched, f"/runs/{run}", "Mend the door")
+    look_at(watched, scene, f"/runs/{run}", "Mend the door", run, other)
     watched.hears(scene, other, "pause")
     assert watched.passes(SOON_MS) == {"/inbox": 1}
     watched.hears(scene, run, "pause")
@@ -106,7 +136,7 @@ def test_a_tab_that_is_not_seen_asks_for_what_waits_alone_and_for_the_rest_when_
     scene: Scene, watched: Watched
 ) -> None:
     run = scene.start(phase("plan"), title="Mend the door")
-    look_at(watched, "/runs", "Mend the door")
+    look_at(watched, scene, "/runs", "Mend the door", run)
     watched.is_hidden(True)
     watched.hears(scene, run, "pause")
     assert watched.passes(SOON_MS) == {"/inbox": 1}, "the title counts what waits"
@@ -117,11 +147,10 @@ def test_a_tab_that_is_not_seen_asks_for_what_waits_alone_and_for_the_rest_when_
 
 
 def test_a_stream_that_broke_and_continues_asks_for_all_that_is_shown(scene: Scene, watched: Watched) -> None:
-    scene.start(phase("plan"), title="Mend the door")
-    look_at(watched, "/runs", "Mend the door")
-    tell = "(heard) => { const tabs = new BroadcastChannel('wfe-events'); tabs.postMessage(heard); tabs.close(); }"
-    watched.shown.evaluate(tell, {"again": True})  # what a tab hears when the stream is there again
+    run = scene.start(phase("plan"), title="Mend the door")
+    look_at(watched, scene, "/runs", "Mend the door", run)
+    watched.is_told({"again": True})  # what a tab hears when the stream is there again
     assert watched.passes(2 * PAUSE_MS).keys() >= {"/runs", "/inbox", "/projects"}
     note = {"event": {"position": 0, "run": "another", "project": "another", "type": "LocksNamed", "seq": 1}}
-    watched.shown.evaluate(tell, note)
+    watched.is_told(note)
     assert watched.passes(PAUSE_MS) == {"/runs": 1}, "nothing waits for a person by a note of the engine"
