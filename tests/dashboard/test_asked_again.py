@@ -65,7 +65,7 @@ class Watched:
         self.is_answered()
         return Counter({path: often for path, often in self.asked.items() if path not in OTHERS})
 
-    def is_told(self, heard: Mapping[str, object]) -> None:
+    def hears_from_another_tab(self, heard: Mapping[str, object]) -> None:
         """Say it as another tab would, and wait until this one has heard it; its own ear is older than ours."""
         self.shown.evaluate(
             """(heard) => new Promise((done) => {
@@ -149,8 +149,8 @@ def test_a_tab_that_is_not_seen_asks_for_what_waits_alone_and_for_the_rest_when_
 def test_a_stream_that_broke_and_continues_asks_for_all_that_is_shown(scene: Scene, watched: Watched) -> None:
     run = scene.start(phase("plan"), title="Mend the door")
     look_at(watched, scene, "/runs", "Mend the door", run)
-    watched.is_told({"again": True})  # what a tab hears when the stream is there again
+    watched.hears_from_another_tab({"again": True})  # what a tab hears when the stream is there again
     assert watched.passes(2 * PAUSE_MS).keys() >= {"/runs", "/inbox", "/projects"}
     note = {"event": {"position": 0, "run": "another", "project": "another", "type": "LocksNamed", "seq": 1}}
-    watched.is_told(note)
+    watched.hears_from_another_tab(note)
     assert watched.passes(PAUSE_MS) == {"/runs": 1}, "nothing waits for a person by a note of the engine"

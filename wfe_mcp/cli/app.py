@@ -45,7 +45,10 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
         ("verify", "export", "import", "backup", "restore", "archive", "unarchive", "keep", "prune", "vacuum"),
     ),
-    "Configure": ((), ("templates", "plan", "providers", "mcp", "approvers", "pin", "token", "project", "config")),
+    "Configure": (
+        (),
+        ("templates", "plan", "providers", "mcp", "approvers", "pin", "token", "project", "worktree", "config"),
+    ),
     "Services": ((), ("serve", "ui", "worker", "jobs")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
@@ -63,6 +66,7 @@ NOUNS = {
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN; make a new key where it is lost.",
     "token": "Make, list and revoke access tokens for the HTTP API.",
+    "worktree": "Make further work trees of the project, ready to work in, and remove them.",
     "project": "List your projects, and say where one is after a rename or move.",
     "config": "Show the settings that apply here and what the project consists of; correct a fact, change the approval policy.",
     "jobs": "List, follow and cancel background jobs.",
@@ -83,6 +87,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "token": names("create list revoke"),
     "pin": names("set reset"),
     "project": names("list move forget rename add"),
+    "worktree": names("add list remove"),
     "config": names("show project policy fact"),
     "jobs": names("enqueue list show wait cancel"),
 }

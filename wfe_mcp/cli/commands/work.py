@@ -41,6 +41,9 @@ Sequential = Annotated[
 ]
 Cursor = Annotated[str, typer.Option("--cursor", metavar="C", help="Continue after a page (its cursor).")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
+InWorktree = Annotated[
+    bool, typer.Option("--worktree", help="In a work tree of its own, which is made for it.", show_default=False)
+]
 Template = Annotated[str, typer.Option("--template", metavar="NAME", help="In place of the one for its kind.")]
 Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Why = Annotated[str, typer.Argument(metavar="REASON", help="The reason, in a line.")]
@@ -144,12 +147,22 @@ def next_item(invocation: Invocation) -> None:
 
 
 def start(
-    invocation: Invocation, item: ItemId, template: Template = "", pairs: Pairs = None, pin_fd: PinFd = None
+    invocation: Invocation,
+    item: ItemId,
+    template: Template = "",
+    pairs: Pairs = None,
+    worktree: InWorktree = False,
+    pin_fd: PinFd = None,
 ) -> None:
     """Start a run that works an item.
 
     The template is that of its kind: quick_fix for a bug, milestones for a milestone, the project's default for a task.
     """
+    if worktree:
+        from wfe_mcp.cli.commands.worktree import enter
+        from wfe_mcp.engine.work.items import name_of_work
+
+        enter(invocation, name_of_work(invocation.engine, item))
     from wfe_mcp.cli.commands.start import pairs_of
     from wfe_mcp.engine.runs.item_runs import template_for
     from wfe_mcp.views.work.answers import start as start_run

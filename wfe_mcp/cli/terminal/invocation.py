@@ -99,6 +99,13 @@ class Invocation:
             self._store = Store.open(database_url(os.environ), clock=self.clock)
         return self._store
 
+    def go_to(self, folder: Path) -> None:
+        """Go on in another work tree of the project: what follows starts and reads there."""
+        from wfe_mcp.engine.factory import create_beside
+        from wfe_mcp.workspace.system.location import project_at
+
+        self._engine = create_beside(self.engine, project_at(folder), self.engine.holder)
+
     @property
     def clock(self) -> Callable[[], datetime]:
         """The clock of this command."""

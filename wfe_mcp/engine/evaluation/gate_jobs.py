@@ -276,6 +276,7 @@ def _judge_command(
     test_file: str,
     seen: SeenFiles | None,
 ) -> Judged:
+    from wfe_mcp.workspace.config.ports import with_ports
     from wfe_mcp.workspace.git.repository import head
 
     with scene.engine.store.read() as tx:
@@ -295,7 +296,7 @@ def _judge_command(
         evidence_dir=folder,
         expect=gate.expect.model_dump(mode="json", exclude_unset=True),
         if_missing=gate.if_missing,
-        environ=scene.engine.environment,
+        environ=with_ports(scene.engine.environment, scene.root, settings.settings.worktrees.ports),
         run=run,
         skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
         exact=exact,

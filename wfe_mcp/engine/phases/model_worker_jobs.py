@@ -185,18 +185,20 @@ def _by_hand(engine: Engine, context: JobContext, connection: Connection, piece:
 def _tools(engine: Engine, context: JobContext, piece: _Piece) -> tuple[Any, ...]:
     from wfe_mcp.engine.toolbox import toolbox
     from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.workspace.config.ports import with_ports
 
+    settings = engine.settings().settings
     checks = [FrozenCheck.model_validate(check) for check in piece.frozen.get("checks", {}).values()]
     return toolbox(
         piece.tools,
         piece.root,
         checks=checks,
         run=context.run_child,
-        environ=engine.environment,
+        environ=with_ports(engine.environment, piece.root, settings.worktrees.ports),
         evidence_dir=piece.evidence,
         shell_allowed=bool(piece.frozen.get("shell")),
         trailer=lambda: _trailer(engine, piece),
-        makes=engine.settings().settings.sandbox,
+        makes=settings.sandbox,
     )
 
 

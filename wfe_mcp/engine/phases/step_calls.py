@@ -184,6 +184,7 @@ def _wait(_engine: Engine, call: StepCall, _context: JobContext) -> StepResult:
 def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.gates.command import run_check
     from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.workspace.config.ports import with_ports
     from wfe_mcp.workspace.files.mirror import evidence_folder
 
     name, root = call.step.check or "", Path(call.run.worktree)
@@ -199,7 +200,7 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
         name=name,
         root=root,
         evidence_dir=folder,
-        environ=engine.environment,
+        environ=with_ports(engine.environment, root, settings.worktrees.ports),
         run=context.run_child,
         level=strictest(call.frozen.get("evidence"), settings.policy.evidence),
         makes=settings.sandbox,

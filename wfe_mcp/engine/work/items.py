@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
@@ -38,6 +39,7 @@ WORK = "work"
 """What has started a run that works an item: its ``triggered_by``, with the item's id as ``external_id``."""
 
 MOST_DECISIONS, _DECISION_CHARS = 20, 600
+_NAME_CHARS = 48
 _CLOSED = OVER | {ItemStatus.ACCEPTED}
 OPEN = tuple(each for each in ItemStatus if each not in OVER)
 """The statuses of items on which something is left to do; an accepted decision holds until another replaces it."""
@@ -108,6 +110,14 @@ def promote_item(engine: Engine, by: By, name: str, kind: str) -> Item:
             )
         values = {"kind": what, "status": ItemStatus.PLANNED, "criteria": item.criteria or criteria_of(what)}
         return keep_changes(engine, tx, item, values, by)
+
+
+def name_of_work(engine: Engine, name: str) -> str:
+    """The name of a branch or folder for the work on an item: its id and the first words of its title."""
+    with engine.store.read() as tx:
+        item = tx.items.get(engine.project_id, name)
+    words = re.sub(r"[^a-z0-9]+", "-", f"{item.id} {item.title}".lower())[:_NAME_CHARS]
+    return words.strip("-")
 
 
 def others_of(engine: Engine, tx: Tx, item: Item) -> list[Item]:

@@ -269,6 +269,28 @@ class RunSettings(Table):
     )
 
 
+class WorktreeSettings(Table):
+    """What a new work tree of ``wfe-mcp worktree add`` gets. The files that it needs are named in ``.worktreeinclude``."""
+
+    folder: str = optional(
+        "",
+        "The folder in which they are made, from the project's; without it the one beside the project with `-worktrees` "
+        "behind its name.",
+        effect="writes",
+    )
+    setup: Name | None = optional(
+        None,
+        "A check of this configuration that is run in each new one: it installs what the work needs.",
+        effect="runs",
+    )
+    ports: list[Variable] = optional(
+        [],
+        'Names of variables, such as `["PORT"]`. Each gets a free port in each work tree, in `.wfe/runs/ports.env`; a '
+        "check sees it that names the variable in its `env`.",
+        effect="passes",
+    )
+
+
 class RetentionSettings(Table):
     """Which runs ``wfe-mcp prune`` may remove; without ``runs`` it removes none."""
 
@@ -346,6 +368,7 @@ class Settings(Table):
         effect="sets",
     )
     runs: RunSettings = optional(RunSettings(), "Runs that are not used.")
+    worktrees: WorktreeSettings = optional(WorktreeSettings(), "Further work trees, to work side by side.")
     retention: RetentionSettings = optional(RetentionSettings(), "What may be removed of runs that are over.")
     ui: UiSettings = optional(UiSettings(), "The page on which a person decides in a browser.")
 

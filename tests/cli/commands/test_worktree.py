@@ -1,0 +1,188 @@
+"""Further work trees at the terminal: made ready to work in, started in, removed with nothing lost."""
+
+import json
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+
+MAKES = [sys.executable, "-c", "import os, pathlib; pathlib.Path('made').write_text(os.environ.get('PORT', ''))"]
+NEEDS = "import pathlib, sys; sys.exit(not pathlib.Path('.env').read_text().startswith('KEY=2'))"
+
+
+@pytest.fixture(autouse=True)
+def _committed(in_git: None, cli: Terminal) -> None:  # pyright: ignore[reportUnusedFunction] - for every test
+    (cli.root / ".gitignore").write_text(".env\nmade\ncache/\n")
+    (cli.root / ".worktreeinclude").write_text(".env\ncache/\nnotes.txt\n")
+    commit(cli)
+
+
+def commit(cli: Terminal) -> None:
+    cli.git("add", "-A")
+    cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "-m", "begin")
+
+
+def configured(cli: Terminal, text: str) -> None:
+    file = cli.root / ".wfe" / "config.toml"
+    file.write_text(f"{text}\n{file.read_text() if file.exists() else ''}")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+
+
+def made(cli: Terminal, name: str, *words: str) -> dict[str, Any]:
+    answer = cli.json("worktree", "add", name, *words)
+    assert answer.code == 0, answer.out
+    return answer.data
+
+
+def test_a_new_one_has_what_git_ignores_and_the_work_needs_and_nothing_else(cli: Terminal) -> None:
+    (cli.root / ".env").write_text("KEY=1")
+    (cli.root / "cache" / "deep").mkdir(parents=True)
+    (cli.root / "cache" / "deep" / "one").write_text("1")
+    (cli.root / "cache" / "link").symlink_to("deep/one")
+    (cli.root / "notes.txt").write_text("work that git does not ignore")
+    (cli.root / "made").write_text("ignored, and not named")
+
+    tree = Path(made(cli, "fix-login")["folder"])
+
+    assert tree == cli.root.with_name(f"{cli.root.name}-worktrees") / "fix-login"
+    assert (tree / ".env").read_text() == "KEY=1"
+    assert (tree / "cache" / "link").is_symlink()
+    assert (tree / "cache" / "link").read_text() == "1"
+    assert not (tree / "notes.txt").exists()
+    assert not (tree / "made").exists()
+    assert cli.git("-C", str(tree), "status", "--porcelain") == "", "git sees no change in it"
+    assert [each["branch"] for each in cli.json("worktree", "list").data["worktrees"]][1:] == ["fix-login"]
+
+
+def test_each_has_ports_of_its_own_which_its_checks_see(cli: Terminal) -> None:
+    configured(
+        cli,
+        f"""[worktrees]
+ports = ["PORT", "DB_PORT"]
+setup = "prepare"
+[checks.prepare]
+argv = {json.dumps(MAKES)}
+env = ["PORT"]""",
+    )
+
+    first, second = made(cli, "one"), made(cli, "two")
+
+    ports = {*first["ports"].values(), *second["ports"].values()}
+    assert len(ports) == 4
+    for port in ports:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+    assert first["set_up"] == "prepare"
+    assert Path(first["folder"], "made").read_text() == str(first["ports"]["PORT"])
+    assert made(cli, "one")["ports"] == first["ports"], "they stay"
+
+
+def test_a_set_up_that_fails_is_said_and_the_same_command_completes_it(cli: Terminal) -> None:
+    ready = json.dumps([sys.executable, "-c", NEEDS])
+    configured(cli, f'[worktrees]\nsetup = "ready"\n[checks.ready]\nargv = {ready}')
+    (cli.root / ".env").write_text("KEY=1")
+
+    refused = cli.json("worktree", "add", "fix")
+    assert (refused.code, refused.refusal) == (1, "unavailable")
+    assert "its set-up failed" in refused.document["summary"]
+
+    tree = cli.root.with_name(f"{cli.root.name}-worktrees") / "fix"
+    (tree / ".env").write_text("KEY=2")
+    assert made(cli, "fix")["set_up"] == "ready"
+    assert (tree / ".env").read_text() == "KEY=2", "what is there stays"
+
+
+def test_what_was_cut_off_after_git_made_it_is_completed(cli: Terminal) -> None:
+    (cli.root / ".env").write_text("KEY=1")
+    tree = cli.root.with_name(f"{cli.root.name}-worktrees") / "fix"
+    cli.git("worktree", "add", "-q", "-b", "fix", str(tree))
+
+    assert made(cli, "fix")["copied"] >= 1
+    assert (tree / ".env").read_text() == "KEY=1"
+
+
+def test_work_that_is_nowhere_else_is_not_removed(cli: Terminal) -> None:
+    tree = Path(made(cli, "fix")["folder"])
+    (tree / ".gitignore").write_text("changed")
+    assert "holds what is nowhere else: .gitignore" in cli.json("worktree", "remove", "fix").document["summary"]
+    cli.git("-C", str(tree), "checkout", "-q", "--", ".gitignore")
+    cli.git("-C", str(tree), "checkout", "-q", "--detach")
+    cli.git("-C", str(tree), "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x")
+    assert "holds what is nowhere else: commit" in cli.json("worktree", "remove", "fix").document["summary"]
+    assert cli.json("worktree", "remove", "fix", "--force").code == 0
+    assert not tree.exists()
+
+
+def test_a_branch_stays_while_it_has_what_the_current_one_has_not(cli: Terminal) -> None:
+    tree = Path(made(cli, "fix")["folder"])
+    cli.git("-C", str(tree), "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x")
+    assert cli.json("worktree", "remove", "fix").data["branch_removed"] is False
+    assert "fix" in cli.git("branch", "--list", "fix")
+
+    made(cli, "fix")
+    cli.git("merge", "-q", "--ff-only", "fix")
+    assert cli.json("worktree", "remove", "fix").data["branch_removed"] is True
+    assert cli.git("branch", "--list", "fix") == ""
+
+
+def test_the_main_one_and_one_with_an_open_run_stay(cli: Terminal) -> None:
+    tree = made(cli, "fix")["folder"]
+    assert cli.json("worktree", "remove", cli.root.name).refusal == "illegal_transition"
+    run = cli.json("start", "note", "--project", tree).document["run"]
+    assert f"Run {run} is open" in cli.json("worktree", "remove", "fix").document["summary"]
+    assert cli.json("worktree", "list").data["worktrees"][1]["runs"] == [run]
+    assert cli.json("cancel", run).code == 0
+    assert cli.json("worktree", "remove", "fix").code == 0
+
+
+def test_one_whose_folder_is_gone_is_removed_and_an_unknown_one_is_named(cli: Terminal) -> None:
+    tree = Path(made(cli, "fix")["folder"])
+    tree.rename(tree.with_name("away"))
+    assert cli.json("worktree", "list").data["worktrees"][1]["missing"] is True
+    assert cli.json("worktree", "remove", "fxi").document["error"]["hint"] == "Did you mean 'fix'?"
+    assert cli.json("worktree", "remove", "docs").document["error"]["hint"] == "List them: wfe-mcp worktree list"
+    assert cli.json("worktree", "remove", "fix").code == 0
+    assert "Next: wfe-mcp worktree add NAME" in cli("worktree", "list").err
+
+
+@pytest.mark.parametrize("name", ["-x", "a..b", "a b", "x.lock"])
+def test_a_name_that_is_none_for_a_branch_is_refused(cli: Terminal, name: str) -> None:
+    answer = cli("worktree", "add", "--json", "--", name)
+    assert (answer.code, answer.refusal) == (1, "bad_argument")
+    assert len(cli.json("worktree", "list").data["worktrees"]) == 1
+
+
+def test_other_names_and_bases_that_do_not_fit_are_refused(cli: Terminal) -> None:
+    assert cli.json("worktree", "add", "fix", "--base", "nope").refusal == "bad_argument"
+    assert (
+        "is checked out in"
+        in cli.json("worktree", "add", cli.git("branch", "--show-current").strip()).document["summary"]
+    )
+    Path(cli.root.with_name(f"{cli.root.name}-worktrees"), "taken").mkdir(parents=True)
+    assert "is there already" in cli.json("worktree", "add", "taken").document["summary"]
+    cli.git("branch", "a-b")
+    made(cli, "a/b")
+    assert "is the work tree of a/b" in cli.json("worktree", "add", "a-b").document["summary"]
+
+
+def test_the_work_on_an_item_starts_in_a_work_tree_of_its_own(cli: Terminal) -> None:
+    assert cli.json("work", "add", "Fix the login", "--body", "What is to be done", "--criterion", "it works").code == 0
+    assert cli.json("work", "edit", "1", "--status", "ready").code == 0
+    answer = cli.json("work", "start", "1", "--template", "note", "--worktree")
+
+    assert answer.code == 0, answer.out
+    tree = cli.root.with_name(f"{cli.root.name}-worktrees") / "w-1-fix-the-login"
+    found = {each["folder"]: each["runs"] for each in cli.json("worktree", "list").data["worktrees"]}
+    assert found[str(tree)] == [answer.document["run"]]
+    assert cli.json("work", "show", "1").data["status"] == "active"
+    claimed = cli.json("submit", answer.document["run"], "draft", "--path", "draft.json")
+    assert claimed.code == 1, "its files are in the other folder"
+
+
+def test_without_git_it_is_said(cli: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    assert cli.json("worktree", "add", "fix", "--project", str(tmp_path / "plain")).refusal == "unavailable"

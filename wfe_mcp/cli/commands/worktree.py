@@ -1,0 +1,94 @@
+"""``wfe-mcp worktree``: further work trees of a project, ready to work in side by side."""
+
+from typing import Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.units import plural
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, which is that of its branch too: fix-login.")]
+Which = Annotated[str, typer.Argument(metavar="NAME", help="Its folder's name or its path.")]
+Base = Annotated[str, typer.Option("--base", metavar="REV", help="Where a new branch begins.")]
+Force = Annotated[bool, typer.Option("--force", help="Also with work in it that is nowhere else.", show_default=False)]
+
+
+def add(invocation: Invocation, name: Name, base: Base = "HEAD") -> None:
+    """Make a work tree beside the project, ready to work in.
+
+    It gets the files that .worktreeinclude names, free ports and the set-up of [worktrees] in the configuration. What a
+    first call left half done, a second one completes.
+    """
+    from wfe_mcp.engine.maintenance.worktrees import make_worktree
+
+    with invocation.screen.busy("Making the work tree…"):
+        made = make_worktree(invocation.engine, name, base)
+    ports = ", ".join(f"{each}={port}" for each, port in made.ports.items())
+
+    def render(screen: Screen) -> None:
+        screen.line(f"{made.tree.path} is ready, on the branch {made.tree.branch}.", "bold")
+        more = (
+            f"{plural(made.copied, 'file')} copied" if made.copied else "",
+            f"ports: {ports}" if ports else "",
+            f"set up by the check {made.set_up}" if made.set_up else "",
+        )
+        for line in filter(None, more):
+            screen.line(f"  {line}")
+        screen.next(f"cd '{made.tree.path}'")
+
+    data = _row(made.tree) | {"copied": made.copied, "ports": dict(made.ports), "set_up": made.set_up}
+    invocation.answer(f"{made.tree.path} is ready, on the branch {made.tree.branch}", render, data=data)
+
+
+def list_all(invocation: Invocation) -> None:
+    """List the work trees of the project, with the open runs in each."""
+    from wfe_mcp.engine.maintenance.worktrees import project_worktrees
+
+    found = project_worktrees(invocation.engine)
+
+    def render(screen: Screen) -> None:
+        rows = [
+            (
+                tree.path.name + ("  (missing)" if tree.missing else ""),
+                tree.branch or f"{tree.commit[:12]} (no branch)",
+                ", ".join(runs) or "no open run",
+                " ".join(f"{name}={port}" for name, port in ports.items()),
+                tree.path,
+            )
+            for tree, ports, runs in found
+        ]
+        screen.table(("work tree", "branch", "runs", "ports", "folder"), rows)
+        if len(found) == 1:
+            screen.next("wfe-mcp worktree add NAME")
+
+    rows = [_row(tree) | {"ports": ports, "runs": runs} for tree, ports, runs in found]
+    invocation.answer(plural(len(found), "work tree"), render, data={"worktrees": rows})
+
+
+def remove(invocation: Invocation, name: Which, force: Force = False) -> None:
+    """Remove a work tree; then its branch, where the current branch has all of it.
+
+    One with open runs stays, and one with work that is nowhere else.
+    """
+    from wfe_mcp.engine.maintenance.worktrees import remove as remove_tree
+
+    tree, branch = remove_tree(invocation.engine, name, force=force)
+    kept = f" The branch {tree.branch} stays." if tree.branch and not branch else ""
+    gone = f", and its branch {branch}, of which nothing is lost" if branch else ""
+    invocation.answer(f"Removed {tree.path}{gone}.{kept}", data=_row(tree) | {"branch_removed": bool(branch)})
+
+
+def enter(invocation: Invocation, name: str) -> None:
+    """Make a work tree and go on in it: the rest of the command acts there."""
+    from wfe_mcp.engine.maintenance.worktrees import make_worktree
+
+    with invocation.screen.busy("Making the work tree…"):
+        made = make_worktree(invocation.engine, name)
+    invocation.go_to(made.tree.path)
+    if not invocation.screen.as_json:
+        invocation.screen.line(f"In {made.tree.path}, on the branch {made.tree.branch}:")
+
+
+def _row(tree: Any) -> dict[str, Any]:
+    return {"folder": str(tree.path), "branch": tree.branch, "commit": tree.commit, "missing": tree.missing}

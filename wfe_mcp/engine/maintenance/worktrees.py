@@ -1,0 +1,160 @@
+"""Work trees of a project, made ready to work in: the files they need, free ports, the set-up check.
+
+    git work tree ──► files that git does not have ──► ports ──► set-up ──► ready
+
+Each step looks what is there, so that a second ``add`` completes what a first one left half done.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.workspace.config.ports import PORTS_FILE, ports_in, ports_text
+from wfe_mcp.workspace.files.mirror import write_gitignore
+from wfe_mcp.workspace.files.project_files import write_atomic
+from wfe_mcp.workspace.git.worktrees import (
+    Worktree,
+    add_worktree,
+    copy_files,
+    needed_files,
+    remove_worktree,
+    worktrees,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+
+
+class MadeWorktree(NamedTuple):
+    """A work tree that is ready. ``copied``: how many files; ``set_up``: the check that ran there, empty without one."""
+
+    tree: Worktree
+    copied: int
+    ports: Mapping[str, int]
+    set_up: str
+
+
+def make_worktree(engine: Engine, name: str, base: str = "HEAD") -> MadeWorktree:
+    """Make the work tree ``name`` with a branch of that name, or complete it. Refuses what git refuses, and a set-up that fails."""
+    settings = engine.settings().settings.worktrees
+    folder = _folder(engine, settings.folder)
+    path = folder / name.replace("/", "-")
+    tree = next((each for each in worktrees(engine.root) if each.path == path.resolve()), None)
+    if tree is None or tree.missing:
+        if path.exists():
+            raise Refused(
+                "bad_argument",
+                f"'{path}' is there already, and is no work tree of this repository.",
+                "Take another name, or remove the folder.",
+            )
+        add_worktree(engine.root, path, name, base)
+    elif tree.branch != name:
+        raise Refused(
+            "bad_argument",
+            f"'{path}' is the work tree of {tree.branch or 'a detached HEAD'}.",
+            "Take another name: wfe-mcp worktree list",
+        )
+    write_gitignore(path)
+    copied = copy_files(engine.root, path, needed_files(engine.root))
+    ports = _ports(engine, path, settings.ports)
+    set_up = settings.setup or ""
+    if set_up:
+        _set_up(engine, path, set_up, ports)
+    return MadeWorktree(_at(engine, path), copied, ports, set_up)
+
+
+def project_worktrees(engine: Engine) -> list[tuple[Worktree, dict[str, int], list[str]]]:
+    """Each work tree with its ports and the ids of the open runs in it."""
+    names = engine.settings().settings.worktrees.ports
+    return [(tree, ports_in(tree.path, names), open_runs_in(engine, tree.path)) for tree in worktrees(engine.root)]
+
+
+def remove(engine: Engine, name: str, *, force: bool) -> tuple[Worktree, str]:
+    """Remove the work tree called ``name``, a folder's name or a path; and its branch where nothing of it is lost.
+
+    Refuses one with open runs, and one with work that is nowhere else unless ``force``.
+    """
+    known = worktrees(engine.root)
+    wanted = Path(name).expanduser()
+    tree = next((each for each in known if each.path.name == name or each.path == wanted.resolve()), None)
+    if tree is None:
+        names = [each.path.name for each in known[1:]]
+        hint = nearest_hint(name, names, "List them: wfe-mcp worktree list")
+        raise Refused("bad_argument", f"There is no work tree {name!r}.", hint)
+    if runs := open_runs_in(engine, tree.path):
+        raise Refused(
+            "illegal_transition",
+            f"Run {runs[0]} is open in '{tree.path}'.",
+            f"Finish it, or end it: wfe-mcp cancel {runs[0]}",
+        )
+    return tree, remove_worktree(engine.root, tree, force=force)
+
+
+def open_runs_in(engine: Engine, path: Path) -> list[str]:
+    """The ids of the open runs whose files are those of the work tree ``path``."""
+    is_open = [status for status in RunStatus if status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}]
+    with engine.store.read() as tx:
+        page = tx.runs.page(engine.project_id, status=is_open, limit=1_000, archived=False)
+    return [record.id for record in page.runs if Path(record.worktree).resolve() == path.resolve()]
+
+
+def _log_folder(path: Path) -> Path:
+    return path / ".wfe" / "runs" / "setup"
+
+
+def _folder(engine: Engine, configured: str) -> Path:
+    top = Path(engine.project.worktree)
+    return (top / Path(configured).expanduser()).resolve() if configured else top.with_name(f"{top.name}-worktrees")
+
+
+def _at(engine: Engine, path: Path) -> Worktree:
+    return next(each for each in worktrees(engine.root) if each.path == path.resolve())
+
+
+def _ports(engine: Engine, path: Path, names: list[str]) -> dict[str, int]:
+    """The ports of a work tree: those that it has, and a free one for each other name that no other work tree has."""
+    ports = ports_in(path, names)
+    missing = [name for name in names if name not in ports]
+    if missing:
+        taken = {port for tree in worktrees(engine.root) for port in ports_in(tree.path, names).values()}
+        ports |= dict(zip(missing, _free(len(missing), taken), strict=True))
+        write_atomic(path, PORTS_FILE, ports_text(ports))
+    return ports
+
+
+def _free(count: int, taken: set[int]) -> list[int]:
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            one = held.enter_context(socket.socket())
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            if port not in taken:
+                found.append(port)
+    return found
+
+
+def _set_up(engine: Engine, path: Path, name: str, ports: Mapping[str, int]) -> None:
+    from wfe_mcp.gates.command import run_check
+
+    checks = engine.settings().settings.checks
+    if name not in checks:
+        hint = nearest_hint(name, checks, f"Configured: {', '.join(checks) or 'none'}.")
+        raise Refused("bad_argument", f"`[worktrees] setup` names the check {name!r}, which is not configured.", hint)
+    check = checks[name].frozen(name).model_copy(update={"where": "worktree", "sandbox": False, "writes": ("**",)})
+    environ = {**engine.environment, **{each: str(port) for each, port in ports.items()}}
+    judged = run_check(check, name=name, root=path, evidence_dir=_log_folder(path), environ=environ)
+    if judged.kind is not VerdictKind.PASS:
+        raise Refused(
+            "unavailable",
+            f"The work tree is there, and its set-up failed: {judged.message}",
+            f"See '{_log_folder(path)}'; then run the same command again.",
+        )

@@ -1,0 +1,142 @@
+"""Work trees of a repository: listed, made and removed, and the ignored files that one needs to work.
+
+Rules:
+1. No hook runs, and no filter of the repository itself: as everywhere (``command.py``).
+2. ``.worktreeinclude`` names, as a ``.gitignore`` does, files that git ignores and that a new work tree needs. What git
+   tracks is there anyway; what it does not ignore is somebody's work, and is never copied.
+3. A work tree is removed before its branch, and only while it holds nothing that would be lost.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.command import quiet_filters, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.repository import is_ancestor
+
+INCLUDE_FILE = ".worktreeinclude"
+
+
+class Worktree(NamedTuple):
+    """One work tree. ``branch``: empty on a detached HEAD. ``missing``: its folder is gone; ``locked``: git keeps it."""
+
+    path: Path
+    commit: str
+    branch: str
+    missing: bool
+    locked: bool
+
+
+def worktrees(root: Path) -> list[Worktree]:
+    """All work trees of the repository, the main one first. Refuses without git."""
+    require_repository(root)
+    found: list[Worktree] = []
+    for block in text_of(run_git(root, "worktree", "list", "--porcelain", "-z")).split("\0\0"):
+        words = (line.partition(" ") for line in block.split("\0") if line)
+        lines = {name: value for name, _, value in words}
+        if "worktree" in lines and "bare" not in lines:
+            path = Path(lines["worktree"])
+            branch = lines.get("branch", "").removeprefix("refs/heads/")
+            found.append(Worktree(path, lines.get("HEAD", ""), branch, not path.is_dir(), "locked" in lines))
+    return found
+
+
+def add_worktree(root: Path, path: Path, branch: str, base: str) -> None:
+    """Make a work tree at ``path`` on ``branch``, which begins at ``base`` unless it is there already.
+
+    Refuses a branch that another work tree has, a name that is none for a branch, and a base that is no commit.
+    """
+    require_repository(root)
+    held = next((each for each in worktrees(root) if each.branch == branch), None)
+    if held is not None:
+        raise Refused(
+            "illegal_transition",
+            f"The branch {branch} is checked out in '{held.path}'.",
+            "Take another name: wfe-mcp worktree list",
+        )
+    done = run_git(root, "check-ref-format", "--branch", branch, ok=None)
+    if done is None or done.returncode or branch.startswith("-"):
+        raise Refused(
+            "bad_argument",
+            f"{branch!r} is no name for a branch.",
+            "Letters, digits, dots, dashes and slashes are: fix-login",
+        )
+    is_there = text_of(run_git(root, "rev-parse", "--verify", "-q", f"refs/heads/{branch}", ok=None))
+    begin = text_of(run_git(root, "rev-parse", "--verify", "-q", f"{base}^{{commit}}", ok=None))
+    if not begin:
+        raise Refused(
+            "bad_argument",
+            f"{base!r} names no commit of this repository.",
+            "Name a branch, a tag or a commit: --base main",
+        )
+    words = [branch] if is_there else ["-b", branch, begin]
+    where = [str(path), *words] if is_there else ["-b", branch, str(path), begin]
+    run_git(root, "worktree", "add", "--quiet", *where, env=quiet_filters(root))
+
+
+def needed_files(root: Path) -> list[str]:
+    """The ignored files that ``.worktreeinclude`` names, and what the project keeps in ``.wfe`` without git knowing it."""
+    ours = _names(root, "ls-files", "-z", "--others", "--exclude-standard", "--", ".wfe")
+    if not (root / INCLUDE_FILE).is_file():
+        return ours
+    named = _names(root, "ls-files", "-z", "--others", "--ignored", f"--exclude-from={root / INCLUDE_FILE}")
+    ignored = run_git(root, "check-ignore", "-z", "--stdin", stdin="\0".join(named).encode(), ok=None)
+    kept = set(os.fsdecode(ignored.stdout).split("\0")) if ignored else set[str]()
+    return [*ours, *(name for name in named if name in kept and not name.startswith(".wfe/"))]
+
+
+def copy_files(root: Path, into: Path, names: Iterable[str]) -> int:
+    """Copy files, links as links, that ``into`` does not have; how many it were. What goes on meanwhile is left out."""
+    copied = 0
+    for name in names:
+        source, target = root / name, into / name
+        if os.path.lexists(target) or not os.path.lexists(source):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half = target.with_name(f"{target.name}.wfe-copy")
+        shutil.copy2(source, half, follow_symlinks=False)
+        half.replace(target)
+        copied += 1
+    return copied
+
+
+def remove_worktree(root: Path, tree: Worktree, *, force: bool) -> str:
+    """Remove a work tree, then its branch where another one has all of it; the branch that went, empty if it stays.
+
+    Refuses the main one, the one of ``root``, one that git keeps, and one with work that is nowhere else unless ``force``.
+    """
+    if tree.path == worktrees(root)[0].path or tree.path.resolve() == root.resolve():
+        raise Refused("illegal_transition", f"'{tree.path}' is not removed: you are in it, or it is the main one.", "")
+    lost = [] if tree.missing or force else _lost(root, tree)
+    if lost:
+        raise Refused(
+            "illegal_transition",
+            f"'{tree.path}' holds what is nowhere else: {', '.join(lost)}.",
+            f"Commit it, or lose it: wfe-mcp worktree remove '{tree.path.name}' --force",
+        )
+    if tree.missing:
+        run_git(root, "worktree", "prune")
+    else:
+        run_git(root, "worktree", "remove", "--force", str(tree.path))
+    if not tree.branch or not is_ancestor(root, tree.commit, "HEAD"):
+        return ""
+    run_git(root, "update-ref", "-d", f"refs/heads/{tree.branch}", tree.commit)
+    return tree.branch
+
+
+def _lost(root: Path, tree: Worktree) -> list[str]:
+    """What would be lost with the folder: changed files, and commits that no branch has."""
+    changed = text_of(run_git(tree.path, "status", "--porcelain", "--untracked-files=normal", "--", ":(exclude).wfe"))
+    files = [line[3:] for line in changed.splitlines()]
+    lost = [*files[:3], f"{len(files) - 3} more files"] if len(files) > 4 else files
+    if not tree.branch and not text_of(run_git(root, "branch", "--all", "--contains", tree.commit, ok=None)):
+        lost.append(f"commit {tree.commit[:12]}")
+    return lost
+
+
+def _names(root: Path, *words: str) -> list[str]:
+    done = run_git(root, *words)
+    return [name for name in os.fsdecode(done.stdout).split("\0") if name] if done else []
