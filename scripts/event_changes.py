@@ -81,6 +81,9 @@ EVENT_CHANGES: Mapping[str, Change] = {
         | _each("pending ready running gating awaiting failed completed skipped", "rolled_back"),
         run="running | paused | blocked | failed | completed",
     ),
+    "OperationIntended": Change(),
+    "OperationCalled": Change(),
+    "OperationObserved": Change(),
     "RecordsKept": Change(),
     "DecisionSigned": Change(),
 }

@@ -106,6 +106,7 @@ blocked / ForceAccept: running
 blocked / LoseLease: blocked
 blocked / Overrule: running
 blocked / Proceed: running
+blocked / RecordOperation: blocked
 blocked / RecordVerdict: blocked
 blocked / Resume: running
 blocked / Retry: running
@@ -113,8 +114,10 @@ blocked / Rollback: running | waiting | paused | blocked | failed | completed
 blocked / Skip: running
 blocked / TakeCheckpoint: blocked
 blocked / TreeChange: blocked
+cancelled / RecordOperation: cancelled
 completed / AbandonRollback: completed
 completed / BeginRollback: completed
+completed / RecordOperation: completed
 completed / Retry: running
 completed / Rollback: running | waiting | paused | blocked | failed | completed
 completed / TakeCheckpoint: completed
@@ -125,6 +128,7 @@ failed / Edit: running
 failed / ForceAccept: running
 failed / LoseLease: failed
 failed / Overrule: running
+failed / RecordOperation: failed
 failed / RecordVerdict: failed
 failed / Retry: running
 failed / Rollback: running | waiting | paused | blocked | failed | completed
@@ -140,6 +144,7 @@ paused / Edit: paused
 paused / ForceAccept: paused
 paused / LoseLease: paused
 paused / Overrule: paused
+paused / RecordOperation: paused
 paused / RecordVerdict: paused
 paused / RefuseSubmission: paused
 paused / Reject: paused
@@ -172,6 +177,7 @@ running / OpenGates: running | waiting | completed | blocked | failed | paused
 running / Overrule: running | waiting | completed | blocked | failed | paused
 running / Pause: paused
 running / Proceed: running
+running / RecordOperation: running
 running / RecordVerdict: running | waiting | completed | blocked | failed | paused
 running / RefuseSubmission: running | waiting | completed | blocked | failed | paused
 running / Reject: running | waiting | completed | blocked | failed | paused
@@ -202,6 +208,7 @@ waiting / OpenGates: running | waiting | completed | blocked | failed | paused
 waiting / Overrule: running | waiting | completed | blocked | failed | paused
 waiting / Pause: paused
 waiting / Proceed: running
+waiting / RecordOperation: waiting
 waiting / RecordVerdict: running | waiting | completed | blocked | failed | paused
 waiting / RefuseSubmission: running | waiting | completed | blocked | failed | paused
 waiting / Reject: running | waiting | completed | blocked | failed | paused

@@ -49,6 +49,7 @@ NOT_OF_A_CALLER = {
 
 def test_every_command_is_a_callers_or_the_servers() -> None:
     of_history = {"StartRun", "ForkRun", "TakeCheckpoint", "BeginRollback", "AbandonRollback", "Rollback"}
+    of_history |= {"RecordOperation"}
     commands = {each.__name__ for each in HANDLERS}
     called = {each.__name__ for each in HANDLERS if each.call.verb}
     assert called | NOT_OF_A_CALLER | of_history == commands

@@ -78,6 +78,8 @@ def _written(kind: Any, *, exact: bool) -> st.SearchStrategy[Any]:
         return st.tuples(*(part(each) for each in parts)).map(list)
     if origin in {dict, Mapping}:
         return st.dictionaries(st.sampled_from(["a", "b"]), part(parts[1]), max_size=2)
+    if kind is Any:
+        return st.sampled_from(["a", 1, None, ["b"], {"c": True}])
     if kind is NoneType:
         return st.none()
     if kind is datetime:

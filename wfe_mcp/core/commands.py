@@ -7,15 +7,17 @@ events that follow are in the past tense (``events.py``).
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import ClassVar, TypedDict
+from typing import TypedDict
 
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound, Settled
 from wfe_mcp.core.calls import Call
+from wfe_mcp.core.command import Command, PhaseCommand
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack
+from wfe_mcp.core.operation_events import OperationEvent
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import Why
@@ -31,27 +33,6 @@ class Given(TypedDict):
 
 class OnAttempt(OfAttempt, Given):
     """Names the attempt, caller and time in a call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """The base: caller and time.
-
-    ``call``: how a caller names it; without one the server alone gives it. Commands that need more than the state of one
-    run (inputs, a moment of the log) have none: no list of legal moves has them.
-    """
-
-    call: ClassVar[Call] = Call("", "", "", callers=("server",))
-    by: By = field(default_factory=By)
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhaseCommand(Command):
-    """A command on the current attempt of a phase. ``attempt`` None means the open one."""
-
-    phase: PhasePath
-    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,6 +334,13 @@ class TakeCheckpoint(Command):
     tree: str | None = None
     skipped: int = 0
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordOperation(Command):
+    """Record what becomes of an operation outside the working tree. The server gives it; no status changes."""
+
+    event: OperationEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -297,6 +297,10 @@ def _take_checkpoint(_state: RunState, command: c.TakeCheckpoint) -> list[e.Even
     ]
 
 
+def _record_operation(_state: RunState, command: c.RecordOperation) -> list[e.Event]:
+    return [command.event]
+
+
 def _begin_rollback(_state: RunState, command: c.BeginRollback) -> list[e.Event]:
     return [
         e.RollbackBegan(
@@ -348,6 +352,7 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.TimeOutRun: _time_out_run,
     c.Cancel: _cancel,
     c.TakeCheckpoint: _take_checkpoint,
+    c.RecordOperation: _record_operation,
     c.BeginRollback: _begin_rollback,
     c.AbandonRollback: _abandon_rollback,
     c.Rollback: _rollback,

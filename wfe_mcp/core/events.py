@@ -14,6 +14,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import AttemptStatus, Feedback, Kept, Stage, Verdict
+from wfe_mcp.core.operation_events import OperationCalled, OperationIntended, OperationObserved
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.spec import RunSpec
@@ -382,7 +383,8 @@ class DecisionSigned(Event):
     signature: str
 
 
-_FROM_ELSEWHERE = (BlockerFound, CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked)
+_OPERATIONS = (OperationIntended, OperationCalled, OperationObserved)
+_FROM_ELSEWHERE = (BlockerFound, CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked, *_OPERATIONS)
 """Events that are defined in other modules."""
 EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind

@@ -115,13 +115,18 @@ _LATE = ("LoseLease", "RecordVerdict", "TreeChange")
 
 REOPENING = frozenset({*_REOPENING, "Proceed"})
 """What makes a blocked run continue."""
-RECORDING = frozenset({*_RESULTS, "FailAttempt", "EndCompensation"}) - {"Retry", "Skip", "Edit", "ForceAccept"}
+RECORDING = frozenset({*_RESULTS, "FailAttempt", "EndCompensation", "RecordOperation"}) - {
+    "Retry",
+    "Skip",
+    "Edit",
+    "ForceAccept",
+}
 """What jobs bring while a rollback restores the files of a run."""
 
 
 def _history(status: str) -> dict[str, str]:
     """Checkpoints leave the status as it is; a rollback leads to an earlier one."""
-    stays = dict.fromkeys(("TakeCheckpoint", "BeginRollback", "AbandonRollback"), status)
+    stays = dict.fromkeys(("TakeCheckpoint", "RecordOperation", "BeginRollback", "AbandonRollback"), status)
     return stays | {"Rollback": "running | waiting | paused | blocked | failed | completed"}
 
 
@@ -155,6 +160,6 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     | {"Cancel": "cancelled"}
     | _history("failed"),
     "completed": {"Retry": "running"} | _history("completed"),
-    "cancelled": {},
+    "cancelled": {"RecordOperation": "cancelled"},
 }
 """Run status × command → where it leads. ``running``: the run continues, and what follows may let it wait or end."""

@@ -26,8 +26,22 @@ STEP_KINDS: Mapping[str, StepKind] = {
 """Every kind of step by its key; ``engine/phases/step_calls.py`` has the call of each."""
 
 
+DELIVERY_STEPS = ("git.branch", "git.commit", "git.push", "git.merge", "git.clean")
+"""The built-in actions that deliver a change: ``workflow/model/delivery.py`` has their parameters, ``engine/delivery/`` acts.
+
+Each observes before it calls, so that one that may have been made is made again without asking.
+"""
+
+
+def is_repeatable(does: str) -> bool:
+    """False for calls to the outside, and for actions of installed packages: a second one could do harm."""
+    kind, _, name = does.partition(" ")
+    return STEP_KINDS[kind].is_repeatable and not (kind == "builtin" and "." in name and name not in DELIVERY_STEPS)
+
+
 def acts_outside(does: str) -> bool:
-    """Whether a step has an effect outside the run: it calls a tool, an address, a check or an action of a package.
+    """Whether a step has an effect outside the run: it calls a tool, an address, a check or an action of a
+    package, or delivers the change.
 
     ``does``: what the step calls, as in ``Step.does``.
     """

@@ -229,7 +229,22 @@ TABLE: dict[str, Row] = {
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
 }
 
-NOT_USED_YET: set[str] = set()
+NOT_USED_YET: set[str] = {
+    "delivery.mode",
+    "delivery.base",
+    "delivery.remote",
+    "delivery.address",
+    "delivery.prefix",
+    "delivery.branch",
+    "delivery.strategy",
+    "delivery.message",
+    "delivery.never",
+    "delivery.protected",
+    "delivery.hooks",
+    "delivery.forge",
+    "delivery.api",
+    "delivery.credential",
+}
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {

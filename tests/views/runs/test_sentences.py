@@ -63,6 +63,8 @@ FIELDS: dict[str, Any] = {
     "key": "fixer",
     "times": 4,
     "why": "completion",
+    "target": {"branch": "ai/7", "paths": ["a"]},
+    "after": {"sha": "1f3a"},
     "reason": "too { short",
     "paths": ["a.py"],
 }
@@ -86,6 +88,13 @@ def test_each_type_of_event_has_a_sentence(type_: str) -> None:
         ("CheckpointTaken", {"why": "start", "phase": None}, "Checkpoint: before the run"),
         ("AttemptFailed", {**FIELDS, "kind": "error", "reason": "x" * 400}, f"Attempt 2 of plan failed: {'x' * 300}…"),
         ("MendingEnded", {**FIELDS, "fault": "no luck"}, "The repair of plan (attempt 2) ended: no luck"),
+        (
+            "OperationIntended",
+            {"key": "git.push:ship:push:1f", "kind": "git.push", "target": {"branch": "ai/7"}},
+            "git.push is prepared: branch ai/7",
+        ),
+        ("OperationObserved", {"key": "git.push:ship", "after": {"sha": "1f"}}, "git.push was observed: sha 1f"),
+        ("OperationObserved", {"key": "git.push:ship", "after": {}, "undone": True}, "git.push was undone"),
         ("FromTheFuture", {}, "FromTheFuture"),
     ],
 )

@@ -30,6 +30,14 @@ Discard = Annotated[
     ),
 ]
 
+Delivery = Annotated[
+    bool,
+    typer.Option(
+        "--delivery",
+        help="Instead: take back what its steps delivered, before the merge: push, commit, branch. Asks for your PIN.",
+    ),
+]
+
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show which phases and files would change, and change nothing.")
 ]
@@ -66,6 +74,7 @@ def undo(
     run: MaybeRun = "",
     files: Files = False,
     discard: Discard = False,
+    delivery: Delivery = False,
     dry_run: DryRun = False,
     pin_fd: PinFd = None,
 ) -> None:
@@ -76,6 +85,16 @@ def undo(
     from wfe_mcp.views.answers import rollback as history
 
     run = _run(invocation, run)
+    if delivery:
+        if dry_run:
+            invocation.render(history.undo_delivery(invocation.engine, invocation.by, run, dry_run=True))
+            return
+        invocation.render(
+            invocation.as_needed(
+                lambda by: history.undo_delivery(invocation.engine, by, run), pin_fd, f"take back the delivery of {run}"
+            )
+        )
+        return
 
     def go(by: "By") -> "Envelope":
         return history.undo(invocation.engine, by, run, files=files, discard=discard)

@@ -245,7 +245,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
         screen.line(f"  {line}")
     screen.table((), [row for attempt in details.attempts for row in _attempt_rows(attempt)])
     drafts_table(screen, report.drafts)
-    for line in (*_attachment_rows(report), *_blocker_rows(report)):
+    for line in (*_attachment_rows(report), *_blocker_rows(report), *_operation_rows(report)):
         screen.line(line)
     for attempt in details.attempts:
         _render_tools(screen, attempt)
@@ -273,6 +273,12 @@ def _blocker_rows(report: "ReportView") -> list[str]:
     from wfe_mcp.views.runs.recoveries import blocker_line
 
     return [f"  {blocker_line(each)}" for each in report.run.recoveries]
+
+
+def _operation_rows(report: "ReportView") -> list[str]:
+    from wfe_mcp.views.runs.operations import operation_line
+
+    return [f"  {operation_line(each)}" for each in report.run.operations]
 
 
 def _render_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:

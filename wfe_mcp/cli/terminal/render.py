@@ -25,6 +25,7 @@ from wfe_mcp.views.runs.models import (
     VerdictView,
     run_view,
 )
+from wfe_mcp.views.runs.operations import operation_line
 from wfe_mcp.views.runs.recoveries import blocker_line
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.line(f"  models: {view.spent}")
     if view.reached:
         screen.line(f"  state: {view.reached}")
-    for found in view.recoveries:
-        screen.line(f"  {blocker_line(found)}", "yellow")
+    lines = [(blocker_line(each), "yellow") for each in view.recoveries]
+    for text, colour in (*lines, *((operation_line(each), "") for each in view.operations)):
+        screen.line(f"  {text}", colour)
     outputs_lines(screen, view.outputs, record.id)
     if any(stop.stop in _NEVER_ALONE for _, stop in _blockers(answer)):
         screen.next(*next_lines(answer))

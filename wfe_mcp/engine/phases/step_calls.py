@@ -1,7 +1,7 @@
 """The call of one step and its result, and the MCP servers that steps can call.
 
 tool     an MCP server of frozen, trusted configuration       http      an address, under the rules of tools/http.py
-check    a frozen check, run by the server                       builtin   set, fail, log
+check    a frozen check, run by the server                       builtin   set, fail, log, and the steps of a delivery
 llm      one question to a model                              wait      nothing: the job was due when the time was over
 
 Only servers of trusted configuration are ever started or asked.
@@ -9,7 +9,7 @@ Only servers of trusted configuration are ever started or asked.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,22 +18,18 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import strictest
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.parts import require_parts
+from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater, mark_of
 from wfe_mcp.tools.fault import ToolFault
-from wfe_mcp.workflow.step_kinds import STEP_KINDS
+from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, STEP_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.gates.judgement import Judgement
-    from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.store.records.steps import StepRecord
     from wfe_mcp.tools.client import ServerTools
-    from wfe_mcp.workflow.model import Step
 
 
 TOOL_TIMEOUT_S = 300.0
@@ -42,43 +38,6 @@ LLM_TRIES = 3
 """How often a model that does not answer is asked by one job, before its fallbacks."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
-
-
-@dataclass(frozen=True, slots=True)
-class StepCall:
-    """A step that has begun. ``step``: as the template says it; its values are in ``row.input``; ``frozen``: the run's.
-
-    ``roles``: the template's roles → the configured ones. ``head``: the commit that a person approved it at; empty for any.
-    """
-
-    run: RunRecord
-    attempt: Attempt
-    step: Step
-    row: StepRecord
-    frozen: dict[str, Any]
-    roles: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
-    head: str = ""
-
-    def limit_s(self, usual: float) -> float:
-        """How long the call may take."""
-        from wfe_mcp.workflow.model import duration_s
-
-        return usual if self.step.timeout is None else duration_s(self.step.timeout)
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """The result of a call: its value, or a fault as text for the user.
-
-    ``served_by``: the MCP server that answered; ``judgement``: what a check showed.
-    """
-
-    value: Any = None
-    fault: str = ""
-    may_have_happened: bool = False
-    needs_trust: bool = False
-    served_by: str = ""
-    judgement: Judgement | None = None
 
 
 def make(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
@@ -170,7 +129,11 @@ def _http(_engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     return StepResult(answer)
 
 
-def _builtin(_engine: Engine, call: StepCall, _context: JobContext) -> StepResult:
+def _builtin(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    if call.step.builtin in DELIVERY_STEPS:
+        from wfe_mcp.engine.delivery.steps import deliver
+
+        return deliver(engine, call, context)
     from wfe_mcp.tools.builtins import act
 
     return StepResult(act(call.step.builtin or "", call.row.input or {}))

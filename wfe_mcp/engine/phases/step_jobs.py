@@ -25,10 +25,11 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
+from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.nested.nested import ANSWER, unjudged
 from wfe_mcp.engine.phases.step_artifacts import made_by_steps, submit_step_outputs
-from wfe_mcp.engine.phases.step_calls import StepCall, StepResult, make
+from wfe_mcp.engine.phases.step_calls import make
 from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, step_of
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
@@ -197,7 +198,7 @@ def _ended_record(current: RunChange, row: StepRecord, step: Step, answer: StepR
         return replace(row, status=StepStatus.DONE, output=answer.value, finished_at=current.at)
     if answer.needs_trust:  # no attempt is counted
         return replace(row, status=StepStatus.WAITING, tries=row.tries - 1, error=answer.fault)
-    if step.retry is not None and row.tries < step.retry.max_attempts:
+    if step.retry is not None and row.tries < step.retry.max_attempts and not answer.blocker:
         later = current.at + timedelta(seconds=wait_s(step.retry, row.tries))
         return replace(row, status=StepStatus.READY, not_before=later, error=answer.fault)
     in_doubt = answer.may_have_happened and not step.continue_on_error

@@ -32,7 +32,7 @@ from wfe_mcp.engine.files.tree_binding import reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.step_artifacts import submit_step_outputs
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
-from wfe_mcp.workflow.step_kinds import STEP_KINDS
+from wfe_mcp.workflow import step_kinds
 from wfe_mcp.workflow.step_order import needed, results_seen
 
 if TYPE_CHECKING:
@@ -141,9 +141,8 @@ def begin_phase(change: RunChange, attempt: Attempt, tree: str | None = None, he
 
 
 def is_repeatable(row: StepRecord) -> bool:
-    """False for calls to the outside, and for actions of installed packages: a second one could do harm."""
-    kind, _, name = row.does.partition(" ")
-    return STEP_KINDS[kind].is_repeatable and not (kind == "builtin" and "." in name)
+    """Whether a call that may have been made is made again without asking."""
+    return step_kinds.is_repeatable(row.does)
 
 
 def passed(row: StepRecord, step: Step) -> bool:
@@ -357,7 +356,8 @@ def _fail(change: RunChange, row: StepRecord) -> bool:
     on: c.OnAttempt = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": change.at}
     named = f"Step {row.step!r} ({row.does})"
     if row.status is StepStatus.FAILED:
-        change.give(c.FailAttempt(reason=f"{named} failed: {row.error}", **on))
+        is_blocked = row.does.removeprefix("builtin ") in step_kinds.DELIVERY_STEPS and bool(row.output)
+        change.give(c.FailAttempt(reason=f"{named} failed: {row.error}", human_only=is_blocked, **on))
     else:
         reason = (
             f"{named} may have completed: {row.error}. Check its target first; a retry repeats the call and continues."

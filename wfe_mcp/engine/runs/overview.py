@@ -28,12 +28,14 @@ from wfe_mcp.engine.phases.steps import has_steps, is_worked
 from wfe_mcp.engine.runs.needs import Need, RunFacts, Stop, WaitingOn, Who, is_worked_by_server, needs_of, who_is_needed
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.delivery.operations import Operation
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
@@ -70,6 +72,8 @@ class Overview(RunFacts):
     """The phase and attempt of the newest verdict."""
     outputs: RunOutputs | None = None
     """Those that the template names, of a completed run."""
+    operations: tuple[Operation, ...] = ()
+    """What its steps have done outside the working folder."""
     folder: str = ""
     """The folder of the run where it is another work tree than this process is in."""
 
@@ -133,6 +137,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         resumes_at,
         not works or not _needs_worker(loaded, resumes_at) or engine.has_worker(tx),
         steps=steps,
+        operations=_operations(tx, loaded, steps),
         context=tuple(frozen.get("context", ())),
         roles=frozen.get("given_roles", {}),
         spending=spending(engine, tx, loaded, plan),
@@ -146,6 +151,15 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         asked_persons=all_persons_asked(tx, loaded) if works else {},
         folder="" if is_history else folder_elsewhere(engine, loaded.record),
     )
+
+
+def _operations(tx: Tx, loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[Operation, ...]:
+    """Those of the run; looked up only where one of its steps delivers."""
+    if not any(row.does.removeprefix("builtin ") in DELIVERY_STEPS for row in steps):
+        return ()
+    from wfe_mcp.engine.delivery.operations import operations_of
+
+    return tuple(operations_of(tx, loaded.record.id))
 
 
 def _needs_worker(loaded: LoadedRun, resumes_at: datetime | None) -> bool:

@@ -49,6 +49,9 @@ _SILENT = (
     "ItemClosed",
     "RollbackBegan",
     "RollbackAbandoned",
+    "OperationIntended",
+    "OperationCalled",
+    "OperationObserved",
 )
 _BARE = ("RunPaused", "RunResumed", "RunBlocked", "RunReopened", "RunCompleted", "RunCancelled", "RunFailed")
 

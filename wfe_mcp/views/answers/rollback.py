@@ -52,6 +52,19 @@ def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool
     return _answer(engine, rollback.undo(engine, by, run, files=files, discard=discard), "Undid")
 
 
+def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) -> Envelope:
+    """Take back what a run delivered; with ``dry_run`` say what that would be."""
+    from wfe_mcp.engine.delivery.undo import undo_delivery as take_back, undoable
+    from wfe_mcp.views.runs.operations import operation_views
+
+    found = undoable(engine, run) if dry_run else take_back(engine, by, run)
+    views = operation_views(found)
+    listed = ", ".join(f"{each.kind} {each.target}" for each in views)
+    would = "An undo of the delivery would take back" if dry_run else "Took back"
+    after = overview_of(engine, run)
+    return envelope_of(after, f"{would} {plural(len(views), 'operation')}: {listed}", run_views.full(after))
+
+
 def redo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
     """Redo the last undo."""
     return _answer(engine, rollback.redo(engine, by, run, files=files, discard=discard), "Redid")

@@ -10,6 +10,7 @@ from wfe_mcp.views.values.model import INLINE, INTERNAL, Json, JsonObject, PathN
 if TYPE_CHECKING:
     from wfe_mcp.views.moves.blockers import Blocker
     from wfe_mcp.views.runs.checkpoints import NewestCheckpoints
+    from wfe_mcp.views.runs.operations import OperationView
     from wfe_mcp.views.runs.recoveries import BlockerView
     from wfe_mcp.views.runs.requests import WaitingDecision
     from wfe_mcp.views.runs.tool_calls import ToolCallView, ToolsView
@@ -184,6 +185,7 @@ class RunView:
     ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page. ``outputs``: of a
     completed run whose template names some. ``reached``: the state of the template's ``states`` that the run is in.
     ``recoveries``: what recoveries found to be in the way; in the brief form what is open.
+    ``operations``: in the full form what its steps did outside the working folder.
     ``waits_for``: in the full form who must act next, in words.
     """
 
@@ -202,6 +204,7 @@ class RunView:
     outputs: OutputsView | None = None
     reached: str = ""
     recoveries: tuple[BlockerView, ...] = ()
+    operations: tuple[OperationView, ...] = ()
     title: str = ""
     version: str = ""
     worktree: str = ""

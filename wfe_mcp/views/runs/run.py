@@ -32,6 +32,7 @@ from wfe_mcp.views.runs.models import (
     StepView,
     VerdictView,
 )
+from wfe_mcp.views.runs.operations import operation_views
 from wfe_mcp.views.runs.recoveries import blocker_views
 from wfe_mcp.views.runs.sentences import sentence
 from wfe_mcp.views.runs.tool_calls import tools_of
@@ -161,6 +162,7 @@ def full(overview: Overview) -> RunView:
         usage=None if overview.spending is None else usage_view(overview.spending.usage),
         context=tuple(context_view(bundle) for bundle in overview.context[:_BUNDLES]),
         recoveries=blocker_views(state),
+        operations=operation_views(overview.operations),
         waits_for=waits_for(overview),
     )
     views = (

@@ -68,6 +68,9 @@ _SENTENCES = {
     "RollbackAbandoned": "The files could not be restored{reason}",
     "RolledBack": "{who} took the run back to event {to} ({kind})",
     "RunForked": "{who} forked this run from run {origin}",
+    "OperationIntended": "{operation} is prepared{target}",
+    "OperationCalled": "{operation} was called",
+    "OperationObserved": "{operation} was {observed}",
     "RecordsKept": "Recorded {records}",
     "DecisionSigned": "{who} signed the decision",
 }
@@ -108,12 +111,16 @@ _VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     "origin": lambda event: f"{event['state']['origin']['run']}, event {event['state']['origin']['seq']}",
     "paths": lambda event: _colon(", ".join(event.get("paths", ()))),
+    "operation": lambda event: event["key"].partition(":")[0],
+    "target": lambda event: _colon(_plain_values(event["target"])),
+    "observed": lambda event: ("undone" if event.get("undone") else "observed") + _colon(_plain_values(event["after"])),
     "records": lambda event: ", ".join(
         plural(many, kind.replace("_", " ")) for kind, many in Counter(one["kind"] for one in event["records"]).items()
     ),
 }
 """What a sentence names that is not a field of the event as it is."""
 _BEHIND_A_COLON = frozenset({"reason", "comment", "cause", "fault", "note"})
+_MOST_OF_A_VALUE = 120
 _MOST_CHARS = 300
 """Of a text in a sentence: the event has the rest."""
 
@@ -138,6 +145,12 @@ def _value(name: str, payload: Mapping[str, Any]) -> str:
     if name in _BEHIND_A_COLON:
         return _colon(text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…")
     return text
+
+
+def _plain_values(values: Mapping[str, Any]) -> str:
+    """The texts and numbers of an operation's JSON, without long ones: ``branch ai/7-login, sha 1f3a…``."""
+    shown = (f"{name} {value}" for name, value in values.items() if isinstance(value, str | int) and value != "")
+    return ", ".join(each for each in shown if len(each) <= _MOST_OF_A_VALUE)
 
 
 def _verdict(verdict: Mapping[str, Any]) -> str:

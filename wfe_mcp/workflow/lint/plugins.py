@@ -14,6 +14,7 @@ from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.model import BUILTINS
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
+from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
 
 def schema_is_usable(schema: str | dict[str, Any], at: str, found: LintFindings) -> None:
@@ -27,10 +28,13 @@ def schema_is_usable(schema: str | dict[str, Any], at: str, found: LintFindings)
 
 def builtin_is_known(name: str, at: str, found: LintFindings) -> None:
     """Check that the action is shipped, or of a package."""
+    known = (*BUILTINS, *DELIVERY_STEPS)
+    if name in known:
+        return
     if "." in name:
-        _is_installed("step_builtins", name, at, found)
-    elif name not in BUILTINS:
-        found.error(at, f"no built-in action {name!r}{did_you_mean(name, BUILTINS)}", list(BUILTINS), name)
+        _is_installed("step_builtins", name, at, found, DELIVERY_STEPS)
+    else:
+        found.error(at, f"no built-in action {name!r}{did_you_mean(name, known)}", list(known), name)
 
 
 def plugin_gate(use: str, settings: Mapping[str, Any], at: str, found: LintFindings) -> None:
@@ -52,12 +56,15 @@ def plugin_gate(use: str, settings: Mapping[str, Any], at: str, found: LintFindi
             found.error(f"{at}/with{detail.path}", detail.message, detail.expected, detail.got)
 
 
-def _is_installed(group: Group, name: str, at: str, found: LintFindings) -> bool:
+def _is_installed(group: Group, name: str, at: str, found: LintFindings, shipped: tuple[str, ...] = ()) -> bool:
     found.plugins.add(name)
     known = plugins(group)
     if name in known:
         return True
     if found.project is not None:
-        hint = did_you_mean(name, list(known)) or "; install one that does (wfe-mcp doctor lists the installed ones)"
+        hint = (
+            did_you_mean(name, [*known, *shipped])
+            or "; install one that does (wfe-mcp doctor lists the installed ones)"
+        )
         found.error(at, f"no installed package provides {name!r}{hint}", list(known), name)
     return False

@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 
 from wfe_mcp.workflow.faults import did_you_mean
+from wfe_mcp.workflow.lint.delivery import delivery_params
 from wfe_mcp.workflow.lint.phases import check_is_known, role_is_known
 from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CompensateRule, Step, StepsPhase, Template
+from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
 from wfe_mcp.workflow.step_kinds import STEP_KINDS, acts_outside
 
 _EXPRESSIONS = re.compile(r"\$\{[^}]*\}")
@@ -96,6 +98,8 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: LintFindin
             _tool(step.tool, f"{here}/tool", found)
         if step.builtin is not None:
             builtin_is_known(step.builtin, f"{here}/builtin", found)
+            if step.builtin in DELIVERY_PARAMS:
+                delivery_params(step.builtin, step.params, f"{here}/params", found)
         if step.output is not None:
             schema_is_usable(step.output.schema_, f"{here}/output/schema", found)
 

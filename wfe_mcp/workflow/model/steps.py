@@ -77,7 +77,7 @@ class Step(Shape):
     )
     builtin: str | None = optional(
         None,
-        "A built-in action (`set`, `fail`, `log`), or `namespace.name` of an installed package.",
+        "A built-in action (`set`, `fail`, `log`; `git.…` delivers the change), or `namespace.name` of an installed package.",
         example="log",
         effect="runs",
         min_length=1,

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
 from wfe_mcp.workspace.config.context_bundles import ContextSettings
+from wfe_mcp.workspace.config.delivery_table import DeliverySettings
 from wfe_mcp.workspace.config.layers import RUN_AGES
 from wfe_mcp.workspace.config.limit_tables import (
     BudgetSettings,
@@ -370,6 +371,9 @@ class Settings(Table):
     runs: RunSettings = optional(RunSettings(), "Runs that are not used.")
     worktrees: WorktreeSettings = optional(WorktreeSettings(), "Further work trees, to work side by side.")
     retention: RetentionSettings = optional(RetentionSettings(), "What may be removed of runs that are over.")
+    delivery: DeliverySettings = optional(
+        DeliverySettings(), "How a template's `git.…` and `forge.…` steps deliver a change."
+    )
     ui: UiSettings = optional(UiSettings(), "The page on which a person decides in a browser.")
 
     def on_mismatch(self, template: str) -> str:

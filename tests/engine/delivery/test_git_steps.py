@@ -1,0 +1,213 @@
+"""The git steps deliver what was approved, and nothing else."""
+
+import pytest
+
+from tests.engine.delivery.delivery_scene import (
+    BRANCH,
+    CLEAN,
+    COMMIT,
+    MERGE,
+    PUSH,
+    approved,
+    delivered,
+    operations,
+    results,
+)
+from tests.engine.scene import Scene
+from tests.engine.step_scene import reopen, rows
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.workspace.git.working_tree import parts_of, tree_hash
+
+
+@pytest.mark.requirement("S3-16", "S3-18")
+def test_the_approved_files_become_a_commit_on_a_branch_and_reach_the_remotes_base(scene: Scene) -> None:
+    remote = delivered(scene)
+    began = scene.git("rev-parse", "HEAD").strip()
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    tree = parts_of(tree_hash(scene.root) or "")[0]
+    scene.work()
+
+    found = results(scene, run)
+    name = found["branch"]["branch"]
+    assert name == f"ai/{run}-a-drill"
+    assert scene.git("rev-parse", "HEAD^{tree}").strip() == tree == found["commit"]["tree"]
+    assert scene.git("rev-parse", "HEAD^").strip() == began
+    assert scene.git("log", "-1", "--format=%an <%ae>|%B").strip() == (
+        f"Ada <ada@example.org>|app: value is 2\n\nWfe-Run: {run}"
+    )
+    assert scene.git("status", "--porcelain", "--", ".", ":!.wfe") == ""
+    tip = scene.git("rev-parse", name).strip()
+    assert scene.git("ls-remote", str(remote), "main").split()[0] == tip
+    assert scene.git("rev-parse", "main").strip() == tip
+    assert [(one.kind, one.state) for one in operations(scene, run)] == [
+        ("git.branch", "observed"),
+        ("git.commit", "observed"),
+        ("git.push", "observed"),
+        ("git.merge", "observed"),
+    ]
+    assert scene.state(run).status == "completed"
+
+
+def test_without_git_or_without_the_setting_each_step_says_that_it_did_nothing(scene: Scene) -> None:
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE, CLEAN)
+    scene.work()
+    names = ("branch", "commit", "push", "merge", "clean")
+    assert results(scene, run) == {name: {"skipped": "[delivery] mode is none"} for name in names}
+    assert scene.git("status", "--porcelain", "app.py").strip() == "M app.py"
+
+
+def test_without_a_remote_the_change_is_merged_here(scene: Scene) -> None:
+    delivered(scene, remote=False)
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    scene.work()
+    assert results(scene, run)["push"] == {"skipped": "no remote"}
+    assert scene.git("show", "main:app.py") == "VALUE = 2\n"
+
+
+def test_a_file_changed_after_the_approval_is_named_and_nothing_is_committed(scene: Scene) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT)
+    scene.write("app.py", "VALUE = 3\n")
+    scene.work()
+    assert "The working folder is not what was approved: 'app.py'." in results(scene, run)["commit"]
+    assert rows(scene, run, "ship")["commit"].output == {"blocker": "differs"}
+    assert scene.attempt(run, "ship").human_only
+    scene.write("app.py", "VALUE = 2\n")
+    reopen(scene, run, "ship")
+    assert scene.git("show", "HEAD:app.py") == "VALUE = 2\n"
+
+
+def test_what_never_gets_in_and_files_of_wfe_mcp_stay_out_and_the_first_is_said(scene: Scene) -> None:
+    delivered(scene, 'never = ["*.env", "secrets/**"]')
+    run = approved(scene, BRANCH, COMMIT, files={"app.py": "VALUE = 2\n", "a.env": "KEY=1\n", "secrets/k": "k"})
+    scene.work()
+    assert results(scene, run)["commit"]["excluded"] == ["a.env", "secrets/k"]
+    assert scene.git("ls-tree", "-r", "--name-only", "HEAD").split() == [".gitignore", "app.py"]
+
+
+def test_files_that_git_would_store_with_other_bytes_are_refused_by_name(scene: Scene) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, files={".gitattributes": "*.txt text eol=lf\n", "a.txt": "one\r\ntwo\r\n"})
+    (scene.root / "a.txt").write_bytes(b"one\r\ntwo\r\n")
+    scene.work()
+    assert "as they were approved, because of line ends or a filter" in results(scene, run)["commit"]
+    assert "'a.txt'" in results(scene, run)["commit"]
+
+
+def test_hooks_of_the_repository_do_not_run(scene: Scene) -> None:
+    delivered(scene)
+    for name in ("pre-commit", "commit-msg", "post-commit", "pre-push", "post-checkout", "reference-transaction"):
+        hook = scene.root / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {scene.root.parent}/ran-{name}\n", encoding="utf-8")
+        hook.chmod(0o755)
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert [each.name for each in scene.root.parent.glob("ran-*")] == []
+
+
+def test_a_branch_of_the_same_name_that_the_run_did_not_make_is_left_alone(scene: Scene) -> None:
+    delivered(scene)
+    scene.git("branch", "ai/mine")
+    run = approved(scene, {**BRANCH, "params": {"branch": "ai/mine"}})
+    scene.work()
+    assert "Branch 'ai/mine' exists and was not made by this run." in results(scene, run)["branch"]
+
+
+def test_a_base_with_other_files_than_the_working_folder_is_refused_with_the_command(scene: Scene) -> None:
+    remote = delivered(scene)
+    newer(scene, remote)
+    run = approved(scene, BRANCH)
+    scene.work()
+    assert "'main' at" in results(scene, run)["branch"]
+    assert "git merge --ff-only" in results(scene, run)["branch"]
+
+
+def newer(scene: Scene, remote: object, text: str = "other\n", path: str = "other.txt") -> str:
+    """Another clone pushes to the remote's base."""
+    clone = scene.root.parent / "clone"
+    if not clone.exists():
+        scene.git("clone", "-q", str(remote), str(clone))
+    (clone / path).write_text(text, encoding="utf-8")
+    scene.git("-C", str(clone), "add", "-A")
+    scene.git("-C", str(clone), "commit", "-q", "-m", "other")
+    scene.git("-C", str(clone), "push", "-q", "origin", "main")
+    return scene.git("-C", str(clone), "rev-parse", "HEAD").strip()
+
+
+def test_a_merged_tree_that_is_not_the_approved_one_is_named_file_by_file(scene: Scene) -> None:
+    remote = delivered(scene, 'strategy = "squash"')
+    run = approved(scene, BRANCH, COMMIT, MERGE)
+    scene.work_one()
+    scene.work_one()
+    other = newer(scene, remote)
+    scene.work()
+    fault = results(scene, run)["merge"]
+    assert "They differ in 'other.txt'." in fault, fault
+    assert scene.git("ls-remote", str(remote), "main").split()[0] == other
+
+
+@pytest.mark.parametrize(("strategy", "parents"), [("ff", 1), ("merge", 2), ("squash", 1), ("rebase", 1)])
+def test_each_strategy_leads_to_the_approved_files(scene: Scene, strategy: str, parents: int) -> None:
+    delivered(scene, f'strategy = "{strategy}"')
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE, CLEAN)
+    tree = parts_of(tree_hash(scene.root) or "")[0]
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert scene.git("rev-parse", "main^{tree}").strip() == tree
+    assert len(scene.git("log", "-1", "--format=%P", "main").split()) == parents
+    assert f"Wfe-Run: {run}" in scene.git("log", "-1", "--format=%B", "main")
+    assert scene.git("branch", "--list").split() == ["*", "main"]
+    assert scene.git("status", "--porcelain", "--", ".", ":!.wfe") == ""
+
+
+def test_a_remote_branch_with_other_commits_is_never_overwritten(scene: Scene) -> None:
+    remote = delivered(scene)
+    run = approved(scene, {**BRANCH, "params": {"branch": "ai/x"}}, COMMIT, PUSH)
+    scene.work_one()
+    clone_commit = newer(scene, remote)
+    scene.git("-C", str(scene.root.parent / "clone"), "push", "-q", "origin", f"{clone_commit}:refs/heads/ai/x")
+    scene.work()
+    assert "has commits that are not here" in results(scene, run)["push"]
+    assert rows(scene, run, "ship")["push"].output == {"blocker": "conflict"}
+    assert scene.git("ls-remote", str(remote), "ai/x").split()[0] == clone_commit
+
+
+def test_a_remote_that_is_gone_is_named_with_the_command_that_corrects_it(scene: Scene) -> None:
+    remote = delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    scene.work_one()
+    scene.work_one()
+    remote.rename(remote.with_name("moved.git"))
+    scene.work()
+    assert "git remote set-url origin ADDRESS" in results(scene, run)["push"]
+    assert rows(scene, run, "ship")["push"].output == {"blocker": "no_remote"}
+    remote.with_name("moved.git").rename(remote)
+    reopen(scene, run, "ship")
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert len([one for one in operations(scene, run) if one.kind == "git.commit"]) == 1
+
+
+def test_a_remote_that_refuses_the_branch_is_told_from_other_faults(scene: Scene) -> None:
+    remote = delivered(scene)
+    hook = remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho protected branch >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    scene.work()
+    assert rows(scene, run, "ship")["push"].output == {"blocker": "protected"}
+    assert "Nothing was pushed." in results(scene, run)["push"]
+    assert scene.attempt(run, "ship").status is AttemptStatus.FAILED
+    assert PhasePath("ship") in scene.state(run).attempts
+
+
+@pytest.mark.requirement("S3-25")
+def test_clean_lists_first_and_keeps_what_is_not_merged(scene: Scene) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, {"id": "look", "builtin": "git.clean"}, {**CLEAN, "id": "clean"})
+    scene.work()
+    name = results(scene, run)["branch"]["branch"]
+    assert results(scene, run)["look"] == {"dry_run": True, "branches": [], "stays": {name: "not merged"}, "remote": ""}
+    assert scene.git("rev-parse", name)

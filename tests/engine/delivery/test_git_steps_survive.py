@@ -1,0 +1,69 @@
+"""A delivery survives kill -9 at each of its points: it is wholly before or wholly after, and is done once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engine.delivery.delivery_scene import (
+    BRANCH,
+    CLEAN,
+    COMMIT,
+    MERGE,
+    PUSH,
+    approved,
+    delivered,
+    operations,
+    results,
+)
+from tests.engine.scene import Scene
+from wfe_mcp.engine.integrity.verification import verify
+
+EVENTS = ("OperationIntended", "OperationCalled", "OperationObserved")
+ACTS = {
+    "git.branch": ("refs.move", "refs.attach"),
+    "git.commit": ("commits.commit", "refs.move", "refs.index_follows"),
+    "git.push": ("remote.push",),
+    "git.merge": ("remote.push", "remote.fetch", "refs.move"),
+    "git.clean": ("refs.attach", "remote.push", "refs.remove"),
+}
+POINTS = [(kind, point) for kind, acts in ACTS.items() for point in (*EVENTS, *acts)]
+STEPS = (BRANCH, COMMIT, PUSH, MERGE, CLEAN)
+
+
+@pytest.mark.requirement("B-28")
+@pytest.mark.parametrize(("kind", "point"), POINTS)
+def test_after_kill_9_a_second_start_observes_what_the_first_one_did(
+    scene: Scene, tmp_path: Path, kind: str, point: str
+) -> None:
+    remote = delivered(scene, 'strategy = "squash"')
+    began = scene.git("rev-parse", "main").strip()
+    run = approved(scene, *STEPS)
+    worker = Path(__file__).with_name("dying_worker.py")
+    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    done = subprocess.run(
+        [sys.executable, str(worker), url, str(scene.root), kind, point],
+        env=scene.environment,
+        cwd=Path.cwd(),
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -9
+
+    scene.work()  # finds that the worker is gone
+    scene.clock.advance(minutes=5)
+    scene.work()
+
+    assert scene.state(run).status == "completed", results(scene, run)
+    merged = scene.git("rev-parse", "main").strip()
+    assert scene.git("rev-list", f"{began}..main").split() == [merged]
+    assert scene.git("ls-remote", str(remote)).split() == [merged, "HEAD", merged, "refs/heads/main"]
+    assert scene.git("branch", "--list", "--format=%(refname:short)").split() == ["main"]
+    assert scene.git("status", "--porcelain", "--", ".", ":!.wfe") == ""
+    found = operations(scene, run)
+    assert [(one.kind, one.state) for one in found] == [(kind, "observed") for kind in ACTS]
+    with scene.store.read() as tx:
+        kinds = [event.type for event in tx.events.of_types(scene.engine.load(tx, run).record.id, *EVENTS)]
+    assert kinds.count("OperationObserved") == kinds.count("OperationIntended") == len(STEPS)
+    assert list(verify(scene.engine).findings) == []

@@ -1,0 +1,42 @@
+"""Events of operations: what a delivery does outside the working tree, a ref, a commit, a push, a pull request.
+
+    OperationIntended ──► OperationCalled ──► OperationObserved ──► OperationObserved(undone)
+
+Each is written before the next thing happens, so that after a crash the log says what may have had its effect.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.event import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationIntended(Event):
+    """``kind`` will be done to ``target``. ``before``: what was there; both are JSON. ``key`` names it in the run."""
+
+    key: str
+    kind: str
+    target: Mapping[str, Any]
+    before: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationCalled(Event):
+    """The call begins: from now on it may have had its effect."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationObserved(Event):
+    """``after`` was seen where the operation acts. ``undone``: it was reversed, and this is seen since."""
+
+    key: str
+    after: Mapping[str, Any]
+    undone: bool = False
+
+
+OperationEvent = OperationIntended | OperationCalled | OperationObserved
+"""What a ``RecordOperation`` records."""

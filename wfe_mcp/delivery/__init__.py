@@ -1,0 +1,1 @@
+"""Delivery of an approved change: git, forges, attestations, without the engine and the store."""

@@ -1,0 +1,31 @@
+"""The fault of a delivery, with what prevents it."""
+
+from typing import Literal
+
+Blocker = Literal[
+    "credentials",
+    "protected",
+    "conflict",
+    "no_remote",
+    "no_branch",
+    "scopes",
+    "differs",
+    "unfaithful",
+    "configuration",
+    "review",
+    "checks",
+    "forge",
+]
+"""What only a person can clear: the step waits for one, and a retry of its phase goes on there."""
+
+
+class DeliveryFault(Exception):
+    """A delivery cannot continue; the text says what happened, why, and what to do next.
+
+    ``blocker``: what a person must clear; empty where a retry may do. ``may_have_happened``: it may have had its effect.
+    """
+
+    def __init__(self, message: str, blocker: Blocker | None = None, *, may_have_happened: bool = False) -> None:
+        super().__init__(message)
+        self.blocker = blocker
+        self.may_have_happened = may_have_happened

@@ -1,0 +1,1 @@
+"""Branches, commits, pushes and merges by plumbing: no hook runs, the working folder stays as it is."""

@@ -1,0 +1,195 @@
+"""Commits made of approved files by plumbing: no working folder, index, hook or filter takes part in their content.
+
+    approved tree ──► without what never gets in ──► with what is not in its view, as the parent has it ──► tree ──► commit
+
+Rules:
+1. A file has the bytes that were approved, or the commit is refused: where git would store others (line ends, LFS), this is
+   said, with the paths.
+2. What the approved tree does not see stays as the parent has it: paths outside the project's folder, ``.wfe/``,
+   submodules, bytecode, what a sparse checkout left out.
+3. Author and committer are those of git's configuration.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.git.command import quiet_filters, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.names import is_ours
+from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, trees_of
+from wfe_mcp.workspace.git.trees import compare
+from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from wfe_mcp.workspace.git.command import Repository
+
+_SHOWN = 20
+
+
+class Parent(NamedTuple):
+    """What a commit has: its files by path from the top of the repository, and the ids of its trees."""
+
+    files: Mapping[str, Node]
+    trees: frozenset[str]
+
+
+class Planned(NamedTuple):
+    """The files of a commit to be. ``excluded``: approved paths that never get in. ``changed``: from the parent, from the top."""
+
+    files: Mapping[str, Node]
+    changed: tuple[str, ...]
+    excluded: tuple[str, ...]
+
+
+def contents(root: Path, commit: str) -> Parent:
+    """The files of ``commit``; none of an empty name."""
+    if not commit:
+        return Parent({}, frozenset())
+    listed = os.fsdecode(run_git_bytes(root, "ls-tree", "-r", "-t", "-z", "--full-tree", "--end-of-options", commit))
+    files: dict[str, Node] = {}
+    trees: set[str] = set()
+    for line in listed.split("\0"):
+        facts, _, path = line.partition("\t")
+        if not path:
+            continue
+        mode, kind, oid = facts.split(" ")
+        if kind == "tree":
+            trees.add(oid)
+        else:
+            files[path] = Node(mode, oid)
+    return Parent(files, frozenset(trees))
+
+
+def plan(root: Path, approved: str, ignored: Sequence[str], never: Sequence[str], parent: Parent) -> Planned:
+    """What a commit of the files ``approved`` (a value of ``tree_hash``, taken without ``ignored``) on ``parent`` has.
+
+    Raises DeliveryFault ``differs`` where the working folder has other files now.
+    """
+    repo = require_repository(root)
+    seen = SeenFiles(root)
+    look = seen.look
+    now = seen.tree(ignored).files
+    want = {each.path: each.new for each in compare(repo, "", parts_of(approved)[0]) if each.new is not None}
+    differing = sorted(path for path in want.keys() | now.keys() if want.get(path) != now.get(path))
+    if differing or look is None:
+        raise DeliveryFault(
+            f"The working folder is not what was approved: {listed(differing)}. "
+            "Put these files back, or retry the phase that approves them, so that its gates judge the files of now.",
+            "differs",
+        )
+    inner = frozenset(look.inner)
+    sparse = frozenset(left_out(look))
+    excluded = tuple(path for path in want if match_globs(path, never))
+    kept_out = inner.union(excluded)
+    files = {f"{repo.prefix}{path}": node for path, node in want.items() if path not in kept_out}
+    for path, node in parent.files.items():
+        below = path.removeprefix(repo.prefix)
+        unseen = not path.startswith(repo.prefix) or node.mode == "160000" or is_ours(below) or below in sparse
+        if unseen or not counts(below, ignored) or match_globs(below, never):
+            files[path] = node
+    changed = [path for path in files.keys() | parent.files.keys() if files.get(path) != parent.files.get(path)]
+    return Planned(files, tuple(sorted(changed)), excluded)
+
+
+def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
+    """Write blobs and trees of ``planned``; the tree's id, and what it has.
+
+    A file that only git's filters make another one stays as the parent has it. Raises DeliveryFault ``unfaithful``.
+    """
+    repo = require_repository(root)
+    outbox = Outbox(repo, {*parent.trees, *(node.oid for node in parent.files.values())})
+    files, odd = dict(planned.files), list[str]()
+    new = {path: files[path] for path in planned.changed if path in files}
+    plain = [path for path, node in new.items() if node.mode.startswith("100") and "\n" not in path]
+    for path, stored in zip(plain, _hashed(repo, plain), strict=True):
+        before = parent.files.get(path)
+        if stored == new[path].oid:
+            continue
+        if before is not None and stored == before.oid:
+            files[path] = Node(new[path].mode, before.oid)
+        else:
+            odd.append(path)
+    if odd:
+        raise DeliveryFault(
+            f"Git would not store these files as they were approved, because of line ends or a filter (.gitattributes, "
+            f"core.autocrlf, LFS): {listed(sorted(odd))}. Write them as git stores them (git add --renormalize shows it), or "
+            "commit them yourself; then retry the phase.",
+            "unfaithful",
+        )
+    for path, node in new.items():
+        if node.mode == "120000":
+            outbox.add("blob", os.fsencode(os.readlink(repo.top / path)), node.oid)  # noqa: PTH115 - bytes as they are
+        elif path not in plain and node.mode.startswith("100"):
+            outbox.add("blob", (repo.top / path).read_bytes(), node.oid)
+    tree, made = trees_of(files, repo.hash_name)
+    for oid, content in made.items():
+        outbox.add("tree", content, oid)
+    outbox.send()
+    changed = tuple(path for path in planned.changed if files.get(path) != parent.files.get(path))
+    return tree, planned._replace(files=files, changed=changed)
+
+
+def planned_tree(root: Path, planned: Planned) -> str:
+    """The id of the tree of ``planned``, written nowhere."""
+    return trees_of(planned.files, require_repository(root).hash_name)[0]
+
+
+def commit(
+    root: Path, tree: str, parents: Sequence[str], message: str, at: datetime, author: Mapping[str, str] | None = None
+) -> str:
+    """Write a commit; its id, which is the same for the same arguments and configuration. ``author``: GIT_AUTHOR_* values.
+
+    Raises DeliveryFault ``configuration`` where git knows no name for the author.
+    """
+    date = f"@{int(at.timestamp())} +0000"
+    env = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date, **(author or {})}
+    words = [word for each in parents if each for word in ("-p", each)]
+    done = run_git(root, *DURABLE, "commit-tree", tree, *words, "-F", "-", stdin=message.encode(), env=env, ok=None)
+    if done is None or done.returncode:
+        reason = (done.stderr.decode(errors="replace").strip() if done else "git is not installed")[-300:]
+        raise DeliveryFault(
+            f"The commit could not be written: {reason} Where git knows no name: git config user.name NAME; git config "
+            "user.email ADDRESS. Then retry the phase.",
+            "configuration",
+        )
+    return text_of(done)
+
+
+def with_trailers(message: str, trailers: Mapping[str, str]) -> str:
+    """``message``, without the trailers of these names that it has, and with these at its end."""
+    names = tuple(f"{name.lower()}:" for name in trailers)
+    kept = [line.rstrip() for line in message.strip().splitlines() if not line.lower().startswith(names)]
+    while kept and not kept[-1]:
+        kept.pop()
+    lines = [f"{name}: {value}" for name, value in trailers.items() if value]
+    return "\n".join([*kept, *([""] if kept and lines else []), *lines]) + "\n"
+
+
+def listed(paths: Sequence[str]) -> str:
+    """At most twenty paths, and how many more there are."""
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(f"'{path}'" for path in paths[:_SHOWN]) + more
+
+
+def run_git_bytes(root: Path, *words: str) -> bytes:
+    """The output of git."""
+    done = run_git(root, *words)
+    return done.stdout if done is not None else b""
+
+
+def _hashed(repo: Repository, paths: Sequence[str]) -> list[str]:
+    """Write the blobs of ``paths`` (from the top) as git stores them; their ids."""
+    if not paths:
+        return []
+    given = "".join(f"{path}\n" for path in paths)
+    done = run_git(
+        repo.top, *DURABLE, "hash-object", "-w", "--stdin-paths", stdin=os.fsencode(given), env=quiet_filters(repo.root)
+    )
+    return text_of(done).split("\n")

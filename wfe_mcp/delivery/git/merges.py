@@ -1,0 +1,89 @@
+"""Merges without a working folder: the commit that a strategy leads to, and how its tree differs from the approved one."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.git.commits import commit, listed, run_git_bytes
+from wfe_mcp.delivery.git.refs import tree_of
+from wfe_mcp.workspace.git.command import run_git, text_of
+from wfe_mcp.workspace.git.repository import commits_between, is_ancestor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Strategy = Literal["ff", "merge", "squash", "rebase"]
+
+
+def merged(root: Path, base: str, tip: str, strategy: Strategy, message: str) -> str:
+    """The commit that ``base`` becomes; the same one for the same arguments. Raises DeliveryFault ``conflict``."""
+    if is_ancestor(root, tip, base):
+        return base
+    at = _committed_at(root, tip)
+    if strategy == "ff":
+        if not is_ancestor(root, base, tip):
+            raise DeliveryFault(
+                f"The base is at {base[:12]}, which the change does not build on, so it is no fast-forward. Set [delivery] "
+                'strategy to "merge", "squash" or "rebase", or bring the base into the change and have it approved; then retry.',
+                "conflict",
+            )
+        return tip
+    if strategy == "rebase":
+        return _rebased(root, base, tip, at)
+    tree = _merged_tree(root, base, tip)
+    return commit(root, tree, [base, tip] if strategy == "merge" else [base], message, at)
+
+
+def changed_files(root: Path, one: str, other: str) -> list[str]:
+    """The paths whose content differs between two commits or trees."""
+    found = run_git_bytes(root, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", one, other)
+    return [each for each in os.fsdecode(found).split("\0") if each]
+
+
+def _rebased(root: Path, base: str, tip: str, at: datetime) -> str:
+    on = base
+    for each in commits_between(root, base, tip):
+        facts = text_of(run_git(root, "show", "-s", "--format=%P%x00%an%x00%ae%x00%ad%x00%B", "--date=raw", each))
+        parents, name, address, date, message = facts.split("\0", 4)
+        if " " in parents:
+            raise DeliveryFault(
+                f"Commit {each[:12]} of the change is a merge, which is not rebased. Choose another strategy.",
+                "conflict",
+            )
+        author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": address, "GIT_AUTHOR_DATE": date}
+        on = commit(root, _picked_tree(root, on, each, parents, at), [on], f"{message.rstrip()}\n", at, author)
+    return on
+
+
+def _merged_tree(root: Path, ours: str, theirs: str) -> str:
+    done = run_git(
+        root, "-c", "core.fsync=loose-object", "merge-tree", "--write-tree", "-z", "--name-only", ours, theirs, ok=None
+    )
+    if done is None or done.returncode not in {0, 1}:
+        said = done.stderr.decode(errors="replace").strip()[-200:] if done else "git is not installed"
+        raise DeliveryFault(f"The merge could not be computed (git 2.38 or later is needed): {said}", "configuration")
+    tree, *names = os.fsdecode(done.stdout).split("\0")
+    if done.returncode:
+        paths = list(dict.fromkeys(names[: names.index("")] if "" in names else names))
+        raise DeliveryFault(
+            f"The change and the base conflict in {listed(paths)}. Nothing was merged. Bring the base into the change, have "
+            "that approved, then retry the phase.",
+            "conflict",
+        )
+    return tree
+
+
+def _picked_tree(root: Path, on: str, each: str, parent: str, at: datetime) -> str:
+    """The tree of ``on`` with what ``each`` changed: a merge of commits whose only common one is ``parent``'s tree."""
+    start, ours, theirs = (tree_of(root, one) for one in (parent, on, each))
+    if ours == start:
+        return theirs
+    start = commit(root, start, [], "start", at)
+    return _merged_tree(root, *(commit(root, tree, [start], "side", at) for tree in (ours, theirs)))
+
+
+def _committed_at(root: Path, commit: str) -> datetime:
+    return datetime.fromtimestamp(int(text_of(run_git(root, "show", "-s", "--format=%ct", commit))), UTC)

@@ -1,0 +1,148 @@
+"""Refs of the project's repository: read, moved only from a known commit, and HEAD moved only between equal trees.
+
+Rules:
+1. A ref moves from the commit that was seen; another one there is a ``conflict``, never overwritten.
+2. The working folder stays as it is: HEAD moves only to a commit with the tree that it has.
+3. No hook runs, and each change is durable when the call returns.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.repository import branch as current_branch, head
+
+_DURABLE = ("-c", "core.fsync=reference,loose-object", "-c", "core.logAllRefUpdates=true")
+NONE = ""
+"""In place of a commit: the ref does not exist."""
+
+
+def ref_of(branch: str) -> str:
+    """The full name of a branch's ref."""
+    return f"refs/heads/{branch}"
+
+
+def commit_of(root: Path, name: str) -> str:
+    """The commit that ``name`` means; empty where there is none."""
+    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=None))
+
+
+def tree_of(root: Path, commit: str) -> str:
+    """The tree of a commit."""
+    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{commit}^{{tree}}"))
+
+
+def refuse_name(root: Path, branch: str) -> None:
+    """DeliveryFault where git takes no branch of this name."""
+    done = run_git(root, "check-ref-format", "--branch", branch, ok=None)
+    if branch.startswith("-") or done is None or done.returncode:
+        raise DeliveryFault(
+            f"{branch!r} is no name for a branch. Change [delivery] branch or prefix, or the step's parameter 'branch'.",
+            "configuration",
+        )
+
+
+def move(root: Path, ref: str, new: str, old: str, why: str) -> None:
+    """Point ``ref`` to ``new`` where it is ``old`` (``NONE``: it must not exist). Raises DeliveryFault ``conflict``."""
+    done = run_git(
+        root,
+        *_DURABLE,
+        "update-ref",
+        "--create-reflog",
+        "-m",
+        f"wfe-mcp: {why}",
+        ref,
+        new,
+        old or _zeros(root),
+        ok=None,
+    )
+    if done is None or done.returncode:
+        _refuse(root, ref, old, done.stderr if done else b"")
+
+
+def remove(root: Path, ref: str, old: str) -> None:
+    """Delete ``ref`` where it is ``old``. Raises DeliveryFault ``conflict``."""
+    done = run_git(root, *_DURABLE, "update-ref", "-d", ref, old, ok=None)
+    if done is None or done.returncode:
+        _refuse(root, ref, old, done.stderr if done else b"")
+
+
+def attach(root: Path, branch: str, tree: str) -> None:
+    """Make ``branch`` the current one, where HEAD has the same ``tree``. Raises DeliveryFault ``conflict``."""
+    if current_branch(root) == branch:
+        return
+    now = head(root)
+    if now is not None and tree_of(root, now) != tree:
+        raise DeliveryFault(
+            f"HEAD is at {now[:12]}, whose files are not those of branch '{branch}': to change over would change the "
+            f"working folder. Change over yourself: git switch {branch}; then retry the phase.",
+            "conflict",
+        )
+    run_git(root, *_DURABLE, "symbolic-ref", "-m", "wfe-mcp: change over", "HEAD", ref_of(branch))
+
+
+def index_follows(root: Path) -> None:
+    """The index becomes that of HEAD, so that ``git status`` shows only what differs. Files stay as they are."""
+    sparse = text_of(run_git(root, "config", "--type=bool", "core.sparseCheckout", ok=None)) or "false"
+    done = run_git(root, "-c", f"core.sparseCheckout={sparse}", "reset", "-q", "--mixed", ok=None)
+    if done is None or done.returncode:
+        reason = done.stderr.decode(errors="replace").strip()[-300:] if done else "git is not installed"
+        raise DeliveryFault(f"The index could not be brought along: {reason} Remove a left index.lock, then retry.")
+
+
+class Worktree(NamedTuple):
+    """A working folder of the repository. ``branch``: the one checked out in it; empty on a detached HEAD."""
+
+    folder: Path
+    branch: str
+    is_locked: bool
+
+
+def worktrees(root: Path) -> list[Worktree]:
+    """Every working folder, the main one first."""
+    listed = text_of(run_git(root, "worktree", "list", "--porcelain", "-z")).split("\0\0")
+    found: list[Worktree] = []
+    for each in listed:
+        lines = (line.partition(" ") for line in each.strip("\0").split("\0") if line)
+        values = {name: value for name, _, value in lines}
+        if "worktree" in values:
+            branch = values.get("branch", "").removeprefix("refs/heads/")
+            found.append(Worktree(Path(values["worktree"]), branch, "locked" in values))
+    return found
+
+
+def held_by(root: Path, branch: str) -> Path | None:
+    """The other working folder in which ``branch`` is checked out."""
+    if not os.path.isdir(require_repository(root).common / "worktrees"):  # noqa: PTH112 - asked before each merge
+        return None
+    here = require_repository(root).top.resolve()
+    return next(
+        (each.folder for each in worktrees(root) if each.branch == branch and each.folder.resolve() != here), None
+    )
+
+
+def remove_worktree(root: Path, folder: Path) -> None:
+    """Remove another working folder. Raises DeliveryFault ``conflict`` where it has changes, or is locked."""
+    done = run_git(root, "worktree", "remove", "--end-of-options", str(folder), ok=None)
+    if done is None or done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-300:] if done else "git is not installed"
+        raise DeliveryFault(f"The worktree {folder} stays: {said}. Look at it, then retry the phase.", "conflict")
+
+
+def _zeros(root: Path) -> str:
+    return "0" * (64 if require_repository(root).hash_name == "sha256" else 40)
+
+
+def _refuse(root: Path, ref: str, old: str, stderr: bytes) -> None:
+    now = commit_of(root, ref)
+    seen = f"is {now[:12]}" if now else "does not exist"
+    was = f"was {old[:12]}" if old else "did not exist"
+    detail = stderr.decode(errors="replace").strip()[-200:]
+    raise DeliveryFault(
+        f"{ref} {was} and now {seen}: it changed meanwhile, so it was left alone. {detail} See what changed it, then retry the phase.",
+        "conflict",
+    )

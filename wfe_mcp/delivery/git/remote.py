@@ -1,0 +1,174 @@
+"""The remote of a repository: what it has, fetch, and push by an explicit refspec.
+
+Git runs in a folder of its own that shares the repository's objects, so that nothing in the repository's configuration
+takes part: no hook, helper, proxy, rewritten address or program that an agent could have written there. The user's own
+configuration does (keys, helpers, proxies).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from wfe_mcp.delivery.fault import Blocker, DeliveryFault
+from wfe_mcp.delivery.git.refs import ref_of
+from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Generator
+
+_PROTOCOLS = ("file", "https", "http", "ssh", "git")
+"""Never ``ext``: its address is a command."""
+_CREDENTIALS = re.compile(
+    r"authentication failed|could not read (username|password)|permission denied|terminal prompts|\b40[13]\b",
+    re.IGNORECASE,
+)
+_MISSING = re.compile(
+    r"does not appear to be a git repository|not found|does not exist|could not resolve|unable to access|no such",
+    re.IGNORECASE,
+)
+_PROTECTED = re.compile(r"protected|hook declined|denied|prohibited|GH006|GH013|not allowed", re.IGNORECASE)
+_ASKPASS = """#!/bin/sh
+case "$1" in
+Username*) printf '%s\\n' "$WFE_GIT_USER" ;;
+*) printf '%s\\n' "$WFE_GIT_SECRET" ;;
+esac
+"""
+
+
+class Remote(NamedTuple):
+    """A remote. ``secret``: the credential for it; empty: the user's own way to log in."""
+
+    root: Path
+    name: str
+    url: str
+    secret: str = ""
+    user: str = "x-access-token"
+
+    @property
+    def shown(self) -> str:
+        """Its address without a user and a password."""
+        return re.sub(r"//[^/@]*@", "//", self.url)
+
+
+def url_of(root: Path, name: str) -> str:
+    """The address that the repository's configuration has for the remote ``name``; empty where there is none."""
+    return setting(root, f"remote.{name}.url", "") if name else ""
+
+
+def commit_at(remote: Remote, branch: str) -> str:
+    """The commit of ``branch`` there; empty where it does not exist. Raises DeliveryFault."""
+    with _apart(remote) as apart:
+        done = apart.git("ls-remote", "--end-of-options", remote.url, ref_of(branch))
+    if done.returncode:
+        raise _fault(remote, "cannot be read", done.stderr)
+    return next((line.split("\t")[0] for line in text_of(done).split("\n") if line.endswith(f"\t{ref_of(branch)}")), "")
+
+
+def fetch(remote: Remote, branch: str) -> str:
+    """Bring the commits of ``branch`` here, and point ``refs/remotes/`` to them; the commit. Empty: it does not exist there."""
+    there = commit_at(remote, branch)
+    if not there:
+        return ""
+    tracking = f"refs/remotes/{remote.name}/{branch}"
+    if text_of(run_git(remote.root, "rev-parse", "--verify", "-q", f"{tracking}^{{commit}}", ok=None)) == there:
+        return there
+    with _apart(remote) as apart:
+        done = apart.git(
+            "fetch", "--no-tags", "--no-write-fetch-head", "-q", "--end-of-options", remote.url, ref_of(branch)
+        )
+    if done.returncode:
+        raise _fault(remote, "cannot be fetched from", done.stderr)
+    run_git(remote.root, "update-ref", tracking, there)
+    return there
+
+
+def push(remote: Remote, commit: str, ref: str, expected: str | None = None) -> None:
+    """Point ``ref`` there to ``commit``: a fast-forward, or a new ref. Empty ``commit``: delete it while it is ``expected``.
+
+    Raises DeliveryFault: ``credentials``, ``protected``, ``conflict``, ``no_remote``.
+    """
+    lease = () if expected is None else (f"--force-with-lease={ref}:{expected}",)
+    with _apart(remote) as apart:
+        done = apart.git(
+            "push", "--porcelain", "--no-verify", *lease, "--end-of-options", remote.url, f"{commit}:{ref}"
+        )
+    if not done.returncode:
+        return
+    flagged = next((line for line in text_of(done).split("\n") if line.startswith("!")), "")
+    summary = flagged.split("\t")[-1]
+    branch = ref.removeprefix("refs/heads/")
+    if summary.startswith("[rejected]"):
+        raise DeliveryFault(
+            f"'{branch}' on {remote.name} ({remote.shown}) has commits that are not here: {summary}. Nothing was pushed. "
+            f"See them with git fetch {remote.name} {branch}, bring them into the change, have it approved, then retry the phase.",
+            "conflict",
+        )
+    if summary.startswith("[remote rejected]"):
+        said = done.stderr.decode(errors="replace").strip()[-300:]
+        raise DeliveryFault(
+            f"{remote.name} ({remote.shown}) does not take '{branch}': {summary}. {said} Nothing was pushed. Deliver through a pull "
+            "request ([delivery] mode), or have the rule of the branch changed, then retry the phase.",
+            "protected" if _PROTECTED.search(summary + said) else "conflict",
+        )
+    raise _fault(remote, "cannot be pushed to", done.stderr)
+
+
+class _Apart(NamedTuple):
+    """Git in a folder without the repository's configuration."""
+
+    folder: Path
+    env: dict[str, str]
+    options: tuple[str, ...]
+
+    def git(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        done = run_git(self.folder, *self.options, *words, env=self.env, ok=None)
+        if done is None:
+            raise DeliveryFault(
+                "git is not installed, or not on the PATH. Install git, then retry the phase.", "configuration"
+            )
+        return done
+
+
+@contextmanager
+def _apart(remote: Remote) -> Generator[_Apart]:
+    repo = require_repository(remote.root)
+    with tempfile.TemporaryDirectory(prefix="wfe-remote-") as made:
+        folder = Path(made)
+        (folder / "refs").mkdir()
+        (folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")
+        form = "\trepositoryformatversion = 0\n\tbare = true\n"
+        if repo.hash_name == "sha256":
+            form = "\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n"
+        (folder / "config").write_text(f"[core]\n{form}", encoding="utf-8")
+        env = {"GIT_DIR": made, "GIT_OBJECT_DIRECTORY": str(repo.objects)}
+        if (shallow := repo.common / "shallow").is_file():
+            env["GIT_SHALLOW_FILE"] = str(shallow)
+        options = [word for each in _PROTOCOLS for word in ("-c", f"protocol.{each}.allow=always")]
+        options += ["-c", "core.fsync=loose-object,pack,pack-metadata"]
+        if remote.secret:
+            place = folder / "askpass"
+            place.write_text(_ASKPASS, encoding="utf-8")
+            place.chmod(0o700)
+            options += ["-c", "credential.helper="]
+            env |= {"GIT_ASKPASS": str(place), "WFE_GIT_USER": remote.user, "WFE_GIT_SECRET": remote.secret}
+        else:
+            env |= {"GIT_ASKPASS": "", "SSH_ASKPASS": os.environ.get("SSH_ASKPASS", "")}
+        yield _Apart(folder, env, tuple(options))
+
+
+def _fault(remote: Remote, cannot: str, stderr: bytes) -> DeliveryFault:
+    said = stderr.decode(errors="replace").strip()
+    said = (said.replace(remote.secret, "…") if remote.secret else said)[-300:]
+    blocker: Blocker = "forge"
+    remedy = f"See that {remote.shown} answers: git ls-remote {remote.name}"
+    if _CREDENTIALS.search(said):
+        blocker, remedy = "credentials", "Log in there with git, or name a stored credential in [delivery] credential"
+    elif _MISSING.search(said):
+        blocker, remedy = "no_remote", f"Correct its address: git remote set-url {remote.name} ADDRESS"
+    return DeliveryFault(f"{remote.name} ({remote.shown}) {cannot}: {said}. {remedy}; then retry the phase.", blocker)

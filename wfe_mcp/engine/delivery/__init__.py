@@ -1,0 +1,1 @@
+"""Delivery of a run: operations that are intended, called and observed, and the steps that make them."""

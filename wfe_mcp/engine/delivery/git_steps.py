@@ -1,0 +1,330 @@
+"""The steps ``git.branch``, ``git.commit``, ``git.push`` and ``git.clean``, and how each is undone.
+
+Each observes where it acts before it calls, so that a second start after a crash finds what the first one did.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.git import commits, refs, remote as remotes
+from wfe_mcp.engine.delivery.operations import Operation, begun, operate
+from wfe_mcp.engine.delivery.place import Place, approved_files, branch_of, made_branch, place_of, remote_of, tip_of
+from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.git.repository import branch as current_branch, head, is_ancestor
+from wfe_mcp.workspace.git.working_tree import parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.step_call import StepCall
+    from wfe_mcp.jobs.job_context import JobContext
+    from wfe_mcp.workflow.model.delivery import GitBranch, GitClean, GitCommit, GitPush
+
+
+def make_branch(engine: Engine, call: StepCall, _context: JobContext, params: GitBranch) -> Mapping[str, Any]:
+    """Make the branch at the base and change over to it; the working folder stays as it is."""
+    place = place_of(engine, call.run)
+    if isinstance(place, str):
+        return {"skipped": place}
+    root, base = place.root, params.base or place.settings.base
+    name = params.branch or place.settings.branch.format(**place.values)
+    refs.refuse_name(root, name)
+    if place.is_protected(name):
+        raise DeliveryFault(
+            f"'{name}' is protected, so no change is made on it. Name another branch; then retry.", "protected"
+        )
+    target = {"branch": name, "base": base}
+    known = begun(engine, call, "git.branch", target)
+    if known is None or known.undone:
+        made = made_branch(place.operations)
+        if refs.commit_of(root, refs.ref_of(name)):
+            if made is None or made.done is None or made.done["branch"] != name:
+                raise DeliveryFault(
+                    f"Branch '{name}' exists and was not made by this run. Delete it (git branch -d {name}), or name another one in "
+                    "the step's parameter 'branch'; then retry the phase.",
+                    "conflict",
+                )
+            refs.attach(root, name, refs.tree_of(root, refs.ref_of(name)))
+            return {**made.done, "resumed": True}
+        start = _base_commit(place, base)
+        before = {"branch": current_branch(root) or "", "commit": head(root) or "", "start": start}
+    else:
+        before = known.before
+    start = str(before["start"])
+
+    def observe() -> Mapping[str, Any] | None:
+        is_there = refs.commit_of(root, refs.ref_of(name)) and current_branch(root) == name
+        return {"branch": name, "base": base, "sha": start} if is_there else None
+
+    def act() -> None:
+        if not refs.commit_of(root, refs.ref_of(name)):
+            refs.move(root, refs.ref_of(name), start, refs.NONE, f"run {call.run.id}")
+        refs.attach(root, name, refs.tree_of(root, refs.ref_of(name)))
+
+    return operate(engine, call, "git.branch", target, before, observe, act)
+
+
+def undo_branch(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
+    """HEAD is where it was, and the branch is gone if no commit is on it."""
+    place = _placed(engine, operation)
+    done, before, root = operation.done or {}, operation.before, place.root
+    ref = refs.ref_of(str(done["branch"]))
+    there = refs.commit_of(root, ref)
+    if there and there != before["start"]:
+        raise DeliveryFault(
+            f"Branch '{done['branch']}' has commits that this run did not record: it stays. See git log {done['branch']}.",
+            "conflict",
+        )
+    if current_branch(root) == done["branch"]:
+        if not before["branch"]:
+            raise DeliveryFault(
+                "HEAD was on no branch before. Change over: git switch BRANCH; then undo again.", "conflict"
+            )
+        refs.attach(root, str(before["branch"]), refs.tree_of(root, f"refs/heads/{before['branch']}"))
+    if there:
+        refs.remove(root, ref, there)
+    return {"branch": str(before["branch"]), "sha": str(before["commit"])}
+
+
+def make_commit(engine: Engine, call: StepCall, _context: JobContext, params: GitCommit) -> Mapping[str, Any]:
+    """Commit the approved files to the branch of the change; the index follows."""
+    place = place_of(engine, call.run)
+    if isinstance(place, str):
+        return {"skipped": place}
+    root, settings = place.root, place.settings
+    approved = approved_files(engine, call.run, call.attempt)
+    name = branch_of(place, params.branch)
+    if current_branch(root) != name:
+        raise DeliveryFault(
+            f"HEAD is on '{current_branch(root)}', not on the branch of the change. Change over: git switch {name}; then retry.",
+            "conflict",
+        )
+    target = {"branch": name, "tree": parts_of(approved.tree)[0]}
+    known = begun(engine, call, "git.commit", target)
+    is_known = known is not None and not known.undone
+    parent = str(known.before["sha"]) if known and is_known else refs.commit_of(root, refs.ref_of(name))
+    held = commits.contents(root, parent)
+    tree, planned = commits.store(root, commits.plan(root, approved.tree, approved.ignored, settings.never, held), held)
+    if not planned.changed and not is_known:
+        return {"skipped": "nothing changed", "branch": name, "sha": parent, **_left_out(planned)}
+    outside = _outside(place, planned.changed)
+    if outside and params.scopes == "hold" and place.item is not None:
+        raise DeliveryFault(
+            f"Files outside the paths of {place.item.id} changed: {commits.listed(outside)}. Take them out, or add their paths: "
+            f"wfe-mcp work edit {place.item.id} --scope PATH; then retry the phase.",
+            "scopes",
+        )
+    facts = {"tree": tree, "approved": target["tree"], "files": len(planned.changed), **_left_out(planned)}
+    facts |= {"outside": outside} if outside else {}
+
+    def observe() -> Mapping[str, Any] | None:
+        now = refs.commit_of(root, refs.ref_of(name))
+        is_done = now != parent and refs.commit_of(root, f"{now}^") == parent and refs.tree_of(root, now) == tree
+        return {"branch": name, "sha": now, **facts} if is_done else None
+
+    def act() -> None:
+        message = params.message or settings.message.format(**place.values)
+        made = commits.commit(root, tree, [parent], commits.with_trailers(message, place.trailers), engine.clock())
+        refs.move(root, refs.ref_of(name), made, parent, f"commit of run {call.run.id}")
+
+    found = operate(engine, call, "git.commit", target, {"sha": parent}, observe, act)
+    refs.index_follows(root)
+    return found
+
+
+def undo_commit(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
+    """The branch is at the commit before; the files stay, and are changes again."""
+    place = _placed(engine, operation)
+    done, before = operation.done or {}, str(operation.before["sha"])
+    ref = refs.ref_of(str(done["branch"]))
+    now = refs.commit_of(place.root, ref)
+    if now != before:
+        refs.move(place.root, ref, before, str(done["sha"]), f"undo of run {operation.run}")
+    if current_branch(place.root) == done["branch"]:
+        refs.index_follows(place.root)
+    return {"branch": done["branch"], "sha": before}
+
+
+def make_push(engine: Engine, call: StepCall, _context: JobContext, params: GitPush) -> Mapping[str, Any]:
+    """Push the branch of the change to the remote."""
+    place = place_of(engine, call.run)
+    if isinstance(place, str):
+        return {"skipped": place}
+    name, remote = branch_of(place, params.branch), remote_of(place)
+    if remote is None:
+        return {"skipped": "no remote"}
+    if place.is_protected(name):
+        raise DeliveryFault(f"'{name}' is protected: git.merge or a pull request changes it, no push.", "protected")
+    sha = tip_of(place.root, name)
+    target = {"remote": remote.name, "branch": name, "sha": sha}
+    known = begun(engine, call, "git.push", target)
+    there = remotes.commit_at(remote, name)
+    before = known.before if known else {"sha": there, "address": remote.shown}
+
+    def observe() -> Mapping[str, Any] | None:
+        return {"branch": name, "remote": remote.name, "sha": sha} if there == sha else None
+
+    def act() -> None:
+        nonlocal there
+        remotes.push(remote, sha, refs.ref_of(name))
+        there = remotes.commit_at(remote, name)
+
+    return operate(engine, call, "git.push", target, before, observe, act)
+
+
+def undo_push(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
+    """The remote branch is as before, if it still has what was pushed."""
+    place = _placed(engine, operation)
+    remote, done, before = remote_of(place), operation.done or {}, str(operation.before["sha"])
+    if remote is None:
+        raise DeliveryFault(
+            f"The remote '{operation.target['remote']}' is gone. Add it again; then undo again.", "no_remote"
+        )
+    branch = str(done["branch"])
+    there = remotes.commit_at(remote, branch)
+    if there not in {before, done["sha"]}:
+        raise DeliveryFault(
+            f"'{branch}' on {remote.name} is at {there[:12] or 'nothing'}, not at {str(done['sha'])[:12]}: someone pushed since, so it stays.",
+            "conflict",
+        )
+    if there != before:
+        remotes.push(remote, before, refs.ref_of(branch), expected=there)
+    return {"branch": branch, "remote": remote.name, "sha": before}
+
+
+def clean(engine: Engine, call: StepCall, _context: JobContext, params: GitClean) -> Mapping[str, Any]:
+    """Remove the merged branches of the run; with ``dry_run`` only name them, and what stays, with the reason."""
+    place = place_of(engine, call.run)
+    if isinstance(place, str):
+        return {"skipped": place}
+    goes, stays = _merged_branches(place, params.branch)
+    remote = remote_of(place) if params.remote else None
+    found = {"branches": sorted(goes), "stays": stays, "remote": remote.name if remote else ""}
+    if params.dry_run or not goes:
+        return {"dry_run": params.dry_run, **found}
+    for name, sha in goes.items():
+        _remove(engine, call, place, name, sha, remote)
+    return {"dry_run": False, **found}
+
+
+def undo_clean(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
+    """The branch is here again; what was removed on the remote stays removed."""
+    place = _placed(engine, operation)
+    name, sha = str(operation.target["branch"]), str(operation.before["sha"])
+    if refs.commit_of(place.root, refs.ref_of(name)) != sha:
+        refs.move(place.root, refs.ref_of(name), sha, refs.NONE, f"undo of run {operation.run}")
+    return {"branch": name, "sha": sha}
+
+
+def _merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The branches that the run made and that are in the base, with their commits; the others with the reason."""
+    operations = place.operations
+    # Begun and not seen to its end: the branch may be gone already.
+    goes = {
+        str(one.target["branch"]): str(one.before["sha"])
+        for one in operations
+        if one.kind == "git.clean" and one.after is None
+    }
+    stays: dict[str, str] = {}
+    landed = {
+        str(one.target["branch"]): str(one.target.get("sha", ""))
+        for one in operations
+        if one.kind in {"git.merge", "forge.merge"} and one.done is not None and not one.undone
+    }
+    made = {str(one.done["branch"]) for one in operations if one.kind == "git.branch" and one.done and not one.undone}
+    for name in sorted(made):
+        sha = refs.commit_of(place.root, refs.ref_of(name))
+        if not sha or (named and name != named):
+            continue
+        elsewhere = refs.held_by(place.root, name)
+        if place.is_protected(name):
+            stays[name] = "protected"
+        elif landed.get(name) != sha and not is_ancestor(place.root, sha, refs.ref_of(place.settings.base)):
+            stays[name] = "not merged"
+        elif elsewhere is not None and any(
+            each.is_locked for each in refs.worktrees(place.root) if each.branch == name
+        ):
+            stays[name] = f"its worktree {elsewhere} is locked"
+        else:
+            goes[name] = sha
+    return goes, stays
+
+
+def _remove(engine: Engine, call: StepCall, place: Place, name: str, sha: str, remote: remotes.Remote | None) -> None:
+    root, base = place.root, place.settings.base
+    target = {"branch": name, "remote": remote.name if remote else ""}
+
+    def observe() -> Mapping[str, Any] | None:
+        is_gone = not refs.commit_of(root, refs.ref_of(name))
+        is_gone = is_gone and (remote is None or not remotes.commit_at(remote, name))
+        return {"branch": name, "sha": ""} if is_gone else None
+
+    def act() -> None:
+        if current_branch(root) == name:
+            refs.attach(root, base, refs.tree_of(root, refs.ref_of(base)))
+        if (folder := refs.held_by(root, name)) is not None:
+            refs.remove_worktree(root, folder)
+        if remote is not None and (there := remotes.commit_at(remote, name)):
+            if there != sha:
+                raise DeliveryFault(
+                    f"'{name}' on {remote.name} has other commits than the merged ones: it stays.", "conflict"
+                )
+            remotes.push(remote, "", refs.ref_of(name), expected=sha)
+        if refs.commit_of(root, refs.ref_of(name)):
+            refs.remove(root, refs.ref_of(name), sha)
+
+    operate(engine, call, "git.clean", target, {"sha": sha}, observe, act)
+
+
+def _base_commit(place: Place, base: str) -> str:
+    """The commit that a branch begins at: the newest of the base here and on the remote, whose files HEAD has.
+
+    Raises DeliveryFault ``conflict``.
+    """
+    root, remote = place.root, remote_of(place)
+    local, there = refs.commit_of(root, refs.ref_of(base)), remotes.fetch(remote, base) if remote else ""
+    if not local and not there:
+        raise DeliveryFault(
+            f"There is no branch '{base}' to begin at. Name the base in [delivery] base or in the step's parameter 'base'; then retry.",
+            "no_branch",
+        )
+    start = there or local
+    if local and there and local != there:
+        if is_ancestor(root, there, local):
+            start = local
+        elif not is_ancestor(root, local, there):
+            raise DeliveryFault(
+                f"'{base}' here ({local[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. Bring them together, "
+                "then retry the phase.",
+                "conflict",
+            )
+    now = head(root) or ""
+    if refs.tree_of(root, now) != refs.tree_of(root, start):
+        raise DeliveryFault(
+            f"The working folder is at {now[:12]}, and '{base}' at {start[:12]} has other files. Begin there: git switch {base} && "
+            f"git merge --ff-only {start[:12]}; then retry the phase.",
+            "conflict",
+        )
+    return start
+
+
+def _outside(place: Place, changed: tuple[str, ...]) -> list[str]:
+    """The changed files that no scope of the run's item covers; none where it has no scopes."""
+    scopes = place.item.scopes if place.item else ()
+    return [path for path in changed if not match_globs(path, scopes)] if scopes else []
+
+
+def _left_out(planned: commits.Planned) -> dict[str, Any]:
+    return {"excluded": list(planned.excluded)} if planned.excluded else {}
+
+
+def _placed(engine: Engine, operation: Operation) -> Place:
+    with engine.store.read() as tx:
+        run = engine.load(tx, operation.run).record
+    place = place_of(engine, run)
+    if isinstance(place, str):
+        raise DeliveryFault(f"{operation.kind} cannot be undone here: {place}.", "configuration")
+    return place

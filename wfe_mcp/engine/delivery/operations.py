@@ -1,0 +1,145 @@
+"""Operations of a run: whatever leaves its working tree, in the run's own log.
+
+    intended ──► observed?  yes ──────────────────────────► OperationObserved
+                            no  ──► called ──► act ──► observed?
+
+Rules:
+1. An operation is named by its step, its kind and its target, so that a second start finds it and observes before it calls.
+2. The intent, and then the call, is committed before anything happens: after a crash the log says what may have happened.
+3. What an operation has done is read where it acts, never inferred from the name of a branch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.operation_events import OperationCalled, OperationEvent, OperationIntended, OperationObserved
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from wfe_mcp.core.model import By, RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.step_call import StepCall
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import EventRecord
+
+_TYPES = ("OperationIntended", "OperationCalled", "OperationObserved")
+
+
+class Operation(NamedTuple):
+    """An operation of a run. ``before``, ``after``: what was there and what was seen then, as JSON; None: not seen yet.
+
+    ``called``: it may have had its effect. ``undone``: it was reversed, and ``after`` is what is there since; ``done`` stays
+    what it had done.
+    """
+
+    run: RunId
+    key: str
+    kind: str
+    target: Mapping[str, Any]
+    before: Mapping[str, Any]
+    at: datetime
+    called: bool = False
+    after: Mapping[str, Any] | None = None
+    done: Mapping[str, Any] | None = None
+    undone: bool = False
+
+    @property
+    def state(self) -> str:
+        """How far it is: ``intended``, ``called``, ``observed`` or ``undone``."""
+        if self.undone:
+            return "undone"
+        return "observed" if self.after is not None else "called" if self.called else "intended"
+
+
+def operate(
+    engine: Engine,
+    call: StepCall,
+    kind: str,
+    target: Mapping[str, Any],
+    before: Mapping[str, Any],
+    observe: Callable[[], Mapping[str, Any] | None],
+    act: Callable[[], None],
+) -> Mapping[str, Any]:
+    """Do an operation of a step once, and return what was observed.
+
+    ``observe``: what is there if it has been done, else None; ``act`` does it. Raises DeliveryFault when ``act`` does, and
+    when nothing is observed after it.
+    """
+    operation = begun(engine, call, kind, target)
+    if operation is None or operation.undone:
+        key = _key(call, kind, target, again=0 if operation is None else _times(engine, call, kind, target))
+        _record(engine, call.run.id, OperationIntended(key=key, kind=kind, target=target, before=before))
+    else:
+        key = operation.key
+    seen = observe()
+    if seen is None:
+        _record(engine, call.run.id, OperationCalled(key=key))
+        act()
+        seen = observe()
+    if seen is None:
+        raise DeliveryFault(f"{kind} was called, and nothing of it can be seen", may_have_happened=True)
+    if operation is None or operation.undone or operation.after != seen:
+        _record(engine, call.run.id, OperationObserved(key=key, after=seen))
+    return seen
+
+
+def begun(engine: Engine, call: StepCall, kind: str, target: Mapping[str, Any]) -> Operation | None:
+    """The newest operation of this step with this target; None before its intent."""
+    named = _key(call, kind, target)
+    own = [each for each in operations_of(engine, call.run.id) if each.key.partition("#")[0] == named]
+    return own[-1] if own else None
+
+
+def operations_of(engine: Engine | Tx, run: str) -> list[Operation]:
+    """The operations of a run in order of their intents."""
+    from wfe_mcp.store import Tx
+
+    if isinstance(engine, Tx):
+        return operations_in(engine.events.of_types(cast("RunId", run), *_TYPES))
+    with engine.store.read() as tx:
+        return operations_in(tx.events.of_types(engine.load(tx, run).record.id, *_TYPES), cast("RunId", run))
+
+
+def operations_in(events: Iterable[EventRecord], run: RunId | None = None) -> list[Operation]:
+    """The operations that these events of one run are about; other events are left out."""
+    found: dict[str, Operation] = {}
+    for event in events:
+        values, key = event.payload, event.payload.get("key", "")
+        if event.type == "OperationIntended":
+            of = run or cast("RunId", "")
+            found[key] = Operation(of, key, values["kind"], values["target"], values["before"], event.at)
+        elif event.type == "OperationCalled":
+            found[key] = found[key]._replace(called=True)
+        elif event.type == "OperationObserved":
+            undone = bool(values.get("undone"))
+            done = found[key].done if undone else values["after"]
+            found[key] = found[key]._replace(after=values["after"], done=done, undone=undone)
+    return list(found.values())
+
+
+def record_undone(engine: Engine, operation: Operation, after: Mapping[str, Any], by: By) -> None:
+    """Record that ``by`` reversed ``operation``, and what is there since."""
+    _record(engine, operation.run, OperationObserved(key=operation.key, after=after, undone=True), by)
+
+
+def _record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> None:
+    with engine.store.tx() as tx, change_run_in(engine, tx, run, by) as change:
+        change.give(c.RecordOperation(event=event, by=by, at=change.at))
+
+
+def _key(call: StepCall, kind: str, target: Mapping[str, Any], again: int = 0) -> str:
+    name = f"{kind}:{call.attempt.phase}:{call.row.step}:{sha256_of(target)[:12]}"
+    return f"{name}#{again + 1}" if again else name
+
+
+def _times(engine: Engine, call: StepCall, kind: str, target: Mapping[str, Any]) -> int:
+    named = _key(call, kind, target)
+    return sum(each.key.partition("#")[0] == named for each in operations_of(engine, call.run.id))

@@ -1,0 +1,63 @@
+"""Undo of a delivery: each operation of a run is reversed as it was observed, the newest first.
+
+Rules:
+1. Only a person takes a delivery back, and only before the merge: a merge is reverted by a run of its own.
+2. Each reversal observes first, so that after a crash the next undo continues.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.engine.delivery.operations import Operation, operations_of, record_undone
+from wfe_mcp.engine.delivery.steps import DELIVERY
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+
+
+def undoable(engine: Engine, run: str) -> list[Operation]:
+    """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing."""
+    found = [one for one in operations_of(engine, run) if one.state in {"called", "observed"}]
+    if not found:
+        raise Refused(
+            "illegal_transition",
+            f"Run {run} has delivered nothing that can be taken back.",
+            f"What it did: wfe-mcp show {run}",
+            run=run,
+        )
+    return found[::-1]
+
+
+def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
+    """Reverse what the run delivered; the operations, the newest first.
+
+    Refuses ``needs_human``, ``illegal_transition``, ``not_ready`` while one is called and not seen, and ``conflict`` after
+    a merge or where another changed what the run did.
+    """
+    todo = undoable(engine, run)[::-1]
+    if not by.is_human:
+        raise Refused(
+            "needs_human",
+            "Only the user takes back what was delivered.",
+            f"Ask the user to run: wfe-mcp undo {run} --delivery",
+            run=run,
+        )
+    if unseen := next((one for one in todo if one.state == "called"), None):
+        raise Refused(
+            "not_ready",
+            f"{unseen.kind} was called, and what it did was not seen yet.",
+            f"Retry its phase first, which observes it: wfe-mcp status {run}",
+            run=run,
+        )
+    merges = [one for one in todo if one.kind.endswith(".merge")]
+    for operation in (*merges, *reversed(todo)):  # a merge refuses before anything is reversed
+        try:
+            after = DELIVERY[operation.kind].undo(engine, operation)
+        except DeliveryFault as fault:
+            raise Refused("conflict", str(fault), f"wfe-mcp show {run}", run=run) from None
+        record_undone(engine, operation, {} if after is None else after, by)
+    return todo[::-1]

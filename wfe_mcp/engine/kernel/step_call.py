@@ -1,0 +1,56 @@
+"""The call of a step, and its result: what every kind of step is given and returns."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.gates.judgement import Judgement
+    from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.workflow.model import Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """A step that has begun. ``step``: as the template says it; its values are in ``row.input``; ``frozen``: the run's.
+
+    ``roles``: the template's roles → the configured ones. ``head``: the commit that a person approved it at; empty for any.
+    """
+
+    run: RunRecord
+    attempt: Attempt
+    step: Step
+    row: StepRecord
+    frozen: dict[str, Any]
+    roles: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    head: str = ""
+
+    def limit_s(self, usual: float) -> float:
+        """How long the call may take."""
+        from wfe_mcp.workflow.model import duration_s
+
+        return usual if self.step.timeout is None else duration_s(self.step.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """The result of a call: its value, or a fault as text for the user.
+
+    ``blocker``: the code of a fault that only a person can clear. ``served_by``: the MCP server that answered;
+    ``judgement``: what a check showed.
+    """
+
+    value: Any = None
+    fault: str = ""
+    may_have_happened: bool = False
+    needs_trust: bool = False
+    served_by: str = ""
+    judgement: Judgement | None = None
+    blocker: str = ""

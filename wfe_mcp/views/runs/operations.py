@@ -1,0 +1,55 @@
+"""What a run did outside its working folder, operation by operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.views.values.model import second, view_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wfe_mcp.engine.delivery.operations import Operation
+
+_TARGETS = ("branch", "number", "base", "remote")
+_SHA_CHARS = 12
+_NONE = "nothing"
+
+
+@view_model
+class OperationView:
+    """An operation. ``state``: intended, called, observed or undone. ``before``, ``after``: the commit, or the number."""
+
+    kind: str
+    target: str
+    state: str
+    before: str = ""
+    after: str = ""
+    at: str = ""
+
+
+def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...]:
+    """In order of their intents."""
+    return tuple(
+        OperationView(
+            kind=each.kind,
+            target=" ".join(str(each.target[name]) for name in _TARGETS if each.target.get(name)),
+            state=each.state,
+            before=_place(each.before),
+            after="" if each.after is None else _place(each.after),
+            at=second(each.at),
+        )
+        for each in operations
+    )
+
+
+def operation_line(view: OperationView) -> str:
+    """``git.push ai/7-login origin: observed, nothing → 1f3a9c0d2b4e``."""
+    change = f", {view.before or _NONE} → {view.after or _NONE}" if view.state in {"observed", "undone"} else ""
+    return f"{view.kind} {view.target}: {view.state}{change}"
+
+
+def _place(values: object) -> str:
+    known = values if isinstance(values, dict) else {}
+    found = next((known[name] for name in ("sha", "commit", "number", "state") if known.get(name)), "")
+    return str(found)[:_SHA_CHARS]

@@ -1,0 +1,70 @@
+"""The parameters of the built-in actions that deliver a change: ``DELIVERY_PARAMS``, by the name of the action."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from wfe_mcp.core.parts import require_parts
+from wfe_mcp.workflow.model.base import Shape, optional
+from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
+
+Strategy = Literal["ff", "merge", "squash", "rebase"]
+
+
+class DeliveryParams(Shape):
+    """What every action of a delivery takes."""
+
+    effect = "passes"
+
+    branch: str = optional(
+        "", "The branch; absent: the one that this run made, else one named by `delivery.branch`.", example="ai/7-login"
+    )
+
+
+class GitBranch(DeliveryParams):
+    """``git.branch``: make the branch of the change from the base, or continue on the one that this run made."""
+
+    base: str = optional("", "The branch to begin at; absent: `delivery.base`.", example="main")
+
+
+class GitCommit(DeliveryParams):
+    """``git.commit``: commit the approved files to the branch of the change."""
+
+    message: str = optional(
+        "", "The message; absent: by `delivery.message`. The trailers follow it.", example="${vars.title}"
+    )
+    scopes: Literal["hold", "note"] = optional(
+        "hold",
+        "What a changed file outside the paths of the run's work item does: `hold` waits for a person, `note` lists it.",
+        example="note",
+    )
+
+
+class GitPush(DeliveryParams):
+    """``git.push``: push the branch of the change to `delivery.remote`."""
+
+
+class GitMerge(DeliveryParams):
+    """``git.merge``: merge the branch of the change into the base, without touching the working folder."""
+
+    base: str = optional("", "The branch to merge into; absent: `delivery.base`.", example="main")
+    strategy: Strategy | None = optional(None, "How; absent: `delivery.strategy`.", example="squash")
+    message: str = optional("", "The message of a merge or squash commit.", example="${vars.title}")
+
+
+class GitClean(DeliveryParams):
+    """``git.clean``: remove the merged branch of the change, and its worktree."""
+
+    dry_run: bool = optional(True, "Only list what would go.", example=False)
+    remote: bool = optional(False, "Remove the merged branch of the remote too.", example=True)
+
+
+DELIVERY_PARAMS: Mapping[str, type[DeliveryParams]] = {
+    "git.branch": GitBranch,
+    "git.commit": GitCommit,
+    "git.push": GitPush,
+    "git.merge": GitMerge,
+    "git.clean": GitClean,
+}
+"""The parameters of each action, by its name."""
+
+require_parts("delivery step", ((name, "its parameters") for name in DELIVERY_STEPS if name not in DELIVERY_PARAMS))

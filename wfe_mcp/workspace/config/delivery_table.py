@@ -1,0 +1,88 @@
+"""The table ``[delivery]`` of config.toml: how the steps of a template bring an approved change to the base branch."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, StringConstraints
+
+from wfe_mcp.workspace.config.table import Table, optional
+
+_REF = r"[A-Za-z0-9_][A-Za-z0-9._/-]*"
+RefName = Annotated[str, StringConstraints(pattern=rf"^{_REF}$", max_length=200)]
+RefPrefix = Annotated[str, StringConstraints(pattern=rf"^({_REF})?$", max_length=100)]
+RemoteName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._/-]*)?$", max_length=100)]
+
+FIELDS = frozenset({"prefix", "item", "slug", "run", "title", "body", "template"})
+"""What the templates of a branch name and of a message may name."""
+
+
+def _filled_in(pattern: str) -> str:
+    from string import Formatter
+
+    try:
+        named = {name for _, name, _, _ in Formatter().parse(pattern) if name is not None}
+    except ValueError as fault:
+        raise ValueError(f"{pattern!r} has an open brace: {fault}") from fault
+    if unknown := sorted(named - FIELDS):
+        raise ValueError(f"{{{unknown[0]}}} is not known here; there are {', '.join(sorted(FIELDS))}")
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_filled_in)]
+
+
+class DeliverySettings(Table):
+    """``[delivery]``: the server makes branch, commit, push and merge. Absent: templates deliver nothing."""
+
+    effect = "sets"
+
+    mode: Literal["none", "merge", "pull_request"] = optional(
+        "none",
+        "How a change reaches the base: `merge` by the server, `pull_request` through the forge, `none`: not at all. Not used yet.",
+        effect="calls",
+    )
+    base: RefName = optional("main", "The branch that changes begin at and are merged into. Not used yet.")
+    remote: RemoteName = optional(
+        "origin",
+        'The remote that is fetched from and pushed to; `""`: none, all stays in this repository. Not used yet.',
+        effect="calls",
+    )
+    address: str = optional(
+        "",
+        "The address that the remote must have; another one is refused. Without it `credential` is given to none, since "
+        "an agent can change the remotes of a repository. Not used yet.",
+        effect="calls",
+    )
+    prefix: RefPrefix = optional("ai/", "What the names of branches begin with. Not used yet.")
+    branch: Pattern = optional(
+        "{prefix}{item}-{slug}",
+        "The name of a branch: `{prefix}`, `{item}` (the work item, else the run), `{slug}` (of the title), `{run}`, "
+        "`{template}`. Not used yet.",
+    )
+    strategy: Literal["ff", "merge", "squash", "rebase"] = optional(
+        "ff", "How `git.merge` and `forge.merge` merge. Not used yet."
+    )
+    message: Pattern = optional(
+        "{title}\n\n{body}",
+        "The message of a commit; the trailers `Wfe-Run` and `Wfe-Item` follow. Not used yet.",
+        effect="text",
+    )
+    never: list[str] = optional(
+        [],
+        "Globs of paths that never get into a commit, besides wfe-mcp's own files. Not used yet.",
+        effect="policy",
+    )
+    protected: list[str] = optional(
+        [], "Globs of branches that are never pushed over or removed; the base is one. Not used yet.", effect="policy"
+    )
+    hooks: bool = optional(False, "Whether the repository's own hooks run in these steps. Not used yet.", effect="runs")
+    forge: Literal["", "github", "gitlab", "none"] = optional(
+        "", 'The forge behind the remote; `""`: by the remote\'s address. Not used yet.', effect="calls"
+    )
+    api: str = optional(
+        "", "The address of the forge's API where it is not the usual one. Not used yet.", effect="sends"
+    )
+    credential: str = optional(
+        "",
+        "The name in the secret store of what pushes and merges; agents and checks never see it. Not used yet.",
+        effect="sends",
+    )
