@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
-Group = Literal["artifact_schemas", "gates", "providers", "step_builtins", "templates"]
+Group = Literal["artifact_schemas", "forges", "gates", "providers", "step_builtins", "templates"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 """The entry-point groups, ``wfe_mcp.<group>``."""
 
@@ -31,6 +31,7 @@ _PART = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 _NAMESPACED = rf"{_PART}(?:\.{_PART})+"
 _NAMES: Mapping[Group, tuple[str, str]] = {
     "artifact_schemas": (rf"{_NAMESPACED}@[1-9][0-9]{{0,3}}", "acme.ticket@1"),
+    "forges": (_NAMESPACED, "acme.gitea"),
     "gates": (_NAMESPACED, "acme.no_todo"),
     "providers": (_NAMESPACED, "acme.models"),
     "step_builtins": (_NAMESPACED, "acme.greet"),

@@ -88,7 +88,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "pin": names("set reset"),
     "project": names("list move forget rename add"),
     "worktree": names("add list remove"),
-    "config": names("show project policy fact"),
+    "config": names("show project policy fact credential"),
     "jobs": names("enqueue list show wait cancel"),
 }
 

@@ -25,7 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
 from wfe_mcp.artifacts.parse import parse_json
@@ -41,6 +41,19 @@ _TICK_S = 0.1
 
 Resolve = Callable[[str, int], list[str]]
 """The addresses of a host."""
+
+
+class Answer(NamedTuple):
+    """An answer of any status. ``headers``: by lower-case name."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def value(self) -> object:
+        """The body: a JSON value, else text."""
+        return _value(self.headers, self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,20 @@ def send(
     resolve: Resolve = resolve,
 ) -> dict[str, Any]:
     """``{status, headers, body}``; a JSON body as its value, else text. Raises ToolFault, StepStopped."""
+    made = exchange(request, allow=allow, timeout_s=timeout_s, should_stop=should_stop, resolve=resolve)
+    _expect(request, made.status, made.headers, made.content)
+    return {"status": made.status, "headers": made.headers, "body": made.value}
+
+
+def exchange(
+    request: Request,
+    *,
+    allow: Collection[str] = (),
+    timeout_s: float = 10.0,
+    should_stop: ShouldStop = never,
+    resolve: Resolve = resolve,
+) -> Answer:
+    """The answer, whatever its status. Raises ToolFault, StepStopped."""
     end = time.monotonic() + timeout_s
     parts, allowed = _place(request.url, allow)
     headers, body = _headers(request), _body(request)
@@ -90,8 +117,7 @@ def send(
         raise ToolFault(
             f"{_request_line(request)}: the answer is larger than {MAX_RESULT_BYTES:,} bytes", may_have_happened=unsafe
         )
-    _expect(request, status, answered, content)
-    return {"status": status, "headers": answered, "body": _value(answered, content)}
+    return Answer(status, answered, content)
 
 
 def _place(url: str, allow: Collection[str]) -> tuple[SplitResult, bool]:

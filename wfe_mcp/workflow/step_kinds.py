@@ -26,7 +26,17 @@ STEP_KINDS: Mapping[str, StepKind] = {
 """Every kind of step by its key; ``engine/phases/step_calls.py`` has the call of each."""
 
 
-DELIVERY_STEPS = ("git.branch", "git.commit", "git.push", "git.merge", "git.clean")
+DELIVERY_STEPS = (
+    "git.branch",
+    "git.commit",
+    "git.push",
+    "git.merge",
+    "git.clean",
+    "forge.open",
+    "forge.status",
+    "forge.merge",
+    "forge.close",
+)
 """The built-in actions that deliver a change: ``workflow/model/delivery.py`` has their parameters, ``engine/delivery/`` acts.
 
 Each observes before it calls, so that one that may have been made is made again without asking.

@@ -30,13 +30,24 @@ Fix = Annotated[
     bool, typer.Option("--fix", help="Give the database a write-ahead log first, while no other process uses it.")
 ]
 
+Forge = Annotated[
+    bool,
+    typer.Option(
+        "--forge", help="Ask the forge of the remote what the logins that an agent can use here may do to the base."
+    ),
+]
 
-def doctor(invocation: Invocation, deep: Deep = False, fix: Fix = False) -> None:
+
+def doctor(invocation: Invocation, deep: Deep = False, fix: Fix = False, forge: Forge = False) -> None:
     """Check that this project is ready to run."""
     if fix:
         fix_journal(invocation.engine)
     missing: list[MissingCheck] = []
     found = list(_findings(invocation, missing, deep=deep))
+    if forge:
+        from wfe_mcp.engine.delivery.logins import login_findings
+
+        found += login_findings(invocation.engine)
     bad = [each for each in found if each.level == "problem"]
     summary = plural(len(bad), "problem") if bad else _ready(invocation, missing)
     error = (

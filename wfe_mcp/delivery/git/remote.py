@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wfe_mcp.delivery.fault import Blocker, DeliveryFault
 from wfe_mcp.delivery.git.refs import ref_of
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
+from wfe_mcp.workspace.git.repository import head
 
 if TYPE_CHECKING:
     import subprocess
@@ -117,6 +118,17 @@ def push(remote: Remote, commit: str, ref: str, expected: str | None = None) -> 
             "protected" if _PROTECTED.search(summary + said) else "conflict",
         )
     raise _fault(remote, "cannot be pushed to", done.stderr)
+
+
+def may_push(remote: Remote) -> bool:
+    """Whether a push to the remote would be let in. Nothing is sent: a new branch is proposed and not made."""
+    commit = head(remote.root)
+    if commit is None:
+        return False
+    with _apart(remote) as apart:
+        probe = f"{commit}:{ref_of('wfe-mcp-doctor')}"
+        done = apart.git("push", "--dry-run", "--porcelain", "--no-verify", "--end-of-options", remote.url, probe)
+    return done.returncode == 0
 
 
 class _Apart(NamedTuple):

@@ -10,6 +10,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, url_of
+from wfe_mcp.engine.delivery.credentials import token_of
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs
 from wfe_mcp.engine.work.items import WORK
@@ -138,7 +139,7 @@ def remote_of(place: Place) -> Remote | None:
             "credential is for it; then retry the phase.",
             "configuration",
         )
-    return Remote(place.root, settings.remote, url, _secret(place.engine, settings.credential))
+    return Remote(place.root, settings.remote, url, token_of(place.engine, settings.credential))
 
 
 class Approved(NamedTuple):
@@ -173,16 +174,3 @@ def _newest(state: RunState, current: Attempt) -> Attempt | None:
     ]
     bound = [each for each in done if (each.approved_tree or each.tree) and each.started_at is not None]
     return max(bound, key=lambda each: (str(each.started_at), each.iteration, each.number), default=None)
-
-
-def _secret(engine: Engine, name: str) -> str:
-    from wfe_mcp.engine.models.secrets import is_there, key_of
-
-    places = (name,) if name.startswith("env:") else ("stored", "keyring")
-    for place in places:
-        if is_there(engine, name, place):
-            return key_of(engine, name, place)
-    raise DeliveryFault(
-        f"The credential '{name}' of [delivery] is not in the secret store. Store it: wfe-mcp providers key {name}; then retry the phase.",
-        "credentials",
-    )

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.engine.delivery import git_steps, merge_step
+from wfe_mcp.engine.delivery import forge_steps, git_steps, merge_step
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS, DeliveryParams
 
@@ -40,6 +40,10 @@ DELIVERY: Mapping[str, DeliveryStep] = {
     "git.push": DeliveryStep(DELIVERY_PARAMS["git.push"], git_steps.make_push, git_steps.undo_push),
     "git.merge": DeliveryStep(DELIVERY_PARAMS["git.merge"], merge_step.make_merge, merge_step.undo_merge),
     "git.clean": DeliveryStep(DELIVERY_PARAMS["git.clean"], git_steps.clean, git_steps.undo_clean),
+    "forge.open": DeliveryStep(DELIVERY_PARAMS["forge.open"], forge_steps.open_step, forge_steps.undo_open),
+    "forge.status": DeliveryStep(DELIVERY_PARAMS["forge.status"], forge_steps.status_step, forge_steps.undo_status),
+    "forge.merge": DeliveryStep(DELIVERY_PARAMS["forge.merge"], forge_steps.merge_step, forge_steps.undo_merge),
+    "forge.close": DeliveryStep(DELIVERY_PARAMS["forge.close"], forge_steps.close_step, forge_steps.undo_close),
 }
 """Every step by the name of its built-in action."""
 

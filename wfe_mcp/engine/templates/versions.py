@@ -279,6 +279,7 @@ def _shipped_definition(name: str) -> dict[str, Any] | None:
 
 _WORDS: dict[Group, str] = {
     "artifact_schemas": "schema",
+    "forges": "forge",
     "gates": "gate",
     "providers": "provider",
     "step_builtins": "action",
@@ -341,6 +342,10 @@ def _use(plugin: PlugIn) -> Any:
             from wfe_mcp.artifacts.registry import installed_model
 
             return installed_model(plugin)
+        case "forges":
+            from wfe_mcp.delivery.forges.places import installed_forge
+
+            return installed_forge(plugin.name)
         case "gates":
             from wfe_mcp.workflow.plugin_gates import judge_of
 

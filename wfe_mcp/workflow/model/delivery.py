@@ -58,12 +58,39 @@ class GitClean(DeliveryParams):
     remote: bool = optional(False, "Remove the merged branch of the remote too.", example=True)
 
 
+class ForgeOpen(DeliveryParams):
+    """``forge.open``: open the pull request of the pushed branch, or find the one that is open for its commit."""
+
+    base: str = optional("", "The branch to merge into; absent: `delivery.base`.", example="main")
+    title: str = optional("", "The title; absent: the work item's, else the run's.", example="${vars.title}")
+
+
+class ForgeStatus(DeliveryParams):
+    """``forge.status``: wait until the forge reports that the pull request can be merged; what prevents it is a blocker."""
+
+    require: bool = optional(True, "Without it the status is only read.", example=False)
+
+
+class ForgeMerge(DeliveryParams):
+    """``forge.merge``: merge the pull request at its approved commit, and compare the merged tree with the approved one."""
+
+    strategy: Strategy | None = optional(None, "How; absent: `delivery.strategy`.", example="squash")
+
+
+class ForgeClose(DeliveryParams):
+    """``forge.close``: close the pull request without a merge. Its branch stays."""
+
+
 DELIVERY_PARAMS: Mapping[str, type[DeliveryParams]] = {
     "git.branch": GitBranch,
     "git.commit": GitCommit,
     "git.push": GitPush,
     "git.merge": GitMerge,
     "git.clean": GitClean,
+    "forge.open": ForgeOpen,
+    "forge.status": ForgeStatus,
+    "forge.merge": ForgeMerge,
+    "forge.close": ForgeClose,
 }
 """The parameters of each action, by its name."""
 

@@ -11,6 +11,8 @@ RefName = Annotated[str, StringConstraints(pattern=rf"^{_REF}$", max_length=200)
 RefPrefix = Annotated[str, StringConstraints(pattern=rf"^({_REF})?$", max_length=100)]
 RemoteName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._/-]*)?$", max_length=100)]
 
+ForgeName = Annotated[str, StringConstraints(pattern=r"^(|github|gitlab|none|[A-Za-z][\w-]*(\.[A-Za-z][\w-]*)+)$")]
+
 FIELDS = frozenset({"prefix", "item", "slug", "run", "title", "body", "template"})
 """What the templates of a branch name and of a message may name."""
 
@@ -75,11 +77,16 @@ class DeliverySettings(Table):
         [], "Globs of branches that are never pushed over or removed; the base is one. Not used yet.", effect="policy"
     )
     hooks: bool = optional(False, "Whether the repository's own hooks run in these steps. Not used yet.", effect="runs")
-    forge: Literal["", "github", "gitlab", "none"] = optional(
-        "", 'The forge behind the remote; `""`: by the remote\'s address. Not used yet.', effect="calls"
+    forge: ForgeName = optional(
+        "",
+        "The forge behind the remote: `github`, `gitlab`, `none`, or that of a package, such as `acme.gitea`; "
+        '`""`: by the remote\'s address.',
+        effect="calls",
     )
     api: str = optional(
-        "", "The address of the forge's API where it is not the usual one. Not used yet.", effect="sends"
+        "",
+        "The address of the forge's API, needed for every host but github.com and gitlab.com: a token goes nowhere else.",
+        effect="sends",
     )
     credential: str = optional(
         "",

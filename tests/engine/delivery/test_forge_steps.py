@@ -1,0 +1,206 @@
+"""The steps of a run that deliver its change by a pull request, at both forges and with both kinds of login."""
+
+import json
+import sys
+
+import pytest
+
+from tests.delivery.stub_forge import TOKEN
+from tests.engine.delivery.delivery_scene import operations, results
+from tests.engine.delivery.forge_scene import CLOSE, MERGE_IT, OPEN, STATUS, at_forge, programs_saw, proposed
+from tests.engine.scene import HUMAN, Scene
+from tests.engine.step_scene import reopen, rows
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.engine.delivery.credentials import forget_token, keep_token
+from wfe_mcp.engine.delivery.operations import operations_of
+from wfe_mcp.engine.delivery.steps import DELIVERY
+
+pytestmark = pytest.mark.usefixtures("home")
+
+WAYS = [
+    (name, login)
+    for name in ("github", "gitlab")
+    for login in ("token", "command")
+    if login == "token" or sys.platform != "win32"
+]
+
+
+@pytest.mark.requirement("S3-21")
+@pytest.mark.parametrize(("name", "login"), WAYS)
+def test_the_approved_change_is_proposed_and_merged_and_its_tree_is_the_approved_one(
+    scene: Scene, name: str, login: str
+) -> None:
+    with at_forge(scene, name, login) as forge:
+        run = proposed(scene, OPEN, STATUS, MERGE_IT)
+        found = results(scene, run)
+        pull = forge.pulls[0]
+        head = found["push"]["sha"]
+        assert (found["open"]["number"], found["open"]["head"], pull.state) == (1, head, "merged")
+        assert found["status"]["merge"] == "yes"
+        assert found["merge"]["commit"] == forge.tip("main")
+        assert found["merge"]["tree"] == found["merge"]["approved_tree"] == found["commit"]["tree"]
+        assert f"Run `{run}`" in pull.body and head in pull.body and "`ada`" in pull.body
+        assert forge.git("log", "-1", "--format=%s", "main").endswith("(PR 1)" if name == "github" else "")
+        kinds = [(one.kind, one.state) for one in operations(scene, run)][3:]
+        assert kinds == [("forge.open", "observed"), ("forge.merge", "observed")]
+        assert scene.state(run).status == "completed"
+
+
+@pytest.mark.attack("the forge's token is read from a log, an event, an artifact or an error", "held", "#29")
+def test_the_token_is_in_no_record_of_the_run_and_in_no_file_of_the_project(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        forge.fail["PUT", "merge"] = lambda: (403, {}, {"message": f"no: {TOKEN}"})
+        run = proposed(scene, OPEN, MERGE_IT)
+        assert "[hidden]" in results(scene, run)["merge"]
+    text = json.dumps([dict(one._asdict(), at="") for one in operations(scene, run)])
+    text += json.dumps(results(scene, run)) + repr(scene.state(run))
+    assert TOKEN not in text
+    files = [each for folder in (scene.root, scene.root / ".git") for each in folder.rglob("*") if each.is_file()]
+    assert not [each for each in files if TOKEN.encode() in each.read_bytes()]
+    assert TOKEN.encode() not in (scene.root.parent / "wfe.db").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stub programs begin with a shebang")
+def test_the_persons_command_line_never_sees_the_tokens_of_this_process(scene: Scene) -> None:
+    scene.engine.environment |= dict.fromkeys(("GH_TOKEN", "GITHUB_TOKEN"), "ghp_of-the-agent-000000000")
+    with at_forge(scene, "github", "command"):
+        proposed(scene, OPEN)
+    seen = programs_saw(scene)
+    assert "ghp_of-the-agent" not in seen
+    assert str(scene.root) not in [json.loads(line)[2] for line in seen.splitlines()]
+
+
+def test_without_a_pull_request_mode_the_steps_say_that_they_did_nothing(scene: Scene) -> None:
+    run = proposed(scene, OPEN, STATUS, MERGE_IT, CLOSE)
+    assert results(scene, run)["open"] == {"skipped": "[delivery] mode is none"}
+    assert scene.state(run).status == "completed"
+
+
+@pytest.mark.requirement("S3-20")
+def test_a_blocker_waits_for_a_person_and_the_retry_continues_where_it_was(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        forge.word = "draft"
+        run = proposed(scene, OPEN, STATUS, MERGE_IT)
+        assert results(scene, run)["status"] == (
+            f"#1 is a draft. Next: Mark it as ready at {forge.origin}/shop/till/pull/1, then retry this phase. [draft]"
+        )
+        assert rows(scene, run, "ship")["status"].output == {"blocker": "review"}
+        assert scene.attempt(run, "ship").human_only
+        forge.word = ""
+        reopen(scene, run, "ship")
+        assert scene.state(run).status == "completed"
+        assert (len(forge.pulls), forge.count("POST", "pulls")) == (1, 1)
+
+
+@pytest.mark.requirement("S3-20")
+def test_what_the_forge_has_not_computed_is_asked_again_and_then_a_person_decides(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        forge.word = "unknown"
+        run = proposed(scene, OPEN, STATUS)
+        for _ in range(20):
+            scene.clock.advance(hours=1)
+            scene.work()
+        assert "#1 cannot be merged yet: unknown; it was asked 5 times. Next: Look at " in results(scene, run)["status"]
+        forge.word = "clean"
+        reopen(scene, run, "ship")
+        assert scene.state(run).status == "completed"
+
+
+def test_a_step_with_a_retry_asks_as_often_as_the_template_says(scene: Scene) -> None:
+    status = STATUS | {"retry": {"max_attempts": 3, "initial": "30s", "backoff": "fixed"}}
+    with at_forge(scene) as forge:
+        forge.word = "unknown"
+        run = proposed(scene, OPEN, status)
+        assert rows(scene, run, "ship")["status"].status == "queued"
+        forge.word = "clean"
+        scene.clock.advance(seconds=31)
+        scene.work()
+        assert scene.state(run).status == "completed"
+
+
+@pytest.mark.attack("a commit is pushed to the proposed branch after the approval", "held", "#29")
+@pytest.mark.parametrize("name", ["github", "gitlab"])
+def test_a_branch_that_moved_at_the_forge_is_not_merged(scene: Scene, name: str) -> None:
+    with at_forge(scene, name) as forge:
+        forge.word = "draft" if name == "github" else "draft_status"
+        run = proposed(scene, OPEN, STATUS, MERGE_IT)
+        branch, head = forge.pulls[0].branch, forge.tip(forge.pulls[0].branch)
+        more = forge.git("commit-tree", f"{head}^{{tree}}", "-p", head, "-m", "one more")
+        forge.git("update-ref", f"refs/heads/{branch}", more)
+        forge.word, base = "", forge.tip("main")
+        reopen(scene, run, "ship")
+        assert f"#1 is at commit {more[:12]}, and {head[:12]} was approved." in results(scene, run)["status"]
+        assert (forge.tip("main"), forge.count("PUT", "merge")) == (base, 0)
+
+
+@pytest.mark.attack("the pull request is retargeted to another branch", "held", "#29")
+def test_a_pull_request_that_goes_elsewhere_is_not_merged(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        forge.word = "draft"
+        run = proposed(scene, OPEN, STATUS, MERGE_IT)
+        forge.git("update-ref", "refs/heads/release", forge.tip("main"))
+        forge.pulls[0].base, forge.word = "release", ""
+        reopen(scene, run, "ship")
+        assert "#1 goes to 'release', and 'main' was approved." in results(scene, run)["status"]
+        assert forge.count("PUT", "merge") == 0
+
+
+def test_a_merged_tree_that_differs_is_asked_about_with_the_difference_alone(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        forge.tamper = "one line more\n"
+        run = proposed(scene, OPEN, MERGE_IT)
+        text = results(scene, run)["merge"]
+        assert "The merged tree " in text and " is not the approved tree " in text
+        changed = [line for line in text.split(" Next: ")[0].split("\n") if line[:1] in "+-" and line[1:2] not in "+-"]
+        assert changed == ["+one line more."]
+        assert rows(scene, run, "ship")["merge"].output == {"blocker": "unfaithful"}
+        assert scene.attempt(run, "ship").human_only
+        reopen(scene, run, "ship")
+        found = results(scene, run)["merge"]
+        assert found["is_approved_tree"] is False
+        assert scene.state(run).status == "completed"
+
+
+def test_undo_closes_the_pull_request_until_it_is_merged(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run = proposed(scene, OPEN)
+        opened = operations_of(scene.engine, run)[-1]
+        assert DELIVERY["forge.open"].undo(scene.engine, opened) is not None
+        assert forge.pulls[0].state == "closed"
+        assert DELIVERY["forge.open"].undo(scene.engine, opened) is not None, "twice is once"
+        forge.pulls[0].state, forge.pulls[0].merged = "merged", forge.tip("main")
+        with pytest.raises(DeliveryFault, match="#1 is merged, so it cannot be closed"):
+            DELIVERY["forge.open"].undo(scene.engine, opened)
+
+
+def test_a_pull_request_that_was_there_before_is_used_and_not_closed_by_undo(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        forge.fail["POST", "pulls"] = lambda: (403, {}, {"message": "read only"})
+        run = proposed(scene, OPEN)
+        assert "forbids this to the login: read only" in results(scene, run)["open"]
+        made = forge.opened(forge.asked[-1].body["head"], "main", "by a person", "")
+        assert not isinstance(made, str)
+        reopen(scene, run, "ship")
+        assert results(scene, run)["open"]["number"] == made.number
+        assert forge.pulls == [made]
+
+
+def test_close_leaves_the_branch(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run = proposed(scene, OPEN, CLOSE)
+        assert forge.pulls[0].state == "closed"
+        assert forge.tip(results(scene, run)["push"]["branch"]) == results(scene, run)["push"]["sha"]
+
+
+def test_a_missing_credential_is_the_exact_blocker(scene: Scene) -> None:
+    with at_forge(scene):
+        forget_token(scene.engine, HUMAN, "forge")
+        run = proposed(scene, OPEN)
+        text = next(text for text in results(scene, run).values() if isinstance(text, str) and text)
+        assert text == (
+            "The credential 'forge' that [delivery] names is not stored. Store it: wfe-mcp config credential forge; "
+            "then retry the phase."
+        )
+        keep_token(scene.engine, HUMAN, "forge", TOKEN, "stored")
+        reopen(scene, run, "ship")
+        assert scene.state(run).status == "completed"

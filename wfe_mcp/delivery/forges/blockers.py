@@ -1,0 +1,157 @@
+"""What stops a delivery: one text and one next step for each reason.
+
+A blocker is cleared by a person or by later work, and the step then continues where it was: it observes first.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from wfe_mcp.delivery.fault import Blocker, DeliveryFault
+
+BlockerCode = Literal[
+    "unfinished",
+    "audit",
+    "recovery",
+    "branch",
+    "unopened",
+    "dirty",
+    "remote",
+    "forge",
+    "api",
+    "credentials",
+    "permission",
+    "missing",
+    "answer",
+    "moved",
+    "protected",
+    "checks",
+    "review",
+    "draft",
+    "behind",
+    "conflict",
+    "head",
+    "base",
+    "closed",
+    "strategy",
+    "refused",
+    "unknown",
+    "cleanup",
+    "difference",
+]
+
+
+class _Words(NamedTuple):
+    """``kind``: what a person must clear, as the steps of a delivery name it."""
+
+    kind: Blocker
+    happened: str
+    next: str
+
+
+BLOCKERS: Mapping[BlockerCode, _Words] = {
+    "unfinished": _Words(
+        "review", "Work item {item} has unfinished tasks: {why}.", "Finish or drop them: wfe-mcp work list"
+    ),
+    "audit": _Words("review", "Phase {phase} has no passing audit.", "Let it be judged again, then retry this phase."),
+    "recovery": _Words("review", "A recovery is still open: {why}.", "Finish it: wfe-mcp inbox"),
+    "branch": _Words(
+        "no_branch", "Branch {branch} is not on the remote.", "Push it with a git.push step before this one."
+    ),
+    "unopened": _Words("no_branch", "This run has opened no pull request.", "Put a step forge.open before this one."),
+    "dirty": _Words(
+        "differs", "Files differ from what was approved: {why}.", "Commit or undo them, then retry this phase."
+    ),
+    "remote": _Words("no_remote", "There is no remote {remote!r}.", "Add it: git remote add {remote} ADDRESS"),
+    "forge": _Words(
+        "configuration",
+        "No forge is known at the address of remote {remote!r}.",
+        'Set [delivery] forge and api in your own configuration, or deliver with mode = "merge".',
+    ),
+    "api": _Words(
+        "configuration",
+        "The API of the forge at {host} is not configured.",
+        "Set [delivery] api in trusted configuration: a token is never sent to an address that only a remote names.",
+    ),
+    "credentials": _Words("credentials", "{forge} did not accept the login: {why}.", "{login}"),
+    "permission": _Words(
+        "credentials", "{forge} forbids this to the login: {why}.", "Give it write access to {repository}."
+    ),
+    "missing": _Words(
+        "configuration",
+        "{forge} has no {what} that this login can see.",
+        "Check the address of the remote and what the login may read.",
+    ),
+    "answer": _Words(
+        "forge",
+        "{forge} did not describe the {what} as its API does: {why}.",
+        "Check [delivery] forge and api, then retry.",
+    ),
+    "moved": _Words(
+        "configuration", "{forge} redirects this repository.", "Set the remote to its new address: git remote set-url"
+    ),
+    "protected": _Words(
+        "protected", "{forge} blocks the merge of {pull}: {why}.", "Clear it at {url}, then retry this phase."
+    ),
+    "checks": _Words(
+        "checks", "Checks of {pull} did not pass: {why}.", "Fix them, or run them again at {url}; then retry."
+    ),
+    "review": _Words("review", "{pull} waits for a review: {why}.", "Ask for it at {url}, then retry this phase."),
+    "draft": _Words("review", "{pull} is a draft.", "Mark it as ready at {url}, then retry this phase."),
+    "behind": _Words(
+        "conflict", "{pull} is behind its base.", "Bring the change onto the base in a new attempt; approve that tree."
+    ),
+    "conflict": _Words(
+        "conflict", "{pull} conflicts with its base.", "Resolve it in a new attempt; approve the tree that it makes."
+    ),
+    "head": _Words(
+        "differs",
+        "{pull} is at commit {found}, and {expected} was approved.",
+        "See who pushed at {url}. Push the approved commit again, or have the new one approved.",
+    ),
+    "base": _Words(
+        "differs", "{pull} goes to {found!r}, and {expected!r} was approved.", "Change its base back at {url}."
+    ),
+    "closed": _Words("forge", "{pull} was closed without a merge.", "Open it again at {url}, or cancel the run."),
+    "strategy": _Words(
+        "configuration",
+        "{forge} cannot merge {pull} by {strategy}: {why}.",
+        "Set [delivery] strategy to one of: {possible}.",
+    ),
+    "refused": _Words("forge", "{forge} refused to {what}: {why}.", "Clear the reason, then retry this phase."),
+    "unknown": _Words("forge", "{why}; it was asked {tries} times.", "Look at {url}, then retry this phase."),
+    "cleanup": _Words(
+        "forge", "Branch {branch} was not removed: {why}.", "Remove what uses it, then: wfe-mcp git clean"
+    ),
+    "difference": _Words(
+        "unfaithful",
+        "The merged tree {found} is not the approved tree {expected}: {why}.",
+        "Decide on that difference.",
+    ),
+}
+"""What happened, and what to do next, by code. ``{…}``: what the caller knows."""
+
+
+class _Facts(dict[str, object]):
+    """A text is shown also where a fact of it is not known."""
+
+    def __missing__(self, name: str) -> str:
+        return f"({name} unknown)"
+
+
+class Blocked(DeliveryFault):
+    """A delivery that a person, or later work, must clear. Nothing was changed at the forge."""
+
+    def __init__(self, code: BlockerCode, **known: object) -> None:
+        words = BLOCKERS[code]
+        self.code: BlockerCode = code
+        facts = _Facts(known)
+        self.next = words.next.format_map(facts)
+        super().__init__(f"{words.happened.format_map(facts)} Next: {self.next} [{code}]", words.kind)
+
+
+class NotYet(Exception):
+    """The forge has no answer yet: ask again in ``after_s`` seconds; None: as the job decides."""
+
+    def __init__(self, reason: str, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_s = after_s

@@ -1,0 +1,226 @@
+"""GitHub: pull requests over its REST API, version 2022-11-28."""
+
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.delivery.forges.blockers import Blocked, BlockerCode
+from wfe_mcp.delivery.forges.channels import Api
+from wfe_mcp.delivery.forges.protocol import (
+    Abilities,
+    Change,
+    Channel,
+    ForgePlace,
+    PullRequest,
+    PullState,
+    Strategy,
+    Text,
+)
+
+_NEWEST = 5
+_MERGEABLE = frozenset({"clean", "has_hooks", "unstable"})
+_STOPS_PUSH = frozenset({"pull_request", "update", "required_status_checks"})
+_FAILED = frozenset({"failure", "timed_out", "cancelled", "action_required"})
+_BLOCKED: dict[str, BlockerCode] = {"dirty": "conflict", "behind": "behind", "draft": "draft", "blocked": "protected"}
+"""``mergeable_state`` → the blocker. ``unknown``: GitHub is still computing."""
+
+
+class _Named(Struct):
+    full_name: str = ""
+    login: str = ""
+    protected: bool = False
+    permissions: dict[str, bool] = {}
+
+
+class _Side(Struct):
+    ref: str
+    sha: str
+    repo: _Named | None = None
+
+
+class _Pull(Struct):
+    number: int
+    state: str
+    head: _Side
+    base: _Side
+    html_url: str = ""
+    merged: bool = False
+    merged_at: str | None = None
+    mergeable_state: str | None = None
+    merge_commit_sha: str | None = None
+
+
+class _Check(Struct):
+    name: str
+    status: str = ""
+    conclusion: str | None = None
+
+
+class _Checks(Struct):
+    check_runs: list[_Check] = []
+
+
+class _Context(Struct):
+    context: str
+
+
+class _Parameters(Struct):
+    required_approving_review_count: int = 0
+    required_status_checks: list[_Context] = []
+
+
+class _Rule(Struct):
+    type: str
+    ruleset_id: int = 0
+    parameters: _Parameters | None = None
+
+
+class _Ruleset(Struct):
+    current_user_can_bypass: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHub:
+    """Pull requests of one repository at GitHub."""
+
+    api: Api
+
+    def find(self, change: Change) -> PullRequest | None:
+        """The newest one from this branch of this repository, at this head, to this base; of a fork none."""
+        owner = self._repository.partition("/")[0]
+        query = f"head={quote(f'{owner}:{change.branch}', safe='')}&base={quote(change.base, safe='')}"
+        path = f"{self._path}/pulls?state=all&{query}&per_page={_NEWEST}"
+        listed = self.api.found(path, "repository", list[_Pull])
+        same = [_read(each) for each in listed if self._is_ours(each) and each.head.sha == change.head]
+        return next((pull for pull in same if pull.state == "open"), same[0] if same else None)
+
+    def get(self, number: int) -> PullRequest:
+        """With whether it can be merged, and what stops it: rules and checks are asked for only then."""
+        pull = _read(self.api.found(f"{self._path}/pulls/{number}", f"pull request #{number}", _Pull))
+        return self._explained(pull) if pull.blocker == "protected" else pull
+
+    def open(self, change: Change, text: Text) -> None:
+        """Open it, as no draft, without edits by maintainers of forks."""
+        body = {"title": text.title, "body": text.body, "head": change.branch, "base": change.base, "draft": False}
+        made = self.api.send("POST", f"{self._path}/pulls", body)
+        if made.status >= 400:
+            raise self.api.refused(made, "open the pull request")
+
+    def merge(self, number: int, head: str, strategy: Strategy, text: Text) -> None:
+        """Merge with ``sha``: GitHub answers 409 when the head moved."""
+        pull = f"#{number}"
+        if strategy == "ff":
+            possible, why = "merge, squash, rebase", "it makes a commit for each merge"
+            raise Blocked("strategy", forge="GitHub", pull=pull, strategy="ff", why=why, possible=possible)
+        asked: dict[str, Any] = {"sha": head, "merge_method": strategy}
+        if strategy != "rebase":
+            asked |= {"commit_title": text.title, "commit_message": text.body}
+        made = self.api.send("PUT", f"{self._path}/pulls/{number}/merge", asked)
+        if made.status >= 400:
+            now = self.get(number)
+            if now.head != head:
+                raise Blocked("head", pull=pull, found=now.head[:12], expected=head[:12], url=now.url)
+            if now.blocker:
+                raise Blocked(now.blocker, forge="GitHub", pull=pull, why=now.why, url=now.url)
+            raise self.api.refused(made, f"merge {pull}")
+
+    def close(self, number: int) -> None:
+        """Close it."""
+        made = self.api.send("PATCH", f"{self._path}/pulls/{number}", {"state": "closed"})
+        if made.status >= 400:
+            raise self.api.refused(made, f"close #{number}")
+
+    def abilities(self, branch: str) -> Abilities:
+        """From the login's permissions and the rules of the branch: rulesets are at ``/rules/branches`` alone.
+
+        The old protection answers 404 where only a ruleset protects.
+        """
+        login = self.api.found("user", "user", _Named).login
+        can = self.api.found(self._path, "repository", _Named).permissions
+        rules = self._rules(branch)
+        old = self.api.maybe(f"{self._path}/branches/{quote(branch, safe='')}", _Named)
+        is_old = old is not None and old.protected and not rules
+        is_free = not (is_old or any(rule.type in _STOPS_PUSH for rule in rules)) or (
+            is_old and can.get("admin", False)
+        )
+        is_free = is_free or (bool(rules) and self._bypasses(rules))
+        writes = can.get("push", False)
+        texts = ("protected branch",) if is_old else tuple(map(_rule_text, rules))
+        merges = writes and (is_free or not any(map(_reviews, rules)))
+        return Abilities(login, writes and is_free, merges, can.get("admin", False), texts)
+
+    @property
+    def _repository(self) -> str:
+        return self.api.place.repository
+
+    @property
+    def _path(self) -> str:
+        return f"repos/{quote(self._repository)}"
+
+    def _is_ours(self, found: _Pull) -> bool:
+        """Not of a fork: a fork may have a branch of the same name."""
+        return found.head.repo is not None and found.head.repo.full_name.lower() == self._repository.lower()
+
+    def _explained(self, pull: PullRequest) -> PullRequest:
+        """What ``blocked`` is about: checks that run or failed, else what the rules of the base require."""
+        found = self.api.maybe(f"{self._path}/commits/{pull.head}/check-runs?per_page=100", _Checks)
+        runs = found.check_runs if found is not None else []
+        if failed := [run.name for run in runs if run.conclusion in _FAILED]:
+            return pull._replace(blocker="checks", why=", ".join(failed[:_NEWEST]))
+        if waiting := [run.name for run in runs if run.status != "completed"]:
+            return pull._replace(merge="wait", blocker=None, why=f"checks run: {', '.join(waiting[:_NEWEST])}")
+        rules = self._rules(pull.base)
+        needs = "; ".join(dict.fromkeys(map(_rule_text, rules))) or "a protection of the branch is not met"
+        return pull._replace(blocker="review" if any(map(_reviews, rules)) else "protected", why=needs)
+
+    def _rules(self, branch: str) -> list[_Rule]:
+        """The active rules of a branch, of every ruleset."""
+        path = f"{self._path}/rules/branches/{quote(branch, safe='')}?per_page=100"
+        return self.api.maybe(path, list[_Rule]) or []
+
+    def _bypasses(self, rules: list[_Rule]) -> bool:
+        """Whether this login may pass every ruleset that has one of these rules."""
+        numbers = {rule.ruleset_id for rule in rules if rule.type in _STOPS_PUSH or _reviews(rule)}
+        found = [self.api.maybe(f"{self._path}/rulesets/{number}", _Ruleset) for number in sorted(numbers)]
+        return all(each is not None and each.current_user_can_bypass == "always" for each in found)
+
+
+def _read(found: _Pull) -> PullRequest:
+    is_merged = found.merged or found.merged_at is not None
+    state: PullState = "merged" if is_merged else "open" if found.state == "open" else "closed"
+    word = found.mergeable_state or "unknown"
+    blocker = _BLOCKED.get(word) if state == "open" else None
+    return PullRequest(
+        found.number,
+        found.html_url,
+        state,
+        found.head.ref,
+        found.base.ref,
+        found.head.sha,
+        "yes" if word in _MERGEABLE else "no" if blocker else "wait",
+        blocker,
+        word,
+        found.merge_commit_sha or "" if is_merged else "",
+    )
+
+
+def _reviews(rule: _Rule) -> bool:
+    return rule.parameters is not None and rule.parameters.required_approving_review_count > 0
+
+
+def _rule_text(rule: _Rule) -> str:
+    given = rule.parameters or _Parameters()
+    match rule.type:
+        case "pull_request":
+            return f"a pull request, approving reviews: {given.required_approving_review_count}"
+        case "required_status_checks":
+            return f"required checks: {', '.join(each.context for each in given.required_status_checks)}"
+        case kind:
+            return kind.replace("_", " ")
+
+
+def github(place: ForgePlace, channel: Channel) -> GitHub:
+    """GitHub, or GitHub Enterprise, at ``place``."""
+    return GitHub(Api(place, channel))

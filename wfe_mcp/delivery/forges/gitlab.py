@@ -1,0 +1,195 @@
+"""GitLab: merge requests over its REST API, version 4."""
+
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.delivery.forges.blockers import Blocked, BlockerCode
+from wfe_mcp.delivery.forges.channels import Api
+from wfe_mcp.delivery.forges.protocol import (
+    Abilities,
+    Change,
+    Channel,
+    ForgePlace,
+    PullRequest,
+    PullState,
+    Strategy,
+    Text,
+)
+
+_NEWEST = 5
+_DEVELOPER, _MAINTAINER = 30, 40
+_STATES: dict[str, PullState] = {"opened": "open", "merged": "merged"}
+_WAIT = frozenset({"", "unchecked", "checking", "preparing", "approvals_syncing", "ci_still_running"})
+_BLOCKED: dict[str, BlockerCode] = {
+    "conflict": "conflict",
+    "need_rebase": "behind",
+    "draft_status": "draft",
+    "ci_must_pass": "checks",
+    "external_status_checks": "checks",
+    "status_checks_must_pass": "checks",
+    "security_policy_violations": "checks",
+    "security_policy_pipeline_check": "checks",
+    "not_approved": "review",
+    "requested_changes": "review",
+    "discussions_not_resolved": "review",
+}
+"""``detailed_merge_status`` → the blocker; ``mergeable`` has none, and any other word is ``protected``."""
+
+_POSSIBLE: dict[str, tuple[Strategy, ...]] = {
+    "merge": ("merge", "squash"),
+    "rebase_merge": ("merge", "squash"),
+    "ff": ("ff", "rebase", "squash"),
+}
+"""The project's merge method → our strategies that it has."""
+
+
+class _Merge(Struct):
+    iid: int
+    state: str
+    source_branch: str
+    target_branch: str
+    source_project_id: int | None = None
+    target_project_id: int | None = None
+    web_url: str = ""
+    sha: str | None = None
+    detailed_merge_status: str = ""
+    merge_commit_sha: str | None = None
+    squash_commit_sha: str | None = None
+
+
+class _Level(Struct):
+    access_level: int | None = 0
+    access_level_description: str | None = ""
+
+
+class _Project(Struct):
+    merge_method: str = "merge"
+    permissions: dict[str, _Level | None] = {}
+
+
+class _User(Struct):
+    username: str = ""
+
+
+class _Protected(Struct):
+    name: str
+    push_access_levels: list[_Level] = []
+    merge_access_levels: list[_Level] = []
+
+
+@dataclass(frozen=True, slots=True)
+class GitLab:
+    """Merge requests of one project at GitLab."""
+
+    api: Api
+
+    def find(self, change: Change) -> PullRequest | None:
+        """The newest one from this branch of this project, at this head, to this base; of a fork none."""
+        query = f"source_branch={quote(change.branch, safe='')}&target_branch={quote(change.base, safe='')}"
+        path = f"{self._path}/merge_requests?state=all&order_by=created_at&{query}&per_page={_NEWEST}"
+        listed = self.api.found(path, "project", list[_Merge])
+        same = [
+            _read(each)
+            for each in listed
+            if each.source_project_id == each.target_project_id and each.sha == change.head
+        ]
+        return next((pull for pull in same if pull.state == "open"), same[0] if same else None)
+
+    def get(self, number: int) -> PullRequest:
+        """With whether it can be merged."""
+        return _read(self.api.found(f"{self._path}/merge_requests/{number}", f"merge request !{number}", _Merge))
+
+    def open(self, change: Change, text: Text) -> None:
+        """Open it; its branch stays after the merge."""
+        body = {
+            "title": text.title,
+            "description": text.body,
+            "source_branch": change.branch,
+            "target_branch": change.base,
+            "remove_source_branch": False,
+        }
+        made = self.api.send("POST", f"{self._path}/merge_requests", body)
+        if made.status >= 400:
+            raise self.api.refused(made, "open the merge request")
+
+    def merge(self, number: int, head: str, strategy: Strategy, text: Text) -> None:
+        """Merge with ``sha``: GitLab answers 409 when the head moved. How is the project's setting, which is read first."""
+        pull = f"!{number}"
+        method = self.api.found(self._path, "project", _Project).merge_method
+        possible = _POSSIBLE.get(method, ())
+        if strategy not in possible:
+            why = f"the project's merge method is {method!r}"
+            allowed = ", ".join(possible) or "none"
+            raise Blocked("strategy", forge="GitLab", pull=pull, strategy=strategy, why=why, possible=allowed)
+        asked: dict[str, Any] = {"sha": head, "squash": strategy == "squash", "should_remove_source_branch": False}
+        message = f"{text.title}\n\n{text.body}".strip()
+        asked |= {"squash_commit_message": message} if strategy == "squash" else {"merge_commit_message": message}
+        made = self.api.send("PUT", f"{self._path}/merge_requests/{number}/merge", asked)
+        if made.status >= 400:
+            now = self.get(number)
+            if now.head != head:
+                raise Blocked("head", pull=pull, found=now.head[:12], expected=head[:12], url=now.url)
+            if now.blocker:
+                raise Blocked(now.blocker, forge="GitLab", pull=pull, why=now.why, url=now.url)
+            raise self.api.refused(made, f"merge {pull}")
+
+    def close(self, number: int) -> None:
+        """Close it."""
+        made = self.api.send("PUT", f"{self._path}/merge_requests/{number}", {"state_event": "close"})
+        if made.status >= 400:
+            raise self.api.refused(made, f"close !{number}")
+
+    def abilities(self, branch: str) -> Abilities:
+        """From the login's access level and the protected branches that match ``branch``, by name or pattern."""
+        login = self.api.found("user", "user", _User).username
+        access = self.api.found(self._path, "project", _Project).permissions.values()
+        level = max((each.access_level or 0 for each in access if each is not None), default=0)
+        listed = self.api.maybe(f"{self._path}/protected_branches?per_page=100", list[_Protected]) or []
+        rules = [each for each in listed if fnmatchcase(branch, each.name)]
+        push = _reaches(level, [each for rule in rules for each in rule.push_access_levels], is_free=not rules)
+        merge = _reaches(level, [each for rule in rules for each in rule.merge_access_levels], is_free=not rules)
+        return Abilities(login, push, merge, level >= _MAINTAINER, tuple(map(_rule_text, rules)))
+
+    @property
+    def _path(self) -> str:
+        return f"projects/{quote(self.api.place.repository, safe='')}"
+
+
+def _read(found: _Merge) -> PullRequest:
+    state = _STATES.get(found.state, "closed")
+    word = found.detailed_merge_status
+    waits = word in _WAIT
+    merged = found.merge_commit_sha or found.squash_commit_sha or found.sha or ""
+    return PullRequest(
+        found.iid,
+        found.web_url,
+        state,
+        found.source_branch,
+        found.target_branch,
+        found.sha or "",
+        "yes" if word == "mergeable" else "wait" if waits else "no",
+        None if waits or word == "mergeable" or state != "open" else _BLOCKED.get(word, "protected"),
+        word.replace("_", " "),
+        merged if state == "merged" else "",
+    )
+
+
+def _reaches(level: int, needed: list[_Level], *, is_free: bool) -> bool:
+    """Without a rule a developer may; with rules, the most permissive one counts, as GitLab has it. 0 is no one."""
+    return level >= _DEVELOPER if is_free else any(level >= (each.access_level or 0) > 0 for each in needed)
+
+
+def _rule_text(rule: _Protected) -> str:
+    def people(levels: list[_Level]) -> str:
+        return ", ".join(each.access_level_description or "?" for each in levels) or "no one"
+
+    return f"{rule.name}: push by {people(rule.push_access_levels)}, merge by {people(rule.merge_access_levels)}"
+
+
+def gitlab(place: ForgePlace, channel: Channel) -> GitLab:
+    """GitLab, or a GitLab of your own, at ``place``."""
+    return GitLab(Api(place, channel))
