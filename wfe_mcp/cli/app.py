@@ -43,7 +43,19 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Look": ((), ("list", "show", "log", "find", "stats", "compare", "artifact", "context", "recovery", "handoff")),
     "Records": (
         (),
-        ("verify", "export", "import", "backup", "restore", "archive", "unarchive", "keep", "prune", "vacuum"),
+        (
+            "verify",
+            "attest",
+            "export",
+            "import",
+            "backup",
+            "restore",
+            "archive",
+            "unarchive",
+            "keep",
+            "prune",
+            "vacuum",
+        ),
     ),
     "Configure": (
         (),

@@ -6,6 +6,7 @@ command ──► reactions, until none is due ──► before_save ──► c
 from __future__ import annotations
 
 from wfe_mcp.engine.approvals.requests import reissue_requests
+from wfe_mcp.engine.delivery.attest import attest_completed
 from wfe_mcp.engine.evaluation.reactions import (
     answer_condition,
     end_time,
@@ -38,6 +39,14 @@ COMPOSITION = Composition(
         start_compensation,
     ),
     before_save=(reissue_requests, synchronize_jobs, seal_artifacts, follow_findings, follow_items),
-    after_commit=(keep_look, anchor_log, write_mirrors, save_completed_files, record_after_commit, notify_listeners),
+    after_commit=(
+        keep_look,
+        anchor_log,
+        write_mirrors,
+        save_completed_files,
+        attest_completed,
+        record_after_commit,
+        notify_listeners,
+    ),
     known_templates=known_templates,
 )

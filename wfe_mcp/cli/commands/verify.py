@@ -1,6 +1,7 @@
 """``wfe-mcp verify``: check logs, state, anchors and signatures against each other.
 
 ``wfe-mcp verify --approvals``: check the approvals in the repository against its pinned passkeys, without a database.
+``wfe-mcp verify --branch``: check that an approver decided on each commit of a branch, without a database.
 """
 
 import shlex
@@ -56,6 +57,22 @@ Base = Annotated[
         help="With --approvals: trust the keys and proofs of this commit, such as origin/main.",
     ),
 ]
+Branch = Annotated[
+    str,
+    typer.Option(
+        "--branch",
+        metavar="BRANCH",
+        help="Instead: check that an approver decided on each commit of this branch. Needs a clone and no database.",
+    ),
+]
+Since = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="COMMIT",
+        help="With --branch: trust this commit and its approvers; check what came after it.",
+    ),
+]
 
 
 After = Annotated[
@@ -78,6 +95,8 @@ def verify(
     approvals: Approvals = False,
     require: Require = None,
     base: Base = "",
+    branch: Branch = "",
+    since: Since = "",
 ) -> None:
     """Replay logs and compare them with stored state and anchors.
 
@@ -87,6 +106,11 @@ def verify(
     from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
     from wfe_mcp.views.approvals.audit import verify as verified
 
+    if branch:
+        verify_branch(invocation, branch, since)
+        return
+    if since:
+        raise Refused("bad_argument", "--since needs --branch.", "Add --branch main.")
     if approvals:
         verify_approvals(invocation, run, require or [], base)
         return
@@ -328,5 +352,40 @@ def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
         proof = data["code"]["proof"]
         screen.line(f"The code as it is now: {f'approved in {proof}' if proof else 'not approved as it is'}")
     screen.line(f"Keys: {', '.join(key['name'] for key in data['keys']) or 'none'}")
+    for note in data.get("notes", ()):
+        screen.line(f"Note: {note}")
+
+
+def verify_branch(invocation: Invocation, branch: str, since: str) -> None:
+    """Report which commits of a branch an approver decided on; exit code 1 names each that has no proof."""
+    from wfe_mcp.engine.integrity.branch_verification import verify_branch as verified
+    from wfe_mcp.views.approvals.branch import branch_view, summary_of
+
+    found = verified(invocation.project.root, branch, since)
+    summary, data = summary_of(found), branch_view(found)
+    error = None
+    if found.findings:
+        one = found.findings[0]
+        error = Refused(
+            "conflict",
+            f"{summary}: {one.where}: {one.message}.",
+            "Have it approved and attest it (wfe-mcp attest RUN), or revert it.",
+        )
+    invocation.answer(summary, lambda screen: _show_branch(screen, summary, data), error=error, data=data)
+
+
+def _show_branch(screen: Screen, summary: str, data: dict[str, Any]) -> None:
+    screen.line(summary, "red" if data["problems"] else "green")
+    for one in data["proven"]:
+        what = f"  {one['commit'][:12]} {one['subject']}: "
+        if "run" not in one:
+            screen.line(f"{what}the same files as the commit before")
+            continue
+        server = f"; {plural(one['statements'], 'statement')} of the server" if one["statements"] else ""
+        by = f"{one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}"
+        screen.line(f"{what}{by}{server}")
+    for one in data["problems"]:
+        screen.line(f"  {one['where']}: {one['message']} [{one['code']}]", "red")
+    screen.line(f"Approvers: {', '.join(key['name'] for key in data['approvers']) or 'none'}")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")

@@ -63,12 +63,20 @@ def url_of(root: Path, name: str) -> str:
 
 
 def commit_at(remote: Remote, branch: str) -> str:
-    """The commit of ``branch`` there; empty where it does not exist. Raises DeliveryFault."""
+    """The commit of ``branch`` there; empty where it does not exist. Raises DeliveryFault.
+
+    A name that begins with ``refs/`` is that of a ref, here and in ``fetch``.
+    """
+    ref = _full(branch)
     with _apart(remote) as apart:
-        done = apart.git("ls-remote", "--end-of-options", remote.url, ref_of(branch))
+        done = apart.git("ls-remote", "--end-of-options", remote.url, ref)
     if done.returncode:
         raise _fault(remote, "cannot be read", done.stderr)
-    return next((line.split("\t")[0] for line in text_of(done).split("\n") if line.endswith(f"\t{ref_of(branch)}")), "")
+    return next((line.split("\t")[0] for line in text_of(done).split("\n") if line.endswith(f"\t{ref}")), "")
+
+
+def _full(branch: str) -> str:
+    return branch if branch.startswith("refs/") else ref_of(branch)
 
 
 def fetch(remote: Remote, branch: str) -> str:
@@ -76,12 +84,12 @@ def fetch(remote: Remote, branch: str) -> str:
     there = commit_at(remote, branch)
     if not there:
         return ""
-    tracking = f"refs/remotes/{remote.name}/{branch}"
+    tracking = f"refs/remotes/{remote.name}/{branch.removeprefix('refs/')}"
     if text_of(run_git(remote.root, "rev-parse", "--verify", "-q", f"{tracking}^{{commit}}", ok=None)) == there:
         return there
     with _apart(remote) as apart:
         done = apart.git(
-            "fetch", "--no-tags", "--no-write-fetch-head", "-q", "--end-of-options", remote.url, ref_of(branch)
+            "fetch", "--no-tags", "--no-write-fetch-head", "-q", "--end-of-options", remote.url, _full(branch)
         )
     if done.returncode:
         raise _fault(remote, "cannot be fetched from", done.stderr)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SHORTEST, LONGEST = 8, 128
 """The length of a new PIN, in characters."""
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _MOST_KIB, _MOST_ITERATIONS = 4 << 20, 1000
 """A file that asks for more was not written here; it would only stop the machine."""
 
@@ -99,6 +101,8 @@ def fingerprint(public_key: str) -> str:
 
 def unpadded(text: str) -> bytes:
     """The bytes of base64url text without padding. ValueError: it is none."""
+    if not _BASE64URL.fullmatch(text):  # the decoder skips what is none
+        raise ValueError("this is no base64url")
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 

@@ -5,12 +5,15 @@ signed is the sha256 of its text (``signed_text``). The page and the relying par
 
 Rules:
 1. A signature counts only with user verification by the authenticator.
-2. ``port`` is given when a live answer is checked, and omitted when a stored proof is verified from files.
+2. A live answer is checked by the library of the extra ``passkey``. A stored proof is checked with ``cryptography`` alone, so
+   that it can be wherever a clone is.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from hashlib import sha256
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wfe_mcp.core.canonical import sha256_hex, signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.approvals.keys import base64url, unpadded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,12 +72,6 @@ class Assertion(Strict):
             "signature": self.signature,
         }
         return {"id": self.id, "rawId": self.id, "type": "public-key", "response": answer}
-
-
-class _ClientData(BaseModel):
-    """The part of the client data that names the signing page."""
-
-    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +151,7 @@ def created_key(given: str, once: bytes, port: int) -> Created:
     return Created(bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key))
 
 
-def signed(
-    assertion: Assertion, statement: Mapping[str, object], public_key: str, *, port: int | None = None, count: int = 0
-) -> int:
+def signed(assertion: Assertion, statement: Mapping[str, object], public_key: str, *, port: int, count: int = 0) -> int:
     """The authenticator's counter, after checking that the key signed ``statement``. Refuses ``needs_human``.
 
     ``count``: the last one known. One that does not grow indicates a cloned key; 0: the authenticator has no counter.
@@ -170,7 +166,7 @@ def signed(
             credential=assertion.of_library(),
             expected_challenge=challenge(statement),
             expected_rp_id=_PARTY,
-            expected_origin=_origin(assertion) if port is None else f"http://localhost:{port}",
+            expected_origin=f"http://localhost:{port}",
             credential_public_key=base64url_to_bytes(public_key),
             credential_current_sign_count=count,
             require_user_verification=True,
@@ -182,14 +178,63 @@ def signed(
     return found.new_sign_count
 
 
-def _origin(assertion: Assertion) -> str:
-    """The origin in the signature: a page on ``localhost``, at any port."""
-    from webauthn.helpers import base64url_to_bytes
+# stored proofs
 
-    found = _ClientData.model_validate_json(base64url_to_bytes(assertion.client_data)).origin
-    if not _ORIGIN.fullmatch(found):
-        raise ValueError(f"it was made at {found!r:.100}, not at http://localhost")
-    return found
+
+def stored_fault(assertion: Assertion, statement: Mapping[str, object], public_key: str) -> str:
+    """Why a stored signature of a passkey over ``statement`` does not hold; empty when it does."""
+    why = _why(assertion, statement, public_key)
+    return f"The signature of the passkey does not hold: {why}." if why else ""
+
+
+def _why(assertion: Assertion, statement: Mapping[str, object], public_key: str) -> str:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        said, seen = unpadded(assertion.client_data), unpadded(assertion.authenticator_data)
+        client: dict[str, Any] = json.loads(said)
+        origin = client["origin"]
+        if not _ORIGIN.fullmatch(origin):
+            return f"it was made at {origin!r:.100}, not at http://localhost"
+        asked = client["type"], str(client["challenge"]).rstrip("=")
+        if asked != ("webauthn.get", base64url(challenge(statement))):
+            return "it is about something else"
+        if len(seen) < _SEEN_BYTES or seen[:32] != sha256(_PARTY.encode()).digest():
+            return "it was made for another site"
+        if seen[32] & _VERIFIED != _VERIFIED:
+            return "the user was not verified"
+        _verify(unpadded(public_key), unpadded(assertion.signature), seen + sha256(said).digest())
+    except (InvalidSignature, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return "it is not by this key"
+    return ""
+
+
+_SEEN_BYTES = 37
+_VERIFIED = 0x05
+"""Flags of the authenticator: someone was there, and it verified who."""
+
+
+_ES256 = re.compile(rb"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20(.{32})\x22\x58\x20(.{32})", re.DOTALL)
+_EDDSA = re.compile(rb"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20(.{32})", re.DOTALL)
+_RS256 = re.compile(rb"\xa4\x01\x03\x03\x39\x01\x00\x20\x59\x01\x00(.{256})\x21\x43(.{3})", re.DOTALL)
+"""COSE keys of the three algorithms that are asked for, in the one spelling that WebAuthn allows (canonical CBOR)."""
+
+
+def _verify(key: bytes, signature: bytes, data: bytes) -> None:
+    """Verify with a COSE key. InvalidSignature, ValueError: not signed by it, or a key of another kind."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    if found := _ES256.fullmatch(key):
+        point = ec.EllipticCurvePublicNumbers(int.from_bytes(found[1]), int.from_bytes(found[2]), ec.SECP256R1())
+        point.public_key().verify(signature, data, ec.ECDSA(SHA256()))
+    elif found := _EDDSA.fullmatch(key):
+        ed25519.Ed25519PublicKey.from_public_bytes(found[1]).verify(signature, data)
+    elif found := _RS256.fullmatch(key):
+        numbers = rsa.RSAPublicNumbers(int.from_bytes(found[2]), int.from_bytes(found[1]))
+        numbers.public_key().verify(signature, data, padding.PKCS1v15(), SHA256())
+    else:
+        raise ValueError("a key of another kind")
 
 
 def _descriptors(keys: Iterable[str]) -> list[Any]:

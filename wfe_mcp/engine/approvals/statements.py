@@ -27,7 +27,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Channel, Person, Signature
 from wfe_mcp.engine.approvals.keys import base64url, fingerprint, public_half, signature_holds
-from wfe_mcp.engine.approvals.passkeys import Assertion, signed
+from wfe_mcp.engine.approvals.passkeys import Assertion, stored_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,20 +166,11 @@ class SignedStatement:
 
 
 def signature_fault(value: Mapping[str, object], signature: str | Assertion, public_key: str) -> str:
-    """Why ``signature`` is not by that key over the canonical text of ``value``; empty when it is.
-
-    Refuses ``unavailable``: a passkey's, without the package that checks it.
-    """
-    if not isinstance(signature, Assertion):
-        is_by_key = signature_holds(public_key, signature, signed_text(value))
-        return "" if is_by_key else f"the signature is not by the key {fingerprint(public_key)[:16]}"
-    try:
-        signed(signature, value, public_key)
-    except Refused as refused:
-        if refused.code == "unavailable":
-            raise
-        return refused.message
-    return ""
+    """Why ``signature`` is not by that key over the canonical text of ``value``; empty when it is."""
+    if isinstance(signature, Assertion):
+        return stored_fault(signature, value, public_key)
+    is_by_key = signature_holds(public_key, signature, signed_text(value))
+    return "" if is_by_key else f"the signature is not by the key {fingerprint(public_key)[:16]}"
 
 
 def read_statement(text: str) -> Statement | None:

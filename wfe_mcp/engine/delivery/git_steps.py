@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, refs, remote as remotes
+from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import Operation, begun, operate
 from wfe_mcp.engine.delivery.place import Place, approved_files, branch_of, made_branch, place_of, remote_of, tip_of
 from wfe_mcp.workspace.files.paths import match_globs
@@ -149,7 +150,7 @@ def undo_commit(engine: Engine, operation: Operation) -> Mapping[str, Any] | Non
 
 
 def make_push(engine: Engine, call: StepCall, _context: JobContext, params: GitPush) -> Mapping[str, Any]:
-    """Push the branch of the change to the remote."""
+    """Push the branch of the change to the remote, after what proves it."""
     place = place_of(engine, call.run)
     if isinstance(place, str):
         return {"skipped": place}
@@ -169,6 +170,7 @@ def make_push(engine: Engine, call: StepCall, _context: JobContext, params: GitP
 
     def act() -> None:
         nonlocal there
+        attest_and_push(engine, place, remote, sha)
         remotes.push(remote, sha, refs.ref_of(name))
         there = remotes.commit_at(remote, name)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
+from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import Operation, begun, operate
 from wfe_mcp.engine.delivery.place import Place, branch_of, place_of, remote_of, tip_of
 from wfe_mcp.workspace.git.repository import branch as current_branch, is_ancestor
@@ -52,6 +53,7 @@ def make_merge(engine: Engine, call: StepCall, _context: JobContext, params: Git
                 "--detach; then retry the phase.",
                 "conflict",
             )
+        attest_and_push(engine, place, remote, result)
         if remote is not None and not is_in(there):
             remotes.push(remote, result, refs.ref_of(base))
             there = remotes.fetch(remote, base)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord
 
-_TYPES = ("OperationIntended", "OperationCalled", "OperationObserved")
+OPERATION_TYPES = ("OperationIntended", "OperationCalled", "OperationObserved")
 
 
 class Operation(NamedTuple):
@@ -103,9 +103,9 @@ def operations_of(engine: Engine | Tx, run: str) -> list[Operation]:
     from wfe_mcp.store import Tx
 
     if isinstance(engine, Tx):
-        return operations_in(engine.events.of_types(cast("RunId", run), *_TYPES))
+        return operations_in(engine.events.of_types(cast("RunId", run), *OPERATION_TYPES))
     with engine.store.read() as tx:
-        return operations_in(tx.events.of_types(engine.load(tx, run).record.id, *_TYPES), cast("RunId", run))
+        return operations_in(tx.events.of_types(engine.load(tx, run).record.id, *OPERATION_TYPES), cast("RunId", run))
 
 
 def operations_in(events: Iterable[EventRecord], run: RunId | None = None) -> list[Operation]:

@@ -22,7 +22,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.workspace.files.project_files import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -62,10 +62,16 @@ class ServerKey:
     def seal(self, engine: Engine, tx: Tx, facts: Mapping[str, Any], process: Process | None = None) -> dict[str, str]:
         """The seal of ``facts``; empty where the key cannot be read or written, which ``verify`` then names."""
         try:
-            key = self._key = self._key or _key_of(engine)
+            public, sign = self.signer(engine, tx)
         except (OSError, ValueError):
             log.exception("evidence has no seal: the server's key cannot be read")
             return {}
+        by = process or self.process
+        return {"by": by, "key": public, "signature": _base64(sign(_statement(facts, by)))}
+
+    def signer(self, engine: Engine, tx: Tx) -> tuple[str, Callable[[bytes], bytes]]:
+        """The public half, base64url, and what signs with the key. OSError, ValueError: it cannot be read or written."""
+        key = self._key = self._key or _key_of(engine)
         public = _base64(key.public_key().public_bytes_raw())
         if not self._noted and tx.settings_log.first_noted(MADE, public) is None:
             from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -73,8 +79,7 @@ class ServerKey:
             note_seals(engine, tx)
             tx.settings_log.note(MADE, public, SYSTEM, engine.clock())
         self._noted = True
-        by = process or self.process
-        return {"by": by, "key": public, "signature": _base64(key.sign(_statement(facts, by)))}
+        return public, key.sign
 
 
 def sealed_evidence(engine: Engine, tx: Tx, found: EvidenceRecord, process: Process | None = None) -> EvidenceRecord:

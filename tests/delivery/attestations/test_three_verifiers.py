@@ -1,0 +1,299 @@
+"""wfe-mcp and two programs that share no code with it find the same in 1,000 bundles, whole and damaged."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.delivery.attestations.signed import (
+    OTHER,
+    TREE,
+    base64,
+    decided,
+    decision,
+    enveloped,
+    line,
+    passkey,
+    person,
+    resealed,
+    said,
+    with_change,
+)
+from wfe_mcp.core.canonical import signed_text
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.delivery.attestations.envelope import opened
+from wfe_mcp.delivery.attestations.statement import DECISION, TEST_RESULT, VERIFIED, check_result, verified
+from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned, chain_of
+from wfe_mcp.engine.integrity.branch_verification import decisions_in, signer
+
+ROOT = Path(__file__).parents[3]
+SEED, MOST_LINES = 29, 150
+ADA, BOB, EVE = person("ada"), person("bob"), person("eve")
+LAPTOP, PHONE, DESK = passkey("laptop"), passkey("phone", "EdDSA"), passkey("desktop", "RS256")
+FIRST = with_change(Pinned(), "add", ADA)
+SECOND = with_change(FIRST, "add", LAPTOP, ADA)
+THIRD = with_change(with_change(SECOND, "add", BOB, LAPTOP), "remove", ADA, BOB)
+LAST = with_change(with_change(THIRD, "add", PHONE, BOB), "add", DESK, PHONE)
+CHAINS = (FIRST, SECOND, THIRD, LAST)
+GOOD = len(CHAINS)
+Found = dict[str, Any]
+
+
+@cache
+def chain_in(approvers: bytes) -> Pinned:
+    """The keys that count; none where the file is no chain."""
+    try:
+        return chain_of(approvers)
+    except Refused:
+        return Pinned()
+
+
+def ours(approvers: bytes, bundle: bytes) -> Found:
+    """What wfe-mcp finds."""
+    chain = chain_in(approvers)
+    read = [opened(raw) for raw in bundle.split(b"\n") if raw]
+    found = {
+        (each.id, each.kind, each.tree, key.name)
+        for each in decisions_in(read)
+        if isinstance(key := signer(each, chain), ApproverKey)
+    }
+    others = sum(each is not None and each.predicate_type != DECISION for each in read)
+    return {"decisions": sorted(map(list, found)), "statements": others}
+
+
+def theirs(command: list[str], folder: Path, approvers: Path) -> dict[str, Found]:
+    """What a program of scripts/ finds in all bundles of a folder."""
+    names = sorted(str(each) for each in folder.glob("*.intoto.jsonl"))
+    done = subprocess.run(
+        [*command, str(approvers), TREE, *names], capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert done.stderr == ""
+    found: dict[str, Found] = json.loads(done.stdout)
+    proves = [any(one[1:3] == ["approve", TREE] for one in each["decisions"]) for each in found.values()]
+    assert done.returncode == (not all(proves))
+    return found
+
+
+def programs() -> list[list[str]]:
+    node = shutil.which("node")
+    python = [[sys.executable, "-I", str(ROOT / "scripts" / "verify_attestations.py")]]
+    return python + ([[node, str(ROOT / "scripts" / "verify_attestations.mjs")]] if node else [])
+
+
+def envelopes(chain: Pinned) -> list[bytes]:
+    """Everything that a bundle may hold, signed under ``chain`` and under what came before it."""
+    by = [ADA, BOB, LAPTOP, PHONE, DESK, EVE]
+    made = [decision(each, head, tree) for each in by for head in (FIRST, chain) for tree in (TREE, OTHER)]
+    made += [decision(ADA, FIRST, kind="reject"), decision(BOB, chain, decision=[])]
+    made.append(decision(ADA, FIRST, time="yesterday"))
+    made.append(enveloped(TEST_RESULT, check_result("check test", "7" * 64, "PASSED", {})))
+    made.append(enveloped(VERIFIED, verified("deed@1.0.0", "8" * 64, "2026-11-22T12:00:00Z", ["WFE_GATE_PASSED"])))
+    return made
+
+
+def damaged(dice: random.Random, raw: bytes, others: list[bytes]) -> bytes:
+    """One envelope with one thing changed."""
+    return dice.choice(DAMAGES)(dice, raw, others)
+
+
+def flipped(dice: random.Random, raw: bytes, others: list[bytes]) -> bytes:
+    del others
+    at = dice.randrange(len(raw) - 1)
+    return raw[:at] + bytes([dice.choice(b'"{}[]:,0Aa_-+/=\\ \xff')]) + raw[at + 1 :]
+
+
+def other_part(dice: random.Random, raw: bytes, others: list[bytes]) -> bytes:
+    """The payload or the signature of another envelope."""
+    document, name = json.loads(raw), dice.choice(["payload", "signatures", "payloadType"])
+    other = json.loads(dice.choice(others))
+    return line(document | {name: other[name] if name != "payloadType" else dice.choice(["", "application/json"])})
+
+
+def other_keys(dice: random.Random, raw: bytes, others: list[bytes]) -> bytes:
+    del others
+    document = json.loads(raw)
+    made = document["signatures"][0]
+    return line(
+        dice.choice(
+            [
+                document | {"more": 1},
+                document | {"signatures": [made, made]},
+                document | {"signatures": []},
+                document | {"signatures": [made | {"cert": ""}]},
+                document | {"signatures": [made | {"keyid": made["keyid"].replace("ed25519", "rsa")}]},
+                {name: document[name] for name in ("payload", "signatures")},
+                [document],
+            ]
+        )
+    )
+
+
+def respelled(dice: random.Random, raw: bytes, others: list[bytes]) -> bytes:
+    """The same bytes in another base64, or the same JSON with another beginning or end."""
+    del others
+    document = json.loads(raw)
+    made = document["signatures"][0]
+    sig: str = made["sig"]
+    spelled = [sig.rstrip("="), sig.replace("+", "-").replace("/", "_"), f"{sig[:40]} {sig[40:]}", f"{sig}=", sig[:-3]]
+    text = raw.decode().rstrip("\n")
+    return dice.choice(
+        [
+            line(document | {"signatures": [made | {"sig": dice.choice(spelled)}]}),
+            f" {text}\t\r\n".encode(),
+            f"\ufeff{text}\n".encode(),
+            f"{text}{{}}\n".encode(),
+            text.replace('{"payload"', '{"payload":"AAAA","payload"', 1).encode(),
+            text.replace('"payload"', '"x":NaN,"payload"', 1).encode(),
+            raw[: dice.randrange(len(raw))],
+        ]
+    )
+
+
+def other_statement(dice: random.Random, raw: bytes, others: list[bytes]) -> bytes:
+    """A statement that the server's key did sign, with another field."""
+    statement = json.loads(b64decode(json.loads(raw)["payload"]))
+    other = json.loads(b64decode(json.loads(dice.choice(others))["payload"]))
+    subject = dice.choice(
+        [[], [{}], [{"digest": {"gitTree": 1}}], [{"digest": {"gitTree": OTHER}}], {"0": {}}, other["subject"], None]
+    )
+    return resealed(
+        dice.choice(
+            [
+                statement | {"subject": subject},
+                statement | {"predicateType": dice.choice([DECISION, TEST_RESULT, "", 1])},
+                statement | {"predicate": other["predicate"]},
+                statement | {"predicate": dice.choice([None, [], {}, "text"])},
+                statement | {"_type": "https://in-toto.io/Statement/v0.1"},
+                statement | {"more": [1, {"a": None}]},
+                [statement],
+            ]
+        )
+    )
+
+
+def other_decision(dice: random.Random, raw: bytes, others: list[bytes]) -> bytes:
+    """A decision with another text, signature or key; the envelope is right."""
+    del others
+    approver, chain = dice.choice([ADA, BOB, LAPTOP, PHONE, EVE]), dice.choice([FIRST, SECOND, THIRD])
+    predicate = decided(approver, chain)
+    change: dict[str, Any] = dice.choice(
+        [
+            {"tree": OTHER},
+            {"tree": f"{TREE}+{OTHER}"},
+            {"tree": ""},
+            {"kind": "skip"},
+            {"approvers": ""},
+            {"format": "wfe-decision/3"},
+            {"time": "2026-11-22T12:00:00Z"},
+            {"key": "passkey"},
+            {"request": {}},
+            {"decision": [{"phase": 1, "attempt": 1}]},
+            {"decision": [{"phase": "send", "attempt": True}]},
+            {"gates": {}},
+            {"log": {}},
+            {"target": {"head": "", "calls": []}},
+            {"target": []},
+            {"more": 1},
+        ]
+    )
+    if dice.random() < 0.5:
+        predicate = decided(approver, chain, **change)
+    elif dice.random() < 0.5:
+        predicate["statement"] = signed_text(said(approver, chain) | change)
+    else:
+        made = dice.choice([decided(each, chain)["signature"] for each in (ADA, LAPTOP, PHONE)])
+        damage = made[:-2] + "=!" if isinstance(made, str) else made | {dice.choice([*made]): "AAAA"}
+        predicate["signature"] = dice.choice([made, damage, None, "", {}, [made]])
+    if dice.random() < 0.1:
+        predicate = predicate | {"more": ""}
+    return enveloped(DECISION, predicate)
+
+
+DAMAGES: tuple[Callable[[random.Random, bytes, list[bytes]], bytes], ...] = (
+    flipped,
+    other_part,
+    other_keys,
+    respelled,
+    other_statement,
+    other_decision,
+)
+
+
+def bad_files(dice: random.Random) -> list[bytes]:
+    """Files of approvers that are no chain, or a shorter one."""
+    text = LAST.text
+    document = json.loads(text)
+    del document["changes"][1]["signed_by"]
+    at = dice.randrange(len(text))
+    spelled = [
+        json.dumps(document, indent=2, sort_keys=True) + "\n",
+        json.dumps(json.loads(text)),
+        text.replace("bob", "b0b"),
+    ]
+    return [each.encode() for each in (*spelled, text[:at], text.replace("\n", "\r\n"))]
+
+
+def bundle(dice: random.Random, made: list[bytes]) -> bytes:
+    chosen = dice.sample(made, dice.randint(1, 4))
+    lines = [damaged(dice, each, made) if dice.random() < 0.6 else each for each in chosen]
+    return b"".join(each if each.endswith(b"\n") else each + b"\n" for each in lines) + dice.choice([b"", b"\n", b"{}"])
+
+
+@pytest.mark.parametrize("bundles", [100, 1000])
+def test_three_verifiers_find_the_same(tmp_path: Path, bundles: int) -> None:
+    dice, proven = random.Random(SEED), 0
+    files = [each.text.encode() for each in CHAINS] + bad_files(dice)
+    chosen = dice.choices(range(len(files)), [8] * GOOD + [1] * (len(files) - GOOD), k=bundles)
+    for number, approvers in enumerate(files):
+        made = envelopes(CHAINS[number] if number < GOOD else LAST)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        file = folder / "approvers.json"
+        file.write_bytes(approvers)
+        expected: dict[str, Found] = {}
+        for each in (each for each, of in enumerate(chosen) if of == number):
+            raw, name = bundle(dice, made), f"{each:04}.intoto.jsonl"
+            (folder / name).write_bytes(raw)
+            expected[name] = ours(approvers, raw)
+        proven += sum(bool(each["decisions"]) for each in expected.values())
+        for program in programs():
+            found = theirs(program, folder, file)
+            assert {name: each for name, each in found.items() if each != expected[name]} == {}, (number, program)
+    assert bundles // 10 < proven < bundles
+
+
+@pytest.mark.parametrize("name", ["verify_attestations.py", "verify_attestations.mjs"])
+def test_a_second_verifier_is_short_and_shares_no_code(name: str) -> None:
+    text = (ROOT / "scripts" / name).read_text(encoding="utf-8")
+    assert len(text.splitlines()) < MOST_LINES
+    assert "wfe_mcp" not in text
+
+
+def test_each_kind_of_key_proves_a_decision_to_all_three(tmp_path: Path) -> None:
+    file, bundles = tmp_path / "approvers.json", tmp_path / "whole.intoto.jsonl"
+    file.write_bytes(LAST.text.encode())
+    bundles.write_bytes(b"".join(decision(each, LAST) for each in (BOB, LAPTOP, PHONE, DESK, ADA, EVE)))
+    found = [ours(file.read_bytes(), bundles.read_bytes())]
+    found += [theirs(program, tmp_path, file)[bundles.name] for program in programs()]
+    assert [sorted(one[3] for one in each["decisions"]) for each in found] == [
+        ["bob", "desktop", "laptop", "phone"]
+    ] * len(found)
+
+
+def test_an_envelope_is_signed_as_dsse_says() -> None:
+    """The vector of the DSSE specification, protocol.md."""
+    from wfe_mcp.delivery.attestations.envelope import pae
+
+    assert (
+        pae("http://example.com/HelloWorld", b"hello world")
+        == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    )
+    assert base64(b"hello world") == "aGVsbG8gd29ybGQ="

@@ -1,0 +1,1 @@
+"""Attestations: in-toto Statements in DSSE envelopes, kept in a ref of the repository."""

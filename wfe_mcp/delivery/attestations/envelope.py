@@ -1,0 +1,129 @@
+"""DSSE envelopes: what is signed, how one is written, and how one is opened.
+
+    {"payload": base64, "payloadType": "application/vnd.in-toto+json", "signatures": [{"keyid": …, "sig": base64}]}
+
+Rules (DSSE 1.0, in-toto attestation v1; docs/reference/attestations.md):
+1. A signature is over PAE(type, payload), never over the payload alone, and is verified before the payload is read.
+2. ``keyid`` is ``ed25519:`` and the public half, base64url: it names a key and says nothing about who has it.
+3. An envelope of ours has these keys and one signature. Anything else is not opened, and counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode, urlsafe_b64decode
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+KEY = "ed25519:"
+MOST_BYTES = 1_000_000
+"""The most bytes of an envelope."""
+
+
+class Opened(NamedTuple):
+    """A statement whose signature holds. ``key``: the public half that signed it, base64url."""
+
+    sha256: str
+    key: str
+    predicate_type: str
+    predicate: Mapping[str, Any]
+    digests: frozenset[tuple[str, str]]
+    """Algorithm and value of each subject."""
+
+    def trees(self) -> list[str]:
+        """The git trees that it is about."""
+        return sorted(value for name, value in self.digests if name == "gitTree")
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """The bytes that a signature is over: DSSE's pre-authentication encoding."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def sealed(statement: Mapping[str, Any], public_key: str, sign: Callable[[bytes], bytes]) -> bytes:
+    """The envelope of ``statement``, one line of JSON. ``public_key``: of the key that ``sign`` uses, base64url."""
+    payload = canonical_json(statement).encode()
+    made = {"keyid": KEY + public_key, "sig": b64encode(sign(pae(PAYLOAD_TYPE, payload))).decode()}
+    document = {"payload": b64encode(payload).decode(), "payloadType": PAYLOAD_TYPE, "signatures": [made]}
+    return canonical_json(document).encode() + b"\n"
+
+
+def opened(raw: bytes) -> Opened | None:
+    """The statement in an envelope; None where it is none of ours, or its signature does not hold."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        payload, public_key, signature = _parts(raw)
+        Ed25519PublicKey.from_public_bytes(_unpadded(public_key)).verify(signature, pae(PAYLOAD_TYPE, payload))
+        statement = _object(_json(payload))
+        if statement["_type"] != STATEMENT_TYPE:
+            return None
+        subjects = [_object(_object(each)["digest"]) for each in _list(statement["subject"])]
+        digests = frozenset((name, _text(value)) for each in subjects for name, value in each.items())
+        name, predicate = _text(statement["predicateType"]), _object(statement["predicate"])
+    except (ValueError, KeyError, TypeError, RecursionError, InvalidSignature):
+        return None
+    return Opened(sha256_hex(raw), public_key, name, predicate, digests)
+
+
+def _parts(raw: bytes) -> tuple[bytes, str, bytes]:
+    if len(raw) > MOST_BYTES:
+        raise ValueError("too large")
+    document = _object(_json(raw))
+    (made,) = [_object(each) for each in _list(document["signatures"])]
+    if document.keys() != {"payload", "payloadType", "signatures"} or made.keys() != {"keyid", "sig"}:
+        raise ValueError("other keys")
+    name = _text(made["keyid"])
+    if document["payloadType"] != PAYLOAD_TYPE or not name.startswith(KEY):
+        raise ValueError("another type")
+    return _base64(_text(document["payload"])), name.removeprefix(KEY), _base64(_text(made["sig"]))
+
+
+def _base64(text: str) -> bytes:
+    """The bytes of standard or URL-safe base64, in the one spelling that gives them."""
+    standard = text.replace("-", "+").replace("_", "/")
+    found = b64decode(standard.encode("ascii"), validate=True)
+    if b64encode(found).decode() != standard:
+        raise ValueError("another spelling")
+    return found
+
+
+def _unpadded(text: str) -> bytes:
+    found = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    if len(text) != 43 or b64encode(found).decode().rstrip("=") != text.replace("-", "+").replace("_", "/"):
+        raise ValueError("another spelling")
+    return found
+
+
+def _json(raw: bytes) -> object:
+    return json.loads(raw.decode(), parse_constant=_refuse)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return cast("dict[str, Any]", value)
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return cast("list[object]", value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value

@@ -1,0 +1,136 @@
+"""The ref of a repository in which attestations travel: commits that only add files.
+
+    refs/wfe/attestations ──► <2 of the tree's id>/<the rest of it>/<sha256 of the envelope>.json
+
+Rules:
+1. A file is named by its bytes, so two histories of the ref are merged by taking all files of both.
+2. Objects are written first, the ref last and by compare-and-swap: kill -9 leaves all of an addition or none, and of two
+   processes both additions stay.
+3. No index, work tree, branch or hook is used. A file that is not where its bytes say is not read.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, trees_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+REF = "refs/wfe/attestations"
+_COPIES = "refs/remotes/*/wfe/attestations"
+_MESSAGE = "wfe-mcp: attestations\n"
+_TRIES = 40
+_DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
+
+
+def refs_to_push(root: Path) -> list[str]:
+    """The refs that go with a branch that is pushed; none before the first attestation."""
+    return [REF] if tip(root) else []
+
+
+def tip(root: Path, ref: str = REF) -> str:
+    """The commit that the ref names; empty where there is no such ref."""
+    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))
+
+
+def add(root: Path, envelopes: Iterable[tuple[str, bytes]], at: datetime) -> str:
+    """Add envelopes, each with the tree it is about; the commit that has them all. Those that are there are not added again.
+
+    Refuses ``unavailable`` where the ref cannot be written.
+    """
+    given = {_path(tree, raw): raw for tree, raw in envelopes}
+    return _extended(root, given, (), at)
+
+
+def merge(root: Path, other: str, at: datetime) -> str:
+    """Add all that the commit ``other`` has, such as a remote's ref that was fetched; the commit that has both.
+
+    Where one of the two contains the other, that one is it. Refuses ``unavailable``.
+    """
+    return _extended(root, {}, (other,), at)
+
+
+def bundles(root: Path) -> dict[str, list[bytes]] | None:
+    """The envelopes by the tree they are about, of the ref and of its copies from remotes; None where there is no such ref."""
+    refs = text_of(run_git(root, "for-each-ref", "--format=%(objectname)", REF, _COPIES)).split()
+    if not refs:
+        return None
+    files = {path: node for ref in dict.fromkeys(refs) for path, node in _files(root, ref)[0].items()}
+    named = [(path, node) for path, node in files.items() if node.mode == "100644" and _tree_of(path)]
+    found: dict[str, list[bytes]] = {}
+    for (path, _), each in zip(named, stored(root, [node.oid for _, node in named]), strict=True):
+        if each is not None and path.endswith(f"/{sha256_hex(each[1])}.json"):
+            found.setdefault(_tree_of(path), []).append(each[1])
+    return found
+
+
+def _extended(root: Path, given: Mapping[str, bytes], others: Sequence[str], at: datetime) -> str:
+    repo = require_repository(root)
+    for number in range(_TRIES):
+        before = tip(root)
+        files, known = _files(root, before) if before else ({}, set[str]())
+        kept = len(files)
+        for other in others:
+            theirs, also = _files(root, other)
+            files, known = theirs | files, known | also
+        outbox = Outbox(repo, known)
+        files |= {path: Node("100644", outbox.add("blob", raw)) for path, raw in given.items() if path not in files}
+        if before and len(files) == kept and all(_contains(root, before, other) for other in others):
+            return before
+        ahead = [other for other in others if before and _contains(root, other, before)]
+        if ahead or (others and not before):
+            made = (ahead or [*others])[0]
+        else:
+            top, contents = trees_of(files, repo.hash_name)
+            for oid, content in contents.items():
+                outbox.add("tree", content, oid)
+            made = outbox.add("commit", commit_content(top, (before, *others), _MESSAGE, at))
+        outbox.send()
+        done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", REF, made, before, ok=None)
+        if done is not None and done.returncode == 0:
+            return made
+        time.sleep(0.002 * number)  # another process was faster, or is writing right now
+    raise Refused(
+        "unavailable",
+        f"The attestations could not be written to {REF} in '{root}'.",
+        f"Is the repository writable? A file {REF}.lock in it that no git is using may be removed.",
+    )
+
+
+def _contains(root: Path, commit: str, other: str) -> bool:
+    done = run_git(root, "merge-base", "--is-ancestor", other, commit, ok=None)
+    return done is not None and done.returncode == 0
+
+
+def _files(root: Path, commit: str) -> tuple[dict[str, Node], set[str]]:
+    """The files of a commit of the ref by path, and the ids of all its objects."""
+    listed = text_of(run_git(root, "ls-tree", "-r", "-t", "-z", "--full-tree", commit))
+    files: dict[str, Node] = {}
+    known: set[str] = set()
+    for line in listed.split("\0"):
+        words, _, path = line.partition("\t")
+        mode, kind, oid = words.split(" ") if path else ("", "", "")
+        known.add(oid)
+        if kind == "blob":
+            files[path] = Node(mode, oid)
+    return files, known
+
+
+def _path(tree: str, raw: bytes) -> str:
+    return f"{tree[:2]}/{tree[2:]}/{sha256_hex(raw)}.json"
+
+
+def _tree_of(path: str) -> str:
+    """The tree that a file is about, by its path; empty for another path."""
+    first, _, rest = path.partition("/")
+    second, _, name = rest.partition("/")
+    return first + second if second and "/" not in name and len(first) == 2 else ""

@@ -1,0 +1,217 @@
+"""Attestations of a run: what its record says about one commit, as statements in the repository's ref.
+
+    decisions in the log   ──► person-decision, with the person's own signature    below the tree that they decided on
+    evidence of checks     ──► test-result, one for each check                     below the commit's tree
+    verdicts in the log    ──► svr, the gates that passed                          below the commit's tree
+
+Rules:
+1. A statement is about files: the commit's tree without ``.wfe/``. The commit is a subject too where its tree is that one.
+2. The same record gives the same bytes, so a second call adds nothing, and neither does one after kill -9.
+3. Nothing is signed for a person. What they did not sign with a pinned key has no statement.
+4. A delivered run is attested before its branch is pushed, and again when it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunStatus, Signature
+from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.delivery.attestations import ref, statement as made
+from wfe_mcp.delivery.attestations.envelope import sealed
+from wfe_mcp.delivery.attestations.files import files_tree
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.git import remote as remotes
+from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
+from wfe_mcp.engine.delivery.operations import OPERATION_TYPES, operations_in
+from wfe_mcp.engine.kernel.evidence_seals import SEAL, ServerKey
+from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.working_tree import parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wfe_mcp.delivery.git.remote import Remote
+    from wfe_mcp.engine.delivery.place import Place
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, LoadedRun
+
+_RESULTS = {
+    GateOutcome.PASS: "PASSED",
+    GateOutcome.WARNING: "WARNED",
+    GateOutcome.OVERRULED: "WARNED",
+    GateOutcome.FAIL: "FAILED",
+    GateOutcome.ERROR: "FAILED",
+}
+"""A check that was left out or needs trust has no result."""
+_COMMITS = {"git.commit", "git.merge", "forge.merge"}
+
+
+class Bundle(NamedTuple):
+    """The statements of a run. ``tree``: of the commit's files; ``decisions``: about exactly these; ``head``: of the ref."""
+
+    commit: str
+    tree: str
+    head: str
+    decisions: int
+    results: int
+    statements: int
+
+
+def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
+    """Write what the record of ``run_id`` says about ``commit`` into the ref.
+
+    Refuses ``bad_argument``: no such commit; ``unavailable``: no git, or the key or the ref cannot be written.
+    """
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        run = loaded.record
+        events, evidence = list(tx.events.log(run.id)), tx.evidence.of_run(run.id)
+    root = Path(run.worktree)
+    full, tree = _files_of(root, commit)
+    decisions = [*_decisions(events)]
+    statements = [
+        (at, made.statement(at, full if at == tree else "", made.DECISION, predicate)) for at, predicate in decisions
+    ]
+    verdicts = [_verdict(event) for event in events if event.type == "GateJudged"]
+    results = [*_check_results(verdicts, evidence, tree)]
+    statements += [(tree, made.statement(tree, full, made.TEST_RESULT, each)) for each in results]
+    passed = [*_passed(loaded, verdicts, evidence, tree)]
+    if passed:
+        newest = max(event.at for event in events if event.type == "GateJudged")
+        at = newest.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        name = f"{run.template}@{run.template_version}"
+        statements.append(
+            (tree, made.statement(tree, full, made.VERIFIED, made.verified(name, run.template_sha256, at, passed)))
+        )
+    with engine.store.tx() as tx:
+        try:
+            public, sign = engine.state_of(ServerKey).signer(engine, tx)
+        except (OSError, ValueError) as error:
+            raise Refused(
+                "unavailable",
+                f"The server's key cannot be read: {error}",
+                "Make the folder keys/ beside the database readable and writable for you.",
+            ) from error
+    head = ref.add(root, [(at, sealed(each, public, sign)) for at, each in statements], engine.clock())
+    ours = sum(at == tree and json.loads(one["statement"])["kind"] == "approve" for at, one in decisions)
+    return Bundle(full, tree, head, ours, len(results), len(statements))
+
+
+def attest_and_push(engine: Engine, place: Place, remote: Remote | None, commit: str) -> None:
+    """Attest ``commit`` of the run and bring the ref to the remote, together with what the remote's has. Raises DeliveryFault."""
+    try:
+        attest(engine, place.run.id, commit)
+        if remote is not None:
+            _push(engine, place, remote)
+    except Refused as refused:
+        raise DeliveryFault(f"{refused.message} {refused.hint}", "configuration") from refused
+
+
+def _push(engine: Engine, place: Place, remote: Remote) -> None:
+    for name in ref.refs_to_push(place.root):
+        for last in (False, False, True):
+            there = remotes.fetch(remote, name)
+            head = ref.merge(place.root, there, engine.clock()) if there else ref.tip(place.root)
+            if head == there:
+                break
+            try:
+                remotes.push(remote, head, name)
+            except DeliveryFault as fault:
+                if last or fault.blocker != "conflict":  # else someone else pushed since: once more, with theirs
+                    raise
+
+
+def attest_completed(change: RunChange) -> None:
+    """Attest the commits of a delivered run that has just been completed."""
+    before = change.loaded_before.state.status
+    if (
+        change.state.status is not RunStatus.COMPLETED
+        or before is RunStatus.COMPLETED
+        or not change.engine.project.is_git
+    ):
+        return
+    engine, run = change.engine, change.run.id
+    if engine.settings().settings.delivery.mode != "none":
+        operations = operations_in(change.tx.events.of_types(run, *OPERATION_TYPES))
+        made = [one.done["sha"] for one in operations if one.kind in _COMMITS and one.done and not one.undone]
+        for commit in dict.fromkeys(made):
+            attest(engine, run, str(commit))
+
+
+def _files_of(root: Path, commit: str) -> tuple[str, str]:
+    """The full id of a commit, and the tree of its files without ``.wfe/``, as seen from ``root``."""
+    repo = require_repository(root)
+    full = text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{commit}^{{commit}}", ok=None))
+    if not full:
+        raise Refused("bad_argument", f"There is no commit {commit!r} in this repository.", "Commit first: git log")
+    ((tree, _),) = files_tree(root, [f"{full}:{repo.prefix.rstrip('/')}"], repo.hash_name)
+    return full, tree
+
+
+def _decisions(events: Sequence[EventRecord]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Approvals and rejections that a person signed about files, each with the tree."""
+    for event in events:
+        if event.type != "DecisionSigned":
+            continue
+        proof = read_signed(Signature(str(event.payload["statement"]), str(event.payload["signature"])))
+        if proof is None or proof.statement.values["kind"] not in {"approve", "reject"}:
+            continue
+        tree = parts_of(str(proof.statement.values["tree"]))[0]
+        if tree:
+            yield tree, made.decision(str(event.payload["statement"]), _signature(proof))
+
+
+def _signature(proof: SignedStatement) -> str | dict[str, str]:
+    return proof.signature if isinstance(proof.signature, str) else proof.signature.model_dump()
+
+
+class _Verdict(NamedTuple):
+    """A verdict in the log."""
+
+    phase: str
+    stage: str
+    gate: int
+    outcome: GateOutcome
+    evidence: str
+
+
+def _verdict(event: EventRecord) -> _Verdict:
+    one = event.payload["verdict"]
+    outcome = GateOutcome(one["outcome"])
+    return _Verdict(
+        str(event.payload["phase"]), str(one["stage"]), int(one["gate"]), outcome, str(one["evidence"] or "")
+    )
+
+
+def _check_results(
+    verdicts: Sequence[_Verdict], evidence: Sequence[EvidenceRecord], tree: str
+) -> Iterator[dict[str, Any]]:
+    """The results of the checks that ran on ``tree``."""
+    by_id = {each.id: each for each in evidence if parts_of(each.tree or "")[0] == tree and "check" in each.data}
+    for verdict in verdicts:
+        found = by_id.get(verdict.evidence)
+        if found is not None and verdict.outcome in _RESULTS:
+            data = {name: value for name, value in found.data.items() if name != SEAL}
+            name = f"check {found.data['check']}"
+            yield made.check_result(name, sha256_hex(canonical_json(data)), _RESULTS[verdict.outcome], {})
+
+
+def _passed(
+    loaded: LoadedRun, verdicts: Sequence[_Verdict], evidence: Sequence[EvidenceRecord], tree: str
+) -> Iterator[str]:
+    """The gates whose last verdict let the run continue; one about files only where it was about ``tree``."""
+    last = {(each.phase, each.stage, each.gate): each for each in verdicts}
+    trees = {each.id: parts_of(each.tree or "")[0] for each in evidence}
+    for (path, stage, number), verdict in sorted(last.items()):
+        spec = loaded.state.phase(path)
+        gates = spec.gates if stage == "after" else spec.gates_before
+        about = trees.get(verdict.evidence, "")
+        if verdict.outcome is GateOutcome.PASS and number < len(gates) and about in {"", tree}:
+            yield f"WFE_GATE_PASSED {path} {stage} {number} {gates[number].kind}"

@@ -1,0 +1,339 @@
+"""Verification of a branch from a clone alone: each commit of its first-parent line needs an approver's decision on its files.
+
+    base, by its first parent's .wfe/approvers.json ──► who may approve this commit
+    the commit's files without .wfe/, as a tree      ──► refs/wfe/attestations ──► decisions on exactly these files
+
+Rules:
+1. Git and the bytes of the clone only: no database, no key of this machine, no network.
+2. The approvers are those of the parent on the branch, never those that the commit brings. A change of the approvers file has to
+   continue the parent's chain, of which each change is signed by a key before it.
+3. A decision accounts for one place of the branch: it is not older than the decision on the commit before, and is not used again.
+   So a tree that was approved once and left behind does not come back without a new decision.
+4. A later decision of the same run on the same phase replaces an earlier one, unless both are on the branch.
+5. What the server signed is counted and shown. It proves nothing here: its key is on the machine of the agent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from typing import TYPE_CHECKING, NamedTuple
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Signature
+from wfe_mcp.core.texts import clean
+from wfe_mcp.delivery.attestations import ref
+from wfe_mcp.delivery.attestations.envelope import opened
+from wfe_mcp.delivery.attestations.files import files_tree
+from wfe_mcp.delivery.attestations.statement import DECISION
+from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, Pinned, chain_of
+from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
+from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.working_tree import parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from wfe_mcp.delivery.attestations.envelope import Opened
+
+FETCH = f"git fetch origin '+{ref.REF}:refs/remotes/origin/wfe/attestations'"
+"""What brings the attestations into a clone, which git does not do by itself."""
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
+
+
+class Decision(NamedTuple):
+    """What an envelope says that a person decided; not yet judged. ``id``: the sha256 of the signed text."""
+
+    id: str
+    kind: str
+    run: str
+    phase: str
+    attempt: int
+    seq: int
+    at: str
+    tree: str
+    proof: SignedStatement
+
+    def replaces(self, other: Decision) -> bool:
+        """True where it is about the same phase of the same run, later, and differs."""
+        same = (self.run, self.phase) == (other.run, other.phase) and self.seq > other.seq
+        return same and (self.kind != "approve" or self.tree != other.tree)
+
+
+class BranchCommit(NamedTuple):
+    """A commit of the line. ``tree``: of its files without ``.wfe/``; ``approvers``: the bytes of its file, if it has one."""
+
+    id: str
+    parents: tuple[str, ...]
+    subject: str
+    tree: str
+    approvers: bytes | None
+
+
+class ProvenCommit(NamedTuple):
+    """A commit that a decision accounts for. ``same_as``: its files are those of the commit before. ``statements``: of the server."""
+
+    commit: str
+    subject: str
+    tree: str
+    decision: Decision | None
+    key: ApproverKey | None
+    statements: int
+
+
+@dataclass(slots=True)
+class VerifiedBranch:
+    """What was found. ``judged``: how many commits needed a proof."""
+
+    branch: str
+    judged: int = 0
+    proven: list[ProvenCommit] = field(default_factory=list[ProvenCommit])
+    findings: list[Discrepancy] = field(default_factory=list[Discrepancy])
+    notes: list[str] = field(default_factory=list[str])
+    approvers: Pinned | None = None
+
+
+def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
+    """Judge the first-parent line of ``branch``, after the commit ``since`` where one is given, which is then trusted.
+
+    Refuses ``bad_argument``: no such commit; ``unavailable``: no git, or a clone whose history is cut off.
+    """
+    repo = require_repository(root)
+    top, start = _commit(root, branch), _commit(root, since) if since else ""
+    if not start and text_of(run_git(root, "rev-parse", "--is-shallow-repository")) == "true":
+        raise Refused(
+            "unavailable",
+            "The history of this clone is cut off, so the first approvers of the branch cannot be read.",
+            "Fetch all of it (git fetch --unshallow; in CI: fetch-depth: 0), or name a commit to trust: --since COMMIT.",
+        )
+    line = list(_line(root, repo.prefix, repo.hash_name, top))
+    attested = ref.bundles(root)
+    walk = _Walk(VerifiedBranch(branch), attested or {})
+    if attested is None:
+        message = f"this clone has none, so nothing is proven; fetch them: {FETCH}"
+        walk.found.findings.append(Discrepancy("attestations_missing", ref.REF, message))
+    if start and all(each.id != start for each in line):
+        message = f"{since} is not a commit of this branch any more: its history was replaced"
+        walk.found.findings.append(Discrepancy("branch_rewritten", branch, message))
+        start = text_of(run_git(root, "merge-base", start, top, ok=None))
+    walk.through(line, start)
+    if repo.prefix:
+        walk.found.findings += _outside(root, repo.prefix, line, start)
+    return walk.found
+
+
+def decisions_in(envelopes: Iterable[Opened | None]) -> Iterator[Decision]:
+    """The decisions in opened envelopes that are whole; what is none is left out."""
+    for each in envelopes:
+        if each is not None and each.predicate_type == DECISION and (found := _decision(each)) is not None:
+            yield found
+
+
+def signer(decision: Decision, base: Pinned) -> ApproverKey | str:
+    """The key of ``base`` that signed ``decision``; a text says why none did."""
+    proof = decision.proof
+    then = base.at(str(proof.statement.values["approvers"]))
+    if then is None:
+        return f"it was signed under an {APPROVERS} that the commit before does not have"
+    key = then.keys.get(proof.key)
+    if key is None or (key.kind is None) != proof.is_by_passkey or base.keys.get(key.id) != key:
+        return f"the key {proof.key[:16]} that signed it is not an approver of the commit before"
+    fault = proof.fault(key.public_key)
+    return f"{key.name!r} did not sign it: {fault}" if fault else key
+
+
+def _decision(found: Opened) -> Decision | None:
+    text, signature = found.predicate.get("statement"), found.predicate.get("signature")
+    if found.predicate.keys() != {"statement", "signature"} or not isinstance(text, str):
+        return None
+    try:
+        made = signature if isinstance(signature, str) else canonical_json(signature)
+        proof = read_signed(Signature(text, made))
+        if proof is None or proof.is_by_passkey == isinstance(signature, str):
+            return None
+        values = proof.statement.values
+        one, tree = values["decision"][0], parts_of(str(values["tree"]))[0]
+        phase, attempt, seq = one["phase"], one["attempt"], values["request"]["seq"]
+        is_typed = type(phase) is str and type(attempt) is int and type(seq) is int
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+    if not is_typed or values["kind"] not in {"approve", "reject"} or not _UTC.fullmatch(values["time"]):
+        return None
+    if not tree or ("gitTree", tree) not in found.digests:
+        return None
+    return Decision(sha256_hex(text), values["kind"], values["run"], phase, attempt, seq, values["time"], tree, proof)
+
+
+class _Walk:
+    """The line from its first commit to its last: who may approve, and which decisions are used up."""
+
+    def __init__(self, found: VerifiedBranch, attested: Mapping[str, Sequence[bytes]]) -> None:
+        self.found = found
+        read = {tree: [opened(raw) for raw in envelopes] for tree, envelopes in attested.items()}
+        self._decisions = {one.id: one for each in read.values() for one in decisions_in(each)}
+        self._statements = {
+            tree: sum(one is not None and one.predicate_type != DECISION for one in each) for tree, each in read.items()
+        }
+        self._base = Pinned()
+        self._used: dict[str, tuple[Decision, Pinned, BranchCommit]] = {}
+        self._floor = ""
+        self._file: bytes | None = None
+        self._signers: dict[tuple[str, str], ApproverKey | str] = {}
+
+    def through(self, line: Sequence[BranchCommit], start: str) -> None:
+        """Judge every commit after ``start``; without it, after the one that first names approvers."""
+        at = next((number for number, each in enumerate(line) if each.id == start), -1)
+        tree, is_proven = "", True
+        for number, commit in enumerate(line):
+            is_judged = number > at and bool(self._base.changes)
+            if is_judged:
+                self.found.judged += 1
+            if commit.tree != tree or not is_proven:
+                is_proven = self._account(commit, is_judged=is_judged)
+            elif is_judged:
+                self.found.proven.append(_proven(commit, None, None, self._statements))
+            tree, is_proven = commit.tree, is_proven or not is_judged
+            self._take_approvers(commit, is_trusted=number <= at and commit.id == start, is_after=number > at)
+        self.found.findings += self._replaced(line[at + 1 :])
+        self.found.approvers = self._base
+        if not self._base.changes:
+            message = f"no commit of this branch has {APPROVERS}, so no one is named who could approve"
+            self.found.findings.append(Discrepancy("approvers_missing", self.found.branch, message))
+
+    def _account(self, commit: BranchCommit, *, is_judged: bool) -> bool:
+        """Use a decision for ``commit``; where there is none and it is judged, say why."""
+        ours = [one for one in self._decisions.values() if one.tree == commit.tree and one.kind == "approve"]
+        signed = [(one, key) for one in ours if isinstance(key := self._signer(one), ApproverKey)]
+        free = [(one, key) for one, key in signed if one.id not in self._used and one.at >= self._floor]
+        if free:
+            decision, key = min(free, key=lambda each: (each[0].at, each[0].id))
+            self._used[decision.id] = decision, self._base, commit
+            self._floor = decision.at
+            if is_judged:
+                self.found.proven.append(_proven(commit, decision, key, self._statements))
+            return True
+        if is_judged:
+            self._name(commit, ours, signed)
+        return False
+
+    def _name(
+        self, commit: BranchCommit, ours: Sequence[Decision], signed: Sequence[tuple[Decision, ApproverKey]]
+    ) -> None:
+        if signed:
+            newest = max((one for one, _ in signed), key=lambda one: one.at)
+            why = f"these files were approved before what this branch had already ({newest.at}, run {newest.run})"
+            self._add("proof_stale", commit, f"{why}: to bring them back needs a decision of its own", newest.run)
+        elif ours:
+            self._add("key_unknown", commit, f"{self._signer(ours[0])}", ours[0].run)
+        else:
+            why = f"its files (tree {commit.tree[:12]}) need an approval by an approver of the commit before, and none is about them"
+            self._add("proof_missing", commit, why)
+
+    def _signer(self, decision: Decision) -> ApproverKey | str:
+        place = decision.id, self._base.head
+        if place not in self._signers:
+            self._signers[place] = signer(decision, self._base)
+        return self._signers[place]
+
+    def _take_approvers(self, commit: BranchCommit, *, is_trusted: bool, is_after: bool) -> None:
+        """The approvers for the next commit. What does not continue the chain changes nothing."""
+        before, is_same, self._file = self._base, commit.approvers == self._file, commit.approvers
+        if is_same and not is_trusted:
+            return
+        try:
+            now = Pinned() if commit.approvers is None else chain_of(commit.approvers)
+            why = f"{APPROVERS} does not continue the approvers of the commit before"
+        except Refused as refused:
+            now, why = Pinned(), refused.message
+        if not before.changes or is_trusted:
+            self._base = now
+            if now.changes and is_after:
+                names = ", ".join(sorted(key.name for key in now.keys.values()))
+                note = f"Approvers ({names}) are named since {commit.id[:12]}: that commit and those before it are taken as they are."
+                self.found.notes.append(note)
+        elif now.head != before.head and now.at(before.head) is None:
+            if is_after:
+                self._add(
+                    "approvers_rewritten", commit, why if commit.approvers is not None else f"{APPROVERS} is gone"
+                )
+        else:
+            self._base = now
+
+    def _replaced(self, line: Sequence[BranchCommit]) -> Iterator[Discrepancy]:
+        """Commits on decisions that the person replaced by one that is not on the branch."""
+        judged = {commit.id for commit in line}
+        for decision, base, commit in list(self._used.values()):
+            later = [one for one in self._decisions.values() if one.replaces(decision) and one.id not in self._used]
+            by = next((one for one in later if isinstance(signer(one, base), ApproverKey)), None)
+            if by is not None and commit.id in judged:
+                self.found.proven[:] = [one for one in self.found.proven if one.commit != commit.id]
+                why = f"{by.kind} of {by.phase}, attempt {by.attempt} ({by.at}) replaced the approval of these files"
+                yield Discrepancy("proof_replaced", _place(commit), why, by.run)
+
+    def _add(self, code: str, commit: BranchCommit, message: str, run: str = "") -> None:
+        self.found.findings.append(Discrepancy(code, _place(commit), message, run))
+
+
+def _proven(
+    commit: BranchCommit, decision: Decision | None, key: ApproverKey | None, statements: Mapping[str, int]
+) -> ProvenCommit:
+    return ProvenCommit(commit.id, commit.subject, commit.tree, decision, key, statements.get(commit.tree, 0))
+
+
+def _place(commit: BranchCommit) -> str:
+    return f"{commit.id[:12]} {commit.subject}".rstrip()
+
+
+# what a clone has
+
+
+def _commit(root: Path, name: str) -> str:
+    words = ("rev-parse", "--verify", "-q", "--end-of-options")
+    names = (name, f"refs/remotes/origin/{name}")
+    found = next((one for each in names if (one := text_of(run_git(root, *words, f"{each}^{{commit}}", ok=None)))), "")
+    if not found:
+        raise Refused(
+            "bad_argument", f"There is no commit {name!r} in this repository.", "Fetch it first: git fetch origin"
+        )
+    return found
+
+
+def _line(root: Path, prefix: str, hash_name: str, top: str) -> Iterator[BranchCommit]:
+    """The first-parent line that ends at ``top``, oldest first."""
+    words = ("log", "--first-parent", "--reverse", "-z", "--no-color", "--no-show-signature", "--no-notes")
+    listed = text_of(run_git(root, *words, "--format=%H %P%n%s", "--end-of-options", top, "--")).split("\0")
+    heads = [(ids.split(" "), subject) for ids, _, subject in (each.partition("\n") for each in listed if each)]
+    folder = prefix.rstrip("/")
+    parts = files_tree(root, [f"{ids[0]}:{folder}" for ids, _ in heads], hash_name)
+    files = [f"{own}:{APPROVERS.partition('/')[2]}" for _, own in parts if own]
+    known = dict(zip(files, stored(root, files), strict=True))
+    for (ids, subject), (tree, own) in zip(heads, parts, strict=True):
+        file = known.get(f"{own}:{APPROVERS.partition('/')[2]}")
+        approvers = file[1] if file is not None and file[0] == "blob" else None
+        yield BranchCommit(ids[0], tuple(filter(None, ids[1:])), clean(subject)[:72], tree, approvers)
+
+
+def _outside(root: Path, prefix: str, line: Sequence[BranchCommit], start: str) -> Iterator[Discrepancy]:
+    """Judged commits that change files outside the project's folder: no decision of this project is about them."""
+    at = next((number for number, each in enumerate(line) if each.id == start), 0)
+    for commit in line[at + 1 :]:
+        words = (
+            "diff-tree",
+            "--quiet",
+            "--no-ext-diff",
+            commit.parents[0],
+            commit.id,
+            "--",
+            ":(top)",
+            f":(top,exclude){prefix}",
+        )
+        done = run_git(root, *words, ok=(0, 1))
+        if done is not None and done.returncode:
+            yield Discrepancy(
+                "outside_project", _place(commit), f"it changes files outside {prefix}, which no approval here is about"
+            )
