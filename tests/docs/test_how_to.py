@@ -45,6 +45,7 @@ EXECUTED = (
     "live-with-it",
     "move-a-project",
     "move-a-run",
+    "deliver-a-change",
     "keep-work-items",
     "name-and-list-runs",
     "look-back-and-compare",

@@ -928,6 +928,15 @@ export interface NotDone {
   is_new?: boolean;
 }
 
+export interface OperationView {
+  kind: string;
+  target: string;
+  state: string;
+  before?: string;
+  after?: string;
+  at?: string;
+}
+
 export interface OpinionShown {
   reviewer: string;
   model: string;
@@ -1289,6 +1298,7 @@ export interface RollbackView {
   outputs?: OutputsView | null;
   reached?: string;
   recoveries?: BlockerView[];
+  operations?: OperationView[];
   title?: string;
   version?: string;
   worktree?: string;
@@ -1399,6 +1409,7 @@ export interface RunView {
   outputs?: OutputsView | null;
   reached?: string;
   recoveries?: BlockerView[];
+  operations?: OperationView[];
   title?: string;
   version?: string;
   worktree?: string;

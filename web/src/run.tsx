@@ -10,6 +10,7 @@ import { Ask, Cli, Crumbs, Flag, Gates, Problem, Segments, State, Waiting } from
 import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
+import { Operations } from "./operations";
 import { Events, Lineage, Checkpoints } from "./run_history";
 import { Stopped } from "./remedies";
 import { Side } from "./run_phase";
@@ -98,6 +99,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
               </div>
             </section>
           )}
+          <Operations run={run} operations={data.operations ?? []} reload={about.reload} />
           <Checkpoints run={run} ended={OVER.includes(state) ? state : ""} reload={() => { about.reload(); graph.reload(); }} />
         </div>
         {node ? <Side key={node.phase} run={run} node={node} data={data} close={() => show(view)} /> : <Legend run={run} nodes={nodes} open={open} />}

@@ -230,24 +230,24 @@ TABLE: dict[str, Row] = {
 }
 
 NOT_USED_YET: set[str] = {
-    "delivery.mode",
-    "delivery.base",
-    "delivery.remote",
-    "delivery.address",
-    "delivery.prefix",
-    "delivery.branch",
-    "delivery.strategy",
-    "delivery.message",
-    "delivery.never",
-    "delivery.protected",
     "delivery.hooks",
     "delivery.forge",
     "delivery.api",
-    "delivery.credential",
 }
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {
+    "delivery.mode": "tests/engine/delivery/test_git_steps.py::test_without_git_or_without_the_setting_each_step_says_that_it_did_nothing",
+    "delivery.base": "tests/engine/delivery/test_delivery_settings.py::test_branches_begin_at_the_configured_base_under_the_configured_name",
+    "delivery.prefix": "tests/engine/delivery/test_delivery_settings.py::test_branches_begin_at_the_configured_base_under_the_configured_name",
+    "delivery.branch": "tests/engine/delivery/test_delivery_settings.py::test_branches_begin_at_the_configured_base_under_the_configured_name",
+    "delivery.message": "tests/engine/delivery/test_delivery_settings.py::test_branches_begin_at_the_configured_base_under_the_configured_name",
+    "delivery.remote": "tests/engine/delivery/test_delivery_settings.py::test_the_configured_remote_is_pushed_to_and_an_empty_one_keeps_all_here",
+    "delivery.address": "tests/engine/delivery/test_delivery_settings.py::test_a_remote_with_another_address_gets_nothing",
+    "delivery.credential": "tests/engine/delivery/test_delivery_settings.py::test_a_credential_is_given_to_no_remote_without_a_configured_address",
+    "delivery.strategy": "tests/engine/delivery/test_git_steps.py::test_each_strategy_leads_to_the_approved_files",
+    "delivery.never": "tests/engine/delivery/test_git_steps.py::test_what_never_gets_in_and_files_of_wfe_mcp_stay_out_and_the_first_is_said",
+    "delivery.protected": "tests/engine/delivery/test_delivery_settings.py::test_a_protected_branch_is_no_branch_of_a_change",
     "facts.*": "tests/cli/commands/test_config_fact.py::test_a_corrected_fact_holds_survives_a_new_scan_and_ends_when_it_is_undone",
     "http.ca_file": "tests/security/test_addresses.py::test_no_variable_adds_an_authority_and_configuration_does",
     "http.proxy": "tests/security/test_addresses.py::test_a_configured_proxy_is_used",

@@ -41,6 +41,12 @@ class StepBack(Body):
     pin: Pin = ""
 
 
+class TakeBack(Body):
+    """Only a person takes a delivery back, with the PIN."""
+
+    pin: Pin = ""
+
+
 class Fork(Body):
     """Where to begin: an event of the log (12) or a checkpoint (cp-12); without one, the last event."""
 
@@ -93,6 +99,13 @@ def preview_rollback(
 def undo(caller: Works, run: str, body: StepBack) -> JSONResponse:
     """Undo the last command; decisions of a person need the PIN."""
     return done(caller, caller.at_work(run), history.undo, run, **body.model_dump())
+
+
+@router.post("/runs/{run}/undo_delivery", response_model=answer_of(RunView))
+def undo_delivery(caller: Works, run: str, body: TakeBack) -> JSONResponse:
+    """Take back what the steps of a run delivered, before its merge, with the PIN."""
+    caller.refuse_program()
+    return done(caller, caller.at_work(run), history.undo_delivery, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/redo", response_model=answer_of(RollbackView))

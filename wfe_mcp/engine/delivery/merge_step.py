@@ -9,7 +9,7 @@ from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import Operation, begun, operate
 from wfe_mcp.engine.delivery.place import Place, branch_of, place_of, remote_of, tip_of
-from wfe_mcp.workspace.git.repository import branch as current_branch, is_ancestor
+from wfe_mcp.workspace.git.repository import branch as current_branch, commit_message, is_ancestor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def make_merge(engine: Engine, call: StepCall, _context: JobContext, params: Git
     known = begun(engine, call, "git.merge", target)
     there = remotes.fetch(remote, base) if remote else ""
     before = known.before if known and not known.undone else {"sha": _base_now(place, base, there), "remote": there}
-    message = commits.with_trailers(params.message or _message(place, name, strategy), place.trailers)
+    message = commits.with_trailers(params.message or _message(place, name, tip, strategy), place.trailers)
     result = merges.merged(root, str(before["sha"]), tip, strategy, message)
     _refuse_other_files(root, tip, result, base)
 
@@ -76,10 +76,10 @@ def undo_merge(_engine: Engine, operation: Operation) -> Mapping[str, Any] | Non
     )
 
 
-def _message(place: Place, branch: str, strategy: str) -> str:
-    """That of a squash is the message of the change; a merge names its branch."""
+def _message(place: Place, branch: str, tip: str, strategy: str) -> str:
+    """That of a squash is the message of the last commit; a merge names its branch."""
     if strategy == "squash":
-        return place.settings.message.format(**place.values)
+        return commit_message(place.root, tip)
     return f"Merge {branch}: {place.values['title']}"
 
 

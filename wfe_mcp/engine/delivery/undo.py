@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.fault import DeliveryFault
@@ -15,12 +15,14 @@ from wfe_mcp.engine.delivery.operations import Operation, operations_of, record_
 from wfe_mcp.engine.delivery.steps import DELIVERY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
 
 
 def undoable(engine: Engine, run: str) -> list[Operation]:
-    """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing."""
+    """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing, ``conflict`` after a merge."""
     found = [one for one in operations_of(engine, run) if one.state in {"called", "observed"}]
     if not found:
         raise Refused(
@@ -29,6 +31,8 @@ def undoable(engine: Engine, run: str) -> list[Operation]:
             f"What it did: wfe-mcp show {run}",
             run=run,
         )
+    for merge in (one for one in found if one.kind.endswith(".merge")):
+        _reverse(engine, merge)  # which refuses, before anything is reversed
     return found[::-1]
 
 
@@ -38,7 +42,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
     Refuses ``needs_human``, ``illegal_transition``, ``not_ready`` while one is called and not seen, and ``conflict`` after
     a merge or where another changed what the run did.
     """
-    todo = undoable(engine, run)[::-1]
+    todo = undoable(engine, run)
     if not by.is_human:
         raise Refused(
             "needs_human",
@@ -53,11 +57,13 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
             f"Retry its phase first, which observes it: wfe-mcp status {run}",
             run=run,
         )
-    merges = [one for one in todo if one.kind.endswith(".merge")]
-    for operation in (*merges, *reversed(todo)):  # a merge refuses before anything is reversed
-        try:
-            after = DELIVERY[operation.kind].undo(engine, operation)
-        except DeliveryFault as fault:
-            raise Refused("conflict", str(fault), f"wfe-mcp show {run}", run=run) from None
-        record_undone(engine, operation, {} if after is None else after, by)
-    return todo[::-1]
+    for operation in todo:
+        record_undone(engine, operation, _reverse(engine, operation), by)
+    return todo
+
+
+def _reverse(engine: Engine, operation: Operation) -> Mapping[str, Any]:
+    try:
+        return DELIVERY[operation.kind].undo(engine, operation) or {}
+    except DeliveryFault as fault:
+        raise Refused("conflict", str(fault), f"wfe-mcp show {operation.run}", run=operation.run) from None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.effects import ASSURANCES
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.workflow.delivering import only_delivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,6 +64,8 @@ def _differences(template: CompiledTemplate, effective: CompiledTemplate) -> Ite
     """Each difference with its stage, ``prompt`` or ``response``; empty for one of the whole phase."""
     for path, phase in template.phases.items():
         other = effective.phases.get(path)
+        if other is None and only_delivers(phase.model_dump(mode="json", by_alias=True)):
+            continue
         if other is None:
             yield "", GateDifference(path, "phase", "the phase is gone, with its gates", True)
             continue

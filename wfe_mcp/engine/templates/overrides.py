@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.engine.models.roles import DEFAULT, filled
+from wfe_mcp.workflow.delivering import as_delivered
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
 from wfe_mcp.workspace.config.settings_tables import PhaseSettings, StageSettings, TemplateSettings
@@ -38,6 +39,8 @@ def configured(
 
     ``roles``: role of the template → who works as it, given at the start of the run. Refuses ``invalid_template``.
     """
+    mode = loaded.settings.delivery.mode
+    plan = engine.plans.of(as_delivered(plan.definition, delivers=mode != "none"))
     changed = _with_effect(plan, loaded) or TemplateSettings()
     if not (changed.phases or changed.roles or roles):
         return plan, {}

@@ -19,7 +19,7 @@ from wfe_mcp.engine.runs.control import force, retry_plan
 from wfe_mcp.views.values.model import view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -41,7 +41,10 @@ def leads_to(engine: Engine, found: Overview, way: Way, phase: str, to: str = ""
         return ""
     acts = partial(_acts, path=path, to=to)
     promised = outlook(engine, found.loaded, path, lambda change: acts(change).get(way, _refuse)())
-    return "" if promised is None else f"If you {_VERBS[way]}, {_follows(found, promised, way)}."
+    if promised is None:
+        return ""
+    delivers = _delivers(engine, found, promised.opens) if way != "reject" else ""
+    return f"If you {_VERBS[way]}, {_follows(found, promised, way)}{delivers}."
 
 
 @view_model
@@ -120,6 +123,31 @@ def _follows(found: Overview, seen: Outlook, way: Way) -> str:
     if before is not None and seen.attempt != before:
         return f"attempt {seen.attempt} at {seen.phase} opens{' with your feedback' if way == 'reject' else ''}"
     return _of_phase(found, seen) or (f"the run continues with {_named(seen.opens or seen.stays)}{without}")
+
+
+def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
+    """What the steps of the phases that begin do outside the working tree, where they deliver the change."""
+    phases = [found.plan.phase(PhasePath(path)) for path in opens[:_NAMED]]
+    steps = {step.builtin for phase in phases if phase.kind == "steps" for step in phase.steps}
+    if not steps & DELIVERING.keys():
+        return ""
+    settings = engine.settings().settings.delivery
+    done = [
+        text.format_map({"remote": settings.remote, "base": settings.base})
+        for name, (mode, text) in DELIVERING.items()
+        if name in steps and mode in {"", settings.mode} and (settings.remote or "{remote}" not in text)
+    ]
+    return f": the server {joined(done)}" if done and settings.mode != "none" else ""
+
+
+DELIVERING: Mapping[str | None, tuple[str, str]] = {
+    "git.commit": ("", "commits these files"),
+    "git.push": ("", "pushes them to {remote}"),
+    "forge.open": ("pull_request", "opens a pull request for {base}"),
+    "forge.merge": ("pull_request", "merges it"),
+    "git.merge": ("merge", "merges them into {base}"),
+}
+"""What a step of a delivery does to the outside, by its name, and the mode in which it does it; empty: in each."""
 
 
 def _of_phase(found: Overview, seen: Outlook) -> str:

@@ -39,42 +39,40 @@ class DeliverySettings(Table):
 
     mode: Literal["none", "merge", "pull_request"] = optional(
         "none",
-        "How a change reaches the base: `merge` by the server, `pull_request` through the forge, `none`: not at all. Not used yet.",
+        "How a change reaches the base: `merge` by the server, `pull_request` through the forge, `none`: not at all.",
         effect="calls",
     )
-    base: RefName = optional("main", "The branch that changes begin at and are merged into. Not used yet.")
+    base: RefName = optional("main", "The branch that changes begin at and are merged into.")
     remote: RemoteName = optional(
         "origin",
-        'The remote that is fetched from and pushed to; `""`: none, all stays in this repository. Not used yet.',
+        'The remote that is fetched from and pushed to; `""`: none, all stays in this repository.',
         effect="calls",
     )
     address: str = optional(
         "",
         "The address that the remote must have; another one is refused. Without it `credential` is given to none, since "
-        "an agent can change the remotes of a repository. Not used yet.",
+        "an agent can change the remotes of a repository.",
         effect="calls",
     )
-    prefix: RefPrefix = optional("ai/", "What the names of branches begin with. Not used yet.")
+    prefix: RefPrefix = optional("ai/", "What the names of branches begin with.")
     branch: Pattern = optional(
         "{prefix}{item}-{slug}",
         "The name of a branch: `{prefix}`, `{item}` (the work item, else the run), `{slug}` (of the title), `{run}`, "
-        "`{template}`. Not used yet.",
+        "`{template}`.",
     )
-    strategy: Literal["ff", "merge", "squash", "rebase"] = optional(
-        "ff", "How `git.merge` and `forge.merge` merge. Not used yet."
-    )
+    strategy: Literal["ff", "merge", "squash", "rebase"] = optional("ff", "How `git.merge` and `forge.merge` merge.")
     message: Pattern = optional(
         "{title}\n\n{body}",
-        "The message of a commit; the trailers `Wfe-Run` and `Wfe-Item` follow. Not used yet.",
+        "The message of a commit; the trailers `Wfe-Run` and `Wfe-Item` follow.",
         effect="text",
     )
     never: list[str] = optional(
         [],
-        "Globs of paths that never get into a commit, besides wfe-mcp's own files. Not used yet.",
+        "Globs of paths that never get into a commit, besides wfe-mcp's own files.",
         effect="policy",
     )
     protected: list[str] = optional(
-        [], "Globs of branches that are never pushed over or removed; the base is one. Not used yet.", effect="policy"
+        [], "Globs of branches that are never pushed over or removed; the base is one.", effect="policy"
     )
     hooks: bool = optional(False, "Whether the repository's own hooks run in these steps. Not used yet.", effect="runs")
     forge: ForgeName = optional(
@@ -90,6 +88,6 @@ class DeliverySettings(Table):
     )
     credential: str = optional(
         "",
-        "The name in the secret store of what pushes and merges; agents and checks never see it. Not used yet.",
+        "The name in the secret store of what pushes and merges; agents and checks never see it.",
         effect="sends",
     )

@@ -1,0 +1,79 @@
+"""Templates end with a delivered change where the project delivers, and as before where it does not."""
+
+from typing import Any
+
+import pytest
+
+from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, approve, delivered, operations
+from tests.engine.scene import HUMAN, Scene, approval, phase
+from tests.engine.step_scene import steps
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.views.moves.outlook import leads_to
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.workflow.catalogue import shipped_templates
+from wfe_mcp.workflow.delivering import as_delivered, only_delivers
+
+DELIVER = steps(BRANCH, COMMIT, PUSH, MERGE, name="deliver")
+
+
+@pytest.mark.parametrize("name", ["quick_fix", "role_pipeline", "spec_driven"])
+def test_a_shipped_template_ends_with_its_delivery(name: str) -> None:
+    (definition,) = [each.read().value for each in shipped_templates() if each.name == name]
+    assert only_delivers(definition["phases"][-1])
+    assert as_delivered(definition, delivers=True) is definition
+    assert as_delivered(definition, delivers=False)["phases"] == definition["phases"][:-1]
+
+
+def test_a_run_of_a_project_that_delivers_nothing_has_no_such_phase(scene: Scene) -> None:
+    run = scene.start(phase("build", approval()), DELIVER)
+    assert [each.path for each in scene.state(run).spec.phases] == ["build"]
+
+
+def test_a_run_of_a_project_that_delivers_has_it_and_the_change_gets_into_the_base(scene: Scene) -> None:
+    delivered(scene)
+    run = scene.start(phase("build", approval()), DELIVER)
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    approve(scene, run, "build")
+    scene.work()
+
+    assert scene.state(run).status == "completed"
+    assert [each.kind for each in operations(scene, run)] == ["git.branch", "git.commit", "git.push", "git.merge"]
+    assert scene.git("show", "main:app.py") == "VALUE = 2\n"
+
+
+def test_a_template_inside_another_delivers_nothing(scene: Scene) -> None:
+    delivered(scene)
+    scene.define(phase("build"), DELIVER, name="inner")
+    run = scene.start({"id": "inner", "kind": "flow", "template": "inner"}, phase("after"))
+    assert [each.path for each in scene.state(run).spec.phases] == ["inner", "inner.build", "after"]
+    assert "inner[flow].deliver" not in str(scene.state(run).spec)
+
+
+def test_a_phase_with_a_gate_or_another_step_stays(scene: Scene) -> None:
+    judged: dict[str, Any] = {**DELIVER, "prompt": "Deliver it", "prompt_gates": [approval()]}
+    noted = steps(BRANCH, {"id": "note", "builtin": "log", "params": {"message": "m"}}, name="noted")
+    run = scene.start(phase("build"), {**judged, "id": "judged"}, noted)
+    assert [each.path for each in scene.state(run).spec.phases] == ["build", "judged", "noted"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ((), "commits these files, pushes them to origin and merges them into main"),
+        (('remote = ""',), "commits these files and merges them into main"),
+    ],
+)
+def test_who_approves_reads_what_the_delivery_will_do(scene: Scene, keys: tuple[str, ...], expected: str) -> None:
+    delivered(scene, *keys)
+    run = scene.start(phase("build", approval()), DELIVER)
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    approvals.ask(scene.engine, HUMAN, run, "build")
+    found = overview_of(scene.engine, run)
+    assert leads_to(scene.engine, found, "approve", "build") == (
+        f"If you approve, the run continues with deliver: the server {expected}."
+    )
+    assert "the server" not in leads_to(scene.engine, found, "reject", "build")

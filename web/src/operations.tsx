@@ -1,0 +1,45 @@
+// What a run did outside its working folder: branch, commit, push, merge; and how that is taken back.
+import { useAct } from "./api";
+import type { OperationView } from "./api_types";
+import { Icon } from "./icons";
+import { Problem } from "./parts";
+import { send } from "./pin";
+import { age } from "./words";
+
+const STATES: Record<string, string> = { intended: "not begun", called: "begun, not seen yet", observed: "done", undone: "taken back" };
+
+export function Operations({ run, operations, reload }: { run: string; operations: OperationView[]; reload: () => void }) {
+  const [act, busy, error] = useAct();
+  if (!operations.length) return null;
+  const open = operations.some((each) => each.state === "observed");
+  const merged = operations.some((each) => each.state === "observed" && each.kind.endsWith(".merge"));
+  return (
+    <section className="section late" aria-label="Delivery">
+      <header>
+        <h2>Delivery</h2>
+        {merged && <span className="soft">It is merged: a run that reverts it takes it back.</span>}
+        {open && !merged && (
+          <button type="button" className="btn slim end" title={`wfe-mcp undo ${run} --delivery`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${encodeURIComponent(run)}/undo_delivery`, {}); reload(); })}>
+            <Icon name="back" />
+            Take it back…
+          </button>
+        )}
+      </header>
+      <Problem error={error} />
+      <ul className="panel cps">
+        {operations.map((each) => (
+          <li key={`${each.kind} ${each.target} ${each.at}`}>
+            <b>{each.kind}</b>
+            <span>
+              {each.target} <span className="muted">{STATES[each.state] ?? each.state}</span>
+            </span>
+            <time className="muted num" title={each.at}>{each.at ? `${age(each.at)} ago` : ""}</time>
+            <code>
+              {each.before || "nothing"} → {each.after || (each.state === "observed" || each.state === "undone" ? "nothing" : "…")}
+            </code>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
