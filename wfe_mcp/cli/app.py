@@ -46,6 +46,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "verify",
             "attest",
+            "ci",
             "export",
             "import",
             "backup",

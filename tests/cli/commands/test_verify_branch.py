@@ -74,7 +74,9 @@ def test_a_commit_and_a_clone_that_cannot_be_read_are_refused(delivery: Delivery
 # the merge lock: an agent that holds the token of its owner
 
 
-@pytest.mark.attack("the owner's token merges without an approval (admin merge)", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the owner's token merges without an approval (admin merge)", "detected", "seen at trusty-tools and claude-code; T1"
+)
 def test_a_merge_by_an_admin_is_named(delivery: Delivery) -> None:
     delivery.git("checkout", "-q", "-b", "feature")
     delivery.write("evil\n")
@@ -85,7 +87,9 @@ def test_a_merge_by_an_admin_is_named(delivery: Delivery) -> None:
 
 
 @pytest.mark.attack(
-    "the ruleset of the branch is switched off and the change is pushed to it", "detected", "issue 29; T1"
+    "the ruleset of the branch is switched off and the change is pushed to it",
+    "detected",
+    "seen at trusty-tools and claude-code; T1",
 )
 def test_a_push_to_a_branch_without_rules_is_named(delivery: Delivery) -> None:
     first, second = delivery.write("evil\n"), delivery.write("worse\n")
@@ -93,7 +97,7 @@ def test_a_push_to_a_branch_without_rules_is_named(delivery: Delivery) -> None:
     assert delivery.named() == [("proof_missing", first[:12]), ("proof_missing", second[:12])]
 
 
-@pytest.mark.attack("a bot approves the pull request", "detected", "issue 29; T1")
+@pytest.mark.attack("a bot approves the pull request", "detected", "seen at trusty-tools and claude-code; T1")
 def test_an_approval_by_another_key_is_named(delivery: Delivery) -> None:
     """What a forge counts as a review, and a decision that a key of the bot signed, are no decision of an approver."""
     delivery.approve("evil\n")
@@ -102,7 +106,9 @@ def test_an_approval_by_another_key_is_named(delivery: Delivery) -> None:
     assert delivery.named() == [("key_unknown", delivery.git("rev-parse", "HEAD")[:12])]
 
 
-@pytest.mark.attack("the approved pull request is retargeted to another branch", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the approved pull request is retargeted to another branch", "detected", "seen at trusty-tools and claude-code; T1"
+)
 def test_a_change_approved_for_another_base_is_named(delivery: Delivery) -> None:
     delivery.git("checkout", "-q", "-b", "feature")
     delivery.approve("two = 2\n")
@@ -114,7 +120,9 @@ def test_a_change_approved_for_another_base_is_named(delivery: Delivery) -> None
     assert delivery.named() == [("proof_missing", delivery.git("rev-parse", "HEAD")[:12])]
 
 
-@pytest.mark.attack("the branch is force-pushed back to an older state", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the branch is force-pushed back to an older state", "detected", "seen at trusty-tools and claude-code; T1"
+)
 def test_a_force_push_is_named(delivery: Delivery) -> None:
     delivery.approve("two = 2\n")
     before = delivery.git("rev-parse", "HEAD")
@@ -126,7 +134,11 @@ def test_a_force_push_is_named(delivery: Delivery) -> None:
     assert delivery.named("--since", before) == [("branch_rewritten", "main")]
 
 
-@pytest.mark.attack("the pull request is squashed to another tree than the approved one", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the pull request is squashed to another tree than the approved one",
+    "detected",
+    "seen at trusty-tools and claude-code; T1",
+)
 def test_a_squash_to_another_tree_is_named(delivery: Delivery) -> None:
     delivery.git("checkout", "-q", "-b", "feature")
     delivery.approve("two = 2\n")
@@ -137,7 +149,9 @@ def test_a_squash_to_another_tree_is_named(delivery: Delivery) -> None:
     assert delivery.named() == [("proof_missing", commit[:12])]
 
 
-@pytest.mark.attack("the approvers file is edited with the change", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the approvers file is edited with the change", "detected", "seen at trusty-tools and claude-code; T1"
+)
 @pytest.mark.parametrize("how", ["replaced", "removed", "spelled"])
 def test_an_edited_approvers_file_is_named_and_changes_no_approver(delivery: Delivery, how: str) -> None:
     file = delivery.cli.root / ".wfe" / "approvers.json"
@@ -153,7 +167,11 @@ def test_an_edited_approvers_file_is_named_and_changes_no_approver(delivery: Del
     assert delivery.named() == [("approvers_rewritten", edited[:12]), ("proof_missing", evil[:12])]
 
 
-@pytest.mark.attack("the bundle of an earlier change is replayed for a revert to its files", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the bundle of an earlier change is replayed for a revert to its files",
+    "detected",
+    "seen at trusty-tools and claude-code; T1",
+)
 def test_a_replayed_bundle_is_named(delivery: Delivery) -> None:
     delivery.approve("two = 2\n")
     again = delivery.write("one = 1\n")
@@ -165,7 +183,9 @@ def test_a_replayed_bundle_is_named(delivery: Delivery) -> None:
     assert delivery.named() == []
 
 
-@pytest.mark.attack("the bundle of another tree is copied below this one", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the bundle of another tree is copied below this one", "detected", "seen at trusty-tools and claude-code; T1"
+)
 def test_a_bundle_that_was_put_below_another_tree_is_named(delivery: Delivery) -> None:
     commit = delivery.write("evil\n")
     move_bundle(delivery, delivery.commit, commit)
@@ -173,7 +193,9 @@ def test_a_bundle_that_was_put_below_another_tree_is_named(delivery: Delivery) -
     assert delivery.named() == [("proof_missing", commit[:12])]
 
 
-@pytest.mark.attack("the bundle of a fork with its own approvers is pushed", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the bundle of a fork with its own approvers is pushed", "detected", "seen at trusty-tools and claude-code; T1"
+)
 def test_the_bundle_of_a_fork_is_named(delivery: Delivery) -> None:
     """In a fork the agent is an approver: its bundle is whole there, and no approver of this base signed it."""
     delivery.approve("evil\n")
@@ -182,7 +204,9 @@ def test_the_bundle_of_a_fork_is_named(delivery: Delivery) -> None:
     assert delivery.named() == [("key_unknown", delivery.git("rev-parse", "HEAD")[:12])]
 
 
-@pytest.mark.attack("the approved commit is amended before it is merged", "detected", "issue 29; T1")
+@pytest.mark.attack(
+    "the approved commit is amended before it is merged", "detected", "seen at trusty-tools and claude-code; T1"
+)
 def test_an_amended_commit_is_named(delivery: Delivery) -> None:
     delivery.approve("two = 2\n")
     (delivery.cli.root / "app.py").write_text("two = 2\nevil\n")
@@ -192,7 +216,9 @@ def test_an_amended_commit_is_named(delivery: Delivery) -> None:
 
 
 @pytest.mark.attack(
-    "an older head of the pull request is merged than the one approved last", "detected", "issue 29; T1"
+    "an older head of the pull request is merged than the one approved last",
+    "detected",
+    "seen at trusty-tools and claude-code; T1",
 )
 def test_a_merge_of_an_older_head_is_named(delivery: Delivery) -> None:
     delivery.git("checkout", "-q", "-b", "feature")
@@ -204,7 +230,7 @@ def test_a_merge_of_an_older_head_is_named(delivery: Delivery) -> None:
     assert delivery.named() == [("proof_missing", delivery.git("rev-parse", "HEAD")[:12])]
 
 
-@pytest.mark.attack("the ref of attestations is deleted", "detected", "issue 29; T1")
+@pytest.mark.attack("the ref of attestations is deleted", "detected", "seen at trusty-tools and claude-code; T1")
 def test_a_deleted_ref_of_attestations_is_named(delivery: Delivery) -> None:
     delivery.push(f":{REF}")
     assert delivery.named() == [("attestations_missing", REF), ("proof_missing", delivery.commit[:12])]

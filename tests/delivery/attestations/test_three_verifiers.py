@@ -2,12 +2,8 @@
 
 import json
 import random
-import shutil
-import subprocess
-import sys
 from base64 import b64decode
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +23,11 @@ from tests.delivery.attestations.signed import (
     said,
     with_change,
 )
+from tests.delivery.attestations.verifiers import ROOT, Found, ours, programs, theirs
 from wfe_mcp.core.canonical import signed_text
-from wfe_mcp.core.errors import Refused
-from wfe_mcp.delivery.attestations.envelope import opened
 from wfe_mcp.delivery.attestations.statement import DECISION, TEST_RESULT, VERIFIED, check_result, verified
-from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned, chain_of
-from wfe_mcp.engine.integrity.branch_verification import decisions_in, signer
+from wfe_mcp.engine.approvals.approvers import Pinned
 
-ROOT = Path(__file__).parents[3]
 SEED, MOST_LINES = 29, 150
 ADA, BOB, EVE = person("ada"), person("bob"), person("eve")
 LAPTOP, PHONE, DESK = passkey("laptop"), passkey("phone", "EdDSA"), passkey("desktop", "RS256")
@@ -44,48 +37,6 @@ THIRD = with_change(with_change(SECOND, "add", BOB, LAPTOP), "remove", ADA, BOB)
 LAST = with_change(with_change(THIRD, "add", PHONE, BOB), "add", DESK, PHONE)
 CHAINS = (FIRST, SECOND, THIRD, LAST)
 GOOD = len(CHAINS)
-Found = dict[str, Any]
-
-
-@cache
-def chain_in(approvers: bytes) -> Pinned:
-    """The keys that count; none where the file is no chain."""
-    try:
-        return chain_of(approvers)
-    except Refused:
-        return Pinned()
-
-
-def ours(approvers: bytes, bundle: bytes) -> Found:
-    """What wfe-mcp finds."""
-    chain = chain_in(approvers)
-    read = [opened(raw) for raw in bundle.split(b"\n") if raw]
-    found = {
-        (each.id, each.kind, each.tree, key.name)
-        for each in decisions_in(read)
-        if isinstance(key := signer(each, chain), ApproverKey)
-    }
-    others = sum(each is not None and each.predicate_type != DECISION for each in read)
-    return {"decisions": sorted(map(list, found)), "statements": others}
-
-
-def theirs(command: list[str], folder: Path, approvers: Path) -> dict[str, Found]:
-    """What a program of scripts/ finds in all bundles of a folder."""
-    names = sorted(str(each) for each in folder.glob("*.intoto.jsonl"))
-    done = subprocess.run(
-        [*command, str(approvers), TREE, *names], capture_output=True, text=True, encoding="utf-8", check=False
-    )
-    assert done.stderr == ""
-    found: dict[str, Found] = json.loads(done.stdout)
-    proves = [any(one[1:3] == ["approve", TREE] for one in each["decisions"]) for each in found.values()]
-    assert done.returncode == (not all(proves))
-    return found
-
-
-def programs() -> list[list[str]]:
-    node = shutil.which("node")
-    python = [[sys.executable, "-I", str(ROOT / "scripts" / "verify_attestations.py")]]
-    return python + ([[node, str(ROOT / "scripts" / "verify_attestations.mjs")]] if node else [])
 
 
 def envelopes(chain: Pinned) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ UP_TO_PUSH = (BRANCH, COMMIT, PUSH)
 
 
 @contextmanager
-def at_forge(scene: Scene, name: str = "github", login: str = "token", *keys: str) -> Iterator[StubForge]:
+def at_forge(scene: Scene, name: str = "github", login: str = "token", *keys: str) -> Generator[StubForge]:
     """The project delivers by pull requests at ``name``. ``login``: a stored token, or the person's command line."""
     scene.git("config", "user.name", "Ada")
     scene.git("config", "user.email", "ada@example.org")

@@ -105,7 +105,7 @@ def test_a_commit_of_other_files_has_no_statement_of_the_run(scene: Scene) -> No
 def test_a_process_that_is_killed_leaves_all_of_an_addition_or_none(scene: Scene, stage: str, kept: int) -> None:
     ref.add(scene.root, [("5" * 40, b"before\n")], NOW)
     done = subprocess.run([sys.executable, "-c", KILLED, str(scene.root), stage], env=os.environ, check=False)
-    assert done.returncode != 0
+    assert done.returncode != 0, done
     assert sum(map(len, (ref.bundles(scene.root) or {}).values())) == kept
     ref.add(scene.root, [("4" * 40, b"killed\n")], NOW)
     assert (ref.bundles(scene.root) or {}).keys() == {"4" * 40, "5" * 40}

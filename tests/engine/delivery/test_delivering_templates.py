@@ -29,7 +29,9 @@ def test_a_run_of_a_project_that_delivers_nothing_has_no_such_phase(scene: Scene
     assert [each.path for each in scene.state(run).spec.phases] == ["build"]
 
 
-def test_a_run_of_a_project_that_delivers_has_it_and_the_change_gets_into_the_base(scene: Scene) -> None:
+def test_a_run_of_a_project_that_delivers_has_it_and_the_change_gets_into_the_base(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     delivered(scene)
     run = scene.start(phase("build", approval()), DELIVER)
     scene.begin(run, "build")
@@ -41,6 +43,7 @@ def test_a_run_of_a_project_that_delivers_has_it_and_the_change_gets_into_the_ba
     assert scene.state(run).status == "completed"
     assert [each.kind for each in operations(scene, run)] == ["git.branch", "git.commit", "git.push", "git.merge"]
     assert scene.git("show", "main:app.py") == "VALUE = 2\n"
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == [], "its end is attested"
 
 
 def test_a_template_inside_another_delivers_nothing(scene: Scene) -> None:

@@ -8,12 +8,10 @@ import pytest
 from tests.delivery.stub_forge import TOKEN
 from tests.engine.delivery.delivery_scene import operations, results
 from tests.engine.delivery.forge_scene import CLOSE, MERGE_IT, OPEN, STATUS, at_forge, programs_saw, proposed
-from tests.engine.scene import HUMAN, Scene
+from tests.engine.scene import HUMAN, Scene, refused
 from tests.engine.step_scene import reopen, rows
-from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.delivery.credentials import forget_token, keep_token
-from wfe_mcp.engine.delivery.operations import operations_of
-from wfe_mcp.engine.delivery.steps import DELIVERY
+from wfe_mcp.engine.delivery.undo import undo_delivery
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -161,16 +159,30 @@ def test_a_merged_tree_that_differs_is_asked_about_with_the_difference_alone(sce
         assert scene.state(run).status == "completed"
 
 
-def test_undo_closes_the_pull_request_until_it_is_merged(scene: Scene) -> None:
+def test_undo_of_the_run_closes_its_pull_request_and_removes_its_branch(scene: Scene) -> None:
     with at_forge(scene) as forge:
         run = proposed(scene, OPEN)
-        opened = operations_of(scene.engine, run)[-1]
-        assert DELIVERY["forge.open"].undo(scene.engine, opened) is not None
-        assert forge.pulls[0].state == "closed"
-        assert DELIVERY["forge.open"].undo(scene.engine, opened) is not None, "twice is once"
-        forge.pulls[0].state, forge.pulls[0].merged = "merged", forge.tip("main")
-        with pytest.raises(DeliveryFault, match="#1 is merged, so it cannot be closed"):
-            DELIVERY["forge.open"].undo(scene.engine, opened)
+        branch = forge.pulls[0].branch
+        undone = undo_delivery(scene.engine, HUMAN, run)
+        assert [one.kind for one in undone] == ["forge.open", "git.push", "git.commit", "git.branch"]
+        assert (forge.pulls[0].state, forge.tip(branch)) == ("closed", "")
+
+
+def test_undo_after_the_merge_changes_nothing_and_names_the_reverting_run(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run = proposed(scene, OPEN, MERGE_IT)
+        merged = forge.tip("main")
+        no = refused(undo_delivery, scene.engine, HUMAN, run)
+        assert f"{merged[:12]} is on the base" in f"{no.message} {no.hint}"
+        assert (forge.pulls[0].state, forge.tip("main")) == ("merged", merged)
+
+
+def test_undo_refuses_once_another_has_merged_the_pull_request(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run = proposed(scene, OPEN)
+        forge.merge(forge.pulls[0], "squash", "by a person")
+        no = refused(undo_delivery, scene.engine, HUMAN, run)
+        assert "#1 is merged, so it cannot be closed." in f"{no.message} {no.hint}"
 
 
 def test_a_pull_request_that_was_there_before_is_used_and_not_closed_by_undo(scene: Scene) -> None:

@@ -138,9 +138,9 @@ def test_a_long_text_is_cut_and_facts_are_kept() -> None:
 def test_a_thousand_facts_stay_within_the_limit() -> None:
     many = FACTS._replace(
         body="x" * 90_000,
-        decisions=FACTS.decisions * 1_000,
+        decisions=[*FACTS.decisions] * 1_000,
         checks=[Check("build", "é" * 200, "pass")] * 1_000,
-        artifacts=FACTS.artifacts * 1_000,
+        artifacts=[*FACTS.artifacts] * 1_000,
         rules=["r" * 100] * 1_000,
     )
     body = pull_request_text(many, PLACE).body

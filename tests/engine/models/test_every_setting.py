@@ -231,8 +231,6 @@ TABLE: dict[str, Row] = {
 
 NOT_USED_YET: set[str] = {
     "delivery.hooks",
-    "delivery.forge",
-    "delivery.api",
 }
 """By name: what configuration may say already, and nothing reads."""
 
@@ -245,6 +243,8 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "delivery.remote": "tests/engine/delivery/test_delivery_settings.py::test_the_configured_remote_is_pushed_to_and_an_empty_one_keeps_all_here",
     "delivery.address": "tests/engine/delivery/test_delivery_settings.py::test_a_remote_with_another_address_gets_nothing",
     "delivery.credential": "tests/engine/delivery/test_delivery_settings.py::test_a_credential_is_given_to_no_remote_without_a_configured_address",
+    "delivery.forge": "tests/delivery/test_forges.py::test_the_forge_is_that_of_the_remote_unless_configured",
+    "delivery.api": "tests/delivery/test_forges.py::test_a_token_never_goes_to_a_host_that_only_the_remote_names",
     "delivery.strategy": "tests/engine/delivery/test_git_steps.py::test_each_strategy_leads_to_the_approved_files",
     "delivery.never": "tests/engine/delivery/test_git_steps.py::test_what_never_gets_in_and_files_of_wfe_mcp_stay_out_and_the_first_is_said",
     "delivery.protected": "tests/engine/delivery/test_delivery_settings.py::test_a_protected_branch_is_no_branch_of_a_change",

@@ -369,7 +369,7 @@ def verify_branch(invocation: Invocation, branch: str, since: str) -> None:
         error = Refused(
             "conflict",
             f"{summary}: {one.where}: {one.message}.",
-            "Have it approved and attest it (wfe-mcp attest RUN), or revert it.",
+            "Have these files approved and attest them, or revert the commit.",
         )
     invocation.answer(summary, lambda screen: _show_branch(screen, summary, data), error=error, data=data)
 

@@ -191,8 +191,8 @@ def _why(assertion: Assertion, statement: Mapping[str, object], public_key: str)
     from cryptography.exceptions import InvalidSignature
 
     try:
-        said, seen = unpadded(assertion.client_data), unpadded(assertion.authenticator_data)
-        client: dict[str, Any] = json.loads(said)
+        answer, seen = unpadded(assertion.client_data), unpadded(assertion.authenticator_data)
+        client: dict[str, Any] = json.loads(answer)
         origin = client["origin"]
         if not _ORIGIN.fullmatch(origin):
             return f"it was made at {origin!r:.100}, not at http://localhost"
@@ -203,7 +203,7 @@ def _why(assertion: Assertion, statement: Mapping[str, object], public_key: str)
             return "it was made for another site"
         if seen[32] & _VERIFIED != _VERIFIED:
             return "the user was not verified"
-        _verify(unpadded(public_key), unpadded(assertion.signature), seen + sha256(said).digest())
+        _verify(unpadded(public_key), unpadded(assertion.signature), seen + sha256(answer).digest())
     except (InvalidSignature, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "it is not by this key"
     return ""

@@ -139,7 +139,8 @@ def attest_completed(change: RunChange) -> None:
         return
     engine, run = change.engine, change.run.id
     if engine.settings().settings.delivery.mode != "none":
-        operations = operations_in(change.tx.events.of_types(run, *OPERATION_TYPES))
+        with engine.store.read() as tx:  # the transaction of the change is over
+            operations = operations_in(tx.events.of_types(run, *OPERATION_TYPES))
         made = [one.done["sha"] for one in operations if one.kind in _COMMITS and one.done and not one.undone]
         for commit in dict.fromkeys(made):
             attest(engine, run, str(commit))

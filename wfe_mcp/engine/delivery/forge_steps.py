@@ -184,11 +184,8 @@ def undo_merge(_engine: Engine, operation: Operation) -> Seen | None:
 
 
 def undo_close(_engine: Engine, operation: Operation) -> Seen | None:
-    """What was closed is opened again by a person."""
-    url = (operation.done or {}).get("url", "")
-    if not url:
-        return None
-    raise DeliveryFault(f"Open the pull request again at {url}", "forge")
+    """What was closed stays closed: the undo of what opened it would close it again."""
+    return operation.done
 
 
 def undo_status(_engine: Engine, _operation: Operation) -> Seen | None:

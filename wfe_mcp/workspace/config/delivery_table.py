@@ -60,7 +60,9 @@ class DeliverySettings(Table):
         "The name of a branch: `{prefix}`, `{item}` (the work item, else the run), `{slug}` (of the title), `{run}`, "
         "`{template}`.",
     )
-    strategy: Literal["ff", "merge", "squash", "rebase"] = optional("ff", "How `git.merge` and `forge.merge` merge.")
+    strategy: Literal["ff", "merge", "squash", "rebase"] = optional(
+        "ff", "How `git.merge` and `forge.merge` merge. GitHub has no `ff`."
+    )
     message: Pattern = optional(
         "{title}\n\n{body}",
         "The message of a commit; the trailers `Wfe-Run` and `Wfe-Item` follow.",

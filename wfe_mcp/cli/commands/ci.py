@@ -1,0 +1,50 @@
+"""``wfe-mcp ci github|gitlab``: write the job that runs ``verify --branch`` as a required check."""
+
+import re
+from difflib import get_close_matches
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
+
+Forge = Annotated[str, typer.Argument(metavar="github|gitlab", help="The forge.")]
+Branch = Annotated[str, typer.Option("--branch", metavar="BRANCH", help="The branch that is protected.")]
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
+
+
+def ci(invocation: Invocation, forge: Forge, branch: Branch = "main") -> None:
+    """Write the CI job that checks each change of a branch against the approvers of its base.
+
+    The actions it uses are pinned by commit. Writing it again changes nothing; a file of yours is not overwritten.
+    """
+    from wfe_mcp.delivery.ci import FORGES, ci_file
+    from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+
+    if forge not in FORGES:
+        nearest = (get_close_matches(forge, FORGES, 1) or [FORGES[0]])[0]
+        raise Refused(
+            "bad_argument", f"There is no job for {forge!r}; got one for {', '.join(FORGES)}.", f"wfe-mcp ci {nearest}"
+        )
+    if not _NAME.fullmatch(branch):
+        raise Refused("bad_argument", f"{branch!r} is no name of a branch.", "Name it as git branch lists it.")
+    made, root = ci_file(forge, branch), invocation.project.root
+    before = read_if_there(root, made.path)
+    if before is not None and before.decode(errors="replace").replace("\r\n", "\n") != made.text:
+        raise Refused(
+            "conflict",
+            f"{made.path} exists and is another file.",
+            f"Compare it, move it away, then write it again: wfe-mcp ci {forge}",
+        )
+    if before is None:
+        write_atomic(root, made.path, made.text)
+    summary = f"Wrote {made.path}" if before is None else f"{made.path} is as it should be"
+
+    def show(screen: Screen) -> None:
+        screen.line(summary, "green")
+        for line in made.after:
+            screen.line(f"  {line}")
+
+    invocation.answer(summary, show, data={"file": made.path, "written": before is None, "after": list(made.after)})
