@@ -183,7 +183,7 @@ RECORDS = {
         Record(
             "ItemEventRecord",
             "ItemEvent",
-            "One change of a work item: ``payload`` has the new values, as canonical JSON. A signature has the number 0.",
+            "One change of a work item: ``payload`` has the new values, as canonical JSON. A signature has the number of its item.",
         ),
         Record(
             "SettingEvent",

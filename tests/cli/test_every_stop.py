@@ -18,6 +18,8 @@ from tests.fake_models.server import ModelServer
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.jobs.worker import Worker
+from wfe_mcp.store import Store
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 
@@ -239,6 +241,25 @@ def test_j6_each_way_that_a_stop_offers_works(reviewed: Terminal, stop: Callable
         assert answer.code == 0, answer.out
     assert state(cli, run) in DONE[way]
     assert cli("verify", run).code == 0
+
+
+def test_watch_waits_for_what_is_due_before_it_says_that_the_user_is_needed(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine: the worker of this process has its turn only after watch has looked at the run."""
+    start, look, late = Worker.start, Store.data_version, list[Worker]()
+
+    def start_later(worker: Worker) -> None:
+        late.append(worker)
+
+    def look_and_start(store: Store) -> int:
+        while late:
+            start(late.pop())
+        return look(store)
+
+    monkeypatch.setattr(Worker, "start", start_later)
+    monkeypatch.setattr(Store, "data_version", look_and_start)
+    assert state(cli, timed_out(cli)) == "failed"
 
 
 @pytest.mark.requirement("S1-03")

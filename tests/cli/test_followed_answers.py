@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.cli.agent import agent, engine_of, program
-from tests.cli.following import RECORD, followed
 from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
 from tests.cli.test_followed_states import more_configuration
-from tests.cli.test_next_steps import PLAN, STOP, begun, prepared
+from tests.cli.test_next_steps import PLAN, STOP, begun, follow_in, in_each
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.driver import driver
@@ -25,6 +21,8 @@ from wfe_mcp.workspace.system.process import holder_id, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from tests.cli.scene import Terminal
 
@@ -291,10 +289,8 @@ REACHED = (
 """States; ``tests/proposals.toml`` says which texts are followed there."""
 
 
-@pytest.mark.parametrize("bring", REACHED, ids=lambda each: each.__name__)
+@in_each(REACHED)
 def test_what_is_answered_in_a_state_is_followed_there(
     cli: Terminal, bring: Callable[[Terminal], None], request: pytest.FixtureRequest
 ) -> None:
-    assert RECORD or sys.platform == "win32" or followed().get(request.node.nodeid), "this state follows nothing"
-    prepared(cli)
-    bring(cli)
+    follow_in(cli, bring, request)

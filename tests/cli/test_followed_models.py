@@ -6,15 +6,14 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
 from cryptography.fernet import Fernet
 
 from tests.cli.agent import agent, engine_of, page_of, program, tab
-from tests.cli.following import KEY, RECORD, followed, with_key
+from tests.cli.following import KEY, with_key
 from tests.cli.scene import HUMAN, PIN, phase, template
 from tests.cli.test_followed_answers import other_template, own_configuration
 from tests.cli.test_followed_states import more_configuration
-from tests.cli.test_next_steps import STOP, begun, prepared
+from tests.cli.test_next_steps import STOP, begun, follow_in, in_each
 from tests.dashboard.api.client import Program
 from tests.fake_models.server import ModelServer
 from tests.packages import install_sample, on_the_path
@@ -24,6 +23,8 @@ from wfe_mcp.workspace.system.location import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from tests.cli.scene import Terminal
 
@@ -194,10 +195,8 @@ REACHED = (
 """States; ``tests/proposals.toml`` says which texts are followed there."""
 
 
-@pytest.mark.parametrize("bring", REACHED, ids=lambda each: each.__name__)
+@in_each(REACHED)
 def test_what_is_answered_in_a_state_is_followed_there(
     cli: Terminal, bring: Callable[[Terminal], None], request: pytest.FixtureRequest
 ) -> None:
-    assert RECORD or sys.platform == "win32" or followed().get(request.node.nodeid), "this state follows nothing"
-    prepared(cli)
-    bring(cli)
+    follow_in(cli, bring, request)

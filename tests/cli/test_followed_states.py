@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.cli.following import RECORD, followed
 from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
-from tests.cli.test_next_steps import STOP, begun, prepared
+from tests.cli.test_next_steps import STOP, begun, follow_in, in_each
 from wfe_mcp.store.driver import driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from tests.cli.scene import Terminal
 
@@ -168,10 +166,8 @@ REACHED = (
 """States that no other test of a command reaches; ``tests/proposals.toml`` says which texts are followed there."""
 
 
-@pytest.mark.parametrize("bring", REACHED, ids=lambda each: each.__name__)
+@in_each(REACHED)
 def test_what_is_proposed_in_a_state_is_followed_there(
     cli: Terminal, bring: Callable[[Terminal], None], request: pytest.FixtureRequest
 ) -> None:
-    assert RECORD or sys.platform == "win32" or followed().get(request.node.nodeid), "this state follows nothing"
-    prepared(cli)
-    bring(cli)
+    follow_in(cli, bring, request)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.following import follow
+from tests.cli.following import RECORD, follow, followed
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.cli.scene import Said, Terminal
 
@@ -316,6 +316,18 @@ def prepared(cli: Terminal) -> None:
     change = "import pathlib, sys; it = pathlib.Path(sys.argv[-1]); it.write_text(it.read_text().replace('A note', 'A word'))"
     (cli.root / "editor.py").write_text(change)
     (cli.root / "mine.json").write_text('{"text": "mine"}')
+
+
+def in_each(states: Sequence[Callable[[Terminal], None]]) -> pytest.MarkDecorator:
+    """A test for each of these states, called as its function is."""
+    return pytest.mark.parametrize("bring", states, ids=lambda each: each.__name__)
+
+
+def follow_in(cli: Terminal, bring: Callable[[Terminal], None], request: pytest.FixtureRequest) -> None:
+    """Bring about a state in which ``tests/proposals.toml`` has texts to follow; the fixture of the terminal follows them."""
+    assert RECORD or sys.platform == "win32" or followed().get(request.node.nodeid), "this state follows nothing"
+    prepared(cli)
+    bring(cli)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from wfe_mcp.core.items import (
     ItemStatus,
     Mover,
     added,
+    after_reopening,
     after_run,
     changed,
     in_order,
@@ -174,6 +175,22 @@ def test_a_run_ends_its_item_and_three_failed_ones_block_it() -> None:
 def test_an_earlier_run_and_one_of_an_item_that_is_over_change_nothing() -> None:
     assert after_run(item(status="active", runs=["r1", "r2"]), "r1", completed=True) == {}
     assert after_run(item(status="dropped", runs=["r1"]), "r1", completed=True) == {}
+
+
+def test_a_run_that_continues_undoes_what_its_end_did_and_no_more() -> None:
+    done = item(status="done", runs=["r1", "r2"])
+    assert after_reopening(done, "r2", completed=True) == {"status": "active", "reason": "", "failures": 0}
+    assert after_reopening(done, "r1", completed=True) == after_reopening(done, "r2", completed=False) == {}
+    ready = item(status="ready", runs=["r1"], failures=1)
+    assert after_reopening(ready, "r1", completed=False)["failures"] == 0
+    blocked = item(status="blocked", runs=["r1"], failures=MOST_FAILURES)
+    assert after_reopening(blocked, "r1", completed=False)["failures"] == MOST_FAILURES - 1
+    assert after_reopening(replace(blocked, failures=0), "r1", completed=False) == {}
+
+
+def test_a_failed_run_leaves_an_item_that_was_blocked_meanwhile() -> None:
+    blocked = replace(item(status="blocked", runs=["r1"]), reason="no key")
+    assert after_run(blocked, "r1", completed=False) == {"failures": 1}
 
 
 @pytest.mark.requirement("S4-12")

@@ -141,6 +141,11 @@ class Tab:
         )
 
 
+def is_live(shown: Page) -> None:
+    """Wait until the application hears of events: what was asked for before that is not asked for again by itself."""
+    expect(shown.locator("header.topbar .live")).to_have_text("live")
+
+
 def comment_on(line: Locator, words: str) -> None:
     """Say ``words`` on a line of a change, as a draft that goes with the decision."""
     line.hover()

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playwright.sync_api import Browser as Chromium, Page as Tab_, expect
+from playwright.sync_api import Browser as Chromium, Page as Tab_
 
 from tests.dashboard.browser import PIN
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import HUMAN, Clock, Scene, environment
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.store import Store
@@ -100,8 +100,7 @@ def played(folder: Path, blank: Path, chromium: Chromium) -> Generator[Play]:
         try:
             play.tab = Tab.open(chromium)
             play.page.goto(link)
-            play.page.wait_for_selector("header.topbar")
-            expect(play.page.locator(".live")).to_have_text("live")
+            is_live(play.page)
             yield play
             play.tab.close()
         finally:

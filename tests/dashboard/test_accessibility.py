@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium, Page as Tab_, expect
 
 from tests.dashboard.browser import asked
-from tests.dashboard.chromium import Tab, comment_on
+from tests.dashboard.chromium import Tab, comment_on, is_live
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
@@ -68,7 +68,7 @@ def shown(scene: Scene, page: Page, tab: Tab) -> Iterator[Tab_]:
     tab.page.emulate_media(reduced_motion="reduce")  # else a colour is measured on its way from one theme to the other
     tab.page.clock.set_fixed_time(scene.clock.now)
     tab.page.goto(link(scene.engine, page.port))
-    tab.page.wait_for_selector("header.topbar")
+    is_live(tab.page)
     client = tab.page.context.new_cdp_session(tab.page)
     # The policy forbids a script tag.
     client.send("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8")})  # pyright: ignore[reportUnknownMemberType]
@@ -181,7 +181,7 @@ def test_no_page_is_wider_than_a_phone(scene: Scene, stage: Stage, chromium: Chr
     tab = Tab.open(chromium, 400, 860)
     try:
         tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         wide: list[str] = []
         for each in PAGES:
             to(tab.page, each.format(**vars_of(stage)))

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page as Tab_, expect
 
 from tests.dashboard.browser import PIN, WRONG, asked
-from tests.dashboard.chromium import Tab, comment_on
+from tests.dashboard.chromium import Tab, comment_on, is_live
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene, approval, command, phase
 from tests.fake_models.server import ModelServer
@@ -36,7 +36,7 @@ def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
     def go(address: str = "/inbox") -> Tab_:
         tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         to(tab.page, address)
         return tab.page
 
@@ -380,9 +380,8 @@ def test_no_event_is_missed_while_the_server_was_killed(scene: Scene, tab: Tab) 
     port = free_port()
     with server(scene, port) as first:
         tab.page.goto(opened(first))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         to(tab.page, f"/runs/{run}/events")
-        expect(tab.page.locator(".live")).to_have_text("live")
         os.kill(first.pid, signal.SIGKILL)
         expect(tab.page.locator(".live")).to_contain_text("lost")
     scene.do(run, "plan")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page as Tab_, Request, expect
 
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
@@ -65,8 +65,8 @@ class Watched:
         self.is_answered()
         return Counter({path: often for path, often in self.asked.items() if path not in OTHERS})
 
-    def hears_from_another_tab(self, heard: Mapping[str, object]) -> None:
-        """Say it as another tab would, and wait until this one has heard it; its own ear is older than ours."""
+    def receives(self, heard: Mapping[str, object]) -> None:
+        """Say it as another tab would, and wait until this one has heard it; its own listener is older than ours."""
         self.shown.evaluate(
             """(heard) => new Promise((done) => {
               const [mouth, ear] = [new BroadcastChannel('wfe-events'), new BroadcastChannel('wfe-events')];
@@ -90,7 +90,7 @@ class Watched:
 def watched(scene: Scene, page: Page, tab: Tab) -> Watched:
     tab.page.clock.install(time=scene.clock.now)
     tab.page.goto(link(scene.engine, page.port))
-    expect(tab.page.locator(".live")).to_have_text("live")
+    is_live(tab.page)
     tab.page.evaluate(
         """() => {
           window.heard = {};
@@ -149,8 +149,8 @@ def test_a_tab_that_is_not_seen_asks_for_what_waits_alone_and_for_the_rest_when_
 def test_a_stream_that_broke_and_continues_asks_for_all_that_is_shown(scene: Scene, watched: Watched) -> None:
     run = scene.start(phase("plan"), title="Mend the door")
     look_at(watched, scene, "/runs", "Mend the door", run)
-    watched.hears_from_another_tab({"again": True})  # what a tab hears when the stream is there again
+    watched.receives({"again": True})  # what a tab hears when the stream is there again
     assert watched.passes(2 * PAUSE_MS).keys() >= {"/runs", "/inbox", "/projects"}
     note = {"event": {"position": 0, "run": "another", "project": "another", "type": "LocksNamed", "seq": 1}}
-    watched.hears_from_another_tab(note)
+    watched.receives(note)
     assert watched.passes(PAUSE_MS) == {"/runs": 1}, "nothing waits for a person by a note of the engine"

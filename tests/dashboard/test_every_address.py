@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium, expect
 
 from tests.dashboard.browser import PIN
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.rich import rich
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene
@@ -131,7 +131,7 @@ def test_no_address_scrolls_sideways_on_a_phone_nor_shows_what_a_program_left_be
     names = rich(scene, stage)
     shown = phone.page
     shown.goto(link(scene.engine, page.port))
-    shown.wait_for_selector("header.topbar")
+    is_live(shown)
     found: list[str] = []
 
     def look(address: str) -> None:
@@ -160,7 +160,7 @@ def test_no_address_scrolls_sideways_on_a_phone_nor_shows_what_a_program_left_be
 def test_a_decision_made_on_the_page_shows_no_raw_value(scene: Scene, stage: Stage, page: Page, phone: Tab) -> None:
     shown = phone.page
     shown.goto(link(scene.engine, page.port))
-    shown.wait_for_selector("header.topbar")
+    is_live(shown)
     shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{stage.request}")
     shown.get_by_role("button", name="Approve", exact=True).click()
     assert RAW.findall(shown.evaluate(TEXT)) == []

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import Scene, phase
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
@@ -22,7 +22,7 @@ def test_what_no_one_sees_is_written_out_and_an_edited_text_stays_as_it_is(scene
     shown = tab.page
     tab.set_time(scene.clock.now)
     shown.goto(link(scene.engine, page.port))
-    shown.wait_for_selector("header.topbar")
+    is_live(shown)
     shown.evaluate("(to) => { location.hash = to; }", f"/runs/{run}/list/plan")
     shown.get_by_role("tab", name="Tools").click()
     line = shown.locator(".calls summary")

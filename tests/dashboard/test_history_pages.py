@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page as Tab_, expect
 
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.rich import rich
 from tests.dashboard.stage import Stage
 from tests.engine.scene import HUMAN, Scene, phase
@@ -26,7 +26,7 @@ def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
     def go(address: str) -> Tab_:
         tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         tab.page.evaluate("(to) => { location.hash = to; }", address)
         tab.page.wait_for_selector("h1")
         return tab.page

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.dashboard.api.client import Program
 from tests.dashboard.browser import PIN, WRONG, Answer, Browser, asked
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import AGENT, Scene, approval, command, phase
 from wfe_mcp.dashboard import serving
 from wfe_mcp.dashboard.serving import Page, served
@@ -234,7 +234,7 @@ def test_the_address_opens_the_application_where_a_tab_has_a_session(scene: Scen
     run = waiting(scene)
     tab.set_time(scene.clock.now)
     tab.page.goto(pages.link(scene.engine, page.port))
-    tab.page.wait_for_selector("header.topbar")
+    is_live(tab.page)
     second = tab.page.context.new_page()
     second.goto(linked(scene, run))
     expect(second.locator("h1")).to_contain_text("goal more")
@@ -254,7 +254,7 @@ def test_the_application_of_a_page_that_takes_no_pin_has_no_field_for_one(scene:
         assert isinstance(made, Page)
         tab.set_time(scene.clock.now)
         tab.page.goto(pages.link(scene.engine, made.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         tab.page.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
         expect(tab.page.locator(".decide")).to_contain_text(f"wfe-mcp approve {run} plan")
         tab.page.keyboard.press("a")
@@ -303,7 +303,7 @@ def test_dialogs_that_are_opened_and_left_are_no_tries(
     tab.set_time(scene.clock.now)
     shown = tab.page
     shown.goto(pages.link(scene.engine, page.port))
-    shown.wait_for_selector("header.topbar")
+    is_live(shown)
     shown.evaluate("() => { location.hash = '/settings'; }")
     asks = shown.get_by_role("dialog", name="Only you decide this")
     for _ in range(6):

@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from tests.dashboard.browser import Browser, asked
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase
 from wfe_mcp.dashboard.diff_table import changed_words
 from wfe_mcp.dashboard.serving import Page
@@ -88,7 +88,7 @@ def test_the_page_compares_with_either_moment_and_says_who_asks(scene: Scene, pa
     scene.clock.advance(minutes=12)
     tab.set_time(scene.clock.now)
     tab.page.goto(link(scene.engine, page.port))
-    tab.page.wait_for_selector("header.topbar")
+    is_live(tab.page)
     tab.page.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
     expect(tab.page.locator(".who")).to_contain_text("The agent asked 12 min ago")
     change = tab.page.locator("#change")
@@ -108,7 +108,7 @@ def test_a_decision_says_which_of_how_many_it_is_and_leads_to_the_next(scene: Sc
         requests.append(asked(scene, run))
         scene.clock.advance(minutes=1)
     tab.page.goto(link(scene.engine, page.port))
-    tab.page.wait_for_selector("header.topbar")
+    is_live(tab.page)
     tab.page.evaluate("(to) => { location.hash = to; }", f"/inbox/{requests[0]}")
     place = tab.page.get_by_role("navigation", name="Decisions that wait")
     expect(place).to_contain_text("1 of 3")

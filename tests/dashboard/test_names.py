@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page as Tab_, expect
 
 from tests.dashboard.browser import asked
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
@@ -46,7 +46,7 @@ def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
     def go(address: str) -> Tab_:
         tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         tab.page.evaluate("(to) => { location.hash = to; }", address)
         return tab.page
 

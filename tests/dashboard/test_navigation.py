@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page as Tab_, expect
 
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import Scene, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
@@ -17,7 +17,7 @@ Visit = Callable[..., Tab_]
 def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
     def go(address: str = "/inbox") -> Tab_:
         tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         to(tab.page, address)
         return tab.page
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser as Chromium, expect
 
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene
 from wfe_mcp.dashboard.serving import Page
@@ -45,7 +45,7 @@ def test_every_page_that_the_documentation_shows_is_pictured(
         tab = Tab.open(chromium, width, height)
         tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         tab.page.evaluate("document.documentElement.dataset.theme = 'light'; dispatchEvent(new Event('wfe-theme'));")
         for name, address in PAGES.items():
             tab.page.evaluate("(to) => { location.hash = to; }", address.format(stage))

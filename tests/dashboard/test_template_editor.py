@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page as Tab_, expect
 
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import Scene, approval, command, expr, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
@@ -19,7 +19,7 @@ Visit = Callable[[str], Tab_]
 def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
     def go(address: str) -> Tab_:
         tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         tab.page.evaluate("(to) => { location.hash = to; }", address)
         tab.page.wait_for_selector("h1")
         return tab.page

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page as Tab_, expect
 
 from tests.dashboard.blockers import blocked
 from tests.dashboard.browser import PIN, asked
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, is_live
 from tests.engine.model_scene import ROLES, configure, gate, server
 from tests.engine.scene import GOOD, Scene, approval, command, phase
 from tests.engine.step_scene import rows, steps
@@ -29,7 +29,7 @@ def visit(scene: Scene, page: Page, tab: Tab) -> Iterator[Visit]:
     def go(address: str) -> Tab_:
         tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
+        is_live(tab.page)
         tab.page.evaluate("(to) => { location.hash = to; }", address)
         return tab.page
 

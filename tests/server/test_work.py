@@ -50,6 +50,19 @@ async def test_what_comes_next_is_ready_free_and_of_the_highest_priority(connect
     assert found["next"][0]["args"] == {"action": "change", "id": "W-2", "status": "active"}
 
 
+async def test_status_leads_to_what_is_ready_where_no_run_is_open(connect: Connect) -> None:
+    async with connect() as agent:
+        await call(agent, "work", action="add", item=READY)
+        before = await call(agent, "status")
+        await call(agent, "work", action="change", id="W-1", status="ready")
+        found = await call(agent, "status")
+        same = await call(agent, "work", action="change", id="W-1", status="ready")
+
+    assert [each["tool"] for each in before["next"]] == ["list_templates"]
+    assert found["next"][0] == {"tool": "work", "args": {"action": "next"}, "why": "1 work item is ready"}
+    assert same["summary"] == "It is so already: W-1 'Fix the login': ready task"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "path"),
     [

@@ -7,14 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.scene import AS_OF_0005, create, tamper
-from wfe_mcp.core.model import RunStatus
+from tests.store.scene import AS_OF_0005, NOW, create, tamper
+from wfe_mcp.core.items import ItemKind, added, changed
+from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.store import Store
-from wfe_mcp.store.idle_probe import nothing_is_open
+from wfe_mcp.store.idle_probe import ready_items
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.store.runs.run_list import OPEN_RUNS
 
 KEY = "/p/.git"
+
+
+def nothing_is_open(url: str, key: str) -> bool:
+    return ready_items(url, key) is not None
 
 
 def test_it_says_of_every_run_what_the_store_says(store: Store, url: str) -> None:
@@ -47,6 +52,15 @@ def test_where_a_page_is_registered_someone_else_says_so(store: Store, url: str)
     with store.tx() as tx:
         tx.processes.register(ProcessRecord("host", 2, 1.0, "ui", port=1))
     assert not nothing_is_open(url, KEY)
+
+
+def test_it_counts_the_work_items_that_are_ready(store: Store, url: str) -> None:
+    with store.tx() as tx:
+        project = tx.projects.id_of(KEY, "/p")
+        for status in ("ready", "planned", "ready"):
+            item = added(tx.items.new_id(project), ItemKind.TASK, {"title": "Write"})
+            tx.items.add(project, changed(item, {"status": status}), By(), NOW)
+    assert (ready_items(url, KEY), ready_items(url, "/other/.git")) == (2, 0)
 
 
 def gone(path: Path) -> None:

@@ -7,7 +7,8 @@ Rules:
 1. ``MOVES`` is the table of all changes of a status, and who may make each: an agent, a run, or a person.
 2. A person may make every move of the table; an agent those of its own; a run those that its end causes.
 3. An item starts once all that it needs is over: done or dropped. Under a ``sequential`` parent one item is active at a time.
-4. A run that fails takes its item back to ``ready``; after ``MOST_FAILURES`` the item is blocked.
+4. A run that fails takes its item back to ``ready``; after ``MOST_FAILURES`` the item is blocked. One that continues after its
+   end takes the item with it: ``active`` again.
 5. What a change holds is the new value of each changed field: ``changed`` applies it, so that a log of changes is the item.
 """
 
@@ -79,12 +80,13 @@ MOVES: Mapping[ItemStatus, Mapping[ItemStatus, Mover]] = {
         ItemStatus.DROPPED: "person",
     },
     ItemStatus.BLOCKED: {
+        ItemStatus.ACTIVE: "run",
         ItemStatus.PLANNED: "agent",
         ItemStatus.READY: "person",
         ItemStatus.DONE: "run",
         ItemStatus.DROPPED: "person",
     },
-    ItemStatus.DONE: {ItemStatus.PLANNED: "run"},
+    ItemStatus.DONE: {ItemStatus.ACTIVE: "run", ItemStatus.PLANNED: "run"},
     ItemStatus.DROPPED: {ItemStatus.PLANNED: "person"},
     ItemStatus.PROPOSED: {ItemStatus.ACCEPTED: "person", ItemStatus.DEPRECATED: "person"},
     ItemStatus.ACCEPTED: {ItemStatus.DEPRECATED: "person", ItemStatus.SUPERSEDED: "person"},
@@ -105,7 +107,7 @@ _CRITERIA: Mapping[ItemKind, tuple[str, ...]] = {
     ItemKind.THREAT: ("A test plays the attack, and it has no effect.",),
     ItemKind.REQUIREMENT: ("A test shows the required behaviour.",),
 }
-"""What an item of a kind has to meet where nobody said it."""
+"""What an item of a kind has to meet where its criteria are not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def added(id_: str, kind: ItemKind, given: Values) -> Item:
 
 
 def criteria_of(kind: ItemKind) -> tuple[str, ...]:
-    """What an item of this kind has to meet where nobody said it."""
+    """What an item of this kind has to meet where its criteria are not given."""
     return _CRITERIA.get(kind, ())
 
 
@@ -198,12 +200,7 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
     """
     may = MOVES[item.status]
     if to not in may:
-        legal = ", ".join(may) or "nothing: its record is closed"
-        raise Refused(
-            "illegal_transition",
-            f"{item.id} is {item.status}, and cannot become {to}.",
-            f"It can become: {legal}.",
-        )
+        raise _illegal(item, to)
     if who != "person" and may[to] not in {"agent", who}:
         by_run = may[to] == "run"
         raise Refused(
@@ -224,6 +221,13 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
         _refuse_waiting(item, others)
 
 
+def refuse_start(item: Item, others: Iterable[Item] = ()) -> None:
+    """Refuse to start a run for an item that is not ready, or that waits. ``others``: as of ``refuse_move``."""
+    if item.status is not ItemStatus.READY:  # from elsewhere only a run that continues makes it active again
+        raise _illegal(item, ItemStatus.ACTIVE)
+    refuse_move(item, ItemStatus.ACTIVE, "run", others)
+
+
 def after_run(item: Item, run: str, *, completed: bool) -> dict[str, Any]:
     """What changes in ``item`` when ``run``, which was started for it, is over; nothing when it is over already."""
     if item.is_over or run not in item.runs[-1:]:
@@ -231,10 +235,25 @@ def after_run(item: Item, run: str, *, completed: bool) -> dict[str, Any]:
     if completed:
         return {"status": ItemStatus.DONE, "reason": "", "failures": 0}
     failures = item.failures + 1
+    if item.status is not ItemStatus.ACTIVE:  # such as blocked meanwhile, with a reason: only a person frees it
+        return {"failures": failures}
     if failures >= MOST_FAILURES:
         reason = f"{failures} runs for it ended without success, the last of them {run}"
         return {"status": ItemStatus.BLOCKED, "failures": failures, "reason": reason}
     return {"status": ItemStatus.READY, "failures": failures}
+
+
+def after_reopening(item: Item, run: str, *, completed: bool) -> dict[str, Any]:
+    """What changes in ``item`` when ``run`` continues after its end. ``completed``: it had ended with success.
+
+    Nothing where the item was moved since then otherwise than by that end, or where another run works it.
+    """
+    if run not in item.runs[-1:]:
+        return {}
+    was = ItemStatus.DONE if completed else ItemStatus.BLOCKED if item.failures >= MOST_FAILURES else ItemStatus.READY
+    if item.status is not was:
+        return {}
+    return {"status": ItemStatus.ACTIVE, "reason": "", "failures": max(0, item.failures - (not completed))}
 
 
 def in_order(items: Iterable[Item], over: Mapping[str, bool]) -> list[Item]:
@@ -308,6 +327,13 @@ def _checked(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
 
 def _is_line(text: str, most: int) -> bool:
     return bool(text) and len(text) <= most and one_line(text) == text
+
+
+def _illegal(item: Item, to: ItemStatus) -> Refused:
+    legal = ", ".join(each for each in MOVES[item.status] if each is not to) or "nothing: its record is closed"
+    return Refused(
+        "illegal_transition", f"{item.id} is {item.status}, and cannot become {to}.", f"It can become: {legal}."
+    )
 
 
 def _refuse_unready(item: Item) -> None:

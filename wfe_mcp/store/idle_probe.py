@@ -12,7 +12,9 @@ from wfe_mcp.store.driver import HEAD, driver
 _PLAIN = "sqlite:///"
 _WAIT_S = 1.0
 _QUESTION = """
-SELECT (SELECT version_num FROM alembic_version) = :head
+SELECT (SELECT count(*) FROM item JOIN project ON project.id = item.project_id
+         WHERE project.key = :key AND item.status = 'ready')
+ WHERE (SELECT version_num FROM alembic_version) = :head
    AND (:may_be_new OR EXISTS (SELECT 1 FROM project WHERE key = :key))
    AND NOT EXISTS (SELECT 1 FROM process WHERE kind = 'ui')
    AND NOT EXISTS (SELECT 1 FROM secret WHERE name = 'pin_resets')
@@ -24,22 +26,20 @@ SELECT (SELECT version_num FROM alembic_version) = :head
 """The same as ``runs.open_ids`` with the runs that only the user can reopen, and ``processes.on_host``; a test compares them."""
 
 
-def nothing_is_open(url: str, project_key: str, *, may_be_new: bool = True) -> bool:
-    """True when no run of the project is open or stopped, and no decision page is registered. Writes nothing.
+def ready_items(url: str, project_key: str, *, may_be_new: bool = True) -> int | None:
+    """How many work items are ready where no run of the project is open or stopped, and no decision page is registered.
 
-    ``may_be_new``: whether that also holds for a project that is not known.
+    None in any other case. ``may_be_new``: whether a project that is not known counts as idle. Writes nothing.
     """
     if not url.startswith(_PLAIN) or set(url) & set("?%#"):
-        return False
+        return None
     library, place = driver(), Path(url.removeprefix(_PLAIN))
     if not place.is_absolute():
-        return False
+        return None
     try:
         asked = library.connect(f"{place.as_uri()}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)
         with closing(asked):
-            return (
-                asked.execute(_QUESTION, {"head": HEAD, "key": project_key, "may_be_new": may_be_new}).fetchone()[0]
-                == 1
-            )
+            found = asked.execute(_QUESTION, {"head": HEAD, "key": project_key, "may_be_new": may_be_new}).fetchone()
+            return None if found is None else int(found[0])
     except library.Error:
-        return False
+        return None

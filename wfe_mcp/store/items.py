@@ -2,12 +2,13 @@
 
     ItemAdded        the item's fields that say something         ┐
     ItemChanged      the new value of each changed field          ├ one hash chain per project
-    DecisionSigned   a person's signature of what they changed    ┘
+    DecisionSigned   a person's signature of what they changed    ┘  with the number of the item, as the others
 
 Rules:
 1. The log is the truth: ``problems`` makes each item of it again and compares it with its row.
 2. A project's chain has the name ``work:PROJECT`` where others have the id of a run: in anchors, and in what is signed.
 3. What a person changes is signed at once, in the same transaction.
+4. Signatures of earlier versions have the number 0 in place of the item's.
 """
 
 import json
@@ -22,12 +23,12 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, changed, loaded, number_of, values_of
 from wfe_mcp.core.model import By, Person
-from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
+from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced, signature
+from wfe_mcp.store.integrity.record_seals import Anchored, unlike_anchors
 from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT
 from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Repository, bound, columns_for, row_from
-from wfe_mcp.store.settings import SIGNED
 
 ADDED, CHANGED = "ItemAdded", "ItemChanged"
 MOST_ROWS = 100
@@ -56,7 +57,7 @@ _LOG = (
     .where(ITEM_EVENT.c.project_id == bindparam("project_id_"))
     .order_by(ITEM_EVENT.c.seq)
 )
-_OF_ITEM = _LOG.where(ITEM_EVENT.c.number == bindparam("number_"))
+_OF_ITEM = _LOG.where(ITEM_EVENT.c.number.in_([bindparam("number_"), 0]))
 _TAIL = (
     select(ITEM_EVENT.c.seq, ITEM_EVENT.c.hash)
     .where(ITEM_EVENT.c.project_id == bindparam("project_id_"))
@@ -99,14 +100,20 @@ class ItemRepository(Repository):
 
     def get(self, project_id: str, name: str) -> Item:
         """The item called ``name``: ``W-12``, ``w-12`` or ``12``. Refuses ``bad_argument`` for an unknown one."""
-        digits = name.strip().upper().removeprefix("W-")
-        if digits.isdecimal() and len(digits) < 12:
-            row = self._first(ItemRow, _ROW, {"project_id_": project_id, "number_": int(digits)})
-            if row is not None:
-                return item_of(row)
+        item = self.find(project_id, name)
+        if item is not None:
+            return item
         last = self._connection.execute(_LAST_NUMBER, {"project_id_": project_id}).scalar()
         known = f"The newest is W-{last}: wfe-mcp work list" if last else "There is none yet: wfe-mcp work add TITLE"
         raise Refused("bad_argument", f"There is no work item {name!r} in this project.", known)
+
+    def find(self, project_id: str, name: str) -> Item | None:
+        """The item called ``name``, as of ``get``; None for an unknown one."""
+        digits = name.strip().upper().removeprefix("W-")
+        if not digits.isdecimal() or len(digits) >= 12:
+            return None
+        row = self._first(ItemRow, _ROW, {"project_id_": project_id, "number_": int(digits)})
+        return None if row is None else item_of(row)
 
     def named(self, project_id: str, ids: Iterable[str]) -> list[Item]:
         """The items with these ids; unknown ones are left out."""
@@ -147,15 +154,14 @@ class ItemRepository(Repository):
         return {ItemStatus(row.status): int(row.items) for row in rows}
 
     def history(self, project_id: str, item: str = "") -> list[ItemEventRecord]:
-        """The log of ``item``, else of all items and their signatures, oldest first."""
+        """The log of ``item`` with its signatures, and those of earlier versions; else of all items. Oldest first."""
         if item:
             return self._all(ItemEventRecord, _OF_ITEM, {"project_id_": project_id, "number_": number_of(item)})
         return self._all(ItemEventRecord, _LOG, {"project_id_": project_id})
 
     def tail(self, project_id: str) -> tuple[int, str]:
         """The number and the hash of the project's last event; (0, GENESIS) before the first."""
-        last = self._connection.execute(_TAIL, {"project_id_": project_id}).first()
-        return (int(last.seq), str(last.hash)) if last else (0, GENESIS)
+        return end_of(self._connection, _TAIL, {"project_id_": project_id})
 
     def tails(self) -> dict[str, tuple[int, str]]:
         """The end of each project's chain, by the chain's name."""
@@ -166,14 +172,12 @@ class ItemRepository(Repository):
         made: dict[int, Item] = {}
         seqs: dict[int, int] = {}
         hashes: dict[int, str] = {}
-        before = (0, GENESIS)
+        before = BEGIN
         for event in self.history(project_id):
             where = f"work item W-{event.number}" if event.number else "work items"
-            if (event.seq - 1, event.prev_hash) != before or event.hash != _hash(event):
-                message = f"event {event.seq} was changed, moved or taken out"
-                yield Problem(where, message, event.seq, "item_event_edited", event.at)
+            yield from misplaced(event, before, _hash(event), where, "item_event_edited")
             before, hashes[event.seq] = (event.seq, event.hash), event.hash
-            if event.number:
+            if event.type != SIGNED:
                 seqs[event.number] = event.seq
                 try:
                     values = json.loads(event.payload)
@@ -197,13 +201,15 @@ class ItemRepository(Repository):
     def _log(self, project_id: str, item: Item, type_: str, values: Mapping[str, Any], by: By, at: datetime) -> int:
         before = self.tail(project_id)
         payload = canonical_json(values)
-        seq = self._append(project_id, number_of(item.id), type_, payload, by, at, before)
+        number = number_of(item.id)
+        seq = self._append(project_id, number, type_, payload, by, at, before)
         if isinstance(by, Person):
             decision = [{"do": type_, "item": item.id, "values": dict(values)}]
             facts = {"kind": "work", "run": chain_of(project_id), "decision": decision}
-            signed = by.sign(position(facts, *before, *self.tail(project_id)))
+            after = self.tail(project_id)
+            signed = signature(by, facts, before, after)
             if signed is not None:
-                self._append(project_id, 0, SIGNED, canonical_json(asdict(signed)), by, at, self.tail(project_id))
+                self._append(project_id, number, SIGNED, signed, by, at, after)
         return seq
 
     def _append(
@@ -242,8 +248,7 @@ def _row(project_id: str, item: Item, seq: int) -> dict[str, Any]:
 
 
 def _hash(event: ItemEventRecord) -> str:
-    by = By(event.actor, event.channel, event.assurance)
-    payload = (
+    content = (
         f'{{"item":{event.number},"values":{event.payload}}}'  # canonical text already; forged text may be no JSON
     )
-    return link_hash(event.prev_hash, Link(chain_of(event.project_id), event.seq, event.type, event.at, by, payload))
+    return event_hash(chain_of(event.project_id), event, content)

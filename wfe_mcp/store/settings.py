@@ -6,20 +6,18 @@ written directly into the database has no such row, and ``settings_log.problems`
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, desc, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By, Person
-from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
+from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced, signature
+from wfe_mcp.store.integrity.record_seals import Anchored, unlike_anchors
 from wfe_mcp.store.layout.tables import SECRET, SETTING_EVENT, TRUST
 from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
 from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
-
-SIGNED = "DecisionSigned"
-"""The type of the row that signs the rows before it; its name is the JSON of a ``Signature``."""
 
 _CHAIN = "settings"
 """Takes the place of the run id in the hash chain."""
@@ -83,14 +81,13 @@ class SettingsLogRepository(Repository):
             by, seq, hash_, changes = self._to_sign
             self._to_sign = None
             facts = {"kind": "settings", "decision": changes, "shown": self.seen}
-            signed = by.sign(position(facts, seq, hash_, *self.tail()))
+            signed = signature(by, facts, (seq, hash_), self.tail())
             if signed is not None:
-                self._add_setting(SIGNED, canonical_json(asdict(signed)), None, by, self._clock())
+                self._add_setting(SIGNED, signed, None, by, self._clock())
 
     def tail(self) -> tuple[int, str]:
         """The number and the hash of the last change; (0, GENESIS) before the first."""
-        last = self._connection.execute(_LAST).first()
-        return (int(last.seq), str(last.hash)) if last else (0, GENESIS)
+        return end_of(self._connection, _LAST)
 
     def first_noted(self, type_: str, name: str) -> datetime | None:
         """The time of the first change of this type for ``name``."""
@@ -103,12 +100,10 @@ class SettingsLogRepository(Repository):
         hashes: dict[int, str] = {}
         times: dict[str, datetime] = {}
         trusted: dict[str, set[str]] = {}
-        before = SettingEvent(0, "", "", None, self._clock(), "", *_NO_CALLER, "", GENESIS)
+        before = BEGIN
         for event in self.events():
-            if event.seq != before.seq + 1 or event.prev_hash != before.hash or event.hash != _hash(event):
-                message = f"event {event.seq} was changed, moved or taken out"
-                problems.append(Problem("setting event", message, event.seq, "setting_event_edited", event.at))
-            before = event
+            problems += misplaced(event, before, _hash(event), "setting event", "setting_event_edited")
+            before = (event.seq, event.hash)
             hashes[event.seq] = event.hash
             times[event.name] = event.at
             if event.type == "TrustGiven":
@@ -256,9 +251,6 @@ def trusted_bytes(given: Mapping[str, Collection[str]], path_key: str) -> set[st
     return {sha256 for key, values in given.items() if is_configuration(key) for sha256 in values}
 
 
-_NO_CALLER = (By().channel, By().assurance)
-
-
 def withdraw(trusted: dict[str, set[str]], name: str, sha256: str | None) -> None:
     """Take what a ``TrustWithdrawn`` withdraws out of ``trusted``: the bytes ``sha256`` of ``name``, None: all."""
     trusted[name] = set() if sha256 is None else trusted.get(name, set()) - {sha256}
@@ -266,8 +258,7 @@ def withdraw(trusted: dict[str, set[str]], name: str, sha256: str | None) -> Non
 
 def _hash(event: SettingEvent) -> str:
     payload = canonical_json({"name": event.name, "value_sha256": event.value_sha256})
-    by = By(event.actor, event.channel, event.assurance)
-    return link_hash(event.prev_hash, Link(_CHAIN, event.seq, event.type, event.at, by, payload))
+    return event_hash(_CHAIN, event, payload)
 
 
 def _trust_name(project_id: str, path_key: str) -> str:

@@ -11,7 +11,7 @@ Rules:
    not wait for the disk; its commits survive the end of the process, but may be lost in a power cut.
 4. ``isolation_level=None`` keeps the driver from opening and ending transactions by itself.
 5. Who waits for a lock looks again after a few milliseconds, and the more often the longer it has waited. SQLite's own wait
-   sleeps for longer and longer, up to 100 ms: whoever came last was served first, and one of sixteen agents waited seconds.
+   sleeps for longer and longer, up to 100 ms: the last to come was served first, and one of sixteen agents waited seconds.
    A transaction waits where it takes a lock: as it begins, and as it commits.
 6. All connections of a process share one dialect and one cache of compiled statements: compiling costs 1 to 6 ms each,
    and every store has two engines.

@@ -197,6 +197,50 @@ def test_two_folders_that_both_have_runs_never_become_one(cli: Terminal, monkeyp
     assert cli("verify").code == 0
 
 
+def test_work_items_go_with_their_project(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("work", "add", "Say thanks", "--body", "To all who helped", "--criterion", "it says thanks")
+    cli("work", "edit", "1", "--status", "ready")
+    assert cli("work", "add", "Dark mode", "--kind", "idea").code == 0
+    assert cli("work", "drop", "2", "no need", pin=PIN).code == 0
+    old = renamed(cli, monkeypatch)
+
+    for words in (("status",), ("work", "list"), ("work", "start", "1")):
+        error = cli.json(*words).document["error"]
+        assert (
+            error["code"],
+            f"of {old}, which is gone. It has 0 open runs, and 2 work items." in error["message"],
+        ) == (
+            "needs_human",
+            True,
+        )
+    assert "moved project" in cli("doctor").out
+    said = cli("project", "move", str(old), "--yes", pin=PIN)
+
+    assert "It has 0 open runs, and 2 work items." in said.out
+    assert "1 work item is ready." in cli("status").out
+    assert [each["id"] for each in cli.json("work", "list", "--status", "all").data["items"]] == ["W-1", "W-2"]
+    assert cli.json("work", "show", "2").data["history"][-1]["signed"]
+    assert "moved project" not in cli("doctor").out
+    run = cli.json("work", "start", "1", "--template", "note").document["run"]
+    assert cli.submit_work(run, "draft").document["run_state"] == "completed"
+    assert cli.json("work", "show", "1").data["status"] == "done"
+    assert cli.json("verify").code == 0
+
+
+def test_a_folder_with_work_items_of_its_own_never_becomes_another_project(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.start("note")
+    old = renamed(cli, monkeypatch)
+    assert cli("project", "add").code == 0
+    cli("work", "add", "Say thanks")
+
+    refused = cli.json("project", "move", str(old), "--yes", pin=PIN)
+    assert refused.refusal == "conflict"
+    assert "with 1 work item: two projects never become one" in refused.document["error"]["message"]
+    assert [each["id"] for each in cli.json("work", "list").data["items"]] == ["W-1"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing there ends a process at once from within")
 def test_a_move_that_is_killed_in_its_middle_has_not_happened(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     run = cli.start("note")

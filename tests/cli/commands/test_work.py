@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -90,6 +91,27 @@ def test_a_run_starts_for_an_item_and_its_end_is_that_of_the_item(cli: Terminal)
     assert lines(cli) == []
     found = cli.json("verify")
     assert found.code == 0, found.out
+
+
+def test_status_names_what_is_ready_where_no_run_is_open(cli: Terminal) -> None:
+    assert "wfe-mcp templates list" in cli("status").err
+    ready(cli, "Say thanks")
+    said = cli("status")
+    assert ("1 work item is ready." in said.out, "Next: wfe-mcp work next" in said.err) == (True, True)
+    ready(cli, "Say it again")
+    assert cli.json("status").document["summary"].endswith("2 work items are ready")
+
+
+def test_what_is_so_already_is_said_to_be_so_and_asks_for_no_pin(cli: Terminal) -> None:
+    made, decision = added(cli, "Write"), cli.json("decision", "add", "Use SQLite").data["id"]
+    assert cli("decision", "accept", decision, pin=PIN).out.startswith("Changed W-2 ")
+    assert cli("decision", "accept", decision).out.startswith("It is so already: W-2 'Use SQLite': accepted decision")
+    assert cli("work", "edit", made, "--priority", "normal").out.startswith("It is so already: W-1 ")
+    assert cli("work", "promote", made, "--kind", "task").out.startswith("It is so already: W-1 ")
+    cli("work", "block", made, "no key")
+    assert cli("work", "block", made, "no key").out.startswith("It is so already: W-1 ")
+    assert cli("work", "block", made, "no time").out.startswith("Changed W-1 ")
+    assert item(cli, made)["reason"] == "no time"
 
 
 @pytest.mark.requirement("S4-19")
@@ -186,6 +208,35 @@ def test_what_ends_an_item_without_a_run_is_a_decision_of_the_person(cli: Termin
     assert cli.json("verify").code == 0
 
 
+def test_a_signature_has_the_number_of_its_item_and_one_of_before_still_counts(cli: Terminal) -> None:
+    first, second = added(cli, "Write"), added(cli, "Read")
+    assert cli.json("work", "drop", second, "no need", pin=PIN).code == 0
+    with closing(sqlite3.connect(cli.database)) as connection:
+        rows = connection.execute("SELECT number, type FROM item_event ORDER BY seq").fetchall()
+    assert rows == [(1, "ItemAdded"), (2, "ItemAdded"), (2, "ItemChanged"), (2, "DecisionSigned")]
+    as_before(cli)
+    assert [each.get("signed", False) for each in item(cli, second)["history"]] == [False, True]
+    assert not any(each.get("signed") for each in item(cli, first)["history"])
+    assert len(item(cli, first)["history"]) == 1
+    # The anchor names the event as it is written now: chain, row and signature are as they should be.
+    assert [each["code"] for each in cli.json("verify").data["problems"]] == ["chain_rewritten"]
+
+
+def as_before(cli: Terminal) -> None:
+    """The last signature as earlier versions wrote it, with the number 0."""
+    from wfe_mcp.store import Store
+    from wfe_mcp.store.integrity.chained_log import event_hash
+    from wfe_mcp.store.items import chain_of
+
+    store = Store.open(f"sqlite:///{cli.database}", clock=cli.clock)
+    with store.read() as tx:
+        (project,) = [each.id for each in tx.projects.all() if tx.items.counts(each.id)]
+        last = tx.items.history(project)[-1]
+    store.close()
+    hash_ = event_hash(chain_of(project), last, f'{{"item":0,"values":{last.payload}}}')
+    tamper(f"sqlite:///{cli.database}", f"UPDATE item_event SET number = 0, hash = '{hash_}' WHERE seq = {last.seq}")
+
+
 @pytest.mark.requirement("S3-14")
 @pytest.mark.attack("an agent accepts its own decision of architecture", "held", "design §14")
 def test_a_decision_is_proposed_by_anyone_and_accepted_and_replaced_by_the_person(cli: Terminal) -> None:
@@ -195,6 +246,8 @@ def test_a_decision_is_proposed_by_anyone_and_accepted_and_replaced_by_the_perso
     assert cli.json("decision", "accept", first, pin=PIN).data["status"] == "accepted"
     assert cli.json("work", "edit", first, "--body", "Two files").refusal == "illegal_transition"
     assert [each["id"] for each in cli.json("decision", "list", "--status", "accepted").data["items"]] == [first]
+    assert [each["id"] for each in cli.json("decision", "list").data["items"]] == [first, second]
+    assert [each["id"] for each in lines(cli)] == [second], "on an accepted decision nothing is left to do"
     assert cli.json("decision", "replace", first, second, pin=PIN).data["reason"] == f"replaced by {second}"
     assert cli.json("decision", "deprecate", second, "--reason", "no server", pin=PIN).data["status"] == "deprecated"
     assert cli.json("decision", "list").data["items"] == []

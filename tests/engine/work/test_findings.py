@@ -1,12 +1,16 @@
 """Findings become work items once, carry their priority, and are done when the same phase finds them no more."""
 
+import traceback
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
-from tests.engine.scene import AGENT, HUMAN, Scene
+from tests.engine.scene import AGENT, HUMAN, Scene, phase
 from wfe_mcp.core.items import Item
 from wfe_mcp.engine.runs.item_runs import start_item
+from wfe_mcp.engine.work.findings import follow_findings
 from wfe_mcp.engine.work.items import add_item, change_item, items_of
 
 REVIEW: dict[str, Any] = {
@@ -100,3 +104,22 @@ def test_a_failing_test_of_a_report_is_an_item_that_is_done_when_it_passes(scene
     assert [each.status for each in items(scene)] == ["done"]
     assert (item.title, item.priority) == ("Failing test: tests/test_a.py::test_one", 8)
     assert item.criteria == ("tests/test_a.py::test_one passes",)
+
+
+def test_what_is_submitted_that_is_no_report_is_not_read_for_findings(scene: Scene) -> None:
+    run = scene.start(phase("plan"), REVIEW)
+    asked = list[str]()
+
+    def hear(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        callers = {frame.name for frame in traceback.extract_stack()}
+        asked.extend([statement] if follow_findings.__name__ in callers else [])
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        scene.do(run, "plan")
+        of_plan = len(asked)
+        scene.do(run, "review", report(finding("Unsafe")))
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+    assert of_plan == 0
+    assert any("revision.content" in statement for statement in asked)

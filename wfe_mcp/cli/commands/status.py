@@ -1,7 +1,7 @@
 """``wfe-mcp status``: the open runs of a project, or one run: who acts next, its phases, what to do."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.views.moves.envelope import Envelope
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the open runs of this project.")]
 Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, not only the open ones.")]
@@ -29,7 +32,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
         return
     idle = None if run else idle_status(invocation.engine)
     if idle is not None:
-        invocation.render(idle, lambda screen: _nothing_open(invocation, screen))
+        invocation.render(idle, lambda screen: _nothing_open(invocation, screen, idle))
         show_news(invocation)
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
@@ -61,7 +64,8 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
             commands = (each.command for each in answer.view.decisions)
             screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
         else:
-            _nothing_open(invocation, screen, answer.view.warnings if isinstance(answer.view, RunList) else ())
+            warnings = answer.view.warnings if isinstance(answer.view, RunList) else ()
+            _nothing_open(invocation, screen, answer, warnings)
         if page:
             screen.line(f"Decision page: {page_at(invocation.engine, may_start=False, plain=False) or page}")
 
@@ -87,14 +91,17 @@ def _show_new(invocation: Invocation, run: str) -> None:
     invocation.answer(summary, render, view=view)
 
 
-def _nothing_open(invocation: Invocation, screen: Screen, warnings: tuple[str, ...] = ()) -> None:
+def _nothing_open(invocation: Invocation, screen: Screen, answer: "Envelope", warnings: tuple[str, ...] = ()) -> None:
     if invocation.project.is_git or (invocation.project.root / ".wfe").is_dir():
         screen.line("No open runs.")
         if invocation.engine.perhaps:
             screen.line(invocation.engine.perhaps, "yellow")
         for warning in warnings:
             screen.line(warning, "yellow")
-        screen.next("wfe-mcp templates list")
+        ready = [f"{move.why}." for move in answer.next if move.tool == "work"]
+        for line in ready:
+            screen.line(line)
+        screen.next("wfe-mcp work next" if ready else "wfe-mcp templates list")
     else:
         screen.line("No project here: no git repository, no .wfe folder.")
         screen.next("change to your project, or start one here: wfe-mcp init")

@@ -78,7 +78,17 @@ def _needs_the_user(invocation: Invocation, found: "Overview") -> bool:
     """
     if found.goes_on or found.by_hand:
         return False
-    return found.waiting_on != "agent" or not _agent_works(invocation, found)
+    return not _is_due(invocation, found) and (found.waiting_on != "agent" or not _agent_works(invocation, found))
+
+
+def _is_due(invocation: Invocation, found: "Overview") -> bool:
+    """True while a time-out or the end of a wait is due that the worker of this process has not come to yet."""
+    from wfe_mcp.engine.models.waits import OPEN_JOBS
+
+    now = invocation.engine.clock()
+    with invocation.engine.store.read() as tx:
+        jobs = tx.jobs.filter(found.loaded.record.id, statuses=OPEN_JOBS)
+    return any(job.kind == "timer" and job.run_at <= now for job in jobs)
 
 
 def _ask_by_hand(invocation: Invocation, found: "Overview", asked: list[str]) -> None:

@@ -53,7 +53,10 @@ WhyGiven = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The rea
 def list_all(
     invocation: Invocation, kind: Kind = "", status: Status = "", limit: Limit = 100, cursor: Cursor = ""
 ) -> None:
-    """List the work items on which something is left to do."""
+    """List the work items on which something is left to do.
+
+    wfe-mcp decision list has the decisions that hold, too.
+    """
     list_items(invocation, kind, status, limit, cursor)
 
 

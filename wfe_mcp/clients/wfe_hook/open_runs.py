@@ -64,7 +64,7 @@ def top_of(folder: str) -> "list[str]":
 def open_work(file: str, tops: "list[str]") -> "list[Work]":
     """What is open for the client in the working tree, the nearest of ``tops`` that has a run. Raises an error of SQLite.
 
-    Of what nobody has begun, the first: a folder may have thousands of open runs, and a hook has 10 ms.
+    Of what has not begun, the first: a folder may have thousands of open runs, and a hook has 10 ms.
     """
     if not os.path.exists(file):
         return []

@@ -31,9 +31,9 @@ from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.approval_audit import unproven_by_passkey
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.item_audit import item_changes
+from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import chain_of
 from wfe_mcp.store.records.opinions import MANUAL_MODEL
-from wfe_mcp.store.settings import SIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

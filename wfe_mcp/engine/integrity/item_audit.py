@@ -1,15 +1,28 @@
-"""Which changes of work items only a person's key can have signed."""
+"""Which changes of work items only a person's key can have signed.
+
+An item is done without a person in two ways, and each leaves its traces in a run, whose log is verified by itself:
+
+    its last run   was started for it, and was completed since the item's status changed last
+    a finding      a report of the phase that found it was submitted since then, and finds it no more
+
+Of a run that was pruned only its end is left to compare with; that it was is in the log of settings.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.items import MOVES, Item, ItemStatus, changed, loaded
-from wfe_mcp.core.model import Assurance
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, loaded
+from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus
+from wfe_mcp.engine.work.findings import fingerprints, source_of
+from wfe_mcp.engine.work.items import item_of_run
+from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.items import ItemEventRecord
@@ -18,17 +31,29 @@ if TYPE_CHECKING:
 def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str, bool]]:
     """Each event of the project's work log, how it is named, and whether what it does needs a person."""
     items: dict[int, Item] = {}
+    found_first: dict[int, str] = {}
+    moved: dict[int, datetime] = {}
+    pruned = {one.run_id: one.ended_at for one in tx.retention.pruned(project_id)}
     for event in tx.items.history(project_id):
-        if not event.number:
+        if event.type == SIGNED:
             yield event, event.type, False
             continue
         before, needs = items.get(event.number), False
         try:
             values = json.loads(event.payload)
             item = loaded(f"W-{event.number}", values) if before is None else changed(before, values)
-            needs = event.assurance is not Assurance.HUMAN and _needs_person(before, item)
+            fingerprint = found_first.setdefault(event.number, item.fingerprint)
+            if event.assurance is not Assurance.HUMAN:
+                needs = _needs_person(before, item) or (
+                    before is not None
+                    and before.status is not item.status
+                    and item.status is ItemStatus.DONE
+                    and not _has_traces(tx, project_id, item, fingerprint, moved[event.number], pruned)
+                )
             items[event.number] = item
-        except (ValueError, TypeError, AttributeError):  # a log that was tampered with; its chain says so
+            if before is None or before.status is not item.status:
+                moved[event.number] = event.at
+        except (ValueError, TypeError, AttributeError, KeyError):  # a log that was tampered with; its chain says so
             pass
         yield event, f"{event.type} W-{event.number}", needs
 
@@ -39,3 +64,55 @@ def _needs_person(before: Item | None, after: Item) -> bool:
     if before.status is after.status:
         return False
     return MOVES[before.status].get(after.status, "person") == "person"
+
+
+def _has_traces(
+    tx: Tx, project_id: str, item: Item, fingerprint: str, since: datetime, pruned: Mapping[RunId, datetime]
+) -> bool:
+    """Whether a run of the project shows that ``item`` was done after ``since``. ``fingerprint``: its own, when it was added."""
+    for number, name in enumerate(reversed(item.runs)):
+        run = RunId(name)
+        if run in pruned and pruned[run] >= since:
+            return True
+        found = tx.runs.load(run)
+        if found is None or found.record.project_id != project_id or found.record.origin_sha256 is not None:
+            continue
+        worked = item_of_run(tx, found.record) if number == 0 else None
+        if worked is not None and worked.id == item.id and _was_completed(tx, run, since):
+            return True
+        if item.kind is ItemKind.FINDING and item.fingerprint == fingerprint and _is_gone(tx, run, item, since):
+            return True
+    return False
+
+
+def _was_completed(tx: Tx, run: RunId, since: datetime) -> bool:
+    if any(event.at >= since for event in tx.events.of_types(run, "RunCompleted")):
+        return True
+    state = RunState()
+    try:
+        for row, event in zip(tx.events.log(run), tx.events.decoded(run), strict=True):
+            before, state = state.status, evolve(state, event)  # an undo of a rollback completes a run too
+            if row.at >= since and before is not state.status is RunStatus.COMPLETED:
+                return True
+    except Exception:  # a log that was tampered with can fail in any way; the verification of the run says so
+        return False
+    return False
+
+
+def _is_gone(tx: Tx, run: RunId, item: Item, since: datetime) -> bool:
+    """Whether a report of the item's source has found it, and one since then finds it no more."""
+    was_found = False
+    for event in tx.events.of_types(run, "RevisionSubmitted"):
+        phase = event.payload["phase"]
+        revision = (
+            tx.artifacts.revision(run, phase, event.payload["revision"])
+            if source_of(phase, run) == item.source
+            else None
+        )
+        if revision is None:
+            continue
+        is_found = item.fingerprint in fingerprints(revision.content)
+        if was_found and not is_found and event.at >= since:
+            return True
+        was_found = was_found or is_found
+    return False

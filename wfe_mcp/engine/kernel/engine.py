@@ -138,16 +138,16 @@ class Engine:
                 self._store.settings_listeners.append(self.has_changed)
             return self._store
 
-    def nothing_is_open(self) -> bool:
-        """True when an idle probe of the file finds no open run and no page; it does not load SQL."""
+    def ready_when_idle(self) -> int | None:
+        """How many work items are ready where an idle probe of the file finds no open run and no page; it does not load SQL."""
         if self._store is not None:
-            return False
-        from wfe_mcp.store.idle_probe import nothing_is_open
+            return None
+        from wfe_mcp.store.idle_probe import ready_items
         from wfe_mcp.workspace.system.location import database_url
 
         # A folder with ``.wfe`` that is not known yet may be one that was moved.
         may_be_new = not (self.project.root / ".wfe").is_dir()
-        return nothing_is_open(database_url(self.environment), self.project.key, may_be_new=may_be_new)
+        return ready_items(database_url(self.environment), self.project.key, may_be_new=may_be_new)
 
     def state_of(self, kind: type[S]) -> S:
         """What a capability remembers for this engine: its one ``kind``, created when it is first asked for."""

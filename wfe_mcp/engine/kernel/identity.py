@@ -165,12 +165,14 @@ def _perhaps(tx: Tx, project: Project) -> str:
 
 
 def its_runs(tx: Tx, record: ProjectRecord) -> str:
-    """How many runs of the project are open, and the newest of them."""
+    """How many runs of the project are open, the newest of them, and how many work items it has."""
     found = tx.runs.open_ids(record.id)
     titles = tx.runs.titles(found[:_NAMED])
     named = ", ".join(f'{run} "{titles[run]}"' for run in found[:_NAMED])
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"It has {plural(len(found), 'open run')}{f': {named}{more}' if found else ''}."
+    items = sum(tx.items.counts(record.id).values())
+    also = f", and {plural(items, 'work item')}" if items else ""
+    return f"It has {plural(len(found), 'open run')}{f': {named}{more}' if found else ''}{also}."
 
 
 def name_of(record: ProjectRecord) -> str:

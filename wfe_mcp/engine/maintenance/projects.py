@@ -91,7 +91,7 @@ class Move:
     top: tuple[str, str]
     lines: tuple[str, ...]
     replaces: str = ""
-    """The project without runs that was made in ``new`` meanwhile."""
+    """The project without runs and work items that was made in ``new`` meanwhile."""
 
     @property
     def looks_right(self) -> bool:
@@ -100,7 +100,7 @@ class Move:
 
 
 def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
-    """The move to confirm. Refuses ``bad_argument`` (no such project or folder), ``conflict`` (a copy, or a project with runs)."""
+    """The move to confirm. Refuses ``bad_argument`` (no such project or folder), ``conflict`` (a copy, or a project with runs or work items)."""
     after = _absolute(new, cwd)
     if not after.is_dir():
         raise Refused(
@@ -115,17 +115,23 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
         return Move(record, str(before), there, (str(before), str(after)), _meaning(tx, record, before, there))
     if is_elsewhere(record, there, mark_of(there.root)):
         raise _is_still_there(before, after)
-    runs = 0 if other is None else tx.projects.run_count(other.id)
-    if other is not None and runs:
+    own = "" if other is None else _own(tx, other.id)
+    if own:
         raise Refused(
             "conflict",
-            f"{after} is a project of its own by now, with {plural(runs, 'run')}: two projects never become one.",
+            f"{after} is a project of its own by now, with {own}: two projects never become one.",
             f"Keep both, or take the old one out of the lists: wfe-mcp project forget {shlex.quote(str(before))}",
         )
     top = Path(record.key).parent if Path(record.key).name == ".git" else before
     now = Path(there.worktree) if Path(record.key).name == ".git" else after
     lines = _meaning(tx, record, before, there)
     return Move(record, str(before), there, (str(top), str(now)), lines, "" if other is None else other.id)
+
+
+def _own(tx: Tx, project: str) -> str:
+    """What a project has that would be lost from sight; empty for nothing."""
+    found = {"run": tx.projects.run_count(project), "work item": sum(tx.items.counts(project).values())}
+    return " and ".join(plural(count, what) for what, count in found.items() if count)
 
 
 def move(store: Store, by: By, planned: Move, now: datetime) -> None:

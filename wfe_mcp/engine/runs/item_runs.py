@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.items import PRIORITIES, Item, ItemKind, ItemStatus, refuse_move
+from wfe_mcp.core.items import PRIORITIES, Item, ItemKind, ItemStatus, refuse_start
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.work.items import WORK, others_of
@@ -43,7 +43,7 @@ def start_item(
                 f"{item.id} is being worked by run {item.runs[-1]}.",
                 f"Look at it: wfe-mcp status {item.runs[-1]}",
             )
-        refuse_move(item, ItemStatus.ACTIVE, "run", others_of(engine, tx, item))
+        refuse_start(item, others_of(engine, tx, item))
         children = tx.items.children(engine.project_id, item.id)
     chosen = template or _template_of(engine, item)
     given = _inputs(find_template(engine, chosen), item, children) | dict(inputs or {})
@@ -58,7 +58,7 @@ def template_for(engine: Engine, name: str) -> str:
 
 
 def text_of(item: Item) -> str:
-    """What an item says, for whoever works it."""
+    """What an item says, for the agent that works it."""
     parts = [item.title if not item.body else f"{item.title}\n\n{item.body}"]
     parts += ["Done when:\n" + "\n".join(f"- {each}" for each in item.criteria)] if item.criteria else []
     parts += ["It is about: " + ", ".join(item.scopes)] if item.scopes else []

@@ -26,7 +26,6 @@ from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
 from wfe_mcp.engine.phases.steps import has_steps, is_worked
 from wfe_mcp.engine.runs.needs import Need, RunFacts, Stop, WaitingOn, Who, is_worked_by_server, needs_of, who_is_needed
-from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
 
 
-_OPEN_JOBS = (JobStatus.QUEUED, JobStatus.RUNNING)
 _BY_ITSELF = {Who.RUN, Who.WORKER, Who.OUTAGE, Who.MODEL, Who.CHECK, Who.REVIEWER, Who.SERVER}
 _IN_THE_WAY = {Stop.UNTRUSTED_STEP, Stop.CHANGED_FILE}
 
@@ -196,7 +194,7 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
         for attempt in worked
         if any(
             job.kind == JOB and job.queue.startswith("manual:")
-            for job in tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
+            for job in tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, waits.OPEN_JOBS)
         )
     )
 
@@ -205,7 +203,7 @@ def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
     found: dict[PhasePath, str] = {}
     for attempt in loaded.state.open_attempts:
         if attempt.status is AttemptStatus.GATING and current_gate(loaded.state, attempt) == "opinion":
-            jobs = tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
+            jobs = tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, waits.OPEN_JOBS)
             errors = [job.error for job in jobs if job.error]
             found |= {attempt.phase: errors[-1]} if errors else {}
     return found

@@ -35,6 +35,7 @@ from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import MadeRoles, configured
 from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
 from wfe_mcp.engine.templates.versions import refuse_absent, versions_of
+from wfe_mcp.engine.work.following import begin_item
 from wfe_mcp.engine.work.items import WORK, decision_lines
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 from wfe_mcp.workspace.git.working_tree import tree_hash
@@ -160,7 +161,8 @@ def start_run(
         tx.after_commit(partial(engine.has_changed, (record.id,), events))
         tx.after_commit(partial(engine.tell, record.id))
         with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:
-            pass
+            if triggered_by == WORK:
+                begin_item(change)
     return change.loaded
 
 

@@ -17,8 +17,9 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.events import RevisionSubmitted
 from wfe_mcp.core.items import BODY_CHARS, LINE_CHARS, TITLE_CHARS, Item, ItemKind, ItemStatus, added, changed
 from wfe_mcp.core.texts import one_line
+from wfe_mcp.core.titles import first_words
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.work.items import OPEN, WORK, items_of, keep_changes
+from wfe_mcp.engine.work.items import OPEN, item_of_run, items_of, keep_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,10 +34,20 @@ _FAILING_TEST = 8
 def follow_findings(change: RunChange) -> None:
     """Keep the items of findings in step with the reports that were just submitted."""
     for event in change.events:
-        if isinstance(event, RevisionSubmitted):
+        if isinstance(event, RevisionSubmitted) and change.plan.schema_name(event.phase) in _REPORTS:
             record = change.tx.artifacts.revision(change.run.id, event.phase, event.revision)
-            if record is not None and record.schema_name in _REPORTS:
-                _follow(change, f"{event.phase} of run {change.run.id}", json.loads(record.content))
+            if record is not None:
+                _follow(change, source_of(event.phase, change.run.id), json.loads(record.content))
+
+
+def source_of(phase: str, run: str) -> str:
+    """What an item has as its source that a report of this phase has found."""
+    return f"{phase} of run {run}"
+
+
+def fingerprints(content: str) -> set[str]:
+    """The fingerprints of what a report has found. ``content``: of its revision; what is no such report has found nothing."""
+    return {str(each["fingerprint"]) for each in _items(json.loads(content))}
 
 
 def _follow(change: RunChange, source: str, report: Mapping[str, Any]) -> None:
@@ -48,18 +59,19 @@ def _follow(change: RunChange, source: str, report: Mapping[str, Any]) -> None:
             tx.items.add(project, _new(change, source, values), SYSTEM, change.at)
         elif known.status is ItemStatus.DONE:
             again = {"status": ItemStatus.PLANNED, "source": source, "runs": (*known.runs, change.run.id)}
-            keep_changes(change.engine, tx, known, again, SYSTEM)
+            keep_changes(change.engine, tx, known, again, SYSTEM, change.at)
     for item in items_of(tx, project, (ItemKind.FINDING,), OPEN):
         if item.source == source and item.fingerprint not in found:
             done = {"status": ItemStatus.DONE, "reason": "the same phase finds it no more"}
-            keep_changes(change.engine, tx, item, done, SYSTEM)
+            keep_changes(change.engine, tx, item, done, SYSTEM, change.at)
 
 
 def _new(change: RunChange, source: str, values: Mapping[str, Any]) -> Item:
     tx, run = change.tx, change.run
     given = {name: value for name, value in values.items() if name != "fingerprint"}
-    parent = run.external_id if run.triggered_by == WORK else ""
-    item = added(tx.items.new_id(change.engine.project_id), ItemKind.FINDING, given | {"parent": parent})
+    worked = item_of_run(tx, run)
+    parent = {"parent": worked.id} if worked else {}
+    item = added(tx.items.new_id(change.engine.project_id), ItemKind.FINDING, given | parent)
     more = {"fingerprint": values["fingerprint"], "source": source, "runs": [run.id]}
     return changed(item, more)
 
@@ -69,26 +81,21 @@ def _items(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         place = f"{each['file']}:{each['line']}" if each.get("file") and each.get("line") else each.get("file", "")
         fix = each.get("recommendation", "")
         yield {
-            "title": _line(each["title"], TITLE_CHARS),
+            "title": first_words(each["title"], TITLE_CHARS),
             "body": "\n\n".join(filter(None, (each.get("detail", ""), place, fix)))[:BODY_CHARS],
             "priority": _PRIORITIES[each["severity"]],
             "scopes": [each["file"]] if _is_scope(each.get("file", "")) else [],
             "tags": [each["severity"]],
-            **({"criteria": [_line(fix, LINE_CHARS)]} if fix.strip() else {}),
+            **({"criteria": [first_words(fix, LINE_CHARS)]} if fix.strip() else {}),
             "fingerprint": sha256_of({"what": each.get("rule") or each["title"], "file": each.get("file", "")}),
         }
     for test in report.get("details", {}).get("failing_tests", ()):
         yield {
-            "title": _line(f"Failing test: {test}", TITLE_CHARS),
+            "title": first_words(f"Failing test: {test}", TITLE_CHARS),
             "priority": _FAILING_TEST,
-            "criteria": [_line(f"{test} passes", LINE_CHARS)],
+            "criteria": [first_words(f"{test} passes", LINE_CHARS)],
             "fingerprint": sha256_of({"test": test}),
         }
-
-
-def _line(text: str, most: int) -> str:
-    line = one_line(" ".join(text.split()))
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _is_scope(path: str) -> bool:

@@ -1,33 +1,60 @@
-"""What the start and the end of a run mean for the item that it works.
+"""What the start, the end and the reopening of a run mean for the item that it works.
 
 The item of a run is its ``external_id``, where ``triggered_by`` is WORK: both are sealed with the run.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.items import ItemStatus, after_run, refuse_move
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.items import ItemStatus, after_reopening, after_run, changed, refuse_start
+from wfe_mcp.core.model import Assurance, RunStatus
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.work.items import WORK, keep_changes, others_of
+from wfe_mcp.engine.work.items import WORK, item_of_run, keep_changes, others_of
+from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.items import Item
     from wfe_mcp.engine.kernel.run_change import RunChange
+
+log = logging.getLogger("wfe_mcp.engine")
 
 _OVER = {RunStatus.COMPLETED: True, RunStatus.FAILED: False, RunStatus.CANCELLED: False}
 
 
+def begin_item(change: RunChange) -> None:
+    """Make the item active that this new run was started for. Refuses what cannot start."""
+    engine, tx, run = change.engine, change.tx, change.run
+    item = tx.items.get(run.project_id, run.external_id)
+    refuse_start(item, others_of(engine, tx, item))
+    values = {"status": ItemStatus.ACTIVE, "runs": (*item.runs, run.id), "reason": ""}
+    keep_changes(engine, tx, item, values, change.by, change.at)
+
+
 def follow_items(change: RunChange) -> None:
-    """Keep the item of a run in step with it: part of the transaction that saves the run."""
-    run = change.run
-    if run.triggered_by != WORK or not run.external_id:
+    """Keep the item of a run in step with it: part of the transaction that saves the run. It never refuses."""
+    run, before, status = change.run, change.loaded_before.state.status, change.state.status
+    if before is status or not {before, status} & {*_OVER}:
         return
-    engine, tx, status = change.engine, change.tx, change.state.status
-    item = tx.items.get(engine.project_id, run.external_id)
-    if run.id not in item.runs and status not in _OVER:
-        refuse_move(item, ItemStatus.ACTIVE, "run", others_of(engine, tx, item))
-        values = {"status": ItemStatus.ACTIVE, "runs": (*item.runs, run.id), "reason": ""}
-        keep_changes(engine, tx, item, values, change.by)
-    elif status in _OVER and change.loaded_before.state.status is not status:
-        keep_changes(engine, tx, item, after_run(item, run.id, completed=_OVER[status]), SYSTEM)
+    item = item_of_run(change.tx, run)
+    if item is None:
+        if run.triggered_by == WORK:
+            log.warning("run %s was started for work item %r, which does not name it", run.id, run.external_id)
+        return
+    opened = {} if before not in _OVER else after_reopening(item, run.id, completed=_OVER[before])
+    if opened and item.status is ItemStatus.DONE and _is_persons(change, item):
+        opened = {}
+    made = changed(item, opened)
+    ended = {} if status not in _OVER else after_run(made, run.id, completed=_OVER[status])
+    if changed(made, ended) != item:
+        made = keep_changes(change.engine, change.tx, item, opened, SYSTEM, change.at)
+        keep_changes(change.engine, change.tx, made, ended, SYSTEM, change.at)
+
+
+def _is_persons(change: RunChange, item: Item) -> bool:
+    """Whether a person gave the item its status: a run that continues does not take that back."""
+    events = change.tx.items.history(change.run.project_id, item.id)
+    moved = [event for event in events if event.type != SIGNED and "status" in json.loads(event.payload)]
+    return moved[-1].assurance >= Assurance.HUMAN

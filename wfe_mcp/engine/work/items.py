@@ -9,7 +9,8 @@ Rules:
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.items import (
@@ -26,17 +27,24 @@ from wfe_mcp.core.items import (
     overlap,
     refuse_move,
 )
+from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import RunRecord
 
-WORK = "work"
+E = TypeVar("E", bound=StrEnum)
+
+WORK = "work item"
 """What has started a run that works an item: its ``triggered_by``, with the item's id as ``external_id``."""
+_WORK_BEFORE = "work"
+"""The same in runs of earlier versions, and a text that anyone may give: there the item has to name the run."""
 
 MOST_DECISIONS, _DECISION_CHARS = 20, 600
 _NAME_CHARS = 48
@@ -83,6 +91,8 @@ def change_item(
         if values:
             known = _with_known(engine, tx, changed(item, values))
             item = keep_changes(engine, tx, item, {name: getattr(known, name) for name in values}, by)
+        if to is ItemStatus.BLOCKED is item.status and reason:
+            return keep_changes(engine, tx, item, {"reason": reason}, by)
         if to is not None and to is not item.status:
             who: Mover = "person" if by.is_human else "agent"
             refuse_move(item, to, who, others_of(engine, tx, item))
@@ -127,6 +137,12 @@ def others_of(engine: Engine, tx: Tx, item: Item) -> list[Item]:
     return [*named, *(each for each in beside if each.id != item.id)]
 
 
+def item_of_run(tx: Tx, run: RunRecord) -> Item | None:
+    """The item that ``run`` was started for; None for any other run, and where the item is missing or names it not."""
+    item = tx.items.find(run.project_id, run.external_id) if run.triggered_by in {WORK, _WORK_BEFORE} else None
+    return item if item is not None and run.id in item.runs else None
+
+
 def startable_items(engine: Engine, tx: Tx) -> list[Item]:
     """The items that can be started now, best first."""
     found = items_of(tx, engine.project_id, statuses=(ItemStatus.READY,))
@@ -167,7 +183,7 @@ def accepted_decisions(engine: Engine, tx: Tx, scopes: Iterable[str] = ()) -> li
 
 
 def decision_lines(engine: Engine, tx: Tx, item: str = "") -> list[str]:
-    """The accepted decisions that a run is told, a line each: all, or those that touch the scopes of the item that it works."""
+    """The accepted decisions for the prompts of a run, a line each: all, or those that touch the scopes of the item that it works."""
     scopes = tx.items.get(engine.project_id, item).scopes if item else ()
     found = accepted_decisions(engine, tx, scopes)
     lines = [f"{each.id} {each.title}{_about(each.scopes)}{_why(each.body)}" for each in found[:MOST_DECISIONS]]
@@ -177,28 +193,24 @@ def decision_lines(engine: Engine, tx: Tx, item: str = "") -> list[str]:
 
 def kind_of(text: str) -> ItemKind:
     """The kind called ``text``. Refuses ``bad_argument`` with the nearest one."""
-    if text not in [*ItemKind]:
-        hint = nearest_hint(text, [*ItemKind], f"One of: {', '.join(ItemKind)}.")
-        raise Refused(
-            "bad_argument",
-            f"{text!r} is no kind of work item.",
-            hint,
-            (Detail("/kind", "is no kind", [*map(str, ItemKind)], text),),
-        )
-    return ItemKind(text)
+    return _named(ItemKind, text, "kind", "kind of work item")
 
 
 def status_of(text: str) -> ItemStatus:
     """The status called ``text``. Refuses ``bad_argument`` with the nearest one."""
-    if text not in [*ItemStatus]:
-        hint = nearest_hint(text, [*ItemStatus], f"One of: {', '.join(ItemStatus)}.")
+    return _named(ItemStatus, text, "status", "status of a work item")
+
+
+def _named(of: type[E], text: str, argument: str, what: str) -> E:
+    names = [*map(str, of)]
+    if text not in names:
         raise Refused(
             "bad_argument",
-            f"{text!r} is no status of a work item.",
-            hint,
-            (Detail("/status", "is no status", [*map(str, ItemStatus)], text),),
+            f"{text!r} is no {what}.",
+            nearest_hint(text, names, f"One of: {', '.join(names)}."),
+            (Detail(pointer(argument), f"is no {argument}", names, text),),
         )
-    return ItemStatus(text)
+    return of(text)
 
 
 def _about(scopes: tuple[str, ...]) -> str:
@@ -206,17 +218,19 @@ def _about(scopes: tuple[str, ...]) -> str:
 
 
 def _why(body: str) -> str:
-    text = " ".join(body.split())
-    return f": {text if len(text) <= _DECISION_CHARS else text[: _DECISION_CHARS - 1] + '…'}" if text else ""
+    text = first_words(" ".join(body.split()), _DECISION_CHARS)
+    return f": {text}" if text else ""
 
 
-def keep_changes(engine: Engine, tx: Tx, item: Item, values: Mapping[str, Any], by: By) -> Item:
-    """``item`` with what differs in ``values``, kept."""
+def keep_changes(
+    engine: Engine, tx: Tx, item: Item, values: Mapping[str, Any], by: By, at: datetime | None = None
+) -> Item:
+    """``item`` with what differs in ``values``, kept. ``at``: None for now."""
     new = {name: value for name, value in values.items() if getattr(item, name) != value}
     if not new:
         return item
     tx.after_commit(engine.has_changed)
-    return tx.items.change(engine.project_id, item, new, by, engine.clock())
+    return tx.items.change(engine.project_id, item, new, by, at or engine.clock())
 
 
 def _with_known(engine: Engine, tx: Tx, item: Item) -> Item:

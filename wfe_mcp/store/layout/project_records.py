@@ -29,7 +29,7 @@ class ItemRow:
 
 @dataclass(frozen=True, slots=True)
 class ItemEventRecord:
-    """One change of a work item: ``payload`` has the new values, as canonical JSON. A signature has the number 0."""
+    """One change of a work item: ``payload`` has the new values, as canonical JSON. A signature has the number of its item."""
 
     project_id: str
     seq: int

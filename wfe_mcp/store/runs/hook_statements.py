@@ -12,7 +12,7 @@ from wfe_mcp.store.repository import OURS, unindexed
 
 _GIVEN: ColumnElement[str] = literal_column("?")
 _MOST = 20
-"""Of the work that nobody has begun, a client is told of the first."""
+"""How many pieces of work the hook reads that have not begun; it names the first."""
 
 _WORK = (
     select(
@@ -34,7 +34,7 @@ _WORK = (
 )
 RUNNING_WORK = _WORK.where(
     ATTEMPT.c.status == AttemptStatus.RUNNING,
-    # By the running attempts, of all folders: a folder may have many more runs that nobody works on.
+    # By the running attempts, of all folders: a folder may have many more runs without an agent at work.
     unindexed(RUN.c.worktree) == _GIVEN,
     unindexed(RUN.c.status).in_((RunStatus.PENDING, RunStatus.RUNNING)),
 )

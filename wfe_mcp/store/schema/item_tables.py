@@ -34,7 +34,7 @@ class Item(Row, table=True):
 
 
 class ItemEvent(Row, table=True):
-    """One row of a project's log of work items. ``number``: the item's; 0 for a signature."""
+    """One row of a project's log of work items. ``number``: that of the item, also for a signature."""
 
     __table_args__ = (Index(None, "project_id", "number", "seq"),)
 

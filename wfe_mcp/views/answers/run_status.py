@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.items import ItemStatus
 from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.approvals.pin_reset import reset_warnings
@@ -90,6 +91,7 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
         ended = [engine.load(tx, run) for run in tx.runs.open_ids(engine.project_id, _STOPPED, limit=SHOWN)]
         is_one = len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record)
         found = [] if is_one else [overview(engine, tx, each) for each in (*loaded, *ended)]
+        ready = 0 if loaded else tx.items.counts(engine.project_id).get(ItemStatus.READY, 0)
     if any(end_time(engine, each) for each in loaded):
         return _open_runs(engine, by, detail)
     waits = f"{plural(len(ended), 'stopped run')} of this project {'waits' if len(ended) == 1 else 'wait'} for the user"
@@ -98,7 +100,7 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
         view = about.shown(RunView)
         more = (f"{waits}: {', '.join(each.record.id for each in ended[:DECISIONS])}. See: wfe-mcp inbox",)
         return about.showing(replace(view, warnings=(*view.warnings, *more))) if ended else about
-    idle, warnings = nothing_open(engine), reset_warnings(engine)
+    idle, warnings = nothing_open(engine, ready), reset_warnings(engine)
     if not found:
         return idle.showing(RunList(runs=(), warnings=warnings)) if warnings else idle
     found.sort(key=lambda one: bool(one.folder))  # this folder's first

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.texts import clean, visible_json
+from wfe_mcp.core.units import plural
 from wfe_mcp.views.values.model import plain
 
 if TYPE_CHECKING:
@@ -158,13 +159,17 @@ def _json(value: object) -> str:
 
 def idle_status(engine: Engine) -> Envelope | None:
     """The status of a project in which nothing is open; None when an idle probe cannot tell."""
-    return nothing_open(engine) if engine.nothing_is_open() else None
+    ready = engine.ready_when_idle()
+    return None if ready is None else nothing_open(engine, ready)
 
 
-def nothing_open(engine: Engine) -> Envelope:
-    """The answer where no run is open. It names the folder: a client may have started the server in another one."""
-    first = Next("list_templates", why="choose a template, then start_run")
-    summary = f"No run is open in this project: {engine.root}"
-    return Envelope(
-        True, summary=f"{summary}. {engine.perhaps}" if engine.perhaps else summary, next=(first,), data={"runs": []}
-    )
+def nothing_open(engine: Engine, ready: int) -> Envelope:
+    """The answer where no run is open, and so many work items are ready.
+
+    It names the folder: a client may have started the server in another one.
+    """
+    is_ready = f"{plural(ready, 'work item')} {'is' if ready == 1 else 'are'} ready"
+    work = (Next("work", {"action": "next"}, why=is_ready),) if ready else ()
+    parts = (f"No run is open in this project: {engine.root}", engine.perhaps, is_ready if ready else "")
+    moves = (*work, Next("list_templates", why="choose a template, then start_run"))
+    return Envelope(True, summary=". ".join(filter(None, parts)), next=moves, data={"runs": []})

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
-from wfe_mcp.core.items import MOVES, Item, ItemStatus
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, promote_item, startable_items, status_of
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
 
+_TO_DO = tuple(each for each in OPEN if each is not ItemStatus.ACCEPTED)
 _SHOWN = 20
 _BYTES = LIMIT_BYTES - 1_500
 
@@ -61,12 +62,14 @@ def work(
 def listed(
     engine: Engine, kind: str = "", status: str = "", cursor: str = "", limit: int = _SHOWN, *, whole: bool = False
 ) -> Envelope:
-    """The items of a kind and status, in the order in which they were added; without a status those that are open.
+    """The items of a kind and status, in the order in which they were added; without a status those on which something is left to do, and of
+    decisions those that hold too.
 
     ``whole``: for a person, as many as asked for; else what an answer of a tool holds.
     """
     kinds = (kind_of(kind),) if kind else ()
-    statuses = OPEN if not status else tuple(ItemStatus) if status == "all" else (status_of(status),)
+    left = OPEN if ItemKind.DECISION in kinds else _TO_DO
+    statuses = left if not status else tuple(ItemStatus) if status == "all" else (status_of(status),)
     after = _after(cursor)
     with engine.store.read() as tx:
         rows = tx.items.page(engine.project_id, kinds=kinds, statuses=statuses, after=after, limit=limit + 1)
@@ -111,7 +114,7 @@ def shown(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
 
 def promoted(engine: Engine, by: By, name: str, kind: str) -> Envelope:
     """Make planned work of an idea, or of an item of another kind."""
-    return _answer(engine, promote_item(engine, by, name, kind), "Promoted ")
+    return _changed(engine, name, "Promoted ", lambda: promote_item(engine, by, name, kind))
 
 
 def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope:
@@ -125,7 +128,7 @@ def change(engine: Engine, by: By, name: str, given: Mapping[str, Any], status: 
     why = reason or str(values.pop("reason", ""))
     if not values and not status:
         raise Refused("bad_argument", "Nothing is changed.", "Give status, or fields in item.")
-    return _answer(engine, change_item(engine, by, name, values, status, why), "Changed ")
+    return _changed(engine, name, "Changed ", lambda: change_item(engine, by, name, values, status, why))
 
 
 def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelope:
@@ -149,6 +152,13 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelo
     return begun(
         engine, by, start_item(engine, by, name, str(given.get("template", "")), cast("dict[str, Any]", inputs))
     )
+
+
+def _changed(engine: Engine, name: str, did: str, change: Callable[[], Item]) -> Envelope:
+    with engine.store.read() as tx:
+        before = tx.items.get(engine.project_id, name)
+    item = change()
+    return _answer(engine, item, did if item != before else "It is so already: ")
 
 
 def _answer(engine: Engine, item: Item, did: str) -> Envelope:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.items import Item, ItemStatus
 from wfe_mcp.engine.work.items import others_of, overlapping
+from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import item_of
-from wfe_mcp.store.settings import SIGNED
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
     """The whole of ``item``, with the items under it and its history."""
     project = engine.project_id
     over = {other.id: other.is_over for other in others_of(engine, tx, item)}
-    changes = tx.items.history(project, item.id)
+    log = tx.items.history(project, item.id)
+    changes = [event for event in log if event.type != SIGNED]
     last = second(changes[-1].at) if changes else ""
     touching = overlapping(engine, tx, item) if item.status in {ItemStatus.READY, ItemStatus.ACTIVE} else []
     return view_of(
@@ -122,12 +123,13 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         line=item_line(item, over, last),
         children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
         overlaps=tuple(Overlap(id=each.id, title=each.title, scopes=tuple(scopes)) for each, scopes in touching),
-        history=_history(tx, project, changes) if history else (),
+        history=_history(changes, {event.seq for event in log} - {event.seq for event in changes}) if history else (),
     )
 
 
-def _history(tx: Tx, project: str, changes: Sequence[ItemEventRecord]) -> tuple[ItemChange, ...]:
-    signed = {event.seq - 1 for event in tx.items.history(project) if event.type == SIGNED}
+def _history(changes: Sequence[ItemEventRecord], signatures: set[int]) -> tuple[ItemChange, ...]:
+    """``signatures``: the numbers of the events that sign the one before them."""
     return tuple(
-        view_of(ItemChange, event, values=json.loads(event.payload), signed=event.seq in signed) for event in changes
+        view_of(ItemChange, event, values=json.loads(event.payload), signed=event.seq + 1 in signatures)
+        for event in changes
     )

@@ -37,7 +37,7 @@ MOST = 20_000
 """A project with more folders is not walked for a digest: git lists its files faster."""
 
 _LOCAL = word_set("bcachefs btrfs ext4 f2fs overlay tmpfs xfs zfs")
-"""File systems whose folders get a new ctime with each change of a name, at once and whoever makes it."""
+"""File systems whose folders get a new ctime with each change of a name, at once and whichever program makes it."""
 
 # Whether `.gitignore` tells A from a is a matter of the system here, never of a repository's configuration.
 _CASE = f"core.ignoreCase={'true' if os.name == 'nt' or sys.platform == 'darwin' else 'false'}"
