@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.item_texts import filled, missing
 from wfe_mcp.core.items import (
     MOST_FAILURES,
     MOVES,
@@ -18,10 +19,10 @@ from wfe_mcp.core.items import (
     after_reopening,
     after_run,
     changed,
-    in_order,
     loaded,
     overlap,
     refuse_move,
+    startable,
     values_of,
 )
 
@@ -201,8 +202,77 @@ def test_what_starts_next_is_ready_free_and_of_the_highest_priority() -> None:
         item(3, status="ready", needs=["W-9"]),
         item(4),
     ]
-    assert [each.id for each in in_order(ones, {"W-9": False})] == ["W-2", "W-1"]
-    assert [each.id for each in in_order(ones, {"W-9": True})] == ["W-2", "W-1", "W-3"]
+    free, waiting = startable([*ones, item(9)])
+    assert [each.id for each in free] == ["W-2", "W-1"]
+    assert waiting == {"W-3": ("W-3 waits for W-9.", "Finish it first, or drop it: wfe-mcp work show W-9")}
+    assert [each.id for each in startable(ones)[0]] == ["W-2", "W-1", "W-3"]
+
+
+@pytest.mark.requirement("S3-01", "S3-23")
+def test_an_item_waits_for_what_its_milestone_needs_and_a_milestone_is_worked_whole_or_by_its_items() -> None:
+    def milestone(number: int, **values: Any) -> Item:
+        return item(number, kind="milestone", sequential=True, **values)
+
+    later = [milestone(1, status="planned"), milestone(2, needs=["W-1"]), item(3, parent="W-2", status="ready")]
+    assert startable(later)[1]["W-3"][0] == "W-3 waits for W-1, which W-2 needs."
+    whole = [milestone(1, status="active"), item(2, parent="W-1", status="ready")]
+    assert startable(whole)[1]["W-2"][0] == "W-1 is worked as a whole, and W-2 with it."
+    parts = [
+        milestone(1, status="ready"),
+        item(2, parent="W-1", status="active"),
+        item(3, parent="W-1", status="ready"),
+    ]
+    assert {each: why for each, (why, _) in startable(parts)[1].items()} == {
+        "W-1": "W-2 is active, and of the items of W-1 one is worked at a time.",
+        "W-3": "W-2 is active, and of the items of W-1 one is worked at a time.",
+    }
+
+
+@pytest.mark.requirement("S4-19")
+@pytest.mark.parametrize(
+    ("kind", "tags", "asks", "criterion"),
+    [
+        ("bug", [], "what happens", "fails before the change"),
+        ("threat", [], "who attacks", "plays the attack"),
+        ("requirement", [], "who needs it", "required behaviour"),
+        ("finding", [], "what was found", "found no more"),
+        ("task", ["store", "Refactor"], "which structure", "none of them was changed"),
+        ("task", ["bug"], "what happens", "fails before the change"),
+    ],
+)
+def test_what_is_missing_is_asked_for_by_kind_and_filled_in_by_kind(
+    kind: str, tags: list[str], asks: str, criterion: str
+) -> None:
+    bare = changed(added("W-1", ItemKind(kind), {"title": "The login", "tags": tags}), {"criteria": []})
+    lacks, fill = missing(bare), filled(bare)
+    assert (asks in lacks["body"], criterion in lacks["criteria"]) == (True, True)
+    assert missing(changed(bare, fill)) == {}
+    assert criterion in fill["criteria"][0]
+
+
+@pytest.mark.requirement("S4-19")
+def test_a_plain_task_is_described_by_its_author_alone() -> None:
+    bare = added("W-1", ItemKind.TASK, {"title": "No"})
+    assert (set(missing(bare)), filled(bare)) == ({"title", "body", "criteria"}, {})
+
+
+@pytest.mark.parametrize(
+    ("source", "valid"),
+    [
+        ("https://github.com/ada/tides/issues/7", True),
+        ("http://localhost:8080/7", True),
+        ("docs/plan.md#TASK-001", True),
+        ("javascript://alert(1)", False),
+        ("https://ada:secret@github.com/7", False),
+        ("https://a b", False),
+    ],
+)
+def test_where_an_item_came_from_is_a_file_or_an_address_without_a_name_in_it(source: str, *, valid: bool) -> None:
+    if valid:
+        assert item(source=source).source == source
+    else:
+        with pytest.raises(Refused, match="is no address"):
+            item(source=source)
 
 
 @pytest.mark.parametrize(

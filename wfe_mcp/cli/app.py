@@ -67,7 +67,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """What the help shows: group → (commands with a description, commands by name alone)."""
 
 NOUNS = {
-    "work": "List, add, change and start what there is to do: tasks, bugs, requirements, ideas.",
+    "work": "List, add, change, start, import and export what there is to do: tasks, bugs, requirements, ideas.",
     "decision": "List, add, accept and replace decisions about the architecture.",
     "opinion": "Ask other models for an opinion, answer for one, or overrule one.",
     "artifact": "Show, compare and restore what phases produced.",
@@ -87,7 +87,7 @@ NOUNS = {
 """What a noun is for. Its commands have two words: the noun, and one of its verbs."""
 
 VERBS: dict[str, tuple[str, ...]] = {
-    "work": names("list show add edit next start block drop promote"),
+    "work": names("list show add edit next start run block drop promote import export report"),
     "decision": names("list show add accept deprecate replace"),
     "opinion": names("ask show answer overrule"),
     "artifact": names("show diff restore accept"),
@@ -116,6 +116,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "backup": names("backup restore"),
     "prune": names("archive unarchive keep prune vacuum"),
     "template_import": ("templates import",),
+    "work_files": ("work import", "work export", "work report", "work run"),
 }
 """Modules of ``cli.commands`` that have another name than their commands."""
 

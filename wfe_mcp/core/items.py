@@ -6,12 +6,14 @@
 Rules:
 1. ``MOVES`` is the table of all changes of a status, and who may make each: an agent, a run, or a person.
 2. A person may make every move of the table; an agent those of its own; a run those that its end causes.
-3. An item starts once all that it needs is over: done or dropped. Under a ``sequential`` parent one item is active at a time.
+3. An item starts once all that it and its parent need is over: done or dropped. Under a ``sequential`` parent one item is
+   active at a time, and a milestone is worked either as a whole or by its items.
 4. A run that fails takes its item back to ``ready``; after ``MOST_FAILURES`` the item is blocked. One that continues after its
    end takes the item with it: ``active`` again.
 5. What a change holds is the new value of each changed field: ``changed`` applies it, so that a log of changes is the item.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from enum import StrEnum
@@ -19,6 +21,7 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
+from wfe_mcp.core.item_texts import filled, missing, text_for
 from wfe_mcp.core.texts import one_line
 
 
@@ -101,21 +104,17 @@ PRIORITIES: Mapping[str, int] = {"critical": 10, "high": 8, "normal": 5, "low": 
 MOST_FAILURES = 3
 TITLE_CHARS, BODY_CHARS, LINE_CHARS, LINES_MOST = 200, 20_000, 500, 50
 
-_CRITERIA: Mapping[ItemKind, tuple[str, ...]] = {
-    ItemKind.BUG: ("A test fails before the change and passes after it.",),
-    ItemKind.FINDING: ("What was found is found no more by the same check.",),
-    ItemKind.THREAT: ("A test plays the attack, and it has no effect.",),
-    ItemKind.REQUIREMENT: ("A test shows the required behaviour.",),
-}
-"""What an item of a kind has to meet where its criteria are not given."""
+_ADDRESS = re.compile(r"https?://[^\s/@:]+(:\d+)?(/\S*)?")
+"""A tracker's address, without a name or password in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """A work item. ``scopes``: the paths that it is about, as globs; ``criteria``: when it is done.
 
-    ``source``: where it came from. ``fingerprint``: of the finding that it was made from. ``reason``: why it is blocked, dropped
-    or superseded. ``failures``: how many runs for it failed in a row. ``sequential``: of its children one is active at a time.
+    ``source``: where it came from: an address, or ``FILE#ID``. ``imported``: of an item of a file, a short hash of each field
+    as the file last had it. ``fingerprint``: of the finding that it was made from. ``reason``: why it is blocked, dropped or
+    superseded. ``failures``: how many runs for it failed in a row. ``sequential``: of its children one is active at a time.
     """
 
     id: str
@@ -131,6 +130,7 @@ class Item:
     tags: tuple[str, ...] = ()
     sequential: bool = False
     source: str = ""
+    imported: tuple[str, ...] = ()
     fingerprint: str = ""
     runs: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ Values = Mapping[str, Any]
 
 GIVEN = ("title", "body", "priority", "parent", "needs", "scopes", "criteria", "tags", "sequential", "source")
 """The fields that callers give; the others follow from what happens."""
-_LISTS = frozenset({"needs", "scopes", "criteria", "tags", "runs", "commits"})
+_LISTS = frozenset({"needs", "scopes", "criteria", "tags", "imported", "runs", "commits"})
 
 
 def added(id_: str, kind: ItemKind, given: Values) -> Item:
@@ -165,7 +165,7 @@ def added(id_: str, kind: ItemKind, given: Values) -> Item:
 
 def criteria_of(kind: ItemKind) -> tuple[str, ...]:
     """What an item of this kind has to meet where its criteria are not given."""
-    return _CRITERIA.get(kind, ())
+    return text_for(kind).criteria
 
 
 def changed(item: Item, values: Values) -> Item:
@@ -256,15 +256,56 @@ def after_reopening(item: Item, run: str, *, completed: bool) -> dict[str, Any]:
     return {"status": ItemStatus.ACTIVE, "reason": "", "failures": max(0, item.failures - (not completed))}
 
 
-def in_order(items: Iterable[Item], over: Mapping[str, bool]) -> list[Item]:
-    """The items that can start, best first: ready, all needs over; by priority, then as they were added.
-
-    ``over``: for each item that is needed, whether it is over.
+def startable(items: Iterable[Item]) -> tuple[list[Item], dict[str, tuple[str, str]]]:
+    """Of all open items those that can start, best first: by priority, then as they were added; and why the other ready
+    ones wait, with what to do about it.
     """
-    free = [
-        item for item in items if item.status is ItemStatus.READY and all(over.get(need, True) for need in item.needs)
-    ]
-    return sorted(free, key=lambda item: (-item.priority, number_of(item.id)))
+    known = {item.id: item for item in items}
+    under: dict[str, list[Item]] = {}
+    for item in known.values():
+        under.setdefault(item.parent, []).append(item)
+    free, waiting = list[Item](), dict[str, tuple[str, str]]()
+    for item in known.values():
+        if item.status is not ItemStatus.READY:
+            continue
+        parent = known.get(item.parent)
+        named = (*item.needs, item.parent, *(parent.needs if parent else ()))
+        beside = under[item.parent] if item.parent else []
+        wait = waits(item, [*(known[name] for name in named if name in known), *beside, *under.get(item.id, ())])
+        if wait is None:
+            free.append(item)
+        else:
+            waiting[item.id] = wait
+    return sorted(free, key=lambda item: (-item.priority, number_of(item.id))), waiting
+
+
+def waits(item: Item, others: Iterable[Item]) -> tuple[str, str] | None:
+    """Why ``item`` cannot start yet, and what to do about it; None when it can.
+
+    ``others``: what it needs, its parent and what that needs, the items beside it and under it.
+    """
+    known = {other.id: other for other in others if other.id != item.id}
+    parent = known.get(item.parent)
+    for each in filter(None, (item, parent)):
+        needs = [need for need in each.needs if need in known and not known[need].is_over]
+        if needs:
+            whose = "" if each is item else f", which {each.id} needs"
+            them = "it" if len(needs) == 1 else "them"
+            return (
+                f"{item.id} waits for {', '.join(needs)}{whose}.",
+                f"Finish {them} first, or drop it: wfe-mcp work show {needs[0]}",
+            )
+    active = [other for other in known.values() if other.status is ItemStatus.ACTIVE]
+    under = [each.id for each in active if each.parent == item.id and item.kind is ItemKind.MILESTONE]
+    if parent is not None and parent in active and parent.kind is ItemKind.MILESTONE:
+        return f"{parent.id} is worked as a whole, and {item.id} with it.", f"Look at it: wfe-mcp work show {parent.id}"
+    beside = [each.id for each in active if parent is not None and parent.sequential and each.parent == parent.id]
+    if beside or under:
+        return (
+            f"{(beside or under)[0]} is active, and of the items of {item.parent if beside else item.id} one is worked at a time.",
+            f"Finish it first: wfe-mcp work show {(beside or under)[0]}",
+        )
+    return None
 
 
 def number_of(id_: str) -> int:
@@ -322,6 +363,8 @@ def _checked(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
         return ("is no text, or too long", f"up to {most} characters"), value
     if name != "body" and text and not _is_line(text, most):
         return ("is no single line", "one line"), value
+    if name == "source" and "://" in text and not _ADDRESS.fullmatch(text):
+        return ("is no address", "https://HOST/PATH, without a user's name"), value
     return None, text
 
 
@@ -337,40 +380,22 @@ def _illegal(item: Item, to: ItemStatus) -> Refused:
 
 
 def _refuse_unready(item: Item) -> None:
-    missing = {
-        "title": len(item.title) >= 3,
-        "body": len(item.body) >= 10,
-        "criteria": bool(item.criteria),
-    }
-    faults = tuple(Detail(pointer("item", name), "is missing") for name, is_there in missing.items() if not is_there)
-    if faults and item.kind is not ItemKind.MILESTONE:
-        names = ", ".join(name for name, is_there in missing.items() if not is_there)
+    lacks = missing(item)
+    if lacks:
+        faults = tuple(Detail(pointer("item", name), "is missing", what) for name, what in lacks.items())
+        fill = f"; or take the text of its kind: wfe-mcp work edit {item.id} --fill" if filled(item) else ""
         raise Refused(
             "not_ready",
-            f"{item.id} is not ready: {names} {'is' if len(faults) == 1 else 'are'} missing.",
-            f"Say it: wfe-mcp work edit {item.id} --body TEXT --criterion TEXT",
+            f"{item.id} is not ready: {', '.join(lacks)} {'is' if len(faults) == 1 else 'are'} missing.",
+            f"Say it: wfe-mcp work edit {item.id} --body TEXT --criterion TEXT{fill}",
             faults,
         )
 
 
 def _refuse_waiting(item: Item, others: Iterable[Item]) -> None:
-    known = {other.id: other for other in others}
-    waits = [need for need in item.needs if need in known and not known[need].is_over]
-    if waits:
-        raise Refused(
-            "not_ready",
-            f"{item.id} waits for {', '.join(waits)}.",
-            f"Finish {'it' if len(waits) == 1 else 'them'} first, or drop it: wfe-mcp work show {waits[0]}",
-        )
-    parent = known.get(item.parent)
-    if parent is not None and parent.sequential:
-        busy = [other.id for other in known.values() if other.parent == item.parent and other.status == "active"]
-        if busy:
-            raise Refused(
-                "not_ready",
-                f"{busy[0]} is active, and of the items of {parent.id} one is worked at a time.",
-                f"Finish it first: wfe-mcp work show {busy[0]}",
-            )
+    wait = waits(item, others)
+    if wait is not None:
+        raise Refused("not_ready", *wait)
 
 
 def _fixed(scope: str) -> str:

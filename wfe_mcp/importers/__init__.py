@@ -23,6 +23,7 @@ from wfe_mcp.importers.afu9 import from_afu9, is_afu9
 from wfe_mcp.importers.afu9_rows import from_row, is_row
 from wfe_mcp.importers.aiw_settings import from_aiw_settings, is_aiw_settings
 from wfe_mcp.importers.backlog import read_backlog
+from wfe_mcp.importers.entries import Entries
 from wfe_mcp.importers.gate_settings import Criteria, from_gate_settings, is_gate_settings
 from wfe_mcp.importers.imported import (
     ImportedPlan,
@@ -33,6 +34,7 @@ from wfe_mcp.importers.imported import (
 )
 from wfe_mcp.importers.milestones import read_milestones
 from wfe_mcp.importers.other_tools import holds, nearest_formats, work_in
+from wfe_mcp.importers.work_entries import plan_file, work_entries
 from wfe_mcp.workflow.load import load_definition, read_json, read_text
 from wfe_mcp.workflow.yaml_lines import read_yaml
 
@@ -159,6 +161,15 @@ def _criteria_beside(source: Path) -> Criteria:
         return None
 
     return read
+
+
+def read_entries(source: Path, wanted: str = "") -> Entries:
+    """What a file or folder says there is to do, for work items. Refuses an unknown format, and every fault by its line."""
+    if wanted or is_work(source):
+        return work_entries(read_work(source, wanted, "bad_argument"))
+    if source.suffix.lower() == ".json":
+        return plan_file(source)
+    return read_plan(source).items()
 
 
 def read_plan(source: Path) -> PlanReading:

@@ -1,7 +1,7 @@
 """Converts the backlog.md of aiw to ``milestone_plan@1``.
 
     ## BLG-001 - Export a run
-    Status: selected                  idea selected active blocked: work; done archived rejected: reported as not carried
+    Status: selected                  idea selected active blocked: work; done archived rejected: over, in no plan
     Priority: high
     Tags: export, cli
     Conflict scopes: archive
@@ -13,7 +13,7 @@
 Rules:
 1. Every unknown line is an error with its number (B-19).
 2. The items become the tasks of one milestone, ``Backlog``, in the order of the file, without dependencies.
-3. Status and tags have no field of their own: they go into the task's notes.
+3. Status and tags have no field in a plan: they go into the task's notes. Work items have them.
 """
 
 import itertools
@@ -24,6 +24,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss
+from wfe_mcp.importers.entries import BACKLOG_STATES, Entry, backlog_entry
 from wfe_mcp.importers.imported import ImportReport, PlanReading, quoted
 from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses, weakness
 
@@ -60,6 +61,8 @@ class _Item:
     scopes: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
     acceptance: list[str] = field(default_factory=list[str])
+    is_numbered: bool = True
+    """Whether its id stands in the file; that of a plain checkbox follows from its place."""
 
 
 def read_backlog(text: str) -> PlanReading:
@@ -102,12 +105,15 @@ class _BacklogReader:
         taken = {item.id for item in self._items}
         free = (name for number in itertools.count(1) if (name := f"BLG-{number:03}") not in taken)
         for item in self._items:
+            item.is_numbered = bool(item.id)
             item.id = item.id or next(free)
         quality = quality_of(list(self._weaknesses()))
         tasks = [_task(item) for item in self._work()]
         milestone = {"id": "M1", "title": "Backlog", "slug": "backlog", "tasks": tasks}
         plan: dict[str, Any] = {"title": self._title or "Backlog", "milestones": [milestone], "quality": quality}
-        return PlanReading(FORMAT, plan, self._found)
+        return PlanReading(
+            FORMAT, plan, self._found, tuple(_entry(item) for item in self._items if item.status in BACKLOG_STATES)
+        )
 
     def _heading(self, line: str, number: int) -> None:
         self._section = ""
@@ -183,6 +189,14 @@ class _BacklogReader:
                 yield replace(each, blocking=False)
         if not self._work():
             yield weakness("no_milestones", "no item is open", 1)
+
+
+def _entry(item: _Item) -> Entry:
+    tags = [tag.strip() for tag in item.tags.split(",") if tag.strip()]
+    more = {"tags": tags, "scopes": list(dict.fromkeys(item.scopes)), "priority": item.priority}
+    notes, place = "\n".join(item.notes), f"line {item.line}"
+    entry = backlog_entry(item.id, item.title, item.status, notes, item.acceptance, place, **more)
+    return replace(entry, numbered=not item.is_numbered)
 
 
 def _task(item: _Item) -> dict[str, Any]:

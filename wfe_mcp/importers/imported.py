@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Code, Detail, Refused, pointer
+from wfe_mcp.importers.entries import Entries, Entry
 from wfe_mcp.workflow.model.base import RESERVED_WORDS
 
 
@@ -144,11 +145,15 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class PlanReading:
-    """A plan as far as it was understood, with its errors. ``plan["quality"]``: its weaknesses, blocking ones included."""
+    """A plan as far as it was understood, with its errors. ``plan["quality"]``: its weaknesses, blocking ones included.
+
+    ``entries``: the same for work items, with what the plan leaves out since it is over.
+    """
 
     format: str
     plan: dict[str, Any]
     report: ImportReport
+    entries: tuple[Entry, ...] = ()
 
     def imported(self) -> ImportedPlan:
         """The plan. Refuses ``invalid_artifact``: every error, and every weakness that blocks, by line."""
@@ -157,6 +162,16 @@ class PlanReading:
                 self.report.error(f"line {each['line']}", each["message"])
         self.report.refuse(self.format, "invalid_artifact")
         return ImportedPlan(self.format, self.plan, tuple(self.report.not_carried))
+
+    def items(self) -> Entries:
+        """The entries for work items. Refuses what ``imported`` refuses, but a file in which everything is over."""
+        if self.entries:
+            problems = self.plan["quality"]["problems"]
+            self.plan["quality"]["problems"] = [each for each in problems if each["rule"] != "no_milestones"]
+        self.imported()
+        over = {each.place for each in self.entries if each.is_over}
+        lost = tuple(each for each in self.report.not_carried if each.path not in over)
+        return Entries(self.format, self.entries, lost)
 
 
 def without_nulls(value: Any, but: Collection[str] = ()) -> Any:

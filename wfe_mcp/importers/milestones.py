@@ -26,6 +26,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss
+from wfe_mcp.importers.entries import plan_entries
 from wfe_mcp.importers.imported import ImportReport, PlanReading, quoted
 from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses
 
@@ -48,6 +49,7 @@ class _Task:
     scopes: list[str] = field(default_factory=list[str])
     depends: list[tuple[str, int]] | None = None
     backlog: str = ""
+    is_done: bool = False
 
 
 @dataclass(slots=True)
@@ -101,7 +103,13 @@ class _MilestoneReader:
         self._cycle(milestones)
         quality = quality_of([*self._duplicates(), *weaknesses(milestones, headings, lines)])
         plan: dict[str, Any] = {"milestones": milestones, "quality": quality}
-        return PlanReading(FORMAT, plan | ({"title": self._title} if self._title else {}), self._found)
+        places = {name: f"line {each.line}" for name, each in zip(ids, self._milestones, strict=True)}
+        places |= {task.id: f"line {task.line}" for task in self._tasks}
+        done = [task.id for task in self._tasks if task.is_done]
+        numbered = [name for name, each in zip(ids, self._milestones, strict=True) if not each.number]
+        entries = plan_entries(plan, places, done, numbered=[*numbered, *(task.id for task in self._tasks)])
+        title = {"title": self._title} if self._title else {}
+        return PlanReading(FORMAT, plan | title, self._found, tuple(entries))
 
     # lines
 
@@ -169,9 +177,10 @@ class _MilestoneReader:
         elif key is not None and key[1].lower() in _TASK_KEYS:
             self._found.error(f"line {number}", f"this would be a task; write '{key[1]}: …' without the dash")
         else:
-            if (found[1] or " ") != " ":
+            is_done = (found[1] or " ") != " "
+            if is_done:
                 self._found.lose(f"line {number}", "that the task is done: a plan says what there is to do")
-            self._tasks.append(_Task(f"TASK-{len(self._tasks) + 1:03}", title, number))
+            self._tasks.append(_Task(f"TASK-{len(self._tasks) + 1:03}", title, number, is_done=is_done))
             milestone.tasks.append(self._tasks[-1])
         return True
 

@@ -131,4 +131,13 @@ def test_import_writes_the_artifact_and_once_more_changes_nothing(written: Termi
     assert (first.code, first.data["schema"]) == (0, "milestone_plan@1")
     path = written.root / ".wfe" / "plans" / f"{name}.json"
     assert json.loads(path.read_text()) == first.data["artifact"]
-    assert written.json("plan", "import", f"{name}.md").data == first.data
+    again = written.json("plan", "import", f"{name}.md").data
+    before = first.data
+    items, same = before.pop("items"), again.pop("items")
+    assert again == before
+    assert (len(items["added"]), same["added"], same["unchanged"]) == (
+        {"good": 3, "backlog": 1}[name],
+        [],
+        len(items["added"]),
+    )
+    assert len(written.json("work", "list").data["items"]) == len(items["added"])

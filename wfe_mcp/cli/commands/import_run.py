@@ -166,8 +166,12 @@ Target = Annotated[
 
 
 def export(invocation: Invocation, run: Run, target: Target = "") -> None:
-    """Write a run to one JSON file, with its log and evidence."""
+    """Write a run to one JSON file, with its log and evidence.
+
+    The work item that it worked stays here: work export writes the plan that another project imports.
+    """
     from wfe_mcp.engine.transfer.exporting import export_run
+    from wfe_mcp.engine.work.items import WORK
 
     run = invocation.at(run)
     found = export_run(invocation.engine, run)
@@ -181,8 +185,11 @@ def export(invocation: Invocation, run: Run, target: Target = "") -> None:
     _write_whole(found, path)
     length = path.stat().st_size
     rows = {name: len(lines) for name, lines in found.rows.items() if lines}
-    summary = f"Exported {run} to {path}: {plural(rows.get('events', 0), 'event')}, {plural(rows.get('revisions', 0), 'revision')}, {size(length)}"
-    invocation.answer(summary, run=run, data={"path": str(path), "bytes": length, "rows": rows})
+    item = str(found.head.get("external_id") or "") if found.head.get("triggered_by") == WORK else ""
+    stays = f"; its work item {item} stays here" if item else ""
+    summary = f"Exported {run} to {path}: {plural(rows.get('events', 0), 'event')}, {plural(rows.get('revisions', 0), 'revision')}, {size(length)}{stays}"
+    data: dict[str, Any] = {"path": str(path), "bytes": length, "rows": rows} | ({"left_here": [item]} if item else {})
+    invocation.answer(summary, run=run, data=data)
 
 
 def _write_whole(found: "Exported", path: Path) -> None:

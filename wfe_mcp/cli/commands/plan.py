@@ -107,10 +107,10 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
 
 
 def import_(invocation: Invocation, source: Source, to: Target = "") -> None:
-    """Turn a plan into an artifact that a phase takes."""
+    """Turn a plan into an artifact that a phase takes, and into work items."""
     from wfe_mcp.importers import read_plan
 
-    write_plan(invocation, read_plan(Path(source)).imported(), Path(source), to)
+    write_plan(invocation, read_plan(Path(source)).imported(), Path(source), to, as_items=True)
 
 
 def _write(target: Path, text: str) -> None:

@@ -70,8 +70,16 @@ def import_(
     render_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
 
 
-def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, to: str) -> None:
-    """Write the plan, and beside it the inputs of the template that works it. Files with other content are not replaced."""
+def write_plan(
+    invocation: Invocation, imported: "ImportedPlan", source: Path, to: str, *, as_items: bool = False
+) -> None:
+    """Write the plan, and beside it the inputs of the template that works it. Files with other content are not replaced.
+
+    ``as_items``: its milestones and tasks become work items, too.
+    """
+    from wfe_mcp.cli.commands.work_files import render_imported
+    from wfe_mcp.views.work.imports import imported_items
+
     root = invocation.engine.root
     target = Path(to) if to else root / ".wfe" / "plans" / f"{source.stem}.json"
     inputs = target.with_suffix(".inputs.json")
@@ -82,6 +90,8 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"
     data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
     data |= {"inputs": str(inputs), "start": start}
+    items = imported_items(invocation.engine, invocation.by, source) if as_items else {}
+    data |= {"items": items} if items else {}
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
@@ -89,6 +99,9 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
             screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+        if items:
+            screen.line(str(items["summary"]), "bold")
+            render_imported(screen, items | {"not_carried": []})
         screen.next(invocation.in_git("milestones", start))
 
     invocation.answer(summary, render, data=data | ({"not_carried": lost} if lost else {}))

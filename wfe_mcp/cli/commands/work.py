@@ -20,6 +20,7 @@ Kind = Annotated[
         "--kind", metavar="KIND", help="milestone, task, bug, finding, requirement, idea, threat or decision."
     ),
 ]
+NewKind = Annotated[str, typer.Option("--kind", metavar="KIND", help="What it becomes; of an idea a task.")]
 Status = Annotated[
     str, typer.Option("--status", metavar="STATUS", help="A status such as planned or ready; all: finished ones too.")
 ]
@@ -39,6 +40,10 @@ Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TEXT", help="A
 Sequential = Annotated[
     bool | None, typer.Option("--sequential/--parallel", help="Of the items under it one is active at a time, or any.")
 ]
+SourceGiven = Annotated[
+    str, typer.Option("--source", metavar="ADDRESS", help="Where it came from, such as the address of an issue.")
+]
+Fill = Annotated[bool, typer.Option("--fill", help="Say what is missing by the text of its kind.")]
 Cursor = Annotated[str, typer.Option("--cursor", metavar="C", help="Continue after a page (its cursor).")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
 InWorktree = Annotated[
@@ -98,11 +103,12 @@ def add(
     criteria: Criteria = None,
     tags: Tags = None,
     sequential: Sequential = None,
+    source: SourceGiven = "",
 ) -> None:
     """Add a work item."""
     from wfe_mcp.views.work.answers import add as add_item
 
-    given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential)
+    given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
     render_item(invocation, add_item(invocation.engine, invocation.by, kind, given))
 
 
@@ -119,15 +125,18 @@ def edit(
     criteria: Criteria = None,
     tags: Tags = None,
     sequential: Sequential = None,
+    source: SourceGiven = "",
     reason: WhyGiven = "",
+    fill: Fill = False,
     pin_fd: PinFd = None,
 ) -> None:
     """Change a work item.
 
-    What ends it without a run, or opens it again, asks for your PIN.
+    What ends it without a run, or opens it again, asks for your PIN. What a bug, finding, threat, requirement, or a task with
+    the tag feature, bugfix, refactor or security does not say can be said by the text of its kind: --fill.
     """
-    given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential)
-    change(invocation, item, given, status, reason, pin_fd)
+    given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
+    change(invocation, item, given, status, reason, pin_fd, fill=fill)
 
 
 def next_item(invocation: Invocation) -> None:
@@ -190,15 +199,22 @@ def drop(invocation: Invocation, item: ItemId, reason: Why, pin_fd: PinFd = None
     change(invocation, item, {}, "dropped", reason, pin_fd)
 
 
-def promote(invocation: Invocation, item: ItemId, kind: Kind = "task") -> None:
-    """Make planned work of an idea, or an item of another kind."""
+def promote(invocation: Invocation, item: ItemId, kind: NewKind = "", parent: Parent = "") -> None:
+    """Make planned work of an idea, or an item of another kind; --parent puts it under a milestone."""
     from wfe_mcp.views.work.answers import promoted
 
-    render_item(invocation, promoted(invocation.engine, invocation.by, item, kind))
+    render_item(invocation, promoted(invocation.engine, invocation.by, item, kind, parent))
 
 
 def change(
-    invocation: Invocation, item: str, given: dict[str, Any], status: str, reason: str, pin_fd: int | None
+    invocation: Invocation,
+    item: str,
+    given: dict[str, Any],
+    status: str,
+    reason: str,
+    pin_fd: int | None,
+    *,
+    fill: bool = False,
 ) -> None:
     """Change an item as the caller, and where that takes a person, as the user with their PIN."""
     from wfe_mcp.views.work.answers import change as change_item, shown
@@ -207,7 +223,7 @@ def change(
         return f"{shown(invocation.engine, item).summary} → {status}"
 
     answer = invocation.as_needed(
-        lambda by: change_item(invocation.engine, by, item, given, status, reason), pin_fd, what
+        lambda by: change_item(invocation.engine, by, item, given, status, reason, fill=fill), pin_fd, what
     )
     render_item(invocation, answer)
 
@@ -222,10 +238,11 @@ def _given(
     criteria: list[str] | None,
     tags: list[str] | None,
     sequential: bool | None,
+    source: str,
 ) -> dict[str, Any]:
     """The options that were given, as fields of an item."""
     number = int(priority) if priority.isdecimal() else priority
-    texts = {"title": title, "body": body, "priority": number, "parent": parent}
+    texts = {"title": title, "body": body, "priority": number, "parent": parent, "source": source}
     lists = {"needs": needs, "scopes": scopes, "criteria": criteria, "tags": tags, "sequential": sequential}
     return {name: value for name, value in texts.items() if value} | {
         name: value for name, value in lists.items() if value is not None
@@ -259,6 +276,12 @@ def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView"
     screen.quoted(view.body)
     for criterion in view.criteria:
         screen.line(f"  done when: {criterion}")
+    for name, what in view.missing.items():
+        screen.line(f"  missing before it starts: {name}: {what}", "yellow")
+    if view.plan is not None:
+        screen.line(f"  plan: score {view.plan.score} of 100")
+        for problem in view.plan.problems:
+            screen.line(f"  ! {problem}", "yellow")
     for other in view.overlaps:
         screen.line(f"  {other.id} is active and touches {', '.join(other.scopes)}: {other.title}")
     _table(invocation, screen, view.children)

@@ -50,3 +50,6 @@ def refuse_unknown(given: str, valid: Collection[str], message: str) -> None:
     """Refuse ``bad_argument`` with ``message`` unless ``given`` is one of ``valid``; the hint names the nearest."""
     if given not in valid:
         raise Refused("bad_argument", message, nearest_hint(given, valid, f"One of: {', '.join(valid)}."))
+
+
+Force = Annotated[bool, typer.Option("--force", help="Write over pages that were edited manually.")]

@@ -149,7 +149,7 @@ def signer(decision: Decision, base: Pinned) -> ApproverKey | str:
 
 def _decision(found: Opened) -> Decision | None:
     text, signature = found.predicate.get("statement"), found.predicate.get("signature")
-    if found.predicate.keys() != {"statement", "signature"} or not isinstance(text, str):
+    if set(found.predicate) != {"statement", "signature"} or not isinstance(text, str):
         return None
     try:
         made = signature if isinstance(signature, str) else canonical_json(signature)

@@ -1,9 +1,11 @@
 """Which changes of work items only a person's key can have signed.
 
-An item is done without a person in two ways, and each leaves its traces in a run, whose log is verified by itself:
+An item is done without a person in four ways. The first three leave their traces in a run, whose log is verified by itself:
 
     its last run   was started for it, and was completed since the item's status changed last
+    a task         that run was started for its milestone, and has finished this task since then
     a finding      a report of the phase that found it was submitted since then, and finds it no more
+    a milestone    all items under it are over, and one of them is done
 
 Of a run that was pruned only its end is left to compare with; that it was is in the log of settings.
 """
@@ -21,7 +23,7 @@ from wfe_mcp.engine.work.items import item_of_run
 from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from wfe_mcp.store import Tx
@@ -48,6 +50,7 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
                     before is not None
                     and before.status is not item.status
                     and item.status is ItemStatus.DONE
+                    and not _is_ended(item, items.values())
                     and not _has_traces(tx, project_id, item, fingerprint, moved[event.number], pruned)
                 )
             items[event.number] = item
@@ -60,10 +63,17 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
 
 def _needs_person(before: Item | None, after: Item) -> bool:
     if before is None:
-        return after.status not in {ItemStatus.IDEA, ItemStatus.PLANNED, ItemStatus.PROPOSED}
+        first = {ItemStatus.IDEA, ItemStatus.PLANNED, ItemStatus.PROPOSED}  # an import adds what an agent may then move
+        return after.status not in first and MOVES[ItemStatus.PLANNED].get(after.status) != "agent"
     if before.status is after.status:
         return False
     return MOVES[before.status].get(after.status, "person") == "person"
+
+
+def _is_ended(item: Item, others: Iterable[Item]) -> bool:
+    """Whether it is a milestone whose items are over, one of them done."""
+    under = [other for other in others if other.parent == item.id and item.kind is ItemKind.MILESTONE]
+    return all(each.is_over for each in under) and any(each.status is ItemStatus.DONE for each in under)
 
 
 def _has_traces(
@@ -79,6 +89,8 @@ def _has_traces(
             continue
         worked = item_of_run(tx, found.record) if number == 0 else None
         if worked is not None and worked.id == item.id and _was_completed(tx, run, since):
+            return True
+        if worked is not None and worked.id == item.parent and _was_task(tx, run, item.id, since):
             return True
         if item.kind is ItemKind.FINDING and item.fingerprint == fingerprint and _is_gone(tx, run, item, since):
             return True
@@ -97,6 +109,12 @@ def _was_completed(tx: Tx, run: RunId, since: datetime) -> bool:
     except Exception:  # a log that was tampered with can fail in any way; the verification of the run says so
         return False
     return False
+
+
+def _was_task(tx: Tx, run: RunId, key: str, since: datetime) -> bool:
+    """Whether ``run`` has finished its task ``key`` since then."""
+    closed = [event for event in tx.events.of_types(run, "ItemClosed") if event.at >= since]
+    return any(event.payload["key"] == key and not event.payload.get("failed") for event in closed)
 
 
 def _is_gone(tx: Tx, run: RunId, item: Item, since: datetime) -> bool:

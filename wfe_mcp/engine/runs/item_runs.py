@@ -1,17 +1,20 @@
-"""The runs that work items: which template starts for a kind, and which inputs the item's text fills."""
+"""The runs that work items: which template starts for a kind, which inputs the item's text fills, and which start together."""
 
 from __future__ import annotations
 
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.items import PRIORITIES, Item, ItemKind, ItemStatus, refuse_start
+from wfe_mcp.core.items import PRIORITIES, Item, ItemKind, ItemStatus, overlap, refuse_start, startable
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
-from wfe_mcp.engine.work.items import WORK, others_of
+from wfe_mcp.engine.work.items import WORK, open_items, others_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
@@ -86,27 +89,98 @@ def _inputs(plan: CompiledTemplate, item: Item, children: list[Item]) -> dict[st
     return given
 
 
-def _plan(item: Item, children: list[Item]) -> dict[str, Any]:
-    """A milestone with the items under it as tasks, as ``milestone_plan@1``; what is over is left out."""
-    words = {number: word for word, number in PRIORITIES.items()}
+def milestone_of(item: Item, children: Iterable[Item]) -> dict[str, Any]:
+    """A milestone with the items under it as tasks, as in ``milestone_plan@1``; what is over is left out."""
     tasks = [child for child in children if not child.is_over]
-    if not tasks:
-        raise Refused(
-            "not_ready",
-            f"{item.id} has no item that is left to do.",
-            f"Add one: wfe-mcp work add TITLE --parent {item.id}",
-        )
     names = {task.id for task in tasks}
     made = [
         {
             "id": task.id,
             "title": task.title,
-            "acceptance": list(task.criteria) or [task.title],
+            "acceptance": list(task.criteria),
             "depends_on": [need for need in task.needs if need in names],
             "conflict_scopes": list(task.scopes),
-            "priority": words.get(task.priority, "normal"),
+            "priority": _word(task.priority),
             "notes": task.body,
         }
         for task in tasks
     ]
-    return {"title": item.title, "milestones": [{"id": item.id, "title": item.title, "goal": item.body, "tasks": made}]}
+    return {"id": item.id, "title": item.title, "goal": item.body, "tasks": made}
+
+
+def _plan(item: Item, children: list[Item]) -> dict[str, Any]:
+    """A milestone as the plan of a run; a task without criteria is done when its title is true."""
+    milestone = milestone_of(item, children)
+    if not milestone["tasks"]:
+        raise Refused(
+            "not_ready",
+            f"{item.id} has no item that is left to do.",
+            f"Add one: wfe-mcp work add TITLE --parent {item.id}",
+        )
+    for task in milestone["tasks"]:
+        task["acceptance"] = task["acceptance"] or [task["title"]]
+    return {"title": item.title, "milestones": [milestone]}
+
+
+def _word(priority: int) -> str:
+    """The word that comes nearest to a priority from below, as a plan has it."""
+    return next((word for word, least in PRIORITIES.items() if priority >= least), "low")
+
+
+MOST_ACTIVE = 3
+"""How many items are worked at a time by default."""
+
+
+@dataclass(slots=True)
+class ReadyRuns:
+    """``started``: the items with their runs (in a dry run without); ``waiting``: the other ready ones, why and what to do;
+    ``refused``: those whose run did not start.
+    """
+
+    started: list[tuple[Item, str]] = field(default_factory=list[tuple[Item, str]])
+    waiting: list[tuple[Item, tuple[str, str]]] = field(default_factory=list[tuple[Item, tuple[str, str]]])
+    refused: list[tuple[Item, Refused]] = field(default_factory=list[tuple[Item, Refused]])
+
+
+def start_ready(engine: Engine, by: By, most: int = MOST_ACTIVE, *, dry_run: bool = False) -> ReadyRuns:
+    """Start a run for each item that can start, best first, as long as at most ``most`` items are active.
+
+    Items whose scopes touch those of an active one wait, as those that the rules of an item let wait.
+    """
+    with engine.store.read() as tx:
+        items = {item.id: item for item in open_items(engine, tx)}
+    made, chosen = ReadyRuns(), list[Item]()
+    held: dict[str, tuple[str, str]] = {}
+    while True:
+        free, waiting = startable(items.values())
+        item = next((each for each in free if each.id not in held), None)
+        if item is None:
+            break
+        wait = _held_up(item, [each for each in items.values() if each.status is ItemStatus.ACTIVE], most)
+        if wait is None:
+            chosen.append(item)
+            items[item.id] = replace(item, status=ItemStatus.ACTIVE)
+        else:
+            held[item.id] = wait
+    made.waiting += [(items[name], why) for name, why in (held | waiting).items()]
+    for item in chosen:
+        try:
+            made.started.append((item, "" if dry_run else start_item(engine, by, item.id).record.id))
+        except Refused as no:
+            made.refused.append((item, no))
+    return made
+
+
+def _held_up(item: Item, active: Sequence[Item], most: int) -> tuple[str, str] | None:
+    if len(active) >= most:
+        return (
+            f"{plural(len(active), 'item')} of at most {most} are active.",
+            "See them: wfe-mcp work list --status active",
+        )
+    touching = next(((each, shared) for each in active if (shared := overlap(item.scopes, each.scopes))), None)
+    if touching is None:
+        return None
+    return (
+        f"{touching[0].id} is active and touches {', '.join(touching[1])}, too.",
+        f"Look at it: wfe-mcp work show {touching[0].id}",
+    )

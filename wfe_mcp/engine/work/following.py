@@ -1,6 +1,9 @@
 """What the start, the end and the reopening of a run mean for the item that it works.
 
-The item of a run is its ``external_id``, where ``triggered_by`` is WORK: both are sealed with the run.
+Rules:
+1. The item of a run is its ``external_id``, where ``triggered_by`` is WORK: both are sealed with the run.
+2. A run that works a milestone has its items as tasks: each is done when its task is.
+3. A milestone whose items are all over, one of them done, is done: its progress follows theirs, and only forward.
 """
 
 from __future__ import annotations
@@ -9,10 +12,11 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.items import ItemStatus, after_reopening, after_run, changed, refuse_start
+from wfe_mcp.core.events import ItemClosed
+from wfe_mcp.core.items import ItemKind, ItemStatus, after_reopening, after_run, changed, refuse_start
 from wfe_mcp.core.model import Assurance, RunStatus
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.work.items import WORK, item_of_run, keep_changes, others_of
+from wfe_mcp.engine.work.items import WORK, end_milestone, item_of_run, keep_changes, others_of
 from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:
@@ -36,21 +40,42 @@ def begin_item(change: RunChange) -> None:
 def follow_items(change: RunChange) -> None:
     """Keep the item of a run in step with it: part of the transaction that saves the run. It never refuses."""
     run, before, status = change.run, change.loaded_before.state.status, change.state.status
-    if before is status or not {before, status} & {*_OVER}:
+    is_moved = before is not status and bool({before, status} & {*_OVER})
+    closed = [event.key for event in change.events if isinstance(event, ItemClosed) and not event.failed]
+    if not (is_moved or closed) or not run.external_id:
         return
     item = item_of_run(change.tx, run)
     if item is None:
-        if run.triggered_by == WORK:
+        if run.triggered_by == WORK and is_moved:
             log.warning("run %s was started for work item %r, which does not name it", run.id, run.external_id)
         return
-    opened = {} if before not in _OVER else after_reopening(item, run.id, completed=_OVER[before])
+    if item.kind is ItemKind.MILESTONE:
+        for key in closed:
+            _follow_task(change, item, key)
+    if is_moved:
+        _follow_run(change, item, before, status)
+
+
+def _follow_run(change: RunChange, item: Item, before: RunStatus, status: RunStatus) -> None:
+    run = change.run.id
+    opened = {} if before not in _OVER else after_reopening(item, run, completed=_OVER[before])
     if opened and item.status is ItemStatus.DONE and _is_persons(change, item):
         opened = {}
     made = changed(item, opened)
-    ended = {} if status not in _OVER else after_run(made, run.id, completed=_OVER[status])
+    ended = {} if status not in _OVER else after_run(made, run, completed=_OVER[status])
     if changed(made, ended) != item:
         made = keep_changes(change.engine, change.tx, item, opened, SYSTEM, change.at)
-        keep_changes(change.engine, change.tx, made, ended, SYSTEM, change.at)
+        made = keep_changes(change.engine, change.tx, made, ended, SYSTEM, change.at)
+        end_milestone(change.engine, change.tx, made, change.at)
+
+
+def _follow_task(change: RunChange, milestone: Item, key: str) -> None:
+    """The item under ``milestone`` that was the task ``key`` of its run is done."""
+    tx, project = change.tx, change.run.project_id
+    for child in tx.items.children(project, milestone.id):
+        if child.id == key and not child.is_over:
+            values = {"status": ItemStatus.DONE, "runs": (*child.runs, change.run.id), "failures": 0, "reason": ""}
+            keep_changes(change.engine, tx, child, values, SYSTEM, change.at)
 
 
 def _is_persons(change: RunChange, item: Item) -> bool:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
+from wfe_mcp.core.item_texts import filled
 from wfe_mcp.core.items import (
     OVER,
     Item,
@@ -23,12 +24,13 @@ from wfe_mcp.core.items import (
     changed,
     checked,
     criteria_of,
-    in_order,
     overlap,
     refuse_move,
+    startable,
 )
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +50,8 @@ _WORK_BEFORE = "work"
 
 MOST_DECISIONS, _DECISION_CHARS = 20, 600
 _NAME_CHARS = 48
-_CLOSED = OVER | {ItemStatus.ACCEPTED}
+CLOSED = OVER | {ItemStatus.ACCEPTED}
+"""The statuses of items that are described no more."""
 OPEN = tuple(each for each in ItemStatus if each not in OVER)
 """The statuses of items on which something is left to do; an accepted decision holds until another replaces it."""
 
@@ -70,17 +73,26 @@ def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[s
 
 
 def change_item(
-    engine: Engine, by: By, name: str, given: Mapping[str, Any], status: str = "", reason: str = ""
+    engine: Engine,
+    by: By,
+    name: str,
+    given: Mapping[str, Any],
+    status: str = "",
+    reason: str = "",
+    *,
+    fill: bool = False,
 ) -> Item:
     """Give an item new values, and move it to ``status``. ``reason``: why it is blocked, dropped or replaced.
 
+    ``fill``: what it does not say and has to before it can start is said by the text of its kind.
     Refuses ``illegal_transition``, ``not_ready``, ``bad_argument``, and ``needs_human`` for what only a person decides.
     """
     values = checked(given)
     to = status_of(status) if status else None
     with engine.store.tx() as tx:
         item = tx.items.get(engine.project_id, name)
-        if values and item.status in _CLOSED:
+        values |= filled(changed(item, values)) if fill else {}
+        if values and item.status in CLOSED:
             raise Refused(
                 "illegal_transition",
                 f"{item.id} is {item.status}: its record stays as it is.",
@@ -104,21 +116,31 @@ def change_item(
                     (Detail(pointer("item", "reason"), "is missing", "one line"),),
                 )
             item = keep_changes(engine, tx, item, {"status": to, "failures": 0, "reason": reason}, by)
+            end_milestone(engine, tx, item)
         return item
 
 
-def promote_item(engine: Engine, by: By, name: str, kind: str) -> Item:
-    """Give an item that has not begun another kind; an idea becomes planned. Refuses what has begun or is over."""
-    what = kind_of(kind)
+def promote_item(engine: Engine, by: By, name: str, kind: str = "", parent: str = "") -> Item:
+    """Make planned work of an item that has not begun: of an idea a task, else with another ``kind``, under ``parent``.
+
+    Refuses what has begun or is over.
+    """
     with engine.store.tx() as tx:
         item = tx.items.get(engine.project_id, name)
+        what = kind_of(kind) if kind else ItemKind.TASK if item.kind is ItemKind.IDEA else item.kind
         if item.status not in {ItemStatus.IDEA, ItemStatus.PLANNED} or ItemKind.DECISION in {what, item.kind}:
             raise Refused(
                 "illegal_transition",
                 f"{item.id} is {'a decision' if ItemKind.DECISION in {what, item.kind} else item.status}: it is not promoted.",
                 f"Promoted is what is an idea or planned: wfe-mcp work show {item.id}",
             )
-        values = {"kind": what, "status": ItemStatus.PLANNED, "criteria": item.criteria or criteria_of(what)}
+        values: dict[str, Any] = {
+            "kind": what,
+            "status": ItemStatus.PLANNED,
+            "criteria": item.criteria or criteria_of(what),
+        }
+        if parent:
+            values["parent"] = _with_known(engine, tx, changed(item, {"parent": parent})).parent
         return keep_changes(engine, tx, item, values, by)
 
 
@@ -130,11 +152,30 @@ def name_of_work(engine: Engine, name: str) -> str:
     return words.strip("-")
 
 
+def end_milestone(engine: Engine, tx: Tx, item: Item, at: datetime | None = None) -> None:
+    """Say that the milestone of ``item`` is done, where all of its items are over and one of them is done."""
+    for parent in tx.items.named(engine.project_id, filter(None, (item.parent,) if item.is_over else ())):
+        waits = parent.status in {ItemStatus.PLANNED, ItemStatus.READY, ItemStatus.BLOCKED}
+        if parent.kind is ItemKind.MILESTONE and waits:
+            children = tx.items.children(engine.project_id, parent.id)
+            if all(each.is_over for each in children) and any(each.status is ItemStatus.DONE for each in children):
+                done = {"status": ItemStatus.DONE, "reason": "all items under it are over"}
+                keep_changes(engine, tx, parent, done, SYSTEM, at)
+
+
 def others_of(engine: Engine, tx: Tx, item: Item) -> list[Item]:
-    """The items that it needs, its parent, and those beside it."""
-    named = tx.items.named(engine.project_id, {*item.needs, *filter(None, (item.parent,))})
-    beside = tx.items.children(engine.project_id, item.parent) if item.parent else []
-    return [*named, *(each for each in beside if each.id != item.id)]
+    """What it needs, its parent and what that needs, the items beside it, and those under a milestone."""
+    project = engine.project_id
+    above = tx.items.named(project, filter(None, (item.parent,)))
+    needed = tx.items.named(project, {*item.needs, *(need for parent in above for need in parent.needs)})
+    beside = tx.items.children(project, item.parent) if item.parent else []
+    under = tx.items.children(project, item.id) if item.kind is ItemKind.MILESTONE else []
+    return [*needed, *above, *(each for each in beside if each.id != item.id), *under]
+
+
+def open_items(engine: Engine, tx: Tx) -> list[Item]:
+    """The items on which something is left to do, as they were added."""
+    return items_of(tx, engine.project_id, statuses=OPEN)
 
 
 def item_of_run(tx: Tx, run: RunRecord) -> Item | None:
@@ -145,9 +186,7 @@ def item_of_run(tx: Tx, run: RunRecord) -> Item | None:
 
 def startable_items(engine: Engine, tx: Tx) -> list[Item]:
     """The items that can be started now, best first."""
-    found = items_of(tx, engine.project_id, statuses=(ItemStatus.READY,))
-    needs = tx.items.named(engine.project_id, {need for item in found for need in item.needs})
-    return in_order(found, {item.id: item.is_over for item in needs})
+    return startable(open_items(engine, tx))[0]
 
 
 def items_of(
@@ -238,12 +277,14 @@ def _with_known(engine: Engine, tx: Tx, item: Item) -> Item:
     parent = tx.items.get(engine.project_id, item.parent).id if item.parent else ""
     needs = [tx.items.get(engine.project_id, each).id for each in item.needs]
     known = changed(item, {"parent": parent, "needs": needs})
-    _refuse_circle(engine, tx, known, "parent")
-    _refuse_circle(engine, tx, known, "needs")
+    refuse_circle(engine, tx, known, "parent")
+    refuse_circle(engine, tx, known, "needs")
     return known
 
 
-def _refuse_circle(engine: Engine, tx: Tx, item: Item, name: str) -> None:
+def refuse_circle(engine: Engine, tx: Tx, item: Item, name: str) -> None:
+    """Refuse an item that its parents or needs, by ``name`` of the field, lead back to."""
+
     def before(one: Item) -> list[str]:
         value = getattr(one, name)
         return list(filter(None, [value] if isinstance(value, str) else value))

@@ -17,6 +17,7 @@ from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.pages import MAX_BYTES, marked, quoted_line
 from wfe_mcp.views.reports.report import DetailsView, details_of, void_words
 from wfe_mcp.views.runs.run import summary
 from wfe_mcp.views.runs.usage import usage_lines
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EvidenceRecord
-
-MAX_BYTES = 8_192
-"""Of a page that is read at the beginning of every session."""
-
-MARK = "<!-- Written by wfe-mcp handoff, which writes over it. -->"
 
 _SIZES = ((40, 240, 1_500), (20, 160, 800), (10, 100, 400), (5, 60, 200))
 """How many lines a section has, how many characters a text, how many the inputs."""
@@ -82,11 +78,11 @@ def files(engine: Engine, run: str) -> dict[str, str]:
     status = [
         "# Current status",
         "",
-        _quote(summary(found), 300),
+        quoted_line(summary(found), 300),
         "",
         f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.",
         "",
-        *_limited([f"- {_quote(text, 300)}" for text in sentences(found)] or ["No blockers."], 15),
+        *_limited([f"- {quoted_line(text, 300)}" for text in sentences(found)] or ["No blockers."], 15),
         "",
         *_limited(
             [f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60
@@ -97,7 +93,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
         "current-status.md": "\n".join(status),
         "next-handoff.md": handoff(engine, run),
     }
-    return {name: f"{MARK}\n{text.rstrip()}\n" for name, text in pages.items()}
+    return {name: marked("handoff", text) for name, text in pages.items()}
 
 
 def _page(
@@ -111,7 +107,7 @@ def _page(
         "Evidenced": _limited([f"- {text}" for text in _evidenced(details, evidence, chars)], lines),
         "Open": [
             f"Waiting for {found.waiting_on}.",
-            *_limited([f"- {_quote(text, 2 * chars)}" for text in sentences(found)], lines),
+            *_limited([f"- {quoted_line(text, 2 * chars)}" for text in sentences(found)], lines),
         ],
         "Next": _next(found),
         "Budget": [f"- {text}" for text in _budget(found, details)],
@@ -119,9 +115,9 @@ def _page(
     head = [
         f"# Hand-off of run {record.id}",
         "",
-        _quote(summary(found), 300),
+        quoted_line(summary(found), 300),
         f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
-        *(f"Weakened gate: {_quote(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
+        *(f"Weakened gate: {quoted_line(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
     ]
     body = [
         line
@@ -156,8 +152,8 @@ def _done(found: Overview) -> Iterator[str]:
 def _decision_lines(details: DetailsView, chars: int) -> Iterator[str]:
     for one in details.decisions:
         text = one.comment or one.reason
-        words = f": {_quote(text, chars)}" if text else ""
-        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {_quote(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
+        words = f": {quoted_line(text, chars)}" if text else ""
+        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {quoted_line(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
 
 
 def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
@@ -166,7 +162,7 @@ def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars:
         for verdict in attempt.verdicts:
             seen = evidence.get(verdict.evidence)
             what = "".join(_seen(seen, verdict.level)) if seen is not None else ""
-            words = f": {_quote(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
+            words = f": {quoted_line(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
             yield f"{attempt.phase} (attempt {attempt.attempt}) {verdict.gate} {verdict.verdict}{what}{words}"
 
 
@@ -174,11 +170,11 @@ def _seen(evidence: EvidenceRecord, level: str) -> Iterator[str]:
     """Which check, its counts, the files it saw."""
     data = evidence.data
     if "check" in data:
-        yield f", check {_quote(str(data['check']), 60)}"
+        yield f", check {quoted_line(str(data['check']), 60)}"
     if data.get("exit_code") is not None:
         yield f", exit code {data['exit_code']}"
     if data.get("tests"):
-        yield ", tests " + _quote(canonical_json(data["tests"]), 120)
+        yield ", tests " + quoted_line(canonical_json(data["tests"]), 120)
     if evidence.tree:
         yield f", tree {evidence.tree[:12]}"
     yield f", level {level}" if level else ""
@@ -196,12 +192,6 @@ def _budget(found: Overview, details: DetailsView) -> Iterator[str]:
     state = found.loaded.state
     yield f"iteration {state.iteration} of at most {state.spec.max_iterations}"
     yield from usage_lines(details.usage) or ["no model was called by the server"]
-
-
-def _quote(text: str, chars: int) -> str:
-    """A text on one line that opens nothing in Markdown; what is longer is cut."""
-    words = " ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] (")
-    return words if len(words) <= chars else f"{words[: chars - 1]}…"
 
 
 def _limited(lines: list[str], most: int) -> list[str]:

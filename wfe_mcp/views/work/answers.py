@@ -112,9 +112,9 @@ def shown(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
     return Envelope(True, summary=_says(item), next=_moves(item), view=view if whole else _cut(view))
 
 
-def promoted(engine: Engine, by: By, name: str, kind: str) -> Envelope:
-    """Make planned work of an idea, or of an item of another kind."""
-    return _changed(engine, name, "Promoted ", lambda: promote_item(engine, by, name, kind))
+def promoted(engine: Engine, by: By, name: str, kind: str = "", parent: str = "") -> Envelope:
+    """Make planned work of an idea, or of an item of another kind, under ``parent``."""
+    return _changed(engine, name, "Promoted ", lambda: promote_item(engine, by, name, kind, parent))
 
 
 def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope:
@@ -122,13 +122,22 @@ def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope
     return _answer(engine, add_item(engine, by, kind, given), "Added ")
 
 
-def change(engine: Engine, by: By, name: str, given: Mapping[str, Any], status: str = "", reason: str = "") -> Envelope:
-    """Give an item new values, or another status. ``reason`` may be among the values, too."""
+def change(
+    engine: Engine,
+    by: By,
+    name: str,
+    given: Mapping[str, Any],
+    status: str = "",
+    reason: str = "",
+    *,
+    fill: bool = False,
+) -> Envelope:
+    """Give an item new values, or another status. ``reason`` and ``fill`` may be among the values, too."""
     values = dict(given)
-    why = reason or str(values.pop("reason", ""))
-    if not values and not status:
+    why, fills = reason or str(values.pop("reason", "")), fill or values.pop("fill", False) is True
+    if not values and not status and not fills:
         raise Refused("bad_argument", "Nothing is changed.", "Give status, or fields in item.")
-    return _changed(engine, name, "Changed ", lambda: change_item(engine, by, name, values, status, why))
+    return _changed(engine, name, "Changed ", lambda: change_item(engine, by, name, values, status, why, fill=fills))
 
 
 def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelope:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.items import Item, ItemStatus
+from wfe_mcp.core.item_texts import missing
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus
+from wfe_mcp.engine.runs.item_runs import milestone_of
 from wfe_mcp.engine.work.items import others_of, overlapping
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import item_of
@@ -65,8 +67,16 @@ class Overlap:
 
 
 @view_model
+class PlanScore:
+    """The quality of a milestone with its open items as a plan: 100 minus each penalty, and what costs points."""
+
+    score: int
+    problems: tuple[str, ...] = ()
+
+
+@view_model
 class ItemView:
-    """A whole work item."""
+    """A whole work item. ``missing``: what it does not say and has to before it starts; ``plan``: how good that of a milestone is."""
 
     line: ItemLine = field(metadata=INLINE)
     body: str = ""
@@ -83,6 +93,8 @@ class ItemView:
     failures: int = 0
     children: tuple[ItemLine, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
+    missing: JsonObject = field(default_factory=dict[str, Any])
+    plan: PlanScore | None = None
     history: tuple[ItemChange, ...] = ()
 
 
@@ -122,14 +134,33 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         item,
         line=item_line(item, over, last),
         children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
+        missing=missing(item) if item.status in {ItemStatus.IDEA, ItemStatus.PLANNED} else {},
+        plan=_score(item, tx.items.children(project, item.id)),
         overlaps=tuple(Overlap(id=each.id, title=each.title, scopes=tuple(scopes)) for each, scopes in touching),
         history=_history(changes, {event.seq for event in log} - {event.seq for event in changes}) if history else (),
     )
 
 
+def _score(item: Item, children: Sequence[Item]) -> PlanScore | None:
+    """The score of a milestone on which something is left to do; None of anything else."""
+    if item.kind is not ItemKind.MILESTONE or item.is_over:
+        return None
+    from wfe_mcp.importers.quality import quality_of, weaknesses
+
+    milestone = milestone_of(item, children)
+    lines = {task["id"]: 0 for task in milestone["tasks"]}
+    found = quality_of(list(weaknesses([milestone], [0], lines)))
+    problems = tuple(f"{each['message']} (−{each['penalty']})" for each in found["problems"])
+    return PlanScore(score=found["score"], problems=problems)
+
+
 def _history(changes: Sequence[ItemEventRecord], signatures: set[int]) -> tuple[ItemChange, ...]:
     """``signatures``: the numbers of the events that sign the one before them."""
     return tuple(
-        view_of(ItemChange, event, values=json.loads(event.payload), signed=event.seq + 1 in signatures)
-        for event in changes
+        view_of(ItemChange, event, values=_shown(event), signed=event.seq + 1 in signatures) for event in changes
     )
+
+
+def _shown(event: ItemEventRecord) -> dict[str, Any]:
+    """What a change says; not the hashes by which an import knows what changed here."""
+    return {name: value for name, value in json.loads(event.payload).items() if name != "imported"}

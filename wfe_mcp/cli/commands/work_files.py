@@ -1,0 +1,188 @@
+"""``wfe-mcp work import``, ``export``, ``report`` and ``run``: work items from files and as files, and many runs at once."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.commands.import_run import Format
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Force, PinFd
+from wfe_mcp.cli.terminal.pages import write_pages
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.project_files import named_file
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|FOLDER",
+        help="A milestones.md or backlog.md, a plan in JSON (milestone_plan@1), or the folder of Task Master, Backlog.md, "
+        "spec-kit, OpenSpec, spec-workflow or shrimp.",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; store nothing.")]
+Finished = Annotated[
+    bool, typer.Option("--finished", help="Keep what is done, archived or rejected there, too; asks for your PIN.")
+]
+Ready = Annotated[bool, typer.Option("--ready", help="Make what says enough ready to start.")]
+
+AllReady = Annotated[bool, typer.Option("--all-ready", help="Start a run for each item that can start.")]
+Most = Annotated[
+    int, typer.Option("--most", min=1, max=50, metavar="N", help="How many items may be active at a time.")
+]
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|FOLDER",
+        help="A folder of the project for the pages; or a file that is not there yet, for the plan: .md or .json.",
+    ),
+]
+ReportKind = Annotated[
+    str, typer.Argument(metavar="[KIND]", help="status, tasks, milestones, git or all.", show_default=False)
+]
+
+_SHOWN = 20
+"""Most lines of a list that a terminal shows; ``--json`` has all."""
+
+
+def import_(
+    invocation: Invocation,
+    source: Source,
+    dry_run: DryRun = False,
+    ready: Ready = False,
+    finished: Finished = False,
+    wanted: Format = "",
+    pin_fd: PinFd = None,
+) -> None:
+    """Make work items of a plan, a backlog, or the work of another tool.
+
+    Imported again, it changes what the file changed since, and nothing that was changed here.
+    """
+    from wfe_mcp.views.work.imports import imported_items
+
+    data = invocation.as_needed(
+        lambda by: imported_items(
+            invocation.engine, by, Path(source), wanted, finished=finished, ready=ready, dry_run=dry_run
+        ),
+        pin_fd,
+        f"import {source} with what is over there",
+    )
+    summary = str(data.pop("summary"))
+
+    def render(screen: Screen) -> None:
+        screen.line(summary, "bold")
+        render_imported(screen, data)
+        if not dry_run:
+            screen.next(
+                "wfe-mcp work next" if any(each["status"] == "ready" for each in data["added"]) else "wfe-mcp work list"
+            )
+
+    invocation.answer(summary, render, data=data)
+
+
+def export(invocation: Invocation, target: Target, force: Force = False) -> None:
+    """Write the milestones and their open tasks as a plan, or pages about all items.
+
+    A plan is a milestones.md or a milestone_plan@1, which work import reads. The pages are START_HERE.md, roadmap.md with its
+    earlier versions in roadmap-archive, current-status.md and next-handoff.md; what is edited in them is not read back.
+    """
+    if Path(target).suffix.lower() in {".md", ".json"}:
+        _export_plan(invocation, Path(target))
+        return
+    from wfe_mcp.views.work.reports import pages
+
+    written, edited = write_pages(invocation, target, pages(invocation.engine), force=force, archive="roadmap.md")
+    summary = f"{plural(len(written), 'page')} in {target}"
+
+    def render(screen: Screen) -> None:
+        screen.line(summary, "bold")
+        for path in written:
+            screen.line(f"  {path}{', over what was edited' if path in edited else ''}")
+
+    invocation.answer(summary, render, data={"written": written, "edited": edited})
+
+
+def _export_plan(invocation: Invocation, target: Path) -> None:
+    from wfe_mcp.views.work.plans import exported_plan
+
+    plan = exported_plan(invocation.engine, as_markdown=target.suffix.lower() == ".md")
+    with named_file(target, "written", "Name another file."), target.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(plan.text)
+    summary = f"{target}: {plural(plan.milestones, 'milestone')} with {plural(plan.tasks, 'task')}"
+
+    def render(screen: Screen) -> None:
+        screen.line(summary, "bold")
+        for each in plan.not_carried:
+            screen.line(f"! not carried: {each}", "yellow")
+
+    invocation.answer(summary, render, data={"path": str(target), "not_carried": list(plan.not_carried)})
+
+
+def report(invocation: Invocation, kind: ReportKind = "status") -> None:
+    """Print a report in Markdown: status, tasks, milestones, git, or all."""
+    from wfe_mcp.views.work.reports import report as report_of
+
+    text = report_of(invocation.engine, kind)
+    invocation.answer(f"Report: {kind}", lambda screen: screen.quoted(text.rstrip()), data={"markdown": text})
+
+
+def render_imported(screen: Screen, data: dict[str, Any]) -> None:
+    """Show what became of each entry of a file."""
+    from wfe_mcp.views.values.model import as_text
+
+    texts = [
+        *(f"  + {each['id']} {each['kind']}{_under(each)}: {each['title']}" for each in data["added"]),
+        *(
+            f"  ~ {each['id']} {name}: {as_text(value)}"
+            for each in data["changed"]
+            for name, value in each["values"].items()
+        ),
+    ]
+    notes = [
+        *(f"! kept {each['id']} {each['title']!r}: {each['why']}" for each in data["kept"]),
+        *(f"! {each['id']} {each['title']!r} is in the file no more; it stays here" for each in data["gone"]),
+        *(f"! not carried: {each['path']}: {each['message']}" for each in data["not_carried"]),
+    ]
+    for texts_, style in ((texts, ""), (notes, "yellow")):
+        for text in texts_[:_SHOWN]:
+            screen.line(text, style) if style else screen.line(text)
+        if len(texts_) > _SHOWN:
+            screen.line(f"  and {len(texts_) - _SHOWN} more: --json lists all")
+
+
+def _under(entry: dict[str, Any]) -> str:
+    return f" of {entry['parent']}" if entry["parent"] else ""
+
+
+def run(
+    invocation: Invocation, all_ready: AllReady = False, most: Most = 3, dry_run: DryRun = False, pin_fd: PinFd = None
+) -> None:
+    """Start what is ready, best first.
+
+    Items that touch the same paths wait for each other, those of a sequential milestone too.
+    """
+    from wfe_mcp.views.work.imports import started_items
+
+    if not all_ready:
+        hint = "Start all that is ready: wfe-mcp work run --all-ready"
+        raise Refused("bad_argument", "What is to run is not said.", hint)
+    data = invocation.as_needed(
+        lambda by: started_items(invocation.engine, by, most, dry_run=dry_run), pin_fd, "start what is ready"
+    )
+    summary = str(data.pop("summary"))
+
+    def render(screen: Screen) -> None:
+        screen.line(summary, "bold")
+        for each in data["started"]:
+            screen.line(f"  {each['id']} {each['title']}" + (f": run {each['run']}" if "run" in each else ""))
+        for each in data["waiting"]:
+            screen.line(f"  waits: {each['id']} {each['title']}: {each['why']}")
+        for each in data["refused"]:
+            screen.line(f"! refused: {each['id']} {each['title']}: {each['why']} {each['next']}", "yellow")
+        runs = [each["run"] for each in data["started"] if "run" in each]
+        screen.next(f"wfe-mcp status {runs[0]}" if runs else "wfe-mcp work list")
+
+    invocation.answer(summary, render, data=data)

@@ -1,0 +1,272 @@
+"""Entries of a file become work items: once, and never over what moved on here.
+
+    entry without an item      an item is added
+    item, the file changed     a field that is here as the file last had it takes the file's new value; another is kept
+    item, the file did not     nothing
+    item without an entry      it stays, and is named
+
+Rules:
+1. An item is known by its ``source``, FILE#KEY. Where the key is only a place in the file, it is known by its title, and
+   with a new title by its criteria.
+2. ``imported`` holds a short hash of each field as the file last had it: what differs from it was changed here.
+3. What is over, active or decided here is left as it is; what is over in the file comes with a person's key only.
+4. All of a file is one transaction; a dry run is the same one, undone.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from contextlib import suppress
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.item_texts import missing
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, checked, criteria_of, number_of
+from wfe_mcp.engine.work.items import CLOSED, items_of, keep_changes, refuse_circle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.importers.entries import Entries, Entry
+    from wfe_mcp.store import Tx
+
+ENTRIES_MOST = 2_000
+_KEPT = CLOSED | {ItemStatus.ACTIVE}
+
+
+@dataclass(slots=True)
+class ImportedEntries:
+    """What an import did, or in a dry run would do. ``changed``: each item with its new values; ``kept``: with what was left
+    and why; ``gone``: items whose entry is in the file no more; ``left``: entries that became no item, by place, and why.
+    """
+
+    added: list[Item] = field(default_factory=list[Item])
+    changed: list[tuple[Item, dict[str, Any]]] = field(default_factory=list[tuple[Item, dict[str, Any]]])
+    kept: list[tuple[Item, str]] = field(default_factory=list[tuple[Item, str]])
+    gone: list[Item] = field(default_factory=list[Item])
+    left: list[Detail] = field(default_factory=list[Detail])
+    unchanged: int = 0
+
+
+class _OnlyTried(Exception):
+    """A dry run succeeded and is undone."""
+
+
+def import_entries(
+    engine: Engine,
+    by: By,
+    file: str,
+    found: Entries,
+    *,
+    finished: bool = False,
+    ready: bool = False,
+    dry_run: bool = False,
+) -> ImportedEntries:
+    """Keep the entries of ``file`` as items. ``finished``: those that are over, too; ``ready``: what says enough is ready.
+
+    Refuses ``invalid_artifact`` (a key used twice, an unknown need, a circle, a value that no item has), ``too_large``, and
+    ``needs_human`` for ``finished`` without a person.
+    """
+    if finished and not by.is_human:
+        raise Refused(
+            "needs_human",
+            "Only a person says that something is done or dropped without a run.",
+            "The user imports it in a terminal of their own, or leave --finished out.",
+        )
+    values = _checked_entries(found)
+    made = ImportedEntries()
+    with suppress(_OnlyTried), engine.store.tx() as tx:
+        _Import(engine, tx, by, file, made, finished=finished, ready=ready).keep(found.entries, values)
+        if dry_run:
+            raise _OnlyTried
+    return made
+
+
+def _checked_entries(found: Entries) -> dict[str, dict[str, Any]]:
+    """The values of each entry as an item has them. Refuses all faults at once, each by its place."""
+    faults: list[Detail] = []
+    values: dict[str, dict[str, Any]] = {}
+    if len(found.entries) > ENTRIES_MOST:
+        raise Refused("too_large", f"{len(found.entries)} entries are more than {ENTRIES_MOST:,}.", "Split the file.")
+    for entry in found.entries:
+        if entry.key in values:
+            faults.append(Detail(entry.place, f"the id {entry.key!r} is used twice"))
+        try:
+            values[entry.key] = checked(entry.values)
+        except Refused as no:
+            values[entry.key] = entry.values
+            faults += [
+                Detail(entry.place, f"{entry.key}: {fault.path} {fault.message}", fault.expected, fault.got)
+                for fault in no.details
+            ]
+    for entry in found.entries:
+        faults += [
+            Detail(entry.place, f"{entry.key} depends on {need!r}, which is not there")
+            for need in entry.needs
+            if need not in values
+        ]
+    try:
+        graphlib.TopologicalSorter({entry.key: entry.needs for entry in found.entries}).prepare()
+    except graphlib.CycleError as circle:
+        ring: list[str] = circle.args[1]
+        place = next(entry.place for entry in found.entries if entry.key == ring[0])
+        faults.append(Detail(place, f"these wait for each other: {', '.join(ring[:-1])}"))
+    if faults:
+        first = faults[0]
+        raise Refused(
+            "invalid_artifact",
+            f"The file cannot be imported; {first.path or 'in it'}: {first.message}.",
+            "Fix each place in details and import it again.",
+            tuple(faults),
+        )
+    return values
+
+
+class _Import:
+    """One import in its transaction. ``ids``: the item of each entry that has one."""
+
+    def __init__(
+        self, engine: Engine, tx: Tx, by: By, file: str, made: ImportedEntries, *, finished: bool, ready: bool
+    ) -> None:
+        self._engine, self._tx, self._by, self._file, self._made = engine, tx, by, file, made
+        self._finished, self._ready = finished, ready
+        self._ids: dict[str, str] = {}
+
+    def keep(self, entries: Sequence[Entry], values: Mapping[str, dict[str, Any]]) -> None:
+        """Add, change or leave the item of each entry."""
+        known = [
+            item for item in items_of(self._tx, self._engine.project_id) if item.source.startswith(f"{self._file}#")
+        ]
+        found = _matched(entries, known, self._file)
+        number = number_of(self._tx.items.new_id(self._engine.project_id))
+        for entry in entries:
+            if entry.key in found:
+                self._ids[entry.key] = found[entry.key].id
+            elif entry.is_over and not self._finished:
+                self._made.left.append(
+                    Detail(entry.place, f"{entry.key} {entry.title!r} is {entry.status} there; --finished keeps it")
+                )
+            else:
+                self._ids[entry.key], number = f"W-{number}", number + 1
+        touched: list[Item] = []
+        for entry in entries:
+            if entry.key in found:
+                touched.append(self._change(found[entry.key], entry, self._values(entry, values[entry.key])))
+            elif entry.key in self._ids:
+                self._add(entry, self._values(entry, values[entry.key]))
+        for item in touched:
+            refuse_circle(self._engine, self._tx, item, "needs")
+            refuse_circle(self._engine, self._tx, item, "parent")
+        matched = {item.id for item in found.values()}
+        self._made.gone += [item for item in known if item.id not in matched and not item.is_over]
+
+    def _values(self, entry: Entry, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the file says of the item, in the fields of an item."""
+        named = {
+            "kind": entry.kind,
+            "status": entry.status,
+            "reason": entry.reason,
+            "parent": self._ids.get(entry.parent, ""),
+            "needs": [self._ids[need] for need in entry.needs if need in self._ids],
+            "criteria": values["criteria"] or list(criteria_of(entry.kind)),
+        }
+        return dict(values) | named
+
+    def _add(self, entry: Entry, values: dict[str, Any]) -> None:
+        source = f"{self._file}#{entry.key}"
+        bare = Item(self._ids[entry.key], entry.kind, "", ItemStatus.PLANNED)
+        item = changed(bare, values | {"source": source, "imported": _marks(values)})
+        item = changed(item, self._readiness(item))
+        self._tx.items.add(self._engine.project_id, item, self._by, self._engine.clock())
+        self._tx.after_commit(self._engine.has_changed)
+        self._made.added.append(item)
+        if entry.note:
+            self._made.left.append(Detail(entry.place, f"{entry.key}: {entry.note}"))
+
+    def _change(self, item: Item, entry: Entry, values: dict[str, Any]) -> Item:
+        """The item with what the file changed, as far as it is still as the file last had it."""
+        before = dict(each.split(":", 1) for each in item.imported)
+        here = {name: _hash(getattr(item, name)) for name in values}
+        there = {name: _hash(value) for name, value in values.items()}
+        wanted = [name for name in values if name != "reason" and there[name] not in {before.get(name), here[name]}]
+        is_closed = item.status in _KEPT
+        taken = [
+            name for name in wanted if not is_closed and here[name] == before[name] and self._may(item, name, values)
+        ]
+        new = {name: values[name] for name in taken} | (
+            {"reason": entry.reason} if "status" in taken and item.reason != entry.reason else {}
+        )
+        marks = {} if is_closed else {"imported": tuple(_marks(values))}
+        made = self._keep(item, _as_held(new) | marks | {"source": f"{self._file}#{entry.key}"})
+        more = self._readiness(made)
+        made, new = self._keep(made, more), new | more
+        if new:
+            self._made.changed.append((made, new))
+        if left := [name for name in wanted if name not in taken]:
+            why = f"it is {item.status} here" if is_closed else "changed here, or a decision of a person"
+            self._made.kept.append((made, f"{why}; the file changed {', '.join(left)}"))
+        self._made.unchanged += not (wanted or new)
+        return made
+
+    def _keep(self, item: Item, values: Mapping[str, Any]) -> Item:
+        return keep_changes(self._engine, self._tx, item, values, self._by)
+
+    def _readiness(self, item: Item) -> dict[str, Any]:
+        """The status of an item that can be made ready, where that was asked for."""
+        may = self._ready and item.status is ItemStatus.PLANNED and item.kind is not ItemKind.MILESTONE
+        return {"status": ItemStatus.READY} if may and not missing(item) else {}
+
+    def _may(self, item: Item, name: str, values: Mapping[str, Any]) -> bool:
+        """Whether a file may change this field of this item."""
+        if name == "kind":
+            return {item.kind, values["kind"]} <= {ItemKind.IDEA, ItemKind.TASK}
+        mover = MOVES[item.status].get(values["status"]) if name == "status" else "agent"
+        return mover == "agent" or (mover is not None and self._finished)
+
+
+def _matched(entries: Sequence[Entry], known: Sequence[Item], file: str) -> dict[str, Item]:
+    """The item of each entry that has one: by its key; where that is a place, by its title, else by its criteria."""
+    left, found = list(known), dict[str, Item]()
+
+    def take(entry: Entry, is_it: Callable[[Item], bool]) -> None:
+        kind = entry.kind is ItemKind.MILESTONE
+        for item in left if entry.key not in found else ():
+            if (item.kind is ItemKind.MILESTONE) == kind and is_it(item):
+                found[entry.key] = item
+                left.remove(item)
+                return
+
+    for entry in entries:
+        if not entry.numbered:
+            take(entry, lambda item, key=f"{file}#{entry.key}": item.source == key)
+    for entry in entries:
+        if entry.numbered:
+            take(entry, lambda item, title=entry.title: item.title.casefold() == title.casefold())
+    for entry in entries:
+        if entry.numbered and entry.values.get("criteria"):
+            same = f"criteria:{_hash(entry.values['criteria'])}"
+            take(entry, lambda item, same=same: same in item.imported)
+    return found
+
+
+def _as_held(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as an item holds them, so that they compare."""
+    return {name: _held(value) for name, value in values.items()}
+
+
+def _marks(values: Mapping[str, Any]) -> list[str]:
+    """What ``imported`` holds of these values, sorted by name."""
+    return [f"{name}:{_hash(values[name])}" for name in sorted(values)]
+
+
+def _hash(value: Any) -> str:
+    return sha256_of(_held(value))[:12]
+
+
+def _held(value: Any) -> Any:
+    return tuple(cast("list[str]", value)) if isinstance(value, list) else value

@@ -1,0 +1,137 @@
+"""What a file says there is to do, as entries that become work items.
+
+    a plan       milestones, one after the other, with their tasks
+    a backlog    ideas, tasks and what was blocked; what was done, archived or rejected
+
+Rules:
+1. An entry is known by its key in the file; where the key is only its place there (``numbered``), by its title.
+2. Nothing is cut: a text that is too long for a line stands whole in the body.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
+from typing import Any
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Detail
+from wfe_mcp.core.items import LINE_CHARS, OVER, TITLE_CHARS, ItemKind, ItemStatus
+from wfe_mcp.core.texts import one_line
+
+DONE_THERE = "it was done before"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a file. ``values``: fields of an item; ``parent`` and ``needs``: keys of other entries; ``place``: its line;
+    ``note``: what the file says of it and an item cannot.
+    """
+
+    key: str
+    kind: ItemKind
+    values: dict[str, Any]
+    parent: str = ""
+    needs: tuple[str, ...] = ()
+    status: ItemStatus = ItemStatus.PLANNED
+    reason: str = ""
+    note: str = ""
+    place: str = ""
+    numbered: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is about."""
+        return str(self.values["title"])
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing is left to do."""
+        return self.status in OVER
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The entries of a file, in its order, and what of the file is in none of them."""
+
+    format: str
+    entries: tuple[Entry, ...]
+    not_carried: tuple[Detail, ...] = field(default=())
+
+
+def plan_entries(
+    plan: Mapping[str, Any], places: Mapping[str, str], done: Iterable[str] = (), *, numbered: Iterable[str] = ()
+) -> Iterator[Entry]:
+    """The entries of a ``milestone_plan@1``. ``places``: where each id stands; ``done``: ids of tasks that are ticked off;
+    ``numbered``: ids that are places in the file.
+    """
+    over, places_only = {*done}, {*numbered}
+    before = ""
+    for milestone in plan["milestones"]:
+        name, goal, tasks = milestone["id"], milestone.get("goal", ""), milestone["tasks"]
+        is_over = bool(tasks) and over.issuperset(task["id"] for task in tasks)
+        yield Entry(
+            name,
+            ItemKind.MILESTONE,
+            described(milestone["title"], goal) | {"sequential": True},
+            needs=(before,) if before else (),
+            status=ItemStatus.DONE if is_over else ItemStatus.PLANNED,
+            place=places.get(name, ""),
+            numbered=name in places_only,
+        )
+        before = name
+        part = part_of(milestone["title"], goal)
+        for task in tasks:
+            yield Entry(
+                task["id"],
+                ItemKind.TASK,
+                described(task["title"], _with_part(task.get("notes", ""), part), task["acceptance"])
+                | {"scopes": task.get("conflict_scopes", []), "priority": task.get("priority", "normal")},
+                parent=name,
+                needs=tuple(task.get("depends_on", ())),
+                status=ItemStatus.DONE if task["id"] in over else ItemStatus.PLANNED,
+                place=places.get(task["id"], ""),
+                numbered=task["id"] in places_only,
+            )
+    for task in plan.get("done", ()):
+        values = described(task["title"], task.get("summary", ""))
+        yield Entry(task["id"], ItemKind.TASK, values, status=ItemStatus.DONE, reason=DONE_THERE)
+
+
+def part_of(title: str, goal: str) -> str:
+    """What the body of a task says of its milestone."""
+    return f"Part of {title!r}{f': {goal}' if goal else '.'}"
+
+
+def _with_part(notes: str, part: str) -> str:
+    return notes if part in notes else "\n\n".join(filter(None, (notes, part)))
+
+
+def backlog_entry(key: str, title: str, status: str, body: str, criteria: list[str], place: str, **more: Any) -> Entry:
+    """An entry of a backlog, in one of its seven states."""
+    kind, state, reason = BACKLOG_STATES[status]
+    note = "it is active there; here a run makes it so" if status == "active" else ""
+    return Entry(key, kind, described(title, body, criteria) | more, "", (), state, reason, note, place)
+
+
+BACKLOG_STATES: Mapping[str, tuple[ItemKind, ItemStatus, str]] = {
+    "idea": (ItemKind.IDEA, ItemStatus.IDEA, ""),
+    "selected": (ItemKind.TASK, ItemStatus.PLANNED, ""),
+    "active": (ItemKind.TASK, ItemStatus.PLANNED, ""),
+    "blocked": (ItemKind.TASK, ItemStatus.BLOCKED, "it was blocked in the backlog"),
+    "done": (ItemKind.TASK, ItemStatus.DONE, DONE_THERE),
+    "archived": (ItemKind.IDEA, ItemStatus.DROPPED, "archived"),
+    "rejected": (ItemKind.IDEA, ItemStatus.DROPPED, "rejected"),
+}
+"""What the seven states of a backlog are here: kind, status and reason. What is active there is planned: a run makes it so."""
+
+
+def described(title: str, body: str, criteria: Iterable[str] = ()) -> dict[str, Any]:
+    """Title, body and criteria as an item has them; what does not fit into a line stands whole in the body."""
+    lines = [(text, _line(text, LINE_CHARS)) for text in criteria]
+    whole = [text for text, line in [(title, _line(title, TITLE_CHARS)), *lines] if line.endswith("…") and line != text]
+    text = "\n\n".join(filter(None, (*whole, body.strip())))
+    return {"title": _line(title, TITLE_CHARS), "body": text, "criteria": [line for _, line in lines if line]}
+
+
+def _line(text: str, most: int) -> str:
+    line = one_line(" ".join(text.split()))
+    return line if len(line) <= most else f"{line[: most - 1]}…"

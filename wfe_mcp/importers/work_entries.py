@@ -1,0 +1,84 @@
+"""What a plan in JSON, or another tool's work, says there is to do, as entries that become work items.
+
+milestone_plan@1           its milestones and tasks
+work for milestones        the same, with what was done there
+work for spec_driven       its requirements, and a milestone with its tasks
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from wfe_mcp.core.errors import Detail, pointer
+from wfe_mcp.core.items import ItemKind, ItemStatus
+from wfe_mcp.importers.entries import DONE_THERE, Entries, Entry, described, plan_entries
+from wfe_mcp.importers.folders import Folder
+from wfe_mcp.importers.imported import ImportedWork, ImportReport
+
+
+def work_entries(work: ImportedWork) -> Entries:
+    """The entries of another tool's work."""
+    plan: Any = work.inputs.get("plan")
+    if isinstance(plan, dict):
+        return Entries(work.format, tuple(plan_entries(cast("dict[str, Any]", plan), {})), work.not_carried)
+    documents = {schema: value for _, schema, value in work.documents.values()}
+    spec, tasks = documents["spec@1"], documents.get("task_list@1", {})
+    lost = [Detail(name, "a document is no work item; the template spec_driven takes it") for name in ("design.json",)]
+    return Entries(
+        work.format,
+        tuple(_spec_entries(work.name, spec, tasks)),
+        (*work.not_carried, *(each for each in lost if each.path in work.documents)),
+    )
+
+
+def _spec_entries(name: str, spec: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[Entry]:
+    """A milestone with the tasks, and the requirements that it serves."""
+    for each in spec["requirements"]:
+        values = described(each["text"], "") | {"tags": [each["id"]]}
+        yield Entry(f"{name}/{each['id']}", ItemKind.REQUIREMENT, values)
+    if not tasks:
+        return
+    made = described(spec["title"], spec["goal"], spec["acceptance"])
+    yield Entry(name, ItemKind.MILESTONE, made | {"sequential": True})
+    for task in tasks["items"]:
+        body = task.get("description") or f"Part of {spec['title']!r}: {spec['goal']}"
+        yield Entry(
+            f"{name}/{task['id']}",
+            ItemKind.TASK,
+            described(task["title"], body, task["acceptance"])
+            | {"scopes": task.get("files", []), "tags": task.get("requirements", [])},
+            parent=name,
+            needs=tuple(f"{name}/{need}" for need in task.get("depends_on", ())),
+        )
+    for task in tasks.get("done", ()):
+        values = described(task["title"], task.get("summary", ""))
+        yield Entry(f"{name}/{task['id']}", ItemKind.TASK, values, name, status=ItemStatus.DONE, reason=DONE_THERE)
+
+
+def plan_file(source: Path) -> Entries:
+    """The entries of a JSON file with a ``milestone_plan@1``. Refuses ``invalid_artifact`` with the line of each fault."""
+    from wfe_mcp.artifacts.validate import validate
+
+    report = ImportReport()
+    file = Folder(source.parent, report).json(source.name)
+    if file is None:
+        if not report.errors:
+            report.error(source.name, "it is not there")
+        report.refuse("milestone_plan@1", "invalid_artifact")
+        raise AssertionError("a file that cannot be read has an error")
+    whole: Any = file.value
+    is_inputs = isinstance(whole, dict) and "plan" in whole  # of the template milestones
+    below, plan = ("/plan", cast("Any", whole["plan"])) if is_inputs else ("", cast("Any", whole))
+    for fault in validate("milestone_plan@1", plan).faults:
+        report.error(file.place(below + fault.path), f"{fault.path}: {fault.message}", fault.expected, fault.got)
+    report.refuse("milestone_plan@1", "invalid_artifact")
+    places = {each["id"]: file.place(below + at) for each, at in _pointers(plan)}
+    return Entries("milestone_plan@1", tuple(plan_entries(plan, places)))
+
+
+def _pointers(plan: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each milestone and task of a plan, with its pointer."""
+    for at, milestone in enumerate(plan["milestones"]):
+        yield milestone, pointer("milestones", at)
+        for number, task in enumerate(milestone["tasks"]):
+            yield task, pointer("milestones", at, "tasks", number)

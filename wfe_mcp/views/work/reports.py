@@ -1,0 +1,198 @@
+"""Reports about the work items, and the pages of them that stand in a repository; all in Markdown.
+
+    status        how many are where, what is worked, what is blocked, what is next
+    tasks         each open task, and each finished one with its runs and what they checked
+    milestones    each milestone with its progress and its tasks: the roadmap
+    git           branch, commits and pull requests, as far as the items know them
+
+Rules:
+1. Titles and reasons are quoted: nothing in them opens a heading or a link.
+2. The same records make the same text: no time of writing is in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, startable
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.work.items import items_of
+from wfe_mcp.views.reports.handoff import files as handoff_files, run_of
+from wfe_mcp.views.reports.pages import fitting, marked, quoted_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+
+MOST_LINES, _TITLE, _REASON = 40, 120, 240
+_BACKLOG = frozenset({ItemKind.IDEA, ItemKind.REQUIREMENT, ItemKind.BUG, ItemKind.FINDING, ItemKind.THREAT})
+
+
+def report(engine: Engine, kind: str) -> str:
+    """The report of this kind, or all. Refuses ``bad_argument`` for another one."""
+    names = [*REPORTS] if kind == "all" else [kind]
+    if names[0] not in REPORTS:
+        known = [*REPORTS, "all"]
+        hint = nearest_hint(kind, known, f"One of: {', '.join(known)}.")
+        raise Refused("bad_argument", f"{kind!r} is no report.", hint, (Detail("/kind", "is no report", known, kind),))
+    with engine.store.read() as tx:
+        items = items_of(tx, engine.project_id)
+        return "\n".join(line for name in names for line in (*REPORTS[name](engine, tx, items), "")).rstrip() + "\n"
+
+
+def pages(engine: Engine) -> dict[str, str]:
+    """The pages that a next session begins with, by name, each at most 8 KiB: of the newest open run, if there is one."""
+    with engine.store.read() as tx:
+        is_run = bool(tx.runs.open_ids(engine.project_id))
+        items = items_of(tx, engine.project_id)
+        lines = {name: [*REPORTS[name](engine, tx, items)] for name in ("status", "milestones")}
+        following = [*_next(items)]
+    made = handoff_files(engine, run_of(engine)) if is_run else {}
+    start = [
+        "# Start here",
+        "",
+        "An AI coding agent works in this project by wfe-mcp, which keeps the plan and the evidence. These pages were written",
+        "from its records; they may be old, and what is changed in them is not read back.",
+        "",
+        "1. Read [current-status.md](current-status.md): what is worked, what is blocked, what is next.",
+        "2. Read [next-handoff.md](next-handoff.md): what the next worker does first.",
+        "3. Read [roadmap.md](roadmap.md): the milestones and the backlog.",
+        "4. Ask the server itself before you act: the tool `work`, action `next`, and `status` of its run.",
+    ]
+    texts = {
+        "START_HERE.md": "\n".join(start),
+        "roadmap.md": fitting(lines["milestones"]),
+        "current-status.md": fitting(lines["status"]),
+        "next-handoff.md": fitting(["# Next", "", *following]),
+    }
+    return {
+        name: made[name] if name in made and name == "next-handoff.md" else marked("work export", text)
+        for name, text in texts.items()
+    }
+
+
+def _status(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
+    counts = {status: sum(item.status is status for item in items) for status in ItemStatus}
+    yield from ("# Status", "")
+    yield ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "There are no work items."
+    for title, status in (("Worked", ItemStatus.ACTIVE), ("Blocked", ItemStatus.BLOCKED)):
+        found = [item for item in items if item.status is status]
+        if found:
+            yield from ("", f"## {title}", "")
+            yield from _most(f"- {_named(item)}{_run(tx, item)}{_reason(item)}" for item in found)
+    yield from ("", "## Next", "", *_next(items))
+
+
+def _next(items: list[Item]) -> Iterator[str]:
+    free, waiting = startable(item for item in items if not item.is_over)
+    names = {item.id: item for item in items}
+    yield from _most(f"- {_named(item)}: `wfe-mcp work start {item.id}`" for item in free)
+    yield from _most(f"- {_named(names[name])}: {quoted_line(why, _REASON)}" for name, (why, _) in waiting.items())
+    if not free and not waiting:
+        yield "Nothing is ready: `wfe-mcp work list`."
+
+
+def _tasks(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
+    found = [item for item in items if item.kind not in {ItemKind.MILESTONE, ItemKind.IDEA, ItemKind.DECISION}]
+    yield from ("# Tasks", "")
+    yield from _most(_line(item) for item in found if not item.is_over)
+    if not any(not item.is_over for item in found):
+        yield "No task is open."
+    over = [item for item in found if item.is_over]
+    if over:
+        yield from ("", "## Over", "")
+        yield from _most(f"{_line(item)}{_audit(tx, item)}" for item in reversed(over))
+
+
+def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
+    yield from ("# Roadmap", "")
+    under: dict[str, list[Item]] = {}
+    for item in items:
+        under.setdefault(item.parent, []).append(item)
+    milestones = [item for item in items if item.kind is ItemKind.MILESTONE]
+    for item in sorted(milestones, key=lambda each: each.is_over):
+        tasks = under.get(item.id, [])
+        over = sum(task.is_over for task in tasks)
+        share = f", {over} of {plural(len(tasks), 'task')} over ({100 * over // len(tasks)} %)" if tasks else ""
+        yield f"## {_named(item)}: {item.status}{share}"
+        yield ""
+        if item.body and not item.is_over:
+            yield from (quoted_line(item.body, _REASON), "")
+        yield from (_line(task) for task in tasks)
+        yield from ([f"Pull request: {quoted_line(item.pull_request, _REASON)}"] if item.pull_request else [])
+        yield ""
+    if not milestones:
+        yield from ("There is no milestone.", "")
+    rest = [item for item in items if not item.parent and item.kind is ItemKind.TASK and not item.is_over]
+    ideas = [item for item in items if item.kind in _BACKLOG and not item.is_over]
+    decided = [item for item in items if item.status is ItemStatus.ACCEPTED]
+    for title, found in (("Other tasks", rest), ("Backlog", ideas), ("Decisions about the architecture", decided)):
+        if found:
+            yield from (f"## {title}", "", *_most(_line(item) for item in found), "")
+
+
+def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
+    from wfe_mcp.workspace.git.command import repository, run_git, text_of
+
+    yield from ("# Git", "")
+    if repository(engine.root) is None:
+        yield "The project is in no git repository."
+    else:
+        branch = text_of(run_git(engine.root, "symbolic-ref", "--quiet", "--short", "HEAD", ok=None))
+        head = text_of(run_git(engine.root, "rev-parse", "--short", "--verify", "--quiet", "HEAD", ok=None))
+        changed = text_of(run_git(engine.root, "status", "--porcelain")).splitlines()
+        yield f"- on {quoted_line(branch, _TITLE) or 'no branch'}, at {head or 'no commit'}"
+        yield f"- {plural(len(changed), 'file')} not committed" if changed else "- all is committed"
+    for item in items:
+        if item.commits or item.pull_request:
+            shown = ", ".join(commit[:12] for commit in item.commits)
+            yield f"- {_named(item)}: {shown}{' ' if shown else ''}{quoted_line(item.pull_request, _REASON)}"
+
+
+REPORTS: Mapping[str, Callable[[Engine, Tx, list[Item]], Iterator[str]]] = {
+    "status": _status,
+    "tasks": _tasks,
+    "milestones": _milestones,
+    "git": _git,
+}
+"""The reports, in the order of ``all``."""
+
+
+def _line(item: Item) -> str:
+    """A task as a line with a box."""
+    needs = f"; after {', '.join(item.needs)}" if item.needs and not item.is_over else ""
+    return f"- [{'x' if item.is_over else ' '}] {_named(item)} ({item.status}{needs}){_reason(item)}"
+
+
+def _named(item: Item) -> str:
+    return f"{item.id} {quoted_line(item.title, _TITLE)}"
+
+
+def _reason(item: Item) -> str:
+    return f": {quoted_line(item.reason, _REASON)}" if item.reason else ""
+
+
+def _run(tx: Tx, item: Item) -> str:
+    loaded = tx.runs.load(RunId(item.runs[-1])) if item.runs else None
+    return "" if loaded is None else f", run {loaded.record.id} {loaded.state.status}"
+
+
+def _audit(tx: Tx, item: Item) -> str:
+    """What the last run of an item checked: the verdicts of its gates."""
+    loaded = tx.runs.load(RunId(item.runs[-1])) if item.runs else None
+    if loaded is None:
+        return ""
+    verdicts = [str(each.kind) for tries in loaded.state.attempts.values() for each in tries[-1].verdicts]
+    counts = ", ".join(f"{verdicts.count(each)} {each}" for each in dict.fromkeys(verdicts))
+    return f"; run {item.runs[-1]}{f': gates {counts}' if counts else ''}"
+
+
+def _most(lines: Iterator[str]) -> Iterator[str]:
+    found = list(lines)
+    yield from found[:MOST_LINES]
+    if len(found) > MOST_LINES:
+        yield f"- … and {len(found) - MOST_LINES} more"
