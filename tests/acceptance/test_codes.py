@@ -165,7 +165,6 @@ TABLE: list[tuple[str, str, Arguments]] = [
     ("find", "bad_argument", lambda _: {"query": "***"}),
     ("find", "unknown_run", lambda _: {"query": "note", "run": "nowhere"}),
     ("find", "too_large", lambda _: {"query": "x" * 1_500}),
-    ("find", "unavailable", lambda _: {"query": "note", "kind": "work_item"}),
     ("work", "bad_argument", lambda _: {"action": "show"}),
     ("save_template", "bad_argument", lambda _: {"definition": "no object"}),
     ("save_template", "invalid_template", lambda _: {"definition": BROKEN}),

@@ -1,6 +1,8 @@
 """The scene of the engine's tests, with a PIN, and the page of its database."""
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +53,17 @@ def _on_stage(scene: Scene) -> tuple[By, Stage]:
 def stage(set_stage: tuple[Scene, Stage]) -> Stage:
     """Runs in every state that the application shows, played once per process."""
     return set_stage[1]
+
+
+@pytest.fixture
+def shop(scene: Scene, tmp_path: Path) -> Scene:
+    """A second project in the same database."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", "main", root], check=True)
+    other = Scene(root, scene.store, scene.clock, scene.environment, human=scene.human)
+    other.git("commit", "-q", "--allow-empty", "-m", "one")
+    return other
 
 
 @pytest.fixture

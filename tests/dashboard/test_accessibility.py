@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser as Chromium, Page as Tab_, expect
 
+from tests.dashboard.backlog import filled
 from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab, comment_on, is_live
 from tests.dashboard.stage import Stage
@@ -50,6 +51,15 @@ PAGES = [
     "/runs/{human}/list/choose",
     "/templates/quick_fix/diff",
     "/projects/{project}",
+    "/items",
+    "/items/board",
+    "/items/decisions",
+    "/items/new",
+    "/items/{project}/W-1",
+    "/items/{project}/W-4",
+    "/items/{project}/W-6",
+    "/items/{project}/W-3/edit",
+    "/items/{project}/W-17",
 ]
 
 
@@ -90,7 +100,8 @@ def faults(shown: Tab_, theme: str, name: str) -> list[str]:
 
 
 @pytest.mark.requirement("S4-34")
-def test_every_page_is_accessible_in_both_themes(stage: Stage, shown: Tab_) -> None:
+def test_every_page_is_accessible_in_both_themes(scene: Scene, stage: Stage, shown: Tab_) -> None:
+    filled(scene)
     found: list[str] = []
     for theme in RULES:
         for each in PAGES:
@@ -149,6 +160,9 @@ OPENED: dict[str, tuple[str, Open, str]] = {
     "a role": ("/settings", press("Fill a role"), "form[aria-label='Fill a role']"),
     "an import": ("/templates", show_an_import("afu9/issue_to_pr.json"), "dialog[open] .note"),
     "an imported plan": ("/templates", show_an_import("aiw/first_plan.md"), "dialog[open] pre"),
+    "a move of a work item": ("/items/board", press("Move W-13"), "dialog[open] button:disabled"),
+    "a blocked work item": ("/items/{project}/W-6", press("Block…"), "dialog[open] input"),
+    "a run for a work item": ("/items/{project}/W-6", press("Start a run…"), "dialog[open] select option"),
     "a copy": ("/templates", press("Clone"), "dialog[open] input"),
 }
 """What opens on a page: its address, how it opens, and what is there then."""
@@ -156,6 +170,7 @@ OPENED: dict[str, tuple[str, Open, str]] = {
 
 @pytest.mark.requirement("S4-34")
 def test_what_opens_on_a_page_is_accessible_in_both_themes(scene: Scene, stage: Stage, shown: Tab_) -> None:
+    filled(scene)
     run = scene.start(phase("plan", prompt_gates=[approval()]), name="asks_first", title="Asks first")
     names = {**vars_of(stage), "prompt": asked(scene, run)}
     found: list[str] = []
@@ -178,6 +193,7 @@ def vars_of(stage: Stage) -> dict[str, str]:
 
 
 def test_no_page_is_wider_than_a_phone(scene: Scene, stage: Stage, chromium: Chromium, page: Page) -> None:
+    filled(scene)
     tab = Tab.open(chromium, 400, 860)
     try:
         tab.page.goto(link(scene.engine, page.port))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser as Chromium, expect
 
+from tests.dashboard.backlog import add, filled
 from tests.dashboard.browser import PIN
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.rich import rich
@@ -80,6 +81,19 @@ ADDRESSES = [
     "/search?q=parser",
     "/search?q=none",
     "/search?q=a_name",
+    "/items",
+    "/items?status=all",
+    "/items/board",
+    "/items/decisions",
+    "/items/new",
+    "/items/new?kind=decision",
+    "/items/{project}/W-1",
+    "/items/{project}/W-4",
+    "/items/{project}/W-4/edit",
+    "/items/{project}/W-17",
+    "/items/{project}/W-21",
+    "/items/{project}/W-21/edit",
+    "/items/{project}/W-99",
     "/nowhere",
 ]
 PLAIN = [
@@ -129,6 +143,9 @@ def test_no_address_scrolls_sideways_on_a_phone_nor_shows_what_a_program_left_be
     scene: Scene, stage: Stage, page: Page, phone: Tab
 ) -> None:
     names = rich(scene, stage)
+    filled(scene)
+    long = "a_name_without_end_" * 10
+    add(scene, long, "task", "ready", body=long * 20, criteria=[long], scopes=[long], tags=[long[:90]], source=long)
     shown = phone.page
     shown.goto(link(scene.engine, page.port))
     is_live(shown)
@@ -143,7 +160,7 @@ def test_no_address_scrolls_sideways_on_a_phone_nor_shows_what_a_program_left_be
 
     for each in ADDRESSES:
         shown.evaluate("(to) => { location.hash = to; }", each.format(**names))
-        shown.wait_for_selector("h1")
+        shown.wait_for_selector("h1, [role=alert]")
         expect(shown.locator(".bone, [aria-busy=true]")).to_have_count(0)
         look(each)
     shown.goto(f"{page.url}")

@@ -1,8 +1,6 @@
 """Runs of two projects differ by what they are about on every page that lists them, and a page shows one project or all."""
 
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page as Tab_, expect
@@ -15,17 +13,6 @@ from wfe_mcp.engine.approvals.decision_page import link
 
 Visit = Callable[..., Tab_]
 SLUGS, PRICES = "slug('v1.2') gives 'v1.2'; it should give 'v1-2'", "Prices are rounded twice"
-
-
-@pytest.fixture
-def shop(scene: Scene, tmp_path: Path) -> Scene:
-    """A second project in the same database."""
-    root = tmp_path / "shop"
-    root.mkdir()
-    subprocess.run(["git", "init", "-q", "-b", "main", root], check=True)
-    other = Scene(root, scene.store, scene.clock, scene.environment, human=scene.human)
-    other.git("commit", "-q", "--allow-empty", "-m", "one")
-    return other
 
 
 @pytest.fixture

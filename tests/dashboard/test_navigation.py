@@ -32,7 +32,7 @@ def test_the_navigation_holds_what_a_first_week_needs_and_the_rest_behind_more(v
     shown = visit()
     menu = shown.get_by_role("navigation", name="Main")
     names = [text.split("\n")[0] for text in menu.locator(":scope > a").all_inner_texts()]
-    assert names == ["Inbox", "Board", "Runs", "Templates"]
+    assert names == ["Inbox", "Board", "Runs", "Work", "Templates"]
     expect(menu.get_by_role("link", name="Queue")).to_be_hidden()
     for width in (1280, 360):
         shown.set_viewport_size({"width": width, "height": 800})

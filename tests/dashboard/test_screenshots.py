@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser as Chromium, expect
 
+from tests.dashboard.backlog import filled
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene
@@ -26,6 +27,8 @@ PAGES = {
     "runs": "/runs",
 }
 """Those that a page of the documentation shows; each as ``name.png``, and as ``name-400.png`` for a look at a narrow one."""
+WORK = {"work": "/items/board", "item": "/items/{0.project}/W-4"}
+"""The same, once there are work items."""
 PLAIN = """(pairs) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) for (const [from, to] of pairs) texts.currentNode.data = texts.currentNode.data.replaceAll(from, to);
@@ -41,13 +44,19 @@ def test_every_page_that_the_documentation_shows_is_pictured(
     scene: Scene, stage: Stage, page: Page, chromium: Chromium
 ) -> None:
     folder = Path(os.environ["WFE_SCREENSHOTS"])
+    picture(PAGES, folder, scene, stage, page, chromium)
+    filled(scene)
+    picture(WORK, folder, scene, stage, page, chromium)
+
+
+def picture(pages: dict[str, str], folder: Path, scene: Scene, stage: Stage, page: Page, chromium: Chromium) -> None:
     for size, (width, height) in SIZES.items():
         tab = Tab.open(chromium, width, height)
         tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
         is_live(tab.page)
         tab.page.evaluate("document.documentElement.dataset.theme = 'light'; dispatchEvent(new Event('wfe-theme'));")
-        for name, address in PAGES.items():
+        for name, address in pages.items():
             tab.page.evaluate("(to) => { location.hash = to; }", address.format(stage))
             tab.page.wait_for_selector("h1")
             expect(tab.page.locator(".bone, [aria-busy=true]")).to_have_count(0)

@@ -99,12 +99,20 @@ async def test_another_project_is_never_found(house: House, connect: Connect, tm
     assert named["error"]["code"] == "unknown_run"
 
 
-async def test_work_items_are_said_to_be_missing(connect: Connect) -> None:
+async def test_a_work_item_is_found_by_its_words_and_the_answer_says_how_to_read_it(connect: Connect) -> None:
     async with connect() as agent:
-        found = await call(agent, "find", query="anything", kind="work_item")
+        await call(agent, "work", action="add", item={"title": "Thank Ada", "body": "For the tide tables"})
+        await call(agent, "work", action="add", item={"title": "Thank Grace", "criteria": ["it names the harbour"]})
+        [by_body] = (await call(agent, "find", query="tide tables", kind="work_item"))["data"]["hits"]
+        found = await call(agent, "find", query="harbour")
+        await call(agent, "work", action="change", id="W-2", item={"criteria": ["it names the map"]})
+        gone = await call(agent, "find", query="harbour")
+        shown = await call(agent, found["next"][0]["tool"], **found["next"][0]["args"])
 
-    assert found["error"]["code"] == "unavailable"
-    assert "not built" in found["error"]["message"]
+    assert (by_body["item"], by_body["title"], by_body["open"]) == ("W-1", "W-1 Thank Ada", "wfe-mcp work show W-1")
+    assert [each["item"] for each in found["data"]["hits"]] == ["W-2"]
+    assert gone["data"]["hits"] == []
+    assert shown["data"]["title"] == "Thank Grace"
 
 
 @pytest.mark.attack("a query in the database's own language", "held")

@@ -56,7 +56,12 @@ export async function ask<T>(given: string, content?: unknown, method = content 
 // -- the stream ------------------------------------------------------------------------------------------------------
 
 export type LiveState = "connecting" | "live" | "lost";
-type Heard = { event: ActivityView } | { again: true } | { state: LiveState };
+/** A work item has changed. */
+export interface ItemNews {
+  project: string;
+  item: string;
+}
+type Heard = { event: ActivityView } | { item: ItemNews } | { again: true } | { state: LiveState };
 
 const listeners = new Set<(heard: Heard) => void>();
 const tabs = new BroadcastChannel("wfe-events");
@@ -134,6 +139,7 @@ function message(block: string): void {
     tell({ state: "live" });
     if (kind === "reset" || was === "lost") tell({ again: true });
   } else if (kind === "event") tell({ event: JSON.parse(field("data")) as ActivityView });
+  else if (kind === "item") tell({ item: JSON.parse(field("data")) as ItemNews });
 }
 
 /** Of events that come one after the other, one answer is asked for, … */
@@ -144,8 +150,12 @@ const PAUSE_MS = 1000;
 /** A run began, went on or ended: what counts runs by their state is another. */
 export const beginsOrEnds = (event: ActivityView): boolean => event.type.startsWith("Run");
 
-/** Do `work` soon after an event that `matters`; a tab that is not seen does it when it is seen again, unless `unseen`. */
-export function whenChanged(work: () => void, matters: (event: ActivityView) => boolean, unseen = false): () => void {
+/** Of work items, none matters. */
+const NO_ITEM = (): boolean => false;
+
+/** Do `work` soon after an event that `matters`, or the change of one of the `items`; a tab that is not seen does it when it is
+ * seen again, unless `unseen`. */
+export function whenChanged(work: () => void, matters: (event: ActivityView) => boolean, unseen = false, items: (news: ItemNews) => boolean = NO_ITEM): () => void {
   let timer = 0;
   let at = -PAUSE_MS;
   let waits = false;
@@ -158,7 +168,7 @@ export function whenChanged(work: () => void, matters: (event: ActivityView) => 
   };
   const soon = () => void (timer ||= window.setTimeout(now, Math.max(GATHER_MS, at + PAUSE_MS - performance.now())));
   const seen = () => waits && soon();
-  const off = onLive((heard) => ("again" in heard || ("event" in heard && matters(heard.event))) && soon());
+  const off = onLive((heard) => ("again" in heard || ("event" in heard && matters(heard.event)) || ("item" in heard && items(heard.item))) && soon());
   document.addEventListener("visibilitychange", seen);
   return () => {
     off();
@@ -177,12 +187,14 @@ export interface Asked<T> {
 }
 
 /** The answer of `path`, asked again after an event that `matters`, as `whenChanged` does; null asks nothing. */
-export function useAsk<T>(path: string | null, matters: (event: ActivityView) => boolean, unseen = false): Asked<T> {
+export function useAsk<T>(path: string | null, matters: (event: ActivityView) => boolean, unseen = false, items: (news: ItemNews) => boolean = NO_ITEM): Asked<T> {
   const [found, setFound] = useState<{ path: string | null; answer: Answered<T> | null; error: Refused | null }>({ path, answer: null, error: null });
   const wanted = useRef(path);
   wanted.current = path;
   const filter = useRef(matters);
   filter.current = matters;
+  const those = useRef(items);
+  those.current = items;
   const busy = useRef(false);
   const again = useRef(false);
 
@@ -208,7 +220,7 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
   }, []);
 
   useEffect(() => void load(), [path, load]);
-  useEffect(() => whenChanged(() => void load(), (event) => filter.current(event), unseen), [load, unseen]);
+  useEffect(() => whenChanged(() => void load(), (event) => filter.current(event), unseen, (news) => those.current(news)), [load, unseen]);
 
   const current = found.path === path;
   return {

@@ -11,6 +11,8 @@ import { Decision } from "./decision";
 import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
 import { changesWaits, Inbox, waits } from "./inbox";
+import { ItemPageView } from "./item";
+import { NewItem } from "./item_form";
 import { useKeys } from "./keys";
 import { useNews } from "./news";
 import { KeySheet, Palette, useCommands } from "./palette";
@@ -27,19 +29,21 @@ import { Settings } from "./settings";
 import { Start } from "./start";
 import { Templates } from "./templates";
 import { folder } from "./words";
+import { WorkBoard } from "./work_board";
+import { WorkDecisions, WorkList } from "./work";
 
 const PAGES: [name: string, key: string, does: string][] = [
-  ["inbox", "i", "Inbox"], ["board", "b", "Board"], ["runs", "r", "Runs"], ["templates", "t", "Templates"],
+  ["inbox", "i", "Inbox"], ["board", "b", "Board"], ["runs", "r", "Runs"], ["items", "w", "Work"], ["templates", "t", "Templates"],
   ["projects", "p", "Projects"], ["activity", "a", "Activity"], ["queue", "q", "Queue"], ["settings", "s", "Settings"],
 ];
 
 /** How many of them the navigation shows; the others are behind More. */
-const FIRST = 4;
+const FIRST = 5;
 
 /** Pages without a place of their own in the navigation → the one they belong to. */
 const OF: Record<string, string> = { ask: "inbox", artifact: "runs", compare: "runs", form: "runs", start: "templates" };
 
-const WIDE = ["runs", "templates", "board", "artifact", "compare", "form"];
+const WIDE = ["items", "runs", "templates", "board", "artifact", "compare", "form"];
 
 const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", connecting: "connecting" };
 
@@ -72,6 +76,10 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
       return <Compare left={first ?? ""} right={second ?? ""} />;
     case "form":
       return first && second ? <Submission key={`${first} ${second}`} run={first} phase={second} /> : <Runs query={route.query} />;
+    case "items":
+      if (first === "new") return <NewItem query={route.query} />;
+      if (first && second) return <ItemPageView key={`${first} ${second}`} project={first} id={second} edits={route.parts[2] === "edit"} />;
+      return first === "board" ? <WorkBoard /> : first === "decisions" ? <WorkDecisions /> : <WorkList query={route.query} />;
     case "search":
       return <Search text={route.query.get("q") ?? ""} />;
     default:
@@ -138,6 +146,7 @@ export function App() {
     () => [
       ...PAGES.map(([name, , says]) => ({ name: `Go to ${says}`, does: () => go(to(name)) })),
       { name: "Start a run", does: () => go(to("start")), cli: "wfe-mcp start TEMPLATE" },
+      { name: "Add a work item", does: () => go(to("items", "new")), cli: "wfe-mcp work add TITLE" },
       { name: "Compare two runs", does: () => go(to("compare")), cli: "wfe-mcp compare ONE OTHER" },
       { name: "Switch between light and dark", does: switchTheme },
       { name: "Tell me in this browser when something waits", does: () => void Notification.requestPermission() },

@@ -17,6 +17,8 @@ export interface InProject {
   many: boolean;
   /** Whether an event is about what is shown. */
   concerns: (event: ActivityView) => boolean;
+  /** The id of the project in a folder; that which is shown, where no folder is given. */
+  idOf: (root?: string | null) => string;
   /** The options of the command that lists the same. */
   cli: string;
 }
@@ -40,6 +42,7 @@ export function useProject({ one = false } = {}): InProject {
     choose: chooseProject,
     names,
     concerns: (event) => !id || event.project === id,
+    idOf: (root) => [...roots].find(([, folder_]) => folder_ === root)?.[0] ?? (chosen || here),
     many: names.size > 1 && !id,
     cli: !id ? (one ? "" : " --all") : id === here || !roots.has(id) ? "" : ` --project ${JSON.stringify(roots.get(id))}`,
   };

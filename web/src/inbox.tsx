@@ -7,6 +7,7 @@ import { isNew, NewMark, News } from "./news";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
 import { Week } from "./statistics";
+import { ReadyNext } from "./work";
 import { age, count, folder, moment, type Look } from "./words";
 import { Icon } from "./icons";
 
@@ -222,6 +223,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
           >
             Approvals, tasks, questions, phases that failed or are held, runs that stopped or are paused, and changed configuration appear here by themselves.
           </Empty>
+          <ReadyNext />
           <News news={news} />
           <Week />
         </>
@@ -285,6 +287,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
                 <span><kbd>f</kbd> filter</span>
                 <span><kbd>?</kbd> all keys</span>
               </p>
+              <ReadyNext />
               <News news={news} />
               <Week />
             </div>

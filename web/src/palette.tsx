@@ -4,6 +4,7 @@ import { ask, query, useAsk } from "./api";
 import type { FoundView, HitView, RunList } from "./api_types";
 import { useProject } from "./in_project";
 import { go, to } from "./route";
+import { place } from "./search";
 import { age, folder, progress, stateWord } from "./words";
 
 export interface Command {
@@ -58,9 +59,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
     const found = hits
       .filter((hit) => hit.kind !== "run" || !known.has(hit.run ?? ""))
       .map((hit): Command => ({
-        name: `${hit.kind}: ${hit.title || hit.text || hit.run}`,
-        does: opens(hit.run),
-        cli: hit.run,
+        name: `${hit.kind.replace("_", " ")}: ${hit.title || hit.text || hit.run}`,
+        does: () => go(place(hit, shown)),
+        cli: hit.item || hit.run,
         about: [hit.project ? folder(hit.project) : "", hit.run_title, hit.phase, age(hit.at)].filter(Boolean).join(", "),
       }));
     return [...[...offered.values()].flat().filter(fits), ...named.filter(fits).slice(0, 10), ...found].slice(0, 30);
@@ -126,8 +127,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
 }
 
 const KEYS: [string, string][] = [
-  ["j k", "next, previous"], ["Enter", "open"], ["d", "open at the diff"], ["h", "snooze until tomorrow"], ["f", "filter"],
-  ["g i", "Inbox"], ["g b", "Board"], ["g r", "Runs"], ["g t", "Templates"], ["g q", "Queue"], ["g a", "Activity"], ["g p", "Projects"], ["g s", "Settings"],
+  ["j k", "next, previous"], ["Enter", "open"], ["d", "open at the diff"], ["h", "snooze until tomorrow"], ["f", "filter"], ["m", "move the work item"],
+  ["g i", "Inbox"], ["g b", "Board"], ["g r", "Runs"], ["g w", "Work"], ["g t", "Templates"], ["g q", "Queue"], ["g a", "Activity"], ["g p", "Projects"], ["g s", "Settings"],
   ["n p", "next, previous file"], ["c", "comment on the first changed line"], ["v", "mark the file as viewed"],
   ["a", "open the approval"], ["s", "open sending back"], ["e", "edit what waits, where that is allowed"], ["Ctrl K", "commands"], ["?", "these keys"], ["Esc", "close"],
 ];

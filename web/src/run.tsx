@@ -223,6 +223,7 @@ function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[];
     ["Tokens", usage?.calls ? `${tokens(usage.input_tokens ?? 0)} in, ${tokens(usage.output_tokens ?? 0)} out` : "not reported"],
     ["Cost", usage?.calls ? `${money(usage.cost_usd)}${usage.unpriced ? ` + ${count(usage.unpriced, "call")} not priced` : ""}` : "not reported"],
     ...(data.reached ? ([["State", data.reached]] as [string, string][]) : []),
+    ...(data.triggered_by === "work" && data.external_id && data.project ? ([["Works on", <a key="w" href={to("items", data.project, data.external_id)}>{data.external_id}</a>]] as [string, React.ReactNode][]) : []),
     ...(data.forked_from ? [["Forked from", <a key="f" href={to("runs", data.forked_from.run)}>{data.forked_from.run}</a>] as [string, React.ReactNode]] : []),
     [
       "Gates",

@@ -2,13 +2,14 @@
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { FoundView, HitView } from "./api_types";
-import { ProjectChoice, useProject } from "./in_project";
+import { ProjectChoice, useProject, type InProject } from "./in_project";
 import { Cli, Problem, Segments } from "./parts";
 import { go, to } from "./route";
 import { age, folder } from "./words";
 
-/** The page of what was found: the revision of an artifact, else its phase, else its run. */
-function place(hit: HitView): string {
+/** The page of what was found: a work item, the revision of an artifact, else its phase, else its run. */
+export function place(hit: HitView, at: InProject): string {
+  if (hit.item) return to("items", at.idOf(hit.project), hit.item);
   if (!hit.run) return "#/search";
   if (hit.revision && hit.phase) return to("artifact", hit.run, hit.phase, hit.revision);
   return to("runs", hit.run, "list", ...(hit.phase ? [hit.phase] : []));
@@ -18,7 +19,7 @@ export function Search({ text }: { text: string }) {
   const [typed, setTyped] = useState(text);
   const [kind, setKind] = useState("all");
   const at = useProject();
-  const { data, error } = useAsk<FoundView>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind, limit: 50, project: at.id, all: at.id ? null : "true" })}` : null, () => false);
+  const { data, error } = useAsk<FoundView>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind.replace(" ", "_"), limit: 50, project: at.id, all: at.id ? null : "true" })}` : null, () => false);
   return (
     <div className="narrow">
       <h1>Search</h1>
@@ -32,7 +33,7 @@ export function Search({ text }: { text: string }) {
         <input type="text" aria-label="Words to search for" style={{ maxWidth: "30rem" }} value={typed} onChange={(event) => setTyped(event.target.value)} />
         <button className="btn solid">Search</button>
         <ProjectChoice at={at} />
-        <Segments label="Kind" names={["all", "run", "artifact", "event", "decision", "finding"]} now={kind} choose={setKind} />
+        <Segments label="Kind" names={["all", "run", "artifact", "event", "decision", "finding", "work item"]} now={kind} choose={setKind} />
       </form>
       <Problem error={error} />
       {data && !data.hits.length && <p className="soft">Nothing found. Try fewer words: every one of them must occur.</p>}
@@ -40,10 +41,10 @@ export function Search({ text }: { text: string }) {
         <ul className="panel plist">
           {data.hits.map((each, index) => (
             <li key={index}>
-              <a href={place(each)} title={each.open}>
+              <a href={place(each, at)} title={each.open}>
                 <span />
                 <span>
-                  <span className="tag">{each.kind}</span> {[each.title || each.run, each.phase, each.run_title, each.project ? folder(each.project) : ""].filter(Boolean).join(", ")}
+                  <span className="tag">{each.kind.replace("_", " ")}</span> {[each.title || each.run, each.phase, each.run_title, each.project ? folder(each.project) : ""].filter(Boolean).join(", ")}
                 </span>
                 <span className="muted num">{age(each.at)} ago</span>
                 <small className="words">{each.text}</small>

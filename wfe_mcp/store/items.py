@@ -9,6 +9,7 @@ Rules:
 2. A project's chain has the name ``work:PROJECT`` where others have the id of a run: in anchors, and in what is signed.
 3. What a person changes is signed at once, in the same transaction.
 4. Signatures of earlier versions have the number 0 in place of the item's.
+5. Full-text search has one entry for each item, as it is: a change takes the old one out (``search/index.py``).
 """
 
 import json
@@ -17,18 +18,20 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, desc, func, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, desc, func, insert, literal_column, or_, select, update
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.items import Item, ItemKind, ItemStatus, changed, loaded, number_of, values_of
+from wfe_mcp.core.items import OVER, Item, ItemKind, ItemStatus, changed, loaded, number_of, values_of
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced, signature
 from wfe_mcp.store.integrity.record_seals import Anchored, unlike_anchors
 from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT
 from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 from wfe_mcp.store.records.runs import Problem
-from wfe_mcp.store.repository import Repository, bound, columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
+from wfe_mcp.store.search.entries import SearchEntry, of_item, of_item_row
+from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 
 ADDED, CHANGED = "ItemAdded", "ItemChanged"
 MOST_ROWS = 100
@@ -50,6 +53,27 @@ _COUNTS = (
     .group_by(ITEM.c.status)
 )
 _LAST_NUMBER = select(func.max(ITEM.c.number)).where(ITEM.c.project_id == bindparam("project_id_"))
+_NAMING = _ROWS.where(func.instr(ITEM.c.content, bindparam("named")) > 0).order_by(ITEM.c.number)
+_OF_ANY = select(*columns_for(ItemRow, ITEM)).where(
+    or_(bindparam("project_id_") == "", ITEM.c.project_id == bindparam("project_id_")),
+    or_(ITEM.c.kind.in_(bindparam("kinds", expanding=True)), bindparam("any_kind")),
+    ITEM.c.status.in_(bindparam("statuses", expanding=True)),
+)
+_BACKLOG = _OF_ANY.order_by(desc(ITEM.c.priority), ITEM.c.project_id, ITEM.c.number)
+_NEWEST = _OF_ANY.order_by(desc(ITEM.c.changed_at), ITEM.c.project_id, desc(ITEM.c.last_seq))
+_PARTS = (
+    select(ITEM.c.parent, ITEM.c.status, func.count().label("items"))
+    .where(ITEM.c.project_id == bindparam("project_id_"), ITEM.c.parent.in_(bindparam("parents", expanding=True)))
+    .group_by(ITEM.c.parent, ITEM.c.status)
+)
+_NUMBERED = literal_column("item_event.rowid", Integer)
+_LAST_ROW = select(_NUMBERED).select_from(ITEM_EVENT).order_by(desc(_NUMBERED)).limit(1)
+_AFTER_ROW = (
+    select(_NUMBERED, ITEM_EVENT.c.project_id, ITEM_EVENT.c.number)
+    .where(bindparam("after") < _NUMBERED, ITEM_EVENT.c.number > 0)
+    .where(or_(bindparam("project_id_") == "", ITEM_EVENT.c.project_id == bindparam("project_id_")))
+    .order_by(_NUMBERED)
+)
 _NEW = insert(ITEM)
 _CHANGE = update(ITEM).where(*bound(ITEM, "project_id", "number"))
 _LOG = (
@@ -76,21 +100,28 @@ def chain_of(project_id: str) -> str:
 class ItemRepository(Repository):
     """Work items."""
 
+    _search_notes = Part(SearchNoteRepository)
+
     def add(self, project_id: str, item: Item, by: By, at: datetime) -> None:
         """Keep a new item."""
         seq = self._log(project_id, item, ADDED, values_of(item), by, at)
         row = _row(project_id, item, seq) | {"added_at": at, "changed_at": at}
         self._run(_NEW, row)
+        self._note(project_id, of_item(project_id, item, seq, at))
 
     def change(self, project_id: str, item: Item, values: Mapping[str, Any], by: By, at: datetime) -> Item:
         """Keep the new values of some fields; returns the item with them."""
         made = changed(item, values)
+        key = {"project_id_": project_id, "number_": number_of(made.id)}
+        before = self._all(ItemRow, _ROW, key)
         seq = self._log(project_id, made, CHANGED, values, by, at)
         row = {
             name: value for name, value in _row(project_id, made, seq).items() if name not in {"project_id", "number"}
         }
-        key = {"project_id_": project_id, "number_": number_of(made.id)}
         self._connection.execute(_CHANGE.values(row | {"changed_at": at}), key)
+        for each in before:
+            self._search_notes.replace(project_id, of_item_row(each))
+        self._note(project_id, of_item(project_id, made, seq, at))
         return made
 
     def new_id(self, project_id: str) -> str:
@@ -100,20 +131,27 @@ class ItemRepository(Repository):
 
     def get(self, project_id: str, name: str) -> Item:
         """The item called ``name``: ``W-12``, ``w-12`` or ``12``. Refuses ``bad_argument`` for an unknown one."""
-        item = self.find(project_id, name)
-        if item is not None:
-            return item
+        return item_of(self.row(project_id, name))
+
+    def row(self, project_id: str, name: str) -> ItemRow:
+        """The same with when and by which event of its log it became so."""
+        found = self._row(project_id, name)
+        if found is not None:
+            return found
         last = self._connection.execute(_LAST_NUMBER, {"project_id_": project_id}).scalar()
         known = f"The newest is W-{last}: wfe-mcp work list" if last else "There is none yet: wfe-mcp work add TITLE"
         raise Refused("bad_argument", f"There is no work item {name!r} in this project.", known)
 
     def find(self, project_id: str, name: str) -> Item | None:
         """The item called ``name``, as of ``get``; None for an unknown one."""
+        found = self._row(project_id, name)
+        return None if found is None else item_of(found)
+
+    def _row(self, project_id: str, name: str) -> ItemRow | None:
         digits = name.strip().upper().removeprefix("W-")
         if not digits.isdecimal() or len(digits) >= 12:
             return None
-        row = self._first(ItemRow, _ROW, {"project_id_": project_id, "number_": int(digits)})
-        return None if row is None else item_of(row)
+        return self._first(ItemRow, _ROW, {"project_id_": project_id, "number_": int(digits)})
 
     def named(self, project_id: str, ids: Iterable[str]) -> list[Item]:
         """The items with these ids; unknown ones are left out."""
@@ -123,6 +161,45 @@ class ItemRepository(Repository):
     def children(self, project_id: str, parent: str) -> list[Item]:
         """The items under ``parent``, as they were added."""
         return self._items(_CHILDREN, project_id, parent_=parent)
+
+    def naming(self, project_id: str, id_: str) -> list[Item]:
+        """The items that need the item ``id_``, as they were added."""
+        found = self._items(_NAMING, project_id, named=f'"{id_}"')
+        return [item for item in found if id_ in item.needs]
+
+    def backlog(
+        self, project_id: str, kinds: Sequence[ItemKind], statuses: Sequence[ItemStatus], *, newest: bool = False
+    ) -> Iterator[ItemRow]:
+        """The rows of items of these kinds (none given: of all) and statuses, of a project or of all (""): by priority.
+
+        ``newest``: those that changed last come first.
+        """
+        values = {
+            "project_id_": project_id,
+            "kinds": list(kinds) or [ItemKind.TASK],
+            "any_kind": not kinds,
+            "statuses": list(statuses),
+        }
+        for row in self._connection.execute(_NEWEST if newest else _BACKLOG, values):
+            yield ItemRow(*row)
+
+    def progress(self, project_id: str, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Of the items that have some under them: how many of those are over, and how many there are."""
+        found: dict[str, tuple[int, int]] = {}
+        for row in self._connection.execute(_PARTS, {"project_id_": project_id, "parents": list(ids)}):
+            done, parts = found.get(row.parent, (0, 0))
+            over = row.items if ItemStatus(row.status) in OVER else 0
+            found[row.parent] = (done + over, parts + row.items)
+        return found
+
+    def last_row(self) -> int:
+        """The number of the newest row in the log of all projects, in the order of their commits; 0 without one."""
+        return int(self._connection.execute(_LAST_ROW).scalar() or 0)
+
+    def changes_after(self, row: int, project_id: str = "") -> list[tuple[int, str, str]]:
+        """What changed in items after a row: its number, the project and the item. ``project_id``: only there."""
+        found = self._connection.execute(_AFTER_ROW, {"after": row, "project_id_": project_id})
+        return [(int(each[0]), str(each[1]), f"W-{each[2]}") for each in found]
 
     def made_of(self, project_id: str, fingerprint: str) -> Item | None:
         """The item that was made of the finding with this fingerprint."""
@@ -195,6 +272,10 @@ class ItemRepository(Repository):
                 message = "it is not as the log of its changes makes it"
                 yield Problem(f"work item W-{number}", message, seqs.get(number), "item_edited", None)
 
+    def _note(self, project_id: str, entry: SearchEntry) -> None:
+        """Keep the search entry of an item in this transaction."""
+        self._search_notes.note(NO_RUN, (entry,)).project_id = project_id
+
     def _items(self, statement: Any, project_id: str, **values: Any) -> list[Item]:
         return [item_of(row) for row in self._all(ItemRow, statement, {"project_id_": project_id, **values})]
 
@@ -220,6 +301,7 @@ class ItemRepository(Repository):
             project_id, seq, number, type_, at, by.actor, by.channel, by.assurance, prev_hash, "", payload
         )
         self._run(_NEW_EVENT, {**row_from(event, ITEM_EVENT), "hash": _hash(event)})
+        self._search_notes.note(NO_RUN, (), events=1)
         return seq
 
 

@@ -64,13 +64,20 @@ def test_other_projects_are_found_only_when_asked_for(cli: Terminal, monkeypatch
     assert cli.json("find", "elsewhere", "--run", run).document["error"]["code"] == "unknown_run"
 
 
+def test_a_work_item_is_found_and_shown_with_its_id(cli: Terminal) -> None:
+    cli("work", "add", "Thank Ada", "--body", "For the tide tables")
+
+    found = cli("find", "tide", "--kind", "work_item").out
+    assert "W-1 Thank Ada" in found
+    assert "wfe-mcp work show W-1" in str(cli.json("find", "tide").data)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "answer"),
     [
         (["***"], "bad_argument", "no word"),
         (["x", "--kind", "artefact"], "bad_argument", "Did you mean 'artifact'?"),
         (["x", "--kind", "zzz"], "bad_argument", "One of"),
-        (["x", "--kind", "work_item"], "unavailable", "not built"),
         (["x", "--cursor", "run-1"], "bad_argument", "no cursor"),
         (["x" * 1_500], "too_large", "1,000"),
     ],

@@ -15,6 +15,7 @@ import pytest
 from tests.dashboard.api.client import WAIT_S, Program
 from tests.dashboard.api.conftest import Connect
 from tests.engine.scene import AGENT, Scene, phase
+from wfe_mcp.core.items import ItemKind, added
 from wfe_mcp.engine.access.tokens import create_token
 
 
@@ -66,7 +67,7 @@ class Stream:
                 name, _, value = line.rstrip("\r\n").partition(": ")
                 fields[name] = value
             elif "data" in fields:
-                yield Message(fields.get("event", "message"), int(fields["id"]), json.loads(fields["data"]))
+                yield Message(fields.get("event", "message"), int(fields.get("id", 0)), json.loads(fields["data"]))
                 fields = {}
 
 
@@ -108,6 +109,29 @@ def test_a_client_that_reconnects_misses_nothing_and_gets_nothing_twice(
     whole = listen(program, f"?after={begin}").events(count)
     assert [each.id for each in (seen, *rest)] == [each.id for each in whole]
     assert whole[0].data["run"] == run
+
+
+def test_a_changed_work_item_is_named_to_who_may_see_its_project(
+    scene: Scene, connect: Connect, listen: Listen
+) -> None:
+    with scene.store.tx() as tx:
+        other = tx.projects.id_of(str(scene.root.parent), str(scene.root.parent))
+    everything, ours = connect(name="all"), connect(name="one", project=scene.engine.project_id)
+    stream, foreign = listen(everything), listen(everything, f"?project={other}")
+    ours.post("/items", item={"title": "Thank Ada"})
+    ours.post("/items/{id}", {"id": "W-1"}, item={"priority": 9})
+    with scene.store.tx() as tx:
+        item = added(tx.items.new_id(other), ItemKind.TASK, {"title": "Elsewhere"})
+        tx.items.add(other, item, AGENT, scene.clock())
+
+    found = [stream.next() for _ in range(3)]
+    assert {each.event for each in found} == {"item"}
+    assert [(each.data["project"], each.data["item"]) for each in found] == [
+        (scene.engine.project_id, "W-1"),
+        (scene.engine.project_id, "W-1"),
+        (other, "W-1"),
+    ]
+    assert foreign.next().data == {"project": other, "item": "W-1"}
 
 
 def test_a_position_past_the_end_starts_over(scene: Scene, program: Program, listen: Listen) -> None:

@@ -20,6 +20,78 @@ def test_a_program_adds_changes_lists_and_starts_items(scene: Scene, program: Pr
     assert connect("read", "reader").post("/items", item=READY).code == "forbidden"
 
 
+def test_the_backlog_has_what_fits_by_priority_and_where_each_item_can_be_moved(program: Program) -> None:
+    program.post("/items", kind="milestone", item={"title": "Tables", "sequential": True})
+    program.post("/items", kind="bug", item={**READY, "priority": "high", "parent": "W-1", "scopes": ["src"]})
+    program.post("/items", item={"title": "Größe of the map", "needs": ["W-2"], "parent": "W-1"})
+    program.post("/items", kind="decision", item={"title": "Plain text"})
+    program.post("/items/{id}", {"id": "W-2"}, status="ready")
+
+    found = program.get("/backlog").data
+    bug = found["items"][0]
+    waits = next(each for each in found["items"] if each["id"] == "W-3")
+    assert (found["count"], found["counts"]) == (4, {"planned": 2, "proposed": 1, "ready": 1})
+    assert [each["id"] for each in found["items"]] == ["W-2", "W-1", "W-3", "W-4"]
+    assert {each["to"]: each.get("takes", "") for each in bug["moves"]} == {
+        "planned": "",
+        "active": "run",
+        "blocked": "",
+        "done": "pin",
+        "dropped": "pin",
+    }
+    assert "not ready" in next(each for each in waits["moves"] if each["to"] == "ready")["refused"]
+    assert (found["items"][1]["parts"], waits["waits_for"]) == (2, ["W-2"])
+    for query, ids in (
+        ({"text": "grosse MAP"}, ["W-3"]),
+        ({"text": "grosse login"}, []),
+        ({"kind": "bug"}, ["W-2"]),
+        ({"status": "ready"}, ["W-2"]),
+        ({"order": "newest", "limit": 1}, ["W-2"]),
+    ):
+        assert [each["id"] for each in program.get("/backlog", **query).data["items"]] == ids, query
+    assert program.get("/backlog", kind="epic").code == "bad_argument"
+
+
+def test_the_page_of_an_item_has_what_is_around_it(scene: Scene, program: Program) -> None:
+    scene.define(phase("plan"))
+    program.post("/items", kind="milestone", item={"title": "Tables"})
+    program.post("/items", item={**READY, "parent": "W-1", "body": "Say **thanks** first"})
+    program.post("/items", item={"title": "After it", "needs": ["W-2"]})
+    program.post("/items/{id}", {"id": "W-2"}, status="ready")
+    run = program.post("/items/{id}/start", {"id": "W-2"}, template="drill").body["run"]
+
+    page = program.get("/items/{id}/page", {"id": "W-2"}).data
+    assert [each["id"] for each in page["above"]] == ["W-1"]
+    assert [each["id"] for each in page["needed_by"]] == ["W-3"]
+    assert [(each["run"], each["state"]) for each in page["run_lines"]] == [(run, "running")]
+    assert {"text": "thanks", "style": "strong"}.items() <= page["text"][0]["spans"][1].items()
+    assert program.get("/items/{id}/page", {"id": "W-1"}).data["children"][0]["id"] == "W-2"
+    assert program.get("/runs/{run}", {"run": run}).data["project"] == scene.engine.project_id
+    assert program.get("/items/{id}/page", {"id": "W-9"}).code == "bad_argument"
+
+
+def test_a_change_on_top_of_one_that_was_not_seen_is_refused_with_what_it_changed(program: Program) -> None:
+    program.post("/items", item=READY)
+    seen = program.get("/items/{id}/page", {"id": "W-1"}).data["version"]
+    program.post("/items/{id}", {"id": "W-1"}, item={"priority": 9, "tags": ["late"]})
+
+    refused = program.post("/items/{id}", {"id": "W-1"}, item={"body": "Mine instead"}, version=seen)
+    assert (refused.status, refused.code) == (409, "conflict")
+    faults = refused.body["error"]["details"]
+    assert [(each["path"], each["got"]) for each in faults] == [("/item/priority", 9), ("/item/tags", ["late"])]
+    version = refused.body["data"]["version"]
+    assert (
+        program.post("/items/{id}", {"id": "W-1"}, item={"body": "Mine instead"}, version=version).data["priority"] == 9
+    )
+
+
+def test_an_idea_is_promoted_over_http_until_it_has_begun(program: Program) -> None:
+    program.post("/items", kind="idea", item={"title": "Show the moon"})
+    assert program.post("/items/{id}/promote", {"id": "W-1"}, kind="requirement").data["status"] == "planned"
+    program.post("/items/{id}", {"id": "W-1"}, item=READY, status="ready")
+    assert program.post("/items/{id}/promote", {"id": "W-1"}, kind="task").code == "illegal_transition"
+
+
 def test_what_ends_an_item_takes_the_pin_of_the_person_at_the_page(program: Program, person: Program) -> None:
     program.post("/items", item=READY)
     assert program.post("/items/{id}", {"id": "W-1"}, status="dropped", reason="no need").code == "needs_human"

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 Query = Annotated[str, typer.Argument(metavar="QUERY", help='Words, "a phrase", a beginning*; OR and NOT in capitals.')]
 OfKind = Annotated[
-    str, typer.Option("--kind", metavar="KIND", help="run, artifact, event, decision, finding, blocker or attachment.")
+    str,
+    typer.Option(
+        "--kind", metavar="KIND", help="run, artifact, event, decision, finding, blocker, attachment or work_item."
+    ),
 ]
 OfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Only in this run.")]
 Everywhere = Annotated[bool, typer.Option("--all", help="In all your projects; --run then needs a full id.")]
@@ -69,6 +72,6 @@ def _row(hit: "HitView", age: str) -> tuple[str, ...]:
     where = " ".join(filter(None, (hit.project, hit.run, hit.phase)))
     revision = f" r{hit.revision}" if hit.revision else ""
     archived = " (archived)" if hit.archived else ""
-    what = hit.title if hit.kind in {"run", "finding", "blocker", "attachment"} else hit.kind
+    what = hit.title if hit.kind in {"run", "finding", "blocker", "attachment", "work_item"} else hit.kind
     of = f' of "{hit.run_title}"' if hit.run_title else ""
     return where, age, f"{what}{revision}{of}{archived}", hit.text

@@ -137,7 +137,7 @@ def search(
     caller: Reads,
     query: str,
     project: str = "",
-    kind: Literal["", "run", "artifact", "event", "decision", "finding"] = "",
+    kind: Literal["", "run", "artifact", "event", "decision", "finding", "blocker", "attachment", "work_item"] = "",
     run: str = "",
     limit: Annotated[int, Query(ge=1, le=50)] = 20,
     cursor: str = "",

@@ -2,7 +2,8 @@
 
 The stream is Server-Sent Events: one message for each event, with its position as id. A client that reconnects sends the last
 id (``Last-Event-ID``, or ``after``) and misses nothing. A position past the end, after the database was compacted or replaced,
-begins with a ``reset`` message instead of ``ready``: read the state anew, then go on from its id.
+begins with a ``reset`` message instead of ``ready``: read the state anew, then go on from its id. An ``item`` message names a work
+item that has changed; it has no id, since who reconnects reads the items anew.
 """
 
 import json
@@ -163,6 +164,7 @@ async def _news(access: Access, store: Store, project: str, after: int | None) -
     last = await run_in_threadpool(_last, store)
     position = last if after is None else min(after, last)
     is_past = after is not None and after > last
+    items = await run_in_threadpool(_last_item, store)
     yield ServerSentEvent("{}", event="reset" if is_past else "ready", id=str(position), retry=RETRY_MS)
     seen = -1
     while not access.is_ending:
@@ -172,6 +174,9 @@ async def _news(access: Access, store: Store, project: str, after: int | None) -
             yield ServerSentEvent(
                 json.dumps(plain(activity_view(each)), ensure_ascii=False), event="event", id=str(each.position)
             )
+        for row, of_project, item in [] if version == seen else await run_in_threadpool(_items, store, items, project):
+            yield ServerSentEvent(json.dumps({"project": of_project, "item": item}), event="item")
+            items = row
         position = found[-1].position if found else position
         if len(found) == BATCH:
             continue
@@ -183,6 +188,16 @@ async def _news(access: Access, store: Store, project: str, after: int | None) -
 def _last(store: Store) -> int:
     with store.read() as tx:
         return tx.activity.last_position()
+
+
+def _last_item(store: Store) -> int:
+    with store.read() as tx:
+        return tx.items.last_row()
+
+
+def _items(store: Store, row: int, project: str) -> list[tuple[int, str, str]]:
+    with store.read() as tx:
+        return tx.items.changes_after(row, project)
 
 
 def _after(store: Store, position: int, project: str) -> list[Activity]:

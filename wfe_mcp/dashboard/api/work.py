@@ -1,19 +1,23 @@
 """Operations on work items."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from wfe_mcp.core.items import ItemKind, ItemStatus
+from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import done, reply
+from wfe_mcp.dashboard.api.replies import done, reply, shown
+from wfe_mcp.engine.work.items import OPEN
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.work import answers
 from wfe_mcp.views.work.models import ItemList, ItemView
+from wfe_mcp.views.work.pages import Backlog, ItemPage, backlog, item_page
 
 router = APIRouter()
 
@@ -36,7 +40,16 @@ class ChangedItem(OfProject):
     item: Fields = Field(default_factory=dict[str, Any])
     status: str = ""
     reason: str = Field("", max_length=200)
+    version: int = Field(
+        0, ge=0, description="that was seen: refused where the item has changed since; 0: not compared"
+    )
     pin: Pin = ""
+
+
+class PromotedItem(OfProject):
+    """The kind that an item gets."""
+
+    kind: str = "task"
 
 
 class StartedItem(OfProject):
@@ -66,6 +79,41 @@ def next_work(caller: Reads, project: str = "") -> JSONResponse:
     return reply(answers.next_items(caller.engine(project)))
 
 
+@router.get("/backlog", response_model=answer_of(Backlog), tags=["items"])
+def show_backlog(
+    caller: Reads,
+    project: str = "",
+    kind: Annotated[list[ItemKind] | None, Query()] = None,
+    status: Annotated[list[ItemStatus] | None, Query()] = None,
+    text: Annotated[str, Query(max_length=200, description="only items with these words")] = "",
+    order: Literal["priority", "newest"] = "priority",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> JSONResponse:
+    """Work items of a project, or of every project that the token opens, each with where it can be moved.
+
+    Without a status those on which something is left to do.
+    """
+    wanted = project or caller.token.project
+    view = backlog(
+        caller.engine(wanted), wanted, kind or (), status or OPEN, text, newest=order == "newest", limit=limit
+    )
+    return shown(f"{plural(view.count, 'work item')}", view)
+
+
+@router.get("/items/{id}/page", response_model=answer_of(ItemPage), tags=["items"])
+def show_work_page(caller: Reads, id: str, project: str = "") -> JSONResponse:
+    """A work item with its text, what it needs and what needs it, its runs, and where it can be moved."""
+    view = item_page(caller.engine(project), id)
+    return shown(f"{view.view.line.id}: {view.view.line.status}", view)
+
+
+@router.post("/items/{id}/promote", response_model=answer_of(ItemView), tags=["items"])
+def promote_work(caller: Works, id: str, body: PromotedItem) -> JSONResponse:
+    """Make planned work of an idea, or an item of another kind."""
+    engine = caller.works(caller.engine(body.project))
+    return done(caller, engine, partial(answers.promoted, name=id, kind=body.kind))
+
+
 @router.get("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
 def show_work(caller: Reads, id: str, project: str = "") -> JSONResponse:
     """A work item with what is under it and its history."""
@@ -83,7 +131,7 @@ def add_work(caller: Works, body: NewItem) -> JSONResponse:
 def change_work(caller: Works, id: str, body: ChangedItem) -> JSONResponse:
     """Change a work item; what only a person decides takes the PIN."""
     engine = caller.works(caller.engine(body.project))
-    values = {"given": body.item, "status": body.status, "reason": body.reason}
+    values = {"given": body.item, "status": body.status, "reason": body.reason, "version": body.version}
     return done(caller, engine, partial(answers.change, name=id, **values), pin=body.pin)
 
 

@@ -51,20 +51,14 @@ def find(
 ) -> SearchResult:
     """Search the text of this project, or of all the user's projects (``everywhere``).
 
-    Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (work items, and
-    an SQLite without full-text search).
+    Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (an SQLite
+    without full-text search).
     """
     from wfe_mcp.core.model import RunId
     from wfe_mcp.store.records.search import Kind
     from wfe_mcp.store.search.query import parse_query
 
     wanted = parse_query(query)
-    if kind == Kind.WORK_ITEM:
-        raise Refused(
-            "unavailable",
-            "Work items are not built yet, so none can be found.",
-            "Leave kind out, or take one of: run, artifact, event, decision, finding, blocker, attachment.",
-        )
     is_whole = catch_up(engine, within_s=CATCH_UP_S if catch_up_s is None else catch_up_s) == "whole"
     with engine.store.read() as tx:
         project = None if everywhere else engine.project_id

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,10 +28,12 @@ from wfe_mcp.core.items import (
     overlap,
     refuse_move,
     startable,
+    values_of,
 )
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,16 +84,20 @@ def change_item(
     reason: str = "",
     *,
     fill: bool = False,
+    version: int = 0,
 ) -> Item:
     """Give an item new values, and move it to ``status``. ``reason``: why it is blocked, dropped or replaced.
 
-    ``fill``: what it does not say and has to before it can start is said by the text of its kind.
-    Refuses ``illegal_transition``, ``not_ready``, ``bad_argument``, and ``needs_human`` for what only a person decides.
+    ``fill``: what it does not say and has to before it can start is said by the text of its kind. ``version``: the event of
+    the log that the caller has seen last; 0 for whatever the item is now. Refuses ``illegal_transition``, ``not_ready``,
+    ``bad_argument``, ``needs_human`` for what only a person decides, and ``conflict`` where another has changed it since.
     """
     values = checked(given)
     to = status_of(status) if status else None
     with engine.store.tx() as tx:
         item = tx.items.get(engine.project_id, name)
+        if version:
+            _refuse_changed(tx, engine.project_id, item, version)
         values |= filled(changed(item, values)) if fill else {}
         if values and item.status in CLOSED:
             raise Refused(
@@ -270,6 +277,26 @@ def keep_changes(
         return item
     tx.after_commit(engine.has_changed)
     return tx.items.change(engine.project_id, item, new, by, at or engine.clock())
+
+
+def _refuse_changed(tx: Tx, project_id: str, item: Item, version: int) -> None:
+    """Refuse to change what another has changed after ``version``; the details have each field as it is now."""
+    log = tx.items.history(project_id, item.id)
+    since = [event for event in log if event.seq > version and event.type != SIGNED]
+    if not since:
+        return
+    names = {name: event for event in since for name in json.loads(event.payload)}
+    details = tuple(
+        Detail(pointer("item", name), f"was changed by {event.actor}", got=values_of(item).get(name, ""))
+        for name, event in names.items()
+    )
+    raise Refused(
+        "conflict",
+        f"{since[-1].actor} has changed {item.id} since you opened it: {', '.join(names)}.",
+        "Look at what is new, then save yours again.",
+        details,
+        data={"version": since[-1].seq},
+    )
 
 
 def _with_known(engine: Engine, tx: Tx, item: Item) -> Item:

@@ -85,7 +85,8 @@ class OpinionRepository(Repository):
     def add(self, opinion: OpinionRecord) -> None:
         """Store a reviewer's opinion."""
         self._run(_INSERT_OPINION, row_from(opinion, OPINION))
-        self._search_notes.note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
+        noted = self._search_notes.note(opinion.run_id or NO_RUN, of_opinion(opinion), events=opinion.run_id is None)
+        noted.project_id = opinion.project_id
 
     def known(
         self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str

@@ -4,6 +4,7 @@
     event      reasons, comments, verdicts, feedback      decision   actor, verdict, comment
     finding    of opinions, of artifacts with ``findings``, of scanners' reports in the evidence
     blocker    what a recovery found to be in the way     attachment  the name and note of a file, and its text
+    work_item  title, description, criteria, tags, paths
 
 Rules:
 1. Entries are a pure function of the row: removing a row from the index needs the same entries again. A change to these
@@ -18,15 +19,19 @@ from datetime import datetime
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.items import Item, loaded
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.attachments import AttachmentRecord
+from wfe_mcp.store.records.items import ItemRow
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.query import PlacedText, texts_of
 
 VERSION = 3
+ITEMS = "item"
+"""The source of work items."""
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 
@@ -154,6 +159,25 @@ def of_decision(request: str, phase: PhasePath, attempt: int, decision: Decision
         phase,
         attempt,
     )
+
+
+def of_item(project_id: str, item: Item, seq: int, at: datetime) -> SearchEntry:
+    """The entry of a work item as it is after event ``seq`` of its project's log, at ``at``."""
+    texts = (item.body, *item.criteria, item.reason, item.source, *item.scopes, *item.tags)
+    return SearchEntry(
+        Kind.WORK_ITEM,
+        ITEMS,
+        f"{project_id}/{item.id}/{seq}",
+        at,
+        f"{item.id} {item.title} {item.kind}",
+        tuple(("", text) for text in (item.title, *texts) if text),
+        label=f"{item.id} {item.title}",
+    )
+
+
+def of_item_row(row: ItemRow) -> SearchEntry:
+    """The entry of a work item as it is."""
+    return of_item(row.project_id, loaded(f"W-{row.number}", json.loads(row.content)), row.last_seq, row.changed_at)
 
 
 def of_opinion(opinion: OpinionRecord) -> Iterator[SearchEntry]:

@@ -3,14 +3,15 @@
     a row is written ──► noted ──► before the commit: written to the index      the same transaction, or neither
     a run missing from the index, or outdated ──► skipped; ``find`` indexes it whole (``upkeep.py``)
 
-    find_run     the indexed runs, with version and last event; "" for opinions outside runs
+    find_run     the indexed runs, with version and last event; "" for what is in no run: opinions, and work items
     find_entry   one row per search entry; its id grows with its time, so the newest come first
     find_text    its words (FTS5), without the texts, which are read from their own tables
 
 Rules:
 1. A writer without indexing (an older process, a library without FTS5) leaves a run whose last event is not the one in
    ``find_run``. The next writer then deletes that ``find_run`` row, and the run is indexed again.
-2. Removing words needs the words that were added, so ``entries.py`` must return the same for a row every time.
+2. Removing words needs the words that were added, so ``entries.py`` must return the same for a row every time. The entry
+   of a work item is that of one version of it, which its log makes again.
 """
 
 import re
@@ -23,13 +24,13 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, RUN
+from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, ITEM_EVENT, OPINION, RUN
 from wfe_mcp.store.repository import Repository, Shared
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
 from wfe_mcp.store.search.query import folded
 
 NO_RUN = RunId("")
-"""In ``find_run``: the opinions requested outside of any run."""
+"""In ``find_run``: what is in no run, the opinions requested outside of any and the work items."""
 
 _IDS_A_SECOND = 1 << 8
 """Few: the index stores differences of ids, and small ones take fewer bytes. Taken ids are skipped."""
@@ -52,13 +53,24 @@ _MOVE = _MOVE_ANY.where(_RUN_SEQ == _MOVED)
 _FORGET = delete(FIND_RUN).where(FIND_RUN.c.run_id == bindparam("run_id_"))
 _NEWEST_ID = select(func.max(FIND_ENTRY.c.id))
 _LAST_ID = _NEWEST_ID.where(FIND_ENTRY.c.id >= bindparam("low_"), FIND_ENTRY.c.id < bindparam("high_"))
+_OUTSIDE_ROWS = select(
+    select(func.count()).select_from(OPINION).where(OPINION.c.run_id.is_(None)).scalar_subquery()
+    + select(func.count()).select_from(ITEM_EVENT).scalar_subquery()
+)
+_ENTRY = (
+    select(FIND_ENTRY.c.id)
+    .where(FIND_ENTRY.c.run_id.is_(None), FIND_ENTRY.c.id >= bindparam("low_"))
+    .where(FIND_ENTRY.c.source == bindparam("source_"), FIND_ENTRY.c.ref == bindparam("ref_"))
+    .order_by(FIND_ENTRY.c.id)
+    .limit(1)
+)
 _INSERT_TEXT = "INSERT INTO find_text (rowid, place, title, text) VALUES (?, ?, ?, ?)"
 _DELETE_TEXT = "INSERT INTO find_text (find_text, rowid, place, title, text) VALUES ('delete', ?, ?, ?, ?)"
 
 
 @dataclass(slots=True)
 class Noted:
-    """The rows of one run that a transaction has written. ``project_id``: set for a new run, and for opinions outside runs."""
+    """The rows of one run that a transaction has written. ``project_id``: set for a new run, and for what is in no run."""
 
     entries: list[SearchEntry] = field(default_factory=list[SearchEntry])
     events: int = 0
@@ -97,6 +109,22 @@ class SearchNoteRepository(Repository):
         noted.events += events
         return noted
 
+    def replace(self, project: str, old: SearchEntry) -> None:
+        """Take an entry out that is in no run: its row is about to change, and is noted anew."""
+        noted = self._noted.get(NO_RUN)
+        if noted is not None and old in noted.entries:
+            noted.entries.remove(old)
+            return
+        given = {"low_": _first_id(old.at), "source_": old.source, "ref_": old.ref}
+        id_ = self._connection.execute(_ENTRY, given).scalar() if self.can_find() else None
+        if id_ is not None:
+            self.take_out(project, NO_RUN, [(id_, old)])
+            self._run(delete(FIND_ENTRY).where(FIND_ENTRY.c.id == bindparam("id_")), {"id_": id_})
+
+    def outside_rows(self) -> int:
+        """How many rows there are of what is in no run: ``last_seq`` of ``NO_RUN`` where all are indexed."""
+        return int(self._connection.execute(_OUTSIDE_ROWS).scalar_one())
+
     def leave(self, run_id: RunId) -> None:
         """Rows were copied without ``note``: the next search indexes the whole run."""
         self.note(run_id, ()).is_left = True
@@ -112,11 +140,12 @@ class SearchNoteRepository(Repository):
             self._run(_NEW_RUN, {"run_id": run_id, "version": VERSION, "last_seq": noted.events})
             return noted.project_id
         is_outside = run_id == NO_RUN
-        by = len({entry.ref for entry in noted.entries}) if is_outside else noted.events
         move = _MOVE_ANY if is_outside else _MOVE
-        if not self.can_find() or not self._run(move, {"run_id_": run_id, "by_": by}):
+        if not self.can_find() or not self._run(move, {"run_id_": run_id, "by_": noted.events}):
             self._run(_FORGET, {"run_id_": run_id})
-            return ""
+            if not is_outside or not self.can_find() or self.outside_rows() != noted.events:
+                return ""
+            self._run(_NEW_RUN, {"run_id": run_id, "version": VERSION, "last_seq": noted.events})
         if is_outside or not noted.entries:
             return noted.project_id
         return str(self._connection.execute(_PROJECT, {"run_id_": run_id}).scalar_one())
@@ -154,10 +183,10 @@ class SearchNoteRepository(Repository):
         """Each entry with a new id: the id of its time, or the first free one after it."""
         by_second: dict[int, list[SearchEntry]] = {}
         for entry in entries:
-            by_second.setdefault((entry.at - _EPOCH) // timedelta(seconds=1), []).append(entry)
+            by_second.setdefault(_first_id(entry.at), []).append(entry)
         found: list[tuple[int, SearchEntry]] = []
-        for second, many in sorted(by_second.items()):
-            first = self._free_ids(max(second * _IDS_A_SECOND, found[-1][0] + 1 if found else 0), len(many))
+        for low, many in sorted(by_second.items()):
+            first = self._free_ids(max(low, found[-1][0] + 1 if found else 0), len(many))
             found += enumerate(many, start=first)
         return found
 
@@ -172,6 +201,11 @@ class SearchNoteRepository(Repository):
         while (last := self._connection.execute(_LAST_ID, {"low_": low, "high_": low + span}).scalar()) is not None:
             low, span = last + 1, span * 2
         return low
+
+
+def _first_id(at: datetime) -> int:
+    """The first id of the second of ``at``."""
+    return (at - _EPOCH) // timedelta(seconds=1) * _IDS_A_SECOND
 
 
 def token(letter: str, name: str) -> str:

@@ -6,16 +6,29 @@ from typing import Any
 
 from sqlalchemy import Executable, bindparam, select
 
+from wfe_mcp.core.items import Item, changed, loaded, number_of
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.layout.tables import ATTACHMENT, DECISION, EVENT, EVIDENCE, OPINION, REQUEST, REVISION, RUN
+from wfe_mcp.store.layout.tables import (
+    ATTACHMENT,
+    DECISION,
+    EVENT,
+    EVIDENCE,
+    ITEM,
+    ITEM_EVENT,
+    OPINION,
+    REQUEST,
+    REVISION,
+    RUN,
+)
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.attachments import AttachmentRecord
+from wfe_mcp.store.records.items import ItemRow
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for
 from wfe_mcp.store.search import entries as find_entries
-from wfe_mcp.store.search.entries import SearchEntry
+from wfe_mcp.store.search.entries import ITEMS, SearchEntry
 from wfe_mcp.store.search.index import NO_RUN
 
 _RUN = select(*columns_for(RunRecord, RUN)).where(RUN.c.id == bindparam("run_id_"))
@@ -27,6 +40,13 @@ _OPINIONS = select(*columns_for(OpinionRecord, OPINION))
 _OUTSIDE = _OPINIONS.where(OPINION.c.run_id.is_(None))
 _EVIDENCE = select(*columns_for(EvidenceRecord, EVIDENCE))
 _ATTACHMENTS = select(*columns_for(AttachmentRecord, ATTACHMENT))
+_ITEMS = select(*columns_for(ItemRow, ITEM)).order_by(ITEM.c.changed_at)
+_ITEM_EVENTS = (
+    select(ITEM_EVENT.c.seq, ITEM_EVENT.c.at, ITEM_EVENT.c.payload)
+    .where(ITEM_EVENT.c.project_id == bindparam("project_id_"), ITEM_EVENT.c.number == bindparam("number_"))
+    .where(ITEM_EVENT.c.seq <= bindparam("seq_"))
+    .order_by(ITEM_EVENT.c.seq)
+)
 _REVISIONS = select(REVISION.c.id, *columns_for(RevisionRecord, REVISION))
 
 _OF_RUN: dict[str, Any] = {
@@ -58,11 +78,14 @@ class SearchSourceRepository(Repository):
         if source == "run":
             yield from self._entry_of_run(run_id)
             return
+        if source == ITEMS:
+            yield from self._item_at(ref)
+            return
         values = {"run_id_": run_id, "ref_": int(ref) if source in {"revision", "event"} else ref}
         yield from _entries(source, self._rows(_ONE[source], values))
 
     def of_run(self, run_id: RunId) -> Iterator[SearchEntry]:
-        """The search entries of all rows of a run; for ``NO_RUN``, of the opinions outside runs."""
+        """The search entries of all rows of a run; for ``NO_RUN``, of what is in no run."""
         if run_id == NO_RUN:
             yield from (entry for _, entries in self.outside() for entry in entries)
             return
@@ -74,10 +97,23 @@ class SearchSourceRepository(Repository):
         return self._connection.execute(query, values)
 
     def outside(self) -> Iterator[tuple[str, list[SearchEntry]]]:
-        """The search entries of opinions outside runs, by project."""
+        """The search entries of what is in no run, by project."""
+        for row in self._connection.execute(_ITEMS):
+            yield row.project_id, [find_entries.of_item_row(ItemRow(*row))]
         for row in self._connection.execute(_OUTSIDE):
             opinion = OpinionRecord(*row)
             yield opinion.project_id, list(find_entries.of_opinion(opinion))
+
+    def _item_at(self, ref: str) -> Iterator[SearchEntry]:
+        """The entry of a work item as it was after one event, by the ``ref`` of that entry."""
+        project_id, name, seq = ref.rsplit("/", 2)
+        given = {"project_id_": project_id, "number_": number_of(name), "seq_": int(seq)}
+        item: Item | None = None
+        for at_seq, at, payload in self._connection.execute(_ITEM_EVENTS, given):
+            values = json.loads(payload)
+            item = loaded(name, values) if item is None else changed(item, values)
+            if at_seq == int(seq):
+                yield find_entries.of_item(project_id, item, at_seq, at)
 
     def _entry_of_run(self, run_id: RunId) -> Iterator[SearchEntry]:
         record = self._first(RunRecord, _RUN, {"run_id_": run_id})

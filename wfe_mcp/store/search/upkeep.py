@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, FIND_WAITING, OPINION, RUN
+from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, FIND_WAITING, RUN
 from wfe_mcp.store.records.search import FindHealth
 from wfe_mcp.store.repository import Part, Repository
-from wfe_mcp.store.search.entries import VERSION, SearchEntry
+from wfe_mcp.store.search.entries import ITEMS, VERSION, SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 from wfe_mcp.store.search.sources import SearchSourceRepository
 from wfe_mcp.store.sqlite import FIND_TEXT
@@ -24,7 +24,6 @@ _ENTRIES = select(FIND_ENTRY.c.id, FIND_ENTRY.c.project_id, FIND_ENTRY.c.source,
 _NEW_RUN = insert(FIND_RUN)
 _FORGET = delete(FIND_RUN).where(FIND_RUN.c.run_id == bindparam("run_id_"))
 _RUN = select(RUN.c.project_id, RUN.c.last_seq).where(RUN.c.id == bindparam("run_id_"))
-_OUTSIDE_COUNT = select(func.count()).select_from(OPINION).where(OPINION.c.run_id.is_(None))
 _STALE = or_(
     FIND_RUN.c.run_id.is_(None),
     FIND_RUN.c.version < VERSION,
@@ -54,7 +53,7 @@ class SearchIndexRepository(Repository):
     _sources = Part(SearchSourceRepository)
 
     def index_run(self, run_id: RunId) -> int:
-        """Index a run again; the number of its entries. ``NO_RUN``: opinions outside runs."""
+        """Index a run again; the number of its entries. ``NO_RUN``: what is in no run."""
         self._must_find()
         self.drop(run_id)
         self._notes.forget(run_id)
@@ -74,7 +73,10 @@ class SearchIndexRepository(Repository):
         rows = self._connection.execute(_ENTRIES.where(of_run), {"run_id_": run_id}).all()
         if rows and self._notes.can_find():
             entries = {(entry.source, entry.ref, entry.part): entry for entry in self._sources.of_run(run_id)}
-            known = [(row, entries.get((row.source, row.ref, row.part))) for row in rows]
+            known = [
+                (row, entries.get((row.source, row.ref, row.part)) or self._earlier(row.source, row.ref))
+                for row in rows
+            ]
             for project in {row.project_id for row in rows}:
                 taken = [(row.id, entry) for row, entry in known if entry is not None and row.project_id == project]
                 self._notes.take_out(project, run_id, taken)
@@ -112,7 +114,7 @@ class SearchIndexRepository(Repository):
         self._run(delete(FIND_RUN))
 
     def is_behind(self) -> bool:
-        """True when a run, or an opinion outside runs, is not indexed, or the whole index has an older version. Counts no runs."""
+        """True when a run, or what is in no run, is not indexed, or the whole index has an older version. Counts no runs."""
         indexed, there = self._outside()
         return indexed != there or self._connection.execute(_ANY_WAITS).first() is not None
 
@@ -124,16 +126,19 @@ class SearchIndexRepository(Repository):
         return FindHealth(self._caches.library.has_fts5, waiting)
 
     def _outside(self) -> tuple[int | None, int]:
-        """How many opinions outside runs are indexed (None: not yet with this version); how many there are."""
+        """How many rows of what is in no run are indexed (None: not yet with this version); how many there are."""
         indexed = self._connection.execute(_OUTSIDE_SEQ).scalar()
-        return indexed, self._connection.execute(_OUTSIDE_COUNT).scalar_one()
+        return indexed, self._notes.outside_rows()
+
+    def _earlier(self, source: str, ref: str) -> SearchEntry | None:
+        """The entry of an item as it was when it was indexed, before a process without an index changed it."""
+        return next(self._sources.of_row(NO_RUN, source, ref), None) if source == ITEMS else None
 
     def _index_outside(self) -> int:
         by_project: dict[str, list[SearchEntry]] = {}
         for project, entries in self._sources.outside():
             by_project.setdefault(project, []).extend(entries)
-        count = self._connection.execute(_OUTSIDE_COUNT).scalar_one()
-        self._run(_NEW_RUN, {"run_id": NO_RUN, "version": VERSION, "last_seq": count})
+        self._run(_NEW_RUN, {"run_id": NO_RUN, "version": VERSION, "last_seq": self._notes.outside_rows()})
         for project, entries in by_project.items():
             self._notes.add(project, NO_RUN, entries)
         return sum(map(len, by_project.values()))

@@ -32,7 +32,7 @@ _HITS_BYTES = LIMIT_BYTES - 2_200
 class HitView:
     """A search result. ``run_title``: of the run that it is in, where the result is something else.
 
-    ``open``: the command line that shows its place; ``project``: where it is, in a search of all.
+    ``open``: the command line that shows its place; ``project``: where it is, in a search of all. ``item``: a work item's id.
     """
 
     kind: str
@@ -48,6 +48,7 @@ class HitView:
     archived: bool = False
     text: str = ""
     project: str | None = None
+    item: str = ""
 
 
 @view_model
@@ -111,6 +112,8 @@ def opens(hit: Hit) -> str:
             return f"wfe-mcp artifact show {run} {hit.name}"
         case "event":
             return f"wfe-mcp log {run} --after {(hit.seq or 1) - 1} --limit 1"
+        case "item":
+            return f"wfe-mcp work show {_item(hit)}"
         case "opinion" if run:
             return f"wfe-mcp opinion show {run} {phase}".rstrip()
         case "opinion":
@@ -130,6 +133,7 @@ def _hit_views(found: SearchResult, *, everywhere: bool) -> list[HitView]:
             open=opens(hit),
             archived=hit.is_archived,
             project=found.roots.get(hit.project_id, "") if everywhere else None,
+            item=_item(hit),
         )
         for hit in found.page.hits
     ]
@@ -144,8 +148,14 @@ def _link(hit: Hit) -> str:
     return f"{run}/artifacts/{quote(str(hit.phase), safe='')}/{quote(hit.name, safe='')}"
 
 
+def _item(hit: Hit) -> str:
+    return hit.title.partition(" ")[0] if hit.source == "item" else ""
+
+
 def _reads(hit: Hit) -> Next:
     """The call that brings the whole of a hit."""
+    if hit.source == "item":
+        return Next("work", {"action": "show", "id": _item(hit)}, why="the first hit")
     if hit.source == "revision":
         args = {"run": hit.run_id, "phase": hit.phase, "revision": hit.revision, "pointer": _pointer(hit)}
         return Next("read_artifact", {key: value for key, value in args.items() if value}, why="the first hit")

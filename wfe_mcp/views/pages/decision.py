@@ -104,6 +104,11 @@ def parts_json(schema: str, value: object) -> tuple[Any, ...]:
     return tuple(_kind(part) for part in content.parts_of(schema, value))
 
 
+def blocks_json(text: str) -> tuple[Any, ...]:
+    """Markdown as blocks in JSON, each with its ``kind``."""
+    return tuple(_kind(block) for block in markdown.parsed(text))
+
+
 def _kind(value: object) -> Any:
     """A part or a block as JSON, with its ``kind``; Markdown as blocks."""
     if isinstance(value, tuple):
@@ -112,5 +117,5 @@ def _kind(value: object) -> Any:
         return value
     named: Mapping[str, Any] = {each.name: _kind(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, content.Document):
-        named = {"blocks": [_kind(block) for block in markdown.parsed(value.text)]}
+        named = {"blocks": list(blocks_json(value.text))}
     return {"kind": type(value).__name__.lower(), **named}

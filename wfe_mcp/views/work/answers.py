@@ -131,13 +131,22 @@ def change(
     reason: str = "",
     *,
     fill: bool = False,
+    version: int = 0,
 ) -> Envelope:
-    """Give an item new values, or another status. ``reason`` and ``fill`` may be among the values, too."""
+    """Give an item new values, or another status. ``reason`` and ``fill`` may be among the values, too.
+
+    ``version``: as of ``change_item``.
+    """
     values = dict(given)
     why, fills = reason or str(values.pop("reason", "")), fill or values.pop("fill", False) is True
     if not values and not status and not fills:
         raise Refused("bad_argument", "Nothing is changed.", "Give status, or fields in item.")
-    return _changed(engine, name, "Changed ", lambda: change_item(engine, by, name, values, status, why, fill=fills))
+    return _changed(
+        engine,
+        name,
+        "Changed ",
+        lambda: change_item(engine, by, name, values, status, why, fill=fills, version=version),
+    )
 
 
 def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelope:

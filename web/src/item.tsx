@@ -1,0 +1,321 @@
+// One work item: what it says, what it waits for, its runs, what may be done with it, and the log of its changes.
+import { useState, type ReactNode } from "react";
+import { beginsOrEnds, query, useAct, useAsk } from "./api";
+import type { ItemChange, ItemLine, ItemPage } from "./api_types";
+import { useProject } from "./in_project";
+import { EditItem } from "./item_form";
+import { KINDS, moveCommand, moveName, useMoving } from "./item_acts";
+import { useKeys } from "./keys";
+import { useCommands } from "./palette";
+import { Cli, Crumbs, Flag, Problem, State, Waiting } from "./parts";
+import { Icon } from "./icons";
+import { send } from "./pin";
+import { Prose, type Block } from "./rendered";
+import { go, to } from "./route";
+import { priority, Progress } from "./work";
+import { age, capital, count } from "./words";
+
+/** What is promoted: work that has not begun. */
+const EARLY = ["idea", "planned"];
+const CLOSED = ["done", "dropped", "accepted", "deprecated", "superseded"];
+
+export function ItemPageView({ project, id, edits }: { project: string; id: string; edits: boolean }) {
+  const at = useProject();
+  const { data, error, reload } = useAsk<ItemPage>(`/items/${encodeURIComponent(id)}/page${query({ project })}`, (event) => event.project === project && beginsOrEnds(event), false, (news) => news.project === project);
+  const moving = useMoving(reload);
+  const closed = CLOSED.includes(data?.status ?? "");
+  const show = () => go(to("items", project, id));
+  const edit = () => data && !closed && go(to("items", project, id, "edit"));
+  useKeys({ e: () => void edit(), m: () => data && moving.choose(data), Escape: () => edits && show() });
+  const [act, busy, refused] = useAct();
+  useCommands(
+    "item",
+    data
+      ? [
+          ...(closed ? [] : [{ name: `Edit ${data.id}`, does: () => void edit(), cli: `wfe-mcp work edit ${data.id}` }]),
+          ...(data.moves ?? []).filter((each) => !each.refused).map((each) => ({ name: `${moveName(each, data.status)} ${data.id}`, does: () => moving.move(data, each.to), cli: moveCommand(data.id, each.to) })),
+        ]
+      : [],
+  );
+  if (error && !data) return <Problem error={error} />;
+  if (!data) return <Waiting />;
+  const decides = data.kind === "decision";
+  const promote = (kind: string) => act(async () => { await send(`/items/${data.id}/promote`, { kind, project }); reload(); });
+  const first = (data.moves ?? []).find((each) => each.takes === "run" && !each.refused);
+  const rest = (data.moves ?? []).filter((each) => each !== first);
+  return (
+    <>
+      <Crumbs
+        items={[
+          decides ? { text: "Decisions", to: "#/items/decisions" } : { text: "Work", to: "#/items" },
+          ...(at.names.size > 1 ? [at.names.get(project) ?? project] : []),
+          ...(data.above ?? []).map((each) => ({ text: `${each.id} ${each.title}`, to: to("items", project, each.id) })),
+          data.id,
+        ]}
+      />
+      <header className="runhead">
+        <div className="grow" style={{ minWidth: "17rem" }}>
+          <h1>{data.title}</h1>
+          <p className="turn">
+            <State state={data.status} pill>
+              {capital(data.status)}
+            </State>
+            <span className="tag">{data.kind}</span>
+            {!!data.waits_for?.length && <Flag kind="skipped">waits for {data.waits_for.join(", ")}</Flag>}
+            {data.reason && <span className="soft">{data.reason}</span>}
+          </p>
+        </div>
+        <span className="row wrap">
+          {first && (
+            <button type="button" className="btn solid" disabled={moving.busy} title={moveCommand(data.id, first.to)} onClick={() => moving.move(data, first.to)}>
+              <Icon name="play" />
+              {moveName(first, data.status)}
+            </button>
+          )}
+          {!closed && !edits && (
+            <a className="btn" href={to("items", project, data.id, "edit")} title={`wfe-mcp work edit ${data.id}`}>
+              <Icon name="edit" />
+              Edit
+            </a>
+          )}
+          {rest.map((each) => (
+            <button key={each.to} type="button" className="btn" disabled={moving.busy || !!each.refused} title={each.refused || moveCommand(data.id, each.to)} onClick={() => moving.move(data, each.to)}>
+              {moveName(each, data.status)}
+            </button>
+          ))}
+        </span>
+      </header>
+      <Problem error={moving.error ?? refused} />
+      {moving.asks}
+      <p className="hidden" role="status">{moving.said}</p>
+      {rest.filter((each) => each.refused).slice(0, 1).map((each) => (
+        <p key={each.to} className="note warn">
+          {each.refused}
+        </p>
+      ))}
+      {data.overlaps?.map((each) => (
+        <p key={each.id} className="note warn">
+          <Flag kind="warning">
+            <span>
+              <a href={to("items", project, each.id)}>{each.id}</a> is active and touches {each.scopes.join(", ")}: {each.title}
+            </span>
+          </Flag>
+        </p>
+      ))}
+      {edits && !closed ? (
+        <EditItem item={data} saved={() => { reload(); show(); }} />
+      ) : (
+        <div className="runbody">
+          <div>
+            <section className="panel" aria-label={decides ? "Why" : "What is to be done"}>
+              <header>
+                <h2>{decides ? "Why, and what follows from it" : "What is to be done"}</h2>
+              </header>
+              <div className="body">{data.text?.length ? <Prose blocks={data.text as unknown as Block[]} /> : <p className="muted">It does not say.</p>}</div>
+            </section>
+            {!decides && (
+              <section className="section" aria-label="Done when">
+                <header>
+                  <h2>Done when</h2>
+                </header>
+                {data.criteria?.length ? (
+                  <ul className="panel lines">
+                    {data.criteria.map((each) => (
+                      <li key={each}>{each}</li>
+                    ))}
+                  </ul>
+                ) : (
+                  <p className="soft">No criterion yet: it cannot be made ready without one.</p>
+                )}
+              </section>
+            )}
+            {(data.kind === "milestone" || !!data.parts) && (
+              <section className="section" aria-label="Items under it">
+                <header>
+                  <h2>Items under it</h2>
+                  <Progress done={data.done} parts={data.parts} />
+                  {data.sequential && <span className="soft">one at a time</span>}
+                  <a className="btn slim end" href={`#/items/new${query({ parent: data.id, project })}`}>
+                    Add one
+                  </a>
+                </header>
+                <Items items={data.children ?? []} project={project} none="None." />
+              </section>
+            )}
+            <History changes={data.history ?? []} added={data.added_at} />
+          </div>
+          <aside className="panel side" aria-label="About it">
+            <div className="body">
+              <dl className="kv tight">
+                {!decides && (
+                  <Fact name="Priority">
+                    <span className="num">{priority(data.priority)}</span>
+                  </Fact>
+                )}
+                {at.names.size > 1 && <Fact name="Project">{at.names.get(project)}</Fact>}
+                <Fact name="Added">{age(data.added_at)} ago</Fact>
+                <Fact name="Changed">{age(data.changed_at ?? "")} ago</Fact>
+                {!!data.scopes?.length && <Fact name="Paths"><Codes texts={data.scopes} /></Fact>}
+                {!!data.tags?.length && <Fact name="Tags">{data.tags.map((each) => <span key={each}><span className="tag">{each}</span> </span>)}</Fact>}
+                {data.source && <Fact name="From">{data.source}</Fact>}
+                {!!data.failures && <Fact name="Failures">{count(data.failures, "run")} in a row ended without success</Fact>}
+                {!!data.commits?.length && <Fact name="Commits"><Codes texts={data.commits.map((each) => each.slice(0, 12))} /></Fact>}
+                {data.pull_request && <Fact name="Pull request">{data.pull_request}</Fact>}
+              </dl>
+              {!decides && (
+                <>
+                  <div>
+                    <h2 className="label">Runs</h2>
+                    {data.run_lines?.length ? (
+                      <ul className="stack">
+                        {data.run_lines.map((each) => (
+                          <li key={each.run}>
+                            <a href={to("runs", each.run)}>{each.title}</a> <State state={each.state} />{" "}
+                            <span className="muted small" title={each.at}>
+                              {each.template}, {age(each.at)} ago
+                            </span>
+                          </li>
+                        ))}
+                      </ul>
+                    ) : (
+                      <p className="soft">No run has worked it yet.</p>
+                    )}
+                  </div>
+                  <div>
+                    <h2 className="label">Needs</h2>
+                    <Items items={data.needed ?? []} project={project} none="Nothing: it waits for no other item." />
+                  </div>
+                  {!!data.needed_by?.length && (
+                    <div>
+                      <h2 className="label">Needed by</h2>
+                      <Items items={data.needed_by} project={project} none="" />
+                    </div>
+                  )}
+                </>
+              )}
+              {!decides && !closed && !data.parts && data.kind !== "milestone" && (
+                <p>
+                  <a href={`#/items/new${query({ parent: data.id, project })}`}>Add an item under it</a>
+                </p>
+              )}
+              {EARLY.includes(data.status) && !decides && (
+                <label className="field">
+                  <span>{data.status === "idea" ? "Plan it as" : "Make another kind of it"}</span>
+                  <select value="" disabled={busy} onChange={(event) => event.target.value && promote(event.target.value)}>
+                    <option value="">Choose a kind</option>
+                    {KINDS.filter((each) => each !== "decision" && each !== data.kind).map((each) => (
+                      <option key={each}>{each}</option>
+                    ))}
+                  </select>
+                </label>
+              )}
+              <Cli text={`wfe-mcp ${decides ? "decision" : "work"} show ${data.id}`} />
+            </div>
+          </aside>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div style={{ display: "contents" }}>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+const Codes = ({ texts }: { texts: string[] }) => texts.map((each) => (
+  <span key={each}>
+    <code>{each}</code>{" "}
+  </span>
+));
+
+function Items({ items, project, none }: { items: ItemLine[]; project: string; none: string }) {
+  if (!items.length) return <p className="soft">{none}</p>;
+  return (
+    <ul className="panel lines">
+      {items.map((each) => (
+        <li key={each.id}>
+          <span className="grow">
+            <a href={to("items", project, each.id)}>{each.title}</a> <span className="muted code">{each.id}</span>
+          </span>
+          <State state={each.status}>{each.status}</State>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const SHOWN = 12;
+
+/** Every change with who made it and when, newest first; a key marks what a person signed. */
+function History({ changes, added }: { changes: ItemChange[]; added: string }) {
+  const [all, setAll] = useState(false);
+  const newest = [...changes].reverse();
+  const shown = all ? newest : newest.slice(0, SHOWN);
+  return (
+    <section className="section late" aria-label="Changes">
+      <header>
+        <h2>Changes</h2>
+        <span className="soft">
+          {count(changes.length, "change")} in {age(added)}
+        </span>
+      </header>
+      <ul className="panel lines">
+        {shown.map((each, index) => (
+          <li key={index}>
+            <span className="grow">
+              <Said change={each} isFirst={each === changes[0]} />
+            </span>
+            {each.signed && (
+              <span className="flag state s-passed" title="Signed with the key of a person; wfe-mcp verify checks it">
+                <Icon name="key" />
+                signed
+              </span>
+            )}
+            <span className="muted">{each.actor}</span>
+            <span className="muted num" title={each.at}>{age(each.at)} ago</span>
+          </li>
+        ))}
+      </ul>
+      {!all && newest.length > SHOWN && (
+        <button type="button" className="btn slim" onClick={() => setAll(true)}>
+          Show all {newest.length}
+        </button>
+      )}
+    </section>
+  );
+}
+
+const LONG = 80;
+
+function Said({ change, isFirst }: { change: ItemChange; isFirst: boolean }): ReactNode {
+  const { status, reason, kind, ...others } = change.values;
+  if (isFirst) return `Added as ${status === "idea" && kind === "idea" ? "an" : "a"} ${String(status)} ${String(kind) === String(status) ? "" : String(kind)}`.trim();
+  const says = (value: unknown) => {
+    const text = Array.isArray(value) ? value.join(", ") : String(value);
+    return text.length > LONG ? `${text.slice(0, LONG)}…` : text || "nothing";
+  };
+  return (
+    <>
+      {status !== undefined && (
+        <>
+          became <State state={String(status)}>{String(status)}</State>
+        </>
+      )}
+      {kind !== undefined && ` as a ${String(kind)}`}
+      {!!reason && <span className="soft"> {String(reason)}</span>}
+      {Object.entries(others)
+        .filter(([name]) => name !== "failures")
+        .map(([name, value], index) => (
+          <span key={name}>
+            {(index > 0 || status !== undefined) && "; "}
+            {name === "body" ? "description changed" : name === "runs" ? `run ${says((value as string[]).at(-1))}` : `${name}: ${says(value)}`}
+          </span>
+        ))}
+    </>
+  );
+}

@@ -1,0 +1,237 @@
+// What a person does with a work item: give it another status, start a run for it. The server says what is legal and why not.
+import { useState, type ReactNode } from "react";
+import { query, useAct, useAsk, type Refused } from "./api";
+import type { ItemMove, ItemPage, TemplateList } from "./api_types";
+import { Ask, Cli, Problem } from "./parts";
+import { send } from "./pin";
+import { go, to } from "./route";
+import { TrustIt } from "./trust_it";
+import { capital } from "./words";
+
+/** The statuses of what is worked, as columns; those of decisions. */
+export const STATUSES = ["idea", "planned", "ready", "active", "blocked", "done", "dropped"];
+export const DECIDED = ["proposed", "accepted", "deprecated", "superseded"];
+export const KINDS = ["milestone", "task", "bug", "finding", "requirement", "idea", "threat", "decision"];
+
+/** What is asked for before an item gets a status. */
+const REASONS: Record<string, string> = {
+  blocked: "What it cannot continue without",
+  dropped: "Why it will not be done",
+  superseded: "The decision that takes its place",
+  deprecated: "Why it holds no more",
+};
+
+const NAMES: Record<string, string> = {
+  idea: "Back to ideas", planned: "Plan", ready: "Make ready", active: "Start a run", blocked: "Block", done: "Mark done", dropped: "Drop",
+  accepted: "Accept", deprecated: "Deprecate", superseded: "Supersede",
+};
+
+/** Where the way goes back, it has another name. */
+const OF_STATUS: Record<string, string> = {
+  "ready planned": "Back to planned", "active ready": "Back to ready", "done planned": "Plan again", "dropped planned": "Plan again", "blocked planned": "Plan again",
+  "proposed deprecated": "Decline",
+};
+
+/** The button for a move: what follows is asked for first where it ends with dots. */
+export const moveName = (move: ItemMove, from: string): string => {
+  const name = OF_STATUS[`${from} ${move.to}`] ?? NAMES[move.to];
+  return `${name ?? capital(move.to)}${REASONS[move.to] || move.takes === "run" ? "…" : ""}`;
+};
+
+const shell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** The same at a terminal. */
+export function moveCommand(id: string, to_: string, reason = "REASON"): string {
+  const say = reason === "REASON" ? reason : shell(reason);
+  if (to_ === "active") return `wfe-mcp work start ${id}`;
+  if (to_ === "blocked") return `wfe-mcp work block ${id} ${say}`;
+  if (to_ === "dropped") return `wfe-mcp work drop ${id} ${say}`;
+  if (to_ === "accepted") return `wfe-mcp decision accept ${id}`;
+  if (to_ === "deprecated") return `wfe-mcp decision deprecate ${id} --reason ${say}`;
+  if (to_ === "superseded") return `wfe-mcp decision replace ${id} ${reason === "REASON" ? "OTHER" : reason}`;
+  return `wfe-mcp work edit ${id} --status ${to_}`;
+}
+
+export interface Movable {
+  id: string;
+  title: string;
+  status: string;
+  project: string;
+  version: number;
+  moves?: ItemMove[];
+}
+
+export interface Moving {
+  /** Give an item another status; an illegal one is refused with the reason. */
+  move: (item: Movable, status: string) => void;
+  /** Choose one of its statuses. */
+  choose: (item: Movable) => void;
+  busy: boolean;
+  error: Refused | null;
+  /** What is asked for meanwhile. */
+  asks: ReactNode;
+  /** What was moved last, or why it was not, for a screen reader. */
+  said: string;
+}
+
+/** `done`: after the change is in the log. */
+export function useMoving(done: () => void): Moving {
+  const [act, busy, error] = useAct();
+  const [asking, setAsking] = useState<{ item: Movable; to: string } | null>(null);
+  const [refused, setRefused] = useState("");
+  const [said, setSaid] = useState("");
+  const close = () => setAsking(null);
+  const put = (item: Movable, status: string, reason = "") =>
+    act(async () => {
+      close();
+      await send(`/items/${item.id}`, { status, reason, project: item.project, version: item.version });
+      setSaid(`${item.id} is ${status}`);
+      done();
+    });
+  const move = (item: Movable, status: string) => {
+    const found = item.moves?.find((each) => each.to === status);
+    setRefused(found?.refused ?? "");
+    setSaid(found?.refused ?? "");
+    if (found?.refused || status === item.status) return close();
+    if (found && (REASONS[status] || found.takes === "run")) setAsking({ item, to: status });
+    else put(item, status); // also where the table has no such move: the server says why
+  };
+  return {
+    move,
+    choose: (item) => setAsking({ item, to: "" }),
+    busy,
+    error,
+    said,
+    asks: (
+      <>
+        {refused && (
+          <p className="note no" role="alert">
+            {refused}
+          </p>
+        )}
+        {asking && !asking.to && <Choice item={asking.item} move={move} close={close} />}
+        {asking?.to === "active" && <StartIt item={asking.item} close={close} />}
+        {asking && asking.to !== "active" && asking.to && <Reason item={asking.item} to={asking.to} put={put} close={close} />}
+      </>
+    ),
+  };
+}
+
+function Choice({ item, move, close }: { item: Movable; move: Moving["move"]; close: () => void }) {
+  return (
+    <Ask title={`Move ${item.id}`} onClose={close}>
+      <p className="soft">
+        {item.title}, {item.status} now.
+      </p>
+      <ul className="stack">
+        {(item.moves ?? []).map((each) => (
+          <li key={each.to}>
+            <button type="button" className="btn" disabled={!!each.refused} onClick={() => move(item, each.to)}>
+              {moveName(each, item.status)}
+            </button>{" "}
+            <span className="soft small">{each.refused || (each.takes === "pin" ? "asks for your PIN" : "")}</span>
+          </li>
+        ))}
+        {!item.moves?.length && <li>Its record is closed: it stays {item.status}.</li>}
+      </ul>
+      <form method="dialog">
+        <button className="btn">Back</button>
+      </form>
+    </Ask>
+  );
+}
+
+function Reason({ item, to: status, put, close }: { item: Movable; to: string; put: (item: Movable, status: string, reason: string) => void; close: () => void }) {
+  const [text, setText] = useState("");
+  const replaces = status === "superseded";
+  const others = useAsk<{ items: Movable[] }>(replaces ? `/backlog${query({ project: item.project, kind: "decision" })}` : null, () => false).data;
+  return (
+    <Ask title={`${item.id} becomes ${status}`} onClose={close}>
+      <p className="soft">{item.title}</p>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          put(item, status, replaces ? `replaced by ${text}` : text);
+        }}
+      >
+        <label className="field">
+          <span>{REASONS[status]}</span>
+          {replaces ? (
+            <select required value={text} onChange={(event) => setText(event.target.value)}>
+              <option value="">Choose one</option>
+              {others?.items
+                .filter((each) => each.id !== item.id)
+                .map((each) => (
+                  <option key={each.id} value={each.id}>
+                    {each.id} {each.title}
+                  </option>
+                ))}
+            </select>
+          ) : (
+            <input type="text" autoFocus required={status !== "deprecated"} maxLength={200} value={text} onChange={(event) => setText(event.target.value)} />
+          )}
+        </label>
+        <span className="row wrap">
+          <button className="btn solid">{capital(status === "blocked" ? "block it" : status === "dropped" ? "drop it" : `make it ${status}`)}</button>
+          <button type="button" className="btn" onClick={close}>
+            Back
+          </button>
+        </span>
+        <Cli text={moveCommand(item.id, status, text || "REASON")} />
+      </form>
+    </Ask>
+  );
+}
+
+/** Start a run that works the item: its text fills the input that says what the run is about. */
+function StartIt({ item, close }: { item: Movable; close: () => void }) {
+  const page = useAsk<ItemPage>(`/items/${item.id}/page${query({ project: item.project })}`, () => false).data;
+  const templates = useAsk<TemplateList>(`/templates${query({ project: item.project })}`, () => false).data;
+  const [chosen, setChosen] = useState("");
+  const [act, busy, refused] = useAct();
+  const template = chosen || (page?.template ?? "");
+  return (
+    <Ask title={`Start a run for ${item.id}`} onClose={close}>
+      <p className="soft">{item.title}. Its text says what the run is about; when the run is completed, it is done.</p>
+      {page?.overlaps?.map((each) => (
+        <p key={each.id} className="note warn">
+          {each.id} is active and touches {each.scopes.join(", ")}: {each.title}
+        </p>
+      ))}
+      <Problem error={refused} />
+      {refused?.code === "needs_trust" && <TrustIt name={template} project={item.project} done={() => undefined} />}
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          act(async () => {
+            const made = await send(`/items/${item.id}/start`, { template, project: item.project });
+            close();
+            go(to("runs", made.run ?? ""));
+          });
+        }}
+      >
+        <label className="field">
+          <span>Template</span>
+          <select value={template} onChange={(event) => setChosen(event.target.value)}>
+            {templates?.templates.map((each) => (
+              <option key={each.name} value={each.name}>
+                {each.title} ({each.name})
+              </option>
+            ))}
+          </select>
+        </label>
+        <span className="row wrap">
+          <button className="btn solid" disabled={busy || !template}>
+            {busy ? "Starting…" : "Start the run"}
+          </button>
+          <button type="button" className="btn" onClick={close}>
+            Back
+          </button>
+        </span>
+        <Cli text={`wfe-mcp work start ${item.id}${chosen ? ` --template ${chosen}` : ""}`} />
+      </form>
+    </Ask>
+  );
+}

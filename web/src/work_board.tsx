@@ -1,0 +1,151 @@
+// Work items by status: a card is moved by its key, by its menu, or by dragging it. Where it may go, the server says.
+import { useState } from "react";
+import type { ItemCard } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
+import { STATUSES, useMoving } from "./item_acts";
+import { useKeys } from "./keys";
+import { Cli, Empty, Problem, Waiting } from "./parts";
+import { go } from "./route";
+import { ItemFlags, itemPage, priority, Progress, useBacklog, WorkHead, WORKED } from "./work";
+import { age, capital } from "./words";
+
+/** Of what is over, the newest are shown. */
+const OVER = ["done", "dropped"];
+const MOST_OVER = 20;
+
+const legal = (item: ItemCard | null, status: string): boolean => !!item?.moves?.some((move) => move.to === status && !move.refused);
+
+export function WorkBoard() {
+  const at = useProject();
+  const [kind, setKind] = useState("");
+  const kinds = kind ? [kind] : WORKED;
+  const open = useBacklog(at, { kind: kinds, limit: 500 });
+  const over = useBacklog(at, { kind: kinds, status: OVER, order: "newest", limit: MOST_OVER });
+  const moving = useMoving(() => {
+    open.reload();
+    over.reload();
+  });
+  const [dragged, setDragged] = useState<ItemCard | null>(null);
+  const [chosen, setChosen] = useState("");
+  const items = [...(open.data?.items ?? []), ...(over.data?.items ?? [])];
+  const key = (each: ItemCard) => `${each.project} ${each.id}`;
+  const columns = STATUSES.map((status): [string, ItemCard[]] => [status, items.filter((each) => each.status === status)]);
+  const order = columns.flatMap(([, cards]) => cards);
+  const now = order.find((each) => key(each) === chosen);
+  const step = (by: number) => {
+    const next = order[Math.min(order.length - 1, Math.max(0, (now ? order.indexOf(now) : by > 0 ? -1 : 0) + by))];
+    if (next) document.getElementById(`card ${key(next)}`)?.focus();
+  };
+  const beside = (by: number) => {
+    const filled = columns.filter(([, cards]) => cards.length);
+    const column = filled.findIndex(([, cards]) => now && cards.includes(now));
+    const cards = filled[Math.min(filled.length - 1, Math.max(0, column + by))]?.[1];
+    if (cards?.[0]) document.getElementById(`card ${key(cards[0])}`)?.focus();
+  };
+  useKeys({
+    j: () => step(1),
+    k: () => step(-1),
+    l: () => beside(1),
+    h: () => beside(-1),
+    o: () => now && go(itemPage(now)),
+    m: () => now && moving.choose(now),
+  });
+  const error = open.error ?? over.error;
+  const count = (status: string): number => Number(OVER.includes(status) && !kind ? (over.data?.counts[status] ?? 0) : 0);
+  return (
+    <>
+      <WorkHead now="board" about="by status, highest priority first" />
+      <div className="filters">
+        <label className="row small soft">
+          <span>Kind</span>
+          <select value={kind} onChange={(event) => setKind(event.target.value)}>
+            <option value="">any</option>
+            {WORKED.map((each) => (
+              <option key={each} value={each}>
+                {each}
+              </option>
+            ))}
+          </select>
+        </label>
+        <ProjectChoice at={at} />
+        <span className="end">
+          <Cli text={`wfe-mcp work list${kind ? ` --kind ${kind}` : ""}${at.cli === " --all" ? "" : at.cli}`} />
+        </span>
+      </div>
+      <Problem error={error ?? moving.error} />
+      {moving.asks}
+      <p className="hidden" role="status">{moving.said}</p>
+      {(!open.data || !over.data) && !error && <Waiting />}
+      {open.data && over.data && items.length === 0 && (
+        <Empty title="Nothing to do yet" steps={[{ say: "Add an item here, or let your agent add it.", cli: "wfe-mcp work add TITLE" }]}>
+          Cards move by themselves as the runs that work them begin and end; you move the others.
+        </Empty>
+      )}
+      {items.length > 0 && (
+        <div className={`board work ${dragged ? "dragging" : ""}`} tabIndex={0} role="region" aria-label="Board of work items">
+          {columns.map(([status, cards]) => (
+            <section
+              key={status}
+              aria-label={status}
+              data-status={status}
+              className={dragged && status !== dragged.status ? (legal(dragged, status) ? "can" : "cannot") : ""}
+              onDragOver={(event) => dragged && event.preventDefault()}
+              onDrop={(event) => {
+                event.preventDefault();
+                if (dragged) moving.move(dragged, status);
+                setDragged(null);
+              }}
+            >
+              <h2>
+                {capital(status)} <span className="muted">{Math.max(cards.length, count(status))}</span>
+              </h2>
+              <ul>
+                {cards.map((each) => (
+                  <li key={key(each)}>
+                    <article
+                      className="card"
+                      draggable
+                      aria-current={each === now ? "true" : undefined}
+                      onDragStart={(event) => {
+                        event.dataTransfer.setData("text/plain", each.id);
+                        event.dataTransfer.effectAllowed = "move";
+                        setDragged(each);
+                      }}
+                      onDragEnd={() => setDragged(null)}
+                    >
+                      <a id={`card ${key(each)}`} href={itemPage(each)} draggable={false} onFocus={() => setChosen(key(each))}>
+                        <b>{each.title}</b>
+                      </a>
+                      <span className="row wrap small muted">
+                        <span className="code">{each.id}</span>
+                        <span>{each.kind}</span>
+                        {each.priority !== 5 && <span>{priority(each.priority)}</span>}
+                        {at.many && <span>{at.names.get(each.project)}</span>}
+                      </span>
+                      <ItemFlags item={each} />
+                      <Progress done={each.done} parts={each.parts} />
+                      <span className="row small muted">
+                        <span className="num" title={each.changed_at}>{age(each.changed_at ?? "")}</span>
+                        <button type="button" className="btn slim bare end" disabled={moving.busy} aria-label={`Move ${each.id}`} aria-keyshortcuts="m" onClick={() => moving.choose(each)}>
+                          Move…
+                        </button>
+                      </span>
+                    </article>
+                  </li>
+                ))}
+              </ul>
+            </section>
+          ))}
+        </div>
+      )}
+      {items.length > 0 && (
+        <p className="keybar">
+          <span><kbd>j</kbd> / <kbd>k</kbd> next, previous card</span>
+          <span><kbd>h</kbd> / <kbd>l</kbd> column to the left, right</span>
+          <span><kbd>Enter</kbd> open</span>
+          <span><kbd>m</kbd> move</span>
+        </p>
+      )}
+    </>
+  );
+}

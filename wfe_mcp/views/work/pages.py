@@ -1,0 +1,219 @@
+"""Work items as the page shows them: the backlog of one project or of all, and a whole item with what is around it."""
+
+from __future__ import annotations
+
+from dataclasses import field, replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, overlap, refuse_move
+from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.runs.item_runs import template_for
+from wfe_mcp.engine.work.items import others_of
+from wfe_mcp.store.items import item_of
+from wfe_mcp.store.search.query import words
+from wfe_mcp.views.pages.decision import blocks_json
+from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
+from wfe_mcp.views.work.models import ItemLine, ItemView, item_line, item_lines, item_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.items import ItemRow
+
+
+@view_model
+class ItemMove:
+    """A status that an item can get. ``takes``: run (a run is started), pin, or nothing; ``refused``: why it cannot now."""
+
+    to: str
+    takes: str = ""
+    refused: str = ""
+
+
+@view_model
+class ItemCard:
+    """An item of the backlog. ``version``: the event of the log that made it so; ``done`` of ``parts`` under it are over.
+
+    ``overlaps``: the active items that touch the same paths.
+    """
+
+    line: ItemLine = field(metadata=INLINE)
+    project: str
+    version: int
+    moves: tuple[ItemMove, ...] = ()
+    parts: int = 0
+    done: int = 0
+    overlaps: tuple[str, ...] = ()
+
+
+@view_model
+class Backlog:
+    """Items in order. ``count``: how many there are, also where fewer are shown; ``counts``: how many have which status."""
+
+    items: tuple[ItemCard, ...]
+    count: int
+    counts: JsonObject
+
+
+@view_model
+class ItemRun:
+    """A run that worked an item, or found it."""
+
+    run: str
+    title: str
+    state: str
+    template: str
+    at: str
+
+
+@view_model
+class ItemPage:
+    """A whole item. ``text``: its body as blocks; ``above``: its parent, and the parent of that.
+
+    ``needed``: what it needs; ``needed_by``: what needs it; ``run_lines``: its runs, newest first; ``template``: of a run for it.
+    """
+
+    view: ItemView = field(metadata=INLINE)
+    project: str
+    version: int
+    added_at: str
+    text: tuple[JsonObject, ...] = ()
+    above: tuple[ItemLine, ...] = ()
+    needed: tuple[ItemLine, ...] = ()
+    needed_by: tuple[ItemLine, ...] = ()
+    parts: int = 0
+    done: int = 0
+    run_lines: tuple[ItemRun, ...] = ()
+    moves: tuple[ItemMove, ...] = ()
+    template: str = ""
+
+
+def backlog(
+    engine: Engine,
+    project: str,
+    kinds: Sequence[ItemKind],
+    statuses: Sequence[ItemStatus],
+    text: str = "",
+    *,
+    newest: bool = False,
+    limit: int,
+) -> Backlog:
+    """The items of a project, of all for "", the highest priority first, else (``newest``) the last to change."""
+    wanted = words(text)
+    with engine.store.read() as tx:
+        found = [
+            row
+            for row in tx.items.backlog(project, kinds, statuses, newest=newest)
+            if not wanted or _matches(row, wanted)
+        ]
+        cards = _cards(tx, found[:limit])
+        counts: dict[str, int] = {}
+        for each in {project} if project else {record.id for record in tx.projects.all()}:
+            for status, many in tx.items.counts(each).items():
+                counts[str(status)] = counts.get(str(status), 0) + many
+    return Backlog(items=cards, count=len(found), counts=dict(sorted(counts.items())))
+
+
+def item_page(engine: Engine, name: str) -> ItemPage:
+    """The page of an item. Refuses ``bad_argument`` for an unknown one."""
+    project = engine.project_id
+    with engine.store.read() as tx:
+        row = tx.items.row(project, name)
+        item = item_of(row)
+        done, parts = tx.items.progress(project, (item.id,)).get(item.id, (0, 0))
+        runs = [tx.runs.load(RunId(each)) for each in reversed(item.runs)]
+        view = item_view(engine, tx, item)
+        page = ItemPage(
+            view=view,
+            project=project,
+            version=row.last_seq,
+            added_at=second(row.added_at),
+            text=blocks_json(item.body),
+            above=tuple(_above(tx, project, item)),
+            needed=tuple(item_lines(tx, project, tx.items.named(project, item.needs))),
+            needed_by=tuple(item_lines(tx, project, tx.items.naming(project, item.id))),
+            parts=parts,
+            done=done,
+            run_lines=tuple(
+                view_of(
+                    ItemRun,
+                    run.record,
+                    run=run.record.id,
+                    state=str(run.state.status),
+                    at=second(run.record.created_at),
+                )
+                for run in runs
+                if run is not None
+            ),
+            moves=_moves(item, others_of(engine, tx, item)),
+        )
+    return page if item.kind is ItemKind.DECISION else replace(page, template=template_for(engine, name))
+
+
+def _cards(tx: Tx, rows: Iterable[ItemRow]) -> tuple[ItemCard, ...]:
+    """The cards of ``rows``, in their order; what they name is read once for each project."""
+    shown = list(rows)
+    made: dict[tuple[str, int], ItemCard] = {}
+    for project, some in groupby(sorted(shown, key=lambda row: row.project_id), key=lambda row: row.project_id):
+        of_project = [(row, item_of(row)) for row in some]
+        known = {
+            item.id: item for item in tx.items.named(project, {name for _, one in of_project for name in _names(one)})
+        }
+        over = {id_: item.is_over for id_, item in known.items()}
+        active = [item_of(row) for row in tx.items.backlog(project, (), (ItemStatus.ACTIVE,))]
+        progress = tx.items.progress(project, {item.id for _, item in of_project})
+        for row, item in of_project:
+            others = [known[each] for each in _names(item) if each in known]
+            beside = [each for each in active if each.id != item.id]
+            done, parts = progress.get(item.id, (0, 0))
+            open_ = item.status in {ItemStatus.READY, ItemStatus.ACTIVE}
+            made[project, row.number] = ItemCard(
+                line=item_line(item, over, second(row.changed_at)),
+                project=project,
+                version=row.last_seq,
+                moves=_moves(item, [*others, *(each for each in beside if each.parent == item.parent)]),
+                parts=parts,
+                done=done,
+                overlaps=tuple(
+                    each.id for each in beside if open_ and each.scopes and overlap(item.scopes, each.scopes)
+                ),
+            )
+    return tuple(made[row.project_id, row.number] for row in shown)
+
+
+def _names(item: Item) -> set[str]:
+    return {*item.needs, *filter(None, (item.parent,))}
+
+
+def _moves(item: Item, others: list[Item]) -> tuple[ItemMove, ...]:
+    """What a person at the page can do with the status of an item."""
+    return tuple(_move(item, to, who, others) for to, who in MOVES[item.status].items())
+
+
+def _move(item: Item, to: ItemStatus, who: str, others: list[Item]) -> ItemMove:
+    takes = "run" if to is ItemStatus.ACTIVE else "" if who == "agent" else "pin"
+    try:
+        refuse_move(item, to, "person", others)
+    except Refused as refused:
+        return ItemMove(to=to, takes=takes, refused=refused.message)
+    return ItemMove(to=to, takes=takes)
+
+
+def _above(tx: Tx, project: str, item: Item) -> list[ItemLine]:
+    """The parents of an item, the outermost first."""
+    found: list[Item] = []
+    while item.parent and len(found) < 10:
+        item = tx.items.get(project, item.parent)
+        found.insert(0, item)
+    return item_lines(tx, project, found)
+
+
+def _matches(row: ItemRow, wanted: list[str]) -> bool:
+    """True where words of the item begin with all those that are wanted."""
+    item = item_of(row)
+    found = words("\n".join((item.id, item.title, item.body, *item.tags, *item.scopes, *item.criteria)))
+    return all(any(word.startswith(start) for word in found) for start in wanted)
