@@ -64,7 +64,7 @@ def written() -> tuple[str, str, str]:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     tutorial = (ROOT / "docs" / "tutorial" / "claude-code.md").read_text(encoding="utf-8")
     found = (
-        re.search(r"^(uv tool install .*?\.) +# from a checkout", readme, re.MULTILINE),
+        re.search(r"^(uv tool install [^#\n]*\.) *(?:#|$)", readme, re.MULTILINE),
         re.search(r"^(wfe-mcp init) +#", readme, re.MULTILINE),
         re.search(r"^\$ (wfe-mcp approve RUN fix) +#", tutorial, re.MULTILINE),
     )

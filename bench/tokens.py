@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 def measure(scene: Scene) -> list[Figure]:
     """The tool list as a model sees it, brief status, and a whole successful quick_fix in calls and tokens."""
+    if find_spec("rs_bpe") is None:
+        return [Figure("no tokenizer is built for this Python: no tokens are counted", 0, "")]
     with scene.server() as server:
         server.hello()
         listed = server.ask("tools/list", {})["tools"]

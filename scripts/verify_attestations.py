@@ -25,7 +25,7 @@ ES256 = re.compile(rb"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20(.{32})\x22\x58\x2
 EDDSA = re.compile(rb"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20(.{32})", re.DOTALL)
 WRONG = (ValueError, LookupError, TypeError, AttributeError, RecursionError, InvalidSignature)
 LOAD = json.JSONDecoder(parse_constant=().index).decode  # nothing is in (), so NaN is an error
-RS256 = re.compile(rb"\xa4\x01\x03\x03\x39\x01\x00\x20\x59\x01\x00(.{256})\x21\x43(.{3})", re.DOTALL)
+RS256 = re.compile(rb"\A\xa4\x01\x03\x03\x39\x01\x00\x20\x59\x01\x00(.{256})\x21\x43(.{3})\Z", re.DOTALL)
 
 
 def need(holds: object) -> None:
@@ -64,7 +64,7 @@ def check(made: Any, text: bytes, key: Any) -> None:
     elif found := EDDSA.fullmatch(raw):
         ed25519.Ed25519PublicKey.from_public_bytes(found[1]).verify(signature, data)
     else:
-        need(found := RS256.fullmatch(raw))
+        (found,) = RS256.finditer(raw)
         numbers = rsa.RSAPublicNumbers(int.from_bytes(found[2]), int.from_bytes(found[1]))
         numbers.public_key().verify(signature, data, padding.PKCS1v15(), SHA256())
 
@@ -89,7 +89,7 @@ def chain(raw: bytes) -> dict[str, dict[str, Any]]:
             signer = keys[change["signed_by"]]
             need(made.keys() == {"signature" if "kind" in signer else "assertion"})
             what = {"format": "wfe-approvers/1", "change": number, "before": head, "do": do, "key": key, "at": at}
-            check(*made.values(), canonical(what), signer)
+            check(next(iter(made.values())), canonical(what), signer)
         keys = keys | {name: key} if do == "add" else {each: keys[each] for each in keys if each != name}
         head = sha256(canonical(document["changes"][:number])).hexdigest()
         heads[head] = heads[""] = keys

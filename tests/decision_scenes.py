@@ -105,6 +105,10 @@ def spec_driven(project: Playground) -> tuple[str, str]:
     return _specification(project, "design"), "design"
 
 
+def requirements(project: Playground) -> tuple[str, str]:
+    return _specification(project, "requirements"), "requirements"
+
+
 def _specification(project: Playground, phase: str) -> str:
     spec = SPEC | {
         "title": "Accents",

@@ -247,8 +247,21 @@ def follow(cli: Terminal, command: str) -> Said:
     again = cli(*words, pin=PIN)
     if "No such option: --pin-fd" in again.err:
         again = cli(*words, "--yes")
+    if words == ["pin", "set"] and again.code != 0:
+        again = _with_new_pin(cli, words)
     asks = again.code != 0 and "--yes" in again.err
     return cli(*words, "--yes", pin=PIN) if asks else again
+
+
+def _with_new_pin(cli: Terminal, words: list[str]) -> Said:
+    """A command that asks for the PIN and for a new one."""
+    read, write = os.pipe()
+    os.write(write, f"{PIN} again".encode())
+    os.close(write)
+    try:
+        return cli(*words, "--new-pin-fd", str(read), pin=PIN)
+    finally:
+        os.close(read)
 
 
 def with_key(cli: Terminal, words: list[str]) -> Said:

@@ -1,6 +1,9 @@
 """A hint for an agent, as the person reads it whom the agent would ask."""
 
+import re
+
 import pytest
+from hypothesis import given, strategies as st
 
 from wfe_mcp.core.readers import for_person
 
@@ -23,9 +26,51 @@ READ = {
         "[sandbox] names a file: correct it in your own configuration."
     ),
     "Name it: wfe-mcp list": "Name it: wfe-mcp list",
+    "You may task the user to look.": "You may task the user to look.",
 }
 
 
 @pytest.mark.parametrize(("written", "read"), READ.items())
 def test_a_person_reads_the_step_as_their_own(written: str, read: str) -> None:
     assert for_person(written) == read
+
+
+TRIGGERS = (
+    "Ask the user to ",
+    "ask the user to ",
+    "Ask the user to run: ",
+    "Ask the user: ",
+    "Tell the user: x",
+    "only the user can",
+    "ask the user whether",
+    " (in a terminal of their own)",
+    "their own configuration",
+    ", to ",
+    " and to ",
+    "a.b",
+    ". ",
+    ";",
+    "\n",
+    "é",
+)
+ADDED = {"only", "you", "can", "see", "your", "own", "configuration", "which", "whether"}
+"""The words that a person reads in place of others."""
+
+
+@given(st.lists(st.sampled_from(TRIGGERS) | st.text(max_size=12), max_size=30).map("".join))
+def test_a_hostile_text_keeps_its_lines_and_gets_no_word_of_its_own(text: str) -> None:
+    shown = for_person(text)
+    assert shown.count("\n") == text.count("\n")
+    said = {letters.lower() for letters in re.findall(r"\w+", text)}
+    assert {letters.lower() for letters in re.findall(r"\w+", shown)} - said <= ADDED
+
+
+@pytest.mark.parametrize("piece", TRIGGERS)
+def test_a_long_hostile_text_is_read_once(piece: str) -> None:
+    for text in (piece * 5_000, f"Ask the user to {piece * 5_000}", f"ask the user to x{piece * 5_000}."):
+        assert len(for_person(text)) <= len(text)  # what is read in squares would not end
+
+
+def test_what_stands_below_a_step_stays_as_it_is() -> None:
+    quoted = "and to be, or to do"
+    assert for_person(f"Ask the user to look\n{quoted}") == f"Look\n{quoted}"

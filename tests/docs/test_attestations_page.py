@@ -34,7 +34,7 @@ def test_each_vector_proves_to_three_verifiers_what_the_page_says(root: Path, tm
 
 
 def test_the_decisions_of_the_page_and_of_passkeys_fit_the_schema(root: Path) -> None:
-    schema = Draft202012Validator(json.loads((root / SCHEMA).read_text(encoding="utf-8")))
+    schema: Any = Draft202012Validator(json.loads((root / SCHEMA).read_text(encoding="utf-8")))
     for each in vectors(root):
         found = opened(json.dumps(each["envelope"]).encode())
         assert found is not None

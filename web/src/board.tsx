@@ -71,7 +71,7 @@ export function Board({ news }: { news: NewsView | null }) {
                       <a className="card" href={to("runs", each.run)}>
                         <b>{each.title}</b>
                         <span className="row wrap small">
-                          <State state={open(each) && each.waiting_on === "human" ? "awaiting" : each.state} />
+                          <State state={open(each) && each.waiting_on === "human" ? "awaiting" : each.state} run />
                           <span>{progress(each)}</span>
                         </span>
                         <span className="row wrap small muted">

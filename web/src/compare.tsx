@@ -4,7 +4,7 @@ import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api
 import { Cli, Crumbs, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { Changes } from "./rendered";
 import { go, to } from "./route";
-import { count, money, span, stateWord, tokens } from "./words";
+import { count, isReported, money, span, stateWord, tokens } from "./words";
 
 export function Compare({ left, right }: { left: string; right: string }) {
   const runs = useAsk<RunList>("/runs?limit=200", beginsOrEnds);
@@ -46,18 +46,19 @@ export function Compare({ left, right }: { left: string; right: string }) {
   );
 }
 
+type Row = [string, (side: RunSide) => React.ReactNode];
+
 function Body({ data, left, right }: { data: ComparisonView; left: string; right: string }) {
   const [one, two] = data.runs;
   const unlike = data.phases.filter((each) => !each.same).length;
-  const figures: [string, (side: RunSide) => React.ReactNode][] = [
-    ["State", (side) => <State state={side.state} />],
+  const figures: Row[] = [
+    ["State", (side) => <State state={side.state} run />],
     ["Integrity", (side) => (side.tainted || side.weakened_gates ? <Integrity run={side} /> : "no gate was forced or weakened")],
     ["Template", (side) => `${side.template} ${side.version}`],
     ["From start to end", (side) => span(side.total_s)],
     ["Working", (side) => span(side.seconds.working ?? 0)],
     ["Waiting for you", (side) => span(side.seconds.human ?? 0)],
-    ["Tokens", (side) => tokens(side.tokens)],
-    ["Cost", (side) => money(side.cost_usd)],
+    ...(isReported(data.runs) ? ([["Tokens", (side) => tokens(side.tokens)], ["Cost", (side) => money(side.cost_usd)]] as Row[]) : []),
   ];
   return (
     <>

@@ -1,6 +1,6 @@
 // The graph of a run: one node per phase, in the anatomy of every list; the list beside it shows the same.
 import { Background, Controls, Handle, MarkerType, Position, ReactFlow, type Edge, type Node, type NodeProps } from "@xyflow/react";
-import { memo, useEffect, useMemo, useState } from "react";
+import { memo, useEffect, useMemo, useRef, useState } from "react";
 import type { NodeView } from "./api_types";
 import { Icon } from "./icons";
 import { HEIGHT, WIDTH, layout, type Direction } from "./layout";
@@ -83,6 +83,17 @@ const deep = (node: GraphNode, nodes: GraphNode[]): number => {
   return around ? 1 + deep(around, nodes) : 0;
 };
 
+function useMedia(query: string): boolean {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const media = matchMedia(query);
+    const changed = () => setMatches(media.matches);
+    media.addEventListener("change", changed);
+    return () => media.removeEventListener("change", changed);
+  }, [query]);
+  return matches;
+}
+
 export function useDark(): boolean {
   const read = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const [dark, setDark] = useState(read);
@@ -99,6 +110,12 @@ export function useDark(): boolean {
   return dark;
 }
 
+/** More phases than that are for the list on a phone: the graph then shows their shape. */
+const MOST_IN_FULL = 60;
+const MARGIN = 24;
+/** What leaves dragging and wheels to the panel around the graph. */
+const SCROLLS = { panOnDrag: false, panOnScroll: false, zoomOnScroll: false, zoomOnPinch: false, zoomOnDoubleClick: false, preventScrolling: false };
+
 /** `connect`: the phase at the second name is to need the first. */
 export function Graph({ nodes: all, chosen, choose, direction, connect }: {
   nodes: GraphNode[];
@@ -111,7 +128,16 @@ export function Graph({ nodes: all, chosen, choose, direction, connect }: {
   const nodes = useMemo(() => drawn(all), [all]);
   const shape = nodes.map((each) => `${each.phase}<${each.needs.join()}<${each.parent ?? ""}`).join("|");
   const places = useMemo(() => layout(nodes, direction), [shape, direction]); // eslint-disable-line
-  const tall = useMemo(() => Math.min(34, Math.max(13, (Math.max(...[...places.values()].map((each) => each.y + each.height)) + 80) / 16)), [places]);
+  // On a phone a graph that fits is too small to read: there it has its full size, and its panel scrolls like any text.
+  const full = useMedia("(max-width: 45rem)") && connect === undefined && nodes.length <= MOST_IN_FULL;
+  const wide = useMemo(() => Math.max(...[...places.values()].map((each) => each.x + each.width)) + 2 * MARGIN, [places]);
+  const panel = useRef<HTMLDivElement>(null);
+  const at = places.get((nodes.find((each) => each.phase === chosen) ?? nodes.find((each) => ["running", "awaiting", "failed"].includes(each.state)) ?? nodes[0])?.phase ?? "");
+  const middle = at ? at.x + at.width / 2 + MARGIN : 0;
+  useEffect(() => {
+    if (full && panel.current) panel.current.scrollLeft = middle - panel.current.clientWidth / 2;
+  }, [full, middle, wide]);
+  const tall = useMemo(() => Math.min(full ? Infinity : 34, Math.max(13, (Math.max(...[...places.values()].map((each) => each.y + each.height)) + 80) / 16)), [places, full]);
   const shown = useMemo(
     () =>
       nodes.map((node): PhaseNode => {
@@ -150,29 +176,32 @@ export function Graph({ nodes: all, chosen, choose, direction, connect }: {
     );
   }, [nodes]);
   return (
-    <div className={connect ? "flow editable" : "flow"} style={{ height: `${tall}rem` }} role="group" aria-label={connect ? "Graph of the template. The form shows the same." : "Graph of the run. The list shows the same as a table."}>
-      <ReactFlow<PhaseNode>
-        key={`${shape.length} ${direction}`}
-        nodes={shown}
-        edges={edges}
-        nodeTypes={KINDS}
-        nodesDraggable={false}
-        nodesConnectable={connect !== undefined}
-        onConnect={({ source, target }) => connect?.(source, target)}
-        edgesFocusable={false}
-        onlyRenderVisibleElements={nodes.length > 120}
-        minZoom={0.05}
-        maxZoom={1.5}
-        fitView
-        fitViewOptions={{ maxZoom: 1, padding: 0.08, minZoom: nodes.length > 60 ? 0.45 : 0.05 }}
-        onNodeClick={(_, node) => choose(node.id)}
-        onNodesChange={(changes) => changes.forEach((each) => each.type === "select" && each.selected && choose(each.id))}
-        colorMode={dark ? "dark" : "light"}
-        proOptions={{ hideAttribution: false }}
-      >
-        <Background gap={24} />
-        <Controls showInteractive={false} />
-      </ReactFlow>
+    <div className="flow-panel" ref={panel}>
+      <div className={connect ? "flow editable" : "flow"} style={{ height: `${tall}rem`, ...(full ? { minWidth: `${wide}px` } : {}) }} role="group" aria-label={connect ? "Graph of the template. The form shows the same." : "Graph of the run. The list shows the same as a table."}>
+        <ReactFlow<PhaseNode>
+          key={`${shape.length} ${direction} ${full}`}
+          nodes={shown}
+          edges={edges}
+          nodeTypes={KINDS}
+          nodesDraggable={false}
+          nodesConnectable={connect !== undefined}
+          onConnect={({ source, target }) => connect?.(source, target)}
+          edgesFocusable={false}
+          onlyRenderVisibleElements={nodes.length > 120}
+          minZoom={0.05}
+          maxZoom={1.5}
+          fitView
+          fitViewOptions={full ? { minZoom: 1, maxZoom: 1 } : { maxZoom: 1, padding: 0.08, minZoom: nodes.length > 60 ? 0.45 : 0.05 }}
+          {...(full ? SCROLLS : {})}
+          onNodeClick={(_, node) => choose(node.id)}
+          onNodesChange={(changes) => changes.forEach((each) => each.type === "select" && each.selected && choose(each.id))}
+          colorMode={dark ? "dark" : "light"}
+          proOptions={{ hideAttribution: false }}
+        >
+          <Background gap={24} />
+          {!full && <Controls showInteractive={false} />}
+        </ReactFlow>
+      </div>
     </div>
   );
 }

@@ -3,17 +3,17 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import type { Refused } from "./api";
 import type { GateLine, GateMark } from "./api_types";
 import { Icon } from "./icons";
-import { count, look, mark, stateWord, type Look } from "./words";
+import { count, look, mark, runWord, stateWord, type Look } from "./words";
 
 /** A gate as a mark: with what it found, or with whether it asks for less than the template. */
 export type Gate = GateMark & Pick<GateLine, "text">;
 
-export function State({ state, children, pill = false }: { state: string; children?: ReactNode; pill?: boolean }) {
+export function State({ state, children, pill = false, run = false }: { state: string; children?: ReactNode; pill?: boolean; run?: boolean }) {
   const shown = look(state);
   return (
     <span className={`state s-${shown === "pending" ? "skipped" : shown}${pill ? " pill" : ""}`}>
       <Icon name={shown} spin={shown === "running"} />
-      {children ?? stateWord(state)}
+      {children ?? (run ? runWord : stateWord)(state)}
     </span>
   );
 }

@@ -130,7 +130,7 @@ function Project({ id }: { id: string }) {
                 <a href={to("runs", each.run)}>
                   <span />
                   <span>{each.title} <Integrity run={each} /></span>
-                  <State state={each.state} />
+                  <State state={each.state} run />
                   <small>{[progress(each), each.template, `${age(each.updated_at)} ago`].filter(Boolean).join(", ")}</small>
                 </a>
               </li>

@@ -15,7 +15,7 @@ import { Events, Lineage, Checkpoints } from "./run_history";
 import { Stopped } from "./remedies";
 import { Side } from "./run_phase";
 import { Timeline } from "./timeline";
-import { age, capital, count, folder, look, money, stateWord, tokens } from "./words";
+import { age, capital, count, folder, isReported, look, money, runWord, tokens } from "./words";
 
 const TABS = ["Graph", "List", "Timeline", "Events", "Lineage"];
 
@@ -136,7 +136,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
         <h1>{data.title || run}</h1>
         <p className="turn">
           <State state={state} pill>
-            {capital(stateWord(state))}
+            {capital(runWord(state))}
           </State>
           {data.tainted && <State state="weakened" pill>Tainted: a gate was forced</State>}
           {works.length > 0 ? (
@@ -220,8 +220,12 @@ function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[];
     ...(data.iteration > 1 ? [["Iteration", String(data.iteration)] as [string, string]] : []),
     ["Started", data.started_at ? `${age(data.started_at)} ago` : ""],
     ...(timeline ? ([["Time", spent(timeline)]] as [string, string][]) : []),
-    ["Tokens", usage?.calls ? `${tokens(usage.input_tokens ?? 0)} in, ${tokens(usage.output_tokens ?? 0)} out` : "not reported"],
-    ["Cost", usage?.calls ? `${money(usage.cost_usd)}${usage.unpriced ? ` + ${count(usage.unpriced, "call")} not priced` : ""}` : "not reported"],
+    ...(usage?.calls
+      ? ([
+          ["Tokens", `${tokens(usage.input_tokens ?? 0)} in, ${tokens(usage.output_tokens ?? 0)} out`],
+          ["Cost", `${money(usage.cost_usd)}${usage.unpriced ? ` + ${count(usage.unpriced, "call")} not priced` : ""}`],
+        ] as [string, string][])
+      : []),
     ...(data.reached ? ([["State", data.reached]] as [string, string][]) : []),
     ...(data.triggered_by === "work" && data.external_id && data.project ? ([["Works on", <a key="w" href={to("items", data.project, data.external_id)}>{data.external_id}</a>]] as [string, React.ReactNode][]) : []),
     ...(data.forked_from ? [["Forked from", <a key="f" href={to("runs", data.forked_from.run)}>{data.forked_from.run}</a>] as [string, React.ReactNode]] : []),
@@ -249,6 +253,7 @@ function spent(timeline: TimelineView): string {
 }
 
 function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; choose: (phase: string) => void }) {
+  const reported = isReported(nodes);
   return (
     <table className="records">
       <caption className="hidden">Phases</caption>
@@ -258,9 +263,7 @@ function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; c
           <th>State</th>
           <th>Gates</th>
           <th>Needs</th>
-          <th>Model</th>
-          <th>Tokens</th>
-          <th>Cost</th>
+          {reported && ["Model", "Tokens", "Cost"].map((name) => <th key={name}>{name}</th>)}
         </tr>
       </thead>
       <tbody>
@@ -285,13 +288,25 @@ function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; c
               <Gates gates={each.gates} />
             </td>
             <td data-label="Needs">{each.needs.join(", ")}</td>
-            <td data-label="Model">{each.model ?? <span className="muted">not reported</span>}</td>
-            <td data-label="Tokens" className={each.tokens == null ? "num muted" : "num"}>{tokens(each.tokens)}</td>
-            <td data-label="Cost" className={each.cost_usd == null ? "num muted" : "num"}>{money(each.cost_usd)}</td>
+            {reported && <Used node={each} />}
           </tr>
         ))}
       </tbody>
     </table>
+  );
+}
+
+/** What a model took for a phase; empty before it has begun. */
+function Used({ node }: { node: GraphNode }) {
+  const cell = (name: string, value: string | number | null | undefined, text: string) => (
+    <td data-label={name} className={value == null ? "num muted" : "num"}>{value == null && ["pending", "ready"].includes(node.state) ? "" : text}</td>
+  );
+  return (
+    <>
+      {cell("Model", node.model, node.model ?? "not reported")}
+      {cell("Tokens", node.tokens, tokens(node.tokens))}
+      {cell("Cost", node.cost_usd, money(node.cost_usd))}
+    </>
   );
 }
 

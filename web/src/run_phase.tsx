@@ -8,7 +8,7 @@ import { Cli, Flag, Gates, State, Waiting } from "./parts";
 import { Remedies } from "./remedies";
 import { Parts, Value, type Part } from "./rendered";
 import { to } from "./route";
-import { age, clock, money, tokens } from "./words";
+import { age, clock, isReported, money, tokens } from "./words";
 
 export function Side({ run, node, data, close }: { run: string; node: GraphNode; data: RunView; close: () => void }) {
   const id = encodeURIComponent(run);
@@ -52,12 +52,16 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           </dd>
           <dt>Needs</dt>
           <dd>{node.needs.join(", ") || "nothing"}</dd>
-          <dt>Model</dt>
-          <dd>{node.model ?? "not reported"}</dd>
-          <dt>Tokens</dt>
-          <dd>{tokens(node.tokens)}</dd>
-          <dt>Cost</dt>
-          <dd>{money(node.cost_usd)}</dd>
+          {isReported([node]) && (
+            <>
+              <dt>Model</dt>
+              <dd>{node.model ?? "not reported"}</dd>
+              <dt>Tokens</dt>
+              <dd>{tokens(node.tokens)}</dd>
+              <dt>Cost</dt>
+              <dd>{money(node.cost_usd)}</dd>
+            </>
+          )}
         </dl>
         {node.reason && <p className="said words">{node.reason}</p>}
         {told.map((each, index) => (

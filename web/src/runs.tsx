@@ -6,7 +6,7 @@ import { ProjectChoice, useProject } from "./in_project";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
-import { age, count, progress, stateWord } from "./words";
+import { age, count, progress, runWord } from "./words";
 
 export function Runs({ query: given }: { query: URLSearchParams }) {
   const [status, setStatus] = useState(given.get("status") ?? "");
@@ -44,7 +44,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
       {!data && !error && <Waiting />}
       {data && !rows.length && (
         <Empty
-          title={status ? `No run is ${stateWord(status)}` : "No run yet"}
+          title={status ? `No run is ${runWord(status)}` : "No run yet"}
           steps={[
             { say: "Start one here, or let your agent start it.", cli: "wfe-mcp start" },
             { say: "See a run played in a scratch folder.", cli: "wfe-mcp demo" },
@@ -80,7 +80,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
                 </td>
                 {shown.many && <td data-label="Project">{shown.names.get(each.project ?? "")}</td>}
                 <td data-label="State">
-                  <State state={each.state} />
+                  <State state={each.state} run />
                 </td>
                 <td data-label="Phase">{progress(each)}</td>
                 <td data-label="Waits for">{each.waits_for}</td>

@@ -25,6 +25,7 @@ export function Week() {
 
 export function Statistics({ id }: { id: string }) {
   const { data, error } = useAsk<StatsList>(`/projects/${encodeURIComponent(id)}/stats`, () => false);
+  const reported = data?.phases.some((each) => each.tokens);
   return (
     <section className="section" id="statistics">
       <header>
@@ -41,7 +42,7 @@ export function Statistics({ id }: { id: string }) {
           <caption className="hidden">Phases by template</caption>
           <thead>
             <tr>
-              {["Phase", "Runs", "Passed at once", "Passed in the end", "Attempts", "Work", "Waited for you", "Tokens", "Cost"].map((name) => (
+              {["Phase", "Runs", "Passed at once", "Passed in the end", "Attempts", "Work", "Waited for you", ...(reported ? ["Tokens", "Cost"] : [])].map((name) => (
                 <th key={name}>{name}</th>
               ))}
             </tr>
@@ -58,8 +59,8 @@ export function Statistics({ id }: { id: string }) {
                 <td data-label="Attempts" className="num">{each.attempts}</td>
                 <td data-label="Work" className="num">{each.working ? span(each.working.median_s) : "none"}</td>
                 <td data-label="Waited for you" className="num">{each.waiting.human ? span(each.waiting.human.median_s) : "none"}</td>
-                <td data-label="Tokens" className={each.tokens ? "num" : "num muted"}>{each.tokens ? tokens(each.tokens) : "not reported"}</td>
-                <td data-label="Cost" className={each.tokens ? "num" : "num muted"}>{each.tokens ? money(each.cost_usd) : "not reported"}</td>
+                {reported && <td data-label="Tokens" className={each.tokens ? "num" : "num muted"}>{tokens(each.tokens || null)}</td>}
+                {reported && <td data-label="Cost" className={each.tokens ? "num" : "num muted"}>{money(each.tokens ? each.cost_usd : null)}</td>}
               </tr>
             ))}
           </tbody>

@@ -1,6 +1,6 @@
 // What the time of a run went to: solid is work, an outline is waiting for you, hatching is waiting for others.
 import type { TimelineView } from "./api_types";
-import { clock, money, moment, span } from "./words";
+import { clock, isReported, money, moment, span } from "./words";
 
 const WORDS: Record<string, string> = {
   working: "worked", human: "waited for you", reviewer: "waited for a reviewer", checks: "waited for checks", job: "waited for the server",
@@ -20,6 +20,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
       const left = place(each.since);
       return <i key={index} className={`bar ${kind}`} style={{ left: `${left}%`, width: `${Math.max(0, place(each.until) - left)}%` }} title={`${WORDS[each.what] ?? each.what} ${span((moment(each.until) - moment(each.since)) / 1000)}, attempt ${each.attempt || 1}`} />;
     });
+  const reported = isReported(data.tasks);
   const waited = (seconds: Record<string, number>) => Object.entries(seconds).reduce((sum, [what, value]) => sum + (what === "working" ? 0 : value), 0);
   return (
     <div className="canvas-wide">
@@ -46,7 +47,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
             </th>
             <th className="num">Worked</th>
             <th className="num">Waited</th>
-            <th className="num">Cost</th>
+            {reported && <th className="num">Cost</th>}
           </tr>
         </thead>
         <tbody>
@@ -63,7 +64,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
               </td>
               <td className="num">{task.seconds.working ? span(task.seconds.working) : ""}</td>
               <td className="num">{waited(task.seconds) >= 1 ? span(waited(task.seconds)) : ""}</td>
-              <td className={task.cost_usd == null ? "num muted" : "num"}>{money(task.cost_usd)}</td>
+              {reported && <td className={task.cost_usd == null ? "num muted" : "num"}>{money(task.cost_usd)}</td>}
             </tr>
           ))}
         </tbody>

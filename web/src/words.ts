@@ -29,6 +29,9 @@ const STATES: Record<string, string> = {
 
 export const stateWord = (state: string): string => STATES[state] ?? state;
 
+/** A phase passes its gates; a run is completed, as `wfe-mcp list --status` and the filter of runs say. */
+export const runWord = (state: string): string => (state === "completed" ? state : stateWord(state));
+
 /** Templates as lists show them: those of a first week, then those for special cases below a heading. */
 export const grouped = <T extends { niche?: boolean }>(all: T[]): [heading: string, lines: T[]][] =>
   ([["", all.filter((each) => !each.niche)], ["More, for special cases", all.filter((each) => each.niche)]] as [string, T[]][]).filter(([, lines]) => lines.length > 0);
@@ -55,6 +58,10 @@ export const clock = (at: string | number): string =>
   new Date(typeof at === "number" ? at : moment(at)).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 
 export const count = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+
+/** Whether anyone reported what a model took: where no one did, the column is left out instead of saying so in each row. */
+export const isReported = (all: { tokens?: number | null; cost_usd?: number | null; model?: string | null }[]): boolean =>
+  all.some((each) => each.tokens != null || each.cost_usd != null || each.model != null);
 
 export const tokens = (n: number | null | undefined): string => (n == null ? "not reported" : n < 1000 ? String(n) : `${Math.round(n / 100) / 10}k`);
 

@@ -8,17 +8,18 @@ Ask the user: if it was moved, …                       If it was moved, …
 
 import re
 
-_RUN = re.compile(r"[Aa]sk the user to run(?: this)?(?: in a terminal of their own)?: ")
-_DO = re.compile(r"([Aa])sk the user to ([^.;]*(?:\.(?! |$)[^.;]*)*)")
+_RUN = re.compile(r"\b[Aa]sk the user to run(?: this)?(?: in a terminal of their own)?: ")
+_DO = re.compile(r"\b([Aa])sk the user to ([^.;\n]*(?:\.(?! |$)[^.;\n]*)*)", re.MULTILINE)
+"""One step in one line: what stands below it is another's text."""
 _MORE = re.compile(r"(,|\band|\bor|\bthen) to (?=[a-z])")
 _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"([Oo])nly the user can\b"), r"\1nly you can"),
-    (re.compile(r"Ask the user (which|whether)\b"), r"See \1"),
-    (re.compile(r"ask the user (which|whether)\b"), r"see \1"),
+    (re.compile(r"\b([Oo])nly the user can\b"), r"\1nly you can"),
+    (re.compile(r"\bAsk the user (which|whether)\b"), r"See \1"),
+    (re.compile(r"\bask the user (which|whether)\b"), r"see \1"),
     (re.compile(r" \(in a terminal of their own\)"), ""),
     (re.compile(r"\btheir own configuration\b"), "your own configuration"),
 )
-_CASE = re.compile(r"(?:Ask|Tell) the user: ([a-z])")
+_CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")
 
 
 def for_person(text: str) -> str:

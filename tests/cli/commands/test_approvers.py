@@ -165,10 +165,11 @@ def test_verify_shows_people_what_is_proven_and_by_whom(cli: Terminal, page: Pag
     assert "[approvers_void]" in cli("verify", "--approvals").out
 
 
-def test_verify_needs_the_extra_only_where_something_is_signed(
+def test_verify_needs_no_extra_for_what_passkeys_signed(
     cli: Terminal, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "No key is pinned" in cli("verify", "--approvals").out
     pinned(cli, page, "laptop", "phone")
     monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
-    assert cli.json("verify", "--approvals").refusal == "unavailable"
+    found = cli.json("verify", "--approvals")
+    assert (found.code, len(found.data["keys"])) == (0, 2)

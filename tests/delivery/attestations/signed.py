@@ -81,7 +81,7 @@ def with_change(before: Pinned, do: Any, approver: Approver, by: Approver | None
     if by is None:
         return Pinned((*before.changes, ApproverChange(do=do, key=approver.key, at=at)))
     made = by.signature(signed_text(change_statement(before, do, approver.key, at)))
-    name = {"signature": made} if by.is_person else {"assertion": Assertion.model_validate(made)}
+    name: dict[str, Any] = {"signature": made} if by.is_person else {"assertion": Assertion.model_validate(made)}
     return Pinned((*before.changes, ApproverChange(do=do, key=approver.key, at=at, signed_by=by.key.id, **name)))
 
 

@@ -112,16 +112,16 @@ def other_statement(dice: random.Random, raw: bytes, others: list[bytes]) -> byt
     """A statement that the server's key did sign, with another field."""
     statement = json.loads(b64decode(json.loads(raw)["payload"]))
     other = json.loads(b64decode(json.loads(dice.choice(others))["payload"]))
-    subject = dice.choice(
-        [[], [{}], [{"digest": {"gitTree": 1}}], [{"digest": {"gitTree": OTHER}}], {"0": {}}, other["subject"], None]
-    )
+    subjects: list[Any] = [[], [{}], [{"digest": {"gitTree": 1}}], [{"digest": {"gitTree": OTHER}}], {"0": {}}, None]
+    subject = dice.choice([*subjects, other["subject"]])
+    predicates: list[Any] = [None, [], {}, "text"]
     return resealed(
         dice.choice(
             [
                 statement | {"subject": subject},
                 statement | {"predicateType": dice.choice([DECISION, TEST_RESULT, "", 1])},
                 statement | {"predicate": other["predicate"]},
-                statement | {"predicate": dice.choice([None, [], {}, "text"])},
+                statement | {"predicate": dice.choice(predicates)},
                 statement | {"_type": "https://in-toto.io/Statement/v0.1"},
                 statement | {"more": [1, {"a": None}]},
                 [statement],
@@ -162,7 +162,8 @@ def other_decision(dice: random.Random, raw: bytes, others: list[bytes]) -> byte
     else:
         made = dice.choice([decided(each, chain)["signature"] for each in (ADA, LAPTOP, PHONE)])
         damage = made[:-2] + "=!" if isinstance(made, str) else made | {dice.choice([*made]): "AAAA"}
-        predicate["signature"] = dice.choice([made, damage, None, "", {}, [made]])
+        signatures: list[Any] = [made, damage, None, "", {}, [made]]
+        predicate["signature"] = dice.choice(signatures)
     if dice.random() < 0.1:
         predicate = predicate | {"more": ""}
     return enveloped(DECISION, predicate)

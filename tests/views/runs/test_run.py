@@ -1,11 +1,11 @@
 """The views of a run, brief and full, and their size."""
 
 import json
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from tests.engine.call_scene import DOLLAR, MODEL, dollars, job, listener
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, expr, phase
+from tests.tokenizer import tokens
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.models.budgets import pause_over_budget
 from wfe_mcp.engine.runs import control
@@ -13,11 +13,6 @@ from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES
 from wfe_mcp.views.runs import run as runs
 from wfe_mcp.views.values.model import plain
-
-
-def tokens(text: str) -> int:
-    # import_module: the package is compiled and has no types.
-    return cast("int", import_module("rs_bpe.bpe").openai.o200k_base().count(text))
 
 
 def crowd(scene: Scene) -> str:

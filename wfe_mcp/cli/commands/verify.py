@@ -379,7 +379,7 @@ def _show_branch(screen: Screen, summary: str, data: dict[str, Any]) -> None:
     for one in data["proven"]:
         what = f"  {one['commit'][:12]} {one['subject']}: "
         if "run" not in one:
-            screen.line(f"{what}the same files as the commit before")
+            screen.line(f"{what}the same files as the last proven commit")
             continue
         server = f"; {plural(one['statements'], 'statement')} of the server" if one["statements"] else ""
         by = f"{one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}"

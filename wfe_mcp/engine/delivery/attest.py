@@ -22,6 +22,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus, Signature
 from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.delivery.attestations import ref, statement as made
 from wfe_mcp.delivery.attestations.envelope import sealed
 from wfe_mcp.delivery.attestations.files import files_tree
@@ -211,7 +212,7 @@ def _passed(
     last = {(each.phase, each.stage, each.gate): each for each in verdicts}
     trees = {each.id: parts_of(each.tree or "")[0] for each in evidence}
     for (path, stage, number), verdict in sorted(last.items()):
-        spec = loaded.state.phase(path)
+        spec = loaded.state.phase(PhasePath(path))
         gates = spec.gates if stage == "after" else spec.gates_before
         about = trees.get(verdict.evidence, "")
         if verdict.outcome is GateOutcome.PASS and number < len(gates) and about in {"", tree}:

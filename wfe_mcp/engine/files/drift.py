@@ -51,10 +51,14 @@ class ChangedFile:
     attempt: int
     path: str
     what: str = "artifact"
+    of_steps: bool = False
+    """The server's steps made it: no edit of it is accepted."""
 
     def remedy(self, run: str) -> str:
         """The commands that repair it."""
         place = f"{run} {typed(self.phase)}"
+        if self.of_steps:
+            return f"Put it back: wfe-mcp artifact restore {place}"
         return f"Restore it: wfe-mcp artifact restore {place}. Or accept the edit, which restarts {self.phase} with it: wfe-mcp artifact accept {place}"
 
 
@@ -160,7 +164,7 @@ def _drift_of_attempt(
     except (Refused, ValueError):
         is_changed = True
     if is_changed:
-        return ChangedFile(attempt.phase, attempt.number, path)
+        return ChangedFile(attempt.phase, attempt.number, path, of_steps=plan.phase(attempt.phase).kind == "steps")
     # On Windows every change time can be set back: there every call reads the file.
     if os.name != "nt" and not any(time.time_ns() - entry[2] < _FRESH_NS for entry in before):
         seen[key] = (path, before)

@@ -8,7 +8,8 @@ Rules:
 2. The approvers are those of the parent on the branch, never those that the commit brings. A change of the approvers file has to
    continue the parent's chain, of which each change is signed by a key before it.
 3. A decision accounts for one place of the branch: it is not older than the decision on the commit before, and is not used again.
-   So a tree that was approved once and left behind does not come back without a new decision.
+   So a tree that was approved once and left behind does not come back without a new decision. Files of the last proven
+   commit need none: what undoes an unproven commit is no change.
 4. A later decision of the same run on the same phase replaces an earlier one, unless both are on the branch.
 5. What the server signed is counted and shown. It proves nothing here: its key is on the machine of the agent.
 """
@@ -76,7 +77,7 @@ class BranchCommit(NamedTuple):
 
 
 class ProvenCommit(NamedTuple):
-    """A commit that a decision accounts for. ``same_as``: its files are those of the commit before. ``statements``: of the server."""
+    """A commit that ``decision`` accounts for; without one its files are those of the last proven commit. ``statements``: of the server."""
 
     commit: str
     subject: str
@@ -123,7 +124,7 @@ def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
         start = text_of(run_git(root, "merge-base", start, top, ok=None))
     walk.through(line, start)
     if repo.prefix:
-        walk.found.findings += _outside(root, repo.prefix, line, start)
+        walk.found.findings += _outside(root, repo.prefix, walk.judged)
     return walk.found
 
 
@@ -149,7 +150,7 @@ def signer(decision: Decision, base: Pinned) -> ApproverKey | str:
 
 def _decision(found: Opened) -> Decision | None:
     text, signature = found.predicate.get("statement"), found.predicate.get("signature")
-    if set(found.predicate) != {"statement", "signature"} or not isinstance(text, str):
+    if {*found.predicate} != {"statement", "signature"} or not isinstance(text, str):
         return None
     try:
         made = signature if isinstance(signature, str) else canonical_json(signature)
@@ -174,6 +175,7 @@ class _Walk:
 
     def __init__(self, found: VerifiedBranch, attested: Mapping[str, Sequence[bytes]]) -> None:
         self.found = found
+        self.judged: list[BranchCommit] = []
         read = {tree: [opened(raw) for raw in envelopes] for tree, envelopes in attested.items()}
         self._decisions = {one.id: one for each in read.values() for one in decisions_in(each)}
         self._statements = {
@@ -182,24 +184,24 @@ class _Walk:
         self._base = Pinned()
         self._used: dict[str, tuple[Decision, Pinned, BranchCommit]] = {}
         self._floor = ""
+        self._approved = ""
         self._file: bytes | None = None
         self._signers: dict[tuple[str, str], ApproverKey | str] = {}
 
     def through(self, line: Sequence[BranchCommit], start: str) -> None:
         """Judge every commit after ``start``; without it, after the one that first names approvers."""
         at = next((number for number, each in enumerate(line) if each.id == start), -1)
-        tree, is_proven = "", True
         for number, commit in enumerate(line):
             is_judged = number > at and bool(self._base.changes)
             if is_judged:
-                self.found.judged += 1
-            if commit.tree != tree or not is_proven:
-                is_proven = self._account(commit, is_judged=is_judged)
-            elif is_judged:
+                self.judged.append(commit)
+            if commit.tree == self._approved and is_judged:
                 self.found.proven.append(_proven(commit, None, None, self._statements))
-            tree, is_proven = commit.tree, is_proven or not is_judged
+            elif commit.tree != self._approved and (self._account(commit, is_judged=is_judged) or not is_judged):
+                self._approved = commit.tree
             self._take_approvers(commit, is_trusted=number <= at and commit.id == start, is_after=number > at)
-        self.found.findings += self._replaced(line[at + 1 :])
+        self.found.judged = len(self.judged)
+        self.found.findings += self._replaced()
         self.found.approvers = self._base
         if not self._base.changes:
             message = f"no commit of this branch has {APPROVERS}, so no one is named who could approve"
@@ -264,9 +266,9 @@ class _Walk:
         else:
             self._base = now
 
-    def _replaced(self, line: Sequence[BranchCommit]) -> Iterator[Discrepancy]:
+    def _replaced(self) -> Iterator[Discrepancy]:
         """Commits on decisions that the person replaced by one that is not on the branch."""
-        judged = {commit.id for commit in line}
+        judged = {commit.id for commit in self.judged}
         for decision, base, commit in list(self._used.values()):
             later = [one for one in self._decisions.values() if one.replaces(decision) and one.id not in self._used]
             by = next((one for one in later if isinstance(signer(one, base), ApproverKey)), None)
@@ -318,22 +320,11 @@ def _line(root: Path, prefix: str, hash_name: str, top: str) -> Iterator[BranchC
         yield BranchCommit(ids[0], tuple(filter(None, ids[1:])), clean(subject)[:72], tree, approvers)
 
 
-def _outside(root: Path, prefix: str, line: Sequence[BranchCommit], start: str) -> Iterator[Discrepancy]:
-    """Judged commits that change files outside the project's folder: no decision of this project is about them."""
-    at = next((number for number, each in enumerate(line) if each.id == start), 0)
-    for commit in line[at + 1 :]:
-        words = (
-            "diff-tree",
-            "--quiet",
-            "--no-ext-diff",
-            commit.parents[0],
-            commit.id,
-            "--",
-            ":(top)",
-            f":(top,exclude){prefix}",
-        )
-        done = run_git(root, *words, ok=(0, 1))
+def _outside(root: Path, prefix: str, judged: Sequence[BranchCommit]) -> Iterator[Discrepancy]:
+    """Commits that change files outside the project's folder: no decision of this project is about them."""
+    message = f"it changes files outside {prefix}, which no approval here is about"
+    for commit in judged:
+        paths = (":(top)", f":(top,exclude){prefix}")
+        done = run_git(root, "diff-tree", "-r", "--quiet", commit.parents[0], commit.id, "--", *paths, ok=(0, 1))
         if done is not None and done.returncode:
-            yield Discrepancy(
-                "outside_project", _place(commit), f"it changes files outside {prefix}, which no approval here is about"
-            )
+            yield Discrepancy("outside_project", _place(commit), message)

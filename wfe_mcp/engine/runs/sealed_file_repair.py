@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.files.drift import ChangedFile, changed_artifacts
 from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
@@ -20,6 +19,7 @@ from wfe_mcp.engine.runs import control
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.artifacts.revisions import Receipt
 
 
@@ -64,11 +64,11 @@ def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receip
                 "Call status to see which files differ.",
                 run=loaded.record.id,
             )
-        if loaded.state.phase(phase).kind == "steps":
+        if found.of_steps:
             raise Refused(
                 "illegal_transition",
                 f"The artifact of {phase!r} is the result of the server's steps; it is not submitted.",
-                f"Put it back: wfe-mcp artifact restore {loaded.record.id} {typed(phase)}",
+                found.remedy(loaded.record.id),
             )
         value = changed_on_disk(tx, loaded.record, plan, loaded.state.current(phase))
     checked = validate(plan.schema(phase), value)

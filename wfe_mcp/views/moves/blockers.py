@@ -130,7 +130,9 @@ def blocker_for(found: Overview, need: Need) -> Blocker | None:
         case Stop.NO_WORKER:
             command = f"wfe-mcp watch {record.id}"
             return Blocker(need.stop, command=command, next=command)
-        case Stop.UNTRUSTED_STEP | Stop.OTHER_RUN | Stop.CHANGED_FILE:
+        case Stop.UNTRUSTED_STEP:
+            return Blocker(need.stop, need.phase, need.about, next="wfe-mcp trust")
+        case Stop.OTHER_RUN | Stop.CHANGED_FILE:
             return Blocker(need.stop, need.phase, need.about)
         case Stop.MANUAL:
             assert need.phase is not None

@@ -1,0 +1,59 @@
+"""What a run's page says of phases, states and what a model took: readable on a phone, and nothing where nothing is expected."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.stage import Stage
+from tests.dashboard.test_navigation import Visit, visit
+from tests.engine.call_scene import DOLLAR, MODEL, dollars, job, listener
+from tests.engine.scene import Scene
+
+__all__ = ["visit"]
+
+LETTERS = """() => {
+  const name = document.querySelector(".flow .node .name");
+  return name.getBoundingClientRect().height / name.offsetHeight * parseFloat(getComputedStyle(name).fontSize);
+}"""
+"""The size of a phase's name on the screen, in px."""
+
+
+@pytest.mark.parametrize("width", [360, 400])
+def test_a_graph_on_a_phone_has_its_full_size_and_scrolls_in_its_panel(stage: Stage, visit: Visit, width: int) -> None:
+    shown = visit()
+    shown.set_viewport_size({"width": width, "height": 860})
+    shown.evaluate("(to) => { location.hash = to; }", f"/runs/{stage.working}/graph")
+    working = shown.locator(".flow .node", has_text="docs")
+    expect(working).to_be_in_viewport(ratio=1)
+    assert shown.evaluate(LETTERS) >= 13
+    expect(shown.locator(".flow .node", has_text="site")).not_to_be_in_viewport(ratio=1)
+    shown.locator(".flow-panel").evaluate("(panel) => { panel.scrollLeft = panel.scrollWidth; }")
+    expect(shown.locator(".flow .node", has_text="site")).to_be_in_viewport(ratio=1)
+    assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_run_is_completed_in_its_list_as_in_the_filter_and_the_command(stage: Stage, visit: Visit) -> None:
+    shown = visit("/runs")
+    row = shown.locator("tbody tr", has_text=stage.done)
+    expect(row.locator(".state").first).to_have_text("completed")
+    shown.get_by_role("button", name="completed", exact=True).click()
+    expect(shown.locator("tbody tr")).to_have_count(1)
+    expect(shown.locator(".filters .cli code")).to_contain_text("--status completed")
+
+
+def test_a_run_without_models_says_nothing_of_tokens_and_one_with_them_what_is_missing(
+    scene: Scene, stage: Stage, visit: Visit
+) -> None:
+    shown = visit(f"/runs/{stage.working}/list/docs")
+    expect(shown.locator("section[aria-label=List] tbody tr")).to_have_count(6)
+    expect(shown.locator("aside")).to_contain_text("docs")
+    assert "not reported" not in shown.inner_text("main")
+    expect(shown.get_by_role("columnheader", name="Tokens")).to_have_count(0)
+
+    heard = listener(scene, job(scene, stage.working, "docs"))
+    heard.before_call(MODEL, DOLLAR)
+    heard.after_call(MODEL, dollars(0.5), None)
+    shown.reload()
+    rows = shown.locator("section[aria-label=List] tbody tr")
+    expect(rows.nth(2)).to_contain_text("$0.50")
+    expect(rows.nth(0)).to_contain_text("not reported")
+    expect(rows.nth(4)).not_to_contain_text("not reported")
