@@ -31,6 +31,7 @@ from bench import (
     checkpoints,
     dashboard,
     decisions,
+    delivery,
     exchanged_rows,
     find,
     first_change,
@@ -100,6 +101,7 @@ def main(argv: list[str]) -> int:
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
         "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),
         "git": ("Git processes", git_processes.measure),
+        "delivery": ("Branch, commit and push", partial(delivery.measure, times=3 if quick else 7)),
         "trees": (
             "What grows with the repository",
             partial(trees.measure, sizes=trees.SMALL + trees.LARGE * large, times=3 if quick else 9),

@@ -58,7 +58,7 @@ def submission() -> Counter[str]:
     """Git processes by command, from a submission to the end of its run: gates, evidence and the checkpoint after it."""
     from wfe_mcp.testing.playground import Playground
 
-    with _counted() as (folder, counted):
+    with counted_git() as (folder, counted):
         template = folder / "one_change"
         template.mkdir()
         _write_json(template / "template.json", ONE_CHANGE)
@@ -107,7 +107,7 @@ def play() -> Counter[str]:
     from wfe_mcp.testing.agent import drive
     from wfe_mcp.testing.playground import Playground
 
-    with _counted() as (folder, counted), Playground(folder, files=_FILES, checks={"test": _check()}) as project:
+    with counted_git() as (folder, counted), Playground(folder, files=_FILES, checks={"test": _check()}) as project:
         before = counted()
         with project.server() as server:
             inputs = {"name": "parts", "goal": "calc does more"}
@@ -118,7 +118,7 @@ def play() -> Counter[str]:
 
 
 @contextmanager
-def _counted() -> Generator[tuple[Path, Any]]:
+def counted_git() -> Generator[tuple[Path, Any]]:
     """A temporary folder, and a function that counts the git processes so far; PATH is as before afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="wfe-git-"))
     git, path = shutil.which("git"), os.environ.get("PATH", "")

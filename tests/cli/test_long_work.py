@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.cli.machines import Machines, exported, finished
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.store.driver import driver
 
@@ -17,7 +18,8 @@ STOPS = """
 import os, sys
 from wfe_mcp.cli.app import main
 from wfe_mcp.engine.integrity import verification
-from wfe_mcp.engine.maintenance import pruning
+from wfe_mcp.engine.maintenance import backups, pruning
+from wfe_mcp.engine.transfer import importing
 from wfe_mcp.store.maintenance import copies
 where, number, *words = sys.argv[1:]
 def stopping(before, times=1):
@@ -37,6 +39,12 @@ elif where == "check":
     copies._pages = lambda *given: (stopping(lambda: None)(), pages(*given))[1]
 elif where == "prune":
     pruning._remove_files = stopping(pruning._remove_files)
+elif where in {"logs", "replaced"}:
+    name = {"logs": "_refuse_logs_that_do_not_add_up", "replaced": "_put_in_place"}[where]
+    setattr(backups, name, stopping(getattr(backups, name)))
+elif where in {"checked", "written", "mirrors"}:
+    name = {"checked": "check", "written": "_refuse_unlike", "mirrors": "_mirrored"}[where]
+    setattr(importing, name, stopping(getattr(importing, name)))
 elif where == "verify":
     verification.unlike_files = stopping(verification.unlike_files, 2)
 sys.exit(main(words))
@@ -69,6 +77,50 @@ def test_a_backup_that_is_killed_is_named_by_doctor_and_cleaned_by_the_next(cli:
     assert (said["level"], str(left) in said["message"]) == ("note", True)
     assert cli.json("backup").code == 0
     assert not left.exists()
+
+
+@pytest.mark.parametrize("where", ["copy", "check", "logs"])
+def test_a_restore_that_is_stopped_leaves_the_database_as_it_was(cli: Terminal, where: str) -> None:
+    cli.start("note")
+    assert cli.json("backup", "copy.db").code == 0
+    cli.clock.forward(seconds=1)
+    later = cli.start("note")
+    done = stopped(where, signal.SIGINT, "restore", "copy.db", "--pin-fd", "0")
+    assert (done.returncode, done.stdout) == (130, ""), done.stderr
+    assert done.stderr == "Stopped. The database is as it was.\nNext: wfe-mcp restore copy.db\n"
+    assert cli.json("show", later).code == 0
+    assert list(cli.database.parent.glob(".*.new*")) == []
+    verified = cli.json("verify")
+    assert (verified.code, "restores" in verified.data) == (0, False)
+
+
+def test_a_restore_that_is_stopped_at_its_end_says_that_the_backup_is_in_its_place(cli: Terminal) -> None:
+    cli.start("note")
+    assert cli.json("backup", "copy.db").code == 0
+    cli.clock.forward(seconds=1)
+    later = cli.start("note")
+    done = stopped("replaced", signal.SIGINT, "restore", "copy.db", "--pin-fd", "0")
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "Stopped. The backup is in its place.\nNext: wfe-mcp verify\n"
+    assert cli.json("show", later).refusal == "unknown_run"
+    cli.clock.now = datetime.now(UTC) + timedelta(minutes=1)
+    verified = cli.json("verify")
+    assert (verified.code, len(verified.data["restores"])) == (0, 1), verified.out
+
+
+@pytest.mark.parametrize(("where", "is_here"), [("checked", False), ("written", False), ("mirrors", True)])
+def test_an_import_that_is_stopped_stores_the_whole_run_or_nothing_and_can_be_repeated(
+    machines: Machines, where: str, is_here: bool
+) -> None:
+    run = finished(machines.here)
+    file = exported(machines.here, run)
+    there = machines.go(machines.there)
+    done = stopped(where, signal.SIGINT, "import", str(file))
+    assert (done.returncode, done.stdout) == (130, ""), done.stderr
+    assert done.stderr == f"Stopped. The run is here whole, or not at all.\nNext: wfe-mcp import {file}\n"
+    assert (there.json("show", run).code == 0) == is_here
+    assert there.json("import", str(file)).code == 0
+    assert there.json("verify", run).code == 0
 
 
 def test_a_prune_that_is_stopped_says_how_many_are_gone_and_continues(cli: Terminal) -> None:

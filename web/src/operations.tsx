@@ -1,4 +1,4 @@
-// What a run did outside its working folder: branch, commit, push, merge; and how that is taken back.
+// What a run did outside its working folder: branch, commit, push, merge; and how that is undone.
 import { useAct } from "./api";
 import type { OperationView } from "./api_types";
 import { Icon } from "./icons";
@@ -6,7 +6,7 @@ import { Problem } from "./parts";
 import { send } from "./pin";
 import { age } from "./words";
 
-const STATES: Record<string, string> = { intended: "not begun", called: "begun, not seen yet", observed: "done", undone: "taken back" };
+const STATES: Record<string, string> = { intended: "not begun", called: "begun, not seen yet", observed: "done", undone: "undone" };
 
 export function Operations({ run, operations, reload }: { run: string; operations: OperationView[]; reload: () => void }) {
   const [act, busy, error] = useAct();
@@ -17,11 +17,11 @@ export function Operations({ run, operations, reload }: { run: string; operation
     <section className="section late" aria-label="Delivery">
       <header>
         <h2>Delivery</h2>
-        {merged && <span className="soft">It is merged: a run that reverts it takes it back.</span>}
+        {merged && <span className="soft">It is merged: start a run that reverts it.</span>}
         {open && !merged && (
           <button type="button" className="btn slim end" title={`wfe-mcp undo ${run} --delivery`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${encodeURIComponent(run)}/undo_delivery`, {}); reload(); })}>
             <Icon name="back" />
-            Take it back…
+            Undo the delivery…
           </button>
         )}
       </header>

@@ -4,7 +4,8 @@ Tables of names, written as text.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -15,6 +16,17 @@ Progress = Callable[[int, int], None]
 
 def unheard(done: int, total: int) -> None:
     """Progress that no one looks at."""
+
+
+Busy = Callable[[str], AbstractContextManager[Progress]]
+"""Shows a step of long work by its name, while it runs."""
+
+
+@contextmanager
+def unseen(step: str) -> Generator[Progress]:
+    """A step that no one looks at."""
+    del step
+    yield unheard
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

@@ -6,12 +6,23 @@ import sys
 import pytest
 
 from tests.delivery.stub_forge import TOKEN
-from tests.engine.delivery.delivery_scene import operations, results
-from tests.engine.delivery.forge_scene import CLOSE, MERGE_IT, OPEN, STATUS, at_forge, programs_saw, proposed
-from tests.engine.scene import HUMAN, Scene, refused
-from tests.engine.step_scene import reopen, rows
+from tests.engine.delivery.delivery_scene import approve, operations, results
+from tests.engine.delivery.forge_scene import (
+    CLOSE,
+    MERGE_IT,
+    OPEN,
+    STATUS,
+    UP_TO_PUSH,
+    at_forge,
+    programs_saw,
+    proposed,
+)
+from tests.engine.scene import HUMAN, Scene, approval, phase, refused
+from tests.engine.step_scene import reopen, rows, steps
 from wfe_mcp.engine.delivery.credentials import forget_token, keep_token
 from wfe_mcp.engine.delivery.undo import undo_delivery
+from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.engine.work.items import WORK, add_item, change_item
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -37,7 +48,7 @@ def test_the_approved_change_is_proposed_and_merged_and_its_tree_is_the_approved
         assert found["status"]["merge"] == "yes"
         assert found["merge"]["commit"] == forge.tip("main")
         assert found["merge"]["tree"] == found["merge"]["approved_tree"] == found["commit"]["tree"]
-        assert f"Run `{run}`" in pull.body and head in pull.body and "`ada`" in pull.body
+        assert f"Run `{run}`" in pull.body and head in pull.body and "`ada` | `human`" in pull.body
         assert forge.git("log", "-1", "--format=%s", "main").endswith("(PR 1)" if name == "github" else "")
         kinds = [(one.kind, one.state) for one in operations(scene, run)][3:]
         assert kinds == [("forge.open", "observed"), ("forge.merge", "observed")]
@@ -216,3 +227,31 @@ def test_a_missing_credential_is_the_exact_blocker(scene: Scene) -> None:
         keep_token(scene.engine, HUMAN, "forge", TOKEN, "stored")
         reopen(scene, run, "ship")
         assert scene.state(run).status == "completed"
+
+
+@pytest.mark.requirement("S3-20", "S3-21")
+def test_a_milestone_is_proposed_once_all_that_belongs_to_it_is_over_and_names_its_pull_request(scene: Scene) -> None:
+    source = "https://127.0.0.1/shop/till/issues/5"
+    milestone = add_item(
+        scene.engine, HUMAN, "milestone", {"title": "Totals", "body": "No cent is lost.", "source": source}
+    )
+    task = add_item(scene.engine, HUMAN, "task", {"title": "Round once", "parent": milestone.id})
+    change_item(scene.engine, HUMAN, milestone.id, {}, status="ready")
+    with at_forge(scene) as forge:
+        name = scene.define(phase("build", approval()), steps(*UP_TO_PUSH, OPEN, name="ship"))["name"]
+        run = start_run(scene.engine, HUMAN, name, {}, triggered_by=WORK, external_id=milestone.id).record.id
+        scene.begin(run, "build")
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "build")
+        approve(scene, run, "build")
+        scene.work()
+        assert results(scene, run)["open"] == (
+            f"Work item {milestone.id} has unfinished tasks: {task.id}. Next: Finish or drop them: wfe-mcp work list [unfinished]"
+        )
+        change_item(scene.engine, HUMAN, task.id, {}, status="dropped", reason="not needed")
+        reopen(scene, run, "ship")
+        pull = forge.pulls[0]
+        assert pull.title == f"{milestone.id}: Totals"
+        assert "No cent is lost." in pull.body
+        with scene.store.read() as tx:
+            assert tx.items.get(scene.engine.project_id, milestone.id).pull_request.endswith("/pull/1")

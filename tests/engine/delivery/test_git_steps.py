@@ -190,7 +190,7 @@ def test_a_remote_that_is_gone_is_named_with_the_command_that_corrects_it(scene:
     assert len([one for one in operations(scene, run) if one.kind == "git.commit"]) == 1
 
 
-def test_a_remote_that_refuses_the_branch_is_told_from_other_faults(scene: Scene) -> None:
+def test_a_remote_that_refuses_the_branch_is_a_blocker_of_its_own(scene: Scene) -> None:
     remote = delivered(scene)
     hook = remote / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho protected branch >&2\nexit 1\n", encoding="utf-8")

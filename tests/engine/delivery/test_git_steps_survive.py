@@ -49,7 +49,7 @@ def test_after_kill_9_a_second_start_observes_what_the_first_one_did(
         timeout=120,
         check=False,
     )
-    assert done.returncode == -9
+    assert done.returncode == -9, done
 
     scene.work()  # finds that the worker is gone
     scene.clock.advance(minutes=5)

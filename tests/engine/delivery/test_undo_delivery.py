@@ -1,4 +1,4 @@
-"""An undo takes a delivery back as it was observed, before the merge."""
+"""An undo reverses a delivery as it was observed, before the merge."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from wfe_mcp.engine.integrity.verification import verify
 
 
 @pytest.mark.requirement("S0-15")
-def test_before_the_merge_push_commit_and_branch_are_taken_back_and_the_files_stay(scene: Scene) -> None:
+def test_before_the_merge_push_commit_and_branch_are_undone_and_the_files_stay(scene: Scene) -> None:
     remote = delivered(scene)
     began = scene.git("rev-parse", "HEAD").strip()
     run = approved(scene, BRANCH, COMMIT, PUSH)
@@ -28,7 +28,7 @@ def test_before_the_merge_push_commit_and_branch_are_taken_back_and_the_files_st
     assert list(verify(scene.engine).findings) == []
 
 
-def test_only_a_person_takes_a_delivery_back(scene: Scene) -> None:
+def test_only_a_person_undoes_a_delivery(scene: Scene) -> None:
     delivered(scene)
     run = approved(scene, BRANCH, COMMIT)
     scene.work()
@@ -49,7 +49,7 @@ def test_after_the_merge_it_names_the_run_that_reverts_and_changes_nothing(scene
     assert {one.state for one in operations(scene, run)} == {"observed"}
 
 
-def test_a_remote_branch_that_went_on_stays(scene: Scene) -> None:
+def test_a_remote_branch_with_later_commits_stays(scene: Scene) -> None:
     remote = delivered(scene)
     run = approved(scene, BRANCH, COMMIT, PUSH)
     scene.work()
@@ -61,7 +61,7 @@ def test_a_remote_branch_that_went_on_stays(scene: Scene) -> None:
     assert name in scene.git("ls-remote", str(remote))
 
 
-def test_a_run_that_delivered_nothing_has_nothing_to_take_back(scene: Scene) -> None:
+def test_a_run_that_delivered_nothing_has_nothing_to_undo(scene: Scene) -> None:
     run = approved(scene, CLEAN)
     scene.work()
     assert refused(undo_delivery, scene.engine, HUMAN, run).code == "illegal_transition"

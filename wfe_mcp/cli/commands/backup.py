@@ -47,10 +47,23 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
     """
     from wfe_mcp.cli.terminal.pin import person
     from wfe_mcp.engine.maintenance.backups import restore as restored
+    from wfe_mcp.engine.maintenance.restore_log import is_restored
 
-    done = restored(
-        invocation.engine, Path(file).absolute(), lambda desk: person(desk, pin_fd, "restore the backup"), force=force
-    )
+    engine, began = invocation.engine, invocation.engine.clock()
+
+    def stopped() -> tuple[str, list[str]]:
+        if is_restored(engine, began):
+            return "The backup is in its place.", ["verify"]
+        return "The database is as it was.", ["restore", *(["--force"] if force else []), file]
+
+    with invocation.stoppable(stopped):
+        done = restored(
+            engine,
+            Path(file).absolute(),
+            lambda desk: person(desk, pin_fd, "restore the backup"),
+            force=force,
+            busy=invocation.screen.busy,
+        )
     back = done.set_back
     data: dict[str, Any] = {
         "file": file,

@@ -141,13 +141,17 @@ def import_(
     if wanted or is_work(Path(source)):
         write_work(invocation, read_work(Path(source), wanted, "bad_argument"), to, dry_run=dry_run)
         return
-    with named_file(source, "read", "Name a file of wfe-mcp export, or the folder of a session."):
+    stopped = "The run is here whole, or not at all.", ["import", *(["--dry-run"] if dry_run else []), source]
+    with (
+        named_file(source, "read", "Name a file of wfe-mcp export, or the folder of a session."),
+        invocation.long_work("Checking and importing the run", lambda: stopped) as progress,
+    ):
         foreign = read_foreign(Path(source))
         if foreign is not None:
-            found = import_foreign(invocation.engine, invocation.by, foreign, dry_run=dry_run)
+            found = import_foreign(invocation.engine, invocation.by, foreign, dry_run=dry_run, progress=progress)
         else:
             with Path(source).open("rb") as file:
-                found = import_run(invocation.engine, invocation.by, file, dry_run=dry_run)
+                found = import_run(invocation.engine, invocation.by, file, dry_run=dry_run, progress=progress)
     answer = imported_answer(invocation.engine, found, dry_run=dry_run)
 
     def render(screen: Screen) -> None:

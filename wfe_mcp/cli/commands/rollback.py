@@ -34,7 +34,7 @@ Delivery = Annotated[
     bool,
     typer.Option(
         "--delivery",
-        help="Instead: take back what its steps delivered, before the merge: push, commit, branch. Asks for your PIN.",
+        help="Instead: undo what its steps delivered, before the merge: push, commit, branch. Asks for your PIN.",
     ),
 ]
 
@@ -91,7 +91,7 @@ def undo(
             return
         invocation.render(
             invocation.as_needed(
-                lambda by: history.undo_delivery(invocation.engine, by, run), pin_fd, f"take back the delivery of {run}"
+                lambda by: history.undo_delivery(invocation.engine, by, run), pin_fd, f"undo the delivery of {run}"
             )
         )
         return

@@ -193,13 +193,11 @@ class Invocation:
             return tx.runs.find(self.engine.project_id, run)
 
     @contextlib.contextmanager
-    def long_work(self, text: str, stopped: Callable[[], tuple[str, Sequence[str]]]) -> Generator[Progress]:
-        """Shows ``text`` and how far the work has come. Ctrl-C ends it with what ``stopped`` says: what was done, and the
-        words of the command that goes on.
-        """
+    def stoppable(self, stopped: Callable[[], tuple[str, Sequence[str]]]) -> Generator[None]:
+        """Ctrl-C ends the block with what ``stopped`` says: what was done, and the words of the command that goes on."""
         is_done = False
-        with self.screen.busy(text) as progress, contextlib.suppress(KeyboardInterrupt):
-            yield progress
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
             is_done = True
         if is_done:
             return
@@ -208,6 +206,12 @@ class Invocation:
             self.screen.talk(f"Stopped. {done}")
             self.screen.next(shlex.join(["wfe-mcp", *words]))
         raise typer.Exit(INTERRUPTED)
+
+    @contextlib.contextmanager
+    def long_work(self, text: str, stopped: Callable[[], tuple[str, Sequence[str]]]) -> Generator[Progress]:
+        """Shows ``text`` and how far the work has come; Ctrl-C ends it as in ``stoppable``."""
+        with self.stoppable(stopped), self.screen.busy(text) as progress:
+            yield progress
 
     def answer(
         self,

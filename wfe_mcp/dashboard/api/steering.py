@@ -41,8 +41,8 @@ class StepBack(Body):
     pin: Pin = ""
 
 
-class TakeBack(Body):
-    """Only a person takes a delivery back, with the PIN."""
+class UndoDelivery(Body):
+    """Only a person undoes a delivery, with the PIN."""
 
     pin: Pin = ""
 
@@ -102,8 +102,8 @@ def undo(caller: Works, run: str, body: StepBack) -> JSONResponse:
 
 
 @router.post("/runs/{run}/undo_delivery", response_model=answer_of(RunView))
-def undo_delivery(caller: Works, run: str, body: TakeBack) -> JSONResponse:
-    """Take back what the steps of a run delivered, before its merge, with the PIN."""
+def undo_delivery(caller: Works, run: str, body: UndoDelivery) -> JSONResponse:
+    """Undo what the steps of a run delivered, before its merge, with the PIN."""
     caller.refuse_program()
     return done(caller, caller.at_work(run), history.undo_delivery, run, **body.model_dump())
 

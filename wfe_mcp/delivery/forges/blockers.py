@@ -10,11 +10,8 @@ from wfe_mcp.delivery.fault import Blocker, DeliveryFault
 
 BlockerCode = Literal[
     "unfinished",
-    "audit",
-    "recovery",
     "branch",
     "unopened",
-    "dirty",
     "remote",
     "forge",
     "api",
@@ -35,7 +32,6 @@ BlockerCode = Literal[
     "strategy",
     "refused",
     "unknown",
-    "cleanup",
     "difference",
 ]
 
@@ -52,15 +48,10 @@ BLOCKERS: Mapping[BlockerCode, _Words] = {
     "unfinished": _Words(
         "review", "Work item {item} has unfinished tasks: {why}.", "Finish or drop them: wfe-mcp work list"
     ),
-    "audit": _Words("review", "Phase {phase} has no passing audit.", "Let it be judged again, then retry this phase."),
-    "recovery": _Words("review", "A recovery is still open: {why}.", "Finish it: wfe-mcp inbox"),
     "branch": _Words(
         "no_branch", "Branch {branch} is not on the remote.", "Push it with a git.push step before this one."
     ),
     "unopened": _Words("no_branch", "This run has opened no pull request.", "Put a step forge.open before this one."),
-    "dirty": _Words(
-        "differs", "Files differ from what was approved: {why}.", "Commit or undo them, then retry this phase."
-    ),
     "remote": _Words("no_remote", "There is no remote {remote!r}.", "Add it: git remote add {remote} ADDRESS"),
     "forge": _Words(
         "configuration",
@@ -119,13 +110,10 @@ BLOCKERS: Mapping[BlockerCode, _Words] = {
     ),
     "refused": _Words("forge", "{forge} refused to {what}: {why}.", "Clear the reason, then retry this phase."),
     "unknown": _Words("forge", "{why}; it was asked {tries} times.", "Look at {url}, then retry this phase."),
-    "cleanup": _Words(
-        "forge", "Branch {branch} was not removed: {why}.", "Remove what uses it, then: wfe-mcp git clean"
-    ),
     "difference": _Words(
         "unfaithful",
         "The merged tree {found} is not the approved tree {expected}: {why}.",
-        "Decide on that difference.",
+        "Retry this phase to accept that difference, or revert the merge.",
     ),
 }
 """What happened, and what to do next, by code. ``{…}``: what the caller knows."""

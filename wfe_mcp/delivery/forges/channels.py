@@ -82,9 +82,9 @@ class CommandChannel:
         argv = [self.program, "api", "--include", "--hostname", self.host, "--method", method, path]
         if body is not None:
             argv += ["--header", "Content-Type: application/json", "--input", "-"]
-        said, error = _run(argv, self.env, self.folder, b"" if body is None else json.dumps(body).encode())
-        reply = _parsed(said)
-        if reply is None and method not in _SAFE and said:
+        output, error = _run(argv, self.env, self.folder, b"" if body is None else json.dumps(body).encode())
+        reply = _parsed(output)
+        if reply is None and method not in _SAFE and output:
             raise ToolFault(f"{self.name} api {method} {path}: no complete answer", may_have_happened=True)
         if reply is None:
             login = f"Log in: {self.name} auth login --hostname {self.host}; or name a [delivery] credential."
@@ -152,12 +152,12 @@ def reason_of(text: str) -> str:
 def _message(body: Any) -> str:
     """GitHub's and GitLab's own reason; GitLab has a list of them, GitHub puts the exact one into ``errors``."""
     try:
-        said = convert(body, _Reason)
+        reason = convert(body, _Reason)
     except ValidationError:
         return ""
-    first = said.message if isinstance(said.message, str) else " ".join(map(str, said.message))
-    more = [each["message"] for each in said.errors if isinstance(each, dict) and "message" in each]
-    return ": ".join(filter(None, (first or said.error, *map(str, more[:1]))))
+    first = reason.message if isinstance(reason.message, str) else " ".join(map(str, reason.message))
+    more = [each["message"] for each in reason.errors if isinstance(each, dict) and "message" in each]
+    return ": ".join(filter(None, (first or reason.error, *map(str, more[:1]))))
 
 
 def _retry_after(reply: Reply) -> float | None:
@@ -185,22 +185,22 @@ def _run(argv: list[str], env: Mapping[str, str], folder: str, body: bytes) -> t
             with suppress(OSError):  # it ended without reading
                 child.stdin.write(body)
                 child.stdin.close()
-            said = child.stdout.read(MAX_RESULT_BYTES + 1)
-            if len(said) > MAX_RESULT_BYTES:
+            output = child.stdout.read(MAX_RESULT_BYTES + 1)
+            if len(output) > MAX_RESULT_BYTES:
                 child.kill()
         finally:
             timer.cancel()
         child.wait()
-        if late.is_set() or len(said) > MAX_RESULT_BYTES:
+        if late.is_set() or len(output) > MAX_RESULT_BYTES:
             limit = f"{TIMEOUT_S:g} s" if late.is_set() else f"{MAX_RESULT_BYTES:,} bytes"
             raise ToolFault(f"{Path(argv[0]).stem} api: more than {limit}", may_have_happened="GET" not in argv)
         errors.seek(0)
-        return said, errors.read(2_000).decode(errors="replace").strip().partition("\n")[0]
+        return output, errors.read(2_000).decode(errors="replace").strip().partition("\n")[0]
 
 
-def _parsed(said: bytes) -> Reply | None:
+def _parsed(output: bytes) -> Reply | None:
     """What ``--include`` printed: a status line, headers, an empty line, the body."""
-    head, _, body = said.replace(b"\r\n", b"\n").partition(b"\n\n")
+    head, _, body = output.replace(b"\r\n", b"\n").partition(b"\n\n")
     first, *lines = head.decode(errors="replace").split("\n")
     status = re.fullmatch(r"HTTP/[\d.]+ (\d{3})(?: .*)?", first)
     if status is None:

@@ -4,7 +4,7 @@
 
 Rules:
 1. A file has the bytes that were approved, or the commit is refused: where git would store others (line ends, LFS), this is
-   said, with the paths.
+   output, with the paths.
 2. What the approved tree does not see stays as the parent has it: paths outside the project's folder, ``.wfe/``,
    submodules, bytecode, what a sparse checkout left out.
 3. Author and committer are those of git's configuration.

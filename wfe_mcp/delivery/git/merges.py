@@ -63,8 +63,8 @@ def _merged_tree(root: Path, ours: str, theirs: str) -> str:
         root, "-c", "core.fsync=loose-object", "merge-tree", "--write-tree", "-z", "--name-only", ours, theirs, ok=None
     )
     if done is None or done.returncode not in {0, 1}:
-        said = done.stderr.decode(errors="replace").strip()[-200:] if done else "git is not installed"
-        raise DeliveryFault(f"The merge could not be computed (git 2.38 or later is needed): {said}", "configuration")
+        output = done.stderr.decode(errors="replace").strip()[-200:] if done else "git is not installed"
+        raise DeliveryFault(f"The merge could not be computed (git 2.38 or later is needed): {output}", "configuration")
     tree, *names = os.fsdecode(done.stdout).split("\0")
     if done.returncode:
         paths = list(dict.fromkeys(names[: names.index("")] if "" in names else names))

@@ -9,14 +9,17 @@ Rules:
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git import objects
+from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
 from wfe_mcp.workspace.git.repository import branch as current_branch, head
 
 _DURABLE = ("-c", "core.fsync=reference,loose-object", "-c", "core.logAllRefUpdates=true")
+_NAME = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9._/-]){0,199}(?<![./])")
 NONE = ""
 """In place of a commit: the ref does not exist."""
 
@@ -28,18 +31,46 @@ def ref_of(branch: str) -> str:
 
 def commit_of(root: Path, name: str) -> str:
     """The commit that ``name`` means; empty where there is none."""
+    if name.startswith("refs/") and (known := objects.known_commit(require_repository(root).common, name)) is not None:
+        return known
     return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=None))
+
+
+class CommitFacts(NamedTuple):
+    """The tree of a commit and its parents."""
+
+    tree: str
+    parents: tuple[str, ...]
+
+
+def facts_of(root: Path, commit: str) -> CommitFacts:
+    """What a commit holds. Refuses ``unavailable`` where there is none."""
+    repo = require_repository(root)
+    found = objects.read_loose(repo.objects, commit)
+    if found is None or found[0] != "commit" or objects.object_id("commit", found[1], repo.hash_name) != commit:
+        done = run_git(root, "cat-file", "commit", commit)
+        found = "commit", done.stdout if done is not None else b""
+    head_lines = found[1].partition(b"\n\n")[0].decode("ascii", "replace").split("\n")
+    values = [line.split(" ") for line in head_lines]
+    return CommitFacts(values[0][1], tuple(each[1] for each in values if each[0] == "parent"))
 
 
 def tree_of(root: Path, commit: str) -> str:
     """The tree of a commit."""
-    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{commit}^{{tree}}"))
+    return facts_of(root, commit).tree
 
 
-def refuse_name(root: Path, branch: str) -> None:
-    """DeliveryFault where git takes no branch of this name."""
-    done = run_git(root, "check-ref-format", "--branch", branch, ok=None)
-    if branch.startswith("-") or done is None or done.returncode:
+def has_same_files(root: Path, one: str, other: str) -> bool:
+    """Whether two commits have the same tree."""
+    return one == other or tree_of(root, one) == tree_of(root, other)
+
+
+def refuse_name(branch: str) -> None:
+    """DeliveryFault for what is no plain name of a branch: letters, digits and ``._/-``, as git takes them everywhere."""
+    parts = branch.split("/")
+    if not _NAME.fullmatch(branch) or any(
+        each in {"", "HEAD"} or each[0] == "." or each.endswith(".lock") for each in parts
+    ):
         raise DeliveryFault(
             f"{branch!r} is no name for a branch. Change [delivery] branch or prefix, or the step's parameter 'branch'.",
             "configuration",
@@ -48,6 +79,8 @@ def refuse_name(root: Path, branch: str) -> None:
 
 def move(root: Path, ref: str, new: str, old: str, why: str) -> None:
     """Point ``ref`` to ``new`` where it is ``old`` (``NONE``: it must not exist). Raises DeliveryFault ``conflict``."""
+    if objects.create(root, ref, new, old):
+        return
     done = run_git(
         root,
         *_DURABLE,
@@ -71,12 +104,12 @@ def remove(root: Path, ref: str, old: str) -> None:
         _refuse(root, ref, old, done.stderr if done else b"")
 
 
-def attach(root: Path, branch: str, tree: str) -> None:
-    """Make ``branch`` the current one, where HEAD has the same ``tree``. Raises DeliveryFault ``conflict``."""
+def attach(root: Path, branch: str) -> None:
+    """Make ``branch`` the current one, where HEAD has the same files. Raises DeliveryFault ``conflict``."""
     if current_branch(root) == branch:
         return
     now = head(root)
-    if now is not None and tree_of(root, now) != tree:
+    if now is not None and not has_same_files(root, now, commit_of(root, ref_of(branch))):
         raise DeliveryFault(
             f"HEAD is at {now[:12]}, whose files are not those of branch '{branch}': to change over would change the "
             f"working folder. Change over yourself: git switch {branch}; then retry the phase.",
@@ -87,7 +120,7 @@ def attach(root: Path, branch: str, tree: str) -> None:
 
 def index_follows(root: Path) -> None:
     """The index becomes that of HEAD, so that ``git status`` shows only what differs. Files stay as they are."""
-    sparse = text_of(run_git(root, "config", "--type=bool", "core.sparseCheckout", ok=None)) or "false"
+    sparse = setting(root, "core.sparsecheckout", "false") or "true"
     done = run_git(root, "-c", f"core.sparseCheckout={sparse}", "reset", "-q", "--mixed", ok=None)
     if done is None or done.returncode:
         reason = done.stderr.decode(errors="replace").strip()[-300:] if done else "git is not installed"
@@ -129,8 +162,8 @@ def remove_worktree(root: Path, folder: Path) -> None:
     """Remove another working folder. Raises DeliveryFault ``conflict`` where it has changes, or is locked."""
     done = run_git(root, "worktree", "remove", "--end-of-options", str(folder), ok=None)
     if done is None or done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-300:] if done else "git is not installed"
-        raise DeliveryFault(f"The worktree {folder} stays: {said}. Look at it, then retry the phase.", "conflict")
+        output = done.stderr.decode(errors="replace").strip()[-300:] if done else "git is not installed"
+        raise DeliveryFault(f"The worktree {folder} stays: {output}. Look at it, then retry the phase.", "conflict")
 
 
 def _zeros(root: Path) -> str:

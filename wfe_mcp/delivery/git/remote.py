@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.delivery.fault import Blocker, DeliveryFault
-from wfe_mcp.delivery.git.refs import ref_of
+from wfe_mcp.delivery.git.refs import commit_of as here, ref_of
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
 from wfe_mcp.workspace.git.repository import head
 
@@ -85,7 +85,7 @@ def fetch(remote: Remote, branch: str) -> str:
     if not there:
         return ""
     tracking = f"refs/remotes/{remote.name}/{branch.removeprefix('refs/')}"
-    if text_of(run_git(remote.root, "rev-parse", "--verify", "-q", f"{tracking}^{{commit}}", ok=None)) == there:
+    if here(remote.root, tracking) == there:
         return there
     with _apart(remote) as apart:
         done = apart.git(
@@ -110,20 +110,20 @@ def push(remote: Remote, commit: str, ref: str, expected: str | None = None) -> 
     if not done.returncode:
         return
     flagged = next((line for line in text_of(done).split("\n") if line.startswith("!")), "")
-    summary = flagged.split("\t")[-1]
+    git_word = flagged.split("\t")[-1]
     branch = ref.removeprefix("refs/heads/")
-    if summary.startswith("[rejected]"):
+    if git_word.startswith("[rejected]"):
         raise DeliveryFault(
-            f"'{branch}' on {remote.name} ({remote.shown}) has commits that are not here: {summary}. Nothing was pushed. "
+            f"'{branch}' on {remote.name} ({remote.shown}) has commits that are not here: {git_word}. Nothing was pushed. "
             f"See them with git fetch {remote.name} {branch}, bring them into the change, have it approved, then retry the phase.",
             "conflict",
         )
-    if summary.startswith("[remote rejected]"):
-        said = done.stderr.decode(errors="replace").strip()[-300:]
+    if git_word.startswith("[remote rejected]"):
+        output = done.stderr.decode(errors="replace").strip()[-300:]
         raise DeliveryFault(
-            f"{remote.name} ({remote.shown}) does not take '{branch}': {summary}. {said} Nothing was pushed. Deliver through a pull "
+            f"{remote.name} ({remote.shown}) does not take '{branch}': {git_word}. {output} Nothing was pushed. Deliver through a pull "
             "request ([delivery] mode), or have the rule of the branch changed, then retry the phase.",
-            "protected" if _PROTECTED.search(summary + said) else "conflict",
+            "protected" if _PROTECTED.search(git_word + output) else "conflict",
         )
     raise _fault(remote, "cannot be pushed to", done.stderr)
 
@@ -183,12 +183,12 @@ def _apart(remote: Remote) -> Generator[_Apart]:
 
 
 def _fault(remote: Remote, cannot: str, stderr: bytes) -> DeliveryFault:
-    said = stderr.decode(errors="replace").strip()
-    said = (said.replace(remote.secret, "…") if remote.secret else said)[-300:]
+    output = stderr.decode(errors="replace").strip()
+    output = (output.replace(remote.secret, "…") if remote.secret else output)[-300:]
     blocker: Blocker = "forge"
     remedy = f"See that {remote.shown} answers: git ls-remote {remote.name}"
-    if _CREDENTIALS.search(said):
+    if _CREDENTIALS.search(output):
         blocker, remedy = "credentials", "Log in there with git, or name a stored credential in [delivery] credential"
-    elif _MISSING.search(said):
+    elif _MISSING.search(output):
         blocker, remedy = "no_remote", f"Correct its address: git remote set-url {remote.name} ADDRESS"
-    return DeliveryFault(f"{remote.name} ({remote.shown}) {cannot}: {said}. {remedy}; then retry the phase.", blocker)
+    return DeliveryFault(f"{remote.name} ({remote.shown}) {cannot}: {output}. {remedy}; then retry the phase.", blocker)

@@ -47,6 +47,7 @@ T = TypeVar("T")
 TRIES = 5
 """How often one job asks a forge that has no answer yet, where the step has no ``retry``."""
 
+_MOST_NAMES = 10
 _MOST_CHARS = 4_000
 """Of a difference in a message."""
 
@@ -56,6 +57,7 @@ def open_step(engine: Engine, call: StepCall, context: JobContext, params: Forge
     place = _placed(engine, call)
     if isinstance(place, str):
         return {"skipped": place}
+    _refuse_unfinished(place)
     site = _site(place, context)
     change = _pushed(place, branch_of(place, params.branch), params.base)
     target = _target(site, change)
@@ -191,6 +193,16 @@ def undo_close(_engine: Engine, operation: Operation) -> Seen | None:
 def undo_status(_engine: Engine, _operation: Operation) -> Seen | None:
     """Reading changes nothing."""
     return None
+
+
+def _refuse_unfinished(place: Place) -> None:
+    """What belongs to the work item of the run is over: a milestone is proposed whole."""
+    if place.item is None:
+        return
+    with place.engine.store.read() as tx:
+        children = tx.items.children(place.engine.project_id, place.item.id)
+    if left := [one.id for one in children if not one.is_over]:
+        raise Blocked("unfinished", item=place.item.id, why=", ".join(left[:_MOST_NAMES]))
 
 
 def _placed(engine: Engine, call: StepCall) -> Place | str:

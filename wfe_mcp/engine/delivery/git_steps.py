@@ -32,7 +32,7 @@ def make_branch(engine: Engine, call: StepCall, _context: JobContext, params: Gi
         return {"skipped": place}
     root, base = place.root, params.base or place.settings.base
     name = params.branch or place.settings.branch.format(**place.values)
-    refs.refuse_name(root, name)
+    refs.refuse_name(name)
     if place.is_protected(name):
         raise DeliveryFault(
             f"'{name}' is protected, so no change is made on it. Name another branch; then retry.", "protected"
@@ -48,7 +48,7 @@ def make_branch(engine: Engine, call: StepCall, _context: JobContext, params: Gi
                     "the step's parameter 'branch'; then retry the phase.",
                     "conflict",
                 )
-            refs.attach(root, name, refs.tree_of(root, refs.ref_of(name)))
+            refs.attach(root, name)
             return {**made.done, "resumed": True}
         start = _base_commit(place, base)
         before = {"branch": current_branch(root) or "", "commit": head(root) or "", "start": start}
@@ -63,7 +63,7 @@ def make_branch(engine: Engine, call: StepCall, _context: JobContext, params: Gi
     def act() -> None:
         if not refs.commit_of(root, refs.ref_of(name)):
             refs.move(root, refs.ref_of(name), start, refs.NONE, f"run {call.run.id}")
-        refs.attach(root, name, refs.tree_of(root, refs.ref_of(name)))
+        refs.attach(root, name)
 
     return operate(engine, call, "git.branch", target, before, observe, act)
 
@@ -84,7 +84,7 @@ def undo_branch(engine: Engine, operation: Operation) -> Mapping[str, Any] | Non
             raise DeliveryFault(
                 "HEAD was on no branch before. Change over: git switch BRANCH; then undo again.", "conflict"
             )
-        refs.attach(root, str(before["branch"]), refs.tree_of(root, f"refs/heads/{before['branch']}"))
+        refs.attach(root, str(before["branch"]))
     if there:
         refs.remove(root, ref, there)
     return {"branch": str(before["branch"]), "sha": str(before["commit"])}
@@ -123,7 +123,7 @@ def make_commit(engine: Engine, call: StepCall, _context: JobContext, params: Gi
 
     def observe() -> Mapping[str, Any] | None:
         now = refs.commit_of(root, refs.ref_of(name))
-        is_done = now != parent and refs.commit_of(root, f"{now}^") == parent and refs.tree_of(root, now) == tree
+        is_done = now != parent and refs.facts_of(root, now) == (tree, (parent,))
         return {"branch": name, "sha": now, **facts} if is_done else None
 
     def act() -> None:
@@ -266,7 +266,7 @@ def _remove(engine: Engine, call: StepCall, place: Place, name: str, sha: str, r
 
     def act() -> None:
         if current_branch(root) == name:
-            refs.attach(root, base, refs.tree_of(root, refs.ref_of(base)))
+            refs.attach(root, base)
         if (folder := refs.held_by(root, name)) is not None:
             refs.remove_worktree(root, folder)
         if remote is not None and (there := remotes.commit_at(remote, name)):
@@ -304,7 +304,7 @@ def _base_commit(place: Place, base: str) -> str:
                 "conflict",
             )
     now = head(root) or ""
-    if refs.tree_of(root, now) != refs.tree_of(root, start):
+    if not refs.has_same_files(root, now, start):
         raise DeliveryFault(
             f"The working folder is at {now[:12]}, and '{base}' at {start[:12]} has other files. Begin there: git switch {base} && "
             f"git merge --ff-only {start[:12]}; then retry the phase.",

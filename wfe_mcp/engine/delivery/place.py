@@ -87,7 +87,7 @@ def place_of(engine: Engine, run: RunRecord) -> Place | str:
 
 
 def made_branch(operations: list[Operation]) -> Operation | None:
-    """The newest branch that the run made and that was not taken back."""
+    """The newest branch that the run made and that was not undone."""
     own = [one for one in operations if one.kind == "git.branch" and one.done is not None and not one.undone]
     return own[-1] if own else None
 

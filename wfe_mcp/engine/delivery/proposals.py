@@ -43,7 +43,14 @@ def proposal_of(place: Place, change: Change, title: str = "") -> Proposal:
 def _decisions(tx: Tx, run: RunId) -> list[Decision]:
     decided = ((each, tx.approvals.decision(each.id)) for each in tx.approvals.of_run(run))
     return [
-        Decision(request.phase, one.approved, one.actor, str(one.assurance), one.at.isoformat(), one.comment)
+        Decision(
+            request.phase,
+            one.approved,
+            one.actor,
+            one.assurance.name.lower(),
+            one.at.isoformat(timespec="seconds"),
+            one.comment,
+        )
         for request, one in decided
         if one is not None
     ]

@@ -6,7 +6,7 @@ Rules:
 2. In such text nothing addresses anyone or anything: mentions, references to issues, quick actions and
    addresses are broken up by an invisible space. A forge acts on some of them inside of blocks too.
 3. ``Closes #n`` is written for one issue: that at the address which the work item came from, in this repository.
-4. At most ``MAX_BYTES``: what is cut is said, and facts are never cut.
+4. At most ``MAX_BYTES``: what is cut is named, and facts are never cut.
 """
 
 import re
@@ -86,9 +86,9 @@ class Proposal(NamedTuple):
 def pull_request_text(facts: Proposal, place: ForgePlace | None = None) -> Text:
     """Title and body of the pull request for ``facts``; ``place``: where it is opened."""
     ours = "\n\n".join(filter(None, (_summary(facts, place), _decisions(facts), _checks(facts), _artifacts(facts))))
-    said = (f"{each.phase}, {each.by}: {each.comment}" for each in facts.decisions if each.comment)
+    comments = (f"{each.phase}, {each.by}: {each.comment}" for each in facts.decisions if each.comment)
     short = [
-        _block("Comments on decisions", "\n".join(said), _BLOCK_BYTES),
+        _block("Comments on decisions", "\n".join(comments), _BLOCK_BYTES),
         _block("Architecture decisions in force", "\n".join(facts.rules), _BLOCK_BYTES),
     ]
     room = MAX_BYTES - sum(len(each.encode()) + 2 for each in (ours, *short))
@@ -127,7 +127,7 @@ def _summary(facts: Proposal, place: ForgePlace | None) -> str:
     issue = issue_of(facts.source, place) if place is not None else None
     lines = [
         f"Run `{_cell(facts.run)}` of template `{_cell(facts.template)}` proposes commit `{_cell(facts.commit)}`, whose tree",
-        f"`{_cell(facts.tree)}` is the one that was approved. Merge this head, or have another one approved.",
+        f"`{_cell(facts.tree)}` was made from the approved files. Merge this head, or have another one approved.",
     ]
     return "\n".join(lines) + (f"\n\nCloses #{issue}" if issue else "")
 

@@ -1,7 +1,7 @@
 """Undo of a delivery: each operation of a run is reversed as it was observed, the newest first.
 
 Rules:
-1. Only a person takes a delivery back, and only before the merge: a merge is reverted by a run of its own.
+1. Only a person undoes a delivery, and only before the merge: a merge is reverted by a run of its own.
 2. Each reversal observes first, so that after a crash the next undo continues.
 """
 
@@ -27,7 +27,7 @@ def undoable(engine: Engine, run: str) -> list[Operation]:
     if not found:
         raise Refused(
             "illegal_transition",
-            f"Run {run} has delivered nothing that can be taken back.",
+            f"Run {run} has delivered nothing that can be undone.",
             f"What it did: wfe-mcp show {run}",
             run=run,
         )
@@ -46,7 +46,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
     if not by.is_human:
         raise Refused(
             "needs_human",
-            "Only the user takes back what was delivered.",
+            "Only the user undoes a delivery.",
             f"Ask the user to run: wfe-mcp undo {run} --delivery",
             run=run,
         )

@@ -26,7 +26,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, Person
-from wfe_mcp.core.units import Progress, plural, unheard
+from wfe_mcp.core.units import Busy, Progress, plural, unheard, unseen
 from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance.restore_log import (
     RESTORED,
@@ -102,11 +102,14 @@ def backup(
     return file, held
 
 
-def restore(engine: Engine, file: Path, prove: Callable[[Engine], By], *, force: bool = False) -> RestoreResult:
+def restore(
+    engine: Engine, file: Path, prove: Callable[[Engine], By], *, force: bool = False, busy: Busy = unseen
+) -> RestoreResult:
     """Put the content of ``file`` in the place of the database's. ``prove``: asks the user for the PIN of an engine.
 
     Refuses ``not_ready`` while servers live, ``bad_argument`` for a file that is no backup, ``unavailable`` for one that is
-    damaged, by a newer version, or whose logs do not add up (``force``: even so).
+    damaged, by a newer version, or whose logs do not add up (``force``: even so). ``busy`` shows the steps, none of them
+    while ``prove`` asks.
     """
     from wfe_mcp.store import Store
     from wfe_mcp.store.maintenance import copies
@@ -116,22 +119,26 @@ def restore(engine: Engine, file: Path, prove: Callable[[Engine], By], *, force:
     _refuse_what_is_no_backup(file, path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _new_beside(path) as new:
-        copies.copy(file, new)
-        faults = copies.faults_of(new)
+        with busy("Copying and checking the backup") as progress:
+            copies.copy(file, new, progress)
+            faults = copies.faults_of(new)
         if faults:
             raise _damaged(f"The backup '{file}'", faults)
         held = copies.held_in(new)
         copied = Store.open(f"sqlite:///{new.as_posix()}", clock=engine.clock)
         try:
             if not force:
-                _refuse_logs_that_do_not_add_up(copied, file)
+                with busy("Checking its logs") as progress:
+                    _refuse_logs_that_do_not_add_up(copied, file, held.runs, progress)
             by, own_pin = _person(engine, current, copied, prove)
-            kept_aside = _keep_aside(engine, path, known=current is not None)
+            with busy("Keeping the present database") as progress:
+                kept_aside = _keep_aside(engine, path, progress, known=current is not None)
             before = copies.heads_of(path)
             set_back = _note(engine, copied, file, held, before, by, None if current is None else _key(current))
         finally:
             copied.close()
-        _put_in_place(new, path)
+        with busy("Replacing the database"):
+            _put_in_place(new, path)
     anchor_set_backs(engine)
     return RestoreResult(held, kept_aside, set_back, own_pin)
 
@@ -188,9 +195,10 @@ def _refuse_what_is_no_backup(file: Path, database: Path) -> None:
         )
 
 
-def _refuse_logs_that_do_not_add_up(copied: Store, file: Path) -> None:
+def _refuse_logs_that_do_not_add_up(copied: Store, file: Path, runs: int, progress: Progress) -> None:
     """Every chain, state and content of the copy is followed, as ``verify`` does."""
     found: list[Detail] = []
+    looked_at = 0
     with copied.read() as tx:
         found += [Detail("/settings", f"{one.where}: {one.message}") for one in tx.settings_log.problems()]
         cursor: str | None = None
@@ -200,6 +208,8 @@ def _refuse_logs_that_do_not_add_up(copied: Store, file: Path) -> None:
                 found += [
                     Detail(f"/runs/{run.id}", f"{one.where}: {one.message}") for one in tx.verification.problems(run.id)
                 ]
+                looked_at += 1
+                progress(looked_at, runs)
             cursor = page.cursor
             if cursor is None:
                 break
@@ -230,14 +240,14 @@ def _person(engine: Engine, current: Store | None, copied: Store, prove: Callabl
     return prove(beside), True
 
 
-def _keep_aside(engine: Engine, path: Path, *, known: bool) -> Path | None:
+def _keep_aside(engine: Engine, path: Path, progress: Progress, *, known: bool) -> Path | None:
     """Keep what is there now: as a backup, or byte for byte when it is damaged."""
     from wfe_mcp.store.maintenance import copies
 
     aside = backups_folder(engine) / f"before-restore-{_stamp(engine)}.db"
     if known:
         with _new_beside(aside) as new:
-            copies.copy(path, new)
+            copies.copy(path, new, progress)
             aside = _named(new, aside)
             copies.sync(aside)
         return aside

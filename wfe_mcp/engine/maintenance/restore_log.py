@@ -67,6 +67,15 @@ def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
     return found
 
 
+def is_restored(engine: Engine, since: datetime) -> bool:
+    """Whether a restore from ``since`` on is in the database: one that is stopped at its end lacks at most its anchor."""
+    try:
+        with engine.store.read() as tx:
+            return any(one.at >= since for one in set_backs(tx.settings_log.events()))
+    except Refused:  # the database cannot be read, as before
+        return False
+
+
 def anchor_set_backs(engine: Engine) -> None:
     """Anchor restores that have no anchor yet, with the runs whose older anchors name lost events.
 

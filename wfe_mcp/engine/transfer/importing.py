@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,6 +22,7 @@ from wfe_mcp.artifacts.parse import MAX_BYTES
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
+from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name, origin_of
 from wfe_mcp.engine.transfer.checking import Checked, check
 from wfe_mcp.engine.transfer.exporting import export_run
@@ -52,10 +54,15 @@ class Imported:
     mirrors: int = 0
 
 
-def import_run(engine: Engine, by: By, file: BinaryIO, *, dry_run: bool = False) -> Imported:
-    """Check the bundle, and keep its run unless ``dry_run``. Refuses ``invalid_artifact``, ``too_large``, ``conflict``."""
+def import_run(
+    engine: Engine, by: By, file: BinaryIO, *, dry_run: bool = False, progress: Progress = unheard
+) -> Imported:
+    """Check the bundle, and keep its run unless ``dry_run``. Refuses ``invalid_artifact``, ``too_large``, ``conflict``.
+
+    ``progress`` counts rows, once they are checked.
+    """
     lines = read_lines(file)
-    return _come_in(engine, by, lines, {"kind": KIND, "sha256": lines.sha256}, dry_run=dry_run)
+    return _come_in(engine, by, lines, {"kind": KIND, "sha256": lines.sha256}, progress, dry_run=dry_run)
 
 
 def read_foreign(source: Path) -> Foreign | None:
@@ -77,12 +84,16 @@ def read_foreign(source: Path) -> Foreign | None:
     return read_reports(content, source)
 
 
-def import_foreign(engine: Engine, by: By, found: Foreign, *, dry_run: bool = False) -> Imported:
+def import_foreign(
+    engine: Engine, by: By, found: Foreign, *, dry_run: bool = False, progress: Progress = unheard
+) -> Imported:
     """Keep what another system recorded, as ``import_run`` keeps a bundle; its origin says what it claims."""
-    return _come_in(engine, by, lines_of(found), found.origin, dry_run=dry_run)
+    return _come_in(engine, by, lines_of(found), found.origin, progress, dry_run=dry_run)
 
 
-def _come_in(engine: Engine, by: By, lines: BundleLines, claimed: dict[str, Any], *, dry_run: bool) -> Imported:
+def _come_in(
+    engine: Engine, by: By, lines: BundleLines, claimed: dict[str, Any], progress: Progress, *, dry_run: bool
+) -> Imported:
     found = check(lines)
     rows = found.lines.rows
     events, revisions = len(rows["events"]), len(rows["revisions"])
@@ -90,7 +101,7 @@ def _come_in(engine: Engine, by: By, lines: BundleLines, claimed: dict[str, Any]
     here = _here(engine, found, claimed)
     if here is None:
         with suppress(_OnlyTried):
-            _keep(engine, by, found, origin, dry_run=dry_run)
+            _keep(engine, by, found, origin, progress, dry_run=dry_run)
     is_here = here is not None
     files = 0 if dry_run else _mirrored(engine, found, only_missing=is_here)
     return Imported(
@@ -141,12 +152,14 @@ def _brought(by: By, engine: Engine, place: dict[str, str]) -> dict[str, Any]:
     return {"place": place, "at": at, "by": by.actor, "channel": str(by.channel)}
 
 
-def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], *, dry_run: bool) -> None:
-
+def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], progress: Progress, *, dry_run: bool) -> None:
     from wfe_mcp.store.maintenance.bundles import values_of
+
+    number, total = count(1), sum(len(lines) for lines in found.lines.rows.values())
 
     def rows(section: str) -> Iterator[dict[str, Any]]:
         for line in found.lines.rows[section]:
+            progress(next(number), total)
             values = values_of(section, parsed(section, line))
             if section == "evidence" and values["log_path"] is not None:
                 values["log_path"] = str(Path(engine.root, values["log_path"]))

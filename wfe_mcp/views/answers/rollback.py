@@ -53,14 +53,14 @@ def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool
 
 
 def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) -> Envelope:
-    """Take back what a run delivered; with ``dry_run`` say what that would be."""
-    from wfe_mcp.engine.delivery.undo import undo_delivery as take_back, undoable
+    """Undo what a run delivered; with ``dry_run`` say what that would be."""
+    from wfe_mcp.engine.delivery.undo import undo_delivery as reverse, undoable
     from wfe_mcp.views.runs.operations import operation_views
 
-    found = undoable(engine, run) if dry_run else take_back(engine, by, run)
+    found = undoable(engine, run) if dry_run else reverse(engine, by, run)
     views = operation_views(found)
     listed = ", ".join(f"{each.kind} {each.target}" for each in views)
-    would = "An undo of the delivery would take back" if dry_run else "Took back"
+    would = "An undo of the delivery would reverse" if dry_run else "Reversed"
     after = overview_of(engine, run)
     return envelope_of(after, f"{would} {plural(len(views), 'operation')}: {listed}", run_views.full(after))
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.views.values.model import second, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from wfe_mcp.engine.delivery.operations import Operation
 
 _TARGETS = ("branch", "number", "base", "remote")
+_PLACES = ("sha", "commit", "number", "state")
 _SHA_CHARS = 12
 _NONE = "nothing"
 
@@ -49,7 +50,6 @@ def operation_line(view: OperationView) -> str:
     return f"{view.kind} {view.target}: {view.state}{change}"
 
 
-def _place(values: object) -> str:
-    known = values if isinstance(values, dict) else {}
-    found = next((known[name] for name in ("sha", "commit", "number", "state") if known.get(name)), "")
+def _place(values: Mapping[str, Any]) -> str:
+    found = next((values[name] for name in _PLACES if values.get(name)), "")
     return str(found)[:_SHA_CHARS]

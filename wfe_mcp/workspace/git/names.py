@@ -20,12 +20,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import word_set
+from wfe_mcp.workspace.files.disk import file_systems
 from wfe_mcp.workspace.files.staged import STAGED
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import GRAIN_NS
@@ -237,16 +237,9 @@ def _stamp_of(place: str, *, is_root: bool) -> tuple[int, ...] | None:
     return (facts.st_dev, facts.st_ino, facts.st_ctime_ns, facts.st_mtime_ns) if is_settled else None
 
 
-@lru_cache(64)
 def _is_local(device: int) -> bool:
     """Whether the device is a file system of ``_LOCAL``; False where the system does not tell."""
-    own = f"{os.major(device)}:{os.minor(device)}" if sys.platform == "linux" else ""
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
-            lines = [line.split() for line in mounts] if own else []
-    except OSError:
-        return False
-    kinds = {line[line.index("-") + 1] for line in lines if line[2] == own}
+    kinds = file_systems(device)
     return bool(kinds) and kinds <= _LOCAL
 
 

@@ -3,7 +3,8 @@
 
 Rules:
 1. An id is the hash of a header and the bytes, so a tree's id depends only on its entries.
-2. A loose object is written to a temporary file, synced and renamed, as git does: it is complete or absent.
+2. A loose object is written to a temporary file, written out and renamed, as git does: it is complete or absent. The ref
+   that is written next makes it durable (``workspace/files/disk.py``); where that cannot be, it is synced by itself.
 3. More than ``MANY`` objects, and stores with special permissions, go through one ``git index-pack``.
 
 Reads and writes refs of plain repositories without a git process.
@@ -26,11 +27,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.disk import write_out
 from wfe_mcp.workspace.git.command import Repository, run_git
 
 DURABLE = ("-c", "core.fsync=objects", "-c", "core.fsyncMethod=batch", "-c", "core.looseCompression=1")
 MANY = 64
-"""From this number on, loose files cost more than a git process: each is synced by itself."""
+"""From this number on, loose files cost more than a git process."""
 _FEW = 16
 """Up to this number, objects are rewritten rather than looked up by a git process."""
 _BLOCK_BYTES = 1_048_576
@@ -144,7 +146,7 @@ def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
 
 
 def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable: bool = True) -> None:
-    """Write a loose object, unless it exists already. ``durable``: for git's own store."""
+    """Write a loose object, unless it exists already. ``durable``: for git's own store, with the ref written next."""
     there = os.path.join(objects, oid[:2], oid[2:])
     if os.path.exists(there):  # most are: a Path each takes longer than the rest
         with suppress(OSError):
@@ -160,7 +162,7 @@ def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable:
             file.write(data)
             file.flush()
             if durable:
-                os.fsync(file.fileno())
+                write_out(file.fileno(), os.path.join(objects, os.pardir, "refs"))
         aside.replace(place)
     except OSError:
         aside.unlink(missing_ok=True)
@@ -195,7 +197,7 @@ class Outbox:
         return unknown - there
 
     def send(self) -> None:
-        """Write the added objects, durably. Refuses ``unavailable`` where that fails."""
+        """Write the added objects, durably with the ref that names them. Refuses ``unavailable`` where that fails."""
         waiting, self._waiting = self._waiting, {}
         if len(waiting) > MANY or (waiting and self._repo.is_shared):
             done = run_git(
@@ -300,6 +302,17 @@ def _branch_of(common: Path, ref: str) -> Head | None:
         listed = re.search(rb"^([0-9a-f]+) " + re.escape(ref.encode()) + rb"$", packed.read_bytes(), re.MULTILINE)
         return Head(name, listed[1].decode() if listed else "")
     return Head(name, commit) if _OID.fullmatch(commit) else None
+
+
+def known_commit(common: Path, ref: str) -> str | None:
+    """The commit of a ref in the git directory ``common``; empty where it does not exist, None where only git knows it."""
+    try:
+        if (common / "reftable").exists() or b"refstorage" in (common / "config").read_bytes().lower():
+            return None
+        found = _branch_of(common, ref)
+    except (OSError, ValueError):
+        return None
+    return None if found is None else found.commit
 
 
 def commit_at(root: Path, ref: str) -> str:

@@ -1,0 +1,67 @@
+"""The disk below a file: the kind of its file system, and when written bytes are durable.
+
+    file, file, file ──► written out, renamed ──► a new file elsewhere on the disk is synced ──► all of them are durable
+
+Rules:
+1. What is written out is not durable yet: the disk may hold it in its cache, and its length and name are in the journal.
+2. ext4 and XFS have one journal, in order: syncing a file that was made later waits for all of it, and empties the disk's cache.
+   On every other file system, and outside Linux, each file is synced by itself.
+3. The end of a process loses neither; only a power cut can.
+"""
+
+import os
+from functools import lru_cache
+from typing import Any
+
+_MOUNTS = "/proc/self/mountinfo"
+_ORDERED = frozenset({"ext4", "xfs"})
+_WRITE_AND_WAIT = 7
+"""``SYNC_FILE_RANGE_WAIT_BEFORE | WRITE | WAIT_AFTER``: as git's own ``core.fsyncMethod=batch``."""
+
+
+@lru_cache(64)
+def file_systems(device: int) -> frozenset[str]:
+    """The kinds of file system that the device (``st_dev``) has; empty where no mounts are listed, as outside Linux."""
+    try:
+        with open(_MOUNTS, encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123 - no Path is needed
+            lines = [line.split() for line in mounts]
+    except OSError:
+        return frozenset()
+    own = f"{os.major(device)}:{os.minor(device)}"
+    return frozenset(line[line.index("-") + 1] for line in lines if line[2] == own)
+
+
+def write_out(descriptor: int, synced_later: str) -> None:
+    """Make a written file durable: with the next new file that is synced in the folder ``synced_later``, else now."""
+    device = os.fstat(descriptor).st_dev
+    is_ordered = bool(file_systems(device)) and file_systems(device) <= _ORDERED
+    if not (is_ordered and _is_on(synced_later, device) and _is_written_out(descriptor)):
+        os.fsync(descriptor)
+
+
+def _is_on(folder: str, device: int) -> bool:
+    try:
+        return os.stat(folder).st_dev == device  # noqa: PTH116 - for each object: a Path takes longer
+    except OSError:
+        return False
+
+
+def _is_written_out(descriptor: int) -> bool:
+    """Whether the system wrote the file's bytes to the disk, and waited for it."""
+    return _system_call()(descriptor, 0, 0, _WRITE_AND_WAIT) == 0
+
+
+@lru_cache(1)
+def _system_call() -> Any:
+    import ctypes  # 3 ms, with the first object only
+
+    try:
+        call = ctypes.CDLL(None).sync_file_range
+    except (OSError, AttributeError):  # a C library without it
+        return _missing
+    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return call
+
+
+def _missing(*_: int) -> int:
+    return -1
