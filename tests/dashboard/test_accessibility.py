@@ -162,7 +162,7 @@ OPENED: dict[str, tuple[str, Open, str]] = {
     "an imported plan": ("/templates", show_an_import("aiw/first_plan.md"), "dialog[open] pre"),
     "a move of a work item": ("/items/board", press("Move W-13"), "dialog[open] button:disabled"),
     "a blocked work item": ("/items/{project}/W-6", press("Block…"), "dialog[open] input"),
-    "a run for a work item": ("/items/{project}/W-6", press("Start a run…"), "dialog[open] select option"),
+    "a run for a work item": ("/items/{project}/W-6", press("Start a run…"), "dialog[open] button.solid:enabled"),
     "a copy": ("/templates", press("Clone"), "dialog[open] input"),
 }
 """What opens on a page: its address, how it opens, and what is there then."""

@@ -197,6 +197,12 @@ export interface AttemptShown {
   reason?: string;
 }
 
+export interface Backlog {
+  items: ItemCard[];
+  count: number;
+  counts: Record<string, unknown>;
+}
+
 export interface BlockerView {
   phase: string;
   reported_by: string;
@@ -670,6 +676,7 @@ export interface HitView {
   archived?: boolean;
   text?: string;
   project?: string | null;
+  item?: string;
 }
 
 export interface Hunk {
@@ -706,6 +713,24 @@ export interface Input {
   is_default?: boolean;
 }
 
+export interface ItemCard {
+  id: string;
+  kind: string;
+  title: string;
+  status: string;
+  priority: number;
+  parent?: string;
+  waits_for?: string[];
+  run?: string;
+  changed_at?: string;
+  project: string;
+  version: number;
+  moves?: ItemMove[];
+  parts?: number;
+  done?: number;
+  overlaps?: string[];
+}
+
 export interface ItemChange {
   at: string;
   actor: string;
@@ -732,6 +757,61 @@ export interface ItemList {
   cursor?: string;
 }
 
+export interface ItemMove {
+  to: string;
+  takes?: string;
+  refused?: string;
+}
+
+export interface ItemPage {
+  id: string;
+  kind: string;
+  title: string;
+  status: string;
+  priority: number;
+  parent?: string;
+  waits_for?: string[];
+  run?: string;
+  changed_at?: string;
+  body?: string;
+  needs?: string[];
+  scopes?: string[];
+  criteria?: string[];
+  tags?: string[];
+  sequential?: boolean;
+  source?: string;
+  runs?: string[];
+  commits?: string[];
+  pull_request?: string;
+  reason?: string;
+  failures?: number;
+  children?: ItemLine[];
+  overlaps?: Overlap[];
+  missing?: Record<string, unknown>;
+  plan?: PlanScore | null;
+  history?: ItemChange[];
+  project: string;
+  version: number;
+  added_at: string;
+  text?: Record<string, unknown>[];
+  above?: ItemLine[];
+  needed?: ItemLine[];
+  needed_by?: ItemLine[];
+  parts?: number;
+  done?: number;
+  run_lines?: ItemRun[];
+  moves?: ItemMove[];
+  template?: string;
+}
+
+export interface ItemRun {
+  run: string;
+  title: string;
+  state: string;
+  template: string;
+  at: string;
+}
+
 export interface ItemView {
   id: string;
   kind: string;
@@ -756,6 +836,8 @@ export interface ItemView {
   failures?: number;
   children?: ItemLine[];
   overlaps?: Overlap[];
+  missing?: Record<string, unknown>;
+  plan?: PlanScore | null;
   history?: ItemChange[];
 }
 
@@ -1083,6 +1165,11 @@ export interface PhaseView {
   tool_calls?: ToolCallView[] | null;
 }
 
+export interface PlanScore {
+  score: number;
+  problems?: string[];
+}
+
 export interface PlannedPolicyView {
   project: string;
   changes: PolicyChange[];
@@ -1306,6 +1393,7 @@ export interface RollbackView {
   updated_at?: string;
   triggered_by?: string;
   external_id?: string;
+  project?: string;
   driver?: string;
   roles?: Record<string, unknown>;
   archived?: boolean;
@@ -1417,6 +1505,7 @@ export interface RunView {
   updated_at?: string;
   triggered_by?: string;
   external_id?: string;
+  project?: string;
   driver?: string;
   roles?: Record<string, unknown>;
   archived?: boolean;

@@ -1,14 +1,11 @@
 """An undo reverses a delivery as it was observed, before the merge."""
 
-import pytest
-
 from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, PUSH, approved, delivered, operations
 from tests.engine.scene import AGENT, HUMAN, Scene, refused
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.integrity.verification import verify
 
 
-@pytest.mark.requirement("S0-15")
 def test_before_the_merge_push_commit_and_branch_are_undone_and_the_files_stay(scene: Scene) -> None:
     remote = delivered(scene)
     began = scene.git("rev-parse", "HEAD").strip()
