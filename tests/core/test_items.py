@@ -111,7 +111,8 @@ def test_each_move_of_the_table_is_made_by_who_may_and_no_other_is() -> None:
     for status, moves in MOVES.items():
         for to in ItemStatus:
             here = replace(item(), status=status)
-            if to not in moves:
+            continues = to is ItemStatus.ACTIVE and status is not ItemStatus.READY  # by a run that had ended alone
+            if to not in moves or continues:
                 assert refused(here, to, "person").code == "illegal_transition"
                 continue
             refuse_move(here, to, "person")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.core.units import about, duration, ordinal, plural, size, spoken
+from wfe_mcp.core.units import about, duration, ordinal, plural, size, spoken, unseen
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,8 @@ def test_ordinals_are_words_up_to_five() -> None:
         "23rd",
         "112th",
     ]
+
+
+def test_a_step_that_no_one_looks_at_hears_its_progress_all_the_same() -> None:
+    with unseen("Copying") as progress:
+        progress(1, 2)

@@ -85,7 +85,7 @@ def test_a_run_that_the_page_began_is_worked_by_a_client_in_another_process_and_
         expect(row(play, "build")).to_contain_text("ready to start")
         agent.call("start_phase", run=run, phase="build")
         agent.call("submit_artifact", run=run, phase="build", artifact={"title": "built"})
-        expect(shown.locator(".turn")).to_contain_text("Passed")
+        expect(shown.locator(".turn")).to_contain_text("Completed")
     play.to(f"/runs/{run}/events")
     expect(shown.locator(".filters option").first).to_have_text(f"all {len(play.scene.events(run))}")
 

@@ -166,6 +166,7 @@ def test_each_block_of_the_documentation_has_a_reader(root: Path) -> None:
         "get-a-second-opinion.md",
         "let-a-model-work.md",
         "set-a-budget.md",
+        "check-what-is-on-main.md",
         "watch-and-cancel-jobs.md",
         *(f"{page}.md" for page in EXECUTED),
     }

@@ -39,6 +39,7 @@ from wfe_mcp.workspace.system import location
 
 HERE = "tests/house/test_platforms.py"
 BRANCHES = {
+    "workspace/files/disk.py": "tests/workspace/git/test_durable_objects.py",
     "gates/remedies.py": "tests/gates/test_remedies.py",
     "artifacts/isolated.py": HERE,
     "cli/commands/doctor.py": HERE,
@@ -89,9 +90,6 @@ def test_every_module_that_asks_for_the_system_is_tried_on_another(root: Path) -
     for module, test in BRANCHES.items():
         text = (root / test).read_text(encoding="utf-8")
         assert Path(module).stem in text and re.search("win32|nt", text), module
-
-
-# -- processes and signals ----------------------------------------------------------------------------------------------
 
 
 def test_windows_has_no_process_groups_to_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ import wfe_mcp.cli
 import wfe_mcp.views
 from tests.cli.scene import Terminal as Cli
 from tests.engine.scene import Scene, approval, phase
+from tests.security.json_answers import BRANCH, IMPORTED, TEXT
 from tests.views import test_every_decision_field as every
 from wfe_mcp.cli.terminal.decision import Detail, show_decision
 from wfe_mcp.cli.terminal.render import render
@@ -136,6 +137,8 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "terminal.render.unusual": lambda: (answer(RunView),),
     "commands.log._render_changes": lambda: (event(),),
     "commands.rollback._foreseen": lambda: (answer(RollbackPreview),),
+    "commands.verify._show_branch": lambda: (poisoned(TEXT), poisoned(BRANCH)),
+    "commands.work_files.render_imported": lambda: (poisoned(IMPORTED),),
 }
 NOT_CALLED = {
     "commands.log._walk": "event by event what _render_changes shows; it asks at the terminal",

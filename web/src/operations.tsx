@@ -26,7 +26,7 @@ export function Operations({ run, operations, reload }: { run: string; operation
         )}
       </header>
       <Problem error={error} />
-      <ul className="panel cps">
+      <ul className="panel cps ops">
         {operations.map((each) => (
           <li key={`${each.kind} ${each.target} ${each.at}`}>
             <b>{each.kind}</b>

@@ -227,7 +227,7 @@ function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[];
         ] as [string, string][])
       : []),
     ...(data.reached ? ([["State", data.reached]] as [string, string][]) : []),
-    ...(data.triggered_by === "work" && data.external_id && data.project ? ([["Works on", <a key="w" href={to("items", data.project, data.external_id)}>{data.external_id}</a>]] as [string, React.ReactNode][]) : []),
+    ...(/^work( item)?$/.test(data.triggered_by ?? "") && data.external_id && data.project ? ([["Works on", <a key="w" href={to("items", data.project, data.external_id)}>{data.external_id}</a>]] as [string, React.ReactNode][]) : []),
     ...(data.forked_from ? [["Forked from", <a key="f" href={to("runs", data.forked_from.run)}>{data.forked_from.run}</a>] as [string, React.ReactNode]] : []),
     [
       "Gates",

@@ -13,16 +13,15 @@ Rules:
 5. What a change holds is the new value of each changed field: ``changed`` applies it, so that a log of changes is the item.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
+from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.item_texts import filled, missing, text_for
-from wfe_mcp.core.texts import one_line
+from wfe_mcp.core.item_values import LISTS, PRIORITIES, Values, checked, wrong_value
 
 
 class ItemKind(StrEnum):
@@ -98,14 +97,7 @@ MOVES: Mapping[ItemStatus, Mapping[ItemStatus, Mover]] = {
 }
 """Every legal move, and the least who may make it."""
 
-PRIORITIES: Mapping[str, int] = {"critical": 10, "high": 8, "normal": 5, "low": 3}
-"""The words for a priority; it is a number from 1 to 10, and the highest comes first."""
-
 MOST_FAILURES = 3
-TITLE_CHARS, BODY_CHARS, LINE_CHARS, LINES_MOST = 200, 20_000, 500, 50
-
-_ADDRESS = re.compile(r"https?://[^\s/@:]+(:\d+)?(/\S*)?")
-"""A tracker's address, without a name or password in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +136,13 @@ class Item:
         return self.status in OVER
 
 
-Values = Mapping[str, Any]
-"""Fields of an item and their values, as JSON has them."""
-
-GIVEN = ("title", "body", "priority", "parent", "needs", "scopes", "criteria", "tags", "sequential", "source")
-"""The fields that callers give; the others follow from what happens."""
-_LISTS = frozenset({"needs", "scopes", "criteria", "tags", "imported", "runs", "commits"})
-
-
 def added(id_: str, kind: ItemKind, given: Values) -> Item:
     """A new item of ``given``, with the criteria of its kind where it has none. Refuses ``bad_argument``."""
     first = ItemStatus.PROPOSED if kind is ItemKind.DECISION else ItemStatus.IDEA
     status = first if kind in {ItemKind.DECISION, ItemKind.IDEA} else ItemStatus.PLANNED
     values = checked(given)
     if not values.get("title"):
-        raise _wrong("title", "is missing", "a line that says what it is about", None)
+        raise wrong_value("title", "is missing", "a line that says what it is about", None)
     values.setdefault("criteria", list(criteria_of(kind)))
     return changed(Item(id_, kind, "", status), values)
 
@@ -170,7 +154,7 @@ def criteria_of(kind: ItemKind) -> tuple[str, ...]:
 
 def changed(item: Item, values: Values) -> Item:
     """``item`` with these values in place of its own."""
-    made = {name: tuple(value) if name in _LISTS else value for name, value in values.items()}
+    made = {name: tuple(value) if name in LISTS else value for name, value in values.items()}
     if "status" in made:
         made["status"] = ItemStatus(made["status"])
     if "kind" in made:
@@ -184,7 +168,7 @@ def values_of(item: Item) -> dict[str, Any]:
     for one in fields(item):
         value = getattr(item, one.name)
         if one.name != "id" and (one.name in {"kind", "title", "status"} or value != one.default):
-            found[one.name] = list(value) if one.name in _LISTS else value
+            found[one.name] = list(value) if one.name in LISTS else value
     return found
 
 
@@ -199,7 +183,8 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
     ``others``: the items that it needs, and those beside it under its parent.
     """
     may = MOVES[item.status]
-    if to not in may:
+    # From elsewhere only a run that continues makes it active again.
+    if to not in may or (to is ItemStatus.ACTIVE and item.status is not ItemStatus.READY):
         raise _illegal(item, to)
     if who != "person" and may[to] not in {"agent", who}:
         by_run = may[to] == "run"
@@ -223,8 +208,6 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
 
 def refuse_start(item: Item, others: Iterable[Item] = ()) -> None:
     """Refuse to start a run for an item that is not ready, or that waits. ``others``: as of ``refuse_move``."""
-    if item.status is not ItemStatus.READY:  # from elsewhere only a run that continues makes it active again
-        raise _illegal(item, ItemStatus.ACTIVE)
     refuse_move(item, ItemStatus.ACTIVE, "run", others)
 
 
@@ -319,59 +302,6 @@ def overlap(first: Iterable[str], second: Iterable[str]) -> list[str]:
     return [scope for scope in first if any(_touch(_fixed(scope), other) for other in theirs)]
 
 
-def checked(given: Values) -> dict[str, Any]:
-    """``given``, each value as an item keeps it. Refuses ``bad_argument`` with all faults at once."""
-    faults: list[Detail] = []
-    values: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in GIVEN:
-            near = nearest_hint(name, GIVEN, f"Fields: {', '.join(GIVEN)}.")
-            faults.append(Detail(pointer("item", name), f"is no field that can be given. {near}", list(GIVEN), name))
-            continue
-        fault, kept = _checked(name, value)
-        values[name] = kept
-        if fault:
-            faults.append(Detail(pointer("item", name), fault[0], fault[1], value))
-    if faults:
-        first = faults[0]
-        raise Refused("bad_argument", f"{first.path}: {first.message}.", "Correct it and call again.", tuple(faults))
-    return values
-
-
-def _checked(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
-    if name == "priority":
-        number = PRIORITIES.get(value.lower(), value) if isinstance(value, str) else value
-        is_one = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 10
-        return (None if is_one else ("is no priority", f"1 to 10, or {', '.join(PRIORITIES)}")), number
-    if name == "sequential":
-        return (None if isinstance(value, bool) else ("is no yes or no", "true or false")), value
-    if name in _LISTS:
-        lines = [value] if isinstance(value, str) else value
-        if not isinstance(lines, list | tuple):
-            return ("is no list", "a list of texts"), value
-        kept = [str(one).strip() for one in cast("Iterable[object]", lines)]
-        wrong = next((one for one in kept if not _is_line(one, LINE_CHARS)), None)
-        if wrong is not None or len(kept) > LINES_MOST:
-            return ("has a text that is empty, too long or no single line", f"up to {LINES_MOST} lines"), value
-        outside = [one for one in kept if name == "scopes" and (one.startswith(("/", "~")) or ".." in one.split("/"))]
-        if outside:
-            return (f"has a path outside the project: {outside[0]}", "paths within the project"), value
-        return None, list(dict.fromkeys(kept))
-    text = value.strip() if isinstance(value, str) else value
-    most = BODY_CHARS if name == "body" else TITLE_CHARS
-    if not isinstance(text, str) or len(text) > most:
-        return ("is no text, or too long", f"up to {most} characters"), value
-    if name != "body" and text and not _is_line(text, most):
-        return ("is no single line", "one line"), value
-    if name == "source" and "://" in text and not _ADDRESS.fullmatch(text):
-        return ("is no address", "https://HOST/PATH, without a user's name"), value
-    return None, text
-
-
-def _is_line(text: str, most: int) -> bool:
-    return bool(text) and len(text) <= most and one_line(text) == text
-
-
 def _illegal(item: Item, to: ItemStatus) -> Refused:
     legal = ", ".join(each for each in MOVES[item.status] if each is not to) or "nothing: its record is closed"
     return Refused(
@@ -406,8 +336,3 @@ def _touch(first: str, second: str) -> bool:
     if not first or not second:
         return True
     return first == second or first.startswith(second + "/") or second.startswith(first + "/")
-
-
-def _wrong(name: str, message: str, expected: str, got: object) -> Refused:
-    detail = Detail(pointer("item", name), message, expected, got)
-    return Refused("bad_argument", f"/item/{name}: {message}.", "Correct it and call again.", (detail,))

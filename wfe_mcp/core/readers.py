@@ -16,7 +16,7 @@ _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([Oo])nly the user can\b"), r"\1nly you can"),
     (re.compile(r"\bAsk the user (which|whether)\b"), r"See \1"),
     (re.compile(r"\bask the user (which|whether)\b"), r"see \1"),
-    (re.compile(r" \(in a terminal of their own\)"), ""),
+    (re.compile(r" \(in a terminal of their own\)(?!\w)"), ""),
     (re.compile(r"\btheir own configuration\b"), "your own configuration"),
 )
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")
@@ -32,7 +32,8 @@ def for_person(text: str) -> str:
 
 def _own_step(found: re.Match[str]) -> str:
     step = _MORE.sub(r"\1 ", found[2])
-    return step[:1].upper() + step[1:] if found[1] == "A" else step
+    # Of other letters some have a capital of two, or one that is another's.
+    return step[:1].upper() + step[1:] if found[1] == "A" and step[:1].isascii() else step
 
 
 def _as_begun(found: re.Match[str]) -> str:

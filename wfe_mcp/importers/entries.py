@@ -14,7 +14,8 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
-from wfe_mcp.core.items import LINE_CHARS, OVER, TITLE_CHARS, ItemKind, ItemStatus
+from wfe_mcp.core.item_values import LINE_CHARS, TITLE_CHARS
+from wfe_mcp.core.items import OVER, ItemKind, ItemStatus
 from wfe_mcp.core.texts import one_line
 
 DONE_THERE = "it was done before"

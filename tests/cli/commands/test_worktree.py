@@ -81,6 +81,11 @@ env = ["PORT"]""",
     assert made(cli, "one")["ports"] == first["ports"], "they stay"
 
 
+def test_they_are_made_in_the_configured_folder(cli: Terminal) -> None:
+    configured(cli, '[worktrees]\nfolder = "../elsewhere"')
+    assert Path(made(cli, "fix")["folder"]) == cli.root.parent / "elsewhere" / "fix"
+
+
 def test_a_set_up_that_fails_is_said_and_the_same_command_completes_it(cli: Terminal) -> None:
     ready = json.dumps([sys.executable, "-c", NEEDS])
     configured(cli, f'[worktrees]\nsetup = "ready"\n[checks.ready]\nargv = {ready}')

@@ -1,5 +1,7 @@
 """Work items through the API: a program does what an agent may, the person at the page decides with the PIN."""
 
+from typing import Any
+
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN
@@ -41,13 +43,14 @@ def test_the_backlog_has_what_fits_by_priority_and_where_each_item_can_be_moved(
     }
     assert "not ready" in next(each for each in waits["moves"] if each["to"] == "ready")["refused"]
     assert (found["items"][1]["parts"], waits["waits_for"]) == (2, ["W-2"])
-    for query, ids in (
+    queries: tuple[tuple[dict[str, Any], list[str]], ...] = (
         ({"text": "grosse MAP"}, ["W-3"]),
         ({"text": "grosse login"}, []),
         ({"kind": "bug"}, ["W-2"]),
         ({"status": "ready"}, ["W-2"]),
         ({"order": "newest", "limit": 1}, ["W-2"]),
-    ):
+    )
+    for query, ids in queries:
         assert [each["id"] for each in program.get("/backlog", **query).data["items"]] == ids, query
     assert program.get("/backlog", kind="epic").code == "bad_argument"
 

@@ -13,6 +13,7 @@ BRANCH: dict[str, Any] = {"id": "branch", "builtin": "git.branch"}
 COMMIT: dict[str, Any] = {"id": "commit", "builtin": "git.commit", "params": {"message": "app: value is 2"}}
 PUSH: dict[str, Any] = {"id": "push", "builtin": "git.push"}
 MERGE: dict[str, Any] = {"id": "merge", "builtin": "git.merge"}
+NOTE: dict[str, Any] = {"id": "note", "builtin": "log", "params": {"message": "more than a delivery"}}
 CLEAN: dict[str, Any] = {"id": "clean", "builtin": "git.clean", "params": {"dry_run": False, "remote": True}}
 
 

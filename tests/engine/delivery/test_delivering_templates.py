@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, approve, delivered, operations
-from tests.engine.scene import HUMAN, Scene, approval, phase
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.engine.step_scene import steps
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.runs.item_runs import start_item
+from wfe_mcp.engine.work.items import add_item, change_item
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.workflow.catalogue import shipped_templates
@@ -80,3 +82,28 @@ def test_who_approves_reads_what_the_delivery_will_do(scene: Scene, keys: tuple[
         f"If you approve, the run continues with deliver: the server {expected}."
     )
     assert "the server" not in leads_to(scene.engine, found, "reject", "build")
+
+
+def test_the_item_of_a_run_names_its_commits(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    delivered(scene)
+    scene.define(phase("build", approval()), DELIVER, name="ship")
+    item = add_item(
+        scene.engine,
+        AGENT,
+        "task",
+        {"title": "Value is 2", "body": "It is one, and should be two", "criteria": ["it is two"]},
+    )
+    change_item(scene.engine, AGENT, item.id, {}, "ready")
+    run = start_item(scene.engine, AGENT, item.id, "ship").record.id
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    approve(scene, run, "build")
+    scene.work()
+
+    (made,) = [each for each in operations(scene, run) if each.kind == "git.commit"]
+    with scene.engine.store.read() as tx:
+        found = tx.items.get(scene.engine.project_id, item.id)
+    assert (found.status, found.commits) == ("done", (made.commit,))
+    assert f"Wfe-Item: {item.id}" in scene.git("log", "-1", "--format=%B", "main")
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []

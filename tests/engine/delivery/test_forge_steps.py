@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.delivery.stub_forge import TOKEN
-from tests.engine.delivery.delivery_scene import approve, operations, results
+from tests.engine.delivery.delivery_scene import CLEAN, NOTE, approve, operations, results
 from tests.engine.delivery.forge_scene import (
     CLOSE,
     MERGE_IT,
@@ -80,7 +80,7 @@ def test_the_persons_command_line_never_sees_the_tokens_of_this_process(scene: S
 
 
 def test_without_a_pull_request_mode_the_steps_say_that_they_did_nothing(scene: Scene) -> None:
-    run = proposed(scene, OPEN, STATUS, MERGE_IT, CLOSE)
+    run = proposed(scene, NOTE, OPEN, STATUS, MERGE_IT, CLOSE)
     assert results(scene, run)["open"] == {"skipped": "[delivery] mode is none"}
     assert scene.state(run).status == "completed"
 
@@ -255,3 +255,26 @@ def test_a_milestone_is_proposed_once_all_that_belongs_to_it_is_over_and_names_i
         assert "No cent is lost." in pull.body
         with scene.store.read() as tx:
             assert tx.items.get(scene.engine.project_id, milestone.id).pull_request.endswith("/pull/1")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_after_a_merge_at_the_forge_the_base_follows_where_it_is_free_and_the_branch_goes(
+    scene: Scene, elsewhere: bool
+) -> None:
+    with at_forge(scene) as forge:
+        forge.word = "draft"
+        run = proposed(scene, OPEN, MERGE_IT, CLEAN)
+        begun = scene.git("rev-parse", "main").strip()
+        if elsewhere:
+            scene.git("worktree", "add", "-q", str(scene.root.parent / "other folder"), "main")
+        forge.word = ""
+        reopen(scene, run, "ship")
+        merged = forge.tip("main")
+        assert results(scene, run)["clean"]["dry_run"] is False
+        assert scene.state(run).status == "completed"
+        assert scene.git("rev-parse", "HEAD").strip() == merged, "its files are those of the merged commit"
+        assert scene.git("branch", "--show-current").strip() == ("" if elsewhere else "main")
+        assert scene.git("rev-parse", "main").strip() == (begun if elsewhere else merged)
+        assert scene.git("status", "--porcelain", "--untracked-files=no").strip() == ""
+        branch = operations(scene, run)[0].target["branch"]
+        assert (scene.git("branch", "--list", branch), forge.tip(branch)) == ("", "")

@@ -229,12 +229,13 @@ TABLE: dict[str, Row] = {
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
 }
 
-NOT_USED_YET: set[str] = {
-    "delivery.hooks",
-}
+NOT_USED_YET: set[str] = set()
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {
+    "worktrees.folder": "tests/cli/commands/test_worktree.py::test_they_are_made_in_the_configured_folder",
+    "worktrees.ports": "tests/cli/commands/test_worktree.py::test_each_has_ports_of_its_own_which_its_checks_see",
+    "worktrees.setup": "tests/cli/commands/test_worktree.py::test_a_set_up_that_fails_is_said_and_the_same_command_completes_it",
     "delivery.mode": "tests/engine/delivery/test_git_steps.py::test_without_git_or_without_the_setting_each_step_says_that_it_did_nothing",
     "delivery.base": "tests/engine/delivery/test_delivery_settings.py::test_branches_begin_at_the_configured_base_under_the_configured_name",
     "delivery.prefix": "tests/engine/delivery/test_delivery_settings.py::test_branches_begin_at_the_configured_base_under_the_configured_name",

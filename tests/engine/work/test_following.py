@@ -139,3 +139,22 @@ def test_a_run_that_an_earlier_version_has_started_for_an_item_still_ends_it(sce
     tamper(f"sqlite:///{tmp_path / 'wfe.db'}", "UPDATE run SET triggered_by = 'work'")
     scene.do(run, "plan")
     assert item(scene, name).status == "done"
+
+
+def test_a_milestone_is_planned_again_when_an_item_is_added_under_it(scene: Scene) -> None:
+    milestone = add_item(scene.engine, AGENT, "milestone", {"title": "Tables for every harbour"})
+    given = {"title": "Read the harmonics", "body": "All of them", "criteria": ["a test"], "parent": milestone.id}
+    first = add_item(scene.engine, AGENT, "task", given)
+    change_item(scene.engine, AGENT, first.id, {}, "ready")
+    change_item(scene.engine, HUMAN, first.id, {}, "done")
+    assert item(scene, milestone.id).status == "done"
+
+    add_item(scene.engine, AGENT, "task", {"title": "Predict high water", "parent": milestone.id})
+    assert item(scene, milestone.id).status == "planned"
+
+
+def test_a_person_makes_nothing_active_that_has_ended(scene: Scene) -> None:
+    one = add_item(scene.engine, AGENT, "task", {"title": "Read it", "body": "All of them", "criteria": ["a test"]})
+    change_item(scene.engine, AGENT, one.id, {}, "ready")
+    change_item(scene.engine, HUMAN, one.id, {}, "done")
+    assert refused(change_item, scene.engine, HUMAN, one.id, {}, "active").code == "illegal_transition"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.other_system import always
+from tests.house.other_system import always, on
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, write
 from wfe_mcp.workspace.files import disk
 from wfe_mcp.workspace.git.checkpoints import keep
@@ -120,4 +120,11 @@ def test_a_system_without_a_list_of_mounts_has_no_known_file_system(
     monkeypatch.setattr(disk, "_MOUNTS", str(tmp_path / "missing"))
     disk.file_systems.cache_clear()
     assert disk.file_systems(tmp_path.stat().st_dev) == frozenset()
+    disk.file_systems.cache_clear()
+
+
+def test_where_devices_have_no_numbers_each_file_is_synced_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    on(monkeypatch, disk, "win32")
+    disk.file_systems.cache_clear()
+    assert disk.file_systems(1) == frozenset()
     disk.file_systems.cache_clear()

@@ -13,9 +13,9 @@ Commit = Annotated[str, typer.Option("--commit", metavar="COMMIT", help="The com
 
 
 def attest(invocation: Invocation, run: Run, commit: Commit = "HEAD") -> None:
-    """Attest a commit: what a person decided, which gates passed and how checks ended, as in-toto statements.
+    """Write what was decided and checked about a commit into git.
 
-    They are kept in refs/wfe/attestations of the repository, for `wfe-mcp verify --branch` in any clone. Attesting twice adds nothing.
+    As in-toto statements: what a person decided, which gates passed and how checks ended. They are kept in refs/wfe/attestations of the repository, for `wfe-mcp verify --branch` in any clone. Attesting twice adds nothing.
     """
     from wfe_mcp.delivery.attestations.ref import REF
     from wfe_mcp.engine.delivery.attest import attest as attested

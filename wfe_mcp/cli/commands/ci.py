@@ -16,9 +16,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 
 
 def ci(invocation: Invocation, forge: Forge, branch: Branch = "main") -> None:
-    """Write the CI job that checks each change of a branch against the approvers of its base.
+    """Write the CI job that verifies a branch.
 
-    The actions it uses are pinned by commit. Writing it again changes nothing; a file of yours is not overwritten.
+    It checks each change against the approvers of its base. The actions it uses are pinned by commit. Writing it again changes nothing; a file of yours is not overwritten.
     """
     from wfe_mcp.delivery.ci import FORGES, ci_file
     from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic

@@ -232,7 +232,10 @@ def credential(
     key_fd: TokenFd = None,
     remove: RemoveToken = False,
 ) -> None:
-    """Store the token that pushes and opens pull requests: no agent and no check is given it."""
+    """Store the token that pushes and opens pull requests.
+
+    No agent and no check is given it.
+    """
     from wfe_mcp.cli.terminal.pin import read_key
     from wfe_mcp.engine.delivery.credentials import forget_token, keep_token
 

@@ -200,7 +200,10 @@ def drop(invocation: Invocation, item: ItemId, reason: Why, pin_fd: PinFd = None
 
 
 def promote(invocation: Invocation, item: ItemId, kind: NewKind = "", parent: Parent = "") -> None:
-    """Make planned work of an idea, or an item of another kind; --parent puts it under a milestone."""
+    """Make planned work of an idea, or an item of another kind.
+
+    --parent puts it under a milestone.
+    """
     from wfe_mcp.views.work.answers import promoted
 
     render_item(invocation, promoted(invocation.engine, invocation.by, item, kind, parent))

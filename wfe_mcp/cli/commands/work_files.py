@@ -84,9 +84,9 @@ def import_(
 
 
 def export(invocation: Invocation, target: Target, force: Force = False) -> None:
-    """Write the milestones and their open tasks as a plan, or pages about all items.
+    """Write a plan, or pages about all items.
 
-    A plan is a milestones.md or a milestone_plan@1, which work import reads. The pages are START_HERE.md, roadmap.md with its
+    A plan has the milestones and their open tasks. It is a milestones.md or a milestone_plan@1, which work import reads. The pages are START_HERE.md, roadmap.md with its
     earlier versions in roadmap-archive, current-status.md and next-handoff.md; what is edited in them is not read back.
     """
     if Path(target).suffix.lower() in {".md", ".json"}:

@@ -67,9 +67,9 @@ def list_all(invocation: Invocation) -> None:
 
 
 def remove(invocation: Invocation, name: Which, force: Force = False) -> None:
-    """Remove a work tree; then its branch, where the current branch has all of it.
+    """Remove a work tree, and its branch if nothing is lost.
 
-    One with open runs stays, and one with work that is nowhere else.
+    The branch goes where the current one has all of it. A work tree with open runs stays, and one with work that is nowhere else.
     """
     from wfe_mcp.engine.maintenance.worktrees import remove as remove_tree
 

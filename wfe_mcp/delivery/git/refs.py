@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
 from wfe_mcp.workspace.git.repository import branch as current_branch, head
+from wfe_mcp.workspace.git.worktrees import worktrees
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DURABLE = ("-c", "core.fsync=reference,loose-object", "-c", "core.logAllRefUpdates=true")
 _NAME = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9._/-]){0,199}(?<![./])")
@@ -118,6 +121,14 @@ def attach(root: Path, branch: str) -> None:
     run_git(root, *_DURABLE, "symbolic-ref", "-m", "wfe-mcp: change over", "HEAD", ref_of(branch))
 
 
+def detach(root: Path, commit: str) -> None:
+    """HEAD is at ``commit`` and on no branch, where it has the same files. Raises DeliveryFault ``conflict``."""
+    now = head(root) or ""
+    if now != commit and not has_same_files(root, now, commit):
+        raise DeliveryFault(f"HEAD is at {now[:12]}, whose files are not those of {commit[:12]}.", "conflict")
+    run_git(root, *_DURABLE, "update-ref", "--no-deref", "-m", "wfe-mcp: leave the branch", "HEAD", commit)
+
+
 def index_follows(root: Path) -> None:
     """The index becomes that of HEAD, so that ``git status`` shows only what differs. Files stay as they are."""
     sparse = setting(root, "core.sparsecheckout", "false") or "true"
@@ -127,35 +138,12 @@ def index_follows(root: Path) -> None:
         raise DeliveryFault(f"The index could not be brought along: {reason} Remove a left index.lock, then retry.")
 
 
-class Worktree(NamedTuple):
-    """A working folder of the repository. ``branch``: the one checked out in it; empty on a detached HEAD."""
-
-    folder: Path
-    branch: str
-    is_locked: bool
-
-
-def worktrees(root: Path) -> list[Worktree]:
-    """Every working folder, the main one first."""
-    listed = text_of(run_git(root, "worktree", "list", "--porcelain", "-z")).split("\0\0")
-    found: list[Worktree] = []
-    for each in listed:
-        lines = (line.partition(" ") for line in each.strip("\0").split("\0") if line)
-        values = {name: value for name, _, value in lines}
-        if "worktree" in values:
-            branch = values.get("branch", "").removeprefix("refs/heads/")
-            found.append(Worktree(Path(values["worktree"]), branch, "locked" in values))
-    return found
-
-
 def held_by(root: Path, branch: str) -> Path | None:
     """The other working folder in which ``branch`` is checked out."""
     if not os.path.isdir(require_repository(root).common / "worktrees"):  # noqa: PTH112 - asked before each merge
         return None
     here = require_repository(root).top.resolve()
-    return next(
-        (each.folder for each in worktrees(root) if each.branch == branch and each.folder.resolve() != here), None
-    )
+    return next((each.path for each in worktrees(root) if each.branch == branch and each.path.resolve() != here), None)
 
 
 def remove_worktree(root: Path, folder: Path) -> None:

@@ -51,7 +51,6 @@ _RESULTS = {
     GateOutcome.ERROR: "FAILED",
 }
 """A check that was left out or needs trust has no result."""
-_COMMITS = {"git.commit", "git.merge", "forge.merge"}
 
 
 class Bundle(NamedTuple):
@@ -142,9 +141,8 @@ def attest_completed(change: RunChange) -> None:
     if engine.settings().settings.delivery.mode != "none":
         with engine.store.read() as tx:  # the transaction of the change is over
             operations = operations_in(tx.events.of_types(run, *OPERATION_TYPES))
-        made = [one.done["sha"] for one in operations if one.kind in _COMMITS and one.done and not one.undone]
-        for commit in dict.fromkeys(made):
-            attest(engine, run, str(commit))
+        for commit in dict.fromkeys(one.commit for one in operations if one.commit):
+            attest(engine, run, commit)
 
 
 def _files_of(root: Path, commit: str) -> tuple[str, str]:

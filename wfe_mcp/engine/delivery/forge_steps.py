@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import BLOCKERS, Blocked, NotYet
 from wfe_mcp.delivery.forges.protocol import Change
-from wfe_mcp.delivery.git.refs import commit_of, tree_of
+from wfe_mcp.delivery.forges.pull_request_text import merge_text, pull_request_text
+from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.operations import operate
-from wfe_mcp.engine.delivery.place import Place, branch_of, place_of
+from wfe_mcp.engine.delivery.place import Place, branch_of, note_on_item, place_of
 from wfe_mcp.engine.delivery.proposals import proposal_of
-from wfe_mcp.engine.delivery.pull_request_text import merge_text, pull_request_text
 from wfe_mcp.engine.delivery.site import Site, site_of
-from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.work.items import keep_changes
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
 from wfe_mcp.workspace.git.command import run_git, text_of
+from wfe_mcp.workspace.git.repository import branch as current_branch, is_ancestor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +83,7 @@ def open_step(engine: Engine, call: StepCall, context: JobContext, params: Forge
 
     before = {"number": first[0].number if first[0] is not None else 0}
     seen = operate(engine, call, "forge.open", target, before, observe, act)
-    _link_item(place, str(seen["url"]))
+    note_on_item(place, {"pull_request": str(seen["url"])})
     return seen
 
 
@@ -127,7 +126,16 @@ def merge_step(engine: Engine, call: StepCall, context: JobContext, params: Forg
     if seen["tree"] != approved and not _is_accepted(engine, call):
         why = _difference(place.root, change.head, str(seen["commit"]))
         raise Blocked("difference", found=str(seen["tree"])[:12], expected=approved[:12], why=why)
+    _bring_along(place.root, change.base, str(seen["commit"]))
     return {**seen, "approved_tree": approved, "is_approved_tree": seen["tree"] == approved}
+
+
+def _bring_along(root: Path, base: str, merged: str) -> None:
+    """The base here has the merged commit too, where no working folder has it checked out and it only has to go forward."""
+    here = commit_of(root, ref_of(base))
+    is_free = current_branch(root) != base and held_by(root, base) is None
+    if here and here != merged and is_free and is_ancestor(root, here, merged):
+        move(root, ref_of(base), merged, here, "merged at the forge")
 
 
 def close_step(engine: Engine, call: StepCall, context: JobContext, _params: ForgeClose) -> Seen:
@@ -315,12 +323,3 @@ def _difference(root: Path, one: str, other: str) -> str:
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "-U0")
     text = text_of(run_git(root, "diff", *options, one, other))
     return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}\n… {len(text) - _MOST_CHARS:,} more characters"
-
-
-def _link_item(place: Place, url: str) -> None:
-    """The work item of the run names its pull request."""
-    if place.item is None or place.item.pull_request == url:
-        return
-    with place.engine.store.tx() as tx:
-        item = tx.items.get(place.engine.project_id, place.item.id)
-        keep_changes(place.engine, tx, item, {"pull_request": url}, SYSTEM)

@@ -11,10 +11,20 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import Operation, begun, operate
-from wfe_mcp.engine.delivery.place import Place, approved_files, branch_of, made_branch, place_of, remote_of, tip_of
+from wfe_mcp.engine.delivery.place import (
+    Place,
+    approved_files,
+    branch_of,
+    made_branch,
+    note_on_item,
+    place_of,
+    remote_of,
+    tip_of,
+)
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.repository import branch as current_branch, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import parts_of
+from wfe_mcp.workspace.git.worktrees import worktrees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +41,7 @@ def make_branch(engine: Engine, call: StepCall, _context: JobContext, params: Gi
     if isinstance(place, str):
         return {"skipped": place}
     root, base = place.root, params.base or place.settings.base
-    name = params.branch or place.settings.branch.format(**place.values)
+    name = params.branch or place.settings.branch.format_map(place.values)
     refs.refuse_name(name)
     if place.is_protected(name):
         raise DeliveryFault(
@@ -127,12 +137,14 @@ def make_commit(engine: Engine, call: StepCall, _context: JobContext, params: Gi
         return {"branch": name, "sha": now, **facts} if is_done else None
 
     def act() -> None:
-        message = params.message or settings.message.format(**place.values)
+        message = params.message or settings.message.format_map(place.values)
         made = commits.commit(root, tree, [parent], commits.with_trailers(message, place.trailers), engine.clock())
         refs.move(root, refs.ref_of(name), made, parent, f"commit of run {call.run.id}")
 
     found = operate(engine, call, "git.commit", target, {"sha": parent}, observe, act)
     refs.index_follows(root)
+    if place.item is not None:
+        note_on_item(place, {"commits": tuple(dict.fromkeys((*place.item.commits, str(found["sha"]))))})
     return found
 
 
@@ -246,9 +258,7 @@ def _merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str
             stays[name] = "protected"
         elif landed.get(name) != sha and not is_ancestor(place.root, sha, refs.ref_of(place.settings.base)):
             stays[name] = "not merged"
-        elif elsewhere is not None and any(
-            each.is_locked for each in refs.worktrees(place.root) if each.branch == name
-        ):
+        elif elsewhere is not None and any(each.locked for each in worktrees(place.root) if each.branch == name):
             stays[name] = f"its worktree {elsewhere} is locked"
         else:
             goes[name] = sha
@@ -256,7 +266,7 @@ def _merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str
 
 
 def _remove(engine: Engine, call: StepCall, place: Place, name: str, sha: str, remote: remotes.Remote | None) -> None:
-    root, base = place.root, place.settings.base
+    root = place.root
     target = {"branch": name, "remote": remote.name if remote else ""}
 
     def observe() -> Mapping[str, Any] | None:
@@ -266,7 +276,7 @@ def _remove(engine: Engine, call: StepCall, place: Place, name: str, sha: str, r
 
     def act() -> None:
         if current_branch(root) == name:
-            refs.attach(root, base)
+            _leave(place, name, sha)
         if (folder := refs.held_by(root, name)) is not None:
             refs.remove_worktree(root, folder)
         if remote is not None and (there := remotes.commit_at(remote, name)):
@@ -279,6 +289,18 @@ def _remove(engine: Engine, call: StepCall, place: Place, name: str, sha: str, r
             refs.remove(root, refs.ref_of(name), sha)
 
     operate(engine, call, "git.clean", target, {"sha": sha}, observe, act)
+
+
+def _leave(place: Place, name: str, sha: str) -> None:
+    """Change over to the base; where another folder has it, or it has other files here, to the merged commit and no branch."""
+    root, base = place.root, place.settings.base
+    here = refs.commit_of(root, refs.ref_of(base))
+    if here and refs.held_by(root, base) is None and refs.has_same_files(root, sha, here):
+        refs.attach(root, base)
+        return
+    merged = [one.commit for one in place.operations if one.kind.endswith(".merge") and one.target["branch"] == name]
+    same = [commit for commit in merged if refs.commit_of(root, commit) and refs.has_same_files(root, sha, commit)]
+    refs.detach(root, same[-1] if same else sha)
 
 
 def _base_commit(place: Place, base: str) -> str:

@@ -58,6 +58,16 @@ class Operation(NamedTuple):
             return "undone"
         return "observed" if self.after is not None else "called" if self.called else "intended"
 
+    @property
+    def commit(self) -> str:
+        """The commit that it has made or merged; empty where it did neither."""
+        if self.kind not in _COMMITS or self.done is None or self.undone:
+            return ""
+        return str(self.done.get("commit") or self.done["sha"])
+
+
+_COMMITS = {"git.commit", "git.merge", "forge.merge"}
+
 
 def operate(
     engine: Engine,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.delivery.fault import DeliveryFault
@@ -13,7 +13,8 @@ from wfe_mcp.delivery.git.remote import Remote, url_of
 from wfe_mcp.engine.delivery.credentials import token_of
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs
-from wfe_mcp.engine.work.items import WORK
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.work.items import item_of_run, keep_changes
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.repository import head
@@ -79,11 +80,18 @@ def place_of(engine: Engine, run: RunRecord) -> Place | str:
         raise DeliveryFault(
             "The repository has no commit yet. Make the first one: git commit; then retry.", "no_branch"
         )
-    item = None
-    if run.triggered_by == WORK and run.external_id:
-        with engine.store.read() as tx:
-            item = tx.items.get(engine.project_id, run.external_id)
+    with engine.store.read() as tx:
+        item = item_of_run(tx, run)
     return Place(engine, run, root, settings, item)
+
+
+def note_on_item(place: Place, values: Mapping[str, Any]) -> None:
+    """The work item of the run names what the delivery made: its commits, its pull request."""
+    if place.item is None:
+        return
+    with place.engine.store.tx() as tx:
+        item = tx.items.get(place.engine.project_id, place.item.id)
+        keep_changes(place.engine, tx, item, values, SYSTEM)
 
 
 def made_branch(operations: list[Operation]) -> Operation | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.delivery.forges.pull_request_text import Artifact, Check, Decision, Proposal
 from wfe_mcp.delivery.git.refs import tree_of
-from wfe_mcp.engine.delivery.pull_request_text import Artifact, Check, Decision, Proposal
 from wfe_mcp.engine.work.items import decision_lines
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.items import PRIORITIES, Item, ItemKind, ItemStatus, overlap, refuse_start, startable
+from wfe_mcp.core.item_values import PRIORITIES
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, overlap, refuse_start, startable
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.catalogue import default_template, find_template

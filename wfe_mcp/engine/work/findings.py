@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.events import RevisionSubmitted
-from wfe_mcp.core.items import BODY_CHARS, LINE_CHARS, TITLE_CHARS, Item, ItemKind, ItemStatus, added, changed
+from wfe_mcp.core.item_values import BODY_CHARS, LINE_CHARS, TITLE_CHARS
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, added, changed
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.engine.kernel.engine import SYSTEM

@@ -24,8 +24,9 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.item_texts import missing
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, checked, criteria_of, number_of
-from wfe_mcp.engine.work.items import CLOSED, items_of, keep_changes, refuse_circle
+from wfe_mcp.core.item_values import checked
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, criteria_of, number_of
+from wfe_mcp.engine.work.items import CLOSED, follow_milestone, items_of, keep_changes, refuse_circle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -183,6 +184,7 @@ class _Import:
         item = changed(bare, values | {"source": source, "imported": _marks(values)})
         item = changed(item, self._readiness(item))
         self._tx.items.add(self._engine.project_id, item, self._by, self._engine.clock())
+        follow_milestone(self._engine, self._tx, item)
         self._tx.after_commit(self._engine.has_changed)
         self._made.added.append(item)
         if entry.note:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.item_texts import filled
+from wfe_mcp.core.item_values import checked
 from wfe_mcp.core.items import (
     OVER,
     Item,
@@ -23,7 +24,6 @@ from wfe_mcp.core.items import (
     Mover,
     added,
     changed,
-    checked,
     criteria_of,
     overlap,
     refuse_move,
@@ -72,6 +72,7 @@ def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[s
     item = _with_known(engine, tx, item)
     tx.items.add(engine.project_id, item, by, engine.clock())
     tx.after_commit(engine.has_changed)
+    follow_milestone(engine, tx, item)
     return item
 
 
@@ -123,7 +124,7 @@ def change_item(
                     (Detail(pointer("item", "reason"), "is missing", "one line"),),
                 )
             item = keep_changes(engine, tx, item, {"status": to, "failures": 0, "reason": reason}, by)
-            end_milestone(engine, tx, item)
+        follow_milestone(engine, tx, item)
         return item
 
 
@@ -148,7 +149,9 @@ def promote_item(engine: Engine, by: By, name: str, kind: str = "", parent: str 
         }
         if parent:
             values["parent"] = _with_known(engine, tx, changed(item, {"parent": parent})).parent
-        return keep_changes(engine, tx, item, values, by)
+        item = keep_changes(engine, tx, item, values, by)
+        follow_milestone(engine, tx, item)
+        return item
 
 
 def name_of_work(engine: Engine, name: str) -> str:
@@ -159,11 +162,16 @@ def name_of_work(engine: Engine, name: str) -> str:
     return words.strip("-")
 
 
-def end_milestone(engine: Engine, tx: Tx, item: Item, at: datetime | None = None) -> None:
-    """Say that the milestone of ``item`` is done, where all of its items are over and one of them is done."""
-    for parent in tx.items.named(engine.project_id, filter(None, (item.parent,) if item.is_over else ())):
-        waits = parent.status in {ItemStatus.PLANNED, ItemStatus.READY, ItemStatus.BLOCKED}
-        if parent.kind is ItemKind.MILESTONE and waits:
+def follow_milestone(engine: Engine, tx: Tx, item: Item, at: datetime | None = None) -> None:
+    """Keep the milestone of ``item`` in step with it: done where all of its items are over and one of them is done, and
+    planned again where one is not over.
+    """
+    for parent in tx.items.named(engine.project_id, filter(None, (item.parent,))):
+        if parent.kind is not ItemKind.MILESTONE:
+            continue
+        if not item.is_over and parent.status is ItemStatus.DONE:
+            keep_changes(engine, tx, parent, {"status": ItemStatus.PLANNED, "reason": ""}, SYSTEM, at)
+        if item.is_over and parent.status in {ItemStatus.PLANNED, ItemStatus.READY, ItemStatus.BLOCKED}:
             children = tx.items.children(engine.project_id, parent.id)
             if all(each.is_over for each in children) and any(each.status is ItemStatus.DONE for each in children):
                 done = {"status": ItemStatus.DONE, "reason": "all items under it are over"}

@@ -68,7 +68,7 @@ _SENTENCES = {
     "RollbackAbandoned": "The files could not be restored{reason}",
     "RolledBack": "{who} took the run back to event {to} ({kind})",
     "RunForked": "{who} forked this run from run {origin}",
-    "OperationIntended": "{operation} is prepared{target}",
+    "OperationIntended": "{operation} is prepared{acts_on}",
     "OperationCalled": "{operation} was called",
     "OperationObserved": "{operation} was {observed}",
     "RecordsKept": "Recorded {records}",
@@ -112,7 +112,7 @@ _VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "origin": lambda event: f"{event['state']['origin']['run']}, event {event['state']['origin']['seq']}",
     "paths": lambda event: _colon(", ".join(event.get("paths", ()))),
     "operation": lambda event: event["key"].partition(":")[0],
-    "target": lambda event: _colon(_plain_values(event["target"])),
+    "acts_on": lambda event: _colon(_plain_values(event["target"])),
     "observed": lambda event: ("undone" if event.get("undone") else "observed") + _colon(_plain_values(event["after"])),
     "records": lambda event: ", ".join(
         plural(many, kind.replace("_", " ")) for kind, many in Counter(one["kind"] for one in event["records"]).items()

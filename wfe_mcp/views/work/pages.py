@@ -191,7 +191,9 @@ def _names(item: Item) -> set[str]:
 
 def _moves(item: Item, others: list[Item]) -> tuple[ItemMove, ...]:
     """What a person at the page can do with the status of an item."""
-    return tuple(_move(item, to, who, others) for to, who in MOVES[item.status].items())
+    may = MOVES[item.status].items()
+    is_ready = item.status is ItemStatus.READY
+    return tuple(_move(item, to, who, others) for to, who in may if is_ready or to is not ItemStatus.ACTIVE)
 
 
 def _move(item: Item, to: ItemStatus, who: str, others: list[Item]) -> ItemMove:

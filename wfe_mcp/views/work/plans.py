@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.items import PRIORITIES, Item, ItemKind
+from wfe_mcp.core.item_values import PRIORITIES
+from wfe_mcp.core.items import Item, ItemKind
 from wfe_mcp.engine.runs.item_runs import milestone_of
 from wfe_mcp.engine.work.items import open_items
 from wfe_mcp.importers.entries import part_of

@@ -76,7 +76,6 @@ class DeliverySettings(Table):
     protected: list[str] = optional(
         [], "Globs of branches that are never pushed over or removed; the base is one.", effect="policy"
     )
-    hooks: bool = optional(False, "Whether the repository's own hooks run in these steps. Not used yet.", effect="runs")
     forge: ForgeName = optional(
         "",
         "The forge behind the remote: `github`, `gitlab`, `none`, or that of a package, such as `acme.gitea`; "

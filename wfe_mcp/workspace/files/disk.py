@@ -10,6 +10,7 @@ Rules:
 """
 
 import os
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +28,7 @@ def file_systems(device: int) -> frozenset[str]:
             lines = [line.split() for line in mounts]
     except OSError:
         return frozenset()
-    own = f"{os.major(device)}:{os.minor(device)}"
+    own = f"{os.major(device)}:{os.minor(device)}" if sys.platform != "win32" else ""
     return frozenset(line[line.index("-") + 1] for line in lines if line[2] == own)
 
 

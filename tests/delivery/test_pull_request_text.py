@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from markdown_it import MarkdownIt
 
 from wfe_mcp.delivery.forges.protocol import ForgePlace
-from wfe_mcp.engine.delivery.pull_request_text import (
+from wfe_mcp.delivery.forges.pull_request_text import (
     MAX_BYTES,
     TITLE_CHARS,
     Artifact,

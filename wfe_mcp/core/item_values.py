@@ -1,0 +1,83 @@
+"""The values that callers give to the fields of a work item: what each may hold, and how an item keeps it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
+from wfe_mcp.core.texts import one_line
+
+PRIORITIES: Mapping[str, int] = {"critical": 10, "high": 8, "normal": 5, "low": 3}
+"""The words for a priority; it is a number from 1 to 10, and the highest comes first."""
+
+TITLE_CHARS, BODY_CHARS, LINE_CHARS, LINES_MOST = 200, 20_000, 500, 50
+
+_ADDRESS = re.compile(r"https?://[^\s/@:]+(:\d+)?(/\S*)?")
+"""A tracker's address, without a name or password in it."""
+
+Values = Mapping[str, Any]
+"""Fields of an item and their values, as JSON has them."""
+
+GIVEN = ("title", "body", "priority", "parent", "needs", "scopes", "criteria", "tags", "sequential", "source")
+"""The fields that callers give; the others follow from what happens."""
+LISTS = frozenset({"needs", "scopes", "criteria", "tags", "imported", "runs", "commits"})
+"""The fields that are lists."""
+
+
+def checked(given: Values) -> dict[str, Any]:
+    """``given``, each value as an item keeps it. Refuses ``bad_argument`` with all faults at once."""
+    faults: list[Detail] = []
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in GIVEN:
+            near = nearest_hint(name, GIVEN, f"Fields: {', '.join(GIVEN)}.")
+            faults.append(Detail(pointer("item", name), f"is no field that can be given. {near}", list(GIVEN), name))
+            continue
+        fault, kept = _checked(name, value)
+        values[name] = kept
+        if fault:
+            faults.append(Detail(pointer("item", name), fault[0], fault[1], value))
+    if faults:
+        first = faults[0]
+        raise Refused("bad_argument", f"{first.path}: {first.message}.", "Correct it and call again.", tuple(faults))
+    return values
+
+
+def _checked(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
+    if name == "priority":
+        number = PRIORITIES.get(value.lower(), value) if isinstance(value, str) else value
+        is_one = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 10
+        return (None if is_one else ("is no priority", f"1 to 10, or {', '.join(PRIORITIES)}")), number
+    if name == "sequential":
+        return (None if isinstance(value, bool) else ("is no yes or no", "true or false")), value
+    if name in LISTS:
+        lines = [value] if isinstance(value, str) else value
+        if not isinstance(lines, list | tuple):
+            return ("is no list", "a list of texts"), value
+        kept = [str(one).strip() for one in cast("Iterable[object]", lines)]
+        wrong = next((one for one in kept if not _is_line(one, LINE_CHARS)), None)
+        if wrong is not None or len(kept) > LINES_MOST:
+            return ("has a text that is empty, too long or no single line", f"up to {LINES_MOST} lines"), value
+        outside = [one for one in kept if name == "scopes" and (one.startswith(("/", "~")) or ".." in one.split("/"))]
+        if outside:
+            return (f"has a path outside the project: {outside[0]}", "paths within the project"), value
+        return None, list(dict.fromkeys(kept))
+    text = value.strip() if isinstance(value, str) else value
+    most = BODY_CHARS if name == "body" else TITLE_CHARS
+    if not isinstance(text, str) or len(text) > most:
+        return ("is no text, or too long", f"up to {most} characters"), value
+    if name != "body" and text and not _is_line(text, most):
+        return ("is no single line", "one line"), value
+    if name == "source" and "://" in text and not _ADDRESS.fullmatch(text):
+        return ("is no address", "https://HOST/PATH, without a user's name"), value
+    return None, text
+
+
+def _is_line(text: str, most: int) -> bool:
+    return bool(text) and len(text) <= most and one_line(text) == text
+
+
+def wrong_value(name: str, message: str, expected: str, got: object) -> Refused:
+    """The refusal of the value ``got`` of the field ``name``."""
+    detail = Detail(pointer("item", name), message, expected, got)
+    return Refused("bad_argument", f"/item/{name}: {message}.", "Correct it and call again.", (detail,))
