@@ -41,6 +41,7 @@ PAGES = [
     "/settings",
     "/ask/none/plan",
     "/search?q=none",
+    "/assistant",
     "/artifact/{waiting}/reproduce",
     "/artifact/{waiting}/fix?against=1",
     "/compare",

@@ -81,6 +81,7 @@ ADDRESSES = [
     "/search?q=parser",
     "/search?q=none",
     "/search?q=a_name",
+    "/assistant",
     "/items",
     "/items?status=all",
     "/items/board",

@@ -20,6 +20,11 @@ export class Refused extends Error {
   }
 }
 
+function refusalOf(status: number, said: { error?: Partial<{ code: string; message: string; hint: string; details: Fault[] }>; data?: unknown } | null): Refused {
+  const error = said?.error ?? {};
+  return new Refused(status, error.code ?? "unavailable", error.message ?? `The server answered ${status}.`, error.hint ?? "", error.details ?? [], said?.data ?? null);
+}
+
 /** Templates are those of the chosen project, on each page that shows or changes them. */
 function ofProject(path: string, body: unknown): [path: string, body: unknown] {
   const project = path.startsWith("/templates") ? chosenProject() : "";
@@ -39,16 +44,8 @@ export async function ask<T>(given: string, content?: unknown, method = content 
   }
   const said = await found.json().catch(() => null);
   if (!found.ok || !said?.ok) {
-    const error = said?.error ?? {};
-    if (said?.data?.read_only && (await prove(error.message))) return ask<T>(given, content, method);
-    throw new Refused(
-      found.status,
-      error.code ?? "unavailable",
-      error.message ?? `The server answered ${found.status}.`,
-      error.hint ?? "",
-      error.details ?? [],
-      said?.data ?? null,
-    );
+    if (said?.data?.read_only && (await prove(said.error?.message))) return ask<T>(given, content, method);
+    throw refusalOf(found.status, said);
   }
   return said as Answered<T>;
 }
@@ -114,32 +111,58 @@ async function read(): Promise<void> {
   if (position !== null) headers["last-event-id"] = String(position);
   const found = await fetch("/api/v1/events", { headers });
   if (!found.ok || !found.body) throw new Error(String(found.status));
-  const reader = found.body.pipeThrough(new TextDecoderStream()).getReader();
+  for await (const each of messages(found.body)) message(each);
+}
+
+interface Message {
+  kind: string;
+  id: string;
+  data: string;
+}
+
+/** The messages of a stream of Server-Sent Events. */
+async function* messages(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<Message> {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
-    const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
+    const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop() ?? "";
-    for (const block of blocks) message(block);
+    for (const block of blocks) {
+      const field = (name: string) =>
+        block
+          .split("\n")
+          .filter((line) => line.startsWith(`${name}:`))
+          .map((line) => line.slice(name.length + 1).replace(/^ /, ""))
+          .join("\n");
+      yield { kind: field("event"), id: field("id"), data: field("data") };
+    }
   }
 }
 
-function message(block: string): void {
-  const field = (name: string) =>
-    block
-      .split("\n")
-      .filter((line) => line.startsWith(`${name}:`))
-      .map((line) => line.slice(name.length + 1).replace(/^ /, ""))
-      .join("\n");
-  const kind = field("event");
+/** What is heard while `path` is answered, then the answer. Throws Refused. */
+export async function* hear<T>(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<{ kind: string; text: string } | { answer: Answered<T> }> {
+  const headers = { authorization: `Bearer ${bearer()}`, "content-type": "application/json" };
+  const found = await fetch(`/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body), signal });
+  if (!found.ok || !found.body) throw refusalOf(found.status, await found.json().catch(() => null));
+  for await (const each of messages(found.body)) {
+    const said = each.data ? JSON.parse(each.data) : {};
+    if (each.kind === "refused") throw refusalOf(0, said);
+    yield each.kind === "answer" ? { answer: said as Answered<T> } : { kind: each.kind, text: said.text ?? "" };
+    if (each.kind === "answer") return;
+  }
+  throw new Refused(0, "lost", "The answer broke off.", "Ask again.", [], null);
+}
+
+function message({ kind, id, data }: Message): void {
   if (kind === "ready" || kind === "reset") {
     const was = state;
-    position = Number(field("id"));
+    position = Number(id);
     tell({ state: "live" });
     if (kind === "reset" || was === "lost") tell({ again: true });
-  } else if (kind === "event") tell({ event: JSON.parse(field("data")) as ActivityView });
-  else if (kind === "item") tell({ item: JSON.parse(field("data")) as ItemNews });
+  } else if (kind === "event") tell({ event: JSON.parse(data) as ActivityView });
+  else if (kind === "item") tell({ item: JSON.parse(data) as ItemNews });
 }
 
 /** Of events that come one after the other, one answer is asked for, … */

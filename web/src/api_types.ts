@@ -130,6 +130,17 @@ export interface AskedView {
   expires_at?: string;
 }
 
+export interface AssistantView {
+  text: string;
+  blocks?: unknown[];
+  read?: ReadView[];
+  commands?: string[];
+  why?: string;
+  model?: string;
+  tokens?: number;
+  cost_usd?: number | null;
+}
+
 export interface AttachmentLine {
   artifact: string;
   phase: string;
@@ -1295,6 +1306,15 @@ export interface Rate {
   passed: number;
   of: number;
   rate: number | null;
+}
+
+export interface ReadView {
+  what: string;
+  open: string;
+  run?: string;
+  phase?: string;
+  item?: string;
+  template?: string;
 }
 
 export interface Refusal {

@@ -5,6 +5,7 @@ import { useAsk, useLive } from "./api";
 import type { InboxView, NewsView, SessionView } from "./api_types";
 import { AskFor } from "./ask_for";
 import { ArtifactPage } from "./artifact";
+import { Assistant } from "./assistant";
 import { Board } from "./board";
 import { Compare } from "./compare";
 import { Decision } from "./decision";
@@ -34,7 +35,7 @@ import { WorkDecisions, WorkList } from "./work";
 
 const PAGES: [name: string, key: string, does: string][] = [
   ["inbox", "i", "Inbox"], ["board", "b", "Board"], ["runs", "r", "Runs"], ["items", "w", "Work"], ["templates", "t", "Templates"],
-  ["projects", "p", "Projects"], ["activity", "a", "Activity"], ["queue", "q", "Queue"], ["settings", "s", "Settings"],
+  ["projects", "p", "Projects"], ["activity", "a", "Activity"], ["assistant", "k", "Ask"], ["queue", "q", "Queue"], ["settings", "s", "Settings"],
 ];
 
 /** How many of them the navigation shows; the others are behind More. */
@@ -80,6 +81,8 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
       if (first === "new") return <NewItem query={route.query} />;
       if (first && second) return <ItemPageView key={`${first} ${second}`} project={first} id={second} edits={route.parts[2] === "edit"} />;
       return first === "board" ? <WorkBoard /> : first === "decisions" ? <WorkDecisions /> : <WorkList query={route.query} />;
+    case "assistant":
+      return <Assistant />;
     case "search":
       return <Search text={route.query.get("q") ?? ""} />;
     default:

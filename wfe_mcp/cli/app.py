@@ -40,7 +40,10 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "Decide": (("inbox", "approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
-    "Look": ((), ("list", "show", "log", "find", "stats", "compare", "artifact", "context", "recovery", "handoff")),
+    "Look": (
+        (),
+        ("list", "show", "log", "find", "ask", "stats", "compare", "artifact", "context", "recovery", "handoff"),
+    ),
     "Records": (
         (),
         (

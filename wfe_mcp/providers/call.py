@@ -210,7 +210,8 @@ class Limits:
 class Task:
     """Work for a model with tools. ``schema``: of the output, its root an object.
 
-    ``validate``: the errors of an output, a line each; the model gets them and tries again.
+    ``validate``: the errors of an output, a line each; the model gets them and tries again. ``is_text``: the output
+    ``{"text": …}`` is what the model says last; who can stream does, the others submit it as an object.
     """
 
     prompt: str
@@ -219,6 +220,7 @@ class Task:
     tools: tuple[Tool, ...] = ()
     limits: Limits = Limits()
     validate: Callable[[dict[str, Any]], list[str]] | None = None
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api import (
+    assistant,
     authoring,
     decisions,
     forms,
@@ -58,6 +59,7 @@ _ROUTERS = (
     library.router,
     setup.router,
     work.router,
+    assistant.router,
     live.router,
 )
 

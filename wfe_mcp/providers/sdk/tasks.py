@@ -73,12 +73,11 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
             return ended("tool_limit", f"The model reached its limit of {limits.requests} requests.")
         except UnexpectedModelBehavior as error:
             return ended("no_answer", _why(error, task))
-    return Worked("done", dict(result.output), tally.text, tally.usage, result.response.model_name or connection.model)
+    value = {"text": result.output} if isinstance(result.output, str) else dict(result.output)
+    return Worked("done", value, tally.text, tally.usage, result.response.model_name or connection.model)
 
 
-def _agent(
-    model: Counted, connection: Connection, task: Task, listener: Listener, tally: Tally
-) -> Agent[object, dict[str, Any]]:
+def _agent(model: Counted, connection: Connection, task: Task, listener: Listener, tally: Tally) -> Agent[object, Any]:
     limits = task.limits
     most = int(limits.context_tokens * limits.context_share)
 
@@ -92,10 +91,11 @@ def _agent(
         return found
 
     form, instructions = _form(task)
-    agent = Agent(
+    submitted = [ToolOutput(form, name=_OUTPUT, description=_HOW), TextOutput(in_words)]
+    agent: Agent[object, Any] = Agent(
         model,
-        output_type=[ToolOutput(form, name=_OUTPUT, description=_HOW), TextOutput(in_words)],
-        instructions=instructions or None,
+        output_type=str if task.is_text else submitted,
+        instructions=(task.system if task.is_text else instructions) or None,
         # Every request sends the conversation again: cached by the vendor it costs a tenth.
         model_settings={**settings_of(connection), "cache": True},
         # The model may correct a tool's arguments as often as it may answer at all.
@@ -111,7 +111,8 @@ def _agent(
             raise ModelRetry("\n".join(["The output is not valid:", *errors]))
         return output
 
-    agent.output_validator(valid)
+    if not task.is_text:
+        agent.output_validator(valid)
     return agent
 
 

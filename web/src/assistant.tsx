@@ -1,0 +1,160 @@
+// Questions to the assistant, which reads and changes nothing: its words as they come, then its answer with what it read.
+import { useEffect, useRef, useState } from "react";
+import { hear, Refused } from "./api";
+import type { AssistantView, ReadView } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
+import { Cli, Problem } from "./parts";
+import { Prose, type Block } from "./rendered";
+import { to } from "./route";
+import { count } from "./words";
+
+interface Turn {
+  question: string;
+  answer: AssistantView;
+}
+
+const EXAMPLES = ["What waits for me, and why?", "What did the last run change?", "Which checks failed this week?", "What should be worked on next?"];
+const KEPT = 20;
+/** The conversation outlives the page of this tab, not the tab. */
+let kept: Turn[] = [];
+
+const place = (read: ReadView, project: string): string =>
+  read.item ? to("items", project, read.item) : read.template ? to("templates", read.template) : to("runs", read.run ?? "", "list", ...(read.phase ? [read.phase] : []));
+
+export function Assistant() {
+  const at = useProject({ one: true });
+  const [turns, setTurns] = useState(kept);
+  const [question, setQuestion] = useState("");
+  const [said, setSaid] = useState<{ question: string; text: string; reads: string } | null>(null);
+  const [error, setError] = useState<Refused | null>(null);
+  const stop = useRef<AbortController | null>(null);
+  useEffect(() => () => stop.current?.abort(), []);
+
+  const keep = (now: Turn[]) => setTurns((kept = now));
+  const ask = async (asked: string) => {
+    if (!asked.trim() || said) return;
+    const control = (stop.current = new AbortController());
+    setError(null);
+    setQuestion("");
+    let told = { question: asked, text: "", reads: "" };
+    setSaid(told);
+    try {
+      const earlier = turns.slice(-KEPT).map((each) => ({ question: each.question, answer: each.answer.text }));
+      for await (const heard of hear<AssistantView>("/assistant", { question: asked, earlier, project: at.id, stream: true }, control.signal)) {
+        if ("answer" in heard) keep([...turns, { question: asked, answer: heard.answer.data }]);
+        else setSaid((told = heard.kind === "reads" ? { ...told, text: "", reads: heard.text } : { ...told, text: told.text + heard.text }));
+      }
+    } catch (reason) {
+      setQuestion(asked);
+      if (!control.signal.aborted) setError(reason instanceof Refused ? reason : new Refused(0, "lost", "The server does not answer.", "Start it again: wfe-mcp ui", [], null));
+    }
+    setSaid(null);
+  };
+
+  return (
+    <div className="narrow assistant">
+      <header className="row">
+        <h1>Ask</h1>
+        <ProjectChoice at={at} one />
+        {turns.length > 0 && !said && (
+          <button type="button" className="btn slim" onClick={() => keep([])}>
+            New conversation
+          </button>
+        )}
+      </header>
+      <p className="soft">A model reads the record of this project and answers. It changes nothing: what it proposes is for you to run.</p>
+      {turns.map((each, index) => (
+        <section key={index} className="section" aria-label={each.question}>
+          <h2>{each.question}</h2>
+          <Answer answer={each.answer} project={at.id} />
+        </section>
+      ))}
+      <div aria-live="polite">
+        {said && (
+          <section className="section" aria-label={said.question}>
+            <h2>{said.question}</h2>
+            {said.text && <p className="words">{said.text}</p>}
+            <p className="soft">{said.reads && !said.text ? `Reads ${said.reads}…` : "Answers…"}</p>
+          </section>
+        )}
+      </div>
+      <Problem error={error} />
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void ask(question);
+        }}
+      >
+        <textarea
+          aria-label="Question"
+          rows={3}
+          maxLength={8000}
+          value={question}
+          placeholder={turns.length ? "Ask on" : EXAMPLES[0]}
+          onChange={(event) => setQuestion(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+            event.preventDefault();
+            void ask(question);
+          }}
+        />
+        <div className="row">
+          <button className="btn solid" disabled={!question.trim() || !!said}>
+            Ask
+          </button>
+          {said && (
+            <button type="button" className="btn" onClick={() => stop.current?.abort()}>
+              Stop
+            </button>
+          )}
+        </div>
+      </form>
+      {!turns.length && !said && (
+        <ul className="listing">
+          {EXAMPLES.map((each) => (
+            <li key={each}>
+              <button type="button" className="link" onClick={() => void ask(each)}>
+                {each}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <p style={{ marginTop: "0.75rem" }}>
+        <Cli text={`wfe-mcp ask ${question.trim() ? JSON.stringify(question) : "QUESTION"}${at.cli}`} />
+      </p>
+    </div>
+  );
+}
+
+function Answer({ answer, project }: { answer: AssistantView; project: string }) {
+  return (
+    <>
+      <Prose blocks={(answer.blocks ?? []) as Block[]} />
+      {answer.why && <p className="soft">{answer.why}</p>}
+      {(answer.commands ?? []).map((each) => (
+        <p key={each}>
+          <Cli text={each} />
+        </p>
+      ))}
+      {answer.read && answer.read.length > 0 && (
+        <p className="small">
+          Read:{" "}
+          {answer.read.map((each, index) => (
+            <span key={each.open}>
+              {index > 0 && ", "}
+              <a href={place(each, project)} title={each.open}>
+                {each.what}
+              </a>
+            </span>
+          ))}
+        </p>
+      )}
+      <p className="muted small">
+        {answer.model}: {count(answer.tokens ?? 0, "token")}
+        {answer.cost_usd != null && `, $${answer.cost_usd.toFixed(4)}`}
+      </p>
+    </>
+  );
+}
