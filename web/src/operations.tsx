@@ -4,6 +4,7 @@ import type { OperationView } from "./api_types";
 import { Icon } from "./icons";
 import { Problem } from "./parts";
 import { send } from "./pin";
+import { to } from "./route";
 import { age } from "./words";
 
 const STATES: Record<string, string> = { intended: "not begun", called: "begun, not seen yet", observed: "done", undone: "undone" };
@@ -13,15 +14,15 @@ export function Operations({ run, operations, reload }: { run: string; operation
   if (!operations.length) return null;
   const open = operations.some((each) => each.state === "observed");
   const merged = operations.some((each) => each.state === "observed" && each.kind.endsWith(".merge"));
+  const say = merged ? "Open a run that reverts it…" : "Undo the delivery…";
   return (
     <section className="section late" aria-label="Delivery">
       <header>
         <h2>Delivery</h2>
-        {merged && <span className="soft">It is merged: start a run that reverts it.</span>}
-        {open && !merged && (
+        {open && (
           <button type="button" className="btn slim end" title={`wfe-mcp undo ${run} --delivery`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${encodeURIComponent(run)}/undo_delivery`, {}); reload(); })}>
             <Icon name="back" />
-            Undo the delivery…
+            {say}
           </button>
         )}
       </header>
@@ -31,7 +32,7 @@ export function Operations({ run, operations, reload }: { run: string; operation
           <li key={`${each.kind} ${each.target} ${each.at}`}>
             <b>{each.kind}</b>
             <span>
-              {each.target} <span className="muted">{STATES[each.state] ?? each.state}</span>
+              {each.target} {each.run && each.run !== run && <a href={to("runs", each.run)}>run {each.run}</a>} <span className="muted">{STATES[each.state] ?? each.state}</span>
             </span>
             <time className="muted num" title={each.at}>{each.at ? `${age(each.at)} ago` : ""}</time>
             <code>

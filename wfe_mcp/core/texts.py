@@ -53,6 +53,11 @@ def clean(text: str) -> str:
     return _WRITTEN_OUT.sub(_code, text.replace("\r\n", "\n"))
 
 
+def slug(text: str, most: int) -> str:
+    """``text`` as part of the name of a branch, a folder or a check: small letters, digits and single dashes, at most ``most``."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:most].rstrip("-")
+
+
 def one_line(text: str) -> str:
     """``text`` cleaned and in one line, whatever it holds: a line feed is shown as ⏎."""
     return clean(text).replace("\n", "⏎").replace("\t", " ")

@@ -26,6 +26,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss
+from wfe_mcp.core.texts import slug
 from wfe_mcp.importers.entries import plan_entries
 from wfe_mcp.importers.imported import ImportReport, PlanReading, quoted
 from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses
@@ -204,7 +205,6 @@ class _MilestoneReader:
             seen.setdefault(int(each.number), each.line)
 
     def _milestone(self, milestone: _Milestone, name: str) -> dict[str, Any]:
-        slug = re.sub(r"[^a-z0-9]+", "-", f"{name} {milestone.title}".lower()).strip("-")[:64].rstrip("-")
         before: str | None = None
         tasks: list[dict[str, Any]] = []
         for task in milestone.tasks:
@@ -221,7 +221,12 @@ class _MilestoneReader:
                 }
             )
             before = task.id
-        made: dict[str, Any] = {"id": name, "title": milestone.title, "slug": slug, "tasks": tasks}
+        made: dict[str, Any] = {
+            "id": name,
+            "title": milestone.title,
+            "slug": slug(f"{name} {milestone.title}", 64),
+            "tasks": tasks,
+        }
         return made | ({"goal": milestone.goal} if milestone.goal else {})
 
     def _depends(self, wanted: tuple[str, int]) -> str | None:

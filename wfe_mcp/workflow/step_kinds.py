@@ -32,6 +32,7 @@ DELIVERY_STEPS = (
     "git.push",
     "git.merge",
     "git.clean",
+    "git.revert",
     "forge.open",
     "forge.status",
     "forge.merge",

@@ -188,6 +188,36 @@ def test_the_work_on_an_item_starts_in_a_work_tree_of_its_own(cli: Terminal) -> 
     assert claimed.code == 1, "its files are in the other folder"
 
 
+def test_where_runs_deliver_the_work_tree_is_on_no_branch_for_they_make_their_own(cli: Terminal) -> None:
+    configured(cli, '[delivery]\nmode = "merge"')
+    assert cli("work", "add", "Log in twice", "--body", "What is to be done", "--criterion", "it works").code == 0
+    assert cli("work", "edit", "1", "--status", "ready").code == 0
+    answer = cli("work", "start", "1", "--template", "note", "--worktree")
+    assert answer.code == 0, answer.err
+    tree = cli.root.with_name(f"{cli.root.name}-worktrees") / "w-1-log-in-twice"
+    assert f"In {tree}:" in answer.out
+    assert cli.git("-C", str(tree), "branch", "--show-current").strip() == ""
+    assert cli.git("branch", "--list", "w-1*").strip() == ""
+
+
+@pytest.mark.attack("a filter of the repository runs while its changes are listed", "held", "T4")
+def test_no_filter_of_the_repository_runs_for_a_report_or_a_removal(cli: Terminal) -> None:
+    tree = Path(made(cli, "fix")["folder"])
+    ran = cli.root.parent / "ran"
+    cli.git("config", "filter.evil.clean", f"touch '{ran}'; cat")
+    (cli.root / ".git" / "info").mkdir(exist_ok=True)
+    (cli.root / ".git" / "info" / "attributes").write_text("*.txt filter=evil\n")
+    for folder in (cli.root, tree):
+        (folder / "a.txt").write_text("a\n")
+        cli.git("-C", str(folder), "-c", "filter.evil.clean=cat", "add", "-A")
+        (folder / "a.txt").write_text("b\n")
+    assert "not committed" in cli("work", "report", "git").out
+    assert "holds what is nowhere else: a.txt" in cli("worktree", "remove", "fix").err
+    assert not ran.exists()
+    cli.git("status")
+    assert ran.exists(), "git alone runs it"
+
+
 def test_without_git_it_is_said(cli: Terminal, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     assert cli.json("worktree", "add", "fix", "--project", str(tmp_path / "plain")).refusal == "unavailable"

@@ -40,7 +40,7 @@ def recorded(_engine: Any, _run: Any, event: Any) -> bool:
     return acting == [kind] and type(event).__name__ == point
 
 
-operations._record = dead_after(operations._record, recorded)  # pyright: ignore[reportPrivateUsage] - the moment of the commit
+operations.record = dead_after(operations.record, recorded)
 if "." in point:
     name, _, function = point.rpartition(".")
     module = import_module(f"wfe_mcp.delivery.git.{name}")

@@ -32,7 +32,6 @@ def at_forge(scene: Scene, name: str = "github", login: str = "token", *keys: st
     prefix = "/api/v4" if name == "gitlab" else ""
     with serving(StubForge(bare)) as forge:
         lines = ["[delivery]", 'mode = "pull_request"', f'forge = "{name}"', f'api = "{forge.origin}{prefix}"', *keys]
-        lines += [] if any(key.startswith("strategy") for key in keys) else ['strategy = "squash"']
         if login == "token":
             lines += [f"address = '{bare}'", 'credential = "forge"']
             keep_token(scene.engine, HUMAN, "forge", TOKEN, "stored")

@@ -1,7 +1,15 @@
 """What ``[delivery]`` says decides where a change goes, and who gets the credential."""
 
-from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, PUSH, approved, delivered, results
-from tests.engine.scene import Scene
+import pytest
+
+from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, approved, delivered, operations, results
+from tests.engine.scene import HUMAN, Scene, approval, phase
+from tests.engine.step_scene import reopen, steps
+from wfe_mcp.cli.terminal.health import health_findings
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.views.moves.outlook import leads_to
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.workspace.config.delivery_table import DeliverySettings
 
 PLAIN_COMMIT = {"id": "commit", "builtin": "git.commit"}
 
@@ -61,3 +69,47 @@ def test_a_remote_whose_address_is_a_command_is_not_run(scene: Scene) -> None:
     scene.work()
     assert "cannot be read" in results(scene, run)["branch"]
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("has_remote", [True, False])
+def test_a_base_that_another_folder_has_checked_out_keeps_its_files(scene: Scene, has_remote: bool) -> None:
+    remote = delivered(scene, remote=has_remote)
+    began, folder = scene.git("rev-parse", "main").strip(), scene.root.parent / "main folder"
+    run = approved(scene, BRANCH, COMMIT, MERGE)
+    scene.work_one()
+    scene.git("worktree", "add", "-q", str(folder), "main")
+    scene.work()
+    commit = scene.git("rev-parse", "HEAD").strip()
+    if has_remote:
+        assert scene.git("ls-remote", str(remote), "main").split()[0] == commit
+    else:
+        assert results(scene, run)["merge"] == (
+            f"'main' is checked out in {folder}, so it is moved there, with its files: git -C '{folder}' merge --ff-only {commit}; "
+            "then retry the phase."
+        )
+    assert scene.git("rev-parse", "main").strip() == began
+    assert scene.git("-C", str(folder), "status", "--porcelain") == ""
+    if not has_remote:
+        scene.git("-C", str(folder), "merge", "-q", "--ff-only", commit)
+        reopen(scene, run, "ship")
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert [one.kind for one in operations(scene, run) if one.state == "observed"][-1] == "git.merge"
+
+
+def test_a_commit_that_leaves_approved_files_out_is_said_before_it_is_approved(scene: Scene) -> None:
+    delivered(scene, 'never = ["*.env"]')
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, name="ship"))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    approvals.ask(scene.engine, HUMAN, run, "build")
+    found = leads_to(scene.engine, overview_of(scene.engine, run), "approve", "build")
+    assert found.endswith("the server commits these files without those of [delivery] never (*.env).")
+    (said,) = [each for each in health_findings(scene.engine) if each.topic == "delivery"]
+    assert "never leaves '*.env' out of what was approved: wfe-mcp verify --branch names such a commit" in said.message
+
+
+def test_each_mode_merges_in_a_way_that_works_there() -> None:
+    ways = {mode: DeliverySettings(mode=mode).merges_by for mode in ("merge", "pull_request")}
+    assert ways == {"merge": "ff", "pull_request": "squash"}
+    assert DeliverySettings(mode="pull_request", strategy="rebase").merges_by == "rebase"

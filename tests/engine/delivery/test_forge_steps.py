@@ -184,7 +184,7 @@ def test_undo_after_the_merge_changes_nothing_and_names_the_reverting_run(scene:
         run = proposed(scene, OPEN, MERGE_IT)
         merged = forge.tip("main")
         no = refused(undo_delivery, scene.engine, HUMAN, run)
-        assert f"{merged[:12]} is on the base" in f"{no.message} {no.hint}"
+        assert f"{merged[:12]} is on 'main'" in f"{no.message} {no.hint}"
         assert (forge.pulls[0].state, forge.tip("main")) == ("merged", merged)
 
 

@@ -45,8 +45,8 @@ def test_after_the_merge_it_names_the_run_that_reverts_and_changes_nothing(scene
     scene.work()
     refs = scene.git("ls-remote", str(remote))
     no = refused(undo_delivery, scene.engine, HUMAN, run)
-    assert "A merge is not undone: start a run that reverts it" in no.message
-    assert "wfe-mcp start quick_fix" in no.message
+    assert "and others may build on it: a run of its own reverts it" in no.message
+    assert no.hint == f"Open that run: wfe-mcp undo {run} --delivery"
     assert scene.git("ls-remote", str(remote)) == refs
     assert {one.state for one in operations(scene, run)} == {"observed"}
 

@@ -80,14 +80,16 @@ def remove(invocation: Invocation, name: Which, force: Force = False) -> None:
 
 
 def enter(invocation: Invocation, name: str) -> None:
-    """Make a work tree and go on in it: the rest of the command acts there."""
+    """Make a work tree and go on in it: the rest of the command acts there. Where runs deliver, they make the branch."""
     from wfe_mcp.engine.maintenance.worktrees import make_worktree
 
     with invocation.screen.busy("Making the work tree…"):
-        made = make_worktree(invocation.engine, name)
+        delivers = invocation.engine.settings().settings.delivery.mode != "none"
+        made = make_worktree(invocation.engine, name, detached=delivers)
     invocation.go_to(made.tree.path)
     if not invocation.screen.as_json:
-        invocation.screen.line(f"In {made.tree.path}, on the branch {made.tree.branch}:")
+        branch = made.tree.branch and f", on the branch {made.tree.branch}"
+        invocation.screen.line(f"In {made.tree.path}{branch}:")
 
 
 def _row(tree: Any) -> dict[str, Any]:

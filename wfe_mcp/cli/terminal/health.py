@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
-from wfe_mcp.core.units import plural, size
+from wfe_mcp.core.units import joined, plural, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +38,12 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
     yield from _room(engine, deep=deep)
     yield from _backups(engine)
     yield from _anchors(engine)
+    if never := engine.settings().settings.delivery.never:
+        left = joined([repr(each) for each in never[:_NAMED]])
+        message = (
+            f"[delivery] never leaves {left} out of what was approved: wfe-mcp verify --branch names such a commit"
+        )
+        yield HealthFinding("delivery", "note", message)
     yield from _old_runs(engine)
     yield from _jobs(engine)
     yield from _leftovers(engine)

@@ -19,6 +19,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, trees_of
+from wfe_mcp.workspace.git.repository import commit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +40,7 @@ def refs_to_push(root: Path) -> list[str]:
 
 def tip(root: Path, ref: str = REF) -> str:
     """The commit that the ref names; empty where there is no such ref."""
-    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))
+    return commit_of(root, ref)
 
 
 def add(root: Path, envelopes: Iterable[tuple[str, bytes]], at: datetime) -> str:

@@ -24,7 +24,7 @@ from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
-from wfe_mcp.delivery.forges.protocol import Channel, ForgePlace, Reply
+from wfe_mcp.delivery.forges.protocol import Channel, ForgePlace, PullRequest, Reply
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, ToolFault, never
 from wfe_mcp.tools.http import Request, exchange
 from wfe_mcp.workspace.system.redaction import without_hidden
@@ -141,6 +141,14 @@ class Api:
         """The blocker for a 4xx that has no better one."""
         why = reason_of(_message(reply.body)) or str(reply.status)
         return Blocked("refused", forge=self.place.host, what=what, why=why)
+
+    def unmerged(self, reply: Reply, named: str, head: str, now: PullRequest) -> Blocked:
+        """Why the merge of ``named`` at ``head`` was refused: it moved, what the forge reports ``now``, else its answer."""
+        if now.head != head:
+            return Blocked("head", pull=named, found=now.head[:12], expected=head[:12], url=now.url)
+        if now.blocker:
+            return Blocked(now.blocker, forge=self.place.host, pull=named, why=now.why, url=now.url)
+        return self.refused(reply, f"merge {named}")
 
 
 def reason_of(text: str) -> str:

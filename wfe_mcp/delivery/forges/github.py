@@ -119,12 +119,7 @@ class GitHub:
             asked |= {"commit_title": text.title, "commit_message": text.body}
         made = self.api.send("PUT", f"{self._path}/pulls/{number}/merge", asked)
         if made.status >= 400:
-            now = self.get(number)
-            if now.head != head:
-                raise Blocked("head", pull=pull, found=now.head[:12], expected=head[:12], url=now.url)
-            if now.blocker:
-                raise Blocked(now.blocker, forge="GitHub", pull=pull, why=now.why, url=now.url)
-            raise self.api.refused(made, f"merge {pull}")
+            raise self.api.unmerged(made, pull, head, self.get(number))
 
     def close(self, number: int) -> None:
         """Close it."""

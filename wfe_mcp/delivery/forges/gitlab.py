@@ -130,12 +130,7 @@ class GitLab:
         asked |= {"squash_commit_message": message} if strategy == "squash" else {"merge_commit_message": message}
         made = self.api.send("PUT", f"{self._path}/merge_requests/{number}/merge", asked)
         if made.status >= 400:
-            now = self.get(number)
-            if now.head != head:
-                raise Blocked("head", pull=pull, found=now.head[:12], expected=head[:12], url=now.url)
-            if now.blocker:
-                raise Blocked(now.blocker, forge="GitLab", pull=pull, why=now.why, url=now.url)
-            raise self.api.refused(made, f"merge {pull}")
+            raise self.api.unmerged(made, pull, head, self.get(number))
 
     def close(self, number: int) -> None:
         """Close it."""

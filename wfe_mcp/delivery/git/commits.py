@@ -13,10 +13,13 @@ Rules:
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.project_files import write_atomic
+from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, trees_of
@@ -108,11 +111,11 @@ def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
     files, odd = dict(planned.files), list[str]()
     new = {path: files[path] for path in planned.changed if path in files}
     plain = [path for path, node in new.items() if node.mode.startswith("100") and "\n" not in path]
-    for path, stored in zip(plain, _hashed(repo, plain), strict=True):
+    for path, made in zip(plain, _hashed(repo, plain), strict=True):
         before = parent.files.get(path)
-        if stored == new[path].oid:
+        if made == new[path].oid:
             continue
-        if before is not None and stored == before.oid:
+        if before is not None and made == before.oid:
             files[path] = Node(new[path].mode, before.oid)
         else:
             odd.append(path)
@@ -128,8 +131,8 @@ def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
             outbox.add("blob", os.fsencode(os.readlink(repo.top / path)), node.oid)  # noqa: PTH115 - bytes as they are
         elif path not in plain and node.mode.startswith("100"):
             outbox.add("blob", (repo.top / path).read_bytes(), node.oid)
-    tree, made = trees_of(files, repo.hash_name)
-    for oid, content in made.items():
+    tree, trees = trees_of(files, repo.hash_name)
+    for oid, content in trees.items():
         outbox.add("tree", content, oid)
     outbox.send()
     changed = tuple(path for path in planned.changed if files.get(path) != parent.files.get(path))
@@ -160,6 +163,26 @@ def commit(
             "configuration",
         )
     return text_of(done)
+
+
+def write_files(root: Path, files: Mapping[str, Node | None]) -> None:
+    """Make the files at these paths, from ``root``, what they are in git, byte for byte; None removes one."""
+    for path, node in files.items():
+        if node is None:
+            (root / path).unlink(missing_ok=True)
+            with suppress(OSError):  # a folder with other files stays
+                (root / path).parent.rmdir()
+    wanted = [(path, node) for path, node in files.items() if node is not None and node.mode != "160000"]
+    for (path, node), found in zip(wanted, stored(root, [node.oid for _, node in wanted]), strict=True):
+        content, target = found[1] if found is not None else b"", root / path
+        if node.mode == "120000" or target.is_symlink():
+            target.unlink(missing_ok=True)
+        if node.mode == "120000":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(os.fsdecode(content))
+        else:
+            write_atomic(root, path, content)
+            target.chmod(0o755 if node.mode == "100755" else 0o644)
 
 
 def with_trailers(message: str, trailers: Mapping[str, str]) -> str:

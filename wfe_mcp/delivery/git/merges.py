@@ -37,6 +37,11 @@ def merged(root: Path, base: str, tip: str, strategy: Strategy, message: str) ->
     return commit(root, tree, [base, tip] if strategy == "merge" else [base], message, at)
 
 
+def reverted(root: Path, now: str, merged: str, start: str) -> str:
+    """The tree of ``now`` without what led from ``start`` to ``merged``. Raises DeliveryFault ``conflict``."""
+    return _picked_tree(root, now, start, merged, _committed_at(root, merged))
+
+
 def changed_files(root: Path, one: str, other: str) -> list[str]:
     """The paths whose content differs between two commits or trees."""
     found = run_git_bytes(root, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", one, other)

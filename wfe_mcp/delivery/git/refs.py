@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.git import objects
-from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
-from wfe_mcp.workspace.git.repository import branch as current_branch, head
+from wfe_mcp.workspace.git.command import require_repository, run_git, setting
+from wfe_mcp.workspace.git.repository import branch as current_branch, commit_of, head
 from wfe_mcp.workspace.git.worktrees import worktrees
 
 if TYPE_CHECKING:
@@ -30,13 +30,6 @@ NONE = ""
 def ref_of(branch: str) -> str:
     """The full name of a branch's ref."""
     return f"refs/heads/{branch}"
-
-
-def commit_of(root: Path, name: str) -> str:
-    """The commit that ``name`` means; empty where there is none."""
-    if name.startswith("refs/") and (known := objects.known_commit(require_repository(root).common, name)) is not None:
-        return known
-    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=None))
 
 
 class CommitFacts(NamedTuple):

@@ -31,7 +31,8 @@ from wfe_mcp.delivery.git import remote as remotes
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.delivery.operations import OPERATION_TYPES, operations_in
 from wfe_mcp.engine.kernel.evidence_seals import SEAL, ServerKey
-from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.command import require_repository
+from wfe_mcp.workspace.git.repository import commit_of
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def attest_completed(change: RunChange) -> None:
 def _files_of(root: Path, commit: str) -> tuple[str, str]:
     """The full id of a commit, and the tree of its files without ``.wfe/``, as seen from ``root``."""
     repo = require_repository(root)
-    full = text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{commit}^{{commit}}", ok=None))
+    full = commit_of(root, commit)
     if not full:
         raise Refused("bad_argument", f"There is no commit {commit!r} in this repository.", "Commit first: git log")
     ((tree, _),) = files_tree(root, [f"{full}:{repo.prefix.rstrip('/')}"], repo.hash_name)

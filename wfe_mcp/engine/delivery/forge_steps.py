@@ -13,7 +13,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import BLOCKERS, Blocked, NotYet
@@ -22,7 +22,7 @@ from wfe_mcp.delivery.forges.pull_request_text import merge_text, pull_request_t
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.operations import operate
-from wfe_mcp.engine.delivery.place import Place, branch_of, note_on_item, place_of
+from wfe_mcp.engine.delivery.place import Place, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
 from wfe_mcp.engine.delivery.proposals import proposal_of
 from wfe_mcp.engine.delivery.site import Site, site_of
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
@@ -51,22 +51,36 @@ _MOST_CHARS = 4_000
 """Of a difference in a message."""
 
 
-def open_step(engine: Engine, call: StepCall, context: JobContext, params: ForgeOpen) -> Seen:
+class _Proposed(NamedTuple):
+    """The pull request of a run, as a step works on it."""
+
+    call: StepCall
+    context: JobContext
+    site: Site
+    change: Change
+    number: int
+
+    @property
+    def target(self) -> dict[str, Any]:
+        return {"number": self.number, **_target(self.site, self.change)}
+
+    def get(self) -> PullRequest:
+        return self.ask(lambda: self.site.forge.get(self.number))
+
+    def ask(self, ask: Callable[[], T]) -> T:
+        return _asked(self.call, self.context, ask)
+
+
+def open_step(place: Place, call: StepCall, context: JobContext, params: ForgeOpen) -> Seen:
     """Open the pull request of the pushed commit, unless there is one."""
-    place = _placed(engine, call)
-    if isinstance(place, str):
-        return {"skipped": place}
     _refuse_unfinished(place)
-    site = _site(place, context)
-    change = _pushed(place, branch_of(place, params.branch), params.base)
-    target = _target(site, change)
+    change = _pushed(place, branch_of(place, params.branch), base_of(place, call, params.base))
+    it = _Proposed(call, context, _site(place, context), change, _number(place) or 0)
 
     def look() -> PullRequest | None:
-        found = _asked(call, context, lambda: site.forge.find(change))
-        if found is None and (known := _number(place)) is not None:
-            moved = _asked(call, context, lambda: site.forge.get(known))
-            if moved.state == "open":  # the forge has not seen the push yet
-                _later(call, context, f"#{known} does not show commit {change.head[:12]} yet", None)
+        found = it.ask(lambda: it.site.forge.find(change))
+        if found is None and it.number and it.get().state == "open":  # the forge has not seen the push yet
+            _later(call, context, f"#{it.number} does not show commit {change.head[:12]} yet", None)
         if found is not None and found.state == "closed":
             raise Blocked("closed", pull=f"#{found.number}", url=found.url)
         return found
@@ -78,55 +92,51 @@ def open_step(engine: Engine, call: StepCall, context: JobContext, params: Forge
         return None if found is None else _seen(found)
 
     def act() -> None:
-        facts = proposal_of(place, change, title=params.title)
-        _asked(call, context, lambda: site.forge.open(change, pull_request_text(facts, site.place)))
+        text = pull_request_text(proposal_of(place, change, title=params.title), it.site.place)
+        it.ask(lambda: it.site.forge.open(change, text))
 
     before = {"number": first[0].number if first[0] is not None else 0}
-    seen = operate(engine, call, "forge.open", target, before, observe, act)
+    seen = operate(place.engine, call, "forge.open", _target(it.site, change), before, observe, act)
     note_on_item(place, {"pull_request": str(seen["url"])})
     return seen
 
 
-def status_step(engine: Engine, call: StepCall, context: JobContext, params: ForgeStatus) -> Seen:
+def status_step(place: Place, call: StepCall, context: JobContext, params: ForgeStatus) -> Seen:
     """Whether the pull request can be merged. Nothing is changed, so this is no operation."""
-    place = _placed(engine, call)
-    if isinstance(place, str):
-        return {"skipped": place}
-    site, (change, number) = _site(place, context), _opened(place)
-    pull = _asked(call, context, lambda: site.forge.get(number))
-    value = {**_seen(pull), "merge": pull.merge, "why": pull.why}
+    it = _proposed(place, call, context)
+    pull = it.get()
     if params.require and pull.state != "merged":
-        _refuse(call, context, pull, change, site)
-    return value
+        _refuse(it, pull)
+    return {**_seen(pull), "merge": pull.merge, "why": pull.why}
 
 
-def merge_step(engine: Engine, call: StepCall, context: JobContext, params: ForgeMerge) -> Seen:
+def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeMerge) -> Seen:
     """Merge at the approved commit, then compare the trees."""
-    place = _placed(engine, call)
-    if isinstance(place, str):
-        return {"skipped": place}
-    site, (change, number) = _site(place, context), _opened(place)
-    target = {"number": number, **_target(site, change)}
+    it = _proposed(place, call, context)
+    base, tip = it.change.base, it.change.head
 
     def observe() -> Seen | None:
-        pull = _asked(call, context, lambda: site.forge.get(number))
+        pull = it.get()
         if pull.state != "merged":
             return None
-        return {**_seen(pull), "commit": pull.merged, "tree": _merged_tree(place, site, pull)}
+        return {**_seen(pull), "commit": pull.merged, "tree": _merged_tree(place, it.site, pull)}
+
+    def allow() -> None:
+        refuse_unapproved(place, call.attempt, fetch(it.site.remote, base), tip, base)
 
     def act() -> None:
-        pull = _asked(call, context, lambda: site.forge.get(number))
-        _refuse(call, context, pull, change, site)
-        text = merge_text(proposal_of(place, change), number)
-        strategy = params.strategy or place.settings.strategy
-        _asked(call, context, lambda: site.forge.merge(number, change.head, strategy, text))
+        _refuse(it, it.get())
+        text = merge_text(proposal_of(place, it.change), it.number)
+        strategy = params.strategy or place.settings.merges_by
+        it.ask(lambda: it.site.forge.merge(it.number, tip, strategy, text))
 
-    approved = tree_of(place.root, change.head)
-    seen = operate(engine, call, "forge.merge", target, {"tree": approved}, observe, act)
-    if seen["tree"] != approved and not _is_accepted(engine, call):
-        why = _difference(place.root, change.head, str(seen["commit"]))
+    approved = tree_of(place.root, tip)
+    before = {"tree": approved, "sha": fork_of(place, fetch(it.site.remote, base), tip)}
+    seen = operate(place.engine, call, "forge.merge", it.target, before, observe, act, allow)
+    if seen["tree"] != approved and not _is_accepted(place.engine, call):
+        why = _difference(place.root, tip, str(seen["commit"]))
         raise Blocked("difference", found=str(seen["tree"])[:12], expected=approved[:12], why=why)
-    _bring_along(place.root, change.base, str(seen["commit"]))
+    _bring_along(place.root, base, str(seen["commit"]))
     return {**seen, "approved_tree": approved, "is_approved_tree": seen["tree"] == approved}
 
 
@@ -138,38 +148,25 @@ def _bring_along(root: Path, base: str, merged: str) -> None:
         move(root, ref_of(base), merged, here, "merged at the forge")
 
 
-def close_step(engine: Engine, call: StepCall, context: JobContext, _params: ForgeClose) -> Seen:
+def close_step(place: Place, call: StepCall, context: JobContext, _params: ForgeClose) -> Seen:
     """Close the pull request without a merge."""
-    place = _placed(engine, call)
-    if isinstance(place, str):
-        return {"skipped": place}
-    site, (change, number) = _site(place, context), _opened(place)
-    target = {"number": number, **_target(site, change)}
+    it = _proposed(place, call, context)
 
     def observe() -> Seen | None:
-        pull = _asked(call, context, lambda: site.forge.get(number))
+        pull = it.get()
         return None if pull.state == "open" else _seen(pull)
 
-    return operate(
-        engine,
-        call,
-        "forge.close",
-        target,
-        {"state": "open"},
-        observe,
-        lambda: _asked(call, context, lambda: site.forge.close(number)),
-    )
+    def act() -> None:
+        it.ask(lambda: it.site.forge.close(it.number))
+
+    return operate(place.engine, call, "forge.close", it.target, {"state": "open"}, observe, act)
 
 
-def undo_open(engine: Engine, operation: Operation) -> Seen | None:
+def undo_open(place: Place, operation: Operation) -> Seen | None:
     """Close the pull request that was opened; None: it was there before. Raises DeliveryFault once it is merged."""
     number = int((operation.done or {}).get("number", 0))
     if not number or operation.before.get("number"):
         return None
-    with engine.store.read() as tx:
-        place = place_of(engine, engine.load(tx, operation.run).record)
-    if isinstance(place, str):
-        raise DeliveryFault(f"{operation.kind} cannot be undone here: {place}.", "configuration")
     forge = site_of(place).forge
     pull = forge.get(number)
     if pull.state == "merged":
@@ -183,22 +180,12 @@ def undo_open(engine: Engine, operation: Operation) -> Seen | None:
     return _seen(pull)
 
 
-def undo_merge(_engine: Engine, operation: Operation) -> Seen | None:
-    """A merge at a forge is never taken out of the base: a change that reverts it goes the same way as every change."""
-    commit = str((operation.done or {}).get("commit", ""))
-    if not commit:
-        return None
-    raise DeliveryFault(
-        f"{commit[:12]} is on the base. Start a run that reverts it: git revert {commit[:12]}", "protected"
-    )
-
-
-def undo_close(_engine: Engine, operation: Operation) -> Seen | None:
+def undo_close(_place: Place, operation: Operation) -> Seen | None:
     """What was closed stays closed: the undo of what opened it would close it again."""
     return operation.done
 
 
-def undo_status(_engine: Engine, _operation: Operation) -> Seen | None:
+def undo_status(_place: Place, _operation: Operation) -> Seen | None:
     """Reading changes nothing."""
     return None
 
@@ -211,14 +198,6 @@ def _refuse_unfinished(place: Place) -> None:
         children = tx.items.children(place.engine.project_id, place.item.id)
     if left := [one.id for one in children if not one.is_over]:
         raise Blocked("unfinished", item=place.item.id, why=", ".join(left[:_MOST_NAMES]))
-
-
-def _placed(engine: Engine, call: StepCall) -> Place | str:
-    """Where the run is delivered; else why it has no pull request."""
-    place = place_of(engine, call.run)
-    if isinstance(place, str) or place.settings.mode == "pull_request":
-        return place
-    return f"[delivery] mode is {place.settings.mode}"
 
 
 def _site(place: Place, context: JobContext) -> Site:
@@ -236,16 +215,16 @@ def _pushed(place: Place, branch: str, base: str) -> Change:
     found = next((one.target for one in reversed(pushes) if one.target["branch"] == branch), None)
     if found is None:
         raise Blocked("branch", branch=repr(branch))
-    return Change(branch, base or place.settings.base, str(found["sha"]))
+    return Change(branch, base, str(found["sha"]))
 
 
-def _opened(place: Place) -> tuple[Change, int]:
-    """The change that this run proposed last, and the number of its pull request. Raises Blocked ``unopened``."""
-    found = _last_open(place)
-    number = _number(place)
-    if found is None or number is None:
+def _proposed(place: Place, call: StepCall, context: JobContext) -> _Proposed:
+    """The pull request that this run opened last. Raises Blocked ``unopened``."""
+    found, site = _last_open(place), _site(place, context)
+    if found is None or (number := _number(place)) is None:
         raise Blocked("unopened")
-    return Change(*(str(found.target[name]) for name in ("branch", "base", "sha"))), number
+    change = Change(*(str(found.target[name]) for name in ("branch", "base", "sha")))
+    return _Proposed(call, context, site, change, number)
 
 
 def _number(place: Place) -> int | None:
@@ -269,9 +248,9 @@ def _seen(pull: PullRequest) -> dict[str, Any]:
     }
 
 
-def _refuse(call: StepCall, context: JobContext, pull: PullRequest, change: Change, site: Site) -> None:
+def _refuse(it: _Proposed, pull: PullRequest) -> None:
     """Refuse what cannot be merged now, with the reason that the forge has."""
-    named = f"#{pull.number}"
+    named, change = f"#{pull.number}", it.change
     if pull.state == "closed":
         raise Blocked("closed", pull=named, url=pull.url)
     if pull.head != change.head:
@@ -279,9 +258,9 @@ def _refuse(call: StepCall, context: JobContext, pull: PullRequest, change: Chan
     if pull.base != change.base:
         raise Blocked("base", pull=named, found=pull.base, expected=change.base, url=pull.url)
     if pull.merge == "wait":
-        _later(call, context, f"{named} cannot be merged yet: {pull.why}", None, url=pull.url)
+        _later(it.call, it.context, f"{named} cannot be merged yet: {pull.why}", None, url=pull.url)
     if pull.blocker is not None:
-        raise Blocked(pull.blocker, forge=site.place.host, pull=named, why=pull.why, url=pull.url)
+        raise Blocked(pull.blocker, forge=it.site.place.host, pull=named, why=pull.why, url=pull.url)
 
 
 def _asked(call: StepCall, context: JobContext, ask: Callable[[], T]) -> T:

@@ -17,7 +17,6 @@ from wfe_mcp.engine.delivery.place import (
     branch_of,
     made_branch,
     note_on_item,
-    place_of,
     remote_of,
     tip_of,
 )
@@ -29,17 +28,13 @@ from wfe_mcp.workspace.git.worktrees import worktrees
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.workflow.model.delivery import GitBranch, GitClean, GitCommit, GitPush
 
 
-def make_branch(engine: Engine, call: StepCall, _context: JobContext, params: GitBranch) -> Mapping[str, Any]:
+def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitBranch) -> Mapping[str, Any]:
     """Make the branch at the base and change over to it; the working folder stays as it is."""
-    place = place_of(engine, call.run)
-    if isinstance(place, str):
-        return {"skipped": place}
     root, base = place.root, params.base or place.settings.base
     name = params.branch or place.settings.branch.format_map(place.values)
     refs.refuse_name(name)
@@ -48,7 +43,7 @@ def make_branch(engine: Engine, call: StepCall, _context: JobContext, params: Gi
             f"'{name}' is protected, so no change is made on it. Name another branch; then retry.", "protected"
         )
     target = {"branch": name, "base": base}
-    known = begun(engine, call, "git.branch", target)
+    known = begun(place.engine, call, "git.branch", target)
     if known is None or known.undone:
         made = made_branch(place.operations)
         if refs.commit_of(root, refs.ref_of(name)):
@@ -75,12 +70,11 @@ def make_branch(engine: Engine, call: StepCall, _context: JobContext, params: Gi
             refs.move(root, refs.ref_of(name), start, refs.NONE, f"run {call.run.id}")
         refs.attach(root, name)
 
-    return operate(engine, call, "git.branch", target, before, observe, act)
+    return operate(place.engine, call, "git.branch", target, before, observe, act)
 
 
-def undo_branch(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
+def undo_branch(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     """HEAD is where it was, and the branch is gone if no commit is on it."""
-    place = _placed(engine, operation)
     done, before, root = operation.done or {}, operation.before, place.root
     ref = refs.ref_of(str(done["branch"]))
     there = refs.commit_of(root, ref)
@@ -90,33 +84,35 @@ def undo_branch(engine: Engine, operation: Operation) -> Mapping[str, Any] | Non
             "conflict",
         )
     if current_branch(root) == done["branch"]:
-        if not before["branch"]:
-            raise DeliveryFault(
-                "HEAD was on no branch before. Change over: git switch BRANCH; then undo again.", "conflict"
-            )
-        refs.attach(root, str(before["branch"]))
+        if before["branch"]:
+            refs.attach(root, str(before["branch"]))
+        else:
+            refs.detach(root, str(before["commit"]))
     if there:
         refs.remove(root, ref, there)
     return {"branch": str(before["branch"]), "sha": str(before["commit"])}
 
 
-def make_commit(engine: Engine, call: StepCall, _context: JobContext, params: GitCommit) -> Mapping[str, Any]:
+def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitCommit) -> Mapping[str, Any]:
     """Commit the approved files to the branch of the change; the index follows."""
-    place = place_of(engine, call.run)
-    if isinstance(place, str):
-        return {"skipped": place}
     root, settings = place.root, place.settings
-    approved = approved_files(engine, call.run, call.attempt)
+    approved = approved_files(place.engine, call.run, call.attempt)
     name = branch_of(place, params.branch)
+    if place.is_protected(name):
+        raise DeliveryFault(f"'{name}' is protected: git.merge or a pull request changes it, no commit.", "protected")
     if current_branch(root) != name:
         raise DeliveryFault(
             f"HEAD is on '{current_branch(root)}', not on the branch of the change. Change over: git switch {name}; then retry.",
             "conflict",
         )
-    target = {"branch": name, "tree": parts_of(approved.tree)[0]}
-    known = begun(engine, call, "git.commit", target)
-    is_known = known is not None and not known.undone
-    parent = str(known.before["sha"]) if known and is_known else refs.commit_of(root, refs.ref_of(name))
+    parent = tip = refs.commit_of(root, refs.ref_of(name))
+    files = {"branch": name, "tree": parts_of(approved.tree)[0]}
+    own = f"git.commit:{call.attempt.phase}:{call.row.step}:"
+    same = [one for one in place.operations if one.key.startswith(own) and files.items() <= one.target.items()]
+    is_known = bool(same) and not same[-1].undone and (same[-1].done is None or same[-1].done["sha"] == tip)
+    if is_known:  # begun, or the newest commit of the branch; else the branch has gone elsewhere since
+        parent = str(same[-1].before["sha"])
+    target = {**files, "on": parent}
     held = commits.contents(root, parent)
     tree, planned = commits.store(root, commits.plan(root, approved.tree, approved.ignored, settings.never, held), held)
     if not planned.changed and not is_known:
@@ -128,7 +124,7 @@ def make_commit(engine: Engine, call: StepCall, _context: JobContext, params: Gi
             f"wfe-mcp work edit {place.item.id} --scope PATH; then retry the phase.",
             "scopes",
         )
-    facts = {"tree": tree, "approved": target["tree"], "files": len(planned.changed), **_left_out(planned)}
+    facts = {"tree": tree, "approved": files["tree"], "files": len(planned.changed), **_left_out(planned)}
     facts |= {"outside": outside} if outside else {}
 
     def observe() -> Mapping[str, Any] | None:
@@ -138,19 +134,20 @@ def make_commit(engine: Engine, call: StepCall, _context: JobContext, params: Gi
 
     def act() -> None:
         message = params.message or settings.message.format_map(place.values)
-        made = commits.commit(root, tree, [parent], commits.with_trailers(message, place.trailers), engine.clock())
+        made = commits.commit(
+            root, tree, [parent], commits.with_trailers(message, place.trailers), place.engine.clock()
+        )
         refs.move(root, refs.ref_of(name), made, parent, f"commit of run {call.run.id}")
 
-    found = operate(engine, call, "git.commit", target, {"sha": parent}, observe, act)
+    found = operate(place.engine, call, "git.commit", target, {"sha": parent}, observe, act)
     refs.index_follows(root)
     if place.item is not None:
         note_on_item(place, {"commits": tuple(dict.fromkeys((*place.item.commits, str(found["sha"]))))})
     return found
 
 
-def undo_commit(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
+def undo_commit(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     """The branch is at the commit before; the files stay, and are changes again."""
-    place = _placed(engine, operation)
     done, before = operation.done or {}, str(operation.before["sha"])
     ref = refs.ref_of(str(done["branch"]))
     now = refs.commit_of(place.root, ref)
@@ -161,11 +158,8 @@ def undo_commit(engine: Engine, operation: Operation) -> Mapping[str, Any] | Non
     return {"branch": done["branch"], "sha": before}
 
 
-def make_push(engine: Engine, call: StepCall, _context: JobContext, params: GitPush) -> Mapping[str, Any]:
+def make_push(place: Place, call: StepCall, _context: JobContext, params: GitPush) -> Mapping[str, Any]:
     """Push the branch of the change to the remote, after what proves it."""
-    place = place_of(engine, call.run)
-    if isinstance(place, str):
-        return {"skipped": place}
     name, remote = branch_of(place, params.branch), remote_of(place)
     if remote is None:
         return {"skipped": "no remote"}
@@ -173,7 +167,7 @@ def make_push(engine: Engine, call: StepCall, _context: JobContext, params: GitP
         raise DeliveryFault(f"'{name}' is protected: git.merge or a pull request changes it, no push.", "protected")
     sha = tip_of(place.root, name)
     target = {"remote": remote.name, "branch": name, "sha": sha}
-    known = begun(engine, call, "git.push", target)
+    known = begun(place.engine, call, "git.push", target)
     there = remotes.commit_at(remote, name)
     before = known.before if known else {"sha": there, "address": remote.shown}
 
@@ -182,16 +176,15 @@ def make_push(engine: Engine, call: StepCall, _context: JobContext, params: GitP
 
     def act() -> None:
         nonlocal there
-        attest_and_push(engine, place, remote, sha)
+        attest_and_push(place.engine, place, remote, sha)
         remotes.push(remote, sha, refs.ref_of(name))
         there = remotes.commit_at(remote, name)
 
-    return operate(engine, call, "git.push", target, before, observe, act)
+    return operate(place.engine, call, "git.push", target, before, observe, act)
 
 
-def undo_push(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
+def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     """The remote branch is as before, if it still has what was pushed."""
-    place = _placed(engine, operation)
     remote, done, before = remote_of(place), operation.done or {}, str(operation.before["sha"])
     if remote is None:
         raise DeliveryFault(
@@ -209,24 +202,20 @@ def undo_push(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": branch, "remote": remote.name, "sha": before}
 
 
-def clean(engine: Engine, call: StepCall, _context: JobContext, params: GitClean) -> Mapping[str, Any]:
+def clean(place: Place, call: StepCall, _context: JobContext, params: GitClean) -> Mapping[str, Any]:
     """Remove the merged branches of the run; with ``dry_run`` only name them, and what stays, with the reason."""
-    place = place_of(engine, call.run)
-    if isinstance(place, str):
-        return {"skipped": place}
     goes, stays = _merged_branches(place, params.branch)
     remote = remote_of(place) if params.remote else None
     found = {"branches": sorted(goes), "stays": stays, "remote": remote.name if remote else ""}
     if params.dry_run or not goes:
         return {"dry_run": params.dry_run, **found}
     for name, sha in goes.items():
-        _remove(engine, call, place, name, sha, remote)
+        _remove(call, place, name, sha, remote)
     return {"dry_run": False, **found}
 
 
-def undo_clean(engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
+def undo_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     """The branch is here again; what was removed on the remote stays removed."""
-    place = _placed(engine, operation)
     name, sha = str(operation.target["branch"]), str(operation.before["sha"])
     if refs.commit_of(place.root, refs.ref_of(name)) != sha:
         refs.move(place.root, refs.ref_of(name), sha, refs.NONE, f"undo of run {operation.run}")
@@ -265,7 +254,7 @@ def _merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str
     return goes, stays
 
 
-def _remove(engine: Engine, call: StepCall, place: Place, name: str, sha: str, remote: remotes.Remote | None) -> None:
+def _remove(call: StepCall, place: Place, name: str, sha: str, remote: remotes.Remote | None) -> None:
     root = place.root
     target = {"branch": name, "remote": remote.name if remote else ""}
 
@@ -288,7 +277,7 @@ def _remove(engine: Engine, call: StepCall, place: Place, name: str, sha: str, r
         if refs.commit_of(root, refs.ref_of(name)):
             refs.remove(root, refs.ref_of(name), sha)
 
-    operate(engine, call, "git.clean", target, {"sha": sha}, observe, act)
+    operate(place.engine, call, "git.clean", target, {"sha": sha}, observe, act)
 
 
 def _leave(place: Place, name: str, sha: str) -> None:
@@ -303,11 +292,8 @@ def _leave(place: Place, name: str, sha: str) -> None:
     refs.detach(root, same[-1] if same else sha)
 
 
-def _base_commit(place: Place, base: str) -> str:
-    """The commit that a branch begins at: the newest of the base here and on the remote, whose files HEAD has.
-
-    Raises DeliveryFault ``conflict``.
-    """
+def newest_base(place: Place, base: str) -> str:
+    """The newest commit of ``base``, here or on the remote. Raises DeliveryFault ``conflict``, ``no_branch``."""
     root, remote = place.root, remote_of(place)
     local, there = refs.commit_of(root, refs.ref_of(base)), remotes.fetch(remote, base) if remote else ""
     if not local and not there:
@@ -325,6 +311,12 @@ def _base_commit(place: Place, base: str) -> str:
                 "then retry the phase.",
                 "conflict",
             )
+    return start
+
+
+def _base_commit(place: Place, base: str) -> str:
+    """The commit that a branch begins at: the newest of the base, whose files HEAD has. Raises DeliveryFault ``conflict``."""
+    root, start = place.root, newest_base(place, base)
     now = head(root) or ""
     if not refs.has_same_files(root, now, start):
         raise DeliveryFault(
@@ -343,12 +335,3 @@ def _outside(place: Place, changed: tuple[str, ...]) -> list[str]:
 
 def _left_out(planned: commits.Planned) -> dict[str, Any]:
     return {"excluded": list(planned.excluded)} if planned.excluded else {}
-
-
-def _placed(engine: Engine, operation: Operation) -> Place:
-    with engine.store.read() as tx:
-        run = engine.load(tx, operation.run).record
-    place = place_of(engine, run)
-    if isinstance(place, str):
-        raise DeliveryFault(f"{operation.kind} cannot be undone here: {place}.", "configuration")
-    return place

@@ -7,73 +7,138 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
-from wfe_mcp.engine.delivery.operations import Operation, begun, operate
-from wfe_mcp.engine.delivery.place import Place, branch_of, place_of, remote_of, tip_of
-from wfe_mcp.workspace.git.repository import branch as current_branch, commit_message, is_ancestor
+from wfe_mcp.engine.delivery.operations import Operation, begun, merge_in, operate, operations_of
+from wfe_mcp.engine.delivery.place import (
+    Place,
+    base_of,
+    branch_of,
+    fork_of,
+    made_branch,
+    refuse_unapproved,
+    remote_of,
+    tip_of,
+)
+from wfe_mcp.workspace.git.command import require_repository
+from wfe_mcp.workspace.git.repository import branch as current_branch, changes, commit_message, head, is_ancestor
+from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.jobs.job_context import JobContext
-    from wfe_mcp.workflow.model.delivery import GitMerge
+    from wfe_mcp.workflow.model.delivery import GitMerge, GitRevert
 
 
-def make_merge(engine: Engine, call: StepCall, _context: JobContext, params: GitMerge) -> Mapping[str, Any]:
+def make_merge(place: Place, call: StepCall, _context: JobContext, params: GitMerge) -> Mapping[str, Any]:
     """Merge the branch of the change into the base. A merged tree that is not the approved one is not taken."""
-    place = place_of(engine, call.run)
-    if isinstance(place, str):
-        return {"skipped": place}
-    if place.settings.mode == "pull_request":
-        return {"skipped": "[delivery] mode is pull_request"}
-    root, base = place.root, params.base or place.settings.base
+    root, base = place.root, base_of(place, call, params.base)
     name, remote = branch_of(place, params.branch), remote_of(place)
-    tip, strategy = tip_of(root, name), params.strategy or place.settings.strategy
+    tip, strategy = tip_of(root, name), params.strategy or place.settings.merges_by
     target = {"base": base, "branch": name, "sha": tip, "strategy": strategy}
-    known = begun(engine, call, "git.merge", target)
+    known = begun(place.engine, call, "git.merge", target)
     there = remotes.fetch(remote, base) if remote else ""
     before = known.before if known and not known.undone else {"sha": _base_now(place, base, there), "remote": there}
     message = commits.with_trailers(params.message or _message(place, name, tip, strategy), place.trailers)
     result = merges.merged(root, str(before["sha"]), tip, strategy, message)
     _refuse_other_files(root, tip, result, base)
 
+    # Its files there would not be those of its commit: it stays, and its folder is brought along by a pull.
+    folder = refs.held_by(root, base)
+    is_left = folder is not None
+
     def is_in(commit: str) -> bool:
         return bool(commit) and is_ancestor(root, result, commit)
 
     def observe() -> Mapping[str, Any] | None:
-        is_done = is_in(refs.commit_of(root, refs.ref_of(base))) and (remote is None or is_in(there))
+        is_here = (remote is not None and is_left) or is_in(refs.commit_of(root, refs.ref_of(base)))
+        is_done = is_here and (remote is None or is_in(there))
         return {"base": base, "sha": result, "tree": refs.tree_of(root, result), "branch": name} if is_done else None
+
+    def allow() -> None:
+        refuse_unapproved(place, call.attempt, str(before["sha"]), tip, base)
+        if is_left and remote is None and not is_in(refs.commit_of(root, refs.ref_of(base))):
+            raise DeliveryFault(
+                f"'{base}' is checked out in {folder}, so it is moved there, with its files: git -C '{folder}' merge --ff-only {result}; "
+                "then retry the phase.",
+                "conflict",
+            )
 
     def act() -> None:
         nonlocal there
-        if (folder := refs.held_by(root, base)) is not None:
-            raise DeliveryFault(
-                f"'{base}' is checked out in {folder}, whose files would no longer be those of its commit. Change over there: git switch "
-                "--detach; then retry the phase.",
-                "conflict",
-            )
-        attest_and_push(engine, place, remote, result)
+        attest_and_push(place.engine, place, remote, result)
         if remote is not None and not is_in(there):
             remotes.push(remote, result, refs.ref_of(base))
             there = remotes.fetch(remote, base)
         here = refs.commit_of(root, refs.ref_of(base))
-        if not is_in(here):
+        if not is_left and not is_in(here):
             refs.move(root, refs.ref_of(base), result, here, f"merge of run {call.run.id}")
         if current_branch(root) == base:
             refs.index_follows(root)
 
-    return operate(engine, call, "git.merge", target, before, observe, act)
+    return operate(place.engine, call, "git.merge", target, before, observe, act, allow)
 
 
-def undo_merge(_engine: Engine, operation: Operation) -> Mapping[str, Any] | None:
-    """A merge is not taken back: others may build on it."""
-    base, sha = operation.target["base"], str((operation.done or {}).get("sha", ""))[:12]
-    raise DeliveryFault(
-        f"The change is in '{base}' as {sha}. A merge is not undone: start a run that reverts it, with its own gates: "
-        f'wfe-mcp start quick_fix --inputs \'{{"problem": "Revert {sha} on {base}"}}\'',
-        "conflict",
+def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitRevert) -> Mapping[str, Any]:
+    """Take the merged change of another run out of the files, as git would revert it; index, HEAD and commits stay."""
+    root = place.root
+    start, merged = change_of(place, params.run)
+    target = {"run": params.run, "sha": merged}
+    known = begun(place.engine, call, "git.revert", target)
+    now = str(known.before["sha"]) if known and not known.undone else head(root) or ""
+    was = commits.contents(root, now).files
+    wanted = commits.contents(root, merges.reverted(root, now, merged, start)).files
+    prefix = require_repository(root).prefix
+    files = {
+        path.removeprefix(prefix): wanted.get(path)
+        for path in was.keys() | wanted.keys()
+        if was.get(path) != wanted.get(path) and path.startswith(prefix)
+    }
+    if not files:
+        return {"skipped": f"nothing of {merged[:12]} is left", "sha": merged}
+
+    def observe() -> Mapping[str, Any] | None:
+        found = SeenFiles(root).tree(()).files
+        is_done = all(found.get(path) == node for path, node in files.items())
+        return {"run": params.run, "sha": now, "files": len(files)} if is_done else None
+
+    def allow() -> None:
+        if changed := [] if known and known.called else [line[3:] for line in changes(root)]:
+            raise DeliveryFault(
+                f"The folder has changes that are not committed: {commits.listed(changed)}. Commit or stash them; then retry the phase.",
+                "differs",
+            )
+
+    return operate(
+        place.engine, call, "git.revert", target, {"sha": now}, observe, lambda: commits.write_files(root, files), allow
     )
+
+
+def undo_revert(_place: Place, _operation: Operation) -> Mapping[str, Any] | None:
+    """Files of the folder are no delivery: a rollback of the run restores them."""
+    return None
+
+
+def change_of(place: Place, run: str) -> tuple[str, str]:
+    """Where the merged change of ``run`` began, and its last commit. Raises DeliveryFault ``no_branch``."""
+    done = operations_of(place.engine, run)
+    merge = merge_in(done)
+    if merge is None:
+        raise DeliveryFault(f"Run {run} has merged nothing that could be taken back.", "no_branch")
+    tip = refs.commit_of(place.root, str(merge.target["sha"])) or refs.commit_of(place.root, merge.commit)
+    start = fork_of(place, str(merge.before["sha"]), tip) if merge.before.get("sha") else ""
+    made = made_branch(done)
+    start = start or (str(made.before["start"]) if made is not None else "")
+    if not (tip and start and refs.commit_of(place.root, start)):
+        raise DeliveryFault(
+            f"The commits of run {run} are not in this repository. Fetch them; then retry.", "no_branch"
+        )
+    return start, tip
+
+
+def undo_merge(_place: Place, operation: Operation) -> Mapping[str, Any] | None:
+    """A merge is not taken out of the base: others may build on it, and a run of its own reverts it."""
+    raise DeliveryFault(f"{operation.commit[:12]} is on '{operation.target['base']}'.", "conflict")
 
 
 def _message(place: Place, branch: str, tip: str, strategy: str) -> str:

@@ -77,27 +77,30 @@ def operate(
     before: Mapping[str, Any],
     observe: Callable[[], Mapping[str, Any] | None],
     act: Callable[[], None],
+    allow: Callable[[], None] = lambda: None,
 ) -> Mapping[str, Any]:
     """Do an operation of a step once, and return what was observed.
 
-    ``observe``: what is there if it has been done, else None; ``act`` does it. Raises DeliveryFault when ``act`` does, and
-    when nothing is observed after it.
+    ``observe``: what is there if it has been done, else None; ``act`` does it. ``allow`` raises DeliveryFault where it must
+    not be done, by this run or by others. Raises DeliveryFault when ``act`` does, and when nothing is observed after it.
     """
     operation = begun(engine, call, kind, target)
     if operation is None or operation.undone:
         key = _key(call, kind, target, again=0 if operation is None else _times(engine, call, kind, target))
-        _record(engine, call.run.id, OperationIntended(key=key, kind=kind, target=target, before=before))
+        record(engine, call.run.id, OperationIntended(key=key, kind=kind, target=target, before=before))
     else:
         key = operation.key
     seen = observe()
+    if seen is None or operation is None or not operation.called:
+        allow()
     if seen is None:
-        _record(engine, call.run.id, OperationCalled(key=key))
+        record(engine, call.run.id, OperationCalled(key=key))
         act()
         seen = observe()
     if seen is None:
         raise DeliveryFault(f"{kind} was called, and nothing of it can be seen", may_have_happened=True)
     if operation is None or operation.undone or operation.after != seen:
-        _record(engine, call.run.id, OperationObserved(key=key, after=seen))
+        record(engine, call.run.id, OperationObserved(key=key, after=seen))
     return seen
 
 
@@ -135,12 +138,19 @@ def operations_in(events: Iterable[EventRecord], run: RunId | None = None) -> li
     return list(found.values())
 
 
+def merge_in(operations: Iterable[Operation]) -> Operation | None:
+    """What brought the change of a run into the base; None before."""
+    merges = [one for one in operations if one.kind.endswith(".merge") and one.commit]
+    return merges[-1] if merges else None
+
+
 def record_undone(engine: Engine, operation: Operation, after: Mapping[str, Any], by: By) -> None:
     """Record that ``by`` reversed ``operation``, and what is there since."""
-    _record(engine, operation.run, OperationObserved(key=operation.key, after=after, undone=True), by)
+    record(engine, operation.run, OperationObserved(key=operation.key, after=after, undone=True), by)
 
 
-def _record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> None:
+def record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> None:
+    """Record one event of an operation of ``run``."""
     with engine.store.tx() as tx, change_run_in(engine, tx, run, by) as change:
         change.give(c.RecordOperation(event=event, by=by, at=change.at))
 

@@ -1,12 +1,18 @@
-"""What a step of a delivery works on: repository, settings, the run's item and branch, the approved files, the remote."""
+"""What a step of a delivery works on: repository, settings, the run's item and branch, the approved files, the remote.
+
+What may get into the base: every commit that comes along is one that the run itself made, or has exactly the files that a person
+approved last in this run; and the newest of them has these files.
+"""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wfe_mcp.core.model import Attempt, AttemptStatus
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.texts import slug
+from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, url_of
@@ -16,19 +22,23 @@ from wfe_mcp.engine.files.tree_binding import ignored_globs
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.command import repository
-from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.git.command import repository, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.repository import commits_between, head
+from wfe_mcp.workspace.git.working_tree import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.items import Item
     from wfe_mcp.core.model import RunState
+    from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.workspace.config.delivery_table import DeliverySettings
 
 _SLUG_CHARS, _BODY_CHARS = 40, 4_000
+_NAMED = 5
 
 
 class Place(NamedTuple):
@@ -47,7 +57,7 @@ class Place(NamedTuple):
         return {
             "prefix": self.settings.prefix,
             "item": self.item.id if self.item else self.run.id,
-            "slug": re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:_SLUG_CHARS].strip("-") or "change",
+            "slug": slug(title, _SLUG_CHARS) or "change",
             "run": self.run.id,
             "title": title,
             "body": self.item.body[:_BODY_CHARS] if self.item else "",
@@ -65,17 +75,24 @@ class Place(NamedTuple):
         return operations_of(self.engine, self.run.id)
 
     def is_protected(self, branch: str) -> bool:
-        """Whether nothing pushes over, or removes, ``branch``: the base, and what configuration names."""
-        return branch == self.settings.base or match_globs(branch, self.settings.protected)
+        """Whether nothing pushes over, or removes, ``branch``: the base, and what configuration names. Case counts nowhere:
+        some file systems take two names that differ in it for one.
+        """
+        own = [self.settings.base, *self.settings.protected]
+        return match_globs(branch.casefold(), [each.casefold() for each in own])
 
 
-def place_of(engine: Engine, run: RunRecord) -> Place | str:
-    """Where ``run`` is delivered; else why it is not, as the result of its steps says it."""
+class NotDelivered(Exception):
+    """A run, or a step of it, is not delivered here; the text says why."""
+
+
+def place_of(engine: Engine, run: RunRecord, mode: str = "") -> Place:
+    """Where ``run`` is delivered. ``mode``: the one that a step belongs to; empty for any. Raises NotDelivered, DeliveryFault."""
     root, settings = Path(run.worktree), engine.settings().settings.delivery
     if repository(root) is None:
-        return "no git"
-    if settings.mode == "none":
-        return "[delivery] mode is none"
+        raise NotDelivered("no git")
+    if settings.mode == "none" or mode not in {"", settings.mode}:
+        raise NotDelivered(f"[delivery] mode is {settings.mode}")
     if head(root) is None:
         raise DeliveryFault(
             "The repository has no commit yet. Make the first one: git commit; then retry.", "no_branch"
@@ -109,6 +126,30 @@ def branch_of(place: Place, named: str) -> str:
         "This run has made no branch. Put a step git.branch before this one, or name the branch in its parameter 'branch'.",
         "no_branch",
     )
+
+
+def base_of(place: Place, call: StepCall, named: str) -> str:
+    """The branch to merge into: the configured one, or another that the template itself writes. Raises DeliveryFault ``protected``."""
+    base = place.settings.base
+    if named in {"", base}:
+        return base
+    if is_computed := "${" in str((call.step.params or {}).get("base", "")):
+        why = "a value of the run names it, which no person may have seen"
+    else:
+        why = f"{list(place.settings.protected)} in [delivery] protected covers it"
+    if is_computed or place.is_protected(named):
+        raise DeliveryFault(
+            f"Nothing is merged into '{named}': {why}. Set [delivery] base to it, or write its name in the template; then retry.",
+            "protected",
+        )
+    return named
+
+
+def fork_of(place: Place, onto: str, tip: str) -> str:
+    """Where the change that ends at ``tip`` left the base, which is at ``onto`` and may have it already."""
+    found = text_of(run_git(place.root, "merge-base", onto, tip, ok=None))
+    made = made_branch(place.operations)
+    return str(made.before["start"]) if found == tip and made is not None else found
 
 
 def tip_of(root: Path, branch: str) -> str:
@@ -175,10 +216,86 @@ def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved
 
 
 def _newest(state: RunState, current: Attempt) -> Attempt | None:
-    done = [
-        tries[-1]
-        for tries in state.attempts.values()
-        if tries[-1].status is AttemptStatus.COMPLETED or tries[-1].phase == current.phase
-    ]
+    done = [tries[-1] for tries in state.attempts.values() if _counts(tries[-1], current)]
     bound = [each for each in done if (each.approved_tree or each.tree) and each.started_at is not None]
     return max(bound, key=lambda each: (str(each.started_at), each.iteration, each.number), default=None)
+
+
+def _counts(attempt: Attempt, current: Attempt) -> bool:
+    return attempt.status is AttemptStatus.COMPLETED or attempt.phase == current.phase
+
+
+def refuse_unapproved(place: Place, current: Attempt, onto: str, tip: str, base: str) -> None:
+    """Refuse to bring ``tip`` into ``base``, which is at ``onto``, unless a person approved what comes along.
+
+    Raises DeliveryFault ``review``: the files of ``tip`` are not those that a person approved last in this run, or a commit
+    below it is neither the run's own nor of these files.
+    """
+    brought = commits_between(place.root, onto, tip)
+    own = {one.commit: str(one.done["approved"]) for one in place.operations if one.kind == "git.commit" and one.done}
+    if not brought and tip not in own:  # what the run made is asked about also where another has merged it
+        return
+    approved, phase, asks = _approved_by_a_person(place, current)
+    others = [each for each in brought if each not in own]
+    repo = require_repository(place.root)
+    if others and approved and not repo.prefix:  # beside the project's folder no one approved anything
+        *files, (_, settled) = files_tree(place.root, [f"{each}:" for each in (*others, onto)], repo.hash_name)
+        own |= {each: approved for each, found in zip(others, files, strict=True) if found == (approved, settled)}
+    if not approved or own.get(tip, approved) != approved:
+        seen = f"approved tree {approved[:12]} in phase '{phase}' last" if approved else "approved no files"
+        again = phase or asks
+        how = (
+            f"Have them approved: wfe-mcp retry {place.run.id} {again}; the delivery follows."
+            if again
+            else f"No phase of {place.run.template} asks a person: start a run of a template that does, or merge it yourself."
+        )
+        raise DeliveryFault(
+            f"Nothing gets into '{base}' that no person approved. In this run a person {seen}, and commit {tip[:12]} has "
+            f"{f'tree {own[tip][:12]}' if own.get(tip) else 'other files'}. {how}",
+            "review",
+        )
+    if strange := [each for each in brought if each not in own]:
+        named = ", ".join(each[:12] for each in strange[:_NAMED]) + (" and more" if len(strange) > _NAMED else "")
+        raise DeliveryFault(
+            f"Below the approved commit are {named}, which this run did not make and which are not in '{base}'. See git log "
+            f"{onto[:12]}..{tip[:12]}. Make them part of the change: git reset --soft {onto[:12]}, on its branch; then commit again: "
+            f"wfe-mcp retry {place.run.id} {_commit_step(place)}",
+            "review",
+        )
+
+
+def _approved_by_a_person(place: Place, current: Attempt) -> tuple[str, str, str]:
+    """The files that a person approved last, and the phase; and the last phase that asks a person. Each empty for none.
+
+    An approval that was sent back, retried or rolled back since does not count, nor does one of the agent's channel.
+    """
+    with place.engine.store.read() as tx:
+        state = place.engine.load(tx, place.run.id).state
+        events = tx.events.of_types(place.run.id, "ApprovalAsked", "ApprovalGiven")
+    asked: dict[tuple[str, int], str] = {}
+    approved = phase = ""
+    for event in events:
+        key = (str(event.payload["phase"]), int(event.payload["attempt"]))
+        if event.type == "ApprovalAsked":
+            asked[key] = str(event.payload.get("tree") or "")
+        elif event.assurance >= Assurance.HUMAN and asked.get(key):
+            now = state.attempts[PhasePath(key[0])][-1]
+            if _counts(now, current) and (now.made_in, now.approved_tree) == (key[1], asked[key]):
+                approved, phase = parts_of(asked[key])[0], key[0]
+    asks = [path for path in state.attempts if any(map(_asks_a_person, state.phase(path).gates))]
+    return approved, phase, str(asks[-1]) if asks else ""
+
+
+def _asks_a_person(gate: GateSpec) -> bool:
+    return gate.kind == "approval" and gate.assurance in {"human", "passkey"}
+
+
+def _commit_step(place: Place) -> str:
+    """The phase and the step that commits, as ``retry`` takes them."""
+    with place.engine.store.read() as tx:
+        loaded = place.engine.load(tx, place.run.id)
+        phases = [(path, place.engine.plans.of_run(tx, loaded.record).phase(path)) for path in loaded.state.attempts]
+    steps = ((path, step) for path, phase in phases if phase.kind == "steps" for step in phase.steps)
+    return next(
+        (f"{path} --from {step.id}" for path, step in steps if step.builtin == "git.commit"), "PHASE --from STEP"
+    )

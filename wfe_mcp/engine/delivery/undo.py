@@ -1,7 +1,7 @@
 """Undo of a delivery: each operation of a run is reversed as it was observed, the newest first.
 
 Rules:
-1. Only a person undoes a delivery, and only before the merge: a merge is reverted by a run of its own.
+1. Only a person undoes a delivery, and only before the merge: a merge is reverted by a run of its own (``runs/reverting.py``).
 2. Each reversal observes first, so that after a crash the next undo continues.
 """
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.engine.delivery.operations import Operation, operations_of, record_undone
+from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record_undone
+from wfe_mcp.engine.delivery.place import NotDelivered, place_of
 from wfe_mcp.engine.delivery.steps import DELIVERY
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def undoable(engine: Engine, run: str) -> list[Operation]:
     """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing, ``conflict`` after a merge."""
-    found = [one for one in operations_of(engine, run) if one.state in {"called", "observed"}]
+    found = [one for one in operations_of(engine, run) if one.state in {"called", "observed"} and one.kind in DELIVERY]
     if not found:
         raise Refused(
             "illegal_transition",
@@ -31,8 +32,13 @@ def undoable(engine: Engine, run: str) -> list[Operation]:
             f"What it did: wfe-mcp show {run}",
             run=run,
         )
-    for merge in (one for one in found if one.kind.endswith(".merge")):
-        _reverse(engine, merge)  # which refuses, before anything is reversed
+    if (merge := merge_in(found)) is not None:
+        raise Refused(
+            "conflict",
+            f"{merge.commit[:12]} is on '{merge.target['base']}', and others may build on it: a run of its own reverts it.",
+            f"Open that run: wfe-mcp undo {run} --delivery",
+            run=run,
+        )
     return found[::-1]
 
 
@@ -63,7 +69,12 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
 
 
 def _reverse(engine: Engine, operation: Operation) -> Mapping[str, Any]:
+    with engine.store.read() as tx:
+        run = engine.load(tx, operation.run).record
     try:
-        return DELIVERY[operation.kind].undo(engine, operation) or {}
+        return DELIVERY[operation.kind].undo(place_of(engine, run), operation) or {}
+    except NotDelivered as reason:
+        why = f"{operation.kind} cannot be undone here: {reason}."
     except DeliveryFault as fault:
-        raise Refused("conflict", str(fault), f"wfe-mcp show {operation.run}", run=operation.run) from None
+        why = str(fault)
+    raise Refused("conflict", why, f"wfe-mcp show {operation.run}", run=operation.run)

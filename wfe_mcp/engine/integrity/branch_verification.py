@@ -34,6 +34,7 @@ from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.repository import commit_of
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 if TYPE_CHECKING:
@@ -295,9 +296,7 @@ def _place(commit: BranchCommit) -> str:
 
 
 def _commit(root: Path, name: str) -> str:
-    words = ("rev-parse", "--verify", "-q", "--end-of-options")
-    names = (name, f"refs/remotes/origin/{name}")
-    found = next((one for each in names if (one := text_of(run_git(root, *words, f"{each}^{{commit}}", ok=None)))), "")
+    found = commit_of(root, name) or commit_of(root, f"refs/remotes/origin/{name}")
     if not found:
         raise Refused(
             "bad_argument", f"There is no commit {name!r} in this repository.", "Fetch it first: git fetch origin"

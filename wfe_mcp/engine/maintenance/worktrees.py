@@ -42,8 +42,11 @@ class MadeWorktree(NamedTuple):
     set_up: str
 
 
-def make_worktree(engine: Engine, name: str, base: str = "HEAD") -> MadeWorktree:
-    """Make the work tree ``name`` with a branch of that name, or complete it. Refuses what git refuses, and a set-up that fails."""
+def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bool = False) -> MadeWorktree:
+    """Make the work tree ``name`` with a branch of that name, or complete it; ``detached``: on no branch.
+
+    Refuses what git refuses, and a set-up that fails.
+    """
     settings = engine.settings().settings.worktrees
     folder = _folder(engine, settings.folder)
     path = folder / name.replace("/", "-")
@@ -55,8 +58,8 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD") -> MadeWorktree
                 f"'{path}' is there already, and is no work tree of this repository.",
                 "Take another name, or remove the folder.",
             )
-        add_worktree(engine.root, path, name, base)
-    elif tree.branch != name:
+        add_worktree(engine.root, path, "" if detached else name, base)
+    elif tree.branch != name and not detached:
         raise Refused(
             "bad_argument",
             f"'{path}' is the work tree of {tree.branch or 'a detached HEAD'}.",

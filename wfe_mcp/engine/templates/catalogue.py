@@ -39,6 +39,7 @@ _NICHE = frozenset(
         "jpa_mt",
         "pr_review_workflow",
         "recovery",
+        "revert",
         "role_pipeline",
     }
 )

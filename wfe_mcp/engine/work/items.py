@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +29,7 @@ from wfe_mcp.core.items import (
     startable,
     values_of,
 )
+from wfe_mcp.core.texts import slug
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -158,8 +158,7 @@ def name_of_work(engine: Engine, name: str) -> str:
     """The name of a branch or folder for the work on an item: its id and the first words of its title."""
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
-    words = re.sub(r"[^a-z0-9]+", "-", f"{item.id} {item.title}".lower())[:_NAME_CHARS]
-    return words.strip("-")
+    return slug(f"{item.id} {item.title}", _NAME_CHARS)
 
 
 def follow_milestone(engine: Engine, tx: Tx, item: Item, at: datetime | None = None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files import checkpoints
 from wfe_mcp.engine.history import rollback
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
@@ -13,6 +14,7 @@ from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.checkpoints import CheckpointList, checkpoint_view, not_kept, not_kept_words
 from wfe_mcp.views.runs.models import FilesRestored, RollbackPreview, RollbackView
 from wfe_mcp.views.values.model import view_of
+from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By, TakesBack
@@ -53,10 +55,23 @@ def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool
 
 
 def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) -> Envelope:
-    """Undo what a run delivered; with ``dry_run`` say what that would be."""
+    """Undo what a run delivered; with ``dry_run`` say what that would be. After a merge: the run that reverts it."""
     from wfe_mcp.engine.delivery.undo import undo_delivery as reverse, undoable
+    from wfe_mcp.engine.runs.reverting import merged_by, start_revert
     from wfe_mcp.views.runs.operations import operation_views
 
+    if (merge := merged_by(engine, run)) is not None:
+        where = f"{merge.commit[:12]} is on {merge.target['base']}"
+        if dry_run:
+            found = overview_of(engine, run)
+            return envelope_of(
+                found, f"{where}: an undo of the delivery would open a run that reverts it", run_views.full(found)
+            )
+        made = start_revert(
+            engine, by, run, lambda folder: create_beside(engine, project_at(folder), engine.holder)
+        ).record
+        found = overview_of(engine, made.id)
+        return envelope_of(found, f"{where}: run {made.id} reverts it, in {made.worktree}", run_views.full(found))
     found = undoable(engine, run) if dry_run else reverse(engine, by, run)
     views = operation_views(found)
     listed = ", ".join(f"{each.kind} {each.target}" for each in views)

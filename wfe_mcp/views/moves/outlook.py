@@ -128,12 +128,19 @@ def _follows(found: Overview, seen: Outlook, way: Way) -> str:
 def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
     """What the steps of the phases that begin do outside the working tree, where they deliver the change."""
     phases = [found.plan.phase(PhasePath(path)) for path in opens[:_NAMED]]
-    steps = {step.builtin for phase in phases if phase.kind == "steps" for step in phase.steps}
-    if not steps & DELIVERING.keys():
+    steps = {step.builtin: step for phase in phases if phase.kind == "steps" for step in phase.steps}
+    if not steps.keys() & DELIVERING.keys():
         return ""
     settings = engine.settings().settings.delivery
+    without = f" without those of [delivery] never ({joined(settings.never[:_NAMED])})" if settings.never else ""
     done = [
-        text.format_map({"remote": settings.remote, "base": settings.base})
+        text.format_map(
+            {
+                "remote": settings.remote,
+                "base": (steps[name].params or {}).get("base") or settings.base,
+                "without": without,
+            }
+        )
         for name, (mode, text) in DELIVERING.items()
         if name in steps and mode in {"", settings.mode} and (settings.remote or "{remote}" not in text)
     ]
@@ -141,7 +148,7 @@ def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
 
 
 DELIVERING: Mapping[str | None, tuple[str, str]] = {
-    "git.commit": ("", "commits these files"),
+    "git.commit": ("", "commits these files{without}"),
     "git.push": ("", "pushes them to {remote}"),
     "forge.open": ("pull_request", "opens a pull request for {base}"),
     "forge.merge": ("pull_request", "merges it"),

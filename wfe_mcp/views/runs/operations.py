@@ -11,15 +11,18 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.delivery.operations import Operation
 
-_TARGETS = ("branch", "number", "base", "remote")
-_PLACES = ("sha", "commit", "number", "state")
+_TARGETS = ("branch", "number", "base", "remote", "run")
+_PLACES = ("sha", "commit", "number", "state", "run")
 _SHA_CHARS = 12
 _NONE = "nothing"
 
 
 @view_model
 class OperationView:
-    """An operation. ``state``: intended, called, observed or undone. ``before``, ``after``: the commit, or the number."""
+    """An operation. ``state``: intended, called, observed or undone. ``before``, ``after``: the commit, or the number.
+
+    ``run``: the other run that it is about: what takes this one back, or what this one takes back.
+    """
 
     kind: str
     target: str
@@ -27,6 +30,7 @@ class OperationView:
     before: str = ""
     after: str = ""
     at: str = ""
+    run: str = ""
 
 
 def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...]:
@@ -39,6 +43,7 @@ def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...
             before=_place(each.before),
             after="" if each.after is None else _place(each.after),
             at=second(each.at),
+            run=str((each.after or {}).get("run", "")),
         )
         for each in operations
     )

@@ -136,16 +136,15 @@ def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
 
 
 def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
-    from wfe_mcp.workspace.git.command import repository, run_git, text_of
+    from wfe_mcp.workspace.git.command import repository
+    from wfe_mcp.workspace.git.repository import branch, changes, head
 
     yield from ("# Git", "")
     if repository(engine.root) is None:
         yield "The project is in no git repository."
     else:
-        branch = text_of(run_git(engine.root, "symbolic-ref", "--quiet", "--short", "HEAD", ok=None))
-        head = text_of(run_git(engine.root, "rev-parse", "--short", "--verify", "--quiet", "HEAD", ok=None))
-        changed = text_of(run_git(engine.root, "status", "--porcelain")).splitlines()
-        yield f"- on {quoted_line(branch, _TITLE) or 'no branch'}, at {head or 'no commit'}"
+        name, commit, changed = branch(engine.root) or "", (head(engine.root) or "")[:12], changes(engine.root)
+        yield f"- on {quoted_line(name, _TITLE) or 'no branch'}, at {commit or 'no commit'}"
         yield f"- {plural(len(changed), 'file')} not committed" if changed else "- all is committed"
     for item in items:
         if item.commits or item.pull_request:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from wfe_mcp.core.parts import require_parts
-from wfe_mcp.workflow.model.base import Shape, optional
+from wfe_mcp.workflow.model.base import Shape, optional, required
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
 Strategy = Literal["ff", "merge", "squash", "rebase"]
@@ -58,6 +58,12 @@ class GitClean(DeliveryParams):
     remote: bool = optional(False, "Remove the merged branch of the remote too.", example=True)
 
 
+class GitRevert(DeliveryParams):
+    """``git.revert``: take the merged change of another run out of the files here; nothing is committed."""
+
+    run: str = required("The run whose change is taken back.", example="${inputs.run}")
+
+
 class ForgeOpen(DeliveryParams):
     """``forge.open``: open the pull request of the pushed branch, or find the one that is open for its commit."""
 
@@ -87,6 +93,7 @@ DELIVERY_PARAMS: Mapping[str, type[DeliveryParams]] = {
     "git.push": GitPush,
     "git.merge": GitMerge,
     "git.clean": GitClean,
+    "git.revert": GitRevert,
     "forge.open": ForgeOpen,
     "forge.status": ForgeStatus,
     "forge.merge": ForgeMerge,

@@ -60,8 +60,10 @@ class DeliverySettings(Table):
         "The name of a branch: `{prefix}`, `{item}` (the work item, else the run), `{slug}` (of the title), `{run}`, "
         "`{template}`.",
     )
-    strategy: Literal["ff", "merge", "squash", "rebase"] = optional(
-        "ff", "How `git.merge` and `forge.merge` merge. GitHub has no `ff`."
+    strategy: Literal["", "ff", "merge", "squash", "rebase"] = optional(
+        "",
+        'How `git.merge` and `forge.merge` merge; `""`: `ff` with mode `merge`, `squash` with `pull_request`, since GitHub has no '
+        "`ff`.",
     )
     message: Pattern = optional(
         "{title}\n\n{body}",
@@ -70,7 +72,8 @@ class DeliverySettings(Table):
     )
     never: list[str] = optional(
         [],
-        "Globs of paths that never get into a commit, besides wfe-mcp's own files.",
+        "Globs of paths that never get into a commit, besides wfe-mcp's own files. A commit without an approved file is not what was "
+        "approved: `verify --branch` names it.",
         effect="policy",
     )
     protected: list[str] = optional(
@@ -92,3 +95,8 @@ class DeliverySettings(Table):
         "The name in the secret store of what pushes and merges; agents and checks never see it.",
         effect="sends",
     )
+
+    @property
+    def merges_by(self) -> Literal["ff", "merge", "squash", "rebase"]:
+        """The strategy, or the one that works in each place of this mode."""
+        return self.strategy or ("squash" if self.mode == "pull_request" else "ff")

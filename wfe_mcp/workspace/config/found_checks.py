@@ -8,13 +8,13 @@ Rules:
 3. A folder inside the project gets checks of its own, with ``cwd``, unless a workspace above it covers it.
 """
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.texts import slug
 from wfe_mcp.workspace.config import node_checks as node
 from wfe_mcp.workspace.config.check_table import (
     COVER_BELOW,
@@ -156,8 +156,8 @@ def _with_names(hits: Sequence[_Hit]) -> Iterator[FoundCheck]:
 
 def _names(hit: _Hit) -> Iterator[str]:
     """Names for one check, best first: ``test-web``, ``test-web-go``, ``test-apps-web``, then numbered."""
-    kind, path = hit.row.kind, _slug(hit.folder.path)
-    leaf = _slug(hit.folder.path.rpartition("/")[2])
+    kind, path = hit.row.kind, slug(hit.folder.path, 40)
+    leaf = slug(hit.folder.path.rpartition("/")[2], 40)
     parts = ([leaf], [leaf, hit.row.chain], [path], [path, hit.row.chain]) if path else ([hit.row.chain],)
     for words in parts:
         yield "-".join([kind, *filter(None, words)])[:64]
@@ -165,10 +165,6 @@ def _names(hit: _Hit) -> Iterator[str]:
     while True:
         yield f"{kind}-{number}"
         number += 1
-
-
-def _slug(path: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]+", "-", path).strip("-")[:40]
 
 
 def _settings(hit: _Hit) -> CheckSettings:

@@ -22,7 +22,7 @@ from wfe_mcp.workspace.git.command import (
     setting,
     text_of,
 )
-from wfe_mcp.workspace.git.objects import Head, head_of
+from wfe_mcp.workspace.git.objects import Head, head_of, known_commit
 
 NOT_OURS = ":(exclude,glob).wfe/**"
 """A pathspec that excludes the project's own ``.wfe`` folder; one below it is as any other."""
@@ -33,7 +33,14 @@ def head(root: Path) -> str | None:
     known = _head(root)
     if known is not None:
         return known.commit or None
-    return text_of(run_git(root, "rev-parse", "--verify", "-q", "HEAD^{commit}", ok=None)) or None
+    return commit_of(root, "HEAD") or None
+
+
+def commit_of(root: Path, name: str) -> str:
+    """The commit that ``name`` means; empty where there is none."""
+    if name.startswith("refs/") and (known := known_commit(require_repository(root).common, name)) is not None:
+        return known
+    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=None))
 
 
 def first_commit(root: Path) -> str | None:
@@ -61,7 +68,7 @@ def is_clean(root: Path) -> bool:
     require_repository(root)
     commit, quiet = head(root), quiet_filters(root)
     if commit is None:
-        return not _status(root, quiet)
+        return not changes(root)
     if not _is_nothing_staged(root, commit):
         return False
     with tempfile.TemporaryDirectory(prefix="wfe-index-") as folder:
@@ -73,6 +80,11 @@ def is_clean(root: Path) -> bool:
         left_out = {line[2:] for line in listed if line.startswith("S ")}
         lines = [line for line in lines if not (line.startswith(" D ") and line[3:] in left_out)]
     return not lines
+
+
+def changes(root: Path) -> list[str]:
+    """What is not committed below ``root``, a line of ``git status --porcelain`` each. No filter of the repository runs."""
+    return _status(root, quiet_filters(root))
 
 
 def _status(root: Path, env: Mapping[str, str]) -> list[str]:

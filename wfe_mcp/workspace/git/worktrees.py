@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import quiet_filters, require_repository, run_git, text_of
-from wfe_mcp.workspace.git.repository import is_ancestor
+from wfe_mcp.workspace.git.repository import changes, commit_of, is_ancestor
 
 INCLUDE_FILE = ".worktreeinclude"
 
@@ -45,35 +45,34 @@ def worktrees(root: Path) -> list[Worktree]:
 
 
 def add_worktree(root: Path, path: Path, branch: str, base: str) -> None:
-    """Make a work tree at ``path`` on ``branch``, which begins at ``base`` unless it is there already.
+    """Make a work tree at ``path`` on ``branch``, which begins at ``base`` unless it is there already; empty: on no branch.
 
     Refuses a branch that another work tree has, a name that is none for a branch, and a base that is no commit.
     """
     require_repository(root)
-    held = next((each for each in worktrees(root) if each.branch == branch), None)
+    held = next((each for each in worktrees(root) if branch and each.branch == branch), None)
     if held is not None:
         raise Refused(
             "illegal_transition",
             f"The branch {branch} is checked out in '{held.path}'.",
             "Take another name: wfe-mcp worktree list",
         )
-    done = run_git(root, "check-ref-format", "--branch", branch, ok=None)
+    done = run_git(root, "check-ref-format", "--branch", branch or "detached", ok=None)
     if done is None or done.returncode or branch.startswith("-"):
         raise Refused(
             "bad_argument",
             f"{branch!r} is no name for a branch.",
             "Letters, digits, dots, dashes and slashes are: fix-login",
         )
-    is_there = text_of(run_git(root, "rev-parse", "--verify", "-q", f"refs/heads/{branch}", ok=None))
-    begin = text_of(run_git(root, "rev-parse", "--verify", "-q", f"{base}^{{commit}}", ok=None))
+    is_there, begin = branch and commit_of(root, f"refs/heads/{branch}"), commit_of(root, base)
     if not begin:
         raise Refused(
             "bad_argument",
             f"{base!r} names no commit of this repository.",
             "Name a branch, a tag or a commit: --base main",
         )
-    words = [branch] if is_there else ["-b", branch, begin]
-    where = [str(path), *words] if is_there else ["-b", branch, str(path), begin]
+    where = [str(path), branch] if is_there else ["-b", branch, str(path), begin]
+    where = where if branch else ["--detach", str(path), begin]
     run_git(root, "worktree", "add", "--quiet", *where, env=quiet_filters(root))
 
 
@@ -129,8 +128,7 @@ def remove_worktree(root: Path, tree: Worktree, *, force: bool) -> str:
 
 def _lost(root: Path, tree: Worktree) -> list[str]:
     """What would be lost with the folder: changed files, and commits that no branch has."""
-    changed = text_of(run_git(tree.path, "status", "--porcelain", "--untracked-files=normal", "--", ":(exclude).wfe"))
-    files = [line[3:] for line in changed.splitlines()]
+    files = [line[3:] for line in changes(tree.path)]
     lost = [*files[:3], f"{len(files) - 3} more files"] if len(files) > 4 else files
     if not tree.branch and not text_of(run_git(root, "branch", "--all", "--contains", tree.commit, ok=None)):
         lost.append(f"commit {tree.commit[:12]}")

@@ -1,0 +1,192 @@
+"""A merged delivery is taken back by a run of its own, with gates, an approval and a delivery."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.delivery.delivery_scene import (
+    BRANCH,
+    CLEAN,
+    COMMIT,
+    MERGE,
+    PUSH,
+    approve,
+    approved,
+    delivered,
+    operations,
+)
+from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, at_forge
+from tests.engine.delivery.test_git_steps import newer
+from tests.engine.scene import AGENT, HUMAN, Scene, refused
+from wfe_mcp.core.operation_events import OperationIntended, OperationObserved
+from wfe_mcp.engine.delivery import operations as log
+from wfe_mcp.engine.factory import create_beside
+from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs import reverting
+from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.views.answers import rollback, tool_answers as answers
+from wfe_mcp.workspace.system.location import project_at
+
+pytestmark = pytest.mark.usefixtures("home")
+
+STEPS = (BRANCH, COMMIT, PUSH, MERGE, CLEAN)
+CHANGE = {"summary": "Takes it back", "files": ["app.py"]}
+
+
+def beside(scene: Scene, folder: Path) -> Engine:
+    return create_beside(scene.engine, project_at(folder), scene.engine.holder)
+
+
+def reverted(scene: Scene, run: str) -> LoadedRun:
+    return reverting.start_revert(scene.engine, HUMAN, run, lambda folder: beside(scene, folder))
+
+
+def merged(scene: Scene, *steps: object) -> tuple[str, str]:
+    """A run whose change was merged, and what ``main`` was before."""
+    scene.check("test", "import sys; sys.exit(0)")
+    began = scene.git("rev-parse", "main").strip()
+    run = approved(scene, *(steps or STEPS))  # pyright: ignore[reportArgumentType] - steps as in the scene
+    scene.work()
+    assert scene.state(run).status == "completed"
+    return run, began
+
+
+def played(scene: Scene, made: LoadedRun) -> str:
+    """The reverting run is worked, approved and delivered; its id."""
+    run = made.record.id
+    there = beside(scene, Path(made.record.worktree))
+    scene.work()
+    scene.begin(run, "check", there)
+    scene.submit(run, "check", CHANGE, engine=there)
+    approve(scene, run, "check")
+    scene.work()
+    assert scene.state(run).status == "completed", scene.state(run)
+    return run
+
+
+def test_the_change_goes_out_of_the_base_by_a_run_with_gates_and_an_approval(scene: Scene) -> None:
+    remote = delivered(scene)
+    run, began = merged(scene)
+    at = scene.git("rev-parse", "main").strip()
+
+    made = reverted(scene, run)
+    assert made.record.title.startswith("Revert ")
+    assert (made.record.triggered_by, made.record.external_id) == ("undo", run)
+    assert made.record.worktree == str(scene.root), "the folder was free"
+    assert operations(scene, run)[-1].kind == "run.revert"
+    assert operations(scene, run)[-1].after == {"run": made.record.id}
+    scene.work()
+    assert scene.git("rev-parse", "main").strip() == at, "nothing is merged before the approval"
+    assert (scene.root / "app.py").read_text() == "VALUE = 1\n"
+    assert not (scene.root / "new").exists()
+    played(scene, made)
+
+    assert scene.git("rev-parse", "main^{tree}") == scene.git("rev-parse", f"{began}^{{tree}}")
+    assert scene.git("rev-parse", "main^").strip() == at
+    assert scene.git("ls-remote", str(remote), "main").split()[0] == scene.git("rev-parse", "main").strip()
+    assert list(verify(scene.engine).findings) == []
+    no = refused(reverted, scene, run)
+    assert (no.code, no.message) == (
+        "illegal_transition",
+        f"Run {made.record.id} has taken back what {run} merged.",
+    )
+
+
+def test_in_a_folder_with_other_changes_it_has_a_work_tree_of_its_own_and_keeps_what_came_later(scene: Scene) -> None:
+    remote = delivered(scene, 'strategy = "merge"')
+    run, _ = merged(scene)
+    newer(scene, remote)
+    scene.write("mine.txt", "not committed\n")
+    made = reverted(scene, run)
+    folder = Path(made.record.worktree)
+    assert folder.name == f"revert-{run}"
+    played(scene, made)
+    main = scene.git("ls-remote", str(remote), "main").split()[0]
+    assert scene.git("show", f"{main}:app.py") == "VALUE = 1\n"
+    assert scene.git("show", f"{main}:other.txt") == "other\n"
+    assert (scene.root / "mine.txt").read_text() == "not committed\n"
+
+
+def test_later_commits_at_the_same_places_are_named_and_no_run_begins(scene: Scene) -> None:
+    remote = delivered(scene)
+    run, _ = merged(scene)
+    newer(scene, remote, "VALUE = 3\n", "app.py")
+    no = refused(reverted, scene, run)
+    assert no.code == "conflict"
+    assert "'app.py'" in no.message
+    assert "run.revert" not in [one.kind for one in operations(scene, run)]
+
+
+def test_a_merge_at_a_forge_is_taken_back_by_a_pull_request(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run, _ = merged(scene, BRANCH, COMMIT, PUSH, OPEN, MERGE_IT, CLEAN)
+        played(scene, reverted(scene, run))
+        assert [(pull.title, pull.state) for pull in forge.pulls] == [("Revert A drill", "merged"), ("A drill", "merged")]
+        assert forge.git("show", "main:app.py") == "VALUE = 1"
+
+
+def test_only_a_person_opens_it_and_a_preview_changes_nothing(scene: Scene) -> None:
+    delivered(scene)
+    run, _ = merged(scene)
+    before = operations(scene, run)
+    no = refused(rollback.undo_delivery, scene.engine, AGENT, run)
+    assert (no.code, no.hint) == ("needs_human", f"Ask the user to run: wfe-mcp undo {run} --delivery")
+    told = rollback.undo_delivery(scene.engine, AGENT, run, dry_run=True)
+    assert "is on main: an undo of the delivery would open a run that reverts it" in told.summary
+    assert operations(scene, run) == before
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.requirement("B-28")
+@pytest.mark.parametrize("point", [OperationIntended, "make_worktree", "start_run", OperationObserved])
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_after_a_death_at_any_point_the_next_undo_continues_and_there_is_one_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, point: type | str, is_busy: bool
+) -> None:
+    delivered(scene)
+    run, _ = merged(scene)
+    if is_busy:
+        scene.write("mine.txt", "not committed\n")
+
+    def dies(name: str, of: object, is_due: object) -> None:
+        real = getattr(of, name)
+
+        def call(*args: object, **named: object) -> object:
+            found = real(*args, **named)
+            if is_due is None or isinstance(args[2], is_due):  # pyright: ignore[reportArgumentType] - a type of event
+                raise Died
+            return found
+
+        monkeypatch.setattr(reverting, name, call)
+
+    if isinstance(point, str):
+        dies(point, reverting, None)
+    else:
+        dies("record", log, point)
+    if point == "make_worktree" and not is_busy:
+        reverted(scene, run)
+    else:
+        with pytest.raises(Died):
+            reverted(scene, run)
+    monkeypatch.undo()
+    made = reverted(scene, run).record
+    assert reverted(scene, run).record.id == made.id
+    with scene.store.read() as tx:
+        page = tx.runs.page(scene.engine.project_id, limit=10, archived=False)
+    assert sorted(each.id for each in page.runs) == sorted([run, made.id])
+    assert [one.state for one in operations(scene, run) if one.kind == "run.revert"] == ["observed"]
+    assert (Path(made.worktree) == scene.root) is not is_busy
+    scene.work()
+    assert (Path(made.worktree) / "app.py").read_text() == "VALUE = 1\n"
+
+
+def test_a_cancelled_one_is_followed_by_another(scene: Scene) -> None:
+    delivered(scene)
+    run, _ = merged(scene)
+    first = reverted(scene, run).record.id
+    answers.control_run(scene.engine, HUMAN, first, "cancel", reason="not now")
+    assert reverted(scene, run).record.id != first

@@ -1,0 +1,121 @@
+"""The run that takes back what another one has merged: with gates, an approval and a delivery of its own.
+
+    intended, with its folder ──► the folder ──► the run, by its idempotency key ──► observed
+
+Each step looks what is there, so that after a crash the next undo continues, and no second run begins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.operation_events import OperationIntended, OperationObserved
+from wfe_mcp.core.titles import first_words
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.git import merges
+from wfe_mcp.delivery.git.refs import has_same_files
+from wfe_mcp.engine.delivery.git_steps import newest_base
+from wfe_mcp.engine.delivery.merge_step import change_of
+from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record
+from wfe_mcp.engine.delivery.place import NotDelivered, Place, note_on_item, place_of
+from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
+from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.workspace.git.repository import changes, head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import LoadedRun
+
+TEMPLATE, STARTED_BY = "revert", "undo"
+KIND = "run.revert"
+"""The operation in the log of the run that is taken back."""
+_TITLE_CHARS = 120
+
+
+def merged_by(engine: Engine, run: str) -> Operation | None:
+    """What brought the change of ``run`` into the base; None before."""
+    return merge_in(operations_of(engine, run))
+
+
+def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engine]) -> LoadedRun:
+    """The run that takes the merged change of ``run`` back, started now or before. ``beside``: the engine of another folder.
+
+    It works in the folder of ``engine`` where that has the files of the base and no open run, else in a work tree of its own.
+    Refuses ``needs_human``; ``illegal_transition``: it was taken back already; ``conflict``: later commits changed the same
+    places, with the paths; ``unavailable``: the project delivers nothing.
+    """
+    if not by.is_human:
+        raise Refused(
+            "needs_human",
+            "Only the user undoes a delivery.",
+            f"Ask the user to run: wfe-mcp undo {run} --delivery",
+            run=run,
+        )
+    with engine.store.read() as tx:
+        record_of = engine.load(tx, run).record
+    before = [one for one in operations_of(engine, record_of.id) if one.kind == KIND]
+    last = _run_of(engine, before[-1]) if before else None
+    if last is not None and last.state.status is RunStatus.COMPLETED:
+        raise Refused(
+            "illegal_transition",
+            f"Run {last.record.id} has taken back what {record_of.id} merged.",
+            f"Look at it: wfe-mcp show {last.record.id}",
+            run=record_of.id,
+        )
+    if last is not None and last.state.status is not RunStatus.CANCELLED:
+        return last
+    is_new = not before or last is not None
+    number = len(before) + 1 if is_new else len(before)
+    key = f"{KIND}:{record_of.id}#{number}"
+    try:
+        place = place_of(engine, record_of)._replace(root=engine.root)
+        start, merged = change_of(place, record_of.id)
+        base = newest_base(place, place.settings.base)
+        merges.reverted(engine.root, base, merged, start)
+        folder = _folder(place, base) if is_new else str(before[-1].before["folder"])
+    except NotDelivered as reason:
+        raise Refused("unavailable", f"Nothing is delivered here: {reason}.", "Set [delivery] mode.", run=run) from None
+    except DeliveryFault as fault:
+        raise Refused("conflict", str(fault), f"wfe-mcp show {record_of.id}", run=record_of.id) from None
+    if is_new:
+        target = {"base": place.settings.base, "sha": merged}
+        record(
+            engine, record_of.id, OperationIntended(key=key, kind=KIND, target=target, before={"folder": folder}), by
+        )
+    if folder:
+        engine = beside(make_worktree(engine, folder, base, detached=True).tree.path)
+    made = start_run(
+        engine,
+        by,
+        TEMPLATE,
+        {"run": record_of.id},
+        title=first_words(f"Revert {record_of.title}", _TITLE_CHARS),
+        idempotency_key=key,
+        triggered_by=STARTED_BY,
+        external_id=record_of.id,
+    )
+    record(engine, record_of.id, OperationObserved(key=key, after={"run": made.record.id}), by)
+    if place.item is not None:
+        note_on_item(place, {"runs": (*place.item.runs, made.record.id)})
+    return made
+
+
+def _run_of(engine: Engine, operation: Operation) -> LoadedRun | None:
+    if operation.after is None:
+        return None
+    with engine.store.read() as tx:
+        return engine.load(tx, str(operation.after["run"]))
+
+
+def _folder(place: Place, base: str) -> str:
+    """The name of the work tree to make; empty where the folder of the project is free for it."""
+    root, now = place.root, head(place.root)
+    is_at_base = now is not None and has_same_files(root, now, base)
+    is_free = is_at_base and not changes(root) and not open_runs_in(place.engine, root)
+    return "" if is_free else f"revert-{place.run.id}"
