@@ -84,6 +84,7 @@ EVENT_CHANGES: Mapping[str, Change] = {
     "OperationIntended": Change(),
     "OperationCalled": Change(),
     "OperationObserved": Change(),
+    "CredentialGiven": Change(),
     "RecordsKept": Change(),
     "DecisionSigned": Change(),
 }

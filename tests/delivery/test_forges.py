@@ -192,7 +192,7 @@ def test_a_wrong_token_is_a_blocker_with_its_next_step_and_is_never_shown(clone:
     clone.forge.fail["GET", "pulls"] = lambda: (401, {}, {"message": f"Bad credentials: {secret}"})
     found = blocked(rest(clone.forge, token=secret).find, change)
     assert found.code == "credentials"
-    assert "[hidden]" in str(found) and "wfe-mcp config credential" in found.next
+    assert "[hidden]" in str(found) and "wfe-mcp credential add" in found.next
     assert secret not in str(found)
     assert secret not in repr(RestChannel(place(clone.forge, "github"), secret))
 

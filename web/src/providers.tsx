@@ -78,8 +78,9 @@ function Add({ kinds, project, done }: { kinds: string[]; project: string; done:
   const [kind, setKind] = useState("openai-compatible");
   const [address, setAddress] = useState("");
   const [variable, setVariable] = useState("");
+  const [secret, setSecret] = useState("");
   const [act, busy, refused] = useAct();
-  const key = variable ? `env:${variable}` : "";
+  const key = secret ? "stored" : variable ? `env:${variable}` : "";
   const command = `wfe-mcp providers add ${name || "NAME"} --kind ${kind}${address ? ` --base-url ${address}` : ""}${key ? ` --key ${key}` : ""}`;
   return (
     <form
@@ -88,7 +89,7 @@ function Add({ kinds, project, done }: { kinds: string[]; project: string; done:
       onSubmit={(event) => {
         event.preventDefault();
         act(async () => {
-          await send("/settings/providers", { project, name, kind, base_url: address, key });
+          await send("/settings/providers", { project, name, kind, base_url: address, key, ...(secret && { secret }) });
           done();
         });
       }}
@@ -116,11 +117,17 @@ function Add({ kinds, project, done }: { kinds: string[]; project: string; done:
           <span>
             Variable with its key <span className="hint">never the key itself</span>
           </span>
-          <input type="text" placeholder="OPENAI_API_KEY" pattern="[A-Za-z_][A-Za-z0-9_]*" value={variable} onChange={(event) => setVariable(event.target.value)} />
+          <input type="text" placeholder="OPENAI_API_KEY" pattern="[A-Za-z_][A-Za-z0-9_]*" disabled={secret !== ""} value={variable} onChange={(event) => setVariable(event.target.value)} />
+        </label>
+        <label className="field">
+          <span>
+            Or the key itself <span className="hint">typed once, never shown</span>
+          </span>
+          <input type="password" autoComplete="off" value={secret} onChange={(event) => setSecret(event.target.value)} />
         </label>
       </div>
       <p className="soft small">
-        This is written into your own configuration, with your PIN. A key that is not in a variable is typed at a terminal: <code>wfe-mcp providers key {name || "NAME"}</code>
+        This is written into your own configuration, with your PIN. A key that you type is encrypted in the database; in a terminal: <code>wfe-mcp providers key {name || "NAME"}</code>
       </p>
       <Problem error={refused} />
       <span className="row wrap">

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
 import type { CheckTrial, ProjectList, SettingsView } from "./api_types";
+import { Credentials } from "./credentials";
 import { Cli, Problem, State, Waiting } from "./parts";
 import { Policy } from "./policy";
 import { Providers, Roles, type Outcome } from "./providers";
@@ -78,6 +79,7 @@ export function Settings({ part }: { part: string }) {
               </p>
             )}
           </section>
+          <Credentials key={`credentials ${project}`} project={project} />
           <Policy key={project} project={project} />
           {(Object.keys(PARTS) as (keyof typeof PARTS)[]).map((name) => (
             <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, value === null ? "not set" : typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />

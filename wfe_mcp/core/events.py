@@ -14,7 +14,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import AttemptStatus, Feedback, Kept, Stage, Verdict
-from wfe_mcp.core.operation_events import OperationCalled, OperationIntended, OperationObserved
+from wfe_mcp.core.operation_events import CredentialGiven, OperationCalled, OperationIntended, OperationObserved
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.spec import RunSpec
@@ -383,7 +383,7 @@ class DecisionSigned(Event):
     signature: str
 
 
-_OPERATIONS = (OperationIntended, OperationCalled, OperationObserved)
+_OPERATIONS = (OperationIntended, OperationCalled, OperationObserved, CredentialGiven)
 _FROM_ELSEWHERE = (BlockerFound, CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked, *_OPERATIONS)
 """Events that are defined in other modules."""
 EVENTS: dict[str, type[Event]] = {

@@ -105,6 +105,8 @@ def _history_event(state: RunState, event: e.Event) -> RunState:
     match event:
         case e.CheckpointTaken() | e.OperationIntended() | e.OperationCalled() | e.OperationObserved():
             return state
+        case e.CredentialGiven():
+            return state
         case e.RollbackBegan():
             going = GoingBack(event.to, event.commit, event.safety, event.holder, event.kind)
             return replace(state, going_back=going)

@@ -1,4 +1,4 @@
-"""Events of operations: what a delivery does outside the working tree, a ref, a commit, a push, a pull request.
+"""Events of operations: what a delivery does outside the working tree (a ref, a commit, a push), and of credentials given.
 
     OperationIntended ──► OperationCalled ──► OperationObserved ──► OperationObserved(undone)
 
@@ -38,5 +38,15 @@ class OperationObserved(Event):
     undone: bool = False
 
 
-OperationEvent = OperationIntended | OperationCalled | OperationObserved
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialGiven(Event):
+    """``credential`` was handed to ``to``, such as ``check deploy``, of an attempt of ``phase``. Its value is nowhere here."""
+
+    credential: str
+    to: str
+    phase: str = ""
+    attempt: int = 0
+
+
+OperationEvent = OperationIntended | OperationCalled | OperationObserved | CredentialGiven
 """What a ``RecordOperation`` records."""

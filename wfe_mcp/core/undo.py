@@ -143,7 +143,7 @@ _FOLLOWS = (
 """What follows from a person's command by itself; it is not a decision of that person."""
 
 
-_OPERATIONS = (e.OperationIntended, e.OperationCalled, e.OperationObserved)
+_OPERATIONS = (e.OperationIntended, e.OperationCalled, e.OperationObserved, e.CredentialGiven)
 _NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned, e.DecisionSigned, *_OPERATIONS)
 """Events that change no status."""
 

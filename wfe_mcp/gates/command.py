@@ -13,6 +13,7 @@ Rules:
    (design §4). In a checkout the copy is read again: a pass is a warning where files of the tree were written.
 4. A check gives evidence of a level (core/evidence_levels.py). Below the level that is asked for, it does not run.
 5. The evidence names the program that ran, with its sha256, and the variables that it got.
+6. Its credentials are handed out when it starts, and hidden in its output and its reports.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,9 +29,9 @@ from wfe_mcp.gates.check import Execution, execution, program_facts, written_by
 from wfe_mcp.gates.counts import Count, count_of
 from wfe_mcp.gates.expectation import Expectation, Observed, proved_by_file, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, room_note, shortened, skipped, undecided
-from wfe_mcp.gates.place import NotPossibleError, Place, level_of_check, place_of
+from wfe_mcp.gates.place import NotPossibleError, Place, given_credentials, level_of_check, place_of
 from wfe_mcp.gates.remedies import remedy
-from wfe_mcp.gates.reports import Reports, read_reports, stamps
+from wfe_mcp.gates.reports import Reports, hide_in_reports, read_reports, stamps
 from wfe_mcp.gates.results import origin
 from wfe_mcp.jobs.child import (
     MAX_OUTPUT_BYTES,
@@ -41,6 +42,7 @@ from wfe_mcp.jobs.child import (
     program_path,
     run_child,
 )
+from wfe_mcp.jobs.handed import HandOut, not_handed
 from wfe_mcp.jobs.output import plain_text, without_notices
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
@@ -77,6 +79,7 @@ def run_check(
     seen: SeenFiles | None = None,
     look_after: Callable[[SeenFiles], object] | None = None,
     makes: SandboxSettings | None = None,
+    hand: HandOut = not_handed,
 ) -> Judgement:
     """Run the frozen check ``name`` of the project ``root`` and judge it. ``check`` None: the project has no such check.
 
@@ -84,7 +87,7 @@ def run_check(
     ``skipped_before``: number of tests that the check skipped before; None: unknown.
     ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there. ``exact``, ``test_file``: see ``Expectation.of``.
     ``seen``: the files just before. ``look_after``: gets the look at the files just after a check in the worktree.
-    ``makes``: what makes sandboxes, in configuration now.
+    ``makes``: what makes sandboxes, in configuration now. ``hand``: gives the check its credentials when it starts.
     """
     if check is None:
         return _missing(name, if_missing, f"The project has no check {name!r}.")
@@ -103,7 +106,7 @@ def run_check(
     try:
         with place_of(check, root, None if tree.id is None else tree.files, evidence_dir, environ, makes) as place:
             before = _Before(root, tree, files)
-            return _run(check, expectation, place, before, log, if_missing, run, skipped_before, look_after)
+            return _run(check, expectation, place, before, log, if_missing, run, skipped_before, look_after, hand)
     except NotPossibleError as exc:
         return undecided(KIND, str(exc), exc.next_step, {"check": check.name, "level": level_of_check(check)})
 
@@ -156,6 +159,7 @@ def _run(
     run: RunChild,
     skipped_before: int | None,
     look_after: Callable[[SeenFiles], object] | None,
+    hand: HandOut,
 ) -> Judgement:
     name, root = check.name, project.root
     is_worktree = check.where == "worktree"
@@ -173,10 +177,12 @@ def _run(
         if not place.sees(program_file):
             return _hidden(name, program, root)
         started = program_facts(program)
-        with ThreadPoolExecutor(1) as pool:  # what is brought is hashed while the check runs
+        # What is brought is hashed while the check runs.
+        with given_credentials(check, hand) as given, ThreadPoolExecutor(1) as pool:
+            place = replace(place, env=place.env | dict(given.variables))
             facts_of_place = pool.submit(place.data, check)
             result = run(
-                place.wrap(plan.argv, plan.cwd, program_file),
+                place.wrap(plan.argv, plan.cwd, program_file, given.folders),
                 cwd=plan.cwd,
                 env=place.env | dict(plan.env),
                 timeout_s=check.timeout_s,
@@ -189,6 +195,8 @@ def _run(
     if not place.has_begun() and result.exit_code is not None:
         why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
         return undecided(KIND, why, "ask the user whether this works: `bwrap --unshare-all --ro-bind / / true`.")
+    if check.credentials:
+        hide_in_reports(plan, old_reports, log)
     reports = read_reports(plan, place.root, old_reports, log, is_cut=result.output_bytes > MAX_OUTPUT_BYTES)
     count = count_of(plan, reports.tests, result.exit_code, log)
     before, after = _Files(project.tree.id, head_before), _Files(project.tree.id, head_before)

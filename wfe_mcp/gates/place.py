@@ -24,6 +24,7 @@ from wfe_mcp.gates.brought import Brought, NotBroughtError, bring, import_folder
 from wfe_mcp.gates.check import program_facts, written_by
 from wfe_mcp.gates.judgement import shortened
 from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.jobs.handed import Handed
 from wfe_mcp.jobs.sandbox import (
     CheckoutFolder,
     bubblewrap,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from wfe_mcp.core.evidence_levels import Level
+    from wfe_mcp.jobs.handed import HandOut
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.config.settings_tables import SandboxSettings
     from wfe_mcp.workspace.git.objects import Node
@@ -82,7 +84,7 @@ class NotPossibleError(Exception):
 class Place:
     """Where one check runs. ``root``: its project folder there. ``reports``: a folder for reports that it is asked for.
 
-    ``wrap``: the command as it is started, with the file of its program. ``has_begun``: False when that command failed before
+    ``wrap``: the command as it is started, with the file of its program and folders that it must be able to read. ``has_begun``: False when that command failed before
     the check began. ``sees``: whether that file exists there. ``foreign``: what was changed there that the check may not write.
     ``bubblewrap``: the program that makes the sandbox.
     """
@@ -90,7 +92,7 @@ class Place:
     root: Path
     reports: Path
     env: dict[str, str]
-    wrap: Callable[[Sequence[str], Path, Path], Sequence[str]]
+    wrap: Callable[[Sequence[str], Path, Path, Sequence[Path]], Sequence[str]]
     has_begun: Callable[[], bool] = lambda: True
     sees: Callable[[Path], bool] = lambda _program: True
     brought: tuple[Brought, ...] = ()
@@ -131,7 +133,7 @@ def place_of(
     """
     env = child_env(check.env, environ)
     if check.where == "worktree":
-        yield Place(root, reports, env, lambda argv, _cwd, _program: argv)
+        yield Place(root, reports, env, lambda argv, _cwd, _program, _more: argv)
         return
     own = "" if makes is None else makes.bubblewrap
     fault = sandbox_fault(own, "" if makes is None else makes.sha256) if check.sandbox else None
@@ -148,6 +150,19 @@ def place_of(
         except (Refused, NotBroughtError, OSError) as exc:
             raise _not_possible(check, exc) from exc
         yield place
+
+
+@contextlib.contextmanager
+def given_credentials(check: FrozenCheck, hand: HandOut) -> Generator[Handed]:
+    """What ``hand`` gives the check while it runs. Raises NotPossibleError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            given = stack.enter_context(hand(check)) if check.credentials else Handed()
+        except (Refused, OSError) as exc:
+            why, step = (exc.message, exc.hint) if isinstance(exc, Refused) else (f"{exc}.", "")
+            step = step or "ask the user to make room in the temporary folder."
+            raise NotPossibleError(f"Check {check.name!r} was not given its credentials. {why}", step) from exc
+        yield given
 
 
 def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
@@ -186,7 +201,7 @@ def _checkout(
             folder.files,
             folder.reports,
             fresh,
-            lambda argv, _cwd, _program: argv,
+            lambda argv, _cwd, _program, _more: argv,
             brought=brought,
             notes=notes,
             foreign=foreign,
@@ -202,7 +217,7 @@ def _checkout(
         """What is readable: what is brought, and the program's own folder where the sandbox empties the one around it."""
         return [*readable, *program_folders(program, writable=folder.top, hidden=concealed)]
 
-    def wrap(argv: Sequence[str], cwd: Path, program: Path) -> Sequence[str]:
+    def wrap(argv: Sequence[str], cwd: Path, program: Path, more: Sequence[Path]) -> Sequence[str]:
         notes.extend(f"{each}: the program's own folder, read-only" for each in seen(program) if each not in readable)
         return sandboxed(
             argv,
@@ -210,7 +225,7 @@ def _checkout(
             cwd=cwd,
             writable=folder.top,
             begun=begun,
-            readable=seen(program),
+            readable=[*seen(program), *more],
             hidden=concealed,
             network=check.network,
         )

@@ -26,6 +26,7 @@ from wfe_mcp.gates.scanners import first_json, parse_scanner_report
 from wfe_mcp.gates.xml_reports import parse_junit
 from wfe_mcp.workspace.files.mirror import content_digest
 from wfe_mcp.workspace.files.project_files import read_file, replace_file
+from wfe_mcp.workspace.system.redaction import raw_without_hidden
 
 MAX_REPORT_BYTES = 20_000_000
 MAX_REPORT_FILES = 5_000
@@ -81,6 +82,20 @@ def read_reports(plan: Execution, root: Path, before: Stamps, log: Path, *, is_c
             "sarif", lambda: printed, lambda found: _scanner_report(found, root), ".json"
         )
     return reader.reports
+
+
+def hide_in_reports(plan: Execution, before: Stamps, log: Path) -> None:
+    """Take hidden values out of the reports that the check wrote since ``before``, where they lie: agents read them there."""
+    own = log.with_suffix(".tests")
+    written = {*plan.reports.values(), *(_files(plan.tests) if plan.tests else ()), own, *own.glob("*")}
+    for path in sorted(written):
+        stamp = _stamp(path)
+        if stamp is None or stamp == before.get(path) or stamp[1] > MAX_REPORT_BYTES:
+            continue
+        content = path.read_bytes()
+        shown = raw_without_hidden(content)
+        if shown != content:
+            replace_file(path, shown, None)
 
 
 @dataclass(frozen=True, slots=True)

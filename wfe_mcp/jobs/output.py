@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from wfe_mcp.workspace.system.redaction import HidingStream
+
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
 _CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 _TAIL_BYTES = 65_536
@@ -40,7 +42,7 @@ def without_notices(text: str) -> str:
 
 
 class CappedLog:
-    """Collects the output of one child. ``path`` None: only the tail and the hash are kept."""
+    """Collects the output of one child, without hidden values. ``path`` None: only the tail and the hash are kept."""
 
     def __init__(self, path: Path | None, max_bytes: int) -> None:
         self._head_left = max_bytes - max_bytes // 2
@@ -48,6 +50,7 @@ class CappedLog:
         self._tail = bytearray()
         self._recent = bytearray()
         self._hash = hashlib.sha256()
+        self._stream = HidingStream()
         self._file = None if path is None else os.fdopen(_open_new(path), "wb")
         self._written = 0
         self._lock = threading.Lock()
@@ -56,7 +59,7 @@ class CappedLog:
     def write(self, piece: bytes) -> None:
         """Add the next piece: the head is written at once, the rest at ``close``. Thread-safe."""
         with self._lock:
-            self._take(piece)
+            self._take(self._stream.feed(piece))
 
     def _take(self, piece: bytes) -> None:
         self.total_bytes += len(piece)
@@ -71,6 +74,7 @@ class CappedLog:
 
     def close(self) -> None:
         """Write the rest and close the file. ``write`` must not be called afterwards."""
+        self._take(self._stream.end())
         waited = self.total_bytes - self._written
         self._keep_tail()
         if left_out := waited - len(self._tail):

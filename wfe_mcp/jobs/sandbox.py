@@ -8,6 +8,7 @@
 Only on Linux. The rest of the disk stays readable, because programs lie anywhere; a sandbox keeps a check from changing
 things and from sending them anywhere, not from reading what the user can read.
 
+    <temporary folder>/wfe-credentials-<process>-…/    files that a check is given (``jobs/handed.py``)
     <temporary folder>/wfe-checkout-<process>-…/
         files/     a copy of the tree
         home/      HOME          tmp/       TMPDIR
@@ -184,8 +185,7 @@ def _outermost(folders: Iterable[Path]) -> list[Path]:
     return [each for each in listed if not any(each != other and each.is_relative_to(other) for other in listed)]
 
 
-_PREFIX = "wfe-checkout-"
-_NAME = re.compile(rf"{_PREFIX}(?P<host>[0-9a-f]{{8}})-(?P<pid>\d{{1,10}})-(?P<start>\d{{1,14}})-\w+")
+_NAME = re.compile(r"wfe-(checkout|credentials)-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d{1,14})-\w+")
 _FORGOTTEN_S = 7 * 86_400
 """A folder of another host is removed at this age: whether its process lives is unknown here."""
 
@@ -225,11 +225,7 @@ class CheckoutFolder:
 @contextlib.contextmanager
 def checkout_folder(within: Path | None = None) -> Generator[CheckoutFolder]:
     """A new folder, readable by this user only, removed at the end. ``within``: instead of the temporary folder."""
-    place = _place(within)
-    remove_abandoned(place)
-    me = this_process()
-    stem = f"{_PREFIX}{_short(me.host)}-{me.pid}-{round(me.started_at * 1000)}-"
-    made = CheckoutFolder(Path(tempfile.mkdtemp(prefix=stem, dir=place)))
+    made = CheckoutFolder(own_folder("checkout", within))
     try:
         for part in (made.files, made.home, made.temporary, made.bytecode, made.reports):
             part.mkdir(mode=0o700)
@@ -238,6 +234,15 @@ def checkout_folder(within: Path | None = None) -> Generator[CheckoutFolder]:
         # In a thread: removing takes as long as copying, and the verdict need not wait for it. Not a daemon: a program
         # that ends in order leaves nothing behind.
         threading.Thread(target=remove_folder, args=(made.top,), name="wfe-checkout").start()
+
+
+def own_folder(kind: str, within: Path | None = None) -> Path:
+    """A new folder of this process that this user alone reads; those of processes that are gone are removed."""
+    place = _place(within)
+    remove_abandoned(place)
+    me = this_process()
+    stem = f"wfe-{kind}-{_short(me.host)}-{me.pid}-{round(me.started_at * 1000)}-"
+    return Path(tempfile.mkdtemp(prefix=stem, dir=place))
 
 
 def remove_abandoned(within: Path | None = None) -> list[Path]:

@@ -22,6 +22,9 @@ from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_f
 _CHAIN = "settings"
 """Takes the place of the run id in the hash chain."""
 
+USED = "credential-used:"
+"""The names of what no log has: when a credential was used last."""
+
 _SECRET = select(SECRET.c.value).where(SECRET.c.name == bindparam("name_"))
 _SECRETS = select(SECRET.c.name, SECRET.c.value)
 _SECRETS_NAMED = _SECRETS.where(SECRET.c.name >= bindparam("from_"), SECRET.c.name < bindparam("to_"))
@@ -117,6 +120,7 @@ class SettingsLogRepository(Repository):
 
     def _secrets_differ(self, recorded: dict[str, str | None], times: dict[str, datetime]) -> list[Problem]:
         found = {row.name: _sha256(row.value) for row in self._connection.execute(_SECRETS)}
+        found = {name: value for name, value in found.items() if not name.startswith(USED)}
         names = sorted(name for name in {**recorded, **found} if recorded.get(name) != found.get(name))
         message = "the value is not the one that was set last"
         return [
@@ -166,11 +170,15 @@ class SecretRepository(Repository):
 
     def set(self, name: str, value: str | None, by: By, at: datetime) -> None:
         """Set or remove (None) a secret, and log the change."""
+        self.note_use(name, value, at)
+        self._log.note("SecretSet" if value is not None else "SecretForgotten", name, by, at, value)
+
+    def note_use(self, name: str, value: str | None, at: datetime) -> None:
+        """Keep when a credential was used last (None: forget it); ``name`` begins with ``USED``, and no log has it."""
         if value is None:
             self._run(_FORGET_SECRET, {"name_": name})
         elif not self._run(_CHANGE_SECRET, {"name_": name, "value_": value, "at_": at}):
             self._run(_NEW_SECRET, {"name": name, "value": value, "updated_at": at})
-        self._log.note("SecretSet" if value is not None else "SecretForgotten", name, by, at, value)
 
 
 class TrustRepository(Repository):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.scene import PIN, Said, Terminal
+from tests.cli.scene import PIN, Terminal
 from tests.delivery.stub_forge import TOKEN, StubForge, serving, stub_command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stub programs begin with a shebang")
@@ -56,7 +56,7 @@ def test_a_login_that_can_merge_is_named_with_the_command_that_takes_it_away(
     assert found["forge login"] == (
         "problem",
         f"gh is logged in at {host} as owner and can push to 'main', merge into 'main', edit the rules of 'main'; so can "
-        f"every agent that works here; fix: gh auth logout --hostname {host} --user owner ; then wfe-mcp config credential "
+        f"every agent that works here; fix: gh auth logout --hostname {host} --user owner ; then wfe-mcp credential add "
         "NAME, and name it in [delivery] credential",
     )
     assert found["forge rules"][0] == "problem"
@@ -88,26 +88,8 @@ def test_without_a_remote_there_is_nothing_to_ask(cli: Terminal) -> None:
     assert findings(cli)["forge"] == ("note", "no remote 'origin': no login can change it")
 
 
-def with_token(cli: Terminal, token: str, *words: str) -> Said:
-    readable, writable = os.pipe()
-    os.write(writable, token.encode())
-    os.close(writable)
-    try:
-        return cli("config", "credential", "forge", *words, "--key-fd", str(readable))
-    finally:
-        os.close(readable)
-
-
-def test_a_token_is_stored_by_name_and_removed_and_never_shown(cli: Terminal) -> None:
-    said = with_token(cli, TOKEN, "--key", "stored")
-    assert (said.code, said.out) == (
-        0,
-        'The token forge is kept: stored. Name it in .wfe/config.toml: [delivery] credential = "forge"\n',
-    )
-    assert TOKEN not in said.out + said.err
-    assert cli("config", "credential", "forge", "--remove").out == "Removed the token forge.\n"
-    assert cli("config", "credential", "forge", "--remove").out == "No token forge is stored.\n"
-
-
-def test_a_token_is_not_asked_for_where_no_one_can_type_it(cli: Terminal) -> None:
-    assert cli.json("config", "credential", "forge").refusal == "needs_human"
+def test_the_earlier_spelling_stores_a_token(cli: Terminal) -> None:
+    (cli.place / "token").write_text(TOKEN)
+    said = cli("config", "credential", "forge", "--key", "stored", "--from-file", str(cli.place / "token"), pin=PIN)
+    assert said.out.startswith("Stored the token forge.")
+    assert [each["name"] for each in cli.json("credential", "list").data["credentials"]] == ["forge"]

@@ -11,7 +11,7 @@ from tests.delivery.stub_forge import TOKEN, StubForge, serving, stub_command
 from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, PUSH, approved
 from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import configure
-from wfe_mcp.engine.delivery.credentials import keep_token
+from wfe_mcp.engine.credentials.stored import add_credential
 
 OPEN: dict[str, Any] = {"id": "open", "builtin": "forge.open"}
 STATUS: dict[str, Any] = {"id": "status", "builtin": "forge.status"}
@@ -34,7 +34,7 @@ def at_forge(scene: Scene, name: str = "github", login: str = "token", *keys: st
         lines = ["[delivery]", 'mode = "pull_request"', f'forge = "{name}"', f'api = "{forge.origin}{prefix}"', *keys]
         if login == "token":
             lines += [f"address = '{bare}'", 'credential = "forge"']
-            keep_token(scene.engine, HUMAN, "forge", TOKEN, "stored")
+            add_credential(scene.engine, HUMAN, "forge", "token", {"token": TOKEN}, kept_in="stored")
         else:
             folder = scene.root.parent / "programs"
             stub_command(folder, {"github": "gh", "gitlab": "glab"}[name], prefix)

@@ -19,7 +19,7 @@ from tests.engine.delivery.forge_scene import (
 )
 from tests.engine.scene import HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import reopen, rows, steps
-from wfe_mcp.engine.delivery.credentials import forget_token, keep_token
+from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.work.items import WORK, add_item, change_item
@@ -217,14 +217,13 @@ def test_close_leaves_the_branch(scene: Scene) -> None:
 
 def test_a_missing_credential_is_the_exact_blocker(scene: Scene) -> None:
     with at_forge(scene):
-        forget_token(scene.engine, HUMAN, "forge")
+        delete_credential(scene.engine, HUMAN, "forge")
         run = proposed(scene, OPEN)
         text = next(text for text in results(scene, run).values() if isinstance(text, str) and text)
         assert text == (
-            "The credential 'forge' that [delivery] names is not stored. Store it: wfe-mcp config credential forge; "
-            "then retry the phase."
+            "There is no credential 'forge'. Ask the user to add it: wfe-mcp credential add forge; then retry the phase."
         )
-        keep_token(scene.engine, HUMAN, "forge", TOKEN, "stored")
+        add_credential(scene.engine, HUMAN, "forge", "token", {"token": TOKEN}, kept_in="stored")
         reopen(scene, run, "ship")
         assert scene.state(run).status == "completed"
 

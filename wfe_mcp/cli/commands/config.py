@@ -30,16 +30,6 @@ FactName = Annotated[
 ]
 FactValue = Annotated[str, typer.Argument(metavar="[VALUE]", help="What holds.")]
 RemoveFact = Annotated[bool, typer.Option("--remove", help="Undo the correction: what is found holds again.")]
-CredentialName = Annotated[str, typer.Argument(metavar="NAME", help="Its name in [delivery] credential.")]
-KeptAt = Annotated[
-    Literal["keyring", "stored"],
-    typer.Option("--key", help="Where it is kept: the keyring of this system, or encrypted in the database."),
-]
-TokenFd = Annotated[
-    int | None,
-    typer.Option("--key-fd", metavar="N", help="Read the token from this file descriptor.", show_default=False),
-]
-RemoveToken = Annotated[bool, typer.Option("--remove", help="Remove the stored token.")]
 Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file of each value.")]
 
 
@@ -223,34 +213,3 @@ def _show_policy(screen: Screen, now: "PolicyRules", written: "PolicyRules") -> 
 
 def _names(templates: tuple[str, ...] | None) -> str:
     return "any template" if templates is None else ", ".join(templates) or "none"
-
-
-def credential(
-    invocation: Invocation,
-    name: CredentialName,
-    key: KeptAt = "keyring",
-    key_fd: TokenFd = None,
-    remove: RemoveToken = False,
-) -> None:
-    """Store the token that pushes and opens pull requests.
-
-    No agent and no check is given it.
-    """
-    from wfe_mcp.cli.terminal.pin import read_key
-    from wfe_mcp.engine.delivery.credentials import forget_token, keep_token
-
-    if remove:
-        gone = forget_token(invocation.engine, invocation.by, name)
-        summary = f"Removed the token {name}." if gone else f"No token {name} is stored."
-        invocation.answer(summary, data={"credential": name, "removed": gone})
-        return
-    token = read_key(key_fd, name)
-    if not token:
-        raise Refused(
-            "needs_human",
-            f"The credential '{name}' needs a token.",
-            "Enter it in a terminal of your own, or pass it with --key-fd N.",
-        )
-    keep_token(invocation.engine, invocation.by, name, token, key)
-    summary = f'The token {name} is kept: {key}. Name it in .wfe/config.toml: [delivery] credential = "{name}"'
-    invocation.answer(summary, data={"credential": name, "key": key})

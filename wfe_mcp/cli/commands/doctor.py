@@ -218,7 +218,7 @@ def _pending(invocation: Invocation, one: "PendingTrust") -> Iterator[HealthFind
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.checks.last_trials import last_trials
-    from wfe_mcp.engine.checks.readiness import INIT, check_fault
+    from wfe_mcp.engine.checks.readiness import INIT, check_fault, credential_faults
 
     engine, loaded = invocation.engine, invocation.engine.settings()
     remembered = last_trials(engine.root)
@@ -236,6 +236,8 @@ def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
         else:
             found = f"{' '.join(check.argv)}: {check.argv[0]} found"
             yield HealthFinding(f"check {name}", "ok", found if tried is None else f"{found}; {tried.summary}")
+        for lacks in credential_faults(engine, check):
+            yield HealthFinding(f"check {name}", "problem" if lacks.is_missing else "note", lacks.text)
     asking = [name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox]
     yield from _sandbox(asking, loaded.settings.sandbox)
 

@@ -17,6 +17,7 @@ from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api import (
     assistant,
     authoring,
+    credentials,
     decisions,
     forms,
     graphs,
@@ -58,6 +59,7 @@ _ROUTERS = (
     authoring.router,
     library.router,
     setup.router,
+    credentials.router,
     work.router,
     assistant.router,
     live.router,

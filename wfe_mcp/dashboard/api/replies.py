@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("wfe_mcp.dashboard.api")
 
-_SECRETS = {"pin", "code", "key"}
+_SECRETS = {"pin", "code", "key", "secret", "values"}
 """Fields of bodies whose value no answer repeats; a key that is pasted where the name of its variable belongs is one."""
 
 TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE

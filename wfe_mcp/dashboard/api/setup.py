@@ -1,6 +1,6 @@
 """Operations on settings, trust, projects, questions to models, the approval policy and facts.
 
-Keys of providers are never shown and never taken here: a terminal asks for them.
+Keys of providers are never shown; the one that a person types once goes into the store.
 """
 
 from dataclasses import asdict, replace
@@ -61,12 +61,23 @@ class ProviderTest(OfProject):
 
 
 class NewProvider(OfProject):
-    """A provider in the user's own configuration. ``key``: where its key is (``env:NAME``), never the key itself."""
+    """A provider in the user's own configuration. ``key``: where its key is, never the key itself. ``secret``: the key to store."""
 
     name: str = Field(max_length=60)
     kind: str = Field("openai-compatible", max_length=60)
     base_url: str = Field("", max_length=500)
-    key: str = Field("", max_length=200, pattern="^(env:[A-Za-z_][A-Za-z0-9_]*)?$", description="env:NAME")
+    key: str = Field(
+        "", max_length=200, pattern="^(env:[A-Za-z_][A-Za-z0-9_]*|keyring|stored)?$", description="env:NAME or stored"
+    )
+    secret: str = Field("", max_length=8_192, description="the key, typed once; no answer has it")
+    pin: Pin = ""
+
+
+class ProviderKey(OfProject):
+    """The key of a provider, typed once, and what opens it from now on."""
+
+    secret: str = Field(min_length=1, max_length=8_192, description="no answer has it")
+    kept_in: Literal["keyring", "stored"] = "stored"
     pin: Pin = ""
 
 
@@ -180,12 +191,22 @@ def show_settings(caller: Reads, project: str = "") -> JSONResponse:
 
 @router.post("/settings/providers", response_model=answer_of(ProviderSetting), tags=["settings"])
 def add_provider(caller: Manages, body: NewProvider) -> JSONResponse:
-    """Add a provider to the user's own configuration, with the PIN. A key that is no variable is asked for at a terminal."""
+    """Add a provider to the user's own configuration, with the PIN. A key that is given is stored, and shown by nothing."""
     engine = caller.engine(body.project)
     by = caller.person(engine, body.pin)
     table = {name: value for name in ("kind", "base_url", "key") if (value := getattr(body, name))}
-    line = providers.add(engine, by, body.name, table)
+    if body.secret:
+        table["key"] = body.key or "stored"
+    line = providers.add(engine, by, body.name, table, body.secret or None)
     return shown(f"Added provider {line.name}", provider_setting(line))
+
+
+@router.post("/settings/providers/{name}/key", response_model=answer_of(ProviderSetting), tags=["settings"])
+def give_provider_key(caller: Manages, name: str, body: ProviderKey) -> JSONResponse:
+    """Store the key of a provider in place of the one before, with the PIN."""
+    engine = caller.engine(body.project)
+    line = providers.give_key(engine, caller.person(engine, body.pin), name, body.kept_in, body.secret)
+    return shown(f"{name}: key stored", provider_setting(line))
 
 
 @router.post("/settings/providers/{name}/enabled", response_model=answer_of(ProviderSetting), tags=["settings"])

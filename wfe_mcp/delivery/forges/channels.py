@@ -106,7 +106,7 @@ class Api:
         if 300 <= reply.status < 400:
             raise Blocked("moved", forge=forge)
         if reply.status == 401:
-            login = "Store a valid token and name it in [delivery] credential: wfe-mcp config credential NAME"
+            login = "Store a valid token and name it in [delivery] credential: wfe-mcp credential add NAME"
             raise Blocked("credentials", forge=forge, why=why or "401", login=login)
         if reply.status in _RATE_LIMITED and (after := _retry_after(reply)) is not None:
             raise NotYet(f"{forge} limits how often it is asked", after)

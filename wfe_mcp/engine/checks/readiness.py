@@ -6,7 +6,7 @@ Nothing runs: a program is looked up as a gate would, and a module of a virtual 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -63,6 +63,26 @@ def check_fault(root: Path, check: CheckSettings | FrozenCheck, environ: Mapping
     if module in _TOOLS and _is_absent(module, folder / program):
         return f"{module} is not installed for {program}"
     return ""
+
+
+class CredentialFault(NamedTuple):
+    """A credential of a check that is missing, has expired (``is_missing``) or soon will. ``text``: with the command."""
+
+    text: str
+    is_missing: bool
+
+
+def credential_faults(engine: Engine, check: CheckSettings | FrozenCheck) -> list[CredentialFault]:
+    """What is wrong with the credentials that the check receives, or soon will be."""
+    if not check.credentials:
+        return []
+    from wfe_mcp.engine.credentials.stored import credentials
+
+    now, there = engine.clock(), {each.name: each for each in reversed(credentials(engine))}
+    absent = [name for name in check.credentials if name not in there]
+    found = [CredentialFault(f"credential {one} is not stored: wfe-mcp credential add {one}", True) for one in absent]
+    known = [there[name] for name in check.credentials if name in there and there[name].warning(now)]
+    return found + [CredentialFault(each.warning(now), each.state(now) == "expired") for each in known]
 
 
 def _is_absent(module: str, python: Path) -> bool:
@@ -122,6 +142,7 @@ def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mappin
             )
             continue
         check = FrozenCheck.model_validate(frozen[name])
+        found.extend(f"check {name}: {fault.text}" for fault in credential_faults(engine, check))
         if fault := check_fault(engine.root, check, engine.environment):
             found.append(f"check {name} cannot start here, so its gates cannot pass: {fault}")
         elif (tried := last_trial(engine.root, name, check.argv)) is not None and not tried.works:

@@ -42,7 +42,7 @@ _RULES = {
     "github": "https://{host}/{repository}/settings/rules",
     "gitlab": "https://{host}/{repository}/-/settings/repository",
 }
-_STORE = "wfe-mcp config credential NAME, and name it in [delivery] credential"
+_STORE = "wfe-mcp credential add NAME, and name it in [delivery] credential"
 
 
 def login_findings(engine: Engine) -> Iterator[HealthFinding]:

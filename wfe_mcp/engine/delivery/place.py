@@ -188,7 +188,7 @@ def remote_of(place: Place) -> Remote | None:
             "credential is for it; then retry the phase.",
             "configuration",
         )
-    return Remote(place.root, settings.remote, url, token_of(place.engine, settings.credential))
+    return Remote(place.root, settings.remote, url, token_of(place.engine, settings.credential, place.run.id))
 
 
 class Approved(NamedTuple):

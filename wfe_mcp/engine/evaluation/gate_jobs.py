@@ -19,6 +19,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.engine.credentials.handing import hand_to_check
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs, kept_look, reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
@@ -305,6 +306,7 @@ def _judge_command(
         seen=seen,
         look_after=looks.append,
         makes=settings.settings.sandbox,
+        hand=hand_to_check(scene.engine, scene.change.run.id, scene.attempt),
     )
     after = looks[-1] if looks and seen is not None else scene.look()
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))

@@ -4,6 +4,9 @@
     keyring    the operating system's own keyring     service ``wfe-mcp``, the provider's name
     stored     encrypted in the database (Fernet)     the key file, 0600, is in the data directory
 
+Credentials (engine/credentials) are sealed here too: encrypted in the database, by the key file or by a key that the keyring
+holds. So each change of one is one transaction, whatever its size.
+
 Rules:
 1. A key leaves this module only as the return value of ``key_of``, for the call that is about to be made.
 2. ``stored`` is chosen by the user, never taken because the keyring is missing: the key file protects copies of the
@@ -65,9 +68,31 @@ def keep_key(engine: Engine, by: By, provider: str, key: str, kept_in: KeptIn) -
         with engine.store.tx() as tx:
             tx.settings_log.note("KeyPutIntoKeyring", f"keyring:{provider}", by, engine.clock())
         return
-    sealed = _fernet(make=True).encrypt(key.encode()).decode()
+    sealed = seal(key, "stored")
     with engine.store.tx() as tx:
         tx.secrets.set(_name(provider), sealed, by, engine.clock())
+
+
+def seal(content: str, place: KeptIn) -> str:
+    """``content``, encrypted by the key file or the key in the keyring, which is made where there is none."""
+    found = _fernet(make=True) if place == "stored" else _fernet_of_keyring(make=True)
+    return found.encrypt(content.encode()).decode()
+
+
+def unseal(sealed: str, place: KeptIn, what: str, again: str) -> str:
+    """The content of what ``seal`` made. Refuses ``unavailable``: ``what``, and ``again``, the command that stores it anew."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        found = _fernet() if place == "stored" else _fernet_of_keyring()
+        return found.decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        file = f"the key file {_key_file()}" if place == "stored" else "the key in the keyring of this system"
+        raise Refused(
+            "unavailable",
+            f"The stored {what} was not sealed with {file}.",
+            f"Put the right {'key file' if place == 'stored' else 'key'} back, or store it again: {again}",
+        ) from None
 
 
 def forget_key(engine: Engine, by: By, provider: str, place: str) -> bool:
@@ -98,7 +123,8 @@ def _look(engine: Engine, provider: str, place: str) -> str | None:
     if place == "stored":
         with engine.store.read() as tx:
             sealed = tx.secrets.get(_name(provider))
-        return None if sealed is None else _unseal(provider, sealed)
+        again = f"wfe-mcp providers key {provider}"
+        return None if sealed is None else unseal(sealed, "stored", f"key of provider '{provider}'", again)
     return engine.environment.get(place.removeprefix("env:"), "").strip() or None
 
 
@@ -117,8 +143,8 @@ def _to_keyring(provider: str, key: str) -> None:
 
 
 _NO_KEYRING = (
-    "Name a variable that holds it (--key env:NAME), unlock or install a keyring, or say --key stored: it is then "
-    "encrypted in the database, its key file beside it."
+    "Unlock or install a keyring, or say --key stored: it is then encrypted in the database, its key file beside it. The key "
+    "of a provider may also be in a variable: --key env:NAME."
 )
 
 
@@ -134,17 +160,26 @@ def _refusing_keyring() -> Generator[None]:
         raise Refused("unavailable", f"The keyring of this system cannot be used ({why:.200}).", _NO_KEYRING) from None
 
 
-def _unseal(provider: str, sealed: str) -> str:
-    from cryptography.fernet import InvalidToken
+_SEALING_KEY = "wfe-mcp/sealing-key"
+"""Its name in the keyring; no provider has a name with a slash."""
 
-    try:
-        return _fernet().decrypt(sealed.encode()).decode()
-    except InvalidToken:
+
+def _fernet_of_keyring(*, make: bool = False) -> Fernet:
+    import keyring  # 60 ms, and it may ask the desktop
+    from cryptography.fernet import Fernet
+
+    with _refusing_keyring():
+        key = keyring.get_password(_SERVICE, _SEALING_KEY)
+    if key is None and make:
+        key = Fernet.generate_key().decode()
+        _to_keyring(_SEALING_KEY, key)
+    if key is None:
         raise Refused(
             "unavailable",
-            f"The stored key of provider '{provider}' was not sealed with the key file {_key_file()}.",
-            f"Put the right key file back, or store the key again: wfe-mcp providers key {provider}",
-        ) from None
+            "The keyring of this system does not have the key of wfe-mcp that opens what is stored.",
+            "Put the keyring back, or store it again: wfe-mcp credential rotate NAME",
+        )
+    return Fernet(key)
 
 
 def _fernet(*, make: bool = False) -> Fernet:

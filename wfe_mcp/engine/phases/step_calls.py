@@ -9,6 +9,7 @@ Only servers of trusted configuration are ever started or asked.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +25,7 @@ from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater, mark_of
 from wfe_mcp.tools.fault import ToolFault
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, STEP_KINDS
+from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +54,7 @@ def make(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     try:
         answer = _CALLS[call.step.kind](engine, call, context)
     except ToolFault as fault:
-        return StepResult(None, str(fault), fault.may_have_happened)
+        return StepResult(None, without_hidden(str(fault)), fault.may_have_happened)
     return answer if answer.fault else _validate_answer(call, answer)
 
 
@@ -113,20 +115,25 @@ def _llm(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     return StepResult(None, fault)
 
 
-def _http(_engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    from wfe_mcp.engine.credentials.handing import login_of
     from wfe_mcp.tools.http import Request, send
 
     given = cast("dict[str, Any]", call.row.input)
     headers = dict(given["headers"])
     if call.row.idempotency_key:
         headers = {"Idempotency-Key": call.row.idempotency_key} | headers
+    try:
+        login = login_of(engine, call, given["url"])
+    except Refused as refused:
+        return StepResult(fault=f"{refused.message} {refused.hint}".strip())
     answer = send(
-        Request(given["url"], given["method"], headers, given["body"], given["status"]),
+        Request(given["url"], given["method"], headers | login, given["body"], given["status"]),
         allow=call.frozen.get("http_allow", ()),
         timeout_s=call.limit_s(HTTP_TIMEOUT_S),
         should_stop=lambda: context.stop.is_asked,
     )
-    return StepResult(answer)
+    return StepResult(json.loads(without_hidden(json.dumps(answer))) if login else answer)
 
 
 def _builtin(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
@@ -145,6 +152,7 @@ def _wait(_engine: Engine, call: StepCall, _context: JobContext) -> StepResult:
 
 
 def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    from wfe_mcp.engine.credentials.handing import hand_to_check
     from wfe_mcp.gates.command import run_check
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.config.ports import with_ports
@@ -167,6 +175,7 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
         run=context.run_child,
         level=strictest(call.frozen.get("evidence"), settings.policy.evidence),
         makes=settings.sandbox,
+        hand=hand_to_check(engine, call.run.id, call.attempt),
     )
     keys = ("level", "exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
     value = {"check": name, "verdict": str(judgement.kind), "log": judgement.log_path}

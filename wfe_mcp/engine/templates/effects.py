@@ -209,6 +209,11 @@ def _subject(subject: str, noun: str, key: str, model: BaseModel) -> str:
 
 
 def _detail(name: str, value: Any) -> str:
+    if name == "credentials":
+        given = cast("Mapping[str, str]", value).items()
+        return "; ".join(
+            f"receives the credential {each} as {place.replace('file:', 'file ')}" for each, place in given
+        )
     if isinstance(value, list | tuple):
         words = [each if isinstance(each, str) else _json(each) for each in cast("list[Any]", value)]
         return shlex.join(words) if name in {"argv", "args"} else f"{_label(name)}{', '.join(words)}"

@@ -52,6 +52,7 @@ _SILENT = (
     "OperationIntended",
     "OperationCalled",
     "OperationObserved",
+    "CredentialGiven",
 )
 _BARE = ("RunPaused", "RunResumed", "RunBlocked", "RunReopened", "RunCompleted", "RunCancelled", "RunFailed")
 

@@ -44,7 +44,7 @@ class ProjectContents:
 
 def project_view(engine: Engine) -> ProjectContents:
     """The project of ``engine`` as its files are now. Nothing of it runs."""
-    from wfe_mcp.engine.checks.readiness import check_fault
+    from wfe_mcp.engine.checks.readiness import check_fault, credential_faults
     from wfe_mcp.workspace.config.project_facts import project_facts
 
     facts, configured = project_facts(engine.root), engine.settings().settings.checks
@@ -56,7 +56,8 @@ def project_view(engine: Engine) -> ProjectContents:
             configured=True,
             cwd=check.cwd or ".",
             kind=kinds.get(name, ""),
-            fault=check_fault(engine.root, check, engine.environment),
+            fault=check_fault(engine.root, check, engine.environment)
+            or "; ".join(each.text for each in credential_faults(engine, check)),
         )
         for name, check in configured.items()
     )

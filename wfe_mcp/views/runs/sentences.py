@@ -71,6 +71,7 @@ _SENTENCES = {
     "OperationIntended": "{operation} is prepared{acts_on}",
     "OperationCalled": "{operation} was called",
     "OperationObserved": "{operation} was {observed}",
+    "CredentialGiven": "The credential {credential} was given to {to}",
     "RecordsKept": "Recorded {records}",
     "DecisionSigned": "{who} signed the decision",
 }

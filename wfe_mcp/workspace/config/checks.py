@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.table import Frozen, Table, optional, required
@@ -51,6 +51,13 @@ def _name(name: str) -> str:
     return name
 
 
+def _target(target: str) -> str:
+    place = r"(file:)?[A-Za-z_][A-Za-z0-9_]*"
+    if not re.fullmatch(rf"{place}|[a-z]+={place}( [a-z]+={place})*", target):
+        raise ValueError('the name of a variable is expected, or "file:" and the name, for example "file:DEPLOY_KEY"')
+    return target
+
+
 def _word(word: str) -> str:
     if "\0" in word:
         raise ValueError("a word of a command holds no NUL character")
@@ -62,6 +69,8 @@ ProjectPath = Annotated[str, AfterValidator(_relative)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Name = Annotated[str, AfterValidator(_name)]
 Word = Annotated[str, AfterValidator(_word)]
+Target = Annotated[str, AfterValidator(_target)]
+"""Where a check finds a credential: a variable with it, or `file:` and a variable with the path of a file; or so for each part."""
 Where = Literal["worktree", "checkout"]
 
 
@@ -81,6 +90,7 @@ class FrozenCheck(Frozen):
     bring: tuple[str, ...] = ()
     sandbox: bool = False
     network: bool = False
+    credentials: dict[str, str] = Field(default={})
 
 
 class CheckSettings(Table):
@@ -97,6 +107,13 @@ class CheckSettings(Table):
     env: list[Variable] = optional(
         [],
         'Names of variables that pass to it, never values: `["CI"]`. PATH, HOME and their like always pass.',
+        effect="passes",
+    )
+    credentials: dict[Name, Target] = optional(
+        {},
+        'Credentials that it receives, by name: `{ npm = "NPM_TOKEN", deploy-key = "file:DEPLOY_KEY" }` is the variable '
+        "`NPM_TOKEN`, and a file whose path is in `DEPLOY_KEY`. "
+        '`{ db = "username=PGUSER password=PGPASSWORD" }` names each part.',
         effect="passes",
     )
     timeout: Duration = optional(

@@ -182,6 +182,12 @@ class HttpSettings(Table):
     allow: list[str] = optional(
         [], 'Origins that may be reached over plain http, or inside: `["http://localhost:8080"]`.', effect="calls"
     )
+    logins: dict[str, str] = optional(
+        {},
+        'What `http` steps log in with, by origin: `{ "https://api.example.com" = "acme" }` sends the credential `acme` as '
+        'Authorization, `"acme X-Api-Key"` in that header.',
+        effect="sends",
+    )
     proxy: str = optional(
         "", "The proxy to models: `http://proxy:3128`. Only in your own configuration.", effect="calls"
     )

@@ -1,35 +1,99 @@
-"""Redaction: secret values, and their removal from logs and messages.
+"""Redaction: secret values, and their removal from logs, messages and what children print.
 
 Every key that this process resolves is registered here, and every text for users passes ``without_hidden``. This is the
 second defence: the first is never to put a key into a text.
 """
 
 import base64
+import html
+import json
 import logging
-from urllib.parse import quote, quote_plus
+import re
+from bisect import bisect_left
+from typing import NamedTuple
+from urllib.parse import quote, quote_plus, urlsplit
 
 SHOWN = "[hidden]"
 """The replacement for a hidden value."""
 
-_SHORTEST = 8
+SHORTEST = 8
 """Shorter values could match common words."""
 
-_forms: set[str] = set()
+_SHORTEST_LINE = 16
+_WRAPPED = (64, 76)
+"""Characters in a line of base64, as `openssl` and `base64` print it."""
+
+
+class _Hidden(NamedTuple):
+    """What is looked for; one object, so that another thread sees all of it or nothing."""
+
+    forms: frozenset[str]
+    text: re.Pattern[str] | None = None
+    raw: re.Pattern[bytes] | None = None
+    sorted_raw: tuple[bytes, ...] = ()
+
+    def begins_in(self, content: bytes) -> int:
+        """Where the first value begins of which only the beginning is in ``content``; its length where none does."""
+        longest = max(map(len, self.sorted_raw))
+        for at in range(max(0, len(content) - longest + 1), len(content)):
+            end = content[at:]
+            place = bisect_left(self.sorted_raw, end)
+            if place < len(self.sorted_raw) and self.sorted_raw[place].startswith(end):
+                return at
+        return len(content)
+
+
+_hidden = _Hidden(frozenset())
 
 
 def hide(value: str) -> None:
-    """Hide ``value`` from now on, also URL-quoted and in base64."""
-    if len(value) >= _SHORTEST:
-        quoted = {quote(value), quote(value, safe=""), quote_plus(value)}
-        _forms.update({value, *quoted, *_in_base64(value.encode())})
+    """Hide ``value`` from now on, also URL-quoted, escaped for JSON and XML, and in base64.
+
+    Of a value with lines each long one is hidden by itself, of an address also its password.
+    """
+    global _hidden
+    forms = {form for each in _parts(value) for form in _forms(each)} | _hidden.forms
+    if len(forms) > len(_hidden.forms):
+        found = sorted(forms, key=len, reverse=True)  # one may contain another
+        raw = [form.encode(errors="replace") for form in found]
+        text = re.compile("|".join(map(re.escape, found)))
+        _hidden = _Hidden(frozenset(forms), text, re.compile(b"|".join(map(re.escape, raw))), tuple(sorted(raw)))
 
 
 def without_hidden(text: str) -> str:
     """``text`` with every hidden value replaced."""
-    # A copy, because another thread may register one meanwhile; longest first, because one may contain another.
-    for form in sorted(_forms.copy(), key=len, reverse=True):
-        text = text.replace(form, SHOWN)
-    return text
+    return text if _hidden.text is None else _hidden.text.sub(SHOWN, text)
+
+
+def raw_without_hidden(content: bytes) -> bytes:
+    """``content`` with every hidden value replaced."""
+    return content if _hidden.raw is None else _hidden.raw.sub(SHOWN.encode(), content)
+
+
+class HidingStream:
+    """The pieces of a stream without the values that were hidden when it began, also where a piece ends within one."""
+
+    def __init__(self) -> None:
+        self._hidden, self._held = _hidden, b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """What can be shown so far: the beginning of a value at its end is held back."""
+        if self._hidden.raw is None:
+            return piece
+        content, shown, at = self._held + piece, bytearray(), 0
+        sure = self._hidden.begins_in(content)
+        for found in self._hidden.raw.finditer(content):
+            if found.start() >= sure:
+                break
+            shown += content[at : found.start()] + SHOWN.encode()
+            at = found.end()
+        self._held = content[max(at, sure) :]
+        return bytes(shown + content[at:sure])
+
+    def end(self) -> bytes:
+        """The rest."""
+        held, self._held = self._held, b""
+        return held if self._hidden.raw is None else self._hidden.raw.sub(SHOWN.encode(), held)
 
 
 class HidingFormatter(logging.Formatter):
@@ -40,6 +104,28 @@ class HidingFormatter(logging.Formatter):
         return without_hidden(super().format(record))
 
 
+def _parts(value: str) -> list[str]:
+    found = [value.strip()] if len(value.strip()) >= SHORTEST else []
+    lines = [line.strip() for line in value.splitlines()]
+    # The first and last line of a key in PEM stand in every such file.
+    found += [line for line in lines[1:] and lines if len(line) >= _SHORTEST_LINE and not line.startswith("-----")]
+    if "://" in value and len(lines) == 1:
+        try:
+            password = urlsplit(value).password or ""
+        except ValueError:  # no address after all
+            password = ""
+        found += [password] if len(password) >= SHORTEST else []
+    return found
+
+
+def _forms(value: str) -> set[str]:
+    """``value`` as programs write it."""
+    written = {json.dumps(value, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
+    quoted = {quote(value), quote(value, safe=""), quote_plus(value)}
+    escaped = {html.escape(value), html.escape(value, quote=False), html.escape(value).replace("&#x27;", "&apos;")}
+    return {value, *written, *quoted, *escaped, value.encode().hex(), *_in_base64(value.encode())}
+
+
 def _in_base64(value: bytes) -> set[str]:
     """The base64 texts of ``value`` that are the same at any offset in a longer encoded text, as in ``user:value``."""
     found: set[str] = set()
@@ -47,4 +133,8 @@ def _in_base64(value: bytes) -> set[str]:
         encoded = base64.b64encode(b"\0" * before + value).decode().rstrip("=")
         kept = encoded[-(-before * 8 // 6) :]
         found.add(kept[:-1] if (before + len(value)) % 3 else kept)
-    return found
+    alone = base64.b64encode(value).decode()
+    for width in _WRAPPED:
+        lines = [alone[at : at + width] for at in range(0, len(alone), width)]
+        found.update(line for line in lines[1:] and lines if len(line) >= _SHORTEST_LINE)
+    return found | {each.replace("+", "-").replace("/", "_") for each in found}

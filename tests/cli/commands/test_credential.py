@@ -1,0 +1,97 @@
+"""`wfe-mcp credential`: typed without echo or read from a file, listed by name, rotated and deleted with the PIN."""
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+
+TOKEN = "npm-canary-0123456789"
+
+
+def add(cli: Terminal, *words: str, token: str = TOKEN) -> str:
+    (cli.place / "token").write_text(token)
+    said = cli("credential", "add", *words, "--from-file", str(cli.place / "token"), "--key", "stored", pin=PIN)
+    assert token not in said.out + said.err
+    return said.out + said.err
+
+
+@pytest.mark.requirement("S4-32")
+def test_a_credential_is_added_listed_rotated_and_deleted(cli: Terminal) -> None:
+    assert add(cli, "npm", "--expires", "90d") == (
+        'Stored the token npm. Give it to a check: credentials = { npm = "VARIABLE" }\n'
+    )
+    (one,) = cli.json("credential", "list").data["credentials"]
+    assert (one["name"], one["kind"], one["scope"], one["state"]) == ("npm", "token", "project", "valid")
+    shown = cli("credential", "list").out
+    assert "npm" in shown and TOKEN not in shown
+    again = cli("credential", "rotate", "npm", "--from-file", f"token={cli.place / 'token'}", pin=PIN)
+    assert (again.code, again.out) == (0, "Rotated the token npm.\n")
+    assert cli("credential", "delete", "npm", pin=PIN).out == "Deleted the token npm.\n"
+    assert cli.json("credential", "delete", "npm", pin=PIN).refusal == "bad_argument"
+    assert "No credentials." in cli("credential", "list").out
+
+
+def test_a_value_comes_from_standard_input_and_a_user_name_is_an_option(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a-password-of-db\n")))
+    words = ("--kind", "basic_auth", "--username", "ada", "--from-file", "-", "--key", "stored", "--for", "person")
+    said = cli("credential", "add", "db", *words, pin=PIN)
+    assert said.out == 'Stored the basic_auth db. Give it to a check: credentials = { db = "VARIABLE" }\n'
+    (one,) = cli.json("credential", "list").data["credentials"]
+    assert (one["scope"], one["parts"]) == ("person", ["password", "username"])
+
+
+@pytest.mark.attack("an agent stores, rotates or deletes a credential without the PIN", "held", "T1")
+def test_each_change_needs_the_pin(cli: Terminal) -> None:
+    add(cli, "npm")
+    file = str(cli.place / "token")
+    for words in (("add", "other", "--from-file", file), ("rotate", "npm", "--from-file", file), ("delete", "npm")):
+        assert cli.json("credential", *words).refusal == "needs_human"
+        assert cli.json("credential", *words, pin="another-pin").code == 1
+    assert [one["name"] for one in cli.json("credential", "list").data["credentials"]] == ["npm"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("add", "npm", "--kind", "tocken"), "Did you mean 'token'?"),
+        (("add", "npm", "--expires", "2020-01-01"), "'2020-01-01' is past."),
+        (("add", "npm", "--expires", "soon"), "'soon' is neither a duration nor a date."),
+        (("rotate", "nmp"), "There is no credential 'nmp'."),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_pin_is_asked_for(
+    cli: Terminal, words: tuple[str, ...], said: str
+) -> None:
+    answer = cli("credential", *words)
+    assert answer.code == 1 and said in answer.err
+
+
+def test_what_cannot_be_read_or_typed_is_said(cli: Terminal) -> None:
+    missing = cli("credential", "add", "npm", "--from-file", "absent", pin=PIN)
+    assert "'absent' cannot be read: No such file or directory." in missing.err
+    (cli.place / "raw").write_bytes(b"\xff\xfe")
+    assert "is not UTF-8 text" in cli("credential", "add", "npm", "--from-file", str(cli.place / "raw"), pin=PIN).err
+    key = cli("credential", "add", "key", "--kind", "ssh_key", pin=PIN)
+    assert "The credential 'key' needs its key." in key.err and "--from-file key=PATH" in key.err
+
+
+def test_doctor_names_a_credential_that_is_missing_or_ends_soon(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(
+        f"{config.read_text()}\n[checks.ship]\nargv = ['git', 'status']\ncredentials = {{ npm = 'NPM', db = 'DB' }}\n"
+    )
+    trusted = cli("trust", "config", "--yes", pin=PIN)
+    assert "check ship: receives the credential npm as NPM; receives the credential db as DB" in trusted.out
+    add(cli, "npm", "--expires", "3d")
+    rows = [
+        (row["level"], row["message"]) for row in cli.json("doctor").data["findings"] if row["topic"] == "check ship"
+    ]
+    missing = "credential db is not stored: wfe-mcp credential add db"
+    soon = "credential npm expires on 2026-11-23: wfe-mcp credential rotate npm"
+    assert rows[1:] == [("problem", missing), ("note", soon)]
+    assert f"{missing}; {soon}" in cli("config", "project").out

@@ -1,0 +1,127 @@
+// Credentials: names, kinds and dates of what checks log in with; a value is typed once and never shown again.
+import { useState } from "react";
+import { useAct, useAsk } from "./api";
+import type { CredentialsView, CredentialView } from "./api_types";
+import { Cli, Problem, State } from "./parts";
+import { send } from "./pin";
+
+interface Part {
+  name: string;
+  secret: boolean;
+  required: boolean;
+  lines: boolean;
+}
+
+export function Credentials({ project }: { project: string }) {
+  const { data, error, reload } = useAsk<CredentialsView>(`/credentials${project && `?project=${encodeURIComponent(project)}`}`, () => false);
+  const [open, setOpen] = useState<CredentialView | "new" | null>(null);
+  const [act, busy, refused] = useAct();
+  const remove = (each: CredentialView) => act(async () => { await send(`/credentials/${encodeURIComponent(each.name)}/delete`, { project, scope: each.scope }); reload(); });
+  const kinds = (data?.kinds ?? {}) as unknown as Record<string, Part[]>;
+  return (
+    <section className="section" id="credentials">
+      <header>
+        <h2>Credentials</h2>
+        <span className="soft">what checks log in with, by name; a value is never shown</span>
+        <button type="button" className="btn slim end" aria-expanded={open === "new"} title="wfe-mcp credential add NAME" onClick={() => setOpen(open ? null : "new")}>
+          {open ? "Close the form" : "Add a credential"}
+        </button>
+      </header>
+      <Problem error={error ?? refused} />
+      {open && <Values key={open === "new" ? "" : open.name} of={open === "new" ? null : open} kinds={kinds} project={project} done={() => { setOpen(null); reload(); }} />}
+      {data?.credentials.length ? (
+        <ul className="panel lines">
+          {data.credentials.map((each) => (
+            <li key={`${each.scope} ${each.name}`}>
+              <b>{each.name}</b>
+              <span className="soft only-said">{[each.kind, `of this ${each.scope}`, ...(each.given_to ?? []).map((to) => `given to ${to}`), each.used?.[0] && `last used by ${each.used[0].to}, ${each.used[0].at.slice(0, 10)}`].filter(Boolean).join(", ")}</span>
+              {each.expires_at && <State state={each.state === "expired" ? "failed" : each.state === "valid" ? "passed" : "waiting"}>{`${each.state === "expired" ? "expired" : "expires"} ${each.expires_at.slice(0, 10)}`}</State>}
+              <span className="end row wrap">
+                <button type="button" className="btn slim" title={`wfe-mcp credential rotate ${each.name}`} aria-label={`Rotate ${each.name}`} onClick={() => setOpen(each)}>
+                  Rotate
+                </button>
+                <button type="button" className="btn slim bare" disabled={busy} title={`wfe-mcp credential delete ${each.name}`} aria-label={`Delete ${each.name}`} onClick={() => remove(each)}>
+                  Delete
+                </button>
+              </span>
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p className="soft">
+          None is stored. A check gets one by its name in .wfe/config.toml: <code>{'credentials = { npm = "NPM_TOKEN" }'}</code>
+        </p>
+      )}
+    </section>
+  );
+}
+
+/** The values of a new credential, or new ones of one that is there. */
+function Values({ of, kinds, project, done }: { of: CredentialView | null; kinds: Record<string, Part[]>; project: string; done: () => void }) {
+  const [name, setName] = useState(of?.name ?? "");
+  const [kind, setKind] = useState(of?.kind ?? "token");
+  const [expires, setExpires] = useState("");
+  const [values, setValues] = useState<Record<string, string>>({});
+  const [act, busy, refused] = useAct();
+  const command = of ? `wfe-mcp credential rotate ${of.name}` : `wfe-mcp credential add ${name || "NAME"} --kind ${kind}`;
+  const set = (part: string, value: string) => setValues((before) => ({ ...before, [part]: value }));
+  return (
+    <form
+      className="panel pad stack"
+      aria-label={of ? `Rotate ${of.name}` : "Add a credential"}
+      onSubmit={(event) => {
+        event.preventDefault();
+        act(async () => {
+          const body = { project, values, expires, ...(of ? { scope: of.scope } : { name, kind }) };
+          await send(of ? `/credentials/${encodeURIComponent(of.name)}/rotate` : "/credentials", body);
+          done();
+        });
+      }}
+    >
+      <div className="pair">
+        {!of && (
+          <>
+            <label className="field">
+              <span>Name</span>
+              <input type="text" required pattern="[A-Za-z0-9][A-Za-z0-9_\-]*" title="letters, digits, hyphens" value={name} onChange={(event) => setName(event.target.value)} />
+            </label>
+            <label className="field">
+              <span>Kind</span>
+              <select value={kind} onChange={(event) => { setKind(event.target.value); setValues({}); }}>
+                {Object.keys(kinds).map((each) => (
+                  <option key={each}>{each}</option>
+                ))}
+              </select>
+            </label>
+          </>
+        )}
+        {(kinds[kind] ?? []).map((part) => (
+          <label key={part.name} className="field">
+            <span>
+              {part.name} {!part.required && <span className="hint">may be empty</span>}
+            </span>
+            {part.lines ? (
+              <textarea rows={3} autoComplete="off" spellCheck={false} required={part.required} value={values[part.name] ?? ""} onChange={(event) => set(part.name, event.target.value)} />
+            ) : (
+              <input type={part.secret ? "password" : "text"} autoComplete="off" required={part.required && part.secret} value={values[part.name] ?? ""} onChange={(event) => set(part.name, event.target.value)} />
+            )}
+          </label>
+        ))}
+        <label className="field">
+          <span>
+            Expires <span className="hint">90d, or a date; empty: never</span>
+          </span>
+          <input type="text" value={expires} onChange={(event) => setExpires(event.target.value)} />
+        </label>
+      </div>
+      <p className="soft small">It is encrypted in the database, with your PIN, and goes only to the checks that your trusted configuration names.</p>
+      <Problem error={refused} />
+      <span className="row wrap">
+        <button className="btn solid" disabled={busy} title={command}>
+          {of ? "Rotate it" : "Store it"}
+        </button>
+        <Cli text={command} />
+      </span>
+    </form>
+  );
+}

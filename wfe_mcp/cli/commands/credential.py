@@ -1,0 +1,208 @@
+"""``wfe-mcp credential``: what checks, steps and deliveries log in with, by name."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.credentials.kinds import Kind, Part
+    from wfe_mcp.engine.credentials.stored import Credential
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name: npm, deploy-key.")]
+KindName = Annotated[
+    str,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="token, api_key, oauth, basic_auth, ssh_key, database, certificate or other.",
+    ),
+]
+FromFile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from-file",
+        metavar="[PART=]PATH",
+        help="Read a part from a file, `-` is standard input; repeatable. The others are asked for, without echo.",
+    ),
+]
+Username = Annotated[str, typer.Option("--username", metavar="NAME", help="The user name of a basic_auth.")]
+KeptIn = Annotated[
+    Literal["keyring", "stored"],
+    typer.Option(
+        "--key", help="What opens it: a key in the keyring of this system, or the key file in the data folder."
+    ),
+]
+NewKeptIn = Annotated[
+    Literal["", "keyring", "stored"],
+    typer.Option("--key", help="What opens it from now on; without it what opened it before.", show_default=False),
+]
+Whose = Annotated[
+    Literal["", "project", "person"],
+    typer.Option("--for", help="This project alone, or every project of yours.", show_default=False),
+]
+Expires = Annotated[str, typer.Option("--expires", metavar="WHEN", help="When it ends: 90d, 2027-03-01.")]
+LONGEST_BYTES = 70_000
+
+
+def list_all(invocation: Invocation) -> None:
+    """List credentials: names, kinds, expiry, and what got them.
+
+    No value is shown.
+    """
+    from wfe_mcp.views.project.credentials import credentials_view
+
+    view = credentials_view(invocation.engine)
+
+    def render(screen: Screen) -> None:
+        rows = [
+            (
+                each.name,
+                each.kind,
+                each.scope,
+                each.kept_in,
+                f"{each.expires_at[:10]} {each.state if each.state != 'valid' else ''}".strip() or "-",
+                f"{each.used[0].to}, {each.used[0].at[:10]}" if each.used else "never",
+                ", ".join(each.given_to) or "-",
+            )
+            for each in view.credentials
+        ]
+        screen.table(("credential", "kind", "of", "opened by", "expires", "last used", "given to"), rows)
+        if not rows:
+            screen.line("No credentials. Add one: wfe-mcp credential add NAME --kind token")
+
+    invocation.answer(plural(len(view.credentials), "credential"), render, view=view)
+
+
+def add(
+    invocation: Invocation,
+    name: Name,
+    kind: KindName = "token",
+    from_file: FromFile = None,
+    username: Username = "",
+    whose: Whose = "",
+    key: KeptIn = "keyring",
+    expires: Expires = "",
+    pin_fd: PinFd = None,
+) -> None:
+    """Store a credential; checks get it by its name.
+
+    Its value is typed without echo or read from a file, never an argument. It takes your PIN.
+
+    Give it to a check in .wfe/config.toml: credentials = { NAME = "VARIABLE" }, or "file:VARIABLE".
+    """
+    from wfe_mcp.engine.credentials.kinds import kind_of
+    from wfe_mcp.engine.credentials.stored import add_credential, expiry_of
+
+    engine, found = invocation.engine, kind_of(kind)
+    ends = expiry_of(expires, engine.clock())
+    by = invocation.person(pin_fd, f"store the credential {name}")
+    values = _values(found, name, from_file or (), username)
+    made = add_credential(engine, by, name, kind, values, scope=whose or "project", kept_in=key, expires_at=ends)
+    place = "file:VARIABLE" if found.parts[0].lines else "VARIABLE"
+    _answer(invocation, made, f'Stored the {kind} {name}. Give it to a check: credentials = {{ {name} = "{place}" }}')
+
+
+credential = add
+"""`wfe-mcp config credential`, an earlier spelling."""
+
+
+def rotate(
+    invocation: Invocation,
+    name: Name,
+    from_file: FromFile = None,
+    username: Username = "",
+    whose: Whose = "",
+    key: NewKeptIn = "",
+    expires: Expires = "",
+    pin_fd: PinFd = None,
+) -> None:
+    """Replace the value of a credential, with your PIN.
+
+    What is handed out from now on is the new one.
+    """
+    from wfe_mcp.engine.credentials.kinds import kind_of
+    from wfe_mcp.engine.credentials.stored import credential, expiry_of, rotate_credential
+
+    engine = invocation.engine
+    known = credential(engine, name, whose or None)
+    ends = expiry_of(expires, engine.clock())
+    by = invocation.person(pin_fd, f"rotate the credential {name}")
+    values = _values(kind_of(known.kind), name, from_file or (), username)
+    made = rotate_credential(engine, by, name, values, scope=known.scope, kept_in=key or None, expires_at=ends)
+    _answer(invocation, made, f"Rotated the {made.kind} {name}.")
+
+
+def delete(invocation: Invocation, name: Name, whose: Whose = "", pin_fd: PinFd = None) -> None:
+    """Delete a credential, with your PIN.
+
+    Checks that name it do not start without it.
+    """
+    from wfe_mcp.engine.credentials.stored import credential, delete_credential
+
+    known = credential(invocation.engine, name, whose or None)
+    by = invocation.person(pin_fd, f"delete the credential {name}")
+    gone = delete_credential(invocation.engine, by, name, scope=known.scope)
+    _answer(invocation, gone, f"Deleted the {gone.kind} {name}.")
+
+
+def _answer(invocation: Invocation, one: "Credential", summary: str) -> None:
+    from wfe_mcp.views.project.credentials import credential_view
+
+    invocation.answer(summary, view=credential_view(invocation.engine, one))
+
+
+def _values(kind: "Kind", name: str, files: "list[str] | tuple[()]", username: str) -> dict[str, str]:
+    """The parts that are given as files, and those that are typed. Refuses where neither can be."""
+    known = [part.name for part in kind.parts]
+    found = {"username": username} if username else {}
+    for each in files:
+        part, _, path = each.rpartition("=") if each.split("=")[0] in known else ("", "", each)
+        found[part or known[0]] = _content(path)
+    typed = {part.name: _typed(part, name) for part in kind.parts if part.name not in found}
+    return found | {part: value for part, value in typed.items() if value}
+
+
+def _typed(part: "Part", name: str) -> str:
+    from wfe_mcp.cli.terminal.pin import at_terminal, read_key
+
+    if part.lines or not at_terminal():
+        if part.required and not part.stays:
+            where = "" if at_terminal() else ", or enter it in a terminal of your own"
+            raise Refused(
+                "needs_human",
+                f"The credential '{name}' needs its {part.name}.",
+                f"Give it as --from-file {part.name}=PATH{where}.",
+            )
+        return ""
+    more = (
+        ""
+        if part.required and not part.stays
+        else "; press Enter for none"
+        if not part.stays
+        else "; press Enter to keep it"
+    )
+    return read_key(None, name, f"{part.name}{more}") or ""
+
+
+def _content(path: str) -> str:
+    try:
+        if path == "-":
+            content = sys.stdin.buffer.read(LONGEST_BYTES)
+        else:
+            with Path(path).expanduser().open("rb") as file:
+                content = file.read(LONGEST_BYTES)
+        return content.decode()
+    except OSError as error:
+        raise Refused(
+            "bad_argument", f"{path!r} cannot be read: {error.strerror}.", "Name a file that you can read."
+        ) from None
+    except UnicodeDecodeError:
+        raise Refused("bad_argument", f"{path!r} is not UTF-8 text.", "Encode it, for example in base64.") from None

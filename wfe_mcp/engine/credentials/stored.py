@@ -1,0 +1,299 @@
+"""Credentials as they are stored: listed, added, rotated, deleted, and handed out by name.
+
+    secret row   credential:<project or person>:<name>    JSON: kind, parts, dates, and the values, sealed (models/secrets)
+    beside it    credential-used:<…>:<name>               JSON: when and for what it was handed out last; no secret
+
+Rules:
+1. Each change is one transaction, so a process that is killed in it leaves the old credential or the new one.
+2. A value leaves this module only through ``hand_out``, which has it hidden in all later texts of this process, and records
+   before that who gets it: in the log of the run, where there is one.
+3. A project's credential comes before a person's of the same name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.operation_events import CredentialGiven
+from wfe_mcp.engine.credentials.kinds import Kind, checked_parts, kind_of
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.models.secrets import KeptIn, seal, unseal
+from wfe_mcp.workspace.config.layers import seconds
+from wfe_mcp.workspace.system.redaction import hide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from wfe_mcp.core.model import By, RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+
+Scope = Literal["project", "person"]
+State = Literal["valid", "expires soon", "expired"]
+
+SOON = timedelta(days=14)
+"""How long before its end a credential is reported."""
+
+_MOST_USES = 20
+
+
+class Credential(NamedTuple):
+    """A stored credential without its values. ``used``: for what it was handed out → when, the newest first."""
+
+    name: str
+    kind: str
+    scope: Scope
+    kept_in: KeptIn
+    parts: tuple[str, ...]
+    created_at: datetime
+    rotated_at: datetime | None = None
+    expires_at: datetime | None = None
+    used: Mapping[str, datetime] = {}
+
+    def state(self, now: datetime) -> State:
+        """Whether it can be handed out, and for long."""
+        if self.expires_at is None or self.expires_at - now > SOON:
+            return "valid"
+        return "expires soon" if now < self.expires_at else "expired"
+
+    def warning(self, now: datetime) -> str:
+        """That it has expired or will soon, with the command; empty while it is valid for long."""
+        if self.state(now) == "valid" or self.expires_at is None:
+            return ""
+        verb = "expired" if self.state(now) == "expired" else "expires"
+        return f"credential {self.name} {verb} on {self.expires_at.date()}: wfe-mcp credential rotate {self.name}"
+
+
+class Use(NamedTuple):
+    """What a credential is for: ``to``, such as ``check deploy``, in an attempt of a run; ``run`` None: outside of runs."""
+
+    to: str
+    run: RunId | None = None
+    phase: str = ""
+    attempt: int = 0
+
+
+class Opened(NamedTuple):
+    """A credential that was handed out: its kind, and its values by part."""
+
+    kind: Kind
+    values: Mapping[str, str]
+
+    @property
+    def value(self) -> str:
+        """Its first part: the token, key, password or address."""
+        return self.values[self.kind.parts[0].name]
+
+
+def credentials(engine: Engine, tx: Tx | None = None) -> list[Credential]:
+    """The credentials that count in this project, by name, without their values; the person's own too."""
+    if tx is None:
+        with engine.store.read() as reading:
+            return credentials(engine, reading)
+    found = [
+        _credential(scope, name.removeprefix(prefix), json.loads(text), tx.secrets.get(_used(name)))
+        for scope in _SCOPES
+        for prefix in (_row(engine, scope, ""),)
+        for name, text in tx.secrets.named(prefix).items()
+    ]
+    return sorted(found, key=lambda each: (each.name, each.scope == "person"))
+
+
+def credential(engine: Engine, name: str, scope: Scope | None = None) -> Credential:
+    """The credential that counts. Refuses ``bad_argument`` with the nearest name."""
+    there = credentials(engine)
+    found = next((each for each in there if each.name == name and scope in (None, each.scope)), None)
+    if found is None:
+        whose = f" {_OF[scope]}" if scope else ""
+        raise Refused(
+            "bad_argument",
+            f"There is no credential {name!r}{whose}.",
+            nearest_hint(name, {each.name for each in there}, f"Ask the user to add it: wfe-mcp credential add {name}"),
+        )
+    return found
+
+
+def add_credential(
+    engine: Engine,
+    by: By,
+    name: str,
+    kind: str,
+    values: Mapping[str, str],
+    *,
+    scope: Scope = "project",
+    kept_in: KeptIn = "keyring",
+    expires_at: datetime | None = None,
+) -> Credential:
+    """Store a new credential. Refuses a name that is taken (``conflict``), wrong parts, and a keyring that keeps nothing."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+        why = "a name is 1 to 64 letters, digits, '_' or '-', and starts with a letter or digit"
+        raise Refused("bad_argument", f"{name[:80]!r} is no name of a credential: {why}.", "Choose another one.")
+    parts = checked_parts(kind_of(kind), values)
+    row = _row(engine, scope, name)
+    now = engine.clock()
+    with engine.store.tx() as tx:
+        if tx.secrets.get(row) is not None:
+            raise Refused(
+                "conflict",
+                f"There is a credential {name!r} {_OF[scope]} already.",
+                f"Give it a new value: wfe-mcp credential rotate {name}; or delete it: wfe-mcp credential delete {name}",
+            )
+        facts = {"kind": kind, "kept_in": kept_in, "created_at": now.isoformat()}
+        _keep(engine, tx, by, row, facts, parts, expires_at)
+    return credential(engine, name, scope)
+
+
+def rotate_credential(
+    engine: Engine,
+    by: By,
+    name: str,
+    values: Mapping[str, str],
+    *,
+    scope: Scope | None = None,
+    kept_in: KeptIn | None = None,
+    expires_at: datetime | None = None,
+) -> Credential:
+    """Replace the values of a credential; what is handed out from now on is the new one. Refuses as ``add_credential``.
+
+    ``kept_in`` None: what opened it before.
+    """
+    known = credential(engine, name, scope)
+    row, kind = _row(engine, known.scope, name), kind_of(known.kind)
+    stays = any(part.stays and part.name not in values for part in kind.parts)
+    kept = _open(engine, known).values if stays else None
+    parts = checked_parts(kind, values, kept)
+    with engine.store.tx() as tx:
+        found = json.loads(tx.secrets.get(row) or "{}")
+        facts = {key: found[key] for key in ("kind", "kept_in", "created_at") if key in found}
+        if not facts:
+            raise Refused(
+                "conflict", f"The credential {name!r} was deleted meanwhile.", "List them: wfe-mcp credential list"
+            )
+        facts |= {"kept_in": kept_in} if kept_in else {}
+        facts["rotated_at"] = engine.clock().isoformat()
+        _keep(engine, tx, by, row, facts, parts, expires_at)
+    return credential(engine, name, known.scope)
+
+
+def delete_credential(engine: Engine, by: By, name: str, *, scope: Scope | None = None) -> Credential:
+    """Delete a credential; what it was. Checks that name it wait for another one of this name."""
+    known = credential(engine, name, scope)
+    row = _row(engine, known.scope, name)
+    with engine.store.tx() as tx:
+        if tx.secrets.get(row) is not None:
+            tx.secrets.set(row, None, by, engine.clock())
+        tx.secrets.note_use(_used(row), None, engine.clock())
+    return known
+
+
+def hand_out(engine: Engine, names: Iterable[str], use: Use) -> dict[str, Opened]:
+    """The values of these credentials, hidden in all later texts of this process, once their use is recorded.
+
+    Refuses ``unavailable``: one is not stored, has expired or cannot be opened; then none is handed out.
+    """
+    there = {each.name: each for each in reversed(credentials(engine))}  # the project's own last, so it counts
+    found: dict[str, Opened] = {}
+    for name in names:
+        if name not in there:
+            raise Refused(
+                "unavailable",
+                f"There is no credential {name!r}.",
+                nearest_hint(name, there, f"Ask the user to add it: wfe-mcp credential add {name}"),
+            )
+        if there[name].state(engine.clock()) == "expired":
+            raise Refused(
+                "unavailable",
+                f"The credential {name!r} expired on {cast('datetime', there[name].expires_at).date()}.",
+                f"Ask the user to run: wfe-mcp credential rotate {name}",
+            )
+        found[name] = _open(engine, there[name])
+        for part in found[name].kind.parts:
+            if part.secret and part.name in found[name].values:
+                hide(found[name].values[part.name])
+    with engine.store.tx() as tx:
+        for name in found:
+            _record(engine, tx, there[name], use)
+    return found
+
+
+def expiry_of(text: str, now: datetime) -> datetime | None:
+    """The end that ``text`` says: a duration from ``now`` (90d), or a date; None for an empty one. Refuses what is past."""
+    if not text:
+        return None
+    try:
+        found = now + timedelta(seconds=seconds(text))
+    except ValueError:
+        try:
+            found = datetime.fromisoformat(text).astimezone(now.tzinfo)
+        except ValueError:
+            raise Refused(
+                "bad_argument", f"{text[:80]!r} is neither a duration nor a date.", "Say 90d, or 2027-03-01."
+            ) from None
+    if found <= now:
+        raise Refused("bad_argument", f"{text[:80]!r} is past.", "Say when it will expire, such as 90d.")
+    return found
+
+
+_SCOPES: tuple[Scope, ...] = ("project", "person")
+_OF: Mapping[Scope, str] = {"project": "of this project", "person": "of yours"}
+
+
+def _row(engine: Engine, scope: Scope, name: str) -> str:
+    return f"credential:{engine.project_id if scope == 'project' else 'person'}:{name}"
+
+
+def _used(row: str) -> str:
+    return row.replace("credential:", "credential-used:", 1)
+
+
+def _keep(
+    engine: Engine,
+    tx: Tx,
+    by: By,
+    row: str,
+    facts: Mapping[str, Any],
+    parts: Mapping[str, str],
+    expires_at: datetime | None,
+) -> None:
+    """Seal inside the transaction: two processes never make two keys."""
+    sealed = seal(json.dumps({"row": row, "values": parts}), facts["kept_in"])
+    more = {"expires_at": expires_at.isoformat()} if expires_at else {}
+    value = {**facts, **more, "parts": list(parts), "sealed": sealed}
+    tx.secrets.set(row, json.dumps(value), by, engine.clock())
+
+
+def _credential(scope: Scope, name: str, found: Mapping[str, Any], used: str | None) -> Credential:
+    at = {key: datetime.fromisoformat(found[key]) for key in ("rotated_at", "expires_at") if key in found}
+    uses = {to: datetime.fromisoformat(when) for to, when in json.loads(used or "{}").items()}
+    created = datetime.fromisoformat(found["created_at"])
+    return Credential(name, found["kind"], scope, found["kept_in"], tuple(found["parts"]), created, **at, used=uses)
+
+
+def _open(engine: Engine, one: Credential) -> Opened:
+    row = _row(engine, one.scope, one.name)
+    with engine.store.read() as tx:
+        found = json.loads(tx.secrets.get(row) or "{}")
+    again = f"wfe-mcp credential rotate {one.name}"
+    content = json.loads(unseal(found.get("sealed", ""), one.kept_in, f"credential {one.name!r}", again))
+    if content["row"] != row:  # another row's value was put here
+        raise Refused(
+            "unavailable", f"The value that is stored as {one.name!r} is not its own.", f"Store it again: {again}"
+        )
+    return Opened(kind_of(one.kind), content["values"])
+
+
+def _record(engine: Engine, tx: Tx, one: Credential, use: Use) -> None:
+    now = engine.clock()
+    uses = {use.to: now, **{to: at for to, at in one.used.items() if to != use.to}}
+    newest = {to: at.isoformat() for to, at in list(uses.items())[:_MOST_USES]}
+    tx.secrets.note_use(_used(_row(engine, one.scope, one.name)), json.dumps(newest), now)
+    if use.run is not None:
+        event = CredentialGiven(credential=one.name, to=use.to, phase=use.phase, attempt=use.attempt)
+        with change_run_in(engine, tx, use.run, SYSTEM) as change:
+            change.give(c.RecordOperation(event=event, by=SYSTEM, at=change.at))

@@ -1,0 +1,57 @@
+"""The credentials of one child process: variables of it alone, and files that exist while it runs.
+
+    <temporary folder>/wfe-credentials-<process>-…/<variable>      mode 600, in a folder of mode 700; the variable names it
+
+The folder is removed when the child has ended; one of a process that was killed, by the next process that starts a child or
+works jobs (``remove_abandoned``).
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import field
+from pathlib import Path
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.jobs.sandbox import own_folder, remove_folder
+from wfe_mcp.workspace.config.checks import FrozenCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a child is given. ``variables``: values by name; ``folders``: those that it must be able to read."""
+
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    folders: tuple[Path, ...] = ()
+
+
+HandOut = Callable[[FrozenCheck], contextlib.AbstractContextManager[Handed]]
+"""Hands a check that is about to start its credentials. Raises Refused: one of them cannot be given."""
+
+
+def not_handed(check: FrozenCheck) -> contextlib.AbstractContextManager[Handed]:
+    """Hands out nothing: outside a run no check is given a credential. Raises Refused."""
+    raise Refused(
+        "forbidden",
+        f"Only the gates and steps of a run give {check.name!r} its credentials.",
+        "Start a run of a template with a gate or a step on it.",
+    )
+
+
+@contextlib.contextmanager
+def handed(variables: Mapping[str, str], files: Mapping[str, str]) -> Generator[Handed]:
+    """``variables`` as they are; of ``files`` (contents by variable) each as a file, and the variable is its path."""
+    if not files:
+        yield Handed(variables)
+        return
+    folder = own_folder("credentials")
+    try:
+        for name, content in files.items():
+            # O_EXCL: never through a link, in a folder that others cannot reach anyway.
+            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content.encode())
+        yield Handed({**variables, **{name: str(folder / name) for name in files}}, (folder,))
+    finally:
+        remove_folder(folder)

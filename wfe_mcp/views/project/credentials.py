@@ -1,0 +1,68 @@
+"""Views of credentials: names, kinds, dates and uses. Never a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.engine.credentials.kinds import KINDS
+from wfe_mcp.engine.credentials.stored import Credential, credentials
+from wfe_mcp.views.values.model import JsonObject, second, view_model, view_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+
+
+@view_model
+class CredentialUse:
+    """What a credential was handed to, and when last."""
+
+    to: str
+    at: str
+
+
+@view_model
+class CredentialView:
+    """A credential. ``scope``: whose, ``project`` or ``person``; ``state``: ``valid``, ``expires soon`` or ``expired``.
+
+    ``given_to``: the checks whose trusted configuration names it. ``used``: the newest first.
+    """
+
+    name: str
+    kind: str
+    scope: str
+    kept_in: str
+    parts: tuple[str, ...]
+    state: str
+    created_at: str
+    rotated_at: str = ""
+    expires_at: str = ""
+    given_to: tuple[str, ...] = ()
+    used: tuple[CredentialUse, ...] = ()
+
+
+@view_model
+class CredentialsView:
+    """The credentials that count in a project. ``kinds``: each kind's parts, as ``{name, secret, required, lines}``."""
+
+    credentials: tuple[CredentialView, ...]
+    kinds: JsonObject
+
+
+def credentials_view(engine: Engine) -> CredentialsView:
+    """The credentials that count in the project of ``engine``."""
+    return CredentialsView(
+        credentials=tuple(credential_view(engine, each) for each in credentials(engine)),
+        kinds={kind.name: [part._asdict() for part in kind.parts] for kind in KINDS.values()},
+    )
+
+
+def credential_view(engine: Engine, one: Credential) -> CredentialView:
+    """One credential."""
+    checks = engine.settings().settings.checks
+    return view_of(
+        CredentialView,
+        one,
+        state=one.state(engine.clock()),
+        given_to=tuple(f"check {name}" for name, check in checks.items() if one.name in check.credentials),
+        used=tuple(CredentialUse(to=to, at=second(at)) for to, at in one.used.items()),
+    )
