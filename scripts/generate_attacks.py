@@ -22,10 +22,7 @@ PAGE = "docs/reference/attacks.md"
 VERDICTS = ("held", "detected", "declared")
 OWN = "our own list"
 
-NOT_BUILT = (
-    ("a webhook is led to an address inside", "T6", "webhooks (steps that call addresses are in the table above)"),
-    ("one user of a team server reads or approves what is another's", "T13", "the server for teams"),
-)
+NOT_BUILT = (("one user of a team server reads or approves what is another's", "T13", "the server for teams"),)
 """Attack, source, and the feature that it needs: without that there is nothing to attack."""
 
 

@@ -1,4 +1,4 @@
-"""Writes schemas/: one JSON Schema per shipped artifact, from the models.
+"""Writes schemas/: one JSON Schema per shipped artifact, from the models, and one per public event, from its table.
 
 python scripts/generate_schemas.py          write what differs, remove obsolete files
 python scripts/generate_schemas.py --check  write nothing; exit 1 and name what differs
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wfe_mcp.artifacts.registry import SHIPPED, json_schema
+from wfe_mcp.core.public_events import EVENTS, schema_of
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 
@@ -17,9 +18,10 @@ FOLDER = Path(__file__).parent.parent / "schemas"
 def documents() -> dict[str, str]:
     """File name → text of every generated schema."""
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    schemas = {name: json_schema(name) for name in SHIPPED} | {f"event.{name}@1": schema_of(name) for name in EVENTS}
     return {
-        f"{name}.schema.json": json.dumps(draft | json_schema(name), indent=2, ensure_ascii=False) + "\n"
-        for name in SHIPPED
+        f"{name}.schema.json": json.dumps(draft | schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
     }
 
 

@@ -55,6 +55,7 @@ BRANCHES = {
     "engine/approvals/keys.py": HERE,
     "engine/files/drift.py": HERE,
     "engine/models/secrets.py": HERE,
+    "engine/notifications/notify.py": "tests/engine/notifications/test_notify.py",
     "gates/place.py": HERE,
     "jobs/child.py": HERE,
     "jobs/process_tree.py": HERE,

@@ -30,6 +30,7 @@ import { Settings } from "./settings";
 import { Start } from "./start";
 import { Templates } from "./templates";
 import { folder } from "./words";
+import { Webhooks } from "./webhooks";
 import { WorkBoard } from "./work_board";
 import { WorkDecisions, WorkList } from "./work";
 
@@ -42,7 +43,7 @@ const PAGES: [name: string, key: string, does: string][] = [
 const FIRST = 5;
 
 /** Pages without a place of their own in the navigation → the one they belong to. */
-const OF: Record<string, string> = { ask: "inbox", artifact: "runs", compare: "runs", form: "runs", start: "templates" };
+const OF: Record<string, string> = { ask: "inbox", artifact: "runs", compare: "runs", form: "runs", start: "templates", webhooks: "queue" };
 
 const WIDE = ["items", "runs", "templates", "board", "artifact", "compare", "form"];
 
@@ -65,6 +66,8 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
       return <Templates name={first ?? ""} view={second ?? ""} />;
     case "queue":
       return <Queue />;
+    case "webhooks":
+      return <Webhooks />;
     case "activity":
       return <Activity query={route.query} />;
     case "projects":

@@ -21,6 +21,7 @@ export function Queue() {
         <h1>Queue</h1>
         <span className="muted">what the server works on</span>
         <span className="end row wrap">
+          <a href={to("webhooks")}>Webhooks</a>
           <ProjectChoice at={at} one />
           <Cli text={`wfe-mcp jobs list${at.cli}`} />
         </span>

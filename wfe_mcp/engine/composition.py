@@ -21,6 +21,7 @@ from wfe_mcp.engine.files.tree_binding import keep_look
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted
 from wfe_mcp.engine.kernel.reactions import Composition, anchor_log, notify_listeners
 from wfe_mcp.engine.models.call_log import record_after_commit
+from wfe_mcp.engine.outbox.outbox import publish_changes
 from wfe_mcp.engine.phases.model_worker import start_model_work
 from wfe_mcp.engine.phases.steps import start_compensation, start_steps
 from wfe_mcp.engine.templates.catalogue import known_templates
@@ -38,7 +39,7 @@ COMPOSITION = Composition(
         start_model_work,
         start_compensation,
     ),
-    before_save=(reissue_requests, synchronize_jobs, seal_artifacts, follow_findings, follow_items),
+    before_save=(reissue_requests, synchronize_jobs, seal_artifacts, follow_findings, follow_items, publish_changes),
     after_commit=(
         keep_look,
         anchor_log,

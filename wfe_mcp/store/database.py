@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.integrity.record_seals import SealRepository
     from wfe_mcp.store.items import ItemRepository
     from wfe_mcp.store.jobs.jobs import JobRepository, QueueRepository
+    from wfe_mcp.store.jobs.lines import LineRepository
     from wfe_mcp.store.jobs.model_calls import ModelCallRepository
     from wfe_mcp.store.jobs.tool_calls import ToolCallRepository
     from wfe_mcp.store.maintenance.bundles import BundleRepository
@@ -78,6 +79,7 @@ class Tx(Repository):
 
     jobs: Part[JobRepository] = Part("wfe_mcp.store.jobs.jobs:JobRepository")
     queues: Part[QueueRepository] = Part("wfe_mcp.store.jobs.jobs:QueueRepository")
+    lines: Part[LineRepository] = Part("wfe_mcp.store.jobs.lines:LineRepository")
     model_calls: Part[ModelCallRepository] = Part("wfe_mcp.store.jobs.model_calls:ModelCallRepository")
     tool_calls: Part[ToolCallRepository] = Part("wfe_mcp.store.jobs.tool_calls:ToolCallRepository")
 

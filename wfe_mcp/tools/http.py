@@ -94,8 +94,12 @@ def exchange(
     timeout_s: float = 10.0,
     should_stop: ShouldStop = never,
     resolve: Resolve = resolve,
+    excerpt_bytes: int | None = None,
 ) -> Answer:
-    """The answer, whatever its status. Raises ToolFault, StepStopped."""
+    """The answer, whatever its status. Raises ToolFault, StepStopped.
+
+    ``excerpt_bytes``: only so much of the answer is read, and a longer one is cut; None: it is read whole, or refused.
+    """
     end = time.monotonic() + timeout_s
     parts, allowed = _place(request.url, allow)
     headers, body = _headers(request), _body(request)
@@ -105,7 +109,7 @@ def exchange(
     status, answered, content = 0, dict[str, str](), b""
     with _watched(connected, end, should_stop) as cut:
         try:
-            status, answered, content = _exchange(connected, parts, request.method, headers, body)
+            status, answered, content = _exchange(connected, parts, request.method, headers, body, excerpt_bytes)
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
             fault = exc  # a connection closed while it is read may raise anything; the watch knows why it was closed
     if "stopped" in cut:
@@ -257,7 +261,12 @@ def _watched(
 
 
 def _exchange(
-    connected: socket.socket, parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes | None
+    connected: socket.socket,
+    parts: SplitResult,
+    method: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    excerpt_bytes: int | None,
 ) -> tuple[int, dict[str, str], bytes]:
     """Send the request. Returns the status, the headers by lower-case name, and at most ``MAX_RESULT_BYTES`` + 1 bytes."""
     connection = http.client.HTTPConnection(parts.hostname or "", _port(parts))
@@ -267,8 +276,8 @@ def _exchange(
     try:
         connection.request(method, quote(target, safe=_WRITTEN), body, dict(headers))
         answer = connection.getresponse()
-        content = answer.read(MAX_RESULT_BYTES + 1)
-        if answer.length and len(content) <= MAX_RESULT_BYTES:
+        content = answer.read(MAX_RESULT_BYTES + 1 if excerpt_bytes is None else excerpt_bytes)
+        if excerpt_bytes is None and answer.length and len(content) <= MAX_RESULT_BYTES:
             raise http.client.IncompleteRead(content, answer.length)
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
     finally:

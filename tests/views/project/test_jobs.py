@@ -25,7 +25,9 @@ from wfe_mcp.views.project.jobs import job_rows
         ("files", {"then": "begin"}, "reads the files of the project"),
         ("timer", {"timer": "timeout"}, "ends the attempt when its time is over"),
         ("timer", {"timer": "locks"}, "waits for a time"),
-        ("webhook", {}, "webhook"),
+        ("webhook", {"type": "run.completed", "webhook": "n8n"}, "sends run.completed to n8n"),
+        ("notify", {}, "notifies you"),
+        ("sweep", {}, "sweep"),
     ],
 )
 def test_every_kind_of_job_says_what_it_does(scene: Scene, kind: str, payload: dict[str, Any], does: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.health import fix_journal, health_findings, journal_findings
+from wfe_mcp.cli.terminal.health import event_findings, fix_journal, health_findings, journal_findings
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
@@ -95,6 +95,7 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
     yield from _mcp_servers(invocation)
     yield from _providers(invocation)
     yield from _models_here(invocation)
+    yield from event_findings(invocation.engine)
     yield from _plugins()
     yield from _clients(invocation)
     yield from _page(invocation)

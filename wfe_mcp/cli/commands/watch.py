@@ -60,6 +60,8 @@ def follow(
             _show(invocation, feed.news())
             found = invocation.overview(run)
     _show(invocation, feed.news())
+    if found.waiting_on == "human" and engine.settings().settings.notify.terminal:
+        invocation.screen.ring(f"wfe-mcp: {run} needs you")
     return found
 
 

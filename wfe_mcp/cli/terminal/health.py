@@ -255,3 +255,25 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
 
 def _old(folder: Path, form: str) -> list[Path]:
     return [each for each in folder.glob(form) if each.lstat().st_mtime < time.time() - _LEFT_S]
+
+
+def event_findings(engine: Engine) -> Iterator[HealthFinding]:
+    """Webhooks that cannot be sent to or gave up, and the ways of notification."""
+    settings = engine.settings().settings
+    if settings.webhooks:
+        from wfe_mcp.engine.webhooks.deliveries import receivers
+
+        for each in receivers(engine):
+            topic = f"webhook {each.name}"
+            if each.fault:
+                yield HealthFinding(topic, "problem", each.fault)
+            elif each.failed:
+                again = f"fix: wfe-mcp webhook redeliver --failed --webhook {each.name}"
+                gave_up = plural(each.failed, "delivery was given up", "deliveries were given up")
+                yield HealthFinding(topic, "problem", f"{gave_up}; {again}")
+            else:
+                yield HealthFinding(topic, "ok", f"signed; {each.waiting} waiting")
+    from wfe_mcp.engine.notifications.notify import ways_of
+
+    if ways := ways_of(settings.notify):
+        yield HealthFinding("notifications", "ok", f"{ways}; try: wfe-mcp notify test")

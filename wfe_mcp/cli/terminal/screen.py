@@ -157,6 +157,13 @@ class Screen:
         for each in lines:
             talk_line(each)
 
+    def ring(self, title: str) -> bool:
+        """Ring the bell of the terminal and set its title; False without one."""
+        if self.as_json or not sys.stderr.isatty():
+            return False
+        print(f"\a\033]0;{one_line(title)}\a", end="", file=sys.stderr, flush=True)
+        return True
+
     def aside(self, text: str, style: str = "") -> None:
         """A line for people; with ``--json`` it does not belong into the document."""
         if self.as_json:

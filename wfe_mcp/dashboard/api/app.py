@@ -28,6 +28,7 @@ from wfe_mcp.dashboard.api import (
     session,
     setup,
     steering,
+    webhooks,
     work,
 )
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
@@ -62,6 +63,7 @@ _ROUTERS = (
     credentials.router,
     work.router,
     assistant.router,
+    webhooks.router,
     live.router,
 )
 

@@ -40,6 +40,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import Process, ServerKey
 from wfe_mcp.engine.kernel.transaction import change_run, change_run_in
 from wfe_mcp.engine.models import waits as outages
+from wfe_mcp.engine.outbox.outbox import NOTICE, WEBHOOK
 from wfe_mcp.engine.phases import model_worker as driven
 from wfe_mcp.engine.phases.model_worker_jobs import driven_gave_up, work_phase
 from wfe_mcp.engine.phases.step_jobs import look_again, work_files, work_step
@@ -166,6 +167,8 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         second_opinion.JOB: partial(work_opinion, engine),
         questions.JOB: partial(work_question, engine),
         driven.JOB: partial(work_phase, engine),
+        WEBHOOK: partial(_work_webhook, engine),
+        NOTICE: partial(_work_notice, engine),
     }
     queues, limits = queue_names(engine, kinds), work_limits(engine)
     worker = Worker(
@@ -237,6 +240,20 @@ def _work_gate(engine: Engine, context: JobContext) -> Outcome:
     )
 
 
+def _work_webhook(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of messages to webhooks."""
+    from wfe_mcp.engine.webhooks.sending import deliver  # what sends loads where there is something to send
+
+    return deliver(engine, context)
+
+
+def _work_notice(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of notifications of people."""
+    from wfe_mcp.engine.notifications.notify import show
+
+    return show(engine, context)
+
+
 def _work_timer(engine: Engine, context: JobContext) -> Outcome:
     """The handler of timer jobs: time-outs of running attempts, and the end of a back-off."""
     job = context.job
@@ -262,7 +279,9 @@ def _gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
     """A gate whose job cannot run at all is an error of the gate, a step's is in doubt: the attempt must not hang."""
     from wfe_mcp.engine.evaluation.gate_jobs import judged_attempt
 
-    if job.cancel_reason is not None and job.kind != "gate":
+    if job.kind == WEBHOOK:
+        tx.lines.advance(job)
+    elif job.cancel_reason is not None and job.kind != "gate":
         end_for_person(engine, tx, job, reason)
     elif job.kind == "step":
         look_again(engine, tx, job)

@@ -1,7 +1,7 @@
 """Queues of background work: limits, status, cancelling a job, and the questions to a model that a user puts into them.
 
     timer    times of runs            command  gates that read files and run checks
-    step     steps                    llm, agent, vision   models        webhook   notifications
+    step     steps                    llm, agent, vision   models        webhook   messages, notifications
     manual   waiting for a person who works in place of a model
 
 Rules:

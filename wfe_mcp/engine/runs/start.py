@@ -28,6 +28,7 @@ from wfe_mcp.engine.kernel.evidence_seals import note_seals
 from wfe_mcp.engine.kernel.identity import known_at, mark
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
+from wfe_mcp.engine.outbox.outbox import publish_start
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
 from wfe_mcp.engine.runs.input_files import refuse_absent_files
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
@@ -163,6 +164,7 @@ def start_run(
         with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:
             if triggered_by == WORK:
                 begin_item(change)
+            publish_start(change)
     return change.loaded
 
 

@@ -26,6 +26,7 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.item_texts import missing
 from wfe_mcp.core.item_values import checked
 from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, criteria_of, number_of
+from wfe_mcp.engine.outbox.outbox import publish_item
 from wfe_mcp.engine.work.items import CLOSED, follow_milestone, items_of, keep_changes, refuse_circle
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ class _Import:
         item = changed(bare, values | {"source": source, "imported": _marks(values)})
         item = changed(item, self._readiness(item))
         self._tx.items.add(self._engine.project_id, item, self._by, self._engine.clock())
+        publish_item(self._engine, self._tx, item)
         follow_milestone(self._engine, self._tx, item)
         self._tx.after_commit(self._engine.has_changed)
         self._made.added.append(item)

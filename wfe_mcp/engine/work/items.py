@@ -33,6 +33,7 @@ from wfe_mcp.core.texts import slug
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.outbox.outbox import publish_item
 from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[s
     item = added(tx.items.new_id(engine.project_id), kind, given)
     item = _with_known(engine, tx, item)
     tx.items.add(engine.project_id, item, by, engine.clock())
+    publish_item(engine, tx, item)
     tx.after_commit(engine.has_changed)
     follow_milestone(engine, tx, item)
     return item
@@ -283,7 +285,9 @@ def keep_changes(
     if not new:
         return item
     tx.after_commit(engine.has_changed)
-    return tx.items.change(engine.project_id, item, new, by, at or engine.clock())
+    made = tx.items.change(engine.project_id, item, new, by, at or engine.clock())
+    publish_item(engine, tx, made, new)
+    return made
 
 
 def _refuse_changed(tx: Tx, project_id: str, item: Item, version: int) -> None:

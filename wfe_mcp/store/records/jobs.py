@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Required, TypedDict
 
 from wfe_mcp.core.dataclass import dataclass
@@ -12,6 +12,7 @@ from wfe_mcp.store.enums import Effect, JobStatus
 from wfe_mcp.store.layout.job_records import JobRecordColumns, NewJobColumns
 
 __all__ = [
+    "BEHIND",
     "TREE_KEYS",
     "ClaimLimits",
     "Effect",
@@ -24,6 +25,9 @@ __all__ = [
     "provider_key",
     "tree_key",
 ]
+
+BEHIND = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a job is due that waits for an earlier one of its line (``store/jobs/lines.py``)."""
 
 TREE_KEYS = "tree:"
 """Prefix of the keys of ``tree_key``."""

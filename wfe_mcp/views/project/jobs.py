@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.core.paths import declared
-from wfe_mcp.store.records.jobs import JobRecord, JobStatus, QueueRecord
+from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus, QueueRecord
 from wfe_mcp.views.approvals.evidence import gate_name
 from wfe_mcp.views.values.model import INLINE, Json, second, view_model, view_of
 
@@ -152,13 +152,19 @@ def _does(job: JobRecord, gate: Gate | None) -> str:
             return f"works the phase as {given.get('role', 'a model')}"
         case "question":
             return f"asks {given.get('role', 'a model')} a question"
+        case "webhook":
+            return f"sends {given.get('type', 'an event')} to {given.get('webhook', 'a webhook')}"
         case "timer":
             return _TIMERS.get(str(given.get("timer")), "waits for a time")
         case kind:
             return _DOES.get(kind, kind)
 
 
-_DOES = {"opinion": "asks reviewers for an opinion", "files": "reads the files of the project"}
+_DOES = {
+    "opinion": "asks reviewers for an opinion",
+    "files": "reads the files of the project",
+    "notify": "notifies you",
+}
 _TIMERS = {
     "run": "ends the run when its time is over",
     "timeout": "ends the attempt when its time is over",
@@ -168,7 +174,8 @@ _TIMERS = {
 
 
 def _waits(overview: JobOverview) -> bool:
-    return overview.job.status is JobStatus.QUEUED and overview.position is None
+    job = overview.job
+    return job.status is JobStatus.QUEUED and overview.position is None and job.run_at < BEHIND
 
 
 def _between(first: datetime | None, last: datetime | None) -> float | None:

@@ -8,6 +8,7 @@ What removes or weakens a gate counts only from bytes that the user trusts, whic
     templates.<t>.phases.<p>.prompt.…, .response.…   the same of one stage; model, criteria: another reviewer, other questions
     templates.<t>.roles.<r>                another reviewer than the template's
     sandbox.bubblewrap, sandbox.sha256     another program that makes the sandboxes of checks
+    notify.command, notify.apprise         a program and addresses that you hear from
     templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
 
 What strengthens a gate counts from any bytes, and outlives those that were trusted:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 Path = tuple[str, ...]
 
+_PROGRAMS = {"sandbox": ("bubblewrap", "sha256"), "notify": ("command", "apprise")}
+
 
 def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
     """The paths of the keys in ``values``, one layer or all of them, that remove or weaken a gate."""
@@ -53,9 +56,10 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
     artifacts = values.get("artifacts")
     if isinstance(artifacts, dict) and cast("dict[str, Any]", artifacts).get("on_mismatch") == "warn":
         yield ("artifacts", "on_mismatch")
-    sandbox = values.get("sandbox")
-    if isinstance(sandbox, dict):
-        yield from (("sandbox", key) for key, value in cast("dict[str, Any]", sandbox).items() if value)
+    for table, keys in _PROGRAMS.items():
+        given = values.get(table)
+        if isinstance(given, dict):
+            yield from ((table, key) for key in keys if cast("dict[str, Any]", given).get(key))
 
 
 def _of_stage(given: object, at: Path, *, is_stage: bool) -> Iterator[Path]:

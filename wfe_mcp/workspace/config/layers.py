@@ -14,7 +14,7 @@ from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.location import user_config_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
     from pathlib import Path
 
 CONFIG_FILE = ".wfe/config.toml"
@@ -47,21 +47,21 @@ def seconds(duration: str) -> float:
     return value
 
 
-def may_set(table: str, root: Path, env: Mapping[str, str], flags: Mapping[str, object]) -> bool:
-    """Whether a layer may set a key of ``table``, trusted or not; if none does, its defaults apply."""
+def may_set(tables: Set[str], root: Path, env: Mapping[str, str], flags: Mapping[str, object]) -> bool:
+    """Whether a layer may set a key of ``tables``, trusted or not; if none does, their defaults apply."""
     given = {*flags, *(key for variable, key in FROM_ENVIRONMENT.items() if env.get(variable))}
     own = user_config_file()
     return (
-        any(key.partition(".")[0] == table for key in given)
-        or _names(table, own.parent, own.name)
-        or _names(table, root, CONFIG_FILE)
+        any(key.partition(".")[0] in tables for key in given)
+        or _names(tables, own.parent, own.name)
+        or _names(tables, root, CONFIG_FILE)
     )
 
 
-def _names(table: str, folder: Path, relative: str) -> bool:
+def _names(tables: Set[str], folder: Path, relative: str) -> bool:
     """True for a file that cannot be read, too: what is wrong with it is found where the settings are read."""
     try:
         content = read_if_there(folder, relative) if folder.is_dir() else None
-        return content is not None and table in read_toml(content)
+        return content is not None and not tables.isdisjoint(read_toml(content))
     except (Refused, ValueError):
         return True

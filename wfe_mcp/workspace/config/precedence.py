@@ -5,6 +5,7 @@
     artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
     templates.<t>.on_mismatch                 may only say ``block``
     [sandbox], [http] proxy and ca_file,      the user's own file only
+    [notify],
     base_url of a provider with a key
 
 An agent's shell can set variables and write files, so neither may loosen a restriction on the agent.
@@ -16,6 +17,7 @@ from typing import Any
 from wfe_mcp.core.errors import Detail, pointer
 from wfe_mcp.core.evidence_levels import strictest
 from wfe_mcp.workspace.config.documents import Document, merge
+from wfe_mcp.workspace.config.event_tables import NotifySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
 
 Layer = tuple[str, Mapping[str, Any]]
@@ -66,6 +68,7 @@ _AT_HOME = (
     ("http", "ca_file", "decides who sees your keys"),
     ("sandbox", "bubblewrap", "decides what makes your sandboxes"),
     ("sandbox", "sha256", "decides what makes your sandboxes"),
+    *(("notify", key, "decides how you are notified") for key in NotifySettings.model_fields),
 )
 """Table and key that only the user's own configuration sets, and why."""
 

@@ -323,6 +323,7 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
         *(("checks", name, check.fault()) for name, check in settings.checks.items()),
         *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
         *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
+        *(("webhooks", name, hook.fault(allow)) for name, hook in settings.webhooks.items()),
         *(("context", name, bundle.fault()) for name, bundle in settings.context.items()),
     ]
     for table, name, fault in looked_at:

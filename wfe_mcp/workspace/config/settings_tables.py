@@ -10,6 +10,7 @@ from pydantic import Field
 from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
 from wfe_mcp.workspace.config.context_bundles import ContextSettings
 from wfe_mcp.workspace.config.delivery_table import DeliverySettings
+from wfe_mcp.workspace.config.event_tables import NotifySettings, WebhookSettings
 from wfe_mcp.workspace.config.layers import RUN_AGES
 from wfe_mcp.workspace.config.limit_tables import (
     BudgetSettings,
@@ -380,6 +381,8 @@ class Settings(Table):
     delivery: DeliverySettings = optional(
         DeliverySettings(), "How a template's `git.…` and `forge.…` steps deliver a change."
     )
+    webhooks: dict[Name, WebhookSettings] = optional({}, "Receivers of events of this project.", noun="webhook")
+    notify: NotifySettings = optional(NotifySettings(), "How you hear that you are needed.")
     ui: UiSettings = optional(UiSettings(), "The page on which a person decides in a browser.")
 
     def on_mismatch(self, template: str) -> str:

@@ -1,0 +1,55 @@
+"""``wfe-mcp webhook`` and ``notify``: a person sets up a receiver, tries it, and sends again what it missed."""
+
+import json
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+from tests.engine.webhooks.receiver import Receiver
+
+
+def configured(cli: Terminal, receiver: Receiver) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    text = f'[webhooks.n8n]\nurl = "{receiver.url}"\n[http]\nallow = ["{receiver.origin}"]\n'
+    config.parent.mkdir(exist_ok=True)
+    config.write_text(text, encoding="utf-8")
+    assert cli("trust", "config", "--yes", pin=PIN).code == 0
+
+
+@pytest.mark.requirement("S4-28")
+def test_a_receiver_is_set_up_tried_and_gets_what_it_missed(cli: Terminal) -> None:
+    receiver = Receiver()
+    receiver.start()
+    try:
+        configured(cli, receiver)
+        assert "wfe-mcp webhook rotate n8n" in cli("webhook", "list").out
+        assert cli("webhook", "rotate", "n8n").code == 1  # needs the PIN
+        made = cli("--json", "webhook", "rotate", "n8n", pin=PIN).data
+        assert made["secret"].startswith("whsec_")
+        assert made["secret"] not in cli("webhook", "list").out
+        assert cli("webhook", "test", "n8n").out.startswith("n8n answered 204")
+
+        receiver.answer = lambda _: (410, {}, b"")
+        cli("work", "add", "Mend the till")
+        failed = cli("webhook", "test", "n8n")
+        assert (failed.code, "it answered 410" in failed.err) == (1, True)
+        (one,) = cli.json("webhook", "deliveries", "--state", "failed", "--webhook", "n8n").data["deliveries"][1:]
+        assert one["event"] == "item.created"
+        assert "webhook redeliver --failed" in cli("doctor").out
+
+        receiver.answer = lambda _: (204, {}, b"")
+        assert cli("webhook", "redeliver", "--failed").out.startswith("Enqueued 1 delivery again")
+        assert cli("webhook", "test", "n8n").code == 0
+        assert receiver.heard[-2].id == one["id"]
+        assert "1 delivery was given up" not in cli("doctor").out
+    finally:
+        receiver.stop()
+
+
+def test_what_is_misused_is_said(cli: Terminal) -> None:
+    assert "No delivery is named." in cli("webhook", "redeliver").err
+    assert "Did you mean 'failed'?" in cli("webhook", "deliveries", "--state", "faild").err
+    assert "There is no webhook 'n8n'." in cli("webhook", "test", "n8n").err
+    assert cli("webhook", "list").out.startswith("No webhooks.")
+    assert "No way is configured." in cli("notify", "test").err
+    assert json.loads(cli("--json", "notify", "test").out)["ok"] is False

@@ -1,0 +1,36 @@
+"""Webhooks through the API: what the page shows, and sending again."""
+
+import json
+
+import pytest
+
+from tests.dashboard.api.client import Program
+from tests.dashboard.api.conftest import Connect
+from tests.engine.conftest import home
+from tests.engine.scene import Scene
+from tests.engine.webhooks.receiver import receiving, secrets
+from wfe_mcp.engine.webhooks.deliveries import send_test
+
+__all__ = ["home"]
+
+
+@pytest.mark.requirement("S4-28")
+def test_deliveries_are_listed_and_sent_again_and_a_secret_is_never_shown(
+    scene: Scene, program: Program, connect: Connect
+) -> None:
+    assert program.get("/webhooks").data == {"webhooks": [], "deliveries": []}
+    with receiving(scene) as receiver:
+        send_test(scene.engine, "n8n")
+        scene.work()
+        found = program.get("/webhooks")
+        (one,) = found.data["deliveries"]
+        assert (one["state"], one["answer"], one["tries"]) == ("delivered", 204, 1)
+        assert found.data["webhooks"][0]["origin"] == receiver.origin
+        text = json.dumps(found.body)
+        assert secrets(scene)[0] not in text
+        assert "secret-path" not in text
+
+        assert connect("read", "reader").post("/webhooks/redeliver", deliveries=[one["job"]]).code == "forbidden"
+        again = connect("work", "worker").post("/webhooks/redeliver", deliveries=[one["job"]]).data
+        assert [each["id"] for each in again["deliveries"]] == [one["id"], one["id"]]
+        assert program.post("/webhooks/redeliver", deliveries=["nope"]).status != 200

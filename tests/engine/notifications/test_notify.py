@@ -1,0 +1,168 @@
+"""Notifications: a person hears once that they are needed, in the ways of their own configuration, and never what it is about."""
+
+import json
+import os
+import stat
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.notifications.notify import desktop_command
+from wfe_mcp.engine.outbox.outbox import quiet_until
+from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.workspace.system.location import user_config_file
+
+pytestmark = pytest.mark.usefixtures("home")
+
+SECRET = "words of a title"
+NOTE_IT = "import os, sys; open(os.environ['HOME'] + '/heard.log', 'a').write(sys.stdin.read() + chr(10))"
+
+
+def configure(scene: Scene, text: str, *, trusted: bool = True) -> None:
+    """The user's own configuration."""
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    if trusted:
+        loaded = scene.engine.settings()
+        with scene.store.tx() as tx:
+            tx.trust.give(scene.engine.project_id, own_key(file), loaded.user_sha256, HUMAN, scene.clock())
+
+
+def command(**keys: Any) -> str:
+    lines = {"command": [sys.executable, "-S", "-c", NOTE_IT], **keys}
+    return "[notify]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
+
+
+def heard(scene: Scene) -> list[dict[str, Any]]:
+    file = Path(scene.environment["HOME"]) / "heard.log"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def asked(scene: Scene, **keys: Any) -> str:
+    run = scene.start(phase("plan", approval(**keys)), title=SECRET)
+    scene.do(run, "plan", {"title": SECRET})
+    return run
+
+
+@pytest.mark.requirement("S1-10")
+def test_a_person_hears_once_that_a_decision_waits_and_not_what_about(scene: Scene) -> None:
+    configure(scene, command())
+    run = asked(scene)
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    scene.work()
+
+    (one,) = heard(scene)
+    assert (one["event"], one["reference"], one["severity"]) == ("approval", f"{run} plan", "info")
+    assert one["text"] == f"{run} plan waits for your decision"
+    assert SECRET not in json.dumps(one)
+
+
+def test_a_request_that_was_changed_is_a_new_one(scene: Scene) -> None:
+    configure(scene, command())
+    run = asked(scene)
+    approvals.reject(scene.engine, HUMAN, run, "plan", "again")
+    scene.do(run, "plan", {"title": "Another one"})
+
+    assert [one["event"] for one in heard(scene)] == ["approval", "approval"]
+
+
+def test_a_reminder_comes_before_the_end_of_an_open_request_only(scene: Scene) -> None:
+    configure(scene, command(remind="30m"))
+    first, second = asked(scene, expires="2h"), asked(scene, expires="2h")
+    for run in (first, second):
+        approvals.ask(scene.engine, HUMAN, run, "plan")
+    scene.work()
+    assert len(heard(scene)) == 2
+    approvals.decide(scene.engine, HUMAN, second, "plan")
+    scene.clock.advance(minutes=91)
+    scene.work()
+
+    (reminder,) = heard(scene)[2:]
+    assert reminder["reference"] == f"{first} plan"
+    assert reminder["expires_at"].startswith("2026-03-01T14:00:00")
+    assert ", until " in reminder["text"]
+
+
+def test_a_run_that_stopped_is_shown_as_a_warning(scene: Scene) -> None:
+    configure(scene, command())
+    run = scene.start(phase("plan", {"kind": "expr", "assert": "${false}"}, on_fail=[{"do": "wait_human"}]))
+    scene.do(run, "plan")
+
+    (one,) = heard(scene)
+    assert (one["event"], one["severity"]) == ("stopped", "warning")
+
+
+def test_quiet_hours_hold_back_until_their_end(scene: Scene) -> None:
+    local = scene.clock().astimezone()
+    begin, end = ((local + timedelta(hours=each)).strftime("%H:%M") for each in (-1, 2))
+    configure(scene, command(quiet=f"{begin}-{end}"))
+    asked(scene)
+    assert heard(scene) == []
+    scene.clock.advance(hours=2)
+    scene.work()
+    assert len(heard(scene)) == 1
+
+
+def test_quiet_hours_over_midnight() -> None:
+    def at(hour: int) -> datetime:
+        return datetime(2026, 3, 1, hour).astimezone().astimezone(UTC)
+
+    assert quiet_until("22:00-07:00", at(21)) == at(21)
+    assert quiet_until("22:00-07:00", at(23)) == at(23) + timedelta(hours=8)
+    assert quiet_until("22:00-07:00", at(3)) == at(7)
+    assert quiet_until("09:00-10:00", at(9)) == at(10)
+    assert quiet_until("", at(9)) == at(9)
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="notify-send is a program of Linux")
+def test_the_desktop_is_asked_by_its_own_program_outside_the_project(scene: Scene, tmp_path: Path) -> None:
+    def stub(folder: Path, word: str) -> None:
+        folder.mkdir(exist_ok=True)
+        file = folder / "notify-send"
+        file.write_text(f'#!/bin/sh\nprintf "%s\\n" {word} "$@" >> "{tmp_path}/desktop.log"\n')
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+
+    stub(scene.root / "bin", "project")
+    stub(tmp_path / "system", "system")
+    path = os.pathsep.join([str(scene.root / "bin"), str(tmp_path / "system"), scene.environment["PATH"]])
+    scene.engine.environment["PATH"] = path
+    configure(scene, "[notify]\ndesktop = true\n")
+    run = asked(scene)
+
+    lines = (tmp_path / "desktop.log").read_text().splitlines()
+    assert lines[0] == "system"
+    assert lines[-2:] == ["wfe-mcp", f"{run} plan waits for your decision"]
+
+
+def test_text_is_never_code_of_the_system_s_program() -> None:
+    evil = 'x"; do shell script "evil"; $(evil)'
+    for platform in ("linux", "darwin", "win32"):
+        _, arguments, variables = desktop_command(platform, evil, "info")
+        assert [each for each in arguments if evil in each] in ([evil], [])
+        assert evil in (*arguments, *variables.values())
+
+
+def test_one_way_that_fails_keeps_none_from_the_others(scene: Scene) -> None:
+    configure(scene, command(apprise=["ntfy"]))
+    asked(scene)
+    assert len(heard(scene)) == 1
+    with scene.store.read() as tx:
+        (job,) = [each for each in tx.jobs.filter() if each.kind == "notify"]
+    assert job.result is not None
+    assert job.result["shown"] == ["command"]
+    assert "There is no credential 'ntfy'" in job.result["failed"][0]
+
+
+@pytest.mark.attack("a program is named for notifications in bytes that no person trusts", "held", "T4; A3")
+def test_own_configuration_that_no_person_trusted_starts_no_program(scene: Scene) -> None:
+    configure(scene, command(), trusted=False)
+    asked(scene)
+    assert heard(scene) == []

@@ -1,0 +1,23 @@
+"""``wfe-mcp notify``: try how you are notified."""
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import joined
+
+
+def try_out(invocation: Invocation) -> None:
+    """Notify you every way that your configuration names, now."""
+    from wfe_mcp.engine.notifications.notify import send
+
+    engine = invocation.engine
+    notify = engine.settings().settings.notify
+    shown, faults = send(engine, notify, {"kind": "test", "reference": "wfe-mcp"})
+    if notify.terminal and invocation.screen.ring("wfe-mcp: a test"):
+        shown.append("terminal")
+    data = {"shown": shown, "failed": faults}
+    if faults or not shown:
+        why = "; ".join(faults) or "No way is configured."
+        hint = "Set desktop, command or apprise in [notify] of your own configuration, then: wfe-mcp trust"
+        invocation.answer(why, data=data, error=Refused("unavailable", why, hint))
+        return
+    invocation.answer(f"Notified you by {joined(shown)}.", data=data)

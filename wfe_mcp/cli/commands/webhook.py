@@ -1,0 +1,151 @@
+"""``wfe-mcp webhook``: the receivers of events, what was sent to them, and the secrets that sign it."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Limit, PinFd, refuse_unknown
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
+
+Webhook = Annotated[str, typer.Argument(metavar="NAME", help="The webhook: NAME in [webhooks.NAME].")]
+Only = Annotated[str, typer.Option("--webhook", metavar="NAME", help="Only deliveries to this webhook.")]
+State = Annotated[
+    list[str] | None, typer.Option("--state", metavar="STATE", help="Only deliveries in this state; repeatable.")
+]
+Deliveries = Annotated[
+    list[str] | None, typer.Argument(metavar="[DELIVERY]...", help="Deliveries, by the first characters of their ids.")
+]
+Failed = Annotated[bool, typer.Option("--failed", help="Every delivery that was given up.")]
+SecretFd = Annotated[
+    int | None,
+    typer.Option(
+        "--key-fd",
+        metavar="N",
+        help="Read a secret that the receiver made from this file descriptor.",
+        show_default=False,
+    ),
+]
+
+_STATES = ("waiting", "behind", "sending", "delivered", "failed", "cancelled")
+_TEST_S = 30.0
+
+
+def list_all(invocation: Invocation) -> None:
+    """List the webhooks that count in this project."""
+    from wfe_mcp.views.project.webhooks import receiver_views
+
+    rows = receiver_views(invocation.engine)
+
+    def render(screen: Screen) -> None:
+        screen.table(
+            ("webhook", "to", "events", "waiting", "failed"),
+            [
+                (row.name, row.origin, ", ".join(row.events) if row.enabled else "off", row.waiting, row.failed)
+                for row in rows
+            ],
+        )
+        for row in rows:
+            if row.fault:
+                screen.line(f"  ! {row.name}: {row.fault}", "yellow")
+        if not rows:
+            screen.line("No webhooks. Add [webhooks.NAME] with a url to .wfe/config.toml, then: wfe-mcp trust")
+
+    invocation.answer(plural(len(rows), "webhook"), render, view={"webhooks": rows})
+
+
+def try_out(invocation: Invocation, name: Webhook) -> None:
+    """Send a test event to a webhook, once, and show its answer."""
+    from wfe_mcp.cli.terminal.waiting import at_work
+    from wfe_mcp.engine.webhooks.deliveries import delivery_of, send_test
+    from wfe_mcp.views.project.webhooks import delivery_view
+
+    engine = invocation.engine
+    end, job = time.monotonic() + _TEST_S, send_test(engine, name)
+    with at_work(invocation) as pause, invocation.screen.busy(f"Sending a test to {name}"):
+        while (found := delivery_of(engine, job)).state in {"waiting", "behind", "sending"} and time.monotonic() < end:
+            pause()
+    view = delivery_view(found)
+    if found.state == "delivered":
+        invocation.answer(f"{name} answered {found.answer}: it gets what happens.", view=view)
+        return
+    why = found.error or "earlier deliveries are tried first"
+    error = Refused("unavailable", f"The test did not reach {name}: {why}.", "See: wfe-mcp webhook list")
+    invocation.answer(error.message, view=view, error=error)
+
+
+def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, limit: Limit = 20) -> None:
+    """List what was sent to webhooks, newest first."""
+    from wfe_mcp.engine.webhooks.deliveries import deliveries as found_of
+    from wfe_mcp.views.project.webhooks import delivery_view
+
+    for each in state or []:
+        refuse_unknown(each, _STATES, f"{each!r} is not a state of a delivery.")
+    rows = [delivery_view(each) for each in found_of(invocation.engine, webhook, state or (), limit)]
+
+    def render(screen: Screen) -> None:
+        screen.table(
+            ("delivery", "webhook", "event", "for", "state", "tries", "next try"),
+            [
+                (
+                    each.job[:12],
+                    each.webhook,
+                    each.event,
+                    each.subject,
+                    each.state,
+                    each.tries,
+                    each.next_try[:19] or "-",
+                )
+                for each in rows
+            ],
+        )
+        for each in rows:
+            if each.error and each.state != "delivered":
+                screen.line(f"  ! {each.job[:12]}: {each.error}", "yellow")
+        if not rows:
+            screen.line("No deliveries.")
+
+    invocation.answer(plural(len(rows), "delivery", "deliveries"), render, view={"deliveries": rows})
+
+
+def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed = False, webhook: Only = "") -> None:
+    """Send events once more, under their first ids; one that waits for its next try is tried now."""
+    from wfe_mcp.engine.webhooks.deliveries import redeliver as sent_again
+    from wfe_mcp.views.project.webhooks import delivery_view
+
+    if not names and not failed:
+        raise Refused("bad_argument", "No delivery is named.", "Name one, or give --failed: wfe-mcp webhook deliveries")
+    rows = [delivery_view(each) for each in sent_again(invocation.engine, names or (), failed=failed, webhook=webhook)]
+    many = plural(len(rows), "delivery", "deliveries")
+    summary = f"Enqueued {many} again; a server or wfe-mcp worker sends them." if rows else "No delivery has failed."
+    invocation.answer(summary, view={"deliveries": rows})
+
+
+def rotate(invocation: Invocation, name: Webhook, key_fd: SecretFd = None, pin_fd: PinFd = None) -> None:
+    """Make the secret that signs, and print it once; the one before it signs beside it for a day."""
+    from wfe_mcp.cli.terminal.pin import read_key
+    from wfe_mcp.engine.webhooks.deliveries import refuse_unknown as known
+    from wfe_mcp.engine.webhooks.signing import OVERLAP, credential_of, rotate as rotated, valid_credentials
+
+    engine, hook = invocation.engine, known(invocation.engine, name)
+    given = "" if key_fd is None else read_key(key_fd, name) or ""
+    by = invocation.person(pin_fd, f"change the secret of webhook {name}")
+    is_own = engine.settings().origins[f"webhooks.{name}.url"].layer == "user"
+    made = rotated(engine, by, name, hook, given, "person" if is_own else "project")
+    both = len(valid_credentials(engine, name, hook)) > 1
+    hours = int(OVERLAP.total_seconds() // 3600)
+    summary = f"Webhook {name} has a new secret." + (f" The one before it is valid for {hours} h more." if both else "")
+
+    def render(screen: Screen) -> None:
+        screen.line(summary)
+        if not given:
+            screen.line(f"  {made}", is_pasted=True)
+            screen.line("Give it to the receiver. It is shown only now.")
+
+    shown = {} if given else {"secret": made}
+    invocation.answer(
+        summary, render, data={"webhook": name, "credential": credential_of(name, hook), "overlaps": both} | shown
+    )

@@ -1,0 +1,1 @@
+"""Notifications of people: the desktop, a program of theirs, and the services of Apprise."""

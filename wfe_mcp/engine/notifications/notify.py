@@ -1,0 +1,165 @@
+"""Shows a person that they are needed: what, which run, and until when; never a title, an artifact or a reason.
+
+    desktop    notify-send on Linux, osascript on macOS, PowerShell on Windows; found outside the project, started without a shell
+    command    a program of the person; it reads one JSON object from its standard input
+    apprise    the package of that name (extra ``notify``); each address is a credential
+
+Rules:
+1. Each way is tried once and alone: one that fails keeps none from the others, and the job says which failed.
+2. A reminder whose request is decided meanwhile is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import joined
+from wfe_mcp.engine.credentials.stored import Use, hand_out
+from wfe_mcp.jobs.child import ChildNotStarted, run_child
+from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.workspace.files.programs import outside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.event_tables import NotifySettings
+
+Severity = Literal["info", "warning", "critical"]
+
+_ABOUT: Mapping[str, tuple[str, Severity]] = {
+    "approval": ("waits for your decision", "info"),
+    "stopped": ("stopped and needs you", "warning"),
+    "deployment": ("failed to deploy", "critical"),
+    "test": ("is a test: notifications work", "info"),
+}
+"""Kind → what is said of the reference, and how severe it is."""
+
+_TIMEOUT_S = 30.0
+_TITLE = "wfe-mcp"
+
+_APPLE = ("on run argv", f'display notification (item 1 of argv) with title "{_TITLE}"', "end run")
+_WINDOWS = (
+    "Add-Type -AssemblyName System.Windows.Forms, System.Drawing;"
+    "$i = New-Object System.Windows.Forms.NotifyIcon;"
+    "$i.Icon = [System.Drawing.SystemIcons]::Information; $i.Visible = $true;"
+    f"$i.ShowBalloonTip(10000, '{_TITLE}', $env:WFE_NOTICE, 'Info'); Start-Sleep -Seconds 5; $i.Dispose()"
+)
+"""The text comes by a variable: PowerShell would read it as code among the arguments."""
+
+
+def show(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of notifications."""
+    given = context.job.payload
+    with engine.store.read() as tx:
+        notify = engine.settings(tx).settings.notify
+        request = tx.approvals.get(given["request"]) if given["request"] else None
+    if given["request"] and (request is None or request.status != "open"):
+        return Outcome({"dropped": "the request is decided"})
+    shown, faults = send(engine, notify, given)
+    if faults and not shown:
+        raise Refused("conflict", "; ".join(faults), "Try it: wfe-mcp notify test")
+    return Outcome({"shown": shown, "failed": faults})
+
+
+def send(engine: Engine, notify: NotifySettings, given: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Show one notification every way that is configured: the ways that worked, and what is wrong with the others."""
+    says, severity = _ABOUT[given["kind"]]
+    until = _until(given.get("expires_at", ""))
+    text = f"{given['reference']} {says}{until}"
+    values = {"event": given["kind"], "reference": given["reference"], "severity": severity, "text": text}
+    values["expires_at"] = given.get("expires_at", "")
+    ways: dict[str, Callable[[], None]] = {}
+    if notify.desktop:
+        ways["desktop"] = lambda: _desktop(engine, text, severity)
+    if notify.command:
+        ways["command"] = lambda: _command(engine, notify.command, json.dumps(values))
+    for name in notify.apprise:
+        ways[f"apprise {name}"] = lambda name=name: _apprise(engine, name, text, severity)
+    shown, faults = list[str](), list[str]()
+    for way, go in ways.items():
+        try:
+            go()
+        except Refused as fault:
+            faults.append(f"{way}: {fault}")
+        else:
+            shown.append(way)
+    return shown, faults
+
+
+def desktop_command(platform: str, text: str, severity: Severity) -> tuple[str, list[str], dict[str, str]]:
+    """The program of ``platform`` that shows a notification, its arguments, and what it gets as variables."""
+    if platform == "darwin":
+        return "osascript", [*(word for line in _APPLE for word in ("-e", line)), text], {}
+    if platform == "win32":
+        return "powershell", ["-NoProfile", "-NonInteractive", "-Command", _WINDOWS], {"WFE_NOTICE": text}
+    urgency = "critical" if severity == "critical" else "normal"
+    return "notify-send", [f"--app-name={_TITLE}", f"--urgency={urgency}", "--", _TITLE, text], {}
+
+
+def _desktop(engine: Engine, text: str, severity: Severity) -> None:
+    program, arguments, more = desktop_command(sys.platform, text, severity)
+    _start(engine, program, arguments, more, ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"))
+
+
+def _command(engine: Engine, words: list[str], stdin: str) -> None:
+    _start(engine, words[0], words[1:], {}, stdin=stdin)
+
+
+def _start(
+    engine: Engine,
+    program: str,
+    arguments: list[str],
+    more: Mapping[str, str],
+    names: tuple[str, ...] = (),
+    stdin: str = "",
+) -> None:
+    """Run a program outside the project and wait for it. Refuses ``unavailable``: it is not there, or failed."""
+    path = engine.environment.get("PATH", "")
+    found = program if Path(program).is_absolute() else outside(program, engine.root, path)
+    if found is None:
+        raise Refused("unavailable", f"{program} is in no folder of PATH outside the project.", "Install it.")
+    try:
+        ended = run_child(
+            [found, *arguments],
+            cwd=Path(found).parent,
+            env=child_env(names, engine.environment) | dict(more),
+            timeout_s=_TIMEOUT_S,
+            stdin=stdin.encode(),
+        )
+    except ChildNotStarted as fault:
+        raise Refused("unavailable", f"{program} cannot be started: {fault}.", "Check [notify].") from fault
+    if ended.exit_code != 0:
+        how = "did not end in time" if ended.timed_out else f"ended with {ended.exit_code}"
+        raise Refused("unavailable", f"{program} {how}.", "Try it in a terminal.")
+
+
+def _apprise(engine: Engine, name: str, text: str, severity: Severity) -> None:
+    try:
+        import apprise  # an extra; 150 ms
+    except ImportError:
+        raise Refused("unavailable", "Apprise is not installed.", "Install wfe-mcp[notify].") from None
+    target: Any = apprise.Apprise()
+    kind = {"info": "info", "warning": "warning", "critical": "failure"}[severity]
+    if not target.add(hand_out(engine, [name], Use("notify"))[name].value):
+        raise Refused("unavailable", f"The credential {name!r} is no address of Apprise.", "See its documentation.")
+    if not target.notify(body=text, title=_TITLE, notify_type=kind):
+        raise Refused("unavailable", f"The service of {name!r} did not take it.", "Check its address.")
+
+
+def _until(text: str) -> str:
+    if not text:
+        return ""
+    return f", until {datetime.fromisoformat(text).astimezone():%H:%M}"
+
+
+def ways_of(notify: NotifySettings) -> str:
+    """The configured ways, as a text; empty without one."""
+    named = [*(["desktop"] if notify.desktop else []), *(["command"] if notify.command else []), *notify.apprise]
+    return joined([*named, *(["terminal"] if notify.terminal else [])])

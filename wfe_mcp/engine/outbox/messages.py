@@ -1,0 +1,140 @@
+"""The public events that a change of a run or of a work item causes (``core/public_events.py`` has their fields)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wfe_mcp.core import events as e, public_events
+from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.states import reached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from wfe_mcp.core.event import Event
+    from wfe_mcp.core.items import Item
+    from wfe_mcp.engine.kernel.run_change import RunChange
+
+
+class Message(NamedTuple):
+    """A public event. ``subject``: the run or the work item, whose messages keep their order."""
+
+    type: str
+    subject: str
+    data: Mapping[str, Any]
+    template: str = ""
+
+
+def run_messages(change: RunChange, before: RunStatus | None = None) -> Iterator[Message]:
+    """What the events of ``change`` say to others, in their order. ``before``: the status before, where it is not the loaded one."""
+    for event in change.events:
+        about = _ABOUT.get(type(event))
+        for name, values in () if about is None else about(change, event):
+            yield _message(change, name, values)
+    earlier, now = change.loaded_before.state, change.state
+    was = earlier.status if before is None else before
+    if was is not now.status or reached(earlier) != reached(now):
+        values = {"before": str(was), "status": str(now.status), "state": reached(now)}
+        yield _message(change, "run.state_changed", values)
+    if now.status is RunStatus.COMPLETED is not was:
+        yield _message(change, "run.completed", {})
+
+
+def start_message(change: RunChange) -> Message:
+    """The run of ``change`` was just started."""
+    state = change.loaded_before.state
+    return _message(change, "run.state_changed", {"before": "", "status": str(state.status), "state": reached(state)})
+
+
+def item_messages(project: str, item: Item, fields: tuple[str, ...] = ()) -> Iterator[Message]:
+    """An item was added, or these ``fields`` of it changed."""
+    data = {"project": project, "item": item.id, "kind": str(item.kind), "status": str(item.status)}
+    if fields:
+        yield Message("item.changed", item.id, {**data, "changed": sorted(fields)})
+        return
+    yield Message("item.created", item.id, data)
+    if item.kind == "bug":
+        yield Message("bug.created", item.id, data)
+
+
+def deployment_of(event: Event) -> str:
+    """The public event that an event of an operation is; empty for what is no deployment."""
+    match event:
+        case e.OperationCalled(key=key):
+            result = "called"
+        case e.OperationObserved(key=key, after=after, undone=undone):
+            result = "undone" if undone else "failed" if after.get("outcome") == "failed" else "observed"
+        case _:
+            return ""
+    return public_events.DEPLOYMENTS.get((key.partition(":")[0], result), "")
+
+
+def _message(change: RunChange, name: str, values: Mapping[str, Any]) -> Message:
+    run = change.run
+    data = {"project": run.project_id, "run": run.id, "template": run.template, **values}
+    return Message(name, run.id, data, run.template)
+
+
+_Named = tuple[str, "Mapping[str, Any]"]
+
+
+def _of(event: e.AttemptEvent, **more: Any) -> dict[str, Any]:
+    return {"phase": str(event.phase), "attempt": event.attempt, **more}
+
+
+def _completed(change: RunChange, event: Any) -> Iterator[_Named]:
+    forced = any(isinstance(each, e.PhaseForced) and each.phase == event.phase for each in change.events)
+    yield "phase.completed", _of(event, forced=forced)
+
+
+def _judged(_change: RunChange, event: Any) -> Iterator[_Named]:
+    verdict = event.verdict
+    if verdict.kind in {VerdictKind.FAIL, VerdictKind.ERROR}:
+        where = {"stage": str(verdict.stage), "gate": verdict.gate, "outcome": str(verdict.outcome)}
+        yield "gate.failed", _of(event, **where)
+
+
+def _awaited(change: RunChange, event: Any) -> Iterator[_Named]:
+    attempt = change.attempt(event.phase)
+    if current_gate(change.state, attempt) == "approval":
+        where = {"stage": str(attempt.stage), "gate": attempt.gate, "sha256": attempt.sha256 or ""}
+        yield "approval.requested", _of(event, **where)
+
+
+def _approved(_change: RunChange, event: Any) -> Iterator[_Named]:
+    yield "approval.decided", _of(event, decision="approved")
+
+
+def _failed(_change: RunChange, event: Any) -> Iterator[_Named]:
+    if event.kind is FailKind.REJECTED:
+        yield "approval.decided", _of(event, decision="rejected")
+
+
+def _operation(change: RunChange, event: Any) -> Iterator[_Named]:
+    if name := deployment_of(event):
+        yield name, {"environment": _environment(change, event), "operation": event.key}
+
+
+def _environment(change: RunChange, event: Any) -> str:
+    """The environment of a deployment, as its intent has it."""
+    intents = [each for each in change.events if isinstance(each, e.OperationIntended) and each.key == event.key]
+    targets = [each.target for each in intents] or [
+        each.payload["target"]
+        for each in change.tx.events.of_types(change.run.id, "OperationIntended")
+        if each.payload["key"] == event.key
+    ]
+    return str(targets[-1].get("environment", "")) if targets else ""
+
+
+_ABOUT: Mapping[type[Event], Callable[[RunChange, Any], Iterator[_Named]]] = {
+    e.PhaseCompleted: _completed,
+    e.GateJudged: _judged,
+    e.ApprovalAwaited: _awaited,
+    e.ApprovalGiven: _approved,
+    e.AttemptFailed: _failed,
+    e.OperationCalled: _operation,
+    e.OperationObserved: _operation,
+}

@@ -1,0 +1,191 @@
+"""Puts messages for webhooks, and notifications of people, into the job queue, in the transaction that causes them.
+
+Rules:
+1. Only configuration that counts is followed: what a project says counts once a person has trusted its bytes.
+2. The messages of a run, or of a work item, to one webhook are a line of jobs: each waits for those before it.
+3. The payload of a job names things only; the secret and the address are read when it is sent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wfe_mcp.core import events as e
+from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.public_events import matches
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.outbox.messages import (
+    Message,
+    deployment_of,
+    item_messages,
+    run_messages,
+    start_message,
+)
+from wfe_mcp.workspace.config.layers import may_set, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from wfe_mcp.core.items import Item
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
+    from wfe_mcp.workspace.config.event_tables import NotifySettings, WebhookSettings
+    from wfe_mcp.workspace.config.settings_tables import Settings
+
+WEBHOOK, NOTICE = "webhook", "notify"
+"""The kinds of jobs; both wait in the queue ``webhook``."""
+
+TRIES = 1000
+"""Time ends the retries (``webhooks/sending.py``), not a number: a claim that a crash ended counts as a try."""
+
+
+class _Notice(NamedTuple):
+    """Why a person is notified. ``key``: what it is about, which is shown once; ``request``: of a reminder, shown while it is open."""
+
+    kind: str
+    key: str
+    phase: str = ""
+    expires_at: datetime | None = None
+    request: str = ""
+
+
+_TABLES = frozenset({"webhooks", "notify"})
+_STOPPED = {RunStatus.BLOCKED, RunStatus.FAILED}
+
+
+def publish_changes(change: RunChange) -> None:
+    """Enqueue what a change of a run says to webhooks and people."""
+    settings = None if change.is_rehearsed else _settings(change.engine, change.tx)
+    if settings is None:
+        return
+    if settings.webhooks:
+        _enqueue(change.engine, change.tx, settings, run_messages(change))
+    if _is_wanted(settings.notify):
+        for notice in _notices(change):
+            if notice.kind in settings.notify.events:
+                _notify(change, settings.notify, notice)
+
+
+def publish_start(change: RunChange) -> None:
+    """Enqueue that the run of ``change`` has been started."""
+    settings = _settings(change.engine, change.tx)
+    if settings is not None and settings.webhooks:
+        _enqueue(change.engine, change.tx, settings, (start_message(change),))
+
+
+def publish_item(engine: Engine, tx: Tx, item: Item, fields: Iterable[str] = ()) -> None:
+    """Enqueue that a work item was added, or that these ``fields`` of it changed."""
+    settings = _settings(engine, tx)
+    if settings is not None and settings.webhooks:
+        _enqueue(engine, tx, settings, item_messages(engine.project_id, item, tuple(fields)))
+
+
+def enqueue_message(
+    engine: Engine, tx: Tx, name: str, message: Message, more: Mapping[str, Any] | None = None, tries: int = TRIES
+) -> str:
+    """Put a message to the webhook ``name`` at the end of its line; the id of the job. ``more``: of one that is sent again."""
+    from wfe_mcp.store.records.jobs import NewJob
+
+    of_item = f"{engine.project_id}:" if message.subject.startswith("W-") else ""
+    payload = {
+        "webhook": name,
+        "type": message.type,
+        "subject": message.subject,
+        "at": engine.clock().isoformat(timespec="milliseconds"),
+        "data": dict(message.data),
+        **(more or {}),
+    }
+    new = NewJob(WEBHOOK, queue_name("webhook", engine.project_id), payload, max_attempts=tries)
+    tx.after_commit(engine.wake)
+    return tx.lines.enqueue(new, f"webhook:{name}:{of_item}{message.subject}")
+
+
+def quiet_until(quiet: str, at: datetime) -> datetime:
+    """``at``, or the end of the quiet hours that it lies in. ``quiet``: two local times (``22:00-07:00``), or empty."""
+    if not quiet:
+        return at
+    local = at.astimezone()
+    first, last = (tuple(map(int, each.split(":"))) for each in quiet.split("-"))
+    begin, end = (local.replace(hour=each[0], minute=each[1], second=0, microsecond=0) for each in (first, last))
+    is_within = begin <= local < end if begin < end else local >= begin or local < end
+    if not is_within:
+        return at
+    return (end if local < end else end + timedelta(days=1)).astimezone(at.tzinfo)
+
+
+def _settings(engine: Engine, tx: Tx) -> Settings | None:
+    """The settings, where a file of them may name a webhook or notifications: most name none, and are not read further."""
+    if not may_set(_TABLES, engine.root, {}, {}):
+        return None
+    return engine.settings(tx).settings
+
+
+def _enqueue(engine: Engine, tx: Tx, settings: Settings, messages: Iterable[Message]) -> None:
+    hooks = {name: hook for name, hook in settings.webhooks.items() if hook.enabled and _is_here(engine, tx, hook)}
+    for message in messages if hooks else ():
+        for name, hook in hooks.items():
+            if _is_for(hook, message):
+                enqueue_message(engine, tx, name, message)
+
+
+def _is_for(hook: WebhookSettings, message: Message) -> bool:
+    of_template = not hook.templates or message.template in {"", *hook.templates}
+    return of_template and any(matches(pattern, message.type) for pattern in hook.events)
+
+
+def _is_here(engine: Engine, tx: Tx, hook: WebhookSettings) -> bool:
+    from wfe_mcp.engine.kernel.identity import name_of
+
+    record = tx.projects.get(engine.project_id) if hook.projects else None
+    return not hook.projects or (record is not None and name_of(record) in hook.projects)
+
+
+def _is_wanted(notify: NotifySettings) -> bool:
+    return bool(notify.desktop or notify.command or notify.apprise)
+
+
+def _notices(change: RunChange) -> Iterator[_Notice]:
+    """Why a person is notified now, or reminded later."""
+    run = change.run.id
+    for event in change.events:
+        match event:
+            case e.ApprovalAwaited(phase=phase) | e.ApprovalAsked(phase=phase):
+                attempt = change.attempt(phase)
+                if current_gate(change.state, attempt) == "approval":
+                    what = f"{attempt.stage}:{attempt.gate}:{attempt.sha256}:{attempt.tree}"
+                    yield _Notice("approval", f"{run}:{phase}:{attempt.number}:{what}", phase)
+                if isinstance(event, e.ApprovalAsked):
+                    stored = change.tx.approvals.get(event.request)
+                    if stored is not None and stored.expires_at is not None:
+                        yield _Notice("approval", f"{event.request}:again", phase, stored.expires_at, event.request)
+            case e.HumanAwaited(phase=phase, attempt=number):
+                yield _Notice("stopped", f"{run}:{phase}:{number}", phase)
+            case _ if deployment_of(event) == "deployment.failed":
+                yield _Notice("deployment", f"{run}:{change.run.last_seq}")
+            case _:
+                pass
+    was, now = change.loaded_before.state, change.state
+    paused = now.status is RunStatus.PAUSED and not now.paused_by_human
+    if was.status is not now.status and (now.status in _STOPPED or paused):
+        yield _Notice("stopped", f"{run}:{change.run.last_seq}")
+
+
+def _notify(change: RunChange, notify: NotifySettings, notice: _Notice) -> None:
+    from wfe_mcp.store.records.jobs import NewJob
+
+    due = change.at
+    if notice.expires_at is not None:  # a reminder
+        due = max(change.at, notice.expires_at - timedelta(seconds=seconds(notify.remind)))
+    due = due if notice.kind == "deployment" else quiet_until(notify.quiet, due)
+    payload = {
+        "kind": notice.kind,
+        "reference": " ".join(filter(None, (change.run.id, notice.phase))),
+        "request": notice.request,
+        "expires_at": "" if notice.expires_at is None else notice.expires_at.isoformat(timespec="seconds"),
+    }
+    queue, key = queue_name("webhook", change.engine.project_id), f"notify:{notice.kind}:{notice.key}"
+    change.tx.jobs.enqueue(NewJob(NOTICE, queue, payload, dedupe_key=key, run_at=due))
+    change.tx.after_commit(change.engine.wake)

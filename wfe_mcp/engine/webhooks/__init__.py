@@ -1,0 +1,1 @@
+"""Webhooks: messages are signed and sent, deliveries listed and sent again, secrets rotated."""

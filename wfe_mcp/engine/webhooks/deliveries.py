@@ -1,0 +1,176 @@
+"""The deliveries of webhooks: a list of them, one sent again, all that failed sent again, and a test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.outbox.messages import Message
+from wfe_mcp.engine.outbox.outbox import TRIES, WEBHOOK, enqueue_message
+from wfe_mcp.engine.webhooks.sending import body_of, message_id
+from wfe_mcp.engine.webhooks.signing import valid_credentials
+from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.workspace.config.event_tables import WebhookSettings
+
+MOST = 10_000
+TEST = "webhook.test"
+
+
+class Delivery(NamedTuple):
+    """A message to a webhook. ``id``: that of the message; ``job``: of this delivery of it. ``state``: ``waiting`` for its
+    time or ``behind`` an earlier one, ``sending``, ``delivered``, ``failed`` or ``cancelled``. ``answer``: the HTTP status.
+    """
+
+    job: str
+    id: str
+    webhook: str
+    event: str
+    subject: str
+    state: str
+    tries: int
+    at: datetime
+    next_try: datetime | None = None
+    answer: int | None = None
+    error: str = ""
+
+
+class Receiver(NamedTuple):
+    """A configured webhook. ``fault``: why nothing can be sent now; ``waiting``, ``failed``: how many deliveries are."""
+
+    name: str
+    hook: WebhookSettings
+    fault: str
+    waiting: int
+    failed: int
+
+
+_STATES = {
+    JobStatus.RUNNING: "sending",
+    JobStatus.DONE: "delivered",
+    JobStatus.FAILED: "failed",
+    JobStatus.PARKED: "failed",
+    JobStatus.CANCELLED: "cancelled",
+}
+
+
+def receivers(engine: Engine) -> list[Receiver]:
+    """The webhooks that configuration names and that count here."""
+    hooks = engine.settings().settings.webhooks
+    found = deliveries(engine, limit=MOST) if hooks else []
+    made: list[Receiver] = []
+    for name, hook in sorted(hooks.items()):
+        own = list({each.id: each for each in reversed(found) if each.webhook == name}.values())
+        waiting = sum(each.state in {"waiting", "behind", "sending"} for each in own)
+        failed = sum(each.state == "failed" and each.event != TEST for each in own)
+        made.append(Receiver(name, hook, _fault(engine, name, hook), waiting, failed))
+    return made
+
+
+def deliveries(engine: Engine, webhook: str = "", states: Sequence[str] = (), limit: int = 50) -> list[Delivery]:
+    """The deliveries of this project, newest first."""
+    with engine.store.read() as tx:
+        found = [_delivery(job) for job in _jobs(engine, tx)]
+    named = [each for each in found if webhook in {"", each.webhook} and (not states or each.state in states)]
+    return named[:limit]
+
+
+def redeliver(engine: Engine, names: Sequence[str] = (), *, failed: bool = False, webhook: str = "") -> list[Delivery]:
+    """Send messages once more, under their first ids: those named by delivery or message, or with ``failed`` all that failed.
+
+    A message that is not over yet is tried at once. Refuses ``bad_argument``: an unknown one.
+    """
+    with engine.store.tx() as tx:
+        known = [job for job in _jobs(engine, tx) if webhook in {"", job.payload["webhook"]}]
+        newest = {message_id(job): job for job in reversed(known)}
+        named = {message_id(_found(known, name)) for name in names}
+        again = [job for id_, job in newest.items() if id_ in named or (failed and _is_given_up(job))]
+        made = [_again(engine, tx, job) for job in again]
+        return [_delivery(job) for each in made if (job := tx.jobs.get(each)) is not None]
+
+
+def send_test(engine: Engine, name: str) -> str:
+    """Enqueue a test message, which is tried once; the id of its job. Refuses ``bad_argument``: an unknown webhook."""
+    refuse_unknown(engine, name)
+    message = Message(TEST, "test", {"project": engine.project_id, "test": True})
+    with engine.store.tx() as tx:
+        return enqueue_message(engine, tx, name, message, tries=1)
+
+
+def refuse_unknown(engine: Engine, name: str) -> WebhookSettings:
+    """The webhook ``name``. Refuses ``bad_argument``: none of this name counts."""
+    hooks = engine.settings().settings.webhooks
+    if name not in hooks:
+        hint = nearest_hint(name, hooks, "Add [webhooks.NAME] to a configuration, then: wfe-mcp trust")
+        raise Refused("bad_argument", f"There is no webhook {name!r}.", hint)
+    return hooks[name]
+
+
+def delivery_of(engine: Engine, job: str) -> Delivery:
+    """One delivery, by the id of its job or message, or the first characters of one."""
+    with engine.store.read() as tx:
+        return _delivery(_found(_jobs(engine, tx), job))
+
+
+def _is_given_up(job: JobRecord) -> bool:
+    return job.status is JobStatus.FAILED and job.payload["type"] != TEST
+
+
+def _again(engine: Engine, tx: Tx, job: JobRecord) -> str:
+    if job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
+        tx.lines.hurry(job)
+        tx.after_commit(engine.wake)
+        return job.id
+    given = job.payload
+    message = Message(given["type"], given["subject"], given["data"])
+    more = {"id": message_id(job), "at": given["at"], "sequence": body_of(job)["sequence"]}
+    return enqueue_message(engine, tx, given["webhook"], message, more, TRIES)
+
+
+def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:
+    found = tx.jobs.filter(queues=(queue_name("webhook", engine.project_id),), limit=MOST)
+    own = (job for job in found if job.kind == WEBHOOK)
+    return sorted(own, key=lambda job: (job.created_at, job.dedupe_key or ""), reverse=True)
+
+
+def _found(jobs: Sequence[JobRecord], name: str) -> JobRecord:
+    """The newest delivery whose job or message begins with ``name``."""
+    starts = (name, f"job-{name}")
+    found = [job for job in jobs if name and (job.id.startswith(starts) or message_id(job).startswith(starts))]
+    if not found or len({message_id(job) for job in found}) > 1:
+        what = "Several deliveries begin" if found else "No delivery begins"
+        raise Refused("bad_argument", f"{what} with {name!r}.", "See: wfe-mcp webhook deliveries")
+    return found[0]
+
+
+def _delivery(job: JobRecord) -> Delivery:
+    is_behind = job.run_at >= BEHIND
+    waits = job.status is JobStatus.QUEUED
+    return Delivery(
+        job.id,
+        message_id(job),
+        job.payload["webhook"],
+        job.payload["type"],
+        job.payload["subject"],
+        ("behind" if is_behind else "waiting") if waits else _STATES[job.status],
+        job.tries,
+        job.created_at,
+        job.run_at if waits and not is_behind else None,
+        (job.result or {}).get("status"),
+        job.error or job.cancel_reason or "",
+    )
+
+
+def _fault(engine: Engine, name: str, hook: WebhookSettings) -> str:
+    try:
+        valid_credentials(engine, name, hook)
+    except Refused as refused:
+        return f"{refused.message} {refused.hint}"
+    return ""

@@ -1,0 +1,113 @@
+"""Secrets of webhooks, and the signatures made with them, by the Standard Webhooks specification.
+
+credential NAME        the secret that signs
+credential NAME-old    the one before it, which signs too until it expires: a receiver has a day to change over
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.credentials.stored import (
+    Use,
+    add_credential,
+    credentials,
+    delete_credential,
+    hand_out,
+    rotate_credential,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.credentials.stored import Scope
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.event_tables import WebhookSettings
+
+OVERLAP = timedelta(days=1)
+_PREFIX = "whsec_"
+_KIND, _PART = "token", "token"
+_SECRET_BYTES = 32
+_LEAST_BYTES, _MOST_BYTES = 24, 64
+"""What the specification asks of a secret."""
+
+
+def credential_of(name: str, hook: WebhookSettings) -> str:
+    """The name of the credential that signs what goes to the webhook ``name``."""
+    return hook.secret or f"webhook-{name}"
+
+
+def signature(engine: Engine, name: str, hook: WebhookSettings, message_id: str, at: datetime, body: str) -> str:
+    """The value of ``webhook-signature``, one signature for each valid secret. Refuses ``unavailable``: there is none."""
+    from standardwebhooks import Webhook  # 17 ms, with what it loads
+
+    return " ".join(Webhook(each).sign(message_id, at, body) for each in secrets_of(engine, name, hook))
+
+
+def secrets_of(engine: Engine, name: str, hook: WebhookSettings) -> list[str]:
+    """The valid secrets, the newest first. Refuses ``unavailable``: there is none, or it cannot be read."""
+    names = valid_credentials(engine, name, hook)
+    opened = hand_out(engine, names, Use(f"webhook {name}"))
+    return [opened[each].value for each in names]
+
+
+def valid_credentials(engine: Engine, name: str, hook: WebhookSettings) -> list[str]:
+    """The credentials that sign now, the newest first. Refuses ``unavailable``: there is none."""
+    now, named = engine.clock(), credential_of(name, hook)
+    valid = {each.name for each in credentials(engine) if each.state(now) != "expired"}
+    if named not in valid:
+        why = f"The secret {named!r} that signs is not stored, or has expired."
+        raise Refused("unavailable", why, f"Make one: wfe-mcp webhook rotate {name}")
+    return [each for each in (named, _old(named)) if each in valid]
+
+
+def rotate(engine: Engine, by: By, name: str, hook: WebhookSettings, given: str = "", scope: Scope = "project") -> str:
+    """Keep a new secret, which is returned; the one before it signs beside it for a day. ``given``: one that a receiver made.
+
+    ``scope``: whose credential a first secret is. Refuses one that is no secret of the specification.
+    """
+    made = given or _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+    if not _is_secret(made):
+        raise Refused(
+            "bad_argument",
+            "That is no secret of a webhook.",
+            f"It is whsec_ and {_LEAST_BYTES} to {_MOST_BYTES} bytes in base64; without --key-fd one is made.",
+        )
+    named, there = credential_of(name, hook), {each.name: each for each in credentials(engine)}
+    if named not in there:
+        add_credential(engine, by, named, _KIND, {_PART: made}, scope=scope, kept_in="stored")
+        return made
+    if _old(named) in there:
+        delete_credential(engine, by, _old(named))
+    before, known = hand_out(engine, [named], Use(f"webhook {name}"))[named].value, there[named]
+    ends = engine.clock() + OVERLAP
+    add_credential(
+        engine,
+        by,
+        _old(named),
+        _KIND,
+        {_PART: before},
+        scope=known.scope,
+        kept_in=known.kept_in,
+        expires_at=ends,
+    )
+    rotate_credential(engine, by, named, {_PART: made}, scope=known.scope)
+    return made
+
+
+def _old(credential: str) -> str:
+    return f"{credential}-old"
+
+
+def _is_secret(secret: str) -> bool:
+    try:
+        content = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return secret.startswith(_PREFIX) and _LEAST_BYTES <= len(content) <= _MOST_BYTES

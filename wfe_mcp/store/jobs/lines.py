@@ -1,0 +1,79 @@
+"""Jobs that run one after another: a job of a line waits until no earlier one of it is left.
+
+    first of the line     due at once, or at its retry
+    those behind it       due at ``BEHIND``, which never comes; ``advance`` makes the next one due
+
+Rules:
+1. A line is the ``dedupe_key`` of its jobs up to the last colon; what follows is a number that only rises.
+2. Whatever ends a job of a line calls ``advance`` in the same transaction. A retry does not: the line keeps its order.
+"""
+
+from dataclasses import replace
+
+from sqlalchemy import bindparam, desc, exists, select, update
+
+from wfe_mcp.store.jobs.jobs import JobRepository
+from wfe_mcp.store.layout.tables import JOB
+from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus, NewJob
+from wfe_mcp.store.repository import Part, Repository
+
+_DIGITS = 9
+
+_IN_LINE = (JOB.c.dedupe_key >= bindparam("from_"), JOB.c.dedupe_key < bindparam("to_"))
+_LAST = select(JOB.c.dedupe_key).where(*_IN_LINE).order_by(desc(JOB.c.dedupe_key)).limit(1)
+_IS_AHEAD = (JOB.c.status == JobStatus.RUNNING) | ((JOB.c.status == JobStatus.QUEUED) & (JOB.c.run_at < BEHIND))
+_AHEAD = select(exists().where(*_IN_LINE, _IS_AHEAD))
+_WAITING = (
+    select(JOB.c.id)
+    .where(*_IN_LINE, JOB.c.status == JobStatus.QUEUED)
+    .order_by(JOB.c.dedupe_key)
+    .limit(1)
+    .scalar_subquery()
+)
+_ADVANCE = update(JOB).where(JOB.c.id == _WAITING).values(run_at=bindparam("now"))
+
+_HURRY = (
+    update(JOB)
+    .where(JOB.c.id == bindparam("id_"), JOB.c.status == JobStatus.QUEUED, JOB.c.run_at < BEHIND)
+    .values(run_at=bindparam("now"))
+)
+
+
+class LineRepository(Repository):
+    """Lines of jobs."""
+
+    _jobs = Part(JobRepository)
+
+    def enqueue(self, new: NewJob, line: str) -> str:
+        """Queue a job at the end of ``line``; its id."""
+        last = self._connection.execute(_LAST, _within(line)).scalar()
+        number = 1 if last is None else int(str(last).rpartition(":")[2]) + 1
+        run_at = BEHIND if self._is_busy(line) else new.run_at
+        return self._jobs.enqueue(replace(new, dedupe_key=f"{line}:{number:0{_DIGITS}}", run_at=run_at))
+
+    def advance(self, job: JobRecord) -> None:
+        """``job`` has ended: the next of its line is due now."""
+        line = line_of(job)
+        if not self._is_busy(line):
+            self._run(_ADVANCE, {**_within(line), "now": self._clock()})
+
+    def hurry(self, job: JobRecord) -> None:
+        """Try ``job`` now, where it waits for its next try; one behind another waits for that."""
+        self._run(_HURRY, {"id_": job.id, "now": self._clock()})
+
+    def _is_busy(self, line: str) -> bool:
+        return bool(self._connection.execute(_AHEAD, _within(line)).scalar())
+
+
+def line_of(job: JobRecord) -> str:
+    """The line of a job."""
+    return (job.dedupe_key or "").rpartition(":")[0]
+
+
+def number_in_line(job: JobRecord) -> int:
+    """Its number in the line, from 1."""
+    return int((job.dedupe_key or "").rpartition(":")[2])
+
+
+def _within(line: str) -> dict[str, str]:
+    return {"from_": f"{line}:", "to_": f"{line};"}  # the character after the colon

@@ -1,0 +1,83 @@
+"""Views of webhooks and their deliveries; no secret, and of an address its origin alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.engine.webhooks.deliveries import Delivery, deliveries, receivers
+from wfe_mcp.views.values.model import view_model, view_of
+from wfe_mcp.workspace.config.origins import origin_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+
+
+@view_model
+class DeliveryView:
+    """A message to a webhook. ``state``: waiting, behind (an earlier one), sending, delivered, failed or cancelled."""
+
+    job: str
+    id: str
+    webhook: str
+    event: str
+    subject: str
+    state: str
+    tries: int
+    at: str
+    next_try: str = ""
+    answer: int | None = None
+    error: str = ""
+
+
+@view_model
+class ReceiverView:
+    """A configured webhook. ``fault``: why nothing can be sent now."""
+
+    name: str
+    origin: str
+    events: tuple[str, ...]
+    templates: tuple[str, ...]
+    projects: tuple[str, ...]
+    format: str
+    enabled: bool
+    waiting: int
+    failed: int
+    fault: str = ""
+
+
+@view_model
+class WebhooksView:
+    """The webhooks of a project, and their newest deliveries."""
+
+    webhooks: tuple[ReceiverView, ...]
+    deliveries: tuple[DeliveryView, ...]
+
+
+def delivery_view(delivery: Delivery) -> DeliveryView:
+    """One delivery."""
+    return view_of(DeliveryView, delivery)
+
+
+def receiver_views(engine: Engine) -> tuple[ReceiverView, ...]:
+    """Every webhook that counts here."""
+    return tuple(
+        ReceiverView(
+            name=each.name,
+            origin=origin_of(each.hook.url) or "",
+            events=tuple(each.hook.events),
+            templates=tuple(each.hook.templates),
+            projects=tuple(each.hook.projects),
+            format=each.hook.format,
+            enabled=each.hook.enabled,
+            waiting=each.waiting,
+            failed=each.failed,
+            fault=each.fault,
+        )
+        for each in receivers(engine)
+    )
+
+
+def webhooks_view(engine: Engine, limit: int = 100) -> WebhooksView:
+    """The webhooks of the project of ``engine``, and their newest deliveries."""
+    found = tuple(map(delivery_view, deliveries(engine, limit=limit)))
+    return WebhooksView(webhooks=receiver_views(engine), deliveries=found)
