@@ -48,6 +48,39 @@ def test_a_fact_is_corrected_added_and_undone_on_the_page_of_the_project(play: P
     expect(row).not_to_contain_text("bazel")
 
 
+@pytest.mark.requirement("S4-31")
+def test_the_page_of_a_project_has_each_finding_with_its_reason_and_what_speaks_for_a_check(play: Play) -> None:
+    root = play.scene.root
+    (root / "requirements.txt").write_text("django\n", encoding="utf-8")
+    (root / "justfile").write_text("".join(f"t{number}:\n    x\n" for number in range(7)), encoding="utf-8")
+    (root / "go.mod").write_text("module m\n", encoding="utf-8")
+    shown = play.to(f"/projects/{play.scene.engine.project_id}")
+    findings = shown.locator("#findings")
+    framework = findings.locator("tr").filter(has_text="framework")
+    expect(framework).to_contain_text("Django")
+    expect(framework).to_contain_text("requirements.txt:1")
+    expect(findings.locator("tr").filter(has_text="port")).to_contain_text("usual")
+    expect(findings.locator("tr").filter(has_text="just t6")).to_have_count(0)
+    findings.get_by_role("button", name="2 more of the kind task").click()
+    expect(findings.locator("tr").filter(has_text="just t6")).to_contain_text("justfile:13")
+    expect(shown.locator("#suggested")).to_contain_text("go test ./... because of go.mod")
+
+
+@pytest.mark.requirement("S1-04", "S1-14")
+def test_a_project_is_made_on_the_page_with_its_name_and_default_template(play: Play) -> None:
+    folder = play.scene.root.parent / "shop"
+    folder.mkdir()
+    shown = play.to("/projects")
+    form = shown.get_by_role("form", name="Add a project")
+    form.get_by_label("Folder of the project").fill(str(folder))
+    form.get_by_label("Name of the project").fill("The Shop")
+    form.get_by_label("Default template").select_option("spec_driven")
+    form.get_by_role("button", name="Add a project").click()
+    expect(shown.get_by_role("heading", name="The Shop")).to_be_visible()
+    expect(shown.get_by_text("the default is spec_driven")).to_be_visible()
+    expect(shown.get_by_role("link", name="Providers and roles")).to_be_visible()
+
+
 @pytest.mark.requirement("S4-34")
 def test_the_first_page_has_the_figures_of_the_week_and_leads_to_the_others(play: Play) -> None:
     run = play.scene.start(phase("plan"), name="weekly", title="Weekly")

@@ -31,7 +31,7 @@ from wfe_mcp.gates import place
 from wfe_mcp.jobs import child, process_tree
 from wfe_mcp.server import stdio, wire
 from wfe_mcp.testing import demo
-from wfe_mcp.workspace.config import project_listing
+from wfe_mcp.workspace.discovery import project_listing
 from wfe_mcp.workspace.files import mirror, staging
 from wfe_mcp.workspace.git import file_facts, names, objects, restore, snapshot, working_tree
 from wfe_mcp.workspace.git.snapshot_files import Limits
@@ -64,7 +64,7 @@ BRANCHES = {
     "server/stdio.py": HERE,
     "server/wire.py": HERE,
     "testing/demo.py": HERE,
-    "workspace/config/project_listing.py": HERE,
+    "workspace/discovery/project_listing.py": HERE,
     "workspace/files/staging.py": HERE,
     "workspace/files/programs.py": "tests/workspace/files/test_programs.py",
     "workspace/files/paths.py": "tests/workspace/files/test_paths.py",

@@ -107,7 +107,7 @@ def test_configuration_that_breaks_its_reader_is_a_problem_and_work_continues(sc
         assert scene.engine.settings().problems != []
         assert answers.start_run(scene.engine, AGENT, "drill").ok
         scene.trust_config()
-    from wfe_mcp.workspace.config.found_checks import find_checks
+    from wfe_mcp.workspace.discovery.found_checks import find_checks
 
     assert "test" not in [check.name for check in find_checks(scene.root).checks]
 

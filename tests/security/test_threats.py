@@ -267,7 +267,7 @@ def test_a_named_pipe_is_no_template_and_no_one_waits_for_it(scene: Scene) -> No
     os.mkfifo(scene.root / "package.json")
     assert reading.list_templates(scene.engine, AGENT).ok
     assert refused(answers.start_run, scene.engine, AGENT, "pipe").code == "unknown_template"
-    from wfe_mcp.workspace.config.found_checks import find_checks
+    from wfe_mcp.workspace.discovery.found_checks import find_checks
 
     assert find_checks(scene.root) is not None
     assert scene.engine.settings().problems != []

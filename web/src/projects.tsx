@@ -1,8 +1,9 @@
 // Projects: their runs, checks and templates.
 import { useState } from "react";
 import { beginsOrEnds, useAct, useAsk } from "./api";
-import type { MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView } from "./api_types";
+import type { MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView, TemplateList } from "./api_types";
 import { Facts } from "./facts";
+import { Findings } from "./findings";
 import { Cli, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
@@ -12,6 +13,8 @@ import { age, count, progress } from "./words";
 export function Projects({ id }: { id: string }) {
   const [folder_, setFolder] = useState("");
   const [name, setName] = useState("");
+  const [template, setTemplate] = useState("");
+  const offered = useAsk<TemplateList>(id ? null : "/templates", () => false);
   const [act, busy, refused] = useAct();
   const { data, error, reload } = useAsk<ProjectList>(id ? null : "/projects", beginsOrEnds);
   if (id) return <Project id={id} />;
@@ -30,13 +33,21 @@ export function Projects({ id }: { id: string }) {
         onSubmit={(event) => {
           event.preventDefault();
           act(async () => {
-            const made = await send<ProjectView>("/projects", { folder: folder_, name });
+            const made = await send<ProjectView>("/projects", { folder: folder_, name, template });
             go(to("projects", made.data.project));
           });
         }}
       >
         <input type="text" required aria-label="Folder of the project" placeholder="an absolute path" style={{ maxWidth: "30rem" }} value={folder_} onChange={(event) => setFolder(event.target.value)} />
         <input type="text" aria-label="Name of the project" placeholder="its name, else the folder's" style={{ maxWidth: "14rem" }} value={name} onChange={(event) => setName(event.target.value)} />
+        <select aria-label="Default template" value={template} onChange={(event) => setTemplate(event.target.value)}>
+          <option value="">the shipped default template</option>
+          {offered.data?.templates.map((each) => (
+            <option key={each.name} value={each.name}>
+              {each.name}
+            </option>
+          ))}
+        </select>
         <button className="btn" disabled={busy} title="wfe-mcp project add">
           Add a project
         </button>
@@ -140,6 +151,9 @@ function Project({ id }: { id: string }) {
           <p className="soft">None. <a href="#/start">Start one.</a></p>
         )}
       </section>
+      <p className="soft">
+        <a href="#/settings">Providers and roles</a>: add a provider, test it, and say who fills which role.
+      </p>
       <Stack id={id} />
       <section className="section">
         <header>
@@ -194,7 +208,7 @@ function Stack({ id }: { id: string }) {
         <h2>Stack</h2>
         <span className="soft">as its files say; nothing of it ran</span>
         <span className="end">
-          <Cli text="wfe-mcp config project" />
+          <Cli text="wfe-mcp project show" />
         </span>
       </header>
       <Problem error={error} />
@@ -226,11 +240,19 @@ function Stack({ id }: { id: string }) {
         </table>
       )}
       {proposed.length > 0 && (
-        <p className="soft">
-          Found and not configured: {proposed.map((each) => each.name).join(", ")}. <code>wfe-mcp init</code> tries and adds them.
-        </p>
+        <div className="soft" id="suggested">
+          Suggested checks, which <code>wfe-mcp init</code> tries and adds when you confirm:
+          <ul>
+            {proposed.map((each) => (
+              <li key={each.name}>
+                <b>{each.name}</b> <code>{each.argv.join(" ")}</code> {each.why && <span className="muted">because of {each.why}</span>}
+              </li>
+            ))}
+          </ul>
+        </div>
       )}
     </section>
+    {data && <Findings findings={data.findings ?? []} />}
     {data && <Facts project={id} facts={data.facts ?? []} changed={reload} />}
     </>
   );

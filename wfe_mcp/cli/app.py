@@ -100,7 +100,7 @@ NOUNS = {
     "webhook": "List and try the receivers of events, see what they got, send it again, change their secrets.",
     "notify": "Try how you are notified that you are needed.",
     "worktree": "Make further work trees of the project, ready to work in, and remove them.",
-    "project": "List your projects, and say where one is after a rename or move.",
+    "project": "Show what a project is, list your projects, and say where one is after a rename or move.",
     "config": "Show the settings that apply here and what the project consists of; correct a fact, change the approval policy.",
     "jobs": "List, follow and cancel background jobs.",
 }
@@ -122,7 +122,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "webhook": names("list test deliveries redeliver rotate"),
     "notify": names("test"),
     "pin": names("set reset"),
-    "project": names("list move forget rename add"),
+    "project": names("show list move forget rename add"),
     "worktree": names("add list remove"),
     "config": names("show project policy fact credential"),
     "jobs": names("enqueue list show wait cancel"),

@@ -32,7 +32,7 @@ def test_a_corrected_fact_holds_survives_a_new_scan_and_ends_when_it_is_undone(c
     (cli.root / "yarn.lock").unlink()
     (cli.root / "package-lock.json").write_text("{}")
     assert facts(cli)["package manager"] == {"value": "pnpm", "found": "npm", "by_hand": True}
-    row = next(line for line in cli("config", "project").out.splitlines() if line.startswith("package manager"))
+    row = next(line for line in cli("project", "show").out.splitlines() if "yours; found" in line)
     assert row.split()[2:] == ["pnpm", "yours;", "found:", "npm"]
 
     back = cli("config", "fact", "package manager", "--remove", pin=PIN)

@@ -191,7 +191,7 @@ def test_the_document_of_json_has_the_trials_and_the_commands_are_on_standard_er
     (empty.root / "api").mkdir()
     (empty.root / "api" / "go.mod").touch()
     document = empty.json("init", "--yes", pin=PIN)
-    assert "  test-api: go test ./... (in api)\n" in document.err
+    assert "  test-api: go test ./... (in api)   (api/go.mod)\n" in document.err
     found = {each["check"]: each for each in document.data["trials"]}
     assert {name: each["outcome"] for name, each in found.items()} == {
         "test": "passed",

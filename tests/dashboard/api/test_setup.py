@@ -113,6 +113,33 @@ def test_a_project_has_a_name_and_a_missing_one_is_found_again_by_the_person(
     assert person.post("/projects/{project}/move", place, folder="third").code == "bad_argument"
 
 
+@pytest.mark.requirement("S1-04")
+def test_a_project_is_made_with_its_default_template_and_a_program_may_not_choose_it(
+    scene: Scene, person: Program, connect: Connect
+) -> None:
+    folder = scene.root.parent / "second"
+    folder.mkdir()
+    new: dict[str, Any] = {"folder": str(folder), "template": "spec_driven"}
+    assert connect("manage").post("/projects", **new).code == "forbidden"
+    assert len(person.get("/projects").data["projects"]) == 1
+    made = person.post("/projects", **new).data
+    assert made["default_template"] == "spec_driven"
+    wrong = person.post("/projects", folder=str(folder), template="spec_drivn")
+    assert (wrong.code, "spec_driven" in wrong.body["error"]["hint"]) == ("unknown_template", True)
+    assert person.get("/projects/{project}", {"project": made["project"]}).data["default_template"] == "spec_driven"
+
+
+@pytest.mark.requirement("S4-31")
+def test_an_orchestrator_gets_what_a_project_is_within_its_tokens(scene: Scene, program: Program) -> None:
+    (scene.root / "go.mod").write_text("module m\n\nrequire github.com/lib/pq v1.10.0\n", encoding="utf-8")
+    place = {"project": scene.engine.project_id}
+    data = program.get("/projects/{project}/context", place).data
+    assert data["found"]["database"] == ["PostgreSQL (go.mod:3, likely)"]
+    small = program.get("/projects/{project}/context", place, tokens=200).data
+    assert len(json.dumps(small)) < len(json.dumps(data))
+    assert program.get("/projects/{project}/context", place, tokens=9_000).code == "bad_argument"
+
+
 def test_activity_is_narrowed_and_exported(scene: Scene, program: Program, connect: Connect) -> None:
     one, two = scene.start(phase("plan")), scene.start(phase("plan"))
     scene.do(one, "plan", GOOD)

@@ -14,7 +14,7 @@ from wfe_mcp.engine.checks.trial import Trial, not_tried
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.config.checks import CheckSettings
-from wfe_mcp.workspace.config.found_checks import FoundCheck
+from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 
 pytestmark = pytest.mark.usefixtures("home")
 

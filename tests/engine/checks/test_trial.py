@@ -12,9 +12,9 @@ import pytest
 from wfe_mcp.engine.checks.shell_environment import looks_secret
 from wfe_mcp.engine.checks.trial import Trial, not_tried, try_checks
 from wfe_mcp.jobs.environment import ALWAYS
-from wfe_mcp.workspace.config.check_table import Kind
 from wfe_mcp.workspace.config.checks import CheckSettings
-from wfe_mcp.workspace.config.found_checks import FoundCheck
+from wfe_mcp.workspace.discovery.check_table import Kind
+from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 
 FINDINGS = frozenset({1})
 

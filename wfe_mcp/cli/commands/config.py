@@ -26,7 +26,7 @@ OnMismatch = Annotated[
     typer.Option("--on-mismatch", help="When the file of an accepted artifact is changed later.", show_default=False),
 ]
 FactName = Annotated[
-    str, typer.Argument(metavar="NAME", help="Its name in `wfe-mcp config project`, or one of your own.")
+    str, typer.Argument(metavar="NAME", help="Its name in `wfe-mcp project show`, or one of your own.")
 ]
 FactValue = Annotated[str, typer.Argument(metavar="[VALUE]", help="What holds.")]
 RemoveFact = Annotated[bool, typer.Option("--remove", help="Undo the correction: what is found holds again.")]
@@ -66,45 +66,13 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
 
 
 def project(invocation: Invocation) -> None:
-    """Show the project: languages, stack, facts, manifests, checks.
+    """Show what the project is, as `wfe-mcp project show` does.
 
-    Nothing of the project runs. Agents read the same as the resource wfe://project.
+    Nothing of the project runs.
     """
-    from wfe_mcp.views.project.project import project_view
+    from wfe_mcp.cli.commands.project import show as show_project
 
-    view = project_view(invocation.engine)
-    names = ", ".join(each.name for each in view.languages) or "no known language"
-    summary = f"{view.root}: {names}"
-
-    def render(screen: Screen) -> None:
-        screen.line(summary, "bold")
-        screen.table(
-            ("language", "files", "folders"),
-            [(each.name, each.files, ", ".join(each.folders)) for each in view.languages],
-        )
-        screen.table(
-            ("folder", "language", "package manager", "test runner"),
-            [(each.folder, each.language, each.manager, each.runner or "-") for each in view.stack],
-        )
-        screen.table(
-            ("fact", "value", ""),
-            [
-                (each.name, each.value, f"yours; found: {each.found or 'nothing'}" if each.by_hand else "found")
-                for each in view.facts
-            ],
-        )
-        screen.table(("folder", "manifests"), [(each.path, ", ".join(each.manifests)) for each in view.packages])
-        screen.table(
-            ("check", "in", "command", ""),
-            [
-                (each.name, each.cwd, " ".join(each.argv), each.fault or ("" if each.configured else "not configured"))
-                for each in view.checks
-            ],
-        )
-        if any(not each.configured for each in view.checks):
-            screen.next("wfe-mcp init")
-
-    invocation.answer(summary, render, view=view)
+    show_project(invocation)
 
 
 def fact(

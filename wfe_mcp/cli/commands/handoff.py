@@ -1,11 +1,12 @@
 """``wfe-mcp handoff`` and ``context``: what the next worker of a run or phase must know."""
 
+import json
 from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Force, Run
+from wfe_mcp.cli.terminal.options import Force
 from wfe_mcp.cli.terminal.pages import write_pages
 from wfe_mcp.cli.terminal.screen import Screen
 
@@ -38,12 +39,24 @@ def handoff(invocation: Invocation, run: SomeRun = "", write: Write = "", force:
 OfPhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="The phase; without it the one that is next.")]
 
 
-def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
-    """Print what the next worker of a phase must know.
+AnyRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the project itself.")]
+Tokens = Annotated[
+    int, typer.Option("--tokens", metavar="N", min=200, max=2500, help="Without a run: the most tokens of the JSON.")
+]
 
-    Its task and role, the goal, the reports of earlier phases, why the run came back, commits and changed files since the
+
+def context(invocation: Invocation, run: AnyRun = "", phase: OfPhase = "", tokens: Tokens = 2500) -> None:
+    """Print what the next worker of a phase must know; without a run, what an orchestrator must know of the project.
+
+    Of a phase: its task and role, the goal, the reports of earlier phases, why the run came back, commits and changed files since the
     run began, open blockers and attached files. Agents read the same with read_artifact, artifact context:pack.
+
+    Of the project, as JSON: what it is, each finding with file and line, its checks, templates, roles and open runs. Agents
+    read the same with status, detail project.
     """
+    if not run:
+        _project(invocation, tokens)
+        return
     from wfe_mcp.views.artifacts.context_pack import context_pack
     from wfe_mcp.views.artifacts.context_text import context_text
     from wfe_mcp.views.reports.envelopes import envelope_of
@@ -57,3 +70,13 @@ def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
         screen.quoted(context_text(pack).rstrip())
 
     invocation.render(answer, render)
+
+
+def _project(invocation: Invocation, tokens: int) -> None:
+    """The context of the project within ``tokens``."""
+    from wfe_mcp.views.project.context import project_context
+    from wfe_mcp.views.values.model import plain
+
+    view = project_context(invocation.engine, tokens)
+    text = json.dumps(plain(view), indent=1, ensure_ascii=False)
+    invocation.answer(f"Context of {view.name}", lambda screen: screen.quoted(text), view=view)

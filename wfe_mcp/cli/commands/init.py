@@ -1,7 +1,9 @@
 """``wfe-mcp init``: find the project's checks, try them, set the PIN, trust the configuration."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,18 +12,16 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import joined, plural
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wfe_mcp.core.model import Person
     from wfe_mcp.engine.checks.trial import Trial
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.templates.effects import EffectChange
     from wfe_mcp.engine.templates.trust_listing import TrustListing
     from wfe_mcp.workspace.config.checks import CheckSettings
-    from wfe_mcp.workspace.config.found_checks import FoundCheck
+    from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 
 
 NoTrial = Annotated[bool, typer.Option("--no-trial", help="Store the checks that are found without running them.")]
@@ -50,7 +50,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.views.approvals.trust import trust_line
     from wfe_mcp.views.values.model import plain
     from wfe_mcp.workspace.config.config_file import with_checks, write_config
-    from wfe_mcp.workspace.config.found_checks import find_checks
+    from wfe_mcp.workspace.discovery.found_checks import find_checks
 
     engine = invocation.engine
     seen, found = engine.settings(), find_checks(engine.root)
@@ -63,13 +63,14 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     by = settle_pin(engine, pin_fd) if asks and yes else None
     checks = [*missing, *_doubted(engine.root, found.checks, held)]
     show_checks(invocation.screen, [] if no_trial else checks)
-    once = _agrees_to_all(invocation, missing) if asks and pin_fd is None and not (yes or no_trial) else None
+    homes = _homes(missing)
+    once = _agrees_to_all(invocation, missing, homes) if asks and pin_fd is None and not (yes or no_trial) else None
     by, agreed_to = once or (by, None)
     trials = trials_of(engine, invocation.screen, checks, yes=yes or once is not None, skip=no_trial)
     works = {each.check.name: each.check.settings for each in trials if each.works and each.check.name not in held}
     decides = bool(works or waits)
     if decides and not yes:
-        _ask_back(invocation, works, agreed_to)
+        _ask_back(invocation, works, agreed_to, homes)
     remember(engine.root, trials, engine.clock())  # after the question: a cancelled init leaves nothing
     if by is None and (pin_fd is not None or (decides and at_terminal())):
         by = settle_pin(engine, pin_fd)
@@ -182,8 +183,16 @@ def _faults(engine: "Engine") -> "Iterator[str]":
             yield f"check {name} cannot start: {fault}"
 
 
+def _homes(missing: "Sequence[FoundCheck]") -> list[str]:
+    """The variables of the shell that say where a tool of these checks is installed: folders, and no secrets."""
+    from wfe_mcp.workspace.discovery.check_table import HOMES
+
+    names = sorted({name for check in missing for name in HOMES.get(check.chain, ())})
+    return [name for name in names if Path(os.environ.get(name, "")).is_absolute()]
+
+
 def _agrees_to_all(
-    invocation: Invocation, missing: "Sequence[FoundCheck]"
+    invocation: Invocation, missing: "Sequence[FoundCheck]", homes: "Sequence[str]"
 ) -> "tuple[Person, tuple[EffectChange, ...]] | None":
     """The user whose PIN agrees to the trials, the file, its trust and the clients, and the effects that they saw.
 
@@ -202,6 +211,8 @@ def _agrees_to_all(
         if missing
         else ""
     )
+    if homes:
+        what += f"A check that needs {joined(homes)} of your shell gets it. "
     clients = " and ".join(each.title for each in not_connected(places_of(invocation.engine.root)))
     connects = f" {clients} will be connected, and may call wfe's tools without asking." if clients else ""
     invocation.screen.talk(f"{what}You trust the configuration with your PIN.{connects}")
@@ -213,15 +224,24 @@ def _agrees_to_all(
 
 
 def _ask_back(
-    invocation: Invocation, works: "Mapping[str, CheckSettings]", agreed_to: "tuple[EffectChange, ...] | None"
+    invocation: Invocation,
+    works: "Mapping[str, CheckSettings]",
+    agreed_to: "tuple[EffectChange, ...] | None",
+    homes: "Sequence[str]",
 ) -> None:
-    """Return where the user agrees. ``agreed_to``: the effects that they agreed to before the trials, and any checkout."""
+    """Return where the user agrees. ``agreed_to``: the effects that they agreed to before the trials.
+
+    With them they agreed to any checkout, and to the variables ``homes``.
+    """
     from wfe_mcp.cli.terminal.confirm import agreed, confirmed
     from wfe_mcp.cli.terminal.effects import show_listing
 
     if agreed_to is not None:
         written = {
-            name: each.model_dump(exclude_unset=True, exclude={"where", "bring"}) for name, each in works.items()
+            name: each.model_dump(
+                exclude_unset=True, exclude={"where", "bring"} | ({"env"} if {*each.env} <= {*homes} else set())
+            )
+            for name, each in works.items()
         }
         as_shown = {name: type(works[name]).model_validate(each) for name, each in written.items()}
         if set(_listing(invocation.engine, as_shown).changes) <= set(agreed_to):

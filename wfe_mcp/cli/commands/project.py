@@ -1,4 +1,4 @@
-"""``wfe-mcp project``: list the projects of this database, and say where one is now, what it is called, or that it is over."""
+"""``wfe-mcp project``: what a project is, the projects of this database, and where one is, what it is called, that it is over."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,74 @@ Old = Annotated[str, typer.Argument(metavar="OLD", help="The folder in which it 
 New = Annotated[str, typer.Argument(metavar="[NEW]", help="The folder in which it is; without it the current one.")]
 Which = Annotated[str, typer.Argument(metavar="PROJECT", help="Its folder, its name or its id.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help='The name; "" for that of its folder.')]
+Kind = Annotated[
+    str, typer.Argument(metavar="[KIND]", help="Only the findings of this kind, such as task; all of them.")
+]
 Folder = Annotated[str, typer.Argument(metavar="[DIR]", help="The folder; without it the current one.")]
+
+
+MOST_SHOWN = 8
+"""Lines of a kind of finding, unless it is asked for."""
+
+
+def show(invocation: Invocation, kind: Kind = "") -> None:
+    """Show what the project is: each finding with the file and line that says so, facts, checks.
+
+    Files are read, nothing of the project runs. Where a finding is wrong, one command corrects it for good: wfe-mcp config
+    fact KIND VALUE. Agents read the same as the resource wfe://project.
+    """
+    from wfe_mcp.core.errors import Refused, nearest_hint
+    from wfe_mcp.views.project.project import project_view
+
+    view = project_view(invocation.engine)
+    kinds = list(dict.fromkeys(each.kind for each in view.findings))
+    if kind and kind not in kinds:
+        hint = nearest_hint(kind, kinds, f"Kinds that were found: {', '.join(kinds) or 'none'}.")
+        raise Refused("bad_argument", f"No finding is of the kind {kind!r}.", hint)
+    names = ", ".join(each.name for each in view.languages) or "no known language"
+    summary = f"{view.root}: {names}"
+
+    def render(screen: Screen) -> None:
+        screen.line(summary, "bold")
+        rows = list[tuple[str, ...]]()
+        for one in [kind] if kind else kinds:
+            those = [each for each in view.findings if each.kind == one]
+            for each in those if kind else those[:MOST_SHOWN]:
+                sure = "" if each.sure == "declared" else "yours" if each.sure == "person" else each.sure
+                rows.append((one, each.value, f"{each.file}:{each.line}", ", ".join(filter(None, (sure, each.note)))))
+            if len(those) > MOST_SHOWN and not kind:
+                rows.append((one, f"and {len(those) - MOST_SHOWN} more", "", f"wfe-mcp project show {one!r}"))
+        screen.table(("finding", "value", "from", ""), rows)
+        if kind:
+            return
+        screen.table(
+            ("folder", "language", "package manager", "test runner"),
+            [(each.folder, each.language, each.manager, each.runner or "-") for each in view.stack],
+        )
+        screen.table(
+            ("fact", "value", ""),
+            [
+                (each.name, each.value, f"yours; found: {each.found or 'nothing'}" if each.by_hand else "found")
+                for each in view.facts
+            ],
+        )
+        screen.table(
+            ("check", "in", "command", "", "why"),
+            [
+                (
+                    each.name,
+                    each.cwd,
+                    " ".join(each.argv),
+                    each.fault or ("" if each.configured else "not configured"),
+                    each.why,
+                )
+                for each in view.checks
+            ],
+        )
+        if any(not each.configured for each in view.checks):
+            screen.next("wfe-mcp init")
+
+    invocation.answer(summary, render, view=view)
 
 
 def list_all(invocation: Invocation) -> None:

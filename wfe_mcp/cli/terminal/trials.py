@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.checks.trial import Trial
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.found_checks import FoundCheck
+    from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 
 _WORDS = {"passed": "pass", "red": "warning", "not_tried": "not run"}
 
@@ -29,7 +29,7 @@ def show_checks(screen: Screen, checks: Sequence[FoundCheck]) -> None:
     write(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits};")
     write("one that fails runs again with all variables of your shell, to find those that it needs:")
     for check in checks:
-        write(f"  {check.name}: {_command(check)}")
+        write(f"  {check.name}: {_command(check)}" + (f"   ({check.why})" if check.why else ""))
     screen.flush()  # nothing runs that is not on the screen
 
 

@@ -18,6 +18,7 @@ from wfe_mcp.views.artifacts.artifacts import ArtifactView
 from wfe_mcp.views.history.stats import StatsList, WeekView, phases, week
 from wfe_mcp.views.pages.artifact import ArtifactPage, artifact_page
 from wfe_mcp.views.project.activity import ProjectList, ProjectView, project_row, project_view
+from wfe_mcp.views.project.context import TOKENS, ProjectContext, project_context
 from wfe_mcp.views.project.project import ProjectContents, project_view as contents
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.templates.templates import KeptView, TemplateList, TemplateSchema, TemplateView
@@ -115,6 +116,15 @@ def project_stack(caller: Reads, project: str) -> JSONResponse:
     """What a project consists of, by its files: languages, stack by folder, checks configured and found. Nothing of it runs."""
     view = contents(caller.engine(project))
     return shown(view.root, view)
+
+
+@router.get("/projects/{project}/context", response_model=answer_of(ProjectContext), tags=["projects"])
+def orchestrator_context(
+    caller: Reads, project: str, tokens: Annotated[int, Query(ge=200, le=TOKENS)] = TOKENS
+) -> JSONResponse:
+    """What an orchestrator must know of a project, in at most so many tokens: what it is, checks, templates, roles, open runs."""
+    view = project_context(caller.engine(project), tokens)
+    return shown(f"Context of {view.name}", view)
 
 
 @router.get("/projects/{project}/stats", response_model=answer_of(StatsList), tags=["projects"])

@@ -25,7 +25,7 @@ _PARTS_OF_VIEWS = (
     "wfe_mcp.engine.artifacts.step_target",
     "wfe_mcp.engine.templates.effects",
     "wfe_mcp.store.records.jobs",
-    "wfe_mcp.workspace.config.project_facts",
+    "wfe_mcp.workspace.discovery.project_facts",
     "wfe_mcp.workspace.git.file_diffs",
     "wfe_mcp.workspace.git.repository",
 )

@@ -26,6 +26,7 @@ from wfe_mcp.engine.models.discovery import try_out
 from wfe_mcp.engine.runs.facts import correct_fact
 from wfe_mcp.engine.runs.policy import Policy, change_policy, planned
 from wfe_mcp.engine.templates.trust import give_trust
+from wfe_mcp.engine.templates.versions import make_default
 from wfe_mcp.views.approvals.trust import TrustPage, TrustView, trust_view, view_data
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.activity import MoveView, ProjectView, project_view
@@ -48,7 +49,7 @@ from wfe_mcp.views.project.settings import (
     role_setting,
     settings_view,
 )
-from wfe_mcp.workspace.config.found_checks import FoundCheck
+from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 from wfe_mcp.workspace.system.location import project_at
 
 router = APIRouter()
@@ -122,9 +123,10 @@ class Folder(Body):
 
 
 class NewProject(Folder):
-    """A folder on this machine, and the name of the project; without one that of the folder."""
+    """A folder on this machine, the name of the project, without one that of the folder, and its default template."""
 
     name: str = Field("", max_length=200)
+    template: str = Field("", max_length=200)
 
 
 class Moved(Folder):
@@ -288,6 +290,8 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
     """Make a folder known as a project; one that is known already is shown. `wfe-mcp init` there adds its checks."""
     if caller.token.project:
         raise Refused("forbidden", f"The token {caller.token.name!r} is for one project.", "Use one of --all-projects.")
+    if body.template:
+        caller.refuse_program()  # as for the default of any project
     place = Path(body.folder)
     if not place.is_absolute() or not place.is_dir():
         raise Refused(
@@ -298,6 +302,8 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
         with made.store.read() as tx:
             record = projects.by_id(tx, made.project_id)
         projects.rename(made.store, record, body.name)
+    if body.template:
+        make_default(made, caller.by, body.template)
     view = project_view(caller.engine(made.project_id))
     return shown(view.project.root, view)
 

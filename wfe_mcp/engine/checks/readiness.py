@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.last_trials import last_trial
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.workspace.config.check_table import KINDS
+from wfe_mcp.workspace.discovery.check_table import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

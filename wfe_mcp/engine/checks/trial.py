@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wfe_mcp.workspace.config.checks import CheckSettings, Where
-    from wfe_mcp.workspace.config.found_checks import FoundCheck
+    from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 
 CHECK_LIMIT_S = 120.0
 ALL_LIMIT_S = 300.0

@@ -16,7 +16,8 @@ from wfe_mcp.engine.runs.policy import edited, settings_written, write_trusted
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.project_facts import ProjectFacts
+    from wfe_mcp.workspace.discovery.findings import ProjectFinding
+    from wfe_mcp.workspace.discovery.project_facts import ProjectFacts
 
 MOST_NAME, MOST_VALUE = 80, 300
 
@@ -33,12 +34,26 @@ class Fact:
 
 def facts_of(engine: Engine, found: ProjectFacts) -> tuple[Fact, ...]:
     """The facts as they hold: those of the files first, then what a person added."""
-    from wfe_mcp.workspace.config.project_facts import named_facts
+    from wfe_mcp.workspace.discovery.project_facts import named_facts
 
     named, own = named_facts(found), engine.settings().settings.facts
     return tuple(
         Fact(name, own.get(name, named.get(name, "")), named.get(name, ""), name in own) for name in {**named, **own}
     )
+
+
+def findings_of(engine: Engine, found: ProjectFacts) -> tuple[ProjectFinding, ...]:
+    """The findings, where a person's word for a kind replaces all of that kind; its reason is the line of the configuration."""
+    from wfe_mcp.workspace.discovery.findings import ProjectFinding
+    from wfe_mcp.workspace.discovery.values import line_of
+
+    own, file = engine.settings().settings.facts, engine.root / ".wfe" / "config.toml"
+    text = file.read_text(encoding="utf-8", errors="replace") if own and file.is_file() else ""
+    said = (
+        ProjectFinding(name, value, ".wfe/config.toml", line_of(text, ("facts", name), ""), "person")
+        for name, value in own.items()
+    )
+    return (*said, *(each for each in found.findings if each.kind not in own))
 
 
 def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
@@ -59,7 +74,7 @@ def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
             )
     own = settings_written(engine).facts
     if value is None and name not in own:
-        hint = nearest_hint(name, own, "List them: wfe-mcp config project")
+        hint = nearest_hint(name, own, "List them: wfe-mcp project show")
         raise Refused("bad_argument", f"There is no correction of {name!r} in .wfe/config.toml.", hint)
     if own.get(name) != value:
         write_trusted(engine, by, edited(engine, ("facts", name, own.get(name), value)))

@@ -61,7 +61,7 @@ def _fault(root: Path, path: str) -> str:
 
 def _nearest(root: Path, path: str) -> str | None:
     """The file of the project most like ``path``: by its whole path, else by its name."""
-    from wfe_mcp.workspace.config.project_listing import list_project
+    from wfe_mcp.workspace.discovery.project_listing import list_project
 
     listed = list_project(root).folders
     files = [f"{folder}/{name}" if folder else name for folder, names in listed.items() for name in names]

@@ -37,10 +37,10 @@ async def status(
     call: ToolRequest,
     run: str = "",
     wait_s: Annotated[int, Field(ge=0, le=45)] = 0,
-    detail: Literal["brief", "full"] = "brief",
+    detail: Literal["brief", "full", "project"] = "brief",
 ) -> Envelope:
     """The state of a run, what it waits for, what to call next. Use first in a session, when unsure, or to wait: wait_s
-    long-polls for a change. Without run: the open runs of this project.
+    long-polls. Without run: the open runs; project: what it is.
     """
     before = await call.place.in_thread(partial(views.envelopes.moment, call.engine, run)) if wait_s and run else None
     found = await call.answer(views.reading.status, run=run, detail=detail)

@@ -18,7 +18,12 @@ _SHOWN = 20
 
 
 def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:
-    """The state of ``run``; without it the open runs of the project."""
+    """The state of ``run``; without it the open runs of the project, or with ``detail`` project what the project is."""
+    if detail == "project":
+        from wfe_mcp.views.project.context import project_context
+
+        view = project_context(engine)
+        return Envelope(True, summary=f"Project {view.name}", next=(Next("status", {}),), view=view)
     idle = None if run else idle_status(engine)
     if idle is not None:
         return idle

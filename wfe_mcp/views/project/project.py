@@ -6,19 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.engine.runs.facts import Fact, facts_of
+from wfe_mcp.engine.runs.facts import Fact, facts_of, findings_of
 from wfe_mcp.engine.runs.policy import PlannedPolicy, PolicyChange, policy_in_force, policy_written
 from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.views.values.model import plain, view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.project_facts import Language, Package, Stack
+    from wfe_mcp.workspace.discovery.findings import ProjectFinding
+    from wfe_mcp.workspace.discovery.project_facts import Language, Package, Stack
 
 
 @view_model
 class CheckView:
-    """A check. ``configured``: templates can name it. ``fault``: why it cannot start here."""
+    """A check. ``configured``: templates can name it. ``fault``: why it cannot start here. ``why``: what speaks for it."""
 
     name: str
     argv: tuple[str, ...]
@@ -26,11 +27,12 @@ class CheckView:
     cwd: str = "."
     kind: str = ""
     fault: str = ""
+    why: str = ""
 
 
 @view_model
 class ProjectContents:
-    """What the project consists of. ``facts``: what holds, after the corrections of a person."""
+    """What the project consists of. ``facts``: what holds, after the corrections of a person; ``findings``: with reasons."""
 
     root: str
     git: bool
@@ -40,24 +42,26 @@ class ProjectContents:
     folders_left_out: tuple[str, ...] = ()
     stack: tuple[Stack, ...] = ()
     facts: tuple[Fact, ...] = ()
+    findings: tuple[ProjectFinding, ...] = ()
 
 
 def project_view(engine: Engine) -> ProjectContents:
     """The project of ``engine`` as its files are now. Nothing of it runs."""
     from wfe_mcp.engine.checks.readiness import check_fault, credential_faults
-    from wfe_mcp.workspace.config.project_facts import project_facts
+    from wfe_mcp.workspace.discovery.project_facts import project_facts
 
     facts, configured = project_facts(engine.root), engine.settings().settings.checks
-    kinds = {each.name: str(each.kind) for each in facts.checks}
+    found = {each.name: each for each in facts.checks}
     known = tuple(
         CheckView(
             name=name,
             argv=tuple(check.argv),
             configured=True,
             cwd=check.cwd or ".",
-            kind=kinds.get(name, ""),
+            kind=str(found[name].kind) if name in found else "",
             fault=check_fault(engine.root, check, engine.environment)
             or "; ".join(each.text for each in credential_faults(engine, check)),
+            why=found[name].why if name in found and found[name].settings.argv == check.argv else "",
         )
         for name, check in configured.items()
     )
@@ -68,6 +72,7 @@ def project_view(engine: Engine) -> ProjectContents:
             configured=False,
             cwd=each.settings.cwd or ".",
             kind=str(each.kind),
+            why=each.why,
         )
         for each in facts.checks
         if each.name not in configured
@@ -81,6 +86,7 @@ def project_view(engine: Engine) -> ProjectContents:
         folders_left_out=facts.left_out,
         stack=facts.stacks,
         facts=facts_of(engine, facts),
+        findings=findings_of(engine, facts),
     )
 
 

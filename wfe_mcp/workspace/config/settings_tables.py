@@ -371,7 +371,7 @@ class Settings(Table):
     artifacts: ArtifactSettings = optional(ArtifactSettings(), "Files of artifacts.")
     facts: dict[str, str] = optional(
         {},
-        "What a person says of the project in place of what is found, by its name in `wfe-mcp config project`, and "
+        "What a person says of the project in place of what is found, by its name in `wfe-mcp project show`, and "
         'more under names of your own: `"package manager" = "pnpm"`. Prompts and pages show it.',
         effect="sets",
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.workspace.conftest import Git
-from wfe_mcp.workspace.config import project_listing
-from wfe_mcp.workspace.config.found_checks import find_checks
-from wfe_mcp.workspace.config.project_listing import Folder, list_project, table
+from wfe_mcp.workspace.discovery import project_listing
+from wfe_mcp.workspace.discovery.found_checks import find_checks
+from wfe_mcp.workspace.discovery.project_listing import Folder, list_project, table
 
 
 def write(root: Path, *paths: str) -> None:

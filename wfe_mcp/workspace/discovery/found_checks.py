@@ -3,11 +3,13 @@
     folders with a manifest  ×  ROWS  →  the first row per tool chain and kind  →  names: test, test-go, test-web
 
 Rules:
-1. Finding runs nothing of the project (``project_listing``); ``engine/checks/trial.py`` tries what is found.
+1. ProjectFinding runs nothing of the project (``project_listing``); ``engine/checks/trial.py`` tries what is found.
 2. A row names a command that changes no source file and waits for no input.
 3. A folder inside the project gets checks of its own, with ``cwd``, unless a workspace above it covers it.
 """
 
+import fnmatch
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,33 +17,42 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.texts import slug
-from wfe_mcp.workspace.config import node_checks as node
-from wfe_mcp.workspace.config.check_table import (
+from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.discovery import node_checks as node
+from wfe_mcp.workspace.discovery.check_table import (
+    CHAIN_FILES,
     COVER_BELOW,
-    FALLBACK,
     FINDINGS,
     KINDS,
     MANIFESTS,
     NO_FINDINGS,
     REPORT,
     ROWS,
+    SCRIPTS,
+    TASKS,
     Kind,
     Row,
 )
-from wfe_mcp.workspace.config.checks import CheckSettings
-from wfe_mcp.workspace.config.project_listing import Folder, Listing, list_project
+from wfe_mcp.workspace.discovery.findings import ProjectFinding, findings_of
+from wfe_mcp.workspace.discovery.project_listing import Folder, Listing, list_project
 
 MAX_PACKAGES = 12
 """Most folders of packages that get checks; the project itself counts too."""
 
 _MAX_PACKAGE_DEPTH = 3
+_LAUNCHER = re.compile(
+    r"^(?:\S*python3?(?:\.exe)? -m |(?:uv|poetry|pdm|pipenv|hatch|yarn) run |npx --no-install |(?:pnpm|bundle) exec |\./|\S+/(?=\w+ ))"
+)
+_CORE = re.compile(r"^[\w@-]+(?: [a-z][\w:-]*)*")
+"""The words of a command up to its first option or path."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundCheck:
     """A check to propose. ``findings``: exit codes by which its tool reports problems in the code, and so works.
 
-    ``chain``: its tool chain, such as python or node. ``is_configured``: it is in the configuration already.
+    ``chain``: its tool chain, such as python or node. ``is_configured``: it is in the configuration already. ``why``: the
+    files and lines that speak for it.
     """
 
     name: str
@@ -50,6 +61,7 @@ class FoundCheck:
     findings: frozenset[int] = NO_FINDINGS
     chain: str = ""
     is_configured: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +72,21 @@ class FoundChecks:
     left_out: tuple[str, ...] = ()
 
 
-_NO_PACKAGES = frozenset(
-    [
-        "test",
-        "tests",
-        "spec",
-        "__tests__",
-        "testdata",
-        "fixtures",
-        "examples",
-        "example",
-        "samples",
-        "docs",
-        "doc",
-        "templates",
-        "template",
-        "e2e",
-    ]
-)
-
-
 def find_checks(root: Path) -> FoundChecks:
     """The checks to propose for the project in ``root``."""
     return found_checks(list_project(root))
 
 
-def found_checks(listing: Listing) -> FoundChecks:
-    """The checks to propose for the files of ``listing``: those of the project first, then by folder."""
+def found_checks(listing: Listing, found: Sequence[ProjectFinding] | None = None) -> FoundChecks:
+    """The checks to propose for the files of ``listing``: those of the project first, then by folder.
+
+    ``found``: its findings, where they are known already.
+    """
+    found = findings_of(listing) if found is None else found
     folders = _packages(listing)
     hits = [hit for folder in folders[:MAX_PACKAGES] for hit in _hits(folder)]
     kept = [hit for hit in hits if not _is_covered(hit, hits)]
-    return FoundChecks(tuple(_with_names(kept)), tuple(folder.path for folder in folders[MAX_PACKAGES:]))
+    return FoundChecks(tuple(_with_names(kept, found)), tuple(folder.path for folder in folders[MAX_PACKAGES:]))
 
 
 class _Hit(NamedTuple):
@@ -106,7 +102,7 @@ def _packages(listing: Listing) -> list[Folder]:
     found = [Folder(listing)]
     for path in sorted(listing.folders, key=lambda path: (path.count("/"), path)):
         parts = path.split("/")
-        is_near = bool(path) and len(parts) <= _MAX_PACKAGE_DEPTH and not _NO_PACKAGES & set(parts)
+        is_near = bool(path) and len(parts) <= _MAX_PACKAGE_DEPTH and not (path[0] == "." or listing.is_aside(path))
         if is_near and Folder(listing, path).has(*MANIFESTS):
             found.append(Folder(listing, path))
     return found
@@ -126,23 +122,47 @@ def _hits(folder: Folder) -> Iterator[_Hit]:
 
 
 def _is_covered(hit: _Hit, hits: Sequence[_Hit]) -> bool:
-    """Whether another check does the same: of a workspace above, or in place of a target of make."""
+    """Whether another check does the same: of a workspace above, or a declared task in place of a tool and vice versa."""
     for other in hits:
-        same_kind, above = other.row.kind == hit.row.kind, _is_above(other.folder, hit.folder)
-        if hit.row.chain == FALLBACK and same_kind and other.row.chain != FALLBACK and other.folder == hit.folder:
-            return True
-        if above and other.row.chain == hit.row.chain:
-            covers = hit.row.chain in COVER_BELOW or (hit.row.chain == "node" and node.is_workspace(other.folder))
-            if same_kind and covers:
+        if other.row.kind != hit.row.kind:
+            continue
+        if other.folder == hit.folder and (hit.row.chain == TASKS) != (other.row.chain == TASKS):
+            task, tool = (hit, other) if hit.row.chain == TASKS else (other, hit)
+            if (task is hit) != _comes_first(task, tool):
                 return True
+        covers = hit.row.chain in COVER_BELOW or (hit.row.chain == "node" and node.is_workspace(other.folder))
+        if covers and other.row.chain == hit.row.chain and _is_above(other.folder, hit.folder):
+            return True
     return False
+
+
+def _comes_first(task: _Hit, tool: _Hit) -> bool:
+    """Whether a person's task replaces the command of a tool: not for tests, which the server then could not tell apart."""
+    return task.row.kind != "test" and tool.argv[0] not in SCRIPTS and task.folder.listing.installed(task.argv[0])
+
+
+def _why(hit: _Hit, found: Sequence[ProjectFinding]) -> str:
+    """The files and lines that speak for a check: what declares it, and the line of CI that runs the same."""
+    command, folder = " ".join(hit.argv), hit.folder
+    own = [each for each in found if each.file.rpartition("/")[0] == folder.path]
+    declared = next((each for each in own if each.kind == "task" and each.value == command), None)
+    manifests = (*CHAIN_FILES.get(hit.row.chain, ()), *MANIFESTS)
+    manifest = next((name for each in manifests for name in fnmatch.filter(sorted(folder.names), each)), "")
+    core = _CORE.search(_LAUNCHER.sub("", command))
+    ran = re.compile(rf"(?<![\w-]){re.escape(core[0].strip())}(?![\w-])") if core else None
+    ci = next((each for each in found if ran and each.kind == "ci" and ran.search(each.value)), None)
+    reasons = [
+        f"{declared.file}:{declared.line}" if declared else folder.at(manifest) if manifest else "",
+        f"CI runs it: {ci.file}:{ci.line}" if ci else "",
+    ]
+    return "; ".join(filter(None, reasons))
 
 
 def _is_above(one: Folder, other: Folder) -> bool:
     return one.path != other.path and (not one.path or other.path.startswith(f"{one.path}/"))
 
 
-def _with_names(hits: Sequence[_Hit]) -> Iterator[FoundCheck]:
+def _with_names(hits: Sequence[_Hit], found: Sequence[ProjectFinding]) -> Iterator[FoundCheck]:
     """Names by kind, tool chain and folder: the plain kind for the first one of the project, or the only one."""
     taken = set[str]()
     for kind in KINDS:
@@ -151,7 +171,7 @@ def _with_names(hits: Sequence[_Hit]) -> Iterator[FoundCheck]:
             first = number == 0 and (not hit.folder.path or len(those) == 1)
             name = kind if first else next(name for name in _names(hit) if name not in taken)
             taken.add(name)
-            yield FoundCheck(name, kind, _settings(hit), _findings(hit.row), hit.row.chain)
+            yield FoundCheck(name, kind, _settings(hit), _findings(hit.row), hit.row.chain, why=_why(hit, found))
 
 
 def _names(hit: _Hit) -> Iterator[str]:

@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, get_args
 
-from wfe_mcp.workspace.config import language_checks as python, node_checks as node
-from wfe_mcp.workspace.config.project_listing import Folder, table
+from wfe_mcp.workspace.discovery import language_checks as python, node_checks as node
+from wfe_mcp.workspace.discovery.findings import declared_tasks
+from wfe_mcp.workspace.discovery.project_listing import Folder, table
 
 Kind = Literal["test", "build", "lint", "types", "security"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -104,13 +105,15 @@ def _composer(*names: str) -> Command:
     return command
 
 
-def _make(*targets: str) -> Command:
+def _task(*names: str) -> Command:
+    """A declared task of one of these names, of a runner that is on PATH where there is one."""
+
     def command(folder: Folder) -> list[str] | None:
-        # GNU make reads the first of these names.
-        file = next((name for name in ("GNUmakefile", "makefile", "Makefile") if folder.has(name)), "")
-        found = (name for name in targets if folder.mentions(rf"^{name}\s*:(?!=)", file))
-        target = next(found, None)
-        return ["make", target] if target else None
+        given = [each.value.split() for each in declared_tasks(folder)]
+        found = [
+            words for name in names for words in given if words[0] in TASK_RUNNERS and words[-1].split(":")[-1] == name
+        ]
+        return next((words for words in found if folder.listing.installed(words[0])), found[0] if found else None)
 
     return command
 
@@ -128,6 +131,21 @@ _DOTNET_FILES = ("*.sln", "*.slnx", "*.csproj", "*.fsproj", "*.vbproj")
 _ESLINT = ("eslint.config.*", ".eslintrc", ".eslintrc.*")
 _RUBY_TESTS = "Dir.glob('./test/**/*_test.rb').sort.each { |file| require file }"
 _CTEST = 'ctest --build-and-test . build --build-generator "Unix Makefiles" --build-noclean'
+TASKS = "task"
+"""The chain of declared tasks. For tests, the tool's own command comes first: the server reads the tests by name from it."""
+TASK_RUNNERS = frozenset({"just", "make", "task", "mise", "poe", "pdm", "hatch", "nox", "tox", "deno"})
+SCRIPTS = frozenset({"npm", "pnpm", "yarn", "bun", "composer"})
+"""Programs whose commands are declared tasks, too, which rows of their own find."""
+_TASK_FINDINGS = frozenset({1, 2, 201})
+"""make ends with 2 and Task with 201 where a command of theirs fails."""
+_NODE_RUNNERS = ("@playwright/test", "cypress", "ava", "tap", "tape", "jasmine", "karma", "uvu")
+
+
+def _no_runner(folder: Folder) -> bool:
+    """The package has no runner whose files only look like those of ``node --test``."""
+    return not node.depends_on(folder, *_NODE_RUNNERS)
+
+
 REPORT = ".wfe/report-security.json"
 _CODE = (".venv", "venv", "tests", "test", "node_modules")
 _is_python = has("pyproject.toml", "setup.py", "requirements.txt", "*.py")
@@ -154,7 +172,7 @@ ROWS: tuple[Row, ...] = (
     Row("node", "test", _depends("jest"), _node_tool("jest")),
     Row("node", "test", _depends("mocha"), _node_tool("mocha")),
     Row("node", "test", both(has("bun.lock", "bun.lockb"), node.has_test_files), "bun test"),
-    Row("node", "test", both(has("package.json"), node.has_test_files), "node --test"),
+    Row("node", "test", both(has("package.json"), node.has_test_files, _no_runner), "node --test"),
     Row("node", "build", _always, _script("build", "compile")),
     Row("node", "lint", _always, _script("lint", "lint:check", "eslint")),
     Row("node", "lint", both(has(*_ESLINT), _depends("eslint")), _node_tool("eslint", ".")),
@@ -244,10 +262,10 @@ ROWS: tuple[Row, ...] = (
         writes=("build/**",),
     ),
     Row("cmake", "build", has("CMakeLists.txt"), _CTEST, writes=("build/**",)),
-    Row("make", "test", _always, _make("test", "check")),
-    Row("make", "build", _always, _make("build", "all")),
-    Row("make", "lint", _always, _make("lint"), frozenset({2})),
-    Row("make", "types", _always, _make("types", "typecheck", "type-check"), frozenset({2})),
+    Row(TASKS, "test", _always, _task("test", "tests", "check")),
+    Row(TASKS, "build", _always, _task("build", "all")),
+    Row(TASKS, "lint", _always, _task("lint"), _TASK_FINDINGS),
+    Row(TASKS, "types", _always, _task("types", "typecheck", "type-check", "mypy"), _TASK_FINDINGS),
     Row(
         "security",
         "security",
@@ -266,23 +284,31 @@ ROWS: tuple[Row, ...] = (
 """Tool chains by precedence; within one, the first row of a kind that fits. bandit comes first: it needs no network."""
 
 
-COVER_BELOW = frozenset({"rust", "maven", "gradle", "dotnet", "cmake", "make", "security"})
+COVER_BELOW = frozenset({"rust", "maven", "gradle", "dotnet", "cmake", TASKS, "security"})
 """Tool chains whose check in a folder covers the folders below it too."""
-FALLBACK = "make"
-"""Its targets usually run the other tools, so they count only where no other check of the kind was found."""
-MANIFESTS = (
-    "pyproject.toml",
-    "setup.py",
-    "setup.cfg",
-    "requirements.txt",
-    "package.json",
-    "Cargo.toml",
-    "go.mod",
-    "pom.xml",
-    *_GRADLE_FILES,
-    "Gemfile",
-    "Rakefile",
-    "composer.json",
-    *_DOTNET_FILES,
-    "CMakeLists.txt",
-)
+CHAIN_FILES = {
+    "python": ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile"),
+    "node": ("package.json",),
+    "rust": ("Cargo.toml",),
+    "go": ("go.mod",),
+    "maven": ("pom.xml",),
+    "gradle": ("build.gradle", "build.gradle.kts"),
+    "ruby": ("Gemfile",),
+    "php": ("composer.json",),
+    "dotnet": ("*.csproj", "*.fsproj", "*.sln", "*.slnx"),
+    "cmake": ("CMakeLists.txt",),
+}
+"""Tool chain → the files by which a folder belongs to it."""
+MANIFESTS = (*(name for names in CHAIN_FILES.values() for name in names), *_GRADLE_FILES, "Rakefile", "*.vbproj")
+
+HOMES = {
+    "rust": ("CARGO_HOME", "RUSTUP_HOME"),
+    "go": ("GOPATH", "GOROOT"),
+    "maven": ("JAVA_HOME",),
+    "gradle": ("GRADLE_USER_HOME", "JAVA_HOME"),
+    "dotnet": ("DOTNET_ROOT",),
+    "ruby": ("GEM_HOME", "RBENV_ROOT"),
+    "node": ("NVM_DIR", "PNPM_HOME"),
+    "python": ("PYENV_ROOT",),
+}
+"""Tool chain → variables that name the folder in which its tools are installed."""

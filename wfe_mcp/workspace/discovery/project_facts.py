@@ -14,10 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.units import words
-from wfe_mcp.workspace.config import language_checks as python, node_checks as node
-from wfe_mcp.workspace.config.found_checks import FoundCheck, found_checks
-from wfe_mcp.workspace.config.project_listing import Folder, Listing, list_project
+from wfe_mcp.core.texts import one_line
+from wfe_mcp.core.units import plural, words
+from wfe_mcp.workspace.discovery import language_checks as python, node_checks as node
+from wfe_mcp.workspace.discovery.check_table import CHAIN_FILES
+from wfe_mcp.workspace.discovery.findings import KINDS, ProjectFinding, findings_of
+from wfe_mcp.workspace.discovery.found_checks import FoundCheck, found_checks
+from wfe_mcp.workspace.discovery.project_listing import Folder, Listing, list_project
 
 MOST_STACKS = 50
 """At most so many stacks of a project are named."""
@@ -39,10 +42,9 @@ class Stack:
 
 
 class _Chain(NamedTuple):
-    """A tool chain of ``found_checks``: its manifests, language and package manager."""
+    """A tool chain of ``found_checks``: its language and package manager."""
 
     chain: str
-    manifests: tuple[str, ...]
     language: str | Callable[[Folder], str]
     manager: str | Callable[[Folder], str]
 
@@ -52,21 +54,16 @@ def _script_language(folder: Folder) -> str:
 
 
 _CHAINS = (
-    _Chain(
-        "python",
-        ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile"),
-        "Python",
-        python.manager_of,
-    ),
-    _Chain("node", ("package.json",), _script_language, node.manager_of),
-    _Chain("rust", ("Cargo.toml",), "Rust", "cargo"),
-    _Chain("go", ("go.mod",), "Go", "go"),
-    _Chain("maven", ("pom.xml",), "Java", "maven"),
-    _Chain("gradle", ("build.gradle", "build.gradle.kts"), "Java or Kotlin", "gradle"),
-    _Chain("ruby", ("Gemfile",), "Ruby", "bundler"),
-    _Chain("php", ("composer.json",), "PHP", "composer"),
-    _Chain("dotnet", ("*.csproj", "*.fsproj", "*.sln", "*.slnx"), ".NET", "dotnet"),
-    _Chain("cmake", ("CMakeLists.txt",), "C or C++", "cmake"),
+    _Chain("python", "Python", python.manager_of),
+    _Chain("node", _script_language, node.manager_of),
+    _Chain("rust", "Rust", "cargo"),
+    _Chain("go", "Go", "go"),
+    _Chain("maven", "Java", "maven"),
+    _Chain("gradle", "Java or Kotlin", "gradle"),
+    _Chain("ruby", "Ruby", "bundler"),
+    _Chain("php", "PHP", "composer"),
+    _Chain("dotnet", ".NET", "dotnet"),
+    _Chain("cmake", "C or C++", "cmake"),
 )
 _RUNNERS = frozenset(
     {
@@ -95,7 +92,7 @@ def stacks_of(listing: Listing, checks: Sequence[FoundCheck]) -> tuple[Stack, ..
         _stack(Folder(listing, path), chain, tests.get((path or ".", chain.chain)))
         for path in folders
         for chain in _CHAINS
-        if Folder(listing, path).has(*chain.manifests)
+        if not listing.is_aside(path) and Folder(listing, path).has(*CHAIN_FILES[chain.chain])
     ]
     return tuple(found[:MOST_STACKS])
 
@@ -138,7 +135,10 @@ MANIFESTS = words(
     mix.exs package.json pom.xml pyproject.toml requirements.txt setup.py tsconfig.json
     """
 )
+_BESIDE = frozenset({"CSS", "HTML", "SQL", "Shell"})
 _NAMED = 6
+CORRECTED = ("framework", "database", "service", "port", "entry point", "version")
+"""Kinds of findings that are facts by this name: a person's word for one replaces all findings of the kind."""
 MOST_FOLDERS = 50
 """At most so many folders are named, of the project and of a language."""
 
@@ -147,11 +147,12 @@ _LANGUAGE = {ending: name for name, endings in LANGUAGES.items() for ending in e
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language, how many of its files there are, and the folders below the project that hold them, ``.`` is itself."""
+    """A language, how many of its files there are, the folders below the project that hold them, ``.`` is itself, and the nearest file."""
 
     name: str
     files: int
     folders: tuple[str, ...]
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +172,25 @@ class ProjectFacts:
     checks: tuple[FoundCheck, ...]
     left_out: tuple[str, ...]
     stacks: tuple[Stack, ...] = ()
+    findings: tuple[ProjectFinding, ...] = ()
 
 
 def project_facts(root: Path) -> ProjectFacts:
     """The facts of the project in ``root``."""
     listing = list_project(root)
-    found = found_checks(listing)
+    said = findings_of(listing)
+    found = found_checks(listing, said)
+    languages = _languages(listing)
+    spoken = (
+        ProjectFinding("language", each.name, each.example, 1, note=plural(each.files, "file")) for each in languages
+    )
     return ProjectFacts(
-        _languages(listing), _packages(listing), found.checks, found.left_out, stacks_of(listing, found.checks)
+        languages,
+        _packages(listing),
+        found.checks,
+        found.left_out,
+        stacks_of(listing, found.checks),
+        tuple(sorted((*spoken, *said, *worktrees(root)), key=lambda each: KINDS.index(each.kind))),
     )
 
 
@@ -193,26 +205,52 @@ def named_facts(facts: ProjectFacts) -> dict[str, str]:
             ("test runner", each.runner),
         ):
             found.setdefault(at + name, value)
+    for kind in CORRECTED:
+        values = dict.fromkeys(each.value for each in facts.findings if each.kind == kind and each.sure != "default")
+        found.setdefault(kind, ", ".join([*values][:_NAMED]))
     return {name: value for name, value in found.items() if value}
 
 
 def _languages(listing: Listing) -> tuple[Language, ...]:
-    """The languages, the one with the most files first."""
+    """The languages, the one with the most files first; those that only go with another one come last."""
     files, folders = defaultdict[str, int](int), defaultdict[str, set[str]](set)
+    nearest = dict[str, str]()
     for path, names in listing.folders.items():
-        for name in names:
+        for name in sorted(names):
             language = _LANGUAGE.get(PurePosixPath(name).suffix.lower())
             if language is not None:
                 files[language] += 1
                 folders[language].add(path.partition("/")[0] or ".")
-    ordered = sorted(files, key=lambda name: (-files[name], name))
-    return tuple(Language(name, files[name], tuple(sorted(folders[name])[:MOST_FOLDERS])) for name in ordered)
+                if language not in nearest or (listing.is_aside(nearest[language]) and not listing.is_aside(path)):
+                    nearest[language] = f"{path}/{name}".lstrip("/")
+    ordered = sorted(files, key=lambda name: (name in _BESIDE, -files[name], name))
+    return tuple(
+        Language(name, files[name], tuple(sorted(folders[name])[:MOST_FOLDERS]), nearest[name]) for name in ordered
+    )
 
 
 def _packages(listing: Listing) -> tuple[Package, ...]:
     found = [
         Package(path or ".", tuple(name for name in MANIFESTS if name in names))
         for path, names in listing.folders.items()
-        if not names.isdisjoint(MANIFESTS)
+        if not names.isdisjoint(MANIFESTS) and not listing.is_aside(path)
     ]
     return tuple(found[:MOST_FOLDERS])
+
+
+def worktrees(root: Path) -> list[ProjectFinding]:
+    """The work trees of the repository besides this one, as its files name them; of a work tree, its repository."""
+    git = root / ".git"
+    if git.is_file():
+        return [ProjectFinding("worktree of", _first_line(git).removeprefix("gitdir: "), ".git", 1)]
+    linked = sorted(git.glob("worktrees/*/gitdir"))[:MOST_FOLDERS]
+    found = ((_first_line(each).removesuffix("/.git"), each.relative_to(root).as_posix()) for each in linked)
+    return [ProjectFinding("worktree", place, file, 1) for place, file in found if place]
+
+
+def _first_line(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as text:
+            return one_line(text.readline(4_000).strip())
+    except OSError:
+        return ""

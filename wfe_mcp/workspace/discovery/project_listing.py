@@ -2,8 +2,9 @@
 
 Rules:
 1. Nothing of the project runs. Only git and the Python on PATH are started, the latter outside the project.
-2. What git ignores, hidden folders and folders of dependencies or products are left out.
+2. What git ignores, hidden folders (but those of ``_HIDDEN``) and folders of dependencies or products are left out.
 3. Depth and number of folders are bounded; a file is read up to one megabyte.
+4. A link is followed only to a file inside the project.
 """
 
 import fnmatch
@@ -35,6 +36,17 @@ _SKIPPED = word_set(
     site-packages venv env virtualenv Pods DerivedData _build deps
     """
 )
+_ASIDE = word_set(
+    """
+    test tests spec __tests__ testdata fixtures examples example samples sample demo docs doc templates template e2e cypress playwright
+    """
+)
+_HIDDEN = {"": {".github", ".devcontainer", ".circleci"}, ".github": {"workflows"}}
+"""Folder → the hidden ones in it that tell what the project is, and the only ones below a hidden one."""
+
+_DEEP = "src/main/"
+"""Java and Kotlin have a folder per part of the package's name below it."""
+
 _MAX_BYTES = 1_000_000
 
 
@@ -53,6 +65,14 @@ class Listing:
     python_has: Callable[[str], bool]
     """Whether the Python on PATH has a module."""
     windows: bool = False
+
+    def is_aside(self, path: str) -> bool:
+        """Whether a folder holds tests, examples or documentation, whose files say nothing of the project itself.
+
+        Below ``src`` only its first folder counts: those inside are parts of a package's name.
+        """
+        parts = path.split("/")
+        return not _ASIDE.isdisjoint(parts[: parts.index("src") + 2] if "src" in parts else parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +148,7 @@ def list_project(root: Path) -> Listing:
             del folders[path]
     return Listing(
         folders,
-        read=lambda path: _text(root / path),
+        read=lambda path: _text(root, path),
         exists=lambda path: os.path.lexists(root / path),
         installed=lambda name: shutil.which(name) is not None,
         python_has=partial(_python_has, root),
@@ -148,8 +168,11 @@ def _folders(root: Path) -> dict[str, frozenset[str]]:
             continue
         inner = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         found[path] = frozenset(entry.name for entry in entries if entry.name not in inner)
-        if path.count("/") < MAX_DEPTH - 1:
-            below = [name for name in inner if name not in _SKIPPED and not name.startswith(".")]
+        if path.count("/") < (2 * MAX_DEPTH if _DEEP in f"{path}/" else MAX_DEPTH) - 1:
+            hidden, is_hidden = _HIDDEN.get(path, ()), path.startswith(".")
+            below = [
+                name for name in inner if name in hidden or not (is_hidden or name.startswith(".") or name in _SKIPPED)
+            ]
             waiting += [f"{path}/{name}" if path else name for name in below]
     return found
 
@@ -161,11 +184,14 @@ def _ignored(root: Path, paths: Sequence[str]) -> list[str]:
     return [] if done is None else [os.fsdecode(path) for path in done.stdout.split(b"\0") if path]
 
 
-def _text(path: Path) -> str:
+def _text(root: Path, path: str) -> str:
+    place = root / path
     try:
-        if not path.is_file():  # opening a named pipe would block
+        if place.is_symlink() and not place.resolve().is_relative_to(root.resolve()):
             return ""
-        with path.open("rb") as file:
+        if not place.is_file():  # opening a named pipe would block
+            return ""
+        with place.open("rb") as file:
             return file.read(_MAX_BYTES).decode(errors="replace")
     except OSError:
         return ""

@@ -2,12 +2,13 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
 
-from wfe_mcp.workspace.config.found_checks import FoundChecks, found_checks
-from wfe_mcp.workspace.config.project_listing import Listing
+from wfe_mcp.workspace.discovery.found_checks import FoundChecks, found_checks
+from wfe_mcp.workspace.discovery.project_listing import Listing
 
 VENV = {".venv/bin/python": ""}
 POETRY = "[tool.poetry]\n[build-system]\n"
@@ -285,6 +286,54 @@ def test_python_tests_run_by_what_this_machine_has(
     files: dict[str, str], installed: str, modules: str, expected: str
 ) -> None:
     assert commands(found_checks(tree(files, installed, modules)))["test"] == expected
+
+
+@pytest.mark.requirement("S4-31")
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("justfile", "test:\n    x\nlint:\n    x\n", "just lint"),
+        ("Taskfile.yml", "tasks:\n  lint: x\n  test: x\n", "task lint"),
+        ("mise.toml", "[tasks.lint]\nrun = 'x'\n[tasks.test]\nrun = 'x'\n", "mise run lint"),
+        ("pyproject.toml", "[tool.poe.tasks]\nlint = 'x'\ntest = 'x'\n", "poe lint"),
+        ("hatch.toml", "[envs.dev.scripts]\nlint = 'x'\ntest = 'x'\n", "hatch run dev:lint"),
+        ("noxfile.py", "import nox\n\n@nox.session\ndef lint(session): ...\n", "nox -s lint"),
+        ("tox.ini", "[tox]\n[testenv:lint]\n", "tox -e lint"),
+        ("Makefile", "test:\n\tx\nlint:\n\tx\n", "make lint"),
+        ("deno.json", '{"tasks": {"lint": "x", "test": "x"}}', "deno task lint"),
+    ],
+)
+def test_a_declared_task_is_proposed_as_a_person_types_it_where_its_runner_is_installed(
+    file: str, text: str, expected: str
+) -> None:
+    files = {"go.mod": "", file: text}
+    runner = expected.split()[0]
+    assert commands(found_checks(tree(files)))["lint"] == "go vet ./..."
+    found = commands(found_checks(tree(files, runner)))
+    assert found["lint"] == expected
+    assert found["test"] == "go test ./..." or runner in {"nox", "tox"}, "its tests can be told apart by name"
+
+
+def test_scripts_of_a_package_are_declared_tasks_too() -> None:
+    files = {"package.json": scripts(lint="eslint ."), "justfile": "lint:\n    x\n"}
+    assert commands(found_checks(tree(files, "just"))) == {"lint": "npm run lint"}
+
+
+@pytest.mark.requirement("S4-31")
+def test_each_check_has_the_file_and_line_that_speak_for_it_and_the_line_of_ci() -> None:
+    ci = "jobs:\n  t:\n    steps:\n      - run: npm ci\n      - run: |\n          npm test -- --watch=false\n          uv run ruff check src\n"
+    files = {
+        "package.json": '{\n  "scripts": {\n    "test": "vitest run",\n    "lint": "eslint ."\n  }\n}\n',
+        "api/pyproject.toml": "[tool.ruff]\n",
+        ".github/workflows/ci.yml": ci,
+    }
+    listing = tree(files)
+    shown = replace(listing, folders={**listing.folders, ".github/workflows": frozenset({"ci.yml"})})
+    assert {each.name: each.why for each in found_checks(shown).checks} == {
+        "test": "package.json:3; CI runs it: .github/workflows/ci.yml:6",
+        "lint": "package.json:4",
+        "lint-api": "api/pyproject.toml; CI runs it: .github/workflows/ci.yml:7",
+    }
 
 
 def test_windows_uses_the_wrappers_and_programs_of_windows() -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from wfe_mcp.workspace.config.project_listing import Folder, table
+from wfe_mcp.workspace.discovery.project_listing import Folder, table
 
 _LOCKS = (
     ("bun", ("bun.lock", "bun.lockb")),

@@ -1,6 +1,6 @@
 """Commands of Python projects and of JavaScript and TypeScript projects, through their package managers."""
 
-from wfe_mcp.workspace.config.project_listing import Folder, table
+from wfe_mcp.workspace.discovery.project_listing import Folder, table
 
 _MANAGERS = (
     ("uv", "uv.lock", "uv"),
@@ -18,6 +18,13 @@ def pytest_or_unittest(folder: Folder) -> list[str] | None:
     """The command that runs the tests; None where there are none."""
     wants = _pytest_is_configured(folder)
     has_tests = folder.has("test_*.py", "*_test.py") or folder.has_below("test*", "test*.py", "*_test.py")
+    # Tests inside the package, where the project names the runner for them.
+    has_tests = has_tests or (
+        folder.mentions(
+            r"\bpytest\b", "pyproject.toml", "Pipfile", "setup.cfg", "requirements.txt", "requirements-dev.txt"
+        )
+        and folder.has_below("*/test*", "test_*.py", "*_test.py")
+    )
     session = _session(folder)
     if not (wants or has_tests or session):
         return None

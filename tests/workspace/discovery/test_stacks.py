@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wfe_mcp.workspace.config.project_facts import MOST_STACKS, project_facts
+from wfe_mcp.workspace.discovery.project_facts import MOST_STACKS, project_facts
 
 PYTEST = "[tool.pytest.ini_options]\n"
 SCRIPTS = '{"scripts": {"test": "vitest"}}'

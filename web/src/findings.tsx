@@ -1,0 +1,62 @@
+// What the project is: each finding with the file and line that says so.
+import { useState } from "react";
+import type { ProjectFinding } from "./api_types";
+
+const FEW = 5;
+const SURE: Record<string, string> = { likely: "likely", default: "usual", person: "yours" };
+
+export function Findings({ findings }: { findings: ProjectFinding[] }) {
+  const [whole, setWhole] = useState("");
+  const kinds = [...new Set(findings.map((each) => each.kind))];
+  if (!kinds.length) return null;
+  return (
+    <section className="section" id="findings">
+      <header>
+        <h2>What it is</h2>
+        <span className="soft">correct a kind below, under Facts</span>
+      </header>
+      <table className="records panel">
+        <caption className="hidden">Findings, each with its file and line</caption>
+        <thead>
+          <tr>
+            <th>ProjectFinding</th>
+            <th>Value</th>
+            <th>From</th>
+          </tr>
+        </thead>
+        <tbody>
+          {kinds.flatMap((kind) => {
+            const those = findings.filter((each) => each.kind === kind);
+            const shown = kind === whole ? those : those.slice(0, FEW);
+            const rows = shown.map((each, index) => (
+              <tr key={`${kind} ${index}`}>
+                <td>{kind}</td>
+                <td data-label="Value" className="words">
+                  {each.value} {SURE[each.sure ?? ""] && <span className="tag">{SURE[each.sure ?? ""]}</span>} {each.note && <span className="muted">{each.note}</span>}
+                </td>
+                <td data-label="From">
+                  <code>
+                    {each.file}:{each.line}
+                  </code>
+                </td>
+              </tr>
+            ));
+            return those.length === shown.length
+              ? rows
+              : [
+                  ...rows,
+                  <tr key={`${kind} more`}>
+                    <td>{kind}</td>
+                    <td colSpan={2}>
+                      <button type="button" className="btn slim" onClick={() => setWhole(kind)}>
+                        {those.length - FEW} more of the kind {kind}
+                      </button>
+                    </td>
+                  </tr>,
+                ];
+          })}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,100 @@
+"""The context of a project for an orchestrator: what it is, how it is checked, and what runs in it, within a budget of tokens.
+
+Texts of the project's files are data. Where the budget is small, lists are cut and what is left out is counted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import field
+from typing import TYPE_CHECKING, TypeVar
+
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES
+from wfe_mcp.views.project.activity import project_view
+from wfe_mcp.views.project.project import project_view as contents
+from wfe_mcp.views.values.model import JsonObject, plain, view_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.views.project.activity import ProjectView
+    from wfe_mcp.views.project.project import ProjectContents
+
+T = TypeVar("T")
+
+TOKENS = 2_500
+"""The budget without another one."""
+
+_CHARS_PER_TOKEN = 3
+"""Paths and punctuation of JSON have fewer characters per token than prose: so few that no real text has fewer."""
+
+_LINES = (120, 60, 30, 20, 12, 8, 5, 3, 2, 1)
+_ENVELOPE_BYTES = 1_500
+
+
+@view_model
+class ProjectContext:
+    """``found``: by kind, each with its file and line; what is not sure says so. ``left_out``: lines beyond the budget, by list."""
+
+    project: str
+    name: str
+    root: str
+    git: bool
+    facts: JsonObject
+    found: JsonObject
+    checks: tuple[JsonObject, ...]
+    default_template: str = ""
+    templates: JsonObject
+    roles: JsonObject = field(default_factory=dict[str, str])
+    runs: tuple[JsonObject, ...] = ()
+    left_out: JsonObject = field(default_factory=dict[str, int])
+
+
+def project_context(engine: Engine, tokens: int = TOKENS) -> ProjectContext:
+    """The context in at most ``tokens``, and never more than an answer of a tool holds."""
+    inside, known = contents(engine), project_view(engine)
+    most = min(tokens * _CHARS_PER_TOKEN, LIMIT_BYTES - _ENVELOPE_BYTES)
+    tried = (_within(inside, known, lines) for lines in _LINES)
+    return next(
+        (each for each in tried if len(json.dumps(json.dumps(plain(each), ensure_ascii=False))) <= most),
+        _within(inside, known, 0),
+    )
+
+
+def _within(inside: ProjectContents, known: ProjectView, lines: int) -> ProjectContext:
+    """The context with at most so many lines of each list."""
+    left: dict[str, int] = {}
+
+    def cut(name: str, found: Sequence[T]) -> Sequence[T]:
+        if len(found) > lines:
+            left[name] = len(found) - lines
+        return found[:lines]
+
+    kinds: dict[str, list[str]] = {}
+    for each in inside.findings:
+        sure = "" if each.sure == "declared" else f", {each.sure}"
+        kinds.setdefault(each.kind, []).append(f"{each.value} ({each.file}:{each.line}{sure})")
+    checks = [
+        {"name": each.name, "command": " ".join(each.argv)}
+        | ({} if each.cwd == "." else {"in": each.cwd})
+        | ({} if each.configured else {"configured": False})
+        for each in inside.checks
+    ]
+    return ProjectContext(
+        project=known.project.project,
+        name=known.project.name,
+        root=inside.root,
+        git=inside.git,
+        facts={each.name: each.value for each in cut("facts", inside.facts)},
+        found={kind: list(cut(kind, said)) for kind, said in kinds.items()},
+        checks=tuple(cut("checks", checks)),
+        default_template=known.default_template,
+        templates={each.name: each.title for each in cut("templates", known.templates)},
+        roles={each.role: f"{each.provider} {each.model}".strip() for each in cut("roles", known.roles)},
+        runs=tuple(
+            {"run": each.run, "title": each.title, "state": each.state, "template": each.template}
+            for each in cut("runs", known.runs)
+        ),
+        left_out=left,
+    )

@@ -1,0 +1,301 @@
+"""What the files of a project say: findings, each with the file and line that is its reason.
+
+``known.txt`` has a row per sign: the file, what to look for in it, and what that means. A further framework, database or
+task runner is a row there, and no code.
+
+Rules:
+1. Files are read, never run, and only those that a row names, in folders that are listed. ``.env`` is not among them.
+2. A file that cannot be read is a finding of the kind ``problem``, with its line; the others still count.
+3. A finding is a text of the project: data, in one line, cut to ``MOST_CHARS``.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple, cast, get_args
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.texts import one_line
+from wfe_mcp.workspace.discovery import node_checks as node
+from wfe_mcp.workspace.discovery.project_listing import Folder, Listing
+from wfe_mcp.workspace.discovery.values import Broken, Value, line_of, values_of
+
+Sure = Literal["declared", "likely", "default", "person"]
+_SURE: tuple[Sure, ...] = get_args(Sure)
+
+_KNOWN = Path(__file__).with_name("known.txt")
+MOST_FILES = 400
+"""Files that are read for findings, nearest first."""
+
+KINDS = (
+    "problem",
+    "language",
+    "framework",
+    "package manager",
+    "database",
+    "service",
+    "port",
+    "entry point",
+    "version",
+    "test runner",
+    "workspace",
+    "submodule",
+    "worktree",
+    "worktree of",
+    "container",
+    "setup",
+    "task",
+    "ci",
+)
+"""The kinds of findings, in the order in which a person reads them."""
+
+MOST_OF_A_KIND = 120
+MOST_CHARS = 160
+_MOST_IN_A_FILE = 60
+_HOST_PORT = re.compile(r"(?:^|[:\-/])(\d{2,5})\}?(?::\d{2,5})?(?:/(?:tcp|udp))?;?$")
+_DATABASE_PORTS = frozenset({"1433", "3306", "5432", "6379", "9200", "27017"})
+"""Where only these are named, the framework listens at its usual port still."""
+
+_NO_COMMAND = re.compile(
+    r"$|[^\w./]|\w+=|(?:if|fi|then|else|elif|for|while|do|done|case|esac|echo|exit|export|set|cd|mkdir|rm|cp)\b"
+)
+_NAME = re.compile(r"@?[A-Za-z][\w./:*@-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFinding:
+    """``value`` of a ``kind``, because of ``line`` in ``file``, a path below the project.
+
+    ``sure``: declared (the file says so), likely (it follows), default (what the framework does), person (a correction).
+    ``note``: what the value stands for, such as the script of a task or the service of a port.
+    """
+
+    kind: str
+    value: str
+    file: str
+    line: int
+    sure: Sure = "declared"
+    note: str = ""
+
+
+class _Row(NamedTuple):
+    files: str
+    where: str
+    kind: str
+    value: str
+    sure: Sure = "declared"
+
+
+class _Meaning(NamedTuple):
+    kind: str
+    value: str
+    port: str = "-"
+    sure: Sure = "declared"
+
+
+class _Match(NamedTuple):
+    """What a row matched: the text, its groups or stars, the last part of its path, its line, and what stands behind it."""
+
+    text: str
+    groups: tuple[str, ...]
+    key: str
+    line: int
+    note: str = ""
+
+
+def findings_of(listing: Listing) -> tuple[ProjectFinding, ...]:
+    """The findings in the files of ``listing``, the project's own folder first."""
+    found: dict[tuple[str, str, str], ProjectFinding] = {}
+    counts: dict[str, int] = {}
+    ports: list[ProjectFinding] = []
+    for path in _files(listing):
+        for each, port in _in_file(listing, path):
+            key = (each.kind, each.value, "" if each.kind == "package manager" else path.rpartition("/")[0])
+            is_surer = key in found and _SURE.index(each.sure) < _SURE.index(found[key].sure)
+            if (key in found and not is_surer) or counts.get(each.kind, 0) >= MOST_OF_A_KIND:
+                continue
+            found[key] = each
+            counts[each.kind] = counts.get(each.kind, 0) + 1
+            if port != "-":
+                ports.append(ProjectFinding("port", port, each.file, each.line, "default", f"of {each.value}"))
+    said = [each.file for each in found.values() if each.kind == "port" and each.value not in _DATABASE_PORTS]
+    for each in ports:
+        folder = each.file.rpartition("/")[0]
+        if not any(file.startswith(f"{folder}/" if folder else "") for file in said):
+            found.setdefault(("port", each.value, folder), each)
+    return tuple(found.values())
+
+
+def declared_tasks(folder: Folder) -> list[ProjectFinding]:
+    """The tasks that files of one folder declare, by the runner's own command."""
+    # GNU make reads the first of these files.
+    makefile = next((name for name in ("GNUmakefile", "makefile", "Makefile") if folder.has(name)), "")
+    named = (
+        name for name in sorted(folder.names) if name == makefile or name.lower() not in {"makefile", "gnumakefile"}
+    )
+    paths = (folder.at(name) for name in named if _any_file().search(f"/{name}"))
+    return [each for path in paths for each, _ in _in_file(folder.listing, path, "task")]
+
+
+def _files(listing: Listing) -> list[str]:
+    """The files that rows name, nearest first. Names with a pattern are compared all at once: there may be many files."""
+    named = _any_file()
+    found = [
+        f"{folder}/{name}" if folder else name
+        for folder, names in listing.folders.items()
+        if not listing.is_aside(folder)
+        for name in sorted(names)
+        if named.search(f"/{folder}/{name}")
+    ]
+    return sorted(found, key=lambda path: path.count("/"))[:MOST_FILES]
+
+
+def _in_file(listing: Listing, path: str, kind: str = "") -> Iterator[tuple[ProjectFinding, str]]:
+    """The findings in one file, of one kind or all, each with the port that is usual for it or ``-``."""
+    rows = [row for row in _table().rows if kind in {"", row.kind} and _pattern(row.files).search(f"/{path}")]
+    text, name = listing.read(path) if rows else "", path.rpartition("/")[2]
+    values: list[Value] = []
+    if any(not row.where.startswith("/") for row in rows):
+        try:
+            values = values_of(name, text) if text else []
+        except Broken as fault:
+            yield (
+                ProjectFinding("problem", one_line(f"{name} cannot be read: {fault}")[:MOST_CHARS], path, fault.line),
+                "-",
+            )
+    for row in rows:
+        matches = _matching_text(row, text) if row.where.startswith("/") else _matching_values(row, text, values)
+        for match, _ in zip(matches, range(_MOST_IN_A_FILE), strict=False):
+            yield from _meant(listing, path, row, match)
+
+
+def _matching_text(row: _Row, text: str) -> Iterator[_Match]:
+    for found in _regex(row.where).finditer(text):
+        groups = tuple(each or "" for each in found.groups())
+        at = found.start(1) if groups and groups[0] else found.start() + len(found[0]) - len(found[0].lstrip())
+        yield _Match(found[0], groups, groups[0] if groups else "", text.count("\n", 0, at) + 1)
+
+
+def _matching_values(row: _Row, text: str, values: Sequence[Value]) -> Iterator[_Match]:
+    wanted = row.where.split(".")
+    for value in values:
+        if len(value.path) != len(wanted) or not all(map(fnmatchcase, value.path, wanted)):
+            continue
+        stars = tuple(part for part, pattern in zip(value.path, wanted, strict=True) if pattern == "*")
+        line = value.line or line_of(text, value.path, value.text)
+        for offset, command in _commands(value.text) if row.kind == "ci" else [(0, value.text)]:
+            yield _Match(command, stars, value.path[-1], line + offset, command)
+
+
+def _commands(script: str) -> Iterator[tuple[int, str]]:
+    """The commands of a shell script with their lines, without its control flow, its assignments and texts over lines."""
+    start, command = 0, ""
+    for number, text in enumerate(script.splitlines()):
+        start = start if command else number
+        command = f"{command} {text.strip()}".strip()
+        if command.endswith("\\"):
+            command = command[:-1].rstrip()
+        elif command.count("'") % 2 == 0 and command.count('"') % 2 == 0:
+            if not _NO_COMMAND.match(command):
+                yield start, command
+            command = ""
+
+
+def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tuple[ProjectFinding, str]]:
+    """What ``match`` means: the row's own finding, or those that a table has for the name."""
+    if "{0}" in row.value and not match.text:
+        return
+    folder, _, name = path.rpartition("/")
+    run = (node.script(Folder(listing, folder), match.key) or [""]) if "{run}" in row.value else []
+    fields = {
+        "file": path,
+        "at": f"./{folder}" if folder else ".",
+        "package": folder.rpartition("/")[2] or ".",
+        "stem": name.partition(".")[0],
+        "key": match.key,
+        "run": " ".join(run),
+    }
+    value = row.value.format(match.text, *match.groups, *[""] * 3, **fields).strip()
+    if row.kind.startswith(">"):
+        for meaning in _meanings(row.kind[1:], value):
+            sure = max((row.sure, meaning.sure), key=_SURE.index)
+            yield (
+                ProjectFinding(meaning.kind, meaning.value, path, match.line, sure, f"by {one_line(value)[:60]}"),
+                meaning.port,
+            )
+        return
+    if row.kind == "port":
+        found = _HOST_PORT.search(value)
+        value = found[1] if found and 0 < int(found[1]) < 65_536 else ""
+    if value:
+        of = f"of {match.groups[0]}" if row.kind in {"port", "ci"} and match.note and len(match.groups) > 1 else ""
+        yield (
+            ProjectFinding(
+                row.kind, _short(value), path, match.line, row.sure, _short(match.note if row.kind == "task" else of)
+            ),
+            "-",
+        )
+
+
+def _short(text: str) -> str:
+    text = one_line(text.strip())
+    return text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
+
+
+def _meanings(table: str, name: str) -> Iterable[_Meaning]:
+    """The meanings of ``name``: by the name itself, else by the first pattern that fits."""
+    known = _table().meanings[table]
+    if table not in {"connection", "scheme"}:
+        found = _NAME.match(name)
+        name = found[0] if found else ""
+    if table == "python":
+        name = name.lower().replace("_", "-")
+    if table == "image":
+        name = name.partition("@")[0].partition(":")[0]
+    if name in known:
+        return [known[name]]
+    return [meaning for pattern, meaning in known.items() if "*" in pattern and fnmatchcase(name, pattern)][:1]
+
+
+class _Table(NamedTuple):
+    rows: tuple[_Row, ...]
+    meanings: dict[str, dict[str, _Meaning]]
+
+
+@cache
+def _table() -> _Table:
+    rows, meanings = list[_Row](), dict[str, dict[str, _Meaning]]()
+    table: dict[str, _Meaning] | None = None
+    for line in _KNOWN.read_text(encoding="utf-8").splitlines():
+        cells = re.split(r" {2,}", line.strip())
+        if line.startswith("= "):
+            table = meanings.setdefault(line[2:].strip(), {})
+        elif line.strip() and not line.startswith("# ") and line != "#":
+            if table is None:
+                rows.append(_Row(*cells[:4], sure=cast("Sure", cells[4] if cells[4:] else "declared")))
+            else:
+                table[cells[0]] = _Meaning(*cells[1:4], sure=cast("Sure", cells[4] if cells[4:] else "declared"))
+    return _Table(tuple(rows), meanings)
+
+
+def _glob(names: str) -> str:
+    """A regular expression for the end of a path."""
+    each = (re.escape(name).replace(r"\*", "[^/]*") for name in names.split("|"))
+    return f"/(?:{'|'.join(each)})$"
+
+
+@cache
+def _pattern(names: str) -> re.Pattern[str]:
+    return re.compile(_glob(names))
+
+
+@cache
+def _any_file() -> re.Pattern[str]:
+    return re.compile("|".join(dict.fromkeys(_glob(row.files) for row in _table().rows)))
+
+
+@cache
+def _regex(where: str) -> re.Pattern[str]:
+    return re.compile(where[1:-1], re.MULTILINE)
