@@ -144,6 +144,32 @@ def test_what_is_not_ready_says_what_is_missing_where_it_is_moved(scene: Scene, 
     expect(card(shown, "planned", "moon")).to_be_visible()
 
 
+def test_a_plan_is_pasted_looked_at_and_imported_and_a_fault_is_named_where_it_is(
+    scene: Scene, visit: Visit, tab: Tab
+) -> None:
+    shown = visit()
+    shown.get_by_role("link", name="Import…").click()
+    shown.get_by_label("Its text").fill("# Tides")
+    shown.get_by_role("button", name="Show what it would do").click()
+    expect(shown.get_by_role("alert")).to_contain_text("plan.md has")
+    hostile = (
+        "## M1 - Read <img src=x onerror=alert(1)>\nGoal: It is in\nTasks:\n- Add a table\n  Acceptance: Dover is in\n"
+    )
+    shown.get_by_label("Its text").fill(hostile)
+    shown.get_by_role("button", name="Show what it would do").click()
+    expect(shown.get_by_role("status")).to_contain_text(["plan.md: Nothing was stored; it would be: 2 added"])
+    expect(shown.get_by_role("region", name="What it would do")).to_contain_text("milestone: Read <img")
+    shown.get_by_role("button", name="Import them").click()
+    expect(shown.get_by_role("link", name="Add a table")).to_be_visible()
+    assert item(scene, "W-2").source == "plan.md#TASK-001"
+
+    to(shown, "/items/import")
+    shown.get_by_label("Open issues").check()
+    shown.get_by_role("button", name="Show what it would do").click()
+    expect(shown.get_by_role("alert")).to_contain_text("There is no remote 'origin'.")
+    assert [each for each in tab.console if "status of" not in each] == []
+
+
 def test_cards_are_moved_by_keyboard_with_a_reason_and_a_pin_where_those_are_needed(
     scene: Scene, visit: Visit, tab: Tab
 ) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.delivery.stub_issues import StubIssues
+
 TOKEN = "ghp_canary-4f1f7c1d9b2e4a0c"
 WHO = {
     "GIT_AUTHOR_NAME": "forge",
@@ -54,7 +56,7 @@ class Asked:
 
 
 @dataclass
-class StubForge:
+class StubForge(StubIssues):
     """The state of the forge. ``merge_method``: of the GitLab project; ``fail``: (method, part of the path) → what it answers."""
 
     bare: Path
@@ -140,6 +142,8 @@ class StubForge:
             commit = self.git("commit-tree", tree, *(word for each in parents for word in ("-p", each)), "-m", message)
         self.git("update-ref", f"refs/heads/{pull.base}", commit, base)
         pull.head, pull.state, pull.merged = head, "merged", commit
+        for number in re.findall(r"^Closes #(\d+)$", pull.body, re.MULTILINE) if self.closes else ():
+            self.issue(int(number))["state"] = "closed"
         return commit
 
     def conflicts(self, pull: Pull) -> bool:
@@ -185,6 +189,8 @@ class StubForge:
             if isinstance(made, str):
                 return 422, {}, {"message": "Validation Failed", "errors": [{"message": made}]}
             return 201, {}, self._as_github(made)
+        if rest.startswith("issues") and (found := self.issues_at_github(rest, query, body)) is not None:
+            return 200, {}, found
         if rest.startswith("rules/branches/"):
             return 200, {}, self.rules
         if (found := re.fullmatch(r"rulesets/(\d+)", rest)) is not None:
@@ -247,6 +253,8 @@ class StubForge:
         rest = path.removeprefix(f"{at}/")
         if rest == "protected_branches":
             return 200, {}, self.protected
+        if rest.startswith("issues") and (issues := self.issues_at_gitlab(rest, query, body)) is not None:
+            return 200, {}, issues
         if rest == "merge_requests" and method == "GET":
             wanted = (query["source_branch"], query["target_branch"])
             found = [each for each in self.pulls if (each.branch, each.base) == wanted]

@@ -14,6 +14,7 @@ import { Brand, Icon } from "./icons";
 import { changesWaits, Inbox, waits } from "./inbox";
 import { ItemPageView } from "./item";
 import { NewItem } from "./item_form";
+import { ImportItems } from "./item_import";
 import { useKeys } from "./keys";
 import { useNews } from "./news";
 import { KeySheet, Palette, useCommands } from "./palette";
@@ -82,6 +83,7 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
       return first && second ? <Submission key={`${first} ${second}`} run={first} phase={second} /> : <Runs query={route.query} />;
     case "items":
       if (first === "new") return <NewItem query={route.query} />;
+      if (first === "import") return <ImportItems />;
       if (first && second) return <ItemPageView key={`${first} ${second}`} project={first} id={second} edits={route.parts[2] === "edit"} />;
       return first === "board" ? <WorkBoard /> : first === "decisions" ? <WorkDecisions /> : <WorkList query={route.query} />;
     case "assistant":

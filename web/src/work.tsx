@@ -43,6 +43,11 @@ export function WorkHead({ now, about, children }: { now: "list" | "board" | "de
         ))}
       </nav>
       {children}
+      {now !== "decisions" && (
+        <a className="btn" href="#/items/import" title="wfe-mcp work import FILE">
+          Import…
+        </a>
+      )}
       <a className="btn solid" href={now === "decisions" ? "#/items/new?kind=decision" : "#/items/new"} title={now === "decisions" ? "wfe-mcp decision add TITLE" : "wfe-mcp work add TITLE"}>
         {now === "decisions" ? "Propose a decision" : "Add an item"}
       </a>

@@ -51,11 +51,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """The entries of a file, in its order, and what of the file is in none of them."""
+    """The entries of a file, in its order, and what of the file is in none of them.
+
+    ``joint``: between the file and the key of an entry in the source of its item; ``origin``: what a message calls the file.
+    """
 
     format: str
     entries: tuple[Entry, ...]
     not_carried: tuple[Detail, ...] = field(default=())
+    joint: str = "#"
+    origin: str = "the file"
 
 
 def plan_entries(

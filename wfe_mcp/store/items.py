@@ -18,7 +18,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, desc, func, insert, literal_column, or_, select, update
+from sqlalchemy import Integer, bindparam, desc, func, insert, literal_column, or_, select, text, update
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
@@ -30,7 +30,7 @@ from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT
 from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
-from wfe_mcp.store.search.entries import SearchEntry, of_item, of_item_row
+from wfe_mcp.store.search.entries import ITEMS, SearchEntry, of_item, of_item_row
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 
 ADDED, CHANGED = "ItemAdded", "ItemChanged"
@@ -47,20 +47,38 @@ _PAGE = _ROWS.where(
     ITEM.c.number > bindparam("after"),
 )
 _IN_ORDER = _PAGE.order_by(ITEM.c.number).limit(bindparam("limit_"))
-_COUNTS = (
-    select(ITEM.c.status, func.count().label("items"))
-    .where(ITEM.c.project_id == bindparam("project_id_"))
-    .group_by(ITEM.c.status)
-)
+_OF_PROJECTS = ITEM.c.project_id.in_(bindparam("projects", expanding=True))
+_COUNTS = select(ITEM.c.status, func.count().label("items")).where(_OF_PROJECTS).group_by(ITEM.c.status)
 _LAST_NUMBER = select(func.max(ITEM.c.number)).where(ITEM.c.project_id == bindparam("project_id_"))
 _NAMING = _ROWS.where(func.instr(ITEM.c.content, bindparam("named")) > 0).order_by(ITEM.c.number)
-_OF_ANY = select(*columns_for(ItemRow, ITEM)).where(
-    or_(bindparam("project_id_") == "", ITEM.c.project_id == bindparam("project_id_")),
+_FITS = (
+    _OF_PROJECTS,
     or_(ITEM.c.kind.in_(bindparam("kinds", expanding=True)), bindparam("any_kind")),
     ITEM.c.status.in_(bindparam("statuses", expanding=True)),
 )
-_BACKLOG = _OF_ANY.order_by(desc(ITEM.c.priority), ITEM.c.project_id, ITEM.c.number)
-_NEWEST = _OF_ANY.order_by(desc(ITEM.c.changed_at), ITEM.c.project_id, desc(ITEM.c.last_seq))
+_HAS_WORDS = text(  # the reference of an entry is PROJECT/W-12/SEQ
+    "(item.project_id, item.number) IN (SELECT find_entry.project_id, "
+    "CAST(substr(find_entry.ref, length(find_entry.project_id) + 4) AS INTEGER) "
+    "FROM find_text CROSS JOIN find_entry ON find_entry.id = find_text.rowid "
+    "WHERE find_text MATCH :match AND find_entry.source = :source)"
+).bindparams(source=ITEMS)
+_ORDERS = {
+    False: (desc(ITEM.c.priority), ITEM.c.project_id, ITEM.c.number),
+    True: (desc(ITEM.c.changed_at), ITEM.c.project_id, desc(ITEM.c.last_seq)),
+}
+_BACKLOG = {
+    (newest, words): select(*columns_for(ItemRow, ITEM))
+    .where(*_FITS, *([_HAS_WORDS] if words else []))
+    .order_by(*order)
+    .limit(bindparam("limit_"))
+    for newest, order in _ORDERS.items()
+    for words in (False, True)
+}
+"""By whether the newest come first, and whether words are looked for."""
+_HOW_MANY = {
+    words: select(func.count()).select_from(ITEM).where(*_FITS, *([_HAS_WORDS] if words else []))
+    for words in (False, True)
+}
 _PARTS = (
     select(ITEM.c.parent, ITEM.c.status, func.count().label("items"))
     .where(ITEM.c.project_id == bindparam("project_id_"), ITEM.c.parent.in_(bindparam("parents", expanding=True)))
@@ -168,20 +186,28 @@ class ItemRepository(Repository):
         return [item for item in found if id_ in item.needs]
 
     def backlog(
-        self, project_id: str, kinds: Sequence[ItemKind], statuses: Sequence[ItemStatus], *, newest: bool = False
-    ) -> Iterator[ItemRow]:
-        """The rows of items of these kinds (none given: of all) and statuses, of a project or of all (""): by priority.
+        self,
+        projects: Sequence[str],
+        kinds: Sequence[ItemKind],
+        statuses: Sequence[ItemStatus],
+        match: str = "",
+        *,
+        newest: bool = False,
+        limit: int,
+    ) -> tuple[list[ItemRow], int]:
+        """Up to ``limit`` rows of items of these kinds (none given: of all) and statuses by priority, and how many there are.
 
-        ``newest``: those that changed last come first.
+        ``match``: what full-text search has to find in them; ``newest``: those that changed last come first.
         """
-        values = {
-            "project_id_": project_id,
+        values: dict[str, Any] = {
+            "projects": projects,
             "kinds": list(kinds) or [ItemKind.TASK],
             "any_kind": not kinds,
             "statuses": list(statuses),
+            **({"match": match} if match else {}),
         }
-        for row in self._connection.execute(_NEWEST if newest else _BACKLOG, values):
-            yield ItemRow(*row)
+        rows = self._all(ItemRow, _BACKLOG[newest, bool(match)], values | {"limit_": limit})
+        return rows, int(self._connection.execute(_HOW_MANY[bool(match)], values).scalar_one())
 
     def progress(self, project_id: str, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Of the items that have some under them: how many of those are over, and how many there are."""
@@ -225,9 +251,9 @@ class ItemRepository(Repository):
         }
         return self._all(ItemRow, _IN_ORDER, values)
 
-    def counts(self, project_id: str) -> dict[ItemStatus, int]:
-        """How many items have which status."""
-        rows = self._connection.execute(_COUNTS, {"project_id_": project_id})
+    def counts(self, *projects: str) -> dict[ItemStatus, int]:
+        """How many items of these projects have which status."""
+        rows = self._connection.execute(_COUNTS, {"projects": projects})
         return {ItemStatus(row.status): int(row.items) for row in rows}
 
     def history(self, project_id: str, item: str = "") -> list[ItemEventRecord]:

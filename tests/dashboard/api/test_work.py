@@ -5,6 +5,8 @@ from typing import Any
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN
+from tests.delivery.stub_forge import TOKEN
+from tests.engine.delivery.forge_scene import at_forge
 from tests.engine.scene import Scene, phase
 
 READY = {"title": "Fix the login", "body": "It fails with a long password", "criteria": ["a test passes"]}
@@ -105,3 +107,33 @@ def test_what_ends_an_item_takes_the_pin_of_the_person_at_the_page(program: Prog
         == "no need"
     )
     assert program.get("/items").data["items"] == []
+
+
+PLAN = "# Tides\n## M1 - Read the tables\nGoal: They are in\nTasks:\n- Add a table\n  Acceptance: Dover is in\n"
+
+
+def test_a_plan_is_shown_before_it_is_imported_and_its_faults_are_named_by_line(program: Program) -> None:
+    seen = program.post("/items/import", file="plan.md", content=PLAN)
+    assert seen.body["summary"] == "plan.md: Nothing was stored; it would be: 2 added"
+    assert [(each["id"], each["kind"]) for each in seen.data["added"]] == [("W-1", "milestone"), ("W-2", "task")]
+    assert program.get("/items").data["items"] == []
+
+    assert program.post("/items/import", file="plan.md", content=PLAN, dry_run=False).data["dry_run"] is False
+    assert program.post("/items/import", file="plan.md", content=PLAN).data["unchanged"] == 2
+    assert program.get("/items/{id}", {"id": "W-2"}).data["source"] == "plan.md#TASK-001"
+
+    refused = program.post("/items/import", file="notes.md", content="nothing to do")
+    assert refused.code == "invalid_artifact" and refused.body["error"]["message"].startswith("notes.md has neither")
+    assert program.post("/items/import", file="../plan.md", content=PLAN).code == "bad_argument"
+
+
+def test_issues_are_imported_over_http_with_the_credential_that_no_program_sees(scene: Scene, program: Program) -> None:
+    refused = program.post("/items/import")
+    assert (refused.code, refused.body["error"]["message"]) == ("unavailable", "There is no remote 'origin'.")
+    with at_forge(scene) as forge:
+        forge.report("The total is off", "By a cent.", "bug")
+        forge.report("Print it", "", "late")
+        assert len(program.post("/items/import", label="late").data["added"]) == 1
+        made = program.post("/items/import", dry_run=False)
+        assert [each["kind"] for each in made.data["added"]] == ["bug", "task"]
+        assert TOKEN not in str(made.body)

@@ -43,6 +43,12 @@ Sequential = Annotated[
 SourceGiven = Annotated[
     str, typer.Option("--source", metavar="ADDRESS", help="Where it came from, such as the address of an issue.")
 ]
+TrackerGiven = Annotated[
+    str,
+    typer.Option(
+        "--tracker", metavar="ADDRESS", help="The issue at GitHub or GitLab that it is about: https://…/issues/12."
+    ),
+]
 Fill = Annotated[bool, typer.Option("--fill", help="Say what is missing by the text of its kind.")]
 Cursor = Annotated[str, typer.Option("--cursor", metavar="C", help="Continue after a page (its cursor).")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
@@ -126,6 +132,7 @@ def edit(
     tags: Tags = None,
     sequential: Sequential = None,
     source: SourceGiven = "",
+    tracker: TrackerGiven = "",
     reason: WhyGiven = "",
     fill: Fill = False,
     pin_fd: PinFd = None,
@@ -136,6 +143,10 @@ def edit(
     the tag feature, bugfix, refactor or security does not say can be said by the text of its kind: --fill.
     """
     given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
+    if tracker:
+        from wfe_mcp.views.work.imports import issue_address
+
+        given["source"] = issue_address(invocation.engine, item, tracker)
     change(invocation, item, given, status, reason, pin_fd, fill=fill)
 
 

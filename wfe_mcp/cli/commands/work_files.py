@@ -1,7 +1,7 @@
 """``wfe-mcp work import``, ``export``, ``report`` and ``run``: work items from files and as files, and many runs at once."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +14,13 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.project_files import named_file
 
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="FILE|FOLDER",
+        metavar="[FILE|FOLDER]",
         help="A milestones.md or backlog.md, a plan in JSON (milestone_plan@1), or the folder of Task Master, Backlog.md, "
         "spec-kit, OpenSpec, spec-workflow or shrimp.",
     ),
@@ -25,6 +28,20 @@ Source = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; store nothing.")]
 Finished = Annotated[
     bool, typer.Option("--finished", help="Keep what is done, archived or rejected there, too; asks for your PIN.")
+]
+Tracker = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="FORGE",
+        help="github or gitlab: the issues of the repository that the remote in [delivery] is at, in place of a file.",
+    ),
+]
+Label = Annotated[
+    str, typer.Option("--label", metavar="L", help="With --from: only issues with this label; A,B: with both.")
+]
+IssueState = Annotated[
+    str, typer.Option("--state", metavar="STATE", help="With --from: open, closed or all.", show_default=False)
 ]
 Ready = Annotated[bool, typer.Option("--ready", help="Make what says enough ready to start.")]
 
@@ -50,26 +67,33 @@ _SHOWN = 20
 
 def import_(
     invocation: Invocation,
-    source: Source,
+    source: Source = "",
+    tracker: Tracker = "",
+    label: Label = "",
+    state: IssueState = "open",
     dry_run: DryRun = False,
     ready: Ready = False,
     finished: Finished = False,
     wanted: Format = "",
     pin_fd: PinFd = None,
 ) -> None:
-    """Make work items of a plan, a backlog, or the work of another tool.
+    """Make work items of a plan, a backlog, the work of another tool, or the issues of a tracker.
 
-    Imported again, it changes what the file changed since, and nothing that was changed here.
+    Imported again, it changes what the file or the tracker changed since, and nothing that was changed here.
     """
-    from wfe_mcp.views.work.imports import imported_items
+    from wfe_mcp.views.work.imports import imported_issues, imported_items
 
-    data = invocation.as_needed(
-        lambda by: imported_items(
-            invocation.engine, by, Path(source), wanted, finished=finished, ready=ready, dry_run=dry_run
-        ),
-        pin_fd,
-        f"import {source} with what is over there",
-    )
+    if bool(source) == bool(tracker):
+        hint = "Give a file, or --from github or --from gitlab."
+        raise Refused("bad_argument", f"What is imported is {'said twice' if source else 'not said'}.", hint)
+    how = {"finished": finished, "ready": ready, "dry_run": dry_run}
+
+    def imports(by: "By") -> dict[str, Any]:
+        if tracker:
+            return imported_issues(invocation.engine, by, tracker, label, state, **how)
+        return imported_items(invocation.engine, by, Path(source), wanted, **how)
+
+    data = invocation.as_needed(imports, pin_fd, f"import {source or f'issues of {tracker}'} with what is over there")
     summary = str(data.pop("summary"))
 
     def render(screen: Screen) -> None:
@@ -133,6 +157,7 @@ def render_imported(screen: Screen, data: dict[str, Any]) -> None:
     """Show what became of each entry of a file."""
     from wfe_mcp.views.values.model import as_text
 
+    where = "the tracker" if data["format"] == "issues" else "the file"
     texts = [
         *(f"  + {each['id']} {each['kind']}{_under(each)}: {each['title']}" for each in data["added"]),
         *(
@@ -143,7 +168,7 @@ def render_imported(screen: Screen, data: dict[str, Any]) -> None:
     ]
     notes = [
         *(f"! kept {each['id']} {each['title']!r}: {each['why']}" for each in data["kept"]),
-        *(f"! {each['id']} {each['title']!r} is in the file no more; it stays here" for each in data["gone"]),
+        *(f"! {each['id']} {each['title']!r} is in {where} no more; it stays here" for each in data["gone"]),
         *(f"! not carried: {each['path']}: {each['message']}" for each in data["not_carried"]),
     ]
     for texts_, style in ((texts, ""), (notes, "yellow")):

@@ -16,6 +16,7 @@ from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.work.items import OPEN
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.work import answers
+from wfe_mcp.views.work.imports import ItemImport, import_given
 from wfe_mcp.views.work.models import ItemList, ItemView
 from wfe_mcp.views.work.pages import Backlog, ItemPage, backlog, item_page
 
@@ -50,6 +51,19 @@ class PromotedItem(OfProject):
     """The kind that an item gets."""
 
     kind: str = "task"
+
+
+class GivenItems(OfProject):
+    """What becomes work items: the text of a plan or a backlog, as ``wfe-mcp work import`` reads the file; without ``file`` the
+    issues of the repository that the remote in ``[delivery]`` is at.
+    """
+
+    file: str = Field("", max_length=200, description="the name of the file, which tells the format with its content")
+    content: str = ""
+    label: str = Field("", max_length=200, description="only issues with this label")
+    state: Literal["open", "closed", "all"] = "open"
+    ready: bool = Field(False, description="make what says enough ready to start")
+    dry_run: bool = Field(True, description="false stores")
 
 
 class StartedItem(OfProject):
@@ -125,6 +139,13 @@ def add_work(caller: Works, body: NewItem) -> JSONResponse:
     """Add a work item."""
     engine = caller.works(caller.engine(body.project))
     return done(caller, engine, answers.add, kind=body.kind, given=body.item)
+
+
+@router.post("/items/import", response_model=answer_of(ItemImport), tags=["items"])
+def import_work(caller: Works, body: GivenItems) -> JSONResponse:
+    """Make work items of a file or of the issues of a tracker: first what would become of each, then stored."""
+    engine = caller.works(caller.engine(body.project))
+    return done(caller, engine, import_given, **body.model_dump(exclude={"project"}))
 
 
 @router.post("/items/{id}", response_model=answer_of(ItemView), tags=["items"])

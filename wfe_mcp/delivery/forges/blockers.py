@@ -56,7 +56,7 @@ BLOCKERS: Mapping[BlockerCode, _Words] = {
     "forge": _Words(
         "configuration",
         "No forge is known at the address of remote {remote!r}.",
-        'Set [delivery] forge and api in your own configuration, or deliver with mode = "merge".',
+        'Set [delivery] forge and api in your own configuration. Without a forge, mode = "merge" delivers.',
     ),
     "api": _Words(
         "configuration",
@@ -133,8 +133,8 @@ class Blocked(DeliveryFault):
         words = BLOCKERS[code]
         self.code: BlockerCode = code
         facts = _Facts(known)
-        self.next = words.next.format_map(facts)
-        super().__init__(f"{words.happened.format_map(facts)} Next: {self.next} [{code}]", words.kind)
+        self.happened, self.next = words.happened.format_map(facts), words.next.format_map(facts)
+        super().__init__(f"{self.happened} Next: {self.next} [{code}]", words.kind)
 
 
 class NotYet(Exception):

@@ -13,12 +13,13 @@ Rules:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import BLOCKERS, Blocked, NotYet
 from wfe_mcp.delivery.forges.protocol import Change
-from wfe_mcp.delivery.forges.pull_request_text import merge_text, pull_request_text
+from wfe_mcp.delivery.forges.pull_request_text import issue_of, merge_text, pull_request_text
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.operations import operate
@@ -137,7 +138,35 @@ def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeM
         why = _difference(place.root, tip, str(seen["commit"]))
         raise Blocked("difference", found=str(seen["tree"])[:12], expected=approved[:12], why=why)
     _bring_along(place.root, base, str(seen["commit"]))
-    return {**seen, "approved_tree": approved, "is_approved_tree": seen["tree"] == approved}
+    issue = issue_after_merge(place, call, context, it.site)
+    return {**seen, "approved_tree": approved, "is_approved_tree": seen["tree"] == approved, **issue}
+
+
+def issue_after_merge(place: Place, call: StepCall, context: JobContext, site: Site | None = None) -> Seen:
+    """What became of the issue that the work item came from. Where ``[delivery]`` says so, it is closed if it is still open.
+
+    ``site``: None where the forge is asked only to close it.
+    """
+    if place.item is None or "://" not in place.item.source or (site is None and not place.settings.close_issues):
+        return {}
+    site = site or _site(place, context)
+    tracker, number = site.tracker, issue_of(place.item.source, site.place)
+    if tracker is None or number is None:
+        return {}
+
+    def look() -> Seen:
+        found = _asked(call, context, lambda: tracker.get(number))
+        state = "missing" if found is None else "open" if found.is_open else "closed"
+        return {"issue": f"{tracker.address}/{number}", "issue_state": state}
+
+    def observe() -> Seen | None:
+        return now if (now := look())["issue_state"] != "open" else None
+
+    if not place.settings.close_issues:
+        return look()
+    target = {"issue": f"{site.place.host}/{site.place.repository}#{number}"}
+    close = partial(_asked, call, context, lambda: tracker.close(number))
+    return operate(place.engine, call, "issue.close", target, {"issue_state": "open"}, observe, close)
 
 
 def _bring_along(root: Path, base: str, merged: str) -> None:

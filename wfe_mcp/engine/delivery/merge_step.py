@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
+from wfe_mcp.engine.delivery.forge_steps import issue_after_merge
 from wfe_mcp.engine.delivery.operations import Operation, begun, merge_in, operate, operations_of
 from wfe_mcp.engine.delivery.place import (
     Place,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model.delivery import GitMerge, GitRevert
 
 
-def make_merge(place: Place, call: StepCall, _context: JobContext, params: GitMerge) -> Mapping[str, Any]:
+def make_merge(place: Place, call: StepCall, context: JobContext, params: GitMerge) -> Mapping[str, Any]:
     """Merge the branch of the change into the base. A merged tree that is not the approved one is not taken."""
     root, base = place.root, base_of(place, call, params.base)
     name, remote = branch_of(place, params.branch), remote_of(place)
@@ -76,7 +77,8 @@ def make_merge(place: Place, call: StepCall, _context: JobContext, params: GitMe
         if current_branch(root) == base:
             refs.index_follows(root)
 
-    return operate(place.engine, call, "git.merge", target, before, observe, act, allow)
+    seen = operate(place.engine, call, "git.merge", target, before, observe, act, allow)
+    return {**seen, **issue_after_merge(place, call, context)}
 
 
 def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitRevert) -> Mapping[str, Any]:

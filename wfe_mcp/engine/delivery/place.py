@@ -162,7 +162,15 @@ def tip_of(root: Path, branch: str) -> str:
     return found
 
 
-def remote_of(place: Place) -> Remote | None:
+class Project(NamedTuple):
+    """The same of a project, where no run is delivered."""
+
+    engine: Engine
+    root: Path
+    settings: DeliverySettings
+
+
+def remote_of(place: Place | Project) -> Remote | None:
     """The remote to fetch from and push to; None where there is none. Raises DeliveryFault ``configuration``, ``no_remote``."""
     settings = place.settings
     url = url_of(place.root, settings.remote)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wfe_mcp.delivery.forges.blockers import Blocked
-from wfe_mcp.delivery.forges.channels import CommandChannel, RestChannel
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.units import plural
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
+from wfe_mcp.delivery.forges.channels import Api, CommandChannel, RestChannel
+from wfe_mcp.delivery.forges.issues import TRACKERS, tracker_at
 from wfe_mcp.delivery.forges.places import PROGRAMS, forge_at, place_of
-from wfe_mcp.engine.delivery.place import remote_of
+from wfe_mcp.engine.delivery.place import Project, remote_of
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.tools.fault import ShouldStop, never
+from wfe_mcp.tools.fault import ShouldStop, ToolFault, never
 from wfe_mcp.workspace.files.programs import outside
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from wfe_mcp.delivery.forges.issues import Tracker
     from wfe_mcp.delivery.forges.protocol import Channel, Forge, ForgePlace
     from wfe_mcp.delivery.git.remote import Remote
     from wfe_mcp.engine.delivery.place import Place
@@ -30,9 +39,58 @@ class Site(NamedTuple):
     place: ForgePlace
     forge: Forge
     remote: Remote
+    channel: Channel
+
+    @property
+    def tracker(self) -> Tracker | None:
+        """The issues there; None where they are not read."""
+        return tracker_at(Api(self.place, self.channel))
 
 
-def site_of(delivery: Place, should_stop: ShouldStop = never) -> Site:
+def project_tracker(engine: Engine, wanted: str = "") -> Tracker:
+    """The issues at the forge of the project's remote; ``wanted``: the forge that it has to be.
+
+    Refuses ``bad_argument`` for another forge, ``needs_trust`` while the configuration is not trusted, and ``unavailable``
+    where there is no forge or no login.
+    """
+    if wanted and wanted not in TRACKERS:
+        raise Refused(
+            "bad_argument",
+            f"{wanted!r} is no forge whose issues are read.",
+            nearest_hint(wanted, TRACKERS, f"One of: {', '.join(TRACKERS)}."),
+        )
+    loaded = engine.settings()
+    if loaded.untrusted:
+        why = "The project's configuration changed, and it says where a token goes."
+        raise Refused("needs_trust", why, "The user looks at it and trusts it: wfe-mcp trust")
+    with refusing():
+        site = site_of(Project(engine, engine.root, loaded.settings.delivery))
+    if wanted not in {"", site.place.forge} or site.tracker is None:
+        raise Refused(
+            "bad_argument",
+            f"The remote {site.remote.name!r} is at {site.place.forge} ({site.place.host}), not at {wanted or 'a tracker'}.",
+            f"Use --from {site.place.forge}, or name another remote in [delivery] remote."
+            if site.tracker
+            else f"Issues are read from {' and '.join(TRACKERS)}.",
+        )
+    return site.tracker
+
+
+@contextmanager
+def refusing() -> Generator[None]:
+    """Turn the faults of a forge into refusals ``unavailable`` with the next step: there is no job that asks again."""
+    try:
+        yield
+    except NotYet as fault:
+        minutes = plural(math.ceil((fault.after_s or 60) / 60), "minute")
+        raise Refused("unavailable", f"{fault}.", f"Nothing was changed. Do it again in {minutes}.") from fault
+    except Blocked as fault:
+        raise Refused("unavailable", fault.happened, fault.next) from fault
+    except (DeliveryFault, ToolFault) as fault:
+        raise Refused("unavailable", str(fault), "Look at [delivery]: wfe-mcp config show") from fault
+
+
+def site_of(delivery: Place | Project, should_stop: ShouldStop = never) -> Site:
     """The forge of this project. Raises DeliveryFault: there is none, or no login for it; ToolFault."""
     settings, engine = delivery.settings, delivery.engine
     remote = remote_of(delivery)
@@ -50,7 +108,7 @@ def site_of(delivery: Place, should_stop: ShouldStop = never) -> Site:
         program = PROGRAMS.get(place.forge, "a command line")
         login = f"Store a token: wfe-mcp credential add NAME, and name it in [delivery] credential; or install {program}."
         raise Blocked("credentials", forge=place.host, why="there is no login", login=login)
-    return Site(place, forge_at(place, channel), remote)
+    return Site(place, forge_at(place, channel), remote, channel)
 
 
 def command_channel(engine: Engine, place: ForgePlace, env: dict[str, str]) -> CommandChannel | None:

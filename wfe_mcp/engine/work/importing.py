@@ -6,7 +6,7 @@
     item without an entry      it stays, and is named
 
 Rules:
-1. An item is known by its ``source``, FILE#KEY. Where the key is only a place in the file, it is known by its title, and
+1. An item is known by its ``source``: FILE#KEY, or the address of an issue. Where the key is only a place in the file, it is known by its title, and
    with a new title by its criteria.
 2. ``imported`` holds a short hash of each field as the file last had it: what differs from it was changed here.
 3. What is over, active or decided here is left as it is; what is over in the file comes with a person's key only.
@@ -83,10 +83,15 @@ def import_entries(
     values = _checked_entries(found)
     made = ImportedEntries()
     with suppress(_OnlyTried), engine.store.tx() as tx:
-        _Import(engine, tx, by, file, made, finished=finished, ready=ready).keep(found.entries, values)
+        _Import(engine, tx, by, f"{file}{found.joint}", made, finished=finished, ready=ready).keep(found, values)
         if dry_run:
             raise _OnlyTried
     return made
+
+
+def items_from(engine: Engine, tx: Tx, prefix: str) -> list[Item]:
+    """The items whose source begins with ``prefix``."""
+    return [item for item in items_of(tx, engine.project_id) if item.source.startswith(prefix)]
 
 
 def _checked_entries(found: Entries) -> dict[str, dict[str, Any]]:
@@ -133,18 +138,17 @@ class _Import:
     """One import in its transaction. ``ids``: the item of each entry that has one."""
 
     def __init__(
-        self, engine: Engine, tx: Tx, by: By, file: str, made: ImportedEntries, *, finished: bool, ready: bool
+        self, engine: Engine, tx: Tx, by: By, prefix: str, made: ImportedEntries, *, finished: bool, ready: bool
     ) -> None:
-        self._engine, self._tx, self._by, self._file, self._made = engine, tx, by, file, made
+        self._engine, self._tx, self._by, self._prefix, self._made = engine, tx, by, prefix, made
         self._finished, self._ready = finished, ready
         self._ids: dict[str, str] = {}
 
-    def keep(self, entries: Sequence[Entry], values: Mapping[str, dict[str, Any]]) -> None:
+    def keep(self, given: Entries, values: Mapping[str, dict[str, Any]]) -> None:
         """Add, change or leave the item of each entry."""
-        known = [
-            item for item in items_of(self._tx, self._engine.project_id) if item.source.startswith(f"{self._file}#")
-        ]
-        found = _matched(entries, known, self._file)
+        entries, self._origin = given.entries, given.origin
+        known = items_from(self._engine, self._tx, self._prefix)
+        found = _matched(entries, known, self._prefix)
         number = number_of(self._tx.items.new_id(self._engine.project_id))
         for entry in entries:
             if entry.key in found:
@@ -180,7 +184,7 @@ class _Import:
         return dict(values) | named
 
     def _add(self, entry: Entry, values: dict[str, Any]) -> None:
-        source = f"{self._file}#{entry.key}"
+        source = f"{self._prefix}{entry.key}"
         bare = Item(self._ids[entry.key], entry.kind, "", ItemStatus.PLANNED)
         item = changed(bare, values | {"source": source, "imported": _marks(values)})
         item = changed(item, self._readiness(item))
@@ -194,10 +198,12 @@ class _Import:
 
     def _change(self, item: Item, entry: Entry, values: dict[str, Any]) -> Item:
         """The item with what the file changed, as far as it is still as the file last had it."""
-        before = dict(each.split(":", 1) for each in item.imported)
+        unset = Item(item.id, item.kind, "", ItemStatus.PLANNED)  # as a field was that older marks lack
+        before = {name: _hash(getattr(unset, name)) for name in values}
+        before |= dict(each.split(":", 1) for each in item.imported)
         here = {name: _hash(getattr(item, name)) for name in values}
         there = {name: _hash(value) for name, value in values.items()}
-        wanted = [name for name in values if name != "reason" and there[name] not in {before.get(name), here[name]}]
+        wanted = [name for name in values if name != "reason" and there[name] not in {before[name], here[name]}]
         is_closed = item.status in _KEPT
         taken = [
             name for name in wanted if not is_closed and here[name] == before[name] and self._may(item, name, values)
@@ -206,14 +212,15 @@ class _Import:
             {"reason": entry.reason} if "status" in taken and item.reason != entry.reason else {}
         )
         marks = {} if is_closed else {"imported": tuple(_marks(values))}
-        made = self._keep(item, _as_held(new) | marks | {"source": f"{self._file}#{entry.key}"})
+        made = self._keep(item, _as_held(new) | marks | {"source": f"{self._prefix}{entry.key}"})
         more = self._readiness(made)
         made, new = self._keep(made, more), new | more
+        follow_milestone(self._engine, self._tx, made)
         if new:
             self._made.changed.append((made, new))
         if left := [name for name in wanted if name not in taken]:
             why = f"it is {item.status} here" if is_closed else "changed here, or a decision of a person"
-            self._made.kept.append((made, f"{why}; the file changed {', '.join(left)}"))
+            self._made.kept.append((made, f"{why}; {self._origin} changed {', '.join(left)}"))
         self._made.unchanged += not (wanted or new)
         return made
 
@@ -228,12 +235,12 @@ class _Import:
     def _may(self, item: Item, name: str, values: Mapping[str, Any]) -> bool:
         """Whether a file may change this field of this item."""
         if name == "kind":
-            return {item.kind, values["kind"]} <= {ItemKind.IDEA, ItemKind.TASK}
+            return not {item.kind, values["kind"]} & {ItemKind.MILESTONE, ItemKind.DECISION}
         mover = MOVES[item.status].get(values["status"]) if name == "status" else "agent"
         return mover == "agent" or (mover is not None and self._finished)
 
 
-def _matched(entries: Sequence[Entry], known: Sequence[Item], file: str) -> dict[str, Item]:
+def _matched(entries: Sequence[Entry], known: Sequence[Item], prefix: str) -> dict[str, Item]:
     """The item of each entry that has one: by its key; where that is a place, by its title, else by its criteria."""
     left, found = list(known), dict[str, Item]()
 
@@ -247,7 +254,7 @@ def _matched(entries: Sequence[Entry], known: Sequence[Item], file: str) -> dict
 
     for entry in entries:
         if not entry.numbered:
-            take(entry, lambda item, key=f"{file}#{entry.key}": item.source == key)
+            take(entry, lambda item, key=f"{prefix}{entry.key}": item.source == key)
     for entry in entries:
         if entry.numbered:
             take(entry, lambda item, title=entry.title: item.title.casefold() == title.casefold())

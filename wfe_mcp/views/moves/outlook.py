@@ -16,6 +16,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import joined, plural
 from wfe_mcp.engine.evaluation.outlook import Outlook, approve, outlook, reject
 from wfe_mcp.engine.runs.control import force, retry_plan
+from wfe_mcp.engine.work.items import item_of_run
 from wfe_mcp.views.values.model import view_model
 
 if TYPE_CHECKING:
@@ -144,6 +145,10 @@ def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
         for name, (mode, text) in DELIVERING.items()
         if name in steps and mode in {"", settings.mode} and (settings.remote or "{remote}" not in text)
     ]
+    if settings.close_issues and any(name in steps for name in ("forge.merge", "git.merge")):
+        with engine.store.read() as tx:
+            item = item_of_run(tx, found.loaded.record)
+        done += [f"closes {item.source}"] if item is not None and "://" in item.source else []
     return f": the server {joined(done)}" if done and settings.mode != "none" else ""
 
 

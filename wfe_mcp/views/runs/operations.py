@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.delivery.operations import Operation
 
-_TARGETS = ("branch", "number", "base", "remote", "run")
-_PLACES = ("sha", "commit", "number", "state", "run")
+_TARGETS = ("branch", "number", "base", "remote", "issue", "run")
+_PLACES = ("sha", "commit", "number", "state", "issue_state", "run")
 _SHA_CHARS = 12
 _NONE = "nothing"
 

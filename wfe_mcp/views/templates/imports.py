@@ -7,7 +7,7 @@ import shlex
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.engine.templates import versions
@@ -16,11 +16,13 @@ from wfe_mcp.views.templates.templates import KeptView, kept_view
 from wfe_mcp.views.values.model import JsonObject, PathNote, view_model, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate, ImportedWork
+
+T = TypeVar("T")
 
 Becomes = Literal["template", "plan", "settings"]
 
@@ -53,7 +55,9 @@ def import_text(
     Refuses ``bad_argument`` for a name with a folder, an unknown format, or a plan or settings to store.
     """
     # only the user's trust lets a run start from it
-    imported = _read(file, content, name)
+    from wfe_mcp.importers import read_workflow
+
+    imported = read_given(file, content, lambda place: read_workflow(place, name))
     report = _report(imported, file, version)
     if report.becomes != "template" or report.definition is None:
         if not dry_run:
@@ -69,9 +73,8 @@ def import_text(
     return Envelope(True, summary=summary, view=replace(report, template=kept_view(kept), stored=not dry_run))
 
 
-def _read(file: str, content: str, name: str) -> ImportedTemplate | ImportedPlan | ImportedSettings | ImportedWork:
-    from wfe_mcp.importers import read_workflow
-
+def read_given(file: str, content: str, read: Callable[[Path], T]) -> T:
+    """What ``read`` makes of a file with this name and text. Refuses ``bad_argument`` for a name with a folder."""
     if not file or file != Path(file).name or file in {".", ".."} or "\\" in file or "\0" in file:
         raise Refused("bad_argument", f"{file[:200]!r} is no name of a file.", "Give the name without its folder.")
     # The name and its ending tell the format, and the importers read files.
@@ -79,7 +82,7 @@ def _read(file: str, content: str, name: str) -> ImportedTemplate | ImportedPlan
         place = Path(folder) / file
         place.write_text(content, encoding="utf-8", newline="")
         try:
-            return read_workflow(place, name)
+            return read(place)
         except Refused as refused:
             message, hint = (text.replace(str(place), file) for text in (refused.message, refused.hint))
             raise Refused(refused.code, message, hint, refused.details) from None

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.units import plural
+from wfe_mcp.delivery.forges.issues import STATES, entries_of
+from wfe_mcp.delivery.forges.pull_request_text import issue_of
+from wfe_mcp.engine.delivery.site import project_tracker, refusing
 from wfe_mcp.engine.runs.item_runs import start_ready
-from wfe_mcp.engine.work.importing import ImportedEntries, import_entries
+from wfe_mcp.engine.work.importing import ImportedEntries, import_entries, items_from
 from wfe_mcp.importers import read_entries
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.templates.imports import read_given
+from wfe_mcp.views.values.model import JsonObject, PathNote, view_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +24,10 @@ if TYPE_CHECKING:
     from wfe_mcp.core.items import Item
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.importers.entries import Entries
+
+_LOOKED_UP = 50
+"""Items whose issue was not listed, such as one that was closed since: the newest are looked up one by one."""
 
 
 def imported_items(
@@ -33,14 +44,117 @@ def imported_items(
 
     Refuses what ``read_entries`` and ``import_entries`` refuse.
     """
-    found = read_entries(source, wanted)
-    file = file_name(engine, source)
-    made = import_entries(engine, by, file, found, finished=finished, ready=ready, dry_run=dry_run)
+    return _imported(
+        engine,
+        by,
+        file_name(engine, source),
+        read_entries(source, wanted),
+        finished=finished,
+        ready=ready,
+        dry_run=dry_run,
+    )
+
+
+def imported_issues(
+    engine: Engine,
+    by: By,
+    forge: str,
+    label: str = "",
+    state: str = "open",
+    *,
+    finished: bool = False,
+    ready: bool = False,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """The same of the issues at the forge of the project's remote. An item whose issue is not among them is looked up there.
+
+    Refuses what ``project_tracker`` and ``import_entries`` refuse, and ``unavailable`` where the forge does not answer.
+    """
+    if state not in STATES:
+        raise Refused("bad_argument", f"{state!r} is no state of issues.", f"One of: {', '.join(STATES)}.")
+    tracker = project_tracker(engine, forge)
+    with engine.store.read() as tx:
+        known = [item for item in items_from(engine, tx, f"{tracker.address}/") if not item.is_over]
+        numbers = [item.source.rpartition("/")[2] for item in known]
+    with refusing():
+        issues, has_more = tracker.listed(label, state)
+        listed = {str(issue.number) for issue in issues}
+        others = [int(each) for each in numbers if each.isdecimal() and each not in listed][-_LOOKED_UP:]
+        issues += filter(None, map(tracker.get, others))
+    found = entries_of(issues, tracker.address, has_more=has_more)
+    return _imported(engine, by, tracker.address, found, finished=finished, ready=ready, dry_run=dry_run)
+
+
+@view_model
+class ItemImport:
+    """What an import did to the items, or would do. ``kept``: what stays as it is here and why; ``gone``: items that are no
+    more in what is imported; ``not_carried``: what of it became nothing.
+    """
+
+    format: str
+    file: str
+    dry_run: bool
+    unchanged: int
+    added: tuple[JsonObject, ...] = ()
+    changed: tuple[JsonObject, ...] = ()
+    kept: tuple[JsonObject, ...] = ()
+    gone: tuple[JsonObject, ...] = ()
+    not_carried: tuple[PathNote, ...] = ()
+
+
+def import_given(
+    engine: Engine,
+    by: By,
+    file: str,
+    content: str,
+    label: str = "",
+    state: str = "open",
+    *,
+    ready: bool = False,
+    dry_run: bool = True,
+) -> Envelope:
+    """Import the text of ``file``; without a file the issues of the project's tracker. Refuses as the imports above do."""
+    if file:
+        found = read_given(file, content, read_entries)
+        made = _imported(engine, by, file, found, finished=False, ready=ready, dry_run=dry_run)
+    else:
+        made = imported_issues(engine, by, "", label, state, ready=ready, dry_run=dry_run)
+    summary = str(made.pop("summary"))
+    notes = tuple(PathNote(**each) for each in made.pop("not_carried"))
+    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in made.items()}
+    return Envelope(True, summary=summary, view=ItemImport(**lists, not_carried=notes))
+
+
+def issue_address(engine: Engine, item: str, address: str) -> str:
+    """The address of the issue that ``item`` is to be linked to. Refuses one that is not there, and one that another item has."""
+    tracker = project_tracker(engine)
+    number = issue_of(address, tracker.api.place)
+    with refusing():
+        issue = tracker.get(number) if number else None
+    if issue is None:
+        why = (
+            f"{tracker.api.place.repository} has no issue {number}" if number else "it is no address of an issue there"
+        )
+        raise Refused(
+            "bad_argument",
+            f"{address!r} cannot be linked: {why}.",
+            f"Give the address of one: {tracker.address}/NUMBER",
+        )
+    with engine.store.read() as tx:
+        other = next((each for each in items_from(engine, tx, issue.url) if each.source == issue.url), None)
+        if other is not None and other.id != tx.items.get(engine.project_id, item).id:
+            has = f"{other.id} {other.title!r} has that issue."
+            raise Refused("conflict", has, f"See it: wfe-mcp work show {other.id}")
+    return issue.url
+
+
+def _imported(engine: Engine, by: By, file: str, found: Entries, **how: bool) -> dict[str, Any]:
+    made, dry_run = import_entries(engine, by, file, found, **how), how["dry_run"]
     return {
         "format": found.format,
         "file": file,
         "dry_run": dry_run,
-        "summary": summary_of(file, made, dry_run=dry_run),
+        "summary": summary_of(file, made, found.origin, dry_run=dry_run),
         "added": [
             _line(item) | {"kind": item.kind, "status": item.status, "parent": item.parent} for item in made.added
         ],
@@ -76,13 +190,13 @@ def file_name(engine: Engine, source: Path) -> str:
     return one_line(whole.relative_to(root).as_posix() if whole.is_relative_to(root) else whole.name)
 
 
-def summary_of(file: str, made: ImportedEntries, *, dry_run: bool) -> str:
+def summary_of(file: str, made: ImportedEntries, origin: str = "the file", *, dry_run: bool) -> str:
     """The import in a line."""
     counts = {
         "added": len(made.added),
         "changed": len(made.changed),
         "kept as here": len(made.kept),
-        "in the file no more": len(made.gone),
+        f"in {origin} no more": len(made.gone),
     }
     parts = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     same = plural(made.unchanged, "item") + " unchanged" if made.unchanged or not parts else ""

@@ -10,9 +10,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, overlap, refuse_move
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.runs.item_runs import template_for
+from wfe_mcp.engine.search.finding import CATCH_UP_S, catch_up
 from wfe_mcp.engine.work.items import others_of
 from wfe_mcp.store.items import item_of
-from wfe_mcp.store.search.query import words
+from wfe_mcp.store.search.query import MAX_TERMS, Term, words
 from wfe_mcp.views.pages.decision import blocks_json
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.work.models import ItemLine, ItemView, item_line, item_lines, item_view
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.items import ItemRow
+
+_MOST_ACTIVE = 200
+"""Active items that a card is compared with."""
 
 
 @view_model
@@ -102,20 +106,20 @@ def backlog(
     newest: bool = False,
     limit: int,
 ) -> Backlog:
-    """The items of a project, of all for "", the highest priority first, else (``newest``) the last to change."""
-    wanted = words(text)
+    """The items of a project, of all for "", the highest priority first, else (``newest``) the last to change.
+
+    ``text``: only items with words that begin with these. Refuses ``unavailable`` for them without full-text search.
+    """
+    wanted = words(text)[:MAX_TERMS]
+    match = " AND ".join(Term((word,), is_prefix=True).expression() for word in wanted)
+    if match:
+        catch_up(engine, within_s=CATCH_UP_S)
     with engine.store.read() as tx:
-        found = [
-            row
-            for row in tx.items.backlog(project, kinds, statuses, newest=newest)
-            if not wanted or _matches(row, wanted)
-        ]
-        cards = _cards(tx, found[:limit])
-        counts: dict[str, int] = {}
-        for each in {project} if project else {record.id for record in tx.projects.all()}:
-            for status, many in tx.items.counts(each).items():
-                counts[str(status)] = counts.get(str(status), 0) + many
-    return Backlog(items=cards, count=len(found), counts=dict(sorted(counts.items())))
+        projects = [project] if project else [record.id for record in tx.projects.all()]
+        rows, count = tx.items.backlog(projects, kinds, statuses, match, newest=newest, limit=limit)
+        counts = {str(status): many for status, many in tx.items.counts(*projects).items()}
+        cards = _cards(tx, rows)
+    return Backlog(items=cards, count=count, counts=dict(sorted(counts.items())))
 
 
 def item_page(engine: Engine, name: str) -> ItemPage:
@@ -164,7 +168,7 @@ def _cards(tx: Tx, rows: Iterable[ItemRow]) -> tuple[ItemCard, ...]:
             item.id: item for item in tx.items.named(project, {name for _, one in of_project for name in _names(one)})
         }
         over = {id_: item.is_over for id_, item in known.items()}
-        active = [item_of(row) for row in tx.items.backlog(project, (), (ItemStatus.ACTIVE,))]
+        active = [item_of(row) for row in tx.items.backlog([project], (), (ItemStatus.ACTIVE,), limit=_MOST_ACTIVE)[0]]
         progress = tx.items.progress(project, {item.id for _, item in of_project})
         for row, item in of_project:
             others = [known[each] for each in _names(item) if each in known]
@@ -212,10 +216,3 @@ def _above(tx: Tx, project: str, item: Item) -> list[ItemLine]:
         item = tx.items.get(project, item.parent)
         found.insert(0, item)
     return item_lines(tx, project, found)
-
-
-def _matches(row: ItemRow, wanted: list[str]) -> bool:
-    """True where words of the item begin with all those that are wanted."""
-    item = item_of(row)
-    found = words("\n".join((item.id, item.title, item.body, *item.tags, *item.scopes, *item.criteria)))
-    return all(any(word.startswith(start) for word in found) for start in wanted)

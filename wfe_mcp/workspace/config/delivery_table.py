@@ -65,6 +65,11 @@ class DeliverySettings(Table):
         'How `git.merge` and `forge.merge` merge; `""`: `ff` with mode `merge`, `squash` with `pull_request`, since GitHub has no '
         "`ff`.",
     )
+    close_issues: bool = optional(
+        False,
+        "After the merge close the issue that the work item came from, where the forge has not done so.",
+        effect="calls",
+    )
     message: Pattern = optional(
         "{title}\n\n{body}",
         "The message of a commit; the trailers `Wfe-Run` and `Wfe-Item` follow.",

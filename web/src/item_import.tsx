@@ -1,0 +1,131 @@
+// Work items from a plan, a backlog or the issues of a tracker: first what would become of each, then they are kept.
+import { useState, type ReactNode } from "react";
+import { useAct } from "./api";
+import type { ItemImport } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
+import { Cli, Problem } from "./parts";
+import { send } from "./pin";
+import { go } from "./route";
+
+interface Line {
+  id: string;
+  title: string;
+  kind?: string;
+  why?: string;
+  values?: Record<string, unknown>;
+}
+
+export function ImportItems() {
+  const at = useProject({ one: true });
+  const [act, busy, error] = useAct();
+  const [from, setFrom] = useState<"file" | "tracker">("file");
+  const [file, setFile] = useState("plan.md");
+  const [content, setContent] = useState("");
+  const [label, setLabel] = useState("");
+  const [seen, setSeen] = useState<{ summary: string; made: ItemImport } | null>(null);
+  const given = { project: at.id, ...(from === "file" ? { file, content } : { label }) };
+  const ask = (dryRun: boolean) =>
+    act(async () => {
+      const { data, summary } = await send<ItemImport>("/items/import", { ...given, dry_run: dryRun });
+      if (dryRun) setSeen({ summary: summary ?? "", made: data });
+      else go("#/items");
+    });
+  const changed = (change: () => void) => {
+    setSeen(null);
+    change();
+  };
+  return (
+    <>
+      <h1>Import work items</h1>
+      <section className="panel section">
+        <form
+          className="body stack"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void ask(true);
+          }}
+        >
+          <ProjectChoice at={at} />
+          <fieldset className="row wrap">
+            <legend className="small soft">What is imported</legend>
+            <label className="row">
+              <input type="radio" name="from" checked={from === "file"} onChange={() => changed(() => setFrom("file"))} /> A plan or a backlog
+            </label>
+            <label className="row">
+              <input type="radio" name="from" checked={from === "tracker"} onChange={() => changed(() => setFrom("tracker"))} /> Open issues at GitHub or GitLab, where [delivery] names one
+            </label>
+          </fieldset>
+          {from === "file" ? (
+            <>
+              <label className="field">
+                <span>A milestones.md, a backlog.md or a plan in JSON</span>
+                <input type="file" accept=".md,.json" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) void chosen.text().then((text) => changed(() => { setFile(chosen.name); setContent(text); })); }} />
+              </label>
+              <label className="field">
+                <span>Its name, by which it is known when it is imported again</span>
+                <input type="text" required maxLength={200} value={file} onChange={(event) => changed(() => setFile(event.target.value))} />
+              </label>
+              <label className="field">
+                <span>Its text; it can be pasted here</span>
+                <textarea rows={8} required value={content} onChange={(event) => changed(() => setContent(event.target.value))} />
+              </label>
+            </>
+          ) : (
+            <label className="field">
+              <span>Only those with this label</span>
+              <input type="text" maxLength={200} value={label} onChange={(event) => changed(() => setLabel(event.target.value))} />
+            </label>
+          )}
+          <Problem error={error} />
+          <Cli text={from === "file" ? `wfe-mcp work import ${file} --dry-run` : `wfe-mcp work import --from github${label ? ` --label '${label}'` : ""} --dry-run`} />
+          <span className="row">
+            <button className="btn solid" disabled={busy}>{busy && !seen ? "Reading…" : "Show what it would do"}</button>
+            <a className="btn" href="#/items">Back</a>
+          </span>
+        </form>
+      </section>
+      {seen && (
+        <section className="panel section" aria-label="What it would do">
+          <div className="body stack">
+            <p role="status">{seen.summary}</p>
+            <Lines title="Added" lines={seen.made.added} say={(each) => `${each.kind}: ${each.title}`} />
+            <Lines title="Changed" lines={seen.made.changed} say={(each) => `${each.title}: ${Object.keys(each.values ?? {}).join(", ")}`} />
+            <Lines title="Kept as here" lines={seen.made.kept} say={(each) => `${each.title}: ${each.why}`} />
+            <Lines title="Not in it any more; they stay" lines={seen.made.gone} say={(each) => each.title} />
+            {!!seen.made.not_carried?.length && (
+              <div className="note warn">
+                <b>Not carried over</b>
+                <ul className="listing">
+                  {seen.made.not_carried.map((each, index) => (
+                    <li key={index}>
+                      <code>{each.path}</code>: {each.message}
+                    </li>
+                  ))}
+                </ul>
+              </div>
+            )}
+            <span className="row">
+              <button type="button" className="btn solid" disabled={busy} onClick={() => void ask(false)}>{busy ? "Importing…" : "Import them"}</button>
+            </span>
+          </div>
+        </section>
+      )}
+    </>
+  );
+}
+
+function Lines({ title, lines, say }: { title: string; lines?: unknown[]; say: (line: Line) => ReactNode }) {
+  if (!lines?.length) return null;
+  return (
+    <div>
+      <b>{title}</b>
+      <ul className="listing">
+        {(lines as Line[]).map((each) => (
+          <li key={each.id}>
+            {each.id} {say(each)}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
