@@ -2,7 +2,7 @@
 
 Each exchange is one of tests/security/exchanging.py, at a terminal or a page: made before a random transaction, put back
 before a later one or after the signature. It must be refused, or ``verify`` must name it, or what was signed must be what an
-undisturbed look shows.
+undisturbed look shows because nothing read it while it was made: that one does not count.
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ def measure(scene: Scene, exchanges: int) -> list[Figure]:
             drill.close()
     note = "; ".join(f"{one.what} {first}-{last}" for one, first, last, _ in outcomes.holes[:3])
     return [
-        Figure(f"of {exchanges:,} exchanged rows, refused before the signature", outcomes.refused, "exchanges"),
+        Figure(
+            f"of {outcomes.count - outcomes.harmless:,} exchanged rows that something read, refused before the signature",
+            outcomes.refused,
+            "exchanges",
+        ),
         Figure("signed, and named by verify", outcomes.named, "exchanges"),
-        Figure("read by nothing: what was signed is what an undisturbed look shows", outcomes.harmless, "exchanges"),
+        Figure("beside them read by nothing: signed is what an undisturbed look shows", outcomes.harmless, "exchanges"),
         Figure("signed unnoticed", len(outcomes.holes), "exchanges", 0, note=note),
     ]

@@ -34,14 +34,18 @@ def measure_api(scene: Scene, each: int) -> list[Figure]:
     from tests.security.machine import ADA, PIN, Machine
     from wfe_mcp.dashboard.serving import Page, served
     from wfe_mcp.engine.access.tokens import create_token
+    from wfe_mcp.engine.approvals.decide import ask
     from wfe_mcp.engine.approvals.decision_page import link
+    from wfe_mcp.engine.work.items import add_item
 
     with tempfile.TemporaryDirectory(prefix="wfe-fuzz-") as place:
         machine = Machine(Path(place) / "machine")
         machine.person()
-        run = machine.letter()
+        runs = [machine.letter() for _ in range(3)]
         with machine.engine() as engine, served(engine, 0) as page:
             assert isinstance(page, Page)
+            request = ask(engine, ADA, runs[0], "write").request.id
+            items = [add_item(engine, ADA, kind, {"title": kind}).id for kind in ("task", "bug", "decision")]
             code = link(engine, page.port).partition("#code=")[2]
             callers = {
                 "nobody": "",
@@ -50,7 +54,19 @@ def measure_api(scene: Scene, each: int) -> list[Figure]:
                 "a program": create_token(engine, ADA, "ci", "work")[1],
                 "the page": Program(page.port).post("/session", code=code).data["token"],
             }
-            known = {"run": [run], "phase": ["write"], "template": ["letter"], "pin": [PIN]}
+            known = {
+                "run": runs,
+                "phase": ["write"],
+                "template": ["letter", "memo"],
+                "name": ["letter", "memo", "reviewer"],
+                "request": [request],
+                "id": items,
+                "project": ["", engine.project_id],
+                "kind": ["task", "bug", "finding"],
+                "status": ["ready", "planned", "done", "accepted"],
+                "action": ["pause", "resume", "cancel", "auto_on"],
+                "pin": [PIN],
+            }
             answers = assault(page.port, callers, known, each)
     note = "; ".join(answers.faults)[:200]
     return [

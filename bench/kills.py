@@ -1,13 +1,15 @@
 """Kills commands with kill -9 at random moments and counts what is broken or left over afterwards.
 
 A decision, rollback, undo, trust, backup, restore and import, each as its own process on a machine of one user. After every
-kill the same command is given again and must succeed or be refused as done already, and ``verify`` must find nothing; at the
-end a server starts and ends, after which no unfinished copy may be left.
+kill the same command is given again and must succeed or be refused as done already, ``verify`` must find nothing, and files that
+a rollback restores must all be of one time; at the end a server starts and ends, after which no unfinished copy, no lock and
+nothing in the temporary folder may be left.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import tempfile
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 DONE_ALREADY = frozenset({"illegal_transition", "conflict", "nothing_to_undo"})
 """Codes of a command that is given again after the killed one had its effect."""
-LEFT_OVER = (".*.new*", "stage-*", ".wfe-new-*")
+LEFT_OVER = (".*.new*", "stage-*", ".wfe-new-*", "*.lock", "tmp_obj_*")
+_FILES = 40
+"""So many files are restored by a rollback."""
 
 
 @dataclass
@@ -53,10 +57,22 @@ def measure(scene: Scene, kills: int) -> list[Figure]:
 
 def play(folder: Path, kills: int, *, seed: int = 0) -> Kills:
     """Kill commands in turn until ``kills`` of them were killed in their middle, and look after each."""
+    import pytest
+
+    with pytest.MonkeyPatch.context() as patch:
+        (folder / "tmp").mkdir()
+        patch.setenv("TMPDIR", str(folder / "tmp"))
+        return _play(folder, kills, seed)
+
+
+def _play(folder: Path, kills: int, seed: int) -> Kills:
     from tests.security.machine import Machine
 
     machine, chance, answer = Machine(folder / "machine"), random.Random(seed), Kills()
-    subprocess.run(["git", "init", "-q", str(machine.project)], check=True)
+    _files(machine, 0)
+    ada = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], [*ada, "commit", "-q", "-m", "begin"]):
+        subprocess.run(["git", *words], cwd=machine.project, check=True)
     machine.person()
     lasts: dict[str, float] = {}
     number = 0
@@ -79,14 +95,29 @@ def play(folder: Path, kills: int, *, seed: int = 0) -> Kills:
             )  # the first one was slower: the machine was busy, or nothing was compiled
         _expect_done(machine, name, argv, env, answer)
         answer.faults += _differences(machine, folder, name)
+        if len(mixed := {each.read_bytes() for each in _named(machine)}) > 1:
+            answer.faults.append(f"files after {name}: of {len(mixed)} times")
     final = machine.json("verify")
     if not final.get("ok"):
         answer.faults.append(f"verify: {json.dumps(final)}")
+    for copy in (folder / "tmp").glob("wfe-index-*"):
+        os.utime(copy, (1, 1))  # they are removed ten minutes after the call of git that they were for
     with machine.server() as server:
         server.call("status")
     machine.close()
-    answer.left = [str(each.relative_to(folder)) for form in LEFT_OVER for each in folder.rglob(form)]
+    left = [*(folder / "tmp").iterdir(), *(each for form in LEFT_OVER for each in folder.rglob(form))]
+    answer.left = [str(each.relative_to(folder)) for each in left]
     return answer
+
+
+def _named(machine: Machine) -> list[Path]:
+    return [machine.project / f"restored-{number}.txt" for number in range(_FILES)]
+
+
+def _files(machine: Machine, number: int) -> None:
+    """Files that say which of the operations they are of."""
+    for each in _named(machine):
+        each.write_text(f"{number}\n" * 200, encoding="utf-8")
 
 
 def _differences(machine: Machine, folder: Path, name: str) -> list[str]:
@@ -153,22 +184,37 @@ def _decide(machine: Machine, folder: Path, number: int) -> tuple[list[str], dic
     return machine.wfe("approve", machine.letter(), "write", "--pin-fd", "0", "--json"), {}
 
 
-def _approved(machine: Machine) -> str:
+def _approved(machine: Machine, number: int) -> str:
+    """A run whose one phase changed the files and was approved."""
     from tests.security.machine import PIN
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.approvals.decide import decide
+    from wfe_mcp.engine.approvals.pin import person
+    from wfe_mcp.views.answers import tool_answers as answers
 
-    run = machine.letter()
-    machine.run(*machine.wfe("approve", run, "write", "--pin-fd", "0", "--json"), given=PIN)
+    with machine.engine() as engine:
+        run = answers.start_run(engine, By(), "letter").run
+        assert run is not None
+        answers.start_phase(engine, By(), run)
+        _files(machine, number)
+        answers.submit_artifact(engine, By(), run, "write", artifact={"text": "Dear all"})
+        decide(engine, person(engine, PIN, "ada"), run, "write")
     return run
 
 
 def _rollback(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
-    del folder, number
-    return machine.wfe("rollback", _approved(machine), "write", "--pin-fd", "0", "--json"), {}
+    del folder
+    return machine.wfe("rollback", _approved(machine, number), "write", "--pin-fd", "0", "--json"), {}
 
 
 def _undo(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
-    del folder, number
-    return machine.wfe("undo", _approved(machine), "--pin-fd", "0", "--json"), {}
+    from tests.security.machine import PIN
+
+    del folder
+    run = _approved(machine, number)
+    if number % 2:  # of a rollback, which brings the files back; else of the approval
+        machine.run(*machine.wfe("rollback", run, "write", "--pin-fd", "0", "--json"), given=PIN)
+    return machine.wfe("undo", run, "--pin-fd", "0", "--json"), {}
 
 
 def _trust(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
@@ -184,15 +230,22 @@ def _backup(machine: Machine, folder: Path, number: int) -> tuple[list[str], dic
 
 
 def _restore(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    from wfe_mcp.engine.maintenance.backups import backup
+
     file = folder / f"restore-{number}.db"
-    machine.json("backup", str(file))
+    with machine.engine() as engine:
+        backup(engine, file)
     return machine.wfe("restore", str(file), "--pin-fd", "0", "--json"), {}
 
 
 def _import(machine: Machine, folder: Path, number: int) -> tuple[list[str], dict[str, str]]:
+    from wfe_mcp.engine.transfer.exporting import export_run
+
     file = folder / f"run-{number}.json"
     (folder / "second").mkdir(exist_ok=True)
-    machine.json("export", machine.letter(), str(file))
+    run = machine.letter()
+    with machine.engine() as engine:
+        file.write_bytes(b"".join(export_run(engine, run).lines()))
     return machine.wfe("import", str(file), "--json"), _second(folder)
 
 

@@ -18,7 +18,7 @@ BODY = """Tide tables of **Brest** and Lisbon differ by up to `12 min`.
 
 def add(scene: Scene, title: str, kind: str = "task", *statuses: str, **given: object) -> str:
     """An item that went through ``statuses``, described so that it can."""
-    about = {"body": "So that nobody asks again.", "criteria": ["A test shows it."]} if kind != "idea" else {}
+    about = {"body": "So that no one asks again.", "criteria": ["A test shows it."]} if kind != "idea" else {}
     item = add_item(scene.engine, AGENT, kind, {**about, "title": title, **given})
     for status in statuses:
         by = AGENT if status in {"ready", "blocked"} else scene.human
@@ -63,7 +63,7 @@ def filled(scene: Scene) -> str:
         scene, "Tables are plain text", "decision", "accepted", scopes=["src/tables"], body="Any program can read them."
     )
     add(scene, "Times are UTC", "decision", "accepted", "deprecated", body="The harbour thinks in local time.")
-    add(scene, "Harmonics come from the office", "decision", body="Nobody else measures them.")
+    add(scene, "Harmonics come from the office", "decision", body="No one else measures them.")
     add(scene, "Name the license", "task", "ready", body="MIT, as the office asks. ")
     run = start_item(scene.engine, AGENT, "W-4", "drill").record.id
     scene.clock.advance(minutes=12)

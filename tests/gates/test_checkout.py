@@ -27,10 +27,11 @@ from wfe_mcp.gates import brought
 from wfe_mcp.gates.brought import bring
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.jobs import sandbox
-from wfe_mcp.jobs.sandbox import checkout_folder, remove_abandoned
+from wfe_mcp.jobs.sandbox import checkout_folder
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.trees import copy_tree
 from wfe_mcp.workspace.git.working_tree import hashed_tree, tree_hash
+from wfe_mcp.workspace.system.temporary import remove_abandoned
 
 
 def test_a_checkout_holds_the_files_of_the_tree_and_no_ignored_one(project: Project) -> None:

@@ -249,7 +249,7 @@ class Outcomes:
 
 
 def played(drill: Drill, seed: int, count: int) -> Outcomes:
-    """``count`` exchanges while the person looks at a terminal or a page, and signs.
+    """``count`` exchanges that something reads while the person looks at a terminal or a page, and signs.
 
     The rows are exchanged before a random transaction, and put back before a later one, or after the signature. No other can
     write inside a transaction that writes, so these are all the moments there are.
@@ -258,7 +258,7 @@ def played(drill: Drill, seed: int, count: int) -> Outcomes:
     kept = raw(":memory:")
     _copy(drill, kept, to_file=False)
     most = _moments(drill)
-    while found.count < count:
+    while found.count - found.harmless < count:
         _copy(drill, kept, to_file=True)
         one, at_page = chance.choice(EXCHANGES), chance.random() < 0.5
         first = chance.randrange(most)

@@ -15,7 +15,10 @@ from tests.security.hostile_inputs import BOMBS
 from wfe_mcp.dashboard.api.app import ROOT, document
 
 WAIT_S = 120
-TEXTS: tuple[str, ...] = ("", " ", "\ud800", "a\udfffb", *(each for each in BOMBS if isinstance(each, str)))
+TEXTS: tuple[str, ...] = (
+    *("", " ", "\ud800", "a\udfffb", "999999999d", "0001-01-01T00:00:00+14:00"),
+    *(each for each in BOMBS if isinstance(each, str)),
+)
 VALUES: tuple[object, ...] = (
     *TEXTS,
     None,
@@ -48,6 +51,7 @@ BODIES: tuple[bytes, ...] = (
 )
 """What is no body of any operation."""
 HEADERS: tuple[str, ...] = ("", "-1", "0", "9" * 30, "9" * 5_000, "\xb2", "x" * 20_000)
+LAST = "forget_project end_session"
 _ENDLESS = "text/event-stream"
 
 
@@ -90,8 +94,8 @@ def assault(
 ) -> Answers:
     """``each`` requests of every operation by each caller (name → token). ``known``: names that exist, by parameter."""
     answers, chance = Answers(), random.Random(seed)
-    # What ends a session comes last: after it the page would be one more caller without a token.
-    for method, path, operation in sorted(operations(), key=lambda one: one[2]["operationId"] == "end_session"):
+    # What takes away what the others need comes last: the project, and the session of the page.
+    for method, path, operation in sorted(operations(), key=lambda one: LAST.find(one[2]["operationId"])):
         if operation["operationId"] in without:
             continue
         for caller, token in callers.items():
@@ -143,7 +147,8 @@ def _body(chance: random.Random, schema: dict[str, Any], known: Mapping[str, Seq
     required: Sequence[str] = schema.get("required", ())
     for name, about in cast("dict[str, dict[str, Any]]", schema.get("properties", {})).items():
         if name in required or chance.random() < 0.5:
-            made[name] = chance.choice(VALUES) if chance.random() < 0.3 else _fitting(chance, name, about, known)
+            fits = chance.random() > 0.3 or name == "pin"  # a wrong one would lock out all that follows
+            made[name] = _fitting(chance, name, about, known) if fits else chance.choice(VALUES)
     if chance.random() < 0.05:
         made["\ud800"] = 1
     return made
@@ -164,7 +169,7 @@ def _fitting(chance: random.Random, name: str, about: dict[str, Any], known: Map
         return [_fitting(chance, name, about.get("items", {}), known) for _ in range(chance.randrange(3))]
     if kind == "object":
         return chance.choice(OBJECTS)
-    return _text(chance, known.get(name, ()))
+    return known[name][0] if name == "pin" and name in known else _text(chance, known.get(name, ()))
 
 
 def _sent(port: int, token: str, method: str, address: str, body: bytes, more: Mapping[str, str]) -> tuple[int, str]:

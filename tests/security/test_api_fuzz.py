@@ -99,6 +99,42 @@ def test_a_malformed_request_still_learns_which_value_was_wrong(scene: Scene, pa
     assert (fault["path"], fault["got"]) == ("/query/limit", "many")
 
 
+@pytest.mark.attack("a text with NUL makes the API fail", "held", "T7")
+def test_a_text_with_nul_is_refused_in_every_body(scene: Scene, page: Page) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    program = Program(page.port, create_token(scene.engine, AGENT, "ci", "work")[1])
+    bodies = [(method, path, [*properties_of(operation)]) for method, path, operation in operations()]
+    assert sum(bool(names) for *_, names in bodies) > 40
+    given = {"phase": "plan", "reason": "x", "feedback": "x", "template": "drill"}
+    for method, path, names in bodies:
+        for name in names:
+            for value in ("a\x00b", ["\x00"], {"a": ["\x00"]}):
+                sent = json.dumps({key: given[key] for key in names if key in given} | {name: value})
+                answer = program.raw(
+                    method, ROOT + re.sub(r"\{\w+\}", run, path), sent, {"Content-Type": "application/json"}
+                )
+                assert answer.status in (400, 401, 403, 404, 409), (path, name, answer)
+    sent = json.dumps({"phase": "plan", "artifact": {"title": "as \\u0000 in a text"}})
+    again = program.raw("POST", f"{ROOT}/runs/{run}/submit_artifact", sent, {"Content-Type": "application/json"})
+    assert "NUL" not in json.dumps(again.body), "what only looks like it is a text"
+
+
+@pytest.mark.attack("a duration or a date that no clock reaches makes the API fail", "held", "T7")
+@pytest.mark.parametrize("text", ["999999999d", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_clock_reaches_is_refused(scene: Scene, page: Page, text: str) -> None:
+    program = Program(page.port, create_token(scene.engine, AGENT, "ci", "read")[1])
+    asked = [
+        (path, each["name"])
+        for method, path, operation in operations()
+        for each in operation.get("parameters", ())
+        if method == "GET" and each["in"] == "query" and "{" not in path and path not in {"/events", "/activity/export"}
+    ]
+    assert ("/runs", "since") in asked
+    assert [(path, name) for path, name in asked if program.get(path, None, **{name: text}).status >= 500] == []
+    assert program.get("/runs", since=text).code == "bad_argument"
+
+
 @pytest.mark.attack("a position of thousands of digits makes the stream of events fail", "held", "T7")
 def test_a_position_that_is_no_number_of_ours_begins_the_stream_from_now(scene: Scene, page: Page) -> None:
     token = create_token(scene.engine, AGENT, "ci", "read")[1]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.cli.scene import PIN, Terminal
-from tests.engine.scene import AGENT, Scene, phase, refused
+from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.work.items import add_item
 from wfe_mcp.importers import read_workflow
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.views.answers import tool_answers as answers
@@ -36,6 +37,33 @@ CONFIGURATIONS = [
     b"x = nan",
     b"\x00",
 ]
+
+
+@pytest.mark.attack("roles of a start hold what nothing can keep", "held", "T7")
+@pytest.mark.parametrize("roles", [{"\x00": "me"}, {"coder": "\x00"}, {"coder": "v" * 1_200_000}])
+def test_roles_that_cannot_be_kept_are_refused(scene: Scene, roles: dict[str, str]) -> None:
+    scene.define(phase("plan"))
+    no = refused(answers.start_run, scene.engine, AGENT, "drill", roles=roles)
+    assert no.code in {"bad_argument", "too_large"}
+    assert no.message.startswith("The roles cannot be kept")
+
+
+@pytest.mark.attack("the text of a work item holds what nothing can keep", "held", "T7")
+@pytest.mark.parametrize("body", ["\x00", "a\x00b", "\ud800"])
+def test_a_work_item_that_cannot_be_kept_is_refused(scene: Scene, body: str) -> None:
+    no = refused(add_item, scene.engine, AGENT, "task", {"title": "Fine", "body": body})
+    assert (no.code, no.details[0].path) == ("bad_argument", "/item/body")
+    assert refused(add_item, scene.engine, AGENT, "task", {"title": "Fine", "tags": [body]}).code == "bad_argument"
+
+
+@pytest.mark.attack("a time limit that no clock reaches makes the engine fail", "held", "T7")
+@pytest.mark.parametrize("timeout_s", [10**30, float("inf"), float("nan"), 1e14, -1.0])
+def test_a_time_limit_that_no_clock_reaches_is_refused(scene: Scene, timeout_s: float) -> None:
+    run = scene.start(phase("plan"))
+    answers.control_run(scene.engine, HUMAN, run, "pause")
+    no = refused(answers.control_run, scene.engine, HUMAN, run, "resume", timeout_s=timeout_s)
+    assert no.code == "bad_argument"
+    assert scene.status(run).run_state == "paused"
 
 
 @pytest.mark.attack("inputs of a run hold what nothing can keep, or break the reader", "held", "T7")

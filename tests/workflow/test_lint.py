@@ -145,6 +145,7 @@ MUTANTS: list[tuple[str, object, str, str]] = [
     ("/phases/0/on_fail", [{"do": "goto", "phase": "ci"}], "/phases/0/on_fail/0/phase", "'ci' is not before 'plan'"),
     ("/phases/0/on_fail", [{"do": "retri"}], "/phases/0/on_fail/0/do", "unknown do 'retri'; did you mean 'retry'?"),
     ("/phases/0/timeout", "2 min", "/phases/0/timeout", "'2 min' is not a duration"),
+    ("/phases/0/timeout", "999999999d", "/phases/0/timeout", "'999999999d' is longer than 100 years"),
     ("/phases/0/title", "Plan ${inputs.goal}", "/phases/0/title", "'title' takes no expression"),
     ("/inputs/type", "objekt", "/inputs/type", "inputs is not a valid JSON Schema"),
     ("/limits/max_parallel", 0, "/limits/max_parallel", "must be at least 1"),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+from wfe_mcp.core.canonical import cannot_be_encoded
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.texts import one_line
 
@@ -66,6 +67,8 @@ def _checked(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
     most = BODY_CHARS if name == "body" else TITLE_CHARS
     if not isinstance(text, str) or len(text) > most:
         return ("is no text, or too long", f"up to {most} characters"), value
+    if "\x00" in text or cannot_be_encoded(text):
+        return ("holds NUL or half a character, which cannot be stored", "plain text"), value
     if name != "body" and text and not _is_line(text, most):
         return ("is no single line", "one line"), value
     if name == "source" and "://" in text and not _ADDRESS.fullmatch(text):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+LONGEST_S = 100 * 365 * _DAY
+"""A longer duration is refused: added to a time, it would leave the calendar."""
 
 
 Progress = Callable[[int, int], None]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.jobs.sandbox import own_folder, remove_folder
 from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.system.temporary import remove_abandoned, temporary_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,11 @@ def handed(variables: Mapping[str, str], files: Mapping[str, str]) -> Generator[
     if not files:
         yield Handed(variables)
         return
-    folder = own_folder("credentials")
-    try:
+    remove_abandoned()
+    with temporary_folder("credentials") as folder:
         for name, content in files.items():
             # O_EXCL: never through a link, in a folder that others cannot reach anyway.
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content.encode())
         yield Handed({**variables, **{name: str(folder / name) for name in files}}, (folder,))
-    finally:
-        remove_folder(folder)

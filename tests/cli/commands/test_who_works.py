@@ -109,7 +109,8 @@ def test_a_run_that_another_one_blocks_waits_for_that_run(cli: Terminal, engine:
 
 
 def test_a_question_says_that_nothing_works_the_queue_and_the_wait_works_it(cli: Terminal) -> None:
-    with models(Turn(text="Because."), Turn(text="Because.")):
+    each_time = [Turn(text="Because.")] * 5  # the workers that are proposed and followed here may ask, too
+    with models(*each_time):
         asked = cli("jobs", "enqueue", "--role", "coder", "Why?")
         job = cli.json("jobs", "list").data["jobs"][0]["job"]
         answer = cli("jobs", "wait", job)

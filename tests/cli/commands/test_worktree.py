@@ -58,6 +58,28 @@ def test_a_new_one_has_what_git_ignores_and_the_work_needs_and_nothing_else(cli:
     assert [each["branch"] for each in cli.json("worktree", "list").data["worktrees"]][1:] == ["fix-login"]
 
 
+@pytest.mark.attack("a branch of a clone has a link where files are copied into its work tree", "held", "T5; A3")
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_nothing_is_copied_through_a_link_of_the_branch(cli: Terminal, kind: str) -> None:
+    outside = cli.root.parent / "outside"
+    outside.mkdir()
+    cli.git("checkout", "-q", "-b", "theirs")
+    (cli.root / "cache").symlink_to(outside) if kind == "link" else (cli.root / "cache").write_text("a file")
+    cli.git("add", "-f", "cache")
+    commit(cli)
+    cli.git("checkout", "-q", "-")
+    (cli.root / "cache" / "deep").mkdir(parents=True)
+    (cli.root / "cache" / "deep" / "one").write_text("1")
+    (cli.root / "cache" / "two").write_text("2")
+    (cli.root / ".env").write_text("KEY=1")
+
+    tree = Path(made(cli, "theirs")["folder"])
+
+    assert list(outside.iterdir()) == []
+    assert (tree / "cache").is_symlink() is (kind == "link"), "what the branch has stays"
+    assert (tree / ".env").read_text() == "KEY=1"
+
+
 def test_each_has_ports_of_its_own_which_its_checks_see(cli: Terminal) -> None:
     configured(
         cli,

@@ -19,7 +19,9 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.credentials.stored import add_credential, credential
 from wfe_mcp.engine.toolbox import toolbox
 from wfe_mcp.jobs import handed as handed_files
-from wfe_mcp.jobs.sandbox import remove_abandoned, sandbox_fault
+from wfe_mcp.jobs.sandbox import sandbox_fault
+from wfe_mcp.workspace.system import temporary
+from wfe_mcp.workspace.system.temporary import remove_abandoned
 
 TOKEN = 'npm-"canary"/0123456789+é'
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nsecond-line-of-the-key-00\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -227,14 +229,14 @@ def test_a_file_is_never_written_through_a_link(tmp_path: Path, monkeypatch: pyt
     target = tmp_path / "target"
     made: list[Path] = []
 
-    def folder_with_link(_kind: str) -> Path:
+    def folder_with_link(_kind: str, _within: Path | None = None) -> Path:
         folder = tmp_path / "folder"
         folder.mkdir()
         (folder / "KEY").symlink_to(target)
         made.append(folder)
         return folder
 
-    monkeypatch.setattr(handed_files, "own_folder", folder_with_link)
+    monkeypatch.setattr(temporary, "new_folder", folder_with_link)
     with pytest.raises(FileExistsError), handed_files.handed({}, {"KEY": KEY}):
         pass
     assert not target.exists() and not made[0].exists()

@@ -122,7 +122,10 @@ def test_a_merge_at_a_forge_is_taken_back_by_a_pull_request(scene: Scene) -> Non
     with at_forge(scene) as forge:
         run, _ = merged(scene, BRANCH, COMMIT, PUSH, OPEN, MERGE_IT, CLEAN)
         played(scene, reverted(scene, run))
-        assert [(pull.title, pull.state) for pull in forge.pulls] == [("Revert A drill", "merged"), ("A drill", "merged")]
+        assert [(pull.title, pull.state) for pull in forge.pulls] == [
+            ("Revert A drill", "merged"),
+            ("A drill", "merged"),
+        ]
         assert forge.git("show", "main:app.py") == "VALUE = 1"
 
 

@@ -202,7 +202,7 @@ def test_durations_are_a_number_and_a_unit(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "5", "m", "-5m", "5 m", "0s", "5w", "1e3s"])
+@pytest.mark.parametrize("text", ["", "5", "m", "-5m", "5 m", "0s", "5w", "1e3s", "36501d", "999999999d"])
 def test_other_texts_are_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         seconds(text)

@@ -1,9 +1,13 @@
 """What bodies of several operations share."""
 
 import json
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON has it; after an odd number of backslashes it is a text that only looks like it."""
 
 
 class Body(BaseModel):
@@ -13,13 +17,16 @@ class Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _is_unicode(cls, value: object) -> object:
+    def _can_be_kept(cls, value: object) -> object:
         try:
-            json.dumps(value, ensure_ascii=False).encode()
+            text = json.dumps(value, ensure_ascii=False)
+            text.encode()
         except UnicodeEncodeError:
             raise ValueError("it holds a lone surrogate, which is no valid Unicode text") from None
         except (TypeError, ValueError):  # no JSON: a value that a test or a parent body made
             return value
+        if _NUL.search(text):
+            raise ValueError("it holds NUL, which cannot be stored")
         return value
 
 

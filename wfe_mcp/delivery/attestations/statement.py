@@ -4,7 +4,7 @@
     svr/v0.2              the gates that passed                            signed by the server's key
     person-decision/v1    what a person decided, as their own key signed   the person's signature is inside it
 
-``.invalid`` is reserved (RFC 2606): nobody else can ever own the addresses that name what is ours.
+``.invalid`` is reserved (RFC 2606): no one else can ever own the addresses that name what is ours.
 """
 
 from __future__ import annotations

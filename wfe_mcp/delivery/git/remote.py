@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.delivery.fault import Blocker, DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of as here, ref_of
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
 from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.system.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Generator
+    from pathlib import Path
 
 _PROTOCOLS = ("file", "https", "http", "ssh", "git")
 """Never ``ext``: its address is a command."""
@@ -158,15 +158,14 @@ class _Apart(NamedTuple):
 @contextmanager
 def _apart(remote: Remote) -> Generator[_Apart]:
     repo = require_repository(remote.root)
-    with tempfile.TemporaryDirectory(prefix="wfe-remote-") as made:
-        folder = Path(made)
+    with temporary_folder("remote") as folder:
         (folder / "refs").mkdir()
         (folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")
         form = "\trepositoryformatversion = 0\n\tbare = true\n"
         if repo.hash_name == "sha256":
             form = "\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n"
         (folder / "config").write_text(f"[core]\n{form}", encoding="utf-8")
-        env = {"GIT_DIR": made, "GIT_OBJECT_DIRECTORY": str(repo.objects)}
+        env = {"GIT_DIR": str(folder), "GIT_OBJECT_DIRECTORY": str(repo.objects)}
         if (shallow := repo.common / "shallow").is_file():
             env["GIT_SHALLOW_FILE"] = str(shallow)
         options = [word for each in _PROTOCOLS for word in ("-c", f"protocol.{each}.allow=always")]

@@ -45,12 +45,12 @@ from wfe_mcp.engine.phases import model_worker as driven
 from wfe_mcp.engine.phases.model_worker_jobs import driven_gave_up, work_phase
 from wfe_mcp.engine.phases.step_jobs import look_again, work_files, work_step
 from wfe_mcp.jobs.job_context import JobContext, Outcome
-from wfe_mcp.jobs.sandbox import remove_abandoned
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
+from wfe_mcp.workspace.system.temporary import remove_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from wfe_mcp.gates.remedies import failed_before_tests, remedy
 from wfe_mcp.jobs.output import without_notices
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.git.working_tree import HashedTree, hashed_tree
+from wfe_mcp.workspace.system.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -142,8 +142,8 @@ def _tried(
 ) -> tuple[Trial, _Counts | None]:
     """How ``check`` runs ``where``, and its counts; None where its tests are not counted."""
     frozen = check.settings.frozen(check.name).model_copy(update={"timeout_s": limit_s})
-    with tempfile.TemporaryDirectory(prefix="wfe-trial-") as folder:
-        judged = run_check(frozen, name=check.name, root=root, evidence_dir=Path(folder), environ=environ, where=where)
+    with temporary_folder("trial") as folder:
+        judged = run_check(frozen, name=check.name, root=root, evidence_dir=folder, environ=environ, where=where)
         output = "" if judged.log_path is None else Path(judged.log_path).read_text(errors="replace")
     facts = judged.data
     if facts.get("missing") or "exit_code" not in facts:

@@ -106,7 +106,9 @@ def site_of(delivery: Place | Project, should_stop: ShouldStop = never) -> Site:
         channel = command_channel(engine, place, child_env(LOGIN_ENV, engine.environment))
     if channel is None:
         program = PROGRAMS.get(place.forge, "a command line")
-        login = f"Store a token: wfe-mcp credential add NAME, and name it in [delivery] credential; or install {program}."
+        login = (
+            f"Store a token: wfe-mcp credential add NAME, and name it in [delivery] credential; or install {program}."
+        )
         raise Blocked("credentials", forge=place.host, why="there is no login", login=login)
     return Site(place, forge_at(place, channel), remote, channel)
 

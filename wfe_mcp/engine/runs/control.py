@@ -17,6 +17,7 @@ from wfe_mcp.core.model import AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.spec import CLIENT_ROLE
+from wfe_mcp.core.units import LONGEST_S
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.maintenance.pruning import refuse_open
@@ -135,6 +136,10 @@ def control(
     """
     if any(raised is not None and not 0 < raised < float("inf") for raised in (max_cost_usd, max_tokens)):
         raise Refused("bad_argument", "What a run may spend is more than nothing.", "Give an amount above zero.")
+    if timeout_s is not None and not 0 < timeout_s <= LONGEST_S:
+        raise Refused(
+            "bad_argument", f"A run cannot take {timeout_s:g} s.", "Give a time above zero, at most 100 years."
+        )
     with change_run(engine, run_id, by) as current:
         on: c.Given = {"by": by, "at": current.at}
         ends_at = None if timeout_s is None else current.at + timedelta(seconds=timeout_s)

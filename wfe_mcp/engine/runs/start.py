@@ -81,9 +81,10 @@ def start_run(
     ``triggered_by``: what caused the start; ``external_id``: its name there. At most 200 characters each.
     Refuses ``needs_human`` where configuration keeps agents from starting this template.
     """
-    _refuse_unkept(inputs)
-    origin = _origin(triggered_by=triggered_by, external_id=external_id)
     given_roles = dict(roles or {})
+    _refuse_unkept("inputs", inputs)
+    _refuse_unkept("roles", given_roles)
+    origin = _origin(triggered_by=triggered_by, external_id=external_id)
     more = origin | ({"driver": driver} if driver else {}) | ({"roles": given_roles} if given_roles else {})
     args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
     if idempotency_key:
@@ -239,16 +240,16 @@ def _refuse_roles(chosen: CompiledTemplate, given: Mapping[str, str]) -> None:
         )
 
 
-def _refuse_unkept(inputs: dict[str, Any]) -> None:
-    """Refuse inputs that JSON cannot represent, before they are hashed. Refuses ``bad_argument``, ``too_large``."""
+def _refuse_unkept(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse what JSON cannot represent, before it is hashed. Refuses ``bad_argument``, ``too_large``."""
     from wfe_mcp.artifacts.parse import check_value
 
     try:
-        check_value(inputs)
+        check_value(given)
     except Refused as no:
         code = "too_large" if no.code == "too_large" else "bad_argument"
-        details = tuple(Detail(pointer("inputs") + at.path, at.message, at.expected, at.got) for at in no.details)
-        raise Refused(code, f"The inputs cannot be kept: {no.message}", no.hint, details) from None
+        details = tuple(Detail(pointer(name) + at.path, at.message, at.expected, at.got) for at in no.details)
+        raise Refused(code, f"The {name} cannot be kept: {no.message}", no.hint, details) from None
 
 
 def _origin(**given: str) -> dict[str, str]:

@@ -15,7 +15,6 @@ Rules:
 from __future__ import annotations
 
 import shutil
-import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.programs import TEMPORARY
 from wfe_mcp.workspace.files.project_files import replace_file
+from wfe_mcp.workspace.system.temporary import new_folder, remove_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -55,7 +55,7 @@ class ReviewFolder:
 @contextmanager
 def review_folder(isolation: Isolation, env: Mapping[str, str]) -> Generator[ReviewFolder]:
     """The folder, until the end of the block. ``env``: what the agent would get in the user's own home."""
-    base = Path(tempfile.mkdtemp(prefix="wfe-review-")).resolve()
+    base = new_folder("review")
     try:
         work, home, temporary = base / "review", base / "home", base / "tmp"
         for folder in (work, home, temporary):
@@ -73,7 +73,7 @@ def review_folder(isolation: Isolation, env: Mapping[str, str]) -> Generator[Rev
         for login in lent:
             _give_back(login)
     finally:
-        shutil.rmtree(base, ignore_errors=True)
+        remove_folder(base)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
-"""The statuses of a run in which nothing waits for anybody."""
+"""The statuses of a run in which nothing waits for anyone."""
 
 _INACTIVE = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _SIZES = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -14,6 +13,7 @@ from wfe_mcp.engine.templates import versions
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.templates.templates import KeptView, kept_view
 from wfe_mcp.views.values.model import JsonObject, PathNote, view_model, view_of
+from wfe_mcp.workspace.system.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,8 +78,8 @@ def read_given(file: str, content: str, read: Callable[[Path], T]) -> T:
     if not file or file != Path(file).name or file in {".", ".."} or "\\" in file or "\0" in file:
         raise Refused("bad_argument", f"{file[:200]!r} is no name of a file.", "Give the name without its folder.")
     # The name and its ending tell the format, and the importers read files.
-    with tempfile.TemporaryDirectory(prefix="wfe-import-") as folder:
-        place = Path(folder) / file
+    with temporary_folder("import") as folder:
+        place = folder / file
         place.write_text(content, encoding="utf-8", newline="")
         try:
             return read(place)

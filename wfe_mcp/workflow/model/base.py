@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.effects import KeyEffect, KeyKind
-from wfe_mcp.core.units import word_set
+from wfe_mcp.core.units import LONGEST_S, word_set
 
 T = TypeVar("T")
 
@@ -143,6 +143,12 @@ def _matching(pattern: str, message: str) -> Callable[[str], str]:
     return check
 
 
+def _within_reach(duration: str) -> str:
+    if duration_s(duration) > LONGEST_S:
+        raise fault("{found} is longer than 100 years", found=_short(duration))
+    return duration
+
+
 def _short(value: str) -> str:
     return repr(value if len(value) <= 60 else value[:57] + "…")
 
@@ -217,6 +223,7 @@ Duration = Annotated[
             _DURATION, '{found} is not a duration: write a whole number and ms, s, m, h or d, such as "30s" or "5m"'
         )
     ),
+    AfterValidator(_within_reach),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$", "examples": ["30s", "5m"]}),
 ]
 """A length of time, ``"30s"`` or ``"5m"``; ``duration_s`` gives its seconds."""

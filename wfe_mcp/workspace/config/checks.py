@@ -23,7 +23,7 @@ def time_before(text: str, now: datetime) -> datetime:
         return now - timedelta(seconds=seconds(text))
     try:
         return datetime.fromisoformat(text).astimezone(now.tzinfo)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{text[:80]!r} is neither a duration (2h, 7d) nor a time") from None
 
 

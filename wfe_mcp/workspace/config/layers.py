@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import LONGEST_S
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.location import user_config_file
@@ -39,11 +40,13 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds(duration: str) -> float:
-    """``"30s"``, ``"5m"``, ``"1.5h"``, ``"7d"`` in seconds. ValueError for anything else, and for zero."""
+    """``"30s"``, ``"5m"``, ``"1.5h"``, ``"7d"`` in seconds. ValueError for anything else, zero, and more than 100 years."""
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)", duration)
     value = float(found[1]) * _UNITS_S[found[2]] if found else 0.0
-    if value <= 0:
-        raise ValueError('a duration is a number above zero and a unit, for example "30s", "5m", "2h" or "7d"')
+    if not 0 < value <= LONGEST_S:
+        raise ValueError(
+            'a duration is a number above zero and a unit, for example "30s", "5m", "2h" or "7d", and at most 100 years'
+        )
     return value
 
 

@@ -3,7 +3,7 @@
 Rules:
 1. No hook runs, and no filter of the repository itself: as everywhere (``command.py``).
 2. ``.worktreeinclude`` names, as a ``.gitignore`` does, files that git ignores and that a new work tree needs. What git
-   tracks is there anyway; what it does not ignore is somebody's work, and is never copied.
+   tracks is there anyway; what it does not ignore is work in progress, and is never copied.
 3. A work tree is removed before its branch, and only while it holds nothing that would be lost.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.git.command import quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.repository import changes, commit_of, is_ancestor
 
@@ -94,7 +95,11 @@ def copy_files(root: Path, into: Path, names: Iterable[str]) -> int:
         source, target = root / name, into / name
         if os.path.lexists(target) or not os.path.lexists(source):
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with walk(into, name.split("/")[:-1], make=True):
+                pass
+        except Refused:  # the branch has a link or a file there, which stays: what is behind a link is no part of it
+            continue
         half = target.with_name(f"{target.name}.wfe-copy")
         shutil.copy2(source, half, follow_symlinks=False)
         half.replace(target)

@@ -1,0 +1,83 @@
+"""Temporary folders, named by the process that made them: the next start removes those of killed processes, and no others."""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, this_process
+
+_NAME = re.compile(r"wfe-[a-z]+-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d{1,14})-\w+")
+_COPY_OF_INDEX = re.compile(r"wfe-index-\w+")
+_ONE_CALL_S = 600
+"""Such a copy is used by one call of git, which ends sooner: an older one is of a killed process."""
+_FORGOTTEN_S = 7 * 86_400
+"""A folder of another host is removed at this age: whether its process lives is unknown here."""
+
+
+def new_folder(kind: str, within: Path | None = None) -> Path:
+    """A new folder ``wfe-<kind>-…``, readable by this user only. ``within``: instead of the temporary folder."""
+    me = this_process()
+    stem = f"wfe-{kind}-{_short(me.host)}-{me.pid}-{round(me.started_at * 1000)}-"
+    return Path(tempfile.mkdtemp(prefix=stem, dir=_place(within)))
+
+
+@contextlib.contextmanager
+def temporary_folder(kind: str) -> Generator[Path]:
+    """Such a folder, removed at the end of the block."""
+    made = new_folder(kind)
+    try:
+        yield made
+    finally:
+        remove_folder(made)
+
+
+def remove_abandoned(within: Path | None = None) -> list[Path]:
+    """Remove the folders of processes that are gone; the removed ones."""
+    removed: list[Path] = []
+    with contextlib.suppress(OSError), os.scandir(_place(within)) as entries:
+        for entry in entries:
+            if entry.name.startswith("wfe-") and entry.is_dir(follow_symlinks=False) and _is_abandoned(entry):
+                remove_folder(Path(entry.path))
+                removed.append(Path(entry.path))
+    return removed
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with everything in it, read-only folders too; what belongs to others stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():  # some package caches are read-only
+        for place, _, _ in os.walk(folder):
+            with contextlib.suppress(OSError):
+                Path(place).chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(entry: "os.DirEntry[str]") -> bool:
+    me, name = this_process(), _NAME.fullmatch(entry.name)
+    try:
+        facts = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    user: Callable[[], int] | None = getattr(os, "getuid", None)
+    if user is not None and facts.st_uid != user():
+        return False
+    age_s = time.time() - facts.st_mtime
+    if name is None:
+        return _COPY_OF_INDEX.fullmatch(entry.name) is not None and age_s > _ONE_CALL_S
+    if name["host"] != _short(me.host):
+        return age_s > _FORGOTTEN_S
+    return not is_alive(ProcessIdentity(me.host, int(name["pid"]), int(name["start"]) / 1000))
+
+
+def _place(within: Path | None) -> Path:
+    return (Path(tempfile.gettempdir()) if within is None else within).resolve()
+
+
+def _short(host: str) -> str:
+    return sha256_hex(host.encode())[:8]
