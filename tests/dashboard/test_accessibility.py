@@ -36,6 +36,7 @@ PAGES = [
     "/templates/quick_fix",
     "/templates/quick_fix/json",
     "/queue",
+    "/environments",
     "/activity",
     "/projects",
     "/settings",

@@ -73,6 +73,7 @@ ADDRESSES = [
     "/templates/loud",
     "/templates/walks",
     "/queue",
+    "/environments",
     "/activity",
     "/projects",
     "/projects/{project}",

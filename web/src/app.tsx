@@ -11,6 +11,7 @@ import { Compare } from "./compare";
 import { Decision } from "./decision";
 import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
+import { Environments } from "./environments";
 import { changesWaits, Inbox, waits } from "./inbox";
 import { ItemPageView } from "./item";
 import { NewItem } from "./item_form";
@@ -37,7 +38,8 @@ import { WorkDecisions, WorkList } from "./work";
 
 const PAGES: [name: string, key: string, does: string][] = [
   ["inbox", "i", "Inbox"], ["board", "b", "Board"], ["runs", "r", "Runs"], ["items", "w", "Work"], ["templates", "t", "Templates"],
-  ["projects", "p", "Projects"], ["activity", "a", "Activity"], ["assistant", "k", "Ask"], ["queue", "q", "Queue"], ["settings", "s", "Settings"],
+  ["projects", "p", "Projects"], ["activity", "a", "Activity"], ["assistant", "k", "Ask"], ["queue", "q", "Queue"], ["environments", "e", "Environments"],
+  ["settings", "s", "Settings"],
 ];
 
 /** How many of them the navigation shows; the others are behind More. */
@@ -69,6 +71,8 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
       return <Queue />;
     case "webhooks":
       return <Webhooks />;
+    case "environments":
+      return <Environments />;
     case "activity":
       return <Activity query={route.query} />;
     case "projects":

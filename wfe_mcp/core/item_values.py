@@ -63,6 +63,10 @@ def _checked(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
         if outside:
             return (f"has a path outside the project: {outside[0]}", "paths within the project"), value
         return None, list(dict.fromkeys(kept))
+    return _checked_text(name, value)
+
+
+def _checked_text(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
     text = value.strip() if isinstance(value, str) else value
     most = BODY_CHARS if name == "body" else TITLE_CHARS
     if not isinstance(text, str) or len(text) > most:

@@ -176,6 +176,13 @@ def _target(shown: ApprovalView) -> Html | None:
             for cell in (tag("dt", name), tag("dd", shortened(value), class_="words"))
         ]
         rows.append(tag("li", words.call(each), tag("dl", *values, class_="kv tight")))
+    for each in shown.target.deployments:
+        values = [
+            cell
+            for name, value in words.deployment_values(each)
+            for cell in (tag("dt", name), tag("dd", shortened(value), class_="words"))
+        ]
+        rows.append(tag("li", f"Deployment to {each.environment}", tag("dl", *values, class_="kv tight")))
     title = f"{words.TARGET} {words.target_about(shown.target)}"
     body = tag("div", tag("ul", *rows, class_="listing"), class_="body")
     return tag("section", tag("header", tag("h2", title)), body, class_="panel", id="target")

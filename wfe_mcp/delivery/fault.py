@@ -15,6 +15,7 @@ Blocker = Literal[
     "review",
     "checks",
     "forge",
+    "deployment",
 ]
 """What only a person can clear: the step waits for one, and a retry of its phase goes on there."""
 

@@ -79,6 +79,7 @@ def run_check(
     seen: SeenFiles | None = None,
     look_after: Callable[[SeenFiles], object] | None = None,
     makes: SandboxSettings | None = None,
+    of: HashedTree | None = None,
     hand: HandOut = not_handed,
 ) -> Judgement:
     """Run the frozen check ``name`` of the project ``root`` and judge it. ``check`` None: the project has no such check.
@@ -87,7 +88,8 @@ def run_check(
     ``skipped_before``: number of tests that the check skipped before; None: unknown.
     ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there. ``exact``, ``test_file``: see ``Expectation.of``.
     ``seen``: the files just before. ``look_after``: gets the look at the files just after a check in the worktree.
-    ``makes``: what makes sandboxes, in configuration now. ``hand``: gives the check its credentials when it starts.
+    ``makes``: what makes sandboxes, in configuration now. ``of``: the tree of a commit: the check acts, in a checkout of it.
+    ``hand``: gives the check its credentials when it starts.
     """
     if check is None:
         return _missing(name, if_missing, f"The project has no check {name!r}.")
@@ -102,10 +104,11 @@ def run_check(
         return _below_level(check, level)
     root, log = root.resolve(), _log(evidence_dir, check.name)
     files = seen or SeenFiles(root)
-    tree = files.tree(written_by(check))
+    tree = of or files.tree(written_by(check))
+    nodes = None if tree.id is None else tree.files
     try:
-        with place_of(check, root, None if tree.id is None else tree.files, evidence_dir, environ, makes) as place:
-            before = _Before(root, tree, files)
+        with place_of(check, root, nodes, evidence_dir, environ, makes, acts=of is not None) as place:
+            before = _Before(root, tree, files, is_here=check.where == "worktree" and of is None)
             return _run(check, expectation, place, before, log, if_missing, run, skipped_before, look_after, hand)
     except NotPossibleError as exc:
         return undecided(KIND, str(exc), exc.next_step, {"check": check.name, "level": level_of_check(check)})
@@ -121,11 +124,12 @@ def _below_level(check: FrozenCheck, level: Level | None) -> Judgement:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The project before the check: its root, its tree, and the look that saw it."""
+    """The project before the check: its root, its tree, and the look that saw it. ``is_here``: the check runs in the folder."""
 
     root: Path
     tree: HashedTree
     seen: SeenFiles
+    is_here: bool
 
     def stamps(self) -> dict[str, Stamp | None]:
         """What ``lstat`` says of its files, those that a check may read though git ignores them included."""
@@ -162,7 +166,7 @@ def _run(
     hand: HandOut,
 ) -> Judgement:
     name, root = check.name, project.root
-    is_worktree = check.where == "worktree"
+    is_worktree = project.is_here
     report = (log if is_worktree else place.reports / log.name).with_suffix(".tests")
     plan = execution(check, place.root, report, place.env)
     if not plan.cwd.resolve().is_relative_to(place.root.resolve()):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import field
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,15 +124,18 @@ def place_of(
     reports: Path,
     environ: Mapping[str, str] | None,
     makes: SandboxSettings | None = None,
+    *,
+    acts: bool = False,
 ) -> Generator[Place]:
     """The place where ``check`` runs. ``files``: of the tree; None without git. ``reports``: the folder of the evidence.
 
-    ``makes``: the program that makes sandboxes, where the person configured one.
+    ``makes``: the program that makes sandboxes, where the person configured one. ``acts``: what runs in the worktree runs in
+    a checkout with the user's own HOME, and may write there.
 
     Raises NotPossibleError.
     """
     env = child_env(check.env, environ)
-    if check.where == "worktree":
+    if check.where == "worktree" and not acts:
         yield Place(root, reports, env, lambda argv, _cwd, _program, _more: argv)
         return
     own = "" if makes is None else makes.bubblewrap
@@ -146,7 +149,10 @@ def place_of(
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(checkout_folder())
-            place = _checkout(check, root, files, env, folder, bubblewrap(own) or "")
+            place = _checkout(check, root, files, env, folder, bubblewrap(own) or "", acts)
+            if acts:
+                own_home = {"env": env} if check.where == "worktree" else {}
+                place = replace(place, foreign=list[str], **own_home)
         except (Refused, NotBroughtError, OSError) as exc:
             raise _not_possible(check, exc) from exc
         yield place
@@ -175,7 +181,13 @@ def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
 
 
 def _checkout(
-    check: FrozenCheck, root: Path, files: Mapping[str, Node], env: dict[str, str], folder: CheckoutFolder, bwrap: str
+    check: FrozenCheck,
+    root: Path,
+    files: Mapping[str, Node],
+    env: dict[str, str],
+    folder: CheckoutFolder,
+    bwrap: str,
+    committed: bool,
 ) -> Place:
     if folder.top.is_relative_to(root):
         why = f"the temporary folder {str(folder.top.parent)!r} lies in the project"
@@ -183,7 +195,7 @@ def _checkout(
             f"Check {check.name!r} could not be given its checkout: {why}.", "set TMPDIR to another."
         )
     hash_name = require_repository(root).hash_name
-    copy = copy_tree(root, files, folder.files, hash_name)
+    copy = copy_tree(root, files, folder.files, hash_name, committed=committed)
     (folder.files / ".wfe").mkdir(exist_ok=True)  # reports are written there
     brought = bring(root, check.bring, folder.files)
     watched = {*files, *(each.path for each in brought if each.how == "copied")}

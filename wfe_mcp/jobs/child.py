@@ -97,6 +97,7 @@ def run_child(
     stdin: bytes = b"",
     on_line: Callable[[str], object] | None = None,
     linger_s: float = 0.0,
+    leaves: bool = False,
 ) -> ChildResult:
     """Run ``argv`` in ``cwd`` until it exits, ``timeout_s`` is over or ``should_stop`` returns True.
 
@@ -104,6 +105,7 @@ def run_child(
     ``on_line`` gets each line of standard output while the child runs, in this thread; when it raises, the same applies.
     With ``on_line``, standard error goes to the log only.
     ``linger_s``: how long descendants that still hold the output may go on after the child has exited.
+    ``leaves``: what it started in a session of its own goes on after it: it has no mark by which it would be found.
     Refuses (ChildNotStarted): an unknown program, a missing directory.
     """
     mark = mark or uuid.uuid4().hex
@@ -112,7 +114,9 @@ def run_child(
     lines = Lines(on_line) if on_line else None
     began = time.monotonic()
     try:
-        child = _start([program, *argv[1:]], cwd, {**env, MARK: mark}, stdin, is_split=lines is not None)
+        child = _start(
+            [program, *argv[1:]], cwd, env if leaves else {**env, MARK: mark}, stdin, is_split=lines is not None
+        )
         # None: it has already ended; a time that is right within a second identifies it as well.
         start = started_at(child.pid) or time.time()
         try:

@@ -108,6 +108,7 @@ class JobContext:
         on_line: Callable[[str], object] | None = None,
         should_stop: Callable[[], bool] = never,
         linger_s: float = 0.0,
+        leaves: bool = False,
     ) -> ChildResult:
         """``jobs.child.run_child`` for this job: a child that runs for longer than ``NOTE_AFTER_S`` is recorded on the job's
         row, and it ends when the job must stop. Raises ChildStopped then, also when ``should_stop`` returned True in between.
@@ -115,7 +116,8 @@ class JobContext:
         began, unnoted = time.monotonic(), list[tuple[int, float]]()
 
         def must_stop() -> bool:
-            if unnoted and time.monotonic() - began >= NOTE_AFTER_S:
+            # What leaves something behind has no mark: only its row leads to it after a crash.
+            if unnoted and (leaves or time.monotonic() - began >= NOTE_AFTER_S):
                 self._note_child(*unnoted.pop())
             return self.stop.is_asked or should_stop()
 
@@ -132,6 +134,7 @@ class JobContext:
             stdin=stdin,
             on_line=on_line,
             linger_s=linger_s,
+            leaves=leaves,
         )
         if result.cancelled and self.stop.is_asked:
             raise ChildStopped(self.stop.reason)

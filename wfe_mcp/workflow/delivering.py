@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
+from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, DEPLOYMENT_STEPS
 
 
 def only_delivers(phase: Mapping[str, Any]) -> bool:
-    """Whether a phase, as its template writes it, has no steps but those that deliver, and no gates."""
+    """Whether a phase, as its template writes it, has no steps but those of git and the forge, and no gates."""
+    delivering = {*DELIVERY_STEPS} - {*DEPLOYMENT_STEPS}
     steps: list[Mapping[str, Any]] = phase.get("steps") or []
     judges = phase.get("gates") or phase.get("prompt_gates")
-    return bool(steps) and not judges and all(step.get("builtin") in DELIVERY_STEPS for step in steps)
+    return bool(steps) and not judges and all(step.get("builtin") in delivering for step in steps)
 
 
 def as_delivered(definition: dict[str, Any], *, delivers: bool) -> dict[str, Any]:

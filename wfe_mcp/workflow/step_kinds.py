@@ -37,11 +37,16 @@ DELIVERY_STEPS = (
     "forge.status",
     "forge.merge",
     "forge.close",
+    "deploy",
+    "health",
 )
 """The built-in actions that deliver a change: ``workflow/model/delivery.py`` has their parameters, ``engine/delivery/`` acts.
 
 Each observes before it calls, so that one that may have been made is made again without asking.
 """
+
+DEPLOYMENT_STEPS = ("deploy", "health")
+"""Those of them that act in an environment; ``engine/deployments/`` acts."""
 
 
 def is_repeatable(does: str) -> bool:
@@ -57,4 +62,4 @@ def acts_outside(does: str) -> bool:
     ``does``: what the step calls, as in ``Step.does``.
     """
     kind, _, name = does.partition(" ")
-    return kind in {"tool", "http", "check"} or (kind == "builtin" and "." in name)
+    return kind in {"tool", "http", "check"} or (kind == "builtin" and ("." in name or name in DELIVERY_STEPS))

@@ -180,6 +180,11 @@ class _Lines:
             self._text(f"  {words.call(each)}", "    ")
             for name, value in words.call_values(each):
                 self._print_cut(list(self._wrapped(f"    {name}: {value}", "      ")), _MOST_LINES)
+        for each in target.deployments:
+            for name, value in words.deployment_values(each):
+                text = f"{name}: {value}".replace("\n", "\n  ")
+                lines = [line for one in text.split("\n") for line in self._wrapped(f"    {one}", "      ")]
+                self._print_cut(lines, _MOST_LINES)
 
     def _unusual(self, found: Sequence[Unusual]) -> None:
         if not found:

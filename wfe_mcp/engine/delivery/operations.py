@@ -116,7 +116,7 @@ def operations_of(engine: Engine | Tx, run: str) -> list[Operation]:
     from wfe_mcp.store import Tx
 
     if isinstance(engine, Tx):
-        return operations_in(engine.events.of_types(cast("RunId", run), *OPERATION_TYPES))
+        return operations_in(engine.events.of_types(cast("RunId", run), *OPERATION_TYPES), cast("RunId", run))
     with engine.store.read() as tx:
         return operations_in(tx.events.of_types(engine.load(tx, run).record.id, *OPERATION_TYPES), cast("RunId", run))
 

@@ -211,7 +211,7 @@ def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved
     """What a commit of the run has: the newest files that an approval or gates were about. Raises DeliveryFault ``review``."""
     with engine.store.read() as tx:
         loaded = engine.load(tx, run.id)
-        found = _newest(loaded.state, current)
+        found = newest_files(loaded.state, current)
         if found is None:
             raise DeliveryFault(
                 "No approval and no gate of this run was about its files, so there is nothing approved to commit. Give a phase "
@@ -223,7 +223,8 @@ def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved
         )
 
 
-def _newest(state: RunState, current: Attempt) -> Attempt | None:
+def newest_files(state: RunState, current: Attempt) -> Attempt | None:
+    """The attempt whose files an approval or gates were about last; None where none was."""
     done = [tries[-1] for tries in state.attempts.values() if _counts(tries[-1], current)]
     bound = [each for each in done if (each.approved_tree or each.tree) and each.started_at is not None]
     return max(bound, key=lambda each: (str(each.started_at), each.iteration, each.number), default=None)

@@ -13,6 +13,7 @@ from wfe_mcp.engine.delivery import forge_steps, git_steps, merge_step
 from wfe_mcp.engine.delivery.place import NotDelivered, place_of
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
+from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,13 +52,21 @@ DELIVERY: Mapping[str, DeliveryStep] = {
 }
 """Every step by the name of its built-in action."""
 
-require_parts("delivery step", ((name, "its call") for name in DELIVERY_PARAMS if name not in DELIVERY))
+require_parts(
+    "delivery step",
+    ((name, "its call") for name in DELIVERY_PARAMS if name not in DELIVERY and name not in DEPLOYMENT_STEPS),
+)
 
 
 def deliver(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
-    """Work a step of a delivery. What only a person can clear is a ``blocker``."""
+    """Work a step of a delivery."""
+    step = DELIVERY[call.step.builtin or ""]
+    return worked(engine, call, lambda params: step.call(place_of(engine, call.run, step.mode), call, context, params))
+
+
+def worked(engine: Engine, call: StepCall, act: Callable[[Any], Mapping[str, Any]]) -> StepResult:
+    """What ``act`` returns for the parameters of the step. What only a person can clear is a ``blocker``."""
     name = call.step.builtin or ""
-    step = DELIVERY[name]
     try:
         params = DELIVERY_PARAMS[name].model_validate(call.row.input or {})
     except ValidationError as fault:
@@ -68,7 +77,7 @@ def deliver(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
         changed = "the project's configuration changed, so nothing is delivered until a person trusts it: wfe-mcp trust"
         return StepResult(fault=changed, needs_trust=True)
     try:
-        return StepResult(dict(step.call(place_of(engine, call.run, step.mode), call, context, params)))
+        return StepResult(dict(act(params)))
     except NotDelivered as reason:
         return StepResult({"skipped": str(reason)})
     except DeliveryFault as fault:

@@ -6,13 +6,15 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.model import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.gates.judgement import Judgement
-    from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
     from wfe_mcp.workflow.model import Step
 
@@ -54,3 +56,26 @@ class StepResult:
     served_by: str = ""
     judgement: Judgement | None = None
     blocker: str = ""
+
+
+def check_evidence(current: RunChange, row: StepRecord, found: Judgement, number: str) -> EvidenceRecord:
+    """What a check that ran in a step showed, as a command gate keeps it. ``number``: what no other evidence has."""
+    from wfe_mcp.store.records.runs import NO_GATE, EvidenceRecord
+
+    tree, head = (found.data.get(name, {}).get("after") for name in ("tree", "head"))
+    return EvidenceRecord(
+        id=f"ev-{number}",
+        run_id=row.run_id,
+        phase=row.phase,
+        attempt=row.attempt,
+        iteration=current.attempt(row.phase).iteration,
+        stage=Stage.BEFORE,
+        gate=NO_GATE,
+        kind=found.evidence_kind or "command",
+        sha256=None,
+        data=found.data | {"step": row.step, "verdict": str(found.kind)},
+        log_path=found.log_path,
+        at=current.at,
+        tree=tree,
+        head=head,
+    )

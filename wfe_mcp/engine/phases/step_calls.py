@@ -138,9 +138,9 @@ def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
 
 def _builtin(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     if call.step.builtin in DELIVERY_STEPS:
-        from wfe_mcp.engine.delivery.steps import deliver
+        from wfe_mcp.engine.deployments.steps import work
 
-        return deliver(engine, call, context)
+        return work(engine, call, context)
     from wfe_mcp.tools.builtins import act
 
     return StepResult(act(call.step.builtin or "", call.row.input or {}))

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wfe_mcp.artifacts.ahead import judge_ahead
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.step_target import approved_head
 from wfe_mcp.engine.files.checkpoints import at_start
@@ -25,7 +25,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
-from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
+from wfe_mcp.engine.kernel.step_call import StepCall, StepResult, check_evidence
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.nested.nested import ANSWER, unjudged
 from wfe_mcp.engine.phases.step_artifacts import made_by_steps, submit_step_outputs
@@ -37,10 +37,8 @@ from wfe_mcp.tools.fault import StepStopped
 from wfe_mcp.workflow.model import Step, StepRetry, duration_s
 
 if TYPE_CHECKING:
-    from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord
-    from wfe_mcp.store.records.runs import EvidenceRecord
 
 
 def work_step(engine: Engine, context: JobContext) -> Outcome:
@@ -165,32 +163,11 @@ def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: StepResult) -> None:
         row = _row(current, job)
         if row is not None and row.status is StepStatus.RUNNING:
             if answer.judgement is not None:
-                tx.evidence.add(sealed_evidence(engine, tx, _evidence(current, row, answer.judgement)))
+                tx.evidence.add(
+                    sealed_evidence(engine, tx, check_evidence(current, row, answer.judgement, uuid.uuid4().hex[:16]))
+                )
             row = replace(row, served_by=answer.served_by)
             tx.steps.save(_ended_record(current, row, _step(current, row), answer))
-
-
-def _evidence(current: RunChange, row: StepRecord, found: Judgement) -> EvidenceRecord:
-    """What a check that ran as a step showed, as a command gate keeps it."""
-    from wfe_mcp.store.records.runs import NO_GATE, EvidenceRecord
-
-    tree, head = (found.data.get(name, {}).get("after") for name in ("tree", "head"))
-    return EvidenceRecord(
-        id=f"ev-{uuid.uuid4().hex[:16]}",
-        run_id=row.run_id,
-        phase=row.phase,
-        attempt=row.attempt,
-        iteration=current.attempt(row.phase).iteration,
-        stage=Stage.BEFORE,
-        gate=NO_GATE,
-        kind=found.evidence_kind or "command",
-        sha256=None,
-        data=found.data | {"step": row.step, "verdict": str(found.kind)},
-        log_path=found.log_path,
-        at=current.at,
-        tree=tree,
-        head=head,
-    )
 
 
 def _ended_record(current: RunChange, row: StepRecord, step: Step, answer: StepResult) -> StepRecord:

@@ -102,7 +102,7 @@ def start_run(
         )
     chosen = find_template(engine, template)
     _refuse_roles(chosen, given_roles)
-    plan, made = configured(engine, chosen, settings, given_roles)
+    plan, made = configured(engine, chosen, settings, given_roles, inputs)
     gates = gate_differences(chosen, plan, settings)
     given = _checked_inputs(plan, inputs)
     _refuse_missing(plan, settings, engine, made, given)

@@ -33,6 +33,7 @@ _NICHE = frozenset(
     {
         "ci_failure_handler",
         "dependency_update",
+        "deploy",
         "fix_deploy_failure",
         "incident",
         "issue_triage",

@@ -12,11 +12,12 @@ A role that is made here exists in this run alone, under a name that is not conf
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.engine.models.roles import DEFAULT, filled
 from wfe_mcp.workflow.delivering import as_delivered
+from wfe_mcp.workflow.deploying import Asks, as_deployed
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
 from wfe_mcp.workspace.config.settings_tables import PhaseSettings, StageSettings, TemplateSettings
@@ -33,17 +34,24 @@ MadeRoles = dict[str, FrozenRole]
 
 
 def configured(
-    engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings, roles: Mapping[str, str] | None = None
+    engine: Engine,
+    plan: CompiledTemplate,
+    loaded: LoadedSettings,
+    roles: Mapping[str, str] | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> tuple[CompiledTemplate, MadeRoles]:
     """The plan with what configuration and ``roles`` change in it, and the roles that were made for it.
 
-    ``roles``: role of the template → who works as it, given at the start of the run. Refuses ``invalid_template``.
+    ``roles``: role of the template → who works as it, given at the start of the run. ``inputs``: the run's.
+    Refuses ``invalid_template``, ``bad_argument``.
     """
-    mode = loaded.settings.delivery.mode
-    plan = engine.plans.of(as_delivered(plan.definition, delivers=mode != "none"))
+    settings = loaded.settings
+    definition = as_delivered(plan.definition, delivers=settings.delivery.mode != "none")
+    asked = {name: Asks(each.approval, each.phrase) for name, each in settings.environments.items()}
+    plan = engine.plans.of(definition)
     changed = _with_effect(plan, loaded) or TemplateSettings()
     if not (changed.phases or changed.roles or roles):
-        return plan, {}
+        return _deployed(engine, plan, asked, inputs), {}
     from wfe_mcp.workflow.overrides import PhaseOverride, overridden
 
     made: MadeRoles = {}
@@ -70,7 +78,14 @@ def configured(
     }
     definition = overridden(plan.definition, overrides, made_for)
     engine.plans.report(definition)
-    return engine.plans.of(definition), made
+    return _deployed(engine, engine.plans.of(definition), asked, inputs), made
+
+
+def _deployed(
+    engine: Engine, plan: CompiledTemplate, asked: Mapping[str, Asks], inputs: Mapping[str, Any] | None
+) -> CompiledTemplate:
+    """The plan with its deployments as the environments ask: last, so that no other key takes an approval away."""
+    return engine.plans.of(as_deployed(plan.definition, asked, inputs or {}))
 
 
 def _stage_of(

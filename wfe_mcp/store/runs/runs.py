@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, text, update
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
@@ -263,6 +263,14 @@ _ORDER = (STEP_RUN.c.phase, STEP_RUN.c.attempt, STEP_RUN.c.position)
 _OF_RUN = _SELECT.where(STEP_RUN.c.run_id == bindparam("run_id")).order_by(*_ORDER)
 _OF_ATTEMPT = _OF_RUN.where(STEP_RUN.c.phase == bindparam("phase"), STEP_RUN.c.attempt == bindparam("attempt"))
 _WITH_KEY = _OF_RUN.where(STEP_RUN.c.idempotency_key == bindparam("key"), STEP_RUN.c.status == StepStatus.DONE)
+_DOING = (
+    select(STEP_RUN.c.run_id)
+    .join(RUN, RUN.c.id == STEP_RUN.c.run_id)
+    .where(RUN.c.project_id == bindparam("project_id"), STEP_RUN.c.does.in_(bindparam("does", expanding=True)))
+    .group_by(STEP_RUN.c.run_id)
+    .order_by(func.max(STEP_RUN.c.started_at).desc(), text("max(run.rowid) DESC"))
+    .limit(bindparam("most"))
+)
 _GONE = delete(STEP_RUN).where(*bound(STEP_RUN, "run_id", "phase", "attempt", "step"))
 _NEW = insert(STEP_RUN)
 
@@ -290,3 +298,8 @@ class StepRepository(Repository):
     def with_key(self, run_id: RunId, key: str) -> StepRecord | None:
         """The finished step of the run that has this idempotency key."""
         return self._first(StepRecord, _WITH_KEY, {"run_id": run_id, "key": key})
+
+    def runs_doing(self, project_id: str, does: Sequence[str], most: int) -> list[RunId]:
+        """The runs of the project with a step that does one of ``does``, the one that did so last first."""
+        rows = self._connection.execute(_DOING, {"project_id": project_id, "does": list(does), "most": most})
+        return [RunId(row.run_id) for row in rows]

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 CODE = "shown_differs"
 _NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt"}
 """Fields of the view that are not compared as a whole (rule 1)."""
-_OF_FILES = {"written", "file", "head"}
+_OF_FILES = {"written", "file", "head", "deployments"}
 """What of an artifact, and of the target of steps, depends on the project; the statement itself has the commit."""
 
 

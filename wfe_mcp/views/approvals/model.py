@@ -95,11 +95,28 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class DeploymentShown:
+    """What a deployment would change. ``commits``: those since ``before``, the newest first; ``items``: the work items that they
+    are for; ``evidence``: what the checks of their runs showed; ``rollback``: what rolling back would do.
+    """
+
+    environment: str
+    address: str
+    commit: str
+    before: str
+    commits: tuple[str, ...]
+    items: tuple[str, ...]
+    evidence: tuple[str, ...]
+    rollback: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """What an approval of steps lets the server do, and nothing else. ``head``: the commit that it is about; empty without git."""
 
     calls: tuple[TargetCall, ...]
     head: str = ""
+    deployments: tuple[DeploymentShown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import refuse_altered
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.views.approvals.deployments import deployments_shown
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import (
     ApprovalView,
@@ -258,7 +259,7 @@ def _target(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Target
         return None
     commit = asked_head(change, attempt)
     commit = head(Path(found.loaded.record.worktree)) if commit is None else commit
-    return Target(calls, commit or "")
+    return Target(calls, commit or "", deployments_shown(engine, tx, found.loaded.record, calls, commit or ""))
 
 
 def _artifact(

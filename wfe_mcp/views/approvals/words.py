@@ -16,6 +16,7 @@ from wfe_mcp.views.approvals.model import (
     ArtifactShown,
     AttachmentShown,
     Change,
+    DeploymentShown,
     Finding,
     GateEvidence,
     Input,
@@ -156,6 +157,21 @@ def call_values(one: TargetCall) -> list[tuple[str, str]]:
         return [("params", as_text(params))] if params is not None else []
     given = cast("dict[str, object]", params)
     return [(name, as_text(value)) for name, value in given.items() if value not in (None, {})]
+
+
+def deployment_values(one: DeploymentShown) -> list[tuple[str, str]]:
+    """What a deployment would change, by name."""
+    since = f"since {one.before[:12]}" if one.before else "the first there"
+    values = [
+        ("environment", f"{one.environment} {one.address}".strip()),
+        ("runs there", one.before or "no deployment that succeeded"),
+        ("would run", one.commit),
+        (f"commits, {since}", "\n".join(one.commits) or "none"),
+        ("items", "\n".join(one.items) or "none"),
+        ("checks of its runs", "\n".join(one.evidence) or "none"),
+        ("a rollback", one.rollback),
+    ]
+    return [(name, value) for name, value in values if value]
 
 
 def change_about(view: ApprovalView, change: Change) -> str:

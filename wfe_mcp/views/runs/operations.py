@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.delivery.operations import Operation
 
-_TARGETS = ("branch", "number", "base", "remote", "issue", "run")
+_TARGETS = ("environment", "part", "branch", "number", "base", "remote", "issue", "run")
 _PLACES = ("sha", "commit", "number", "state", "issue_state", "run")
 _SHA_CHARS = 12
 _NONE = "nothing"
@@ -38,7 +38,9 @@ def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...
     return tuple(
         OperationView(
             kind=each.kind,
-            target=" ".join(str(each.target[name]) for name in _TARGETS if each.target.get(name)),
+            target=" ".join(
+                str(each.target[name]) for name in _TARGETS if each.target.get(name) not in {None, "", 0, each.kind}
+            ),
             state=each.state,
             before=_place(each.before),
             after="" if each.after is None else _place(each.after),

@@ -11,7 +11,7 @@ Strategy = Literal["ff", "merge", "squash", "rebase"]
 
 
 class DeliveryParams(Shape):
-    """What every action of a delivery takes."""
+    """What every action of git and the forge takes."""
 
     effect = "passes"
 
@@ -87,7 +87,32 @@ class ForgeClose(DeliveryParams):
     """``forge.close``: close the pull request without a merge. Its branch stays."""
 
 
-DELIVERY_PARAMS: Mapping[str, type[DeliveryParams]] = {
+class Deployment(Shape):
+    """``deploy``: bring the approved commit to an environment: deploy, health, tests; what fails is rolled back."""
+
+    effect = "runs"
+
+    environment: str = optional(
+        "",
+        "A table of `[environments]`; empty: the only one, and without one the phase is left out.",
+        example="staging",
+    )
+    commit: str = optional("", "The commit; absent: the one at HEAD when the deployment was approved.")
+
+
+class Health(Shape):
+    """``health``: ask the health check of an environment, and record what it says."""
+
+    effect = "runs"
+
+    environment: str = optional(
+        "",
+        "A table of `[environments]`; empty: the only one, and without one the phase is left out.",
+        example="staging",
+    )
+
+
+DELIVERY_PARAMS: Mapping[str, type[Shape]] = {
     "git.branch": GitBranch,
     "git.commit": GitCommit,
     "git.push": GitPush,
@@ -98,6 +123,8 @@ DELIVERY_PARAMS: Mapping[str, type[DeliveryParams]] = {
     "forge.status": ForgeStatus,
     "forge.merge": ForgeMerge,
     "forge.close": ForgeClose,
+    "deploy": Deployment,
+    "health": Health,
 }
 """The parameters of each action, by its name."""
 

@@ -325,6 +325,7 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
         *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
         *(("webhooks", name, hook.fault(allow)) for name, hook in settings.webhooks.items()),
         *(("context", name, bundle.fault()) for name, bundle in settings.context.items()),
+        *(("environments", name, each.fault(settings.checks)) for name, each in settings.environments.items()),
     ]
     for table, name, fault in looked_at:
         if fault:

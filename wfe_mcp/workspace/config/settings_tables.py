@@ -10,6 +10,7 @@ from pydantic import Field
 from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
 from wfe_mcp.workspace.config.context_bundles import ContextSettings
 from wfe_mcp.workspace.config.delivery_table import DeliverySettings
+from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
 from wfe_mcp.workspace.config.event_tables import NotifySettings, WebhookSettings
 from wfe_mcp.workspace.config.layers import RUN_AGES
 from wfe_mcp.workspace.config.limit_tables import (
@@ -383,6 +384,9 @@ class Settings(Table):
     )
     webhooks: dict[Name, WebhookSettings] = optional({}, "Receivers of events of this project.", noun="webhook")
     notify: NotifySettings = optional(NotifySettings(), "How you hear that you are needed.")
+    environments: dict[Name, EnvironmentSettings] = optional(
+        {}, "Where the `deploy` step of a template brings a change.", noun="environment"
+    )
     ui: UiSettings = optional(UiSettings(), "The page on which a person decides in a browser.")
 
     def on_mismatch(self, template: str) -> str:

@@ -110,9 +110,12 @@ class TreeCopy:
     leading_out: tuple[str, ...]
 
 
-def copy_tree(root: Path, files: Mapping[str, Node], into: Path, hash_name: str) -> TreeCopy:
+def copy_tree(
+    root: Path, files: Mapping[str, Node], into: Path, hash_name: str, *, committed: bool = False
+) -> TreeCopy:
     """Copy ``files`` (path to mode and blob id) from ``root`` to the empty folder ``into``.
 
+    ``committed``: they are those of a commit, so what differs in ``root`` comes from git.
     Refuses ``conflict`` when a file is no longer what the tree says; OSError when ``into`` cannot be written.
     """
     _make_folders(files, into)
@@ -121,10 +124,11 @@ def copy_tree(root: Path, files: Mapping[str, Node], into: Path, hash_name: str)
         for path, node in files.items()
         if node.mode.startswith("100") and not _copied(f"{root}/{path}", f"{into}/{path}", node, hash_name)
     ]
-    stored = _copy_from_git(root, {path: files[path] for path in absent}, into, hash_name) if absent else set[str]()
+    wanted = {path: files[path] for path in absent if committed or not os.path.lexists(f"{root}/{path}")}
+    stored = _copy_from_git(root, wanted, into, hash_name)
     links = {path: node for path, node in files.items() if node.mode == "120000"}
     changed = [path for path in absent if path not in stored]
-    changed += [path for path, node in links.items() if not _linked(root, path, into, node, hash_name)]
+    changed += [path for path, node in links.items() if not _linked(root, path, into, node, hash_name, committed)]
     if changed:
         raise Refused(
             "conflict",
@@ -191,22 +195,30 @@ def _copy_from_git(root: Path, files: Mapping[str, Node], into: Path, hash_name:
     """Write the files whose content git has; their paths."""
     found: set[str] = set()
     for path, node in files.items():
-        if os.path.lexists(f"{root}/{path}"):
-            continue  # it is there with other content, so the tree is an older one
-        # `git replace` would show another content under the same id.
-        done = run_git(root, "cat-file", "blob", node.oid, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=None)
-        if done is not None and not done.returncode and object_id("blob", done.stdout, hash_name) == node.oid:
-            _write(f"{into}/{path}", done.stdout, node)
+        content = _blob(root, node, hash_name)
+        if content is not None:
+            _write(f"{into}/{path}", content, node)
             found.add(path)
     return found
 
 
-def _linked(root: Path, path: str, into: Path, node: Node, hash_name: str) -> bool:
+def _blob(root: Path, node: Node, hash_name: str) -> bytes | None:
+    """The content of ``node`` as git has it; None where it has it not."""
+    # `git replace` would show another content under the same id.
+    done = run_git(root, "cat-file", "blob", node.oid, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=None)
+    is_it = done is not None and not done.returncode and object_id("blob", done.stdout, hash_name) == node.oid
+    return done.stdout if done is not None and is_it else None
+
+
+def _linked(root: Path, path: str, into: Path, node: Node, hash_name: str, committed: bool) -> bool:
+    target: bytes | None
     try:
         target = os.readlink(os.fsencode(f"{root}/{path}"))  # noqa: PTH115 - a Path would tidy up where it leads
     except OSError:
-        return False
-    if object_id("blob", target, hash_name) != node.oid:
+        target = None
+    if target is None or object_id("blob", target, hash_name) != node.oid:
+        target = _blob(root, node, hash_name) if committed else None
+    if target is None:
         return False
     os.symlink(target, os.fsencode(f"{into}/{path}"))  # noqa: PTH211 - the bytes of the target stay as they are
     return True

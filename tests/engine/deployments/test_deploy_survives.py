@@ -1,0 +1,135 @@
+"""A deployment survives kill -9 in each of its steps: what was seen stands, and nothing is deployed twice blindly."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engine.deployments.deployment_scene import (
+    answer,
+    approve,
+    begin,
+    calls,
+    commit,
+    deploy,
+    environment,
+    operations,
+    result,
+)
+from tests.engine.scene import Scene
+from tests.engine.step_scene import configure
+from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.integrity.verification import verify
+
+EVENTS = ("OperationIntended", "OperationCalled", "OperationObserved")
+PARTS = [("deploy", ""), ("health", "health"), ("health", "test")]
+
+
+def killed(scene: Scene, tmp_path: Path, kind: str, part: str, point: str) -> None:
+    worker = Path(__file__).with_name("dying_worker.py")
+    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    words = [sys.executable, str(worker), url, str(scene.root), kind, part, point]
+    done = subprocess.run(words, env=scene.environment, cwd=Path.cwd(), timeout=120, check=False)
+    assert done.returncode == -9, done
+
+
+def started_again(scene: Scene) -> None:
+    scene.work()  # finds that the worker is gone
+    scene.clock.advance(minutes=5)
+    scene.work()
+
+
+@pytest.mark.requirement("B-28")
+@pytest.mark.parametrize("point", EVENTS)
+@pytest.mark.parametrize(("kind", "part"), PARTS)
+def test_after_kill_9_the_deployment_goes_on_where_it_was(
+    scene: Scene, tmp_path: Path, kind: str, part: str, point: str
+) -> None:
+    with environment(scene) as target:
+        wanted = scene.git("rev-parse", "HEAD").strip()
+        run = begin(scene)
+        approve(scene, run)
+        killed(scene, tmp_path, kind, part, point)
+        started_again(scene)
+
+        deploys = (
+            [each for each in calls(target) if each.startswith("deploy")] if (target / "calls.txt").exists() else []
+        )
+        if (kind, point) == ("deploy", "OperationCalled"):  # called, and nothing of it is there
+            assert "may have happened" in result(scene, run)
+            assert deploys == []
+            (made,) = known(scene.engine).deployments
+            assert made.state == "in doubt"
+            return
+        assert scene.state(run).status == "completed", result(scene, run)
+        assert len(deploys) == 1, "deployed once"
+        assert answer(target) == wanted
+        assert [one.state for one in operations(scene, run)] == ["observed"] * 3
+        assert list(verify(scene.engine).findings) == []
+
+
+@pytest.mark.parametrize("point", EVENTS)
+@pytest.mark.parametrize(("kind", "part"), [("rollback", "rollback"), ("health", "health again")])
+def test_after_kill_9_a_rollback_goes_on_where_it_was(
+    scene: Scene, tmp_path: Path, kind: str, part: str, point: str
+) -> None:
+    with environment(scene) as target:
+        deploy(scene)
+        good = scene.git("rev-parse", "HEAD").strip()
+        scene.write("status.txt", "500\n")
+        commit(scene, "broken")
+        run = begin(scene)
+        approve(scene, run)
+        killed(scene, tmp_path, kind, part, point)
+        started_again(scene)
+
+        last = known(scene.engine).deployments[0]
+        if (kind, point) == ("rollback", "OperationCalled"):
+            assert last.state == "in doubt"
+            assert f"wfe-mcp deploy local --commit {good[:12]}" in result(scene, run)
+            return
+        assert last.state == "rolled back"
+        assert answer(target) == good
+        assert sum(each.startswith("deploy") for each in calls(target)) == 3, (
+            "the good one, the broken one, the good one"
+        )
+
+
+def test_a_deployment_that_died_in_its_check_is_asked_for_by_its_commit(scene: Scene, tmp_path: Path) -> None:
+    with environment(scene) as target:
+        target.mkdir()
+        (target / "die.txt").touch()
+        run = begin(scene)
+        approve(scene, run)
+        killed(scene, tmp_path, "deploy", "", "inside")
+        started_again(scene)
+        assert "Look there, then choose" in result(scene, run)
+        assert f"wfe-mcp retry {run} live" in result(scene, run)
+        assert calls(target)[0].startswith("deploy")
+        assert not any(each.startswith("deploy") for each in calls(target)[1:]), "no blind second deployment"
+
+
+def test_a_repeatable_deployment_is_called_again(scene: Scene, tmp_path: Path) -> None:
+    with environment(scene, "repeatable = true") as target:
+        target.mkdir()
+        (target / "die.txt").touch()
+        run = begin(scene)
+        approve(scene, run)
+        killed(scene, tmp_path, "deploy", "", "inside")
+        started_again(scene)
+        assert scene.state(run).status == "completed", result(scene, run)
+        assert sum(each.startswith("deploy") for each in calls(target)) == 2
+
+
+def test_a_health_check_that_prints_the_commit_proves_what_died_unseen(scene: Scene, tmp_path: Path) -> None:
+    with environment(scene) as target:
+        wanted = scene.git("rev-parse", "HEAD").strip()
+        deploy(scene)
+        configure(scene)
+        run = begin(scene)
+        approve(scene, run)
+        killed(scene, tmp_path, "deploy", "", "OperationCalled")
+        started_again(scene)
+        assert scene.state(run).status == "completed", result(scene, run)
+        assert answer(target) == wanted

@@ -1,0 +1,101 @@
+// What runs in each environment, its health, and the deployments that brought it there.
+import { query, useAsk } from "./api";
+import type { Deployments } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
+import { Cli, Empty, Problem, State, Waiting } from "./parts";
+import { to } from "./route";
+import { age } from "./words";
+
+const short = (commit?: string): string => (commit ?? "").slice(0, 12);
+const MARK: Record<string, string> = { deployed: "completed", healthy: "completed", deploying: "running", checking: "running", "rolling back": "running", "in doubt": "waiting" };
+
+export function Environments() {
+  const at = useProject({ one: true });
+  const { data, error } = useAsk<Deployments>(`/environments${query({ project: at.id })}`, at.concerns);
+  return (
+    <>
+      <header className="row wrap">
+        <h1>Environments</h1>
+        <span className="muted">what runs where</span>
+        <span className="end row wrap">
+          <ProjectChoice at={at} one />
+          <Cli text={`wfe-mcp deployments${at.cli}`} />
+        </span>
+      </header>
+      <Problem error={error} />
+      {!data && !error && <Waiting />}
+      {data && !data.environments.length && (
+        <Empty title="No environment yet" steps={[{ say: "Name one in .wfe/config.toml, [environments.NAME], then trust it.", cli: "wfe-mcp trust" }]}>
+          What runs where appears here, with its health and the history of its deployments.
+        </Empty>
+      )}
+      {data && data.environments.length > 0 && (
+        <table className="records panel">
+          <caption className="hidden">Environments</caption>
+          <thead>
+            <tr>
+              <th>Environment</th>
+              <th>Runs</th>
+              <th>Health</th>
+              <th>Last deployment</th>
+            </tr>
+          </thead>
+          <tbody>
+            {data.environments.map((each) => (
+              <tr key={each.name}>
+                <td>
+                  <b>{each.name}</b> <span className="muted">{[each.kind, each.address, each.host].filter(Boolean).join(", ")}</span>
+                </td>
+                <td data-label="Runs">{each.run ? <a href={to("runs", each.run)}>{[each.version, short(each.commit)].filter(Boolean).join(" ")}</a> : "not known"}</td>
+                <td data-label="Health">
+                  {each.health ? <State state={MARK[each.health] ?? "failed"}>{each.health}</State> : "not asked"}
+                  {each.health_at && <span title={each.health_at}> {age(each.health_at)} ago</span>}
+                </td>
+                <td data-label="Last deployment">
+                  {each.state ? <State state={MARK[each.state] ?? "failed"}>{each.state}</State> : "none"}
+                  {each.why && <p className="words small">{each.why}</p>}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {data && data.deployments.length > 0 && (
+        <>
+          <h2>Deployments</h2>
+          <table className="records panel">
+            <caption className="hidden">Deployments, newest first</caption>
+            <thead>
+              <tr>
+                <th>Commit</th>
+                <th>Environment</th>
+                <th>State</th>
+                <th>Before</th>
+                <th>Approved by</th>
+                <th>When</th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.deployments.map((each) => (
+                <tr key={`${each.run} ${each.at} ${each.environment}`}>
+                  <td title={each.commit}>
+                    <a href={to("runs", each.run)}>{short(each.commit)}</a> {each.version}
+                  </td>
+                  <td data-label="Environment">{each.environment}</td>
+                  <td data-label="State">
+                    <State state={MARK[each.state] ?? "failed"}>{each.state}</State>
+                    {each.why && <p className="words small">{each.why}</p>}
+                    {each.log && each.why && <p className="words small muted">{each.log}</p>}
+                  </td>
+                  <td data-label="Before" title={each.before}>{short(each.before) || "none"}</td>
+                  <td data-label="Approved by">{each.approved_by}</td>
+                  <td data-label="When" className="num" title={each.at}>{age(each.at)} ago</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,167 @@
+"""The checks of an environment, run in a checkout of a commit: here, or on its host by the system's ssh."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tarfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wfe_mcp.core.errors import nearest_hint
+from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.git.commits import contents
+from wfe_mcp.delivery.git.refs import tree_of
+from wfe_mcp.engine.credentials.handing import hand_to_check
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
+from wfe_mcp.engine.kernel.step_call import check_evidence
+from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.gates.command import run_check
+from wfe_mcp.jobs.job_context import ChildStopped
+from wfe_mcp.workspace.config.layers import seconds
+from wfe_mcp.workspace.files.mirror import evidence_folder
+from wfe_mcp.workspace.git.command import repository
+from wfe_mcp.workspace.git.working_tree import HashedTree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.step_call import StepCall
+    from wfe_mcp.gates.judgement import Judgement
+    from wfe_mcp.jobs.child import ChildResult
+    from wfe_mcp.jobs.job_context import JobContext
+    from wfe_mcp.workspace.config.environment_table import EnvironmentSettings, Stage
+
+SSH_OPTIONS = (
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "UpdateHostKeys=no",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ConnectTimeout=10",
+    "ServerAliveInterval=15",
+    "ServerAliveCountMax=4",
+)
+"""Given to every ssh: it asks no one, takes no unknown host, forwards nothing, and ends when the host is gone."""
+
+_TAKES_FILES = {"deploy", "rollback"}
+
+
+class Site(NamedTuple):
+    """The environment ``name`` that a step works in. ``root``: the repository."""
+
+    engine: Engine
+    call: StepCall
+    context: JobContext
+    name: str
+    settings: EnvironmentSettings
+    root: Path
+
+
+class Seen(NamedTuple):
+    """What a check of an environment showed. ``commit``: whether it printed the whole id of the commit that it was asked for."""
+
+    ok: bool
+    message: str
+    log: str
+    tries: int
+    commit: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As an operation records it."""
+        return {"ok": self.ok, "log": self.log, "why": "" if self.ok else self.message, "tries": self.tries}
+
+
+def site_of(engine: Engine, call: StepCall, context: JobContext, name: str) -> Site:
+    """The environment ``name`` of trusted configuration. Raises DeliveryFault ``configuration``."""
+    environments, root = engine.settings().settings.environments, Path(call.run.worktree)
+    if name not in environments:
+        hint = nearest_hint(name, environments, f"Configured: {', '.join(environments) or 'none'}.")
+        raise DeliveryFault(f"No environment {name!r} is configured. {hint}", "configuration")
+    if repository(root) is None:
+        raise DeliveryFault("A deployment brings a commit, and this folder has no git. Run: git init", "configuration")
+    return Site(engine, call, context, name, environments[name], root)
+
+
+def ask(site: Site, stage: Stage, commit: str, more: Mapping[str, str], tries: int = 1) -> Seen:
+    """Run the check of ``stage`` in a checkout of ``commit``, at most ``tries`` times until it passes.
+
+    ``more``: variables beside those of the environment. Raises DeliveryFault ``configuration``, ChildStopped.
+    """
+    for number in range(1, tries + 1):
+        found = _run(site, stage, commit, more)
+        ok = found.kind is VerdictKind.PASS
+        if ok or number == tries:
+            tail = str(found.data.get("output", {}).get("tail", ""))
+            return Seen(ok, found.message, found.log_path or "", number, ok and bool(commit) and commit in tail)
+        if site.context.stop.wait(seconds(site.settings.wait)):
+            raise ChildStopped(site.context.stop.reason)
+    raise AssertionError("tries is at least 1")  # pragma: no cover - its model says so
+
+
+def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judgement:
+    engine, call, settings = site.engine, site.call, site.settings
+    name, known = settings.check_of(stage), engine.settings().settings
+    check = known.checks[name].frozen(name)
+    facts = {"WFE_ENVIRONMENT": site.name, "WFE_ADDRESS": settings.address, "WFE_COMMIT": commit, **more}
+    variables = {**settings.variables, **facts}
+    files = HashedTree(tree_of(site.root, commit), contents(site.root, commit).files, {})
+    given = {"env": (*check.env, *variables)}
+    if settings.host:
+        given |= {
+            "argv": ssh_argv(settings, ["env", *(f"{key}={value}" for key, value in variables.items()), *check.argv]),
+            "cwd": None,
+        }
+    takes_files = bool(settings.host) and stage in _TAKES_FILES
+
+    def run(argv: Sequence[str], *, cwd: Path, **keys: Any) -> ChildResult:
+        stdin = _archive(cwd) if takes_files else b""
+        return site.context.run_child(argv, cwd=cwd, stdin=stdin, leaves=stage in _TAKES_FILES, **keys)
+
+    found = run_check(
+        check.model_copy(update=given),
+        name=name,
+        root=site.root,
+        evidence_dir=evidence_folder(site.root, call.run.id, call.attempt.phase, call.attempt.number),
+        environ={**engine.environment, **variables},
+        run=run,
+        makes=known.sandbox,
+        of=files,
+        hand=hand_to_check(engine, call.run.id, call.attempt),
+    )
+    found.data.update(environment=site.name, stage=stage, commit=commit)
+    with engine.store.tx() as tx, change_run_in(engine, tx, call.run.id, SYSTEM) as change:
+        tx.evidence.add(sealed_evidence(engine, tx, check_evidence(change, call.row, found, uuid.uuid4().hex[:16])))
+    return found
+
+
+def ssh_argv(settings: EnvironmentSettings, remote: Sequence[str]) -> tuple[str, ...]:
+    """The command that runs ``remote`` on the host. No word of it is read as an option or by a shell here."""
+    known = settings.known_hosts
+    options = [*SSH_OPTIONS, *([f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=none"] if known else [])]
+    words = ["ssh", "-T", *(word for each in options for word in ("-o", each))]
+    words += ["-p", str(settings.port)] if settings.port else []
+    words += ["-l", settings.user] if settings.user else []
+    return (*words, "--", settings.host, shlex.join(remote))
+
+
+def _archive(folder: Path) -> bytes:
+    """The files of a checkout as a tar, in the order of their names, owned by no one."""
+
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        return entry
+
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for path in sorted(folder.iterdir()):
+            if path.name != ".wfe":
+                archive.add(path, path.name, filter=plain)
+    return made.getvalue()

@@ -1,0 +1,258 @@
+"""The steps ``deploy`` and ``health``.
+
+    deploy ──► health, asked again until it passes ──► test ──► deployed
+       │            │                                   │
+       └────────────┴───────────────────────────────────┴──► rollback ──► health again ──► the step fails
+
+Rules:
+1. Each stage is an operation of its own. After kill -9 the stages that were seen stand, and one that was only intended begins.
+2. ``deploy`` or ``rollback`` that was called and not seen is called again where the environment is ``repeatable``. Else health is
+   asked: only when it prints the commit is that one there. Otherwise the deployment is in doubt, and a person decides.
+3. What a person approved is deployed: this environment, and the commit that was at HEAD or that the step names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.parts import require_parts
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.git.commits import run_git_bytes
+from wfe_mcp.delivery.git.refs import commit_of, tree_of
+from wfe_mcp.engine.delivery.operations import begun, operate, operations_of
+from wfe_mcp.engine.delivery.place import newest_files
+from wfe_mcp.engine.delivery.steps import deliver, worked
+from wfe_mcp.engine.deployments.environments import Seen, Site, ask, site_of
+from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
+from wfe_mcp.workspace.git.working_tree import parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
+    from wfe_mcp.jobs.job_context import JobContext
+    from wfe_mcp.workflow.model.delivery import Deployment, Health
+    from wfe_mcp.workspace.config.environment_table import Stage
+
+Facts = dict[str, Any]
+
+
+def work(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    """Work a step that delivers or deploys."""
+    act = DEPLOYMENT.get(call.step.builtin or "")
+    return (
+        deliver(engine, call, context)
+        if act is None
+        else worked(engine, call, lambda params: act(engine, call, context, params))
+    )
+
+
+def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployment) -> Mapping[str, Any]:
+    """Deploy the approved commit, prove it, and roll back what fails. Raises DeliveryFault for a deployment that failed."""
+    site = site_of(engine, call, context, params.environment)
+    commit, approved_by = _approved(site, params.commit)
+    target = {"environment": site.name, "commit": commit, "attempt": call.attempt.number}
+    begins = begun(engine, call, "deploy", target)
+    before = begins.before if begins is not None else _before(site, commit, approved_by)
+    more = {"WFE_PREVIOUS": str(before["commit"])}
+    value: Facts = {
+        "environment": site.name,
+        "commit": commit,
+        "version": before["version"],
+        "before": before["commit"],
+    }
+
+    done = _act(site, "deploy", commit, more, target, before)
+    _refuse_doubt(site, "deploy", done, commit, str(before["commit"]))
+    made = begun(engine, call, "deploy", target)
+    of = made.key if made is not None else ""
+    fault = str(done["why"])
+    stages: tuple[Stage, ...] = ("health", "test") if before["test"] else ("health",)
+    for stage in stages:
+        if not fault:
+            fault = str(_look(site, stage, stage, commit, {"of": of, **target}, more)["why"])
+    if not fault:
+        return {**value, "state": "deployed"}
+    raise _rolled_back(site, of, commit, str(before["commit"]), fault)
+
+
+def health(engine: Engine, call: StepCall, context: JobContext, params: Health) -> Mapping[str, Any]:
+    """Ask the health check. Raises DeliveryFault when it does not pass."""
+    site = site_of(engine, call, context, params.environment)
+    runs = known(engine).running(site.name)
+    commit = runs.commit if runs is not None else _head(site)
+    target = {"environment": site.name, "attempt": call.attempt.number}
+    seen = _look(site, "health", "health", commit, target, {})
+    if not seen["ok"]:
+        raise DeliveryFault(f"{site.name} is not healthy: {seen['why']}")
+    return {"environment": site.name, "commit": commit, "state": "healthy"}
+
+
+DEPLOYMENT: Mapping[str, Callable[[Engine, StepCall, JobContext, Any], Mapping[str, Any]]] = {
+    "deploy": deploy,
+    "health": health,
+}
+"""Both steps by the name of their built-in action. Neither is undone: the commit before is deployed instead."""
+
+require_parts("deployment step", ((name, "its call") for name in DEPLOYMENT_STEPS if name not in DEPLOYMENT))
+
+
+def _approved(site: Site, named: str) -> tuple[str, str]:
+    """The commit that a person approved for this step, and who. Raises DeliveryFault ``review``."""
+    from wfe_mcp.core.model import Assurance
+    from wfe_mcp.store.records.approvals import RequestStatus
+
+    call, settings = site.call, site.settings
+    with site.engine.store.read() as tx:
+        found = [
+            (each, decided)
+            for each in tx.approvals.of_run(call.run.id)
+            if (each.phase, each.attempt, each.status)
+            == (call.attempt.phase, call.attempt.number, RequestStatus.APPROVED)
+            and "target" in each.data
+            and (decided := tx.approvals.decision(each.id)) is not None
+        ]
+    strong = [pair for pair in found if pair[1].assurance >= Assurance[settings.approval.upper()]]
+    if not strong:
+        need = "a passkey" if settings.approval == "passkey" else "a person"
+        raise DeliveryFault(
+            f"{site.name} asks for the approval of {need}, and this deployment has none. Start the run again: the phase asks for it.",
+            "review",
+        )
+    request, decision = strong[-1]
+    name = named or str(request.data["target"]["head"])
+    commit = commit_of(site.root, name) if name else ""
+    if not commit:
+        raise DeliveryFault(
+            f"There is no commit {name or 'at HEAD'} here to deploy. Make or fetch it; then retry the phase.", "review"
+        )
+    if not named:
+        _refuse_other_files(site, commit)
+    return commit, f"{decision.actor} ({decision.assurance.name.lower()})"
+
+
+def _refuse_other_files(site: Site, commit: str) -> None:
+    """Raises DeliveryFault ``differs`` where the run approved other files than ``commit`` has."""
+    call = site.call
+    with site.engine.store.read() as tx:
+        approved = newest_files(site.engine.load(tx, call.run.id).state, call.attempt)
+    made = {one.commit for one in operations_of(site.engine, call.run.id)}
+    if approved is None or commit in made:
+        return
+    tree = parts_of(approved.approved_tree or approved.tree or "")[0]
+    if tree != tree_of(site.root, commit):
+        raise DeliveryFault(
+            f"Phase '{approved.phase}' approved tree {tree[:12]}, and commit {commit[:12]} has other files. Commit the approved ones "
+            "(the steps git.… do, with [delivery] mode); then retry the phase.",
+            "differs",
+        )
+
+
+def _before(site: Site, commit: str, approved_by: str) -> Facts:
+    """What was there, and what the history says of the deployment."""
+    runs = known(site.engine).running(site.name)
+    named = run_git_bytes(site.root, "describe", "--tags", "--always", commit).decode(errors="replace").strip()
+    return {
+        "commit": runs.commit if runs else "",
+        "run": runs.run if runs else "",
+        "version": named,
+        "tree": tree_of(site.root, commit),
+        "approved_by": approved_by,
+        "test": site.settings.test or "",
+    }
+
+
+def _act(
+    site: Site,
+    stage: Stage,
+    commit: str,
+    more: Mapping[str, str],
+    target: Mapping[str, Any],
+    before: Mapping[str, Any],
+    checkout: str = "",
+) -> Mapping[str, Any]:
+    """Call the check of ``stage`` once, and return what was seen. ``ok`` None: no one saw its end."""  # fmt: skip
+    done: list[Facts] = []
+    earlier = begun(site.engine, site.call, stage, target)
+
+    def observe() -> Mapping[str, Any] | None:
+        if done or earlier is None or not earlier.called:
+            return done[0] if done else None
+        if earlier.after is not None:
+            return earlier.after
+        return None if site.settings.repeatable else _recovered(site, commit, more)
+
+    def act() -> None:
+        done.append({"commit": commit, **ask(site, stage, checkout or commit, more).facts})
+
+    return operate(site.engine, site.call, stage, target, before, observe, act)
+
+
+def _recovered(site: Site, commit: str, more: Mapping[str, str]) -> Facts:
+    """What is there after a call whose end was not seen."""
+    seen = _health(site, commit, more) if commit else Seen(ok=False, message="no commit", log="", tries=0, commit=False)
+    if seen.commit:
+        return {"commit": commit, **seen.facts}
+    why = "health passes, and does not print the commit" if seen.ok else seen.message
+    return {"commit": commit, **seen.facts, "ok": None, "why": why}
+
+
+def _look(
+    site: Site, stage: Stage, part: str, commit: str, of: Mapping[str, Any], more: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Ask a check that changes nothing, as an operation of kind ``health``: one that was not seen is asked again."""
+    target = {**of, "part": part}
+    earlier = begun(site.engine, site.call, "health", target)
+    done: list[Facts] = []
+
+    def observe() -> Mapping[str, Any] | None:
+        return done[0] if done else earlier.after if earlier is not None else None
+
+    def act() -> None:
+        seen = ask(site, stage, commit, more) if stage == "test" else _health(site, commit, more)
+        done.append({"state": "healthy" if seen.ok else "unhealthy", **seen.facts})
+
+    return operate(site.engine, site.call, "health", target, {}, observe, act)
+
+
+def _health(site: Site, commit: str, more: Mapping[str, str]) -> Seen:
+    return ask(site, "health", commit, more, site.settings.tries)
+
+
+def _rolled_back(site: Site, of: str, commit: str, before: str, fault: str) -> DeliveryFault:
+    """Roll back, ask health again, and say what is there now."""
+    failed, why = f"{commit[:12]} failed in {site.name}", f" Why: {fault}"
+    if not before and site.settings.rollback is None:
+        return DeliveryFault(f"{failed}. Nothing was rolled back: no deployment there succeeded before.{why}")
+    target = {"environment": site.name, "commit": before, "of": of, "part": "rollback"}
+    more = {"WFE_FAILED": commit}
+    back = _act(site, "rollback", before, more, target, {"commit": commit}, checkout=before or commit)
+    _refuse_doubt(site, "rollback", back, before, before)
+    now = before[:12] or "what was there before"
+    if not back["ok"]:
+        return DeliveryFault(f"{failed}, and the rollback to {now} failed too: {back['why']}{why}", "deployment")
+    again = _look(site, "health", "health again", before or commit, {"of": of, "environment": site.name}, more)
+    if not again["ok"]:
+        text = f"{failed} and was rolled back to {now}, which is not healthy: {again['why']}"
+        return DeliveryFault(text + why, "deployment")
+    return DeliveryFault(f"{failed} and was rolled back to {now}, which is healthy.{why}")
+
+
+def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, before: str) -> None:
+    if seen["ok"] is not None:
+        return
+    run, phase = site.call.run.id, site.call.attempt.phase
+    back = f"\n  bring the commit before back: wfe-mcp deploy {site.name} --commit {before[:12]}" if before else ""
+    raise DeliveryFault(
+        f"The {stage} of {commit[:12]} in {site.name} was called, and its end was not seen: it may have happened. Health: {seen['why']}. "
+        f"Look there, then choose:\n  call it again: wfe-mcp retry {run} {phase}{back}\n  leave it as it is: wfe-mcp cancel {run}",
+        "deployment",
+    )
+
+
+def _head(site: Site) -> str:
+    from wfe_mcp.workspace.git.repository import head
+
+    return head(site.root) or ""

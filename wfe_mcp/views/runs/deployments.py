@@ -1,0 +1,112 @@
+"""Views of environments: what runs where, how it is, and the deployments that brought it there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.engine.deployments.history import Deployment, Known, known
+from wfe_mcp.views.values.model import second, view_model
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
+
+SHA_CHARS = 12
+
+
+@view_model
+class EnvironmentView:
+    """An environment. ``commit``, ``version``, ``run``: what runs there; empty where that is not known.
+
+    ``state``: that of the last deployment. ``health``: ``healthy``, ``unhealthy``, or empty before it was asked.
+    """
+
+    name: str
+    kind: str
+    address: str = ""
+    host: str = ""
+    state: str = ""
+    commit: str = ""
+    version: str = ""
+    run: str = ""
+    health: str = ""
+    health_at: str = ""
+    why: str = ""
+
+
+@view_model
+class DeploymentView:
+    """A deployment. ``state``: deploying, checking, deployed, failed, rolling back, rolled back, rollback failed or in doubt.
+
+    ``before``: the commit that ran there before. ``log``: the file with the output of its last check.
+    """
+
+    environment: str
+    state: str
+    commit: str
+    version: str
+    run: str
+    at: str
+    before: str = ""
+    approved_by: str = ""
+    rolled_back_at: str = ""
+    why: str = ""
+    log: str = ""
+
+
+@view_model
+class Deployments:
+    """What runs where, and the deployments, the newest first."""
+
+    environments: tuple[EnvironmentView, ...]
+    deployments: tuple[DeploymentView, ...]
+
+
+def deployments_view(engine: Engine, environment: str = "") -> Deployments:
+    """The environments of a project and their history; of one alone when it is named. Refuses ``bad_argument``."""
+    configured, found = engine.settings().settings.environments, known(engine)
+    names = dict.fromkeys((*configured, *(one.environment for one in found.deployments)))
+    if environment and environment not in names:
+        hint = nearest_hint(environment, names, f"Configured: {', '.join(configured) or 'none'}.")
+        raise Refused("bad_argument", f"No environment {environment!r} is configured.", hint)
+    asked = [environment] if environment else list(names)
+    return Deployments(
+        environments=tuple(_environment(name, configured.get(name), found) for name in asked),
+        deployments=tuple(_view(one) for one in found.deployments if one.environment in asked),
+    )
+
+
+def _environment(name: str, settings: EnvironmentSettings | None, found: Known) -> EnvironmentView:
+    running, health = found.running(name), found.health.get(name)
+    last = next((one for one in found.deployments if one.environment == name), None)
+    is_known = last is not None and last.state in {"deployed", "rolled back"}
+    return EnvironmentView(
+        name=name,
+        kind=settings.kind if settings else "not configured",
+        address=settings.address if settings else "",
+        host=settings.host if settings else "",
+        state=last.state if last else "",
+        commit=running.commit if running and is_known else "",
+        version=running.version if running and is_known else "",
+        run=running.run if running and is_known else "",
+        health="" if health is None else "healthy" if health.ok else "unhealthy",
+        health_at="" if health is None else second(health.at),
+        why=last.why if last else "",
+    )
+
+
+def _view(one: Deployment) -> DeploymentView:
+    return DeploymentView(
+        environment=one.environment,
+        state=one.state,
+        commit=one.commit,
+        version=one.version,
+        run=one.run,
+        at=second(one.at),
+        before=one.before,
+        approved_by=one.approved_by,
+        rolled_back_at=second(one.rollback),
+        why=one.why,
+        log=one.log,
+    )

@@ -1,0 +1,112 @@
+"""Phases that deploy: a run has them where its project has the environment, alone in it, and after a person's approval.
+
+params.environment   ""                    the only environment of the project; without one the phase is left out
+                     ${inputs.NAME}, text  that environment; one that is not configured is refused
+prompt_gates         an approval, at least as strong as the environment asks for, with its phrase
+locks                environment:NAME, so that runs deploy to it one after the other
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from wfe_mcp.core.effects import ASSURANCES
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
+
+_INPUT = re.compile(r"\$\{\s*inputs\.(\w+)\s*\}")
+
+
+class Asks(NamedTuple):
+    """What an environment asks of the approval of a deployment."""
+
+    assurance: str
+    phrase: str | None = None
+
+
+def as_deployed(
+    definition: dict[str, Any], environments: Mapping[str, Asks], inputs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The definition of a run with ``inputs`` in a project with ``environments``; the same object where nothing deploys.
+
+    Refuses ``bad_argument``: an environment that is not configured, or none for a template that only deploys.
+    """
+    if not any(map(_deploys, definition["phases"])):
+        return definition
+    schema = definition.get("inputs", {}).get("properties", {})
+    given = {name: each.get("default") for name, each in schema.items()} | dict(inputs)
+    changed = (_in_environment(each, environments, given) if _deploys(each) else each for each in definition["phases"])
+    phases = [each for each in changed if each is not None]
+    if not phases:
+        raise _unknown("", environments)
+    return {**definition, "phases": phases}
+
+
+def _deploys(phase: Mapping[str, Any]) -> bool:
+    return any(step.get("builtin") in DEPLOYMENT_STEPS for step in phase.get("steps") or ())
+
+
+def _in_environment(
+    phase: dict[str, Any], environments: Mapping[str, Asks], inputs: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    names: list[str] = []
+    steps: list[dict[str, Any]] = []
+    for step in phase["steps"]:
+        if step.get("builtin") in DEPLOYMENT_STEPS:
+            params = step.get("params", {})
+            name = _named(str(params.get("environment", "")), environments, inputs)
+            if not name:
+                return None
+            names.append(name)
+            step = {**step, "params": {**params, "environment": name}}
+        steps.append(step)
+    locks = dict.fromkeys((*phase.get("locks", ()), *(f"environment:{name}" for name in names)))
+    made = {**phase, "steps": steps, "locks": list(locks)}
+    if not any(step.get("builtin") == "deploy" for step in steps):
+        return made
+    gates = [_raised(gate, [environments[name] for name in names]) for gate in phase.get("prompt_gates", ())]
+    if not any(gate["kind"] == "approval" for gate in gates):
+        gates.append(_raised({"kind": "approval"}, [environments[name] for name in names]))
+    return {"prompt": f"Deploy to {', '.join(names)}.", **made, "prompt_gates": gates}
+
+
+def _named(written: str, environments: Mapping[str, Asks], inputs: Mapping[str, Any]) -> str:
+    found = _INPUT.fullmatch(written)
+    name = str(inputs.get(found[1]) or "") if found else written
+    if "${" in name:
+        raise Refused(
+            "invalid_template",
+            f"The environment of a deployment is a name or one input of the run, and this is {name}.",
+            "Write ${inputs.environment}, and give the template that input.",
+        )
+    if not name:
+        return next(iter(environments)) if len(environments) == 1 else ""
+    if name not in environments:
+        raise _unknown(name, environments)
+    return name
+
+
+def _raised(gate: dict[str, Any], asked: list[Asks]) -> dict[str, Any]:
+    """``gate``, which asks for no less than the environments do."""
+    if gate["kind"] != "approval":
+        return gate
+    levels = [gate.get("assurance", "human"), *(each.assurance for each in asked)]
+    phrases = [each.phrase for each in asked if each.phrase] or [gate.get("phrase")]
+    gate = {**gate, "assurance": max(levels, key=ASSURANCES.index)}
+    return {**gate, "phrase": phrases[0]} if phrases[0] else gate
+
+
+def _unknown(name: str, environments: Mapping[str, Asks]) -> Refused:
+    if not environments:
+        what = f"No environment {name!r} is configured" if name else "No environment is configured"
+        return Refused(
+            "bad_argument",
+            f"{what}.",
+            "Ask the user to add [environments.NAME] to .wfe/config.toml, and run: wfe-mcp trust",
+        )
+    configured = f"Configured: {', '.join(sorted(environments))}."
+    if not name:
+        return Refused("bad_argument", "The project has several environments, and none is named.", configured)
+    return Refused(
+        "bad_argument", f"No environment {name!r} is configured.", nearest_hint(name, environments, configured)
+    )
