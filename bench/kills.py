@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 DONE_ALREADY = frozenset({"illegal_transition", "conflict", "nothing_to_undo"})
 """Codes of a command that is given again after the killed one had its effect."""
-LEFT_OVER = (".*.new*", "stage-*", ".wfe-new-*", "*.lock", "tmp_obj_*")
+LEFT_OVER = (".*.new*", "stage-*", ".wfe-new-*", "*.lock")
+"""A half-written object has git's own name for one (``tmp_obj_…``), by which ``git gc`` removes it as it does git's."""
 _FILES = 40
 """So many files are restored by a rollback."""
 

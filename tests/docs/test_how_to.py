@@ -46,6 +46,7 @@ EXECUTED = (
     "move-a-project",
     "move-a-run",
     "deliver-a-change",
+    "work-through-milestones",
     "keep-work-items",
     "name-and-list-runs",
     "look-back-and-compare",
@@ -56,6 +57,7 @@ EXECUTED = (
     "use-the-dashboard",
     "use-the-http-api",
     "verify-a-run",
+    "what-a-project-is",
     "when-a-gate-says-no",
 )
 

@@ -4,6 +4,7 @@ import base64
 import json
 import sqlite3
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,8 +42,8 @@ sys.exit(3)
 
 LOOKS = """
 status RUN|status|list|show RUN --full|log RUN --limit 999|log RUN --json|artifact show RUN write|decision list|inbox|find canary
-context|handoff RUN|stats|compare RUN RUN|verify RUN|verify|recovery list RUN|config show --origin|config project|credential list
-doctor|jobs list|templates show canary|trust|token list|providers list|mcp list|project list|checkpoints RUN|work list|export RUN --output out.json
+context RUN|handoff RUN|stats|compare RUN RUN|verify RUN|verify|recovery list RUN|config show --origin|config project|credential list
+doctor|jobs list|templates show canary|trust|token list|providers list|mcp list|project list|checkpoints RUN|work list|export RUN out.json
 backup
 """
 """What shows or writes something, as it is typed."""
@@ -124,8 +125,7 @@ def test_the_value_is_nowhere(machine: Machine, run: str) -> None:
     found: list[str] = []
     for line in LOOKS.replace("\n", "|").strip("|").split("|"):
         done = machine.run(*machine.wfe(*line.replace("RUN", run).split()))
-        assert done.code != 2, f"{line}: {done.said}"
-        found += leaks(line, done.said.encode())
+        found += leaks(line, done.said.encode()) + ([f"{line}: {done.said}"] if done.code == 2 else [])
     with machine.engine() as engine, served(engine, 0) as page:
         assert isinstance(page, Page)
         code = link(engine, page.port).partition("#code=")[2]
@@ -153,7 +153,8 @@ def rows_with(database: Path) -> list[str]:
     found: list[str] = []
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     for (table,) in connection.execute("select name from sqlite_master where type = 'table'").fetchall():
-        for row in connection.execute(f'select * from "{table}"'):
-            found += leaks(f"table {table}", repr(row).encode() + b"".join(v for v in row if isinstance(v, bytes)))
+        with suppress(sqlite3.OperationalError):  # an index without content of its own
+            for row in connection.execute(f'select * from "{table}"'):
+                found += leaks(f"table {table}", repr(row).encode() + b"".join(v for v in row if isinstance(v, bytes)))
     connection.close()
     return found

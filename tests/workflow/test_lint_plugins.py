@@ -90,7 +90,7 @@ def test_a_gate_without_a_namespace_and_unknown_keys_are_errors(uses: Document) 
 
     assert reported(uses) == [
         ("/phases/0/gates/0/use", "no package provides the gate 'no_todo'; its name has the form namespace.name"),
-        ("/phases/0/gates/1/word", "unknown key 'word'; there are 'kind', 'use', 'with'"),
+        ("/phases/0/gates/1/word", "unknown key 'word'; there are 'delivery', 'kind', 'use', 'with'"),
     ]
 
 

@@ -125,7 +125,9 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                     ))}
                   </ul>
                 ) : (
-                  <p className="soft">No criterion yet: it cannot be made ready without one.</p>
+                  <p className="soft">
+                    {data.kind === "milestone" ? "All items under it are done." : "No criterion yet: it cannot be made ready without one."}
+                  </p>
                 )}
               </section>
             )}
@@ -159,6 +161,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                 {!!data.tags?.length && <Fact name="Tags">{data.tags.map((each) => <span key={each}><span className="tag">{each}</span> </span>)}</Fact>}
                 {data.source && <Fact name="From">{data.source}</Fact>}
                 {!!data.failures && <Fact name="Failures">{count(data.failures, "run")} in a row ended without success</Fact>}
+                {data.branch && <Fact name="Branch"><code>{data.branch}</code></Fact>}
                 {!!data.commits?.length && <Fact name="Commits"><Codes texts={data.commits.map((each) => each.slice(0, 12))} /></Fact>}
                 {data.pull_request && <Fact name="Pull request">{data.pull_request}</Fact>}
               </dl>

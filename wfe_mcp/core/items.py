@@ -125,6 +125,7 @@ class Item:
     imported: tuple[str, ...] = ()
     fingerprint: str = ""
     runs: tuple[str, ...] = ()
+    branch: str = ""
     commits: tuple[str, ...] = ()
     pull_request: str = ""
     reason: str = ""

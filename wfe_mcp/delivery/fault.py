@@ -13,6 +13,8 @@ Blocker = Literal[
     "unfaithful",
     "configuration",
     "review",
+    "audit",
+    "recovery",
     "checks",
     "forge",
     "deployment",

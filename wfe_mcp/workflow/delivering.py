@@ -1,9 +1,15 @@
-"""Phases that only deliver a change: a run has them where its project delivers, and a template inside another never has."""
+"""Phases and gates that depend on whether the project delivers changes, as a run has them.
+
+A phase that only delivers is left out where the project delivers nothing; other phases and gates say it by their key
+``delivery``. A template inside another never delivers.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, DEPLOYMENT_STEPS
+
+_Part = dict[str, Any]
 
 
 def only_delivers(phase: Mapping[str, Any]) -> bool:
@@ -14,19 +20,39 @@ def only_delivers(phase: Mapping[str, Any]) -> bool:
     return bool(steps) and not judges and all(step.get("builtin") in delivering for step in steps)
 
 
-def as_delivered(definition: dict[str, Any], *, delivers: bool) -> dict[str, Any]:
+def as_delivered(definition: _Part, *, delivers: bool) -> _Part:
     """The definition of a run of a project that ``delivers`` changes, or does not; the same object where nothing differs."""
-    phases = [_inside(phase) for phase in definition["phases"] if delivers or not only_delivers(phase)]
-    same = len(phases) == len(definition["phases"]) and all(map(_is, phases, definition["phases"]))
-    return definition if same or not phases else {**definition, "phases": phases}
+    return _with(definition, "phases", _phases(definition["phases"], delivers))
 
 
-def _inside(phase: dict[str, Any]) -> dict[str, Any]:
-    """``phase`` without what delivers in a template that it embeds: the outermost one delivers."""
-    embedded = phase.get("definition")
-    inner = as_delivered(embedded, delivers=False) if embedded else embedded
-    return phase if inner is embedded else {**phase, "definition": inner}
+def _phases(phases: list[_Part], delivers: bool) -> list[_Part]:
+    """The phases that are there; all where none would be."""
+    return [_inside(phase, delivers) for phase in phases if _is_there(phase, delivers)] or phases
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
+def _inside(phase: _Part, delivers: bool) -> _Part:
+    """``phase`` with the gates that are there, the phases of a loop, and what it embeds, which delivers nothing."""
+    made = phase
+    for key in ("gates", "prompt_gates"):
+        made = _with(made, key, [gate for gate in phase.get(key) or () if _is_wanted(gate, delivers)])
+    made = _with(made, "phases", _phases(phase.get("phases") or [], delivers))
+    made = _with(made, "on_fail", [_embedding(rule) for rule in phase.get("on_fail") or ()])
+    return _embedding(made)
+
+
+def _embedding(part: _Part) -> _Part:
+    embedded = part.get("definition")
+    return _with(part, "definition", as_delivered(embedded, delivers=False)) if embedded else part
+
+
+def _is_there(phase: _Part, delivers: bool) -> bool:
+    return _is_wanted(phase, delivers) and (delivers or not only_delivers(phase))
+
+
+def _is_wanted(part: _Part, delivers: bool) -> bool:
+    return part.get("delivery") in {None, "with" if delivers else "without"}
+
+
+def _with(part: _Part, key: str, value: Any) -> _Part:
+    """``part`` with another ``value``; itself where that is the same."""
+    return part if value == part.get(key, []) else {**part, key: value}

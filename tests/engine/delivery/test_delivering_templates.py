@@ -56,6 +56,27 @@ def test_a_template_inside_another_delivers_nothing(scene: Scene) -> None:
     assert "inner[flow].deliver" not in str(scene.state(run).spec)
 
 
+def test_phases_and_gates_say_whether_they_are_where_the_project_delivers() -> None:
+    only = {"delivery": "with"}
+    gates = [{"kind": "git", "clean": True, "delivery": "without"}, {"kind": "approval", **only}]
+    inner = {"phases": [{"id": "ship", "steps": [BRANCH]}, {"id": "end"}]}
+    again = {"do": "subflow", "definition": inner}
+    each = {"id": "each", "phases": [{"id": "code", "gates": gates, "on_fail": [again]}, {"id": "ship", **DELIVER}]}
+    definition = {"phases": [each, {"id": "notes", **only}, {"id": "finish", "delivery": "without"}]}
+
+    def there(*, delivers: bool) -> tuple[list[str], list[str], list[str]]:
+        made = as_delivered(definition, delivers=delivers)["phases"]
+        (code, *_) = made[0]["phases"]
+        return (
+            [one["id"] for one in [*made, *made[0]["phases"]]],
+            [gate["kind"] for gate in code["gates"]],
+            [one["id"] for one in code["on_fail"][0]["definition"]["phases"]],
+        )
+
+    assert there(delivers=True) == (["each", "notes", "code", "deliver"], ["approval"], ["end"])
+    assert there(delivers=False) == (["each", "finish", "code"], ["git"], ["end"])
+
+
 def test_a_phase_with_a_gate_or_another_step_stays(scene: Scene) -> None:
     judged: dict[str, Any] = {**DELIVER, "prompt": "Deliver it", "prompt_gates": [approval()]}
     noted = steps(BRANCH, {"id": "note", "builtin": "log", "params": {"message": "m"}}, name="noted")

@@ -1,4 +1,4 @@
-"""A merged delivery is taken back by a run of its own, with gates, an approval and a delivery."""
+"""A merged delivery is reverted by a run of its own, with gates, an approval and a delivery."""
 
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def test_the_change_goes_out_of_the_base_by_a_run_with_gates_and_an_approval(sce
     no = refused(reverted, scene, run)
     assert (no.code, no.message) == (
         "illegal_transition",
-        f"Run {made.record.id} has taken back what {run} merged.",
+        f"Run {made.record.id} has reverted what {run} merged.",
     )
 
 
@@ -118,7 +118,7 @@ def test_later_commits_at_the_same_places_are_named_and_no_run_begins(scene: Sce
     assert "run.revert" not in [one.kind for one in operations(scene, run)]
 
 
-def test_a_merge_at_a_forge_is_taken_back_by_a_pull_request(scene: Scene) -> None:
+def test_a_merge_at_a_forge_is_reverted_by_a_pull_request(scene: Scene) -> None:
     with at_forge(scene) as forge:
         run, _ = merged(scene, BRANCH, COMMIT, PUSH, OPEN, MERGE_IT, CLEAN)
         played(scene, reverted(scene, run))

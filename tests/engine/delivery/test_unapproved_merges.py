@@ -171,7 +171,7 @@ def test_commits_of_others_below_the_approved_one_are_named_and_taken_in(scene: 
     assert "below" not in scene.git("log", "--format=%s", "main")
 
 
-def test_the_base_that_was_brought_in_by_hand_and_approved_is_merged(scene: Scene) -> None:
+def test_the_base_that_was_brought_in_manually_and_approved_is_merged(scene: Scene) -> None:
     delivered(scene, 'strategy = "merge"', remote=False)
     run = approved(scene, BRANCH, COMMIT, MERGE)
     scene.work_one()

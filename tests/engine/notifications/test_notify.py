@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
+from tests.engine.webhooks.receiver import Receiver
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.kernel.engine import own_key
 from wfe_mcp.engine.notifications.notify import desktop_command
 from wfe_mcp.engine.outbox.outbox import quiet_until
@@ -159,6 +161,23 @@ def test_one_way_that_fails_keeps_none_from_the_others(scene: Scene) -> None:
     assert job.result is not None
     assert job.result["shown"] == ["command"]
     assert "There is no credential 'ntfy'" in job.result["failed"][0]
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a module of apprise imports it
+def test_apprise_gets_it_at_the_address_of_a_credential(scene: Scene) -> None:
+    receiver = Receiver()
+    receiver.start()
+    try:
+        address = {"token": f"json://127.0.0.1:{receiver.port}/secret-path"}
+        add_credential(scene.engine, HUMAN, "chat", "token", address, kept_in="stored")
+        configure(scene, '[notify]\napprise = ["chat"]\n')
+        run = asked(scene)
+    finally:
+        receiver.stop()
+
+    (one,) = receiver.heard
+    assert one.body["message"] == f"{run} plan waits for your decision"
+    assert SECRET not in one.content.decode()
 
 
 @pytest.mark.attack("a program is named for notifications in bytes that no person trusts", "held", "T4; A3")

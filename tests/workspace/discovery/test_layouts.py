@@ -1,5 +1,7 @@
 """Twelve layouts as projects of their kind have them: what is found, each with the file and line that says so."""
 
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -316,7 +318,7 @@ def test_what_a_project_is_follows_from_its_files_with_the_line_that_says_so(
     tmp_path: Path, files: dict[str, str], expected: str
 ) -> None:
     found = {f"{each.kind}  {each.value}  {each.file}:{each.line}" for each in project(tmp_path, files)}
-    assert found == set(filter(None, map(str.strip, expected.splitlines())))
+    assert found == {line.strip() for line in expected.splitlines() if line.strip()}
 
 
 def test_a_default_port_is_said_to_be_one_and_gives_way_to_any_other_of_the_program(tmp_path: Path) -> None:
@@ -424,3 +426,45 @@ def test_tests_inside_a_package_are_found_where_it_names_their_runner(tmp_path: 
 def test_specs_of_a_browser_are_not_taken_for_tests_of_node(tmp_path: Path) -> None:
     project(tmp_path, {"package.json": '{"devDependencies": {"@playwright/test": "1"}}', "tests/a.spec.ts": ""})
     assert find_checks(tmp_path).checks == ()
+
+
+LISTED = """
+import os, sys
+from pathlib import Path
+seen = {"scandir": 0, "files": set(), "stat": 0}
+root = sys.argv[1]
+def hook(event, args):
+    if event == "os.scandir" and str(args[0]).startswith(root):
+        seen["scandir"] += 1
+    if event == "open" and str(args[0]).startswith(root):
+        seen["files"].add(str(args[0]).removeprefix(root + os.sep))
+sys.addaudithook(hook)
+counted = {name: getattr(os, name) for name in ("stat", "lstat")}
+def count(name):
+    def called(path, *more, **keys):
+        seen["stat"] += str(path).startswith(root)
+        return counted[name](path, *more, **keys)
+    return called
+for name in counted:
+    setattr(os, name, count(name))
+from wfe_mcp.workspace.discovery.findings import findings_of
+from wfe_mcp.workspace.discovery.project_listing import list_project
+listing = list_project(Path(root))
+found = findings_of(listing)
+print(len(found), seen["scandir"], sorted(seen["files"]), seen["stat"])
+"""
+
+
+def test_a_large_project_costs_one_look_at_each_folder_and_none_at_a_file_that_no_row_names(tmp_path: Path) -> None:
+    for folder in range(40):
+        (tmp_path / "src" / f"m{folder}").mkdir(parents=True)
+        for file in range(50):
+            (tmp_path / "src" / f"m{folder}" / f"f{file}.ts").touch()
+    (tmp_path / "package.json").write_text('{"dependencies": {"react": "1"}}', encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", LISTED, str(tmp_path)], capture_output=True, text=True, check=True
+    ).stdout.split(" ", 2)
+    files, stats = done[2].rsplit(" ", 1)
+    assert (int(done[0]), files) == (1, "['package.json']")
+    assert int(done[1]) <= 42 + 1, "once each"
+    assert int(stats) <= 12, "a few to find the repository and one or two for each file that is read"

@@ -284,6 +284,8 @@ def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView"
         "from": view.source,
         "reason": view.reason,
         "run": line.run,
+        "branch": view.branch,
+        "commits": ", ".join(commit[:12] for commit in view.commits),
         "pull request": view.pull_request,
     }
     screen.table((), [(name, value) for name, value in facts.items() if value])

@@ -10,6 +10,8 @@ from wfe_mcp.delivery.fault import Blocker, DeliveryFault
 
 BlockerCode = Literal[
     "unfinished",
+    "unaudited",
+    "recovery",
     "branch",
     "unopened",
     "remote",
@@ -47,6 +49,16 @@ class _Words(NamedTuple):
 BLOCKERS: Mapping[BlockerCode, _Words] = {
     "unfinished": _Words(
         "review", "Work item {item} has unfinished tasks: {why}.", "Finish or drop them: wfe-mcp work list"
+    ),
+    "unaudited": _Words(
+        "audit",
+        "A commit has no passing audit: {why}.",
+        "Let its gates judge it again: wfe-mcp rollback {run} {shown}; or deliver it as it is: wfe-mcp retry {run} {deliver}",
+    ),
+    "recovery": _Words(
+        "recovery",
+        "The recovery of {phase} is open: {why}.",
+        "Say what became of it: wfe-mcp recovery resolve {run} {shown} --reason TEXT; then wfe-mcp retry {run} {deliver}",
     ),
     "branch": _Words(
         "no_branch", "Branch {branch} is not on the remote.", "Push it with a git.push step before this one."

@@ -48,7 +48,7 @@ def roots(
         "inputs": lambda: inputs_at(change.tx, change.run, change.state, attempt.phase),
         "vars": lambda: seen.vars(attempt, own=own_vars, item=item, after=after),
         "artifacts": lambda: seen.artifacts(attempt, own=own, item=item),
-        "run": lambda: _run(change),
+        "run": lambda: _run(change, attempt.phase),
         "phase": lambda: {
             "id": name_of(attempt.phase),
             "path": attempt.phase,
@@ -80,7 +80,7 @@ def _made_in(change: RunChange, text: str, body: list[PhasePath]) -> dict[str, A
     seen = _Seen(change, text)
     return {
         "inputs": inputs_at(change.tx, change.run, change.state, body[0]),
-        "run": _run(change),
+        "run": _run(change, body[0]),
         "env": change.frozen.get("env", {}),
         "artifacts": seen.made_by(body),
         "vars": seen.assigned_by(body),
@@ -112,14 +112,16 @@ def feedback_of(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
     ]
 
 
-def _run(change: RunChange) -> dict[str, Any]:
-    run = change.run
+def _run(change: RunChange, at: PhasePath) -> dict[str, Any]:
+    """``delivery``: how the run is delivered; a template that runs inside another delivers nothing."""
+    run, inner = change.run, _flow_around(change.state, at)
     return {
         "id": run.id,
         "title": run.title,
         "iteration": change.state.iteration,
         "template": run.template,
         "started_at": run.created_at.isoformat(),
+        "delivery": "none" if inner else change.frozen.get("delivery", "none"),
     }
 
 

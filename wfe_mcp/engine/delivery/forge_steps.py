@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.delivery.forges.blockers import BLOCKERS, Blocked, NotYet
+from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
 from wfe_mcp.delivery.forges.protocol import Change
 from wfe_mcp.delivery.forges.pull_request_text import issue_of, merge_text, pull_request_text
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
@@ -25,6 +25,7 @@ from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.operations import operate
 from wfe_mcp.engine.delivery.place import Place, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
 from wfe_mcp.engine.delivery.proposals import proposal_of
+from wfe_mcp.engine.delivery.readiness import refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
 from wfe_mcp.workspace.git.command import run_git, text_of
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.delivery.forges.protocol import PullRequest
     from wfe_mcp.engine.delivery.operations import Operation
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.workflow.model.delivery import ForgeClose, ForgeMerge, ForgeOpen, ForgeStatus
 
@@ -47,7 +47,6 @@ T = TypeVar("T")
 TRIES = 5
 """How often one job asks a forge that has no answer yet, where the step has no ``retry``."""
 
-_MOST_NAMES = 10
 _MOST_CHARS = 4_000
 """Of a difference in a message."""
 
@@ -74,7 +73,7 @@ class _Proposed(NamedTuple):
 
 def open_step(place: Place, call: StepCall, context: JobContext, params: ForgeOpen) -> Seen:
     """Open the pull request of the pushed commit, unless there is one."""
-    _refuse_unfinished(place)
+    refuse_unready(place, call)
     change = _pushed(place, branch_of(place, params.branch), base_of(place, call, params.base))
     it = _Proposed(call, context, _site(place, context), change, _number(place) or 0)
 
@@ -134,7 +133,7 @@ def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeM
     approved = tree_of(place.root, tip)
     before = {"tree": approved, "sha": fork_of(place, fetch(it.site.remote, base), tip)}
     seen = operate(place.engine, call, "forge.merge", it.target, before, observe, act, allow)
-    if seen["tree"] != approved and not _is_accepted(place.engine, call):
+    if seen["tree"] != approved and not was_shown(place.engine, call, "difference"):
         why = _difference(place.root, tip, str(seen["commit"]))
         raise Blocked("difference", found=str(seen["tree"])[:12], expected=approved[:12], why=why)
     _bring_along(place.root, base, str(seen["commit"]))
@@ -217,16 +216,6 @@ def undo_close(_place: Place, operation: Operation) -> Seen | None:
 def undo_status(_place: Place, _operation: Operation) -> Seen | None:
     """Reading changes nothing."""
     return None
-
-
-def _refuse_unfinished(place: Place) -> None:
-    """What belongs to the work item of the run is over: a milestone is proposed whole."""
-    if place.item is None:
-        return
-    with place.engine.store.read() as tx:
-        children = tx.items.children(place.engine.project_id, place.item.id)
-    if left := [one.id for one in children if not one.is_over]:
-        raise Blocked("unfinished", item=place.item.id, why=", ".join(left[:_MOST_NAMES]))
 
 
 def _site(place: Place, context: JobContext) -> Site:
@@ -317,14 +306,6 @@ def _merged_tree(place: Place, site: Site, pull: PullRequest) -> str:
             f"The merged commit {pull.merged[:12] or '?'} is not on {pull.base!r} of the remote.", "forge"
         )
     return tree_of(place.root, pull.merged)
-
-
-def _is_accepted(engine: Engine, call: StepCall) -> bool:
-    """A person was shown the difference and retried the phase: an earlier attempt ended with it, and only a person retries that."""
-    with engine.store.read() as tx:
-        numbers = range(1, call.attempt.number)
-        rows = [row for number in numbers for row in tx.steps.of_run(call.run.id, call.attempt.phase, number)]
-    return any(row.step == call.row.step and row.output == {"blocker": BLOCKERS["difference"].kind} for row in rows)
 
 
 def _difference(root: Path, one: str, other: str) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitBranch) -> Mapping[str, Any]:
     """Make the branch at the base and change over to it; the working folder stays as it is."""
+    place = place._replace(title=params.title)
     root, base = place.root, params.base or place.settings.base
     name = params.branch or place.settings.branch.format_map(place.values)
     refs.refuse_name(name)
@@ -55,7 +56,7 @@ def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitB
                 )
             refs.attach(root, name)
             return {**made.done, "resumed": True}
-        start = _base_commit(place, base)
+        start = _not_merged(place, made, base) or _base_commit(place, base)
         before = {"branch": current_branch(root) or "", "commit": head(root) or "", "start": start}
     else:
         before = known.before
@@ -70,7 +71,9 @@ def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitB
             refs.move(root, refs.ref_of(name), start, refs.NONE, f"run {call.run.id}")
         refs.attach(root, name)
 
-    return operate(place.engine, call, "git.branch", target, before, observe, act)
+    found = operate(place.engine, call, "git.branch", target, before, observe, act)
+    note_on_item(place, {"branch": name})
+    return found
 
 
 def undo_branch(place: Place, operation: Operation) -> Mapping[str, Any] | None:
@@ -125,6 +128,7 @@ def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitC
             "scopes",
         )
     facts = {"tree": tree, "approved": files["tree"], "files": len(planned.changed), **_left_out(planned)}
+    facts["judged"] = approved.phase
     facts |= {"outside": outside} if outside else {}
 
     def observe() -> Mapping[str, Any] | None:
@@ -142,7 +146,8 @@ def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitC
     found = operate(place.engine, call, "git.commit", target, {"sha": parent}, observe, act)
     refs.index_follows(root)
     if place.item is not None:
-        note_on_item(place, {"commits": tuple(dict.fromkeys((*place.item.commits, str(found["sha"]))))})
+        made = tuple(dict.fromkeys((*place.item.commits, str(found["sha"]))))
+        note_on_item(place, {"branch": name, "commits": made})
     return found
 
 
@@ -204,7 +209,7 @@ def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
 
 def clean(place: Place, call: StepCall, _context: JobContext, params: GitClean) -> Mapping[str, Any]:
     """Remove the merged branches of the run; with ``dry_run`` only name them, and what stays, with the reason."""
-    goes, stays = _merged_branches(place, params.branch)
+    goes, stays = merged_branches(place, params.branch)
     remote = remote_of(place) if params.remote else None
     found = {"branches": sorted(goes), "stays": stays, "remote": remote.name if remote else ""}
     if params.dry_run or not goes:
@@ -222,7 +227,7 @@ def undo_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": name, "sha": sha}
 
 
-def _merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str, str]]:
+def merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str, str]]:
     """The branches that the run made and that are in the base, with their commits; the others with the reason."""
     operations = place.operations
     # Begun and not seen to its end: the branch may be gone already.
@@ -290,6 +295,20 @@ def _leave(place: Place, name: str, sha: str) -> None:
     merged = [one.commit for one in place.operations if one.kind.endswith(".merge") and one.target["branch"] == name]
     same = [commit for commit in merged if refs.commit_of(root, commit) and refs.has_same_files(root, sha, commit)]
     refs.detach(root, same[-1] if same else sha)
+
+
+def _not_merged(place: Place, made: Operation | None, base: str) -> str:
+    """The commit of the branch that this run made before, if its merge was left out and HEAD is still on it; else empty.
+
+    The template had it merged first, so a person skipped that: the next branch goes on with what is there.
+    """
+    name = str(made.done["branch"]) if made and made.done else ""
+    tip = refs.commit_of(place.root, refs.ref_of(name)) if name else ""
+    is_in_base = tip and is_ancestor(place.root, tip, refs.ref_of(base))
+    is_merged = any(
+        one.kind.endswith(".merge") and one.done and one.target["branch"] == name for one in place.operations
+    )
+    return "" if is_in_base or is_merged or current_branch(place.root) != name else tip
 
 
 def newest_base(place: Place, base: str) -> str:

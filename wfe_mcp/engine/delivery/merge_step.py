@@ -19,6 +19,7 @@ from wfe_mcp.engine.delivery.place import (
     remote_of,
     tip_of,
 )
+from wfe_mcp.engine.delivery.readiness import refuse_unready
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.repository import branch as current_branch, changes, commit_message, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import SeenFiles
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 def make_merge(place: Place, call: StepCall, context: JobContext, params: GitMerge) -> Mapping[str, Any]:
     """Merge the branch of the change into the base. A merged tree that is not the approved one is not taken."""
+    refuse_unready(place, call)
     root, base = place.root, base_of(place, call, params.base)
     name, remote = branch_of(place, params.branch), remote_of(place)
     tip, strategy = tip_of(root, name), params.strategy or place.settings.merges_by
@@ -126,7 +128,7 @@ def change_of(place: Place, run: str) -> tuple[str, str]:
     done = operations_of(place.engine, run)
     merge = merge_in(done)
     if merge is None:
-        raise DeliveryFault(f"Run {run} has merged nothing that could be taken back.", "no_branch")
+        raise DeliveryFault(f"Run {run} has merged nothing that could be undone.", "no_branch")
     tip = refs.commit_of(place.root, str(merge.target["sha"])) or refs.commit_of(place.root, merge.commit)
     start = fork_of(place, str(merge.before["sha"]), tip) if merge.before.get("sha") else ""
     made = made_branch(done)

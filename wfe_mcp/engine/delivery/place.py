@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.texts import slug
+from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
@@ -42,21 +42,26 @@ _NAMED = 5
 
 
 class Place(NamedTuple):
-    """Where a run is delivered. ``item``: the work item that it works; None without one."""
+    """Where a run is delivered. ``item``: the work item that this is for; None without one.
+
+    ``part``: the name of a part of the work that is no item, and ``title`` what it is called; empty for all of the run.
+    """
 
     engine: Engine
     run: RunRecord
     root: Path
     settings: DeliverySettings
     item: Item | None
+    part: str = ""
+    title: str = ""
 
     @property
     def values(self) -> Mapping[str, str]:
         """What the patterns of a branch name and of a message may name."""
-        title = self.item.title if self.item else self.run.title or self.run.template
+        title = self.title or (self.item.title if self.item else self.run.title or self.run.template)
         return {
             "prefix": self.settings.prefix,
-            "item": self.item.id if self.item else self.run.id,
+            "item": self.named or self.run.id,
             "slug": slug(title, _SLUG_CHARS) or "change",
             "run": self.run.id,
             "title": title,
@@ -65,9 +70,14 @@ class Place(NamedTuple):
         }
 
     @property
+    def named(self) -> str:
+        """The part of the work that this is for, in one line; empty for all of a run without an item."""
+        return self.item.id if self.item else one_line(self.part)
+
+    @property
     def trailers(self) -> dict[str, str]:
         """The last lines of each message."""
-        return {"Wfe-Run": self.run.id, "Wfe-Item": self.item.id if self.item else ""}
+        return {"Wfe-Run": self.run.id, "Wfe-Item": self.named}
 
     @property
     def operations(self) -> list[Operation]:
@@ -86,8 +96,11 @@ class NotDelivered(Exception):
     """A run, or a step of it, is not delivered here; the text says why."""
 
 
-def place_of(engine: Engine, run: RunRecord, mode: str = "") -> Place:
-    """Where ``run`` is delivered. ``mode``: the one that a step belongs to; empty for any. Raises NotDelivered, DeliveryFault."""
+def place_of(engine: Engine, run: RunRecord, mode: str = "", part: str = "") -> Place:
+    """Where ``run``, or this ``part`` of its work, is delivered. ``mode``: the one that a step belongs to; empty for any.
+
+    Raises NotDelivered, DeliveryFault.
+    """
     root, settings = Path(run.worktree), engine.settings().settings.delivery
     if repository(root) is None:
         raise NotDelivered("no git")
@@ -99,7 +112,10 @@ def place_of(engine: Engine, run: RunRecord, mode: str = "") -> Place:
         )
     with engine.store.read() as tx:
         item = item_of_run(tx, run)
-    return Place(engine, run, root, settings, item)
+        if item is not None and part and part != item.id:
+            under = (one for one in tx.items.children(engine.project_id, item.id) if one.id == part)
+            item = next(under, None)
+    return Place(engine, run, root, settings, item, part)
 
 
 def note_on_item(place: Place, values: Mapping[str, Any]) -> None:

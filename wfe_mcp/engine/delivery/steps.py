@@ -61,7 +61,11 @@ require_parts(
 def deliver(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     """Work a step of a delivery."""
     step = DELIVERY[call.step.builtin or ""]
-    return worked(engine, call, lambda params: step.call(place_of(engine, call.run, step.mode), call, context, params))
+
+    def act(params: Any) -> Mapping[str, Any]:
+        return step.call(place_of(engine, call.run, step.mode, params.item), call, context, params)
+
+    return worked(engine, call, act)
 
 
 def worked(engine: Engine, call: StepCall, act: Callable[[Any], Mapping[str, Any]]) -> StepResult:

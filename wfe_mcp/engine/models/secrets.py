@@ -176,7 +176,7 @@ def _fernet_of_keyring(*, make: bool = False) -> Fernet:
     if key is None:
         raise Refused(
             "unavailable",
-            "The keyring of this system does not have the key of wfe-mcp that opens what is stored.",
+            "The keyring of this system does not have the key that opens what is stored.",
             "Put the keyring back, or store it again: wfe-mcp credential rotate NAME",
         )
     return Fernet(key)

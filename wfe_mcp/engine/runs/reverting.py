@@ -1,4 +1,4 @@
-"""The run that takes back what another one has merged: with gates, an approval and a delivery of its own.
+"""The run that reverts what another one has merged: with gates, an approval and a delivery of its own.
 
     intended, with its folder ──► the folder ──► the run, by its idempotency key ──► observed
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 TEMPLATE, STARTED_BY = "revert", "undo"
 KIND = "run.revert"
-"""The operation in the log of the run that is taken back."""
+"""The operation in the log of the run that is reverted."""
 _TITLE_CHARS = 120
 
 
@@ -47,7 +47,7 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
     """The run that takes the merged change of ``run`` back, started now or before. ``beside``: the engine of another folder.
 
     It works in the folder of ``engine`` where that has the files of the base and no open run, else in a work tree of its own.
-    Refuses ``needs_human``; ``illegal_transition``: it was taken back already; ``conflict``: later commits changed the same
+    Refuses ``needs_human``; ``illegal_transition``: it was reverted already; ``conflict``: later commits changed the same
     places, with the paths; ``unavailable``: the project delivers nothing.
     """
     if not by.is_human:
@@ -64,7 +64,7 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
     if last is not None and last.state.status is RunStatus.COMPLETED:
         raise Refused(
             "illegal_transition",
-            f"Run {last.record.id} has taken back what {record_of.id} merged.",
+            f"Run {last.record.id} has reverted what {record_of.id} merged.",
             f"Look at it: wfe-mcp show {last.record.id}",
             run=record_of.id,
         )

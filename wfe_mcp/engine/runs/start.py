@@ -387,6 +387,7 @@ def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bu
         },
         "context": [bundle.frozen() for bundle in bundles],
         "facts": settings.settings.facts,
+        "delivery": settings.settings.delivery.mode,
         "evidence": least_evidence(engine, settings),
         "shell": settings.settings.tools.bash,
         "hash_prompts": settings.settings.artifacts.hash_prompts,

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.effects import ASSURANCES
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.workflow.delivering import only_delivers
+from wfe_mcp.engine.kernel.template_cache import compile_template
+from wfe_mcp.workflow.delivering import as_delivered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +43,8 @@ def gate_differences(
 ) -> tuple[GateDifference, ...]:
     """Every difference between the gates of ``template`` and those of ``effective``, what weakens first, with its source."""
     name = template.template.name
-    found = [_sourced(one, stage, settings, name) for stage, one in _differences(template, effective)]
+    delivers = settings.settings.delivery.mode != "none"
+    found = [_sourced(one, stage, settings, name) for stage, one in _differences(template, effective, delivers)]
     if settings.settings.on_mismatch(name) == "warn":
         own = f"templates.{name}.on_mismatch"
         key = own if own in settings.origins else "artifacts.on_mismatch"
@@ -56,16 +58,24 @@ def gate_differences(
 
 
 def changed_gates(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
-    """Every difference between the gates of two definitions of one template, without sources."""
-    return (one for _, one in _differences(template, effective))
+    """Every difference between the gates of two definitions of one template, without sources.
+
+    Whether the project delivered changes then is taken from ``effective``: as it comes nearer to the template.
+    """
+    found = (list(_differences(template, effective, delivers)) for delivers in (True, False))
+    return (one for _, one in min(found, key=len))
 
 
-def _differences(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[tuple[str, GateDifference]]:
+def _differences(
+    template: CompiledTemplate, effective: CompiledTemplate, delivers: bool
+) -> Iterator[tuple[str, GateDifference]]:
     """Each difference with its stage, ``prompt`` or ``response``; empty for one of the whole phase."""
+    definition = as_delivered(template.definition, delivers=delivers)
+    if definition == effective.definition:
+        return
+    template = template if definition is template.definition else compile_template(definition)
     for path, phase in template.phases.items():
         other = effective.phases.get(path)
-        if other is None and only_delivers(phase.model_dump(mode="json", by_alias=True)):
-            continue
         if other is None:
             yield "", GateDifference(path, "phase", "the phase is gone, with its gates", True)
             continue

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 CODE = "shown_differs"
 _NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt"}
 """Fields of the view that are not compared as a whole (rule 1)."""
+_UNORDERED = {"not_done"}
+"""Lists in which two of the same moment come as the state has its phases, and a replayed state has them in another order."""
 _OF_FILES = {"written", "file", "head", "deployments"}
 """What of an artifact, and of the target of steps, depends on the project; the statement itself has the commit."""
 
@@ -116,7 +118,10 @@ def _differing(
     view = recorded_view(engine, tx, found, attempt, rows)
     made = json.loads(canonical_json(plain(view)))
     for name in {**made, **shown}:
-        if name not in _NOT_RECORDED and _comparable(made.get(name)) != _comparable(shown.get(name)):
+        one, other = (_comparable(each.get(name)) for each in (made, shown))
+        if name in _UNORDERED and one and other:
+            one, other = (sorted(map(canonical_json, each)) for each in (one, other))
+        if name not in _NOT_RECORDED and one != other:
             yield name
     prompt: Mapping[str, Any] = shown.get("prompt") or {}
     if (prompt.get("sha256", "") if view.prompt else "") != (view.prompt.sha256 if view.prompt else "") or (

@@ -133,18 +133,17 @@ def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
     if not steps.keys() & DELIVERING.keys():
         return ""
     settings = engine.settings().settings.delivery
-    without = f" without those of [delivery] never ({joined(settings.never[:_NAMED])})" if settings.never else ""
-    done = [
-        text.format_map(
-            {
-                "remote": settings.remote,
-                "base": (steps[name].params or {}).get("base") or settings.base,
-                "without": without,
-            }
-        )
+    due = [
+        (steps[name], text)
         for name, (mode, text) in DELIVERING.items()
         if name in steps and mode in {"", settings.mode} and (settings.remote or "{remote}" not in text)
     ]
+    without = f" without those of [delivery] never ({joined(settings.never[:_NAMED])})" if settings.never else ""
+    names = {"remote": settings.remote, "files": "these files", "without": without}
+    done: list[str] = []
+    for step, text in due:
+        done.append(text.format_map(names | {"base": (step.params or {}).get("base") or settings.base}))
+        names["files"] = "them"
     if settings.close_issues and any(name in steps for name in ("forge.merge", "git.merge")):
         with engine.store.read() as tx:
             item = item_of_run(tx, found.loaded.record)
@@ -153,11 +152,11 @@ def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
 
 
 DELIVERING: Mapping[str | None, tuple[str, str]] = {
-    "git.commit": ("", "commits these files{without}"),
-    "git.push": ("", "pushes them to {remote}"),
+    "git.commit": ("", "commits {files}{without}"),
+    "git.push": ("", "pushes {files} to {remote}"),
     "forge.open": ("pull_request", "opens a pull request for {base}"),
     "forge.merge": ("pull_request", "merges it"),
-    "git.merge": ("merge", "merges them into {base}"),
+    "git.merge": ("merge", "merges {files} into {base}"),
 }
 """What a step of a delivery does to the outside, by its name, and the mode in which it does it; empty: in each."""
 

@@ -121,8 +121,8 @@ def import_given(
         made = imported_issues(engine, by, "", label, state, ready=ready, dry_run=dry_run)
     summary = str(made.pop("summary"))
     notes = tuple(PathNote(**each) for each in made.pop("not_carried"))
-    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in made.items()}
-    return Envelope(True, summary=summary, view=ItemImport(**lists, not_carried=notes))
+    values: dict[str, Any] = made | {name: tuple(made[name]) for name in ("added", "changed", "kept", "gone")}
+    return Envelope(True, summary=summary, view=ItemImport(**values, not_carried=notes))
 
 
 def issue_address(engine: Engine, item: str, address: str) -> str:

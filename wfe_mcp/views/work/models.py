@@ -87,6 +87,7 @@ class ItemView:
     sequential: bool = False
     source: str = ""
     runs: tuple[str, ...] = ()
+    branch: str = ""
     commits: tuple[str, ...] = ()
     pull_request: str = ""
     reason: str = ""

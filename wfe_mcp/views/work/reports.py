@@ -3,7 +3,7 @@
     status        how many are where, what is worked, what is blocked, what is next
     tasks         each open task, and each finished one with its runs and what they checked
     milestones    each milestone with its progress and its tasks: the roadmap
-    git           branch, commits and pull requests, as far as the items know them
+    git           branch, commits and pull request of each item, and which branches git.clean would remove and which stay
 
 Rules:
 1. Titles and reasons are quoted: nothing in them opens a heading or a link.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, startable
-from wfe_mcp.core.model import RunId
+from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.work.items import items_of
 from wfe_mcp.views.reports.handoff import files as handoff_files, run_of
@@ -147,9 +147,30 @@ def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
         yield f"- on {quoted_line(name, _TITLE) or 'no branch'}, at {commit or 'no commit'}"
         yield f"- {plural(len(changed), 'file')} not committed" if changed else "- all is committed"
     for item in items:
-        if item.commits or item.pull_request:
-            shown = ", ".join(commit[:12] for commit in item.commits)
-            yield f"- {_named(item)}: {shown}{' ' if shown else ''}{quoted_line(item.pull_request, _REASON)}"
+        known = [item.branch and f"on {item.branch}", *(commit[:12] for commit in item.commits), item.pull_request]
+        if any(known):
+            yield f"- {_named(item)}: {quoted_line(', '.join(filter(None, known)), _REASON)}"
+    found = {line for item in items if item.branch for line in _branches(engine, item)}
+    if found:
+        yield from ("", "## Branches that runs made", "", *_most(iter(sorted(found))))
+
+
+def _branches(engine: Engine, item: Item) -> Iterator[str]:
+    """What git.clean would do with each branch that the last run of an item made and that is still here."""
+    from wfe_mcp.delivery.fault import DeliveryFault
+    from wfe_mcp.engine.delivery.git_steps import merged_branches
+    from wfe_mcp.engine.delivery.place import NotDelivered, place_of
+
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, item.runs[-1])
+    goes, stays = dict[str, str](), {item.branch: f"run {loaded.record.id} is open"}
+    try:
+        if loaded.state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
+            goes, stays = merged_branches(place_of(engine, loaded.record), "")
+    except (NotDelivered, DeliveryFault) as reason:
+        stays = {item.branch: str(reason)}
+    yield from (f"- {quoted_line(name, _TITLE)}: merged, git.clean removes it" for name in goes)
+    yield from (f"- {quoted_line(name, _TITLE)}: stays, {quoted_line(why, _REASON)}" for name, why in stays.items())
 
 
 REPORTS: Mapping[str, Callable[[Engine, Tx, list[Item]], Iterator[str]]] = {
@@ -181,11 +202,13 @@ def _run(tx: Tx, item: Item) -> str:
 
 
 def _audit(tx: Tx, item: Item) -> str:
-    """What the last run of an item checked: the verdicts of its gates."""
+    """What the last run of an item checked: the verdicts of its gates, in the run of a milestone those of this task."""
     loaded = tx.runs.load(RunId(item.runs[-1])) if item.runs else None
     if loaded is None:
         return ""
-    verdicts = [str(each.kind) for tries in loaded.state.attempts.values() for each in tries[-1].verdicts]
+    attempts = loaded.state.attempts
+    own = [path for path in attempts if f"[{item.id}]" in path] or attempts
+    verdicts = [str(each.kind) for path in own for each in attempts[path][-1].verdicts]
     counts = ", ".join(f"{verdicts.count(each)} {each}" for each in dict.fromkeys(verdicts))
     return f"; run {item.runs[-1]}{f': gates {counts}' if counts else ''}"
 

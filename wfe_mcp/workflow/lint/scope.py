@@ -94,7 +94,7 @@ def _closures(needs: Sequence[Sequence[int]]) -> list[int]:
 Scope = Mapping[str, Known]
 """Root name → what is known below it."""
 
-_RUN = Fields(dict.fromkeys(("id", "title", "iteration", "template", "started_at"), OPEN))
+_RUN = Fields(dict.fromkeys(("id", "title", "iteration", "template", "started_at", "delivery"), OPEN))
 _FEEDBACK: dict[str, Any] = {
     "type": "array",
     "items": {

@@ -18,11 +18,18 @@ class DeliveryParams(Shape):
     branch: str = optional(
         "", "The branch; absent: the one that this run made, else one named by `delivery.branch`.", example="ai/7-login"
     )
+    item: str = optional(
+        "",
+        "The part of the run's work that this is for: its work item, or one under it, gets what is made; another name is "
+        "only named. Absent: the run's item.",
+        example="${task.id}",
+    )
 
 
 class GitBranch(DeliveryParams):
     """``git.branch``: make the branch of the change from the base, or continue on the one that this run made."""
 
+    title: str = optional("", "What `{slug}` is made of; absent: the item's title.", example="${milestone.title}")
     base: str = optional("", "The branch to begin at; absent: `delivery.base`.", example="main")
 
 
@@ -59,9 +66,9 @@ class GitClean(DeliveryParams):
 
 
 class GitRevert(DeliveryParams):
-    """``git.revert``: take the merged change of another run out of the files here; nothing is committed."""
+    """``git.revert``: take the merged change of another run out of the files; nothing is committed."""
 
-    run: str = required("The run whose change is taken back.", example="${inputs.run}")
+    run: str = required("The run whose change is reverted.", example="${inputs.run}")
 
 
 class ForgeOpen(DeliveryParams):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from wfe_mcp.core.evidence_levels import Level
 from wfe_mcp.core.parts import require_parts
-from wfe_mcp.workflow.model.base import Shape
+from wfe_mcp.workflow.model.base import Shape, optional
 
 
 class GateLint(Protocol):
@@ -58,6 +58,12 @@ class GateShape(Shape):
     judged: ClassVar[Literal["inline", "command", "llm", "person"]]
     tree: ClassVar[Literal["unused", "reads", "alone", "runs"]]
     label: ClassVar[str]
+
+    delivery: Literal["with", "without"] | None = optional(
+        None,
+        "Where the gate is: only in projects that deliver changes (`with`), or only in others (`without`).",
+        example="without",
+    )
 
     @classmethod
     def evidence_level(cls) -> Level | None:

@@ -206,6 +206,13 @@ class PhaseBase(PhaseKeys):
     effect = "name"
 
     id: PhaseId = required("The phase's id, unique in its list: letters, digits, `_` and `-`.", example="build")
+    delivery: Literal["with", "without"] | None = optional(
+        None,
+        "Where the phase is: only in projects that deliver changes (`with`), or only in others (`without`). Absent: in "
+        "both, but one of steps that only deliver is `with`.",
+        example="without",
+        effect="skips",
+    )
     begins: Label | None = optional(
         None,
         "The one of the template's `states` that the run is in from when this phase first begins until it has completed.",

@@ -65,6 +65,11 @@ def _names(tables: Set[str], folder: Path, relative: str) -> bool:
     """True for a file that cannot be read, too: what is wrong with it is found where the settings are read."""
     try:
         content = read_if_there(folder, relative) if folder.is_dir() else None
-        return content is not None and not tables.isdisjoint(read_toml(content))
+        # To parse takes a hundred times as long, and this is asked with every change; a key may be written with escapes.
+        return (
+            content is not None
+            and any(each.encode() in content for each in ("\\", *tables))
+            and not tables.isdisjoint(read_toml(content))
+        )
     except (Refused, ValueError):
         return True
