@@ -305,6 +305,7 @@ export interface CheckView {
   cwd?: string;
   kind?: string;
   fault?: string;
+  why?: string;
 }
 
 export interface CheckpointList {
@@ -369,6 +370,30 @@ export interface ContextPack {
   left_out?: Record<string, unknown>;
 }
 
+export interface CredentialUse {
+  to: string;
+  at: string;
+}
+
+export interface CredentialView {
+  name: string;
+  kind: string;
+  scope: string;
+  kept_in: string;
+  parts: string[];
+  state: string;
+  created_at: string;
+  rotated_at?: string;
+  expires_at?: string;
+  given_to?: string[];
+  used?: CredentialUse[];
+}
+
+export interface CredentialsView {
+  credentials: CredentialView[];
+  kinds: Record<string, unknown>;
+}
+
 export interface DatabaseSetting {
   path: string;
   schema: string;
@@ -399,6 +424,50 @@ export interface DecisionData {
 export interface DecisionPage {
   decision: DecisionData;
   html: string;
+}
+
+export interface DeliveryView {
+  job: string;
+  id: string;
+  webhook: string;
+  event: string;
+  subject: string;
+  state: string;
+  tries: number;
+  at: string;
+  next_try?: string;
+  answer?: number | null;
+  error?: string;
+}
+
+export interface DeploymentShown {
+  environment: string;
+  address: string;
+  commit: string;
+  before: string;
+  commits: string[];
+  items: string[];
+  evidence: string[];
+  rollback: string;
+}
+
+export interface DeploymentView {
+  environment: string;
+  state: string;
+  commit: string;
+  version: string;
+  run: string;
+  at: string;
+  before?: string;
+  approved_by?: string;
+  rolled_back_at?: string;
+  why?: string;
+  log?: string;
+}
+
+export interface Deployments {
+  environments: EnvironmentView[];
+  deployments: DeploymentView[];
 }
 
 export interface Detail {
@@ -465,6 +534,20 @@ export interface EffectLine {
   weakens: boolean;
   source: string;
   was?: string | null;
+}
+
+export interface EnvironmentView {
+  name: string;
+  kind: string;
+  address?: string;
+  host?: string;
+  state?: string;
+  commit?: string;
+  version?: string;
+  run?: string;
+  health?: string;
+  health_at?: string;
+  why?: string;
 }
 
 export interface ErrorBody {
@@ -750,6 +833,18 @@ export interface ItemChange {
   signed?: boolean;
 }
 
+export interface ItemImport {
+  format: string;
+  file: string;
+  dry_run: boolean;
+  unchanged: number;
+  added?: Record<string, unknown>[];
+  changed?: Record<string, unknown>[];
+  kept?: Record<string, unknown>[];
+  gone?: Record<string, unknown>[];
+  not_carried?: PathNote[];
+}
+
 export interface ItemLine {
   id: string;
   kind: string;
@@ -792,6 +887,7 @@ export interface ItemPage {
   sequential?: boolean;
   source?: string;
   runs?: string[];
+  branch?: string;
   commits?: string[];
   pull_request?: string;
   reason?: string;
@@ -841,6 +937,7 @@ export interface ItemView {
   sequential?: boolean;
   source?: string;
   runs?: string[];
+  branch?: string;
   commits?: string[];
   pull_request?: string;
   reason?: string;
@@ -918,6 +1015,7 @@ export interface Language {
   name: string;
   files: number;
   folders: string[];
+  example?: string;
 }
 
 export interface LastVerdict {
@@ -1028,6 +1126,7 @@ export interface OperationView {
   before?: string;
   after?: string;
   at?: string;
+  run?: string;
 }
 
 export interface OpinionShown {
@@ -1227,6 +1326,31 @@ export interface ProjectContents {
   folders_left_out?: string[];
   stack?: Stack[];
   facts?: Fact[];
+  findings?: ProjectFinding[];
+}
+
+export interface ProjectContext {
+  project: string;
+  name: string;
+  root: string;
+  git: boolean;
+  facts: Record<string, unknown>;
+  found: Record<string, unknown>;
+  checks: Record<string, unknown>[];
+  default_template?: string;
+  templates: Record<string, unknown>;
+  roles?: Record<string, unknown>;
+  runs?: Record<string, unknown>[];
+  left_out?: Record<string, unknown>;
+}
+
+export interface ProjectFinding {
+  kind: string;
+  value: string;
+  file: string;
+  line: number;
+  sure?: "declared" | "likely" | "default" | "person";
+  note?: string;
 }
 
 export interface ProjectList {
@@ -1315,6 +1439,19 @@ export interface ReadView {
   phase?: string;
   item?: string;
   template?: string;
+}
+
+export interface ReceiverView {
+  name: string;
+  origin: string;
+  events: string[];
+  templates: string[];
+  projects: string[];
+  format: string;
+  enabled: boolean;
+  waiting: number;
+  failed: number;
+  fault?: string;
 }
 
 export interface Refusal {
@@ -1630,6 +1767,7 @@ export interface SubmittedView {
 export interface Target {
   calls: TargetCall[];
   head?: string;
+  deployments?: DeploymentShown[];
 }
 
 export interface TargetCall {
@@ -1860,6 +1998,11 @@ export interface WaitingTrust {
   folder: string;
   path: string;
   names: string[];
+}
+
+export interface WebhooksView {
+  webhooks: ReceiverView[];
+  deliveries: DeliveryView[];
 }
 
 export interface WeekView {

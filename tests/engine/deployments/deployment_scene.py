@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
 
 
 @contextmanager
-def environment(scene: Scene, *keys: str, name: str = "local", test: bool = True) -> Iterator[Path]:
+def environment(scene: Scene, *keys: str, name: str = "local", test: bool = True) -> Generator[Path]:
     """The project has the environment ``name``; its folder. The service that was started last is ended by its pid."""
     target = scene.root.parent / f"target-{name}"
     for file, text in {"service.py": SERVICE, "deploy.py": DEPLOY, "health.py": HEALTH, "status.txt": "200\n"}.items():

@@ -43,7 +43,7 @@ def started_again(scene: Scene) -> None:
 @pytest.mark.requirement("B-28")
 @pytest.mark.parametrize("point", EVENTS)
 @pytest.mark.parametrize(("kind", "part"), PARTS)
-def test_after_kill_9_the_deployment_goes_on_where_it_was(
+def test_after_kill_9_the_deployment_continues_where_it_was(
     scene: Scene, tmp_path: Path, kind: str, part: str, point: str
 ) -> None:
     with environment(scene) as target:
@@ -71,7 +71,7 @@ def test_after_kill_9_the_deployment_goes_on_where_it_was(
 
 @pytest.mark.parametrize("point", EVENTS)
 @pytest.mark.parametrize(("kind", "part"), [("rollback", "rollback"), ("health", "health again")])
-def test_after_kill_9_a_rollback_goes_on_where_it_was(
+def test_after_kill_9_a_rollback_continues_where_it_was(
     scene: Scene, tmp_path: Path, kind: str, part: str, point: str
 ) -> None:
     with environment(scene) as target:

@@ -21,12 +21,21 @@ pytestmark = pytest.mark.usefixtures("home")
 TOKEN = "api-canary-0123456789"
 
 
+class Api(ThreadingHTTPServer):
+    """A server that keeps the headers of its requests."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Echo)
+        self.seen: list[dict[str, str]] = []
+
+
 class Echo(BaseHTTPRequestHandler):
     """Answers with the headers that it was sent."""
 
     def do_GET(self) -> None:
         content = json.dumps(dict(self.headers)).encode()
-        self.server.seen.append(dict(self.headers))  # pyright: ignore[reportAttributeAccessIssue] - a list of this test
+        assert isinstance(self.server, Api)
+        self.server.seen.append(dict(self.headers))
         self.send_response(200 if self.path == "/ok" else 500)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -38,23 +47,21 @@ class Echo(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def api() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    server.seen = []  # pyright: ignore[reportAttributeAccessIssue] - a list of this test
+def api() -> Iterator[Api]:
+    server = Api()
     Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
 
 
-def asked(scene: Scene, api: ThreadingHTTPServer, login: str, path: str = "ok") -> tuple[str, dict[str, str]]:
+def asked(scene: Scene, api: Api, login: str, path: str = "ok") -> tuple[str, dict[str, str]]:
     """A run whose step asks ``path``, and the headers that came."""
     origin = f"http://127.0.0.1:{api.server_port}"
     configure(scene, "[http]", f'allow = ["{origin}"]', f'logins = {{ "{origin}/" = "{login}" }}')
     run = scene.start(steps({"id": "ask", "http": {"url": f"{origin}/{path}"}}))
     scene.work()
-    seen: list[dict[str, str]] = api.seen  # pyright: ignore[reportAttributeAccessIssue] - a list of this test
-    return run, seen[-1] if seen else {}
+    return run, api.seen[-1] if api.seen else {}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +74,7 @@ def asked(scene: Scene, api: ThreadingHTTPServer, login: str, path: str = "ok") 
 )
 @pytest.mark.requirement("S4-32")
 def test_a_step_logs_in_with_its_credential_and_keeps_no_value(
-    scene: Scene, api: ThreadingHTTPServer, login: str, header: str, value: str
+    scene: Scene, api: Api, login: str, header: str, value: str
 ) -> None:
     add_credential(scene.engine, HUMAN, "acme", "token", {"token": TOKEN}, kept_in="stored")
     parts = {"username": "ada", "password": TOKEN}
@@ -82,14 +89,14 @@ def test_a_step_logs_in_with_its_credential_and_keeps_no_value(
 
 
 @pytest.mark.attack("a server answers an error with the login that it was sent", "held", "T3")
-def test_the_fault_of_a_step_has_no_value(scene: Scene, api: ThreadingHTTPServer) -> None:
+def test_the_fault_of_a_step_has_no_value(scene: Scene, api: Api) -> None:
     add_credential(scene.engine, HUMAN, "acme", "token", {"token": TOKEN}, kept_in="stored")
     run, seen = asked(scene, api, "acme", "broken")
     assert TOKEN in seen["Authorization"]
     assert TOKEN not in str(rows(scene, run)["ask"]) and "answered 500" in str(rows(scene, run)["ask"])
 
 
-def test_without_the_credential_nothing_is_sent(scene: Scene, api: ThreadingHTTPServer) -> None:
+def test_without_the_credential_nothing_is_sent(scene: Scene, api: Api) -> None:
     run, seen = asked(scene, api, "acme")
     assert seen == {}
     assert "wfe-mcp credential add acme" in str(rows(scene, run)["ask"])

@@ -55,6 +55,8 @@ FIELDS: dict[str, Any] = {
     "state": {"origin": {"run": "r1", "seq": 4}},
     "keys": ["a", "b"],
     "locks": ["db"],
+    "credential": "npm",
+    "to": "check deploy",
     "rule": 0,
     "value": True,
     "auto": True,

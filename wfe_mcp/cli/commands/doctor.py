@@ -78,6 +78,7 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
     """Every finding; ``missing`` gets the checks that templates need and that are not configured."""
     from wfe_mcp.engine.checks.last_trials import last_trials
     from wfe_mcp.engine.checks.readiness import missing_checks
+    from wfe_mcp.engine.deployments.environments import environment_findings
 
     yield HealthFinding("project", "ok", str(invocation.engine.root))
     try:
@@ -93,7 +94,7 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
     yield from _missing(missing, last_trials(invocation.engine.root))
     yield from _context(invocation)
     yield from _mcp_servers(invocation)
-    yield from _environments(invocation)
+    yield from environment_findings(invocation.engine)
     yield from _providers(invocation)
     yield from _models_here(invocation)
     yield from event_findings(invocation.engine)
@@ -293,19 +294,6 @@ def _mcp_servers(invocation: Invocation) -> Iterator[HealthFinding]:
             yield HealthFinding(
                 f"MCP server {server.name}", "ok", f"{server.where}; test: wfe-mcp mcp test {server.name}"
             )
-
-
-def _environments(invocation: Invocation) -> Iterator[HealthFinding]:
-    """What each environment would do; nothing is asked of its host."""
-    from shutil import which
-
-    for name, one in invocation.engine.settings().settings.environments.items():
-        where = f"by ssh on {one.host}" if one.host else "on this machine"
-        if one.host and which("ssh", path=invocation.engine.environment.get("PATH")) is None:
-            yield HealthFinding(f"environment {name}", "problem", "there is no ssh on PATH; fix: install OpenSSH")
-            continue
-        checks = f"deploy {one.deploy}, health {one.health}, rollback {one.check_of('rollback')}"
-        yield HealthFinding(f"environment {name}", "ok", f"{one.kind}, {where}: {checks}")
 
 
 def _providers(invocation: Invocation) -> Iterator[HealthFinding]:

@@ -7,9 +7,11 @@ import shlex
 import tarfile
 import uuid
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.errors import nearest_hint
+from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.commits import contents
@@ -27,7 +29,7 @@ from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.working_tree import HashedTree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import StepCall
@@ -89,6 +91,17 @@ def site_of(engine: Engine, call: StepCall, context: JobContext, name: str) -> S
     return Site(engine, call, context, name, environments[name], root)
 
 
+def environment_findings(engine: Engine) -> Iterator[HealthFinding]:
+    """What each environment would do; nothing is asked of its host."""
+    for name, one in engine.settings().settings.environments.items():
+        where = f"by ssh on {one.host}" if one.host else "on this machine"
+        if one.host and which("ssh", path=engine.environment.get("PATH")) is None:
+            yield HealthFinding(f"environment {name}", "problem", "there is no ssh on PATH; fix: install OpenSSH")
+            continue
+        checks = f"deploy {one.deploy}, health {one.health}, rollback {one.check_of('rollback')}"
+        yield HealthFinding(f"environment {name}", "ok", f"{one.kind}, {where}: {checks}")
+
+
 def ask(site: Site, stage: Stage, commit: str, more: Mapping[str, str], tries: int = 1) -> Seen:
     """Run the check of ``stage`` in a checkout of ``commit``, at most ``tries`` times until it passes.
 
@@ -111,7 +124,7 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
     check = known.checks[name].frozen(name)
     facts = {"WFE_ENVIRONMENT": site.name, "WFE_ADDRESS": settings.address, "WFE_COMMIT": commit, **more}
     variables = {**settings.variables, **facts}
-    files = HashedTree(tree_of(site.root, commit), contents(site.root, commit).files, {})
+    files = HashedTree(tree_of(site.root, commit), dict(contents(site.root, commit).files), {})
     given = {"env": (*check.env, *variables)}
     if settings.host:
         given |= {

@@ -173,7 +173,7 @@ def _act(
     before: Mapping[str, Any],
     checkout: str = "",
 ) -> Mapping[str, Any]:
-    """Call the check of ``stage`` once, and return what was seen. ``ok`` None: no one saw its end."""  # fmt: skip
+    """Call the check of ``stage`` once, and return what was seen. ``ok`` None: no one saw its end."""
     done: list[Facts] = []
     earlier = begun(site.engine, site.call, stage, target)
 
