@@ -11,6 +11,7 @@ import pytest
 from tests.cli.client_files import findings, posix, put
 from tests.cli.scene import Terminal
 from wfe_mcp.clients import launch
+from wfe_mcp.delivery.git.remote import Remote, may_push
 from wfe_mcp.workspace.git.command import run_git
 
 HERE = launch.this_installation()
@@ -157,6 +158,25 @@ def test_git_is_never_a_program_of_the_project(evil: Terminal, monkeypatch: pyte
     monkeypatch.setenv("PATH", path.format(evil.root) + os.pathsep + os.environ["PATH"])
     assert run_git(evil.root, "--version") is not None
     assert evil("status").code in (0, 1)
+    assert not (evil.root / "pwned").exists()
+
+
+@posix
+@pytest.mark.attack(
+    "git or ssh of the clone, first on PATH, is started for a remote and gets its token", "held", "T4; A3"
+)
+@pytest.mark.parametrize("name", ["git", "ssh"])
+def test_what_reaches_a_remote_is_never_a_program_of_the_project(
+    evil: Terminal, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    ada = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+    for words in (("init", "-q"), (*ada, "commit", "-q", "--allow-empty", "-m", "begin")):
+        evil.git(*words)
+    own = evil.root / "own"
+    own.mkdir()
+    shutil.copy(evil.root / "tools" / "git", own / name)
+    monkeypatch.setenv("PATH", f"{own}{os.pathsep}{os.environ['PATH']}")
+    assert may_push(Remote(evil.root, "origin", "ssh://127.0.0.1:1/x.git", "a token")) is False
     assert not (evil.root / "pwned").exists()
 
 

@@ -38,7 +38,7 @@ def delivers(project: Playground, *keys: str, mode: str = "merge") -> Path:
     return remote
 
 
-def one(milestone: dict[str, Any], **phases: Any) -> Script:
+def one(milestone: dict[str, Any], **phases: Any) -> dict[str, Any]:
     """The work on a milestone whose tasks pass at once."""
     name = milestone["id"]
     return {

@@ -112,7 +112,10 @@ def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, 
 
 
 def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed = False, webhook: Only = "") -> None:
-    """Send events once more, under their first ids; one that waits for its next try is tried now."""
+    """Send events once more, under their first ids.
+
+    One that waits for its next try is tried now.
+    """
     from wfe_mcp.engine.webhooks.deliveries import redeliver as sent_again
     from wfe_mcp.views.project.webhooks import delivery_view
 
@@ -125,7 +128,10 @@ def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed =
 
 
 def rotate(invocation: Invocation, name: Webhook, key_fd: SecretFd = None, pin_fd: PinFd = None) -> None:
-    """Make the secret that signs, and print it once; the one before it signs beside it for a day."""
+    """Make the secret that signs, and print it once.
+
+    The one before it signs beside it for a day.
+    """
     from wfe_mcp.cli.terminal.pin import read_key
     from wfe_mcp.engine.webhooks.deliveries import refuse_unknown as known
     from wfe_mcp.engine.webhooks.signing import OVERLAP, credential_of, rotate as rotated, valid_credentials

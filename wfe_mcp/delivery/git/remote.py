@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.delivery.fault import Blocker, DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of as here, ref_of
+from wfe_mcp.workspace.files.programs import path_outside
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.system.temporary import temporary_folder
@@ -142,12 +143,13 @@ def may_push(remote: Remote) -> bool:
 class _Apart(NamedTuple):
     """Git in a folder without the repository's configuration."""
 
+    root: Path
     folder: Path
     env: dict[str, str]
     options: tuple[str, ...]
 
     def git(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        done = run_git(self.folder, *self.options, *words, env=self.env, ok=None)
+        done = run_git(self.root, "-C", str(self.folder), *self.options, *words, env=self.env, ok=None)
         if done is None:
             raise DeliveryFault(
                 "git is not installed, or not on the PATH. Install git, then retry the phase.", "configuration"
@@ -166,6 +168,8 @@ def _apart(remote: Remote) -> Generator[_Apart]:
             form = "\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n"
         (folder / "config").write_text(f"[core]\n{form}", encoding="utf-8")
         env = {"GIT_DIR": str(folder), "GIT_OBJECT_DIRECTORY": str(repo.objects)}
+        # What git starts itself, such as ssh, sees the credential, and is never a program of the project either.
+        env["PATH"] = path_outside(repo.top, os.environ.get("PATH", os.defpath))
         if (shallow := repo.common / "shallow").is_file():
             env["GIT_SHALLOW_FILE"] = str(shallow)
         options = [word for each in _PROTOCOLS for word in ("-c", f"protocol.{each}.allow=always")]
@@ -178,7 +182,7 @@ def _apart(remote: Remote) -> Generator[_Apart]:
             env |= {"GIT_ASKPASS": str(place), "WFE_GIT_USER": remote.user, "WFE_GIT_SECRET": remote.secret}
         else:
             env |= {"GIT_ASKPASS": "", "SSH_ASKPASS": os.environ.get("SSH_ASKPASS", "")}
-        yield _Apart(folder, env, tuple(options))
+        yield _Apart(remote.root, folder, env, tuple(options))
 
 
 def _fault(remote: Remote, cannot: str, stderr: bytes) -> DeliveryFault:

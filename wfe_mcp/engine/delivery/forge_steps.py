@@ -24,8 +24,7 @@ from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.operations import operate
 from wfe_mcp.engine.delivery.place import Place, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
-from wfe_mcp.engine.delivery.proposals import proposal_of
-from wfe_mcp.engine.delivery.readiness import refuse_unready, was_shown
+from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
 from wfe_mcp.workspace.git.command import run_git, text_of

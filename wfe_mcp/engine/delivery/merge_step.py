@@ -19,7 +19,7 @@ from wfe_mcp.engine.delivery.place import (
     remote_of,
     tip_of,
 )
-from wfe_mcp.engine.delivery.readiness import refuse_unready
+from wfe_mcp.engine.delivery.proposals import refuse_unready
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.repository import branch as current_branch, changes, commit_message, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import SeenFiles

@@ -50,8 +50,13 @@ def temporary_outside(environment: MutableMapping[str, str], root: Path) -> bool
 
 def outside(name: str, root: Path, path: str) -> str | None:
     """The program ``name`` in the folders of ``path`` that are neither relative nor in the project; None: there is none."""
-    folders = [
-        each for each in path.split(os.pathsep) if Path(each).is_absolute() and not is_of_project(Path(each), root)
-    ]
-    found = shutil.which(name, path=os.pathsep.join(folders)) if folders else None
+    folders = path_outside(root, path)
+    found = shutil.which(name, path=folders) if folders else None
     return found if found and Path(found).is_absolute() and not is_of_project(Path(found), root) else None
+
+
+def path_outside(root: Path, path: str) -> str:
+    """``path`` without the folders that are relative or in the project."""
+    return os.pathsep.join(
+        each for each in path.split(os.pathsep) if Path(each).is_absolute() and not is_of_project(Path(each), root)
+    )

@@ -310,9 +310,9 @@ def quiet_filters(root: Path) -> dict[str, str]:
 
 
 def _subcommand(arguments: Sequence[str]) -> str:
-    """The name of the git command, after its ``-c`` options."""
+    """The name of the git command, after its ``-c`` and ``-C`` options."""
     begin = 0
-    while arguments[begin] == "-c":
+    while arguments[begin] in {"-c", "-C"}:
         begin += 2
     return arguments[begin]
 
