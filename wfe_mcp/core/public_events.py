@@ -53,8 +53,8 @@ EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "item.changed": ("A work item was changed.", (*_ITEM, "changed")),
     "bug.created": ("A work item of the kind bug was added; `item.created` says so too.", _ITEM),
     "deployment.started": ("A deployment begins.", _DEPLOYMENT),
-    "deployment.succeeded": ("A deployment was observed in its environment.", _DEPLOYMENT),
-    "deployment.failed": ("A deployment failed.", _DEPLOYMENT),
+    "deployment.succeeded": ("A deployment passed its health check and its tests.", _DEPLOYMENT),
+    "deployment.failed": ("A deployment or its rollback failed, or its end was not seen.", _DEPLOYMENT),
     "deployment.rolled_back": ("A deployment was rolled back.", _DEPLOYMENT),
     "webhook.test": ("A person tries the webhook.", ("project", "test")),
 }
@@ -62,12 +62,14 @@ EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 DEPLOYMENTS: Mapping[tuple[str, str], str] = {
     ("deploy", "called"): "deployment.started",
-    ("deploy", "observed"): "deployment.succeeded",
     ("deploy", "failed"): "deployment.failed",
-    ("deploy", "undone"): "deployment.rolled_back",
-    ("rollback", "observed"): "deployment.rolled_back",
+    ("health", "failed"): "deployment.failed",
+    ("test", "failed"): "deployment.failed",
+    ("last", "passed"): "deployment.succeeded",
+    ("rollback", "passed"): "deployment.rolled_back",
+    ("rollback", "failed"): "deployment.failed",
 }
-"""Kind of an operation, and what became of it → the event."""
+"""A part of a deployment (``last``: what proves it, the last of its checks), and what became of it → the event."""
 
 
 def matches(pattern: str, event: str) -> bool:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.engine.deployments.deployment_scene import answer, commit, deploy, environment, operations, result
 from tests.engine.scene import Scene
+from tests.engine.webhooks.receiver import receiving
 from wfe_mcp.engine.deployments.history import known
 
 
@@ -24,7 +25,7 @@ def test_the_approved_commit_runs_once_health_and_tests_have_passed(scene: Scene
 
 @pytest.mark.requirement("S4-30")
 def test_what_is_not_healthy_is_rolled_back_and_the_commit_before_runs_again(scene: Scene) -> None:
-    with environment(scene) as target:
+    with receiving(scene, events=["deployment.*"]) as receiver, environment(scene) as target:
         deploy(scene)
         good = scene.git("rev-parse", "HEAD").strip()
         scene.write("status.txt", "500\n")
@@ -42,3 +43,6 @@ def test_what_is_not_healthy_is_rolled_back_and_the_commit_before_runs_again(sce
         running = made.running("local")
         assert running is not None
         assert running.commit == good
+        scene.work()
+        sent = [one.body["type"].removeprefix("deployment.") for one in receiver.heard]
+        assert sent == ["started", "succeeded", "started", "failed", "rolled_back"]

@@ -326,20 +326,27 @@ def test_a_deployment_is_sent_as_its_operations_are_recorded(scene: Scene) -> No
     with receiving(scene, events=["deployment.*"]) as receiver:
         run = scene.start(*TWO)
         target = {"environment": "staging"}
+        proof = {"of": "deploy:ship:go:1", "part": "health", "last": True, **target}
+        back = {"of": "deploy:ship:go:2", "part": "rollback", **target}
         for event in (
             OperationIntended(key="deploy:ship:go:1", kind="deploy", target=target, before={}),
             OperationCalled(key="deploy:ship:go:1"),
-            OperationObserved(key="deploy:ship:go:1", after={"version": "2"}),
-            OperationObserved(key="deploy:ship:go:1", after={"version": "1"}, undone=True),
+            OperationObserved(key="deploy:ship:go:1", after={"ok": True}),
+            OperationIntended(key="health:ship:go:1", kind="health", target=proof, before={}),
+            OperationObserved(key="health:ship:go:1", after={"ok": True}),
             OperationIntended(key="deploy:ship:go:2", kind="deploy", target=target, before={}),
-            OperationObserved(key="deploy:ship:go:2", after={"outcome": "failed"}),
+            OperationObserved(key="deploy:ship:go:2", after={"ok": None}),
+            OperationIntended(key="rollback:ship:go:2", kind="rollback", target=back, before={}),
+            OperationObserved(key="rollback:ship:go:2", after={"ok": True}),
+            OperationIntended(key="health:ship:ask:1", kind="health", target=target, before={}),
+            OperationObserved(key="health:ship:ask:1", after={"ok": True}),
             OperationCalled(key="git.push:ship:go:1"),
         ):
             with change_run(scene.engine, run, SYSTEM) as change:
                 change.give(RecordOperation(event=event, by=SYSTEM, at=change.at))
         scene.work()
 
-    assert types(receiver) == [f"deployment.{each}" for each in ("started", "succeeded", "rolled_back", "failed")]
+    assert types(receiver) == [f"deployment.{each}" for each in ("started", "succeeded", "failed", "rolled_back")]
     assert {one.body["data"]["environment"] for one in receiver.heard} == {"staging"}
     for one in receiver.heard:
         jsonschema_rs.validator_for(schema_of(one.body["type"])).validate(one.body)

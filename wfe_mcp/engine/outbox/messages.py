@@ -60,16 +60,20 @@ def item_messages(project: str, item: Item, fields: tuple[str, ...] = ()) -> Ite
         yield Message("bug.created", item.id, data)
 
 
-def deployment_of(event: Event) -> str:
-    """The public event that an event of an operation is; empty for what is no deployment."""
+def deployment_of(change: RunChange, event: Event) -> tuple[str, str]:
+    """The public event that an event of an operation is, and the environment; empty for what is no deployment."""
     match event:
         case e.OperationCalled(key=key):
             result = "called"
-        case e.OperationObserved(key=key, after=after, undone=undone):
-            result = "undone" if undone else "failed" if after.get("outcome") == "failed" else "observed"
+        case e.OperationObserved(key=key, after=after):
+            result = "passed" if after.get("ok") else "failed"
         case _:
-            return ""
-    return public_events.DEPLOYMENTS.get((key.partition(":")[0], result), "")
+            return "", ""
+    kind = key.partition(":")[0]
+    target = _target(change, key) if kind in {"deploy", "health", "rollback"} else {}
+    part = str(target.get("part", kind if kind != "health" else ""))
+    part = "last" if result == "passed" and target.get("last") else part
+    return public_events.DEPLOYMENTS.get((part, result), ""), str(target.get("environment", ""))
 
 
 def _message(change: RunChange, name: str, values: Mapping[str, Any]) -> Message:
@@ -114,19 +118,20 @@ def _failed(_change: RunChange, event: Any) -> Iterator[_Named]:
 
 
 def _operation(change: RunChange, event: Any) -> Iterator[_Named]:
-    if name := deployment_of(event):
-        yield name, {"environment": _environment(change, event), "operation": event.key}
+    name, environment = deployment_of(change, event)
+    if name:
+        yield name, {"environment": environment, "operation": event.key}
 
 
-def _environment(change: RunChange, event: Any) -> str:
-    """The environment of a deployment, as its intent has it."""
-    intents = [each for each in change.events if isinstance(each, e.OperationIntended) and each.key == event.key]
+def _target(change: RunChange, key: str) -> Mapping[str, Any]:
+    """What an operation is about, as its intent has it."""
+    intents = [each for each in change.events if isinstance(each, e.OperationIntended) and each.key == key]
     targets = [each.target for each in intents] or [
         each.payload["target"]
         for each in change.tx.events.of_types(change.run.id, "OperationIntended")
-        if each.payload["key"] == event.key
+        if each.payload["key"] == key
     ]
-    return str(targets[-1].get("environment", "")) if targets else ""
+    return targets[-1] if targets else {}
 
 
 _ABOUT: Mapping[type[Event], Callable[[RunChange, Any], Iterator[_Named]]] = {

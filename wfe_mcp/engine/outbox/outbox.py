@@ -163,7 +163,7 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
                         yield _Notice("approval", f"{event.request}:again", phase, stored.expires_at, event.request)
             case e.HumanAwaited(phase=phase, attempt=number):
                 yield _Notice("stopped", f"{run}:{phase}:{number}", phase)
-            case _ if deployment_of(event) == "deployment.failed":
+            case _ if deployment_of(change, event)[0] == "deployment.failed":
                 yield _Notice("deployment", f"{run}:{change.run.last_seq}")
             case _:
                 pass

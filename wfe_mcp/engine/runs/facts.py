@@ -49,11 +49,11 @@ def findings_of(engine: Engine, found: ProjectFacts) -> tuple[ProjectFinding, ..
 
     own, file = engine.settings().settings.facts, engine.root / ".wfe" / "config.toml"
     text = file.read_text(encoding="utf-8", errors="replace") if own and file.is_file() else ""
-    said = (
+    corrected = (
         ProjectFinding(name, value, ".wfe/config.toml", line_of(text, ("facts", name), ""), "person")
         for name, value in own.items()
     )
-    return (*said, *(each for each in found.findings if each.kind not in own))
+    return (*corrected, *(each for each in found.findings if each.kind not in own))
 
 
 def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:

@@ -87,7 +87,7 @@ def _within(inside: ProjectContents, known: ProjectView, lines: int) -> ProjectC
         root=inside.root,
         git=inside.git,
         facts={each.name: each.value for each in cut("facts", inside.facts)},
-        found={kind: list(cut(kind, said)) for kind, said in kinds.items()},
+        found={kind: list(cut(kind, those)) for kind, those in kinds.items()},
         checks=tuple(cut("checks", checks)),
         default_template=known.default_template,
         templates={each.name: each.title for each in cut("templates", known.templates)},

@@ -120,10 +120,10 @@ def findings_of(listing: Listing) -> tuple[ProjectFinding, ...]:
             counts[each.kind] = counts.get(each.kind, 0) + 1
             if port != "-":
                 ports.append(ProjectFinding("port", port, each.file, each.line, "default", f"of {each.value}"))
-    said = [each.file for each in found.values() if each.kind == "port" and each.value not in _DATABASE_PORTS]
+    declared = [each.file for each in found.values() if each.kind == "port" and each.value not in _DATABASE_PORTS]
     for each in ports:
         folder = each.file.rpartition("/")[0]
-        if not any(file.startswith(f"{folder}/" if folder else "") for file in said):
+        if not any(file.startswith(f"{folder}/" if folder else "") for file in declared):
             found.setdefault(("port", each.value, folder), each)
     return tuple(found.values())
 

@@ -178,8 +178,8 @@ class ProjectFacts:
 def project_facts(root: Path) -> ProjectFacts:
     """The facts of the project in ``root``."""
     listing = list_project(root)
-    said = findings_of(listing)
-    found = found_checks(listing, said)
+    findings = findings_of(listing)
+    found = found_checks(listing, findings)
     languages = _languages(listing)
     spoken = (
         ProjectFinding("language", each.name, each.example, 1, note=plural(each.files, "file")) for each in languages
@@ -190,7 +190,7 @@ def project_facts(root: Path) -> ProjectFacts:
         found.checks,
         found.left_out,
         stacks_of(listing, found.checks),
-        tuple(sorted((*spoken, *said, *worktrees(root)), key=lambda each: KINDS.index(each.kind))),
+        tuple(sorted((*spoken, *findings, *worktrees(root)), key=lambda each: KINDS.index(each.kind))),
     )
 
 

@@ -58,7 +58,8 @@ def line_of(text: str, path: Sequence[str], value: str) -> int:
         found = re.compile(rf"(?<![\w.-])[\"']?{re.escape(part)}[\"']?\s*[=:.]").search(text, at)
         at = found.start() if found else at
     if path[-1].isdigit() and (item := value.partition("\n")[0]):
-        at = max(at, text.find(item, at))
+        found = re.compile(re.escape(item)).search(text, at)
+        at = found.start() if found else at
     return text.count("\n", 0, at) + 1
 
 
