@@ -22,6 +22,7 @@ from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.step_call import check_evidence
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.gates.command import run_check
+from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES
 from wfe_mcp.jobs.job_context import ChildStopped
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.files.mirror import evidence_folder

@@ -72,7 +72,9 @@ def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployme
     stages: tuple[Stage, ...] = ("health", "test") if before["test"] else ("health",)
     for stage in stages:
         if not fault:
-            fault = str(_look(site, stage, stage, commit, {"of": of, **target, "last": stage == stages[-1]}, more)["why"])
+            fault = str(
+                _look(site, stage, stage, commit, {"of": of, **target, "last": stage == stages[-1]}, more)["why"]
+            )
     if not fault:
         return {**value, "state": "deployed"}
     raise _rolled_back(site, of, commit, str(before["commit"]), fault)

@@ -261,22 +261,26 @@ class Setting(NamedTuple):
 _SETTINGS: dict[Path, tuple[bytes, tuple[Setting, ...]]] = {}
 
 
-def settings_of(root: Path) -> tuple[Setting, ...]:
-    """Git's effective configuration in ``root``, highest precedence last; cached until one of its files changes."""
-    found = repository(root)
+def settings_of(root: Path, at: Path | None = None) -> tuple[Setting, ...]:
+    """Git's effective configuration in ``root``, highest precedence last; cached until one of its files changes.
+
+    ``at``: in another folder, by the git of ``root``: no program of the project is taken for it.
+    """
+    folder = at or root
+    found = repository(folder)
     places = [*user_files("config"), Path("/etc/gitconfig")]
     if found is not None:
         places += [found.common / "config", found.index.parent / "config.worktree"]
     bytes_now = b"\0".join(map(_bytes_of, places))
-    known = _SETTINGS.get(root)
+    known = _SETTINGS.get(folder)
     if known is not None and known[0] == bytes_now:
         return known[1]
-    done = run_git(root, "config", "--show-scope", "-z", "--list", ok=None)
+    done = run_git(root, "-C", str(folder), "config", "--show-scope", "-z", "--list", ok=None)
     words = _names(done.stdout).split("\0") if done else []
     entries = ((scope, *line.partition("\n")) for scope, line in zip(words[0::2], words[1::2], strict=False))
     settings = tuple(Setting(scope, key, value) for scope, key, _, value in entries if scope != "command")
     if found is not None and not any(each.key.startswith("include") for each in settings):
-        _SETTINGS[root] = bytes_now, settings
+        _SETTINGS[folder] = bytes_now, settings
     return settings
 
 
@@ -290,11 +294,14 @@ def is_true(value: str) -> bool:
     return value.lower() in {"", "true", "yes", "on", "1"}
 
 
-def quiet_filters(root: Path) -> dict[str, str]:
-    """Variables that switch off every filter which the repository's own configuration defines or overrides."""
+def quiet_filters(root: Path, at: Path | None = None) -> dict[str, str]:
+    """Variables that switch off every filter which the repository's own configuration defines or overrides.
+
+    ``at``: as ``settings_of`` takes it.
+    """
     theirs: dict[str, str] = {}
     ours: dict[str, str] = {}
-    for scope, key, value in settings_of(root):
+    for scope, key, value in settings_of(root, at):
         if key.startswith("filter.") and key.count(".") > 1:
             (theirs if scope in {"system", "global"} else ours)[key] = value
     settings: list[tuple[str, str]] = []

@@ -82,16 +82,23 @@ def is_clean(root: Path) -> bool:
     return not lines
 
 
-def changes(root: Path) -> list[str]:
-    """What is not committed below ``root``, a line of ``git status --porcelain`` each. No filter of the repository runs."""
-    return _status(root, quiet_filters(root))
+def changes(root: Path, at: Path | None = None) -> list[str]:
+    """What is not committed below ``root``, a line of ``git status --porcelain`` each. No filter of the repository runs.
+
+    ``at``: below another folder, by the git of ``root``: no program of the project is taken for it.
+    """
+    return _status(root, quiet_filters(root, at), at)
 
 
-def _status(root: Path, env: Mapping[str, str]) -> list[str]:
+def _status(root: Path, env: Mapping[str, str], at: Path | None = None) -> list[str]:
     # "dirty": to look inside a submodule, git would run status there, with the filters of its configuration.
     options = ("--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=dirty", "--no-renames")
     return [
-        line for line in text_of(run_git(root, "status", *options, "--", ".", NOT_OURS, env=env)).split("\0") if line
+        line
+        for line in text_of(
+            run_git(root, "-C", str(at or root), "status", *options, "--", ".", NOT_OURS, env=env)
+        ).split("\0")
+        if line
     ]
 
 

@@ -133,7 +133,7 @@ def remove_worktree(root: Path, tree: Worktree, *, force: bool) -> str:
 
 def _lost(root: Path, tree: Worktree) -> list[str]:
     """What would be lost with the folder: changed files, and commits that no branch has."""
-    files = [line[3:] for line in changes(tree.path)]
+    files = [line[3:] for line in changes(root, tree.path)]
     lost = [*files[:3], f"{len(files) - 3} more files"] if len(files) > 4 else files
     if not tree.branch and not text_of(run_git(root, "branch", "--all", "--contains", tree.commit, ok=None)):
         lost.append(f"commit {tree.commit[:12]}")
