@@ -6,11 +6,12 @@ import pytest
 
 from scripts.generate_schemas import FOLDER, differences, documents, main
 from wfe_mcp.artifacts.registry import SHIPPED
+from wfe_mcp.core.public_events import EVENTS
 
 
 def test_the_schemas_folder_equals_the_models() -> None:
     assert differences(FOLDER) == [], "Next: python scripts/generate_schemas.py"
-    assert set(documents()) == {f"{name}.schema.json" for name in SHIPPED}
+    assert set(documents()) == {f"{name}.schema.json" for name in (*SHIPPED, *(f"event.{each}@1" for each in EVENTS))}
 
 
 def test_the_generator_writes_what_differs_and_check_names_it(

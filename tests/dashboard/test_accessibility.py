@@ -43,6 +43,7 @@ PAGES = [
     "/ask/none/plan",
     "/search?q=none",
     "/assistant",
+    "/webhooks",
     "/artifact/{waiting}/reproduce",
     "/artifact/{waiting}/fix?against=1",
     "/compare",

@@ -83,6 +83,7 @@ ADDRESSES = [
     "/search?q=none",
     "/search?q=a_name",
     "/assistant",
+    "/webhooks",
     "/items",
     "/items?status=all",
     "/items/board",

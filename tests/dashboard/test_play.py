@@ -380,7 +380,7 @@ def test_a_folder_becomes_a_project_with_its_statistics(play: Play, tmp_path: Pa
     stack = shown.locator("#stack")
     for each in ("the project", "JavaScript", "yarn", "vitest"):
         expect(stack.locator("tbody tr")).to_contain_text(each)
-    expect(stack).to_contain_text("Found and not configured: test")
+    expect(stack.get_by_role("listitem")).to_contain_text("yarn run vitest run because of package.json")
     play.to(f"/projects/{play.scene.engine.project_id}")
     expect(shown.locator("#statistics tr").filter(has_text="counted")).to_contain_text("1 of 1")
 

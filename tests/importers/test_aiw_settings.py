@@ -40,6 +40,13 @@ def refusal(document: dict[str, Any]) -> dict[str, str]:
     return {detail.path: detail.message for detail in refused.value.details}
 
 
+def at(definition: dict[str, Any], path: str) -> dict[str, Any]:
+    """The phase at a path of ids."""
+    for name in path.split("."):
+        definition = next(each for each in definition["phases"] if each["id"] == name)
+    return definition
+
+
 @pytest.mark.requirement("S3-28")
 def test_what_has_a_place_here_takes_effect() -> None:
     imported = from_aiw_settings(
@@ -61,7 +68,7 @@ def test_what_has_a_place_here_takes_effect() -> None:
     )
     milestones = overridden(load_definition(shipped("templates") / "milestones"), {TASK: override})
     assert lint(milestones).errors == ()
-    retry, recovery, _ = milestones["phases"][0]["phases"][0]["phases"][0]["on_fail"]
+    retry, recovery, _ = at(milestones, TASK)["on_fail"]
     assert retry == {"do": "retry", "max_attempts": 2}
     assert (recovery["template"], recovery["same_blocker"]) == ("recovery", 1)
 
@@ -190,8 +197,7 @@ def test_without_recovery_nothing_is_tried_again(key: str) -> None:
     imported = from_aiw_settings({"recovery": {key: False, "max_attempts_per_task": 2}})
     assert imported.phases == {TASK: {"max_retries": 0}}
     changed = overridden(load_definition(shipped("templates") / "milestones"), {TASK: PhaseOverride(max_retries=0)})
-    task = changed["phases"][0]["phases"][0]["phases"][0]
-    assert task["on_fail"] == [{"do": "retry", "max_attempts": 1}, {"do": "wait_human"}]
+    assert at(changed, TASK)["on_fail"] == [{"do": "retry", "max_attempts": 1}, {"do": "wait_human"}]
     assert list(lost({"recovery": {key: False, "max_attempts_per_task": 2}})) == ["/recovery/max_attempts_per_task"]
 
 

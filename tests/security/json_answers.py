@@ -22,6 +22,7 @@ BRANCH: dict[str, Any] = {
     "notes": [TEXT],
 }
 IMPORTED: dict[str, Any] = {
+    "format": TEXT,
     "added": [{"id": TEXT, "kind": TEXT, "title": TEXT, "parent": TEXT}],
     "changed": [{"id": TEXT, "values": {TEXT: TEXT}}],
     "kept": [{"id": TEXT, "title": TEXT, "why": TEXT}],

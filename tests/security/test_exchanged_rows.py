@@ -54,7 +54,7 @@ def test_what_was_shown_and_is_not_what_is_stored_is_not_signed(drill: Drill) ->
 @pytest.mark.attack("exchange rows at random moments of looking and signing", "detected", "T1; T11")
 def test_exchanges_at_random_moments_are_refused_or_named(drill: Drill) -> None:
     outcomes = played(drill, seed=1, count=15)
-    assert (outcomes.holes, outcomes.count) == ([], 15)
+    assert (outcomes.holes, outcomes.count - outcomes.harmless) == ([], 15)
 
 
 @pytest.mark.attack(

@@ -13,7 +13,7 @@ import pytest
 from tests.playgrounds import Playgrounds
 from tests.promises import Promises
 from tests.templates.test_shipped import TEMPLATES
-from tests.templates.test_with_models import PLAYS, made, play
+from tests.templates.test_with_models import PLAYED_ELSEWHERE, PLAYS, made, play
 from wfe_mcp.engine.approvals import decide
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals import open_approval
@@ -61,7 +61,7 @@ def test_nine_of_ten_decisions_on_honest_work_have_nothing_unusual(
         print(f"\n{calm} of {len(unusual)} decisions have nothing unusual ({calm / len(unusual):.0%}); {len(RED)} red")
         for place, found in unusual.items():
             print(*(f"  {place}: {each}" for each in found), sep="\n", end="\n" if found else "")
-    assert set(PLAYS) == set(TEMPLATES)
+    assert set(PLAYS) == set(TEMPLATES) - PLAYED_ELSEWHERE.keys()
     assert calm / len(unusual) >= LEAST, unusual
     assert len(promises.made) >= len(unusual), "each of them did what it promised"
 

@@ -61,6 +61,12 @@ class Play:
 OUTSIDE: dict[str, Any] = {"files": {"check.py": outside.CHECK}, "checks": outside.CHECKS, "servers": ("github",)}
 SERVICE: dict[str, Any] = OUTSIDE | {"servers": ("github", "deploy", "observability")}
 TASK = "milestone[M2].task[T-3].implement"
+PLAYED_ELSEWHERE = {
+    "deploy": "no agent works in it, and it takes an environment: tests/engine/deployments, tests/acceptance/test_role_pipeline_deploys.py",
+    "revert": "a person begins it by the undo of a merged delivery: tests/engine/delivery/test_reverting.py",
+}
+"""Shipped templates that an agent does not start in a project of files and checks."""
+
 PLAYS = {
     "ci_failure_handler": Play(
         ci_failure_handler.INPUTS,

@@ -62,7 +62,7 @@ export function Assistant() {
           </button>
         )}
       </header>
-      <p className="soft">A model reads the record of this project and answers. It changes nothing: what it proposes is for you to run.</p>
+      <p className="soft" style={{ margin: "0.5rem 0 0.75rem" }}>A model reads the record of this project and answers. It changes nothing: what it proposes is for you to run.</p>
       {turns.map((each, index) => (
         <section key={index} className="section" aria-label={each.question}>
           <h2>{each.question}</h2>
@@ -111,15 +111,13 @@ export function Assistant() {
         </div>
       </form>
       {!turns.length && !said && (
-        <ul className="listing">
+        <p className="row wrap" style={{ marginTop: "0.75rem" }}>
           {EXAMPLES.map((each) => (
-            <li key={each}>
-              <button type="button" className="link" onClick={() => void ask(each)}>
-                {each}
-              </button>
-            </li>
+            <button key={each} type="button" className="btn slim" onClick={() => void ask(each)}>
+              {each}
+            </button>
           ))}
-        </ul>
+        </p>
       )}
       <p style={{ marginTop: "0.75rem" }}>
         <Cli text={`wfe-mcp ask ${question.trim() ? JSON.stringify(question) : "QUESTION"}${at.cli}`} />

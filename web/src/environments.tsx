@@ -7,6 +7,26 @@ import { to } from "./route";
 import { age } from "./words";
 
 const short = (commit?: string): string => (commit ?? "").slice(0, 12);
+/** The tag of a commit beside it; a version that is only its beginning says nothing more. */
+const named = ({ version, commit }: { version?: string; commit?: string }): string => [version && !commit?.startsWith(version) ? version : "", short(commit)].filter(Boolean).join(" ");
+/** The first line of why it failed, and behind it the output of the check. */
+function Why({ text, log }: { text?: string; log?: string }) {
+  const [first, ...rest] = (text ?? "").split("\n");
+  if (!first) return null;
+  if (!rest.length && !log) return <p className="words small">{first}</p>;
+  return (
+    <details className="small">
+      <summary className="fold row">{first}</summary>
+      {rest.length > 0 && (
+        <pre className="block" tabIndex={0}>
+          {rest.join("\n")}
+        </pre>
+      )}
+      {log && <p className="words muted">{log}</p>}
+    </details>
+  );
+}
+
 const MARK: Record<string, string> = { deployed: "completed", healthy: "completed", deploying: "running", checking: "running", "rolling back": "running", "in doubt": "waiting" };
 
 export function Environments() {
@@ -30,7 +50,7 @@ export function Environments() {
         </Empty>
       )}
       {data && data.environments.length > 0 && (
-        <table className="records panel">
+        <table className="records panel" style={{ marginTop: "0.75rem" }}>
           <caption className="hidden">Environments</caption>
           <thead>
             <tr>
@@ -46,14 +66,14 @@ export function Environments() {
                 <td>
                   <b>{each.name}</b> <span className="muted">{[each.kind, each.address, each.host].filter(Boolean).join(", ")}</span>
                 </td>
-                <td data-label="Runs">{each.run ? <a href={to("runs", each.run)}>{[each.version, short(each.commit)].filter(Boolean).join(" ")}</a> : "not known"}</td>
+                <td data-label="Runs">{each.run ? <a href={to("runs", each.run)}>{named(each)}</a> : "not known"}</td>
                 <td data-label="Health">
                   {each.health ? <State state={MARK[each.health] ?? "failed"}>{each.health}</State> : "not asked"}
                   {each.health_at && <span title={each.health_at}> {age(each.health_at)} ago</span>}
                 </td>
                 <td data-label="Last deployment">
                   {each.state ? <State state={MARK[each.state] ?? "failed"}>{each.state}</State> : "none"}
-                  {each.why && <p className="words small">{each.why}</p>}
+                  <Why text={each.why?.split("\n")[0]} />
                 </td>
               </tr>
             ))}
@@ -62,7 +82,7 @@ export function Environments() {
       )}
       {data && data.deployments.length > 0 && (
         <>
-          <h2>Deployments</h2>
+          <h2 style={{ margin: "1.5rem 0 0.75rem" }}>Deployments</h2>
           <table className="records panel">
             <caption className="hidden">Deployments, newest first</caption>
             <thead>
@@ -79,13 +99,12 @@ export function Environments() {
               {data.deployments.map((each) => (
                 <tr key={`${each.run} ${each.at} ${each.environment}`}>
                   <td title={each.commit}>
-                    <a href={to("runs", each.run)}>{short(each.commit)}</a> {each.version}
+                    <a href={to("runs", each.run)}>{named(each)}</a>
                   </td>
                   <td data-label="Environment">{each.environment}</td>
                   <td data-label="State">
                     <State state={MARK[each.state] ?? "failed"}>{each.state}</State>
-                    {each.why && <p className="words small">{each.why}</p>}
-                    {each.log && each.why && <p className="words small muted">{each.log}</p>}
+                    <Why text={each.why} log={each.log} />
                   </td>
                   <td data-label="Before" title={each.before}>{short(each.before) || "none"}</td>
                   <td data-label="Approved by">{each.approved_by}</td>

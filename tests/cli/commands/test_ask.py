@@ -71,7 +71,7 @@ def test_it_reads_the_record_and_answers_with_what_it_read_and_a_command(cli: Te
 
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()
-    assert lines[0] == f"`{run}` waits for work on **draft**. Stop it with `wfe-mcp cancel {run}`."
+    assert lines[0] == f"  `{run}` waits for work on **draft**. Stop it with `wfe-mcp cancel {run}`."
     assert f"wfe-mcp show {run}" in answer.out
     assert f"wfe-mcp log {run}" in answer.out
     assert lines[lines.index("It proposes, for you to run:") + 1] == f"  wfe-mcp cancel {run}"

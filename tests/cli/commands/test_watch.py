@@ -6,6 +6,7 @@ import pytest
 
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.workspace.system.location import user_config_file
 
 
 def test_watch_ends_when_a_person_is_needed(cli: Terminal) -> None:
@@ -15,6 +16,22 @@ def test_watch_ends_when_a_person_is_needed(cli: Terminal) -> None:
     answer = cli("watch", run)
     assert answer.code == 0
     assert f"Next: wfe-mcp approve {run} send" in answer.err
+
+
+@pytest.mark.parametrize("rings", [True, False])
+def test_watch_rings_at_a_terminal_when_a_person_is_needed_and_wants_it(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch, rings: bool
+) -> None:
+    if rings:
+        file = user_config_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("[notify]\nterminal = true\n")
+    run = cli.start("letter")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    answer = cli("watch", run)
+    assert (f"\a\033]0;wfe-mcp: {run} needs you\a" in answer.err) is rings
 
 
 def test_watch_ends_when_no_one_is_there_to_work(cli: Terminal) -> None:

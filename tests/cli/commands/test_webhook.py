@@ -33,14 +33,14 @@ def test_a_receiver_is_set_up_tried_and_gets_what_it_missed(cli: Terminal) -> No
         cli("work", "add", "Mend the till")
         failed = cli("webhook", "test", "n8n")
         assert (failed.code, "it answered 410" in failed.err) == (1, True)
-        (one,) = cli.json("webhook", "deliveries", "--state", "failed", "--webhook", "n8n").data["deliveries"][1:]
-        assert one["event"] == "item.created"
+        known = cli.json("webhook", "deliveries", "--state", "failed", "--webhook", "n8n").data["deliveries"]
+        (one,) = [each for each in known if each["event"] == "item.created"]
         assert "webhook redeliver --failed" in cli("doctor").out
 
         receiver.answer = lambda _: (204, {}, b"")
         assert cli("webhook", "redeliver", "--failed").out.startswith("Enqueued 1 delivery again")
         assert cli("webhook", "test", "n8n").code == 0
-        assert receiver.heard[-2].id == one["id"]
+        assert one["id"] in [each.id for each in receiver.accepted]
         assert "1 delivery was given up" not in cli("doctor").out
     finally:
         receiver.stop()

@@ -16,7 +16,7 @@ from tests.engine.delivery.test_forge_steps import WAYS
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import reopen, steps
 from wfe_mcp.core.items import Item
-from wfe_mcp.engine.delivery.credentials import forget_token
+from wfe_mcp.engine.credentials.stored import delete_credential
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.work.items import WORK, add_item, change_item
@@ -160,9 +160,9 @@ def test_what_prevents_an_import_is_refused_with_the_next_step(scene: Scene) -> 
         forge.fail.clear()
         forge.token = "another"
         assert "did not accept the login: Bad credentials" in refused(imported, scene).message
-        forget_token(scene.engine, HUMAN, "forge")
+        delete_credential(scene.engine, HUMAN, "forge")
         gone = refused(imported, scene)
-        assert "wfe-mcp config credential forge" in f"{gone.message} {gone.hint}"
+        assert "wfe-mcp credential add forge" in f"{gone.message} {gone.hint}"
 
 
 def test_an_item_is_linked_to_an_issue_that_is_there_and_that_no_other_item_has(scene: Scene) -> None:

@@ -1,5 +1,8 @@
 """A merged delivery is reverted by a run of its own, with gates, an approval and a delivery."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,8 +21,6 @@ from tests.engine.delivery.delivery_scene import (
 from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, at_forge
 from tests.engine.delivery.test_git_steps import newer
 from tests.engine.scene import AGENT, HUMAN, Scene, refused
-from wfe_mcp.core.operation_events import OperationIntended, OperationObserved
-from wfe_mcp.engine.delivery import operations as log
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import Engine
@@ -140,42 +141,22 @@ def test_only_a_person_opens_it_and_a_preview_changes_nothing(scene: Scene) -> N
     assert operations(scene, run) == before
 
 
-class Died(BaseException):
-    """The process ends here."""
-
-
 @pytest.mark.requirement("B-28")
-@pytest.mark.parametrize("point", [OperationIntended, "make_worktree", "start_run", OperationObserved])
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is of POSIX")
+@pytest.mark.parametrize("point", ["OperationIntended", "make_worktree", "start_run", "OperationObserved"])
 @pytest.mark.parametrize("is_busy", [False, True])
-def test_after_a_death_at_any_point_the_next_undo_continues_and_there_is_one_run(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, point: type | str, is_busy: bool
+def test_after_kill_9_at_any_point_the_next_undo_continues_and_there_is_one_run(
+    scene: Scene, tmp_path: Path, point: str, is_busy: bool
 ) -> None:
     delivered(scene)
     run, _ = merged(scene)
     if is_busy:
         scene.write("mine.txt", "not committed\n")
-
-    def dies(name: str, of: object, is_due: object) -> None:
-        real = getattr(of, name)
-
-        def call(*args: object, **named: object) -> object:
-            found = real(*args, **named)
-            if is_due is None or isinstance(args[2], is_due):  # pyright: ignore[reportArgumentType] - a type of event
-                raise Died
-            return found
-
-        monkeypatch.setattr(reverting, name, call)
-
-    if isinstance(point, str):
-        dies(point, reverting, None)
-    else:
-        dies("record", log, point)
-    if point == "make_worktree" and not is_busy:
-        reverted(scene, run)
-    else:
-        with pytest.raises(Died):
-            reverted(scene, run)
-    monkeypatch.undo()
+    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    argv = [sys.executable, "-m", "tests.engine.delivery.dying_undo", url, str(scene.root), run, point]
+    ended = subprocess.run(argv, env=scene.environment, check=False, capture_output=True, text=True, timeout=120)
+    is_asked = point != "make_worktree" or is_busy
+    assert ended.returncode == (-signal.SIGKILL if is_asked else 0), ended.stderr
     made = reverted(scene, run).record
     assert reverted(scene, run).record.id == made.id
     with scene.store.read() as tx:

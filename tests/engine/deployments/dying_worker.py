@@ -21,7 +21,7 @@ from wfe_mcp.workspace.system.location import project_at
 url, root, kind, part, point = sys.argv[1:]
 acting: list[tuple[str, str]] = []
 os.environ["WORKER"] = str(os.getpid())
-record = operations._record  # pyright: ignore[reportPrivateUsage] - the moment of the commit
+record = operations.record
 
 
 def recorded(engine: Any, run: Any, event: Any, *more: Any) -> None:
@@ -32,7 +32,7 @@ def recorded(engine: Any, run: Any, event: Any, *more: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-operations._record = recorded  # pyright: ignore[reportPrivateUsage]
+operations.record = recorded
 clock = lambda: datetime(2026, 3, 1, 12, 3, tzinfo=UTC)  # noqa: E731 - as short as it is
 store = Store.open(url, clock=clock)
 start_worker(create_engine(project_at(Path(root)), clock=clock, store=store))

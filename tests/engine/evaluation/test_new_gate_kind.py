@@ -132,7 +132,7 @@ def test_a_kind_of_gate_is_two_files_of_the_package_and_its_test(copy: Path) -> 
         "label": "words of app.py",
         "effect": ["gates"],
         "lint": ["a words gate needs a word"],
-        "reference": ["kind", "file", "never"],
+        "reference": ["kind", "delivery", "file", "never"],
     }
     assert differing(copy) == {MODEL, JUDGE}
 

@@ -102,6 +102,14 @@ def test_a_run_that_stopped_is_shown_as_a_warning(scene: Scene) -> None:
     assert (one["event"], one["severity"]) == ("stopped", "warning")
 
 
+def test_a_person_is_notified_only_of_the_configured_kinds(scene: Scene) -> None:
+    configure(scene, command(events=["stopped"]))
+    asked(scene)
+    run = scene.start(phase("plan", {"kind": "expr", "assert": "${false}"}, on_fail=[{"do": "wait_human"}]))
+    scene.do(run, "plan")
+    assert [one["event"] for one in heard(scene)] == ["stopped"]
+
+
 def test_quiet_hours_hold_back_until_their_end(scene: Scene) -> None:
     local = scene.clock().astimezone()
     begin, end = ((local + timedelta(hours=each)).strftime("%H:%M") for each in (-1, 2))

@@ -27,6 +27,14 @@ def test_a_run_as_its_template_records_that_nothing_differs(scene: Scene) -> Non
     assert scene.state(run).gates == ()
 
 
+def test_a_deployment_without_its_environment_is_left_out_with_its_gates_and_nothing_is_weakened(scene: Scene) -> None:
+    steps = [{"id": "out", "builtin": "deploy"}]
+    live = {"id": "live", "kind": "steps", "prompt_gates": [approval()], "steps": steps}
+    run = scene.start(phase("plan", approval()), live)
+    assert [each.path for each in scene.state(run).spec.phases] == ["plan"]
+    assert scene.state(run).gates == ()
+
+
 def test_a_run_records_each_difference_with_the_file_its_bytes_and_the_key(scene: Scene) -> None:
     scene.write(CONFIG, SKIP)
     scene.trust_config()

@@ -51,9 +51,11 @@ class _Lines:
             self.take("\n")
 
 
-def _render(screen: Screen, view: "AssistantView", *, is_printed: bool) -> None:
-    if not is_printed:
+def _render(screen: Screen, view: "AssistantView", *, is_printed: bool = False) -> None:
+    if not is_printed and screen.is_terminal:
         screen.quoted(view.text)
+    elif not is_printed:  # in a pipe no margin tells its lines from ours
+        screen.lines(view.text, "  ")
     if view.why:
         screen.line(view.why, "yellow")
     if view.read:

@@ -24,7 +24,7 @@ SHA_CHARS = 12
 def deploy(
     invocation: Invocation, environment: Environment, run: OfRun = "", commit: Commit = "", pin_fd: PinFd = None
 ) -> None:
-    """Start a run that deploys a commit to an environment, after your approval.
+    """Start a run that deploys a commit, after your approval.
 
     You see the commits, the items and the checks first. What fails its health check or its tests is rolled back.
     """
@@ -44,7 +44,7 @@ def deploy(
 
 
 def deployments(invocation: Invocation, environment: OfEnvironment = "") -> None:
-    """Show what runs in each environment, its health, and the deployments."""
+    """Show what runs in each environment, and the deployments."""
     from wfe_mcp.views.runs.deployments import deployments_view
 
     view = deployments_view(invocation.engine, environment)

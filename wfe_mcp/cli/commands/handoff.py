@@ -46,7 +46,7 @@ Tokens = Annotated[
 
 
 def context(invocation: Invocation, run: AnyRun = "", phase: OfPhase = "", tokens: Tokens = 2500) -> None:
-    """Print what the next worker of a phase must know; without a run, what an orchestrator must know of the project.
+    """Print what the next worker of a phase, or an orchestrator, must know.
 
     Of a phase: its task and role, the goal, the reports of earlier phases, why the run came back, commits and changed files since the
     run began, open blockers and attached files. Agents read the same with read_artifact, artifact context:pack.

@@ -28,7 +28,7 @@ MOST_SHOWN = 8
 
 
 def show(invocation: Invocation, kind: Kind = "") -> None:
-    """Show what the project is: each finding with the file and line that says so, facts, checks.
+    """Show what the project is: findings, facts and checks.
 
     Files are read, nothing of the project runs. Where a finding is wrong, one command corrects it for good: wfe-mcp config
     fact KIND VALUE. Agents read the same as the resource wfe://project.

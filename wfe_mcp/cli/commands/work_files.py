@@ -77,7 +77,7 @@ def import_(
     wanted: Format = "",
     pin_fd: PinFd = None,
 ) -> None:
-    """Make work items of a plan, a backlog, the work of another tool, or the issues of a tracker.
+    """Make work items of a plan, a file of another tool, or issues.
 
     Imported again, it changes what the file or the tracker changed since, and nothing that was changed here.
     """

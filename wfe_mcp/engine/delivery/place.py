@@ -184,6 +184,7 @@ class Project(NamedTuple):
     engine: Engine
     root: Path
     settings: DeliverySettings
+    run: RunRecord | None = None
 
 
 def remote_of(place: Place | Project) -> Remote | None:
@@ -212,7 +213,8 @@ def remote_of(place: Place | Project) -> Remote | None:
             "credential is for it; then retry the phase.",
             "configuration",
         )
-    return Remote(place.root, settings.remote, url, token_of(place.engine, settings.credential, place.run.id))
+    run = None if place.run is None else place.run.id
+    return Remote(place.root, settings.remote, url, token_of(place.engine, settings.credential, run))
 
 
 class Approved(NamedTuple):

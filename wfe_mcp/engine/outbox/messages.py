@@ -70,7 +70,7 @@ def deployment_of(change: RunChange, event: Event) -> tuple[str, str]:
         case _:
             return "", ""
     kind = key.partition(":")[0]
-    target = _target(change, key) if kind in {"deploy", "health", "rollback"} else {}
+    target: Mapping[str, Any] = _target(change, key) if kind in {"deploy", "health", "rollback"} else {}
     part = str(target.get("part", kind if kind != "health" else ""))
     part = "last" if result == "passed" and target.get("last") else part
     return public_events.DEPLOYMENTS.get((part, result), ""), str(target.get("environment", ""))

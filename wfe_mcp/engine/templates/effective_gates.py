@@ -19,6 +19,7 @@ from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.template_cache import compile_template
 from wfe_mcp.workflow.delivering import as_delivered
+from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,6 +77,8 @@ def _differences(
     template = template if definition is template.definition else compile_template(definition)
     for path, phase in template.phases.items():
         other = effective.phases.get(path)
+        if other is None and phase.kind == "steps" and any(step.builtin in DEPLOYMENT_STEPS for step in phase.steps):
+            continue  # its gates guard a deployment, which is left out with it: the project has no such environment
         if other is None:
             yield "", GateDifference(path, "phase", "the phase is gone, with its gates", True)
             continue

@@ -8,26 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import words
-from wfe_mcp.providers.agents.agent import (
-    Agent,
-    AgentRecord,
-    AgentResult,
-    AgentText,
-    AgentUsage,
-    Given,
-    Isolation,
-    Speaks,
-    ToolBegan,
-    ToolDone,
-    Trouble,
-    content_text,
-    count,
-    given,
-    listed,
-    records,
-    word,
-    words_of,
-)
+from wfe_mcp.providers.agents import agent
 from wfe_mcp.providers.call import Connection, FaultKind, Task, Usage
 
 if TYPE_CHECKING:
@@ -42,7 +23,7 @@ _OURS: dict[str, tuple[str, ...]] = {
     "write": ("Write",),
     "edit": ("Edit",),
     "bash": ("Bash",),
-    "git": tuple(f"Bash(git {word}:*)" for word in ("status", "diff", "log", "show", "blame")),
+    "git": tuple(f"Bash(git {verb}:*)" for verb in ("status", "diff", "log", "show", "blame")),
     "git_commit": ("Bash(git add:*)", "Bash(git commit:*)"),
 }
 """Names in a phase's ``tools_allowed`` → the names of the same tools in Claude Code."""
@@ -66,7 +47,7 @@ _STATUSES: dict[int, FaultKind] = {
 
 def _printing(connection: Connection) -> list[str]:
     """One turn that prints its records."""
-    return ["-p", "--output-format", "stream-json", "--verbose", *listed("--model", connection.model or None)]
+    return ["-p", "--output-format", "stream-json", "--verbose", *agent.listed("--model", connection.model or None)]
 
 
 def _arguments(connection: Connection, task: Task) -> list[str]:
@@ -74,15 +55,15 @@ def _arguments(connection: Connection, task: Task) -> list[str]:
     writes = connection.fs_ability == "local-write"
     named = [theirs for tool in task.tools for theirs in _OURS.get(tool.name, ())]
     allowed = named or options.get("allowed_tools", (*_READING, "Write", "Edit") if writes else _READING)
-    folders = words_of(options.get("add_dirs"))
+    folders = agent.words_of(options.get("add_dirs"))
     return [
         *_printing(connection),
         "--permission-mode",
         str(options.get("permission_mode", "acceptEdits" if writes else "default")),
-        *listed("--allowedTools", allowed),
-        *listed("--disallowedTools", options.get("disallowed_tools")),
-        *listed("--max-turns", options.get("max_turns", task.limits.requests)),
-        *listed("--max-budget-usd", options.get("max_budget_usd")),
+        *agent.listed("--allowedTools", allowed),
+        *agent.listed("--disallowedTools", options.get("disallowed_tools")),
+        *agent.listed("--max-turns", options.get("max_turns", task.limits.requests)),
+        *agent.listed("--max-budget-usd", options.get("max_budget_usd")),
         *(["--add-dir", *folders] if folders else []),
         # Without its MCP servers: this server among them would offer the agent the very run that it works for.
         *([] if options.get("mcp_servers") else ["--strict-mcp-config"]),
@@ -100,11 +81,11 @@ def _alone(connection: Connection) -> list[str]:
         "--tools",
         "",
         "--no-session-persistence",
-        *listed("--max-budget-usd", connection.options.get("max_budget_usd")),
+        *agent.listed("--max-budget-usd", connection.options.get("max_budget_usd")),
     ]
 
 
-_ISOLATION = Isolation(
+_ISOLATION = agent.Isolation(
     arguments=_alone,
     variable="CLAUDE_CONFIG_DIR",
     default=".claude",
@@ -121,64 +102,64 @@ _ISOLATION = Isolation(
 )
 
 
-def _records_of(record: Given) -> Iterator[AgentRecord]:
+def _records_of(record: agent.Given) -> Iterator[agent.AgentRecord]:
     match record.get("type"):
         case "system" if record.get("subtype") == "init":
-            yield Speaks(word(record, "model"))
+            yield agent.Speaks(agent.word(record, "model"))
         case "assistant":
             yield from _message(record)
         case "user":
-            for block in records(given(record, "message"), "content"):
+            for block in agent.records(agent.given(record, "message"), "content"):
                 if block.get("type") == "tool_result":
-                    text = content_text(block.get("content"))
-                    yield ToolDone(word(block, "tool_use_id"), text, block.get("is_error") is not True)
+                    text = agent.content_text(block.get("content"))
+                    yield agent.ToolDone(agent.word(block, "tool_use_id"), text, block.get("is_error") is not True)
         case "result":
             yield from _result(record)
         case _:
             pass
 
 
-def _message(record: Given) -> Iterator[AgentRecord]:
-    blocks = records(given(record, "message"), "content")
-    if error := word(record, "error"):
+def _message(record: agent.Given) -> Iterator[agent.AgentRecord]:
+    blocks = agent.records(agent.given(record, "message"), "content")
+    if error := agent.word(record, "error"):
         # Not the model's text: Claude Code reports a failure as an answer.
-        yield Trouble("\n".join(word(block, "text") for block in blocks), _FAULTS.get(error))
+        yield agent.Trouble("\n".join(agent.word(block, "text") for block in blocks), _FAULTS.get(error))
         return
-    if model := word(given(record, "message"), "model"):
-        yield Speaks(model)  # as its vendor reports it; at its start it says what it asks for
+    if model := agent.word(agent.given(record, "message"), "model"):
+        yield agent.Speaks(model)  # as its vendor reports it; at its start it says what it asks for
     for block in blocks:
         if block.get("type") == "text":
-            yield AgentText(word(block, "text"))
+            yield agent.AgentText(agent.word(block, "text"))
         elif block.get("type") == "tool_use":
-            yield ToolBegan(word(block, "id"), word(block, "name"), given(block, "input"))
+            yield agent.ToolBegan(agent.word(block, "id"), agent.word(block, "name"), agent.given(block, "input"))
 
 
-def _result(record: Given) -> Iterator[AgentRecord]:
-    used, cost = given(record, "usage"), record.get("total_cost_usd")
-    read, written = count(used, "cache_read_input_tokens"), count(used, "cache_creation_input_tokens")
-    yield AgentUsage(
+def _result(record: agent.Given) -> Iterator[agent.AgentRecord]:
+    used, cost = agent.given(record, "usage"), record.get("total_cost_usd")
+    read, written = agent.count(used, "cache_read_input_tokens"), agent.count(used, "cache_creation_input_tokens")
+    yield agent.AgentUsage(
         Usage(
-            count(record, "num_turns"),
-            count(used, "input_tokens") + read + written,
-            count(used, "output_tokens"),
+            agent.count(record, "num_turns"),
+            agent.count(used, "input_tokens") + read + written,
+            agent.count(used, "output_tokens"),
             read,
             written,
             float(cost) if isinstance(cost, int | float) else None,
         )
     )
-    subtype, text = word(record, "subtype"), word(record, "result")
+    subtype, text = agent.word(record, "subtype"), agent.word(record, "result")
     if subtype in {"error_max_turns", "error_max_budget_usd"}:
-        yield AgentResult("tool_limit")
+        yield agent.AgentResult("tool_limit")
     elif record.get("is_error") is True or subtype != "success":
         status = record.get("api_error_status")
-        why = text or "; ".join(words_of(record.get("errors"))) or subtype
-        yield Trouble(why, _STATUSES.get(status) if isinstance(status, int) else None)
-        yield AgentResult("failed")
+        why = text or "; ".join(agent.words_of(record.get("errors"))) or subtype
+        yield agent.Trouble(why, _STATUSES.get(status) if isinstance(status, int) else None)
+        yield agent.AgentResult("failed")
     else:
-        yield AgentResult("done", text)
+        yield agent.AgentResult("done", text)
 
 
-CLAUDE_CODE = Agent(
+CLAUDE_CODE = agent.Agent(
     program=("claude",),
     key="ANTHROPIC_API_KEY",
     variables=words(

@@ -8,25 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.core.units import words
-from wfe_mcp.providers.agents.agent import (
-    Agent,
-    AgentRecord,
-    AgentResult,
-    AgentText,
-    AgentUsage,
-    Given,
-    Isolation,
-    ToolBegan,
-    ToolDone,
-    Trouble,
-    content_text,
-    count,
-    given,
-    listed,
-    records,
-    word,
-    words_of,
-)
+from wfe_mcp.providers.agents import agent
 from wfe_mcp.providers.call import Connection, Task, Usage
 
 if TYPE_CHECKING:
@@ -44,10 +26,10 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
         *_EXEC,
         "--sandbox",
         str(options.get("sandbox", sandbox)),
-        *listed("--model", connection.model or None),
-        *listed("--profile", options.get("profile")),
-        *(word for folder in words_of(options.get("add_dirs")) for word in ("--add-dir", folder)),
-        *(word for setting in words_of(options.get("config")) for word in ("-c", setting)),
+        *agent.listed("--model", connection.model or None),
+        *agent.listed("--profile", options.get("profile")),
+        *(word for folder in agent.words_of(options.get("add_dirs")) for word in ("--add-dir", folder)),
+        *(word for setting in agent.words_of(options.get("config")) for word in ("-c", setting)),
         "-",
     ]
 
@@ -77,7 +59,7 @@ def _alone(connection: Connection) -> list[str]:
     """
     kept = [
         setting
-        for setting in words_of(connection.options.get("config"))
+        for setting in agent.words_of(connection.options.get("config"))
         if setting.startswith(_VENDORS_KEYS) and not setting.startswith(_INSTRUCTING)
     ]
     return [
@@ -86,7 +68,7 @@ def _alone(connection: Connection) -> list[str]:
         "read-only",
         "--ignore-user-config",
         "--ignore-rules",
-        *listed("--model", connection.model or None),
+        *agent.listed("--model", connection.model or None),
         *(word for setting in (*kept, *_ALONE) for word in ("-c", setting)),
         "-",
     ]
@@ -104,18 +86,20 @@ def _model(config: Path) -> str:
                 found = from_json(line)
             except ValueError:
                 continue
-            if isinstance(found, dict) and (model := word(given(cast("Given", found), "payload"), "model")):
+            if isinstance(found, dict) and (
+                model := agent.word(agent.given(cast("agent.Given", found), "payload"), "model")
+            ):
                 return model
     return ""
 
 
-_ISOLATION = Isolation(
+_ISOLATION = agent.Isolation(
     arguments=_alone, variable="CODEX_HOME", default=".codex", below="", logins=("auth.json",), model=_model
 )
 
 
-def _records_of(record: Given) -> Iterator[AgentRecord]:
-    item = given(record, "item")
+def _records_of(record: agent.Given) -> Iterator[agent.AgentRecord]:
+    item = agent.given(record, "item")
     match record.get("type"):
         case "item.started":
             if began := _began(item):
@@ -123,55 +107,58 @@ def _records_of(record: Given) -> Iterator[AgentRecord]:
         case "item.completed":
             yield from _completed(item)
         case "turn.completed":
-            yield AgentUsage(_usage(given(record, "usage")))
-            yield AgentResult("done")
+            yield agent.AgentUsage(_usage(agent.given(record, "usage")))
+            yield agent.AgentResult("done")
         case "turn.failed":
-            yield Trouble(word(given(record, "error"), "message"))
-            yield AgentResult("failed")
+            yield agent.Trouble(agent.word(agent.given(record, "error"), "message"))
+            yield agent.AgentResult("failed")
         case "error":
             # "Reconnecting… 1/5" is such a record too: only the end of the turn shows whether it mattered.
-            yield Trouble(word(record, "message"))
+            yield agent.Trouble(agent.word(record, "message"))
         case _:
             pass
 
 
-def _began(item: Given) -> ToolBegan | None:
+def _began(item: agent.Given) -> agent.ToolBegan | None:
     match item.get("type"):
         case "command_execution":
-            return ToolBegan(word(item, "id"), "shell", {"command": word(item, "command")})
+            return agent.ToolBegan(agent.word(item, "id"), "shell", {"command": agent.word(item, "command")})
         case "file_change":
-            changes = [{"path": word(each, "path"), "kind": word(each, "kind")} for each in records(item, "changes")]
-            return ToolBegan(word(item, "id"), "apply_patch", {"changes": changes})
+            changes = [
+                {"path": agent.word(each, "path"), "kind": agent.word(each, "kind")}
+                for each in agent.records(item, "changes")
+            ]
+            return agent.ToolBegan(agent.word(item, "id"), "apply_patch", {"changes": changes})
         case "mcp_tool_call":
-            name = f"{word(item, 'server')}.{word(item, 'tool')}"
-            return ToolBegan(word(item, "id"), name, given(item, "arguments"))
+            name = f"{agent.word(item, 'server')}.{agent.word(item, 'tool')}"
+            return agent.ToolBegan(agent.word(item, "id"), name, agent.given(item, "arguments"))
         case "web_search":
-            return ToolBegan(word(item, "id"), "web_search", {"query": word(item, "query")})
+            return agent.ToolBegan(agent.word(item, "id"), "web_search", {"query": agent.word(item, "query")})
         case _:
             return None
 
 
-def _completed(item: Given) -> Iterator[AgentRecord]:
+def _completed(item: agent.Given) -> Iterator[agent.AgentRecord]:
     if item.get("type") == "agent_message":
-        yield AgentText(word(item, "text"))
+        yield agent.AgentText(agent.word(item, "text"))
     elif began := _began(item):
-        output = word(item, "aggregated_output") or content_text(given(item, "result").get("content"))
-        text = output or word(given(item, "error"), "message")
-        yield ToolDone(began.id, text, item.get("status") not in {"failed", "declined"}, began)
+        output = agent.word(item, "aggregated_output") or agent.content_text(agent.given(item, "result").get("content"))
+        text = output or agent.word(agent.given(item, "error"), "message")
+        yield agent.ToolDone(began.id, text, item.get("status") not in {"failed", "declined"}, began)
 
 
-def _usage(used: Given) -> Usage:
+def _usage(used: agent.Given) -> Usage:
     """Codex counts cached tokens among the input, as we do."""
     return Usage(
         1,
-        count(used, "input_tokens"),
-        count(used, "output_tokens"),
-        count(used, "cached_input_tokens"),
-        count(used, "cache_write_input_tokens"),
+        agent.count(used, "input_tokens"),
+        agent.count(used, "output_tokens"),
+        agent.count(used, "cached_input_tokens"),
+        agent.count(used, "cache_write_input_tokens"),
     )
 
 
-CODEX = Agent(
+CODEX = agent.Agent(
     program=("codex",),
     key="OPENAI_API_KEY",
     variables=("OPENAI_API_KEY", "CODEX_HOME", "CODEX_API_KEY"),

@@ -9,23 +9,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.core.units import words
-from wfe_mcp.providers.agents.agent import (
-    Agent,
-    AgentRecord,
-    AgentResult,
-    AgentText,
-    AgentUsage,
-    Given,
-    Isolation,
-    Speaks,
-    ToolBegan,
-    ToolDone,
-    Trouble,
-    count,
-    given,
-    listed,
-    word,
-)
+from wfe_mcp.providers.agents import agent
 from wfe_mcp.providers.call import Connection, Task, Usage
 
 if TYPE_CHECKING:
@@ -47,17 +31,17 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
         str(options.get("approval_mode", approval)),
         # The user started the run in this folder; Gemini only reads in a folder that it does not trust.
         "--skip-trust",
-        *listed("--model", connection.model or None),
+        *agent.listed("--model", connection.model or None),
         *(["--sandbox"] if options.get("sandbox") else []),
-        *listed("--allowed-tools", options.get("allowed_tools")),
-        *listed("--include-directories", options.get("include_directories")),
+        *agent.listed("--allowed-tools", options.get("allowed_tools")),
+        *agent.listed("--include-directories", options.get("include_directories")),
         *([] if options.get("mcp_servers") else ["--allowed-mcp-server-names", _NO_SERVER]),
     ]
 
 
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION")
 """The variables that its ``.env`` may set for a login."""
-_ALONE: Given = {
+_ALONE: agent.Given = {
     "context": {"fileName": "no-memory-file", "discoveryMaxDirs": 0, "includeDirectoryTree": False},
     "hooksConfig": {"enabled": False},
     "skills": {"enabled": False},
@@ -78,7 +62,7 @@ def _alone(connection: Connection) -> list[str]:
         "--approval-mode",
         "default",
         "--skip-trust",  # of the empty folder; it refuses to start in one that is not trusted
-        *listed("--model", connection.model or None),
+        *agent.listed("--model", connection.model or None),
         "--extensions",
         "none",
         "--allowed-mcp-server-names",
@@ -104,8 +88,8 @@ def _login(config: Path, env: Mapping[str, str]) -> str:
         found = from_json((config / "settings.json").read_bytes())
     except (OSError, ValueError):
         found = {}
-    settings = cast("Given", found) if isinstance(found, dict) else {}
-    chosen = word(given(given(settings, "security"), "auth"), "selectedType")
+    settings = cast("agent.Given", found) if isinstance(found, dict) else {}
+    chosen = agent.word(agent.given(agent.given(settings, "security"), "auth"), "selectedType")
     if env.get("GOOGLE_GENAI_USE_VERTEXAI") == "true":
         return "vertex-ai"
     # An address of its own makes it ask for a login that it does not offer here, unless the way is named.
@@ -120,7 +104,7 @@ def _env_file(config: Path) -> str:
     return "".join(f"{line}\n" for line in lines if line.partition("=")[0].removeprefix("export ").strip() in _KEYS)
 
 
-_ISOLATION = Isolation(
+_ISOLATION = agent.Isolation(
     arguments=_alone,
     variable="GEMINI_CLI_HOME",
     default="",
@@ -131,42 +115,46 @@ _ISOLATION = Isolation(
 )
 
 
-def _records_of(record: Given) -> Iterator[AgentRecord]:
+def _records_of(record: agent.Given) -> Iterator[agent.AgentRecord]:
     match record.get("type"):
         case "init":
-            yield Speaks(word(record, "model"))
+            yield agent.Speaks(agent.word(record, "model"))
         case "message" if record.get("role") == "assistant":
-            yield AgentText(word(record, "content"), record.get("delta") is True)
+            yield agent.AgentText(agent.word(record, "content"), record.get("delta") is True)
         case "tool_use":
-            yield ToolBegan(word(record, "tool_id"), word(record, "tool_name"), given(record, "parameters"))
+            yield agent.ToolBegan(
+                agent.word(record, "tool_id"), agent.word(record, "tool_name"), agent.given(record, "parameters")
+            )
         case "tool_result":
-            text = word(record, "output") or word(given(record, "error"), "message")
-            yield ToolDone(word(record, "tool_id"), text, record.get("status") == "success")
+            text = agent.word(record, "output") or agent.word(agent.given(record, "error"), "message")
+            yield agent.ToolDone(agent.word(record, "tool_id"), text, record.get("status") == "success")
         case "error":
-            yield Trouble(word(record, "message"))
+            yield agent.Trouble(agent.word(record, "message"))
         case "result":
             yield from _result(record)
         case _:
             pass
 
 
-def _result(record: Given) -> Iterator[AgentRecord]:
-    used = given(record, "stats")
-    if models := given(used, "models"):
-        yield Speaks(", ".join(models))  # at its start it may say "auto"
-    yield AgentUsage(Usage(1, count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached")))
+def _result(record: agent.Given) -> Iterator[agent.AgentRecord]:
+    used = agent.given(record, "stats")
+    if models := agent.given(used, "models"):
+        yield agent.Speaks(", ".join(models))  # at its start it may say "auto"
+    yield agent.AgentUsage(
+        Usage(1, agent.count(used, "input_tokens"), agent.count(used, "output_tokens"), agent.count(used, "cached"))
+    )
     if record.get("status") == "success":
-        yield AgentResult("done")
+        yield agent.AgentResult("done")
         return
-    error = given(record, "error")
-    if word(error, "type") in {"FatalTurnLimitedError", "MaxSessionTurnsError"}:
-        yield AgentResult("tool_limit")
+    error = agent.given(record, "error")
+    if agent.word(error, "type") in {"FatalTurnLimitedError", "MaxSessionTurnsError"}:
+        yield agent.AgentResult("tool_limit")
         return
-    yield Trouble(word(error, "message"))
-    yield AgentResult("failed")
+    yield agent.Trouble(agent.word(error, "message"))
+    yield agent.AgentResult("failed")
 
 
-GEMINI_CLI = Agent(
+GEMINI_CLI = agent.Agent(
     program=("gemini",),
     key="GEMINI_API_KEY",
     variables=words(

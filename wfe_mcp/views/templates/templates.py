@@ -106,11 +106,15 @@ class KeptView:
 
 
 def template_lines(offers: Sequence[Offer]) -> tuple[TemplateLine, ...]:
-    """A line each. Where all are too many for one answer, only the first says everything about its inputs."""
+    """A line each. Where all are too many for one answer, only the first says everything about its inputs, and those for
+    special cases only which they require.
+    """
     lines = tuple(_line(offer) for offer in offers)
     if len(json.dumps(plain(lines))) <= _MANY_BYTES:
         return lines
-    return *lines[:1], *(replace(line, inputs=_input_names(line.inputs)) for line in lines[1:])
+    return *lines[:1], *(
+        replace(line, inputs=_input_names(line.inputs, only_required=line.niche)) for line in lines[1:]
+    )
 
 
 def _line(offer: Offer) -> TemplateLine:
@@ -118,8 +122,10 @@ def _line(offer: Offer) -> TemplateLine:
     return view_of(TemplateLine, offer, source=source, inputs=inputs_schema(offer))
 
 
-def _input_names(inputs: JsonObject) -> JsonObject:
+def _input_names(inputs: JsonObject, *, only_required: bool) -> JsonObject:
     """Which inputs there are, without what they must look like."""
+    if only_required:
+        return {"type": "object", "required": inputs.get("required", [])}
     kinds = {name: {"type": one["type"]} if "type" in one else {} for name, one in inputs.get("properties", {}).items()}
     return {"type": "object", "required": inputs.get("required", []), "properties": kinds}
 
