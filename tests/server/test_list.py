@@ -37,6 +37,7 @@ DESIGN = {
 ALWAYS = {"start_run", "status", "start_phase", "submit_artifact"}
 MODEL_TOKENS = 2_500
 WHOLE_TOKENS = 3_800
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def arguments(tool: Tool) -> str:
@@ -84,6 +85,7 @@ async def test_what_a_model_sees_of_the_tools_is_short(connect: Connect) -> None
     text = json.dumps(seen, separators=(",", ":"))
     whole = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools.values()]
     assert tokens(text) <= MODEL_TOKENS
+    assert f"| {tokens(text):,} |" in README.read_text(encoding="utf-8")
     assert tokens(json.dumps(whole, separators=(",", ":"))) <= WHOLE_TOKENS
     assert not any(word in text for word in ('"title":"', '"default":null', '"anyOf"', '"$defs"', '"$ref"'))
 
