@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wfe_mcp.engine.approvals.requests import reissue_requests
 from wfe_mcp.engine.delivery.attest import attest_completed
+from wfe_mcp.engine.evaluation.files_gates import judge_files_gate
 from wfe_mcp.engine.evaluation.reactions import (
     answer_condition,
     end_time,
@@ -34,6 +35,7 @@ COMPOSITION = Composition(
         end_time,
         answer_condition,
         judge_inline_gate,
+        judge_files_gate,
         wake_backoff,
         start_steps,
         start_model_work,

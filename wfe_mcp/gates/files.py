@@ -13,6 +13,7 @@ a new picture, ``.txt`` or ``.log`` with exactly the attached bytes, which no ch
 import json
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
@@ -23,6 +24,7 @@ from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.project_files import read_file
+from wfe_mcp.workspace.git.trees import PathChange
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_of_environment
 from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
 
@@ -51,7 +53,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
             return undecided(
                 KIND, _unknown(gate), "ask the user to run `git init` in the project, then retry the phase."
             )
-        files, watched = changes_between(root, tree_at_start, tree)
+        files, watched = compared(root, tree_at_start, tree)
         ignored_paths = {each.path for each in watched} - {each.path for each in files}
         # The first tree of a run knows nothing of what this phase's checks write.
         both = {each.path for each in files} | ignored_paths
@@ -100,6 +102,12 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         return passed(KIND, _held(gate, since), data)
     steps = ", ".join(dict.fromkeys(step for is_fault, _, step in faults if is_fault))
     return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}, then submit again.", data)
+
+
+@lru_cache(maxsize=4)
+def compared(root: Path, before: str, after: str) -> tuple[Sequence[PathChange], Sequence[PathChange]]:
+    """``changes_between``, kept: a submission compares before the transaction in which its gate is judged."""
+    return changes_between(root, before, after)
 
 
 def _another_input(name: str, strayed: Sequence[str]) -> str:

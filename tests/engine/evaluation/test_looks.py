@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation import gate_jobs
 from wfe_mcp.engine.files.checkpoints import take_checkpoint
+from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.git import working_tree
 from wfe_mcp.workspace.git.command import Repository
@@ -115,7 +118,8 @@ def test_a_look_serves_only_what_follows_in_the_same_run(
     scene: Scene, looks: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(working_tree, "_FRESH_S", 600.0)
-    run = scene.start(phase("plan", FILES))
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", command("ok")))
     scene.begin(run)
     scene.write("app.py", "VALUE = 2\n")
     answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
@@ -123,4 +127,64 @@ def test_a_look_serves_only_what_follows_in_the_same_run(
     looks.clear()
     scene.work()
     assert scene.state(run).status == "completed"
-    assert len(looks) == 1, "something happened to the run since the submission: the gate looks for itself"
+    assert len(looks) == 2, "something happened to the run since the submission: the gate looks before its command too"
+
+
+def gate_jobs_of(scene: Scene, run: str) -> int:
+    with scene.store.read() as tx:
+        return sum(job.kind == "gate" for job in tx.jobs.filter(RunId(run), PhasePath("plan"), 1, tuple(JobStatus)))
+
+
+@pytest.mark.parametrize(
+    "gate", [FILES, {"kind": "files", "exist": ["app.py"]}, {"kind": "files", "changed": ["*.py"]}]
+)
+def test_a_files_gate_is_judged_in_the_submission(scene: Scene, gate: dict[str, Any]) -> None:
+    run = scene.start(phase("plan", gate))
+    scene.begin(run)
+    scene.write("app.py", "VALUE = 2\n")
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    assert scene.state(run).status == "completed", "no worker has run"
+    assert gate_jobs_of(scene, run) == 0
+    with scene.store.read() as tx:
+        (evidence,) = tx.evidence.of_run(scene.engine.load(tx, run).record.id)
+    assert evidence.tree == scene.attempt(run, "plan").tree
+
+
+def test_a_files_gate_after_a_command_is_judged_as_its_verdict_is_stored(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", command("ok"), FILES))
+    scene.do(run, "plan")
+    assert scene.state(run).status == "completed"
+    assert gate_jobs_of(scene, run) == 1, "that of the command"
+
+
+def test_a_files_gate_that_fails_in_the_submission_says_why(scene: Scene) -> None:
+    run = scene.start(phase("plan", FILES, on_fail=[{"do": "wait_human"}]))
+    scene.begin(run)
+    scene.write("stray.py", "")
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    attempt = scene.attempt(run, "plan")
+    assert (attempt.status, gate_jobs_of(scene, run)) == ("failed", 0)
+    assert "stray.py" in attempt.reason
+
+
+@pytest.mark.parametrize("name", ["ignored/made.bin", "*.py"])
+def test_a_files_gate_on_what_the_tree_does_not_name_is_a_job_that_looks_for_itself(scene: Scene, name: str) -> None:
+    run = scene.start(phase("plan", {"kind": "files", "exist": [name]}))
+    scene.begin(run)
+    scene.write("ignored/made.bin", "")
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    assert (scene.state(run).status, gate_jobs_of(scene, run)) == ("running", 1)
+    scene.work()
+    assert scene.state(run).status == "completed"
+
+
+def test_what_is_attached_is_compared_by_a_job_with_a_look_of_its_own(scene: Scene) -> None:
+    """Bytes that are swapped between the look and the comparison would count as proof, in a tree that has others."""
+    run = scene.start(phase("plan", FILES))
+    scene.begin(run)
+    scene.write("shot.txt", "seen")
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD, attach=["shot.txt"])
+    assert gate_jobs_of(scene, run) == 1
+    scene.work()
+    assert scene.state(run).status == "completed", scene.attempt(run, "plan").reason

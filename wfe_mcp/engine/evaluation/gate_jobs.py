@@ -1,7 +1,7 @@
 """Gate jobs: evaluate gates that read files, git or run commands, and record their verdicts.
 
-A gate job runs outside any transaction. Its verdict is written by the process that ends the job, in
-the transaction that ends it, and counts only while the same revision, gate and tree are under judgement.
+A gate job runs outside any transaction. Its verdict is written by the process that ends the job, in the transaction that
+ends it, and counts only while the same revision, gate and tree are under judgement.
 """
 
 from __future__ import annotations
@@ -82,15 +82,7 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
         return Judged(None, tree, seen=seen)
     if review is not None:
         return scene.judged(review(context), scene.look())
-    try:
-        exact, test_file, allowed_by = _names_from_expressions(gate), _file_beside(gate, values), _allowed_by(gate)
-        gate = filled(gate, values, current.plan.expressions)
-        if isinstance(gate, CommandGate):
-            return _judge_command(gate, scene, context.run_child, exact, test_file, seen)
-        return _judge_by_kind(gate, scene, context.run_child, seen, allowed_by)
-    except ExpressionError as exc:
-        step = "ask the user to fix the template, or to skip the phase."
-        return scene.judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), seen)
+    return judged_by(gate, scene, context.run_child, seen)
 
 
 def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> _Scene:
@@ -115,45 +107,65 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
     """Write the verdict inside the transaction that ends the job."""
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = judged_attempt(current, job)
-        if attempt is None:
-            return
-        on, current.seen = current.on(attempt), judged.seen
-        alive = engine.is_alive(attempt.holder, attempt.lease_until)
-        judgement = judged.judgement
-        evidence = None if judgement is None else evidence_of(current, attempt, judged, judgement)
-        if evidence is not None:
-            evidence = sealed_evidence(engine, tx, evidence)
-            tx.evidence.add(evidence)
-            if evidence.kind == "opinion":
-                tx.seals.keep_opinions(
-                    current.run.id, (opinion["id"] for opinion in evidence.data.get("opinions", ()) if "id" in opinion)
-                )
-        # Evidence is void, and the gates judge again, when
-        #   there is no judgement     the files had changed before it began
-        #   judged.changed            the check itself changed files
-        #   moved                     other files changed while it ran
-        # A verdict that waits for persons stays: they have not answered yet.
-        moved = attempt.tree is not None and judged.tree != attempt.tree
-        waits = judgement is not None and judgement.kind is VerdictKind.AWAITING
-        if judgement is None or evidence is None or (not waits and (judged.changed or moved)):
-            by_check = bool(judged.changed)
-            current.give(
-                c.TreeChange(tree=judged.tree, paths=judged.changed, by_check=by_check, holder_alive=alive, **on)
-            )
-            return
-        current.give(
-            c.RecordVerdict(
-                stage=attempt.stage or Stage.AFTER,
-                gate=attempt.gate,
-                outcome=judgement.outcome,
-                sha256=attempt.sha256 or "",
-                message=judgement.message,
-                evidence=evidence.id,
-                level=evidence.data.get("level", ""),
-                holder_alive=alive,
-                **on,
-            )
+        if attempt is not None:
+            current.seen = judged.seen
+            give_verdict(current, attempt, judged)
+
+
+def judged_by(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | None) -> Judged:
+    """The verdict on the files as ``seen``; on those after it, where the gate runs a program."""
+    try:
+        exact, test_file, allowed_by = (
+            _names_from_expressions(gate),
+            _file_beside(gate, scene.values),
+            _allowed_by(gate),
         )
+        gate = filled(gate, scene.values, scene.change.plan.expressions)
+        if isinstance(gate, CommandGate):
+            return _judge_command(gate, scene, run, exact, test_file, seen)
+        return _judge_by_kind(gate, scene, run, seen, allowed_by)
+    except ExpressionError as exc:
+        step = "ask the user to fix the template, or to skip the phase."
+        return scene.judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), seen)
+
+
+def give_verdict(current: RunChange, attempt: Attempt, judged: Judged) -> None:
+    """Store the evidence of the open gate of ``attempt`` with its seal, and command what follows from it."""
+    engine, tx, on = current.engine, current.tx, current.on(attempt)
+    alive = engine.is_alive(attempt.holder, attempt.lease_until)
+    judgement = judged.judgement
+    evidence = None if judgement is None else evidence_of(current, attempt, judged, judgement)
+    if evidence is not None:
+        evidence = sealed_evidence(engine, tx, evidence)
+        tx.evidence.add(evidence)
+        if evidence.kind == "opinion":
+            tx.seals.keep_opinions(
+                current.run.id, (opinion["id"] for opinion in evidence.data.get("opinions", ()) if "id" in opinion)
+            )
+    # Evidence is void, and the gates judge again, when
+    #   there is no judgement     the files had changed before it began
+    #   judged.changed            the check itself changed files
+    #   moved                     other files changed while it ran
+    # A verdict that waits for persons stays: they have not answered yet.
+    moved = attempt.tree is not None and judged.tree != attempt.tree
+    waits = judgement is not None and judgement.kind is VerdictKind.AWAITING
+    if judgement is None or evidence is None or (not waits and (judged.changed or moved)):
+        by_check = bool(judged.changed)
+        current.give(c.TreeChange(tree=judged.tree, paths=judged.changed, by_check=by_check, holder_alive=alive, **on))
+        return
+    current.give(
+        c.RecordVerdict(
+            stage=attempt.stage or Stage.AFTER,
+            gate=attempt.gate,
+            outcome=judgement.outcome,
+            sha256=attempt.sha256 or "",
+            message=judgement.message,
+            evidence=evidence.id,
+            level=evidence.data.get("level", ""),
+            holder_alive=alive,
+            **on,
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@
     inline gates   ──► RecordVerdict gates that read the world outside ──► a job
     deadlines      ──► timer jobs    attempts that left a gate ──► their jobs are cancelled
 
-Only what needs no IO beyond the database runs here; everything else is a durable job.
+Only what needs no IO beyond the database runs here; a files gate after a look at the files in ``files_gates.py``; everything
+else is a durable job.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def judge_inline_gate(change: RunChange) -> bool:
         if attempt.sha256 is None:
             _open_gates(change, attempt)
             return True
-        gate = _current_gate(change, attempt)
+        gate = gate_now(change, attempt)
         if gate is not None and gate.judged == "inline":
             from wfe_mcp.gates.judges import judge_of
 
@@ -150,7 +151,7 @@ def judge_inline_gate(change: RunChange) -> bool:
     return False
 
 
-def _current_gate(change: RunChange, attempt: Attempt) -> Gate | None:
+def gate_now(change: RunChange, attempt: Attempt) -> Gate | None:
     """The gate that judges ``attempt`` now; None when it is under no gate or past the last one."""
     return change.plan.gates(attempt)[attempt.gate] if current_gate(change.state, attempt) else None
 
@@ -305,7 +306,7 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
     """
     from wfe_mcp.engine.models.waits import OPEN_JOBS, gate_payload, persons_asked
 
-    judge = _current_gate(change, attempt)
+    judge = gate_now(change, attempt)
     if judge is None or judge.judged not in {"command", "llm"} or change.state.status is RunStatus.CANCELLED:
         return
     if not again and persons_asked(change.tx, change.run, change.state, attempt):

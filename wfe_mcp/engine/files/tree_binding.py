@@ -11,6 +11,7 @@ what the phase's own checks write (their reports and ``writes`` globs). It is re
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -163,11 +164,23 @@ def code_tree(engine: Engine, run_id: str) -> str:
 
 
 def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], BoundFiles]:
-    """A function that reads ``bound_tree`` outside the transaction that loaded the run."""
+    """A function that reads ``bound_tree`` outside the transaction that loaded the run, and what a files gate compares it with."""
     if path not in loaded.state.attempts or not reads_files(loaded.state, path):
         return BoundFiles
     ignored = ignored_globs(engine, tx, loaded, path)
-    return lambda: _look(loaded, ignored)
+    gates = [gate for gate in engine.plans.of_run(tx, loaded.record).phase(path).gates if gate.kind == "files"]
+    first, start = first_tree(loaded.state), loaded.state.current(path).tree_at_start
+
+    def look() -> BoundFiles:
+        from wfe_mcp.gates.files import compared
+
+        found = _look(loaded, ignored)
+        for tree in {first if gate.since == "run" else start for gate in gates} - {None}:
+            with suppress(Refused):  # the gate says so
+                compared(Path(loaded.record.worktree), tree or "", found.tree or "")
+        return found
+
+    return look
 
 
 def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], BoundFiles]:

@@ -1,0 +1,55 @@
+"""Files gates that the look before a change has all for: judged in that change, by no job (ADR 0076)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
+from wfe_mcp.engine.evaluation.reactions import gate_now
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.workflow.model import FilesGate
+    from wfe_mcp.workspace.git.working_tree import SeenFiles
+
+
+def judge_files_gate(change: RunChange) -> bool:
+    """Judge the first files gate after work that the caller's look, from before the transaction, can answer."""
+    seen = change.seen
+    if seen is None or change.state.status is not RunStatus.RUNNING or not seen.is_fresh:
+        return False
+    for attempt in change.state.moving_attempts:
+        if attempt.status is AttemptStatus.GATING and attempt.stage is Stage.AFTER and attempt.tree is not None:
+            gate = gate_now(change, attempt)
+            if gate is not None and gate.kind == "files" and _judge(change, attempt, gate, seen):
+                return True
+    return False
+
+
+def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, seen: SeenFiles) -> bool:
+    """Whether the gate could be judged by the trees that the look kept: the transaction reads no file of the project.
+
+    What is not in them (an ignored file that must exist, the bytes of an attached one) belongs to a look of the gate's own.
+    """
+    from wfe_mcp.engine.evaluation.gate_jobs import gate_scene, give_verdict, judged_by
+    from wfe_mcp.workflow.expressions import ExpressionError, filled
+
+    scene = gate_scene(change.engine, change.tx, change, attempt, gate)
+    try:
+        exist = filled(gate, scene.values, change.plan.expressions).exist
+    except ExpressionError:
+        exist = ()  # the verdict says so
+    found = seen.tree(scene.ignored)
+    if found.id != attempt.tree or scene.attached or not {*exist} <= {*found.files, *found.watched}:
+        return False
+    try:
+        judged = judged_by(gate, scene, _no_program, seen)
+    except (Refused, OSError):
+        return False  # the job tries again, and says what it cannot read
+    give_verdict(change, attempt, judged)
+    return True
+
+
+def _no_program(*_argv: object, **_how: object) -> NoReturn:
+    raise AssertionError("a files gate starts no program")
