@@ -1,54 +1,27 @@
 """The page of the assistant: a question, its words as they come, what it read, and the commands to copy."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.dashboard.assistant_model import Models, home, models
 from tests.dashboard.chromium import Tab, is_live
-from tests.engine.conftest import home
 from tests.engine.scene import Scene, phase
 from tests.fake_models.script import Call, Turn
-from tests.fake_models.server import ModelServer
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
-from wfe_mcp.workspace.system.location import user_config_file
 
-__all__ = ["home"]
-
-KEY = "sk-canary-0123456789abcdef"
+__all__ = ["home", "models"]
 
 pytestmark = pytest.mark.requirement("S4-34", "S1-33")
 
 
-@pytest.fixture
-def says(scene: Scene, home: Path) -> Iterator[Callable[..., None]]:
-    """Fills the role ``assistant`` with a model that says these turns."""
-    scene.engine.environment |= {"ANTHROPIC_API_KEY": KEY}
-    started: list[ModelServer] = []
-
-    def start(*turns: Turn) -> None:
-        server = ModelServer({"claude": list(turns)}, key=KEY).__enter__()
-        started.append(server)
-        file = user_config_file()
-        assert home in file.parents
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(
-            f'[providers.anthropic]\nbase_url = "{server.origin}"\n'
-            '[roles.assistant]\nprovider = "anthropic"\nmodel = "claude"\n'
-        )
-
-    yield start
-    for each in started:
-        each.__exit__(None, None, None)
-
-
 def test_a_question_is_answered_with_what_was_read_and_a_command_to_copy(
-    scene: Scene, page: Page, tab: Tab, says: Callable[..., None]
+    scene: Scene, page: Page, tab: Tab, models: Models
 ) -> None:
     run = scene.start(phase("draft"))
-    says(
+    models(
         Turn(calls=(Call("status", {"run": run}),)),
         Turn(text=f"It waits for **work** on draft.\n\nStop it: `wfe-mcp cancel {run}`"),
         Turn(text="<img src=x onerror=alert(1)> still **draft**"),

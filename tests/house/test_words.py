@@ -117,6 +117,16 @@ def test_what_the_plugin_teaches_uses_standard_terms(root: Path) -> None:
     assert not found, "\n".join(found)
 
 
+def test_the_templates_use_standard_terms(root: Path) -> None:
+    ids = re.compile(r'"(?:id|artifact|file)": *"[^"]*"')
+    files = [file for end in ("md", "json") for file in sorted((root / "templates").rglob(f"*.{end}"))]
+    texts = {file.relative_to(root).as_posix(): ids.sub("", file.read_text(encoding="utf-8")) for file in files}
+
+    assert "templates/milestones/template.json" in texts
+    found = [line for name, text in texts.items() for line in report(name, text)]
+    assert not found, "\n".join(found)
+
+
 def sentences(module: list[ast.AST]) -> Iterator[tuple[int, str]]:
     """Line and text of each string of more than one word that is no docstring."""
     docstrings = {id(node.value) for node in module if isinstance(node, ast.Expr)}

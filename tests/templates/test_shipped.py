@@ -117,6 +117,12 @@ def test_one_answer_lists_them_all(project: Playground) -> None:
     assert list(marks) == [False] * 6 + [True] * (len(TEMPLATES) - 6), "those for special cases come last"
 
 
+def test_the_readme_says_how_many_there_are() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    numbers = {15: "Fifteen", 16: "Sixteen", 17: "Seventeen", 18: "Eighteen", 19: "Nineteen", 20: "Twenty"}
+    assert f"**{numbers[len(TEMPLATES)]} workflows** come with it" in readme
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_shipped_template_lints_clean(name: str) -> None:
     assert report(name).errors == ()

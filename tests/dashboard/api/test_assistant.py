@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +10,13 @@ import pytest
 
 from tests.dashboard.api.client import WAIT_S, Program, first
 from tests.dashboard.api.conftest import Connect
-from tests.engine.conftest import home
+from tests.dashboard.assistant_model import Models, home, models
 from tests.engine.scene import Scene, phase
 from tests.fake_models.script import Call, Turn
-from tests.fake_models.server import ModelServer
-from wfe_mcp.workspace.system.location import user_config_file
 
-KEY = "sk-canary-0123456789abcdef"
-Models = Callable[..., ModelServer]
-
-__all__ = ["home"]
+__all__ = ["home", "models"]
 
 pytestmark = pytest.mark.requirement("S4-34", "S1-33")
-
-
-@pytest.fixture
-def models(scene: Scene, home: Path) -> Iterator[Models]:
-    scene.engine.environment |= {"ANTHROPIC_API_KEY": KEY}
-    started: list[ModelServer] = []
-
-    def start(*turns: Turn) -> ModelServer:
-        server = ModelServer({"claude": list(turns)}, key=KEY).__enter__()
-        started.append(server)
-        file = user_config_file()
-        assert home in file.parents
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(
-            f'[providers.anthropic]\nbase_url = "{server.origin}"\n'
-            '[roles.assistant]\nprovider = "anthropic"\nmodel = "claude"\n'
-        )
-        return server
-
-    yield start
-    for each in started:
-        each.__exit__(None, None, None)
 
 
 def messages(program: Program, **body: Any) -> Generator[tuple[str, Any]]:

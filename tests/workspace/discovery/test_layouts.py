@@ -44,7 +44,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
         port  8000  Dockerfile:2
         port  5432  compose.yml:9
         entry point  manage.py  manage.py:2
-        entry point  ["gunicorn", "shop.wsgi"]  Dockerfile:3
+        entry point  gunicorn shop.wsgi  Dockerfile:3
         container  python:3.12-slim  Dockerfile:1
         """,
     ),
@@ -98,7 +98,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
         framework  Flask  setup.py:5
         database  MySQL  setup.py:5
         test runner  pytest  tox.ini:6
-        entry point  __init__:create_app()  blog/__init__.py:1
+        entry point  blog:create_app()  blog/__init__.py:1
         task  tox  tox.ini:1
         task  tox -e lint  tox.ini:9
         task  nox -s docs  noxfile.py:4

@@ -9,7 +9,9 @@ Rules:
 3. A finding is a text of the project: data, in one line, cut to ``MOST_CHARS``.
 """
 
+import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
@@ -213,7 +215,7 @@ def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tu
         "file": path,
         "at": f"./{folder}" if folder else ".",
         "package": folder.rpartition("/")[2] or ".",
-        "stem": name.partition(".")[0],
+        "stem": folder.rpartition("/")[2] if name == "__init__.py" and folder else name.partition(".")[0],
         "key": match.key,
         "run": " ".join(run),
     }
@@ -226,6 +228,8 @@ def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tu
                 meaning.port,
             )
         return
+    if row.kind == "entry point":
+        value = _in_words(value)
     if row.kind == "port":
         found = _HOST_PORT.search(value)
         value = found[1] if found and 0 < int(found[1]) < 65_536 else ""
@@ -237,6 +241,16 @@ def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tu
             ),
             "-",
         )
+
+
+def _in_words(value: str) -> str:
+    """An entry point as one types it: the list of a Dockerfile as a command, a path of package.json without ``./``."""
+    if not value.startswith("["):
+        return value.removeprefix("./")
+    try:
+        return shlex.join(map(str, cast("list[object]", json.loads(value))))
+    except (ValueError, RecursionError):
+        return value
 
 
 def _short(text: str) -> str:

@@ -85,7 +85,7 @@ def found_checks(listing: Listing, found: Sequence[ProjectFinding] | None = None
     found = findings_of(listing) if found is None else found
     folders = _packages(listing)
     hits = [hit for folder in folders[:MAX_PACKAGES] for hit in _hits(folder)]
-    kept = [hit for hit in hits if not _is_covered(hit, hits)]
+    kept = [_as_in_ci(hit, found) for hit in hits if not _is_covered(hit, hits)]
     return FoundChecks(tuple(_with_names(kept, found)), tuple(folder.path for folder in folders[MAX_PACKAGES:]))
 
 
@@ -139,6 +139,17 @@ def _is_covered(hit: _Hit, hits: Sequence[_Hit]) -> bool:
 def _comes_first(task: _Hit, tool: _Hit) -> bool:
     """Whether a person's task replaces the command of a tool: not for tests, which the server then could not tell apart."""
     return task.row.kind != "test" and tool.argv[0] not in SCRIPTS and task.folder.listing.installed(task.argv[0])
+
+
+def _as_in_ci(hit: _Hit, found: Sequence[ProjectFinding]) -> _Hit:
+    """The command with the paths that CI gives the tool, where it would read the whole project."""
+    command = " ".join(hit.argv[:-1])
+    if hit.argv[-1] != "." or hit.folder.path:
+        return hit
+    ran = re.compile(rf"{re.escape(_LAUNCHER.sub('', f'{command} ').strip())}((?: (?!-)[\w./-]+)+)")
+    given = (ran.fullmatch(_LAUNCHER.sub("", each.value)) for each in found if each.kind == "ci")
+    paths = next((match[1].split() for match in given if match), ["."])
+    return hit._replace(argv=(*hit.argv[:-1], *paths))
 
 
 def _why(hit: _Hit, found: Sequence[ProjectFinding]) -> str:

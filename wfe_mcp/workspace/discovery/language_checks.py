@@ -26,9 +26,12 @@ def pytest_or_unittest(folder: Folder) -> list[str] | None:
         and folder.has_below("*/test*", "test_*.py", "*_test.py")
     )
     session = _session(folder)
-    if not (wants or has_tests or session):
+    in_one_file = not (wants or has_tests or session) and folder.mentions(r"\bunittest\b", "tests.py")
+    if not (wants or has_tests or session or in_one_file):
         return None
     python, has_pytest = _environment(folder, "pytest")
+    if in_one_file:  # pytest looks into no file of this name
+        return [python, "-m", "unittest"] if python else [*_manager(folder), _python(folder), "-m", "unittest"]
     if python and has_pytest:
         return [python, "-m", "pytest", "-q"]
     manager = _manager(folder)

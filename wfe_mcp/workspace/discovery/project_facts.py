@@ -212,18 +212,26 @@ def named_facts(facts: ProjectFacts) -> dict[str, str]:
 
 
 def _languages(listing: Listing) -> tuple[Language, ...]:
-    """The languages, the one with the most files first; those that only go with another one come last."""
+    """The languages, the one with the most files first; those that only go with another one come last.
+
+    One that only tests, examples and documents are written in is left out beside another one.
+    """
     files, folders = defaultdict[str, int](int), defaultdict[str, set[str]](set)
     nearest = dict[str, str]()
+
+    def is_aside(file: str) -> bool:
+        return listing.is_aside(file.rpartition("/")[0])
+
     for path, names in listing.folders.items():
         for name in sorted(names):
             language = _LANGUAGE.get(PurePosixPath(name).suffix.lower())
             if language is not None:
                 files[language] += 1
                 folders[language].add(path.partition("/")[0] or ".")
-                if language not in nearest or (listing.is_aside(nearest[language]) and not listing.is_aside(path)):
+                if language not in nearest or (is_aside(nearest[language]) and not listing.is_aside(path)):
                     nearest[language] = f"{path}/{name}".lstrip("/")
-    ordered = sorted(files, key=lambda name: (name in _BESIDE, -files[name], name))
+    own = {name for name, file in nearest.items() if not is_aside(file)}
+    ordered = sorted(own or files, key=lambda name: (name in _BESIDE, -files[name], name))
     return tuple(
         Language(name, files[name], tuple(sorted(folders[name])[:MOST_FOLDERS]), nearest[name]) for name in ordered
     )

@@ -39,6 +39,7 @@ _SKIPPED = word_set(
 _ASIDE = word_set(
     """
     test tests spec __tests__ testdata fixtures examples example samples sample demo docs doc templates template e2e cypress playwright
+    bench benches benchmark benchmarks fuzz
     """
 )
 _HIDDEN = {"": {".github", ".devcontainer", ".circleci"}, ".github": {"workflows"}}
