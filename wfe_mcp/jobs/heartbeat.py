@@ -30,6 +30,7 @@ from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import Effect, JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, parse_holder
+from wfe_mcp.workspace.system.temporary import remove_abandoned
 
 _LOG = logging.getLogger(__name__)
 
@@ -166,6 +167,8 @@ def take_over(
     for job in freed:
         _LOG.info("job %s (%s) was taken from %s", job.id, job.kind, job.lease_owner)
         _end_children(job, me)
+    if orphans:
+        remove_abandoned()  # credentials that its process had laid out for a child
     return len(freed)
 
 
