@@ -17,7 +17,7 @@ from wfe_mcp.jobs.heartbeat import take_over
 from wfe_mcp.jobs.job_context import JobContext, Outcome, mark_of
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import Effect, JobRecord, JobStatus
-from wfe_mcp.workspace.system.process import this_process
+from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, this_process
 
 SERVER = """
 import sys, threading
@@ -27,7 +27,7 @@ from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
-from wfe_mcp.workspace.system.process import this_process
+from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, this_process
 
 url, folder = sys.argv[1], Path(sys.argv[2])
 clock = lambda: datetime(2030, 1, 1, tzinfo=UTC)
@@ -95,6 +95,36 @@ def test_the_child_of_a_killed_process_ends_even_when_its_pid_was_never_noted(sc
             assert tx.jobs.set_child(job.id, job.fence, 2**22 + 7, child.create_time())
         assert scene.worker({"endless": done}).work_one()
     assert not lives(child)
+
+
+KEEPER = """
+import sys
+from wfe_mcp.jobs.handed import handed
+with handed({}, {"KEY": "of-a-killed-process"}) as found:
+    print(found.folders[0], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.requirement("S4-32")
+def test_who_takes_a_job_over_removes_the_credentials_that_the_dead_process_laid_out(scene: Scene) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", KEEPER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as keeper:
+        assert keeper.stdout is not None
+        folder = Path(keeper.stdout.readline().strip())
+        assert (folder / "KEY").is_file()
+        owner = ProcessIdentity(this_process().host, keeper.pid, psutil.Process(keeper.pid).create_time())
+        scene.enqueue()
+        with scene.store.tx() as tx:
+            assert tx.jobs.claim(holder_id(owner), ["command"], 30, scene.now) is not None
+        endings = Completion(scene.store, scene.clock)
+        assert take_over(scene.store, this_process(), scene.clock, endings) == 0, "its process lives"
+        assert folder.exists()
+        keeper.kill()
+        keeper.wait(120)
+    assert take_over(scene.store, this_process(), scene.clock, endings) == 1
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_model_reads_with_its_tools_and_submits_its_output(connect: Connect) -
         "the content of b.py",
     ]
     assert heard.given == [{"path": "a.py"}, {"path": "b.py"}]
-    assert "".join(heard.texts) == "I look. It is good."
+    assert "".join(heard.texts) == 'I look. It is good.{"verdict": "pass"}'
     assert "the content of b.py" in str(server.asked[1].body)
     assert "You review." in str(server.asked[1].body)
 

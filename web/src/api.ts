@@ -58,11 +58,27 @@ export interface ItemNews {
   project: string;
   item: string;
 }
-type Heard = { event: ActivityView } | { item: ItemNews } | { again: true } | { state: LiveState };
+/** What a model that works a phase has written so far: the end of it. */
+interface Written {
+  job: string;
+  run: string;
+  phase: string;
+  attempt: number;
+  text: string;
+}
+/** A model began or ended a call of a tool. */
+interface ToolNews {
+  run: string;
+  phase: string;
+}
+type Heard = { event: ActivityView } | { item: ItemNews } | { written: Written } | { tool: ToolNews } | { again: true } | { state: LiveState };
 
 const listeners = new Set<(heard: Heard) => void>();
 const tabs = new BroadcastChannel("wfe-events");
 const RETRY_MS = 1000;
+const MOST_WRITTEN = 50;
+/** By job, the one that was written to last at the end. */
+const written = new Map<string, Written>();
 let position: number | null = null;
 let state: LiveState = "connecting";
 
@@ -79,6 +95,11 @@ export function onLive(listener: (heard: Heard) => void): () => void {
 function take(heard: Heard): void {
   if ("event" in heard) position = Math.max(position ?? 0, heard.event.position);
   if ("state" in heard) state = heard.state;
+  if ("written" in heard) {
+    written.delete(heard.written.job);
+    written.set(heard.written.job, heard.written);
+    if (written.size > MOST_WRITTEN) written.delete(written.keys().next().value ?? "");
+  }
   for (const each of listeners) each(heard);
 }
 
@@ -94,7 +115,7 @@ export function follow(): void {
       try {
         await read();
       } catch {
-        /* told below */
+        /* said below */
       }
       tell({ state: "lost" });
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -141,8 +162,8 @@ async function* messages(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGe
   }
 }
 
-/** What is heard while `path` is answered, then the answer. Throws Refused. */
-export async function* hear<T>(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<{ kind: string; text: string } | { answer: Answered<T> }> {
+/** The parts of the answer of `path` as they come, then the whole. Throws Refused. */
+export async function* answered<T>(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<{ kind: string; text: string } | { answer: Answered<T> }> {
   const headers = { authorization: `Bearer ${bearer()}`, "content-type": "application/json" };
   const found = await fetch(`/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body), signal });
   if (!found.ok || !found.body) throw refusalOf(found.status, await found.json().catch(() => null));
@@ -163,6 +184,11 @@ function message({ kind, id, data }: Message): void {
     if (kind === "reset" || was === "lost") tell({ again: true });
   } else if (kind === "event") tell({ event: JSON.parse(data) as ActivityView });
   else if (kind === "item") tell({ item: JSON.parse(data) as ItemNews });
+  else if (kind === "tool") tell({ tool: JSON.parse(data) as ToolNews });
+  else if (kind === "text") {
+    const { adds, ...piece } = JSON.parse(data) as Written & { adds: boolean };
+    tell({ written: { ...piece, text: (adds ? (written.get(piece.job)?.text ?? "") : "") + piece.text } });
+  }
 }
 
 /** Of events that come one after the other, one answer is asked for, … */
@@ -252,6 +278,24 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
     error: current ? found.error : null,
     reload: () => void load(),
   };
+}
+
+/** What a model has written at the newest attempt at a phase that it works; empty before it has written anything. */
+export function useWritten(run: string, phase: string): Written | null {
+  const find = () => [...written.values()].findLast((each) => each.run === run && each.phase === phase) ?? null;
+  const [found, setFound] = useState(find);
+  useEffect(() => {
+    setFound(find);
+    return onLive((heard) => "written" in heard && heard.written.run === run && heard.written.phase === phase && setFound(heard.written));
+  }, [run, phase]);
+  return found;
+}
+
+/** Do `work` when a model begins or ends a call of a tool in a phase. */
+export function useToolNews(run: string, phase: string, work: () => void): void {
+  const now = useRef(work);
+  now.current = work;
+  useEffect(() => onLive((heard) => "tool" in heard && heard.tool.run === run && heard.tool.phase === phase && now.current()), [run, phase]);
 }
 
 export function useLive(): LiveState {

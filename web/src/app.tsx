@@ -27,7 +27,7 @@ import { go, to, useRoute, type Route } from "./route";
 import { Run } from "./run";
 import { Runs } from "./runs";
 import { Search } from "./search";
-import { prove, refusedLink } from "./session";
+import { prove, refusedLink, Session } from "./session";
 import { Settings } from "./settings";
 import { Start } from "./start";
 import { Templates } from "./templates";
@@ -172,7 +172,7 @@ export function App() {
   const here = OF[route.page] ?? route.page;
 
   return (
-    <>
+    <Session value={session.data}>
       <header className="topbar">
       <a className="hidden" href="#/inbox" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>
         Skip to the content
@@ -220,7 +220,7 @@ export function App() {
       <PinHost takesPin={session.data?.asks_pin !== false} />
       {open === "palette" && <Palette onClose={() => setOpen("")} />}
       {open === "keys" && <KeySheet onClose={() => setOpen("")} />}
-    </>
+    </Session>
   );
 }
 

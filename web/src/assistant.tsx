@@ -1,6 +1,6 @@
 // Questions to the assistant, which reads and changes nothing: its words as they come, then its answer with what it read.
 import { useEffect, useRef, useState } from "react";
-import { hear, Refused } from "./api";
+import { answered, Refused } from "./api";
 import type { AssistantView, ReadView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Problem } from "./parts";
@@ -25,30 +25,30 @@ export function Assistant() {
   const at = useProject({ one: true });
   const [turns, setTurns] = useState(kept);
   const [question, setQuestion] = useState("");
-  const [said, setSaid] = useState<{ question: string; text: string; reads: string } | null>(null);
+  const [answer, setAnswer] = useState<{ question: string; text: string; reads: string } | null>(null);
   const [error, setError] = useState<Refused | null>(null);
   const stop = useRef<AbortController | null>(null);
   useEffect(() => () => stop.current?.abort(), []);
 
   const keep = (now: Turn[]) => setTurns((kept = now));
   const ask = async (asked: string) => {
-    if (!asked.trim() || said) return;
+    if (!asked.trim() || answer) return;
     const control = (stop.current = new AbortController());
     setError(null);
     setQuestion("");
-    let told = { question: asked, text: "", reads: "" };
-    setSaid(told);
+    let now = { question: asked, text: "", reads: "" };
+    setAnswer(now);
     try {
       const earlier = turns.slice(-KEPT).map((each) => ({ question: each.question, answer: each.answer.text }));
-      for await (const heard of hear<AssistantView>("/assistant", { question: asked, earlier, project: at.id, stream: true }, control.signal)) {
-        if ("answer" in heard) keep([...turns, { question: asked, answer: heard.answer.data }]);
-        else setSaid((told = heard.kind === "reads" ? { ...told, text: "", reads: heard.text } : { ...told, text: told.text + heard.text }));
+      for await (const part of answered<AssistantView>("/assistant", { question: asked, earlier, project: at.id, stream: true }, control.signal)) {
+        if ("answer" in part) keep([...turns, { question: asked, answer: part.answer.data }]);
+        else setAnswer((now = part.kind === "reads" ? { ...now, text: "", reads: part.text } : { ...now, text: now.text + part.text }));
       }
     } catch (reason) {
       setQuestion(asked);
       if (!control.signal.aborted) setError(reason instanceof Refused ? reason : new Refused(0, "lost", "The server does not answer.", "Start it again: wfe-mcp ui", [], null));
     }
-    setSaid(null);
+    setAnswer(null);
   };
 
   return (
@@ -56,7 +56,7 @@ export function Assistant() {
       <header className="row">
         <h1>Ask</h1>
         <ProjectChoice at={at} one />
-        {turns.length > 0 && !said && (
+        {turns.length > 0 && !answer && (
           <button type="button" className="btn slim" onClick={() => keep([])}>
             New conversation
           </button>
@@ -70,11 +70,11 @@ export function Assistant() {
         </section>
       ))}
       <div aria-live="polite">
-        {said && (
-          <section className="section" aria-label={said.question}>
-            <h2>{said.question}</h2>
-            {said.text && <p className="words">{said.text}</p>}
-            <p className="soft">{said.reads && !said.text ? `Reads ${said.reads}…` : "Answers…"}</p>
+        {answer && (
+          <section className="section" aria-label={answer.question}>
+            <h2>{answer.question}</h2>
+            {answer.text && <p className="words">{answer.text}</p>}
+            <p className="soft">{answer.reads && !answer.text ? `Reads ${answer.reads}…` : "Answers…"}</p>
           </section>
         )}
       </div>
@@ -100,17 +100,17 @@ export function Assistant() {
           }}
         />
         <div className="row">
-          <button className="btn solid" disabled={!question.trim() || !!said}>
+          <button className="btn solid" disabled={!question.trim() || !!answer}>
             Ask
           </button>
-          {said && (
+          {answer && (
             <button type="button" className="btn" onClick={() => stop.current?.abort()}>
               Stop
             </button>
           )}
         </div>
       </form>
-      {!turns.length && !said && (
+      {!turns.length && !answer && (
         <p className="row wrap" style={{ marginTop: "0.75rem" }}>
           {EXAMPLES.map((each) => (
             <button key={each} type="button" className="btn slim" onClick={() => void ask(each)}>

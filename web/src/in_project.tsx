@@ -1,8 +1,9 @@
 // The project that lists show: chosen on one page, kept for the others of this tab.
-import { useEffect, useSyncExternalStore } from "react";
+import { useContext, useEffect, useSyncExternalStore } from "react";
 import { useAsk } from "./api";
-import type { ActivityView, ProjectList, SessionView } from "./api_types";
+import type { ActivityView, ProjectList } from "./api_types";
 import { chooseProject, chosenProject, onChosen } from "./chosen";
+import { Session } from "./session";
 import { folder } from "./words";
 
 const NEVER = () => false;
@@ -27,7 +28,7 @@ export interface InProject {
 export function useProject({ one = false } = {}): InProject {
   const chosen = useSyncExternalStore(onChosen, chosenProject);
   const { data } = useAsk<ProjectList>("/projects", NEVER);
-  const session = useAsk<SessionView>("/session", NEVER).data;
+  const session = useContext(Session);
   const roots = new Map((data?.projects ?? []).map((each) => [each.project, each.root]));
   const isGone = chosen !== "" && !!data && !roots.has(chosen);
   useEffect(() => {

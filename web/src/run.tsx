@@ -13,7 +13,7 @@ import { go, to } from "./route";
 import { Operations } from "./operations";
 import { Events, Lineage, Checkpoints } from "./run_history";
 import { Stopped } from "./remedies";
-import { Side } from "./run_phase";
+import { Side, Writes } from "./run_phase";
 import { Timeline } from "./timeline";
 import { age, capital, count, folder, isReported, look, money, runWord, tokens } from "./words";
 
@@ -329,6 +329,7 @@ function Legend({ run, nodes, open }: { run: string; nodes: GraphNode[]; open: (
               <Gates gates={each.gates} />
               <small>{subline(each)}</small>
             </button>
+            {each.state === "running" && <Writes run={run} phase={each.phase} />}
           </li>
         ))}
       </ul>

@@ -1,6 +1,6 @@
 // One phase of a run, beside the graph: gates, artifact, evidence, tools, attempts.
 import { useState } from "react";
-import { query, useAsk } from "./api";
+import { query, useAsk, useToolNews, useWritten } from "./api";
 import type { ActivityView, ArtifactPage, EvidenceList, LineageView, RunView, ToolCallList } from "./api_types";
 import { subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
@@ -17,10 +17,11 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
   const mine = (event: ActivityView) => event.run === run && (event.payload?.phase === node.phase || event.type.startsWith("Tool"));
   const artifact = useAsk<ArtifactPage>(tab === "Artifact" ? `/runs/${id}/artifact${query({ phase: node.phase })}` : null, mine);
   const evidence = useAsk<EvidenceList>(tab === "Evidence" ? `/runs/${id}/evidence${query({ phase: node.phase })}` : null, mine);
-  const calls = useAsk<ToolCallList>(tab === "Tools" && phase?.tools ? `/runs/${id}/tool_calls${query({ phase: node.phase, attempt: phase.attempt })}` : null, mine);
+  const calls = useAsk<ToolCallList>(tab === "Tools" ? `/runs/${id}/tool_calls${query({ phase: node.phase, attempt: phase?.attempt })}` : null, mine);
+  useToolNews(run, node.phase, calls.reload);
   const lines = useAsk<LineageView>(`/runs/${id}/attempts`, mine);
   const mineNow = (lines.data?.attempts ?? []).filter((each) => each.phase === node.phase);
-  const told = mineNow[mineNow.length - 1]?.feedback ?? [];
+  const feedback = mineNow[mineNow.length - 1]?.feedback ?? [];
   const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
   const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
   return (
@@ -64,13 +65,14 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           )}
         </dl>
         {node.reason && <p className="said words">{node.reason}</p>}
-        {told.map((each, index) => (
+        {feedback.map((each, index) => (
           <div key={index} className="said">
             <b>Feedback to this attempt</b>
             <p className="words">{each}</p>
           </div>
         ))}
       </div>
+      {node.state === "running" && <Writes run={run} phase={node.phase} attempt={phase?.attempt} />}
       <div className="tabs" role="tablist" aria-label="About the phase">
         {["Gates", "Artifact", "Evidence", "Tools", "Attempts"].map((each) => (
           <button key={each} type="button" role="tab" aria-selected={each === tab} onClick={() => setTab(each)}>
@@ -126,7 +128,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
             <p className="soft">No gate has run here yet. Evidence is what the server runs itself.</p>
           ))}
         {tab === "Tools" &&
-          (calls.data ? (
+          (calls.data?.calls.length ? (
             <ol className="calls">
               {calls.data.calls.map((each, index) => (
                 <li key={index}>
@@ -165,6 +167,17 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         <Cli text={command} />
       </div>
     </aside>
+  );
+}
+
+/** What the model that works the phase writes, as it grows. */
+export function Writes({ run, phase, attempt }: { run: string; phase: string; attempt?: number }) {
+  const written = useWritten(run, phase);
+  if (!written || (attempt && written.attempt !== attempt)) return null;
+  return (
+    <div className="writes" role="region" aria-label={`What the model writes in ${phase}`} tabIndex={0}>
+      <p className="words small">{written.text}</p>
+    </div>
   );
 }
 

@@ -4,6 +4,12 @@
 //   BroadcastChannel       another tab of this browser lends its token
 //   neither                the page says which command opens it
 
+import { createContext } from "react";
+import type { SessionView } from "./api_types";
+
+/** What the session may do, and its project; null until the server has answered. */
+export const Session = createContext<SessionView | null>(null);
+
 const KEY = "wfe-token";
 const LEND_MS = 400;
 const channel = new BroadcastChannel("wfe-session");

@@ -1,8 +1,10 @@
 // Statistics of a project: every phase by template, with medians of its time.
+import { useContext } from "react";
 import { useAsk } from "./api";
-import type { SessionView, StatsList, WeekView } from "./api_types";
+import type { StatsList, WeekView } from "./api_types";
 import { Cli, Flag, Problem } from "./parts";
 import { to } from "./route";
+import { Session } from "./session";
 import { count, money, span, tokens } from "./words";
 
 const of = (rate: { passed: number; of: number }): string => (rate.of ? `${rate.passed} of ${rate.of}` : "none yet");
@@ -12,7 +14,7 @@ const NEVER = () => false;
 /** The last seven days in one line, with the way to all figures; nothing before something was done. */
 export function Week() {
   const { data } = useAsk<WeekView>("/stats/week", NEVER);
-  const project = useAsk<SessionView>("/session", NEVER).data?.project;
+  const project = useContext(Session)?.project;
   if (!data?.attempts) return null;
   const used = data.tokens ? `${tokens(data.tokens)} tokens, ${money(data.cost_usd)}` : "";
   const figures = [`${count(data.finished, "run")} completed`, `${count(data.attempts, "attempt")} at ${count(data.phases, "phase")}`, used];

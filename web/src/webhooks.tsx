@@ -21,7 +21,7 @@ export function Webhooks() {
     <>
       <header className="row wrap">
         <h1>Webhooks</h1>
-        <span className="muted">what other systems are told</span>
+        <span className="muted">what other systems get</span>
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           {failed && (

@@ -2,8 +2,8 @@
 
     <temporary folder>/wfe-credentials-<process>-…/<variable>      mode 600, in a folder of mode 700; the variable names it
 
-The folder is removed when the child has ended; one of a process that was killed, by the next process that starts a child or
-works jobs (``remove_abandoned``).
+The folder is removed when the child has ended; one of a process that was killed, by the next process that takes its
+job over (some seconds later where one runs), starts a child or works jobs (``remove_abandoned``).
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
 One thread serves all running jobs of a worker, and lives only while there are some. It renews the leases every
 ``beat_s``, and reads the rows whenever the database has changed, so that a cancel from another process arrives within
-``watch_s``.
+``watch_s``. It writes the text that a job shows to the job's row, at most once in ``SHOW_S``.
 
     the owner's process has ended (pid and start time, this host)    ┐ cancel requested → cancelled
     the lease has expired                                            ┘ no attempts left → given up
@@ -25,13 +25,17 @@ from datetime import datetime, timedelta
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.completion import Completion
-from wfe_mcp.jobs.job_context import Stop, mark_of
+from wfe_mcp.jobs.job_context import Progress, Stop, mark_of
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import Effect, JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, parse_holder
+from wfe_mcp.workspace.system.temporary import remove_abandoned
 
 _LOG = logging.getLogger(__name__)
+
+SHOW_S = 1.0
+"""The least time between two writes of a job's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Running:
     job: JobRecord
     stop: Stop = field(default_factory=Stop)
     overdue_at: float | None = None
+    progress: Progress = field(default_factory=Progress)
 
 
 class Heartbeat:
@@ -92,13 +97,15 @@ class Heartbeat:
             thread.join(timeout_s)
 
     def _beat(self) -> None:
-        next_beat, seen = time.monotonic() + self._beat_s, -1
+        next_beat, next_show, seen = time.monotonic() + self._beat_s, 0.0, -1
         while self._goes_on():
             self._wakeup.wait(self._watch_s)
             self._wakeup.clear()
             if not self.running:
                 continue
             try:
+                if time.monotonic() >= next_show and self._show():
+                    next_show = time.monotonic() + SHOW_S
                 version, is_due = self._store.data_version(), time.monotonic() >= next_beat
                 for running in self.running:
                     self._look_after(running, is_due=is_due, has_news=version != seen)
@@ -113,6 +120,15 @@ class Heartbeat:
             if not goes_on:
                 self._thread = None
             return goes_on
+
+    def _show(self) -> bool:
+        """Write what the jobs show, all in one transaction; False when nothing is new."""
+        news = [(each.job, text) for each in self.running if (text := each.progress.take()) is not None]
+        if news:
+            with self._store.tx() as tx:
+                for job, text in news:
+                    tx.jobs.show(job.id, job.fence, text)
+        return bool(news)
 
     def _look_after(self, running: Running, *, is_due: bool, has_news: bool) -> None:
         job, stop = running.job, running.stop
@@ -151,6 +167,8 @@ def take_over(
     for job in freed:
         _LOG.info("job %s (%s) was taken from %s", job.id, job.kind, job.lease_owner)
         _end_children(job, me)
+    if orphans:
+        remove_abandoned()  # credentials that its process had laid out for a child
     return len(freed)
 
 

@@ -87,13 +87,43 @@ class Stop:
         return self._flag.wait(seconds)
 
 
+class Progress:
+    """The text that a running job shows: its end, of at most ``MOST_CHARS`` characters. It is gone when the job ends.
+
+    One thread adds; the heartbeat writes it to the job's row, where other processes read it.
+    """
+
+    MOST_CHARS = 8_000
+
+    def __init__(self) -> None:
+        self._text = self._taken = ""
+
+    def add(self, text: str) -> None:
+        """Show ``text`` after what was shown before; of a long text the older half goes."""
+        whole = self._text + text
+        self._text = whole if len(whole) <= self.MOST_CHARS else whole[-self.MOST_CHARS // 2 :]
+
+    def end_paragraph(self) -> None:
+        """Begin a new one with the next text."""
+        self._text = f"{self._text.rstrip()}\n\n" if self._text else ""
+
+    def take(self) -> str | None:
+        """The text, where it is another one than that last taken."""
+        text = self._text
+        if text == self._taken:
+            return None
+        self._taken = text
+        return text
+
+
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """A handler's job, its store and its stop signal."""
+    """A handler's job, its store, its stop signal, and what it shows meanwhile."""
 
     job: JobRecord
     store: Store
     stop: Stop
+    progress: Progress = field(default_factory=Progress)
 
     def run_child(
         self,

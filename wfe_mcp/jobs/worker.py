@@ -212,7 +212,7 @@ class Worker:
             if job.tries > 1:
                 # The previous claim may have ended by its lease alone; its children must not run beside this one's.
                 end_process_tree(None, None, mark_of(job.id, job.fence - 1))
-            end = self._handle(JobContext(job, store, running.stop), endings, limit_s)
+            end = self._handle(JobContext(job, store, running.stop, running.progress), endings, limit_s)
             self._survive(end)
 
     def _handle(self, context: JobContext, endings: Completion, limit_s: float | None) -> Callable[[], object]:

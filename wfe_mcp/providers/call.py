@@ -262,7 +262,7 @@ class Listener(Protocol):
         ...
 
     def said(self, text: str) -> None:
-        """A piece of text of the model."""
+        """A piece of text of the model, or of the output that it hands in."""
         ...
 
     def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:

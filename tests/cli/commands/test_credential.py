@@ -1,6 +1,7 @@
 """`wfe-mcp credential`: typed without echo or read from a file, listed by name, rotated and deleted with the PIN."""
 
 import io
+import os
 import sys
 from types import SimpleNamespace
 
@@ -43,6 +44,19 @@ def test_a_value_comes_from_standard_input_and_a_user_name_is_an_option(
     assert said.out == 'Stored the basic_auth db. Give it to a check: credentials = { db = "VARIABLE" }\n'
     (one,) = cli.json("credential", "list").data["credentials"]
     assert (one["scope"], one["parts"]) == ("person", ["password", "username"])
+
+
+def test_a_value_comes_from_a_file_descriptor(cli: Terminal) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, f"{TOKEN}\n".encode())
+    os.close(writing)
+    try:
+        said = cli("credential", "add", "npm", "--key-fd", str(reading), "--key", "stored", pin=PIN)
+    finally:
+        os.close(reading)
+    assert said.code == 0, said.err
+    closed = cli.json("credential", "rotate", "npm", "--key-fd", str(reading), pin=PIN)
+    assert (closed.refusal, closed.code) == ("bad_argument", 1)
 
 
 @pytest.mark.attack("an agent stores, rotates or deletes a credential without the PIN", "held", "T1")

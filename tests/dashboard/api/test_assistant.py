@@ -65,6 +65,15 @@ def test_a_stream_has_its_words_as_they_come_what_it_reads_and_the_answer(
     assert "".join(said["text"] for kind, said in heard if kind == "text") == "I look. It waits for you."
 
 
+def test_a_secret_is_hidden_in_its_words_also_where_a_piece_ends_within_it(program: Program, models: Models) -> None:
+    models(Turn(text=f"The key is {KEY}, and again {KEY}"))
+    heard = list(messages(program, question="What is the key?"))
+    pieces = [said["text"] for kind, said in heard if kind == "text"]
+    assert len(pieces) > 1
+    assert "".join(pieces) == "The key is [hidden], and again [hidden]"
+    assert KEY not in str(heard)
+
+
 def test_who_closes_the_stream_stops_the_model(scene: Scene, program: Program, models: Models) -> None:
     server = models(Turn(text="A long answer", stall=True))
     stream = messages(program, question="What waits?")

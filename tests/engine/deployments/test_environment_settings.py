@@ -22,8 +22,8 @@ from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import configure
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.deployments.environments import SSH_OPTIONS
 from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.deployments.hosts import SSH_OPTIONS
 
 SSH = """
 import json, subprocess, sys

@@ -15,7 +15,7 @@ from keyring.backends import fail
 from tests.engine.scene import HUMAN, Scene, refused
 from wfe_mcp.engine.models import secrets
 from wfe_mcp.workspace.system.location import data_dir
-from wfe_mcp.workspace.system.redaction import HidingFormatter, hide, without_hidden
+from wfe_mcp.workspace.system.redaction import HidingFormatter, HidingStream, hide, without_hidden
 
 KEY = "sk-canary-0123456789"
 
@@ -137,3 +137,11 @@ def test_a_resolved_key_is_hidden_from_logs_tracebacks_and_encodings(scene: Scen
 def test_short_values_hide_no_words() -> None:
     hide("test")
     assert without_hidden("a test") == "a test"
+
+
+def test_a_value_that_is_hidden_while_a_stream_goes_on_is_hidden_in_its_rest() -> None:
+    stream = HidingStream()
+    shown = stream.feed_text("begins, ")
+    hide("later-secret-1234")
+    shown += stream.feed_text("then later-se") + stream.feed_text("cret-1234 ends, and é later-sec") + stream.end_text()
+    assert shown == "begins, then [hidden] ends, and é later-sec"

@@ -1,5 +1,6 @@
 """``wfe-mcp credential``: what checks, steps and deliveries log in with, by name."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -32,6 +33,10 @@ FromFile = Annotated[
         metavar="[PART=]PATH",
         help="Read a part from a file, `-` is standard input; repeatable. The others are asked for, without echo.",
     ),
+]
+KeyFd = Annotated[
+    int | None,
+    typer.Option("--key-fd", metavar="N", help="Read the first part from this file descriptor.", show_default=False),
 ]
 Username = Annotated[str, typer.Option("--username", metavar="NAME", help="The user name of a basic_auth.")]
 KeptIn = Annotated[
@@ -86,6 +91,7 @@ def add(
     name: Name,
     kind: KindName = "token",
     from_file: FromFile = None,
+    key_fd: KeyFd = None,
     username: Username = "",
     whose: Whose = "",
     key: KeptIn = "keyring",
@@ -104,7 +110,7 @@ def add(
     engine, found = invocation.engine, kind_of(kind)
     ends = expiry_of(expires, engine.clock())
     by = invocation.person(pin_fd, f"store the credential {name}")
-    values = _values(found, name, from_file or (), username)
+    values = _values(found, name, from_file or (), username, key_fd)
     made = add_credential(engine, by, name, kind, values, scope=whose or "project", kept_in=key, expires_at=ends)
     place = "file:VARIABLE" if found.parts[0].lines else "VARIABLE"
     _answer(invocation, made, f'Stored the {kind} {name}. Give it to a check: credentials = {{ {name} = "{place}" }}')
@@ -118,6 +124,7 @@ def rotate(
     invocation: Invocation,
     name: Name,
     from_file: FromFile = None,
+    key_fd: KeyFd = None,
     username: Username = "",
     whose: Whose = "",
     key: NewKeptIn = "",
@@ -135,7 +142,7 @@ def rotate(
     known = credential(engine, name, whose or None)
     ends = expiry_of(expires, engine.clock())
     by = invocation.person(pin_fd, f"rotate the credential {name}")
-    values = _values(kind_of(known.kind), name, from_file or (), username)
+    values = _values(kind_of(known.kind), name, from_file or (), username, key_fd)
     made = rotate_credential(engine, by, name, values, scope=known.scope, kept_in=key or None, expires_at=ends)
     _answer(invocation, made, f"Rotated the {made.kind} {name}.")
 
@@ -159,13 +166,17 @@ def _answer(invocation: Invocation, one: "Credential", summary: str) -> None:
     invocation.answer(summary, view=credential_view(invocation.engine, one))
 
 
-def _values(kind: "Kind", name: str, files: "list[str] | tuple[()]", username: str) -> dict[str, str]:
+def _values(
+    kind: "Kind", name: str, files: "list[str] | tuple[()]", username: str, key_fd: int | None
+) -> dict[str, str]:
     """The parts that are given as files, and those that are typed. Refuses where neither can be."""
     known = [part.name for part in kind.parts]
     found = {"username": username} if username else {}
     for each in files:
         part, _, path = each.rpartition("=") if each.split("=")[0] in known else ("", "", each)
         found[part or known[0]] = _content(path)
+    if key_fd is not None:
+        found[known[0]] = _content(key_fd)
     typed = {part.name: _typed(part, name) for part in kind.parts if part.name not in found}
     return found | {part: value for part, value in typed.items() if value}
 
@@ -192,14 +203,17 @@ def _typed(part: "Part", name: str) -> str:
     return read_key(None, name, f"{part.name}{more}") or ""
 
 
-def _content(path: str) -> str:
+def _content(path: str | int) -> str:
+    """What is in a file, in standard input (``-``), or in a file descriptor."""
     try:
         if path == "-":
-            content = sys.stdin.buffer.read(LONGEST_BYTES)
-        else:
-            with Path(path).expanduser().open("rb") as file:
-                content = file.read(LONGEST_BYTES)
-        return content.decode()
+            return sys.stdin.buffer.read(LONGEST_BYTES).decode()
+        with (
+            os.fdopen(path, "rb", closefd=False)
+            if isinstance(path, int)
+            else Path(path).expanduser().open("rb") as file
+        ):
+            return file.read(LONGEST_BYTES).decode()
     except OSError as error:
         raise Refused(
             "bad_argument", f"{path!r} cannot be read: {error.strerror}.", "Name a file that you can read."

@@ -38,12 +38,19 @@ Forge = Annotated[
 ]
 
 
-def doctor(invocation: Invocation, deep: Deep = False, fix: Fix = False, forge: Forge = False) -> None:
+Hosts = Annotated[
+    bool, typer.Option("--hosts", help="Log in by ssh at the host of each environment, and do nothing there.")
+]
+
+
+def doctor(
+    invocation: Invocation, deep: Deep = False, fix: Fix = False, forge: Forge = False, hosts: Hosts = False
+) -> None:
     """Check that this project is ready to run."""
     if fix:
         fix_journal(invocation.engine)
     missing: list[MissingCheck] = []
-    found = list(_findings(invocation, missing, deep=deep))
+    found = list(_findings(invocation, missing, deep=deep, hosts=hosts))
     if forge:
         from wfe_mcp.engine.delivery.logins import login_findings
 
@@ -74,11 +81,13 @@ def _ready(invocation: Invocation, missing: "Sequence[MissingCheck]") -> str:
     return f"Ready to run{names}." + (" No client is connected: wfe-mcp install --client NAME" if is_alone else "")
 
 
-def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bool) -> Iterator[HealthFinding]:
+def _findings(
+    invocation: Invocation, missing: "list[MissingCheck]", *, deep: bool, hosts: bool
+) -> Iterator[HealthFinding]:
     """Every finding; ``missing`` gets the checks that templates need and that are not configured."""
     from wfe_mcp.engine.checks.last_trials import last_trials
     from wfe_mcp.engine.checks.readiness import missing_checks
-    from wfe_mcp.engine.deployments.environments import environment_findings
+    from wfe_mcp.engine.deployments.hosts import host_findings
 
     yield HealthFinding("project", "ok", str(invocation.engine.root))
     try:
@@ -94,7 +103,7 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
     yield from _missing(missing, last_trials(invocation.engine.root))
     yield from _context(invocation)
     yield from _mcp_servers(invocation)
-    yield from environment_findings(invocation.engine)
+    yield from host_findings(invocation.engine, ask=hosts)
     yield from _providers(invocation)
     yield from _models_here(invocation)
     yield from event_findings(invocation.engine)

@@ -2,13 +2,16 @@
 
 The stream is Server-Sent Events: one message for each event, with its position as id. A client that reconnects sends the last
 id (``Last-Event-ID``, or ``after``) and misses nothing. A position past the end, after the database was compacted or replaced,
-begins with a ``reset`` message instead of ``ready``: read the state anew, then go on from its id. An ``item`` message names a work
-item that has changed; it has no id, since who reconnects reads the items anew.
+begins with a ``reset`` message instead of ``ready``: read the state anew, then go on from its id. The other messages have no id,
+since who reconnects reads these things anew. ``item``: a work item that has changed. ``text``: what a model that works a phase has
+written since the last such message of its job, at most once a second; with ``adds`` false it replaces what was there. A connection
+begins with the end of the text so far, and nothing of it is kept: the whole is the artifact. ``tool``: a tool call that began
+(``ok`` null), or ended; of a short one perhaps the end alone.
 """
 
 import json
 from collections.abc import AsyncGenerator
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Header, Query
@@ -165,6 +168,7 @@ async def _news(access: Access, store: Store, project: str, after: int | None) -
     position = last if after is None else min(after, last)
     is_past = after is not None and after > last
     items = await run_in_threadpool(_last_item, store)
+    work = await run_in_threadpool(_Work, store, project)
     yield ServerSentEvent("{}", event="reset" if is_past else "ready", id=str(position), retry=RETRY_MS)
     seen = -1
     while not access.is_ending:
@@ -177,12 +181,48 @@ async def _news(access: Access, store: Store, project: str, after: int | None) -
         for row, of_project, item in [] if version == seen else await run_in_threadpool(_items, store, items, project):
             yield ServerSentEvent(json.dumps({"project": of_project, "item": item}), event="item")
             items = row
+        for kind, said in [] if version == seen else await run_in_threadpool(work.news):
+            yield ServerSentEvent(json.dumps(said, ensure_ascii=False), event=kind)
         position = found[-1].position if found else position
         if len(found) == BATCH:
             continue
         seen = version
         # While many come they are read less often, more at a time.
         await anyio.sleep(POLL_S * max(1, min(len(found), _MOST_POLLS)))
+
+
+class _Work:
+    """What one connection has sent of the texts and tool calls of models at work."""
+
+    def __init__(self, store: Store, project: str) -> None:
+        self._store, self._project = store, project
+        self._texts: dict[str, str] = {}
+        self._open: set[str] = set()
+        with store.read() as tx:
+            self._row = tx.tool_calls.last_row()
+
+    def news(self) -> list[tuple[str, dict[str, Any]]]:
+        """The messages that are due, each as its kind and its data."""
+        with self._store.read() as tx:
+            self._row = min(self._row, tx.tool_calls.last_row())  # runs may have been pruned
+            tools = tx.tool_calls.news(self._row, self._open, self._project)
+            shown = tx.jobs.shown(self._project)
+        texts = {job.id: str((job.result or {}).get("text", "")) for job in shown}
+        found: list[tuple[str, dict[str, Any]]] = []
+        for job in shown:
+            before, text = self._texts.get(job.id, ""), texts[job.id]
+            if text != before:
+                adds = bool(before) and text.startswith(before)
+                of = {"job": job.id, "run": job.run_id, "phase": job.phase, "attempt": job.attempt}
+                found.append(("text", {**of, "text": text[len(before) :] if adds else text, "adds": adds}))
+        self._texts = texts
+        for each in tools:
+            self._row = max(self._row, each.pop("row"))
+            is_known, is_over = each["id"] in self._open, each["ok"] is not None
+            if is_over or not is_known:
+                found.append(("tool", {"run": each.pop("run_id"), "tool": each.pop("name"), **each}))
+            (self._open.discard if is_over else self._open.add)(each["id"])
+        return found
 
 
 def _last(store: Store) -> int:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-import shlex
 import tarfile
 import uuid
 from pathlib import Path
-from shutil import which
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.errors import nearest_hint
-from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.commits import contents
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.engine.credentials.handing import hand_to_check
+from wfe_mcp.engine.deployments.hosts import Given, ssh_argv
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.step_call import check_evidence
@@ -30,7 +28,7 @@ from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.working_tree import HashedTree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import StepCall
@@ -38,19 +36,6 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.child import ChildResult
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.workspace.config.environment_table import EnvironmentSettings, Stage
-
-SSH_OPTIONS = (
-    "BatchMode=yes",
-    "StrictHostKeyChecking=yes",
-    "UpdateHostKeys=no",
-    "PermitLocalCommand=no",
-    "ClearAllForwardings=yes",
-    "ForwardAgent=no",
-    "ConnectTimeout=10",
-    "ServerAliveInterval=15",
-    "ServerAliveCountMax=4",
-)
-"""Given to every ssh: it asks no one, takes no unknown host, forwards nothing, and ends when the host is gone."""
 
 _TAKES_FILES = {"deploy", "rollback"}
 
@@ -92,17 +77,6 @@ def site_of(engine: Engine, call: StepCall, context: JobContext, name: str) -> S
     return Site(engine, call, context, name, environments[name], root)
 
 
-def environment_findings(engine: Engine) -> Iterator[HealthFinding]:
-    """What each environment would do; nothing is asked of its host."""
-    for name, one in engine.settings().settings.environments.items():
-        where = f"by ssh on {one.host}" if one.host else "on this machine"
-        if one.host and which("ssh", path=engine.environment.get("PATH")) is None:
-            yield HealthFinding(f"environment {name}", "problem", "there is no ssh on PATH; fix: install OpenSSH")
-            continue
-        checks = f"deploy {one.deploy}, health {one.health}, rollback {one.check_of('rollback')}"
-        yield HealthFinding(f"environment {name}", "ok", f"{one.kind}, {where}: {checks}")
-
-
 def ask(site: Site, stage: Stage, commit: str, more: Mapping[str, str], tries: int = 1) -> Seen:
     """Run the check of ``stage`` in a checkout of ``commit``, at most ``tries`` times until it passes.
 
@@ -127,11 +101,12 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
     variables = {**settings.variables, **facts}
     files = HashedTree(tree_of(site.root, commit), dict(contents(site.root, commit).files), {})
     given = {"env": (*check.env, *variables)}
+    hand = hand_to_check(engine, call.run.id, call.attempt)
+    there = Given(hand)
     if settings.host:
-        given |= {
-            "argv": ssh_argv(settings, ["env", *(f"{key}={value}" for key, value in variables.items()), *check.argv]),
-            "cwd": None,
-        }
+        words = ["env", *(f"{key}={value}" for key, value in variables.items()), *check.argv]
+        given |= {"argv": ssh_argv(settings, words, is_given=bool(check.credentials)), "cwd": None}
+        hand = there.hand
     takes_files = bool(settings.host) and stage in _TAKES_FILES
 
     def run(
@@ -152,7 +127,7 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
             max_output_bytes=max_output_bytes,
             log_path=log_path,
             linger_s=linger_s,
-            stdin=_archive(cwd) if takes_files else b"",
+            stdin=there.line + (_archive(cwd) if takes_files else b""),
             leaves=stage in _TAKES_FILES,
         )
 
@@ -165,22 +140,12 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
         run=run,
         makes=known.sandbox,
         of=files,
-        hand=hand_to_check(engine, call.run.id, call.attempt),
+        hand=hand,
     )
     found.data.update(environment=site.name, stage=stage, commit=commit)
     with engine.store.tx() as tx, change_run_in(engine, tx, call.run.id, SYSTEM) as change:
         tx.evidence.add(sealed_evidence(engine, tx, check_evidence(change, call.row, found, uuid.uuid4().hex[:16])))
     return found
-
-
-def ssh_argv(settings: EnvironmentSettings, remote: Sequence[str]) -> tuple[str, ...]:
-    """The command that runs ``remote`` on the host. No word of it is read as an option or by a shell here."""
-    known = settings.known_hosts
-    options = [*SSH_OPTIONS, *([f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=none"] if known else [])]
-    words = ["ssh", "-T", *(word for each in options for word in ("-o", each))]
-    words += ["-p", str(settings.port)] if settings.port else []
-    words += ["-l", settings.user] if settings.user else []
-    return (*words, "--", settings.host, shlex.join(remote))
 
 
 def _archive(folder: Path) -> bytes:

@@ -77,8 +77,9 @@ class _Reported(Recording):
         super().__init__(engine, None, CallPurpose.QUESTION, ROLE)
         self._on_text, self._on_read = on_text, on_read
 
-    def said(self, text: str) -> None:
-        self._on_text(text)
+    def _show(self, text: str) -> None:
+        if text:
+            self._on_text(text)
 
     def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
         self._on_read(name, given)

@@ -33,7 +33,7 @@ from wfe_mcp.engine.models.budgets import OverBudget, overspend, pause_over_budg
 from wfe_mcp.engine.models.caps import caps
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext
 from wfe_mcp.store.records.calls import CallPurpose, NewCall, NewToolCall, Used
-from wfe_mcp.workspace.system.redaction import without_hidden
+from wfe_mcp.workspace.system.redaction import HidingStream, without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,6 +54,10 @@ _LOOK_S = 0.5
 _TRIES = 3
 
 
+_SHOWN = {CallPurpose.WORK, CallPurpose.STEP}
+"""What a page shows as it grows."""
+
+
 class Recording:
     """A listener for a sequence of calls; concurrent calls need one each.
 
@@ -69,9 +73,12 @@ class Recording:
         self._call: str | None = None
         self._tools: dict[str, str] = {}
         self._pause = threading.Event()
+        self._stream = HidingStream()
 
     def before_call(self, connection: Connection, estimate: Estimate) -> None:
         """Write down that a model is about to be called. Raises instead when it must not be."""
+        if self._job is not None:
+            self._job.progress.end_paragraph()
         new = self._new_call(connection, worst_case(connection, estimate))
         while (wait_s := self._begin(connection, new)) > 0:
             if self._job is None:
@@ -82,6 +89,7 @@ class Recording:
 
     def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
         """Write down what it used, or why it failed."""
+        self._show(self._stream.end_text())
         call, self._call = self._call, None
         if call is None:
             return
@@ -90,7 +98,13 @@ class Recording:
         self._write(lambda tx: tx.model_calls.end(call, spent, failure))
 
     def said(self, text: str) -> None:
-        """Pieces are not stored: the whole answer is an artifact, an opinion or a partial result."""
+        """Show a piece of the answer without secrets. None is kept: the whole is an artifact, an opinion or a partial result."""
+        self._show(self._stream.feed_text(text))
+
+    def _show(self, text: str) -> None:
+        # Not of reviewers: several of them answer at once in one job.
+        if self._job is not None and self._purpose in _SHOWN:
+            self._job.progress.add(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
     def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
         """Write down that a tool begins."""

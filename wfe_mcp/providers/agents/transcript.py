@@ -102,13 +102,14 @@ class Transcript:
     def _take_text(self, event: AgentText, continues: bool) -> None:
         if not event.text:
             return
-        if event.continues and continues and self.texts:
+        goes_on = event.continues and continues
+        if goes_on and self.texts:
             self.texts[-1] += event.text
         else:
             self.texts.append(event.text)
         while len(self.texts) > 1 and sum(map(len, self.texts)) > _MAX_TEXT_CHARACTERS:
             del self.texts[0]
-        self.listener.said(event.text)
+        self.listener.said(event.text if goes_on or len(self.texts) == 1 else f"\n\n{event.text}")
 
     def _tool_began(self, event: ToolBegan) -> None:
         if event.id not in self.running:

@@ -18,6 +18,7 @@ from pydantic_ai.messages import (
     TextPart,
     TextPartDelta,
     ToolCallPart,
+    ToolCallPartDelta,
     UserPromptPart,
 )
 from pydantic_ai.models.wrapper import WrapperModel
@@ -111,6 +112,21 @@ def piece_in(event: object) -> str:
             return content
         case _:
             return ""
+
+
+def written_in(event: object, tool: str, calls: set[int]) -> str:
+    """The piece of text in an event, or of the arguments of a call of ``tool``, with which a model hands in its output.
+
+    ``calls``: the parts of the answer so far that are such calls; it is kept from event to event.
+    """
+    match event:
+        case PartStartEvent(index=index, part=ToolCallPart(tool_name=name, args=args)):
+            (calls.add if name == tool else calls.discard)(index)
+            return args if name == tool and isinstance(args, str) else ""
+        case PartDeltaEvent(index=index, delta=ToolCallPartDelta(args_delta=str() as args)):
+            return args if index in calls else ""
+        case _:
+            return piece_in(event)
 
 
 def tokens_in(messages: list[ModelMessage], parameters: ModelRequestParameters) -> int:

@@ -18,7 +18,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from wfe_mcp.providers.call import Answer, Connection, Listener, Question, Usage
 from wfe_mcp.providers.faults import fault
-from wfe_mcp.providers.sdk.calls import Counted, piece_in
+from wfe_mcp.providers.sdk.calls import Counted, piece_in, written_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ async def answer(connection: Connection, question: Question, listener: Listener,
             model_settings=settings_of(connection),
             model_request_parameters=_form(connection, question),
         ) as stream:
+            calls = set[int]()
             async for event in stream:
-                piece = piece_in(event)
-                if piece:
-                    tally.add(piece)
+                if text := piece_in(event):
+                    tally.add(text)
+                if piece := written_in(event, _TOOL, calls):
                     listener.said(piece)
             response = stream.get()
     return _read(response, connection, question, tally.usage)

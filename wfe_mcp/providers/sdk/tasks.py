@@ -30,7 +30,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.usage import UsageLimits
 
 from wfe_mcp.providers.call import Connection, Listener, Task, Worked
-from wfe_mcp.providers.sdk.calls import Counted, piece_in, tokens_of_part
+from wfe_mcp.providers.sdk.calls import Counted, piece_in, tokens_of_part, written_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 from wfe_mcp.providers.sdk.questions import object_in
 from wfe_mcp.providers.sdk.tools import TooManyTools, Workbench
@@ -54,10 +54,11 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
         agent = _agent(Counted(model, connection, listener, tally, watch), connection, task, listener, tally)
 
         async def on_events(_: RunContext[object], events: AsyncIterable[object]) -> None:
+            calls = set[int]()
             async for event in events:
-                piece = piece_in(event)
-                if piece:
-                    tally.add(piece)
+                if text := piece_in(event):
+                    tally.add(text)
+                if piece := written_in(event, _OUTPUT, calls):
                     listener.said(piece)
 
         def ended(how: Any, why: str) -> Worked:

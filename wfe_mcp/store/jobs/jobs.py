@@ -25,7 +25,7 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.jobs.model_calls import LOSE_CALLS
-from wfe_mcp.store.layout.tables import JOB, MODEL_CALL
+from wfe_mcp.store.layout.tables import JOB, MODEL_CALL, RUN
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import (
     TREE_KEYS,
@@ -147,6 +147,7 @@ def _average(values: Sequence[float]) -> float | None:
 _COLUMNS = columns_for(JobRecord, JOB)
 _SELECT = select(*_COLUMNS)
 _BY_ID = _SELECT.where(JOB.c.id == bindparam("id_"))
+_SHOWN = _SELECT.join(RUN, RUN.c.id == JOB.c.run_id).where(JOB.c.status == JobStatus.RUNNING, JOB.c.result.is_not(None))
 _BY_KEY = select(JOB.c.id).where(JOB.c.dedupe_key == bindparam("key_"))
 _NEW = insert(JOB)
 
@@ -201,6 +202,7 @@ _CLAIM = (
         tries=JOB.c.tries + 1,
         child_pid=None,
         child_started_at=None,
+        result=None,
     )
     .returning(*_COLUMNS)
 )
@@ -260,6 +262,14 @@ class JobRepository(Repository):
         """Record the process group that works on the job, before waiting on it. False when the claim is lost."""
         child = {"child_pid": pid, "child_started_at": started_at}
         return self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, **child}) == 1
+
+    def show(self, job_id: str, fence: int, text: str) -> bool:
+        """Show ``text`` as what the job has so far; its end replaces it. False when the claim is lost."""
+        return self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, "result": {"text": text}}) == 1
+
+    def shown(self, project_id: str = "") -> list[JobRecord]:
+        """The running jobs that show a text. ``project_id``: only of its runs."""
+        return self._all(JobRecord, _SHOWN.where(*given(((RUN.c.project_id, project_id or None),))))
 
     def finish(self, job_id: str, fence: int, result: dict[str, Any]) -> bool:
         """The job is done. False when the claim is lost: the caller then writes nothing else."""
@@ -349,6 +359,7 @@ class JobRepository(Repository):
     def _claim_ends(self, job_id: str, fence: int, values: dict[str, Any]) -> bool:
         """End a claim. Its model calls in flight are marked lost."""
         free = {"lease_owner": None, "lease_until": None}
+        values = {"result": None} | values  # what it showed meanwhile is over
         is_ours = self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, **values, **free}) == 1
         if is_ours:
             self._run(LOSE_CALLS, {"job": job_id})

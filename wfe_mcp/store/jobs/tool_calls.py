@@ -3,17 +3,31 @@
 Long input and output is cut in the middle, with the sha256 and the size of the whole.
 """
 
+from collections.abc import Collection
 from dataclasses import fields
 from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import Text, bindparam, case, func, insert, literal_column, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Text,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.layout.tables import ATTEMPT, TOOL_CALL
+from wfe_mcp.store.layout.tables import ATTEMPT, RUN, TOOL_CALL
 from wfe_mcp.store.records.calls import NewToolCall, ToolCallRecord, ToolTotal, ToolUse
 from wfe_mcp.store.repository import Repository, bound, columns_for, given, row_from
 from wfe_mcp.store.sqlite import insert_new
@@ -51,6 +65,20 @@ _TOTALS = (
 )
 
 
+_ROW: ColumnElement[int] = literal_column("tool_call.rowid", Integer)
+_LAST_ROW = select(func.max(_ROW)).select_from(TOOL_CALL)
+_NEWS = (
+    select(
+        _ROW.label("row"),
+        *(TOOL_CALL.c[name] for name in ("id", "run_id", "phase", "attempt", "name", "ok", "duration_ms")),
+    )
+    .join(RUN, RUN.c.id == TOOL_CALL.c.run_id)
+    .where(or_(_ROW.op(">")(bindparam("after")), TOOL_CALL.c.id.in_(bindparam("open", expanding=True))))
+    .order_by(_ROW)
+    .limit(500)
+)
+
+
 class ToolCallRepository(Repository):
     """The tools that models used."""
 
@@ -81,6 +109,20 @@ class ToolCallRepository(Repository):
         values = row_from(new, TOOL_CALL) | {"id": call_id, "input": _kept_input(new), "started_at": at}
         self._run(_KNOWN, values | _end_columns(output, duration_ms, ok=ok))
         return True
+
+    def last_row(self) -> int:
+        """The number of the newest row; 0 without one."""
+        return int(self._connection.execute(_LAST_ROW).scalar() or 0)
+
+    def news(self, row: int, open_: Collection[str], project_id: str = "") -> list[dict[str, Any]]:
+        """The tool calls after a row and those of ``open_``, at most 500, oldest first: their columns without input and output.
+
+        ``row`` is among them: the row of each. ``project_id``: only of its runs.
+        """
+        query = _NEWS.where(*given(((RUN.c.project_id, project_id or None),)))
+        # Never an empty list: SQLAlchemy makes a subquery of it, which SQLite runs for each row.
+        found = self._connection.execute(query, {"after": row, "open": [*open_] or [""]})
+        return [dict(each) for each in found.mappings()]
 
     def uses(self, run_id: RunId, since: datetime) -> list[ToolUse]:
         """The tools used in a run from ``since`` on, oldest first, without their whole input and output."""

@@ -10,6 +10,7 @@ from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.model import Json, view_model
+from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,7 +102,7 @@ def assistant(
     tools = _tools(engine, By(by.actor, Channel.HTTP, Assurance.AGENT), found)
     prompt = _prompt(question, earlier)
     connection, worked = ask_assistant(engine, prompt, SYSTEM, tools, on_text, on_tool, should_stop)
-    text = str((worked.value or {}).get("text") or worked.text).strip()
+    text = without_hidden(str((worked.value or {}).get("text") or worked.text).strip())
     view = AssistantView(
         text=text,
         blocks=blocks_json(text),

@@ -24,7 +24,7 @@ class CredentialUse:
 class CredentialView:
     """A credential. ``scope``: whose, ``project`` or ``person``; ``state``: ``valid``, ``expires soon`` or ``expired``.
 
-    ``given_to``: the checks whose trusted configuration names it. ``used``: the newest first.
+    ``given_to``: the checks and addresses whose trusted configuration names it. ``used``: the newest first.
     """
 
     name: str
@@ -58,11 +58,13 @@ def credentials_view(engine: Engine) -> CredentialsView:
 
 def credential_view(engine: Engine, one: Credential) -> CredentialView:
     """One credential."""
-    checks = engine.settings().settings.checks
+    known = engine.settings().settings
+    named = [f"check {name}" for name, check in known.checks.items() if one.name in check.credentials]
+    named += [f"http steps at {origin}" for origin, login in known.http.logins.items() if login.split()[0] == one.name]
     return view_of(
         CredentialView,
         one,
         state=one.state(engine.clock()),
-        given_to=tuple(f"check {name}" for name, check in checks.items() if one.name in check.credentials),
+        given_to=tuple(named),
         used=tuple(CredentialUse(to=to, at=second(at)) for to, at in one.used.items()),
     )

@@ -69,5 +69,5 @@ class EnvironmentSettings(Table):
             if checks[name].sandbox
         ]:
             return held[0]
-        given = [name for _, name in used if self.host and checks[name].credentials]
-        return f"check {given[0]!r} has credentials, and none is ever sent to a host" if given else ""
+        filed = [name for _, name in used if self.host and "file:" in " ".join(checks[name].credentials.values())]
+        return f"check {filed[0]!r} gets a credential as a file, and a host gets variables only" if filed else ""

@@ -71,18 +71,19 @@ def raw_without_hidden(content: bytes) -> bytes:
 
 
 class HidingStream:
-    """The pieces of a stream without the values that were hidden when it began, also where a piece ends within one."""
+    """The pieces of a stream without hidden values, also where a piece ends within one."""
 
     def __init__(self) -> None:
-        self._hidden, self._held = _hidden, b""
+        self._held = b""
 
     def feed(self, piece: bytes) -> bytes:
         """What can be shown so far: the beginning of a value at its end is held back."""
-        if self._hidden.raw is None:
+        hidden = _hidden  # one may be hidden while the stream goes on
+        if hidden.raw is None:
             return piece
         content, shown, at = self._held + piece, bytearray(), 0
-        sure = self._hidden.begins_in(content)
-        for found in self._hidden.raw.finditer(content):
+        sure = hidden.begins_in(content)
+        for found in hidden.raw.finditer(content):
             if found.start() >= sure:
                 break
             shown += content[at : found.start()] + SHOWN.encode()
@@ -93,7 +94,15 @@ class HidingStream:
     def end(self) -> bytes:
         """The rest."""
         held, self._held = self._held, b""
-        return held if self._hidden.raw is None else self._hidden.raw.sub(SHOWN.encode(), held)
+        return raw_without_hidden(held)
+
+    def feed_text(self, piece: str) -> str:
+        """``feed`` for text: hidden values begin and end at characters, so no character is cut."""
+        return self.feed(piece.encode(errors="replace")).decode()
+
+    def end_text(self) -> str:
+        """``end`` for text."""
+        return self.end().decode()
 
 
 class HidingFormatter(logging.Formatter):

@@ -1,0 +1,145 @@
+"""The hosts of environments: the command that runs a check there, credentials over its standard input, and whether it can be reached.
+
+    ssh … HOST  sh -c 'read a line, set what it says'  sh  env NAME=VALUE …  the check's argv
+                        ▲ standard input: one line that sets the credentials, then the files of the commit
+
+Rules:
+1. No credential is in an argument, here or there: the shell on the host reads it from the encrypted connection, and sets it
+   for the check alone. A file of credentials is not made there.
+2. Nothing is asked of a host unless a person says so: ``ssh -G`` and ``ssh-keygen -F`` read files of this machine.
+"""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from shutil import which
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.findings import HealthFinding
+from wfe_mcp.core.texts import one_line
+from wfe_mcp.jobs.child import run_child
+from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.jobs.handed import Handed
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.jobs.handed import HandOut
+    from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
+
+SSH_OPTIONS = (
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "UpdateHostKeys=no",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ConnectTimeout=10",
+    "ServerAliveInterval=15",
+    "ServerAliveCountMax=4",
+)
+"""Given to every ssh: it asks no one, takes no unknown host, forwards nothing, and ends when the host is gone."""
+
+# POSIX: read takes no byte behind the end of the line, so what follows is the check's own input.
+_SET = 'IFS= read -r wfe_given && eval "$wfe_given" && unset wfe_given && exec "$@"'
+_LOOK_S = 20.0
+
+
+def ssh_argv(settings: EnvironmentSettings, remote: Sequence[str], *, is_given: bool = False) -> tuple[str, ...]:
+    """The command that runs ``remote`` on the host. No word of it is read as an option or by a shell here.
+
+    ``is_given``: the first line of its standard input is what ``Given.line`` is.
+    """
+    words = ["sh", "-c", _SET, "sh", *remote] if is_given else remote
+    return (*_ssh(settings), "--", settings.host, shlex.join(words))
+
+
+def _ssh(settings: EnvironmentSettings) -> list[str]:
+    known = settings.known_hosts
+    options = [*SSH_OPTIONS, *([f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=none"] if known else [])]
+    words = ["ssh", "-T", *(word for each in options for word in ("-o", each))]
+    words += ["-p", str(settings.port)] if settings.port else []
+    return [*words, *(["-l", settings.user] if settings.user else [])]
+
+
+class Given:
+    """Hands a check on a host its credentials: nothing to the process here, and ``line`` to the shell there."""
+
+    def __init__(self, hand: HandOut) -> None:
+        self._hand = hand
+        self.line = b""
+
+    @contextmanager
+    def hand(self, check: FrozenCheck) -> Generator[Handed]:
+        """The credentials of ``check``, while it runs. Raises Refused as the hand-out that it wraps."""
+        with self._hand(check) as given:
+            self.line = "".join([*(_set(*each) for each in given.variables.items()), ":\n"]).encode()
+            try:
+                yield Handed()
+            finally:
+                self.line = b""
+
+
+def _set(name: str, value: str) -> str:
+    """A shell's command in one line that sets a variable of any lines; substitution would cut those at its end."""
+    written = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{name}=$(printf '%b.' {shlex.quote(written)}); {name}=${{{name}%.}}; export {name}; "
+
+
+def host_findings(engine: Engine, *, ask: bool = False) -> Iterator[HealthFinding]:
+    """What each environment would do, and whether ssh knows its host. ``ask``: log in there too, and do nothing."""
+    for name, one in engine.settings().settings.environments.items():
+        topic, where = f"environment {name}", f"by ssh on {one.host}" if one.host else "on this machine"
+        fault = _fault(engine, one, ask=ask) if one.host else ""
+        if fault:
+            yield HealthFinding(topic, "problem", fault)
+            continue
+        reached = ", which was reached" if one.host and ask else ""
+        checks = f"deploy {one.deploy}, health {one.health}, rollback {one.check_of('rollback')}"
+        yield HealthFinding(topic, "ok", f"{one.kind}, {where}{reached}: {checks}")
+
+
+def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
+    for program in ("ssh", "ssh-keygen"):
+        if which(program, path=engine.environment.get("PATH")) is None:
+            return f"there is no {program} on PATH; fix: install OpenSSH"
+    code, said = _ran(engine, [*_ssh(one), "-G", "--", one.host])
+    if code != 0:
+        return f"ssh cannot use its configuration for {one.host}: {said}"
+    set_ = _pairs(said)
+    names = _names(one, set_)
+    files = f"{set_.get('userknownhostsfile', '')} {set_.get('globalknownhostsfile', '')}".split()
+    if set_.get("knownhostscommand", "none") == "none" and not any(
+        _ran(engine, ["ssh-keygen", "-F", host, "-f", file])[0] == 0 for host in names for file in files
+    ):
+        port = f"-p {one.port} " if one.port else ""
+        return (
+            f"ssh does not know the key of {names[0]}, so each of its checks would fail; fix: ssh-keyscan {port}{one.host}, compare its "
+            f"fingerprint (ssh-keygen -lf FILE), and add it to {files[0] if files else 'known_hosts'}"
+        )
+    if not ask:
+        return ""
+    code, said = _ran(engine, ssh_argv(one, ["true"]))
+    return "" if code == 0 else f"ssh does not reach {one.host}: {one_line(said) or f'exit code {code}'}"
+
+
+def _names(one: EnvironmentSettings, set_: Mapping[str, str]) -> list[str]:
+    """The names that the key of the host may stand under."""
+    if alias := set_.get("hostkeyalias", ""):
+        return [alias]
+    host, port = set_.get("hostname", one.host), set_.get("port", "22")
+    return [host] if port == "22" else [f"[{host}]:{port}"]
+
+
+def _pairs(said: str) -> dict[str, str]:
+    return {name: value for name, _, value in (line.partition(" ") for line in said.splitlines())}
+
+
+def _ran(engine: Engine, argv: Sequence[str]) -> tuple[int | None, str]:
+    """The exit code and the end of the output; what is hidden is not in it."""
+    env = child_env(["SSH_AUTH_SOCK"], engine.environment)
+    done = run_child(argv, cwd=engine.root, env=env, timeout_s=_LOOK_S)
+    return done.exit_code, done.output_tail
