@@ -8,7 +8,8 @@ Rules:
 1. A statement is about files: the commit's tree without ``.wfe/``. The commit is a subject too where its tree is that one.
 2. The same record gives the same bytes, so a second call adds nothing, and neither does one after kill -9.
 3. Nothing is signed for a person. What they did not sign with a pinned key has no statement.
-4. A delivered run is attested before its branch is pushed, and again when it is complete.
+4. A delivered run is attested before its branch is pushed, before that is merged, and again when the run is complete: also
+   where another program has pushed or merged it first, and with a decision that was made in between.
 """
 
 from __future__ import annotations
@@ -105,21 +106,21 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
     return Bundle(full, tree, head, ours, len(results), len(statements))
 
 
-def attest_and_push(engine: Engine, place: Place, remote: Remote | None, commit: str) -> None:
+def attest_and_push(place: Place, remote: Remote | None, commit: str) -> None:
     """Attest ``commit`` of the run and bring the ref to the remote, together with what the remote's has. Raises DeliveryFault."""
     try:
-        attest(engine, place.run.id, commit)
+        attest(place.engine, place.run.id, commit)
         if remote is not None:
-            _push(engine, place, remote)
+            _push(place, remote)
     except Refused as refused:
         raise DeliveryFault(f"{refused.message} {refused.hint}", "configuration") from refused
 
 
-def _push(engine: Engine, place: Place, remote: Remote) -> None:
+def _push(place: Place, remote: Remote) -> None:
     for name in ref.refs_to_push(place.root):
         for last in (False, False, True):
             there = remotes.fetch(remote, name)
-            head = ref.merge(place.root, there, engine.clock()) if there else ref.tip(place.root)
+            head = ref.merge(place.root, there, place.engine.clock()) if there else ref.tip(place.root)
             if head == there:
                 break
             try:

@@ -5,6 +5,7 @@ Each observes where it acts before it calls, so that a second start after a cras
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.delivery.fault import DeliveryFault
@@ -181,11 +182,11 @@ def make_push(place: Place, call: StepCall, _context: JobContext, params: GitPus
 
     def act() -> None:
         nonlocal there
-        attest_and_push(place.engine, place, remote, sha)
         remotes.push(remote, sha, refs.ref_of(name))
         there = remotes.commit_at(remote, name)
 
-    return operate(place.engine, call, "git.push", target, before, observe, act)
+    attest = partial(attest_and_push, place, remote, sha)
+    return operate(place.engine, call, "git.push", target, before, observe, act, attest)
 
 
 def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:

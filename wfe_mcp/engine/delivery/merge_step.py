@@ -66,10 +66,10 @@ def make_merge(place: Place, call: StepCall, context: JobContext, params: GitMer
                 "then retry the phase.",
                 "conflict",
             )
+        attest_and_push(place, remote, result)
 
     def act() -> None:
         nonlocal there
-        attest_and_push(place.engine, place, remote, result)
         if remote is not None and not is_in(there):
             remotes.push(remote, result, refs.ref_of(base))
             there = remotes.fetch(remote, base)

@@ -82,7 +82,8 @@ def operate(
     """Do an operation of a step once, and return what was observed.
 
     ``observe``: what is there if it has been done, else None; ``act`` does it. ``allow`` raises DeliveryFault where it must
-    not be done, by this run or by others. Raises DeliveryFault when ``act`` does, and when nothing is observed after it.
+    not be done, by this run or by others, and else adds what has to be there first: it may be called again. Raises
+    DeliveryFault when ``act`` does, and when nothing is observed after it.
     """
     operation = begun(engine, call, kind, target)
     if operation is None or operation.undone:
