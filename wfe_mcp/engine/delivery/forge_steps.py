@@ -107,7 +107,7 @@ def status_step(place: Place, call: StepCall, context: JobContext, params: Forge
     pull = it.get()
     if params.require and pull.state != "merged":
         _refuse(it, pull)
-    return {**_seen(pull), "merge": pull.merge, "why": pull.why}
+    return {**_seen(pull), "merge": pull.merge, "blocker": pull.blocker or "", "why": pull.why}
 
 
 def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeMerge) -> Seen:
