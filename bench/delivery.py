@@ -1,10 +1,11 @@
-"""Branch, commit and push by the server beside the same by plain git: git processes and milliseconds."""
+"""Branch, commit and push by the server beside the same by plain git: git processes, milliseconds, and bytes of attestations."""
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.figures import Figure
 from bench.git_processes import counted_git
@@ -28,62 +29,112 @@ _PLAIN = (
 """What a careful person types: with the base fetched, and a look at what the remote has."""
 
 
+class _Spent(NamedTuple):
+    """What it took. ``cpu_ms``: of this process and its children, which another load of the machine changes least."""
+
+    processes: int
+    ms: float
+    cpu_ms: float
+
+
 def measure(scene: Scene, times: int) -> list[Figure]:
     """The best of ``times`` pairs, in a repository of 200 files with a bare remote on the same disk."""
     del scene  # each play has its own repository
-    plain, ours = list[tuple[int, float]](), list[tuple[int, float]]()
+    plain, ours, sizes = list[_Spent](), list[_Spent](), list[int]()
     with counted_git() as (folder, counted):
         for number in range(times):
             plain.append(_plain(folder / f"plain{number}", counted))
-            ours.append(_ours(folder / f"ours{number}", counted))
-    (few, fast), (many, slow) = ((min(one[0] for one in each), min(one[1] for one in each)) for each in (plain, ours))
+            spent, size = _ours(folder / f"ours{number}", counted)
+            ours.append(spent)
+            sizes.append(size)
+    one, other = (_Spent(*map(min, zip(*each, strict=True))) for each in (plain, ours))
+    best = f"best of {times}"
     return [
-        Figure("git processes of branch, commit and push", many, "", MOST * few, f"plain git {few}"),
-        Figure("time of branch, commit and push", slow, "ms", MOST * fast, f"plain git {fast:.1f} ms, best of {times}"),
+        Figure(
+            "git processes of branch, commit and push",
+            other.processes,
+            "",
+            MOST * one.processes,
+            f"plain git {one.processes}",
+        ),
+        Figure("time of branch, commit and push", other.ms, "ms", MOST * one.ms, f"plain git {one.ms:.1f} ms, {best}"),
+        Figure(
+            "CPU time of branch, commit and push",
+            other.cpu_ms,
+            "ms",
+            MOST * one.cpu_ms,
+            f"plain git {one.cpu_ms:.1f} ms, {best}",
+        ),
+        Figure("attestations of the run: approval, check, gates", max(sizes), "bytes"),
     ]
 
 
-def _plain(folder: Path, counted: Any) -> tuple[int, float]:
-    root = _repository(folder)
+class _Watch:
+    """What is spent between ``begin`` and ``end``."""
+
+    def __init__(self, counted: Any) -> None:
+        self._counted, self._at = counted, (0, 0.0, 0.0)
+
+    def begin(self) -> None:
+        self._at = self._now()
+
+    def end(self) -> _Spent:
+        count, wall, cpu = (now - before for now, before in zip(self._now(), self._at, strict=True))
+        return _Spent(int(count), wall * 1000, cpu * 1000)
+
+    def _now(self) -> tuple[int, float, float]:
+        spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        cpu_s = sum(each.ru_utime + each.ru_stime for each in spent)
+        return sum(self._counted().values()), time.perf_counter(), cpu_s
+
+
+def _plain(folder: Path, counted: Any) -> _Spent:
+    root, watch = _repository(folder), _Watch(counted)
     _change(root)
-    before, began = sum(counted().values()), time.perf_counter()
+    watch.begin()
     for words in _PLAIN:
         subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
-    return sum(counted().values()) - before, (time.perf_counter() - began) * 1000
+    return watch.end()
 
 
-def _ours(folder: Path, counted: Any) -> tuple[int, float]:
-    from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, PUSH, approve
-    from tests.engine.scene import Clock, Scene as Project, approval, environment, phase
+def _ours(folder: Path, counted: Any) -> tuple[_Spent, int]:
+    from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, PUSH
+    from tests.engine.scene import HUMAN, Clock, Scene as Project, approval, command, environment, phase
     from tests.engine.step_scene import configure, steps
-    from wfe_mcp.engine.delivery import steps as delivery
+    from wfe_mcp.delivery.attestations import ref
+    from wfe_mcp.engine.approvals import decide as approvals, pin
+    from wfe_mcp.engine.deployments import steps as worked
     from wfe_mcp.store import Store
 
-    root, clock, spent, called = _repository(folder), Clock(), list[float](), list[int]()
+    root, clock, spent = _repository(folder), Clock(), list[_Spent]()
     project = Project(root, Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=clock), clock, environment(folder))
-    deliver = delivery.deliver
+    deliver, watch = worked.deliver, _Watch(counted)
 
     def timed(*given: Any) -> Any:
-        before, began = sum(counted().values()), time.perf_counter()
+        watch.begin()
         answer = deliver(*given)
-        spent.append(time.perf_counter() - began)
-        called.append(sum(counted().values()) - before)
+        spent.append(watch.end())
         return answer
 
-    delivery.deliver = timed
+    worked.deliver = timed
     try:
+        person = pin.set_pin(project.engine, "correct horse", HUMAN)
+        project.check("test", "print('ok')")
         configure(project, "[delivery]", 'mode = "merge"')
-        run = project.start(phase("build", approval()), steps(BRANCH, COMMIT, PUSH, name="ship"))
+        run = project.start(phase("build", command("test"), approval()), steps(BRANCH, COMMIT, PUSH, name="ship"))
         project.begin(run, "build")
         _change(root)
         project.submit(run, "build")
-        approve(project, run, "build")
         project.work()
-        assert project.state(run).status == "completed"
+        approvals.ask(project.engine, person, run, "build")
+        approvals.decide(project.engine, person, run, "build")
+        project.work()
+        assert (project.state(run).status, len(spent)) == ("completed", 3)
+        size = sum(len(raw) for each in (ref.bundles(root) or {}).values() for raw in each)
     finally:
-        delivery.deliver = deliver
+        worked.deliver = deliver
         project.close()
-    return sum(called), sum(spent) * 1000
+    return _Spent(*map(sum, zip(*spent, strict=True))), size
 
 
 def _repository(folder: Path) -> Path:

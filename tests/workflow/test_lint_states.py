@@ -38,6 +38,15 @@ def test_a_life_cycle_with_a_jump_back_is_fine() -> None:
     assert list(faults(SPEC, BUILD, again | {"next": [{"goto": "spec", "max": 1}]})) == ["/phases/2/next/0/goto"]
 
 
+def test_no_run_has_the_phases_of_both_where_it_delivers_and_where_it_does_not() -> None:
+    without = [phase(f"old-{name}", name, delivery="without") for name in ("VERIFIED", "DONE")]
+    begins = phase("new", "VERIFIED", delivery="with")
+    assert faults(SPEC, BUILD, *without, begins, phase("done", "DONE", delivery="with")) == {}
+    late = {"/phases/4/reaches"}
+    assert faults(SPEC, BUILD, *without, phase("new", "DONE", delivery="with")).keys() == late
+    assert faults(SPEC, BUILD, CHECK, begins, phase("done", "SPEC_READY", delivery="with")).keys() == late
+
+
 @pytest.mark.requirement("S2-18")
 @pytest.mark.parametrize(
     ("phases", "place", "answer"),

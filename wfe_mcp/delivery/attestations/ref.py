@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.delivery.git.commits import contents
 from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
-from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, trees_of
-from wfe_mcp.workspace.git.repository import commit_of
+from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, create, trees_of
+from wfe_mcp.workspace.git.repository import commit_of, is_ancestor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,11 +32,6 @@ _COPIES = "refs/remotes/*/wfe/attestations"
 _MESSAGE = "wfe-mcp: attestations\n"
 _TRIES = 40
 _DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
-
-
-def refs_to_push(root: Path) -> list[str]:
-    """The refs that go with a branch that is pushed; none before the first attestation."""
-    return [REF] if tip(root) else []
 
 
 def tip(root: Path, ref: str = REF) -> str:
@@ -65,7 +61,7 @@ def bundles(root: Path) -> dict[str, list[bytes]] | None:
     refs = text_of(run_git(root, "for-each-ref", "--format=%(objectname)", REF, _COPIES)).split()
     if not refs:
         return None
-    files = {path: node for ref in dict.fromkeys(refs) for path, node in _files(root, ref)[0].items()}
+    files = {path: node for ref in dict.fromkeys(refs) for path, node in contents(root, ref).files.items()}
     named = [(path, node) for path, node in files.items() if node.mode == "100644" and _tree_of(path)]
     found: dict[str, list[bytes]] = {}
     for (path, _), each in zip(named, stored(root, [node.oid for _, node in named]), strict=True):
@@ -78,24 +74,24 @@ def _extended(root: Path, given: Mapping[str, bytes], others: Sequence[str], at:
     repo = require_repository(root)
     for number in range(_TRIES):
         before = tip(root)
-        files, known = _files(root, before) if before else ({}, set[str]())
-        kept = len(files)
-        for other in others:
-            theirs, also = _files(root, other)
-            files, known = theirs | files, known | also
-        outbox = Outbox(repo, known)
+        each = [contents(root, commit) for commit in (before, *others)]
+        files = {path: node for one in reversed(each) for path, node in one.files.items()}
+        kept = len(each[0].files)
+        outbox = Outbox(repo, {*(node.oid for node in files.values()), *(oid for one in each for oid in one.trees)})
         files |= {path: Node("100644", outbox.add("blob", raw)) for path, raw in given.items() if path not in files}
-        if before and len(files) == kept and all(_contains(root, before, other) for other in others):
+        if before and len(files) == kept and all(is_ancestor(root, other, before) for other in others):
             return before
-        ahead = [other for other in others if before and _contains(root, other, before)]
+        ahead = [other for other in others if before and is_ancestor(root, before, other)]
         if ahead or (others and not before):
             made = (ahead or [*others])[0]
         else:
-            top, contents = trees_of(files, repo.hash_name)
-            for oid, content in contents.items():
+            top, trees = trees_of(files, repo.hash_name)
+            for oid, content in trees.items():
                 outbox.add("tree", content, oid)
             made = outbox.add("commit", commit_content(top, (before, *others), _MESSAGE, at))
         outbox.send()
+        if create(root, REF, made, before):
+            return made
         done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", REF, made, before, ok=None)
         if done is not None and done.returncode == 0:
             return made
@@ -105,25 +101,6 @@ def _extended(root: Path, given: Mapping[str, bytes], others: Sequence[str], at:
         f"The attestations could not be written to {REF} in '{root}'.",
         f"Is the repository writable? A file {REF}.lock in it that no git is using may be removed.",
     )
-
-
-def _contains(root: Path, commit: str, other: str) -> bool:
-    done = run_git(root, "merge-base", "--is-ancestor", other, commit, ok=None)
-    return done is not None and done.returncode == 0
-
-
-def _files(root: Path, commit: str) -> tuple[dict[str, Node], set[str]]:
-    """The files of a commit of the ref by path, and the ids of all its objects."""
-    listed = text_of(run_git(root, "ls-tree", "-r", "-t", "-z", "--full-tree", commit))
-    files: dict[str, Node] = {}
-    known: set[str] = set()
-    for line in listed.split("\0"):
-        words, _, path = line.partition("\t")
-        mode, kind, oid = words.split(" ") if path else ("", "", "")
-        known.add(oid)
-        if kind == "blob":
-            files[path] = Node(mode, oid)
-    return files, known
 
 
 def _path(tree: str, raw: bytes) -> str:

@@ -42,8 +42,8 @@ class CommitFacts(NamedTuple):
 def facts_of(root: Path, commit: str) -> CommitFacts:
     """What a commit holds. Refuses ``unavailable`` where there is none."""
     repo = require_repository(root)
-    found = objects.read_loose(repo.objects, commit)
-    if found is None or found[0] != "commit" or objects.object_id("commit", found[1], repo.hash_name) != commit:
+    found = objects.loose(repo, commit)
+    if found is None or found[0] != "commit":
         done = run_git(root, "cat-file", "commit", commit)
         found = "commit", done.stdout if done is not None else b""
     head_lines = found[1].partition(b"\n\n")[0].decode("ascii", "replace").split("\n")

@@ -21,7 +21,7 @@ from wfe_mcp.workspace.system.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
 _PROTOCOLS = ("file", "https", "http", "ssh", "git")
@@ -63,26 +63,35 @@ def url_of(root: Path, name: str) -> str:
     return setting(root, f"remote.{name}.url", "") if name else ""
 
 
-def commit_at(remote: Remote, branch: str) -> str:
-    """The commit of ``branch`` there; empty where it does not exist. Raises DeliveryFault.
+def commits_at(remote: Remote, *names: str) -> list[str]:
+    """The commit of each branch there; empty where it does not exist. Raises DeliveryFault.
 
     A name that begins with ``refs/`` is that of a ref, here and in ``fetch``.
     """
-    ref = _full(branch)
+    wanted = [_full(each) for each in names]
     with _apart(remote) as apart:
-        done = apart.git("ls-remote", "--end-of-options", remote.url, ref)
+        done = apart.git("ls-remote", "--end-of-options", remote.url, *wanted)
     if done.returncode:
         raise _fault(remote, "cannot be read", done.stderr)
-    return next((line.split("\t")[0] for line in text_of(done).split("\n") if line.endswith(f"\t{ref}")), "")
+    found = {ref: sha for sha, _, ref in (line.partition("\t") for line in text_of(done).split("\n"))}
+    return [found.get(each, "") for each in wanted]
+
+
+def commit_at(remote: Remote, branch: str) -> str:
+    """The same of one branch."""
+    return commits_at(remote, branch)[0]
 
 
 def _full(branch: str) -> str:
     return branch if branch.startswith("refs/") else ref_of(branch)
 
 
-def fetch(remote: Remote, branch: str) -> str:
-    """Bring the commits of ``branch`` here, and point ``refs/remotes/`` to them; the commit. Empty: it does not exist there."""
-    there = commit_at(remote, branch)
+def fetch(remote: Remote, branch: str, there: str | None = None) -> str:
+    """Bring the commits of ``branch`` here, and point ``refs/remotes/`` to them; the commit. Empty: it does not exist there.
+
+    ``there``: that commit, where it was asked for already.
+    """
+    there = commit_at(remote, branch) if there is None else there
     if not there:
         return ""
     tracking = f"refs/remotes/{remote.name}/{branch.removeprefix('refs/')}"
@@ -98,21 +107,28 @@ def fetch(remote: Remote, branch: str) -> str:
     return there
 
 
-def push(remote: Remote, commit: str, ref: str, expected: str | None = None) -> None:
-    """Point ``ref`` there to ``commit``: a fast-forward, or a new ref. Empty ``commit``: delete it while it is ``expected``.
+def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -> None:
+    """Point each of ``refs`` there to its commit, all or none: a fast-forward, or a new ref. An empty commit deletes it.
 
-    Raises DeliveryFault: ``credentials``, ``protected``, ``conflict``, ``no_remote``.
+    ``expected``: what the only one of them has there. Raises DeliveryFault: ``credentials``, ``protected``, ``conflict``,
+    ``no_remote``.
     """
-    lease = () if expected is None else (f"--force-with-lease={ref}:{expected}",)
+    options = ("--atomic",) if len(refs) > 1 else ()
+    options += () if expected is None else tuple(f"--force-with-lease={ref}:{expected}" for ref in refs)
+    specs = [f"{commit}:{ref}" for ref, commit in refs.items()]
     with _apart(remote) as apart:
-        done = apart.git(
-            "push", "--porcelain", "--no-verify", *lease, "--end-of-options", remote.url, f"{commit}:{ref}"
-        )
+        done = apart.git("push", "--porcelain", "--no-verify", *options, "--end-of-options", remote.url, *specs)
     if not done.returncode:
         return
-    flagged = next((line for line in text_of(done).split("\n") if line.startswith("!")), "")
-    git_word = flagged.split("\t")[-1]
-    branch = ref.removeprefix("refs/heads/")
+    if len(refs) > 1 and b"does not support --atomic" in done.stderr:
+        for ref, commit in refs.items():
+            push(remote, {ref: commit})
+        return
+    flagged = [line for line in text_of(done).split("\n") if line.startswith("!")]
+    # Those that are only refused with another one are named after it.
+    flagged.sort(key=lambda line: "atomic" in line)
+    git_word = flagged[0].split("\t")[-1] if flagged else ""
+    branch = flagged[0].split(":")[-1].split("\t")[0].removeprefix("refs/heads/") if flagged else ""
     if git_word.startswith("[rejected]"):
         raise DeliveryFault(
             f"'{branch}' on {remote.name} ({remote.shown}) has commits that are not here: {git_word}. Nothing was pushed. "

@@ -8,7 +8,8 @@ Rules:
 1. A statement is about files: the commit's tree without ``.wfe/``. The commit is a subject too where its tree is that one.
 2. The same record gives the same bytes, so a second call adds nothing, and neither does one after kill -9.
 3. Nothing is signed for a person. What they did not sign with a pinned key has no statement.
-4. A delivered run is attested before its branch is pushed, and again when it is complete.
+4. A delivered run is attested before its branch is pushed, before that is merged, and again when the run is complete: also
+   where another program has pushed or merged it first, and with a decision that was made in between.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from wfe_mcp.delivery.attestations.envelope import sealed
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import remote as remotes
+from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.delivery.operations import OPERATION_TYPES, operations_in
 from wfe_mcp.engine.kernel.evidence_seals import SEAL, ServerKey
@@ -36,7 +38,7 @@ from wfe_mcp.workspace.git.repository import commit_of
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wfe_mcp.delivery.git.remote import Remote
     from wfe_mcp.engine.delivery.place import Place
@@ -105,28 +107,37 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
     return Bundle(full, tree, head, ours, len(results), len(statements))
 
 
-def attest_and_push(engine: Engine, place: Place, remote: Remote | None, commit: str) -> None:
-    """Attest ``commit`` of the run and bring the ref to the remote, together with what the remote's has. Raises DeliveryFault."""
+def attest_and_push(
+    place: Place, remote: Remote | None, commit: str, there: str | None = None, also: Mapping[str, str] | None = None
+) -> None:
+    """Attest ``commit`` of the run and bring the ref to the remote, together with what the remote's has. Raises DeliveryFault.
+
+    ``there``: the commit of the ref there, where it was asked for already. ``also``: refs that are pushed with it, all or none.
+    """
     try:
-        attest(engine, place.run.id, commit)
+        attest(place.engine, place.run.id, commit)
         if remote is not None:
-            _push(engine, place, remote)
+            _push(place, remote, there, also or {})
     except Refused as refused:
         raise DeliveryFault(f"{refused.message} {refused.hint}", "configuration") from refused
 
 
-def _push(engine: Engine, place: Place, remote: Remote) -> None:
-    for name in ref.refs_to_push(place.root):
-        for last in (False, False, True):
-            there = remotes.fetch(remote, name)
-            head = ref.merge(place.root, there, engine.clock()) if there else ref.tip(place.root)
-            if head == there:
-                break
-            try:
-                remotes.push(remote, head, name)
-            except DeliveryFault as fault:
-                if last or fault.blocker != "conflict":  # else someone else pushed since: once more, with theirs
-                    raise
+def _push(place: Place, remote: Remote, there: str | None, also: Mapping[str, str]) -> None:
+    for last in (False, False, True):
+        head = ref.tip(place.root)
+        if head:
+            there = remotes.fetch(remote, ref.REF, there)
+            head = ref.merge(place.root, there, place.engine.clock()) if there else head
+        refs = {ref.REF: head, **also} if head != (there or "") else also
+        try:
+            if refs:
+                remotes.push(remote, refs)
+        except DeliveryFault as fault:
+            if last or fault.blocker != "conflict":  # else someone else pushed since: once more, with theirs
+                raise
+            there = None
+        else:
+            return
 
 
 def attest_completed(change: RunChange) -> None:
@@ -152,7 +163,8 @@ def _files_of(root: Path, commit: str) -> tuple[str, str]:
     full = commit_of(root, commit)
     if not full:
         raise Refused("bad_argument", f"There is no commit {commit!r} in this repository.", "Commit first: git log")
-    ((tree, _),) = files_tree(root, [f"{full}:{repo.prefix.rstrip('/')}"], repo.hash_name)
+    named = f"{full}:{repo.prefix.rstrip('/')}" if repo.prefix else tree_of(root, full)
+    ((tree, _),) = files_tree(root, [named], repo.hash_name)
     return full, tree
 
 

@@ -22,6 +22,7 @@ from wfe_mcp.delivery.forges.protocol import Change
 from wfe_mcp.delivery.forges.pull_request_text import issue_of, merge_text, pull_request_text
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
+from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import operate
 from wfe_mcp.engine.delivery.place import Place, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
 from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
@@ -106,7 +107,7 @@ def status_step(place: Place, call: StepCall, context: JobContext, params: Forge
     pull = it.get()
     if params.require and pull.state != "merged":
         _refuse(it, pull)
-    return {**_seen(pull), "merge": pull.merge, "why": pull.why}
+    return {**_seen(pull), "merge": pull.merge, "blocker": pull.blocker or "", "why": pull.why}
 
 
 def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeMerge) -> Seen:
@@ -122,6 +123,7 @@ def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeM
 
     def allow() -> None:
         refuse_unapproved(place, call.attempt, fetch(it.site.remote, base), tip, base)
+        attest_and_push(place, it.site.remote, tip)
 
     def act() -> None:
         _refuse(it, it.get())

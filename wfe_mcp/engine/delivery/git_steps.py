@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.delivery.attestations.ref import REF
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
@@ -173,19 +174,22 @@ def make_push(place: Place, call: StepCall, _context: JobContext, params: GitPus
     sha = tip_of(place.root, name)
     target = {"remote": remote.name, "branch": name, "sha": sha}
     known = begun(place.engine, call, "git.push", target)
-    there = remotes.commit_at(remote, name)
+    there, proof = remotes.commits_at(remote, name, REF)
     before = known.before if known else {"sha": there, "address": remote.shown}
 
     def observe() -> Mapping[str, Any] | None:
         return {"branch": name, "remote": remote.name, "sha": sha} if there == sha else None
 
+    def allow() -> None:
+        if there == sha:  # else it goes along
+            attest_and_push(place, remote, sha, proof)
+
     def act() -> None:
         nonlocal there
-        attest_and_push(place.engine, place, remote, sha)
-        remotes.push(remote, sha, refs.ref_of(name))
+        attest_and_push(place, remote, sha, proof, {refs.ref_of(name): sha})
         there = remotes.commit_at(remote, name)
 
-    return operate(place.engine, call, "git.push", target, before, observe, act)
+    return operate(place.engine, call, "git.push", target, before, observe, act, allow)
 
 
 def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
@@ -203,7 +207,7 @@ def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
             "conflict",
         )
     if there != before:
-        remotes.push(remote, before, refs.ref_of(branch), expected=there)
+        remotes.push(remote, {refs.ref_of(branch): before}, expected=there)
     return {"branch": branch, "remote": remote.name, "sha": before}
 
 
@@ -278,7 +282,7 @@ def _remove(call: StepCall, place: Place, name: str, sha: str, remote: remotes.R
                 raise DeliveryFault(
                     f"'{name}' on {remote.name} has other commits than the merged ones: it stays.", "conflict"
                 )
-            remotes.push(remote, "", refs.ref_of(name), expected=sha)
+            remotes.push(remote, {refs.ref_of(name): ""}, expected=sha)
         if refs.commit_of(root, refs.ref_of(name)):
             refs.remove(root, refs.ref_of(name), sha)
 

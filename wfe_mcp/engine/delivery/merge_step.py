@@ -66,12 +66,13 @@ def make_merge(place: Place, call: StepCall, context: JobContext, params: GitMer
                 "then retry the phase.",
                 "conflict",
             )
+        if remote is None or is_in(there):  # else it goes along
+            attest_and_push(place, remote, result)
 
     def act() -> None:
         nonlocal there
-        attest_and_push(place.engine, place, remote, result)
         if remote is not None and not is_in(there):
-            remotes.push(remote, result, refs.ref_of(base))
+            attest_and_push(place, remote, result, also={refs.ref_of(base): result})
             there = remotes.fetch(remote, base)
         here = refs.commit_of(root, refs.ref_of(base))
         if not is_left and not is_in(here):

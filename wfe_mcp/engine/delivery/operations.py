@@ -82,11 +82,13 @@ def operate(
     """Do an operation of a step once, and return what was observed.
 
     ``observe``: what is there if it has been done, else None; ``act`` does it. ``allow`` raises DeliveryFault where it must
-    not be done, by this run or by others. Raises DeliveryFault when ``act`` does, and when nothing is observed after it.
+    not be done, by this run or by others, and else adds what has to be there first: it may be called again. Raises
+    DeliveryFault when ``act`` does, and when nothing is observed after it.
     """
-    operation = begun(engine, call, kind, target)
+    own = _own(engine, call, kind, target)
+    operation = own[-1] if own else None
     if operation is None or operation.undone:
-        key = _key(call, kind, target, again=0 if operation is None else _times(engine, call, kind, target))
+        key = _key(call, kind, target, again=len(own))
         record(engine, call.run.id, OperationIntended(key=key, kind=kind, target=target, before=before))
     else:
         key = operation.key
@@ -106,9 +108,14 @@ def operate(
 
 def begun(engine: Engine, call: StepCall, kind: str, target: Mapping[str, Any]) -> Operation | None:
     """The newest operation of this step with this target; None before its intent."""
-    named = _key(call, kind, target)
-    own = [each for each in operations_of(engine, call.run.id) if each.key.partition("#")[0] == named]
+    own = _own(engine, call, kind, target)
     return own[-1] if own else None
+
+
+def _own(engine: Engine, call: StepCall, kind: str, target: Mapping[str, Any]) -> list[Operation]:
+    named = _key(call, kind, target)
+    with engine.store.read() as tx:  # the run is known to be there
+        return [each for each in operations_of(tx, call.run.id) if each.key.partition("#")[0] == named]
 
 
 def operations_of(engine: Engine | Tx, run: str) -> list[Operation]:
@@ -158,8 +165,3 @@ def record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> 
 def _key(call: StepCall, kind: str, target: Mapping[str, Any], again: int = 0) -> str:
     name = f"{kind}:{call.attempt.phase}:{call.row.step}:{sha256_of(target)[:12]}"
     return f"{name}#{again + 1}" if again else name
-
-
-def _times(engine: Engine, call: StepCall, kind: str, target: Mapping[str, Any]) -> int:
-    named = _key(call, kind, target)
-    return sum(each.key.partition("#")[0] == named for each in operations_of(engine, call.run.id))

@@ -82,7 +82,8 @@ class Place(NamedTuple):
     @property
     def operations(self) -> list[Operation]:
         """The operations of the run so far."""
-        return operations_of(self.engine, self.run.id)
+        with self.engine.store.read() as tx:
+            return operations_of(tx, self.run.id)
 
     def is_protected(self, branch: str) -> bool:
         """Whether nothing pushes over, or removes, ``branch``: the base, and what configuration names. Case counts nowhere:

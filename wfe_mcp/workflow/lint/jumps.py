@@ -131,7 +131,10 @@ def state_rules(template: Template, views: Sequence[PhaseView], found: LintFindi
             led_to |= {to for name in led_to for to in template.states[name or ""]}
         for name in sorted(template.states.keys() - led_to):
             found.error(f"/states/{name}", f"no move leads to {name!r} from {template.initial_state!r}")
-        _moves(template, [view for view in views if not view.around], found)
+        outer = [view for view in views if not view.around]
+        ways = {view.phase.delivery for view in outer}  # with and without a delivery: no run has the phases of both
+        for way in sorted(filter(None, ways)) or [None]:
+            _moves(template, [view for view in outer if view.phase.delivery in {None, way}], found)
 
 
 def _moves(template: Template, views: list[PhaseView], found: LintFindings) -> None:
@@ -180,4 +183,5 @@ def _legal(template: Template, here: set[str], there: set[str], at: str, found: 
         allowed = {one, *template.states[one]}
         for other in sorted(there - allowed):
             message = f"this moves the run from {one} to {other}, and 'states' allows {', '.join(sorted(allowed - {one})) or 'no move'} from there{hint}"
-            found.error(at, message, sorted(allowed), other)
+            if not any((each.path, each.message) == (at, message) for each in found.errors):
+                found.error(at, message, sorted(allowed), other)

@@ -29,9 +29,16 @@ def sha256_of_files(words: Sequence[str]) -> dict[str, str]:
 
 def is_of_project(file: Path, root: Path) -> bool:
     """Whether a file lies in the project, by its own path or by what it links to. A project that is the home folder has none."""
+    top = _top(root)
+    return top is not None and _is_in(file, top)
+
+
+def _top(root: Path) -> Path | None:
     top = root.resolve()
-    if Path.home().resolve().is_relative_to(top):
-        return False
+    return None if Path.home().resolve().is_relative_to(top) else top
+
+
+def _is_in(file: Path, top: Path) -> bool:
     return file.resolve().is_relative_to(top) or (file.parent.resolve() / file.name).is_relative_to(top)
 
 
@@ -57,6 +64,5 @@ def outside(name: str, root: Path, path: str) -> str | None:
 
 def path_outside(root: Path, path: str) -> str:
     """``path`` without the folders that are relative or in the project."""
-    return os.pathsep.join(
-        each for each in path.split(os.pathsep) if Path(each).is_absolute() and not is_of_project(Path(each), root)
-    )
+    top, folders = _top(root), (each for each in path.split(os.pathsep) if Path(each).is_absolute())
+    return os.pathsep.join(each for each in folders if top is None or not _is_in(Path(each), top))

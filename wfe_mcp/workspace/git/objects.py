@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.disk import write_out
@@ -143,6 +143,12 @@ def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
     except (OSError, zlib.error):
         return None
     return header.split(b" ")[0].decode("ascii", "replace"), content
+
+
+def loose(repo: Repository, oid: str) -> tuple[str, bytes] | None:
+    """The same of a repository, where ``oid`` is the full id of an object and its bytes say so."""
+    found = read_loose(repo.objects, oid) if _OID.fullmatch(oid) else None
+    return found if found and object_id(cast("Kind", found[0]), found[1], repo.hash_name) == oid else None
 
 
 def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable: bool = True) -> None:

@@ -22,7 +22,7 @@ from wfe_mcp.workspace.git.command import (
     setting,
     text_of,
 )
-from wfe_mcp.workspace.git.objects import Head, head_of, known_commit
+from wfe_mcp.workspace.git.objects import Head, head_of, known_commit, loose
 
 NOT_OURS = ":(exclude,glob).wfe/**"
 """A pathspec that excludes the project's own ``.wfe`` folder; one below it is as any other."""
@@ -40,6 +40,9 @@ def commit_of(root: Path, name: str) -> str:
     """The commit that ``name`` means; empty where there is none."""
     if name.startswith("refs/") and (known := known_commit(require_repository(root).common, name)) is not None:
         return known
+    repo = repository(root)
+    if repo is not None and (found := loose(repo, name)) is not None and found[0] == "commit":
+        return name
     return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=None))
 
 
