@@ -174,3 +174,17 @@ def test_a_cancelled_one_is_followed_by_another(scene: Scene) -> None:
     first = reverted(scene, run).record.id
     answers.control_run(scene.engine, HUMAN, first, "cancel", reason="not now")
     assert reverted(scene, run).record.id != first
+
+
+def test_one_that_follows_a_cancelled_one_begins_at_the_base_as_it_is_now(scene: Scene) -> None:
+    remote = delivered(scene, 'strategy = "merge"')
+    run, _ = merged(scene)
+    scene.write("mine.txt", "not committed\n")
+    first = reverted(scene, run)
+    scene.work()
+    answers.control_run(scene.engine, HUMAN, first.record.id, "cancel", reason="not now")
+    newer(scene, remote)
+    played(scene, reverted(scene, run))
+    main = scene.git("ls-remote", str(remote), "main").split()[0]
+    assert scene.git("show", f"{main}:app.py") == "VALUE = 1\n"
+    assert scene.git("show", f"{main}:other.txt") == "other\n"

@@ -72,6 +72,18 @@ def test_what_is_found_no_more_is_done_and_what_returns_is_planned_again(scene: 
     assert (again.status, again.runs) == ("planned", (first, second))
 
 
+def test_a_milestone_is_planned_again_when_what_was_found_under_it_returns(scene: Scene) -> None:
+    scene.define(REVIEW)
+    milestone = add_item(scene.engine, AGENT, "milestone", {"title": "Export"}).id
+    change_item(scene.engine, AGENT, milestone, {}, "ready")
+    run = start_item(scene.engine, AGENT, milestone, "drill").record.id
+    scene.do(run, "review", report(finding("Unsafe")))
+    scene.do(run, "review", report())
+    assert [each.status for each in items(scene)] == ["done", "done"]
+    scene.do(scene.start(REVIEW), "review", report(finding("Unsafe")))
+    assert [each.status for each in items(scene)] == ["planned", "planned"]
+
+
 def test_what_a_person_dropped_stays_dropped(scene: Scene) -> None:
     run = scene.start(REVIEW)
     scene.do(run, "review", report(finding("Unsafe")))

@@ -158,3 +158,21 @@ def test_a_person_makes_nothing_active_that_has_ended(scene: Scene) -> None:
     change_item(scene.engine, AGENT, one.id, {}, "ready")
     change_item(scene.engine, HUMAN, one.id, {}, "done")
     assert refused(change_item, scene.engine, HUMAN, one.id, {}, "active").code == "illegal_transition"
+
+
+def test_a_description_of_open_work_does_not_undo_what_a_person_said_of_its_milestone(scene: Scene) -> None:
+    milestone = add_item(scene.engine, AGENT, "milestone", {"title": "Tables for every harbour"}).id
+    name = made(scene, parent=milestone)
+    change_item(scene.engine, HUMAN, milestone, {}, "done")
+    change_item(scene.engine, AGENT, name, {"tags": ["data"]})
+    change_item(scene.engine, AGENT, name, {}, "planned")
+    assert item(scene, milestone).status == "done"
+
+
+def test_a_milestone_is_done_when_its_last_open_item_goes_to_another(scene: Scene) -> None:
+    first, second = (add_item(scene.engine, AGENT, "milestone", {"title": each}).id for each in ("Tables", "Output"))
+    change_item(scene.engine, HUMAN, made(scene, parent=first), {}, "done")
+    name = made(scene, parent=first, title="Print")
+    assert item(scene, first).status == "planned"
+    change_item(scene.engine, AGENT, name, {"parent": second})
+    assert (item(scene, first).status, item(scene, second).status) == ("done", "planned")

@@ -78,7 +78,7 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         start, merged = change_of(place, record_of.id)
         base = newest_base(place, place.settings.base)
         merges.reverted(engine.root, base, merged, start)
-        folder = _folder(place, base) if is_new else str(before[-1].before["folder"])
+        folder = _folder(place, base, number) if is_new else str(before[-1].before["folder"])
     except NotDelivered as reason:
         raise Refused("unavailable", f"Nothing is delivered here: {reason}.", "Set [delivery] mode.", run=run) from None
     except DeliveryFault as fault:
@@ -113,9 +113,9 @@ def _run_of(engine: Engine, operation: Operation) -> LoadedRun | None:
         return engine.load(tx, str(operation.after["run"]))
 
 
-def _folder(place: Place, base: str) -> str:
-    """The name of the work tree to make; empty where the folder of the project is free for it."""
+def _folder(place: Place, base: str, number: int) -> str:
+    """The name of the work tree to make, another one for each run; empty where the folder of the project is free for it."""
     root, now = place.root, head(place.root)
     is_at_base = now is not None and has_same_files(root, now, base)
     is_free = is_at_base and not changes(root) and not open_runs_in(place.engine, root)
-    return "" if is_free else f"revert-{place.run.id}"
+    return "" if is_free else f"revert-{place.run.id}" + (f"-{number}" if number > 1 else "")

@@ -20,8 +20,7 @@ from wfe_mcp.core.items import Item, ItemKind, ItemStatus, added, changed
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.outbox.outbox import publish_item
-from wfe_mcp.engine.work.items import OPEN, item_of_run, items_of, keep_changes
+from wfe_mcp.engine.work.items import OPEN, item_of_run, items_of, keep_changes, keep_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,9 +57,7 @@ def _follow(change: RunChange, source: str, report: Mapping[str, Any]) -> None:
     for fingerprint, values in found.items():
         known = tx.items.made_of(project, fingerprint)
         if known is None:
-            item = _new(change, source, values)
-            tx.items.add(project, item, SYSTEM, change.at)
-            publish_item(change.engine, tx, item)
+            keep_new(change.engine, tx, _new(change, source, values), SYSTEM, change.at)
         elif known.status is ItemStatus.DONE:
             again = {"status": ItemStatus.PLANNED, "source": source, "runs": (*known.runs, change.run.id)}
             keep_changes(change.engine, tx, known, again, SYSTEM, change.at)

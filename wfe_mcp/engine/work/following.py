@@ -3,7 +3,7 @@
 Rules:
 1. The item of a run is its ``external_id``, where ``triggered_by`` is WORK: both are sealed with the run.
 2. A run that works a milestone has its items as tasks: each is done when its task is.
-3. A milestone whose items are all over, one of them done, is done; with one that is not, it is planned again.
+3. A milestone whose items are all over, one of them done, is done; with open work that comes under it, it is planned again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wfe_mcp.core.events import ItemClosed
 from wfe_mcp.core.items import ItemKind, ItemStatus, after_reopening, after_run, changed, refuse_start
 from wfe_mcp.core.model import Assurance, RunStatus
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.work.items import WORK, follow_milestone, item_of_run, keep_changes, others_of
+from wfe_mcp.engine.work.items import WORK, item_of_run, keep_changes, others_of
 from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def _follow_run(change: RunChange, item: Item, before: RunStatus, status: RunSta
     ended = {} if status not in _OVER else after_run(made, run, completed=_OVER[status])
     if changed(made, ended) != item:
         made = keep_changes(change.engine, change.tx, item, opened, SYSTEM, change.at)
-        made = keep_changes(change.engine, change.tx, made, ended, SYSTEM, change.at)
-        follow_milestone(change.engine, change.tx, made, change.at)
+        keep_changes(change.engine, change.tx, made, ended, SYSTEM, change.at)
 
 
 def _follow_task(change: RunChange, milestone: Item, key: str) -> None:

@@ -26,8 +26,7 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.item_texts import missing
 from wfe_mcp.core.item_values import checked
 from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, criteria_of, number_of
-from wfe_mcp.engine.outbox.outbox import publish_item
-from wfe_mcp.engine.work.items import CLOSED, follow_milestone, items_of, keep_changes, refuse_circle
+from wfe_mcp.engine.work.items import CLOSED, items_of, keep_changes, keep_new, refuse_circle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -188,11 +187,7 @@ class _Import:
         bare = Item(self._ids[entry.key], entry.kind, "", ItemStatus.PLANNED)
         item = changed(bare, values | {"source": source, "imported": _marks(values)})
         item = changed(item, self._readiness(item))
-        self._tx.items.add(self._engine.project_id, item, self._by, self._engine.clock())
-        publish_item(self._engine, self._tx, item)
-        follow_milestone(self._engine, self._tx, item)
-        self._tx.after_commit(self._engine.has_changed)
-        self._made.added.append(item)
+        self._made.added.append(keep_new(self._engine, self._tx, item, self._by))
         if entry.note:
             self._made.left.append(Detail(entry.place, f"{entry.key}: {entry.note}"))
 
@@ -215,7 +210,6 @@ class _Import:
         made = self._keep(item, _as_held(new) | marks | {"source": f"{self._prefix}{entry.key}"})
         more = self._readiness(made)
         made, new = self._keep(made, more), new | more
-        follow_milestone(self._engine, self._tx, made)
         if new:
             self._made.changed.append((made, new))
         if left := [name for name in wanted if name not in taken]:

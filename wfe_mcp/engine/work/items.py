@@ -70,12 +70,7 @@ def add_item(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Ite
 def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[str, Any]) -> Item:
     """The same within a transaction."""
     item = added(tx.items.new_id(engine.project_id), kind, given)
-    item = _with_known(engine, tx, item)
-    tx.items.add(engine.project_id, item, by, engine.clock())
-    publish_item(engine, tx, item)
-    tx.after_commit(engine.has_changed)
-    follow_milestone(engine, tx, item)
-    return item
+    return keep_new(engine, tx, _with_known(engine, tx, item), by)
 
 
 def change_item(
@@ -126,7 +121,6 @@ def change_item(
                     (Detail(pointer("item", "reason"), "is missing", "one line"),),
                 )
             item = keep_changes(engine, tx, item, {"status": to, "failures": 0, "reason": reason}, by)
-        follow_milestone(engine, tx, item)
         return item
 
 
@@ -151,9 +145,7 @@ def promote_item(engine: Engine, by: By, name: str, kind: str = "", parent: str 
         }
         if parent:
             values["parent"] = _with_known(engine, tx, changed(item, {"parent": parent})).parent
-        item = keep_changes(engine, tx, item, values, by)
-        follow_milestone(engine, tx, item)
-        return item
+        return keep_changes(engine, tx, item, values, by)
 
 
 def name_of_work(engine: Engine, name: str) -> str:
@@ -163,16 +155,20 @@ def name_of_work(engine: Engine, name: str) -> str:
     return slug(f"{item.id} {item.title}", _NAME_CHARS)
 
 
-def follow_milestone(engine: Engine, tx: Tx, item: Item, at: datetime | None = None) -> None:
-    """Keep the milestone of ``item`` in step with it: done where all of its items are over and one of them is done, and
-    planned again where one is not over.
+def _follow_milestone(engine: Engine, tx: Tx, before: Item | None, item: Item, at: datetime | None) -> None:
+    """Keep the milestones that ``item`` was and is under in step with it: done where all of their items are over and one of
+    them is done, and planned again where open work comes under one. ``before``: None for a new item.
     """
-    for parent in tx.items.named(engine.project_id, filter(None, (item.parent,))):
+    had = (before.parent, before.is_over) if before else ("", True)
+    if had == (item.parent, item.is_over) and before:
+        return
+    for parent in tx.items.named(engine.project_id, filter(None, {had[0], item.parent})):
         if parent.kind is not ItemKind.MILESTONE:
             continue
-        if not item.is_over and parent.status is ItemStatus.DONE:
+        is_open_there = parent.id == item.parent and not item.is_over
+        if is_open_there and parent.status is ItemStatus.DONE:
             keep_changes(engine, tx, parent, {"status": ItemStatus.PLANNED, "reason": ""}, SYSTEM, at)
-        if item.is_over and parent.status in {ItemStatus.PLANNED, ItemStatus.READY, ItemStatus.BLOCKED}:
+        if not is_open_there and parent.status in {ItemStatus.PLANNED, ItemStatus.READY, ItemStatus.BLOCKED}:
             children = tx.items.children(engine.project_id, parent.id)
             if all(each.is_over for each in children) and any(each.status is ItemStatus.DONE for each in children):
                 done = {"status": ItemStatus.DONE, "reason": "all items under it are over"}
@@ -277,6 +273,15 @@ def _why(body: str) -> str:
     return f": {text}" if text else ""
 
 
+def keep_new(engine: Engine, tx: Tx, item: Item, by: By, at: datetime | None = None) -> Item:
+    """Keep a new item. ``at``: None for now."""
+    tx.after_commit(engine.has_changed)
+    tx.items.add(engine.project_id, item, by, at or engine.clock())
+    publish_item(engine, tx, item)
+    _follow_milestone(engine, tx, None, item, at)
+    return item
+
+
 def keep_changes(
     engine: Engine, tx: Tx, item: Item, values: Mapping[str, Any], by: By, at: datetime | None = None
 ) -> Item:
@@ -287,6 +292,7 @@ def keep_changes(
     tx.after_commit(engine.has_changed)
     made = tx.items.change(engine.project_id, item, new, by, at or engine.clock())
     publish_item(engine, tx, made, new)
+    _follow_milestone(engine, tx, item, made, at)
     return made
 
 
