@@ -119,8 +119,6 @@ def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed =
     from wfe_mcp.engine.webhooks.deliveries import redeliver as sent_again
     from wfe_mcp.views.project.webhooks import delivery_view
 
-    if not names and not failed:
-        raise Refused("bad_argument", "No delivery is named.", "Name one, or give --failed: wfe-mcp webhook deliveries")
     rows = [delivery_view(each) for each in sent_again(invocation.engine, names or (), failed=failed, webhook=webhook)]
     many = plural(len(rows), "delivery", "deliveries")
     summary = f"Enqueued {many} again; a server or wfe-mcp worker sends them." if rows else "No delivery has failed."

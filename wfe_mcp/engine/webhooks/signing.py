@@ -85,18 +85,11 @@ def rotate(engine: Engine, by: By, name: str, hook: WebhookSettings, given: str 
         return made
     if _old(named) in there:
         delete_credential(engine, by, _old(named))
-    before, known = hand_out(engine, [named], Use(f"webhook {name}"))[named].value, there[named]
-    ends = engine.clock() + OVERLAP
-    add_credential(
-        engine,
-        by,
-        _old(named),
-        _KIND,
-        {_PART: before},
-        scope=known.scope,
-        kept_in=known.kept_in,
-        expires_at=ends,
-    )
+    known = there[named]
+    if known.state(engine.clock()) != "expired":
+        before = {_PART: hand_out(engine, [named], Use(f"webhook {name}"))[named].value}
+        ends, scope, kept_in = engine.clock() + OVERLAP, known.scope, known.kept_in
+        add_credential(engine, by, _old(named), _KIND, before, scope=scope, kept_in=kept_in, expires_at=ends)
     rotate_credential(engine, by, named, {_PART: made}, scope=known.scope)
     return made
 
