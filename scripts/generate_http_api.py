@@ -55,7 +55,7 @@ def _page(found: dict[str, Any]) -> Iterator[str]:
 def _given(found: dict[str, Any], operation: dict[str, Any]) -> str:
     names = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
     body = operation.get("requestBody")
-    if body is not None:
+    if body is not None and "$ref" in body["content"]["application/json"]["schema"]:
         name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         schema = found["components"]["schemas"][name]
         required = set(schema.get("required", ()))

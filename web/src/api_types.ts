@@ -801,6 +801,14 @@ export interface InboxView {
   trust?: WaitingTrust[];
 }
 
+export interface IncomingView {
+  name: string;
+  template: string;
+  inputs: string[];
+  enabled: boolean;
+  fault?: string;
+}
+
 export interface Input {
   name: string;
   value: unknown;
@@ -1679,6 +1687,18 @@ export interface RunView {
   waits_for?: string;
 }
 
+export interface ScheduleView {
+  name: string;
+  template: string;
+  cron: string;
+  timezone: string;
+  enabled: boolean;
+  next?: string;
+  last?: string;
+  run?: string;
+  fault?: string;
+}
+
 export interface SessionView {
   user: string;
   asks_pin: boolean;
@@ -1712,6 +1732,10 @@ export interface Stack {
   runner?: string;
   command?: string[];
   check?: string;
+}
+
+export interface StartedView {
+  started: string;
 }
 
 export interface StatsList {
@@ -1881,6 +1905,11 @@ export interface ToolsView {
   seconds: number;
   names: Record<string, number>;
   failed?: number;
+}
+
+export interface TriggersView {
+  incoming: IncomingView[];
+  schedules: ScheduleView[];
 }
 
 export interface TrustLine {

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import type { Refused } from "./api";
 import type { GateLine, GateMark } from "./api_types";
 import { Icon } from "./icons";
-import { count, look, mark, runWord, stateWord, type Look } from "./words";
+import { count, look, mark, moment, runWord, span, stateWord, type Look } from "./words";
 
 /** A gate as a mark: with what it found, or with whether it asks for less than the template. */
 export type Gate = GateMark & Pick<GateLine, "text">;
@@ -67,6 +67,11 @@ export function Cli({ text }: { text: string }) {
       </button>
     </span>
   );
+}
+
+/** When something that waits comes; nothing once it is past. */
+export function Soon({ at, says }: { at?: string; says: string }) {
+  return at && moment(at) > Date.now() ? <span title={at}>, {says} in {span((moment(at) - Date.now()) / 1000)}</span> : null;
 }
 
 export function Problem({ error }: { error: Refused | null }) {

@@ -3,9 +3,9 @@ import { useEffect } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { QueueState } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Problem, State, Waiting } from "./parts";
+import { Cli, Empty, Problem, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
-import { age, capital, moment, span } from "./words";
+import { age, capital, span } from "./words";
 
 export function Queue() {
   const at = useProject({ one: true });
@@ -70,7 +70,7 @@ export function Queue() {
                       <State state={each.state === "done" ? "completed" : each.state === "queued" ? "pending" : each.state}>{each.state}</State>
                       {each.position ? ` place ${each.position}` : ""}
                       {each.estimate_s ? `, in about ${span(each.estimate_s)}` : ""}
-                      {each.run_at && moment(each.run_at) > Date.now() ? <span title={each.run_at}>, begins in {span((moment(each.run_at) - Date.now()) / 1000)}</span> : ""} {each.error && <p className="s-failed words small">{each.error}</p>}
+                      <Soon at={each.run_at} says="begins" /> {each.error && <p className="s-failed words small">{each.error}</p>}
                     </td>
                     <td data-label="For">
                       {each.run ? (

@@ -1,9 +1,10 @@
-// The webhooks of a project: who gets events, what was sent, and how to send it again.
+// The webhooks of a project: who gets events, what was sent, and how to send it again; and what starts templates here.
 import { ask, query, useAct, useAsk } from "./api";
-import type { DeliveryView, WebhooksView } from "./api_types";
+import type { DeliveryView, TriggersView, WebhooksView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Problem, State, Waiting } from "./parts";
-import { age, moment, span } from "./words";
+import { Cli, Empty, Problem, Soon, State, Waiting } from "./parts";
+import { to } from "./route";
+import { age } from "./words";
 
 const STATES: Record<string, string> = { delivered: "completed", sending: "running", waiting: "pending", behind: "pending" };
 
@@ -21,7 +22,7 @@ export function Webhooks() {
     <>
       <header className="row wrap">
         <h1>Webhooks</h1>
-        <span className="muted">what other systems get</span>
+        <span className="muted">what other systems get, and what starts runs</span>
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           {failed && (
@@ -48,6 +49,7 @@ export function Webhooks() {
           {each.fault && <p className="s-failed words small">{each.fault}</p>}
         </section>
       ))}
+      <Triggers project={at.id} concerns={at.concerns} />
       {data && data.deliveries.length > 0 && <Deliveries rows={data.deliveries} busy={busy} again={(job) => again({ deliveries: [job] })} />}
     </>
   );
@@ -78,7 +80,7 @@ function Deliveries({ rows, busy, again }: { rows: readonly DeliveryView[]; busy
             </td>
             <td data-label="State">
               <State state={STATES[each.state] ?? each.state}>{each.state}</State>
-              {each.next_try && moment(each.next_try) > Date.now() ? <span title={each.next_try}>, next try in {span((moment(each.next_try) - Date.now()) / 1000)}</span> : ""}
+              <Soon at={each.next_try} says="next try" />
               {each.error && each.state !== "delivered" && <p className="s-failed words small">{each.error}</p>}
             </td>
             <td data-label="To">{each.webhook}</td>
@@ -92,6 +94,45 @@ function Deliveries({ rows, busy, again }: { rows: readonly DeliveryView[]; busy
                 </button>
               )}
             </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+/** The systems whose messages, and the times at which, templates start; nothing where there is none. */
+function Triggers({ project, concerns }: { project: string; concerns: ReturnType<typeof useProject>["concerns"] }) {
+  const { data } = useAsk<TriggersView>(`/triggers${query({ project })}`, concerns);
+  const rows = [
+    ...(data?.schedules ?? []).map((each) => ({ ...each, when: `${each.cron} ${each.timezone}`.trim(), cli: "wfe-mcp schedule list" })),
+    ...(data?.incoming ?? []).map((each) => ({ ...each, when: "a signed message", cli: "wfe-mcp incoming list", next: "", last: "", run: "" })),
+  ];
+  if (!rows.length) return null;
+  return (
+    <table className="records panel" style={{ marginTop: "0.75rem" }}>
+      <caption className="hidden">What starts runs</caption>
+      <thead>
+        <tr>
+          <th>Starts</th>
+          <th>By</th>
+          <th>When</th>
+          <th>Last</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((each) => (
+          <tr key={`${each.cli} ${each.name}`} title={each.cli}>
+            <td>
+              <b>{each.template}</b>
+              {each.fault && <p className="s-failed words small">{each.fault}</p>}
+            </td>
+            <td data-label="By">{each.name}</td>
+            <td data-label="When">
+              {each.enabled ? each.when : "off"}
+              <Soon at={each.next} says="next" />
+            </td>
+            <td data-label="Last">{each.run ? <a href={to("runs", each.run)}>{age(each.last ?? "")} ago</a> : each.last ? `${age(each.last)} ago` : ""}</td>
           </tr>
         ))}
       </tbody>

@@ -20,7 +20,7 @@ from datetime import datetime
 from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
+from wfe_mcp.core.model import PROGRAMS, Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback import asked_anew, behind, is_approved_by_people, taken_up
 from wfe_mcp.core.undo import LogEntry, described
@@ -40,7 +40,7 @@ _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
 """Event → the events that can follow it as part of the same decision."""
 
 _STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
-_PROGRAMS = {Channel.MCP, Channel.HTTP, Channel.SYSTEM}
+_PROGRAMS = {*PROGRAMS, Channel.SYSTEM}
 
 
 def end_of_decision(log: Sequence[LogEntry], seq: int) -> int:

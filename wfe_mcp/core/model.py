@@ -48,6 +48,12 @@ class Channel(StrEnum):
     PASSKEY = "passkey"
     DEMO = "demo"
     SYSTEM = "system"
+    INCOMING = "incoming"
+    SCHEDULE = "schedule"
+
+
+PROGRAMS = frozenset({Channel.MCP, Channel.HTTP, Channel.INCOMING, Channel.SCHEDULE})
+"""The channels that certainly have no person behind them, besides the server's own."""
 
 
 class Assurance(IntEnum):

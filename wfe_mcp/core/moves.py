@@ -24,7 +24,7 @@ from wfe_mcp.core.calls import Caller
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.forking import fork_refused
 from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage
+from wfe_mcp.core.model import PROGRAMS, Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.core.paths import PhasePath, typed
@@ -211,7 +211,7 @@ def _hint(state: RunState, attempt: Attempt, by: By, at: datetime) -> str:
 
 def _possible(legal: Iterable[c.Command], by: By) -> str:
     """``Possible now: approve, reject.`` in the names of the caller's interface; empty when nothing is."""
-    is_agent = by.channel in {Channel.MCP, Channel.HTTP}
+    is_agent = by.channel in PROGRAMS
     calls = [(move.call, action(move)) for move in legal]
     names = [f"{call.tool} {what}".strip() if is_agent else call.command for call, what in calls]
     return f"Possible now: {', '.join(dict.fromkeys(filter(None, names)))}." if any(names) else ""

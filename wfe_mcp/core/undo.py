@@ -15,7 +15,7 @@ from datetime import datetime
 from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.model import PROGRAMS, Assurance, By, Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def _is_persons(entry: LogEntry, *, whole: bool) -> bool:
 def _is_recorded(entry: LogEntry) -> bool:
     # At a terminal it may be a person: only callers that certainly are none are left out.
     is_manual = isinstance(entry.event, e.CheckpointTaken) and entry.event.why == "manual"
-    return is_manual and entry.by.channel not in {Channel.MCP, Channel.HTTP, Channel.SYSTEM}
+    return is_manual and entry.by.channel not in {*PROGRAMS, Channel.SYSTEM}
 
 
 def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | None:

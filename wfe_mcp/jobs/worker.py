@@ -41,7 +41,8 @@ class Worker:
     """Runs jobs of ``queues``, at most ``slots`` of each at a time, within ``limits``, which are read before each claim.
 
     ``store_factory`` is called in the dispatcher thread until it succeeds once; its provider closes the store.
-    ``gave_up(tx, job, reason)`` runs in the transaction that ends a job finally without a result.
+    ``gave_up(tx, job, reason)`` runs in the transaction that ends a job finally without a result; ``tend()`` every
+    ``take_over_s``, and enqueues what time alone makes due.
     """
 
     def __init__(
@@ -64,13 +65,14 @@ class Worker:
         rng: Callable[[], float] = random.random,
         gave_up: GaveUp | None = None,
         limits: Callable[[], WorkLimits] = WorkLimits,
+        tend: Callable[[], object] = lambda: None,
     ) -> None:
         self._store_factory, self._identity, self._handlers, self._clock = store_factory, identity, handlers, clock
         self._owner = holder_id(identity)
         self._queues, self._poll_s, self._take_over_s, self._lease_s = tuple(queues), poll_s, take_over_s, lease_s
         self._backoff: dict[str, Any] = {"base_s": backoff_base_s, "cap_s": backoff_cap_s, "random": rng}
         self._beat: dict[str, float] = {"lease_s": lease_s, "beat_s": beat_s, "watch_s": watch_s}
-        self._gave_up, self._limits = gave_up, limits
+        self._gave_up, self._limits, self._tend = gave_up, limits, tend
         self._slots = Slots(slots)
         self._wakeup, self._stopping = threading.Event(), threading.Event()
         self._opening = threading.Lock()
@@ -185,6 +187,7 @@ class Worker:
             store, endings, _ = self._parts()
             take_over(store, self._identity, self._clock, endings, self._queues)
             self._next_take_over = time.monotonic() + self._take_over_s
+            self._tend()
 
     def _claim(self, queues: Sequence[str]) -> JobRecord | None:
         store, _, _ = self._parts()

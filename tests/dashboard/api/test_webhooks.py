@@ -8,6 +8,7 @@ from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.engine.conftest import home
 from tests.engine.scene import Scene
+from tests.engine.step_scene import until
 from tests.engine.webhooks.receiver import receiving, secrets
 from wfe_mcp.engine.webhooks.deliveries import send_test
 
@@ -34,3 +35,17 @@ def test_deliveries_are_listed_and_sent_again_and_a_secret_is_never_shown(
         again = connect("work", "worker").post("/webhooks/redeliver", deliveries=[one["job"]]).data
         assert [each["id"] for each in again["deliveries"]] == [one["id"], one["id"]]
         assert program.post("/webhooks/redeliver", deliveries=["nope"]).status != 200
+
+
+def test_what_is_sent_again_at_the_page_leaves_without_another_process(scene: Scene, program: Program) -> None:
+    with receiving(scene) as receiver:
+        receiver.answer = lambda _: (410, {}, b"")
+        send_test(scene.engine, "n8n")
+        scene.work()
+        receiver.answer = lambda _: (204, {}, b"")
+        (one,) = program.get("/webhooks").data["deliveries"]
+        program.post("/webhooks/redeliver", deliveries=[one["job"]])
+        until(lambda: len(receiver.heard) == 2, 10)
+
+        nothing = program.post("/webhooks/redeliver")
+        assert (nothing.code, nothing.status) == ("bad_argument", 400)

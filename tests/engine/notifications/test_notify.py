@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,16 @@ def test_quiet_hours_over_midnight() -> None:
     assert quiet_until("22:00-07:00", at(3)) == at(7)
     assert quiet_until("09:00-10:00", at(9)) == at(10)
     assert quiet_until("", at(9)) == at(9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process of Windows has the time zone of its system")
+def test_quiet_hours_end_by_the_clock_in_the_night_of_the_change_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        late = datetime(2026, 3, 28, 22, tzinfo=UTC)  # 23:00 there, before the night with 23 hours
+        assert quiet_until("22:00-07:00", late) == datetime(2026, 3, 29, 5, tzinfo=UTC)
+    time.tzset()
 
 
 @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="notify-send is a program of Linux")

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jsonschema_rs
@@ -22,6 +22,7 @@ from wfe_mcp.core.public_events import EVENTS, schema_of
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import cancel_job
+from wfe_mcp.engine.credentials.stored import rotate_credential
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.webhooks.deliveries import delivery_of, receivers, redeliver, send_test
@@ -155,6 +156,21 @@ def test_both_secrets_sign_for_a_day_after_a_rotation(scene: Scene) -> None:
     during, after = receiver.heard
     assert (signed(during, old), signed(during, new)) == (True, True)
     assert (signed(after, old), signed(after, new)) == (False, True)
+
+
+def test_a_secret_that_has_expired_is_rotated(scene: Scene) -> None:
+    with receiving(scene) as receiver:
+        made = secrets(scene)[0]
+        rotate_credential(
+            scene.engine, HUMAN, "webhook-n8n", {"token": made}, expires_at=scene.clock() + timedelta(days=1)
+        )
+        scene.clock.advance(hours=25)
+        new = rotate(scene.engine, HUMAN, "n8n", hook_of(scene))
+        send_test(scene.engine, "n8n")
+        scene.work()
+
+    (one,) = receiver.heard
+    assert (signed(one, made), signed(one, new)) == (False, True)
 
 
 @pytest.mark.requirement("B-28")

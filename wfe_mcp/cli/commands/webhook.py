@@ -1,7 +1,7 @@
 """``wfe-mcp webhook``: the receivers of events, what was sent to them, and the secrets that sign it."""
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from wfe_mcp.cli.terminal.options import Limit, PinFd, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.webhooks.signing import Signed
 
 Webhook = Annotated[str, typer.Argument(metavar="NAME", help="The webhook: NAME in [webhooks.NAME].")]
 Only = Annotated[str, typer.Option("--webhook", metavar="NAME", help="Only deliveries to this webhook.")]
@@ -32,6 +35,7 @@ SecretFd = Annotated[
 
 _STATES = ("waiting", "behind", "sending", "delivered", "failed", "cancelled")
 _TEST_S = 30.0
+_SIDES = {"webhook": "receiver", "incoming": "other system"}
 
 
 def list_all(invocation: Invocation) -> None:
@@ -119,8 +123,6 @@ def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed =
     from wfe_mcp.engine.webhooks.deliveries import redeliver as sent_again
     from wfe_mcp.views.project.webhooks import delivery_view
 
-    if not names and not failed:
-        raise Refused("bad_argument", "No delivery is named.", "Name one, or give --failed: wfe-mcp webhook deliveries")
     rows = [delivery_view(each) for each in sent_again(invocation.engine, names or (), failed=failed, webhook=webhook)]
     many = plural(len(rows), "delivery", "deliveries")
     summary = f"Enqueued {many} again; a server or wfe-mcp worker sends them." if rows else "No delivery has failed."
@@ -132,26 +134,35 @@ def rotate(invocation: Invocation, name: Webhook, key_fd: SecretFd = None, pin_f
 
     The one before it signs beside it for a day.
     """
-    from wfe_mcp.cli.terminal.pin import read_key
     from wfe_mcp.engine.webhooks.deliveries import refuse_unknown as known
-    from wfe_mcp.engine.webhooks.signing import OVERLAP, credential_of, rotate as rotated, valid_credentials
 
-    engine, hook = invocation.engine, known(invocation.engine, name)
+    rotated(invocation, name, known(invocation.engine, name), "url", key_fd, pin_fd)
+
+
+def rotated(
+    invocation: Invocation, name: str, hook: "Signed", key: str, key_fd: int | None, pin_fd: int | None
+) -> None:
+    """Make a secret and show it. ``key``: one that the table must have, which says in whose configuration it stands."""
+    from wfe_mcp.cli.terminal.pin import read_key
+    from wfe_mcp.engine.webhooks.signing import OVERLAP, credential_of, rotate as made_anew, valid_credentials
+
+    engine, table = invocation.engine, {"webhook": "webhooks"}.get(hook.signs, hook.signs)
     given = "" if key_fd is None else read_key(key_fd, name) or ""
-    by = invocation.person(pin_fd, f"change the secret of webhook {name}")
-    is_own = engine.settings().origins[f"webhooks.{name}.url"].layer == "user"
-    made = rotated(engine, by, name, hook, given, "person" if is_own else "project")
+    by = invocation.person(pin_fd, f"change the secret of {hook.signs} {name}")
+    is_own = engine.settings().origins[f"{table}.{name}.{key}"].layer == "user"
+    made = made_anew(engine, by, name, hook, given, "person" if is_own else "project")
     both = len(valid_credentials(engine, name, hook)) > 1
     hours = int(OVERLAP.total_seconds() // 3600)
-    summary = f"Webhook {name} has a new secret." + (f" The one before it is valid for {hours} h more." if both else "")
+    summary = f"{hook.signs.capitalize()} {name} has a new secret."
+    summary += f" The one before it is valid for {hours} h more." if both else ""
 
     def render(screen: Screen) -> None:
         screen.line(summary)
         if not given:
             screen.line(f"  {made}", is_pasted=True)
-            screen.line("Give it to the receiver. It is shown only now.")
+            screen.line(f"Give it to the {_SIDES[hook.signs]}. It is shown only now.")
 
     shown = {} if given else {"secret": made}
     invocation.answer(
-        summary, render, data={"webhook": name, "credential": credential_of(name, hook), "overlaps": both} | shown
+        summary, render, data={hook.signs: name, "credential": credential_of(name, hook), "overlaps": both} | shown
     )

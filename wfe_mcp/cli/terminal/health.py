@@ -258,8 +258,20 @@ def _old(folder: Path, form: str) -> list[Path]:
 
 
 def event_findings(engine: Engine) -> Iterator[HealthFinding]:
-    """Webhooks that cannot be sent to or gave up, and the ways of notification."""
+    """Webhooks that cannot be sent to or gave up, what starts templates, and the ways of notification."""
     settings = engine.settings().settings
+    if settings.incoming or settings.schedule:
+        from wfe_mcp.views.project.triggers import triggers_view
+
+        found = triggers_view(engine)
+        for topic, each, is_so in (
+            *((f"incoming {each.name}", each, f"starts {each.template}") for each in found.incoming),
+            *(
+                (f"schedule {each.name}", each, f"starts {each.template}, next {each.next or 'never: off'}")
+                for each in found.schedules
+            ),
+        ):
+            yield HealthFinding(topic, "problem" if each.fault else "ok", each.fault or is_so)
     if settings.webhooks:
         from wfe_mcp.engine.webhooks.deliveries import receivers
 

@@ -151,11 +151,17 @@ class Access:
 
     def engines_of(self, token: Token) -> Engines:
         """The engines that act for ``token``."""
+        return self._engines_as(f"api:{token.name}")
+
+    def engine_of_senders(self, project: str) -> Engine | None:
+        """The engine for signed messages of other systems, which have no token; ``project`` empty: that of the page."""
+        return self._engines_as("incoming").by_id(project or self._engine.project_id)
+
+    def _engines_as(self, holder: str) -> Engines:
         with self._lock:
-            if token.name not in self._engines:
-                made = create_beside(self._engine, self._engine.project, f"api:{token.name}")
-                self._engines[token.name] = Engines(made)
-            return self._engines[token.name]
+            if holder not in self._engines:
+                self._engines[holder] = Engines(create_beside(self._engine, self._engine.project, holder))
+            return self._engines[holder]
 
     def work(self, engine: Engine) -> None:
         """Work the jobs of the project of ``engine`` in this process. Idempotent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from wfe_mcp.dashboard.api import (
     session,
     setup,
     steering,
+    triggers,
     webhooks,
     work,
 )
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
 
 ROOT = "/api/v1"
-OPEN = {("GET", "/openapi.json"), ("POST", "/session")}
-"""What needs no token: the description, and the exchange of a code for one."""
+OPEN = {("GET", "/openapi.json"), ("POST", "/session"), ("POST", "/incoming/{name}")}
+"""What needs no token: the description, the exchange of a code for one, and messages, whose access is their signature."""
 _DESCRIPTION = """\
 What wfe-mcp's tools and commands answer, over HTTP on this machine.
 
@@ -66,6 +68,7 @@ _ROUTERS = (
     work.router,
     assistant.router,
     webhooks.router,
+    triggers.router,
     live.router,
 )
 
@@ -102,7 +105,8 @@ class Authenticated:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http" or (scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))) in OPEN:
+        path = re.sub(r"^/incoming/[^/]+$", "/incoming/{name}", scope["path"].removeprefix(scope.get("root_path", "")))
+        if scope["type"] != "http" or (scope["method"], path) in OPEN:
             await self._app(scope, receive, send)
             return
         request = Request(scope)

@@ -48,6 +48,7 @@ from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.records.runs import ProcessRecord
+from wfe_mcp.workspace.config.layers import may_set
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
 from wfe_mcp.workspace.system.temporary import remove_abandoned
@@ -169,6 +170,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         driven.JOB: partial(work_phase, engine),
         WEBHOOK: partial(_work_webhook, engine),
         NOTICE: partial(_work_notice, engine),
+        "schedule": partial(_work_schedule, engine),
     }
     queues, limits = queue_names(engine, kinds), work_limits(engine)
     worker = Worker(
@@ -180,6 +182,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)},
         gave_up=gave_up_of(engine),
         limits=limits,
+        tend=partial(_plan_schedules, engine),
     )
     engine.wakers.append(worker.wake)
     engine.claimers.append(lambda tx, queue: worker.claim_in(tx, queue, lambda: limits(tx).claims))
@@ -254,6 +257,20 @@ def _work_notice(engine: Engine, context: JobContext) -> Outcome:
     return show(engine, context)
 
 
+def _work_schedule(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of the times of schedules."""
+    from wfe_mcp.engine.triggers.schedules import start_due
+
+    return start_due(engine, context)
+
+
+def _plan_schedules(engine: Engine) -> None:
+    if may_set({"schedule"}, engine.root, {}, {}):
+        from wfe_mcp.engine.triggers.schedules import plan  # what starts runs loads where there is a schedule
+
+        plan(engine)
+
+
 def _work_timer(engine: Engine, context: JobContext) -> Outcome:
     """The handler of timer jobs: time-outs of running attempts, and the end of a back-off."""
     job = context.job
@@ -281,6 +298,8 @@ def _gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
 
     if job.kind == WEBHOOK:
         tx.lines.advance(job)
+    elif job.kind == "schedule":
+        return  # the next time is enqueued as always
     elif job.cancel_reason is not None and job.kind != "gate":
         end_for_person(engine, tx, job, reason)
     elif job.kind == "step":

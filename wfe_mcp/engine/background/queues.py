@@ -2,7 +2,7 @@
 
     timer    times of runs            command  gates that read files and run checks
     step     steps                    llm, agent, vision   models        webhook   messages, notifications
-    manual   waiting for a person who works in place of a model
+    manual   waiting for a person who works in place of a model                schedule  times that start a run
 
 Rules:
 1. Each queue has its own slots in a process, so that a long model call delays no gate.
@@ -45,7 +45,17 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
 
-SLOTS = {"timer": 1, "command": 2, "step": 2, "webhook": 2, "llm": 4, "vision": 2, "agent": 2, "manual": 16}
+SLOTS = {
+    "timer": 1,
+    "schedule": 1,
+    "command": 2,
+    "step": 2,
+    "webhook": 2,
+    "llm": 4,
+    "vision": 2,
+    "agent": 2,
+    "manual": 16,
+}
 """Every queue, and how many of its jobs one process works at a time."""
 
 QUEUES = tuple(SLOTS)

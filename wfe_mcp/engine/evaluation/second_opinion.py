@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel, Stage
+from wfe_mcp.core.model import PROGRAMS, Attempt, AttemptStatus, By, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.evaluation.reviews import changes_of
@@ -157,7 +157,7 @@ def _named_reviewers(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[
     from wfe_mcp.engine.models.roles import known_names
 
     settings = engine.settings().settings
-    by_agent = by.channel in {Channel.MCP, Channel.HTTP}
+    by_agent = by.channel in PROGRAMS
     names = list(settings.roles) if by_agent else known_names(settings)
     what = "configured role" if by_agent else "role or provider"
     for name in reviewers:

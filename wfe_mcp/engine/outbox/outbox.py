@@ -107,7 +107,7 @@ def quiet_until(quiet: str, at: datetime) -> datetime:
     """``at``, or the end of the quiet hours that it lies in. ``quiet``: two local times (``22:00-07:00``), or empty."""
     if not quiet:
         return at
-    local = at.astimezone()
+    local = at.astimezone().replace(tzinfo=None)  # by the clock on the wall, which a change of time moves
     first, last = (tuple(map(int, each.split(":"))) for each in quiet.split("-"))
     begin, end = (local.replace(hour=each[0], minute=each[1], second=0, microsecond=0) for each in (first, last))
     is_within = begin <= local < end if begin < end else local >= begin or local < end

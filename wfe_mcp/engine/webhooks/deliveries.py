@@ -85,8 +85,10 @@ def deliveries(engine: Engine, webhook: str = "", states: Sequence[str] = (), li
 def redeliver(engine: Engine, names: Sequence[str] = (), *, failed: bool = False, webhook: str = "") -> list[Delivery]:
     """Send messages once more, under their first ids: those named by delivery or message, or with ``failed`` all that failed.
 
-    A message that is not over yet is tried at once. Refuses ``bad_argument``: an unknown one.
+    A message that is not over yet is tried at once. Refuses ``bad_argument``: an unknown one, or none.
     """
+    if not names and not failed:
+        raise Refused("bad_argument", "No delivery is named.", "Name one, or give --failed: wfe-mcp webhook deliveries")
     with engine.store.tx() as tx:
         known = [job for job in _jobs(engine, tx) if webhook in {"", job.payload["webhook"]}]
         newest = {message_id(job): job for job in reversed(known)}

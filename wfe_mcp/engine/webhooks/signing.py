@@ -1,6 +1,6 @@
 """Secrets of webhooks, and the signatures made with them, by the Standard Webhooks specification.
 
-credential NAME        the secret that signs
+credential NAME        the secret that signs what goes to a webhook, or what comes in
 credential NAME-old    the one before it, which signs too until it expires: a receiver has a day to change over
 """
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.credentials.stored import Scope
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.config.event_tables import WebhookSettings
+    from wfe_mcp.workspace.config.trigger_tables import IncomingSettings
+
+    Signed = WebhookSettings | IncomingSettings
 
 OVERLAP = timedelta(days=1)
 _PREFIX = "whsec_"
@@ -38,36 +41,36 @@ _LEAST_BYTES, _MOST_BYTES = 24, 64
 """What the specification asks of a secret."""
 
 
-def credential_of(name: str, hook: WebhookSettings) -> str:
-    """The name of the credential that signs what goes to the webhook ``name``."""
-    return hook.secret or f"webhook-{name}"
+def credential_of(name: str, hook: Signed) -> str:
+    """The name of the credential that signs for the webhook ``name``."""
+    return hook.secret or f"{hook.signs}-{name}"
 
 
-def signature(engine: Engine, name: str, hook: WebhookSettings, message_id: str, at: datetime, body: str) -> str:
+def signature(engine: Engine, name: str, hook: Signed, message_id: str, at: datetime, body: str) -> str:
     """The value of ``webhook-signature``, one signature for each valid secret. Refuses ``unavailable``: there is none."""
     from standardwebhooks import Webhook  # 17 ms, with what it loads
 
     return " ".join(Webhook(each).sign(message_id, at, body) for each in secrets_of(engine, name, hook))
 
 
-def secrets_of(engine: Engine, name: str, hook: WebhookSettings) -> list[str]:
+def secrets_of(engine: Engine, name: str, hook: Signed) -> list[str]:
     """The valid secrets, the newest first. Refuses ``unavailable``: there is none, or it cannot be read."""
     names = valid_credentials(engine, name, hook)
-    opened = hand_out(engine, names, Use(f"webhook {name}"))
+    opened = hand_out(engine, names, Use(f"{hook.signs} {name}"))
     return [opened[each].value for each in names]
 
 
-def valid_credentials(engine: Engine, name: str, hook: WebhookSettings) -> list[str]:
+def valid_credentials(engine: Engine, name: str, hook: Signed) -> list[str]:
     """The credentials that sign now, the newest first. Refuses ``unavailable``: there is none."""
     now, named = engine.clock(), credential_of(name, hook)
     valid = {each.name for each in credentials(engine) if each.state(now) != "expired"}
     if named not in valid:
         why = f"The secret {named!r} that signs is not stored, or has expired."
-        raise Refused("unavailable", why, f"Make one: wfe-mcp webhook rotate {name}")
+        raise Refused("unavailable", why, f"Make one: wfe-mcp {hook.signs} rotate {name}")
     return [each for each in (named, _old(named)) if each in valid]
 
 
-def rotate(engine: Engine, by: By, name: str, hook: WebhookSettings, given: str = "", scope: Scope = "project") -> str:
+def rotate(engine: Engine, by: By, name: str, hook: Signed, given: str = "", scope: Scope = "project") -> str:
     """Keep a new secret, which is returned; the one before it signs beside it for a day. ``given``: one that a receiver made.
 
     ``scope``: whose credential a first secret is. Refuses one that is no secret of the specification.
@@ -85,18 +88,11 @@ def rotate(engine: Engine, by: By, name: str, hook: WebhookSettings, given: str 
         return made
     if _old(named) in there:
         delete_credential(engine, by, _old(named))
-    before, known = hand_out(engine, [named], Use(f"webhook {name}"))[named].value, there[named]
-    ends = engine.clock() + OVERLAP
-    add_credential(
-        engine,
-        by,
-        _old(named),
-        _KIND,
-        {_PART: before},
-        scope=known.scope,
-        kept_in=known.kept_in,
-        expires_at=ends,
-    )
+    known = there[named]
+    if known.state(engine.clock()) != "expired":
+        before = {_PART: hand_out(engine, [named], Use(f"{hook.signs} {name}"))[named].value}
+        ends, scope, kept_in = engine.clock() + OVERLAP, known.scope, known.kept_in
+        add_credential(engine, by, _old(named), _KIND, before, scope=scope, kept_in=kept_in, expires_at=ends)
     rotate_credential(engine, by, named, {_PART: made}, scope=known.scope)
     return made
 

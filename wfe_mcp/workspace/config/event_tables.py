@@ -1,7 +1,7 @@
 """The tables ``[webhooks]`` and ``[notify]`` of config.toml: where events go, and how a person is notified."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
@@ -32,6 +32,7 @@ class WebhookSettings(Table):
     """One ``[webhooks.<name>]`` table: a receiver of events, by the Standard Webhooks specification."""
 
     effect = "sends"
+    signs: ClassVar = "webhook"
 
     url: str = required("The address that events are sent to: https, or an origin that `[http] allow` names.")
     events: list[EventPattern] = optional(

@@ -23,6 +23,7 @@ from wfe_mcp.workspace.config.limit_tables import (
 from wfe_mcp.workspace.config.origins import origin_fault
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
 from wfe_mcp.workspace.config.table import Table, optional
+from wfe_mcp.workspace.config.trigger_tables import IncomingSettings, ScheduleSettings
 
 
 class McpServerSettings(Table):
@@ -383,6 +384,10 @@ class Settings(Table):
         DeliverySettings(), "How a template's `git.…` and `forge.…` steps deliver a change."
     )
     webhooks: dict[Name, WebhookSettings] = optional({}, "Receivers of events of this project.", noun="webhook")
+    incoming: dict[Name, IncomingSettings] = optional(
+        {}, "Other systems whose signed messages start a template.", noun="incoming"
+    )
+    schedule: dict[Name, ScheduleSettings] = optional({}, "Times at which a template starts.", noun="schedule")
     notify: NotifySettings = optional(NotifySettings(), "How you hear that you are needed.")
     environments: dict[Name, EnvironmentSettings] = optional(
         {}, "Where the `deploy` step of a template brings a change.", noun="environment"

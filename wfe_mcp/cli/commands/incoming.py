@@ -1,0 +1,55 @@
+"""``wfe-mcp incoming``: the systems whose signed messages start a template, and their secrets."""
+
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.commands.webhook import SecretFd, rotated
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused, nearest_hint
+
+System = Annotated[str, typer.Argument(metavar="NAME", help="The system: NAME in [incoming.NAME].")]
+
+
+def list_all(invocation: Invocation) -> None:
+    """List the systems that may start a template in this project."""
+    from wfe_mcp.views.project.triggers import incoming_views
+
+    rows = incoming_views(invocation.engine)
+
+    def render(screen: Screen) -> None:
+        screen.table(
+            ("incoming", "template", "inputs", "path at the page"),
+            [
+                (
+                    row.name,
+                    row.template,
+                    ", ".join(row.inputs) if row.enabled else "off",
+                    f"/api/v1/incoming/{row.name}?project={invocation.engine.project_id}",
+                )
+                for row in rows
+            ],
+        )
+        for row in rows:
+            if row.fault:
+                screen.line(f"  ! {row.name}: {row.fault}", "yellow")
+        if not rows:
+            screen.line(
+                "Nothing comes in. Add [incoming.NAME] with a template to .wfe/config.toml, then: wfe-mcp trust"
+            )
+
+    invocation.answer(f"{len(rows)} incoming", render, view={"incoming": rows})
+
+
+def rotate(invocation: Invocation, name: System, key_fd: SecretFd = None, pin_fd: PinFd = None) -> None:
+    """Make the secret that another system signs with, and print it once.
+
+    The one before it is accepted beside it for a day.
+    """
+    known = invocation.engine.settings().settings.incoming
+    if name not in known:
+        hint = nearest_hint(name, known, "Add [incoming.NAME] to a configuration, then: wfe-mcp trust")
+        raise Refused("bad_argument", f"There is no [incoming] {name!r}.", hint)
+    rotated(invocation, name, known[name], "template", key_fd, pin_fd)

@@ -1,0 +1,37 @@
+"""The part of a JSON value that a JSON pointer (RFC 6901) names."""
+
+from typing import Any, cast
+
+from wfe_mcp.core.errors import Refused, Suggestion
+
+
+def part_at(value: Any, pointer: str) -> Any:
+    """The part of ``value`` at ``pointer``, the whole for an empty one. Refuses ``bad_argument``: it leads nowhere."""
+    if pointer and not pointer.startswith("/"):
+        raise Refused(
+            "bad_argument",
+            f"{pointer!r:.80} is no JSON pointer: one begins with '/'.",
+            Suggestion(f"Did you mean '/{pointer:.80}'?"),
+        )
+    for raw in pointer.split("/")[1:] if pointer else []:
+        key = raw.replace("~1", "/").replace("~0", "~")
+        try:
+            value = value[_index(key) if isinstance(value, list) else key]
+        except (KeyError, IndexError, ValueError, TypeError):
+            hint = f"There: {_parts_in_words(value)}."
+            raise Refused("bad_argument", f"The pointer {pointer!r} leads nowhere at {key!r}.", hint) from None
+    return value
+
+
+def _index(key: str) -> int:
+    """The place in a list that ``key`` names, counted from 0. Raises ValueError where it names none."""
+    index = int(key)
+    if str(index) != key or index < 0:
+        raise ValueError(key)
+    return index
+
+
+def _parts_in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(list(cast("dict[str, Any]", value))[:10])
+    return f"a list of {len(cast('list[Any]', value))}" if isinstance(value, list) else "no parts"

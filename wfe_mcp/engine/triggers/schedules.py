@@ -1,0 +1,129 @@
+"""Starts templates at the times of schedules, once for each time, whichever process works the project's jobs.
+
+    every few seconds    the next time of each schedule is a job that is due then; its key is the schedule and the time
+    when it is due       a worker claims it and starts the run; the idempotency key of the run is the schedule and the time
+
+Rules:
+1. Both keys are unique, so that several processes, and one that is killed in between, start one run for a time.
+2. Times that passed while no process was there are made up for by one run: only the next time was enqueued.
+3. A job whose time its schedule no longer names, or that is no longer trusted, starts nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.engine.triggers.faults import template_fault
+from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.workspace.config.trigger_tables import ScheduleSettings
+
+SCHEDULE = "schedule"
+"""The kind of its jobs, and their queue."""
+
+_OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
+_MOST = 10_000
+_SECOND = timedelta(seconds=1)
+
+
+class Schedule(NamedTuple):
+    """A schedule. ``next``: None while it is off; ``last``: its newest time that is over, ``run``: what that started.
+
+    ``fault``: why it would start nothing now, or why the last time did not.
+    """
+
+    name: str
+    settings: ScheduleSettings
+    next: datetime | None
+    last: datetime | None
+    run: str
+    fault: str
+
+
+def schedules(engine: Engine) -> list[Schedule]:
+    """The schedules that count here."""
+    found = engine.settings().settings.schedule
+    with engine.store.read() as tx:
+        jobs = _jobs(engine, tx) if found else []
+    return [_schedule(engine, name, one, jobs) for name, one in sorted(found.items())]
+
+
+def plan(engine: Engine) -> None:
+    """Enqueue the next time of each schedule; one that is enqueued stays as it is."""
+    now = engine.clock()
+    found = engine.settings().settings.schedule
+    due = {name: one.next(now) for name, one in found.items() if one.enabled}
+    queue = queue_name(SCHEDULE, engine.project_id)
+    new = {
+        key: NewJob(SCHEDULE, queue, {"schedule": name, "at": at.isoformat()}, dedupe_key=key, run_at=at)
+        for name, at in due.items()
+        for key in (f"{SCHEDULE}:{engine.project_id}:{name}:{at:%Y%m%dT%H%M%SZ}",)
+    }
+    with engine.store.read() as tx:
+        known = {job.dedupe_key for job in tx.jobs.filter(statuses=_OPEN, queues=(queue,))}
+    if missing := new.keys() - known:
+        with engine.store.tx() as tx:
+            for key in sorted(missing):
+                tx.jobs.enqueue(new[key])
+
+
+def start_due(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of the jobs."""
+    given = context.job.payload
+    name, at = given["schedule"], datetime.fromisoformat(given["at"])
+    one = engine.settings().settings.schedule.get(name)
+    if one is None or not one.enabled or one.next(at - _SECOND) != at:
+        return Outcome({"dropped": f"[schedule.{name}] does not name this time any more"})
+    with engine.store.read() as tx:
+        later = [
+            job for job in _jobs(engine, tx) if job.payload["schedule"] == name and at < _time(job) <= engine.clock()
+        ]
+    if later:
+        return Outcome({"dropped": "a later time has come meanwhile"})
+    source = f"schedule {name}"
+    loaded = start_run(
+        engine,
+        By(source, Channel.SCHEDULE, Assurance.AGENT),
+        one.template,
+        dict(one.inputs),
+        driver=one.driver or "",
+        triggered_by=source,
+        external_id=given["at"],
+        idempotency_key=f"{source}: {given['at']}",
+    )
+    return Outcome({"run": loaded.record.id})
+
+
+def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:
+    """The newest jobs of this project's schedules, newest first."""
+    return tx.jobs.filter(queues=(queue_name(SCHEDULE, engine.project_id),), limit=_MOST)
+
+
+def _time(job: JobRecord) -> datetime:
+    return datetime.fromisoformat(job.payload["at"])
+
+
+def _schedule(engine: Engine, name: str, one: ScheduleSettings, jobs: list[JobRecord]) -> Schedule:
+    own = [job for job in jobs if job.payload["schedule"] == name]
+    over = [job for job in own if job.status not in _OPEN and "dropped" not in (job.result or {})]
+    last = max(over, key=_time, default=None)
+    fault = template_fault(engine, one, one.inputs)
+    if last is not None and last.status is JobStatus.FAILED:
+        fault = fault or f"The last run did not start: {last.error}"
+    waiting = [at for job in own if job.status in _OPEN and one.next((at := _time(job)) - _SECOND) == at]
+    return Schedule(
+        name,
+        one,
+        min([*waiting, one.next(engine.clock())]) if one.enabled else None,
+        None if last is None else _time(last),
+        "" if last is None else str((last.result or {}).get("run", "")),
+        fault if one.enabled else "",
+    )
