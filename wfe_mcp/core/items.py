@@ -16,7 +16,7 @@ Rules:
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
@@ -100,6 +100,15 @@ MOVES: Mapping[ItemStatus, Mapping[ItemStatus, Mover]] = {
 MOST_FAILURES = 3
 
 
+class ItemFile(NamedTuple):
+    """A file attached to an item. The log names it so; its bytes are beside the items, by their sha256."""
+
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A work item. ``scopes``: the paths that it is about, as globs; ``criteria``: when it is done.
@@ -130,6 +139,7 @@ class Item:
     pull_request: str = ""
     reason: str = ""
     failures: int = 0
+    files: tuple[ItemFile, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -160,6 +170,8 @@ def changed(item: Item, values: Values) -> Item:
         made["status"] = ItemStatus(made["status"])
     if "kind" in made:
         made["kind"] = ItemKind(made["kind"])
+    if "files" in made:
+        made["files"] = tuple(ItemFile(*each) for each in made["files"])
     return replace(item, **made)
 
 
@@ -326,7 +338,8 @@ def _refuse_unready(item: Item) -> None:
 def _refuse_waiting(item: Item, others: Iterable[Item]) -> None:
     wait = waits(item, others)
     if wait is not None:
-        raise Refused("not_ready", *wait)
+        why, what = wait
+        raise Refused("not_ready", why, f"{what}. Or the user starts it: wfe-mcp work start {item.id} --reason TEXT")
 
 
 def _fixed(scope: str) -> str:

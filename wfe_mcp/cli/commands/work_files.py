@@ -1,4 +1,4 @@
-"""``wfe-mcp work import``, ``export``, ``report`` and ``run``: work items from files and as files, and many runs at once."""
+"""``wfe-mcp work attach``, ``import``, ``export``, ``report`` and ``run``: files of items, items from files, many runs at once."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.commands.import_run import Format
+from wfe_mcp.cli.commands.submit import Files
+from wfe_mcp.cli.commands.work import ItemId, render_item
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Force, PinFd
 from wfe_mcp.cli.terminal.pages import write_pages
@@ -63,6 +65,17 @@ ReportKind = Annotated[
 
 _SHOWN = 20
 """Most lines of a list that a terminal shows; ``--json`` has all."""
+
+
+def attach(invocation: Invocation, item: ItemId, files: Files) -> None:
+    """Attach files to a work item, such as the screenshot of a bug.
+
+    The record names each with its sha256, so that wfe-mcp verify finds one that was changed or is missing.
+    """
+    from wfe_mcp.views.work.answers import attached
+    from wfe_mcp.workspace.files.given_files import from_anywhere
+
+    render_item(invocation, attached(invocation.engine, invocation.by, item, from_anywhere(files)))
 
 
 def import_(

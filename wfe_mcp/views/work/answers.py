@@ -14,12 +14,14 @@ from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, prom
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.views.work.models import ItemLine, ItemList, ItemView, item_lines, item_list, item_view
+from wfe_mcp.workspace.files.given_files import from_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.files.given_files import Given
 
 _TO_DO = tuple(each for each in OPEN if each is not ItemStatus.ACCEPTED)
 _SHOWN = 20
@@ -118,8 +120,14 @@ def promoted(engine: Engine, by: By, name: str, kind: str = "", parent: str = ""
 
 
 def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope:
-    """Add an item."""
-    return _answer(engine, add_item(engine, by, kind, given), "Added ")
+    """Add an item. ``attach`` among the values names files of the project."""
+    values, files = _with_attached(engine, given)
+    return _answer(engine, add_item(engine, by, kind, values, files), "Added ")
+
+
+def attached(engine: Engine, by: By, name: str, files: Sequence[Given]) -> Envelope:
+    """Attach files to an item."""
+    return _changed(engine, name, "Attached to ", lambda: change_item(engine, by, name, {}, files=files))
 
 
 def change(
@@ -133,24 +141,24 @@ def change(
     fill: bool = False,
     version: int = 0,
 ) -> Envelope:
-    """Give an item new values, or another status. ``reason`` and ``fill`` may be among the values, too.
+    """Give an item new values, or another status. ``reason``, ``fill`` and, as in ``add``, ``attach`` may be among the values.
 
     ``version``: as of ``change_item``.
     """
-    values = dict(given)
+    values, files = _with_attached(engine, given)
     why, fills = reason or str(values.pop("reason", "")), fill or values.pop("fill", False) is True
-    if not values and not status and not fills:
+    if not (values or status or fills or files):
         raise Refused("bad_argument", "Nothing is changed.", "Give status, or fields in item.")
     return _changed(
         engine,
         name,
         "Changed ",
-        lambda: change_item(engine, by, name, values, status, why, fill=fills, version=version),
+        lambda: change_item(engine, by, name, values, status, why, fill=fills, version=version, files=files),
     )
 
 
-def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelope:
-    """Start a run that works the item; the answer is that of its start."""
+def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: str = "") -> Envelope:
+    """Start a run that works the item; the answer is that of its start. ``reason``: as of ``start_item``."""
     from wfe_mcp.views.answers.tool_answers import begun
 
     unknown = [key for key in given if key not in {"template", "inputs"}]
@@ -167,9 +175,18 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelo
         raise Refused(
             "bad_argument", "inputs is no object.", "", (Detail("/item/inputs", "is no object", "an object", inputs),)
         )
-    return begun(
-        engine, by, start_item(engine, by, name, str(given.get("template", "")), cast("dict[str, Any]", inputs))
-    )
+    values = cast("dict[str, Any]", inputs)
+    return begun(engine, by, start_item(engine, by, name, str(given.get("template", "")), values, reason))
+
+
+def _with_attached(engine: Engine, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Given]]:
+    """The fields among the values, and the files of the project that ``attach`` names."""
+    values = dict(given)
+    paths: Any = values.pop("attach", [])
+    if not (isinstance(paths, list) and all(isinstance(each, str) for each in cast("list[object]", paths))):
+        fault = Detail("/item/attach", "is no list of paths", "files of the project", cast("object", paths))
+        raise Refused("bad_argument", "attach is no list of paths.", "Name files of the project.", (fault,))
+    return values, from_project(engine.root, cast("list[str]", paths))
 
 
 def _changed(engine: Engine, name: str, did: str, change: Callable[[], Item]) -> Envelope:
