@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
-from wfe_mcp.core.item_texts import filled, missing, text_for
+from wfe_mcp.core.item_texts import text_for
 from wfe_mcp.core.item_values import LISTS, PRIORITIES, Values, checked, wrong_value
 
 
@@ -98,6 +98,7 @@ MOVES: Mapping[ItemStatus, Mapping[ItemStatus, Mover]] = {
 """Every legal move, and the least who may make it."""
 
 MOST_FAILURES = 3
+_BODY_LEAST, _TITLE_LEAST = 10, 3
 
 
 class ItemFile(NamedTuple):
@@ -161,6 +162,26 @@ def added(id_: str, kind: ItemKind, given: Values) -> Item:
 def criteria_of(kind: ItemKind) -> tuple[str, ...]:
     """What an item of this kind has to meet where its criteria are not given."""
     return text_for(kind).criteria
+
+
+def missing(item: Item) -> dict[str, str]:
+    """What the item does not say and has to before work on it begins, with what belongs there. A milestone is its items."""
+    if item.kind is ItemKind.MILESTONE:
+        return {}
+    text = text_for(item.kind, item.tags)
+    wanted = {
+        "title": (len(item.title) >= _TITLE_LEAST, "a line that says what it is about"),
+        "body": (len(item.body) >= _BODY_LEAST, text.asks),
+        "criteria": (bool(item.criteria), text.criteria[0] if text.criteria else "how anyone sees that it is done"),
+    }
+    return {name: what for name, (is_there, what) in wanted.items() if not is_there}
+
+
+def filled(item: Item) -> dict[str, Any]:
+    """What is missing, as the text of the item's kind has it; nothing for a task that has no such text."""
+    text = text_for(item.kind, item.tags)
+    texts: dict[str, Any] = {"body": text.body, "criteria": text.criteria}
+    return {name: texts[name] for name in missing(item) if texts.get(name)}
 
 
 def changed(item: Item, values: Values) -> Item:

@@ -65,6 +65,7 @@ def test_what_a_delivered_run_left_is_listed_first_and_removed_with_yes(cli: Ter
     listed = cli("git", "cleanup")
     assert listed.out.startswith(f"Would remove 1 branch\n  {delivered}  (branch of run ")
     assert listed.err == "Next: wfe-mcp git cleanup --yes\n"
+    assert f"- {delivered}: `wfe-mcp git cleanup` removes it" in cli("work", "report", "git").out
     assert cli.json("git", "cleanup", "--yes", "--remote").refusal == "needs_human"
     assert cli("git", "cleanup", "--yes").out.startswith("Removed 1 branch\n")
     assert cli.git("branch", "--format=%(refname:short)").split() == ["main"]

@@ -94,17 +94,18 @@ def import_(
 
     Imported again, it changes what the file or the tracker changed since, and nothing that was changed here.
     """
+    from wfe_mcp.engine.work.importing import How
     from wfe_mcp.views.work.imports import imported_issues, imported_items
 
     if bool(source) == bool(tracker):
         hint = "Give a file, or --from github or --from gitlab."
         raise Refused("bad_argument", f"What is imported is {'said twice' if source else 'not said'}.", hint)
-    how = {"finished": finished, "ready": ready, "dry_run": dry_run}
+    how = How(finished, ready, dry_run)
 
     def imports(by: "By") -> dict[str, Any]:
         if tracker:
-            return imported_issues(invocation.engine, by, tracker, label, state, **how)
-        return imported_items(invocation.engine, by, Path(source), wanted, **how)
+            return imported_issues(invocation.engine, by, tracker, label, state, how)
+        return imported_items(invocation.engine, by, Path(source), wanted, how)
 
     data = invocation.as_needed(imports, pin_fd, f"import {source or f'issues of {tracker}'} with what is over there")
     summary = str(data.pop("summary"))

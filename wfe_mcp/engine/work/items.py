@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
-from wfe_mcp.core.item_texts import filled
 from wfe_mcp.core.item_values import checked
 from wfe_mcp.core.items import (
     OVER,
@@ -25,6 +24,7 @@ from wfe_mcp.core.items import (
     added,
     changed,
     criteria_of,
+    filled,
     overlap,
     refuse_move,
     startable,

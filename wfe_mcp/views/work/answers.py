@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, promote_item, startable_items, status_of
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
-from wfe_mcp.views.work.models import ItemLine, ItemList, ItemView, item_lines, item_list, item_view
+from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
 from wfe_mcp.workspace.files.given_files import from_project
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _TO_DO = tuple(each for each in OPEN if each is not ItemStatus.ACCEPTED)
 _SHOWN = 20
-_BYTES = LIMIT_BYTES - 1_500
+_HALF = (LIMIT_BYTES - 1_500) // 2
+"""The text form of an answer holds it too, with every letter escaped."""
 
 
 def work(
@@ -213,7 +214,7 @@ def _moves(item: Item) -> tuple[Next, ...]:
     if item.status is ItemStatus.ACTIVE and item.runs:
         return (Next("status", {"run": item.runs[-1]}, why="its run"),)
     may = [to for to, who in MOVES[item.status].items() if who == "agent"]
-    if ItemStatus.READY in may and item.criteria and len(item.body) >= 10:
+    if ItemStatus.READY in may and item.criteria and not missing(item):
         return (Next("work", {"action": "change", "id": item.id, "status": "ready"}),)
     return (Next("work", {"action": "next"}),)
 
@@ -234,21 +235,14 @@ def _after(cursor: str) -> int:
 
 def _fitting(view: ItemList) -> ItemList:
     """As many items as an answer holds."""
-    items = _most(view.items, lambda some: len(json.dumps(plain(ItemList(items=some, counts=view.counts)))))
-    cursor = view.cursor if len(items) == len(view.items) else items[-1].id.removeprefix("W-")
-    return ItemList(items=items, counts=view.counts, cursor=cursor)
-
-
-def _most(items: Sequence[ItemLine], size: Callable[[tuple[ItemLine, ...]], int]) -> tuple[ItemLine, ...]:
-    found = tuple(items)
-    while len(found) > 1 and size(found) > _BYTES // 2:  # the text form holds it too, with every letter escaped
-        found = found[:-1]
-    return found
+    while len(view.items) > 1 and len(json.dumps(plain(view))) > _HALF:
+        view = replace(view, items=view.items[:-1], cursor=view.items[-2].id.removeprefix("W-"))
+    return view
 
 
 def _cut(view: ItemView) -> ItemView:
     """The item with its newest changes and the beginning of its body, so that it fits into an answer."""
     made = replace(view, history=view.history[-10:], children=view.children[:_SHOWN])
-    while len(json.dumps(plain(made))) > _BYTES // 2 and (made.history or len(made.body) > 1_000):
+    while len(json.dumps(plain(made))) > _HALF and (made.history or len(made.body) > 1_000):
         made = replace(made, history=made.history[1:]) if made.history else replace(made, body=f"{made.body[:900]}…")
     return made

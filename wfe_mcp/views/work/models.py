@@ -6,8 +6,7 @@ import json
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.item_texts import missing
-from wfe_mcp.core.items import Item, ItemKind, ItemStatus
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, missing
 from wfe_mcp.engine.runs.item_runs import milestone_of
 from wfe_mcp.engine.work.items import others_of, overlapping
 from wfe_mcp.store.integrity.chained_log import SIGNED
