@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.item_texts import filled, missing
 from wfe_mcp.core.items import (
     MOST_FAILURES,
     MOVES,
@@ -19,7 +18,9 @@ from wfe_mcp.core.items import (
     after_reopening,
     after_run,
     changed,
+    filled,
     loaded,
+    missing,
     overlap,
     refuse_move,
     startable,

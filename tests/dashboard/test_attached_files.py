@@ -4,7 +4,8 @@ import pytest
 
 from tests.dashboard.browser import Browser, asked
 from tests.engine.scene import AGENT, Scene, approval, phase
-from wfe_mcp.engine.phases.attach import Given, attach
+from wfe_mcp.engine.phases.attach import attach
+from wfe_mcp.workspace.files.given_files import Given
 
 PICTURES = [
     (b"\x89PNG\r\n\x1a\n..", "image/png"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page as Tab_, expect
 
+from tests.cli.commands.test_attach import PICTURE
 from tests.dashboard.backlog import add, filled
 from tests.dashboard.browser import PIN, WRONG
 from tests.dashboard.chromium import Tab
@@ -231,6 +232,26 @@ def test_the_page_of_an_item_shows_what_it_says_what_is_around_it_and_who_change
     under = shown.get_by_role("region", name="Items under it")
     expect(under).to_contain_text("1 of 4")
     expect(under.locator("li")).to_have_count(4)
+
+
+@pytest.mark.requirement("S4-33")
+def test_a_screenshot_is_attached_to_a_bug_shown_and_saved(scene: Scene, visit: Visit) -> None:
+    bug = add(scene, "The map is upside down", "bug")
+    shown = visit(of(scene, bug))
+    files = shown.get_by_role("region", name="Files")
+    given = [("shot.png", "image/png", PICTURE), ("said.txt", "text/plain", b"All green.")]
+    files.get_by_label("Attach files").set_input_files(
+        [{"name": name, "mimeType": kind, "buffer": content} for name, kind, content in given]
+    )
+    expect(files.locator("li")).to_have_count(2)
+    picture = files.get_by_role("img", name="shot.png")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("(image) => image.naturalWidth") == 1
+    with shown.expect_download() as download:
+        files.get_by_role("button", name="Save said.txt").click()
+    assert download.value.path().read_bytes() == b"All green."
+    expect(shown.get_by_role("region", name="Changes")).to_contain_text("files: shot.png, said.txt")
+    assert [each.name for each in item(scene, bug).files] == ["shot.png", "said.txt"]
 
 
 def test_a_run_is_started_for_what_is_ready_next_from_the_first_page(scene: Scene, visit: Visit) -> None:

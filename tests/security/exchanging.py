@@ -17,7 +17,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.phases.attach import Given, attach
+from wfe_mcp.engine.phases.attach import attach
 from wfe_mcp.store import Store
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.audit import verify
@@ -25,6 +25,7 @@ from wfe_mcp.views.approvals.model import shown_sha256
 from wfe_mcp.views.approvals.request import decision_view
 from wfe_mcp.views.approvals.shown import Seen, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.workspace.files.given_files import Given
 from wfe_mcp.workspace.system.location import project_at
 
 GOOD_INPUTS = canonical_json({"goal": "Only what was asked for"})

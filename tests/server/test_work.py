@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.server.conftest import Connect, call
+from tests.server.conftest import Connect, House, call
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES
 
 READY = {"title": "Fix the login", "body": "It fails with a long password", "criteria": ["a test passes"]}
@@ -48,6 +48,23 @@ async def test_what_comes_next_is_ready_free_and_of_the_highest_priority(connect
     assert planned["next"][0]["args"] == {"action": "list", "status": "planned"}
     assert [each["title"] for each in found["data"]["items"]] == ["High", "Low"]
     assert found["next"][0]["args"] == {"action": "change", "id": "W-2", "status": "active"}
+
+
+@pytest.mark.requirement("S4-33")
+async def test_an_agent_attaches_files_of_the_project_and_is_led_to_commands_that_are_no_actions(
+    connect: Connect, house: House
+) -> None:
+    (house.root / "shot.txt").write_text("All green.")
+    async with connect() as agent:
+        made = await call(agent, "work", action="add", kind="bug", item={**READY, "attach": ["shot.txt"]})
+        again = await call(agent, "work", action="change", id="W-1", item={"attach": ["shot.txt"]})
+        outside = await call(agent, "work", action="change", id="W-1", item={"attach": ["../other.txt"]})
+        wrong = await call(agent, "work", action="change", id="W-1", item={"attach": "shot.txt"})
+        importing = await call(agent, "work", action="import")
+    assert [each["name"] for each in made["data"]["files"]] == ["shot.txt"]
+    assert again["data"]["files"] == made["data"]["files"]
+    assert (outside["error"]["code"], wrong["error"]["details"][0]["path"]) == ("path_outside_project", "/item/attach")
+    assert importing["error"]["hint"] == "That is a command of the terminal: wfe-mcp work import FILE"
 
 
 async def test_status_leads_to_what_is_ready_where_no_run_is_open(connect: Connect) -> None:

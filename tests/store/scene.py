@@ -62,6 +62,7 @@ def tamper(url: str, *statements: str) -> None:
 
 
 AS_OF_0010 = (
+    "DROP TABLE item_file",
     "DROP TABLE item",
     "DROP TABLE item_event",
     "ALTER TABLE project DROP COLUMN name",

@@ -841,6 +841,14 @@ export interface ItemChange {
   signed?: boolean;
 }
 
+export interface ItemFileLine {
+  number: number;
+  name: string;
+  media_type: string;
+  size_bytes: number;
+  sha256: string;
+}
+
 export interface ItemImport {
   format: string;
   file: string;
@@ -900,6 +908,7 @@ export interface ItemPage {
   pull_request?: string;
   reason?: string;
   failures?: number;
+  files?: ItemFileLine[];
   children?: ItemLine[];
   overlaps?: Overlap[];
   missing?: Record<string, unknown>;
@@ -950,6 +959,7 @@ export interface ItemView {
   pull_request?: string;
   reason?: string;
   failures?: number;
+  files?: ItemFileLine[];
   children?: ItemLine[];
   overlaps?: Overlap[];
   missing?: Record<string, unknown>;

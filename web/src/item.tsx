@@ -3,6 +3,7 @@ import { useState, type ReactNode } from "react";
 import { beginsOrEnds, query, useAct, useAsk } from "./api";
 import type { ItemChange, ItemLine, ItemPage } from "./api_types";
 import { useProject } from "./in_project";
+import { Files } from "./item_files";
 import { EditItem } from "./item_form";
 import { KINDS, moveCommand, moveName, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
@@ -144,6 +145,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                 <Items items={data.children ?? []} project={project} none="None." />
               </section>
             )}
+            <Files item={data.id} project={project} files={data.files ?? []} closed={closed} reload={reload} />
             <History changes={data.history ?? []} added={data.added_at} />
           </div>
           <aside className="panel side" aria-label="About it">

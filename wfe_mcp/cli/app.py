@@ -104,6 +104,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "notify",
             "project",
             "worktree",
+            "git",
             "config",
         ),
     ),
@@ -130,6 +131,7 @@ NOUNS = {
     "schedule": "List the times at which templates start.",
     "notify": "Try how you are notified that you are needed.",
     "worktree": "Make further work trees of the project, ready to work in, and remove them.",
+    "git": "Remove merged branches and unused work trees of delivered runs.",
     "project": "Show what a project is, list your projects, and say where one is after a rename or move.",
     "config": "Show the settings that apply here and what the project consists of; correct a fact, change the approval policy.",
     "jobs": "List, follow and cancel background jobs.",
@@ -137,7 +139,7 @@ NOUNS = {
 """What a noun is for. Its commands have two words: the noun, and one of its verbs."""
 
 VERBS: dict[str, tuple[str, ...]] = {
-    "work": names("list show add edit next start run block drop promote import export report"),
+    "work": names("list show add edit attach next start run block drop promote import export report"),
     "decision": names("list show add accept deprecate replace"),
     "opinion": names("ask show answer overrule"),
     "artifact": names("show diff restore accept"),
@@ -156,6 +158,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "pin": names("set reset"),
     "project": names("show list move forget rename add"),
     "worktree": names("add list remove"),
+    "git": names("cleanup"),
     "config": names("show project policy fact credential"),
     "jobs": names("enqueue list show wait cancel"),
 }
@@ -173,7 +176,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "prune": names("archive unarchive keep prune vacuum"),
     "credential": ("credential list", "credential add", "credential rotate", "credential delete", "config credential"),
     "template_import": ("templates import",),
-    "work_files": ("work import", "work export", "work report", "work run"),
+    "work_files": ("work attach", "work import", "work export", "work report", "work run"),
 }
 """Modules of ``cli.commands`` that have another name than their commands."""
 

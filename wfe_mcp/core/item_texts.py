@@ -9,41 +9,10 @@ A tag of that name chooses for a task, too. A task without such a tag has no tex
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-BODY_LEAST, TITLE_LEAST = 10, 3
-
-
-class Described(Protocol):
-    """What is read of an item here; the item itself is in the module that uses this one."""
-
-    @property
-    def kind(self) -> str:
-        """What it is."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """What it is about."""
-        ...
-
-    @property
-    def body(self) -> str:
-        """What is to be done, and why."""
-        ...
-
-    @property
-    def criteria(self) -> tuple[str, ...]:
-        """When it is done."""
-        ...
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Its tags."""
-        ...
 
 
 class ItemText(NamedTuple):
@@ -89,23 +58,3 @@ def text_for(kind: str, tags: Iterable[str] = ()) -> ItemText:
     """The text of a kind; of a task that of its first tag that has one."""
     names = [_KINDS.get(kind, ""), *(tag.lower() for tag in tags), *(_KINDS.get(tag.lower(), "") for tag in tags)]
     return next((TEXTS[name] for name in names if name in TEXTS), _DEFAULT)
-
-
-def missing(item: Described) -> dict[str, str]:
-    """What the item does not say and has to before work on it begins, with what belongs there. A milestone is its items."""
-    if item.kind == "milestone":
-        return {}
-    text = text_for(item.kind, item.tags)
-    wanted = {
-        "title": (len(item.title) >= TITLE_LEAST, "a line that says what it is about"),
-        "body": (len(item.body) >= BODY_LEAST, text.asks),
-        "criteria": (bool(item.criteria), text.criteria[0] if text.criteria else "how anyone sees that it is done"),
-    }
-    return {name: what for name, (is_there, what) in wanted.items() if not is_there}
-
-
-def filled(item: Described) -> dict[str, Any]:
-    """What is missing, as the text of the item's kind has it; nothing for a task that has no such text."""
-    text = text_for(item.kind, item.tags)
-    texts: dict[str, Any] = {"body": text.body, "criteria": text.criteria}
-    return {name: texts[name] for name in missing(item) if texts.get(name)}

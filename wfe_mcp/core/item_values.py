@@ -21,7 +21,7 @@ Values = Mapping[str, Any]
 
 GIVEN = ("title", "body", "priority", "parent", "needs", "scopes", "criteria", "tags", "sequential", "source")
 """The fields that callers give; the others follow from what happens."""
-LISTS = frozenset({"needs", "scopes", "criteria", "tags", "imported", "runs", "commits"})
+LISTS = frozenset({"needs", "scopes", "criteria", "tags", "imported", "runs", "commits", "files"})
 """The fields that are lists."""
 
 

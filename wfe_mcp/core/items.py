@@ -16,11 +16,11 @@ Rules:
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
-from wfe_mcp.core.item_texts import filled, missing, text_for
+from wfe_mcp.core.item_texts import text_for
 from wfe_mcp.core.item_values import LISTS, PRIORITIES, Values, checked, wrong_value
 
 
@@ -98,6 +98,16 @@ MOVES: Mapping[ItemStatus, Mapping[ItemStatus, Mover]] = {
 """Every legal move, and the least who may make it."""
 
 MOST_FAILURES = 3
+_BODY_LEAST, _TITLE_LEAST = 10, 3
+
+
+class ItemFile(NamedTuple):
+    """A file attached to an item. The log names it so; its bytes are beside the items, by their sha256."""
+
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,7 @@ class Item:
     pull_request: str = ""
     reason: str = ""
     failures: int = 0
+    files: tuple[ItemFile, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -153,6 +164,26 @@ def criteria_of(kind: ItemKind) -> tuple[str, ...]:
     return text_for(kind).criteria
 
 
+def missing(item: Item) -> dict[str, str]:
+    """What the item does not say and has to before work on it begins, with what belongs there. A milestone is its items."""
+    if item.kind is ItemKind.MILESTONE:
+        return {}
+    text = text_for(item.kind, item.tags)
+    wanted = {
+        "title": (len(item.title) >= _TITLE_LEAST, "a line that says what it is about"),
+        "body": (len(item.body) >= _BODY_LEAST, text.asks),
+        "criteria": (bool(item.criteria), text.criteria[0] if text.criteria else "how anyone sees that it is done"),
+    }
+    return {name: what for name, (is_there, what) in wanted.items() if not is_there}
+
+
+def filled(item: Item) -> dict[str, Any]:
+    """What is missing, as the text of the item's kind has it; nothing for a task that has no such text."""
+    text = text_for(item.kind, item.tags)
+    texts: dict[str, Any] = {"body": text.body, "criteria": text.criteria}
+    return {name: texts[name] for name in missing(item) if texts.get(name)}
+
+
 def changed(item: Item, values: Values) -> Item:
     """``item`` with these values in place of its own."""
     made = {name: tuple(value) if name in LISTS else value for name, value in values.items()}
@@ -160,6 +191,8 @@ def changed(item: Item, values: Values) -> Item:
         made["status"] = ItemStatus(made["status"])
     if "kind" in made:
         made["kind"] = ItemKind(made["kind"])
+    if "files" in made:
+        made["files"] = tuple(ItemFile(*each) for each in made["files"])
     return replace(item, **made)
 
 
@@ -326,7 +359,8 @@ def _refuse_unready(item: Item) -> None:
 def _refuse_waiting(item: Item, others: Iterable[Item]) -> None:
     wait = waits(item, others)
     if wait is not None:
-        raise Refused("not_ready", *wait)
+        why, what = wait
+        raise Refused("not_ready", why, f"{what}. Or the user starts it: wfe-mcp work start {item.id} --reason TEXT")
 
 
 def _fixed(scope: str) -> str:

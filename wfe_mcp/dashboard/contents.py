@@ -12,6 +12,7 @@ from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.answers import unknown
 from wfe_mcp.dashboard.decision_page import changes_shown
 from wfe_mcp.dashboard.diff_table import unified
+from wfe_mcp.workspace.files.given_files import TEXT
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -60,8 +61,13 @@ class Contents:
             found = tx.attachments.get(view.request.run_id, number)
         if found is None:
             return unknown()
-        if found.media_type == "text/plain":
-            return PlainTextResponse(clean(found.content.decode()))
-        how = "inline" if found.media_type.startswith("image/") else "attachment"
-        named = {"content-disposition": f"{how}; filename*=UTF-8''{quote(found.name)}"}
-        return Response(found.content, media_type=found.media_type, headers=named)
+        return file_response(found.name, found.media_type, found.content)
+
+
+def file_response(name: str, media_type: str, content: bytes) -> Response:
+    """An attached file. Pictures and text are shown; others are only saved."""
+    if media_type == TEXT:
+        return PlainTextResponse(clean(content.decode()))
+    how = "inline" if media_type.startswith("image/") else "attachment"
+    named = {"content-disposition": f"{how}; filename*=UTF-8''{quote(name)}"}
+    return Response(content, media_type=media_type, headers=named)

@@ -38,7 +38,7 @@ def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise Refused(
             "bad_argument",
             _message(tool.name, details),
-            "Call it again with the arguments named in details.",
+            _COMMANDS.get((tool.name, details[0].got), "Call it again with the arguments named in details."),
             tuple(details),
         )
     refuse_unkept(accepted)
@@ -71,6 +71,18 @@ def _wrong(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
     message = error["msg"].lower() if text is None else text.format(**error.get("ctx", {}))
     return Detail(pointer(*error["loc"]), message, expected or None, got)
 
+
+_COMMANDS: Mapping[tuple[str, object], str] = {
+    ("work", action): f"That is a command of the terminal: wfe-mcp work {action} {words}".rstrip()
+    for action, words in (
+        ("import", "FILE"),
+        ("export", "FOLDER"),
+        ("attach", "ITEM FILE"),
+        ("promote", "ITEM"),
+        ("report", ""),
+    )
+}
+"""What is no action of a tool and has a command, by the tool and the action."""
 
 _MESSAGES = {
     "missing": "is missing",

@@ -10,6 +10,7 @@ Rules:
 3. What a person changes is signed at once, in the same transaction.
 4. Signatures of earlier versions have the number 0 in place of the item's.
 5. Full-text search has one entry for each item, as it is: a change takes the old one out (``search/index.py``).
+6. The bytes of a file are kept once in a project, under the sha256 by which the log names them.
 """
 
 import json
@@ -20,18 +21,19 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, desc, func, insert, literal_column, or_, select, text, update
 
-from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import OVER, Item, ItemKind, ItemStatus, changed, loaded, number_of, values_of
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced, signature
 from wfe_mcp.store.integrity.record_seals import Anchored, unlike_anchors
-from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT
+from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT, ITEM_FILE
 from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry, of_item, of_item_row
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
+from wfe_mcp.store.sqlite import insert_new
 
 ADDED, CHANGED = "ItemAdded", "ItemChanged"
 MOST_ROWS = 100
@@ -108,6 +110,9 @@ _TAIL = (
 )
 _PROJECTS = select(ITEM_EVENT.c.project_id).distinct()
 _NEW_EVENT = insert(ITEM_EVENT)
+_NEW_FILE = insert_new(ITEM_FILE)
+_FILES = select(ITEM_FILE.c.sha256, ITEM_FILE.c.content).where(ITEM_FILE.c.project_id == bindparam("project_id_"))
+_FILE = _FILES.where(ITEM_FILE.c.sha256 == bindparam("sha256_"))
 
 
 def chain_of(project_id: str) -> str:
@@ -141,6 +146,17 @@ class ItemRepository(Repository):
             self._search_notes.replace(project_id, of_item_row(each))
         self._note(project_id, of_item(project_id, made, seq, at))
         return made
+
+    def keep_file(self, project_id: str, content: bytes) -> str:
+        """Keep the bytes of a file that an item is about to name; their sha256."""
+        sha256 = sha256_hex(content)
+        self._run(_NEW_FILE, {"project_id": project_id, "sha256": sha256, "content": content})
+        return sha256
+
+    def file(self, project_id: str, sha256: str) -> bytes | None:
+        """The bytes of a file that an item names; None where they are missing."""
+        found = self._connection.execute(_FILE, {"project_id_": project_id, "sha256_": sha256}).first()
+        return None if found is None else bytes(found.content)
 
     def new_id(self, project_id: str) -> str:
         """The id of the next item of the project."""
@@ -290,8 +306,19 @@ class ItemRepository(Repository):
                     yield Problem(where, f"event {event.seq} cannot be read", event.seq, "item_event_edited", event.at)
         yield from unlike_anchors(hashes, anchors)
         rows = {row.number: row for row in self._all(ItemRow, _ROWS, {"project_id_": project_id})}
+        kept = {
+            each.sha256: sha256_hex(each.content)
+            for each in self._connection.execute(_FILES, {"project_id_": project_id})
+        }
         for number in sorted({*made, *rows}):
             item, row = made.get(number), rows.get(number)
+            for file in item.files if item else ():
+                if kept.get(file.sha256) != file.sha256:
+                    what = "was changed after it was attached" if file.sha256 in kept else "is missing"
+                    where = f"work item W-{number}"
+                    yield Problem(
+                        where, f"the attached file {file.name!r} {what}", seqs[number], "item_file_edited", None
+                    )
             wanted = None if item is None else _row(project_id, item, seqs[number])
             found = None if row is None else {name: value for name, value in asdict(row).items() if name in _COMPARED}
             if wanted != found:

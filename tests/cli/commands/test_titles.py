@@ -140,6 +140,7 @@ def test_runs_from_before_are_named_after_their_inputs(cli: Terminal) -> None:
         f"sqlite:///{cli.database.as_posix()}",
         f"UPDATE run SET title = 'Fix one bug, proved by a test' WHERE id = '{run}'",
         "DROP TABLE item",
+        "DROP TABLE item_file",
         "DROP TABLE item_event",
         *(f"ALTER TABLE project DROP COLUMN {column}" for column in ("name", "first_commit", "forgotten_at")),
         "UPDATE alembic_version SET version_num = '0011'",

@@ -143,6 +143,23 @@ def test_what_is_missing_or_waited_for_is_said_with_the_command_that_helps(cli: 
     assert "newest is W-2" in cli.json("work", "show", "W-9").document["error"]["hint"]
 
 
+@pytest.mark.requirement("S3-23")
+def test_a_person_lets_an_item_start_that_waits_with_a_reason_that_is_signed_and_kept(cli: Terminal) -> None:
+    waits = ready(cli, "Read", "--needs", ready(cli, "Write"))
+    start = ("work", "start", waits, "--template", "note")
+    no = cli.json(*start)
+    assert (no.refusal, f"wfe-mcp work start {waits} --reason TEXT" in no.document["error"]["hint"]) == (
+        "not_ready",
+        True,
+    )
+    assert cli.json(*start, "--reason", "the format is settled").refusal == "needs_human"
+    assert cli.json(*start, "--reason", "the format is settled", pin=PIN).code == 0
+    found = item(cli, waits)
+    assert (found["status"], found["reason"], found["waits_for"]) == ("active", "the format is settled", ["W-1"])
+    assert found["history"][-1]["signed"]
+    assert cli.json("verify").code == 0
+
+
 @pytest.mark.requirement("S3-01")
 def test_of_the_items_of_a_sequential_milestone_one_is_worked_at_a_time(cli: Terminal) -> None:
     milestone = added(cli, "Export", "--kind", "milestone", "--sequential")

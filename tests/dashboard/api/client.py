@@ -86,7 +86,7 @@ class Program:
         try:
             connection.request(method, path, body, sent | (headers or {}))
             response = connection.getresponse()
-            text = response.read().decode()
+            text = response.read().decode(errors="replace")
         finally:
             connection.close()
         is_json = response.getheader("content-type", "").startswith("application/json")

@@ -1,6 +1,9 @@
 """Work items through the API: a program does what an agent may, the person at the page decides with the PIN."""
 
+import base64
 from typing import Any
+
+import pytest
 
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
@@ -8,6 +11,7 @@ from tests.dashboard.browser import PIN
 from tests.delivery.stub_forge import TOKEN
 from tests.engine.delivery.forge_scene import at_forge
 from tests.engine.scene import Scene, phase
+from wfe_mcp.dashboard.api.app import ROOT
 
 READY = {"title": "Fix the login", "body": "It fails with a long password", "criteria": ["a test passes"]}
 
@@ -73,6 +77,38 @@ def test_the_page_of_an_item_has_what_is_around_it(scene: Scene, program: Progra
     assert program.get("/items/{id}/page", {"id": "W-1"}).data["children"][0]["id"] == "W-2"
     assert program.get("/runs/{run}", {"run": run}).data["project"] == scene.engine.project_id
     assert program.get("/items/{id}/page", {"id": "W-9"}).code == "bad_argument"
+
+
+@pytest.mark.requirement("S4-33")
+def test_files_are_attached_to_an_item_and_read_back_and_nothing_of_them_runs(
+    program: Program, connect: Connect
+) -> None:
+    program.post("/items", kind="bug", item=READY)
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n..").decode()
+    for name, content in (("shot.png", picture), ("page.html", base64.b64encode(b"<script>1</script>").decode())):
+        made = program.post("/items/{id}/files", {"id": "W-1"}, name=name, content=content)
+        assert made.status == 200, made.body
+    assert [(each["number"], each["name"]) for each in made.data["files"]] == [(1, "shot.png"), (2, "page.html")]
+    assert program.get("/items/{id}/page", {"id": "W-1"}).data["files"] == made.data["files"]
+    found = [program.raw("GET", f"{ROOT}/items/W-1/files/{number}") for number in (1, 2)]
+    assert [each.headers["content-type"] for each in found] == ["image/png", "text/plain; charset=utf-8"]
+    assert (found[0].body[1:], found[1].body) == ("PNG\r\n\x1a\n..", "<script>1</script>")
+    assert {each.headers["x-content-type-options"] for each in found} == {"nosniff"}
+    assert program.get("/items/{id}/files/{number}", {"id": "W-1", "number": "3"}).code == "unknown_artifact"
+    assert program.post("/items/{id}/files", {"id": "W-1"}, name="a/b.png", content=picture).code == "bad_argument"
+    assert program.post("/items/{id}/files", {"id": "W-1"}, name="b.png", content="?").code == "bad_argument"
+    look = connect("read", "reader")
+    assert look.post("/items/{id}/files", {"id": "W-1"}, name="c.png", content=picture).code == "forbidden"
+
+
+def test_a_person_starts_an_item_that_waits_with_a_reason(scene: Scene, program: Program) -> None:
+    scene.define(phase("plan"))
+    program.post("/items", item=READY)
+    program.post("/items", item=READY | {"needs": ["W-1"]})
+    program.post("/items/{id}", {"id": "W-2"}, status="ready")
+    start = {"template": "drill", "reason": "the format is settled"}
+    assert program.post("/items/{id}/start", {"id": "W-2"}, template="drill").code == "not_ready"
+    assert program.post("/items/{id}/start", {"id": "W-2"}, **start).code == "needs_human"
 
 
 def test_a_change_on_top_of_one_that_was_not_seen_is_refused_with_what_it_changed(program: Program) -> None:

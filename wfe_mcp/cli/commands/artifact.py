@@ -1,5 +1,6 @@
 """``wfe-mcp artifact``: show, compare, restore and accept what phases produced."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,8 @@ from wfe_mcp.workspace.files.project_files import named_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wfe_mcp.core.items import ItemFile
+    from wfe_mcp.store.records.attachments import AttachmentHead
     from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
     from wfe_mcp.views.runs.models import HeadView
 
@@ -92,9 +95,7 @@ def show(
 
 
 def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
-    """Write an attached file; an existing file is left alone."""
-    from pathlib import Path
-
+    """Write an attached file."""
     from wfe_mcp.core.model import RunId
     from wfe_mcp.views.runs.attachments import ATTACHMENT, attachment_of
 
@@ -102,10 +103,15 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
         raise typer.BadParameter(f"takes an attached file, for example {ATTACHMENT}1", param_hint="--save")
     with invocation.engine.store.read() as tx:
         found = attachment_of(tx, RunId(run), artifact)
+    invocation.outcome(None, *written(found, found.content, save))
+
+
+def written(found: "AttachmentHead | ItemFile", content: bytes, save: str) -> tuple[str, dict[str, str]]:
+    """Write the bytes of an attached file, and say so; an existing file is left alone."""
     with named_file(save, "written"), Path(save).open("xb") as file:
-        file.write(found.content)
+        file.write(content)
     what = f"Wrote {found.name} ({found.size_bytes:,} bytes, sha256 {found.sha256[:12]}) to {save}"
-    invocation.outcome(None, what, {"saved": save, "sha256": found.sha256})
+    return what, {"saved": save, "sha256": found.sha256}
 
 
 def diff(

@@ -66,9 +66,10 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: A
 
     They are stored with the run and shown where the phase is decided; no gate reads them.
     """
-    from wfe_mcp.engine.phases.attach import attach as keep, from_anywhere
+    from wfe_mcp.engine.phases.attach import attach as keep
     from wfe_mcp.views.runs.attachments import attachment_line
     from wfe_mcp.views.values.model import plain
+    from wfe_mcp.workspace.files.given_files import from_anywhere
 
     engine, run = invocation.engine, invocation.at(run, phase)
     kept = keep(engine, invocation.by, run, phase, from_anywhere(files), note)

@@ -49,6 +49,8 @@ TrackerGiven = Annotated[
         "--tracker", metavar="ADDRESS", help="The issue at GitHub or GitLab that it is about: https://…/issues/12."
     ),
 ]
+WhichFile = Annotated[int, typer.Option("--file", metavar="N", help="Its attached file N.", show_default=False)]
+Save = Annotated[str, typer.Option("--save", metavar="FILE", help="Write the attached file there.")]
 Fill = Annotated[bool, typer.Option("--fill", help="Say what is missing by the text of its kind.")]
 Cursor = Annotated[str, typer.Option("--cursor", metavar="C", help="Continue after a page (its cursor).")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
@@ -58,6 +60,9 @@ InWorktree = Annotated[
 Template = Annotated[str, typer.Option("--template", metavar="NAME", help="In place of the one for its kind.")]
 Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Why = Annotated[str, typer.Argument(metavar="REASON", help="The reason, in a line.")]
+NoWait = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why it does not wait for what it needs; asks for your PIN.")
+]
 WhyGiven = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason; kept with the item.")]
 
 
@@ -90,11 +95,40 @@ def list_items(invocation: Invocation, kind: str, status: str, limit: int = 100,
     invocation.render(answer, render)
 
 
-def show(invocation: Invocation, item: ItemId) -> None:
-    """Show a work item with its history."""
+def show(invocation: Invocation, item: ItemId, file: WhichFile = 0, save: Save = "") -> None:
+    """Show a work item with its history, or a file attached to it."""
     from wfe_mcp.views.work.answers import shown
 
-    render_item(invocation, shown(invocation.engine, item, whole=True))
+    if save and not file:
+        raise typer.BadParameter("takes the number of an attached file: --file 1", param_hint="--save")
+    if file:
+        _file(invocation, item, file, save)
+    else:
+        render_item(invocation, shown(invocation.engine, item, whole=True))
+
+
+def _file(invocation: Invocation, item: str, number: int, save: str) -> None:
+    """Print the text of an attached file, or write its bytes to ``save``."""
+    from wfe_mcp.cli.commands.artifact import written
+    from wfe_mcp.engine.work.items import file_of
+    from wfe_mcp.workspace.files.given_files import TEXT
+
+    found, content = file_of(invocation.engine, item, number)
+    if save:
+        what, data = written(found, content, save)
+        invocation.answer(what, data=data)
+        return
+    text = content.decode() if found.media_type == TEXT else ""
+    what = f"{found.name}: {found.media_type}, {found.size_bytes:,} bytes, sha256 {found.sha256}"
+
+    def render(screen: Screen) -> None:
+        if text:
+            screen.quoted(text.rstrip("\n"))
+        else:
+            screen.line(what)
+            screen.next(f"wfe-mcp work show {item} --file {number} --save FILE")
+
+    invocation.answer(what, render, data=found._asdict() | ({"text": text} if text else {}))
 
 
 def add(
@@ -175,6 +209,7 @@ def start(
     template: Template = "",
     pairs: Pairs = None,
     worktree: InWorktree = False,
+    reason: NoWait = "",
     pin_fd: PinFd = None,
 ) -> None:
     """Start a run that works an item.
@@ -193,7 +228,9 @@ def start(
     chosen = template or template_for(invocation.engine, item)
     given: dict[str, Any] = {"template": chosen, "inputs": pairs_of(invocation, chosen, pairs or [])}
     invocation.render(
-        invocation.as_needed(lambda by: start_run(invocation.engine, by, item, given), pin_fd, f"start {chosen}")
+        invocation.as_needed(
+            lambda by: start_run(invocation.engine, by, item, given, reason), pin_fd, f"start {chosen}"
+        )
     )
 
 
@@ -290,6 +327,8 @@ def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView"
     }
     screen.table((), [(name, value) for name, value in facts.items() if value])
     screen.quoted(view.body)
+    for file in view.files:
+        screen.line(f"  file {file.number}: {file.name} ({file.media_type}, {file.size_bytes:,} bytes)")
     for criterion in view.criteria:
         screen.line(f"  done when: {criterion}")
     for name, what in view.missing.items():

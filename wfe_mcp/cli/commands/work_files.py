@@ -1,4 +1,4 @@
-"""``wfe-mcp work import``, ``export``, ``report`` and ``run``: work items from files and as files, and many runs at once."""
+"""``wfe-mcp work attach``, ``import``, ``export``, ``report`` and ``run``: files of items, items from files, many runs at once."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.commands.import_run import Format
+from wfe_mcp.cli.commands.submit import Files
+from wfe_mcp.cli.commands.work import ItemId, render_item
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Force, PinFd
 from wfe_mcp.cli.terminal.pages import write_pages
@@ -65,6 +67,17 @@ _SHOWN = 20
 """Most lines of a list that a terminal shows; ``--json`` has all."""
 
 
+def attach(invocation: Invocation, item: ItemId, files: Files) -> None:
+    """Attach files to a work item, such as the screenshot of a bug.
+
+    The record names each with its sha256, so that wfe-mcp verify finds one that was changed or is missing.
+    """
+    from wfe_mcp.views.work.answers import attached
+    from wfe_mcp.workspace.files.given_files import from_anywhere
+
+    render_item(invocation, attached(invocation.engine, invocation.by, item, from_anywhere(files)))
+
+
 def import_(
     invocation: Invocation,
     source: Source = "",
@@ -81,17 +94,18 @@ def import_(
 
     Imported again, it changes what the file or the tracker changed since, and nothing that was changed here.
     """
+    from wfe_mcp.engine.work.importing import How
     from wfe_mcp.views.work.imports import imported_issues, imported_items
 
     if bool(source) == bool(tracker):
         hint = "Give a file, or --from github or --from gitlab."
         raise Refused("bad_argument", f"What is imported is {'said twice' if source else 'not said'}.", hint)
-    how = {"finished": finished, "ready": ready, "dry_run": dry_run}
+    how = How(finished, ready, dry_run)
 
     def imports(by: "By") -> dict[str, Any]:
         if tracker:
-            return imported_issues(invocation.engine, by, tracker, label, state, **how)
-        return imported_items(invocation.engine, by, Path(source), wanted, **how)
+            return imported_issues(invocation.engine, by, tracker, label, state, how)
+        return imported_items(invocation.engine, by, Path(source), wanted, how)
 
     data = invocation.as_needed(imports, pin_fd, f"import {source or f'issues of {tracker}'} with what is over there")
     summary = str(data.pop("summary"))

@@ -1,11 +1,13 @@
 """Operations on work items."""
 
+from base64 import b64decode
 from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from starlette.responses import Response
 
 from wfe_mcp.core.items import ItemKind, ItemStatus
 from wfe_mcp.core.units import plural
@@ -13,12 +15,14 @@ from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
-from wfe_mcp.engine.work.items import OPEN
+from wfe_mcp.dashboard.contents import file_response
+from wfe_mcp.engine.work.items import OPEN, file_of
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.work import answers
 from wfe_mcp.views.work.imports import ItemImport, import_given
 from wfe_mcp.views.work.models import ItemList, ItemView
 from wfe_mcp.views.work.pages import Backlog, ItemPage, backlog, item_page
+from wfe_mcp.workspace.files.given_files import Given
 
 router = APIRouter()
 
@@ -47,6 +51,15 @@ class ChangedItem(OfProject):
     pin: Pin = ""
 
 
+class GivenFile(OfProject):
+    """A file to attach to a work item, such as the screenshot of a bug."""
+
+    name: str = Field(min_length=1, max_length=200, description="without folders")
+    content: Annotated[bytes, BeforeValidator(partial(b64decode, validate=True))] = Field(
+        description="its bytes as Base64, at most 5 MB of them"
+    )
+
+
 class PromotedItem(OfProject):
     """The kind that an item gets."""
 
@@ -71,6 +84,7 @@ class StartedItem(OfProject):
 
     template: str = ""
     inputs: dict[str, Any] = Field(default_factory=dict[str, Any])
+    reason: str = Field("", max_length=200, description="why it does not wait for what it needs; takes the PIN")
     pin: Pin = ""
 
 
@@ -156,9 +170,23 @@ def change_work(caller: Works, id: str, body: ChangedItem) -> JSONResponse:
     return done(caller, engine, partial(answers.change, name=id, **values), pin=body.pin)
 
 
+@router.post("/items/{id}/files", response_model=answer_of(ItemView), tags=["items"])
+def attach_to_work(caller: Works, id: str, body: GivenFile) -> JSONResponse:
+    """Attach a file to a work item; the same one twice is kept once."""
+    engine = caller.works(caller.engine(body.project))
+    return done(caller, engine, partial(answers.attached, name=id, files=[Given(body.name, body.content)]))
+
+
+@router.get("/items/{id}/files/{number}", tags=["items"], response_class=Response)
+def show_file_of_work(caller: Reads, id: str, number: int, project: str = "") -> Response:
+    """An attached file: pictures and text to be shown, others to be saved only."""
+    file, content = file_of(caller.engine(project), id, number)
+    return file_response(file.name, file.media_type, content)
+
+
 @router.post("/items/{id}/start", response_model=answer_of(RunView), tags=["items"])
 def start_work(caller: Works, id: str, body: StartedItem) -> JSONResponse:
     """Start a run that works an item."""
     engine = caller.works(caller.engine(body.project))
     given = {"template": body.template, "inputs": body.inputs}
-    return done(caller, engine, partial(answers.start, name=id, given=given), pin=body.pin)
+    return done(caller, engine, partial(answers.start, name=id, given=given, reason=body.reason), pin=body.pin)

@@ -21,6 +21,7 @@ from wfe_mcp.engine.delivery.place import (
     remote_of,
     tip_of,
 )
+from wfe_mcp.engine.kernel.step_call import CommandCall
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.repository import branch as current_branch, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import parts_of
@@ -219,7 +220,7 @@ def clean(place: Place, call: StepCall, _context: JobContext, params: GitClean) 
     if params.dry_run or not goes:
         return {"dry_run": params.dry_run, **found}
     for name, sha in goes.items():
-        _remove(call, place, name, sha, remote)
+        remove_branch(call, place, name, sha, remote)
     return {"dry_run": False, **found}
 
 
@@ -263,8 +264,12 @@ def merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str,
     return goes, stays
 
 
-def _remove(call: StepCall, place: Place, name: str, sha: str, remote: remotes.Remote | None) -> None:
+def remove_branch(
+    call: StepCall | CommandCall, place: Place, name: str, sha: str, remote: remotes.Remote | None
+) -> None:
+    """Remove a merged branch of the run, the work tree that has it and the branch on ``remote``. Raises DeliveryFault."""
     root = place.root
+    before = {"sha": sha} | ({"by": call.by} if isinstance(call, CommandCall) else {})
     target = {"branch": name, "remote": remote.name if remote else ""}
 
     def observe() -> Mapping[str, Any] | None:
@@ -286,7 +291,7 @@ def _remove(call: StepCall, place: Place, name: str, sha: str, remote: remotes.R
         if refs.commit_of(root, refs.ref_of(name)):
             refs.remove(root, refs.ref_of(name), sha)
 
-    operate(place.engine, call, "git.clean", target, {"sha": sha}, observe, act)
+    operate(place.engine, call, "git.clean", target, before, observe, act)
 
 
 def _leave(place: Place, name: str, sha: str) -> None:

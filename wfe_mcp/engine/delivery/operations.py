@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import By, RunId
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.step_call import StepCall
+    from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord
 
@@ -71,7 +71,7 @@ _COMMITS = {"git.commit", "git.merge", "forge.merge"}
 
 def operate(
     engine: Engine,
-    call: StepCall,
+    call: StepCall | CommandCall,
     kind: str,
     target: Mapping[str, Any],
     before: Mapping[str, Any],
@@ -106,13 +106,13 @@ def operate(
     return seen
 
 
-def begun(engine: Engine, call: StepCall, kind: str, target: Mapping[str, Any]) -> Operation | None:
+def begun(engine: Engine, call: StepCall | CommandCall, kind: str, target: Mapping[str, Any]) -> Operation | None:
     """The newest operation of this step with this target; None before its intent."""
     own = _own(engine, call, kind, target)
     return own[-1] if own else None
 
 
-def _own(engine: Engine, call: StepCall, kind: str, target: Mapping[str, Any]) -> list[Operation]:
+def _own(engine: Engine, call: StepCall | CommandCall, kind: str, target: Mapping[str, Any]) -> list[Operation]:
     named = _key(call, kind, target)
     with engine.store.read() as tx:  # the run is known to be there
         return [each for each in operations_of(tx, call.run.id) if each.key.partition("#")[0] == named]
@@ -162,6 +162,6 @@ def record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> 
         change.give(c.RecordOperation(event=event, by=by, at=change.at))
 
 
-def _key(call: StepCall, kind: str, target: Mapping[str, Any], again: int = 0) -> str:
-    name = f"{kind}:{call.attempt.phase}:{call.row.step}:{sha256_of(target)[:12]}"
+def _key(call: StepCall | CommandCall, kind: str, target: Mapping[str, Any], again: int = 0) -> str:
+    name = f"{kind}:{call.named}:{sha256_of(target)[:12]}"
     return f"{name}#{again + 1}" if again else name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Stage
@@ -34,11 +34,24 @@ class StepCall:
     roles: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     head: str = ""
 
+    @property
+    def named(self) -> str:
+        """The step, in the names of its operations."""
+        return f"{self.attempt.phase}:{self.row.step}"
+
     def limit_s(self, usual: float) -> float:
         """How long the call may take."""
         from wfe_mcp.workflow.model import duration_s
 
         return usual if self.step.timeout is None else duration_s(self.step.timeout)
+
+
+class CommandCall(NamedTuple):
+    """A command that does for a run, which is over, what a step would do. ``by``: who gave it."""
+
+    run: RunRecord
+    by: str
+    named: str = "command"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,10 @@ from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run
-from wfe_mcp.engine.phases.attach import from_project, keep, takes_files
+from wfe_mcp.engine.phases.attach import keep, takes_files
 from wfe_mcp.engine.phases.claim import claim, free_dead_leases, refuse_elsewhere
 from wfe_mcp.engine.phases.model_worker import is_driven
+from wfe_mcp.workspace.files.given_files import from_project
 from wfe_mcp.workspace.files.paths import parts_of
 from wfe_mcp.workspace.files.project_files import read_file, read_folder
 

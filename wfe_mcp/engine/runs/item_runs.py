@@ -33,12 +33,19 @@ _TEMPLATES: Mapping[ItemKind, str] = {
 
 
 def start_item(
-    engine: Engine, by: By, name: str, template: str = "", inputs: Mapping[str, Any] | None = None
+    engine: Engine, by: By, name: str, template: str = "", inputs: Mapping[str, Any] | None = None, reason: str = ""
 ) -> LoadedRun:
-    """Start a run that works the item. ``inputs``: in place of those that its text fills.
+    """Start a run that works the item. ``inputs``: in place of those that its text fills; ``reason``: why it does not wait for
+    others, which only a person says.
 
     Refuses what is no work (a decision), what is not ready or waits for others, and what ``start_run`` refuses.
     """
+    if reason and not by.is_human:
+        raise Refused(
+            "needs_human",
+            "Only a person lets an item start that waits for others.",
+            f"The user does it in a terminal of their own: wfe-mcp work start {name} --reason TEXT",
+        )
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
         if item.status is ItemStatus.ACTIVE and item.runs:
@@ -47,11 +54,11 @@ def start_item(
                 f"{item.id} is being worked by run {item.runs[-1]}.",
                 f"Look at it: wfe-mcp status {item.runs[-1]}",
             )
-        refuse_start(item, others_of(engine, tx, item))
+        refuse_start(item, () if reason else others_of(engine, tx, item))
         children = tx.items.children(engine.project_id, item.id)
     chosen = template or _template_of(engine, item)
     given = _inputs(find_template(engine, chosen), item, children) | dict(inputs or {})
-    return start_run(engine, by, chosen, given, title=item.title, triggered_by=WORK, external_id=item.id)
+    return start_run(engine, by, chosen, given, title=item.title, triggered_by=WORK, external_id=item.id, reason=reason)
 
 
 def template_for(engine: Engine, name: str) -> str:

@@ -71,6 +71,7 @@ def start_run(
     triggered_by: str = "",
     external_id: str = "",
     roles: Mapping[str, str] | None = None,
+    reason: str = "",
 ) -> LoadedRun:
     """Create a run of ``template``, or of the default one when it is empty. The same ``idempotency_key`` with the
     same arguments answers with the same run.
@@ -78,7 +79,8 @@ def start_run(
     ``title``: else the input that the template's ``title_from`` names says what the run is about.
     ``driver``: a configured role that works the agent phases instead of the connected client (design §7a).
     ``roles``: role of the template → who works as it in this run: a configured role, a provider or ``provider/model``.
-    ``triggered_by``: what caused the start; ``external_id``: its name there. At most 200 characters each.
+    ``triggered_by``: what caused the start; ``external_id``: its name there. At most 200 characters each. ``reason``: why a
+    person starts a work item that waits for others.
     Refuses ``needs_human`` where configuration keeps agents from starting this template.
     """
     given_roles = dict(roles or {})
@@ -164,7 +166,7 @@ def start_run(
         tx.after_commit(partial(engine.tell, record.id))
         with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:
             if triggered_by == WORK:
-                begin_item(change)
+                begin_item(change, reason)
             publish_start(change)
     return change.loaded
 

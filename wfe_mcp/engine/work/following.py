@@ -28,12 +28,15 @@ log = logging.getLogger("wfe_mcp.engine")
 _OVER = {RunStatus.COMPLETED: True, RunStatus.FAILED: False, RunStatus.CANCELLED: False}
 
 
-def begin_item(change: RunChange) -> None:
-    """Make the item active that this new run was started for. Refuses what cannot start."""
+def begin_item(change: RunChange, reason: str = "") -> None:
+    """Make the item active that this new run was started for. ``reason``: why a person does not let it wait for others.
+
+    Refuses what cannot start.
+    """
     engine, tx, run = change.engine, change.tx, change.run
     item = tx.items.get(run.project_id, run.external_id)
-    refuse_start(item, others_of(engine, tx, item))
-    values = {"status": ItemStatus.ACTIVE, "runs": (*item.runs, run.id), "reason": ""}
+    refuse_start(item, () if reason and change.by.is_human else others_of(engine, tx, item))
+    values = {"status": ItemStatus.ACTIVE, "runs": (*item.runs, run.id), "reason": reason}
     keep_changes(engine, tx, item, values, change.by, change.at)
 
 

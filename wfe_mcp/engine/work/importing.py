@@ -18,14 +18,13 @@ from __future__ import annotations
 import graphlib
 from contextlib import suppress
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.item_texts import missing
 from wfe_mcp.core.item_values import checked
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, criteria_of, number_of
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, criteria_of, missing, number_of
 from wfe_mcp.engine.work.items import CLOSED, items_of, keep_changes, keep_new, refuse_circle
 
 if TYPE_CHECKING:
@@ -38,6 +37,17 @@ if TYPE_CHECKING:
 
 ENTRIES_MOST = 2_000
 _KEPT = CLOSED | {ItemStatus.ACTIVE}
+
+
+class How(NamedTuple):
+    """How an import is made. ``finished``: with what is over; ``ready``: what says enough is ready; ``dry_run``: undone."""
+
+    finished: bool = False
+    ready: bool = False
+    dry_run: bool = False
+
+
+STORED = How()
 
 
 @dataclass(slots=True)
@@ -63,17 +73,14 @@ def import_entries(
     by: By,
     file: str,
     found: Entries,
-    *,
-    finished: bool = False,
-    ready: bool = False,
-    dry_run: bool = False,
+    how: How = STORED,
 ) -> ImportedEntries:
-    """Keep the entries of ``file`` as items. ``finished``: those that are over, too; ``ready``: what says enough is ready.
+    """Keep the entries of ``file`` as items.
 
     Refuses ``invalid_artifact`` (a key used twice, an unknown need, a circle, a value that no item has), ``too_large``, and
     ``needs_human`` for ``finished`` without a person.
     """
-    if finished and not by.is_human:
+    if how.finished and not by.is_human:
         raise Refused(
             "needs_human",
             "Only a person says that something is done or dropped without a run.",
@@ -82,8 +89,8 @@ def import_entries(
     values = _checked_entries(found)
     made = ImportedEntries()
     with suppress(_OnlyTried), engine.store.tx() as tx:
-        _Import(engine, tx, by, f"{file}{found.joint}", made, finished=finished, ready=ready).keep(found, values)
-        if dry_run:
+        _Import(engine, tx, by, f"{file}{found.joint}", made, how).keep(found, values)
+        if how.dry_run:
             raise _OnlyTried
     return made
 
@@ -136,11 +143,9 @@ def _checked_entries(found: Entries) -> dict[str, dict[str, Any]]:
 class _Import:
     """One import in its transaction. ``ids``: the item of each entry that has one."""
 
-    def __init__(
-        self, engine: Engine, tx: Tx, by: By, prefix: str, made: ImportedEntries, *, finished: bool, ready: bool
-    ) -> None:
+    def __init__(self, engine: Engine, tx: Tx, by: By, prefix: str, made: ImportedEntries, how: How) -> None:
         self._engine, self._tx, self._by, self._prefix, self._made = engine, tx, by, prefix, made
-        self._finished, self._ready = finished, ready
+        self._finished, self._ready = how.finished, how.ready
         self._ids: dict[str, str] = {}
 
     def keep(self, given: Entries, values: Mapping[str, dict[str, Any]]) -> None:
@@ -207,7 +212,9 @@ class _Import:
             {"reason": entry.reason} if "status" in taken and item.reason != entry.reason else {}
         )
         marks = {} if is_closed else {"imported": tuple(_marks(values))}
-        made = self._keep(item, _as_held(new) | marks | {"source": f"{self._prefix}{entry.key}"})
+        made = self._keep(
+            item, {name: _held(value) for name, value in new.items()} | marks | {"source": f"{self._prefix}{entry.key}"}
+        )
         more = self._readiness(made)
         made, new = self._keep(made, more), new | more
         if new:
@@ -257,11 +264,6 @@ def _matched(entries: Sequence[Entry], known: Sequence[Item], prefix: str) -> di
             same = f"criteria:{_hash(entry.values['criteria'])}"
             take(entry, lambda item, same=same: same in item.imported)
     return found
-
-
-def _as_held(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists as an item holds them, so that they compare."""
-    return {name: _held(value) for name, value in values.items()}
 
 
 def _marks(values: Mapping[str, Any]) -> list[str]:

@@ -100,6 +100,13 @@ ITEM = Table(
     Index(None, "project_id", "status", "priority", "number"),
 )
 
+ITEM_FILE = Table(
+    "item_file",
+    METADATA,
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True),
+    Column("sha256", String, primary_key=True), Column("content", LargeBinary, nullable=False),
+)
+
 ITEM_EVENT = Table(
     "item_event",
     METADATA,

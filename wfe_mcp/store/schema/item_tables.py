@@ -33,6 +33,14 @@ class Item(Row, table=True):
     content: str = Field(sa_type=Text)
 
 
+class ItemFile(Row, table=True):
+    """The bytes of files attached to the items of a project, by their sha256; the items name them."""
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    sha256: str = Field(primary_key=True)
+    content: bytes
+
+
 class ItemEvent(Row, table=True):
     """One row of a project's log of work items. ``number``: that of the item, also for a signature."""
 

@@ -36,7 +36,7 @@ from wfe_mcp.store.enums import RARE_TYPES, RequestStatus, StepStatus
 from wfe_mcp.store.schema.attachment_tables import Attachment
 from wfe_mcp.store.schema.base_table import METADATA, Filled, Row
 from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
-from wfe_mcp.store.schema.item_tables import Item, ItemEvent
+from wfe_mcp.store.schema.item_tables import Item, ItemEvent, ItemFile
 from wfe_mcp.store.schema.job_tables import Job, Process
 from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.schema.search_tables import FindEntry, FindRun, FindWaiting
@@ -49,6 +49,7 @@ __all__ = [
     "FindWaiting",
     "Item",
     "ItemEvent",
+    "ItemFile",
     "Job",
     "KeptRun",
     "ModelCall",

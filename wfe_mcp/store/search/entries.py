@@ -163,7 +163,15 @@ def of_decision(request: str, phase: PhasePath, attempt: int, decision: Decision
 
 def of_item(project_id: str, item: Item, seq: int, at: datetime) -> SearchEntry:
     """The entry of a work item as it is after event ``seq`` of its project's log, at ``at``."""
-    texts = (item.body, *item.criteria, item.reason, item.source, *item.scopes, *item.tags)
+    texts = (
+        item.body,
+        *item.criteria,
+        item.reason,
+        item.source,
+        *item.scopes,
+        *item.tags,
+        *(f.name for f in item.files),
+    )
     return SearchEntry(
         Kind.WORK_ITEM,
         ITEMS,

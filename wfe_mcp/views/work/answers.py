@@ -7,23 +7,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, promote_item, startable_items, status_of
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
-from wfe_mcp.views.work.models import ItemLine, ItemList, ItemView, item_lines, item_list, item_view
+from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
+from wfe_mcp.workspace.files.given_files import from_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.files.given_files import Given
 
 _TO_DO = tuple(each for each in OPEN if each is not ItemStatus.ACCEPTED)
 _SHOWN = 20
-_BYTES = LIMIT_BYTES - 1_500
+_HALF = (LIMIT_BYTES - 1_500) // 2
+"""The text form of an answer holds it too, with every letter escaped."""
 
 
 def work(
@@ -118,8 +121,14 @@ def promoted(engine: Engine, by: By, name: str, kind: str = "", parent: str = ""
 
 
 def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope:
-    """Add an item."""
-    return _answer(engine, add_item(engine, by, kind, given), "Added ")
+    """Add an item. ``attach`` among the values names files of the project."""
+    values, files = _with_attached(engine, given)
+    return _answer(engine, add_item(engine, by, kind, values, files), "Added ")
+
+
+def attached(engine: Engine, by: By, name: str, files: Sequence[Given]) -> Envelope:
+    """Attach files to an item."""
+    return _changed(engine, name, "Attached to ", lambda: change_item(engine, by, name, {}, files=files))
 
 
 def change(
@@ -133,24 +142,24 @@ def change(
     fill: bool = False,
     version: int = 0,
 ) -> Envelope:
-    """Give an item new values, or another status. ``reason`` and ``fill`` may be among the values, too.
+    """Give an item new values, or another status. ``reason``, ``fill`` and, as in ``add``, ``attach`` may be among the values.
 
     ``version``: as of ``change_item``.
     """
-    values = dict(given)
+    values, files = _with_attached(engine, given)
     why, fills = reason or str(values.pop("reason", "")), fill or values.pop("fill", False) is True
-    if not values and not status and not fills:
+    if not (values or status or fills or files):
         raise Refused("bad_argument", "Nothing is changed.", "Give status, or fields in item.")
     return _changed(
         engine,
         name,
         "Changed ",
-        lambda: change_item(engine, by, name, values, status, why, fill=fills, version=version),
+        lambda: change_item(engine, by, name, values, status, why, fill=fills, version=version, files=files),
     )
 
 
-def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelope:
-    """Start a run that works the item; the answer is that of its start."""
+def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: str = "") -> Envelope:
+    """Start a run that works the item; the answer is that of its start. ``reason``: as of ``start_item``."""
     from wfe_mcp.views.answers.tool_answers import begun
 
     unknown = [key for key in given if key not in {"template", "inputs"}]
@@ -167,9 +176,18 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any]) -> Envelo
         raise Refused(
             "bad_argument", "inputs is no object.", "", (Detail("/item/inputs", "is no object", "an object", inputs),)
         )
-    return begun(
-        engine, by, start_item(engine, by, name, str(given.get("template", "")), cast("dict[str, Any]", inputs))
-    )
+    values = cast("dict[str, Any]", inputs)
+    return begun(engine, by, start_item(engine, by, name, str(given.get("template", "")), values, reason))
+
+
+def _with_attached(engine: Engine, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Given]]:
+    """The fields among the values, and the files of the project that ``attach`` names."""
+    values = dict(given)
+    paths: Any = values.pop("attach", [])
+    if not (isinstance(paths, list) and all(isinstance(each, str) for each in cast("list[object]", paths))):
+        fault = Detail("/item/attach", "is no list of paths", "files of the project", cast("object", paths))
+        raise Refused("bad_argument", "attach is no list of paths.", "Name files of the project.", (fault,))
+    return values, from_project(engine.root, cast("list[str]", paths))
 
 
 def _changed(engine: Engine, name: str, did: str, change: Callable[[], Item]) -> Envelope:
@@ -196,7 +214,7 @@ def _moves(item: Item) -> tuple[Next, ...]:
     if item.status is ItemStatus.ACTIVE and item.runs:
         return (Next("status", {"run": item.runs[-1]}, why="its run"),)
     may = [to for to, who in MOVES[item.status].items() if who == "agent"]
-    if ItemStatus.READY in may and item.criteria and len(item.body) >= 10:
+    if ItemStatus.READY in may and item.criteria and not missing(item):
         return (Next("work", {"action": "change", "id": item.id, "status": "ready"}),)
     return (Next("work", {"action": "next"}),)
 
@@ -217,21 +235,14 @@ def _after(cursor: str) -> int:
 
 def _fitting(view: ItemList) -> ItemList:
     """As many items as an answer holds."""
-    items = _most(view.items, lambda some: len(json.dumps(plain(ItemList(items=some, counts=view.counts)))))
-    cursor = view.cursor if len(items) == len(view.items) else items[-1].id.removeprefix("W-")
-    return ItemList(items=items, counts=view.counts, cursor=cursor)
-
-
-def _most(items: Sequence[ItemLine], size: Callable[[tuple[ItemLine, ...]], int]) -> tuple[ItemLine, ...]:
-    found = tuple(items)
-    while len(found) > 1 and size(found) > _BYTES // 2:  # the text form holds it too, with every letter escaped
-        found = found[:-1]
-    return found
+    while len(view.items) > 1 and len(json.dumps(plain(view))) > _HALF:
+        view = replace(view, items=view.items[:-1], cursor=view.items[-2].id.removeprefix("W-"))
+    return view
 
 
 def _cut(view: ItemView) -> ItemView:
     """The item with its newest changes and the beginning of its body, so that it fits into an answer."""
     made = replace(view, history=view.history[-10:], children=view.children[:_SHOWN])
-    while len(json.dumps(plain(made))) > _BYTES // 2 and (made.history or len(made.body) > 1_000):
+    while len(json.dumps(plain(made))) > _HALF and (made.history or len(made.body) > 1_000):
         made = replace(made, history=made.history[1:]) if made.history else replace(made, body=f"{made.body[:900]}…")
     return made

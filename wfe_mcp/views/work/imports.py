@@ -11,7 +11,7 @@ from wfe_mcp.delivery.forges.issues import STATES, entries_of
 from wfe_mcp.delivery.forges.pull_request_text import issue_of
 from wfe_mcp.engine.delivery.site import project_tracker, refusing
 from wfe_mcp.engine.runs.item_runs import start_ready
-from wfe_mcp.engine.work.importing import ImportedEntries, import_entries, items_from
+from wfe_mcp.engine.work.importing import STORED, How, ImportedEntries, import_entries, items_from
 from wfe_mcp.importers import read_entries
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.templates.imports import read_given
@@ -30,41 +30,16 @@ _LOOKED_UP = 50
 """Items whose issue was not listed, such as one that was closed since: the newest are looked up one by one."""
 
 
-def imported_items(
-    engine: Engine,
-    by: By,
-    source: Path,
-    wanted: str = "",
-    *,
-    finished: bool = False,
-    ready: bool = False,
-    dry_run: bool = False,
-) -> dict[str, Any]:
+def imported_items(engine: Engine, by: By, source: Path, wanted: str = "", how: How = STORED) -> dict[str, Any]:
     """Import a file or folder; what became of each entry, and what of the file became nothing.
 
     Refuses what ``read_entries`` and ``import_entries`` refuse.
     """
-    return _imported(
-        engine,
-        by,
-        file_name(engine, source),
-        read_entries(source, wanted),
-        finished=finished,
-        ready=ready,
-        dry_run=dry_run,
-    )
+    return _imported(engine, by, file_name(engine, source), read_entries(source, wanted), how)
 
 
 def imported_issues(
-    engine: Engine,
-    by: By,
-    forge: str,
-    label: str = "",
-    state: str = "open",
-    *,
-    finished: bool = False,
-    ready: bool = False,
-    dry_run: bool = False,
+    engine: Engine, by: By, forge: str, label: str = "", state: str = "open", how: How = STORED
 ) -> dict[str, Any]:
     """The same of the issues at the forge of the project's remote. An item whose issue is not among them is looked up there.
 
@@ -82,7 +57,7 @@ def imported_issues(
         others = [int(each) for each in numbers if each.isdecimal() and each not in listed][-_LOOKED_UP:]
         issues += filter(None, map(tracker.get, others))
     found = entries_of(issues, tracker.address, has_more=has_more)
-    return _imported(engine, by, tracker.address, found, finished=finished, ready=ready, dry_run=dry_run)
+    return _imported(engine, by, tracker.address, found, how)
 
 
 @view_model
@@ -114,11 +89,11 @@ def import_given(
     dry_run: bool = True,
 ) -> Envelope:
     """Import the text of ``file``; without a file the issues of the project's tracker. Refuses as the imports above do."""
+    how = How(ready=ready, dry_run=dry_run)
     if file:
-        found = read_given(file, content, read_entries)
-        made = _imported(engine, by, file, found, finished=False, ready=ready, dry_run=dry_run)
+        made = _imported(engine, by, file, read_given(file, content, read_entries), how)
     else:
-        made = imported_issues(engine, by, "", label, state, ready=ready, dry_run=dry_run)
+        made = imported_issues(engine, by, "", label, state, how)
     summary = str(made.pop("summary"))
     notes = tuple(PathNote(**each) for each in made.pop("not_carried"))
     values: dict[str, Any] = made | {name: tuple(made[name]) for name in ("added", "changed", "kept", "gone")}
@@ -148,8 +123,8 @@ def issue_address(engine: Engine, item: str, address: str) -> str:
     return issue.url
 
 
-def _imported(engine: Engine, by: By, file: str, found: Entries, **how: bool) -> dict[str, Any]:
-    made, dry_run = import_entries(engine, by, file, found, **how), how["dry_run"]
+def _imported(engine: Engine, by: By, file: str, found: Entries, how: How) -> dict[str, Any]:
+    made, dry_run = import_entries(engine, by, file, found, how), how.dry_run
     return {
         "format": found.format,
         "file": file,

@@ -6,8 +6,7 @@ import json
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.item_texts import missing
-from wfe_mcp.core.items import Item, ItemKind, ItemStatus
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, missing
 from wfe_mcp.engine.runs.item_runs import milestone_of
 from wfe_mcp.engine.work.items import others_of, overlapping
 from wfe_mcp.store.integrity.chained_log import SIGNED
@@ -58,6 +57,17 @@ class ItemChange:
 
 
 @view_model
+class ItemFileLine:
+    """A file attached to an item, without its bytes: its number in the item, what its bytes are, and their sha256."""
+
+    number: int
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+@view_model
 class Overlap:
     """Another active item that touches the same paths."""
 
@@ -92,6 +102,7 @@ class ItemView:
     pull_request: str = ""
     reason: str = ""
     failures: int = 0
+    files: tuple[ItemFileLine, ...] = ()
     children: tuple[ItemLine, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
     missing: JsonObject = field(default_factory=dict[str, Any])
@@ -134,6 +145,7 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         ItemView,
         item,
         line=item_line(item, over, last),
+        files=tuple(ItemFileLine(number=nth, **each._asdict()) for nth, each in enumerate(item.files, 1)),
         children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
         missing=missing(item) if item.status in {ItemStatus.IDEA, ItemStatus.PLANNED} else {},
         plan=_score(item, tx.items.children(project, item.id)),
@@ -163,5 +175,6 @@ def _history(changes: Sequence[ItemEventRecord], signatures: set[int]) -> tuple[
 
 
 def _shown(event: ItemEventRecord) -> dict[str, Any]:
-    """What a change says; not the hashes by which an import knows what changed here."""
-    return {name: value for name, value in json.loads(event.payload).items() if name != "imported"}
+    """What a change says, files by their names; not the hashes by which an import knows what changed here."""
+    values = {name: value for name, value in json.loads(event.payload).items() if name != "imported"}
+    return values | ({"files": [each[0] for each in values["files"]]} if "files" in values else {})

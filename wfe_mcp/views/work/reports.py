@@ -3,7 +3,7 @@
     status        how many are where, what is worked, what is blocked, what is next
     tasks         each open task, and each finished one with its runs and what they checked
     milestones    each milestone with its progress and its tasks: the roadmap
-    git           branch, commits and pull request of each item, and which branches git.clean would remove and which stay
+    git           branch, commits and pull request of each item, and what git cleanup would remove, and why the rest stays
 
 Rules:
 1. Titles and reasons are quoted: nothing in them opens a heading or a link.
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, startable
-from wfe_mcp.core.model import RunId, RunStatus
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.work.items import items_of
 from wfe_mcp.views.reports.handoff import files as handoff_files, run_of
 from wfe_mcp.views.reports.pages import fitting, marked, quoted_line
@@ -136,6 +137,7 @@ def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
 
 
 def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
+    from wfe_mcp.engine.maintenance.cleanup import clean_up
     from wfe_mcp.workspace.git.command import repository
     from wfe_mcp.workspace.git.repository import branch, changes, head
 
@@ -150,27 +152,17 @@ def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
         known = [item.branch and f"on {item.branch}", *(commit[:12] for commit in item.commits), item.pull_request]
         if any(known):
             yield f"- {_named(item)}: {quoted_line(', '.join(filter(None, known)), _REASON)}"
-    found = {line for item in items if item.branch for line in _branches(engine, item)}
-    if found:
-        yield from ("", "## Branches that runs made", "", *_most(iter(sorted(found))))
-
-
-def _branches(engine: Engine, item: Item) -> Iterator[str]:
-    """What git.clean would do with each branch that the last run of an item made and that is still here."""
-    from wfe_mcp.delivery.fault import DeliveryFault
-    from wfe_mcp.engine.delivery.git_steps import merged_branches
-    from wfe_mcp.engine.delivery.place import NotDelivered, place_of
-
-    with engine.store.read() as tx:
-        loaded = engine.load(tx, item.runs[-1])
-    goes, stays = dict[str, str](), {item.branch: f"run {loaded.record.id} is open"}
     try:
-        if loaded.state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
-            goes, stays = merged_branches(place_of(engine, loaded.record), "")
-    except (NotDelivered, DeliveryFault) as reason:
-        stays = {item.branch: str(reason)}
-    yield from (f"- {quoted_line(name, _TITLE)}: merged, git.clean removes it" for name in goes)
-    yield from (f"- {quoted_line(name, _TITLE)}: stays, {quoted_line(why, _REASON)}" for name, why in stays.items())
+        found = clean_up(engine, SYSTEM)
+    except Refused as no:
+        yield from ("", quoted_line(no.message, _REASON))
+        return
+    if found:
+        yield from ("", "## What deliveries left", "")
+        yield from _most(
+            f"- {quoted_line(each.name, _TITLE)}: {quoted_line(each.stays, _REASON) or '`wfe-mcp git cleanup` removes it'}"
+            for each in found
+        )
 
 
 REPORTS: Mapping[str, Callable[[Engine, Tx, list[Item]], Iterator[str]]] = {

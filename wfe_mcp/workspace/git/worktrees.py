@@ -114,7 +114,7 @@ def remove_worktree(root: Path, tree: Worktree, *, force: bool) -> str:
     """
     if tree.path == worktrees(root)[0].path or tree.path.resolve() == root.resolve():
         raise Refused("illegal_transition", f"'{tree.path}' is not removed: you are in it, or it is the main one.", "")
-    lost = [] if tree.missing or force else _lost(root, tree)
+    lost = [] if tree.missing or force else lost_with(root, tree)
     if lost:
         raise Refused(
             "illegal_transition",
@@ -131,7 +131,7 @@ def remove_worktree(root: Path, tree: Worktree, *, force: bool) -> str:
     return tree.branch
 
 
-def _lost(root: Path, tree: Worktree) -> list[str]:
+def lost_with(root: Path, tree: Worktree) -> list[str]:
     """What would be lost with the folder: changed files, and commits that no branch has."""
     files = [line[3:] for line in changes(root, tree.path)]
     lost = [*files[:3], f"{len(files) - 3} more files"] if len(files) > 4 else files

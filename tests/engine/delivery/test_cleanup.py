@@ -1,0 +1,137 @@
+"""``git cleanup`` removes what delivered runs left: merged branches and unused work trees, and says why others stay."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, PUSH, approved, delivered, operations
+from tests.engine.scene import AGENT, HUMAN, Scene, refused
+from wfe_mcp.engine.delivery.undo import undoable
+from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.maintenance.cleanup import clean_up
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def branches(scene: Scene) -> list[str]:
+    return scene.git("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
+
+
+def run_of(scene: Scene, number: int, *given: dict[str, object]) -> tuple[str, str]:
+    """A run that changed ``app.py`` and worked its steps; and its branch."""
+    run = approved(scene, *given, files={"app.py": f"VALUE = {number}\n"})
+    scene.work()
+    return run, str(operations(scene, run)[0].target["branch"])
+
+
+@pytest.mark.requirement("S3-27", "S3-25")
+def test_merged_branches_of_delivered_runs_go_and_the_others_stay_each_with_its_reason(scene: Scene) -> None:
+    remote = delivered(scene)
+    first, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
+    scene.git("checkout", "-q", "main")
+    second, kept = run_of(scene, 3, BRANCH, COMMIT, PUSH)
+    scene.git("checkout", "-q", "main")
+    third, current = run_of(scene, 4, BRANCH, COMMIT, MERGE)
+
+    seen = clean_up(scene.engine, AGENT)
+    assert [(each.run, each.kind, each.name, each.stays) for each in seen] == [
+        (first, "branch", merged, ""),
+        (second, "branch", kept, "not merged"),
+        (third, "branch", current, "it is the current branch"),
+    ]
+    assert branches(scene) == sorted([merged, kept, current, "main"]), "it only looked"
+    assert clean_up(scene.engine, AGENT, do=True) == seen
+    assert branches(scene) == sorted([kept, current, "main"])
+    assert merged in scene.git("ls-remote", str(remote)), "the remote was not named"
+    cleaned = operations(scene, first)[-1]
+    assert (cleaned.kind, cleaned.state, cleaned.before["by"]) == ("git.clean", "observed", AGENT.actor)
+    assert [each.name for each in clean_up(scene.engine, AGENT, do=True) if not each.stays] == []
+    found = {each.code for each in verify(scene.engine).findings}
+    assert found == {"gates_weakened"}, "the scene defines its template again for each run"
+
+
+@pytest.mark.requirement("S3-27")
+def test_on_the_remote_merged_branches_go_too_where_a_person_says_so(scene: Scene) -> None:
+    remote = delivered(scene)
+    _, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
+    scene.git("checkout", "-q", "main")
+    assert refused(clean_up, scene.engine, AGENT, do=True, on_remote=True).code == "needs_human"
+    clean_up(scene.engine, HUMAN, do=True, on_remote=True)
+    assert (branches(scene), merged in scene.git("ls-remote", str(remote))) == (["main"], False)
+
+
+def test_the_branch_of_an_open_run_and_a_work_tree_with_changes_stay(scene: Scene, tmp_path: Path) -> None:
+    delivered(scene)
+    ended, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
+    scene.git("checkout", "-q", "main")
+    open_, branch = run_of(scene, 3, BRANCH, COMMIT, MERGE, {"id": "wait", "wait": "1h"})
+    scene.git("checkout", "-q", "main")
+    folder = tmp_path / "beside"
+    scene.git("worktree", "add", "-q", str(folder), merged)
+    (folder / "app.py").write_text("not committed\n")
+    found = {each.name: each.stays for each in clean_up(scene.engine, AGENT, do=True)}
+    assert found == {merged: f"{folder} has changes that are not committed", branch: f"run {open_} is open"}
+    scene.git("-C", str(folder), "checkout", "-q", "app.py")
+    gone = [(each.run, each.name) for each in clean_up(scene.engine, AGENT, do=True) if not each.stays]
+    assert (gone, folder.exists()) == ([(ended, merged)], False)
+
+
+def test_a_project_that_delivers_nothing_and_one_without_runs_have_nothing_to_remove(scene: Scene) -> None:
+    assert clean_up(scene.engine, AGENT, do=True) == []
+    delivered(scene)
+    run_of(scene, 2, BRANCH, COMMIT, MERGE, CLEAN)
+    assert clean_up(scene.engine, AGENT, do=True) == []
+    config = scene.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text().replace('mode = "merge"', 'mode = "none"'))
+    scene.trust_config()
+    no = refused(clean_up, scene.engine, AGENT)
+    assert (no.code, "mode is none" in no.message, "wfe-mcp worktree list" in no.hint) == ("unavailable", True, True)
+
+
+DIES = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from tests.engine.scene import AGENT
+from wfe_mcp.delivery.git import refs
+from wfe_mcp.engine.delivery import operations
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.maintenance.cleanup import clean_up
+from wfe_mcp.store import Store
+from wfe_mcp.workspace.system.location import project_at
+
+url, root, point = sys.argv[1:]
+module, name = (refs, "remove") if point == "remove" else (operations, "record")
+call = getattr(module, name)
+
+def called(*args, **named):
+    found = call(*args, **named)
+    if name == point or type(args[2]).__name__ == point:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+setattr(module, name, called)
+clock = lambda: datetime(2026, 3, 1, 12, tzinfo=UTC)
+engine = create_engine(project_at(Path(root)), clock=clock, store=Store.open(url, clock=clock))
+clean_up(engine, AGENT, do=True)
+"""
+
+
+@pytest.mark.requirement("S3-27")
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is of POSIX")
+@pytest.mark.parametrize("point", ["OperationIntended", "OperationCalled", "remove", "OperationObserved"])
+def test_after_kill_9_at_any_point_the_next_one_continues(scene: Scene, tmp_path: Path, point: str) -> None:
+    delivered(scene)
+    run, _ = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
+    scene.git("checkout", "-q", "main")
+    argv = [sys.executable, "-c", DIES, f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root), point]
+    ended = subprocess.run(argv, env=scene.environment, check=False, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    clean_up(scene.engine, AGENT, do=True)
+    assert branches(scene) == ["main"]
+    assert [one.state for one in operations(scene, run) if one.kind == "git.clean"] == ["observed"]
+    assert list(verify(scene.engine).findings) == []
+    assert refused(undoable, scene.engine, run).code == "conflict"

@@ -1,0 +1,93 @@
+// Files attached to a work item: pictures are shown, every file can be saved, and more are attached from the disk.
+import { useEffect, useState } from "react";
+import { query, Refused, useAct } from "./api";
+import type { ItemFileLine } from "./api_types";
+import { Problem } from "./parts";
+import { send } from "./pin";
+import { bearer } from "./session";
+
+/** The bytes of a blob as the address of an image: the page's policy takes no others. */
+const addressOf = (found: Blob): Promise<string> =>
+  new Promise((done) => {
+    const reader = new FileReader();
+    reader.onload = () => done(String(reader.result));
+    reader.readAsDataURL(found);
+  });
+
+export function Files({ item, project, files, closed, reload }: { item: string; project: string; files: ItemFileLine[]; closed: boolean; reload: () => void }) {
+  const [act, busy, refused] = useAct();
+  if (closed && !files.length) return null;
+  const path = (file: ItemFileLine) => `/items/${encodeURIComponent(item)}/files/${file.number}${query({ project })}`;
+  const attach = (given: File[]) =>
+    act(async () => {
+      for (const each of given) {
+        const content = (await addressOf(each)).split(",")[1] ?? "";
+        await send(`/items/${encodeURIComponent(item)}/files`, { name: each.name, content, project });
+      }
+      reload();
+    });
+  return (
+    <section className="section" aria-label="Files">
+      <header>
+        <h2>Files</h2>
+        {!closed && (
+          <label className="field end">
+            <span>{busy ? "Attaching…" : "Attach files"}</span>
+            <input
+              type="file"
+              multiple
+              disabled={busy}
+              title={`wfe-mcp work attach ${item} FILE`}
+              onChange={({ target }) => {
+                attach([...(target.files ?? [])]);
+                target.value = "";
+              }}
+            />
+          </label>
+        )}
+      </header>
+      <Problem error={refused} />
+      {!!files.length && (
+        <ul className="panel lines">
+          {files.map((each) => (
+            <li key={each.number}>
+              <span className="grow">
+                {each.name} <span className="muted small" title={`sha256 ${each.sha256}`}>{each.media_type}, {each.size_bytes.toLocaleString("en")} bytes</span>
+              </span>
+              <button type="button" className="btn slim" disabled={busy} onClick={() => act(() => save(path(each), each.name))}>
+                Save {each.name}
+              </button>
+              {each.media_type.startsWith("image/") && <Picture path={path(each)} name={each.name} />}
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+async function bytes(path: string): Promise<Blob> {
+  const found = await fetch(`/api/v1${path}`, { headers: { authorization: `Bearer ${bearer()}` } });
+  if (!found.ok) throw new Refused(found.status, "unavailable", "The file could not be read.", "wfe-mcp verify names what is missing.", [], null);
+  return found.blob();
+}
+
+async function save(path: string, name: string): Promise<void> {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await bytes(path));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+function Picture({ path, name }: { path: string; name: string }) {
+  const [address, setAddress] = useState("");
+  useEffect(() => {
+    let gone = false;
+    bytes(path)
+      .then(addressOf)
+      .then((found) => !gone && setAddress(found), () => undefined);
+    return () => void (gone = true);
+  }, [path]);
+  return address ? <img className="attached" src={address} alt={name} /> : null;
+}

@@ -1,0 +1,133 @@
+"""What delivered runs leave in the repository: merged branches and work trees that no run needs, and why the others stay.
+
+Rules:
+1. A branch goes by the code and the operation of the step ``git.clean``, so that it can be seen, resumed and undone in its run.
+2. The current branch stays, as do protected ones, the base, those of open runs, and what is merged nowhere.
+3. A work tree goes with its branch; one on no branch, which a delivered run had, goes where all of it is elsewhere, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.git import refs
+from wfe_mcp.engine.delivery.git_steps import merged_branches, remove_branch
+from wfe_mcp.engine.delivery.place import NotDelivered, Place, place_of, remote_of
+from wfe_mcp.engine.kernel.step_call import CommandCall
+from wfe_mcp.engine.maintenance.worktrees import open_runs_in, remove
+from wfe_mcp.workspace.git.repository import branch as current_branch, changes
+from wfe_mcp.workspace.git.worktrees import lost_with, worktrees
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import LoadedRun
+
+_OVER = {RunStatus.COMPLETED, RunStatus.CANCELLED}
+_EVENTS_MOST = 10_000
+
+
+class Left(NamedTuple):
+    """A branch, or the folder of a work tree, that the run left. ``stays``: why it is not removed; empty: it goes."""
+
+    run: str
+    kind: str
+    name: str
+    stays: str = ""
+
+
+def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = False) -> list[Left]:
+    """What delivered runs left, and what stays, by run; with ``do`` the rest is removed, ``on_remote`` there, too.
+
+    Refuses ``needs_human`` for the remote without a person, and ``unavailable`` where the project delivers nothing.
+    """
+    if do and on_remote and not by.is_human:
+        raise Refused(
+            "needs_human",
+            "Only a person removes branches of the remote.",
+            "The user runs in a terminal of their own: wfe-mcp git cleanup --yes --remote",
+        )
+    found: list[Left] = []
+    try:
+        for loaded in _delivered(engine):
+            # Seen from this folder: that of the run may be gone, or be what is removed.
+            place = place_of(engine, replace(loaded.record, worktree=str(engine.root)))
+            found += _branches(engine, by, place, loaded, do=do, on_remote=on_remote)
+            found += _folder(engine, loaded, do=do)
+    except NotDelivered as reason:
+        what = f"Nothing is delivered here: {reason}."
+        raise Refused("unavailable", what, "Set [delivery] mode, or: wfe-mcp worktree list") from None
+    except DeliveryFault as fault:
+        raise Refused("conflict", str(fault), "See them: wfe-mcp work report git") from None
+    return found
+
+
+def _delivered(engine: Engine) -> list[LoadedRun]:
+    """The runs of the project that made operations, the oldest first."""
+    with engine.store.read() as tx:
+        last = tx.activity.last_position() + 1
+        project, most = engine.project_id, _EVENTS_MOST
+        events = tx.activity.before(last, project=project, type_="OperationIntended", limit=most)
+        names = list(dict.fromkeys(event.run for event in reversed(events)))
+        return [engine.load(tx, name) for name in names]
+
+
+def _branches(engine: Engine, by: By, place: Place, loaded: LoadedRun, *, do: bool, on_remote: bool) -> Iterator[Left]:
+    run, root = loaded.record, engine.root
+    goes, stays = merged_branches(place, "")
+    begun = {
+        str(one.target["branch"])
+        for one in place.operations
+        if one.key.startswith("git.clean:command") and one.after is None
+    }
+    remote = remote_of(place) if on_remote else None
+    for name, sha in goes.items():
+        if not (refs.commit_of(root, refs.ref_of(name)) or name in begun):
+            continue  # a step that did not see its end removed it
+        why = _kept(engine, loaded, name)
+        if do and not why:
+            try:
+                remove_branch(CommandCall(run, by.actor), place, name, sha, remote)
+            except DeliveryFault as fault:
+                why = str(fault)
+        yield Left(run.id, "branch", name, why)
+    yield from (Left(run.id, "branch", name, why) for name, why in stays.items())
+
+
+def _kept(engine: Engine, loaded: LoadedRun, name: str) -> str:
+    """Why a merged branch stays here; empty: it goes."""
+    if loaded.state.status not in _OVER:
+        return f"run {loaded.record.id} is open"
+    if current_branch(engine.root) == name:
+        return "it is the current branch"
+    folder = refs.held_by(engine.root, name)
+    if folder is not None and (runs := open_runs_in(engine, folder)):
+        return f"run {runs[0]} is open in {folder}"
+    return f"{folder} has changes that are not committed" if folder and changes(engine.root, folder) else ""
+
+
+def _folder(engine: Engine, loaded: LoadedRun, *, do: bool) -> Iterator[Left]:
+    """The work tree of the run itself, where that is another one and on no branch."""
+    path, known = Path(loaded.record.worktree).resolve(), worktrees(engine.root)
+    tree = next((each for each in known[1:] if each.path.resolve() == path), None)
+    if tree is None or tree.branch or path == engine.root.resolve():
+        return
+    runs = open_runs_in(engine, path)
+    lost = [] if tree.missing else lost_with(engine.root, tree)
+    why = (
+        "locked"
+        if tree.locked
+        else f"run {runs[0]} is open in it"
+        if runs
+        else ", ".join(lost) and f"only there: {', '.join(lost)}"
+    )
+    if do and not why:
+        remove(engine, str(path), force=False)
+    yield Left(loaded.record.id, "work tree", str(path), why)
