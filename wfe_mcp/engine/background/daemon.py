@@ -169,6 +169,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         driven.JOB: partial(work_phase, engine),
         WEBHOOK: partial(_work_webhook, engine),
         NOTICE: partial(_work_notice, engine),
+        "claim": partial(_work_claim, engine),
     }
     queues, limits = queue_names(engine, kinds), work_limits(engine)
     worker = Worker(
@@ -252,6 +253,13 @@ def _work_notice(engine: Engine, context: JobContext) -> Outcome:
     from wfe_mcp.engine.notifications.notify import show
 
     return show(engine, context)
+
+
+def _work_claim(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of tests of claims."""
+    from wfe_mcp.engine.evaluation.claim_tests import work_claim
+
+    return work_claim(engine, context)
 
 
 def _work_timer(engine: Engine, context: JobContext) -> Outcome:
