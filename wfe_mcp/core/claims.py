@@ -167,8 +167,8 @@ def outcomes(tests: Iterable[Values], results: Iterable[Values], evidence: Itera
     for test in tests:
         answer = answers.get(test["name"]) if test["type"] == "manual" else None
         if answer is not None:
-            said = "passed" if answer["supports"] else "failed"
-            found[test["name"]] = {**answer, "outcome": said, "why": answer.get("reason", "")}
+            answered = "passed" if answer["supports"] else "failed"
+            found[test["name"]] = {**answer, "outcome": answered, "why": answer.get("reason", "")}
     return found
 
 

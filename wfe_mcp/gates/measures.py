@@ -104,7 +104,7 @@ def measured(
         "head": data.get("head", {}).get("before"),
         "output_sha256": data.get("output", {}).get("sha256", ""),
     }
-    first = found.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS]
+    first = found.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS].rstrip(".")
     if _could_not_run(found):
         return result | {"outcome": "error", "why": first}
     if changed := data.get("tree", {}).get("changed"):
@@ -143,7 +143,7 @@ def _stamp(place: Path) -> tuple[int, int, int] | None:
 
 
 def _figure(test: Test, found: Judgement, written: bytes | None, root: Path, gold: GoldSet | None) -> tuple[float, str]:
-    """The figure of a test, and what is said beside it."""
+    """The figure of a test, and what stands beside it."""
     if test["type"] == "metric_threshold":
         counts: dict[str, Any] = found.data.get("tests") or {}
         value = found.data.get(test["metric"], counts.get(test["metric"]))

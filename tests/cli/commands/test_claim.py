@@ -59,3 +59,25 @@ def test_the_person_judges_evidence_with_the_pin(cli: Terminal) -> None:
     assert (done.code, "validated" in done.out) == (0, True)
     bad = cli("claim", "add", "x", "--test", "script")
     assert (bad.code, "Test 1 is no JSON" in bad.err) == (1, True)
+
+
+@pytest.mark.requirement("S4-21")
+def test_each_refusal_names_the_command_that_comes_next(cli: Terminal) -> None:
+    script = json.dumps({"type": "script", "check": "test"})
+    cli("work", "add", "A task")
+    assert "W-1 is a task, no claim" in cli("claim", "test", "W-1").err
+    cli("claim", "add", "It works", "--test", script)
+    assert "cannot be changed" in cli("work", "edit", "W-2", "--title", "It is there").err
+    assert "follows from its tests" in cli("work", "edit", "W-2", "--status", "validated").err
+    config = cli.root / ".wfe" / "config.toml"
+    before = config.read_text(encoding="utf-8")
+    config.write_text(before + '\n[checks.more]\nargv = ["true"]\n', encoding="utf-8")
+    assert "is not trusted as it is" in cli("claim", "test", "W-2").err
+    config.write_text(before, encoding="utf-8")
+    (cli.root / "ok").unlink(missing_ok=True)
+    assert cli("claim", "test", "W-2").code == 1
+    assert "W-2 was falsified" in cli("claim", "test", "W-2").err
+    assert cli("work", "edit", "W-2", "--status", "deprecated", pin=PIN).code == 0
+    assert "W-2 is deprecated" in cli("claim", "test", "W-2").err
+    cli("claim", "add", "It is easy to use")
+    assert "No check tests W-3" in cli("claim", "test", "W-3").err

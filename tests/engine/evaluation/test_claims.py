@@ -300,7 +300,7 @@ def test_without_a_claim_the_gate_is_passed_over_unless_one_is_required(scene: S
     assert [kind for kind, _ in verdicts(scene, run)] == ["pass" if by == "nobody" else "fail"]
 
 
-def test_a_gate_on_claims_waits_for_trust_and_an_error_falsifies_nothing(scene: Scene) -> None:
+def test_an_untrusted_configuration_tests_no_claim_and_an_error_falsifies_nothing(scene: Scene) -> None:
     bench(scene, code="print('nothing')")
     task, run = started(scene)
     claim = claimed(scene, FAST, parent=task)
@@ -325,7 +325,7 @@ def test_a_worker_killed_in_the_middle_of_a_test_leaves_the_claim_as_it_was(scen
     worker = Path(__file__).parents[1] / "deployments" / "dying_worker.py"
     words = [sys.executable, str(worker), f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root), "", "", ""]
     done = subprocess.run(words, env=scene.environment, cwd=Path.cwd(), timeout=120, check=False)
-    assert done.returncode == -9
+    assert done.returncode == -9, done
     assert (current(scene, claim.id).status, current(scene, claim.id).results) == ("pending", ())
     scene.work()
     scene.clock.advance(minutes=5)

@@ -72,7 +72,7 @@ def add(
 def try_out(invocation: Invocation, item: ItemId) -> None:
     """Run the tests of a claim; exit code 0 where it is validated.
 
-    The job goes on in a server or `wfe-mcp worker` when you end the command.
+    The job continues in a server or `wfe-mcp worker` when you end the command.
     """
     from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.background.queues import find_job

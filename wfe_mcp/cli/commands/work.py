@@ -305,19 +305,28 @@ def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView"
     _table(invocation, screen, view.children)
     now = invocation.engine.clock()
     screen.table((), [(screen.time(each.at, now), each.actor, _change_text(each)) for each in view.history])
-    command = _NEXT.get(("claim" if line.kind == "claim" else "", line.status), "")
-    if command and (line.run or line.status != "active"):
-        screen.next(f"wfe-mcp {command} {line.run if line.status == 'active' else line.id}")
+    _next(screen, line)
+    if view.claim is not None:
+        _next_of_claim(screen, view, view.claim)
 
 
-_NEXT = {
-    ("", "ready"): "work start",
-    ("", "active"): "status",
-    ("claim", "pending"): "claim test",
-    ("claim", "inconclusive"): "claim test",
-    ("claim", "falsified"): "claim retry",
-}
-"""The command that a person types next, by whether it is a claim, and by the status."""
+def _next(screen: Screen, line: "ItemLine") -> None:
+    """The command that a person types next."""
+    if line.status == "ready":
+        screen.next(f"wfe-mcp work start {line.id}")
+    elif line.run and line.status == "active":
+        screen.next(f"wfe-mcp status {line.run}")
+
+
+def _next_of_claim(screen: Screen, view: "ItemView", claim: "ClaimFacts") -> None:
+    """The same of a claim."""
+    line = view.line
+    if line.status in {"pending", "inconclusive"} and any(test.check for test in claim.tests):
+        screen.next(f"wfe-mcp claim test {line.id}")
+    elif line.status == "falsified" and not view.needs:
+        screen.next(f"wfe-mcp claim follow-up {line.id} ITEM")
+    elif line.status == "falsified" and not line.waits_for:
+        screen.next(f"wfe-mcp claim retry {line.id}")
 
 
 def _show_claim(screen: Screen, claim: "ClaimFacts | None") -> None:

@@ -112,8 +112,8 @@ def work_claim(engine: Engine, context: JobContext) -> Outcome:
     _refuse_untestable(claim, settings)
     folder = evidence_folder(root, "claims", claim.id, 1)
     results = _Scene(engine, root, folder, context.run_child, settings, {}).results(claim.tests)
-    said = {each["test"]: each["outcome"] for each in results}
-    return Outcome({"claim": claim.id, "tests": said}, lambda tx: keep(engine, tx, name, results))
+    ended = {each["test"]: each["outcome"] for each in results}
+    return Outcome({"claim": claim.id, "tests": ended}, lambda tx: keep(engine, tx, name, results))
 
 
 def outdated(engine: Engine, tx: Tx, claim: Item) -> set[str]:

@@ -68,7 +68,7 @@ def refuse_fixed(claim: Item, values: Mapping[str, Any], by: By) -> None:
         raise Refused(
             "illegal_transition",
             f"The {' and '.join(changed)} of claim {claim.id} cannot be changed: its results are about them.",
-            "Add another claim; the user ends this one: wfe-mcp work edit " + f"{claim.id} --status deprecated",
+            f"Add another claim; the user ends this one: wfe-mcp work edit {claim.id} --status deprecated",
             (Detail(pointer("item", changed[0]), "cannot be changed"),),
         )
     gone = [each for each in claim.needs if "needs" in values and each not in values["needs"]]
@@ -91,8 +91,7 @@ def bound_evidence(engine: Engine, by: By, given: Sequence[Mapping[str, Any]]) -
         raise Refused(
             "needs_human",
             "Only a person says that evidence supports or contradicts a claim.",
-            "Leave 'supports' out. The user says it in a terminal of their own: "
-            "wfe-mcp claim evidence ITEM --supports --reason TEXT",
+            "Leave 'supports' out. The user says it in a terminal of their own: wfe-mcp claim evidence ITEM --supports",
         )
     about = {"tree": SeenFiles(engine.root).tree().id, "head": head(engine.root)}
     about |= {"at": engine.clock().isoformat(timespec="seconds")}

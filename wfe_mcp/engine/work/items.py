@@ -34,13 +34,7 @@ from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.outbox.outbox import publish_item
-from wfe_mcp.engine.work.claims import (
-    again,
-    bound_evidence,
-    refuse_fixed,
-    refuse_unknown,
-    values_with_evidence,
-)
+from wfe_mcp.engine.work.claims import again, bound_evidence, refuse_fixed, refuse_unknown, values_with_evidence
 from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:

@@ -111,6 +111,6 @@ def reads(test: Mapping[str, Any]) -> str:
         case "gold_set":
             return f"{test['metric']} of {test['output']} against gold set {test['gold_set']} is {wanted}"
         case "manual":
-            return f"a person says yes to: {'; '.join(test['checklist'])}"
+            return f"a person approves: {'; '.join(test['checklist'])}"
         case _:
             return "it exits with 0"
