@@ -111,10 +111,14 @@ def test_one_text_is_a_list_of_one_and_repeated_ones_count_once() -> None:
 def test_each_move_of_the_table_is_made_by_who_may_and_no_other_is() -> None:
     for status, moves in MOVES.items():
         for to in ItemStatus:
-            here = replace(item(), status=status)
+            here = replace(item(), status=status, needs=("W-9",))
             continues = to is ItemStatus.ACTIVE and status is not ItemStatus.READY  # by a run that had ended alone
             if to not in moves or continues:
                 assert refused(here, to, "person").code == "illegal_transition"
+                continue
+            if moves[to] == "test":
+                refuse_move(here, to, "test")
+                assert {refused(here, to, who).code for who in ("agent", "run", "person")} == {"illegal_transition"}
                 continue
             refuse_move(here, to, "person")
             for who in ("agent", "run"):

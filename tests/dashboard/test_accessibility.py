@@ -57,6 +57,7 @@ PAGES = [
     "/items",
     "/items/board",
     "/items/decisions",
+    "/items/claims",
     "/items/new",
     "/items/{project}/W-1",
     "/items/{project}/W-4",

@@ -88,6 +88,7 @@ ADDRESSES = [
     "/items?status=all",
     "/items/board",
     "/items/decisions",
+    "/items/claims",
     "/items/new",
     "/items/new?kind=decision",
     "/items/{project}/W-1",

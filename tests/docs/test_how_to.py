@@ -48,6 +48,7 @@ EXECUTED = (
     "deliver-a-change",
     "work-through-milestones",
     "keep-work-items",
+    "back-a-claim-with-tests",
     "name-and-list-runs",
     "look-back-and-compare",
     "recover-after-a-crash",

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from anyio import to_thread
 
+from tests.jobs.conftest import until
 from tests.server.conftest import Connect, House, call
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES
 
@@ -131,3 +133,41 @@ async def test_long_lists_and_texts_fit_into_an_answer_and_continue(connect: Con
 
     assert seen == [f"W-{number}" for number in range(1, 32)]
     assert max(len(json.dumps(each)) for each in (whole, shown)) < LIMIT_BYTES
+
+
+@pytest.mark.requirement("S4-21", "S4-23")
+async def test_an_agent_adds_a_claim_has_it_tested_and_cannot_say_that_it_holds(connect: Connect, house: House) -> None:
+    test = {"type": "metric_threshold", "check": "ok", "metric": "duration_s", "threshold": 900}
+    engine = house.engine()
+
+    def is_tested() -> bool:
+        with engine.store.read() as tx:
+            return bool(tx.items.get(engine.project_id, "W-1").results)
+
+    async with connect() as agent:
+        wrong = await call(
+            agent, "work", action="add", kind="claim", item={"title": "It works", "tests": [{"type": "x"}]}
+        )
+        added = await call(agent, "work", action="add", kind="claim", item={"title": "It works", "tests": [test]})
+        begun = await call(agent, "work", **added["next"][0]["args"])
+        await to_thread.run_sync(until, is_tested)
+        refused = [
+            await call(agent, "work", action="change", id="W-1", status="validated"),
+            await call(
+                agent, "work", action="change", id="W-1", item={"evidence": [{"reason": "yes", "supports": True}]}
+            ),
+            await call(agent, "work", action="change", id="W-1", status="active"),
+            await call(agent, "work", action="change", id="W-1", status="pending"),
+        ]
+        shown = await call(agent, "work", action="show", id="W-1")
+
+    assert wrong["error"]["details"][0]["path"] == "/item/tests"
+    assert added["next"][0]["args"] == {"action": "change", "id": "W-1", "status": "active"}
+    assert begun["summary"].endswith("tests W-1 'It works': pending claim")
+    assert [each["error"]["code"] for each in refused] == [
+        "illegal_transition",
+        "needs_human",
+        "illegal_transition",
+        "not_ready",
+    ]
+    assert (shown["data"]["status"], shown["data"]["claim"]["tests"][0]["outcome"]) == ("falsified", "failed")

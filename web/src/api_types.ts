@@ -326,6 +326,36 @@ export interface CheckpointView {
   files?: boolean | null;
 }
 
+export interface ClaimEvidence {
+  ref: string;
+  reason: string;
+  says: string;
+  at: string;
+  list?: string;
+  commit?: string;
+  sha256?: string;
+}
+
+export interface ClaimFacts {
+  tests: ClaimTest[];
+  evidence: ClaimEvidence[];
+  job?: string;
+}
+
+export interface ClaimTest {
+  name: string;
+  type: string;
+  reads: string;
+  check?: string;
+  stages?: string[];
+  outcome?: string;
+  why?: string;
+  at?: string;
+  commit?: string;
+  log?: string;
+  is_outdated?: boolean;
+}
+
 export interface ClaimView {
   attempt: number;
   iteration: number;
@@ -609,6 +639,18 @@ export interface Fact {
   value: string;
   found?: string;
   by_hand?: boolean;
+}
+
+export interface Falsified {
+  id: string;
+  title: string;
+  status: string;
+  why: string;
+  at: string;
+  actor: string;
+  commit?: string;
+  follow_ups?: ItemLine[];
+  again_at?: string;
 }
 
 export interface Fault {
@@ -913,6 +955,7 @@ export interface ItemPage {
   overlaps?: Overlap[];
   missing?: Record<string, unknown>;
   plan?: PlanScore | null;
+  claim?: ClaimFacts | null;
   history?: ItemChange[];
   project: string;
   version: number;
@@ -964,6 +1007,7 @@ export interface ItemView {
   overlaps?: Overlap[];
   missing?: Record<string, unknown>;
   plan?: PlanScore | null;
+  claim?: ClaimFacts | null;
   history?: ItemChange[];
 }
 
@@ -1044,6 +1088,11 @@ export interface LastVerdict {
   message?: string;
   evidence?: string;
   level?: string;
+}
+
+export interface Ledger {
+  falsified: Falsified[];
+  open?: number;
 }
 
 export interface LeftOut {

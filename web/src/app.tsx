@@ -8,6 +8,7 @@ import { ArtifactPage } from "./artifact";
 import { Assistant } from "./assistant";
 import { Board } from "./board";
 import { Compare } from "./compare";
+import { WorkClaims } from "./claims";
 import { Decision } from "./decision";
 import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
@@ -89,7 +90,7 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
       if (first === "new") return <NewItem query={route.query} />;
       if (first === "import") return <ImportItems />;
       if (first && second) return <ItemPageView key={`${first} ${second}`} project={first} id={second} edits={route.parts[2] === "edit"} />;
-      return first === "board" ? <WorkBoard /> : first === "decisions" ? <WorkDecisions /> : <WorkList query={route.query} />;
+      return first === "board" ? <WorkBoard /> : first === "decisions" ? <WorkDecisions /> : first === "claims" ? <WorkClaims /> : <WorkList query={route.query} />;
     case "assistant":
       return <Assistant />;
     case "search":

@@ -5,6 +5,7 @@ import type { ItemChange, ItemLine, ItemPage } from "./api_types";
 import { useProject } from "./in_project";
 import { Files } from "./item_files";
 import { EditItem } from "./item_form";
+import { ClaimParts } from "./claims";
 import { KINDS, moveCommand, moveName, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
@@ -18,7 +19,7 @@ import { age, capital, count } from "./words";
 
 /** What is promoted: work that has not begun. */
 const EARLY = ["idea", "planned"];
-const CLOSED = ["done", "dropped", "accepted", "deprecated", "superseded"];
+const CLOSED = ["done", "dropped", "accepted", "deprecated", "superseded", "validated"];
 
 export function ItemPageView({ project, id, edits }: { project: string; id: string; edits: boolean }) {
   const at = useProject();
@@ -41,6 +42,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   const decides = data.kind === "decision";
+  const claims = data.kind === "claim";
   const promote = (kind: string) => act(async () => { await send(`/items/${data.id}/promote`, { kind, project }); reload(); });
   const first = (data.moves ?? []).find((each) => each.takes === "run" && !each.refused);
   const rest = (data.moves ?? []).filter((each) => each !== first);
@@ -48,7 +50,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
     <>
       <Crumbs
         items={[
-          decides ? { text: "Decisions", to: "#/items/decisions" } : { text: "Work", to: "#/items" },
+          decides ? { text: "Decisions", to: "#/items/decisions" } : claims ? { text: "Claims", to: "#/items/claims" } : { text: "Work", to: "#/items" },
           ...(at.names.size > 1 ? [at.names.get(project) ?? project] : []),
           ...(data.above ?? []).map((each) => ({ text: `${each.id} ${each.title}`, to: to("items", project, each.id) })),
           data.id,
@@ -108,13 +110,14 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
       ) : (
         <div className="runbody">
           <div>
-            <section className="panel" aria-label={decides ? "Why" : "What is to be done"}>
+            <section className="panel" aria-label={decides ? "Why" : claims ? "What it means" : "What is to be done"}>
               <header>
-                <h2>{decides ? "Why, and what follows from it" : "What is to be done"}</h2>
+                <h2>{decides ? "Why, and what follows from it" : claims ? "What it means" : "What is to be done"}</h2>
               </header>
               <div className="body">{data.text?.length ? <Prose blocks={data.text as unknown as Block[]} /> : <p className="muted">It does not say.</p>}</div>
             </section>
-            {!decides && (
+            <ClaimParts item={data} project={project} reload={reload} />
+            {!decides && !claims && (
               <section className="section" aria-label="Done when">
                 <header>
                   <h2>Done when</h2>
@@ -169,7 +172,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
               </dl>
               {!decides && (
                 <>
-                  <div>
+                  {!claims && <div>
                     <h2 className="label">Runs</h2>
                     {data.run_lines?.length ? (
                       <ul className="stack">
@@ -185,10 +188,10 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                     ) : (
                       <p className="soft">No run has worked it yet.</p>
                     )}
-                  </div>
+                  </div>}
                   <div>
-                    <h2 className="label">Needs</h2>
-                    <Items items={data.needed ?? []} project={project} none="Nothing: it waits for no other item." />
+                    <h2 className="label">{claims ? "Follow-ups" : "Needs"}</h2>
+                    <Items items={data.needed ?? []} project={project} none={claims ? "None: a falsified claim needs one before it is taken up again." : "Nothing: it waits for no other item."} />
                   </div>
                   {!!data.needed_by?.length && (
                     <div>
@@ -198,7 +201,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                   )}
                 </>
               )}
-              {!decides && !closed && !data.parts && data.kind !== "milestone" && (
+              {!decides && !claims && !closed && !data.parts && data.kind !== "milestone" && (
                 <p>
                   <a href={`#/items/new${query({ parent: data.id, project })}`}>Add an item under it</a>
                 </p>
@@ -214,7 +217,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                   </select>
                 </label>
               )}
-              <Cli text={`wfe-mcp ${decides ? "decision" : "work"} show ${data.id}`} />
+              <Cli text={`wfe-mcp ${decides ? "decision" : claims ? "claim" : "work"} show ${data.id}`} />
             </div>
           </aside>
         </div>
@@ -297,11 +300,14 @@ function History({ changes, added }: { changes: ItemChange[]; added: string }) {
 
 const LONG = 80;
 
+/** A test, a result or a piece of evidence of a claim, in a few words. */
+const told = (each: Record<string, unknown>): string => [each.name ?? each.test ?? each.ref, each.outcome ?? each.type ?? each.reason].filter(Boolean).map(String).join(" ");
+
 function Said({ change, isFirst }: { change: ItemChange; isFirst: boolean }): ReactNode {
   const { status, reason, kind, ...others } = change.values;
   if (isFirst) return `Added as ${status === "idea" && kind === "idea" ? "an" : "a"} ${String(status)} ${String(kind) === String(status) ? "" : String(kind)}`.trim();
   const says = (value: unknown) => {
-    const text = Array.isArray(value) ? value.join(", ") : String(value);
+    const text = Array.isArray(value) ? value.map((each) => (typeof each === "object" ? told(each as Record<string, unknown>) : String(each))).join(", ") : String(value);
     return text.length > LONG ? `${text.slice(0, LONG)}…` : text || "nothing";
   };
   return (

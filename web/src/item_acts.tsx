@@ -11,6 +11,7 @@ import { capital } from "./words";
 /** The statuses of what is worked, as columns; those of decisions. */
 export const STATUSES = ["idea", "planned", "ready", "active", "blocked", "done", "dropped"];
 export const DECIDED = ["proposed", "accepted", "deprecated", "superseded"];
+export const CLAIMED = ["pending", "validated", "falsified", "inconclusive", "deprecated"];
 export const KINDS = ["milestone", "task", "bug", "finding", "requirement", "idea", "threat", "decision"];
 
 /** What is asked for before an item gets a status. */
@@ -23,6 +24,7 @@ const REASONS: Record<string, string> = {
 
 const NAMES: Record<string, string> = {
   idea: "Back to ideas", planned: "Plan", ready: "Make ready", active: "Start a run", blocked: "Block", done: "Mark done", dropped: "Drop",
+  pending: "Take up again",
   accepted: "Accept", deprecated: "Deprecate", superseded: "Supersede",
 };
 
@@ -47,6 +49,7 @@ export function moveCommand(id: string, to_: string, reason = "REASON"): string 
   if (to_ === "blocked") return `wfe-mcp work block ${id} ${say}`;
   if (to_ === "dropped") return `wfe-mcp work drop ${id} ${say}`;
   if (to_ === "accepted") return `wfe-mcp decision accept ${id}`;
+  if (to_ === "pending") return `wfe-mcp claim retry ${id}`;
   if (to_ === "deprecated") return `wfe-mcp decision deprecate ${id} --reason ${say}`;
   if (to_ === "superseded") return `wfe-mcp decision replace ${id} ${reason === "REASON" ? "OTHER" : reason}`;
   return `wfe-mcp work edit ${id} --status ${to_}`;

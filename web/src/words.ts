@@ -10,7 +10,7 @@ const LOOKS: Record<string, Look> = {
   failed: "failed", fail: "failed", blocked: "failed",
   skipped: "skipped", cancelled: "skipped", paused: "skipped", "not run": "pending",
   superseded: "old", warning: "warning", weakened: "weak", forced: "warning",
-  active: "running", done: "passed", dropped: "skipped", proposed: "waiting", accepted: "passed", deprecated: "old",
+  active: "running", done: "passed", dropped: "skipped", proposed: "waiting", accepted: "passed", validated: "passed", falsified: "failed", inconclusive: "warning", supports: "passed", contradicts: "failed", error: "warning", neither: "pending", deprecated: "old",
 };
 
 export const look = (state: string): Look => LOOKS[state] ?? "pending";

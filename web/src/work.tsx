@@ -29,11 +29,11 @@ export function useBacklog(at: InProject, given: { kind?: string[]; status?: str
 }
 
 /** The views of work, and what adds an item. */
-export function WorkHead({ now, about, children }: { now: "list" | "board" | "decisions"; about: string; children?: ReactNode }) {
-  const views: [name: string, href: string][] = [["list", "#/items"], ["board", "#/items/board"], ["decisions", "#/items/decisions"]];
+export function WorkHead({ now, about, children }: { now: "list" | "board" | "decisions" | "claims"; about: string; children?: ReactNode }) {
+  const views: [name: string, href: string][] = [["list", "#/items"], ["board", "#/items/board"], ["decisions", "#/items/decisions"], ["claims", "#/items/claims"]];
   return (
     <header className="row wrap">
-      <h1>{now === "decisions" ? "Decisions" : "Work"}</h1>
+      <h1>{now === "decisions" ? "Decisions" : now === "claims" ? "Claims" : "Work"}</h1>
       <span className="muted">{about}</span>
       <nav className="seg end" aria-label="View">
         {views.map(([name, href]) => (
@@ -43,7 +43,7 @@ export function WorkHead({ now, about, children }: { now: "list" | "board" | "de
         ))}
       </nav>
       {children}
-      {now !== "decisions" && (
+      {["list", "board"].includes(now) && (
         <a className="btn" href="#/items/import" title="wfe-mcp work import FILE">
           Import…
         </a>

@@ -39,6 +39,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "work",
             "decision",
+            "claim",
             "run",
             "deploy",
             "watch",
@@ -115,6 +116,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 NOUNS = {
     "work": "List, add, change, start, import and export what there is to do: tasks, bugs, requirements, ideas.",
     "decision": "List, add, accept and replace decisions about the architecture.",
+    "claim": "List, add and test claims about the work, give evidence, and take falsified ones up again.",
     "opinion": "Ask other models for an opinion, answer for one, or overrule one.",
     "artifact": "Show, compare and restore what phases produced.",
     "recovery": "List, resolve and ignore what blocks failed phases.",
@@ -141,6 +143,7 @@ NOUNS = {
 VERBS: dict[str, tuple[str, ...]] = {
     "work": names("list show add edit attach next start run block drop promote import export report"),
     "decision": names("list show add accept deprecate replace"),
+    "claim": names("list show add test retry follow-up evidence ledger"),
     "opinion": names("ask show answer overrule"),
     "artifact": names("show diff restore accept"),
     "recovery": names("list show resolve ignore abort"),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from wfe_mcp.core.canonical import cannot_be_encoded
+from wfe_mcp.core.claims import checked_evidence, checked_tests
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.texts import one_line
 
@@ -19,9 +20,14 @@ _ADDRESS = re.compile(r"https?://[^\s/@:]+(:\d+)?(/\S*)?")
 Values = Mapping[str, Any]
 """Fields of an item and their values, as JSON has them."""
 
-GIVEN = ("title", "body", "priority", "parent", "needs", "scopes", "criteria", "tags", "sequential", "source")
-"""The fields that callers give; the others follow from what happens."""
-LISTS = frozenset({"needs", "scopes", "criteria", "tags", "imported", "runs", "commits", "files"})
+GIVEN = (
+    *("title", "body", "priority", "parent", "needs", "scopes", "criteria", "tags", "sequential", "source"),
+    *("tests", "evidence"),
+)
+"""The fields that callers give; the others follow from what happens. The last two are of a claim."""
+LISTS = frozenset(
+    {"needs", "scopes", "criteria", "tags", "imported", "runs", "commits", "tests", "results", "evidence", "files"}
+)
 """The fields that are lists."""
 
 
@@ -44,13 +50,15 @@ def checked(given: Values) -> dict[str, Any]:
     return values
 
 
-def _checked(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
+def _checked(name: str, value: object) -> tuple[tuple[str, object] | None, object]:
     if name == "priority":
         number = PRIORITIES.get(value.lower(), value) if isinstance(value, str) else value
         is_one = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 10
         return (None if is_one else ("is no priority", f"1 to 10, or {', '.join(PRIORITIES)}")), number
     if name == "sequential":
         return (None if isinstance(value, bool) else ("is no yes or no", "true or false")), value
+    if name in {"tests", "evidence"}:
+        return checked_tests(value) if name == "tests" else checked_evidence(value)
     if name in LISTS:
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple):

@@ -2,6 +2,7 @@
 
     milestone, task, bug, finding, requirement, idea, threat     idea → planned → ready → active → done
     decision (of architecture)                                   proposed → accepted → deprecated or superseded
+    claim (about the work)                                       pending → validated, falsified or inconclusive
 
 Rules:
 1. ``MOVES`` is the table of all changes of a status, and who may make each: an agent, a run, or a person.
@@ -10,92 +11,20 @@ Rules:
    active at a time, and a milestone is worked either as a whole or by its items.
 4. A run that fails takes its item back to ``ready``; after ``MOST_FAILURES`` the item is blocked. One that continues after its
    end takes the item with it: ``active`` again.
-5. What a change holds is the new value of each changed field: ``changed`` applies it, so that a log of changes is the item.
+5. The status of a claim follows from its tests (``claims.py``). One that was falsified is taken up again by a move of its own,
+   once what it needs is over.
+6. What a change holds is the new value of each changed field: ``changed`` applies it, so that a log of changes is the item.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import fields, replace
-from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.item_states import MOVES, OVER, ItemKind, ItemStatus, Mover
 from wfe_mcp.core.item_texts import text_for
 from wfe_mcp.core.item_values import LISTS, PRIORITIES, Values, checked, wrong_value
-
-
-class ItemKind(StrEnum):
-    """What an item is. ``decision``: one about the architecture, which prompts repeat once it is accepted."""
-
-    MILESTONE = "milestone"
-    TASK = "task"
-    BUG = "bug"
-    FINDING = "finding"
-    REQUIREMENT = "requirement"
-    IDEA = "idea"
-    THREAT = "threat"
-    DECISION = "decision"
-
-
-class ItemStatus(StrEnum):
-    """The status of an item; the last four are those of a decision."""
-
-    IDEA = "idea"
-    PLANNED = "planned"
-    READY = "ready"
-    ACTIVE = "active"
-    BLOCKED = "blocked"
-    DONE = "done"
-    DROPPED = "dropped"
-    PROPOSED = "proposed"
-    ACCEPTED = "accepted"
-    DEPRECATED = "deprecated"
-    SUPERSEDED = "superseded"
-
-
-Mover = Literal["agent", "run", "person"]
-
-_DECISION = frozenset({ItemStatus.PROPOSED, ItemStatus.ACCEPTED, ItemStatus.DEPRECATED, ItemStatus.SUPERSEDED})
-OVER = frozenset({ItemStatus.DONE, ItemStatus.DROPPED, ItemStatus.DEPRECATED, ItemStatus.SUPERSEDED})
-"""The statuses in which nothing is left to do: what needs such an item may start."""
-
-MOVES: Mapping[ItemStatus, Mapping[ItemStatus, Mover]] = {
-    ItemStatus.IDEA: {ItemStatus.PLANNED: "agent", ItemStatus.READY: "agent", ItemStatus.DROPPED: "person"},
-    ItemStatus.PLANNED: {
-        ItemStatus.READY: "agent",
-        ItemStatus.BLOCKED: "agent",
-        ItemStatus.IDEA: "agent",
-        ItemStatus.DONE: "run",
-        ItemStatus.DROPPED: "person",
-    },
-    ItemStatus.READY: {
-        ItemStatus.PLANNED: "agent",
-        ItemStatus.ACTIVE: "run",
-        ItemStatus.BLOCKED: "agent",
-        ItemStatus.DONE: "run",
-        ItemStatus.DROPPED: "person",
-    },
-    ItemStatus.ACTIVE: {
-        ItemStatus.READY: "run",
-        ItemStatus.BLOCKED: "agent",
-        ItemStatus.DONE: "run",
-        ItemStatus.DROPPED: "person",
-    },
-    ItemStatus.BLOCKED: {
-        ItemStatus.ACTIVE: "run",
-        ItemStatus.PLANNED: "agent",
-        ItemStatus.READY: "person",
-        ItemStatus.DONE: "run",
-        ItemStatus.DROPPED: "person",
-    },
-    ItemStatus.DONE: {ItemStatus.ACTIVE: "run", ItemStatus.PLANNED: "run"},
-    ItemStatus.DROPPED: {ItemStatus.PLANNED: "person"},
-    ItemStatus.PROPOSED: {ItemStatus.ACCEPTED: "person", ItemStatus.DEPRECATED: "person"},
-    ItemStatus.ACCEPTED: {ItemStatus.DEPRECATED: "person", ItemStatus.SUPERSEDED: "person"},
-    ItemStatus.DEPRECATED: {},
-    ItemStatus.SUPERSEDED: {},
-}
-"""Every legal move, and the least who may make it."""
 
 MOST_FAILURES = 3
 _BODY_LEAST, _TITLE_LEAST = 10, 3
@@ -116,7 +45,8 @@ class Item:
 
     ``source``: where it came from: an address, or ``FILE#ID``. ``imported``: of an item of a file, a short hash of each field
     as the file last had it. ``fingerprint``: of the finding that it was made from. ``reason``: why it is blocked, dropped or
-    superseded. ``failures``: how many runs for it failed in a row. ``sequential``: of its children one is active at a time.
+    superseded, or a claim has its verdict. ``failures``: how many runs for it failed in a row. ``sequential``: of its children
+    one is active at a time. ``tests``, ``results``, ``evidence``: of a claim, as ``claims.py`` has them.
     """
 
     id: str
@@ -141,6 +71,9 @@ class Item:
     reason: str = ""
     failures: int = 0
     files: tuple[ItemFile, ...] = ()
+    tests: tuple[Values, ...] = ()
+    results: tuple[Values, ...] = ()
+    evidence: tuple[Values, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -150,13 +83,18 @@ class Item:
 
 def added(id_: str, kind: ItemKind, given: Values) -> Item:
     """A new item of ``given``, with the criteria of its kind where it has none. Refuses ``bad_argument``."""
-    first = ItemStatus.PROPOSED if kind is ItemKind.DECISION else ItemStatus.IDEA
-    status = first if kind in {ItemKind.DECISION, ItemKind.IDEA} else ItemStatus.PLANNED
+    status = _FIRST.get(kind, ItemStatus.PLANNED)
     values = checked(given)
+    for name in ("evidence", "tests"):
+        if name in values and (name == "evidence" or kind is not ItemKind.CLAIM):
+            raise wrong_value(name, f"is no field of a new {kind}", "only a claim has it", values[name])
     if not values.get("title"):
         raise wrong_value("title", "is missing", "a line that says what it is about", None)
     values.setdefault("criteria", list(criteria_of(kind)))
     return changed(Item(id_, kind, "", status), values)
+
+
+_FIRST = {ItemKind.DECISION: ItemStatus.PROPOSED, ItemKind.IDEA: ItemStatus.IDEA, ItemKind.CLAIM: ItemStatus.PENDING}
 
 
 def criteria_of(kind: ItemKind) -> tuple[str, ...]:
@@ -220,6 +158,12 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
     # From elsewhere only a run that continues makes it active again.
     if to not in may or (to is ItemStatus.ACTIVE and item.status is not ItemStatus.READY):
         raise _illegal(item, to)
+    if may[to] == "test" != who:
+        raise Refused(
+            "illegal_transition",
+            f"That {item.id} is {to} follows from its tests and its evidence.",
+            f"Run them: wfe-mcp claim test {item.id}",
+        )
     if who != "person" and may[to] not in {"agent", who}:
         by_run = may[to] == "run"
         raise Refused(
@@ -238,6 +182,8 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
         _refuse_unready(item)
     if to is ItemStatus.ACTIVE:
         _refuse_waiting(item, others)
+    if item.status is ItemStatus.FALSIFIED and to is ItemStatus.PENDING:
+        _refuse_open(item, others)
 
 
 def refuse_start(item: Item, others: Iterable[Item] = ()) -> None:
@@ -361,6 +307,21 @@ def _refuse_waiting(item: Item, others: Iterable[Item]) -> None:
     if wait is not None:
         why, what = wait
         raise Refused("not_ready", why, f"{what}. Or the user starts it: wfe-mcp work start {item.id} --reason TEXT")
+
+
+def _refuse_open(claim: Item, others: Iterable[Item]) -> None:
+    """Refuse to take a falsified claim up again before what it needs is over; something has to have been done for it."""
+    left = [other.id for other in others if other.id in claim.needs and not other.is_over]
+    if left or not claim.needs:
+        raise Refused(
+            "not_ready",
+            f"{claim.id} was falsified: {claim.reason or 'see its tests'}. "
+            + (f"Its follow-ups are open: {', '.join(left)}." if left else "It has no follow-up yet."),
+            f"Finish them first: wfe-mcp work show {left[0]}"
+            if left
+            else f"Name what has to be done for it: wfe-mcp claim follow-up {claim.id} ITEM",
+            tuple(Detail(pointer("item", "needs"), "is open", "done", each) for each in left),
+        )
 
 
 def _fixed(scope: str) -> str:

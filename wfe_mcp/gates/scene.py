@@ -1,10 +1,11 @@
 """What the judge of a gate may read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.child import ChildResult, RunChild
 from wfe_mcp.jobs.environment import child_env
 
@@ -39,6 +40,26 @@ class Submission(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class FoundClaim:
+    """A claim after its tests. ``why``: what keeps it from holding; empty where it holds. ``tests``: outcome by name."""
+
+    id: str
+    title: str
+    why: str
+    is_error: bool
+    tests: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsFound:
+    """The claims of a run. ``is_needed``: the project requires one. ``waits``: the trust that their checks wait for."""
+
+    claims: Sequence[FoundClaim]
+    is_needed: bool = False
+    waits: Judgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GateScene:
     """What a gate may read that a job judges. Programs run through ``run``, which ends them with the gate."""
 
@@ -66,6 +87,8 @@ class GateScene:
     """Name and sha256 of the files attached to the run."""
     allowed_by: str = ""
     """The input of the run whose globs are the gate's ``within``; empty where the template has them."""
+    claims: Callable[[str], ClaimsFound] | None = None
+    """Tests the claims of the run for a stage; None where no claim can be tested."""
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 600.0, log: str = "gate.log") -> ChildResult:
         """Run a program in the project, with the environment of a check. ``log``: file name for its whole output."""

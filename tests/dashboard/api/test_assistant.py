@@ -10,7 +10,7 @@ import pytest
 
 from tests.dashboard.api.client import WAIT_S, Program, first
 from tests.dashboard.api.conftest import Connect
-from tests.dashboard.assistant_model import Models, home, models
+from tests.dashboard.assistant_model import KEY, Models, home, models
 from tests.engine.scene import Scene, phase
 from tests.fake_models.script import Call, Turn
 

@@ -233,6 +233,10 @@ NOT_USED_YET: set[str] = set()
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {
+    "claims.require": "tests/engine/evaluation/test_claims.py::test_without_a_claim_the_gate_is_passed_over_unless_one_is_required",
+    "claims.gold_sets.*.path": "tests/engine/evaluation/test_claims.py::test_an_output_is_compared_with_a_gold_set_of_the_configuration",
+    "claims.gold_sets.*.key": "tests/engine/evaluation/test_claims.py::test_an_output_is_compared_with_a_gold_set_of_the_configuration",
+    "claims.gold_sets.*.value": "tests/engine/evaluation/test_claims.py::test_an_output_is_compared_with_a_gold_set_of_the_configuration",
     "worktrees.folder": "tests/cli/commands/test_worktree.py::test_they_are_made_in_the_configured_folder",
     "worktrees.ports": "tests/cli/commands/test_worktree.py::test_each_has_ports_of_its_own_which_its_checks_see",
     "worktrees.setup": "tests/cli/commands/test_worktree.py::test_a_set_up_that_fails_is_said_and_the_same_command_completes_it",

@@ -20,6 +20,7 @@ from wfe_mcp.engine.work.items import OPEN, file_of
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.work import answers
 from wfe_mcp.views.work.imports import ItemImport, import_given
+from wfe_mcp.views.work.ledger import Ledger, ledger
 from wfe_mcp.views.work.models import ItemList, ItemView
 from wfe_mcp.views.work.pages import Backlog, ItemPage, backlog, item_page
 from wfe_mcp.workspace.files.given_files import Given
@@ -28,7 +29,9 @@ router = APIRouter()
 
 Fields = Annotated[
     dict[str, Any],
-    Field(description="title, body, priority, parent, needs, scopes, criteria, tags, sequential, source"),
+    Field(
+        description="title, body, priority, parent, needs, scopes, criteria, tags, sequential, source; of a claim tests, evidence"
+    ),
 ]
 
 
@@ -126,6 +129,19 @@ def show_backlog(
         caller.engine(wanted), wanted, kind or (), status or OPEN, text, newest=order == "newest", limit=limit
     )
     return shown(f"{plural(view.count, 'work item')}", view)
+
+
+@router.get("/claims/ledger", response_model=answer_of(Ledger), tags=["items"])
+def show_ledger(caller: Reads, project: str = "") -> JSONResponse:
+    """Every time that a claim was falsified: why, when, at which commit, with its follow-ups."""
+    return reply(ledger(caller.engine(project)))
+
+
+@router.post("/items/{id}/test", response_model=answer_of(ItemView), tags=["items"])
+def test_claim(caller: Works, id: str, body: OfProject) -> JSONResponse:
+    """Put the tests of a claim into the queue; a server or worker runs them."""
+    engine = caller.works(caller.engine(body.project))
+    return reply(answers.tested(engine, id))
 
 
 @router.get("/items/{id}/page", response_model=answer_of(ItemPage), tags=["items"])

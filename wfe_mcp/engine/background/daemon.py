@@ -171,6 +171,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         WEBHOOK: partial(_work_webhook, engine),
         NOTICE: partial(_work_notice, engine),
         "schedule": partial(_work_schedule, engine),
+        "claim": partial(_work_claim, engine),
     }
     queues, limits = queue_names(engine, kinds), work_limits(engine)
     worker = Worker(
@@ -269,6 +270,13 @@ def _plan_schedules(engine: Engine) -> None:
         from wfe_mcp.engine.triggers.schedules import plan  # what starts runs loads where there is a schedule
 
         plan(engine)
+
+
+def _work_claim(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of tests of claims."""
+    from wfe_mcp.engine.evaluation.claim_tests import work_claim
+
+    return work_claim(engine, context)
 
 
 def _work_timer(engine: Engine, context: JobContext) -> Outcome:

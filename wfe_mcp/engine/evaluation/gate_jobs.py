@@ -40,6 +40,7 @@ from wfe_mcp.workspace.git.working_tree import SeenFiles, changed_paths
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wfe_mcp.gates.scene import ClaimsFound
     from wfe_mcp.jobs.child import RunChild
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.store import Tx
@@ -353,6 +354,7 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | N
             scene.tree_of(seen),
             scene.attached,
             allowed_by,
+            lambda stage: claims_of(scene, run, stage),
         ),
     )
     if gate.kind == "files":
@@ -364,6 +366,15 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | N
     moved = attempt.tree is not None and tree is not None and tree != attempt.tree
     changed = tuple(changed_paths(root, attempt.tree or "", tree or "")) if moved else ()
     return scene.judged(judgement, after, head=head(root), changed=changed)
+
+
+def claims_of(scene: _Scene, run: RunChild, stage: str) -> ClaimsFound:
+    """The claims of the run, after their tests."""
+    from wfe_mcp.engine.evaluation.claim_tests import claims_found
+
+    change, attempt = scene.change, scene.attempt
+    folder = evidence_folder(scene.root, change.run.id, attempt.phase, attempt.number)
+    return claims_found(scene.engine, change.run, scene.frozen, run, folder, stage)
 
 
 def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:

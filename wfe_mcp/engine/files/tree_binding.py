@@ -226,6 +226,8 @@ def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) ->
     plan: CompiledTemplate = engine.plans.of_run(tx, loaded.record)
     frozen = tx.documents.load(loaded.record.frozen_sha256).get("checks", {})
     phase = plan.phase(path)
-    names = {gate.check for gate in (*phase.prompt_gates, *phase.gates) if gate.kind == "command"}
+    gates = (*phase.prompt_gates, *phase.gates)
+    names = {gate.check for gate in gates if gate.kind == "command"}
+    names |= {*frozen} if any(gate.kind == "claims" for gate in gates) else set()  # a claim may name any check
     checks = [FrozenCheck.model_validate(frozen[name]) for name in sorted(names) if name in frozen]
     return tuple(glob for check in checks for glob in written_by(check))

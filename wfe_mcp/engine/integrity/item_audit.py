@@ -7,6 +7,8 @@ An item is done without a person in four ways. The first three leave their trace
     a finding      a report of the phase that found it was submitted since then, and finds it no more
     a milestone    all items under it are over, and one of them is done
 
+A claim has the verdict that its results and its evidence give; only a person judges evidence.
+
 Of a run that was pruned only its end is left to compare with; that it was is in the log of settings.
 """
 
@@ -15,8 +17,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.claims import is_judged, verdict
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, loaded
+from wfe_mcp.core.item_states import MOVES, VERDICTS, ItemKind, ItemStatus
+from wfe_mcp.core.items import Item, changed, loaded
 from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus
 from wfe_mcp.engine.work.findings import fingerprints, source_of
 from wfe_mcp.engine.work.items import item_of_run
@@ -46,12 +50,16 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
             item = loaded(f"W-{event.number}", values) if before is None else changed(before, values)
             fingerprint = found_first.setdefault(event.number, item.fingerprint)
             if event.assurance is not Assurance.HUMAN:
-                needs = _needs_person(before, item) or (
-                    before is not None
-                    and before.status is not item.status
-                    and item.status is ItemStatus.DONE
-                    and not _is_ended(item, items.values())
-                    and not _has_traces(tx, project_id, item, fingerprint, moved[event.number], pruned)
+                needs = (
+                    _needs_person(before, item)
+                    or _is_forged(before, item)
+                    or (
+                        before is not None
+                        and before.status is not item.status
+                        and item.status is ItemStatus.DONE
+                        and not _is_ended(item, items.values())
+                        and not _has_traces(tx, project_id, item, fingerprint, moved[event.number], pruned)
+                    )
                 )
             items[event.number] = item
             if before is None or before.status is not item.status:
@@ -63,11 +71,26 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
 
 def _needs_person(before: Item | None, after: Item) -> bool:
     if before is None:
-        first = {ItemStatus.IDEA, ItemStatus.PLANNED, ItemStatus.PROPOSED}  # an import adds what an agent may then move
+        first = {
+            ItemStatus.IDEA,
+            ItemStatus.PLANNED,
+            ItemStatus.PROPOSED,
+            ItemStatus.PENDING,
+        }  # an import adds what an agent may then move
         return after.status not in first and MOVES[ItemStatus.PLANNED].get(after.status) != "agent"
     if before.status is after.status:
         return False
     return MOVES[before.status].get(after.status, "person") == "person"
+
+
+def _is_forged(before: Item | None, claim: Item) -> bool:
+    """Whether a claim has a verdict that its results and evidence do not give, or a judgement that only a person gives."""
+    if claim.kind is not ItemKind.CLAIM or before is None:
+        return False
+    known = len(before.evidence)
+    given = verdict(claim.tests, claim.results, claim.evidence)[0]
+    is_unlike = claim.status in VERDICTS and claim.status != given
+    return is_unlike or claim.tests != before.tests or any(map(is_judged, claim.evidence[known:]))
 
 
 def _is_ended(item: Item, others: Iterable[Item]) -> bool:

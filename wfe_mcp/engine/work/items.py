@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
-from wfe_mcp.core.item_values import checked
+from wfe_mcp.core.item_values import checked, wrong_value
 from wfe_mcp.core.items import (
     OVER,
     Item,
@@ -36,6 +36,7 @@ from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.outbox.outbox import publish_item
+from wfe_mcp.engine.work.claims import again, bound_evidence, refuse_fixed, refuse_unknown, values_with_evidence
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.workspace.files.given_files import media_type, refuse_above, refuse_name
 
@@ -75,7 +76,10 @@ def add_item(engine: Engine, by: By, kind: str, given: Mapping[str, Any], files:
 def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[str, Any]) -> Item:
     """The same within a transaction."""
     item = added(tx.items.new_id(engine.project_id), kind, given)
-    return keep_new(engine, tx, _with_known(engine, tx, item), by)
+    item = _with_known(engine, tx, item)
+    if item.tests:
+        refuse_unknown(engine, tx, item)
+    return keep_new(engine, tx, item, by)
 
 
 def change_item(
@@ -99,10 +103,17 @@ def change_item(
     """
     values = checked(given)
     to = status_of(status) if status else None
+    evidence = bound_evidence(engine, by, values.pop("evidence")) if "evidence" in values else []
     with engine.store.tx() as tx:
         item = tx.items.get(engine.project_id, name)
         if version:
             _refuse_changed(tx, engine.project_id, item, version)
+        if item.kind is ItemKind.CLAIM:
+            refuse_fixed(item, values, by)
+        elif "tests" in values:
+            raise wrong_value("tests", f"is no field of a {item.kind}", "only a claim has it", values["tests"])
+        if evidence:
+            item = keep_changes(engine, tx, item, values_with_evidence(item, evidence), by)
         values |= filled(changed(item, values)) if fill else {}
         if (values or files) and item.status in CLOSED:
             raise Refused(
@@ -128,7 +139,8 @@ def change_item(
                     f"Say it: wfe-mcp work block {item.id} REASON",
                     (Detail(pointer("item", "reason"), "is missing", "one line"),),
                 )
-            item = keep_changes(engine, tx, item, {"status": to, "failures": 0, "reason": reason}, by)
+            moved = {"status": to, "failures": 0, "reason": reason} | (again() if to is ItemStatus.PENDING else {})
+            item = keep_changes(engine, tx, item, moved, by)
         return item
 
 
@@ -140,10 +152,11 @@ def promote_item(engine: Engine, by: By, name: str, kind: str = "", parent: str 
     with engine.store.tx() as tx:
         item = tx.items.get(engine.project_id, name)
         what = kind_of(kind) if kind else ItemKind.TASK if item.kind is ItemKind.IDEA else item.kind
-        if item.status not in {ItemStatus.IDEA, ItemStatus.PLANNED} or ItemKind.DECISION in {what, item.kind}:
+        unworked = {what, item.kind} & {ItemKind.DECISION, ItemKind.CLAIM}
+        if item.status not in {ItemStatus.IDEA, ItemStatus.PLANNED} or unworked:
             raise Refused(
                 "illegal_transition",
-                f"{item.id} is {'a decision' if ItemKind.DECISION in {what, item.kind} else item.status}: it is not promoted.",
+                f"{item.id} is {f'a {min(unworked)}' if unworked else item.status}: it is not promoted.",
                 f"Promoted is what is an idea or planned: wfe-mcp work show {item.id}",
             )
         values: dict[str, Any] = {

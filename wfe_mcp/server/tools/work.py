@@ -12,16 +12,14 @@ from wfe_mcp.views.moves.envelope import Envelope
 async def work(
     call: ToolRequest,
     action: Literal["list", "show", "add", "change", "next"],
-    kind: Annotated[
-        str, Field(description="milestone task bug finding requirement idea threat decision (of architecture)")
-    ] = "",
+    kind: Annotated[str, Field(description="milestone task bug finding requirement idea threat decision claim")] = "",
     status: Annotated[
         str, Field(description="idea planned ready active blocked done dropped; change to active starts a run for it")
     ] = "",
     id: str = "",
     item: Annotated[
         dict[str, Any] | None,
-        Field(description="title body priority(1-10) parent needs scopes criteria tags; blocked: reason"),
+        Field(description="title body priority(1-10) parent needs scopes criteria tags tests; blocked: reason"),
     ] = None,
     cursor: str = "",
 ) -> Envelope:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.items import ItemKind, ItemStatus
+from wfe_mcp.core.item_states import ItemKind, ItemStatus
 from wfe_mcp.core.model import Assurance, Channel
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from wfe_mcp.core.attempt_states import AttemptStatus, Stage
-from wfe_mcp.core.items import ItemKind, ItemStatus
+from wfe_mcp.core.item_states import ItemKind, ItemStatus
 from wfe_mcp.core.model import Assurance, Channel, RunStatus
 from wfe_mcp.store.columns import NAMING, JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.enums import CallPurpose, CallStatus, Effect, JobStatus, Kind, RequestStatus, StepStatus

@@ -154,6 +154,8 @@ def _does(job: JobRecord, gate: Gate | None) -> str:
             return f"asks {given.get('role', 'a model')} a question"
         case "webhook":
             return f"sends {given.get('type', 'an event')} to {given.get('webhook', 'a webhook')}"
+        case "claim":
+            return f"tests claim {given.get('item', '')}".rstrip()
         case "timer":
             return _TIMERS.get(str(given.get("timer")), "waits for a time")
         case kind:

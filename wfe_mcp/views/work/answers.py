@@ -66,12 +66,13 @@ def listed(
     engine: Engine, kind: str = "", status: str = "", cursor: str = "", limit: int = _SHOWN, *, whole: bool = False
 ) -> Envelope:
     """The items of a kind and status, in the order in which they were added; without a status those on which something is left to do, and of
-    decisions those that hold too.
+    decisions and claims those that hold too.
 
     ``whole``: for a person, as many as asked for; else what an answer of a tool holds.
     """
     kinds = (kind_of(kind),) if kind else ()
-    left = OPEN if ItemKind.DECISION in kinds else _TO_DO
+    holding = {ItemKind.DECISION: OPEN, ItemKind.CLAIM: (*_TO_DO, ItemStatus.VALIDATED)}
+    left = holding.get(kinds[0], _TO_DO) if kinds else _TO_DO
     statuses = left if not status else tuple(ItemStatus) if status == "all" else (status_of(status),)
     after = _after(cursor)
     with engine.store.read() as tx:
@@ -159,9 +160,12 @@ def change(
 
 
 def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: str = "") -> Envelope:
-    """Start a run that works the item; the answer is that of its start. ``reason``: as of ``start_item``."""
+    """Start a run that works the item, the answer is that of its start; a claim is tested. ``reason``: as of ``start_item``."""
     from wfe_mcp.views.answers.tool_answers import begun
 
+    with engine.store.read() as tx:
+        if tx.items.get(engine.project_id, name).kind is ItemKind.CLAIM:
+            return tested(engine, name)
     unknown = [key for key in given if key not in {"template", "inputs"}]
     if unknown:
         hint = nearest_hint(unknown[0], ("template", "inputs"), "To start, item takes template and inputs.")
@@ -190,6 +194,17 @@ def _with_attached(engine: Engine, given: Mapping[str, Any]) -> tuple[dict[str, 
     return values, from_project(engine.root, cast("list[str]", paths))
 
 
+def tested(engine: Engine, name: str) -> Envelope:
+    """Put the tests of a claim into the queue."""
+    from wfe_mcp.engine.evaluation.claim_tests import enqueue_test
+
+    item, job = enqueue_test(engine, name)
+    with engine.store.read() as tx:
+        view = item_view(engine, tx, item, history=False)
+    again = Next("work", {"action": "show", "id": item.id}, why="its results")
+    return Envelope(True, summary=f"Job {job.id} tests {_says(item)}", next=(again,), view=_cut(view))
+
+
 def _changed(engine: Engine, name: str, did: str, change: Callable[[], Item]) -> Envelope:
     with engine.store.read() as tx:
         before = tx.items.get(engine.project_id, name)
@@ -211,6 +226,8 @@ def _moves(item: Item) -> tuple[Next, ...]:
     """The calls that an agent can make now, as far as the table knows."""
     if item.status is ItemStatus.READY:
         return (_starts(item.id),)
+    if item.status is ItemStatus.PENDING and any("check" in test for test in item.tests):
+        return (Next("work", {"action": "change", "id": item.id, "status": "active"}, why="runs its tests"),)
     if item.status is ItemStatus.ACTIVE and item.runs:
         return (Next("status", {"run": item.runs[-1]}, why="its run"),)
     may = [to for to, who in MOVES[item.status].items() if who == "agent"]

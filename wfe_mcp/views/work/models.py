@@ -12,6 +12,7 @@ from wfe_mcp.engine.work.items import others_of, overlapping
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import item_of
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
+from wfe_mcp.views.work.claims import ClaimFacts, claim_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,6 +108,7 @@ class ItemView:
     overlaps: tuple[Overlap, ...] = ()
     missing: JsonObject = field(default_factory=dict[str, Any])
     plan: PlanScore | None = None
+    claim: ClaimFacts | None = None
     history: tuple[ItemChange, ...] = ()
 
 
@@ -149,6 +151,7 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
         missing=missing(item) if item.status in {ItemStatus.IDEA, ItemStatus.PLANNED} else {},
         plan=_score(item, tx.items.children(project, item.id)),
+        claim=claim_view(engine, tx, item) if item.kind is ItemKind.CLAIM else None,
         overlaps=tuple(Overlap(id=each.id, title=each.title, scopes=tuple(scopes)) for each, scopes in touching),
         history=_history(changes, {event.seq for event in log} - {event.seq for event in changes}) if history else (),
     )

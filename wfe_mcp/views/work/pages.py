@@ -155,7 +155,8 @@ def item_page(engine: Engine, name: str) -> ItemPage:
             ),
             moves=_moves(item, others_of(engine, tx, item)),
         )
-    return page if item.kind is ItemKind.DECISION else replace(page, template=template_for(engine, name))
+    is_worked = item.kind not in {ItemKind.DECISION, ItemKind.CLAIM}
+    return page if not is_worked else replace(page, template=template_for(engine, name))
 
 
 def _cards(tx: Tx, rows: Iterable[ItemRow]) -> tuple[ItemCard, ...]:
@@ -197,7 +198,8 @@ def _moves(item: Item, others: list[Item]) -> tuple[ItemMove, ...]:
     """What a person at the page can do with the status of an item."""
     may = MOVES[item.status].items()
     is_ready = item.status is ItemStatus.READY
-    return tuple(_move(item, to, who, others) for to, who in may if is_ready or to is not ItemStatus.ACTIVE)
+    persons = [(to, who) for to, who in may if who != "test" and (is_ready or to is not ItemStatus.ACTIVE)]
+    return tuple(_move(item, to, who, others) for to, who in persons)
 
 
 def _move(item: Item, to: ItemStatus, who: str, others: list[Item]) -> ItemMove:

@@ -98,7 +98,11 @@ def _next(items: list[Item]) -> Iterator[str]:
 
 
 def _tasks(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
-    found = [item for item in items if item.kind not in {ItemKind.MILESTONE, ItemKind.IDEA, ItemKind.DECISION}]
+    found = [
+        item
+        for item in items
+        if item.kind not in {ItemKind.MILESTONE, ItemKind.IDEA, ItemKind.DECISION, ItemKind.CLAIM}
+    ]
     yield from ("# Tasks", "")
     yield from _most(_line(item) for item in found if not item.is_over)
     if not any(not item.is_over for item in found):

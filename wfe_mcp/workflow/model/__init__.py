@@ -9,6 +9,7 @@ from wfe_mcp.workflow.model.gate_kind import GateLint, GateShape
 from wfe_mcp.workflow.model.gates import (
     GATES,
     ApprovalGate,
+    ClaimsGate,
     CommandGate,
     ExprGate,
     FilesGate,
@@ -59,6 +60,7 @@ __all__ = [
     "BackoffRule",
     "BlockRule",
     "BundleRef",
+    "ClaimsGate",
     "CommandGate",
     "CompensateRule",
     "Defaults",

@@ -209,6 +209,25 @@ class CommandGate(GateShape):
             )
 
 
+class ClaimsGate(GateShape):
+    """The claims about the work must hold."""
+
+    judged = "command"
+    tree = "runs"
+    label = "claims"
+
+    kind: Literal["claims"] = required(
+        "`claims`: tests the claims under the run's work item; in a run without one, those under none."
+    )
+    stage: Label | None = optional(
+        None, "Only tests that are meant for this stage; absent: all tests of a claim.", example="qa"
+    )
+    require: bool = optional(False, "Fail without a claim that has a test for the stage.", example=True)
+
+    def lint(self, lint: GateLint) -> None:
+        """None: what claims there are is known when the gate judges."""
+
+
 class OpinionGate(GateShape):
     """Other models review the revision."""
 
@@ -320,6 +339,7 @@ Gate = Annotated[
     | Annotated[GitGate, Tag("<git>")]
     | Annotated[ReportGate, Tag("<report>")]
     | Annotated[CommandGate, Tag("<command>")]
+    | Annotated[ClaimsGate, Tag("<claims>")]
     | Annotated[OpinionGate, Tag("<opinion>")]
     | Annotated[ApprovalGate, Tag("<approval>")]
     | Annotated[PluginGate, Tag("<plugin>")],

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
+from wfe_mcp.workspace.config.claim_table import ClaimSettings
 from wfe_mcp.workspace.config.context_bundles import ContextSettings
 from wfe_mcp.workspace.config.delivery_table import DeliverySettings
 from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
@@ -392,6 +393,7 @@ class Settings(Table):
     environments: dict[Name, EnvironmentSettings] = optional(
         {}, "Where the `deploy` step of a template brings a change.", noun="environment"
     )
+    claims: ClaimSettings = optional(ClaimSettings(), "Claims of a project and their tests.")
     ui: UiSettings = optional(UiSettings(), "The page on which a person decides in a browser.")
 
     def on_mismatch(self, template: str) -> str:

@@ -1,0 +1,188 @@
+// Claims about the work: what holds, what was falsified and what follows from that; the tests and the evidence of one claim.
+import { useState } from "react";
+import { query, useAct, useAsk } from "./api";
+import type { ItemPage, Ledger } from "./api_types";
+import { ProjectChoice, useProject } from "./in_project";
+import { CLAIMED } from "./item_acts";
+import { Cli, Empty, Flag, Problem, State, Waiting } from "./parts";
+import { send } from "./pin";
+import { to } from "./route";
+import { itemPage, useBacklog, WorkHead } from "./work";
+import { age, count } from "./words";
+
+export function WorkClaims() {
+  const at = useProject();
+  const { data, error } = useBacklog(at, { kind: ["claim"], status: CLAIMED, order: "newest" });
+  const rows = data?.items ?? [];
+  return (
+    <>
+      <WorkHead now="claims" about="what is said about the work, shown by tests" />
+      <div className="filters">
+        <ProjectChoice at={at} />
+        <span className="end">
+          <Cli text={`wfe-mcp claim list --status all${at.cli === " --all" ? "" : at.cli}`} />
+        </span>
+      </div>
+      <Problem error={error} />
+      {!data && !error && <Waiting />}
+      {data && !rows.length && (
+        <Empty title="No claim yet" steps={[{ say: "Add one with a test that names a check.", cli: `wfe-mcp claim add TITLE --test '{"type": "script", "check": "NAME"}'` }]}>
+          A claim holds as long as its tests show it. Whether they do, no agent says.
+        </Empty>
+      )}
+      {rows.length > 0 && (
+        <ul className="panel lines" aria-label="Claims">
+          {rows.map((each) => (
+            <li key={`${each.project} ${each.id}`}>
+              <span className="grow">
+                <a href={itemPage(each)}>
+                  <b>{each.title}</b>
+                </a>{" "}
+                <span className="muted code">{each.id}</span>
+              </span>
+              <State state={each.status}>{each.status}</State>
+              <span className="muted num" title={each.changed_at}>{age(each.changed_at ?? "")} ago</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      <LedgerOf project={at.id} />
+    </>
+  );
+}
+
+function LedgerOf({ project }: { project: string }) {
+  const { data, error } = useAsk<Ledger>(`/claims/ledger${query({ project })}`, () => false, false, (news) => !project || news.project === project);
+  if (error) return <Problem error={error} />;
+  if (!data?.falsified.length) return null;
+  return (
+    <section className="section" aria-label="Ledger">
+      <header>
+        <h2>Falsified</h2>
+        <span className="soft">{count(data.falsified.length, "time")}, the newest first; {data.open ?? 0} open</span>
+      </header>
+      <ul className="panel lines">
+        {data.falsified.map((each) => (
+          <li key={`${each.id} ${each.at}`}>
+            <span className="grow">
+              <b>{each.title}</b> <span className="muted code">{each.id}</span>
+              <br />
+              <span className="soft">{each.why}</span>
+              <br />
+              <span className="muted small">
+                {each.follow_ups?.length ? `follow-ups: ${each.follow_ups.map((one) => `${one.id} ${one.status}`).join(", ")}` : "no follow-up"}
+                {each.commit && ` · at ${each.commit.slice(0, 12)}`}
+                {each.again_at && ` · taken up again ${age(each.again_at)} ago`}
+              </span>
+            </span>
+            <State state={each.status}>{each.status}</State>
+            <span className="muted num" title={each.at}>{age(each.at)} ago</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** The tests of a claim with their results, its evidence, and what a person says of it. */
+export function ClaimParts({ item, project, reload }: { item: ItemPage; project: string; reload: () => void }) {
+  const [act, busy, refused] = useAct();
+  const [reason, setReason] = useState("");
+  const [list, setList] = useState("");
+  if (!item.claim) return null;
+  const { tests, evidence, job } = item.claim;
+  const lists = tests.filter((each) => each.type === "manual");
+  const isOpen = !["falsified", "deprecated"].includes(item.status);
+  const run = () => act(async () => { await send(`/items/${item.id}/test`, { project }); reload(); });
+  const say = (supports: boolean) =>
+    act(async () => {
+      await send(`/items/${item.id}`, { project, item: { evidence: [{ reason, supports, ...(list ? { test: list } : {}) }] } });
+      setReason("");
+      reload();
+    });
+  return (
+    <>
+      <section className="section" aria-label="Tests">
+        <header>
+          <h2>Tests</h2>
+          {tests.some((each) => each.check) && isOpen && (
+            <button type="button" className="btn slim end" disabled={busy || !!job} title={`wfe-mcp claim test ${item.id}`} onClick={() => void run()}>
+              {job ? "Being tested…" : "Run the tests"}
+            </button>
+          )}
+        </header>
+        <Problem error={refused} />
+        {!tests.length && <p className="soft">No test: a person says whether it holds.</p>}
+        {tests.length > 0 && (
+          <ul className="panel lines">
+            {tests.map((each) => (
+              <li key={each.name}>
+                <span className="grow">
+                  <b>{each.name}</b> {each.check && <code>{each.check}</code>} <span className="soft">{each.reads}</span>
+                  {each.why && (
+                    <>
+                      <br />
+                      <span className="soft">{each.why}</span>
+                    </>
+                  )}
+                </span>
+                {each.is_outdated && <Flag kind="warning">outdated: files have changed</Flag>}
+                <State state={each.outcome ?? "open"}>{each.outcome ?? "open"}</State>
+                {each.at && <span className="muted num" title={each.at}>{age(each.at)} ago</span>}
+              </li>
+            ))}
+          </ul>
+        )}
+      </section>
+      <section className="section" aria-label="Evidence">
+        <header>
+          <h2>Evidence</h2>
+        </header>
+        {evidence.length > 0 && (
+          <ul className="panel lines">
+            {evidence.map((each, index) => (
+              <li key={index}>
+                <span className="grow">{[each.list, each.ref, each.reason].filter(Boolean).join(": ")}</span>
+                <State state={each.says}>{each.says === "neither" ? "not judged" : each.says}</State>
+                <span className="muted num" title={each.at}>{age(each.at)} ago</span>
+              </li>
+            ))}
+          </ul>
+        )}
+        {isOpen && (
+          <form className="stack" onSubmit={(event) => event.preventDefault()}>
+            {lists.length > 0 && (
+              <label className="field">
+                <span>What you answer</span>
+                <select value={list} onChange={(event) => setList(event.target.value)}>
+                  <option value="">the claim itself</option>
+                  {lists.map((each) => (
+                    <option key={each.name}>{each.name}</option>
+                  ))}
+                </select>
+              </label>
+            )}
+            <label className="field">
+              <span>What you have seen</span>
+              <input type="text" maxLength={500} value={reason} onChange={(event) => setReason(event.target.value)} />
+            </label>
+            <span className="row wrap">
+              <button type="button" className="btn" disabled={busy || !reason} onClick={() => void say(true)}>
+                It supports the claim
+              </button>
+              <button type="button" className="btn" disabled={busy || !reason} onClick={() => void say(false)}>
+                It contradicts the claim
+              </button>
+            </span>
+            <Cli text={`wfe-mcp claim evidence ${item.id} --supports --reason TEXT`} />
+          </form>
+        )}
+        {item.status === "falsified" && (
+          <p className="soft">
+            It is tested again once it was taken up again, after its follow-ups: <a href={to("items", "claims")}>the ledger</a>.
+          </p>
+        )}
+      </section>
+    </>
+  );
+}

@@ -1,0 +1,171 @@
+"""``wfe-mcp claim``: what is claimed about the work: add, test, show and list claims, and take falsified ones up again."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.commands.work import (
+    Description,
+    ItemId,
+    ItemTitle,
+    Parent,
+    Status,
+    Tags,
+    change,
+    list_items,
+    render_item,
+)
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Detail, Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.views.work.ledger import Falsified
+
+TestGiven = Annotated[
+    list[str] | None,
+    typer.Option("--test", metavar="JSON", help='A test: {"type": "script", "check": "NAME"}; repeatable.'),
+]
+Reference = Annotated[
+    str, typer.Argument(metavar="[REF]", help="What shows it: a file of the project, an address, evidence of a run.")
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What it shows, in a line.")]
+Supports = Annotated[
+    bool | None,
+    typer.Option("--supports/--contradicts", help="Your judgement; it asks for your PIN.", show_default=False),
+]
+ListName = Annotated[str, typer.Option("--list", metavar="NAME", help="The list of the claim that you answer.")]
+FollowUps = Annotated[list[str], typer.Argument(metavar="ITEM...", help="What has to be done before it is retried.")]
+
+
+def list_all(invocation: Invocation, status: Status = "") -> None:
+    """List the claims that hold, wait or were falsified."""
+    list_items(invocation, "claim", status)
+
+
+def show(invocation: Invocation, item: ItemId) -> None:
+    """Show a claim with its tests, its evidence and its history."""
+    from wfe_mcp.views.work.answers import shown
+
+    render_item(invocation, shown(invocation.engine, item, whole=True))
+
+
+def add(
+    invocation: Invocation,
+    title: ItemTitle,
+    tests: TestGiven = None,
+    body: Description = "",
+    parent: Parent = "",
+    tags: Tags = None,
+) -> None:
+    """Add a claim with its tests; --parent names the item that it is about."""
+    from wfe_mcp.views.work.answers import add as add_item
+
+    given: dict[str, Any] = {"title": title, "body": body, "parent": parent, "tags": tags or []}
+    if tests:
+        given["tests"] = [_test(number, text) for number, text in enumerate(tests)]
+    render_item(invocation, add_item(invocation.engine, invocation.by, "claim", given))
+
+
+def try_out(invocation: Invocation, item: ItemId) -> None:
+    """Run the tests of a claim; exit code 0 where it is validated.
+
+    The job continues in a server or `wfe-mcp worker` when you end the command.
+    """
+    from wfe_mcp.cli.terminal.waiting import at_work
+    from wfe_mcp.engine.background.queues import find_job
+    from wfe_mcp.engine.evaluation.claim_tests import enqueue_test
+    from wfe_mcp.store.records.jobs import JobStatus
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.work.answers import shown
+    from wfe_mcp.views.work.models import ItemView
+
+    engine = invocation.engine
+    claim, job = enqueue_test(engine, item)
+    with at_work(invocation) as pause, invocation.screen.busy(f"{claim.id} is tested; Ctrl-C returns it to the queue"):
+        while (found := find_job(engine, job.id).job).status in {JobStatus.QUEUED, JobStatus.RUNNING}:
+            pause()
+    if found.status is not JobStatus.DONE:
+        raise Refused("conflict", f"Job {found.id} is {found.status}: {found.error or found.cancel_reason}", "")
+    answer = shown(engine, item, whole=True)
+    is_validated = answer.shown(ItemView).line.status == "validated"
+    render_item(invocation, Envelope(is_validated, summary=answer.summary, next=answer.next, view=answer.view))
+
+
+def retry(invocation: Invocation, item: ItemId) -> None:
+    """Take a falsified claim up again, once all of its follow-ups are done."""
+    change(invocation, item, {}, "pending", "", None)
+
+
+def follow_up(invocation: Invocation, item: ItemId, others: FollowUps) -> None:
+    """Name the items that have to be done before a claim is taken up again."""
+    from wfe_mcp.views.work.answers import change as change_item, shown
+    from wfe_mcp.views.work.models import ItemView
+
+    needs = [*shown(invocation.engine, item).shown(ItemView).needs, *others]
+    render_item(invocation, change_item(invocation.engine, invocation.by, item, {"needs": needs}))
+
+
+def evidence(
+    invocation: Invocation,
+    item: ItemId,
+    ref: Reference = "",
+    reason: Reason = "",
+    supports: Supports = None,
+    answered: ListName = "",
+    pin_fd: PinFd = None,
+) -> None:
+    """Give evidence for or against a claim, or answer one of its lists.
+
+    Anyone names evidence; that it supports or contradicts the claim, only you say.
+    """
+    from wfe_mcp.views.work.answers import change as change_item
+
+    one = {"ref": ref, "reason": reason, "supports": supports, "test": answered}
+    given = {"evidence": [{name: value for name, value in one.items() if value not in ("", None)}]}
+    what = f"{item}: {reason or ref} {'supports' if supports else 'contradicts'} it"
+    answer = invocation.as_needed(lambda by: change_item(invocation.engine, by, item, given), pin_fd, what)
+    render_item(invocation, answer)
+
+
+def ledger(invocation: Invocation) -> None:
+    """Show which claims were falsified, and why.
+
+    With when that was, at which commit, and what has to be done before one is taken up again.
+    """
+    from wfe_mcp.views.work.ledger import Ledger, ledger as falsified
+
+    answer = falsified(invocation.engine)
+    view = answer.shown(Ledger)
+
+    def render(screen: Screen) -> None:
+        screen.line(answer.summary, "bold")
+        now = invocation.engine.clock()
+        rows = [
+            (each.id, each.status, screen.time(each.at, now), each.commit[:12], _follows(each))
+            for each in view.falsified
+        ]
+        if rows:
+            screen.table(("claim", "now", "falsified", "commit", "follow-ups"), rows)
+        for each in view.falsified:
+            screen.line(f"  {each.id} {each.title}: {each.why}")
+
+    invocation.render(answer, render)
+
+
+def _follows(one: "Falsified") -> str:
+    return ", ".join(f"{each.id} {each.status}" for each in one.follow_ups) or "none"
+
+
+def _test(number: int, text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as fault:
+        raise Refused(
+            "bad_argument",
+            f"Test {number + 1} is no JSON: {fault}.",
+            """Such as --test '{"type": "script", "check": "NAME"}'.""",
+            (Detail(f"/item/tests/{number}", "is no JSON", "an object", text[:200]),),
+        ) from None

@@ -1,0 +1,207 @@
+"""Claims: statements about the work, how each is tested, and the status that follows from the results.
+
+    a test failed, or evidence contradicts it             falsified
+    all tests passed, and one result at least supports    validated
+    nothing was run, and no evidence was judged           pending
+    else, such as after an error of a check               inconclusive
+
+Rules:
+1. A test names a check of the configuration, never a command; its type says how the result of that check is read.
+2. Only a person says that evidence supports or contradicts a claim, and only a person answers a list.
+3. The text and the tests of a claim stay as they were added.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from wfe_mcp.core.errors import nearest_hint
+from wfe_mcp.core.texts import one_line
+
+Values = Mapping[str, Any]
+Fault = tuple[str, object]
+"""What is wrong, and what is expected."""
+
+COMPARISONS = {"gte": "at least", "lte": "at most", "eq": "exactly"}
+MEASURES = ("coverage_percent", "duration_s", "passed", "failed", "errors", "skipped")
+"""What the server itself measures of a check."""
+GOLD_METRICS = {"accuracy": "gte", "mean_error": "lte"}
+"""The metrics of a comparison with a gold set, and the comparison of each where none is given."""
+MOST_TESTS, MOST_EVIDENCE, _LINE_CHARS, _REGEX_CHARS = 10, 50, 500, 300
+MOST_LISTED = 20
+
+
+class TestType(NamedTuple):
+    """The keys of a type of test: those that it needs, and those that it may have."""
+
+    __test__ = False  # no class of tests
+
+    needs: tuple[str, ...]
+    may: tuple[str, ...] = ()
+
+
+TYPES: Mapping[str, TestType] = {
+    "script": TestType(("check",)),
+    "unit_test": TestType(("check",), ("tests",)),
+    "benchmark": TestType(("check", "threshold"), ("regex", "pointer", "file", "comparison")),
+    "metric_threshold": TestType(("check", "metric", "threshold"), ("comparison",)),
+    "gold_set": TestType(("check", "gold_set", "output", "threshold"), ("metric", "comparison")),
+    "manual": TestType(("checklist",)),
+}
+_ANY = ("name", "type", "stages")
+_LISTS = {"tests", "stages", "checklist"}
+
+
+def checked_tests(value: object) -> tuple[Fault | None, list[dict[str, Any]]]:
+    """``value`` as the tests of a claim, each with a name, or the first fault in it."""
+    if not isinstance(value, list | tuple) or not 0 < len(cast("Sequence[object]", value)) <= MOST_TESTS:
+        return ("is no list of tests", f"1 to {MOST_TESTS} tests, such as {{type: script, check: NAME}}"), []
+    kept: list[dict[str, Any]] = []
+    for number, given in enumerate(cast("Sequence[object]", value), 1):
+        fault, test = _checked_test(given)
+        if fault is None and any(test.get("name") == each["name"] for each in kept):
+            fault = (f"has the name {test['name']!r} twice", "another name")
+        if fault is not None:
+            return (f"test {number} {fault[0]}", fault[1]), []
+        kept.append({"name": f"test-{number}"} | test)
+    return None, kept
+
+
+def _checked_test(given: object) -> tuple[Fault | None, dict[str, Any]]:
+    if not isinstance(given, Mapping):
+        return ("is no object", "an object with type and check"), {}
+    test: dict[str, Any] = dict(cast("Values", given))
+    kind = TYPES.get(str(test.get("type", "")))
+    if kind is None:
+        near = nearest_hint(str(test.get("type", "")), TYPES, "")
+        return (f"has no known type: {test.get('type')!r}{near and f' ({near})'}", list(TYPES)), {}
+    keys = (*kind.needs, *kind.may, *_ANY)
+    unknown = next((str(key) for key in test if key not in keys), None)
+    if unknown is not None:
+        near = nearest_hint(unknown, keys, "")
+        return (f"has the unknown key {unknown[:40]!r}{near and f' ({near})'}", list(keys)), {}
+    lacks = next((key for key in kind.needs if test.get(key) in (None, "", [], ())), None)
+    if lacks is not None:
+        return (f"of type {test['type']} lacks {lacks!r}", list(kind.needs)), {}
+    fault = next((wrong for key in test if (wrong := _value_fault(key, test[key])) is not None), None)
+    if fault is None and test["type"] == "benchmark" and ("regex" in test) == ("pointer" in test):
+        fault = ("needs exactly one of 'regex' and 'pointer'", "where the figure is in the output")
+    if fault is not None:
+        return fault, {}
+    if test["type"] == "gold_set":
+        test.setdefault("metric", "accuracy")
+    names = GOLD_METRICS if test["type"] == "gold_set" else MEASURES if test["type"] == "metric_threshold" else None
+    if names is not None and test["metric"] not in names:
+        near = nearest_hint(test["metric"], names, "")
+        return (f"has the unknown metric {test['metric']!r}{near and f' ({near})'}", [*names]), {}
+    if "threshold" in test:
+        test.setdefault("comparison", GOLD_METRICS.get(test.get("metric", ""), "gte"))
+    return None, {key: list(value) if key in _LISTS else value for key, value in test.items()}
+
+
+def _value_fault(key: str, value: object) -> Fault | None:
+    if key == "threshold":
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return None if is_number else ("has a threshold that is no number", "a number")
+    if key in _LISTS:
+        lines = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+        is_list = 0 < len(lines) <= MOST_LISTED and all(_is_line(each) for each in lines)
+        return None if is_list else (f"has {key!r} that is no list of lines", f"1 to {MOST_LISTED} lines")
+    if not _is_line(value):
+        return (f"has {key!r} that is no single line", f"1 to {_LINE_CHARS} characters")
+    text = str(value)
+    if key == "comparison" and text not in COMPARISONS:
+        return (f"has the unknown comparison {text!r}", list(COMPARISONS))
+    if key in {"file", "output"} and (text.startswith(("/", "~")) or ".." in re.split(r"[/\\]", text)):
+        return (f"has {key!r} outside the project: {text}", "a path within the project")
+    if key == "pointer" and not text.startswith("/"):
+        return ("has a pointer that is no JSON pointer", "such as /results/0/p95")
+    if key == "regex":
+        try:
+            re.compile(text)
+        except (re.error, OverflowError, RecursionError) as error:
+            return (f"has a regular expression that cannot be read: {error}", r"such as p95: ([\d.]+)")
+        return (
+            None if len(text) <= _REGEX_CHARS else ("has too long a regular expression", f"{_REGEX_CHARS} characters")
+        )
+    return None
+
+
+def checked_evidence(value: object) -> tuple[Fault | None, list[dict[str, Any]]]:
+    """``value`` as evidence of a claim, or the first fault in it: what it refers to, why, and what a person says of it."""
+    given = [cast("object", value)] if isinstance(value, Mapping) else value
+    if not isinstance(given, list | tuple) or not 0 < len(cast("Sequence[object]", given)) <= MOST_EVIDENCE:
+        return ("is no list of evidence", "objects with ref and reason"), []
+    kept: list[dict[str, Any]] = []
+    for each in cast("Sequence[object]", given):
+        one = dict(cast("Values", each)) if isinstance(each, Mapping) else {}
+        says = one.get("supports")
+        unknown = next((str(key) for key in one if key not in {"ref", "reason", "supports", "test"}), None)
+        if unknown is not None or not (one.get("ref") or one.get("reason")):
+            return (
+                "has evidence without ref and reason, or with another key",
+                ["ref", "reason", "supports", "test"],
+            ), []
+        if says is not None and not isinstance(says, bool):
+            return ("has evidence whose 'supports' is neither true, false nor null", "true or false, by a person"), []
+        if any(not _is_line(one[key]) for key in ("ref", "reason", "test") if key in one):
+            return ("has evidence that is no single line", f"up to {_LINE_CHARS} characters"), []
+        kept.append({key: item for key, item in one.items() if item is not None})
+    return None, kept
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LINE_CHARS and one_line(value) == value
+
+
+def is_judged(evidence: Values) -> bool:
+    """Whether it supports or contradicts."""
+    return evidence.get("supports") is not None
+
+
+def outcomes(tests: Iterable[Values], results: Iterable[Values], evidence: Iterable[Values]) -> dict[str, Values]:
+    """The newest result of each test that has one, by its name; of a list that is the answer of a person."""
+    found = {str(each["test"]): each for each in results}
+    answers = {str(each["test"]): each for each in evidence if "test" in each and is_judged(each)}
+    for test in tests:
+        answer = answers.get(test["name"]) if test["type"] == "manual" else None
+        if answer is not None:
+            answered = "passed" if answer["supports"] else "failed"
+            found[test["name"]] = {**answer, "outcome": answered, "why": answer.get("reason", "")}
+    return found
+
+
+def verdict(tests: Sequence[Values], results: Sequence[Values], evidence: Sequence[Values]) -> tuple[str, str]:
+    """The status that follows, and why, in a line; the reason is empty where the claim is pending or validated."""
+    found = outcomes(tests, results, evidence)
+    against = [f"{name}: {each['why']}" for name, each in found.items() if each["outcome"] == "failed"]
+    against += [_says(each) for each in evidence if each.get("supports") is False and "test" not in each]
+    if against:
+        return "falsified", one_line(against[0])[:_LINE_CHARS]
+    judged = [each for each in evidence if is_judged(each)]
+    if not found and not judged:
+        return "pending", ""
+    missing = [test["name"] for test in tests if test["name"] not in found]
+    errors = [f"{name}: {each['why']}" for name, each in found.items() if each["outcome"] == "error"]
+    supports = any(each["outcome"] == "passed" for each in found.values()) or any(each["supports"] for each in judged)
+    if errors or missing or not supports:
+        return "inconclusive", one_line(errors[0] if errors else f"{', '.join(missing)} has no result")[:_LINE_CHARS]
+    return "validated", ""
+
+
+def _says(evidence: Values) -> str:
+    ref, reason = str(evidence.get("ref", "")), str(evidence.get("reason", ""))
+    return f"{ref}: {reason}" if ref and reason else ref or reason
+
+
+def of_stage(tests: Iterable[Values], stage: str) -> list[Values]:
+    """The tests that are meant for a stage; all for "", and those without stages for every one."""
+    return [each for each in tests if not stage or not each.get("stages") or stage in each["stages"]]
+
+
+def is_met(value: float, comparison: str, threshold: float) -> bool:
+    """Whether a figure is as its test wants it."""
+    if comparison == "eq":
+        return math.isclose(value, threshold, rel_tol=1e-9, abs_tol=1e-12)
+    return value >= threshold if comparison == "gte" else value <= threshold

@@ -1,0 +1,249 @@
+"""Tests of claims: as a job of their own, and for the gate ``claims`` of a run.
+
+    work(change, active), claim test, the page ──► a job ──► each check runs ──► all results in one transaction
+    a gate ``claims`` ──► the tests without a result about these files ──► the same
+
+Rules:
+1. A result is about the tree before its check ran. On other files it is outdated, and the gate runs the test again.
+2. Nothing is kept of a job that dies half-way: another worker runs all of its tests again.
+3. A falsified claim is tested again only after it was taken up again. The run whose work is its last open follow-up, or that
+   works the item which the claim is about, takes it up itself once the files have changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.claims import of_stage, outcomes
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.templates.trust import least_evidence
+from wfe_mcp.engine.work.claims import again, checks_for_claims, values_with_results
+from wfe_mcp.engine.work.items import item_of_run, items_of, keep_changes
+from wfe_mcp.gates.check import written_by
+from wfe_mcp.gates.command import run_check
+from wfe_mcp.gates.judgement import Judgement, needs_trust
+from wfe_mcp.gates.measures import GoldSet, measured
+from wfe_mcp.gates.scene import ClaimsFound, FoundClaim
+from wfe_mcp.jobs.child import RunChild, run_child
+from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.store.records.jobs import JobStatus, NewJob, tree_key
+from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.config.ports import with_ports
+from wfe_mcp.workspace.files.mirror import evidence_folder
+from wfe_mcp.workspace.git.working_tree import SeenFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import JobRecord
+    from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+
+JOB = "claim"
+_TRIES = 3
+_UNTRUSTED = "The project's configuration is not trusted as it is, so the tests of claim"
+_LOOKS = "looks at it and runs: wfe-mcp trust"
+
+
+def enqueue_test(engine: Engine, name: str) -> tuple[Item, JobRecord]:
+    """Put the tests of a claim into the queue; the job that does it already, where there is one.
+
+    Refuses what is no claim, is falsified or closed, and a claim that no check tests.
+    """
+    with engine.store.tx() as tx:
+        item = tx.items.get(engine.project_id, name)
+        _refuse_untestable(item, engine.settings(tx))
+        found = open_job(engine, tx, item.id)
+        if found is None:
+            queue, payload = queue_name("command", engine.project_id), _payload(engine, item.id)
+            new = NewJob(JOB, queue, payload, max_attempts=_TRIES, limit_key=tree_key(str(engine.root)))
+            found = tx.jobs.get(tx.jobs.enqueue(new))
+            tx.after_commit(engine.wake)
+    assert found is not None, "it was stored in this transaction"
+    return item, found
+
+
+def open_job(engine: Engine, tx: Tx, name: str) -> JobRecord | None:
+    """The job that tests a claim on the files of this project, or will."""
+    is_open, queue = (JobStatus.QUEUED, JobStatus.RUNNING), queue_name("command", engine.project_id)
+    wanted = (JOB, _payload(engine, name))
+    return next(
+        (job for job in tx.jobs.filter(statuses=is_open, queues=[queue]) if (job.kind, job.payload) == wanted), None
+    )
+
+
+def _payload(engine: Engine, name: str) -> dict[str, Any]:
+    return {"item": name, "root": str(engine.root)}
+
+
+def _refuse_untestable(item: Item, settings: LoadedSettings) -> None:
+    if item.kind is not ItemKind.CLAIM:
+        raise Refused("bad_argument", f"{item.id} is a {item.kind}, no claim.", "Find claims: wfe-mcp claim list")
+    if item.status is ItemStatus.FALSIFIED:
+        raise Refused(
+            "illegal_transition",
+            f"{item.id} was falsified: {item.reason}",
+            f"Take it up again once its follow-ups are done: wfe-mcp claim retry {item.id}",
+        )
+    if item.status is ItemStatus.DEPRECATED:
+        raise Refused("illegal_transition", f"{item.id} is deprecated.", "Add another claim: wfe-mcp claim add TITLE")
+    if not any("check" in test for test in item.tests):
+        raise Refused(
+            "illegal_transition",
+            f"No check tests {item.id}: a person says whether it holds.",
+            f"The user does in a terminal of their own: wfe-mcp claim evidence {item.id} --supports --reason TEXT",
+        )
+    if settings.untrusted:
+        raise Refused("needs_trust", f"{_UNTRUSTED} {item.id} wait for a person.", f"The user {_LOOKS}")
+
+
+def work_claim(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of tests of a claim."""
+    name, root = str(context.job.payload["item"]), Path(context.job.payload["root"])
+    with engine.store.read() as tx:
+        claim = tx.items.get(engine.project_id, name)
+        settings = engine.settings(tx)
+    _refuse_untestable(claim, settings)
+    folder = evidence_folder(root, "claims", claim.id, 1)
+    results = _Scene(engine, root, folder, context.run_child, settings, {}).results(claim.tests)
+    ended = {each["test"]: each["outcome"] for each in results}
+    return Outcome({"claim": claim.id, "tests": ended}, lambda tx: keep(engine, tx, name, results))
+
+
+def outdated(engine: Engine, tx: Tx, claim: Item) -> set[str]:
+    """The tests of a claim whose results are about other files than those in the project now."""
+    return _Scene(engine, engine.root, engine.root, run_child, engine.settings(tx), {}).outdated(claim)
+
+
+def claims_found(
+    engine: Engine, run: RunRecord, frozen: Mapping[str, Any], child: RunChild, folder: Path, stage: str
+) -> ClaimsFound:
+    """The claims of a run for ``stage``, after those of their tests that have no result about its files."""
+    with engine.store.read() as tx:
+        settings = engine.settings(tx)
+        worked = item_of_run(tx, run)
+        above = worked.id if worked is not None else ""
+        claims: list[tuple[Item, list[str]]] = []
+        for each in items_of(tx, engine.project_id, (ItemKind.CLAIM,)):
+            needed = tx.items.named(engine.project_id, each.needs)
+            left = [other.id for other in needed if not other.is_over and other.id != above]
+            is_last = each.status is ItemStatus.FALSIFIED and above in each.needs and not left
+            is_open = each.status is not ItemStatus.DEPRECATED and bool(of_stage(each.tests, stage))
+            if is_open and (each.parent == above or is_last):
+                claims.append((each, left))
+    is_needed = any(each.claims.require for each in (settings.settings, settings.pending) if each is not None)
+    if claims and settings.untrusted:
+        return ClaimsFound((), is_needed, _untrusted(claims[0][0]))
+    scene = _Scene(engine, Path(run.worktree), folder, child, settings, frozen.get("checks", {}))
+    return ClaimsFound([scene.judged(each, stage, left) for each, left in claims], is_needed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """Where the tests of a claim run. ``frozen``: the checks of the run, which win over those of the configuration."""
+
+    engine: Engine
+    root: Path
+    folder: Path
+    child: RunChild
+    settings: LoadedSettings
+    frozen: Mapping[str, Any]
+
+    def check(self, name: str) -> FrozenCheck | None:
+        """The check that a test names, if it may."""
+        found = checks_for_claims(self.settings.settings).get(name)
+        if found is None:
+            return None
+        return FrozenCheck.model_validate(self.frozen[name]) if name in self.frozen else found.frozen(name)
+
+    def results(self, tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The results of the tests that checks do, each run once."""
+        return [self._result(test) for test in tests if "check" in test]
+
+    def _result(self, test: Mapping[str, Any]) -> dict[str, Any]:
+        name = str(test["check"])
+        check, gold = self.check(name), self.settings.settings.claims.gold_sets.get(test.get("gold_set", ""))
+        if check is None:
+            return {"test": test["name"], "outcome": "error", "why": f"no check {name!r} is configured for claims"}
+
+        def run(expect: Mapping[str, object], child: RunChild) -> Judgement:
+            return run_check(
+                check,
+                name=name,
+                root=self.root,
+                evidence_dir=self.folder,
+                expect=expect,
+                environ=with_ports(self.engine.environment, self.root, self.settings.settings.worktrees.ports),
+                run=child,
+                level=least_evidence(self.engine, self.settings),
+                makes=self.settings.settings.sandbox,
+            )
+
+        found = measured(test, run, self.child, self.root, check.cwd, gold and GoldSet(gold.path, gold.key, gold.value))
+        at = self.engine.clock().isoformat(timespec="seconds")
+        return {"test": test["name"], "at": at} | {
+            key: value for key, value in found.items() if value not in ("", None)
+        }
+
+    def outdated(self, claim: Item) -> set[str]:
+        """The tests whose results are about other files than those that are there now."""
+        found = outcomes(claim.tests, claim.results, claim.evidence)
+        if not found:
+            return set()
+        seen = SeenFiles(self.root)
+        checks = {test["name"]: self.check(str(test.get("check", ""))) for test in claim.tests}
+        trees = {name: seen.tree(written_by(check) if check else ()).id for name, check in checks.items()}
+        return {name for name, each in found.items() if each.get("tree") != trees.get(name)}
+
+    def judged(self, claim: Item, stage: str, left: list[str]) -> FoundClaim:
+        """The claim after its tests for ``stage``. ``left``: its open follow-ups besides the item of the run."""
+        old = self.outdated(claim)
+        if claim.status is ItemStatus.FALSIFIED:
+            by_person = any(each.get("supports") is False for each in claim.evidence)
+            failed = {each["test"] for each in claim.results if each["outcome"] == "failed"}
+            if left or by_person or not failed & old:
+                open_ = f"; its follow-ups are open: {', '.join(left)}" if left else ""
+                return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}{open_}", False, {})
+            with self.engine.store.tx() as tx:
+                claim = keep_changes(self.engine, tx, tx.items.get(self.engine.project_id, claim.id), again(), SYSTEM)
+        # Without git no result is known to be about these files: the gate runs its test again.
+        known = {each["test"] for each in claim.results if each["outcome"] != "error" and each.get("tree")} - old
+        tests = of_stage(claim.tests, stage)
+        results = self.results(test for test in tests if test["name"] not in known)
+        if results:
+            with self.engine.store.tx() as tx:
+                claim = keep(self.engine, tx, claim.id, results)
+        found = outcomes(claim.tests, claim.results, claim.evidence)
+        fresh = {
+            name: each for name, each in found.items() if name not in old or any(name == r["test"] for r in results)
+        }
+        shown = {
+            test["name"]: str(fresh[test["name"]]["outcome"]) if test["name"] in fresh else "open" for test in tests
+        }
+        if claim.status is ItemStatus.FALSIFIED:
+            return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}", False, shown)
+        why = "; ".join(
+            f"{name} is open: a person answers it"
+            if outcome == "open"
+            else f"{name} could not run: {fresh[name]['why']}"
+            for name, outcome in shown.items()
+            if outcome != "passed"
+        )
+        return FoundClaim(claim.id, claim.title, why, bool(why), shown)
+
+
+def keep(engine: Engine, tx: Tx, name: str, results: Sequence[Mapping[str, Any]]) -> Item:
+    """The claim with these results, kept."""
+    claim = tx.items.get(engine.project_id, name)
+    return keep_changes(engine, tx, claim, values_with_results(claim, results), SYSTEM)
+
+
+def _untrusted(claim: Item) -> Judgement:
+    what = f"{_UNTRUSTED} {claim.id} wait for a person."
+    return needs_trust("claims", what, "ask the user to look at it and run: wfe-mcp trust", {"claim": claim.id})

@@ -1,0 +1,267 @@
+"""Reads the result of a claim's test from a run of its check: an exit code, tests, a figure, a comparison with a gold set.
+
+    passed, failed    the check ran, and what it shows is as the claim says, or not
+    error             the check could not run, or shows nothing that could be read: it says nothing about the claim
+
+Rules:
+1. A file counts only when this execution wrote it. It is read where the check ran, before a checkout is removed.
+2. An expression of a claim comes from an agent: it is searched in a process of its own, under a time limit.
+"""
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.claims import COMPARISONS, is_met
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.gates.judgement import Judgement
+from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, RunChild, run_child
+from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.jobs.output import plain_text
+from wfe_mcp.workspace.files.project_files import read_if_there
+
+_MOST_BYTES = 10_000_000
+_SEARCH_S = 10.0
+_WHY_CHARS = 400
+_SEARCH = """
+import re, sys
+found = None
+for found in re.finditer(sys.argv[1], sys.stdin.buffer.read().decode("utf-8", "replace"), re.MULTILINE):
+    pass
+if found is not None:
+    print("found", found.group(1) if found.re.groups else found.group())
+"""
+
+Test = Mapping[str, Any]
+
+
+class _UnreadableError(Exception):
+    """There is no figure; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSet:
+    """The known answers: a file of the project, and the columns that name an answer and hold it."""
+
+    path: str
+    key: str
+    value: str
+
+
+Check = Callable[[Mapping[str, object], RunChild], Judgement]
+"""Runs the check of a test: what is expected of it, and what starts its program."""
+
+
+def measured(
+    test: Test, check: Check, run: RunChild, root: Path, cwd: str | None, gold: GoldSet | None
+) -> dict[str, Any]:
+    """Run the check of ``test`` and read its result. ``cwd``: the folder of the check in the project. ``gold``: its gold set."""
+    wanted = str(test.get("file") or test.get("output") or "")
+    written: dict[str, bytes | None] = {}
+
+    def watched(
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        timeout_s: float,
+        max_output_bytes: int = MAX_OUTPUT_BYTES,
+        log_path: Path | None = None,
+        linger_s: float = 0.0,
+    ) -> ChildResult:
+        place = cwd.parents[folders - 1] if folders else cwd
+        before = _stamp(place / wanted)
+        result = run(
+            argv,
+            cwd=cwd,
+            env=env,
+            timeout_s=timeout_s,
+            max_output_bytes=max_output_bytes,
+            log_path=log_path,
+            linger_s=linger_s,
+        )
+        if wanted and _stamp(place / wanted) != before:
+            written[wanted] = read_if_there(place, wanted, _MOST_BYTES)
+        return result
+
+    folders = len([part for part in Path(cwd or ".").parts if part != "."])
+    try:
+        found = check(_expected(test), watched)
+    except Refused as refused:
+        return {"outcome": "error", "why": refused.message[:_WHY_CHARS], "log": ""}
+    data = found.data
+    result: dict[str, Any] = {
+        "log": found.log_path or "",
+        "tree": data.get("tree", {}).get("before"),
+        "head": data.get("head", {}).get("before"),
+        "output_sha256": data.get("output", {}).get("sha256", ""),
+    }
+    first = found.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS].rstrip(".")
+    if _could_not_run(found):
+        return result | {"outcome": "error", "why": first}
+    if changed := data.get("tree", {}).get("changed"):
+        return result | {"outcome": "error", "why": f"the check itself changed files: {', '.join(changed[:3])}"}
+    if test["type"] in {"script", "unit_test"}:
+        return result | {"outcome": "passed" if found.kind is VerdictKind.PASS else "failed", "why": first}
+    if found.kind is not VerdictKind.PASS:
+        return result | {"outcome": "error", "why": first}
+    try:
+        value, more = _figure(test, found, written.get(wanted), root, gold)
+    except _UnreadableError as fault:
+        return result | {"outcome": "error", "why": str(fault)[:_WHY_CHARS]}
+    threshold, comparison = float(test["threshold"]), str(test["comparison"])
+    outcome = "passed" if is_met(value, comparison, threshold) else "failed"
+    why = f"{value:g}, wanted {COMPARISONS[comparison]} {threshold:g}{more}"
+    return result | {"outcome": outcome, "value": value, "why": why[:_WHY_CHARS]}
+
+
+def _expected(test: Test) -> dict[str, object]:
+    if test["type"] != "unit_test":
+        return {}
+    return {"passes": list(test["tests"])} if test.get("tests") else {"min_tests": 1}
+
+
+def _could_not_run(found: Judgement) -> bool:
+    """Whether what is wrong is not what the check says: its program is missing, it ran too long, it is not trusted."""
+    return found.outcome in {GateOutcome.ERROR, GateOutcome.NEEDS_TRUST} or found.data.get("exit_code") is None
+
+
+def _stamp(place: Path) -> tuple[int, int, int] | None:
+    try:
+        found = place.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _figure(test: Test, found: Judgement, written: bytes | None, root: Path, gold: GoldSet | None) -> tuple[float, str]:
+    """The figure of a test, and what stands beside it."""
+    if test["type"] == "metric_threshold":
+        counts: dict[str, Any] = found.data.get("tests") or {}
+        value = found.data.get(test["metric"], counts.get(test["metric"]))
+        if value is None:
+            raise _UnreadableError(
+                f"the check has no {test['metric']!r}: it needs a report of its tests or its coverage"
+            )
+        return float(value), ""
+    if test["type"] == "gold_set":
+        if gold is None:
+            raise _UnreadableError(f"the configuration has no gold set {test['gold_set']!r}")
+        return _compared(test, gold, root, _text(written, test["output"]))
+    if test.get("file"):
+        text = _text(written, test["file"])
+    else:
+        text = plain_text(Path(found.log_path).read_bytes()) if found.log_path else ""
+    if test.get("pointer"):
+        return _pointed(text, str(test["pointer"]), whole=bool(test.get("file"))), ""
+    return _searched(text, str(test["regex"]), root), ""
+
+
+def _text(written: bytes | None, name: str) -> str:
+    if written is None:
+        raise _UnreadableError(f"the check did not write {name!r}")
+    try:
+        return written.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _UnreadableError(f"{name!r} is no UTF-8 text") from None
+
+
+def _searched(text: str, regex: str, root: Path) -> float:
+    argv = (sys.executable, "-I", "-c", _SEARCH, regex)
+    found = run_child(argv, cwd=root, env=child_env(), timeout_s=_SEARCH_S, stdin=text.encode("utf-8", "replace"))
+    if found.exit_code is None:
+        raise _UnreadableError(f"searching {regex!r} took longer than {_SEARCH_S:g} s")
+    mark, _, figure = found.output_tail.strip().partition(" ")
+    if mark != "found":
+        raise _UnreadableError(f"nothing in the output is as {regex!r}")
+    return _number(figure.replace(",", ""), f"what {regex!r} finds")
+
+
+def _pointed(text: str, pointer: str, *, whole: bool) -> float:
+    """The figure at a JSON pointer: of a file, or of the last line of an output that is JSON, else of all of it."""
+    lines = [] if whole else [line for line in text.splitlines() if line.lstrip().startswith(("{", "["))][-1:]
+    document: Any = None
+    for candidate in (text, *lines):
+        try:
+            document = json.loads(candidate)
+            break
+        except (ValueError, RecursionError):
+            continue
+    else:
+        raise _UnreadableError("what the check printed is no JSON" if not whole else "the file is no JSON")
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        try:
+            document = document[int(name) if isinstance(document, list) else name]
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise _UnreadableError(f"the JSON has nothing at {pointer!r}: {name!r} is missing") from None
+    if isinstance(document, bool):
+        raise _UnreadableError(f"at {pointer!r} is {json.dumps(document)}, no number")
+    return _number(document, f"what is at {pointer!r}")
+
+
+def _number(value: object, what: str) -> float:
+    try:
+        number = float(cast("Any", value))
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise _UnreadableError(f"{what} is no number: {str(value)[:40]!r}")
+    return number
+
+
+def _compared(test: Test, gold: GoldSet, root: Path, output: str) -> tuple[float, str]:
+    """The metric of an output against a gold set, with how many answers were compared."""
+    try:
+        known = read_if_there(root, gold.path, _MOST_BYTES)
+    except Refused as refused:
+        raise _UnreadableError(refused.message) from None
+    if known is None:
+        raise _UnreadableError(f"the gold set {gold.path!r} is missing")
+    wanted = _answers(_text(known, gold.path), gold.path, gold)
+    given = _answers(output, str(test["output"]), gold)
+    if not wanted:
+        raise _UnreadableError(f"the gold set {gold.path!r} has no answer")
+    more = f" ({len(wanted)} answers, gold set sha256 {sha256_hex(known)[:12]})"
+    if test["metric"] == "accuracy":
+        return sum(given.get(key) == value for key, value in wanted.items()) / len(wanted), more
+    absent = [key for key in wanted if key not in given]
+    if absent:
+        raise _UnreadableError(f"{test['output']!r} has no answer for {absent[0][:60]!r}, and {len(absent) - 1} more")
+    errors = [
+        abs(_number(given[key], f"the answer for {key[:60]!r}") - _number(value, f"the gold answer for {key[:60]!r}"))
+        for key, value in wanted.items()
+    ]
+    return sum(errors) / len(errors), more
+
+
+def _answers(text: str, name: str, gold: GoldSet) -> dict[str, str]:
+    """The answers in a file by their keys: CSV, a list of objects in JSON, or an object on each line."""
+    try:
+        if name.lower().endswith((".jsonl", ".ndjson")):
+            rows: Any = [json.loads(line) for line in text.splitlines() if line.strip()]
+        elif name.lower().endswith(".json"):
+            rows = json.loads(text)
+        else:
+            rows = list(csv.DictReader(io.StringIO(text)))
+        pairs = [(str(row[gold.key]).strip(), _plain(row[gold.value])) for row in rows]
+    except (ValueError, csv.Error, RecursionError) as fault:
+        raise _UnreadableError(f"{name!r} cannot be read: {fault}") from None
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise _UnreadableError(f"{name!r} has a row without the columns {gold.key!r} and {gold.value!r}") from None
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _UnreadableError(f"{name!r} has a key twice in {gold.key!r}")
+    return found
+
+
+def _plain(value: object) -> str:
+    return value.strip() if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,116 @@
+"""Claims as views: how each test reads its check, what was found, and what was given for or against them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.claims import COMPARISONS, outcomes
+from wfe_mcp.views.values.model import view_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.core.items import Item
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+
+
+@view_model
+class ClaimTest:
+    """A test of a claim and its newest result. ``reads``: how it reads its check. ``is_outdated``: of other files than now.
+
+    ``log``: the file with all that the check printed; ``commit``: that was checked out.
+    """
+
+    name: str
+    type: str
+    reads: str
+    check: str = ""
+    stages: tuple[str, ...] = ()
+    outcome: str = "open"
+    why: str = ""
+    at: str = ""
+    commit: str = ""
+    log: str = ""
+    is_outdated: bool = False
+
+
+@view_model
+class ClaimEvidence:
+    """What was given for or against a claim. ``says``: supports, contradicts or neither; ``sha256``: of the file it names."""
+
+    ref: str
+    reason: str
+    says: str
+    at: str
+    list: str = ""
+    commit: str = ""
+    sha256: str = ""
+
+
+@view_model
+class ClaimFacts:
+    """The tests and the evidence of a claim. ``job``: the one that tests it now."""
+
+    tests: tuple[ClaimTest, ...]
+    evidence: tuple[ClaimEvidence, ...]
+    job: str = ""
+
+
+def claim_view(engine: Engine, tx: Tx, claim: Item) -> ClaimFacts:
+    """The tests of ``claim`` with their newest results, and its evidence."""
+    from wfe_mcp.engine.evaluation.claim_tests import open_job, outdated
+
+    found, old = outcomes(claim.tests, claim.results, claim.evidence), outdated(engine, tx, claim)
+    tests = tuple(_test(each, found.get(each["name"], {}), is_outdated=each["name"] in old) for each in claim.tests)
+    job = open_job(engine, tx, claim.id)
+    return ClaimFacts(tests=tests, evidence=tuple(map(_evidence, claim.evidence)), job=job.id if job else "")
+
+
+def _test(test: Mapping[str, Any], result: Mapping[str, Any], *, is_outdated: bool) -> ClaimTest:
+    return ClaimTest(
+        name=test["name"],
+        type=test["type"],
+        reads=reads(test),
+        check=test.get("check", ""),
+        stages=tuple(test.get("stages", ())),
+        outcome=result.get("outcome", "open"),
+        why=result.get("why", ""),
+        at=result.get("at", ""),
+        commit=result.get("head") or "",
+        log=result.get("log", ""),
+        is_outdated=is_outdated,
+    )
+
+
+def _evidence(one: Mapping[str, Any]) -> ClaimEvidence:
+    says = {True: "supports", False: "contradicts"}.get(one.get("supports", ""), "neither")
+    return ClaimEvidence(
+        ref=one.get("ref", ""),
+        reason=one.get("reason", ""),
+        says=says,
+        at=one["at"],
+        list=one.get("test", ""),
+        commit=one.get("head") or "",
+        sha256=one.get("sha256", ""),
+    )
+
+
+def reads(test: Mapping[str, Any]) -> str:
+    """How a test reads the result of its check, in a line."""
+    wanted = f"{COMPARISONS[test['comparison']]} {test['threshold']:g}" if "threshold" in test else ""
+    match test["type"]:
+        case "unit_test":
+            named = ", ".join(test.get("tests", ()))
+            return f"the tests pass: {named}" if named else "at least one test runs, and all pass"
+        case "benchmark":
+            where = test.get("file") or "its output"
+            return f"{test.get('regex') or test.get('pointer')} in {where} is {wanted}"
+        case "metric_threshold":
+            return f"{test['metric']} is {wanted}"
+        case "gold_set":
+            return f"{test['metric']} of {test['output']} against gold set {test['gold_set']} is {wanted}"
+        case "manual":
+            return f"a person approves: {'; '.join(test['checklist'])}"
+        case _:
+            return "it exits with 0"
