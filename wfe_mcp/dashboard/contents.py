@@ -12,7 +12,6 @@ from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.answers import unknown
 from wfe_mcp.dashboard.decision_page import changes_shown
 from wfe_mcp.dashboard.diff_table import unified
-from wfe_mcp.workspace.files.given_files import TEXT
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -66,7 +65,7 @@ class Contents:
 
 def file_response(name: str, media_type: str, content: bytes) -> Response:
     """An attached file. Pictures and text are shown; others are only saved."""
-    if media_type == TEXT:
+    if media_type == "text/plain":
         return PlainTextResponse(clean(content.decode()))
     how = "inline" if media_type.startswith("image/") else "attachment"
     named = {"content-disposition": f"{how}; filename*=UTF-8''{quote(name)}"}

@@ -15,8 +15,6 @@ from wfe_mcp.workspace.files.project_files import named_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.items import ItemFile
-    from wfe_mcp.store.records.attachments import AttachmentHead
     from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
     from wfe_mcp.views.runs.models import HeadView
 
@@ -103,15 +101,15 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
         raise typer.BadParameter(f"takes an attached file, for example {ATTACHMENT}1", param_hint="--save")
     with invocation.engine.store.read() as tx:
         found = attachment_of(tx, RunId(run), artifact)
-    invocation.outcome(None, *written(found, found.content, save))
+    invocation.outcome(None, *written(found.name, found.sha256, found.content, save))
 
 
-def written(found: "AttachmentHead | ItemFile", content: bytes, save: str) -> tuple[str, dict[str, str]]:
+def written(name: str, sha256: str, content: bytes, save: str) -> tuple[str, dict[str, str]]:
     """Write the bytes of an attached file, and say so; an existing file is left alone."""
     with named_file(save, "written"), Path(save).open("xb") as file:
         file.write(content)
-    what = f"Wrote {found.name} ({found.size_bytes:,} bytes, sha256 {found.sha256[:12]}) to {save}"
-    return what, {"saved": save, "sha256": found.sha256}
+    what = f"Wrote {name} ({len(content):,} bytes, sha256 {sha256[:12]}) to {save}"
+    return what, {"saved": save, "sha256": sha256}
 
 
 def diff(

@@ -112,14 +112,13 @@ def _file(invocation: Invocation, item: str, number: int, save: str) -> None:
     """Print the text of an attached file, or write its bytes to ``save``."""
     from wfe_mcp.cli.commands.artifact import written
     from wfe_mcp.engine.work.items import file_of
-    from wfe_mcp.workspace.files.given_files import TEXT
 
     found, content = file_of(invocation.engine, item, number)
     if save:
-        what, data = written(found, content, save)
+        what, data = written(found.name, found.sha256, content, save)
         invocation.answer(what, data=data)
         return
-    text = content.decode() if found.media_type == TEXT else ""
+    text = content.decode() if found.media_type == "text/plain" else ""
     what = f"{found.name}: {found.media_type}, {found.size_bytes:,} bytes, sha256 {found.sha256}"
 
     def render(screen: Screen) -> None:

@@ -94,8 +94,7 @@ def import_(
 
     Imported again, it changes what the file or the tracker changed since, and nothing that was changed here.
     """
-    from wfe_mcp.engine.work.importing import How
-    from wfe_mcp.views.work.imports import imported_issues, imported_items
+    from wfe_mcp.views.work.imports import How, imported_issues, imported_items
 
     if bool(source) == bool(tracker):
         hint = "Give a file, or --from github or --from gitlab."

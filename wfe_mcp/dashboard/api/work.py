@@ -5,9 +5,8 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BeforeValidator, Field
-from starlette.responses import Response
 
 from wfe_mcp.core.items import ItemKind, ItemStatus
 from wfe_mcp.core.units import plural

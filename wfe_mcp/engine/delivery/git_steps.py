@@ -21,7 +21,7 @@ from wfe_mcp.engine.delivery.place import (
     remote_of,
     tip_of,
 )
-from wfe_mcp.engine.kernel.step_call import CommandCall
+from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.repository import branch as current_branch, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import parts_of
@@ -30,7 +30,6 @@ from wfe_mcp.workspace.git.worktrees import worktrees
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.workflow.model.delivery import GitBranch, GitClean, GitCommit, GitPush
 

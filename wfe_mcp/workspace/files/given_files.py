@@ -14,7 +14,6 @@ from wfe_mcp.workspace.files.project_files import named_file, read_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TEXT = "text/plain"
 PICTURES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -57,7 +56,7 @@ def media_type(content: bytes) -> str:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     try:
-        return TEXT if "\x00" not in content.decode() else "application/octet-stream"
+        return "text/plain" if "\x00" not in content.decode() else "application/octet-stream"
     except UnicodeDecodeError:
         return "application/octet-stream"
 
