@@ -32,7 +32,7 @@ def submit_work(cli: Terminal, run: str, steps: list[tuple[str, str]], why: str)
     assert cli.json("submit", run, "plan", "--path", "plan.json").code == 0
 
 
-@pytest.mark.requirement("S1-03")
+@pytest.mark.requirement("S1-03", "S1-J5")
 def test_j5_what_changed_is_read_item_by_item_and_text_line_by_line(cli: Terminal, steps: str) -> None:
     answer = cli("artifact", "diff", steps, "plan")
     assert answer.code == 0

@@ -19,8 +19,7 @@ import pytest
 
 from tests.house.other_system import Seen, always, on
 from wfe_mcp.artifacts import isolated
-from wfe_mcp.cli.commands import doctor
-from wfe_mcp.cli.terminal import confirm, connecting, pin
+from wfe_mcp.cli.terminal import confirm, connecting, health, pin
 from wfe_mcp.clients import files
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard import serving
@@ -42,7 +41,7 @@ BRANCHES = {
     "workspace/files/disk.py": "tests/workspace/git/test_durable_objects.py",
     "gates/remedies.py": "tests/gates/test_remedies.py",
     "artifacts/isolated.py": HERE,
-    "cli/commands/doctor.py": HERE,
+    "cli/terminal/health.py": HERE,
     "cli/terminal/confirm.py": HERE,
     "cli/terminal/connecting.py": HERE,
     "cli/terminal/pin.py": HERE,
@@ -239,9 +238,9 @@ def test_doctor_reads_no_modes_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_p
     file = tmp_path / "wfe.db"
     file.touch(0o644)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    readable: Any = vars(doctor)["_readable_by_others"]
+    readable = health.readable_by_others
     assert len([*readable(file)]) == (0 if os.name == "nt" else 1)
-    on(monkeypatch, doctor, "win32")
+    on(monkeypatch, health, "win32")
     assert [*readable(file)] == []
 
 

@@ -35,7 +35,7 @@ SCRIPT: Script = {
 }
 
 
-@pytest.mark.requirement("S1-27")
+@pytest.mark.requirement("S1-27", "S1-J1")
 def test_a_goal_is_planned_advised_built_in_order_and_looked_back_on(project: Playground) -> None:
     asked: list[str] = []
 

@@ -20,7 +20,7 @@ def letter(cli: Terminal, draft: str, *, rejected: bool = False, name: str = "le
     return run
 
 
-@pytest.mark.requirement("S1-03")
+@pytest.mark.requirement("S1-03", "S1-J7")
 def test_j7_two_runs_are_put_side_by_side(cli: Terminal) -> None:
     one, two = letter(cli, "Dear Ada"), letter(cli, "Dear Eve", rejected=True)
     lines = cli("compare", one, two).out.splitlines()

@@ -1,6 +1,9 @@
 """Deployments at the terminal: what would run is approved, runs, is rolled back when it is not healthy, and is listed."""
 
 import json
+import shutil
+import socket
+import subprocess
 import sys
 
 import pytest
@@ -95,3 +98,28 @@ def test_what_cannot_be_deployed_is_refused_with_the_nearest_name(cli: Terminal)
     assert "staging" in wrong.err
     assert "There is no commit 'v9' here." in cli("deploy", "staging", "--commit", "v9").err
     assert "No environment 'qa' is configured." in cli("deployments", "qa").err
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH")
+def test_doctor_asks_a_host_only_where_the_person_says_so(cli: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    known = cli.root.parent / "known"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(known)], check=True)
+    key = known.with_suffix(".pub").read_text()
+    known.write_text(f"[127.0.0.1]:{port} {key}")
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(
+        f'{config.read_text()}host = "127.0.0.1"\nport = {port}\nknown_hosts = {json.dumps(str(known))}\n'
+    )
+    assert cli("trust", "--yes", pin=PIN).code == 0
+
+    def found(*words: str) -> tuple[str, str]:
+        every = cli.json("doctor", *words).data["findings"]
+        return next((each["level"], each["message"]) for each in every if each["topic"] == "environment staging")
+
+    assert found() == ("ok", "staging, by ssh on 127.0.0.1: deploy roll_out, health alive, rollback roll_out")
+    level, message = found("--hosts")
+    assert (level, "ssh does not reach 127.0.0.1" in message) == ("problem", True), message
+    known.write_text("")
+    assert "ssh does not know the key of [127.0.0.1]" in found()[1]

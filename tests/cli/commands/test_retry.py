@@ -39,7 +39,7 @@ def completed(cli: Terminal) -> str:
     return run
 
 
-@pytest.mark.requirement("S1-03", "S1-08")
+@pytest.mark.requirement("S1-03", "S1-08", "S1-J6")
 def test_j6_a_failed_phase_is_tried_again_without_a_restart(cli: Terminal) -> None:
     cli.save(THREE)
     run = cli.start("three")

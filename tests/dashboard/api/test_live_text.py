@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.dashboard.api.client import Program
+from tests.dashboard.api.client import Program, first
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.api.test_stream import Listen, Message, Stream, listen
 from tests.engine.conftest import home
@@ -97,8 +97,9 @@ def test_a_stream_of_one_project_has_no_text_of_another(scene: Scene, connect: C
     foreign = listen(connect(project=other))
     with server([LOOKS, Turn(text="The plan. ", value=GOOD)]) as models:
         configure(scene, models)
-        scene.start(PLAN, roles=ROLES)
-        scene.work()
+        run = scene.start(PLAN, roles=ROLES)
+        with other_worker(scene):
+            assert first(lambda: scene.state(run).status == "completed")
     with scene.store.tx() as tx:
         tx.items.add(other, added(tx.items.new_id(other), ItemKind.TASK, {"title": "Elsewhere"}), AGENT, scene.clock())
     assert foreign.next().event == "item"

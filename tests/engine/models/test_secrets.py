@@ -139,7 +139,7 @@ def test_short_values_hide_no_words() -> None:
     assert without_hidden("a test") == "a test"
 
 
-def test_a_value_that_is_hidden_while_a_stream_goes_on_is_hidden_in_its_rest() -> None:
+def test_a_value_that_is_hidden_during_a_stream_is_hidden_in_its_rest() -> None:
     stream = HidingStream()
     shown = stream.feed_text("begins, ")
     hide("later-secret-1234")

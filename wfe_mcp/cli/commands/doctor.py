@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.health import event_findings, fix_journal, health_findings, journal_findings
+from wfe_mcp.cli.terminal.health import (
+    event_findings,
+    fix_journal,
+    health_findings,
+    journal_findings,
+    readable_by_others,
+)
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
@@ -22,8 +28,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.checks.readiness import MissingCheck
     from wfe_mcp.engine.templates.pending import PendingTrust
     from wfe_mcp.workspace.config.settings_tables import SandboxSettings
-
-_JOURNALS = ("-wal", "-shm", "-journal")
 
 Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
 Fix = Annotated[
@@ -151,21 +155,9 @@ def _database(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
     yield from journal_findings(health)
     yield _index(invocation, deep=deep)
     folder = Path(health.path).parent
-    yield from _readable_by_others(Path(health.path))
+    yield from readable_by_others(Path(health.path))
     if not os.access(folder, os.W_OK):
         yield HealthFinding("data folder", "problem", f"{folder} is not writable; fix: chmod u+w '{folder}'")
-
-
-def _readable_by_others(database: Path) -> Iterator[HealthFinding]:
-    """Files that other users of this machine can read; they are created for their owner alone."""
-    if os.name == "nt":  # which has no such mode bits
-        return
-    from wfe_mcp.engine.models.secrets import KEY_FILE
-    from wfe_mcp.workspace.system.location import data_dir
-
-    for file in (database, *(database.with_name(f"{database.name}{end}") for end in _JOURNALS), data_dir() / KEY_FILE):
-        if file.exists() and file.stat().st_mode & 0o077:
-            yield HealthFinding("permissions", "problem", f"other users can read {file}; fix: chmod 600 '{file}'")
 
 
 def _index(invocation: Invocation, *, deep: bool) -> HealthFinding:

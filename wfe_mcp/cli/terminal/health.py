@@ -5,6 +5,7 @@ Each finding that is not ``ok`` names the command that fixes it.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from contextlib import suppress
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 QUICKLY_READ_BYTES = 200_000_000
 """A larger database is read completely with ``--deep`` only."""
 
+_JOURNALS = ("-wal", "-shm", "-journal")
 _MB = 1_000_000
 _NEARLY_FULL_BYTES, _FULL_BYTES = 1_000 * _MB, 50 * _MB
 _BACKUP_DAYS = 30
@@ -289,3 +291,15 @@ def event_findings(engine: Engine) -> Iterator[HealthFinding]:
 
     if ways := ways_of(settings.notify):
         yield HealthFinding("notifications", "ok", f"{ways}; try: wfe-mcp notify test")
+
+
+def readable_by_others(database: Path) -> Iterator[HealthFinding]:
+    """Files that other users of this machine can read; they are created for their owner alone."""
+    if os.name == "nt":  # which has no such mode bits
+        return
+    from wfe_mcp.engine.models.secrets import KEY_FILE
+    from wfe_mcp.workspace.system.location import data_dir
+
+    for file in (database, *(database.with_name(f"{database.name}{end}") for end in _JOURNALS), data_dir() / KEY_FILE):
+        if file.exists() and file.stat().st_mode & 0o077:
+            yield HealthFinding("permissions", "problem", f"other users can read {file}; fix: chmod 600 '{file}'")

@@ -181,8 +181,8 @@ async def _news(access: Access, store: Store, project: str, after: int | None) -
         for row, of_project, item in [] if version == seen else await run_in_threadpool(_items, store, items, project):
             yield ServerSentEvent(json.dumps({"project": of_project, "item": item}), event="item")
             items = row
-        for kind, said in [] if version == seen else await run_in_threadpool(work.news):
-            yield ServerSentEvent(json.dumps(said, ensure_ascii=False), event=kind)
+        for kind, data in [] if version == seen else await run_in_threadpool(work.news):
+            yield ServerSentEvent(json.dumps(data, ensure_ascii=False), event=kind)
         position = found[-1].position if found else position
         if len(found) == BATCH:
             continue
@@ -212,7 +212,7 @@ class _Work:
         for job in shown:
             before, text = self._texts.get(job.id, ""), texts[job.id]
             if text != before:
-                adds = bool(before) and text.startswith(before)
+                adds = bool(before) and text[: len(before)] == before
                 of = {"job": job.id, "run": job.run_id, "phase": job.phase, "attempt": job.attempt}
                 found.append(("text", {**of, "text": text[len(before) :] if adds else text, "adds": adds}))
         self._texts = texts

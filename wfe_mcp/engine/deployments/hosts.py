@@ -106,10 +106,10 @@ def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
     for program in ("ssh", "ssh-keygen"):
         if which(program, path=engine.environment.get("PATH")) is None:
             return f"there is no {program} on PATH; fix: install OpenSSH"
-    code, said = _ran(engine, [*_ssh(one), "-G", "--", one.host])
+    code, output = _ran(engine, [*_ssh(one), "-G", "--", one.host])
     if code != 0:
-        return f"ssh cannot use its configuration for {one.host}: {said}"
-    set_ = _pairs(said)
+        return f"ssh cannot use its configuration for {one.host}: {output}"
+    set_ = _pairs(output)
     names = _names(one, set_)
     files = f"{set_.get('userknownhostsfile', '')} {set_.get('globalknownhostsfile', '')}".split()
     if set_.get("knownhostscommand", "none") == "none" and not any(
@@ -122,8 +122,8 @@ def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
         )
     if not ask:
         return ""
-    code, said = _ran(engine, ssh_argv(one, ["true"]))
-    return "" if code == 0 else f"ssh does not reach {one.host}: {one_line(said) or f'exit code {code}'}"
+    code, output = _ran(engine, ssh_argv(one, ["true"]))
+    return "" if code == 0 else f"ssh does not reach {one.host}: {one_line(output) or f'exit code {code}'}"
 
 
 def _names(one: EnvironmentSettings, set_: Mapping[str, str]) -> list[str]:
@@ -134,8 +134,8 @@ def _names(one: EnvironmentSettings, set_: Mapping[str, str]) -> list[str]:
     return [host] if port == "22" else [f"[{host}]:{port}"]
 
 
-def _pairs(said: str) -> dict[str, str]:
-    return {name: value for name, _, value in (line.partition(" ") for line in said.splitlines())}
+def _pairs(output: str) -> dict[str, str]:
+    return {name: value for name, _, value in (line.partition(" ") for line in output.splitlines())}
 
 
 def _ran(engine: Engine, argv: Sequence[str]) -> tuple[int | None, str]:
