@@ -31,6 +31,20 @@ def test_a_signed_message_starts_a_run_that_says_who_started_it(scene: Scene) ->
     )
 
 
+def test_inputs_and_the_driver_of_the_table_reach_the_run(scene: Scene) -> None:
+    scene.define(phase("plan"))
+    scene.write(
+        ".wfe/config.toml",
+        '[incoming.tracker]\ntemplate = "drill"\ninputs = { goal = "Look" }\ndriver = "me"\n'
+        '[roles.me]\nprovider = "manual"\nmodel = "a person"\n',
+    )
+    scene.trust_config()
+    made = rotate(scene.engine, HUMAN, "tracker", scene.engine.settings().settings.incoming["tracker"])
+    receive(scene.engine, "tracker", *message(made, "no JSON"))
+    (run,) = runs(scene)
+    assert (run.driver, inputs_of(scene, run)) == ("me", {"goal": "Look"})
+
+
 def test_the_same_message_again_starts_no_second_run(scene: Scene) -> None:
     sent = message(incoming(scene))
     first = receive(scene.engine, "tracker", *sent)

@@ -57,6 +57,14 @@ def test_a_run_starts_at_its_time_and_says_what_started_it(scene: Scene) -> None
     )
 
 
+def test_the_driver_of_a_schedule_works_its_run(scene: Scene) -> None:
+    configure(scene, f'{NIGHTLY}driver = "me"\n[roles.me]\nprovider = "manual"\nmodel = "a person"\n')
+    plan(scene.engine)
+    scene.clock.advance(hours=15)
+    scene.work()
+    assert [each.driver for each in runs(scene)] == ["me"]
+
+
 def test_times_that_were_missed_are_made_up_for_by_one_run(scene: Scene) -> None:
     configure(scene, NIGHTLY)
     tend(scene)

@@ -1,11 +1,14 @@
 """Webhooks: what happens reaches its receiver at least once, in order, signed, whatever happens to either side."""
 
+import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from wfe_mcp.engine.background.queues import cancel_job
 from wfe_mcp.engine.credentials.stored import rotate_credential
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
+from wfe_mcp.engine.webhooks import sending
 from wfe_mcp.engine.webhooks.deliveries import delivery_of, receivers, redeliver, send_test
 from wfe_mcp.engine.webhooks.sending import retry_after_s
 from wfe_mcp.engine.webhooks.signing import rotate
@@ -127,7 +131,11 @@ def test_the_library_of_the_specification_accepts_the_signature_of_these_bytes_a
 
 @pytest.mark.requirement("B-28")
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_a_receiver_in_node_accepts_the_signature(scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["node:crypto", "standardwebhooks"])
+def test_a_receiver_in_node_accepts_the_signature(scene: Scene, tmp_path: Path, by: str) -> None:
+    folder = Path(__file__).parents[3] / "web"
+    if by == "standardwebhooks" and not (folder / "node_modules" / by).is_dir():
+        pytest.skip("needs the packages of web/: npm ci")
     scene.clock.now = datetime.now(UTC)
     with receiving(scene) as receiver:
         (secret,) = secrets(scene)
@@ -138,9 +146,10 @@ def test_a_receiver_in_node_accepts_the_signature(scene: Scene, tmp_path: Path) 
     file.write_text(json.dumps({"secret": secret, "heard": heard}), encoding="utf-8")
 
     script = Path(__file__).with_name("verify.mjs")
-    done = subprocess.run(["node", str(script), str(file)], capture_output=True, text=True, check=False)
+    words = ["node", str(script), str(file), *([str(folder)] if by == "standardwebhooks" else [])]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
 
-    assert (done.returncode, done.stdout.split()[0]) == (0, "5"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, f"5 by {by}"), done.stderr
 
 
 def test_both_secrets_sign_for_a_day_after_a_rotation(scene: Scene) -> None:
@@ -156,6 +165,12 @@ def test_both_secrets_sign_for_a_day_after_a_rotation(scene: Scene) -> None:
     during, after = receiver.heard
     assert (signed(during, old), signed(during, new)) == (True, True)
     assert (signed(after, old), signed(after, new)) == (False, True)
+
+
+def test_a_made_secret_is_text_for_receivers_that_take_no_bytes_as_a_key(scene: Scene) -> None:
+    with receiving(scene):
+        (made,) = secrets(scene)
+    assert re.fullmatch(rb"[0-9a-f]{64}", base64.b64decode(made.removeprefix("whsec_")))
 
 
 def test_a_secret_that_has_expired_is_rotated(scene: Scene) -> None:
@@ -248,6 +263,34 @@ def test_a_wrong_answer_is_tried_again_and_names_no_path(scene: Scene, answer: R
     assert states(scene) == ["delivered"]
     assert {one.path for one in receiver.heard} == {"/in/secret-path"}
     assert len({one.id for one in receiver.heard}) == 1
+
+
+@pytest.mark.requirement("B-28")
+def test_a_slow_receiver_is_given_up_on_in_time_and_gets_it_again_under_the_same_id(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def slow(_: Heard) -> tuple[int, dict[str, str], bytes]:
+        assert answered.wait(60)
+        return (200, {}, b"")
+
+    monkeypatch.setattr(sending, "TIMEOUT_S", 0.2)
+    with receiving(scene, events=["run.completed"]) as receiver:
+        receiver.answer = slow
+        two_phases(scene)
+        scene.work()
+        (waiting,) = listed(scene)
+        answered.set()
+        assert (waiting.state, waiting.tries) == ("waiting", 1)
+        assert "no complete answer within 0.2 s" in waiting.error
+
+        receiver.answer = lambda _: (200, {}, b"")
+        scene.clock.advance(seconds=6)
+        scene.work()
+
+    assert states(scene) == ["delivered"]
+    assert [one.id for one in receiver.heard] == [waiting.id] * 2
 
 
 def test_a_receiver_says_when_to_try_again_and_when_never(scene: Scene) -> None:
