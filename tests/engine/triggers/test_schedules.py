@@ -61,7 +61,7 @@ def test_the_driver_of_a_schedule_works_its_run(scene: Scene) -> None:
     configure(scene, f'{NIGHTLY}driver = "me"\n[roles.me]\nprovider = "manual"\nmodel = "a person"\n')
     plan(scene.engine)
     scene.clock.advance(hours=15)
-    scene.work()
+    assert scene.work_one()
     assert [each.driver for each in runs(scene)] == ["me"]
 
 
