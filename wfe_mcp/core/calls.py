@@ -3,8 +3,12 @@
 from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.model import Channel
 
 Caller = Literal["agent", "human", "server"]
+
+PROGRAMS = frozenset({Channel.MCP, Channel.HTTP, Channel.INCOMING, Channel.SCHEDULE})
+"""The channels that no person is behind, besides the server's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from datetime import datetime
 
 from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.calls import PROGRAMS
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import PROGRAMS, Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback import asked_anew, behind, is_approved_by_people, taken_up
 from wfe_mcp.core.undo import LogEntry, described

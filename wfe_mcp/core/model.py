@@ -52,10 +52,6 @@ class Channel(StrEnum):
     SCHEDULE = "schedule"
 
 
-PROGRAMS = frozenset({Channel.MCP, Channel.HTTP, Channel.INCOMING, Channel.SCHEDULE})
-"""The channels that certainly have no person behind them, besides the server's own."""
-
-
 class Assurance(IntEnum):
     """The proof that a person decided: 0 an agent's call … 3 a passkey signature."""
 
@@ -246,7 +242,6 @@ class LoopState:
     begun: int = 0
     """How many items were opened so far."""
     open: tuple[str, ...] = ()
-    """The open items."""
     failed: tuple[str, ...] = ()
     items: str | None = None
     """The document with the items' values."""

@@ -20,11 +20,11 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
-from wfe_mcp.core.calls import Caller
+from wfe_mcp.core.calls import PROGRAMS, Caller
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.forking import fork_refused
 from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over
-from wfe_mcp.core.model import PROGRAMS, Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.core.paths import PhasePath, typed

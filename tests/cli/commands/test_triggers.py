@@ -5,6 +5,9 @@ import pytest
 from tests.cli.scene import PIN, Terminal
 
 CONFIG = """\
+[checks.test]
+argv = ["true"]
+
 [incoming.tracker]
 template = "quick_fix"
 from_body = { problem = "/issue/title" }

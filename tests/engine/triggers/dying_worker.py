@@ -9,12 +9,12 @@ from typing import Any
 
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.engine.triggers import schedules
+from wfe_mcp.engine.triggers import starting
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at
 
 url, root, where, now = sys.argv[1:]
-start_run: Any = schedules.start_run
+start_run: Any = starting.start_run
 
 
 def clock() -> datetime:
@@ -29,5 +29,5 @@ def start_and_die(*args: Any, **keys: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-schedules.start_run = start_and_die  # pyright: ignore[reportAttributeAccessIssue] - the moment of the kill
+starting.start_run = start_and_die  # pyright: ignore[reportAttributeAccessIssue] - the moment of the kill
 new_worker(create_engine(project_at(Path(root)), clock=clock, store=Store.open(url, clock=clock))).work_one()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.engine.scene import HUMAN, Scene
+from tests.engine.scene import HUMAN, Scene, phase
 from tests.engine.triggers.trigger_scene import BODY, incoming, inputs_of, message, runs
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Channel
@@ -16,7 +16,9 @@ pytestmark = pytest.mark.usefixtures("home")
 
 def test_a_signed_message_starts_a_run_that_says_who_started_it(scene: Scene) -> None:
     secret = incoming(scene)
-    run = receive(scene.engine, "tracker", *message(secret)).record
+    started = receive(scene.engine, "tracker", *message(secret))
+    (run,) = runs(scene)
+    assert run.id == started
 
     assert (run.template, inputs_of(scene, run)["goal"]) == ("drill", "The till is empty")
     assert (run.triggered_by, run.external_id) == ("incoming tracker", "msg_1")
@@ -29,10 +31,24 @@ def test_a_signed_message_starts_a_run_that_says_who_started_it(scene: Scene) ->
     )
 
 
+def test_inputs_and_the_driver_of_the_table_reach_the_run(scene: Scene) -> None:
+    scene.define(phase("plan"))
+    scene.write(
+        ".wfe/config.toml",
+        '[incoming.tracker]\ntemplate = "drill"\ninputs = { goal = "Look" }\ndriver = "me"\n'
+        '[roles.me]\nprovider = "manual"\nmodel = "a person"\n',
+    )
+    scene.trust_config()
+    made = rotate(scene.engine, HUMAN, "tracker", scene.engine.settings().settings.incoming["tracker"])
+    receive(scene.engine, "tracker", *message(made, "no JSON"))
+    (run,) = runs(scene)
+    assert (run.driver, inputs_of(scene, run)) == ("me", {"goal": "Look"})
+
+
 def test_the_same_message_again_starts_no_second_run(scene: Scene) -> None:
     sent = message(incoming(scene))
-    first = receive(scene.engine, "tracker", *sent).record.id
-    assert receive(scene.process(), "tracker", *sent).record.id == first
+    first = receive(scene.engine, "tracker", *sent)
+    assert receive(scene.process(), "tracker", *sent) == first
     assert len(runs(scene)) == 1
 
 
@@ -97,7 +113,7 @@ def test_a_body_that_does_not_have_the_inputs_says_which(scene: Scene) -> None:
     assert "'/issue/title' leads nowhere at 'title'" in refusal(scene, "tracker", *message(secret, {"issue": {}}))
     assert "The body is no JSON." in refusal(scene, "tracker", *message(secret, "goal=1", "msg_2"))
     assert refusal(scene, "tracker", *message(secret, {"issue": {"title": 7}}, "msg_3")).startswith("bad_argument")
-    assert receive(scene.engine, "tracker", *message(secret, BODY, "msg_4")).record.id
+    assert receive(scene.engine, "tracker", *message(secret, BODY, "msg_4"))
 
 
 def test_what_keeps_a_system_from_starting_is_said(scene: Scene) -> None:
@@ -111,4 +127,7 @@ def test_what_keeps_a_system_from_starting_is_said(scene: Scene) -> None:
     assert "wfe-mcp incoming rotate tracker" in fault('template = "drill"\nsecret = "other"')
     assert "quick_fix" in fault('template = "quick_fixx"')
     assert "no input 'gaol'. Did you mean 'goal'?" in fault('template = "drill"\nfrom_body = { gaol = "/x" }')
-    assert "needs the input" in fault('template = "quick_fix"')
+    assert "no check 'test'" in fault('template = "quick_fix"')
+    goal = {"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}}}
+    scene.define(phase("plan"), name="strict", schema=goal)
+    assert "strict needs the input 'goal'" in fault('template = "strict"')

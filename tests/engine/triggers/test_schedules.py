@@ -17,7 +17,7 @@ from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.engine.background.daemon import gave_up_of, new_worker
 from wfe_mcp.engine.background.queues import cancel_job
 from wfe_mcp.engine.triggers.schedules import plan, schedules
-from wfe_mcp.workspace.config.cron import next_time
+from wfe_mcp.workspace.config.trigger_tables import next_time
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -55,6 +55,14 @@ def test_a_run_starts_at_its_time_and_says_what_started_it(scene: Scene) -> None
         datetime(2026, 3, 2, 3, tzinfo=UTC),
         run.id,
     )
+
+
+def test_the_driver_of_a_schedule_works_its_run(scene: Scene) -> None:
+    configure(scene, f'{NIGHTLY}driver = "me"\n[roles.me]\nprovider = "manual"\nmodel = "a person"\n')
+    plan(scene.engine)
+    scene.clock.advance(hours=15)
+    assert scene.work_one()
+    assert [each.driver for each in runs(scene)] == ["me"]
 
 
 def test_times_that_were_missed_are_made_up_for_by_one_run(scene: Scene) -> None:
@@ -100,7 +108,7 @@ def test_kill_9_between_the_due_time_and_the_end_of_its_job_starts_one_run(
     words = [sys.executable, "-m", "tests.engine.triggers.dying_worker", f"sqlite:///{tmp_path / 'wfe.db'}"]
     env = scene.environment | {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     died = subprocess.run([*words, str(scene.root), where, scene.clock().isoformat()], env=env, check=False, timeout=60)
-    assert died.returncode == -signal.SIGKILL
+    assert died.returncode == -signal.SIGKILL, died
     assert len(runs(scene)) == (0 if where == "before" else 1)
 
     tend(scene)

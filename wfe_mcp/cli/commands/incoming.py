@@ -15,7 +15,7 @@ System = Annotated[str, typer.Argument(metavar="NAME", help="The system: NAME in
 
 def list_all(invocation: Invocation) -> None:
     """List the systems that may start a template in this project."""
-    from wfe_mcp.views.project.triggers import incoming_views
+    from wfe_mcp.views.project.webhooks import incoming_views
 
     rows = incoming_views(invocation.engine)
 

@@ -263,7 +263,7 @@ def event_findings(engine: Engine) -> Iterator[HealthFinding]:
     """Webhooks that cannot be sent to or gave up, what starts templates, and the ways of notification."""
     settings = engine.settings().settings
     if settings.incoming or settings.schedule:
-        from wfe_mcp.views.project.triggers import triggers_view
+        from wfe_mcp.views.project.webhooks import triggers_view
 
         found = triggers_view(engine)
         for topic, each, is_so in (

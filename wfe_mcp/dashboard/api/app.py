@@ -30,7 +30,6 @@ from wfe_mcp.dashboard.api import (
     session,
     setup,
     steering,
-    triggers,
     webhooks,
     work,
 )
@@ -68,7 +67,6 @@ _ROUTERS = (
     work.router,
     assistant.router,
     webhooks.router,
-    triggers.router,
     live.router,
 )
 

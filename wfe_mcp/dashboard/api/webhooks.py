@@ -1,18 +1,29 @@
-"""Operations on webhooks: the receivers of a project, what was sent to them, and sending it again."""
+"""Operations on webhooks: the receivers of a project, what was sent to them, and sending it again; what starts runs here."""
 
 from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import Field
+from starlette.requests import Request
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.api.access import Reads, Works
+from wfe_mcp.dashboard.api.access import Access, Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.engine.triggers.incoming import MOST_BYTES, receive, refuse
 from wfe_mcp.engine.webhooks.deliveries import redeliver
-from wfe_mcp.views.project.webhooks import WebhooksView, webhooks_view
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.project.webhooks import StartedView, TriggersView, WebhooksView, triggers_view, webhooks_view
 
 router = APIRouter(tags=["webhooks"])
+
+_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+_HEADERS = [
+    {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+]
 
 
 class Redelivery(OfProject):
@@ -35,3 +46,38 @@ def redeliver_webhooks(caller: Works, body: Redelivery) -> JSONResponse:
     engine = caller.works(caller.engine(body.project))
     made = redeliver(engine, body.deliveries, failed=body.failed)
     return shown(f"Enqueued {plural(len(made), 'delivery', 'deliveries')} again", webhooks_view(engine))
+
+
+@router.get("/triggers", response_model=answer_of(TriggersView))
+def show_triggers(caller: Reads, project: str = "") -> JSONResponse:
+    """What starts templates in a project: signed messages of other systems, and times; never a secret."""
+    view = triggers_view(caller.engine(project))
+    return shown(f"{len(view.incoming)} incoming, {plural(len(view.schedules), 'schedule')}", view)
+
+
+@router.post(
+    "/incoming/{name}",
+    response_model=answer_of(StartedView),
+    openapi_extra={**_BODY, "parameters": _HEADERS, "security": []},
+)
+async def receive_message(request: Request, name: str, project: str = "") -> JSONResponse:
+    """Start the template that trusted configuration names for this system. The signature (Standard Webhooks) is the only access.
+
+    The same `webhook-id` again starts nothing and is answered with the same run.
+    """
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BYTES:
+            why = f"A message is at most {MOST_BYTES:,} bytes."
+            raise Refused("too_large", why, "Send what names the change, and let the run read the rest.")
+    return await run_in_threadpool(_started, request.state.access, name, project, dict(request.headers), body)
+
+
+def _started(access: Access, name: str, project: str, headers: dict[str, str], body: bytes) -> JSONResponse:
+    engine = access.engine_of_senders(project)
+    if engine is None:
+        refuse()
+    run = receive(engine, name, headers, body)
+    access.work(engine)
+    return reply(Envelope(True, run=run, summary=f"Run {run} is started.", view=StartedView(started=run)))

@@ -16,10 +16,11 @@ import itertools
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.calls import PROGRAMS
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.model import PROGRAMS, Attempt, AttemptStatus, By, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.evaluation.reviews import changes_of

@@ -107,7 +107,7 @@ def start_run(
     plan, made = configured(engine, chosen, settings, given_roles, inputs)
     gates = gate_differences(chosen, plan, settings)
     given = _checked_inputs(plan, inputs)
-    _refuse_missing(plan, settings, engine, made, given)
+    refuse_missing(plan, settings, engine, made, given)
     refuse_absent_files(engine.root, plan.template.inputs, given)
     tree = _files_now(engine)
     if tree is None:
@@ -284,7 +284,7 @@ def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str,
     return given
 
 
-def _refuse_missing(
+def refuse_missing(
     plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, made: MadeRoles, inputs: dict[str, Any]
 ) -> None:
     """What packages bring must be installed, and in a project with trusted configuration the rest must be there too.

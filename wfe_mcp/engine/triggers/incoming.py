@@ -13,16 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.json_pointer import part_at
-from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.engine.runs.start import start_run
-from wfe_mcp.engine.triggers.faults import template_fault
+from wfe_mcp.engine.triggers.starting import start, template_fault
 from wfe_mcp.engine.webhooks.signing import secrets_of, valid_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.trigger_tables import IncomingSettings
 
 MOST_BYTES = 262_144
@@ -43,27 +38,17 @@ def systems(engine: Engine) -> list[Incoming]:
     return [Incoming(name, one, _fault(engine, name, one)) for name, one in found]
 
 
-def receive(engine: Engine, name: str, headers: Mapping[str, str], body: bytes) -> LoadedRun:
-    """Start the run that a message asks for. Refuses ``unauthorized``, and what ``start_run`` refuses."""
+def receive(engine: Engine, name: str, headers: dict[str, str], body: bytes) -> str:
+    """Start the run that a message asks for; its id. Refuses ``unauthorized``, and what ``start_run`` refuses."""
     one = engine.settings().settings.incoming.get(name)
     if one is None or not one.enabled or not _is_signed(engine, name, one, headers, body):
         refuse()
     try:
         given = json.loads(body) if one.from_body else None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused("bad_argument", "The body is no JSON.", "[incoming] from_body takes inputs from it.") from None
-    inputs = dict(one.inputs) | {key: part_at(given, pointer) for key, pointer in one.from_body.items()}
-    source, message = f"incoming {name}", headers["webhook-id"]
-    return start_run(
-        engine,
-        By(source, Channel.INCOMING, Assurance.AGENT),
-        one.template,
-        inputs,
-        driver=one.driver or "",
-        triggered_by=source,
-        external_id=message,
-        idempotency_key=f"{source}: {message}",
-    )
+    taken = {key: part_at(given, pointer) for key, pointer in one.from_body.items()}
+    return start(engine, "incoming", name, one, headers["webhook-id"], taken)
 
 
 def refuse() -> NoReturn:
@@ -75,7 +60,7 @@ def refuse() -> NoReturn:
     )
 
 
-def _is_signed(engine: Engine, name: str, one: IncomingSettings, headers: Mapping[str, str], body: bytes) -> bool:
+def _is_signed(engine: Engine, name: str, one: IncomingSettings, headers: dict[str, str], body: bytes) -> bool:
     from standardwebhooks import Webhook, WebhookVerificationError  # 17 ms, with what it loads
 
     try:
@@ -84,7 +69,7 @@ def _is_signed(engine: Engine, name: str, one: IncomingSettings, headers: Mappin
         return False
     for secret in found:
         try:
-            Webhook(secret).verify(body, dict(headers), json_parse=False)
+            Webhook(secret).verify(body, headers, json_parse=False)
         except (WebhookVerificationError, ValueError):  # ValueError: a signature or a body that is no text
             continue
         return True
@@ -96,4 +81,4 @@ def _fault(engine: Engine, name: str, one: IncomingSettings) -> str:
         valid_credentials(engine, name, one)
     except Refused as no:
         return f"{no.message} {no.hint}"
-    return template_fault(engine, one, [*one.inputs, *one.from_body])
+    return template_fault(engine, one, tuple(one.from_body))

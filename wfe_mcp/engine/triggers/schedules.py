@@ -14,10 +14,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.kernel.run_change import queue_name
-from wfe_mcp.engine.runs.start import start_run
-from wfe_mcp.engine.triggers.faults import template_fault
+from wfe_mcp.engine.triggers.starting import start, template_fault
 from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
 
@@ -88,18 +86,7 @@ def start_due(engine: Engine, context: JobContext) -> Outcome:
         ]
     if later:
         return Outcome({"dropped": "a later time has come meanwhile"})
-    source = f"schedule {name}"
-    loaded = start_run(
-        engine,
-        By(source, Channel.SCHEDULE, Assurance.AGENT),
-        one.template,
-        dict(one.inputs),
-        driver=one.driver or "",
-        triggered_by=source,
-        external_id=given["at"],
-        idempotency_key=f"{source}: {given['at']}",
-    )
-    return Outcome({"run": loaded.record.id})
+    return Outcome({"run": start(engine, "schedule", name, one, given["at"], {})})
 
 
 def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:
@@ -115,7 +102,7 @@ def _schedule(engine: Engine, name: str, one: ScheduleSettings, jobs: list[JobRe
     own = [job for job in jobs if job.payload["schedule"] == name]
     over = [job for job in own if job.status not in _OPEN and "dropped" not in (job.result or {})]
     last = max(over, key=_time, default=None)
-    fault = template_fault(engine, one, one.inputs)
+    fault = template_fault(engine, one)
     if last is not None and last.status is JobStatus.FAILED:
         fault = fault or f"The last run did not start: {last.error}"
     waiting = [at for job in own if job.status in _OPEN and one.next((at := _time(job)) - _SECOND) == at]

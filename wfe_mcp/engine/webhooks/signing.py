@@ -37,6 +37,7 @@ OVERLAP = timedelta(days=1)
 _PREFIX = "whsec_"
 _KIND, _PART = "token", "token"
 _SECRET_BYTES = 32
+"""As hexadecimal text: some receivers, such as n8n, take no other bytes as a key."""
 _LEAST_BYTES, _MOST_BYTES = 24, 64
 """What the specification asks of a secret."""
 
@@ -75,7 +76,7 @@ def rotate(engine: Engine, by: By, name: str, hook: Signed, given: str = "", sco
 
     ``scope``: whose credential a first secret is. Refuses one that is no secret of the specification.
     """
-    made = given or _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+    made = given or _PREFIX + base64.b64encode(secrets.token_hex(_SECRET_BYTES).encode()).decode()
     if not _is_secret(made):
         raise Refused(
             "bad_argument",

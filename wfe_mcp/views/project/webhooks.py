@@ -1,9 +1,11 @@
-"""Views of webhooks and their deliveries; no secret, and of an address its origin alone."""
+"""Views of webhooks, their deliveries and what starts runs; no secret, and of an address its origin alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.engine.triggers.incoming import systems
+from wfe_mcp.engine.triggers.schedules import schedules
 from wfe_mcp.engine.webhooks.deliveries import Delivery, deliveries, receivers
 from wfe_mcp.views.values.model import view_model, view_of
 from wfe_mcp.workspace.config.origins import origin_of
@@ -81,3 +83,81 @@ def webhooks_view(engine: Engine, limit: int = 100) -> WebhooksView:
     """The webhooks of the project of ``engine``, and their newest deliveries."""
     found = tuple(map(delivery_view, deliveries(engine, limit=limit)))
     return WebhooksView(webhooks=receiver_views(engine), deliveries=found)
+
+
+@view_model
+class IncomingView:
+    """A system that may start a template. ``inputs``: those that it sets; ``fault``: why it starts nothing now."""
+
+    name: str
+    template: str
+    inputs: tuple[str, ...]
+    enabled: bool
+    fault: str = ""
+
+
+@view_model
+class ScheduleView:
+    """A schedule. ``timezone``: empty for that of this machine. ``last``: its newest time that is over, ``run`` what it started.
+
+    ``fault``: why it starts nothing now, or why the last time did not.
+    """
+
+    name: str
+    template: str
+    cron: str
+    timezone: str
+    enabled: bool
+    next: str = ""
+    last: str = ""
+    run: str = ""
+    fault: str = ""
+
+
+@view_model
+class StartedView:
+    """The run that a message started, or had started before."""
+
+    started: str
+
+
+@view_model
+class TriggersView:
+    """What starts templates in a project, besides people and clients."""
+
+    incoming: tuple[IncomingView, ...]
+    schedules: tuple[ScheduleView, ...]
+
+
+def triggers_view(engine: Engine) -> TriggersView:
+    """What starts templates in the project of ``engine``."""
+    return TriggersView(incoming=incoming_views(engine), schedules=schedule_views(engine))
+
+
+def incoming_views(engine: Engine) -> tuple[IncomingView, ...]:
+    """The systems that configuration allows."""
+    return tuple(
+        IncomingView(
+            name=each.name,
+            template=each.settings.template,
+            inputs=(*each.settings.inputs, *each.settings.from_body),
+            enabled=each.settings.enabled,
+            fault=each.fault,
+        )
+        for each in systems(engine)
+    )
+
+
+def schedule_views(engine: Engine) -> tuple[ScheduleView, ...]:
+    """The schedules that count."""
+    return tuple(
+        view_of(
+            ScheduleView,
+            each,
+            template=each.settings.template,
+            cron=each.settings.cron,
+            timezone=each.settings.timezone,
+            enabled=each.settings.enabled,
+        )
+        for each in schedules(engine)
+    )

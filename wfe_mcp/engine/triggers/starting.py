@@ -1,0 +1,54 @@
+"""Starts the template of a trigger as an agent would, and says beforehand why it would not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.runs.start import is_for_people, refuse_missing, start_run
+from wfe_mcp.engine.templates.catalogue import find_template
+from wfe_mcp.engine.templates.overrides import configured
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.trigger_tables import TriggerSettings
+
+Kind = Literal["incoming", "schedule"]
+
+
+def start(engine: Engine, kind: Kind, name: str, one: TriggerSettings, cause: str, inputs: dict[str, Any]) -> str:
+    """The run for ``cause``, a message or a time: a second call for it answers with the same. Refuses as ``start_run``."""
+    source = f"{kind} {name}"
+    return start_run(
+        engine,
+        By(source, Channel(kind), Assurance.AGENT),
+        one.template,
+        {**one.inputs, **inputs},
+        driver=one.driver or "",
+        triggered_by=source,
+        external_id=cause,
+        idempotency_key=f"{source}: {cause}",
+    ).record.id
+
+
+def template_fault(engine: Engine, one: TriggerSettings, more: tuple[str, ...] = ()) -> str:
+    """Why its template cannot be started now; empty when it can. ``more``: inputs that a message brings, by their names."""
+    settings = engine.settings()
+    try:
+        found = find_template(engine, one.template)
+        plan, made = configured(engine, found, settings, {}, dict(one.inputs))
+        refuse_missing(plan, settings, engine, made, dict(one.inputs))
+    except Refused as no:
+        return f"{no.message} {no.details[0].message if no.details else no.hint}"
+    if is_for_people(engine, settings, one.template):
+        return f"policy.templates lets no agent start {one.template!r}, and this is no more than one."
+    schema, named = found.template.inputs, {*one.inputs, *more}
+    known = schema.get("properties", {})
+    has = f"It has: {', '.join(known)}."
+    for name in sorted(named - known.keys()):
+        return f"{one.template} has no input {name!r}. {nearest_hint(name, known, has)}"
+    missing = [
+        each for each in schema.get("required", ()) if each not in named and "default" not in known.get(each, {})
+    ]
+    return f"{one.template} needs the input {missing[0]!r}." if missing else ""
