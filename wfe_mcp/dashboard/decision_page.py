@@ -4,10 +4,9 @@ Everything works without a script. What is folded is on the page; what is cut ha
 The application mounts the same HTML without the forms, and adds what needs a script.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.decision_artifacts import artifact_section, earlier_section, prompt_section
@@ -26,16 +25,11 @@ from wfe_mcp.dashboard.result_sections import (
     section,
 )
 from wfe_mcp.views.approvals import words
+from wfe_mcp.views.approvals.model import ApprovalView, Change
+from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.approvals.words import second
+from wfe_mcp.views.runs.requests import WaitingTrust
 from wfe_mcp.views.values.model import as_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
-
-    from wfe_mcp.views.approvals.model import ApprovalView, Change
-    from wfe_mcp.views.approvals.request import DecisionView
-    from wfe_mcp.views.runs.requests import WaitingTrust
 
 SCRIPT = "/passkey.js"
 _LOOK_AGAIN_S = 3

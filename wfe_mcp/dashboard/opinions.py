@@ -13,13 +13,15 @@ POST /overrule/<run>     with phase, reason and PIN; then the list again
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import Handlers, person_in, status_of
+from wfe_mcp.dashboard.engines import OpenRun
 from wfe_mcp.dashboard.fields import (
     Notice,
     buttons,
@@ -35,17 +37,9 @@ from wfe_mcp.dashboard.fields import (
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
 from wfe_mcp.dashboard.pages import login_page
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.approvals.inbox import opinion_path
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from starlette.requests import Request
-
-    from wfe_mcp.dashboard.engines import OpenRun
-    from wfe_mcp.engine.kernel.engine import Engine
-
 
 VERDICTS = ("pass", "concerns", "fail")
 

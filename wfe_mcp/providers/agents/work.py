@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
@@ -42,12 +43,8 @@ from wfe_mcp.providers.call import (
     never,
 )
 from wfe_mcp.providers.output import clear_place, ends_with_value, output_paragraph, value_at, value_in, with_paragraph
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 from wfe_mcp.workspace.files.programs import is_of_project, outside, sha256_of_files, temporary_outside
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}
 

@@ -9,12 +9,11 @@ Rules:
 2. Files are compared while their trees are stored. A decision of before views were stored has none to compare.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -24,7 +23,9 @@ from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import Verified, verify as verify_record
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
 from wfe_mcp.views.approvals.evidence import besides_opinions
 from wfe_mcp.views.approvals.shown import Rows, asked_attempt, recorded_view, rows_of
@@ -37,12 +38,6 @@ from wfe_mcp.views.approvals.unusual import (
     last_approved,
 )
 from wfe_mcp.views.values.model import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 CODE = "shown_differs"
 _NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt"}

@@ -6,8 +6,10 @@ where a tree is no longer stored, the change says why it is unknown.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast, get_args
+from pathlib import Path
+from typing import Any, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -15,21 +17,15 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stag
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files.tree_binding import changed_since, first_tree
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
 from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Change, GateEvidence, Named, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
 from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, uncommitted
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
-
 
 _NAMED = 5
 MOST_CANCELLED = 100

@@ -6,7 +6,7 @@ The tools, the command line and the pages show the same.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
@@ -14,7 +14,9 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, Origin, RunSta
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.states import reached
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.runs.overview import Overview, RunOutputs
 from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.store.records.runs import EventRecord, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.views.moves.blockers import Blocker, acts, blockers, waits_for
 from wfe_mcp.views.runs.calls import STEPS, clipped_json, has_failed, took
@@ -39,11 +41,6 @@ from wfe_mcp.views.runs.tool_calls import tools_of
 from wfe_mcp.views.runs.usage import spent_line, usage_view
 from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
 from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.runs.overview import Overview, RunOutputs
-    from wfe_mcp.store.records.runs import EventRecord, RunRecord
-
 
 OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
 """The statuses of a run in which nothing waits for anyone."""

@@ -1,15 +1,10 @@
 """Stored git objects by name, many in one process."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from wfe_mcp.workspace.git.command import run_git
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 
 def stored(root: Path, names: Sequence[str]) -> list[tuple[str, bytes] | None]:
