@@ -10,24 +10,18 @@ An item is done without a person in four ways. The first three leave their trace
 Of a run that was pruned only its end is left to compare with; that it was is in the log of settings.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, loaded
 from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus
 from wfe_mcp.engine.work.findings import fingerprints, source_of
 from wfe_mcp.engine.work.items import item_of_run
+from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
-
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.items import ItemEventRecord
+from wfe_mcp.store.records.items import ItemEventRecord
 
 
 def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str, bool]]:

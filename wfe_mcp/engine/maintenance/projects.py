@@ -7,17 +7,17 @@
 Only a person moves or forgets: it decides whose runs, trust and keys a folder has. Both are signed in the log of settings.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import (
@@ -30,16 +30,10 @@ from wfe_mcp.engine.kernel.identity import (
     name_of,
     other_key,
 )
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records.runs import ProjectRecord
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project, project_at
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.store import Store, Tx
-    from wfe_mcp.store.records.runs import ProjectRecord
 
 MOVED, FORGOTTEN = "ProjectMoved", "ProjectForgotten"
 """Recorded in the settings log: [project, folder before, folder now], and the project."""

@@ -1,24 +1,18 @@
 """Traces of backups and restores: the log of restores, and unfinished copies of a database."""
 
-from __future__ import annotations
-
 import glob
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import SettingEvent
-
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.records.runs import SettingEvent
 
 RESTORED = "DatabaseRestored"
 """Noted among the settings: the database was set back to an older copy."""

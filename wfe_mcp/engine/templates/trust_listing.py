@@ -4,17 +4,17 @@ Trust keeps the text it was given for, so that the next listing can say what is 
 never trusted is compared with the installed one of its name.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
+from wfe_mcp.core.model import By
 from wfe_mcp.core.texts import unseen, unseen_words
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.catalogue import (
     installed_definition,
     linted,
@@ -24,12 +24,8 @@ from wfe_mcp.engine.templates.catalogue import (
 )
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, is_no_looser
 from wfe_mcp.engine.templates.pending import PendingTrust
+from wfe_mcp.store import Tx
 from wfe_mcp.workspace.config.layers import CONFIG_FILE
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 _FILES = {"configuration", "own configuration"}
 _MOST_EARLIER = 16
