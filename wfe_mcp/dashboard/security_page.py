@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from wfe_mcp.core.texts import MARK
 from wfe_mcp.dashboard.html import Html, document, tag
@@ -17,8 +17,6 @@ _LINK = re.compile(r"\[([^]]*)]\([^)]*\)")
 
 def security(request: Request, session: str) -> Response:
     """Answer the page, for every caller: it says nothing about a project."""
-    from starlette.responses import HTMLResponse
-
     del request, session
     return HTMLResponse(security_page())
 

@@ -9,6 +9,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.policy import Policy
@@ -115,7 +116,6 @@ def policy(
     """
     from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.core.units import plural
     from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
     from wfe_mcp.views.project.project import planned_view, policy_view
     from wfe_mcp.views.values.model import plain

@@ -1,6 +1,7 @@
 """``wfe-mcp jobs``: enqueue questions to models; list, show, wait for and cancel background jobs."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -101,8 +102,6 @@ def enqueue(
 
 
 def _read(path: str) -> str:
-    from pathlib import Path
-
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ def show(invocation: Invocation, kind: Kind = "") -> None:
     Files are read, nothing of the project runs. Where a finding is wrong, one command corrects it for good: wfe-mcp config
     fact KIND VALUE. Agents read the same as the resource wfe://project.
     """
-    from wfe_mcp.core.errors import Refused, nearest_hint
     from wfe_mcp.views.project.project import project_view
 
     view = project_view(invocation.engine)

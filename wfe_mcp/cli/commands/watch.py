@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.text import exact, shortened
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
@@ -119,7 +120,6 @@ def _show(invocation: Invocation, news: "list[Happening]") -> None:
     if invocation.screen.as_json or not news:
         return
     from wfe_mcp.cli.commands.log import event_line
-    from wfe_mcp.cli.terminal.text import exact, shortened
 
     for one in news:
         if one.event is not None:

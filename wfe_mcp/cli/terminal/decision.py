@@ -27,6 +27,7 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.core.texts import clean, one_line, visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals import open_approval, shown_sha256, words
+from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.model import as_text, plain
 
 if TYPE_CHECKING:
@@ -68,7 +69,6 @@ class Detail:
 def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> None:
     """Show what waits for an approval in ``run``; without ``phase`` the first. Refuses where nothing does."""
     from wfe_mcp.views.approvals.request import since_sent_back
-    from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.reports.envelopes import overview_of
 
     if detail.since not in MOMENTS:

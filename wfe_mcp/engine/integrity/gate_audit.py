@@ -10,6 +10,7 @@ Runs from before gates were recorded are not judged; a later one that lacks the 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from wfe_mcp import __version__
@@ -95,8 +96,6 @@ def _of_run(
 
 def own_key_of(source: str) -> str:
     """The name of trust in the user's configuration at ``source``."""
-    from pathlib import Path
-
     return own_key(Path(source))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.models.budgets import OverBudget
 from wfe_mcp.engine.models.call_log import Recording
 from wfe_mcp.engine.models.connections import connections_of
 from wfe_mcp.providers.call import Connection, Limits, ProviderFault, Task, Tool, Worked
@@ -42,7 +43,6 @@ def ask_assistant(
     Refuses ``unavailable``: the provider failed, or cannot work with our tools; ``needs_human``: over a budget; and what
     ``connections_of`` refuses.
     """
-    from wfe_mcp.engine.models.budgets import OverBudget
     from wfe_mcp.providers.tasks import work
 
     task = Task(prompt, _TEXT, system, tuple(tools), LIMITS, is_text=True)

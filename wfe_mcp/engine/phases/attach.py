@@ -11,6 +11,7 @@ Rules:
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
@@ -73,8 +74,6 @@ def attach(
 
 def keep(current: RunChange, attempt: Attempt, files: Sequence[Given], note: str = "") -> list[AttachmentHead]:
     """Store ``files`` in the transaction of ``current``; their heads, also of those that were there."""
-    from dataclasses import replace
-
     there = current.tx.attachments.of_run(current.run.id)
     of_attempt = [each for each in there if (each.phase, each.attempt) == (attempt.phase, attempt.number)]
     kept: list[AttachmentHead] = []

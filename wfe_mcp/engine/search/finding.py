@@ -7,7 +7,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.store.records.search import FindHealth, FindPage
+from wfe_mcp.store.records.search import FindHealth, FindPage, Kind
 
 CATCH_UP_S = 3.0
 """How long a search waits for runs that are not indexed yet."""
@@ -50,8 +50,6 @@ def find(
     Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (an SQLite
     without full-text search).
     """
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.store.records.search import Kind
     from wfe_mcp.store.search.query import parse_query
 
     wanted = parse_query(query)

@@ -20,7 +20,7 @@ from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate, compile_template
 from wfe_mcp.engine.transfer.exporting import is_whole, named_documents, printed_sha256
 from wfe_mcp.engine.transfer.form import PARTS, BundleLines, refuse
 from wfe_mcp.engine.transfer.rows import PLACE, validated
@@ -303,8 +303,6 @@ def _once(known: dict[str, str], name: str, at: str) -> None:
 
 
 def _plan(definition: dict[str, Any]) -> CompiledTemplate:
-    from wfe_mcp.engine.kernel.template_cache import compile_template
-
     try:
         return compile_template(definition)
     except Refused as no:

@@ -27,6 +27,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.files.mirror import log_place
+from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there
 from wfe_mcp.workspace.system.redaction import SHOWN, without_hidden
 
 MAX_LOG = 256_000
@@ -195,8 +196,6 @@ def _without_hidden_bytes(encoded: str) -> str:
 
 
 def _logs(record: RunRecord, evidence: list[bytes]) -> Iterator[bytes]:
-    from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there
-
     seen: set[str] = set()
     for line in evidence:
         row = json.loads(line)

@@ -32,6 +32,7 @@ from wfe_mcp.engine.transfer.form import LOGS, BundleLines, read_lines, refuse
 from wfe_mcp.engine.transfer.rows import parsed
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
+from wfe_mcp.store.records.runs import RunRecord
 
 KIND = "bundle"
 _NO_FORMAT = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{](?!\s*\"format\")")
@@ -174,7 +175,6 @@ def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], progre
 def _write(
     engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]
 ) -> None:
-    from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.store.repository import record_from
 
     here = {"project_id": engine.project_id, "worktree": str(engine.root), "archived_at": None}

@@ -19,8 +19,10 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState, RunStatus
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.approvals.statements import read_statement
+from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import Verified, verify as verify_record
 from wfe_mcp.engine.kernel.engine import Engine
@@ -177,9 +179,6 @@ def _unlike_trees(
     engine: Engine, tx: Tx, then: LoadedRun, tree: str, phase: str, changes: Iterable[Mapping[str, Any]]
 ) -> Iterator[str]:
     """The changes that were shown between other trees than those of the run, or with other files."""
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
-
     bases = [first_tree(then.state), last_approved(then.state)]
     ignored = ignored_globs(engine, tx, then, PhasePath(phase))
     for change, base in zip(changes, bases, strict=False):

@@ -26,6 +26,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.states import going_back_refused
 from wfe_mcp.core.texts import as_given
+from wfe_mcp.engine.files.tree_binding import ignored_globs
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
@@ -154,8 +155,6 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
 
 def since_sent_back(engine: Engine, found: Overview, shown: ApprovalView) -> Change | None:
     """The change since the newest attempt of the phase that a person sent back; None where its files are unknown or the same."""
-    from wfe_mcp.engine.files.tree_binding import ignored_globs
-
     with engine.store.read() as tx:
         requests = tx.approvals.of_run(found.loaded.record.id)
         ignored = ignored_globs(engine, tx, found.loaded, PhasePath(shown.phase))

@@ -12,6 +12,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
 from wfe_mcp.engine.runs.overview import Overview
@@ -255,8 +256,6 @@ _NAMED = 5
 
 def changed_before_work(engine: Engine, found: Overview) -> tuple[str, ...]:
     """One sentence, or none where nothing changed."""
-    from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
-
     with engine.store.read() as tx:
         paths = changed(engine, tx, found.loaded)
     return (f"{shortened(paths)} changed after the run started and before its first phase began.",) if paths else ()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import field
 from typing import Annotated, Literal
 
+from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus
@@ -65,8 +66,6 @@ class FormView:
 
 def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
     """The form of ``phase``. Refuses ``unknown_phase``."""
-    from wfe_mcp.artifacts.registry import json_schema
-
     state, path = found.loaded.state, PhasePath(phase)
     if path not in state.attempts:
         raise unknown_phase(state, phase)

@@ -12,6 +12,7 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interrupted
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.models.waits import is_left_alone
 from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store.records.runs import LoadedRun
@@ -116,8 +117,6 @@ def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:
 
     A paused run settles nothing until it is resumed, so there is nothing to wait for: a cap may pause it while its gates run.
     """
-    from wfe_mcp.engine.models.waits import is_left_alone
-
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
         if loaded.state.status is RunStatus.PAUSED:
