@@ -13,33 +13,27 @@ Rules:
 4. Queued work in the copy that must not run twice is not run: it may have run since.
 """
 
-from __future__ import annotations
-
 import os
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.core.units import Busy, Progress, plural, unheard, unseen
+from wfe_mcp.engine.approvals.pin import PinnedKey
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance import restore_log
+from wfe_mcp.store import Store
+from wfe_mcp.store.maintenance.copies import Held
 from wfe_mcp.workspace.files.project_files import name_of_copy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-    from pathlib import Path
-
-    from wfe_mcp.engine.approvals.pin import PinnedKey
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Store
-    from wfe_mcp.store.maintenance.copies import Held
-
 
 _MOST_RUNS = 200
 """At most so many runs with lost events are named; the rest is counted."""

@@ -7,12 +7,10 @@ Trust in a file is trust in its bytes trusted last. Bytes trusted before stay tr
 (``effects.py``), and only a configuration's: putting an older file back gives an agent nothing.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
@@ -29,13 +27,9 @@ from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
 from wfe_mcp.engine.templates.pending import PendingTrust
 from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still_trusted, trusted_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.gate_keys import FileLayer
-    from wfe_mcp.workspace.config.settings import LoadedSettings
+from wfe_mcp.store import Tx
+from wfe_mcp.workspace.config.gate_keys import FileLayer
+from wfe_mcp.workspace.config.settings import LoadedSettings
 
 OWN = "own"
 """The name of the user's own configuration."""

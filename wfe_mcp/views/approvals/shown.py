@@ -1,11 +1,10 @@
 """Makes the view of an open approval from the stored run: everything that a person needs to decide it."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.artifacts.content import written_to
 from wfe_mcp.artifacts.validate import to_file
@@ -21,9 +20,14 @@ from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
 from wfe_mcp.engine.artifacts.step_target import asked_head, target_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.attachments import AttachmentHead
+from wfe_mcp.store.records.opinions import OpinionRecord
+from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
 from wfe_mcp.views.approvals.deployments import deployments_shown
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import (
@@ -43,23 +47,14 @@ from wfe_mcp.views.approvals.unusual import changes_of, unusual_things, worst_fi
 from wfe_mcp.views.artifacts.artifacts import content_of
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
+from wfe_mcp.views.runs.requests import DecisionLine
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import plain, view_of
+from wfe_mcp.workflow.model import ApprovalGate
 from wfe_mcp.workspace.files.mirror import artifact_path, attempt_folder
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.git.objects import object_id
 from wfe_mcp.workspace.git.repository import head
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.attachments import AttachmentHead
-    from wfe_mcp.store.records.opinions import OpinionRecord
-    from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
-    from wfe_mcp.views.runs.requests import DecisionLine
-    from wfe_mcp.workflow.model import ApprovalGate
 
 _EARLIER = 40
 _ENDED = {"failed", "superseded", "rolled_back", "cancelled", "skipped", "completed"}

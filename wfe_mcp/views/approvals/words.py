@@ -5,22 +5,17 @@ Rules:
 2. An interface adds signs, order, colours, cuts and commands, and no sentence about a fact.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, cast
+from datetime import datetime
+from typing import Any, cast
 
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.artifacts.step_target import TargetCall
+from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.views.approvals import model
+from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.values.model import as_text
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from wfe_mcp.engine.artifacts.step_target import TargetCall
-    from wfe_mcp.store.records.approvals import DecisionRecord
-    from wfe_mcp.views.approvals.request import DecisionView
-    from wfe_mcp.workspace.git.file_diffs import FileDiff
+from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 TITLES = {
     "prompt": "Prompt",
