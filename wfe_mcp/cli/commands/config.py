@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import confirmed
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
@@ -114,7 +115,6 @@ def policy(
     Without an option it shows what holds. With one it shows the change, says what weakens, asks, takes your PIN, writes
     .wfe/config.toml and trusts it as it is then. The file must be trusted before.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
     from wfe_mcp.views.project.project import planned_view, policy_view

@@ -9,6 +9,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, Reason, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.waiting import at_work
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import duration, plural
 
@@ -132,7 +133,6 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
 
     Exit code 0: done; 1: failed, cancelled or still open.
     """
-    from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.store.records.jobs import JobStatus
     from wfe_mcp.views.moves.envelope import Envelope

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import confirmed
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.units import plural
@@ -53,7 +54,6 @@ def reset(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> Non
     What the old key signed stays valid; it signs nothing any more. The new key has trusted nothing: what it must sign again
     is listed. The reset is visible to everyone: status, doctor, verify and every decision name it.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.pin import new_pin
     from wfe_mcp.engine.approvals import pin as pins
     from wfe_mcp.engine.approvals.pin_reset import reset_pin

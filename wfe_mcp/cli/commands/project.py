@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import confirmed
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
@@ -118,7 +119,6 @@ def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_
 
     What you trusted counts there where its bytes are the same. It shows what it found, then asks for your PIN.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.engine.maintenance import projects
 
     store = invocation.store
@@ -146,7 +146,6 @@ def forget(invocation: Invocation, which: Which, yes: Yes = False, pin_fd: PinFd
 
     Its runs and their log stay; work in its folder brings it back.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.engine.kernel.identity import its_runs, name_of
     from wfe_mcp.engine.maintenance import projects
 

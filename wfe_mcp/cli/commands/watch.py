@@ -7,6 +7,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import exact, shortened
+from wfe_mcp.cli.terminal.waiting import at_work
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
@@ -43,7 +44,6 @@ def follow(
 
     ``shows_all``: from the run's first event on, else only what is new.
     """
-    from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.background.daemon import tend_open_runs
     from wfe_mcp.views.history.board import Feed
 
