@@ -7,8 +7,12 @@
 A tag of that name chooses for a task, too. A task without such a tag has no text of its own: only its author can say it.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 BODY_LEAST, TITLE_LEAST = 10, 3
 

@@ -1,7 +1,5 @@
 """``wfe-mcp artifact``: show, compare, restore and accept what phases produced."""
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,6 +55,8 @@ def show(
 
     `steps:1` prints the calls of a phase of steps.
     """
+    from dataclasses import replace
+
     from wfe_mcp.core.model import RunId
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.answers import tool_answers as answers
@@ -93,6 +93,8 @@ def show(
 
 def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
     """Write an attached file; an existing file is left alone."""
+    from pathlib import Path
+
     from wfe_mcp.core.model import RunId
     from wfe_mcp.views.runs.attachments import ATTACHMENT, attachment_of
 

@@ -9,10 +9,11 @@ Rules:
 3. The kind of file comes from its bytes, never from its name.
 """
 
+from __future__ import annotations
+
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
@@ -21,12 +22,16 @@ from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
-from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
 from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.files.project_files import named_file, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
 
 TEXT = "text/plain"
 PICTURES = {
@@ -74,6 +79,8 @@ def attach(
 
 def keep(current: RunChange, attempt: Attempt, files: Sequence[Given], note: str = "") -> list[AttachmentHead]:
     """Store ``files`` in the transaction of ``current``; their heads, also of those that were there."""
+    from dataclasses import replace
+
     there = current.tx.attachments.of_run(current.run.id)
     of_attempt = [each for each in there if (each.phase, each.attempt) == (attempt.phase, attempt.number)]
     kept: list[AttachmentHead] = []

@@ -17,7 +17,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    NullPool,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_engine,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -27,33 +39,33 @@ from wfe_mcp.store.driver import HEAD, driver
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
-_VERSION = sa.Table(
+_VERSION = Table(
     "alembic_version",
-    sa.MetaData(),
-    sa.Column("version_num", sa.String(32), nullable=False),
-    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 """Alembic's own table; kept out of our metadata, or autogenerate would drop or add it."""
 
-_REVISION = sa.select(_VERSION.c.version_num)
-_IS_OURS = sa.text("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
-_OBJECTS = sa.text(
+_REVISION = select(_VERSION.c.version_num)
+_IS_OURS = text("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
+_OBJECTS = text(
     "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' "
     "AND NOT (type = 'table' AND name IN ('find_text', 'find_text_config', 'find_text_data', 'find_text_idx'))"
 )
 """Without what SQLite makes by itself, and the full-text index, which not every library has."""
-_COLUMNS = sa.text("SELECT name FROM pragma_table_info(:of) ORDER BY name")
-_TABLES = sa.text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+_COLUMNS = text("SELECT name FROM pragma_table_info(:of) ORDER BY name")
+_TABLES = text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
 
 
-def stored_revision(connection: sa.Connection) -> str | None:
+def stored_revision(connection: Connection) -> str | None:
     """The revision of the file: None without our tables, ``base`` when every migration was undone."""
     if not connection.execute(_IS_OURS).scalar_one():
         return None
     return connection.execute(_REVISION).scalar() or "base"
 
 
-def bring_to_head(connection: sa.Connection, path: Path) -> None:
+def bring_to_head(connection: Connection, path: Path) -> None:
     """Create or upgrade the tables. The caller holds the write lock."""
     revision = stored_revision(connection)
     if revision == HEAD:
@@ -70,7 +82,7 @@ def bring_to_head(connection: sa.Connection, path: Path) -> None:
         _create(connection)
 
 
-def differences(connection: sa.Connection) -> Iterator[tuple[str, str, str]]:
+def differences(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """What the file has besides our schema, lacks of it, or has in another form: its place, what is wrong, and a code."""
     versions = [str(each) for each in connection.execute(_REVISION).scalars()]
     if versions != [HEAD]:
@@ -86,7 +98,7 @@ def differences(connection: sa.Connection) -> Iterator[tuple[str, str, str]]:
             yield where, "it is not as in the schema", "schema_edited"
 
 
-def _objects(connection: sa.Connection) -> dict[tuple[str, str], tuple[str, ...]]:
+def _objects(connection: Connection) -> dict[tuple[str, str], tuple[str, ...]]:
     """Tables by their columns, everything else by its statement. Columns stand where a migration put them."""
     return {
         (row.type, row.name): tuple(connection.execute(_COLUMNS, {"of": row.name}).scalars())
@@ -98,12 +110,12 @@ def _objects(connection: sa.Connection) -> dict[tuple[str, str], tuple[str, ...]
 
 @functools.cache
 def _our_objects() -> dict[tuple[str, str], tuple[str, ...]]:
-    with sa.create_engine("sqlite://", module=driver(), poolclass=sa.NullPool).connect() as connection:
+    with create_engine("sqlite://", module=driver(), poolclass=NullPool).connect() as connection:
         _create(connection)
         return _objects(connection)
 
 
-def _create(connection: sa.Connection) -> None:
+def _create(connection: Connection) -> None:
     pruned = tables.PRUNED_RUN.name
     raw: Any = connection.connection.dbapi_connection  # as statements of SQLAlchemy they take three times as long
     for statement in (
@@ -120,7 +132,7 @@ def _create(connection: sa.Connection) -> None:
     if has_fts5(connection):
         raw.execute(FIND_TEXT)
     _VERSION.create(connection, checkfirst=False)
-    connection.execute(sa.insert(_VERSION), {"version_num": HEAD})
+    connection.execute(insert(_VERSION), {"version_num": HEAD})
 
 
 @functools.cache
@@ -137,7 +149,7 @@ def _tables_and_indexes() -> tuple[str, ...]:
     return tuple(str(each.compile(dialect=dialect())) for each in made)
 
 
-def _upgrade(connection: sa.Connection, revision: str, path: Path) -> None:
+def _upgrade(connection: Connection, revision: str, path: Path) -> None:
     # Imported here: Alembic costs 240 ms, and the revision is current at nearly every start.
     from alembic import command
     from alembic.config import Config

@@ -1,9 +1,15 @@
 """Views of webhooks and their deliveries; no secret, and of an address its origin alone."""
 
-from wfe_mcp.engine.kernel.engine import Engine
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from wfe_mcp.engine.webhooks.deliveries import Delivery, deliveries, receivers
 from wfe_mcp.views.values.model import view_model, view_of
 from wfe_mcp.workspace.config.origins import origin_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
 
 
 @view_model
