@@ -1,10 +1,10 @@
 """What connects a client and what disconnects it: the changes of files, planned before anything is written."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, cast
+from pathlib import Path
+from typing import Any, Literal, cast
 
 from wfe_mcp.clients import files, hooks
 from wfe_mcp.clients.files import Change, Records
@@ -15,10 +15,6 @@ from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.edits import value_at
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from pathlib import Path
 
 BEGIN, END = "<!-- wfe-mcp: begin -->", "<!-- wfe-mcp: end -->"
 INSTRUCTIONS = (

@@ -5,22 +5,18 @@
 3. A link is followed, so that settings kept elsewhere stay there; a link of a project must not lead out of it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
 import stat
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import replace_file
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
 
 MAX_BYTES = 50_000_000
 _RECORDS = "clients.json"

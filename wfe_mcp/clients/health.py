@@ -1,25 +1,20 @@
 """What is wrong with the connections of clients, and how to fix it. Reads files and starts nothing."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.clients import connect, files, hooks, launch, look
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
+from wfe_mcp.clients.launch import Installation
+from wfe_mcp.clients.look import Found
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding, Level
 from wfe_mcp.workspace.config.edits import value_at
 from wfe_mcp.workspace.files.programs import program
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from wfe_mcp.clients.launch import Installation
-    from wfe_mcp.clients.look import Found
 
 _PLUGIN = f"{SERVER}@wfe-mcp"
 

@@ -1,12 +1,12 @@
 """What a client's settings hold under our name."""
 
-from __future__ import annotations
-
 import re
 import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any, cast
 
 from wfe_mcp.clients import files, launch
 from wfe_mcp.clients.formats import entry
@@ -16,10 +16,6 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.workspace.config.edits import value_at
 from wfe_mcp.workspace.files.programs import outside
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,17 @@
 """Starts a command as a client does and asks it for its tools."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil
 import subprocess
 import threading
 import time
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
 
 from wfe_mcp import __version__
 from wfe_mcp.core.dataclass import dataclass
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 LIMIT_S = 60.0
 """uvx may have to download packages first."""

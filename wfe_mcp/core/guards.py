@@ -6,15 +6,7 @@ One guard for each command checks the caller, the revision and the free places. 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wfe_mcp.core import commands as c
-from wfe_mcp.core.approval_guards import (
-    approval_refused,
-    current_gate,
-    rejection_refused,
-    request_refused,
-    verdict_refused,
-    withdrawal_refused,
-)
+from wfe_mcp.core import approval_guards, commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import around
 from wfe_mcp.core.leases import busy_phases, taken
@@ -249,7 +241,7 @@ def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
 
 def _overrule(state: RunState, command: c.Overrule) -> Refused | None:
     attempt = state.current(command.phase)
-    if attempt.sha256 is None or current_gate(state, attempt) != "opinion":
+    if attempt.sha256 is None or approval_guards.current_gate(state, attempt) != "opinion":
         return illegal(
             f"Phase {command.phase!r} is not at an opinion gate.",
             "Only opinions can be overruled; use force-accept for other gates.",
@@ -341,11 +333,11 @@ GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.RefuseSubmission: _users_task,
     c.Answer: _answer,
     c.OpenGates: _open_gates,
-    c.RecordVerdict: verdict_refused,
-    c.Approve: approval_refused,
-    c.AskApproval: request_refused,
-    c.Reject: rejection_refused,
-    c.Withdraw: withdrawal_refused,
+    c.RecordVerdict: approval_guards.verdict_refused,
+    c.Approve: approval_guards.approval_refused,
+    c.AskApproval: approval_guards.request_refused,
+    c.Reject: approval_guards.rejection_refused,
+    c.Withdraw: approval_guards.withdrawal_refused,
     c.Edit: _edit,
     c.Retry: _retry,
     c.Skip: _skip,

@@ -1,24 +1,18 @@
 """What the handlers of several pages share: engines and sessions, the person of a form, refusals and their status."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Person
+from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.pages import plain_page
+from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.engine.approvals.pin import person_at_page
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.system.process import user_name
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.core.errors import Refused
-    from wfe_mcp.core.model import Person
-    from wfe_mcp.dashboard.engines import Engines
-    from wfe_mcp.dashboard.sessions import Sessions
-    from wfe_mcp.engine.kernel.engine import Engine
 
 _STATUS = {"wrong_pin": 403, "needs_human": 403, "stale_revision": 409, "bad_argument": 400, "unavailable": 503}
 

@@ -20,17 +20,16 @@ Rules:
 3. After a decision the browser is redirected (303): a reload sends nothing twice.
 """
 
-from __future__ import annotations
-
 import logging
 import re
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
@@ -54,16 +53,10 @@ from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals.decision_page import address, living_page
 from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
-
-    from starlette.requests import Request
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.views.approvals.request import DecisionView
-    from wfe_mcp.views.runs.requests import WaitingTrust
+from wfe_mcp.views.approvals.request import DecisionView
+from wfe_mcp.views.runs.requests import WaitingTrust
 
 MAX_FORM_BYTES = 64_000
 MAX_FIELDS = 20

@@ -9,22 +9,17 @@ Rules:
 2. The code of a link stays after #, so no server and no log sees it.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.dashboard.guard import SCRIPTED
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
 
 BUILT = Path(__file__).parent / "static" / "app" / "index.html"
 """The application, as built from ``web/``; some copies of the program have none."""

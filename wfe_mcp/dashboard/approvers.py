@@ -12,13 +12,13 @@ Rules:
 2. The requested change is kept here between the steps; of the browser's answer only key and signature are used.
 """
 
-from __future__ import annotations
-
 import secrets
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 from urllib.parse import quote
 
 from pydantic import ValidationError
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
@@ -30,6 +30,7 @@ from wfe_mcp.dashboard.decision_page import SCRIPT
 from wfe_mcp.dashboard.fields import Notice, hidden, note, passkey_button, pin_field, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED
 from wfe_mcp.dashboard.html import Html, document, tag
+from wfe_mcp.dashboard.sessions import Challenges
 from wfe_mcp.engine.approvals.approvers import (
     ApproverChange,
     ApproverKey,
@@ -42,15 +43,8 @@ from wfe_mcp.engine.approvals.approvers import (
     pinned_here,
 )
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_key, asking_for_signature, created_key, signed
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.approvers import PinnedView, pinned_view
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from starlette.requests import Request
-
-    from wfe_mcp.dashboard.sessions import Challenges
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,13 @@ What was typed before travels with the form, so another field loses nothing. The
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import LineComment, Side
 from wfe_mcp.dashboard.html import Html, tag
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 FORM = "sends-back"
 """The id of the form that the fields and buttons belong to, wherever they are on the page."""

@@ -7,30 +7,24 @@ Rules:
 2. The signature must answer the open challenge of this browser and form, and counts once.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By, Person
 from wfe_mcp.dashboard.comment_fields import comments_in
+from wfe_mcp.dashboard.sessions import Challenges
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
 from wfe_mcp.engine.approvals.statements import Statement
 from wfe_mcp.engine.files.tree_binding import files_now
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.records.approvals import RequestRecord
 from wfe_mcp.views.approvals.answers import rejection
+from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.approvals.shown import Seen
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wfe_mcp.core.model import By, Person
-    from wfe_mcp.dashboard.sessions import Challenges
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.approvals import RequestRecord
-    from wfe_mcp.views.approvals.request import DecisionView
-
 
 Answer = Literal["approve", "reject"]
 

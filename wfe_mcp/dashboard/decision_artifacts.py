@@ -1,20 +1,15 @@
 """The sections of a decision about its prompt and its artifacts."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from wfe_mcp.artifacts.content import parts_of
 from wfe_mcp.dashboard.html import Html, panel, table, tag
 from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shortened
 from wfe_mcp.dashboard.result_sections import section
 from wfe_mcp.views.approvals import words
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, Prompt
+from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, Prompt
 
 _MOST = 60
 """Differences that are shown."""

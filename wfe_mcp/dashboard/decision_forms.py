@@ -4,21 +4,15 @@ The choices are radio buttons, so the form of one appears without a script. Wher
 forms are there.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.fields import NO_PIN, buttons, field, hidden, passkey_button, pin_field, submit, text_field
 from wfe_mcp.dashboard.html import Child, Html, icon, tag
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wfe_mcp.views.approvals.model import ApprovalView
-    from wfe_mcp.views.approvals.request import DecisionView
+from wfe_mcp.views.approvals.model import ApprovalView
+from wfe_mcp.views.approvals.request import DecisionView
 
 
 def decision_bar(

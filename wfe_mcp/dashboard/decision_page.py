@@ -4,11 +4,11 @@ Everything works without a script. What is folded is on the page; what is cut ha
 The application mounts the same HTML without the forms, and adds what needs a script.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from wfe_mcp.dashboard import result_sections
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.decision_artifacts import artifact_section, earlier_section, prompt_section
 from wfe_mcp.dashboard.decision_forms import decision_bar
@@ -17,25 +17,12 @@ from wfe_mcp.dashboard.edits import what_is_editable
 from wfe_mcp.dashboard.fields import Notice, note
 from wfe_mcp.dashboard.html import Html, document, headline, icon, panel, tag
 from wfe_mcp.dashboard.prose import shortened
-from wfe_mcp.dashboard.result_sections import (
-    STATES,
-    attachments_section,
-    attempts_section,
-    evidence_section,
-    opinions_section,
-    section,
-)
 from wfe_mcp.views.approvals import words
+from wfe_mcp.views.approvals.model import ApprovalView, Change
+from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.approvals.words import second
+from wfe_mcp.views.runs.requests import WaitingTrust
 from wfe_mcp.views.values.model import as_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
-
-    from wfe_mcp.views.approvals.model import ApprovalView, Change
-    from wfe_mcp.views.approvals.request import DecisionView
-    from wfe_mcp.views.runs.requests import WaitingTrust
 
 SCRIPT = "/passkey.js"
 _LOOK_AGAIN_S = 3
@@ -126,9 +113,9 @@ def _request_rows(shown: ApprovalView) -> list[Html]:
     glance = [
         tag(
             "span",
-            tag("i", class_=f"mark {STATES[each.state][1]}"),
+            tag("i", class_=f"mark {result_sections.STATES[each.state][1]}"),
             f"{each.gate}: {each.state}",
-            class_=f"s-{STATES[each.state][0]}",
+            class_=f"s-{result_sections.STATES[each.state][0]}",
         )
         for each in shown.evidence
     ]
@@ -234,7 +221,7 @@ def _in_part(shown: ApprovalView, name: str) -> tuple[str | None, Sequence[Html]
             return (f"rev. {shown.artifact.revision}", ())
         case "evidence":
             marks = (
-                tag("i", class_=f"mark {STATES[each.state][1]}", title=f"{each.gate}: {each.state}")
+                tag("i", class_=f"mark {result_sections.STATES[each.state][1]}", title=f"{each.gate}: {each.state}")
                 for each in shown.evidence
             )
             label = "Gates: " + ", ".join(f"{each.gate} {each.state}" for each in shown.evidence)
@@ -259,10 +246,10 @@ def _sections(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, m
         "change": lambda: _change_section(view, shown, talk, split=split),
         "artifact": lambda: artifact_section(shown, whole, edit),
         "earlier": lambda: earlier_section(shown),
-        "evidence": lambda: evidence_section(shown),
-        "opinions": lambda: opinions_section(shown, edit),
-        "attached": lambda: attachments_section(shown, view.request.id),
-        "attempts": lambda: attempts_section(shown),
+        "evidence": lambda: result_sections.evidence_section(shown),
+        "opinions": lambda: result_sections.opinions_section(shown, edit),
+        "attached": lambda: result_sections.attachments_section(shown, view.request.id),
+        "attempts": lambda: result_sections.attempts_section(shown),
     }
     binds = tag("p", words.binds(shown), class_="muted small binds")
     return tag("div", *(made[name]() for name in words.parts(shown)), binds)
@@ -299,4 +286,4 @@ def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None
         summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")
         files = change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split)
         body.append(panel(summary, *files, class_="panel later", data_since=change.since))
-    return section("change", about, *body)
+    return result_sections.section("change", about, *body)

@@ -4,26 +4,20 @@ In one column, or with the old lines beside the new ones; where the person can s
 each line.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate, zip_longest
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.prompts import Side
 from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.prose import Range, coloured
 from wfe_mcp.views.approvals import words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from wfe_mcp.core.prompts import Side
-    from wfe_mcp.dashboard.comment_fields import Fields
-    from wfe_mcp.views.approvals.model import Change
-    from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
+from wfe_mcp.views.approvals.model import Change
+from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
 
 MOST_OF_FILE, MOST_OPEN = 400, 800
 """Lines of one file on the page; lines over all files that are unfolded when the page opens."""

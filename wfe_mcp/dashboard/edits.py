@@ -6,28 +6,21 @@
 It needs no script. A fault is shown above the text as it was typed: nothing is lost.
 """
 
-from __future__ import annotations
+from collections.abc import Mapping
 
-from typing import TYPE_CHECKING
-
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import Handlers, person_in
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import edit as edits
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from starlette.requests import Request
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.views.approvals.request import DecisionView
+from wfe_mcp.views.approvals.request import DecisionView
 
 MOST_FORM_BYTES = 4_000_000
 """A prompt or an artifact of the largest size, encoded as a form."""

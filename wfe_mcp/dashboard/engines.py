@@ -3,23 +3,24 @@
 An engine is created at its first use. A project whose folder is missing has none.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Attempt
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import other_key
 from wfe_mcp.engine.runs.needs import NOT_OVER
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 from wfe_mcp.engine.templates.trust import pending_trust
+from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for
@@ -28,12 +29,6 @@ from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.requests import WaitingTrust
 from wfe_mcp.views.values.model import view_of
 from wfe_mcp.workspace.system.location import project_at
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.approvals import RequestRecord
-    from wfe_mcp.store.records.runs import RunRecord
 
 log = logging.getLogger("wfe_mcp.dashboard")
 

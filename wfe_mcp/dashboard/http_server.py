@@ -1,16 +1,12 @@
 """uvicorn's server for the page: stopped from another thread at once, and reachable while clients hold requests half open."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, cast
+import socket
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-if TYPE_CHECKING:
-    import socket
 
 MOST_ANSWERED = 64
 """Requests above these are answered with 503."""

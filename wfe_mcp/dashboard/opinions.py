@@ -13,39 +13,22 @@ POST /overrule/<run>     with phase, reason and PIN; then the list again
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard import fields
 from wfe_mcp.dashboard.answers import Handlers, person_in, status_of
-from wfe_mcp.dashboard.fields import (
-    Notice,
-    buttons,
-    field,
-    hidden,
-    note,
-    pin_field,
-    refuse_pin,
-    submit,
-    text_area,
-    text_field,
-)
+from wfe_mcp.dashboard.engines import OpenRun
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
 from wfe_mcp.dashboard.pages import login_page
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.approvals.inbox import opinion_path
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from starlette.requests import Request
-
-    from wfe_mcp.dashboard.engines import OpenRun
-    from wfe_mcp.engine.kernel.engine import Engine
-
 
 VERDICTS = ("pass", "concerns", "fail")
 
@@ -71,12 +54,12 @@ class Opinions(Handlers):
         except Refused as refused:
             if refused.code in {"illegal_transition", "unknown_phase"} or not self.sessions.is_open(session):
                 raise
-            notice = Notice("no", f"Nothing was stored. {refused.message}")
+            notice = fields.Notice("no", f"Nothing was stored. {refused.message}")
             return HTMLResponse(self._page(engine, place, session, notice, form), status_of(refused))
         return RedirectResponse("/", 303)
 
     def _engine(self, place: Place) -> Engine:
-        refuse_pin(asks_pin=self.asks_pin)
+        fields.refuse_pin(asks_pin=self.asks_pin)
         engine = self.engines.of_run(place.run)
         if engine is None:
             raise Refused("bad_argument", f"This database has no open run {place.run!r}.", "Open it from the inbox.")
@@ -87,7 +70,7 @@ class Opinions(Handlers):
         engine: Engine,
         place: Place,
         session: str,
-        notice: Notice | None = None,
+        notice: fields.Notice | None = None,
         typed: Mapping[str, str] | None = None,
     ) -> Html:
         question = open_question(engine, place.run, place.phase, place.reviewer)
@@ -126,20 +109,20 @@ def opinion_page(
     question: AskedQuestion,
     place: Place,
     token: str,
-    notice: Notice | None = None,
+    notice: fields.Notice | None = None,
     typed: Mapping[str, str] | None = None,
 ) -> Html:
     """The question and the form. ``typed``: what was typed before a refusal; else what the answer's file holds."""
     given = typed or {"whole": question.answer}
     reviewer = question.asked.reviewer
     where = crumbs(tag("span", f"run {place.run}"), tag("span", f"opinion of {reviewer}"))
-    changed = Notice("warn", f"{question.asked.question} has changed since it was written.")
+    changed = fields.Notice("warn", f"{question.asked.question} has changed since it was written.")
     about = "You review in place of a model. Your opinion is signed, and the gate judges it like any other."
     body = [
         where,
         headline(f"Your opinion on {place.phase}, as {reviewer}", [about]),
-        note(notice),
-        note(changed) if question.is_changed else None,
+        fields.note(notice),
+        fields.note(changed) if question.is_changed else None,
         tag(
             "section",
             tag("header", tag("h2", "The question"), tag("span", question.asked.question, class_="small soft")),
@@ -159,15 +142,15 @@ def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, st
     whole = "Or the whole opinion as JSON, with findings, or a model's answer that ends with it"
     return tag(
         "form",
-        hidden("token", token),
-        hidden("shown", question.sha256),
+        fields.hidden("token", token),
+        fields.hidden("shown", question.sha256),
         tag("h2", "Your opinion"),
-        field("Verdict", "verdict", tag("select", *choices, id="verdict", name="verdict")),
-        text_area("Summary", "summary", given.get("summary", ""), 3),
-        text_area("What to change (optional)", "suggestion", given.get("suggestion", ""), 3),
-        text_area(whole, "whole", given.get("whole", ""), 8),
-        pin_field("pin"),
-        buttons(submit("Sign and give the opinion"), tag("a", "Back", href="/", class_="btn")),
+        fields.field("Verdict", "verdict", tag("select", *choices, id="verdict", name="verdict")),
+        fields.text_area("Summary", "summary", given.get("summary", ""), 3),
+        fields.text_area("What to change (optional)", "suggestion", given.get("suggestion", ""), 3),
+        fields.text_area(whole, "whole", given.get("whole", ""), 8),
+        fields.pin_field("pin"),
+        fields.buttons(fields.submit("Sign and give the opinion"), tag("a", "Back", href="/", class_="btn")),
         method="post",
         action=path,
         autocomplete="off",
@@ -199,7 +182,7 @@ class Overruling(Handlers):
 
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Overrule. Refuses what the engine refuses, and ``bad_argument`` for a run that is not shown."""
-        refuse_pin(asks_pin=self.asks_pin)
+        fields.refuse_pin(asks_pin=self.asks_pin)
         run = request.path_params["run"]
         self.sessions.expect(session, f"{_FORM} {run}", form, "decided")
         engine = self.engines.of_run(run)
@@ -219,10 +202,10 @@ def _forms(runs: Sequence[OpenRun], token: Callable[[str], str]) -> Iterator[Htm
                 tag("h2", f"Overrule the opinion gate of {phase} in {run.title} ({run.id})"),
                 tag("p", why) if why else None,
                 tag("p", "The reason stays visible. The gates after this one judge as usual."),
-                hidden("token", token(run.id)),
-                hidden("phase", phase),
-                text_field("Reason", "reason", required=True),
-                pin_field(f"pin-{where}"),
+                fields.hidden("token", token(run.id)),
+                fields.hidden("phase", phase),
+                fields.text_field("Reason", "reason", required=True),
+                fields.pin_field(f"pin-{where}"),
                 tag("button", "Overrule", type="submit", class_="btn"),
                 method="post",
                 action=f"/overrule/{run.id}",

@@ -3,24 +3,17 @@
 The inbox of a database: all that waits for a person in its projects. The page, the API and the terminal show it.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from wfe_mcp.dashboard.engines import Engines, OpenRun
 from wfe_mcp.dashboard.fields import Notice, hidden, note, pin_field, submit
 from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.inbox import inbox_view
 from wfe_mcp.views.approvals.words import second
 from wfe_mcp.views.runs.requests import InboxView, inbox_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wfe_mcp.dashboard.engines import Engines, OpenRun
-    from wfe_mcp.engine.kernel.engine import Engine
-
 
 LATER = {
     "": "It shows the requests that wait for you, in all projects of this database.",

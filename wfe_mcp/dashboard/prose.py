@@ -3,20 +3,15 @@
 The lines of a hunk are read without what is above them, so a colour inside a long text or comment can be wrong.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from wfe_mcp.artifacts import content
 from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.html import Html, named_row, table, tag
 from wfe_mcp.views.values import markdown as md
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
 
 SHOWN_CHARS = 20_000
 CUT = "… (shortened)"

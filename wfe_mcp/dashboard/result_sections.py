@@ -1,18 +1,12 @@
 """Sections of a decision that list results: evidence, opinions and earlier attempts."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from wfe_mcp.dashboard.html import Html, icon, tag
 from wfe_mcp.dashboard.prose import shortened
 from wfe_mcp.views.approvals import words
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.views.approvals.model import ApprovalView, Finding, GateEvidence, Named, OpinionShown
+from wfe_mcp.views.approvals.model import ApprovalView, Finding, GateEvidence, Named, OpinionShown
 
 STATES = {
     "pass": ("passed", "pass"),

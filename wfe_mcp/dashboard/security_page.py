@@ -1,19 +1,15 @@
 """The page ``/security``: SECURITY.md as this installation brings it, each row of its table at an address of its own."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
 from wfe_mcp.core.texts import MARK
 from wfe_mcp.dashboard.html import Html, document, tag
 from wfe_mcp.dashboard.prose import article, spans
 from wfe_mcp.views.values import markdown as md
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LINK = re.compile(r"\[([^]]*)]\([^)]*\)")
@@ -21,8 +17,6 @@ _LINK = re.compile(r"\[([^]]*)]\([^)]*\)")
 
 def security(request: Request, session: str) -> Response:
     """Answer the page, for every caller: it says nothing about a project."""
-    from starlette.responses import HTMLResponse
-
     del request, session
     return HTMLResponse(security_page())
 

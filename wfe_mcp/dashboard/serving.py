@@ -12,29 +12,23 @@ Rules:
    a week after the last visit; or when its database is removed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.lazy import LazyApi
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.engine.access.tokens import Codes, Entry, begin_page, end_page
 from wfe_mcp.engine.approvals.decision_page import ON_DEMAND, PAGE, PORT, address, living, living_page
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import serves_page
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from wfe_mcp.engine.kernel.engine import Engine
 
 ORPHAN_S = 300.0
 """Seconds that a page started on demand waits for a visitor when no server runs and nothing waits."""

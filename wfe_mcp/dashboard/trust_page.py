@@ -10,14 +10,14 @@ Rules:
 2. The signature covers what was shown, and is the one of ``wfe-mcp trust``. Other bytes are ``stale_revision``.
 """
 
-from __future__ import annotations
-
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from wfe_mcp.core.effects import Kind
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
@@ -25,19 +25,11 @@ from wfe_mcp.dashboard.answers import Handlers, person_in, status_of
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, icon, tag
 from wfe_mcp.dashboard.pages import login_page
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.templates.effects import EffectChange
 from wfe_mcp.engine.templates.trust import give_trust
+from wfe_mcp.engine.templates.trust_listing import TrustListing
 from wfe_mcp.views.approvals.trust import NOT_CONTINUED, OWN, TrustView, trust_path, trust_view, trusted_listings
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from starlette.requests import Request
-
-    from wfe_mcp.core.effects import Kind
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.templates.effects import EffectChange
-    from wfe_mcp.engine.templates.trust_listing import TrustListing
-
 
 ITEM = "trust:"
 """Followed by the name of something: the field of its box."""

@@ -33,15 +33,7 @@ from wfe_mcp.gates.place import NotPossibleError, Place, given_credentials, leve
 from wfe_mcp.gates.remedies import remedy
 from wfe_mcp.gates.reports import Reports, hide_in_reports, read_reports, stamps
 from wfe_mcp.gates.results import origin
-from wfe_mcp.jobs.child import (
-    MAX_OUTPUT_BYTES,
-    ChildNotStarted,
-    ChildResult,
-    ProgramMissing,
-    RunChild,
-    program_path,
-    run_child,
-)
+from wfe_mcp.jobs import child
 from wfe_mcp.jobs.handed import HandOut, not_handed
 from wfe_mcp.jobs.output import plain_text, without_notices
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
@@ -70,7 +62,7 @@ def run_check(
     expect: Mapping[str, object] | None = None,
     if_missing: Literal["fail", "note"] = "fail",
     environ: Mapping[str, str] | None = None,
-    run: RunChild = run_child,
+    run: child.RunChild = child.run_child,
     skipped_before: int | None = None,
     level: Level | None = None,
     where: Where | None = None,
@@ -160,7 +152,7 @@ def _run(
     project: _Before,
     log: Path,
     if_missing: Literal["fail", "note"],
-    run: RunChild,
+    run: child.RunChild,
     skipped_before: int | None,
     look_after: Callable[[SeenFiles], object] | None,
     hand: HandOut,
@@ -176,7 +168,7 @@ def _run(
     head_before, old_reports = head(root), stamps(plan)
     stamped = project.stamps() if is_worktree else {}
     try:
-        program = Path(program_path(plan.argv, plan.cwd, place.env))
+        program = Path(child.program_path(plan.argv, plan.cwd, place.env))
         program_file = program.parent.resolve() / program.name
         if not place.sees(program_file):
             return _hidden(name, program, root)
@@ -193,15 +185,15 @@ def _run(
                 log_path=log,
                 linger_s=plan.runner.reporter.linger_s if plan.runner and plan.runner.reporter else 0.0,
             )
-    except ChildNotStarted as exc:
-        fault = {"no_program": isinstance(exc, ProgramMissing), "fault": str(exc)}
+    except child.ChildNotStarted as exc:
+        fault = {"no_program": isinstance(exc, child.ProgramMissing), "fault": str(exc)}
         return _missing(name, if_missing, f"Check {name!r} could not start. {exc}", fault)
     if not place.has_begun() and result.exit_code is not None:
         why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
         return undecided(KIND, why, "ask the user whether this works: `bwrap --unshare-all --ro-bind / / true`.")
     if check.credentials:
         hide_in_reports(plan, old_reports, log)
-    reports = read_reports(plan, place.root, old_reports, log, is_cut=result.output_bytes > MAX_OUTPUT_BYTES)
+    reports = read_reports(plan, place.root, old_reports, log, is_cut=result.output_bytes > child.MAX_OUTPUT_BYTES)
     count = count_of(plan, reports.tests, result.exit_code, log)
     before, after = _Files(project.tree.id, head_before), _Files(project.tree.id, head_before)
     touched: list[str] = []
@@ -237,7 +229,7 @@ class _Facts:
     check: FrozenCheck
     plan: Execution
     expectation: Expectation
-    result: ChildResult
+    result: child.ChildResult
     count: Count
     reports: Reports
     before: _Files

@@ -13,15 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.gates.json_reports import (
-    go_text,
-    parse_go,
-    parse_jest,
-    parse_mocha,
-    parse_node,
-    parse_playwright,
-    parse_rspec,
-)
+from wfe_mcp.gates import json_reports
 from wfe_mcp.gates.results import TestResults
 from wfe_mcp.gates.xml_reports import parse_junit, parse_trx
 
@@ -127,7 +119,7 @@ RUNNERS: tuple[Runner, ...] = (
             suffix=".jsonl",
             script_env={"NODE_OPTIONS": " ".join(f'"{word}"' for word in _NODE_WORDS)},
         ),
-        parse=parse_node,
+        parse=json_reports.parse_node,
         deaths=(("Could not find '", _NO_TESTS),),
         prints=("node:test", "TAP"),
     ),
@@ -137,7 +129,7 @@ RUNNERS: tuple[Runner, ...] = (
         reporter=Reporter(
             ("--json", "--outputFile={report}"), unless=("--json",), own=("--outputFile",), suffix=".json"
         ),
-        parse=parse_jest,
+        parse=json_reports.parse_jest,
         deaths=(("No tests found", _NO_TESTS),),
     ),
     Runner(
@@ -150,7 +142,7 @@ RUNNERS: tuple[Runner, ...] = (
             unless=("--outputFile", "--outputFile.json"),
             suffix=".json",
         ),
-        parse=parse_jest,
+        parse=json_reports.parse_jest,
         deaths=(("No test files found", _NO_TESTS),),
     ),
     Runner(
@@ -161,7 +153,7 @@ RUNNERS: tuple[Runner, ...] = (
             unless=("--reporter", "-R", "--reporter-option", "--reporter-options", "-O"),
             suffix=".json",
         ),
-        parse=parse_mocha,
+        parse=json_reports.parse_mocha,
         deaths=(("No test files found", _NO_TESTS),),
     ),
     Runner(
@@ -174,7 +166,7 @@ RUNNERS: tuple[Runner, ...] = (
             suffix=".json",
             env={"PLAYWRIGHT_JSON_OUTPUT_NAME": REPORT, "PLAYWRIGHT_JSON_OUTPUT_FILE": REPORT},
         ),
-        parse=parse_playwright,
+        parse=json_reports.parse_playwright,
         deaths=(("No tests found", _NO_TESTS), ("Executable doesn't exist", "because its browser is not installed")),
     ),
     Runner(
@@ -182,8 +174,8 @@ RUNNERS: tuple[Runner, ...] = (
         frozenset({"go"}),
         ("test",),
         reporter=Reporter(("-json",), unless=("-json", "--json"), place="stdout"),
-        parse=parse_go,
-        readable=go_text,
+        parse=json_reports.parse_go,
+        readable=json_reports.go_text,
         deaths=(
             (r"\[build failed\]|\[setup failed\]", "because it did not build"),
             (r"\[no test files\]|no packages to test", _NO_TESTS),
@@ -230,7 +222,7 @@ RUNNERS: tuple[Runner, ...] = (
             unless=("--out", "-o"),
             suffix=".json",
         ),
-        parse=parse_rspec,
+        parse=json_reports.parse_rspec,
         deaths=(
             ("error occurred outside of examples|errors occurred outside of examples", "while loading the examples"),
         ),

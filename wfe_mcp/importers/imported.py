@@ -13,6 +13,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Code, Detail, Refused, pointer
 from wfe_mcp.importers.entries import Entries, Entry
 from wfe_mcp.workflow.model.base import RESERVED_WORDS
+from wfe_mcp.workflow.yaml_lines import yaml_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +256,6 @@ def front_matter(text: str, path: str, report: ImportReport) -> dict[str, Any]:
 
 def yaml_keys(text: str, path: str, report: ImportReport, above: int = 0) -> dict[str, Any]:
     """The keys of a YAML text that begins ``above`` lines below the first one of ``path``."""
-    from wfe_mcp.workflow.yaml_lines import yaml_value
-
     try:
         value, _ = yaml_value(text, path)
     except Refused as no:

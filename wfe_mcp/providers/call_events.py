@@ -12,20 +12,15 @@ Rules:
 4. Once the work is over, a thread of the package that continues announces no call and reaches no tool.
 """
 
-from __future__ import annotations
-
 import threading
+from collections.abc import Mapping
 from dataclasses import field, replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.call import Connection, Estimate, Listener, ProviderFault, Tool, ToolResult, Usage
 from wfe_mcp.providers.faults import counted, in_our_words
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 _GRACE_S = 5.0
 _ENDED = "The work has ended."

@@ -4,18 +4,13 @@ the thread of the call:  loop ──► task: the call or the tool loop
                             └──► every 0.2 s: should_stop()? out of time? ──► cancel the task
 """
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.call import ShouldStop, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
 
 T = TypeVar("T")
 _TICK_S = 0.2

@@ -5,23 +5,18 @@ Rules:
 2. A provider's own message is quoted only where it helps, shortened and without the key.
 """
 
-from __future__ import annotations
-
 import math
 import ssl
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from wfe_mcp.providers.call import FAULTS, Connection, FaultKind, ProviderFault, Usage
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 from wfe_mcp.workspace.system.redaction import without_hidden
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 T = TypeVar("T")
 

@@ -12,9 +12,8 @@ Rules:
 4. An opinion is never read automatically: it decides about work, so a person takes it in with a command.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.dataclass import dataclass
@@ -22,12 +21,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import ProviderFault, Question, Task
 from wfe_mcp.providers.manual_files import places_of
 from wfe_mcp.providers.output import value_in, with_paragraph
+from wfe_mcp.workspace.config.provider_kinds import FsAbility
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ import json
 import logging
 import threading
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
@@ -44,10 +45,6 @@ from wfe_mcp.providers.plugin import Offered, Work, offered
 from wfe_mcp.providers.prices import IMAGE_TOKENS, tokens_of
 from wfe_mcp.resources import PlugInFault
 from wfe_mcp.workspace.system.redaction import hide, without_hidden
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
 
 _TICK_S = 0.2
 _GRACE_S = 5.0

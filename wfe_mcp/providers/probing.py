@@ -5,12 +5,11 @@ Rules:
 2. A failed test is a result, not an exception. Only ``list_models`` raises.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
@@ -18,9 +17,6 @@ from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question
 from wfe_mcp.providers.faults import VENDORS, fault, message_in_body, plainly, status_fault, transport_fault
 from wfe_mcp.providers.questions import ask, checked
 from wfe_mcp.workspace.config.provider_kinds import facts_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LOCAL: Mapping[str, tuple[int, str]] = {
     "Ollama": (11434, "/v1"),

@@ -1,17 +1,13 @@
 """How a provider is reached over HTTP: address, proxy and authorities are those of its connection, never of the environment."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
+from wfe_mcp.providers.call import Connection
 from wfe_mcp.providers.faults import fault
 from wfe_mcp.workspace.config.origins import authorities, certificates_for, is_loopback
-
-if TYPE_CHECKING:
-    from wfe_mcp.providers.call import Connection
 
 
 def client_options(connection: Connection, address: str, *, silence_s: float) -> dict[str, Any]:

@@ -12,15 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 import anyio
+import mcp_types as mcp_types
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    ElicitationCapability,
-    ElicitRequest,
-    ElicitRequestFormParams,
-    ElicitRequestURLParams,
-    ElicitResult,
-    InputRequiredResult,
-)
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.server.tool_request import Ctx
@@ -103,7 +96,7 @@ def _form(asked: ElicitationText) -> dict[str, Any]:
     }
 
 
-def _capability(context: Ctx) -> ElicitationCapability | None:
+def _capability(context: Ctx) -> mcp_types.ElicitationCapability | None:
     capabilities = context.client_capabilities
     return None if capabilities is None else capabilities.elicitation
 
@@ -119,20 +112,20 @@ def _opens_pages(context: Ctx) -> bool:
     return found is not None and found.url is not None
 
 
-def later(asked: ElicitationText) -> InputRequiredResult:
+def later(asked: ElicitationText) -> mcp_types.InputRequiredResult:
     """End the call; the client asks the user and repeats the call."""
     if asked.url:
-        params = ElicitRequestURLParams(message=asked.message, url=asked.url)
+        params = mcp_types.ElicitRequestURLParams(message=asked.message, url=asked.url)
     else:
-        params = ElicitRequestFormParams(message=asked.message, requested_schema=_form(asked))
-    return InputRequiredResult(input_requests={asked.key: ElicitRequest(params=params)})
+        params = mcp_types.ElicitRequestFormParams(message=asked.message, requested_schema=_form(asked))
+    return mcp_types.InputRequiredResult(input_requests={asked.key: mcp_types.ElicitRequest(params=params)})
 
 
 def answer_brought(context: Ctx) -> Answered | None:
     """The answer in a repeated call; None in a first one."""
     for key, found in (context.input_responses or {}).items():
         for prefix in (KEY, PAGE_KEY):
-            if key.startswith(prefix) and isinstance(found, ElicitResult):
+            if key.startswith(prefix) and isinstance(found, mcp_types.ElicitResult):
                 return Answered(key.removeprefix(prefix), found.action, dict(found.content or {}), prefix == PAGE_KEY)
     return None
 

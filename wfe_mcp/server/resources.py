@@ -15,16 +15,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import mcp_types as mcp_types
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp_types import (
-    Completion,
-    CompletionArgument,
-    CompletionContext,
-    PromptReference,
-    Resource,
-    ResourceTemplateReference,
-)
 
 from wfe_mcp import views
 from wfe_mcp.core.errors import Refused, nearest_hint
@@ -86,7 +79,7 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
     server.resource("wfe://schemas/{name}", title="Artifact schema", mime_type="application/schema+json")(schema)
 
 
-async def open_runs(place: ProjectSession) -> list[Resource]:
+async def open_runs(place: ProjectSession) -> list[mcp_types.Resource]:
     """The newest open runs of the project as resources; none while it is not open, which a list must not wait for."""
     if not place.is_open:
         return []
@@ -98,10 +91,10 @@ def add_completions(server: MCPServer[None], place: ProjectSession) -> None:
     """Complete the names of runs, phases, templates and schemas."""
 
     async def complete(
-        ref: PromptReference | ResourceTemplateReference,
-        argument: CompletionArgument,
-        context: CompletionContext | None,
-    ) -> Completion | None:
+        ref: mcp_types.PromptReference | mcp_types.ResourceTemplateReference,
+        argument: mcp_types.CompletionArgument,
+        context: mcp_types.CompletionContext | None,
+    ) -> mcp_types.Completion | None:
         given = (context.arguments if context is not None else None) or {}
         try:
             engine = await place.engine()
@@ -109,17 +102,20 @@ def add_completions(server: MCPServer[None], place: ProjectSession) -> None:
         except Refused:
             return None
         hits = [name for name in names if name.lower().startswith(argument.value.lower())]
-        return Completion(values=hits[:MANY], total=len(hits), has_more=len(hits) > MANY)
+        return mcp_types.Completion(values=hits[:MANY], total=len(hits), has_more=len(hits) > MANY)
 
     server.completion()(complete)
 
 
 def _names(
-    engine: Engine, ref: PromptReference | ResourceTemplateReference, argument: str, given: dict[str, str]
+    engine: Engine,
+    ref: mcp_types.PromptReference | mcp_types.ResourceTemplateReference,
+    argument: str,
+    given: dict[str, str],
 ) -> Iterable[str]:
     from wfe_mcp.engine.templates.catalogue import offers
 
-    if isinstance(ref, ResourceTemplateReference) and argument == "name" and "schemas" in str(ref.uri):
+    if isinstance(ref, mcp_types.ResourceTemplateReference) and argument == "name" and "schemas" in str(ref.uri):
         from wfe_mcp.artifacts.registry import known_schemas
 
         return known_schemas()
@@ -140,13 +136,13 @@ def _names(
             return ()
 
 
-def _open_runs(engine: Engine) -> list[Resource]:
+def _open_runs(engine: Engine) -> list[mcp_types.Resource]:
     from wfe_mcp.store.runs.run_list import OPEN_RUNS
 
     with engine.store.read() as tx:
         found = tx.runs.page(engine.project_id, status=OPEN_RUNS, limit=LISTED, archived=False).runs
     return [
-        Resource(
+        mcp_types.Resource(
             uri=f"wfe://runs/{run.id}",
             name=run.id,
             title=run.title or run.template,

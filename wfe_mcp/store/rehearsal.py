@@ -1,18 +1,14 @@
 """Documents and revisions that a rehearsal keeps: in memory, on top of those that are stored."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.projects import DocumentRepository
+from wfe_mcp.store.records.runs import RevisionRecord
+from wfe_mcp.store.repository import Shared
 from wfe_mcp.store.runs.artifacts import ArtifactRepository
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.store.records.runs import RevisionRecord
-    from wfe_mcp.store.repository import Shared
 
 
 class RehearsedDocuments(DocumentRepository):

@@ -8,18 +8,13 @@ fills each place in ``need`` with a value that its schema accepts. A run that th
 memory cannot finish either.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.testing.values import at, value_for
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 Envelope = dict[str, Any]
 

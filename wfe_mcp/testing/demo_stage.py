@@ -1,18 +1,13 @@
 """The stage of the demo: its project, and its output in short numbered acts."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from wfe_mcp.workspace.config.checks import CheckSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 _WIDTH = 100
 _MARGIN = "  "

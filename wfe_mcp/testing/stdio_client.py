@@ -18,11 +18,9 @@ import queue
 import subprocess
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
 
 Era = Literal["2025-11-25", "2026-07-28"]
 HANDSHAKE: Era = "2025-11-25"

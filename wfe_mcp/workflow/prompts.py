@@ -10,13 +10,10 @@ Rules:
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.workflow.expressions import Expressions, as_text, scan
-
-if TYPE_CHECKING:
-    from wfe_mcp.workflow.model import Phase
+from wfe_mcp.workflow.model import Phase
 
 MAX_INLINE = 200
 """Most characters of an inline value."""
@@ -34,12 +31,12 @@ MAX_BUNDLE = 60_000
 """Most characters of one standards bundle."""
 
 
-def prompt_text(phase: "Phase") -> str:
+def prompt_text(phase: Phase) -> str:
     """The phase's prompt as written, or a default from its title and output."""
     return default_prompt(phase) if phase.prompt is None else phase.prompt
 
 
-def default_prompt(phase: "Phase") -> str:
+def default_prompt(phase: Phase) -> str:
     """The prompt of a phase without one."""
     task = _escaped(phase.title) or f"Work on the phase {phase.id!r}."
     if phase.output is None:

@@ -8,6 +8,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Phase, PinFd, Raw, Run, Stat
+from wfe_mcp.cli.terminal.waiting import wait_for_gates
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 
@@ -42,7 +43,6 @@ def approve(
     PIN does not protect, and --check-again does: /security on the page of wfe-mcp ui.
     """
     from wfe_mcp.cli.terminal.decision import Detail, show_first
-    from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval
     from wfe_mcp.views.approvals.shown import Seen
@@ -131,8 +131,6 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
 @contextlib.contextmanager
 def _gates_again(invocation: Invocation, run: str, phase: str) -> Generator[None]:
     """Run the gates of a stale revision again at once, so that the refusal says how they ended."""
-    from wfe_mcp.cli.terminal.waiting import wait_for_gates
-
     try:
         yield
     except Refused as refused:

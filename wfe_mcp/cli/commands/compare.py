@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.changes import render_changes
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
@@ -41,8 +42,6 @@ def _count(unlike: int, total: int) -> str:
 
 
 def _render(screen: Screen, summary: str, view: "ComparisonView") -> None:
-    from wfe_mcp.cli.terminal.changes import render_changes
-
     screen.line(f"{summary}.", "bold")
     one, two = view.runs
     rows = [(name, of(one), of(two)) for name, of in _RUN_ROWS]

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import confirmed
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.policy import Policy
@@ -113,9 +115,7 @@ def policy(
     Without an option it shows what holds. With one it shows the change, says what weakens, asks, takes your PIN, writes
     .wfe/config.toml and trusts it as it is then. The file must be trusted before.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.core.units import plural
     from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
     from wfe_mcp.views.project.project import planned_view, policy_view
     from wfe_mcp.views.values.model import plain

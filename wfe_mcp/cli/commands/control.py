@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.authorize import authorize
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Reason, Run, Yes, seconds_of
 from wfe_mcp.core.paths import PhasePath
@@ -39,7 +40,6 @@ def retry(
     Of a phase of steps it first says which answers are kept and what is called again. It asks for your PIN after a stop,
     and to repeat calls to the outside.
     """
-    from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.engine.runs import control
@@ -67,7 +67,6 @@ def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd:
 
     It asks for your PIN unless the template lets agents skip it.
     """
-    from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.core.commands import Skip
     from wfe_mcp.engine.runs import control
 

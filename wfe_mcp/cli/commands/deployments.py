@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from wfe_mcp.cli.commands.start import begin
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
@@ -28,8 +29,6 @@ def deploy(
 
     You see the commits, the items and the checks first. What fails its health check or its tests is rolled back.
     """
-    from wfe_mcp.cli.commands.start import begin
-
     commit = _commit(invocation, run, commit)
     title = f"Deploy {commit[:SHA_CHARS]} to {environment}"
     given = [f"environment={environment}", f"commit={commit}"]

@@ -2,17 +2,17 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import edit_file
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
+from wfe_mcp.cli.terminal.waiting import wait_for_gates
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.workspace.files.project_files import named_file
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.paths import PhasePath
 
 Draft = Annotated[
     int | None, typer.Option("--draft", metavar="N", help="Begin with draft N, a refused submission of the phase.")
@@ -39,7 +39,6 @@ def edit(
     Before work it is the prompt, and the agent gets it exactly as you leave it. After work it is the artifact, while it
     awaits approval and after it failed. Asks for your PIN.
     """
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.phases.edit import is_prompt
 
     engine, run, spot = invocation.engine, invocation.at(run, phase), PhasePath(phase)
@@ -53,9 +52,7 @@ def edit(
         _edit_artifact(invocation, run, spot, (draft, path, take), note, pin_fd)
 
 
-def _edit_prompt(invocation: Invocation, run: str, spot: "PhasePath", path: str, take: str, pin_fd: int | None) -> None:
-    from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.core.paths import typed
+def _edit_prompt(invocation: Invocation, run: str, spot: PhasePath, path: str, take: str, pin_fd: int | None) -> None:
     from wfe_mcp.engine.phases import edit as edits
 
     engine = invocation.engine
@@ -76,13 +73,12 @@ def _edit_prompt(invocation: Invocation, run: str, spot: "PhasePath", path: str,
 def _edit_artifact(
     invocation: Invocation,
     run: str,
-    spot: "PhasePath",
+    spot: PhasePath,
     source: tuple[int | None, str, str],
     note: str,
     pin_fd: int | None,
 ) -> None:
     from wfe_mcp.artifacts.parse import parse_json, read_artifact
-    from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.phases import edit as edits
     from wfe_mcp.views.answers import tool_answers as answers
 
@@ -105,10 +101,7 @@ def _read(path: str, hint: str) -> bytes:
         return Path(path).read_bytes()
 
 
-def _in_editor(text: str, name: str, run: str, spot: "PhasePath") -> str:
-    from wfe_mcp.cli.terminal.confirm import edit_file
-    from wfe_mcp.core.paths import typed
-
+def _in_editor(text: str, name: str, run: str, spot: PhasePath) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, name)
         file.write_text(text, encoding="utf-8", newline="\n")

@@ -4,6 +4,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.news import show_news
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import folder_names, shortened
 from wfe_mcp.core.units import plural
@@ -23,7 +24,6 @@ def inbox(invocation: Invocation) -> None:
     and changes that need your trust; below them, at your own terminal, what is new since your last visit. The page shows the
     same. Nothing is decided here.
     """
-    from wfe_mcp.cli.terminal.news import show_news
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.dashboard.pages import everything_waiting
     from wfe_mcp.views.runs.requests import inbox_lines

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import confirmed
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
 from wfe_mcp.cli.terminal.screen import Screen
@@ -88,7 +89,6 @@ def uninstall(
     """
     from wfe_mcp.cli.terminal import connecting
     from wfe_mcp.cli.terminal.client_changes import show_change
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.clients.look import client_named
 
     places = connecting.places_of(invocation.project.root)

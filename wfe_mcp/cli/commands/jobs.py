@@ -1,6 +1,7 @@
 """``wfe-mcp jobs``: enqueue questions to models; list, show, wait for and cancel background jobs."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, Reason, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.waiting import at_work
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import duration, plural
 
@@ -101,8 +103,6 @@ def enqueue(
 
 
 def _read(path: str) -> str:
-    from pathlib import Path
-
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -133,7 +133,6 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
 
     Exit code 0: done; 1: failed, cancelled or still open.
     """
-    from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.store.records.jobs import JobStatus
     from wfe_mcp.views.moves.envelope import Envelope

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.terminal.authorize import authorize
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.waiting import wait_for_gates, wait_for_opinions
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 
@@ -42,7 +44,6 @@ def ask(
 
     The answers are advice; no gate uses them.
     """
-    from wfe_mcp.cli.terminal.waiting import wait_for_opinions
     from wfe_mcp.engine.evaluation.second_opinion import ask as put
     from wfe_mcp.views.answers.opinions import answered
 
@@ -83,7 +84,6 @@ def answer(
     It asks for your PIN, and waits for the gate. `status` shows the question's file.
     """
     from wfe_mcp.cli.commands.submit import in_project
-    from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, take_opinion
 
     engine, run = invocation.engine, invocation.at(run, phase)
@@ -106,7 +106,6 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
     It asks for your PIN; the reason stays visible.
     """
     from wfe_mcp.cli.commands.control import say_what_follows
-    from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.core.commands import Overrule
     from wfe_mcp.engine.runs import control
 

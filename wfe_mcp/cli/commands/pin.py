@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import confirmed
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -52,9 +54,7 @@ def reset(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> Non
     What the old key signed stays valid; it signs nothing any more. The new key has trusted nothing: what it must sign again
     is listed. The reset is visible to everyone: status, doctor, verify and every decision name it.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.pin import new_pin
-    from wfe_mcp.core.units import plural
     from wfe_mcp.engine.approvals import pin as pins
     from wfe_mcp.engine.approvals.pin_reset import reset_pin
     from wfe_mcp.workspace.system.process import user_name

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import confirmed
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ def show(invocation: Invocation, kind: Kind = "") -> None:
     Files are read, nothing of the project runs. Where a finding is wrong, one command corrects it for good: wfe-mcp config
     fact KIND VALUE. Agents read the same as the resource wfe://project.
     """
-    from wfe_mcp.core.errors import Refused, nearest_hint
     from wfe_mcp.views.project.project import project_view
 
     view = project_view(invocation.engine)
@@ -118,7 +119,6 @@ def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_
 
     What you trusted counts there where its bytes are the same. It shows what it found, then asks for your PIN.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.engine.maintenance import projects
 
     store = invocation.store
@@ -146,7 +146,6 @@ def forget(invocation: Invocation, which: Which, yes: Yes = False, pin_fd: PinFd
 
     Its runs and their log stay; work in its folder brings it back.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.engine.kernel.identity import its_runs, name_of
     from wfe_mcp.engine.maintenance import projects
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.authorize import authorize
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
@@ -89,7 +90,6 @@ def _open_again(
     invocation: Invocation, run: str, phase: str, feedback: str, pin_fd: int | None, blockers: Settled | None
 ) -> None:
     """Open a new attempt. ``blockers``: what becomes of the open ones; None ends a recovery that is running."""
-    from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.engine.runs import control
     from wfe_mcp.views.runs.recoveries import recovered_phase

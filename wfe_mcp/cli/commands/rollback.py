@@ -8,6 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -169,8 +170,6 @@ def _foreseen(answer: "Envelope") -> "list[str]":
 
 def _run(invocation: Invocation, run: str) -> str:
     """The run that was named, else the only open one."""
-    from wfe_mcp.core.errors import Refused
-
     if run:
         return invocation.at(run)
     with invocation.engine.store.read() as tx:

@@ -9,6 +9,7 @@ from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Roles, 
 from wfe_mcp.cli.terminal.invocation import INTERRUPTED, REFUSED, Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.waiting import stop_requested
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 
@@ -38,7 +39,6 @@ def run(
     Exit code 0: completed or waiting for you. 1: something failed. 130: Ctrl-C.
     """
     from wfe_mcp.cli.commands.watch import follow
-    from wfe_mcp.cli.terminal.waiting import stop_requested
 
     if bool(template) == bool(resume):
         raise typer.BadParameter("give a template, or --resume with a run", param_hint="TEMPLATE")

@@ -1,5 +1,6 @@
 """``wfe-mcp show``: every attempt of a run, its evidence and its decisions; now, or at an earlier event."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import exact, shortened
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
@@ -74,8 +76,6 @@ def show(
     since: Since = "start",
 ) -> None:
     """Show every attempt of a run, its evidence and its decisions."""
-    from dataclasses import replace
-
     if decision:
         from wfe_mcp.cli.terminal.decision import Detail, show_open
 
@@ -146,7 +146,6 @@ def _attached(invocation: Invocation, found: "Overview", phase: str) -> "tuple[A
 
 def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tuple[ToolCallView, ...]":
     """Every tool call of a model in the attempt, with input and output."""
-    from wfe_mcp.core.model import RunId
     from wfe_mcp.views.runs.tool_calls import tool_call_view
 
     with invocation.engine.store.read() as tx:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.news import news_of, render_news, show_news
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
@@ -24,7 +25,6 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
     New is what happened since your last visit, here, in wfe-mcp inbox or on the page; looks within half an hour are one
     visit. Only your own terminal counts, never an agent's.
     """
-    from wfe_mcp.cli.terminal.news import show_news
     from wfe_mcp.views.moves.envelope import idle_status
 
     if new:
@@ -75,8 +75,6 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
 
 
 def _show_new(invocation: Invocation, run: str) -> None:
-    from wfe_mcp.cli.terminal.news import news_of, render_news
-
     if run:
         raise Refused("bad_argument", "--new is about all runs of the project.", "wfe-mcp status --new")
     view = news_of(invocation, [invocation.engine.project_id])

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from wfe_mcp.cli.commands.trust import trust as review
+from wfe_mcp.cli.terminal.changes import render_changes
+from wfe_mcp.cli.terminal.confirm import edit_file
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, TemplateName, Yes
 from wfe_mcp.cli.terminal.screen import Screen
@@ -261,7 +264,6 @@ def edit(invocation: Invocation, name: TemplateName, file: File = "") -> None:
 
 def diff(invocation: Invocation, name: TemplateName, other: Other = "") -> None:
     """Compare a template with its origin, or with another one."""
-    from wfe_mcp.cli.terminal.changes import render_changes
     from wfe_mcp.views.templates import templates
 
     answer = templates.diff(invocation.engine, invocation.by, name, other)
@@ -323,8 +325,6 @@ TemplateNames = Annotated[list[str], typer.Argument(metavar="NAME…", help="Tem
 
 def trust(invocation: Invocation, names: TemplateNames, yes: Yes = False, pin_fd: PinFd = None) -> None:
     """Review and trust templates, as `trust NAME` does."""
-    from wfe_mcp.cli.commands.trust import trust as review
-
     review(invocation, names, yes, pin_fd)
 
 
@@ -363,7 +363,6 @@ def _render_state(invocation: Invocation, name: str, summary: str, state: str) -
 
 def _edited(base: "Offer") -> dict[str, Any]:
     """The template as saved in the user's editor, which opens it with the next version number."""
-    from wfe_mcp.cli.terminal.confirm import edit_file
     from wfe_mcp.engine.templates.versions import next_version
     from wfe_mcp.workflow.load import load_definition
 

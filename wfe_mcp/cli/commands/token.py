@@ -7,6 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import seconds_of
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.access.tokens import Token
@@ -28,7 +29,6 @@ def create(
 
     read: look. work: what an agent may do too. manage: store templates and cancel jobs too. A token never approves for you.
     """
-    from wfe_mcp.core.errors import Refused, nearest_hint
     from wfe_mcp.engine.access.tokens import SCOPES, create_token
 
     if scope not in SCOPES:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import confirmed
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
@@ -25,7 +26,6 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     It shows every effect, compared with what you trusted last; what weakens a gate comes first. It trusts all of it, or
     what you name.
     """
-    from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.engine.templates.trust import give_trust, in_force, refuse_faulty

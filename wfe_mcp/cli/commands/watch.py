@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.text import exact, shortened
+from wfe_mcp.cli.terminal.waiting import at_work
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
@@ -42,7 +44,6 @@ def follow(
 
     ``shows_all``: from the run's first event on, else only what is new.
     """
-    from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.background.daemon import tend_open_runs
     from wfe_mcp.views.history.board import Feed
 
@@ -119,7 +120,6 @@ def _show(invocation: Invocation, news: "list[Happening]") -> None:
     if invocation.screen.as_json or not news:
         return
     from wfe_mcp.cli.commands.log import event_line
-    from wfe_mcp.cli.terminal.text import exact, shortened
 
     for one in news:
         if one.event is not None:

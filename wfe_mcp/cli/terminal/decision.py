@@ -27,6 +27,9 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.core.texts import clean, one_line, visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals import open_approval, shown_sha256, words
+from wfe_mcp.views.approvals.request import since_sent_back
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.values.model import as_text, plain
 
 if TYPE_CHECKING:
@@ -67,10 +70,6 @@ class Detail:
 
 def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> None:
     """Show what waits for an approval in ``run``; without ``phase`` the first. Refuses where nothing does."""
-    from wfe_mcp.views.approvals.request import since_sent_back
-    from wfe_mcp.views.moves.envelope import Envelope
-    from wfe_mcp.views.reports.envelopes import overview_of
-
     if detail.since not in MOMENTS:
         hint = nearest_hint(detail.since, MOMENTS, f"Take one of {', '.join(MOMENTS)}.")
         raise Refused("bad_argument", f"--since {detail.since!r} is no moment of a decision.", hint)
@@ -114,9 +113,6 @@ def show_decision(screen: Screen, view: ApprovalView, detail: Detail, since: Cha
 
 def show_first(invocation: Invocation, view: ApprovalView, detail: Detail, *, asks: bool) -> None:
     """Show ``view`` before it is decided. With ``--json`` on standard error, where the PIN is asked for."""
-    from wfe_mcp.views.approvals.request import since_sent_back
-    from wfe_mcp.views.reports.envelopes import overview_of
-
     if invocation.screen.as_json and not (asks and pin.at_terminal()):
         return
     since = since_sent_back(invocation.engine, overview_of(invocation.engine, view.run), view)

@@ -22,6 +22,7 @@ from wfe_mcp.cli.terminal.options import AsJson, InProject
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.workspace.system.redaction import without_hidden
 
@@ -232,7 +233,6 @@ class Invocation:
         """Answer that ``what``, a sentence, was done to the run or to ``phase``; the run now, and what comes next."""
         from wfe_mcp.cli.terminal.render import run_is
         from wfe_mcp.core.model import By
-        from wfe_mcp.core.paths import PhasePath
         from wfe_mcp.views.answers.run_status import status
         from wfe_mcp.views.runs.models import RunOutcome, RunView
 

@@ -1,16 +1,11 @@
 """Artifacts and Markdown as lines for a terminal: wrapped at its width there, a line per paragraph in a pipe."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from wfe_mcp.artifacts import content
 from wfe_mcp.cli.terminal.text import folded, laid_out, width_of
 from wfe_mcp.core.texts import clean, one_line
 from wfe_mcp.views.values import markdown as md
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _INDENT = "  "
 _LEAST = 20

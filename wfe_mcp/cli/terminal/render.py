@@ -14,17 +14,7 @@ from wfe_mcp.core.units import about, duration, plural
 from wfe_mcp.engine.runs.needs import Stop
 from wfe_mcp.views.moves.calls import TOOL_COMMANDS, command_line
 from wfe_mcp.views.moves.envelope import Envelope, Next
-from wfe_mcp.views.runs.models import (
-    OriginView,
-    OutputsView,
-    PhaseView,
-    RunList,
-    RunRow,
-    RunView,
-    SubmittedView,
-    VerdictView,
-    run_view,
-)
+from wfe_mcp.views.runs import models
 from wfe_mcp.views.runs.operations import operation_line
 from wfe_mcp.views.runs.recoveries import blocker_line
 
@@ -57,9 +47,9 @@ def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: date
         screen.talk(first, *blockers, *rest)
         screen.next(*steps)
         return
-    made = answer.view if isinstance(answer.view, SubmittedView) else None
+    made = answer.view if isinstance(answer.view, models.SubmittedView) else None
     screen.line(answer.summary if record is None or made is None else _submitted(answer, made), "bold")
-    if isinstance(answer.view, RunList):
+    if isinstance(answer.view, models.RunList):
         runs_table(screen, answer.view.runs, now)
     screen.table((), [verdict_row(verdict) for verdict in (() if made is None else made.verdicts)], "  ")
     if record is None:
@@ -76,7 +66,7 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     screen.line(f"{record.id} {_quote(record.title)}: {headline(answer, record, now)}", "bold")
     screen.line(f"  {record.template} in {record.worktree}", "dim")
     unusual(screen, answer)
-    view = answer.shown(RunView)
+    view = answer.shown(models.RunView)
     for text in view.unproved:
         screen.line(f"  ! {text}", "yellow")
     screen.table((), [_phase_row(phase) for phase in view.phases], "  ")
@@ -99,7 +89,7 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.next(*next_lines(answer))
 
 
-def outputs_lines(screen: Screen, outputs: OutputsView | None, run: str) -> None:
+def outputs_lines(screen: Screen, outputs: models.OutputsView | None, run: str) -> None:
     """The outputs of a completed run, a line each."""
     if outputs is None:
         return
@@ -113,7 +103,7 @@ def outputs_lines(screen: Screen, outputs: OutputsView | None, run: str) -> None
 
 def headline(answer: Envelope, record: RunRecord, now: datetime) -> str:
     """Who acts next and for how long, or how the run ended."""
-    view = run_view(answer.view)
+    view = models.run_view(answer.view)
     more = "" if view is None else view.marks
     if answer.run_state == "completed":
         took = duration(((record.ended_at or record.updated_at) - record.created_at).total_seconds())
@@ -127,7 +117,7 @@ def run_is(answer: Envelope) -> str:
     """``is completed``, ``is waiting for you``: what a run does now, in a sentence about it."""
     if answer.waiting_on == "agent" and _is_worked(answer):
         return "is with the agent"
-    view = run_view(answer.view)
+    view = models.run_view(answer.view)
     return f"is {_acts(answer)}" if view is None or answer.waiting_on != "job" else f"waits for {view.brief_waits_for}"
 
 
@@ -142,7 +132,7 @@ _WAITING = {
 
 def _acts(answer: Envelope) -> str:
     state = answer.run_state or answer.state or ""
-    view = run_view(answer.view)
+    view = models.run_view(answer.view)
     acts = _WAITING.get(answer.waiting_on or "", "finished") if view is None else view.acts
     if state not in {"running", "waiting"}:
         return f"{state}, {acts}" if answer.waiting_on in {"human", "job"} else state
@@ -150,13 +140,13 @@ def _acts(answer: Envelope) -> str:
 
 
 def _is_worked(answer: Envelope) -> bool:
-    view = run_view(answer.view)
+    view = models.run_view(answer.view)
     return view is not None and any(phase.state in {"running", "gating"} for phase in view.phases)
 
 
 def _blockers(answer: Envelope) -> tuple[tuple[str, Blocker], ...]:
     """What stops the run, each with its sentence as it is shown."""
-    view = run_view(answer.view)
+    view = models.run_view(answer.view)
     return () if view is None else tuple(zip(map(for_person, view.blockers), view.stops, strict=True))
 
 
@@ -195,7 +185,7 @@ def _lower_first(hint: str) -> str:
     return hint[:1].lower() + hint[1:] if hint[1:2].islower() else hint
 
 
-def origin_lines(origin: OriginView | None) -> Iterator[str]:
+def origin_lines(origin: models.OriginView | None) -> Iterator[str]:
     """Where an imported run comes from."""
     if origin is None:
         return
@@ -205,13 +195,15 @@ def origin_lines(origin: OriginView | None) -> Iterator[str]:
     yield from (f"  not carried: {one.path}: {one.message}" for one in origin.not_carried)
 
 
-def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
+def verdict_row(verdict: models.VerdictView) -> tuple[str, str, str]:
     """A gate with the level of its evidence, its verdict, and why."""
     message = shortened(for_person(verdict.message), 300)
     return f"{verdict.gate} ({verdict.level})" if verdict.level else verdict.gate, verdict.verdict, message
 
 
-def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Mapping[str, str] | None = None) -> None:
+def runs_table(
+    screen: Screen, runs: Iterable[models.RunRow], now: datetime, roots: Mapping[str, str] | None = None
+) -> None:
     """Runs, one a row. ``roots``: project → its folder, where the list has the runs of several."""
     listed = list(runs)
     names = folder_names((roots or {}).values())
@@ -236,7 +228,7 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, roots: Map
     )
 
 
-def _phase_of(run: RunRow) -> str:
+def _phase_of(run: models.RunRow) -> str:
     """The phase that a run is at, and how many it is done with."""
     of = "" if run.phases is None else f"{run.phases_done}/{run.phases}"
     return f"{run.phase} {of}".strip() or "-"
@@ -254,7 +246,7 @@ def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
     screen.table(("phase", "run", "status", "waits for", "updated", "title"), rows)
 
 
-def decisions_table(screen: Screen, listed: RunList, now: datetime) -> None:
+def decisions_table(screen: Screen, listed: models.RunList, now: datetime) -> None:
     """What waits for the user's decision, one a row, oldest first; what is unusual as far as the record tells."""
     screen.table(
         ("asked of you", "since", "unusual"),
@@ -270,7 +262,7 @@ def weights(unusual: Sequence[Unusual]) -> str:
     return ", ".join(f"{count} {weight}" for weight, count in counts.items())
 
 
-def _submitted(answer: Envelope, made: SubmittedView) -> str:
+def _submitted(answer: Envelope, made: models.SubmittedView) -> str:
     state = _STATES.get(answer.state or "", answer.state)
     return f"Submitted {answer.phase}, revision {made.revision} of attempt {made.attempt}: {state}"
 
@@ -282,7 +274,7 @@ def _quote(title: str) -> str:
 def unusual(screen: Screen, answer: Envelope) -> None:
     """Show what keeps the run from going on, and warnings; what ``Next:`` says is left out."""
     commands = next_lines(answer)
-    view = run_view(answer.view)
+    view = models.run_view(answer.view)
     weaker = () if view is None else view.gates_weakened
     if weaker:
         screen.line(f"  ! {plural(len(weaker), 'gate')} weakened: {'; '.join(weaker)}", "red")
@@ -291,7 +283,7 @@ def unusual(screen: Screen, answer: Envelope) -> None:
         screen.line(f"  ! {text}", "yellow")
 
 
-def _phase_row(phase: PhaseView) -> tuple[str, str, str]:
+def _phase_row(phase: models.PhaseView) -> tuple[str, str, str]:
     state = _STATES.get(phase.state, phase.state) + (" before work" if phase.stage == "before" else "")
     if phase.state in {"pending", "ready"} and phase.attempt == 1:
         return phase.phase, state, _flags(phase).strip(", ")
@@ -301,12 +293,12 @@ def _phase_row(phase: PhaseView) -> tuple[str, str, str]:
     return phase.phase, state, f"attempt {phase.attempt}{_flags(phase)}{shown}{reason}"
 
 
-def _flags(phase: PhaseView) -> str:
+def _flags(phase: models.PhaseView) -> str:
     items = f", {phase.items} items" if phase.items else ""
     return items + (", held for you" if phase.held else "") + (", FORCED" if phase.forced else "")
 
 
-def _marks(run: RunRow) -> str:
+def _marks(run: models.RunRow) -> str:
     marks = {
         " (tainted)": run.tainted,
         f" ({plural(run.weakened_gates, 'weakened gate')})": run.weakened_gates,

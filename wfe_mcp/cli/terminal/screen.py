@@ -9,22 +9,18 @@ is one line, whatever it holds, and nothing in it is hidden. What is wider than 
 terminal would begin it where our lines begin.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from typing import Any
 
 from wfe_mcp.cli.terminal.text import ago, below_margin, exact, folded, laid_out
 from wfe_mcp.core.texts import one_line, visible_json
 from wfe_mcp.core.units import Progress, duration, unheard
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from datetime import datetime
 
 _GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
 _COLOURS = {"green": _GREEN, "red": _RED, "yellow": _YELLOW, "dim": _DIM, "bold": "1", "cyan": "36"}

@@ -1,14 +1,12 @@
 """``wfe-mcp show --files``: the files of a checkpoint, and their content."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
 
 _LINK, _REPOSITORY = "120000", "160000"
 
@@ -54,7 +52,7 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
     data |= {"not_kept": left} if left else {}
     summary = f"{plural(len(there), 'file')} at cp-{taken.seq}" + (f", written to {to}" if to else "")
 
-    def render(screen: "Screen") -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         for path in data.get("left_out", there):
             screen.line(f"  {path}" + (" (a link or another repository: not written)" if to else ""))

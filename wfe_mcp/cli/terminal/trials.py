@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.cli.terminal.confirm import agreed
 from wfe_mcp.core.units import duration, joined, plural
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
 
     ``yes``: do not ask. ``skip``: run nothing; neither does a user who declines. Refuses without a terminal to ask at.
     """
-    from wfe_mcp.cli.terminal.confirm import agreed
     from wfe_mcp.cli.terminal.pin import own_terminal
     from wfe_mcp.engine.checks.trial import not_tried, try_checks
 

@@ -13,6 +13,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.errors import Refused
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
@@ -62,7 +64,6 @@ def _worker_beside(invocation: Invocation) -> Generator[Callable[[], bool]]:
     import time
 
     from wfe_mcp.cli.terminal.pin import own_terminal
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.approvals.decision_page import detached
 
     child = detached(invocation.engine, "worker", "--until-closed", stdin=subprocess.PIPE)

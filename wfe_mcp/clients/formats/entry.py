@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 from wfe_mcp.clients.formats import json_text, toml_text, yaml_text
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable, applied
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.edits import is_edit_at, value_at
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Format = Literal["json", "jsonc", "toml", "yaml"]
 """``json``: its reader takes no comments. ``jsonc``: it does."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.clients.formats.splice import Edit, Unreadable, Unsplicable, indentation, line_end, line_of, line_start
 from wfe_mcp.core.dataclass import dataclass
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _BLANK = re.compile(r"[ \t\r\n]+|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')

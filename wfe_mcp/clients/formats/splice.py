@@ -1,13 +1,8 @@
 """Edits of a text: where characters are inserted or removed, and what a fault of the text is called."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from wfe_mcp.core.dataclass import dataclass
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class Unreadable(ValueError):

@@ -1,16 +1,12 @@
 """TOML: an entry is a table of its own, appended to the end."""
 
-from __future__ import annotations
-
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from wfe_mcp.clients.formats.splice import Edit, Unreadable, Unsplicable
 from wfe_mcp.workspace.config.toml_tables import appended, spans_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _LINE = re.compile(r"line (\d+)")
 

@@ -24,6 +24,7 @@ from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.access.tokens import Entry, Scope, Token, token_of
+from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.workspace.system.process import user_name
 
@@ -51,8 +52,6 @@ class Caller:
 
     def person(self, engine: Engine, pin: str) -> Person:
         """The user, proven by the PIN typed at the page. Refuses ``forbidden`` for programs, and ``wrong_pin``."""
-        from wfe_mcp.engine.approvals import pin as pins
-
         self.refuse_program()
         refuse_pin(asks_pin=self.access.asks_pin)
         return pins.person_at_page(engine, pin, self.by.actor)

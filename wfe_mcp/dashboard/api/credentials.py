@@ -11,14 +11,8 @@ from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.engine.credentials import stored
 from wfe_mcp.engine.credentials.kinds import LONGEST
-from wfe_mcp.engine.credentials.stored import (
-    add_credential,
-    credential,
-    delete_credential,
-    expiry_of,
-    rotate_credential,
-)
 from wfe_mcp.views.project.credentials import CredentialsView, CredentialView, credential_view, credentials_view
 
 router = APIRouter()
@@ -63,9 +57,11 @@ def list_credentials(caller: Reads, project: str = "") -> JSONResponse:
 def new_credential(caller: Manages, body: NewCredential) -> JSONResponse:
     """Store a credential, with the PIN."""
     engine = caller.engine(body.project)
-    ends, by = expiry_of(body.expires, engine.clock()), caller.person(engine, body.pin)
+    ends, by = stored.expiry_of(body.expires, engine.clock()), caller.person(engine, body.pin)
     scope, kept_in = body.scope or "project", body.kept_in
-    made = add_credential(engine, by, body.name, body.kind, body.values, scope=scope, kept_in=kept_in, expires_at=ends)
+    made = stored.add_credential(
+        engine, by, body.name, body.kind, body.values, scope=scope, kept_in=kept_in, expires_at=ends
+    )
     return shown(f"Stored the {made.kind} {made.name}", credential_view(engine, made))
 
 
@@ -73,9 +69,9 @@ def new_credential(caller: Manages, body: NewCredential) -> JSONResponse:
 def new_value(caller: Manages, name: str, body: RotatedCredential) -> JSONResponse:
     """Replace the values of a credential, with the PIN."""
     engine = caller.engine(body.project)
-    known, ends = credential(engine, name, body.scope), expiry_of(body.expires, engine.clock())
+    known, ends = stored.credential(engine, name, body.scope), stored.expiry_of(body.expires, engine.clock())
     by = caller.person(engine, body.pin)
-    made = rotate_credential(engine, by, name, body.values, scope=known.scope, expires_at=ends)
+    made = stored.rotate_credential(engine, by, name, body.values, scope=known.scope, expires_at=ends)
     return shown(f"Rotated the {made.kind} {name}", credential_view(engine, made))
 
 
@@ -83,6 +79,6 @@ def new_value(caller: Manages, name: str, body: RotatedCredential) -> JSONRespon
 def no_credential(caller: Manages, name: str, body: DeletedCredential) -> JSONResponse:
     """Delete a credential, with the PIN."""
     engine = caller.engine(body.project)
-    known = credential(engine, name, body.scope)
-    gone = delete_credential(engine, caller.person(engine, body.pin), name, scope=known.scope)
+    known = stored.credential(engine, name, body.scope)
+    gone = stored.delete_credential(engine, caller.person(engine, body.pin), name, scope=known.scope)
     return shown(f"Deleted the {gone.kind} {name}", credential_view(engine, gone))

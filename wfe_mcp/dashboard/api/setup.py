@@ -29,6 +29,7 @@ from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.versions import make_default
 from wfe_mcp.views.approvals.trust import TrustPage, TrustView, trust_view, view_data
 from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.project import settings
 from wfe_mcp.views.project.activity import MoveView, ProjectView, project_view
 from wfe_mcp.views.project.jobs import JobView, job_view
 from wfe_mcp.views.project.project import (
@@ -38,16 +39,6 @@ from wfe_mcp.views.project.project import (
     planned_view,
     policy_view,
     project_view as project_contents,
-)
-from wfe_mcp.views.project.settings import (
-    CheckTrial,
-    ProviderSetting,
-    RoleSetting,
-    SettingsView,
-    check_trial,
-    provider_setting,
-    role_setting,
-    settings_view,
 )
 from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 from wfe_mcp.workspace.system.location import project_at
@@ -184,14 +175,14 @@ class CorrectedFact(OfProject):
     pin: Pin = ""
 
 
-@router.get("/settings", response_model=answer_of(SettingsView), tags=["settings"])
+@router.get("/settings", response_model=answer_of(settings.SettingsView), tags=["settings"])
 def show_settings(caller: Reads, project: str = "") -> JSONResponse:
     """Providers, roles, checks and policies that hold in a project. Of a key: where it is, never what it is."""
     engine = caller.engine(project)
-    return shown(str(engine.root), settings_view(engine))
+    return shown(str(engine.root), settings.settings_view(engine))
 
 
-@router.post("/settings/providers", response_model=answer_of(ProviderSetting), tags=["settings"])
+@router.post("/settings/providers", response_model=answer_of(settings.ProviderSetting), tags=["settings"])
 def add_provider(caller: Manages, body: NewProvider) -> JSONResponse:
     """Add a provider to the user's own configuration, with the PIN. A key that is given is stored, and shown by nothing."""
     engine = caller.engine(body.project)
@@ -200,24 +191,26 @@ def add_provider(caller: Manages, body: NewProvider) -> JSONResponse:
     if body.secret:
         table["key"] = body.key or "stored"
     line = providers.add(engine, by, body.name, table, body.secret or None)
-    return shown(f"Added provider {line.name}", provider_setting(line))
+    return shown(f"Added provider {line.name}", settings.provider_setting(line))
 
 
-@router.post("/settings/providers/{name}/key", response_model=answer_of(ProviderSetting), tags=["settings"])
+@router.post("/settings/providers/{name}/key", response_model=answer_of(settings.ProviderSetting), tags=["settings"])
 def give_provider_key(caller: Manages, name: str, body: ProviderKey) -> JSONResponse:
     """Store the key of a provider in place of the one before, with the PIN."""
     engine = caller.engine(body.project)
     line = providers.give_key(engine, caller.person(engine, body.pin), name, body.kept_in, body.secret)
-    return shown(f"{name}: key stored", provider_setting(line))
+    return shown(f"{name}: key stored", settings.provider_setting(line))
 
 
-@router.post("/settings/providers/{name}/enabled", response_model=answer_of(ProviderSetting), tags=["settings"])
+@router.post(
+    "/settings/providers/{name}/enabled", response_model=answer_of(settings.ProviderSetting), tags=["settings"]
+)
 def switch_provider(caller: Manages, name: str, body: Switch) -> JSONResponse:
     """Call the models of a provider, or none, with the PIN."""
     engine = caller.engine(body.project)
     caller.person(engine, body.pin)
     line = providers.enable(engine, name) if body.enabled else providers.disable(engine, name)
-    return shown(f"{name}: {'enabled' if line.enabled else 'disabled'}", provider_setting(line))
+    return shown(f"{name}: {'enabled' if line.enabled else 'disabled'}", settings.provider_setting(line))
 
 
 @router.post("/settings/providers/{name}/remove", response_model=answer_of(), tags=["settings"])
@@ -239,16 +232,16 @@ def test_provider(caller: Manages, name: str, body: ProviderTest) -> JSONRespons
     )
 
 
-@router.post("/settings/roles/{name}", response_model=answer_of(RoleSetting), tags=["settings"])
+@router.post("/settings/roles/{name}", response_model=answer_of(settings.RoleSetting), tags=["settings"])
 def fill_role(caller: Manages, name: str, body: RoleGiven) -> JSONResponse:
     """Let a provider and model fill a role, with the PIN."""
     engine = caller.engine(body.project)
     caller.person(engine, body.pin)
     line = providers.set_role(engine, name, body.provider, body.model, body.fallback)
-    return shown(f"{name}: {line.provider} {line.model}".strip(), role_setting(line))
+    return shown(f"{name}: {line.provider} {line.model}".strip(), settings.role_setting(line))
 
 
-@router.post("/settings/checks/{name}/try", response_model=answer_of(CheckTrial), tags=["settings"])
+@router.post("/settings/checks/{name}/try", response_model=answer_of(settings.CheckTrial), tags=["settings"])
 def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
     """Run a configured check once, in the worktree, and say how it ended."""
     engine = caller.engine(body.project)
@@ -259,7 +252,7 @@ def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
     (trial,) = try_checks(
         engine.root, [FoundCheck(name, "build", checks[name], is_configured=True)], engine.environment
     )
-    return shown(f"{name}: {trial.outcome}", check_trial(trial))
+    return shown(f"{name}: {trial.outcome}", settings.check_trial(trial))
 
 
 @router.get("/trust", response_model=answer_of(TrustPage), tags=["settings"])

@@ -25,8 +25,6 @@ Rules:
 6. What an agent reads has no code: the address of a decision shows that decision alone.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hmac
 import json
@@ -35,18 +33,14 @@ import secrets
 import threading
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal, get_args
+from pathlib import Path
+from typing import Literal, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, Person
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.files.project_files import replace_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
-
 
 Scope = Literal["read", "work", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

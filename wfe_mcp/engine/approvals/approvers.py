@@ -14,7 +14,8 @@ Rules:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -26,13 +27,9 @@ from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.approvals.keys import fingerprint
 from wfe_mcp.engine.approvals.passkeys import Assertion, Base64, Strict
 from wfe_mcp.engine.approvals.statements import signature_fault
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 APPROVERS = ".wfe/approvers.json"
 FORMAT = "wfe-approvers/1"

@@ -11,12 +11,9 @@ Rules:
    again from it. It is stored with the decision, for ``verify``.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
@@ -29,21 +26,18 @@ from wfe_mcp.core.moves import refusal, with_commands_of_the_user
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.pin import Terminal
 from wfe_mcp.engine.approvals.requests import request_of
+from wfe_mcp.engine.approvals.statements import Shown
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.artifacts.step_target import target_record
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
 from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.identity import project_of
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.approvals.statements import Shown
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.approvals import RequestRecord
-    from wfe_mcp.store.records.runs import LoadedRun
-
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.runs import LoadedRun
 
 _NAMED, _LISTED = 5, 50
 

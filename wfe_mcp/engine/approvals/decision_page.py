@@ -11,23 +11,18 @@ Rules:
 3. The wait for it is short, and nothing fails without it: the command line does the same.
 """
 
-from __future__ import annotations
-
 import logging
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, serves_page
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import ProcessRecord
 
 PAGE, ON_DEMAND = "ui", "ui-on-demand"
 """The kinds of a page process in the register: one that the user opened, and one that a server started."""

@@ -7,11 +7,10 @@ Rules:
 2. The person signs nothing but that decision: another one is refused, whatever it says.
 """
 
-from __future__ import annotations
-
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, signed_text
@@ -23,13 +22,9 @@ from wfe_mcp.engine.approvals.decide import note_facts
 from wfe_mcp.engine.approvals.passkeys import Assertion, signed
 from wfe_mcp.engine.approvals.statements import FIELDS, MORE, PASSKEY, Statement, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import facts_of, run_as_read
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.approvals import RequestRecord
 
 _COUNT = "passkey:"
 """Followed by the key's id: the last authenticator counter, kept like a secret so that the log records each change."""

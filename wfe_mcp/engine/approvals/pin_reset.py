@@ -10,25 +10,21 @@ Rules:
    every decision name it.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Channel, Person
 from wfe_mcp.engine.approvals import pin as pins
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.approvals.pin import PinnedKey
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import ProjectRecord
+from wfe_mcp.engine.approvals.pin import PinnedKey
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import ProjectRecord
 
 RESETS = "pin_resets"
 """The secret with the keys that were given up, oldest first."""

@@ -8,11 +8,9 @@ Rules:
 2. ``statement`` is the signed JSON value; ``signature`` a text, or the answer of a passkey's authenticator.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.canonical import canonical_json, signed_text
@@ -21,10 +19,8 @@ from wfe_mcp.core.model import Signature
 from wfe_mcp.engine.approvals.approvers import approvers_here
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.statements import SignedStatement, Statement, read_signed
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
 
 APPROVALS = ".wfe/approvals"
 FORMAT = "wfe-signed/1"

@@ -4,23 +4,17 @@ ask ──► stored request ──► files or artifact change ──► gates 
                       └──► answered, expired, or its attempt is over: it is closed
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Assurance, AttemptStatus, Stage
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store.records.approvals import RequestRecord
-    from wfe_mcp.workflow.model import ApprovalGate
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.workflow.model import ApprovalGate
 
 
 def request_of(

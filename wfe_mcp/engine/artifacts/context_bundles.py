@@ -4,26 +4,21 @@ Bundles are built and frozen when the run starts: the text is a stored document 
 Later changes of the files do not affect the run (S0-49).
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Code, Refused, nearest_hint
+from wfe_mcp.core.model import Attempt
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+from wfe_mcp.workflow.model import BundleRef
 from wfe_mcp.workspace.config.context_bundles import ContextSettings, files_matching
+from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.files.project_files import read_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.workflow.model import BundleRef
-    from wfe_mcp.workspace.config.settings import LoadedSettings
 
 MAX_FILE_BYTES = 200_000
 MAX_BUNDLE_BYTES = 1_000_000

@@ -9,23 +9,18 @@ same item, then those around the loop. Outside a loop, an artifact made inside i
 Only what the text names is read: a phase in the thousandth item must not load the 999 before it.
 """
 
-from __future__ import annotations
-
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 from wfe_mcp.core.graph import upstream
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
 from wfe_mcp.core.paths import PhasePath, inside, item_of, name_of
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.store.records.steps import StepStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import RunRecord
 
 
 def roots(

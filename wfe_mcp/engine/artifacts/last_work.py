@@ -13,11 +13,10 @@ Rules:
 5. The decisions of completed phases (``decision_list@1``) follow, unless its own prompt or ``context`` has them whole.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import upstream
@@ -25,14 +24,10 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath, inside, item_of, name_of
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import roots
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun
 
 MOST_EARLIER, MOST_PHASES, MOST_DECISIONS = 2, 3, 8
 _LINE_CHARS, _MOST_FILES = 200, 4

@@ -4,23 +4,18 @@ The revision is stored and its gates open in one step; files the template writes
 them or none.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from wfe_mcp.artifacts.validate import TextFile
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.model import By
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
-
-if TYPE_CHECKING:
-    from wfe_mcp.artifacts.validate import TextFile
-    from wfe_mcp.core.model import By
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.store.records.runs import LoadedRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,12 @@ Every server process has one worker; a command line that
 waits for its gates has one for that long.
 """
 
-from __future__ import annotations
-
 import logging
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
@@ -44,21 +42,16 @@ from wfe_mcp.engine.outbox.outbox import NOTICE, WEBHOOK
 from wfe_mcp.engine.phases import model_worker as driven
 from wfe_mcp.engine.phases.model_worker_jobs import driven_gave_up, work_phase
 from wfe_mcp.engine.phases.step_jobs import look_again, work_files, work_step
+from wfe_mcp.jobs.completion import GaveUp
 from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.config.layers import may_set
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
 from wfe_mcp.workspace.system.temporary import remove_abandoned
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from wfe_mcp.jobs.completion import GaveUp
-    from wfe_mcp.store import Tx
-
 
 log = logging.getLogger("wfe_mcp.engine")
 

@@ -11,14 +11,12 @@ Rules:
 3. Every call checks. A file with unchanged metadata is not read again.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
@@ -26,14 +24,12 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.leases import BUSY_S
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 _FRESH_NS = 50_000_000
 """A file that changed less than this before it was read is read again: the clock of file systems is coarse."""

@@ -4,27 +4,22 @@
 old after a crash; the next change rewrites it. Only an artifact declared ``editable`` is read back.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-    from wfe_mcp.workspace.files.mirror import Rendered
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+from wfe_mcp.workspace.files.mirror import Rendered
 
 
 def write_mirrors(change: RunChange) -> None:

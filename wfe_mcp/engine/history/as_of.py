@@ -4,27 +4,21 @@ The state is replayed up to the event, so it is exact. Evidence, requests, steps
 written after the event are left out, and rows that ended since are shown as they were then.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunId, RunState, RunStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.caps import Spending
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.approvals import RequestRecord, RequestStatus
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RevisionHead, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 _NAMED = re.compile(r"(cp-)?([0-9]{1,15})")
 _ENDED = {RunStatus.COMPLETED, RunStatus.CANCELLED}

@@ -11,14 +11,11 @@ Rules:
 4. A call that a step was making may have had its effect: in the fork too only a person allows it again.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.commands import ForkRun
@@ -28,6 +25,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import approved_by_people, end_of_decision, stops_since
 from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunState
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.titles import GIVEN_CHARS, first_words
 from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates, keep_times
@@ -36,23 +34,20 @@ from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
 from wfe_mcp.engine.kernel.engine import Engine, own_key
 from wfe_mcp.engine.kernel.evidence_seals import SEAL, sealed_evidence
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run_in, way_on
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.engine.runs.start import is_for_people, new_run_id
 from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_keys
 from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.store.records.attachments import AttachmentHead
 from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, LoadedRun, NewRun, RevisionHead, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.workspace.files.mirror import log_place, write_gitignore
 from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there, write_atomic
 from wfe_mcp.workspace.git.working_tree import tree_hash
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.attachments import AttachmentHead
 
 log = logging.getLogger("wfe_mcp.engine")
 

@@ -20,17 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.system.anchors import (
-    BEGUN,
-    LOST,
-    Anchor,
-    Head,
-    add_commit,
-    add_line,
-    anchor_file,
-    lines_of,
-    mark_of_database,
-)
+from wfe_mcp.workspace.system import anchors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,11 +81,11 @@ def stop_anchoring(engine: Engine) -> None:
 
 def lost_anchors(engine: Engine) -> str:
     """What cannot be known because the file of the anchors is gone, and what to do; empty where it is there, or none was due."""
-    file = anchor_file(engine.store.path, engine.project_id)
+    file = anchors.anchor_file(engine.store.path, engine.project_id)
     if file.exists():
         return ""
     with engine.store.read() as tx:
-        if tx.settings_log.first_noted(BEGUN, engine.project_id) is None:
+        if tx.settings_log.first_noted(anchors.BEGUN, engine.project_id) is None:
             return ""
     return f"{UNKNOWN}: {file}. Put the file back; if you cannot, anchor what is there now: wfe-mcp verify --anchor"
 
@@ -121,8 +111,8 @@ class Anchoring:
         self._changed: set[str] = set()
         self._due: float | None = None
         self._first: float | None = None
-        self._settings: Head | None = None
-        self._work: Head | None = None
+        self._settings: anchors.Head | None = None
+        self._work: anchors.Head | None = None
         self._wake = threading.Condition()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -162,7 +152,7 @@ class Anchoring:
             tails = tx.runs.open_tails(engine.project_id)
         known = {
             run: head
-            for line in lines_of(anchor_file(engine.store.path, engine.project_id)) or ()
+            for line in anchors.lines_of(anchors.anchor_file(engine.store.path, engine.project_id)) or ()
             for run, head in line.runs.items()
         }
         behind = [run for run, head in tails.items() if known.get(run) != head]
@@ -215,14 +205,16 @@ class Anchoring:
             work = last if last[0] else None
         if not tails and (settings, work) == (self._settings, self._work):
             return
-        database = mark_of_database(engine.store.path)
-        anchor = Anchor(engine.project_id, engine.clock(), tails, settings, key=key, database=database, work=work)
+        database = anchors.mark_of_database(engine.store.path)
+        anchor = anchors.Anchor(
+            engine.project_id, engine.clock(), tails, settings, key=key, database=database, work=work
+        )
         if engine.project.is_git:
             try:
-                anchor = replace(anchor, commit=add_commit(engine.root, anchor))
+                anchor = replace(anchor, commit=anchors.add_commit(engine.root, anchor))
             except Refused as refused:  # the other place still gets it
                 self._complain(refused)
-        add_line(anchor_file(engine.store.path, engine.project_id), anchor)
+        anchors.add_line(anchors.anchor_file(engine.store.path, engine.project_id), anchor)
         self._settings, self._work = settings, work
 
     def _complain(self, error: Exception) -> None:
@@ -233,13 +225,13 @@ class Anchoring:
     def _begin(self) -> None:
         """Record the first anchor, and one that begins a new file in place of a lost one."""
         engine = self._engine
-        if anchor_file(engine.store.path, engine.project_id).exists():
+        if anchors.anchor_file(engine.store.path, engine.project_id).exists():
             return
         from wfe_mcp.engine.kernel.engine import SYSTEM
 
         with engine.store.tx() as tx:
-            begun = tx.settings_log.first_noted(BEGUN, engine.project_id)
-            tx.settings_log.note(LOST if begun else BEGUN, engine.project_id, SYSTEM, engine.clock())
+            begun = tx.settings_log.first_noted(anchors.BEGUN, engine.project_id)
+            tx.settings_log.note(anchors.LOST if begun else anchors.BEGUN, engine.project_id, SYSTEM, engine.clock())
 
 
 def _pinned_fingerprint(tx: Tx) -> str:

@@ -8,10 +8,9 @@ request, names. Hashes show that the log is unchanged, anchors that it was not r
 attacker who can write the database still has no key.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.dataclass import dataclass
@@ -24,13 +23,9 @@ from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import EventRecord, LoadedRun
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import EventRecord, LoadedRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
@@ -26,7 +28,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Signature
 from wfe_mcp.core.texts import clean
 from wfe_mcp.delivery.attestations import ref
-from wfe_mcp.delivery.attestations.envelope import opened
+from wfe_mcp.delivery.attestations.envelope import Opened, opened
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.statement import DECISION
 from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, Pinned, chain_of
@@ -36,12 +38,6 @@ from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.repository import commit_of
 from wfe_mcp.workspace.git.working_tree import parts_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from wfe_mcp.delivery.attestations.envelope import Opened
 
 FETCH = f"git fetch origin '+{ref.REF}:refs/remotes/origin/wfe/attestations'"
 """What brings the attestations into a clone, which git does not do by itself."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.engine.approvals.approvers import Pinned, trust_key
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
@@ -120,8 +121,6 @@ def audit_run(engine: Engine, tx: Tx, run: RunId, keys: DecisionKeys) -> SignedD
 
 def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_Row]:
     """The events of a run, each with whether what it does needs a person."""
-    from wfe_mcp.core.evolve import evolve
-
     state = RunState()
     rows = list(tx.events.log(run))
     by_hand = {one.id for one in tx.opinions.of_run(run) if one.model == MANUAL_MODEL and one.asked_by == "gate"}

@@ -5,27 +5,20 @@ began    the ends of all logs when signing began
 retired  keys that were given up (``pin_reset.py``), for one that counts
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trusted_chain
+from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, person_keys, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, pinned_key
-from wfe_mcp.engine.approvals.pin_reset import retired_keys
+from wfe_mcp.engine.approvals.pin_reset import RetiredKey, retired_keys
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.workspace.system.pinned_keys import pin_file, pinned_beside
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from wfe_mcp.engine.approvals.approvers import Pinned
-    from wfe_mcp.engine.approvals.pin_reset import RetiredKey
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 
 @dataclass(frozen=True, slots=True)

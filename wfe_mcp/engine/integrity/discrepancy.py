@@ -1,13 +1,8 @@
 """A discrepancy: one place in the record that is not as it should be."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from wfe_mcp.core.dataclass import dataclass
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)

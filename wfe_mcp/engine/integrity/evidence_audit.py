@@ -7,28 +7,23 @@
 What was recorded before seals began is counted, not judged. A run that was imported is a report of elsewhere.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.events import GateJudged
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.evidence_seals import BEGUN, MADE, SEAL, evidence_facts, holds, verdict_facts
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, SettingEvent
 from wfe_mcp.store.serialization import event_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
-
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, SettingEvent
 
 
 @dataclass(slots=True)

@@ -7,27 +7,23 @@
 Runs from before gates were recorded are not judged; a later one that lacks the record is a fault.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, RunId
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine, own_key
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.templates.catalogue import trust_keys
 from wfe_mcp.engine.templates.effective_gates import changed_gates, weakened
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun, SettingEvent
 from wfe_mcp.store.settings import trusted_bytes, withdraw
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
-
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun, SettingEvent
 
 CODE = "gates_weakened"
 
@@ -100,8 +96,6 @@ def _of_run(
 
 def own_key_of(source: str) -> str:
     """The name of trust in the user's configuration at ``source``."""
-    from pathlib import Path
-
     return own_key(Path(source))
 
 

@@ -12,10 +12,9 @@ A claim has the verdict that its results and its evidence give; only a person ju
 Of a run that was pruned only its end is left to compare with; that it was is in the log of settings.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from wfe_mcp.core.claims import is_judged, verdict
 from wfe_mcp.core.evolve import evolve
@@ -24,14 +23,9 @@ from wfe_mcp.core.items import Item, changed, loaded
 from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus
 from wfe_mcp.engine.work.findings import fingerprints, source_of
 from wfe_mcp.engine.work.items import item_of_run
+from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
-
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.items import ItemEventRecord
+from wfe_mcp.store.records.items import ItemEventRecord
 
 
 def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str, bool]]:

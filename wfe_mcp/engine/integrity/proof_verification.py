@@ -12,26 +12,20 @@ Rules:
    the tree of all files that are neither ignored nor in ``.wfe/``, read from the bytes on disk.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, Pinned, approvers_file, approvers_here, chain_of
 from wfe_mcp.engine.approvals.proof_files import APPROVALS, file_of, is_as_written, read_proof
+from wfe_mcp.engine.approvals.statements import SignedStatement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
 from wfe_mcp.workspace.git.command import run_git, text_of as output_of
 from wfe_mcp.workspace.git.working_tree import parts_of, tree_hash
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from wfe_mcp.engine.approvals.statements import SignedStatement
 
 CODE = "."
 """What ``require`` names for the code as it is now."""

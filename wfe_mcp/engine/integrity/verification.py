@@ -16,11 +16,10 @@ Rules:
    is compared with is read again when the settings have changed meanwhile. Nothing is kept about what was verified.
 """
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -32,8 +31,11 @@ from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates
 from wfe_mcp.engine.integrity.run_verification import Judged, Outside, discrepancies, judge_run, known_now, unlike_files
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
+from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.record_seals import Anchored
+from wfe_mcp.store.records.runs import SettingEvent
 from wfe_mcp.workspace.system.anchors import (
     AUDIT_REF,
     BEGUN,
@@ -45,14 +47,6 @@ from wfe_mcp.workspace.system.anchors import (
     mark_of_database,
     signed_commits,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import SettingEvent
 
 _PAGE = 500
 _LONGEST_S = 0.05

@@ -16,6 +16,7 @@ import logging
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -84,8 +85,6 @@ class ServerKey:
 
 def sealed_evidence(engine: Engine, tx: Tx, found: EvidenceRecord, process: Process | None = None) -> EvidenceRecord:
     """``found`` with the seal of its bytes."""
-    from dataclasses import replace
-
     seal = engine.state_of(ServerKey).seal(engine, tx, evidence_facts(found), process)
     return replace(found, data=found.data | {SEAL: seal})
 

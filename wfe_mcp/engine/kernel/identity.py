@@ -11,25 +11,20 @@ Rules:
 2. Git ignores the mark: a clone has none, and so never silently becomes the project it was cloned from.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records.runs import ProjectRecord, RunRecord
 from wfe_mcp.workspace.files.mirror import runs_with_files, write_gitignore
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.git.repository import first_commit
-
-if TYPE_CHECKING:
-    from wfe_mcp.store import Store, Tx
-    from wfe_mcp.store.records.runs import ProjectRecord, RunRecord
-    from wfe_mcp.workspace.system.location import Project
+from wfe_mcp.workspace.system.location import Project
 
 MARK = ".wfe/runs/.project"
 _ID = re.compile(r"p-[0-9a-f]{16}")

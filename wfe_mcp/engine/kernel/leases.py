@@ -5,22 +5,17 @@ names: over all runs of the project. Both from claim to completion (design §4, 
 a gate runs. A loop has no lease: it holds its locks while it is open. The run's own leases: ``core/leases.py``.
 """
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.leases import holds_locks
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunState
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.system.location import same_tree
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import RunRecord
 
 BUSY_S = 5.0
 """The delay before a phase checks again for a lease of another run."""

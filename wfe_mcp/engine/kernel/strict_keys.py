@@ -4,19 +4,13 @@ strict:user              of the user's own configuration, whichever folder a var
 strict:project:<id>      of the project's, whichever worktree has it
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from wfe_mcp.core.canonical import canonical_json
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.gate_keys import FileLayer, KeptStrict
+from wfe_mcp.core.model import By
+from wfe_mcp.store import Tx
+from wfe_mcp.workspace.config.gate_keys import FileLayer, KeptStrict
 
 
 def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:

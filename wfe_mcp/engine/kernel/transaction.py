@@ -14,24 +14,18 @@ Rules:
 To continue, start a new run of a trusted template: every gate asks again. No bundle can import an approval.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Mapping
+from typing import Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Person
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.reactions import composition_of
 from wfe_mcp.engine.kernel.run_change import RunChange, facts_of
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 log = logging.getLogger("wfe_mcp.engine")
 

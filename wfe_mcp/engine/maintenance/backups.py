@@ -13,39 +13,27 @@ Rules:
 4. Queued work in the copy that must not run twice is not run: it may have run since.
 """
 
-from __future__ import annotations
-
 import os
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.core.units import Busy, Progress, plural, unheard, unseen
+from wfe_mcp.engine.approvals.pin import PinnedKey
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import known_at
-from wfe_mcp.engine.maintenance.restore_log import (
-    RESTORED,
-    SetBack,
-    anchor_set_backs,
-    remove_all_left_copies,
-    remove_left_copies,
-)
+from wfe_mcp.engine.maintenance import restore_log
+from wfe_mcp.store import Store
+from wfe_mcp.store.maintenance.copies import Held
 from wfe_mcp.workspace.files.project_files import name_of_copy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-    from pathlib import Path
-
-    from wfe_mcp.engine.approvals.pin import PinnedKey
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Store
-    from wfe_mcp.store.maintenance.copies import Held
-
 
 _MOST_RUNS = 200
 """At most so many runs with lost events are named; the rest is counted."""
@@ -57,7 +45,7 @@ class RestoreResult:
 
     held: Held
     kept_aside: Path | None
-    set_back: SetBack
+    set_back: restore_log.SetBack
     own_pin: bool = field(default=False)
 
 
@@ -77,7 +65,7 @@ def backup(
     from wfe_mcp.store.maintenance import copies
 
     source = engine.store.path
-    remove_all_left_copies(source)
+    restore_log.remove_all_left_copies(source)
     file = target or backups_folder(engine) / f"{source.stem}-{_stamp(engine)}.db"
     if target is not None and file.exists() and (not force or file.is_dir() or file.samefile(source)):
         what = (
@@ -139,7 +127,7 @@ def restore(
             copied.close()
         with busy("Replacing the database"):
             _put_in_place(new, path)
-    anchor_set_backs(engine)
+    restore_log.anchor_set_backs(engine)
     return RestoreResult(held, kept_aside, set_back, own_pin)
 
 
@@ -294,7 +282,7 @@ def _key(store: Store) -> PinnedKey | None:
 
 def _note(
     engine: Engine, copied: Store, file: Path, held: Held, before: Mapping[str, int], by: By, key: PinnedKey | None
-) -> SetBack:
+) -> restore_log.SetBack:
     """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
     from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
     from wfe_mcp.workspace.system.anchors import lines_of
@@ -322,10 +310,10 @@ def _note(
             tx.projects.id_of(engine.project.key, str(engine.project.root))
         tx.processes.forget_all()
         tx.jobs.hold_unrepeatable(at)
-        tx.settings_log.note(RESTORED, canonical_json(payload), by, at)
+        tx.settings_log.note(restore_log.RESTORED, canonical_json(payload), by, at)
         if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
             begin_signing(engine, tx, by, key.public_key)
-    return SetBack(at, by.actor, to, file.name, named, len(lost), events)
+    return restore_log.SetBack(at, by.actor, to, file.name, named, len(lost), events)
 
 
 def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
@@ -359,7 +347,7 @@ def _new_beside(file: Path) -> Generator[Path]:
             f"The folder '{file.parent}' cannot be made: {error.strerror}.",
             "Name a file in a folder of yours.",
         ) from None
-    remove_left_copies(file)
+    restore_log.remove_left_copies(file)
     new = name_of_copy(file)
     try:
         yield new

@@ -7,39 +7,24 @@
 Only a person moves or forgets: it decides whose runs, trust and keys a folder has. Both are signed in the log of settings.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel import identity
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.identity import (
-    is_elsewhere,
-    its_runs,
-    known_at,
-    mark,
-    mark_of,
-    move_command,
-    name_of,
-    other_key,
-)
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records.runs import ProjectRecord
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project, project_at
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.store import Store, Tx
-    from wfe_mcp.store.records.runs import ProjectRecord
 
 MOVED, FORGOTTEN = "ProjectMoved", "ProjectForgotten"
 """Recorded in the settings log: [project, folder before, folder now], and the project."""
@@ -65,7 +50,7 @@ def known_projects(tx: Tx, only: str = "") -> list[KnownProject]:
     found = [
         KnownProject(
             one.id,
-            name_of(one),
+            identity.name_of(one),
             one.root,
             not Path(one.root).is_dir(),
             len(tx.runs.open_ids(one.id)),
@@ -104,16 +89,18 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
     after = _absolute(new, cwd)
     if not after.is_dir():
         raise Refused(
-            "bad_argument", f"{new!r} is no folder.", f"Name the folder in which it is now: {move_command(old, 'NEW')}"
+            "bad_argument",
+            f"{new!r} is no folder.",
+            f"Name the folder in which it is now: {identity.move_command(old, 'NEW')}",
         )
     record, before = project_in(tx, old, cwd)
     there = project_at(after)
-    other = known_at(tx, there)
+    other = identity.known_at(tx, there)
     if other is not None and other.id == record.id:
         if before.is_dir() and not before.samefile(after):
             raise _is_still_there(before, after)
         return Move(record, str(before), there, (str(before), str(after)), _meaning(tx, record, before, there))
-    if is_elsewhere(record, there, mark_of(there.root)):
+    if identity.is_elsewhere(record, there, identity.mark_of(there.root)):
         raise _is_still_there(before, after)
     own = "" if other is None else _own(tx, other.id)
     if own:
@@ -152,7 +139,7 @@ def move(store: Store, by: By, planned: Move, now: datetime) -> None:
             if _is_inside(before, folder):
                 tx.projects.move_runs(planned.record.id, folder, _below(after, os.path.relpath(folder, before)))
         tx.settings_log.note(MOVED, canonical_json([planned.record.id, planned.old, str(planned.new.root)]), by, now)
-    mark(planned.new.root, planned.record.id)
+    identity.mark(planned.new.root, planned.record.id)
 
 
 def forget(store: Store, by: By, record: ProjectRecord, now: datetime) -> None:
@@ -180,9 +167,9 @@ def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
     for one in every:
         if one.id == text:
             return one, Path(one.root)
-        if wanted in {os.path.normcase(each) for each in (one.root, one.key, other_key(one.key))}:
+        if wanted in {os.path.normcase(each) for each in (one.root, one.key, identity.other_key(one.key))}:
             return one, place
-    named = [one for one in every if name_of(one) == text and one.forgotten_at is None]
+    named = [one for one in every if identity.name_of(one) == text and one.forgotten_at is None]
     if len(named) == 1:
         return named[0], Path(named[0].root)
     for one in every:
@@ -236,10 +223,10 @@ def _meaning(tx: Tx, record: ProjectRecord, before: Path, there: Project) -> tup
         if now == was
         else f"! ANOTHER first commit: {(now or 'none')[:12]}, was {was[:12]}"
     )
-    is_marked = mark_of(there.root) == record.id
+    is_marked = identity.mark_of(there.root) == record.id
     return (
-        f"The project {name_of(record)!r} of {before} is in {there.root} from now on.",
-        f"  {its_runs(tx, record)}",
+        f"The project {identity.name_of(record)!r} of {before} is in {there.root} from now on.",
+        f"  {identity.its_runs(tx, record)}",
         f"  {'It has the mark of this project' if is_marked else '! It has no mark of this project'}; {history}.",
         "  What you trusted there counts here where its bytes are the same; keys, approvals and the log stay as they are.",
     )

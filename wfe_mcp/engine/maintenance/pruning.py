@@ -10,23 +10,17 @@ Rules:
 3. The log of settings names each removed run with the place and hash of its last event; ``verify`` holds them to it.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
 from wfe_mcp.core.units import Progress, unheard
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.records.runs import RunRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,19 @@
 """Traces of backups and restores: the log of restores, and unfinished copies of a database."""
 
-from __future__ import annotations
-
 import glob
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import SettingEvent
-
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.records.runs import SettingEvent
+from wfe_mcp.workspace.system.process import started_at
 
 RESTORED = "DatabaseRestored"
 """Noted among the settings: the database was set back to an older copy."""
@@ -139,8 +134,6 @@ def left_copies(database: Path) -> Iterator[Path]:
 
 
 def _left(folder: Path, name: str) -> Iterator[Path]:
-    from wfe_mcp.workspace.system.process import started_at
-
     for left in folder.glob(f".{name}.*.new*"):
         found = _COPY.search(left.name)
         if found is not None and (found[1] is None or started_at(int(found[1])) is None):

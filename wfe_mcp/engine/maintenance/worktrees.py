@@ -5,16 +5,16 @@
 Each step looks what is there, so that a second ``add`` completes what a first one left half done.
 """
 
-from __future__ import annotations
-
 import socket
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.config.ports import PORTS_FILE, ports_in, ports_text
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import write_atomic
@@ -26,11 +26,6 @@ from wfe_mcp.workspace.git.worktrees import (
     remove_worktree,
     worktrees,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 class MadeWorktree(NamedTuple):

@@ -6,22 +6,17 @@ Rules:
 3. Every call is recorded and counts against the budgets of the day, as any other.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.models.budgets import OverBudget
 from wfe_mcp.engine.models.call_log import Recording
 from wfe_mcp.engine.models.connections import connections_of
-from wfe_mcp.providers.call import Limits, ProviderFault, Task
+from wfe_mcp.providers.call import Connection, Limits, ProviderFault, Task, Tool, Worked
 from wfe_mcp.store.records.calls import CallPurpose
 from wfe_mcp.workspace.config.provider_kinds import facts_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.providers.call import Connection, Tool, Worked
 
 ROLE = "assistant"
 LIMITS = Limits(tool_calls=24, requests=12, total_s=300.0)
@@ -48,7 +43,6 @@ def ask_assistant(
     Refuses ``unavailable``: the provider failed, or cannot work with our tools; ``needs_human``: over a budget; and what
     ``connections_of`` refuses.
     """
-    from wfe_mcp.engine.models.budgets import OverBudget
     from wfe_mcp.providers.tasks import work
 
     task = Task(prompt, _TEXT, system, tuple(tools), LIMITS, is_text=True)

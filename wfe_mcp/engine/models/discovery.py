@@ -3,29 +3,23 @@
 A test is a real call, the smallest there is, and is recorded like every call to a model.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.connections import connected, needs_model
 from wfe_mcp.engine.models.roles import Filled, filled, provider_now
+from wfe_mcp.providers.call import Connection, Listener, ProviderFault
+from wfe_mcp.providers.probing import Local
 from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
+from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.files.programs import outside
 from wfe_mcp.workspace.system.redaction import without_hidden
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.providers.call import Connection, Listener, ProviderFault
-    from wfe_mcp.providers.probing import Local
-    from wfe_mcp.workspace.config.settings import LoadedSettings
 
 _VERSION_S = 20.0
 

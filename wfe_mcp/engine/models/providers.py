@@ -4,25 +4,20 @@ The one set of functions behind ``wfe-mcp providers`` and the other interfaces. 
 never into a project's; a key goes to where ``secrets`` keeps it.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import By
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.connections import connection_of, needs_model
 from wfe_mcp.engine.models.roles import provider_names, provider_now
 from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key
 from wfe_mcp.resources import plugins
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, ProviderSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.settings import LoadedSettings
+from wfe_mcp.workspace.config.settings import LoadedSettings
 
 
 @dataclass(frozen=True, slots=True)

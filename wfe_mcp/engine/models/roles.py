@@ -6,20 +6,15 @@ A run keeps the roles that its template names, their fallbacks and their provide
 keys. Later names (another driver, a retry with another role) are looked up in the configuration as it is.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, Suggestion, nearest, nearest_hint
 from wfe_mcp.workspace.config.provider_kinds import KINDS
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, FrozenRole, builtin_provider
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from wfe_mcp.workspace.config.settings import LoadedSettings
-    from wfe_mcp.workspace.config.settings_tables import Settings
+from wfe_mcp.workspace.config.settings import LoadedSettings
+from wfe_mcp.workspace.config.settings_tables import Settings
 
 DEFAULT = "default"
 """The role whose settings hold for the roles of templates that have none (S0-44)."""

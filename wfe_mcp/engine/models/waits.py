@@ -7,27 +7,22 @@ Rules:
 2. While the question is open, no change of the run asks it again: see ``reactions.enqueue_gate``.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunId, RunState, Stage
 from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.records.opinions import MANUAL_MODEL
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 
 def resumes_at(tx: Tx, run_id: RunId) -> datetime | None:

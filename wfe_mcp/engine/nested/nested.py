@@ -9,10 +9,9 @@ A fault in them is reported as one sentence, and the phase fails. A check that m
 the transaction that needs its answer.
 """
 
-from __future__ import annotations
-
 import heapq
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 from wfe_mcp.artifacts.ahead import Unjudged, judged_now
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
@@ -21,17 +20,12 @@ from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.paths import PhasePath, inside
 from wfe_mcp.engine.artifacts.expression_scope import inside_roots, item_roots, roots
 from wfe_mcp.engine.artifacts.revisions import write_output
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import recovery_of
+from wfe_mcp.store.records.runs import RevisionHead
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.flows import held_template, inputs_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store.records.runs import RevisionHead
-    from wfe_mcp.workflow.model import FlowPhase, ForEach, SubflowRule
-
+from wfe_mcp.workflow.model import FlowPhase, ForEach, SubflowRule
 
 ONLY = "1"
 """The key of what a flow runs, and of the first pass of a loop that repeats."""

@@ -9,27 +9,22 @@ Rules:
 2. A reminder whose request is decided meanwhile is dropped.
 """
 
-from __future__ import annotations
-
 import json
 import sys
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import joined
 from wfe_mcp.engine.credentials.stored import Use, hand_out
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.child import ChildNotStarted, run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.workspace.config.event_tables import NotifySettings
 from wfe_mcp.workspace.files.programs import outside
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.event_tables import NotifySettings
 
 Severity = Literal["info", "warning", "critical"]
 

@@ -4,10 +4,8 @@ Claiming is idempotent for the holder (this server process): the same call bring
 feedback again. A dead holder's phase is taken over at once; for a live holder's the answer is ``leased``.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
@@ -22,13 +20,11 @@ from wfe_mcp.engine.files.drift import prompt_hash, refuse_changed
 from wfe_mcp.engine.files.tree_binding import BoundFiles, files_at_start
 from wfe_mcp.engine.kernel.engine import LEASE, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere, works_elsewhere
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.kernel.transaction import change_run
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun
 
 
 @dataclass(frozen=True, slots=True)

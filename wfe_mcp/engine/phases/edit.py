@@ -7,11 +7,9 @@ Legal while the attempt is gating, awaiting or failed; then nothing of the attem
 refused drafts stay. A reviewer's suggestion can be what the edit makes.
 """
 
-from __future__ import annotations
-
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -22,15 +20,12 @@ from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_fault, prompt_of
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import tree_later
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.submit import role_faults
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun, RefusedSubmission
-
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun, RefusedSubmission
 
 MARKDOWN = "markdown_doc@1"
 

@@ -1,17 +1,13 @@
 """Locks of a phase by name, and waiting for one that another run holds."""
 
-from __future__ import annotations
-
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from wfe_mcp.core.model import Attempt
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.kernel.leases import BUSY_S, lock_elsewhere
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.kernel.run_change import RunChange
 
 
 def lock_names(change: RunChange, attempt: Attempt) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ Rules:
 3. A late answer changes nothing: the attempt must still be the one the job was made for.
 """
 
-from __future__ import annotations
-
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from wfe_mcp.artifacts.validate import Validated
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
@@ -31,16 +31,11 @@ from wfe_mcp.engine.models import waits
 from wfe_mcp.engine.phases.model_worker import TRIES, is_driven, role_of
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
 from wfe_mcp.providers.call import Connection, Limits, ProviderFault, Task, Usage, Worked
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import CallPurpose
+from wfe_mcp.store.records.jobs import JobRecord
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.config.provider_kinds import facts_of
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from wfe_mcp.artifacts.validate import Validated
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import JobRecord
-    from wfe_mcp.store.records.runs import RunRecord
 
 _SYSTEM = (
     "You work one phase of a workflow in a project, through the tools you are given. A referee checks what you submit "

@@ -8,12 +8,9 @@ Rules:
    outside is in doubt (``unknown``); a check or a wait is repeated.
 """
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from wfe_mcp.artifacts.ahead import judge_ahead
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
@@ -32,13 +29,11 @@ from wfe_mcp.engine.phases.step_artifacts import made_by_steps, submit_step_outp
 from wfe_mcp.engine.phases.step_calls import make
 from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, step_of
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped
 from wfe_mcp.workflow.model import Step, StepRetry, duration_s
-
-if TYPE_CHECKING:
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import JobRecord
 
 
 def work_step(engine: Engine, context: JobContext) -> Outcome:

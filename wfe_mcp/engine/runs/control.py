@@ -4,13 +4,13 @@ Neither is a state: they follow from the clock, ``runs.stale_after`` and ``runs.
 last change. Stuck is a run that an agent or the server works on, without progress.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus
@@ -19,18 +19,12 @@ from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.spec import CLIENT_ROLE
 from wfe_mcp.core.units import LONGEST_S
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.maintenance.pruning import refuse_open
 from wfe_mcp.engine.phases.claim import free_dead_leases
 from wfe_mcp.engine.runs.step_retry import StepRetry, carry, planned
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from wfe_mcp.core.blockers import Settled
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-
+from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 Action = Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
 

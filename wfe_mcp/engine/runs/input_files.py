@@ -4,15 +4,11 @@ A template declares such an input with ``"format": "path"``. Without this check 
 would fail attempt after attempt.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 FORMAT = "path"
 

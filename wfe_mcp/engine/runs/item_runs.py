@@ -1,26 +1,21 @@
 """The runs that work items: which template starts for a kind, which inputs the item's text fills, and which start together."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.item_values import PRIORITIES
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, overlap, refuse_start, startable
+from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.work.items import WORK, open_items, others_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.runs import LoadedRun
 
 _TEMPLATES: Mapping[ItemKind, str] = {
     ItemKind.MILESTONE: "milestones",

@@ -6,21 +6,16 @@
 3. Only a person's look is recorded: callers ask ``engine.approvals.pin`` or the page's session.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import cast
 
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.files.project_files import replace_file
 from wfe_mcp.workspace.system.process import user_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
 
 FILE = "looks.json"
 _VISIT = timedelta(minutes=30)

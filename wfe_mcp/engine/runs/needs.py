@@ -8,28 +8,22 @@ Rules:
 3. Work of the server that no process takes up waits for a worker.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping
 from dataclasses import field
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.consequences import failure_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import waits_for
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+from wfe_mcp.engine.models.waits import AskedPerson
 from wfe_mcp.engine.phases.steps import is_undone
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.engine.models.waits import AskedPerson
-    from wfe_mcp.store.records.runs import LoadedRun
-
+from wfe_mcp.store.records.runs import LoadedRun
 
 WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
 

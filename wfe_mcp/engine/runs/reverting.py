@@ -5,12 +5,11 @@
 Each step looks what is there, so that after a crash the next undo continues, and no second run begins.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.core.operation_events import OperationIntended, OperationObserved
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.delivery.fault import DeliveryFault
@@ -20,17 +19,11 @@ from wfe_mcp.engine.delivery.git_steps import newest_base
 from wfe_mcp.engine.delivery.merge_step import change_of
 from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record
 from wfe_mcp.engine.delivery.place import NotDelivered, Place, note_on_item, place_of
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
 from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.git.repository import changes, head
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import LoadedRun
 
 TEMPLATE, STARTED_BY = "revert", "undo"
 KIND = "run.revert"

@@ -4,23 +4,18 @@ put back     the sealed artifact is written over it; any caller may, the record 
 accept       the user restarts the phase with the file's content: a new attempt, its gates, all that follows
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.artifacts.revisions import Receipt
 from wfe_mcp.engine.files.drift import ChangedFile, changed_artifacts
 from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.submit import submit
 from wfe_mcp.engine.runs import control
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.artifacts.revisions import Receipt
 
 
 def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[ChangedFile]:

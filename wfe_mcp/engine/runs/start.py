@@ -4,14 +4,13 @@ The template is chosen, checked against the project and frozen with the checks, 
 names; from then on nothing outside changes what the run follows (B-20).
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp import __version__
 from wfe_mcp.core.canonical import sha256_of
@@ -20,12 +19,15 @@ from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, RunId, RunState
+from wfe_mcp.core.spec import PhaseSpec, RunSpec
 from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.artifacts.context_bundles import Bundle, bundles_of
 from wfe_mcp.engine.artifacts.last_work import last_run_in_a_line
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.evidence_seals import note_seals
 from wfe_mcp.engine.kernel.identity import known_at, mark
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.outbox.outbox import publish_start
@@ -38,19 +40,12 @@ from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
 from wfe_mcp.engine.templates.versions import refuse_absent, versions_of
 from wfe_mcp.engine.work.following import begin_item
 from wfe_mcp.engine.work.items import WORK, decision_lines
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
+from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.git.working_tree import tree_hash
 from wfe_mcp.workspace.system.location import project_at
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.core.spec import PhaseSpec, RunSpec
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workspace.config.settings import LoadedSettings
 
 log = logging.getLogger("wfe_mcp.engine")
 

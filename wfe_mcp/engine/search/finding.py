@@ -1,17 +1,13 @@
 """Full-text search of a project, and upkeep of its index."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.search import FindHealth, FindPage
+from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.records.search import FindHealth, FindPage, Kind
 
 CATCH_UP_S = 3.0
 """How long a search waits for runs that are not indexed yet."""
@@ -54,8 +50,6 @@ def find(
     Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (an SQLite
     without full-text search).
     """
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.store.records.search import Kind
     from wfe_mcp.store.search.query import parse_query
 
     wanted = parse_query(query)

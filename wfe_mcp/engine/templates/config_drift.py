@@ -5,22 +5,16 @@ shell can do both. So ``wfe-mcp trust`` and ``init`` record the review and its b
 ``wfe-mcp verify`` report the changes.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine, own_key
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from datetime import datetime
-    from pathlib import Path
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import SettingEvent
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import SettingEvent
 
 _SEEN = "TemplatesSeen"
 

@@ -4,25 +4,20 @@ Each key of a Pydantic model states its effect beside its type, or why it has no
 walks the models, templates inside templates too. A key that states nothing is shown as a setting: nothing is left out.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.effects import ALLOWS, HOLDS, KINDS, KeyEffect, Kind
+from wfe_mcp.workflow.model import Template
 from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, PhaseBase
 from wfe_mcp.workflow.model.rules import SubflowRule
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from wfe_mcp.workflow.model import Template
-    from wfe_mcp.workspace.config.settings_tables import Settings
+from wfe_mcp.workspace.config.settings_tables import Settings
 
 Mark = Literal["new", "changed", "gone", "same"]
 

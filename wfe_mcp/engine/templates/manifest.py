@@ -8,18 +8,13 @@ Times, logs and counts of a check that ran as a step do not count: they differ a
 that of S2-16.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
-
-if TYPE_CHECKING:
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-
 
 _SAME_EACH_TIME = ("check", "verdict", "exit_code", "timed_out")
 _COMPARED = 200

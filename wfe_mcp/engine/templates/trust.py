@@ -7,12 +7,10 @@ Trust in a file is trust in its bytes trusted last. Bytes trusted before stay tr
 (``effects.py``), and only a configuration's: putting an older file back gives an agent nothing.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
@@ -25,24 +23,13 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, own_key
 from wfe_mcp.engine.kernel.strict_keys import keep_strict
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
-from wfe_mcp.engine.templates.catalogue import (
-    is_trusted,
-    offers,
-    template_definition,
-    trust_key_of,
-    unused_versions,
-    whole_definition,
-)
+from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
 from wfe_mcp.engine.templates.pending import PendingTrust
 from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still_trusted, trusted_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.gate_keys import FileLayer
-    from wfe_mcp.workspace.config.settings import LoadedSettings
+from wfe_mcp.store import Tx
+from wfe_mcp.workspace.config.gate_keys import FileLayer
+from wfe_mcp.workspace.config.settings import LoadedSettings
 
 OWN = "own"
 """The name of the user's own configuration."""
@@ -74,15 +61,15 @@ def pending_trust(engine: Engine, names: Iterable[str] = (), *, again: bool = Fa
     if approvers is not None:
         where = str(engine.root / APPROVERS)
         found.append(PendingTrust("approvers", "approvers", trusted_approvers(), approvers.sha256, where))
-    templates = {offer.name: offer for offer in offers(engine)}
-    versions = dict.fromkeys((*unused_versions(engine), *(name for name in names if "@" in name)))
-    templates |= {name: template_definition(engine, name) for name in versions}
+    templates = {offer.name: offer for offer in catalogue.offers(engine)}
+    versions = dict.fromkeys((*catalogue.unused_versions(engine), *(name for name in names if "@" in name)))
+    templates |= {name: catalogue.template_definition(engine, name) for name in versions}
     with engine.store.read() as tx:
         for name, offer in templates.items():
             if offer.state and name not in names:
                 continue
-            if not offer.is_installed and not is_trusted(tx, engine, offer):
-                found.append(PendingTrust(name, "template", trust_key_of(offer), offer.sha256, offer.source))
+            if not offer.is_installed and not catalogue.is_trusted(tx, engine, offer):
+                found.append(PendingTrust(name, "template", catalogue.trust_key_of(offer), offer.sha256, offer.source))
     return found
 
 
@@ -100,9 +87,9 @@ def in_force(engine: Engine) -> list[PendingTrust]:
     found = [one for one in _configurations(engine, engine.settings()) if one not in waiting]
     keys = {one.key for one in waiting}
     found += [
-        PendingTrust(offer.name, "template", trust_key_of(offer), offer.sha256, offer.source)
-        for offer in offers(engine)
-        if not (offer.is_installed or trust_key_of(offer) in keys)
+        PendingTrust(offer.name, "template", catalogue.trust_key_of(offer), offer.sha256, offer.source)
+        for offer in catalogue.offers(engine)
+        if not (offer.is_installed or catalogue.trust_key_of(offer) in keys)
     ]
     return found
 
@@ -176,8 +163,8 @@ def refuse_faulty(engine: Engine, given: Iterable[PendingTrust]) -> None:
     faulty: dict[str, tuple[Detail, ...]] = {}
     for one in given:
         if one.kind == "template":
-            definition = template_definition(engine, one.name).definition
-            faulty[one.name] = lint(whole_definition(engine, definition).definition).faults
+            definition = catalogue.template_definition(engine, one.name).definition
+            faulty[one.name] = lint(catalogue.whole_definition(engine, definition).definition).faults
     faulty = {name: faults for name, faults in faulty.items() if faults}
     if not faulty:
         return

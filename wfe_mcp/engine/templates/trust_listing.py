@@ -4,32 +4,22 @@ Trust keeps the text it was given for, so that the next listing can say what is 
 never trusted is compared with the installed one of its name.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
+from wfe_mcp.core.model import By
 from wfe_mcp.core.texts import unseen, unseen_words
-from wfe_mcp.engine.templates.catalogue import (
-    installed_definition,
-    linted,
-    template_definition,
-    trust_key,
-    whole_definition,
-)
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, is_no_looser
 from wfe_mcp.engine.templates.pending import PendingTrust
+from wfe_mcp.store import Tx
 from wfe_mcp.workspace.config.layers import CONFIG_FILE
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 _FILES = {"configuration", "own configuration"}
 _MOST_EARLIER = 16
@@ -76,11 +66,11 @@ def _listing(engine: Engine, one: PendingTrust) -> TrustListing:
     if one.kind != "template":
         return TrustListing(one, ())
 
-    offer = template_definition(engine, one.name)
-    problems = tuple(f"{each.path}: {each.message}" for each in linted(engine, offer.definition).errors)
+    offer = catalogue.template_definition(engine, one.name)
+    problems = tuple(f"{each.path}: {each.message}" for each in catalogue.linted(engine, offer.definition).errors)
     compared = f"what you trusted on {at}" if at else ""
     base = None if old is None else json.loads(old)
-    installed = installed_definition(offer.name) if base is None else None
+    installed = catalogue.installed_definition(offer.name) if base is None else None
     if installed is not None:
         base, compared = installed, f"the installed {installed['version']}, which it replaces"
     return TrustListing(
@@ -137,10 +127,10 @@ def trusted_text(engine: Engine, one: PendingTrust) -> str:
         return content.decode(errors="replace")
     if one.kind != "template":
         return ""
-    offer = template_definition(engine, one.name)
+    offer = catalogue.template_definition(engine, one.name)
     if offer.sha256 != one.sha256:
         raise Refused("stale_revision", f"{one.name} changed during your review.", "Run the command again.")
-    return canonical_json(whole_definition(engine, offer.definition).definition)
+    return canonical_json(catalogue.whole_definition(engine, offer.definition).definition)
 
 
 def keep_trusted(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -> None:
@@ -203,4 +193,4 @@ def _name(engine: Engine, one: PendingTrust) -> str:
     if one.kind == "own configuration":
         return f"trusted:{one.key}"  # it holds in all projects
     # All versions of a template share it, so that each is compared with the one trusted last.
-    return f"trusted:{engine.project_id}:{trust_key(one.name.partition('@')[0]) if one.kind == 'template' else one.key}"
+    return f"trusted:{engine.project_id}:{catalogue.trust_key(one.name.partition('@')[0]) if one.kind == 'template' else one.key}"

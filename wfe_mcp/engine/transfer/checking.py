@@ -10,10 +10,9 @@ Rules:
    imported run never continues, and nothing in it counts for a gate here (docs/explanation/threat-model.md).
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
@@ -21,15 +20,11 @@ from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate, compile_template
 from wfe_mcp.engine.transfer.exporting import is_whole, named_documents, printed_sha256
 from wfe_mcp.engine.transfer.form import PARTS, BundleLines, refuse
 from wfe_mcp.engine.transfer.rows import PLACE, validated
 from wfe_mcp.workspace.files.mirror import log_place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LOG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
@@ -308,8 +303,6 @@ def _once(known: dict[str, str], name: str, at: str) -> None:
 
 
 def _plan(definition: dict[str, Any]) -> CompiledTemplate:
-    from wfe_mcp.engine.kernel.template_cache import compile_template
-
     try:
         return compile_template(definition)
     except Refused as no:

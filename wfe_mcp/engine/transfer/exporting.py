@@ -8,31 +8,27 @@ Rules:
 3. Paths are relative to the place where the run was worked.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.transfer.form import LOGS, MAX_BYTES, written
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.files.mirror import log_place
+from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there
 from wfe_mcp.workspace.system.redaction import SHOWN, without_hidden
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import RunRecord
 
 MAX_LOG = 256_000
 """Bytes of one check's log that go along, its end: there it says what failed."""
@@ -200,8 +196,6 @@ def _without_hidden_bytes(encoded: str) -> str:
 
 
 def _logs(record: RunRecord, evidence: list[bytes]) -> Iterator[bytes]:
-    from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there
-
     seen: set[str] = set()
     for line in evidence:
         row = json.loads(line)

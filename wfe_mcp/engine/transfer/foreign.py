@@ -9,12 +9,11 @@ Rules:
    unfinished work is cancelled.
 """
 
-from __future__ import annotations
-
 import io
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
@@ -22,15 +21,11 @@ from wfe_mcp.core.commands import Cancel, Command, StartPhase, StartRun, Submit
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, By, Channel, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.transfer.form import PARTS, BundleLines, read_lines, written
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from wfe_mcp.core.events import Event
 
 _VERSION = "1.0.0"
 

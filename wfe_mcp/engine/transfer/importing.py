@@ -9,34 +9,30 @@ Rules:
 3. The same run again is no fault: what is missing of its files is written. One with other content is ``conflict``.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from wfe_mcp.artifacts.parse import MAX_BYTES
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
+from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.units import Progress, unheard
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name, origin_of
 from wfe_mcp.engine.transfer.checking import Checked, check
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.foreign import Foreign, lines_of
 from wfe_mcp.engine.transfer.form import LOGS, BundleLines, read_lines, refuse
 from wfe_mcp.engine.transfer.rows import parsed
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wfe_mcp.core.model import By, RunId
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import RunRecord
 
 KIND = "bundle"
 _NO_FORMAT = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{](?!\s*\"format\")")
@@ -179,7 +175,6 @@ def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], progre
 def _write(
     engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]
 ) -> None:
-    from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.store.repository import record_from
 
     here = {"project_id": engine.project_id, "worktree": str(engine.root), "archived_at": None}

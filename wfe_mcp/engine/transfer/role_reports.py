@@ -11,21 +11,17 @@ Rules:
 3. A report's verdict is what a role said there, not a decision here.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from pathlib import Path
+from typing import Any, NoReturn, cast
 
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.engine.transfer.foreign import Foreign, Worked, utc
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KIND = "workflow-hub"
 MAX_REPORTS = 1_000

@@ -4,20 +4,16 @@ It is made from the columns that the section has: unknown keys, missing keys and
 pointer. What a row means beside the others is for ``checking``.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import pointer
 from wfe_mcp.engine.transfer.form import LOGS, refuse, value_at
-
-if TYPE_CHECKING:
-    from wfe_mcp.store.records.bundles import ColumnOf
+from wfe_mcp.store.records.bundles import ColumnOf
 
 PLACE = "place"
 

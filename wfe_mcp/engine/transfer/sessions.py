@@ -12,12 +12,12 @@ Rules:
 3. ``plan_approved`` and the like are what session.json says, not a decision here; a hash that fits no file is reported.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,10 +26,6 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.engine.transfer.foreign import Foreign, Worked, utc
 from wfe_mcp.workspace.files.project_files import read_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 SESSION = "session.json"
 KIND = "ai-workflow-engine"

@@ -3,19 +3,14 @@
 Pure: an ``Agent`` builds an argv and interprets records; ``work.py`` runs the child.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from pathlib import Path
+from typing import Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from wfe_mcp.providers.call import Connection, FaultKind, Task, Usage
+from wfe_mcp.providers.call import Connection, FaultKind, Task, Usage
 
 Given = dict[str, Any]
 

@@ -3,17 +3,11 @@
 Its output was recorded from version 2.1; unknown records are ignored.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents import agent
 from wfe_mcp.providers.call import Connection, FaultKind, Task, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 _READING = ("Read", "Grep", "Glob")
 _OURS: dict[str, tuple[str, ...]] = {

@@ -3,18 +3,13 @@
 Its output was recorded from version 0.169; unknown records are ignored.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
 
 from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents import agent
 from wfe_mcp.providers.call import Connection, Task, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 
 _EXEC = ("exec", "--json", "--skip-git-repo-check", "--color", "never")
 

@@ -3,19 +3,14 @@
 Its output was recorded from version 0.61; unknown records are ignored.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
 
 from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents import agent
 from wfe_mcp.providers.call import Connection, Task, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
 
 _NO_SERVER = "none"
 """No MCP server has this name, so none is allowed: this server would offer the agent the very run that it works for."""

@@ -1,9 +1,8 @@
 """Collects what a command-line agent reports: text, tools, usage, errors and its end."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.agents.agent import (
@@ -19,10 +18,6 @@ from wfe_mcp.providers.agents.agent import (
     Trouble,
 )
 from wfe_mcp.providers.call import Listener, ToolResult, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 MAX_RESULT_CHARACTERS = 20_000
 _MAX_TEXT_CHARACTERS = 2_000_000

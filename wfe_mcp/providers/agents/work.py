@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.providers import call
 from wfe_mcp.providers.agents.agent import AUTHORITIES, PROXY, Agent, words_of
 from wfe_mcp.providers.agents.claude_code import CLAUDE_CODE
 from wfe_mcp.providers.agents.codex import CODEX
@@ -28,26 +30,9 @@ from wfe_mcp.providers.agents.failure import fault, trouble_fault
 from wfe_mcp.providers.agents.gemini_cli import GEMINI_CLI
 from wfe_mcp.providers.agents.isolation import review_folder
 from wfe_mcp.providers.agents.transcript import Transcript
-from wfe_mcp.providers.call import (
-    Answer,
-    Connection,
-    Estimate,
-    Listener,
-    ProviderFault,
-    Question,
-    ShouldStop,
-    Silent,
-    Task,
-    Worked,
-    never,
-)
 from wfe_mcp.providers.output import clear_place, ends_with_value, output_paragraph, value_at, value_in, with_paragraph
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 from wfe_mcp.workspace.files.programs import is_of_project, outside, sha256_of_files, temporary_outside
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}
 
@@ -137,14 +122,14 @@ class LaunchContext:
 
 
 def run_agent(
-    connection: Connection,
-    task: Task,
+    connection: call.Connection,
+    task: call.Task,
     launch: LaunchContext,
-    listener: Listener | None = None,
-    should_stop: ShouldStop = never,
+    listener: call.Listener | None = None,
+    should_stop: call.ShouldStop = call.never,
     *,
     place: str,
-) -> Worked:
+) -> call.Worked:
     """Let the agent work on ``task`` in the project. ``place``: where its output goes, relative to the root.
 
     Of ``task.tools`` only the names are used: without one that writes, the agent may only read; without any, its options
@@ -160,24 +145,26 @@ def run_agent(
     env = _environment(agent, connection, launch)
     argv = (*_program(agent, connection, launch.root, env), *agent.arguments(connection, task))
     child = _Child(argv, launch.root, env)
-    why, transcript = _run_once(agent, connection, task, prompt, launch, child, listener or Silent(), should_stop)
+    why, transcript = _run_once(agent, connection, task, prompt, launch, child, listener or call.Silent(), should_stop)
     model = transcript.model or connection.model
     if why != "ended":
-        return Worked(_ENDINGS[why], None, transcript.answer, transcript.usage, model, _reason(why, connection, task))
+        return call.Worked(
+            _ENDINGS[why], None, transcript.answer, transcript.usage, model, _reason(why, connection, task)
+        )
     value = _value(launch.root, place, transcript)
     if value is None:
         why_not = f"The agent ended without a file '{place}' and without a block of JSON in its answer."
-        return Worked("no_answer", None, transcript.answer, transcript.usage, model, why_not)
-    return Worked("done", value, transcript.answer, transcript.usage, model)
+        return call.Worked("no_answer", None, transcript.answer, transcript.usage, model, why_not)
+    return call.Worked("done", value, transcript.answer, transcript.usage, model)
 
 
 def ask_agent(
-    connection: Connection,
-    question: Question,
+    connection: call.Connection,
+    question: call.Question,
     launch: LaunchContext,
-    listener: Listener | None = None,
-    should_stop: ShouldStop = never,
-) -> Answer:
+    listener: call.Listener | None = None,
+    should_stop: call.ShouldStop = call.never,
+) -> call.Answer:
     """The agent's answer to a question, given in a folder of its own (``isolation.py``): it sees the prompt alone.
 
     Raises ProviderFault: as ``run_agent``, and when its answer does not end with a value.
@@ -185,7 +172,7 @@ def ask_agent(
     agent = _agent(connection)
     if question.images:
         raise fault("not_configured", agent, connection, "a command-line agent cannot receive images")
-    task = Task(question.prompt, question.schema or {}, question.system)
+    task = call.Task(question.prompt, question.schema or {}, question.system)
     prompt = _full_prompt(task)
     if question.schema is not None:
         prompt = f"{prompt}\n\n{output_paragraph('none', '', question.schema)}"
@@ -194,7 +181,9 @@ def ask_agent(
         program = _program(agent, connection, launch.root, env)
         source = sha256_of_files(program)
         child = _Child((*program, *agent.isolation.arguments(connection)), folder.work, folder.env)
-        why, transcript = _run_once(agent, connection, task, prompt, launch, child, listener or Silent(), should_stop)
+        why, transcript = _run_once(
+            agent, connection, task, prompt, launch, child, listener or call.Silent(), should_stop
+        )
         model = transcript.model or agent.isolation.model(folder.config) or connection.model
     if why == "cancelled":
         raise fault("stopped", agent, connection, usage=transcript.usage)
@@ -204,14 +193,14 @@ def ask_agent(
     value = value_in(transcript.answer) if question.schema is not None and ends_with_value(transcript.answer) else None
     if question.schema is not None and value is None:
         raise fault("unparsable", agent, connection, transcript.answer, usage=transcript.usage)
-    return Answer(transcript.answer, value, transcript.usage, model, source)
+    return call.Answer(transcript.answer, value, transcript.usage, model, source)
 
 
-def _agent(connection: Connection) -> Agent:
+def _agent(connection: call.Connection) -> Agent:
     agent = AGENTS.get(connection.kind)
     if agent is None:
         message = f"Provider {connection.provider!r} of kind {connection.kind} is not a command-line agent."
-        raise ProviderFault("not_configured", message, f"Use one of kind {', '.join(AGENT_KINDS)}.")
+        raise call.ProviderFault("not_configured", message, f"Use one of kind {', '.join(AGENT_KINDS)}.")
     for option in connection.options:
         known = (*agent.options, _ENV_OPTION)
         if option not in known:
@@ -222,15 +211,15 @@ def _agent(connection: Connection) -> Agent:
     return agent
 
 
-def _full_prompt(task: Task) -> str:
+def _full_prompt(task: call.Task) -> str:
     return f"{task.system.rstrip()}\n\n{task.prompt}" if task.system else task.prompt
 
 
-def _total_s(connection: Connection, task: Task) -> float:
+def _total_s(connection: call.Connection, task: call.Task) -> float:
     return min(connection.total_s, task.limits.total_s or connection.total_s)
 
 
-def _reason(why: Why, connection: Connection, task: Task) -> str:
+def _reason(why: Why, connection: call.Connection, task: call.Task) -> str:
     return _WHY[why].format(
         total_s=_total_s(connection, task), response_s=connection.response_s, tool_calls=task.limits.tool_calls
     )
@@ -246,18 +235,18 @@ def _value(root: Path, place: str, transcript: Transcript) -> dict[str, Any] | N
 
 def _run_once(
     agent: Agent,
-    connection: Connection,
-    task: Task,
+    connection: call.Connection,
+    task: call.Task,
     prompt: str,
     launch: LaunchContext,
     child: _Child,
-    listener: Listener,
-    should_stop: ShouldStop,
+    listener: call.Listener,
+    should_stop: call.ShouldStop,
 ) -> tuple[Why, Transcript]:
     """Run the agent once. It is announced and reported as one call: the number of its calls is known only at its end."""
     transcript = Transcript(agent, listener, launch.clock, last_line_at=launch.clock())
     bounds = _Bounds(connection, task, transcript, should_stop)
-    listener.before_call(connection, Estimate(len(prompt) // _CHARACTERS_PER_TOKEN, connection.max_tokens))
+    listener.before_call(connection, call.Estimate(len(prompt) // _CHARACTERS_PER_TOKEN, connection.max_tokens))
     try:
         ran = launch.run(
             child.argv,
@@ -272,7 +261,7 @@ def _run_once(
         transcript.close()
     except BaseException as exc:
         # The job must stop, or the child could not be run: the caller handles the exception.
-        failed = exc if isinstance(exc, ProviderFault) else fault("stopped", agent, connection)
+        failed = exc if isinstance(exc, call.ProviderFault) else fault("stopped", agent, connection)
         listener.after_call(connection, transcript.usage, failed)
         raise
     why = bounds.why(ran)
@@ -283,7 +272,7 @@ def _run_once(
     return why, transcript
 
 
-def _failure(agent: Agent, connection: Connection, transcript: Transcript, ran: Ran) -> ProviderFault | None:
+def _failure(agent: Agent, connection: call.Connection, transcript: Transcript, ran: Ran) -> call.ProviderFault | None:
     """Why it failed; None when it did not. Its own report of its end takes precedence over its exit code."""
     is_done = transcript.ended.how == "done" if transcript.ended else ran.exit_code == 0
     if is_done:
@@ -302,10 +291,10 @@ class _Child:
 class _Bounds:
     """The limits of rule 3."""
 
-    connection: Connection
-    task: Task
+    connection: call.Connection
+    task: call.Task
     transcript: Transcript
-    should_stop: ShouldStop
+    should_stop: call.ShouldStop
     reached: Why = "ended"
 
     def are_met(self) -> bool:
@@ -327,7 +316,7 @@ class _Bounds:
         return "tool_limit" if self.transcript.ended and self.transcript.ended.how == "tool_limit" else "ended"
 
 
-def _environment(agent: Agent, connection: Connection, launch: LaunchContext) -> dict[str, str]:
+def _environment(agent: Agent, connection: call.Connection, launch: LaunchContext) -> dict[str, str]:
     """What passes by name, without folders of the project: one could hold settings and a login that its author wrote."""
     env = dict(launch.environment((*agent.variables, *words_of(connection.options.get(_ENV_OPTION)))))
     folder = agent.isolation.variable
@@ -339,7 +328,7 @@ def _environment(agent: Agent, connection: Connection, launch: LaunchContext) ->
     return env | ({agent.key: connection.api_key} if connection.api_key else {})
 
 
-def _program(agent: Agent, connection: Connection, root: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+def _program(agent: Agent, connection: call.Connection, root: Path, env: Mapping[str, str]) -> tuple[str, ...]:
     """The program and its first words: a configured path from ``root``, or a name on PATH that is outside the project."""
     name, *words = connection.argv or agent.program
     if os.path.dirname(name):  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib

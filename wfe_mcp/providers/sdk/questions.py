@@ -6,10 +6,8 @@ Rules:
    schema into the question. In both cases plain text counts when it contains a JSON object.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import BinaryContent, ModelRequest, ModelResponse, TextPart, ToolCallPart, UserPromptPart
@@ -17,12 +15,10 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from wfe_mcp.providers.call import Answer, Connection, Listener, Question, Usage
+from wfe_mcp.providers.cancellable import Tally, Watch
 from wfe_mcp.providers.faults import fault
 from wfe_mcp.providers.sdk.calls import Counted, piece_in, written_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.providers.cancellable import Tally, Watch
 
 _TOOL = "answer"
 _IN_PROMPT = "Answer with one JSON object and nothing else. It must match this JSON Schema:\n{schema}"

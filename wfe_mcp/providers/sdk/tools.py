@@ -6,16 +6,15 @@ Rules:
 3. A refusal or an error is a result: the model gets it and continues.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
 import json
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_ai import RunContext, Tool as AiTool
 from pydantic_ai.exceptions import ToolFailed
@@ -23,10 +22,6 @@ from pydantic_core import SchemaValidator, core_schema
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import Listener, Tool, ToolResult
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 _GRACE_S = 5.0
 

@@ -28,20 +28,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, Kept, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.columns import JsonText, instant
-from wfe_mcp.store.layout.tables import (
-    ATTACHMENT,
-    DECISION,
-    DOCUMENT,
-    EVENT,
-    EVIDENCE,
-    MODEL_CALL,
-    OPINION,
-    REFUSED_SUBMISSION,
-    REQUEST,
-    RUN,
-    STEP_RUN,
-    TOOL_CALL,
-)
+from wfe_mcp.store.layout import tables
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Repository, Shared
@@ -71,15 +58,15 @@ class _Kind:
 
     def of_run(self) -> ColumnElement[bool]:
         """The records of the run ``run_id``."""
-        if self.table is DECISION:
-            requests = select(REQUEST.c.id).where(REQUEST.c.run_id == bindparam("run_id"))
-            return DECISION.c.request_id.in_(requests)
-        return (RUN.c.id if self.table is RUN else self.table.c.run_id) == bindparam("run_id")
+        if self.table is tables.DECISION:
+            requests = select(tables.REQUEST.c.id).where(tables.REQUEST.c.run_id == bindparam("run_id"))
+            return tables.DECISION.c.request_id.in_(requests)
+        return (tables.RUN.c.id if self.table is tables.RUN else self.table.c.run_id) == bindparam("run_id")
 
     def rows(self) -> Select[Any]:
         """All columns, as SQLite holds them."""
         columns: list[ColumnElement[Any]] = [column(item.name) for item in self.table.columns]
-        columns += [_NTH] if self.table is REFUSED_SUBMISSION else []
+        columns += [_NTH] if self.table is tables.REFUSED_SUBMISSION else []
         return select(*columns).select_from(self.table)
 
 
@@ -102,30 +89,32 @@ SHOWN = "shown"
 """What a person saw of a decision: a document, sealed with the decision. It stays on the machine where they decided."""
 
 KINDS: Mapping[str, _Kind] = {
-    "run": _Kind(RUN, every=False, left_out=frozenset(RUN.c.keys()) - _RUN_SEALED),
-    "evidence": _Kind(EVIDENCE),
-    "request": _Kind(REQUEST),
-    "decision": _Kind(DECISION, ("request_id",)),
-    "attachment": _Kind(ATTACHMENT),
-    "refused_submission": _Kind(REFUSED_SUBMISSION, ("phase", "attempt", "nth"), left_out=frozenset({"id", "nth"})),
-    "step": _Kind(STEP_RUN, ("phase", "attempt", "step"), every=False),  # sealed once it has ended
-    "opinion": _Kind(OPINION, every=False),  # sealed when a gate relies on it
-    "model_call": _Kind(MODEL_CALL, every=False, has_fields=False),  # sealed once its job has ended
-    "tool_call": _Kind(TOOL_CALL, every=False, has_fields=False),
-    SHOWN: _Kind(DOCUMENT, ("sha256",), every=False, has_fields=False, left_out=frozenset({"created_at"})),
+    "run": _Kind(tables.RUN, every=False, left_out=frozenset(tables.RUN.c.keys()) - _RUN_SEALED),
+    "evidence": _Kind(tables.EVIDENCE),
+    "request": _Kind(tables.REQUEST),
+    "decision": _Kind(tables.DECISION, ("request_id",)),
+    "attachment": _Kind(tables.ATTACHMENT),
+    "refused_submission": _Kind(
+        tables.REFUSED_SUBMISSION, ("phase", "attempt", "nth"), left_out=frozenset({"id", "nth"})
+    ),
+    "step": _Kind(tables.STEP_RUN, ("phase", "attempt", "step"), every=False),  # sealed once it has ended
+    "opinion": _Kind(tables.OPINION, every=False),  # sealed when a gate relies on it
+    "model_call": _Kind(tables.MODEL_CALL, every=False, has_fields=False),  # sealed once its job has ended
+    "tool_call": _Kind(tables.TOOL_CALL, every=False, has_fields=False),
+    SHOWN: _Kind(tables.DOCUMENT, ("sha256",), every=False, has_fields=False, left_out=frozenset({"created_at"})),
 }
 """The sealed kinds of records, by their name in ``RecordsKept``."""
 
 _ROWS = {kind: of.rows() for kind, of in KINDS.items()}
 
-_OF_RUN = {kind: _ROWS[kind].where(of.of_run()) for kind, of in KINDS.items() if of.table is not DOCUMENT}
+_OF_RUN = {kind: _ROWS[kind].where(of.of_run()) for kind, of in KINDS.items() if of.table is not tables.DOCUMENT}
 """Made once: to make a statement costs more than to run it."""
 
 _SEALING = ("RunStarted", "RunForked", "RecordsKept")
 _KEPT = (
-    select(EVENT.c.type, EVENT.c.payload, EVENT.c.at)
-    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(_SEALING))
-    .order_by(EVENT.c.seq)
+    select(tables.EVENT.c.type, tables.EVENT.c.payload, tables.EVENT.c.at)
+    .where(tables.EVENT.c.run_id == bindparam("run_id"), tables.EVENT.c.type.in_(_SEALING))
+    .order_by(tables.EVENT.c.seq)
 )
 
 
@@ -139,14 +128,20 @@ class SealRepository(Repository):
     def keep_opinions(self, run_id: RunId, ids: Iterable[str]) -> None:
         """A gate of the run relies on these opinions, whenever they were given."""
         for id_ in ids:
-            self.keep("opinion", run_id, OPINION.c.id == id_)
+            self.keep("opinion", run_id, tables.OPINION.c.id == id_)
 
     def keep_calls(self, run_id: RunId, phase: PhasePath | None, attempt: int | None, job_id: str) -> None:
         """Seal the model calls and tool calls of a job that has ended."""
-        ended = MODEL_CALL.c.status.in_((CallStatus.DONE, CallStatus.FAILED))
-        self.keep("model_call", run_id, MODEL_CALL.c.job_id == job_id, ended)
-        of_attempt = (TOOL_CALL.c.run_id == run_id, TOOL_CALL.c.phase == phase, TOOL_CALL.c.attempt == attempt)
-        self.keep("tool_call", run_id, *of_attempt, TOOL_CALL.c.job_id == job_id, TOOL_CALL.c.ok.is_not(None))
+        ended = tables.MODEL_CALL.c.status.in_((CallStatus.DONE, CallStatus.FAILED))
+        self.keep("model_call", run_id, tables.MODEL_CALL.c.job_id == job_id, ended)
+        of_attempt = (
+            tables.TOOL_CALL.c.run_id == run_id,
+            tables.TOOL_CALL.c.phase == phase,
+            tables.TOOL_CALL.c.attempt == attempt,
+        )
+        self.keep(
+            "tool_call", run_id, *of_attempt, tables.TOOL_CALL.c.job_id == job_id, tables.TOOL_CALL.c.ok.is_not(None)
+        )
 
     def has_unnamed(self, run_id: str) -> bool:
         """True while records of the run wait for the event that seals them."""
@@ -158,7 +153,7 @@ class SealRepository(Repository):
 
     def keep_shown(self, run_id: RunId, sha256: str) -> None:
         """Seal the document ``sha256``: what a person saw before they decided."""
-        self.keep(SHOWN, run_id, DOCUMENT.c.sha256 == sha256)
+        self.keep(SHOWN, run_id, tables.DOCUMENT.c.sha256 == sha256)
 
     def shown(self, run_id: RunId) -> set[str]:
         """The sha256 of everything that a person saw of the decisions of a run, as its log says."""

@@ -14,20 +14,7 @@ from enum import Enum
 from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Float,
-    Integer,
-    LargeBinary,
-    Select,
-    Table,
-    bindparam,
-    insert,
-    literal_column,
-    select,
-)
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from wfe_mcp.core.canonical import canonical_json
@@ -36,22 +23,7 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word, instant
-from wfe_mcp.store.layout.tables import (
-    ATTACHMENT,
-    ATTEMPT,
-    DECISION,
-    DOCUMENT,
-    EVENT,
-    EVIDENCE,
-    MODEL_CALL,
-    OPINION,
-    REFUSED_SUBMISSION,
-    REQUEST,
-    REVISION,
-    RUN,
-    STEP_RUN,
-    TOOL_CALL,
-)
+from wfe_mcp.store.layout import tables
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.bundles import ColumnKind, ColumnOf, Row
 from wfe_mcp.store.records.runs import RunRecord
@@ -66,55 +38,55 @@ _MANY = 100
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    table: Table
+    table: sa.Table
     left_out: frozenset[str]
     order: tuple[Any, ...]
     as_json: frozenset[str] = frozenset()
 
     @property
-    def columns(self) -> tuple[Column[Any], ...]:
+    def columns(self) -> tuple[sa.Column[Any], ...]:
         return tuple(column for column in self.table.columns if column.name not in self.left_out)
 
 
-def _section(table: Table, *order: Any, left_out: Iterable[str] = (), as_json: Iterable[str] = ()) -> _Section:
+def _section(table: sa.Table, *order: Any, left_out: Iterable[str] = (), as_json: Iterable[str] = ()) -> _Section:
     return _Section(table, frozenset(left_out), order or _by_rowid(table), frozenset(as_json))
 
 
-def _by_rowid(table: Table) -> tuple[Any, ...]:
-    rowid: ColumnElement[Any] = literal_column(f"{table.name}.rowid")
+def _by_rowid(table: sa.Table) -> tuple[Any, ...]:
+    rowid: sa.ColumnElement[Any] = sa.literal_column(f"{table.name}.rowid")
     return (rowid,)
 
 
 _HERE = ("run_id", "project_id")
 _SECTIONS: dict[str, _Section] = {
-    "documents": _section(DOCUMENT, left_out=["created_at"], as_json=["content"]),
-    "events": _section(EVENT, EVENT.c.seq, left_out=_HERE, as_json=["payload"]),
-    "revisions": _section(REVISION, REVISION.c.id, left_out=["id", *_HERE], as_json=["content"]),
-    "refused": _section(REFUSED_SUBMISSION, REFUSED_SUBMISSION.c.id, left_out=["id", *_HERE]),
-    "evidence": _section(EVIDENCE, left_out=_HERE),
-    "requests": _section(REQUEST, left_out=_HERE),
-    "decisions": _section(DECISION),
+    "documents": _section(tables.DOCUMENT, left_out=["created_at"], as_json=["content"]),
+    "events": _section(tables.EVENT, tables.EVENT.c.seq, left_out=_HERE, as_json=["payload"]),
+    "revisions": _section(tables.REVISION, tables.REVISION.c.id, left_out=["id", *_HERE], as_json=["content"]),
+    "refused": _section(tables.REFUSED_SUBMISSION, tables.REFUSED_SUBMISSION.c.id, left_out=["id", *_HERE]),
+    "evidence": _section(tables.EVIDENCE, left_out=_HERE),
+    "requests": _section(tables.REQUEST, left_out=_HERE),
+    "decisions": _section(tables.DECISION),
     "steps": _section(
-        STEP_RUN, *(STEP_RUN.c[name] for name in ("phase", "attempt", "position", "step")), left_out=_HERE
+        tables.STEP_RUN, *(tables.STEP_RUN.c[name] for name in ("phase", "attempt", "position", "step")), left_out=_HERE
     ),
-    "opinions": _section(OPINION, left_out=_HERE),
-    "model_calls": _section(MODEL_CALL, left_out=_HERE),
-    "tool_calls": _section(TOOL_CALL, left_out=_HERE),
-    "attachments": _section(ATTACHMENT, ATTACHMENT.c.number, left_out=_HERE),
+    "opinions": _section(tables.OPINION, left_out=_HERE),
+    "model_calls": _section(tables.MODEL_CALL, left_out=_HERE),
+    "tool_calls": _section(tables.TOOL_CALL, left_out=_HERE),
+    "attachments": _section(tables.ATTACHMENT, tables.ATTACHMENT.c.number, left_out=_HERE),
 }
 
 _RUN_LEFT_OUT = frozenset({"project_id", "worktree", "archived_at", "origin_sha256", "going_back", "state"})
-RUN_COLUMNS = tuple(column.name for column in RUN.columns if column.name not in _RUN_LEFT_OUT)
+RUN_COLUMNS = tuple(column.name for column in tables.RUN.columns if column.name not in _RUN_LEFT_OUT)
 
-_ORIGIN = select(RUN.c.origin_sha256).where(RUN.c.id == bindparam("id_"))
-_NEW_DOCUMENT = insert_new(DOCUMENT)
-_NEW_RUN, _NEW_ATTEMPTS = insert(RUN), insert(ATTEMPT)
+_ORIGIN = sa.select(tables.RUN.c.origin_sha256).where(tables.RUN.c.id == sa.bindparam("id_"))
+_NEW_DOCUMENT = insert_new(tables.DOCUMENT)
+_NEW_RUN, _NEW_ATTEMPTS = sa.insert(tables.RUN), sa.insert(tables.ATTEMPT)
 
 
 def columns_of(section: str) -> tuple[ColumnOf, ...]:
     """The columns of a section; of the run's own row for ``run``."""
     if section == "run":
-        return tuple(_column(RUN.c[name], frozenset()) for name in RUN_COLUMNS)
+        return tuple(_column(tables.RUN.c[name], frozenset()) for name in RUN_COLUMNS)
     found = _SECTIONS[section]
     return tuple(_column(column, found.as_json) for column in found.columns)
 
@@ -140,9 +112,11 @@ class BundleRepository(Repository):
         """The rows of a section of one run, in the order in which they were written. Not for ``documents``."""
         found = _SECTIONS[section]
         names = [column.name for column in found.columns]
-        query: Select[Any] = select(*found.columns).order_by(*found.order)
-        if found.table is DECISION:
-            query = query.join(REQUEST, REQUEST.c.id == DECISION.c.request_id).where(REQUEST.c.run_id == run_id)
+        query: sa.Select[Any] = sa.select(*found.columns).order_by(*found.order)
+        if found.table is tables.DECISION:
+            query = query.join(tables.REQUEST, tables.REQUEST.c.id == tables.DECISION.c.request_id).where(
+                tables.REQUEST.c.run_id == run_id
+            )
         else:
             query = query.where(found.table.c.run_id == run_id)
         # A few at a time: a run's artifacts together may be too large to hold in memory twice.
@@ -169,7 +143,7 @@ class BundleRepository(Repository):
         self._in_parts(_NEW_DOCUMENT, documents, "documents")
         if record.origin_sha256 != self._documents.keep(origin):
             raise ValueError("an imported run names its origin")
-        self._run(_NEW_RUN, row_from(record, RUN) | codec.run_row(state))
+        self._run(_NEW_RUN, row_from(record, tables.RUN) | codec.run_row(state))
         attempts = chain.from_iterable(state.attempts.values())
         self._in_parts(_NEW_ATTEMPTS, (codec.attempt_row(record.id, state, one) for one in attempts), "attempts")
         for name, section in _SECTIONS.items():
@@ -179,7 +153,7 @@ class BundleRepository(Repository):
             here = {column: value for column, value in owner.items() if column in section.table.c}
             empty = {column.name: None for column in section.columns}
             try:
-                self._in_parts(insert(section.table), ({**empty, **row, **here} for row in sections[name]), name)
+                self._in_parts(sa.insert(section.table), ({**empty, **row, **here} for row in sections[name]), name)
             except IntegrityError as error:
                 raise Refused(
                     "conflict",
@@ -198,7 +172,7 @@ def _as_json(section: str) -> frozenset[str]:
     return _SECTIONS[section].as_json if section != "run" else frozenset()
 
 
-def _column(column: Column[Any], as_json: frozenset[str]) -> ColumnOf:
+def _column(column: sa.Column[Any], as_json: frozenset[str]) -> ColumnOf:
     members = getattr(column.type, "members", None)
     return ColumnOf(column.name, "json" if column.name in as_json else _kind(column), not column.nullable, members)
 
@@ -208,14 +182,14 @@ _KINDS: tuple[tuple[type, ColumnKind], ...] = (
     (JsonText, "json"),
     (Word, "word"),
     (Number, "number"),
-    (Boolean, "flag"),
-    (Float, "float"),
-    (Integer, "integer"),
-    (LargeBinary, "bytes"),
+    (sa.Boolean, "flag"),
+    (sa.Float, "float"),
+    (sa.Integer, "integer"),
+    (sa.LargeBinary, "bytes"),
 )
 
 
-def _kind(column: Column[Any]) -> ColumnKind:
+def _kind(column: sa.Column[Any]) -> ColumnKind:
     for type_, kind in _KINDS:
         if isinstance(column.type, type_):
             return kind

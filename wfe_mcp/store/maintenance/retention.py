@@ -13,23 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    Integer,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    desc,
-    func,
-    insert,
-    literal_column,
-    or_,
-    select,
-    tuple_,
-    update,
-)
+import sqlalchemy as sa
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
@@ -49,15 +33,15 @@ PRUNED = "RunPruned"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def _of_run(table: Table) -> ColumnElement[bool] | None:
+def _of_run(table: sa.Table) -> sa.ColumnElement[bool] | None:
     """The rows of ``table`` that belong to the run, directly or through a parent row."""
     for key in table.foreign_keys:
         if key.column.table is RUN:
-            return key.parent == bindparam("run_")
+            return key.parent == sa.bindparam("run_")
     for key in table.foreign_keys:
         above = None if key.column.table is table else _of_run(key.column.table)
         if above is not None:
-            return key.parent.in_(select(key.column).where(above))
+            return key.parent.in_(sa.select(key.column).where(above))
     return None
 
 
@@ -67,15 +51,15 @@ _ROWS = [
     for table in reversed(layout.METADATA.sorted_tables)
     if table not in (RUN, MODEL_CALL) and (condition := _of_run(table)) is not None
 ]
-_DELETES = [delete(table).where(condition) for table, condition in _ROWS]
+_DELETES = [sa.delete(table).where(condition) for table, condition in _ROWS]
 # Costs of models stay in the sums, without their run (ADR 0015).
 _FORGET_CALLS = (
-    update(MODEL_CALL)
-    .where(MODEL_CALL.c.run_id == bindparam("run_"))
+    sa.update(MODEL_CALL)
+    .where(MODEL_CALL.c.run_id == sa.bindparam("run_"))
     .values(run_id=None, phase=None, attempt=None, job_id=None, fault=None)
 )
-_DELETE_RUN = delete(RUN).where(RUN.c.id == bindparam("run_"))
-_NEW = insert(PRUNED_RUN)
+_DELETE_RUN = sa.delete(RUN).where(RUN.c.id == sa.bindparam("run_"))
+_NEW = sa.insert(PRUNED_RUN)
 _NAMES_DOCUMENT = [
     column
     for table in layout.METADATA.sorted_tables
@@ -83,47 +67,49 @@ _NAMES_DOCUMENT = [
     if any(key.column.table is DOCUMENT for key in column.foreign_keys) or column is RUN.c.origin_sha256
 ]
 _UNNAMED = (
-    delete(DOCUMENT)
-    .where(DOCUMENT.c.sha256.in_(bindparam("sha256s", expanding=True)))
-    .where(*(DOCUMENT.c.sha256.not_in(select(column).where(column.is_not(None))) for column in _NAMES_DOCUMENT))
+    sa.delete(DOCUMENT)
+    .where(DOCUMENT.c.sha256.in_(sa.bindparam("sha256s", expanding=True)))
+    .where(*(DOCUMENT.c.sha256.not_in(sa.select(column).where(column.is_not(None))) for column in _NAMES_DOCUMENT))
 )
-_THERE = select(DOCUMENT.c.sha256).where(DOCUMENT.c.sha256.in_(bindparam("sha256s", expanding=True)))
-_RUN_ROWID, _ROWID = literal_column("run.rowid", Integer), literal_column("event.rowid", Integer)
+_THERE = sa.select(DOCUMENT.c.sha256).where(DOCUMENT.c.sha256.in_(sa.bindparam("sha256s", expanding=True)))
+_RUN_ROWID, _ROWID = sa.literal_column("run.rowid", sa.Integer), sa.literal_column("event.rowid", sa.Integer)
 _FROZEN = (
-    select(_RUN_ROWID, RUN.c.id, DOCUMENT.c.content)
+    sa.select(_RUN_ROWID, RUN.c.id, DOCUMENT.c.content)
     .join(DOCUMENT, DOCUMENT.c.sha256 == RUN.c.frozen_sha256)
-    .where(bindparam("after") < _RUN_ROWID)
+    .where(sa.bindparam("after") < _RUN_ROWID)
     .order_by(_RUN_ROWID)
 )
-_LAST_PLACES = select(
-    select(func.coalesce(func.max(_RUN_ROWID), 0)).select_from(RUN).scalar_subquery(),
-    select(func.coalesce(func.max(_ROWID), 0)).select_from(EVENT).scalar_subquery(),
+_LAST_PLACES = sa.select(
+    sa.select(sa.func.coalesce(sa.func.max(_RUN_ROWID), 0)).select_from(RUN).scalar_subquery(),
+    sa.select(sa.func.coalesce(sa.func.max(_ROWID), 0)).select_from(EVENT).scalar_subquery(),
 )
 _PAYLOADS = (
-    select(_ROWID, EVENT.c.run_id, EVENT.c.payload)
-    .where(bindparam("after") < _ROWID, EVENT.c.type != "RunStarted")
+    sa.select(_ROWID, EVENT.c.run_id, EVENT.c.payload)
+    .where(sa.bindparam("after") < _ROWID, EVENT.c.type != "RunStarted")
     .order_by(_ROWID)
 )
 _OVER = (
-    RUN.c.project_id == bindparam("project"),
+    RUN.c.project_id == sa.bindparam("project"),
     RUN.c.ended_at.is_not(None),
-    RUN.c.id.not_in(select(KEPT_RUN.c.run_id)),
+    RUN.c.id.not_in(sa.select(KEPT_RUN.c.run_id)),
 )
 _OLDEST = (RUN.c.ended_at, RUN.c.id)
-_NEWEST = (desc(RUN.c.ended_at), desc(RUN.c.id))
-_OLD = and_(
+_NEWEST = (sa.desc(RUN.c.ended_at), sa.desc(RUN.c.id))
+_OLD = sa.and_(
     *_OVER,
-    RUN.c.ended_at < bindparam("before"),
-    or_(~bindparam("archived_only", type_=Boolean), RUN.c.archived_at.is_not(None)),
-    tuple_(*_OLDEST) <= tuple_(bindparam("last_at", type_=RUN.c.ended_at.type), bindparam("last_id")),
+    RUN.c.ended_at < sa.bindparam("before"),
+    sa.or_(~sa.bindparam("archived_only", type_=sa.Boolean), RUN.c.archived_at.is_not(None)),
+    sa.tuple_(*_OLDEST) <= sa.tuple_(sa.bindparam("last_at", type_=RUN.c.ended_at.type), sa.bindparam("last_id")),
 )
-_OLD_RUNS = select(*columns_for(RunRecord, RUN)).where(_OLD).order_by(*_OLDEST).limit(bindparam("limit"))
-_OLD_COUNT = select(func.count()).select_from(select(RUN.c.id).where(_OLD).limit(bindparam("limit")).subquery())
-_LAST_OLD = select(*_OLDEST).where(*_OVER).order_by(*_NEWEST).limit(1).offset(bindparam("keep"))
-_PRUNED = select(*columns_for(PrunedRun, PRUNED_RUN)).order_by(PRUNED_RUN.c.at, PRUNED_RUN.c.run_id)
+_OLD_RUNS = sa.select(*columns_for(RunRecord, RUN)).where(_OLD).order_by(*_OLDEST).limit(sa.bindparam("limit"))
+_OLD_COUNT = sa.select(sa.func.count()).select_from(
+    sa.select(RUN.c.id).where(_OLD).limit(sa.bindparam("limit")).subquery()
+)
+_LAST_OLD = sa.select(*_OLDEST).where(*_OVER).order_by(*_NEWEST).limit(1).offset(sa.bindparam("keep"))
+_PRUNED = sa.select(*columns_for(PrunedRun, PRUNED_RUN)).order_by(PRUNED_RUN.c.at, PRUNED_RUN.c.run_id)
 _KEEP = insert_new(KEPT_RUN)
-_RELEASE = delete(KEPT_RUN).where(KEPT_RUN.c.run_id == bindparam("run_"))
-_KEPT = select(KEPT_RUN.c.run_id)
+_RELEASE = sa.delete(KEPT_RUN).where(KEPT_RUN.c.run_id == sa.bindparam("run_"))
+_KEPT = sa.select(KEPT_RUN.c.run_id)
 
 
 _ALL = -1
@@ -191,8 +177,8 @@ class RetentionRepository(Repository):
             run.frozen_sha256,
             run.origin_sha256 or "",
         }
-        query = select(EVENT.c.payload).where(EVENT.c.run_id == run.id, EVENT.c.type != "RunStarted")
-        frozen = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == run.frozen_sha256)
+        query = sa.select(EVENT.c.payload).where(EVENT.c.run_id == run.id, EVENT.c.type != "RunStarted")
+        frozen = sa.select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == run.frozen_sha256)
         for text in (*self._connection.execute(query).scalars(), *self._connection.execute(frozen).scalars()):
             found.update(_SHA256.findall(text))
         return self.existing_documents(found)

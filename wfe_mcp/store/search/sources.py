@@ -8,18 +8,7 @@ from sqlalchemy import Executable, bindparam, select
 
 from wfe_mcp.core.items import Item, changed, loaded, number_of
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.layout.tables import (
-    ATTACHMENT,
-    DECISION,
-    EVENT,
-    EVIDENCE,
-    ITEM,
-    ITEM_EVENT,
-    OPINION,
-    REQUEST,
-    REVISION,
-    RUN,
-)
+from wfe_mcp.store.layout import tables
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.attachments import AttachmentRecord
@@ -31,39 +20,43 @@ from wfe_mcp.store.search import entries as find_entries
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry
 from wfe_mcp.store.search.index import NO_RUN
 
-_RUN = select(*columns_for(RunRecord, RUN)).where(RUN.c.id == bindparam("run_id_"))
-_DECISIONS = select(REQUEST.c.id, REQUEST.c.phase, REQUEST.c.attempt, *columns_for(DecisionRecord, DECISION)).join(
-    REQUEST, REQUEST.c.id == DECISION.c.request_id
+_RUN = select(*columns_for(RunRecord, tables.RUN)).where(tables.RUN.c.id == bindparam("run_id_"))
+_DECISIONS = select(
+    tables.REQUEST.c.id, tables.REQUEST.c.phase, tables.REQUEST.c.attempt, *columns_for(DecisionRecord, tables.DECISION)
+).join(tables.REQUEST, tables.REQUEST.c.id == tables.DECISION.c.request_id)
+_EVENTS = select(tables.EVENT.c.seq, tables.EVENT.c.type, tables.EVENT.c.at, tables.EVENT.c.payload).where(
+    tables.EVENT.c.type != "RunStarted"
 )
-_EVENTS = select(EVENT.c.seq, EVENT.c.type, EVENT.c.at, EVENT.c.payload).where(EVENT.c.type != "RunStarted")
-_OPINIONS = select(*columns_for(OpinionRecord, OPINION))
-_OUTSIDE = _OPINIONS.where(OPINION.c.run_id.is_(None))
-_EVIDENCE = select(*columns_for(EvidenceRecord, EVIDENCE))
-_ATTACHMENTS = select(*columns_for(AttachmentRecord, ATTACHMENT))
-_ITEMS = select(*columns_for(ItemRow, ITEM)).order_by(ITEM.c.changed_at)
+_OPINIONS = select(*columns_for(OpinionRecord, tables.OPINION))
+_OUTSIDE = _OPINIONS.where(tables.OPINION.c.run_id.is_(None))
+_EVIDENCE = select(*columns_for(EvidenceRecord, tables.EVIDENCE))
+_ATTACHMENTS = select(*columns_for(AttachmentRecord, tables.ATTACHMENT))
+_ITEMS = select(*columns_for(ItemRow, tables.ITEM)).order_by(tables.ITEM.c.changed_at)
 _ITEM_EVENTS = (
-    select(ITEM_EVENT.c.seq, ITEM_EVENT.c.at, ITEM_EVENT.c.payload)
-    .where(ITEM_EVENT.c.project_id == bindparam("project_id_"), ITEM_EVENT.c.number == bindparam("number_"))
-    .where(ITEM_EVENT.c.seq <= bindparam("seq_"))
-    .order_by(ITEM_EVENT.c.seq)
+    select(tables.ITEM_EVENT.c.seq, tables.ITEM_EVENT.c.at, tables.ITEM_EVENT.c.payload)
+    .where(
+        tables.ITEM_EVENT.c.project_id == bindparam("project_id_"), tables.ITEM_EVENT.c.number == bindparam("number_")
+    )
+    .where(tables.ITEM_EVENT.c.seq <= bindparam("seq_"))
+    .order_by(tables.ITEM_EVENT.c.seq)
 )
-_REVISIONS = select(REVISION.c.id, *columns_for(RevisionRecord, REVISION))
+_REVISIONS = select(tables.REVISION.c.id, *columns_for(RevisionRecord, tables.REVISION))
 
 _OF_RUN: dict[str, Any] = {
-    "revision": _REVISIONS.where(REVISION.c.run_id == bindparam("run_id_")),
-    "event": _EVENTS.where(EVENT.c.run_id == bindparam("run_id_")),
-    "decision": _DECISIONS.where(REQUEST.c.run_id == bindparam("run_id_")),
-    "opinion": _OPINIONS.where(OPINION.c.run_id == bindparam("run_id_")),
-    "evidence": _EVIDENCE.where(EVIDENCE.c.run_id == bindparam("run_id_"), EVIDENCE.c.kind == "command"),
-    "attachment": _ATTACHMENTS.where(ATTACHMENT.c.run_id == bindparam("run_id_")),
+    "revision": _REVISIONS.where(tables.REVISION.c.run_id == bindparam("run_id_")),
+    "event": _EVENTS.where(tables.EVENT.c.run_id == bindparam("run_id_")),
+    "decision": _DECISIONS.where(tables.REQUEST.c.run_id == bindparam("run_id_")),
+    "opinion": _OPINIONS.where(tables.OPINION.c.run_id == bindparam("run_id_")),
+    "evidence": _EVIDENCE.where(tables.EVIDENCE.c.run_id == bindparam("run_id_"), tables.EVIDENCE.c.kind == "command"),
+    "attachment": _ATTACHMENTS.where(tables.ATTACHMENT.c.run_id == bindparam("run_id_")),
 }
 _ONE: dict[str, Any] = {
-    "revision": _REVISIONS.where(REVISION.c.id == bindparam("ref_")),
-    "event": _OF_RUN["event"].where(EVENT.c.seq == bindparam("ref_")),
-    "decision": _DECISIONS.where(REQUEST.c.id == bindparam("ref_")),
-    "opinion": _OPINIONS.where(OPINION.c.id == bindparam("ref_")),
-    "evidence": _EVIDENCE.where(EVIDENCE.c.id == bindparam("ref_")),
-    "attachment": _ATTACHMENTS.where(ATTACHMENT.c.id == bindparam("ref_")),
+    "revision": _REVISIONS.where(tables.REVISION.c.id == bindparam("ref_")),
+    "event": _OF_RUN["event"].where(tables.EVENT.c.seq == bindparam("ref_")),
+    "decision": _DECISIONS.where(tables.REQUEST.c.id == bindparam("ref_")),
+    "opinion": _OPINIONS.where(tables.OPINION.c.id == bindparam("ref_")),
+    "evidence": _EVIDENCE.where(tables.EVIDENCE.c.id == bindparam("ref_")),
+    "attachment": _ATTACHMENTS.where(tables.ATTACHMENT.c.id == bindparam("ref_")),
 }
 """How to read a source: the rows of a run, and a single row."""
 

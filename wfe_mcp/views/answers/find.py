@@ -1,25 +1,19 @@
 """Views of search results."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wfe_mcp.core.model import By, Channel
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.search.finding import SearchResult, find
+from wfe_mcp.store.records.search import Hit
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain, view_model, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.search import Hit
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/-]{1,120}")
 _MOST = 25

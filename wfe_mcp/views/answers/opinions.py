@@ -1,20 +1,16 @@
 """Views of second opinions."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
 from wfe_mcp.engine.evaluation import second_opinion
+from wfe_mcp.engine.evaluation.second_opinion import OpinionRequest
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.evaluation.second_opinion import OpinionRequest
-    from wfe_mcp.engine.kernel.engine import Engine
 
 _ANSWER_BYTES = 7_500
 _SIZES = ((500, 1_000, 10_000), (500, 10, 10_000), (500, 4, 1_000), (200, 2, 200), (60, 1, 60))

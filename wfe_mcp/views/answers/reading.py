@@ -3,16 +3,9 @@
 Each function takes the engine, the caller and the tool's arguments, as ``tool_answers`` does.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from wfe_mcp.core.model import By
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.moves.envelope import Envelope, Next, idle_status
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-
 
 _SHOWN = 20
 

@@ -1,25 +1,21 @@
 """Answers about checkpoints and rollbacks."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from wfe_mcp.core.model import By, TakesBack
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files import checkpoints
 from wfe_mcp.engine.history import rollback
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.checkpoints import CheckpointList, checkpoint_view, not_kept, not_kept_words
 from wfe_mcp.views.runs.models import FilesRestored, RollbackPreview, RollbackView
+from wfe_mcp.views.runs.operations import operation_views
 from wfe_mcp.views.values.model import view_of
 from wfe_mcp.workspace.system.location import project_at
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import By, TakesBack
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.views.moves.envelope import Envelope
 
 _PATHS = 20
 _LISTED = 5
@@ -58,7 +54,6 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
     """Undo what a run delivered; with ``dry_run`` say what that would be. After a merge: the run that reverts it."""
     from wfe_mcp.engine.delivery.undo import undo_delivery as reverse, undoable
     from wfe_mcp.engine.runs.reverting import merged_by, start_revert
-    from wfe_mcp.views.runs.operations import operation_views
 
     if (merge := merged_by(engine, run)) is not None:
         where = f"{merge.commit[:12]} is on {merge.target['base']}"

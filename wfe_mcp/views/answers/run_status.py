@@ -1,17 +1,17 @@
 """The status of a run, and of a project with open runs. Loads nothing that starts, changes or ends a run."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.items import ItemStatus
 from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.approvals.pin_reset import reset_warnings
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere
 from wfe_mcp.views.moves.calls import next_moves
@@ -22,12 +22,6 @@ from wfe_mcp.views.runs.checkpoints import newest_checkpoints
 from wfe_mcp.views.runs.models import RunList, RunView
 from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.verdicts import unproved
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import LoadedRun
 
 _STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)
 SHOWN = 20

@@ -1,22 +1,17 @@
 """The answer of ``start_run``, apart from those of the other tools: the first call of a server loads only what it needs."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from wfe_mcp.core.model import By
 from wfe_mcp.engine.checks.readiness import start_warnings
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs import start as runs
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.answers.run_status import status
+from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.runs.models import RunView
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.views.moves.envelope import Envelope
 
 
 def start_run(

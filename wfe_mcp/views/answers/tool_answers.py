@@ -5,20 +5,23 @@ One function for each tool calls the engine, reads the run again and puts both i
 of their own: a server's first call loads no others.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.forks import fork_run
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import claim as phases, submit as submissions
+from wfe_mcp.engine.phases.claim import Claim
 from wfe_mcp.engine.runs import control
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates import versions
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.answers.run_status import status as status
 from wfe_mcp.views.answers.starting import begun, start_run as start_run
 from wfe_mcp.views.artifacts import artifacts as artifact_views
@@ -31,14 +34,6 @@ from wfe_mcp.views.runs.models import RunView, SubmittedView
 from wfe_mcp.views.runs.run import fork_view
 from wfe_mcp.views.templates.templates import kept_view
 from wfe_mcp.views.values.model import second
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.blockers import Settled
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.phases.claim import Claim
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.runs import LoadedRun
-
 
 _PROMPT_CHARS = 4_500
 _INPUT_CHARS = 400

@@ -1,10 +1,9 @@
 """The answers to approve and reject, with comments on lines of what was shown."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
@@ -13,16 +12,11 @@ from wfe_mcp.core.prompts import LineComment, Side, with_comments
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import page_for
 from wfe_mcp.engine.approvals.pin import pin_is_set
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.views.approvals.model import ApprovalView
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.views.approvals.model import ApprovalView
-    from wfe_mcp.workspace.git.file_diffs import FileDiff
-
+from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 _TYPED_CHARS = 4
 

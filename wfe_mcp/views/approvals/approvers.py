@@ -1,19 +1,14 @@
 """The pinned passkeys of a project, and whether they count."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_here, pinned_here, trusted_before
 from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,25 @@ Rules:
 2. Files are compared while their trees are stored. A decision of before views were stored has none to compare.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState, RunStatus
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.approvals.statements import read_statement
+from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import Verified, verify as verify_record
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
 from wfe_mcp.views.approvals.evidence import besides_opinions
 from wfe_mcp.views.approvals.shown import Rows, asked_attempt, recorded_view, rows_of
@@ -37,12 +40,6 @@ from wfe_mcp.views.approvals.unusual import (
     last_approved,
 )
 from wfe_mcp.views.values.model import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 CODE = "shown_differs"
 _NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt"}
@@ -182,9 +179,6 @@ def _unlike_trees(
     engine: Engine, tx: Tx, then: LoadedRun, tree: str, phase: str, changes: Iterable[Mapping[str, Any]]
 ) -> Iterator[str]:
     """The changes that were shown between other trees than those of the run, or with other files."""
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
-
     bases = [first_tree(then.state), last_approved(then.state)]
     ignored = ignored_globs(engine, tx, then, PhasePath(phase))
     for change, base in zip(changes, bases, strict=False):

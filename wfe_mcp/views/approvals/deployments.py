@@ -1,24 +1,19 @@
 """What a deployment would change, for the person who decides on it: commits, items, evidence, and what a rollback would do."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from wfe_mcp.core.model import RunId
 from wfe_mcp.delivery.git.commits import run_git_bytes
 from wfe_mcp.delivery.git.refs import commit_of
+from wfe_mcp.engine.artifacts.step_target import TargetCall
 from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.views.approvals.model import DeploymentShown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.artifacts.step_target import TargetCall
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
+from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
 
 MOST_COMMITS = 50
 _FIELDS = (

@@ -5,26 +5,21 @@
 2. Details are the facts of the stored evidence, in a fixed order; nothing is computed again.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.evidence_levels import level_named
+from wfe_mcp.core.model import Attempt, Stage, Verdict
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.judgement import room_note
 from wfe_mcp.gates.results import origin
 from wfe_mcp.jobs.output import without_notices
 from wfe_mcp.store.records.opinions import SOURCE, OpinionRecord
+from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, GateState, Named, OpinionShown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from wfe_mcp.core.model import Attempt, Stage, Verdict
-    from wfe_mcp.store.records.runs import EvidenceRecord
-    from wfe_mcp.workflow.model import Gate
+from wfe_mcp.workflow.model import Gate
 
 _STATES: dict[GateOutcome, GateState] = {
     GateOutcome.PASS: "pass",

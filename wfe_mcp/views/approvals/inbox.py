@@ -3,17 +3,18 @@
 The terminal, the page and the HTTP API show these rows. Which runs have one is decided by ``engine.runs.needs`` alone.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import Need, Stop, Who
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store.records.approvals import RequestRecord
 from wfe_mcp.views.approvals.request import waiting_line
 from wfe_mcp.views.approvals.shown import question_of
 from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
@@ -29,13 +30,6 @@ from wfe_mcp.views.runs.requests import (
     WaitingTrust,
 )
 from wfe_mcp.views.values.model import second, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.approvals import RequestRecord
 
 _DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule
 _OF_THE_RUN = {Stop.STOPPED, Stop.PAUSED}

@@ -12,19 +12,15 @@
 Fields are facts: no widths, colours, relative times or cuts. So the same decision has the same sha256 in every interface.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.engine.artifacts.step_target import TargetCall
+from wfe_mcp.views.runs.requests import Unusual
+from wfe_mcp.views.values.diff import ChangeJson
 from wfe_mcp.views.values.model import plain
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.artifacts.step_target import TargetCall
-    from wfe_mcp.views.runs.requests import Unusual
-    from wfe_mcp.views.values.diff import ChangeJson
-    from wfe_mcp.workspace.git.file_diffs import FileDiff
+from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 GateState = Literal["pass", "fail", "skipped", "warning", "not run", "awaiting"]
 NotDoneState = Literal["skipped", "overruled"]

@@ -6,25 +6,19 @@ Rules:
 3. What removes or weakens a gate by configuration or force is unusual, and listed there (``unusual.py``).
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.approvals.evidence import NO_REVIEWER, gate_name
 from wfe_mcp.views.approvals.model import NotDone, NotDoneState
+from wfe_mcp.views.runs.models import EventView
+from wfe_mcp.views.runs.requests import DecisionLine
 from wfe_mcp.views.runs.run import event_view
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import EvidenceRecord
-    from wfe_mcp.views.runs.models import EventView
-    from wfe_mcp.views.runs.requests import DecisionLine
 
 _OUTCOMES: dict[GateOutcome, NotDoneState] = {GateOutcome.SKIPPED: "skipped", GateOutcome.OVERRULED: "overruled"}
 

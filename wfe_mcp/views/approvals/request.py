@@ -13,11 +13,10 @@ Rules:
 2. What the page, the terminal, the tools and the JSON say in a line comes from here.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
@@ -27,6 +26,9 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.states import going_back_refused
 from wfe_mcp.core.texts import as_given
+from wfe_mcp.engine.files.tree_binding import ignored_globs
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
@@ -40,13 +42,6 @@ from wfe_mcp.views.reports.report import decisions_of
 from wfe_mcp.views.runs.requests import GateLine, WaitingDecision
 from wfe_mcp.views.runs.sentences import who
 from wfe_mcp.views.values.model import second, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-
 
 RequestState = Literal["open", "answered", "expired", "closed"]
 
@@ -160,8 +155,6 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
 
 def since_sent_back(engine: Engine, found: Overview, shown: ApprovalView) -> Change | None:
     """The change since the newest attempt of the phase that a person sent back; None where its files are unknown or the same."""
-    from wfe_mcp.engine.files.tree_binding import ignored_globs
-
     with engine.store.read() as tx:
         requests = tx.approvals.of_run(found.loaded.record.id)
         ignored = ignored_globs(engine, tx, found.loaded, PhasePath(shown.phase))

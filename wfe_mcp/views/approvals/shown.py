@@ -1,12 +1,13 @@
 """Makes the view of an open approval from the stored run: everything that a person needs to decide it."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from wfe_mcp.artifacts.content import written_to
+from wfe_mcp.artifacts.validate import to_file
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
@@ -15,8 +16,18 @@ from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import refuse_altered
+from wfe_mcp.engine.artifacts.expression_scope import inputs_at
+from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
+from wfe_mcp.engine.artifacts.step_target import asked_head, target_of
+from wfe_mcp.engine.files.tree_binding import ignored_globs
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.attachments import AttachmentHead
+from wfe_mcp.store.records.opinions import OpinionRecord
+from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
 from wfe_mcp.views.approvals.deployments import deployments_shown
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import (
@@ -33,22 +44,17 @@ from wfe_mcp.views.approvals.model import (
 from wfe_mcp.views.approvals.not_done import not_done
 from wfe_mcp.views.approvals.unseen import unseen_in
 from wfe_mcp.views.approvals.unusual import changes_of, unusual_things, worst_first
+from wfe_mcp.views.artifacts.artifacts import content_of
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
+from wfe_mcp.views.runs.requests import DecisionLine
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import plain, view_of
+from wfe_mcp.workflow.model import ApprovalGate
 from wfe_mcp.workspace.files.mirror import artifact_path, attempt_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.attachments import AttachmentHead
-    from wfe_mcp.store.records.opinions import OpinionRecord
-    from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
-    from wfe_mcp.views.runs.requests import DecisionLine
-    from wfe_mcp.workflow.model import ApprovalGate
+from wfe_mcp.workspace.files.project_files import read_if_there
+from wfe_mcp.workspace.git.objects import object_id
+from wfe_mcp.workspace.git.repository import head
 
 _EARLIER = 40
 _ENDED = {"failed", "superseded", "rolled_back", "cancelled", "skipped", "completed"}
@@ -131,8 +137,6 @@ class Seen:
 
 
 def _read(engine: Engine, tx: Tx, found: Overview, phase: str) -> tuple[ApprovalView, Rows, tuple[str, ...]] | None:
-    from wfe_mcp.engine.files.tree_binding import ignored_globs
-
     attempt = asked_attempt(found, phase)
     if attempt is None:
         return None
@@ -155,9 +159,6 @@ def asked_attempt(found: Overview, phase: str) -> Attempt | None:
 
 def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, rows: Rows) -> ApprovalView:
     """What is shown of ``attempt`` by the record alone: without the change, what is unusual, and what a decision leads to."""
-    from wfe_mcp.engine.artifacts.expression_scope import inputs_at
-    from wfe_mcp.engine.kernel.identity import project_of
-
     path, record, state = attempt.phase, found.loaded.record, found.loaded.state
     gates, stage = found.plan.gates(attempt), attempt.stage or Stage.AFTER
     wanted: ApprovalGate = gates[attempt.gate]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
@@ -229,9 +230,6 @@ def _reason(attempt: Attempt) -> str:
 
 
 def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt:
-    from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
-    from wfe_mcp.workspace.files.project_files import read_if_there
-
     record = found.loaded.record
     file = f"{attempt_folder(record.id, attempt.phase, attempt.number)}/prompt.md"
     raw = read_if_there(Path(record.worktree), file)
@@ -247,9 +245,6 @@ def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt
 
 
 def _target(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Target | None:
-    from wfe_mcp.engine.artifacts.step_target import asked_head, target_of
-    from wfe_mcp.workspace.git.repository import head
-
     change = run_as_read(engine, tx, found.loaded)
     try:
         calls = target_of(change, attempt)
@@ -267,8 +262,6 @@ def _artifact(
 ) -> ArtifactShown | None:
     """The newest revision of ``attempt``; while it is open with its difference to the revision before."""
     from wfe_mcp.artifacts.completeness import questions
-    from wfe_mcp.artifacts.validate import to_file
-    from wfe_mcp.views.artifacts.artifacts import content_of
 
     run, path = found.loaded.record.id, attempt.phase
     record = tx.artifacts.revision(run, path, attempt.revision) if attempt.revision else None
@@ -303,9 +296,6 @@ def _artifact(
 
 def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
     """``artifact`` with the changed files that hold exactly its text, as JSON or as a document."""
-    from wfe_mcp.artifacts.content import written_to
-    from wfe_mcp.workspace.git.objects import object_id
-
     stored = json.loads(canonical_json(artifact.content))  # its files are written in the order of what is stored
     schema = found.plan.schema(PhasePath(artifact.phase))
     forms = [written_to(name, schema, stored) for name in ("it.json", "it.md")]

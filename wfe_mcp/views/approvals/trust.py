@@ -5,29 +5,23 @@ review        the user's own configuration, where it changed since their last re
 sha256        of all that is shown: trust is signed for it, and refused once it is another one
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.approvals.approvers import approvers_here, continues
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
+from wfe_mcp.engine.templates.effects import EffectChange, Mark
+from wfe_mcp.engine.templates.pending import PendingTrust
 from wfe_mcp.engine.templates.trust import OWN, in_force, own_pending, pending_trust
 from wfe_mcp.engine.templates.trust_listing import TrustListing, trust_listing
 from wfe_mcp.views.approvals.approvers import pinned_view
 from wfe_mcp.views.values.model import INLINE, JsonObject, plain, view_model, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.templates.effects import EffectChange, Mark
-    from wfe_mcp.engine.templates.pending import PendingTrust
-
 
 NOT_CONTINUED = "It does not continue from keys that you trust here; it depends on its first key alone."
 

@@ -6,8 +6,10 @@ where a tree is no longer stored, the change says why it is unknown.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast, get_args
+from pathlib import Path
+from typing import Any, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -15,21 +17,20 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stag
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files.tree_binding import changed_since, first_tree
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
 from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Change, GateEvidence, Named, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
+from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, uncommitted
+from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
-
+from wfe_mcp.workspace.git.working_tree import tree_hash
 
 _NAMED = 5
 MOST_CANCELLED = 100
@@ -105,8 +106,6 @@ def project_facts(engine: Engine) -> ProjectFacts:
 
 def _weakened(found: Overview) -> Iterator[Unusual]:
     """Gates that configuration removes or weakens, as the run recorded them."""
-    from wfe_mcp.engine.templates.effective_gates import weakened
-
     for each in weakened(found.loaded):
         yield Unusual("weakened", each.sentence)
 
@@ -222,8 +221,6 @@ def _object(data: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:
     """Files outside the tree that a check may read; and a start whose files cannot be compared any more."""
-    from wfe_mcp.workspace.git.names import is_ours
-
     for change in changes[:1]:
         for how in ("new", "changed", "removed"):
             paths = [each.name for each in change.watched if each.value == how]
@@ -301,9 +298,6 @@ def changes_of(
     the checks write. ``seen``: changes that were read before: one between the same two trees is the same, as trees count
     only while their bytes have their ids.
     """
-    from wfe_mcp.workspace.git.command import repository
-    from wfe_mcp.workspace.git.working_tree import tree_hash
-
     began = first_tree(state)
     if repository(root) is None:
         return (Change(_START, note=NO_GIT if began is None else LOST_GIT),)
@@ -353,8 +347,6 @@ def _is_approved(state: RunState, attempt: Attempt, gate: int) -> bool:
 
 def change_between(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) -> Change:
     """The files that differ between two trees; ``since``: the moment of ``old`` in words."""
-    from wfe_mcp.workspace.files.paths import match_globs
-
     try:
         files, watched = all_diffs(root, old, new)
     except Refused as refused:

@@ -5,36 +5,17 @@ Rules:
 2. An interface adds signs, order, colours, cuts and commands, and no sentence about a fact.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, cast
+from datetime import datetime
+from typing import Any, cast
 
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.approvals.model import (
-    ApprovalView,
-    ArtifactShown,
-    AttachmentShown,
-    Change,
-    DeploymentShown,
-    Finding,
-    GateEvidence,
-    Input,
-    Named,
-    NotDone,
-    OpinionShown,
-    Prompt,
-    Target,
-)
+from wfe_mcp.engine.artifacts.step_target import TargetCall
+from wfe_mcp.store.records.approvals import DecisionRecord
+from wfe_mcp.views.approvals import model
+from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.values.model import as_text
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from wfe_mcp.engine.artifacts.step_target import TargetCall
-    from wfe_mcp.store.records.approvals import DecisionRecord
-    from wfe_mcp.views.approvals.request import DecisionView
-    from wfe_mcp.workspace.git.file_diffs import FileDiff
+from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 TITLES = {
     "prompt": "Prompt",
@@ -64,7 +45,7 @@ NO_LINES = {
 """Why a file has no lines, by its kind."""
 
 
-def parts(view: ApprovalView) -> tuple[str, ...]:
+def parts(view: model.ApprovalView) -> tuple[str, ...]:
     """The names of the parts that ``view`` has. A document is read before the files that hold it, other artifacts after."""
     has = {
         "prompt": view.prompt is not None,
@@ -88,25 +69,25 @@ def heading(stage: str, phase: str, title: str) -> str:
     return f"{'Let work start on' if stage == Stage.BEFORE else 'Approve'} {phase}: {title}"
 
 
-def about(view: ApprovalView) -> str:
+def about(view: model.ApprovalView) -> str:
     """In which project and template the decision is, and what its gate asks for."""
     return f"{view.template} in {view.project}, phase {view.phase}, attempt {view.attempt}, {view.stage} its work; assurance {view.assurance}"
 
 
-def binds(view: ApprovalView) -> str:
+def binds(view: model.ApprovalView) -> str:
     """What an approval is bound to."""
     more = [f"tree {view.tree}"] if view.tree else []
     more += [f"the calls above at commit {view.target.head or 'none'}"] if view.target else []
     return " and ".join([f"An approval binds sha256 {view.sha256}", *more]) + "."
 
 
-def unusual_title(view: ApprovalView) -> str:
+def unusual_title(view: model.ApprovalView) -> str:
     """How many things are unusual."""
     count = len(view.unusual)
     return "1 thing is unusual here" if count == 1 else f"{count} things are unusual here"
 
 
-def input_short(given: Input) -> str:
+def input_short(given: model.Input) -> str:
     """An input in a line: of a list its first parts, of an object its keys, of a default its size."""
     value, whole = given.value, as_text(given.value)
     parts = _parts(value) or []
@@ -125,14 +106,14 @@ def _parts(value: object) -> list[Any] | None:
     return cast("list[Any]", value) if isinstance(value, list) else None
 
 
-def not_done_about(view: ApprovalView) -> str:
+def not_done_about(view: model.ApprovalView) -> str:
     """How much of the run was not done so far, and how much of that is new."""
     count, new = len(view.not_done), sum(each.is_new for each in view.not_done)
     since = "" if new == count else f", {new or 'none'} since the last decision"
     return f"in this run so far: {count}{since}"
 
 
-def not_done(one: NotDone) -> str:
+def not_done(one: model.NotDone) -> str:
     """A phase or gate that did not happen, why, and whose doing that was."""
     what = f"gate {one.gate} of {one.phase}" if one.gate else f"phase {one.phase}"
     how = f"{one.state} by {one.by}" if one.by else one.state if one.gate else "left out by the template"
@@ -140,7 +121,7 @@ def not_done(one: NotDone) -> str:
     return f"{what} {how}{times}: {one.why}"
 
 
-def target_about(target: Target) -> str:
+def target_about(target: model.Target) -> str:
     """The commit that the calls are about."""
     return f"at commit {target.head}" if target.head else "(no commit)"
 
@@ -159,7 +140,7 @@ def call_values(one: TargetCall) -> list[tuple[str, str]]:
     return [(name, as_text(value)) for name, value in given.items() if value not in (None, {})]
 
 
-def deployment_values(one: DeploymentShown) -> list[tuple[str, str]]:
+def deployment_values(one: model.DeploymentShown) -> list[tuple[str, str]]:
     """What a deployment would change, by name."""
     since = f"since {one.before[:12]}" if one.before else "the first there"
     values = [
@@ -174,19 +155,19 @@ def deployment_values(one: DeploymentShown) -> list[tuple[str, str]]:
     return [(name, value) for name, value in values if value]
 
 
-def change_about(view: ApprovalView, change: Change) -> str:
+def change_about(view: model.ApprovalView, change: model.Change) -> str:
     """Since when the files of a change differ, and how many."""
     alone = view.changes == (change,) and "approval" not in change.since and not change.note
     size = "unknown" if change.note else plural(len(change.files), "file") if change.files else "no files"
     return f"since {change.since}{' (no earlier approval)' if alone else ''}: {size}"
 
 
-def trees(change: Change) -> str:
+def trees(change: model.Change) -> str:
     """The trees that a change compares; empty where none is known."""
     return f"tree {change.before} → {change.after}" if change.before or change.after else ""
 
 
-def watched(change: Change) -> list[str]:
+def watched(change: model.Change) -> list[str]:
     """A sentence for each file outside the tree that a check may read."""
     return [
         f"{each.name} is {'in .wfe' if each.name.startswith('.wfe/') else 'ignored by git'} and {each.value}; "
@@ -195,7 +176,7 @@ def watched(change: Change) -> list[str]:
     ]
 
 
-def whose(view: ApprovalView) -> str:
+def whose(view: model.ApprovalView) -> str:
     """Which evidence was made by which process, in one line; empty where there is none."""
     makers = dict.fromkeys(line.made_by for line in view.evidence if line.made_by)
     parts = [
@@ -227,7 +208,7 @@ def file_ids(file: FileDiff) -> str:
     return f"blob {file.old_oid or 'none'} → {file.new_oid or 'none'}"
 
 
-def prompt_about(prompt: Prompt) -> str:
+def prompt_about(prompt: model.Prompt) -> str:
     """Which text a prompt is; of one whose file changed, what to do."""
     where = f"sha256 {prompt.sha256}, in {prompt.file}"
     if prompt.text is None:
@@ -235,7 +216,7 @@ def prompt_about(prompt: Prompt) -> str:
     return f"exactly as the agent gets it, {plural(len(prompt.text.rstrip(chr(10)).split(chr(10))), 'line')}, {where}"
 
 
-def prompt_origin(prompt: Prompt) -> str:
+def prompt_origin(prompt: model.Prompt) -> str:
     """Whose text a prompt is; empty where it is what the template makes."""
     who = f"{prompt.suggested_by} rewrote it" if prompt.suggested_by else ""
     if prompt.edited:
@@ -244,7 +225,7 @@ def prompt_origin(prompt: Prompt) -> str:
     return f"{text}. Against the prompt that the template makes:" if prompt.changes else text
 
 
-def artifact_about(artifact: ArtifactShown) -> str:
+def artifact_about(artifact: model.ArtifactShown) -> str:
     """Which revision of which artifact is shown."""
     of = f" of {artifact.phase}" if artifact.phase != artifact.name else ""
     written = f", in {', '.join(artifact.written)}" if artifact.written else ""
@@ -255,7 +236,7 @@ def artifact_about(artifact: ArtifactShown) -> str:
     )
 
 
-def artifact_changed(artifact: ArtifactShown) -> str:
+def artifact_changed(artifact: model.ArtifactShown) -> str:
     """How it differs from the revision before; empty where there is none."""
     if not artifact.against:
         return ""
@@ -264,47 +245,47 @@ def artifact_changed(artifact: ArtifactShown) -> str:
     return f"{plural(len(artifact.changes), 'part')} changed since revision {artifact.against}"
 
 
-def artifact_to_edit(artifact: ArtifactShown) -> str:
+def artifact_to_edit(artifact: model.ArtifactShown) -> str:
     """How the artifact is edited; empty where the template does not allow it."""
     return f"To change it, edit {artifact.file} and show this again." if artifact.file else ""
 
 
-def evidence_about(view: ApprovalView) -> str:
+def evidence_about(view: model.ApprovalView) -> str:
     """Who gathered the evidence, and whether the gates are those of the template."""
     weaker = sum(each.weight == "weakened" for each in view.unusual)
     gates = f"{plural(weaker, 'gate')} weakened" if weaker else "gates as in the template"
     return f"gathered by the server, {gates}"
 
 
-def gate_facts(line: GateEvidence) -> tuple[Named, ...]:
+def gate_facts(line: model.GateEvidence) -> tuple[model.Named, ...]:
     """The facts of a gate's evidence, from the time on."""
-    return (*((Named("at", line.at),) if line.at else ()), *line.details)
+    return (*((model.Named("at", line.at),) if line.at else ()), *line.details)
 
 
-def fact_text(fact: Named) -> str:
+def fact_text(fact: model.Named) -> str:
     """The value of a fact as text."""
     parts = _parts(fact.value)
     return str(fact.value) if parts is None else ", ".join(map(str, parts))
 
 
-def fact_short(fact: Named) -> str:
+def fact_short(fact: model.Named) -> str:
     """The value of a fact in a line, where it is a long list; empty where ``fact_text`` is short."""
     parts = _parts(fact.value) or []
     return f"{', '.join(map(str, parts[:_LISTED]))} and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
 
 
-def reviewer(opinion: OpinionShown) -> str:
+def reviewer(opinion: model.OpinionShown) -> str:
     """Who says it: the reviewer, and the model that answered."""
     return f"{opinion.reviewer} ({opinion.model})" if opinion.model else opinion.reviewer
 
 
-def finding(found: Finding) -> str:
+def finding(found: model.Finding) -> str:
     """What a finding says, after its severity and place."""
     more = "; ".join(filter(None, (found.detail, found.recommendation)))
     return f"{found.title} ({more})" if more else found.title
 
 
-def attachment(file: AttachmentShown) -> str:
+def attachment(file: model.AttachmentShown) -> str:
     """Which file was attached, and by whom; its note."""
     about_it = (
         f"attachment {file.number}, {file.media_type}, {file.size_bytes:,} bytes, sha256 {file.sha256}, by {file.by}"
@@ -312,7 +293,7 @@ def attachment(file: AttachmentShown) -> str:
     return f"{file.name}, {about_it}" + (f": {file.note}" if file.note else "")
 
 
-def phrase(view: ApprovalView) -> str:
+def phrase(view: model.ApprovalView) -> str:
     """What has to be typed besides; empty for nothing."""
     return f"This gate asks for the phrase: {view.phrase}" if view.phrase else ""
 

@@ -12,30 +12,28 @@ Rules:
 2. Text of agents and people is data: it is between boundary lines that its authors cannot predict.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Attempt
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
+from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import RevisionHead
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES
 from wfe_mcp.views.runs.attachments import AttachmentLine, attachment_lines
 from wfe_mcp.views.runs.recoveries import BlockerView, blocker_views
 from wfe_mcp.views.values.model import JsonObject, plain, view_model, view_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import RevisionHead
-    from wfe_mcp.workspace.git.repository import CommitLine
+from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.git.command import repository
+from wfe_mcp.workspace.git.repository import CommitLine
 
 CONTEXT = "context:pack"
 """The name under which ``read_artifact`` returns the pack; no artifact can have it."""
@@ -273,9 +271,6 @@ def _commits(found: Overview) -> tuple[CommitLine, ...]:
 
 
 def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
-    from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
-    from wfe_mcp.workspace.files.paths import match_globs
-    from wfe_mcp.workspace.git.command import repository
     from wfe_mcp.workspace.git.file_diffs import file_diffs
     from wfe_mcp.workspace.git.working_tree import tree_hash
 

@@ -6,27 +6,21 @@ Events of the log, tools and models that the server works with, and the opinions
 ended. Watchers poll; a poll costs three small queries.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.caps import dollars
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.calls import CallRecord, CallStatus, ToolUse
+from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.views.runs.models import EventView, RunRow
 from wfe_mcp.views.runs.run import event_view, phase_now, run_row
 from wfe_mcp.views.runs.tool_calls import given_words
 from wfe_mcp.views.values.model import view_model
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.opinions import OpinionRecord
 
 
 @view_model

@@ -6,33 +6,29 @@ What has its default is left out, but for the state. Of each phase the newest at
 a difference names what an event changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.store.serialization import attempt_values
 from wfe_mcp.views.history.graph import tasks_of_run
 from wfe_mcp.views.history.timing import WAITS, For
+from wfe_mcp.views.runs.models import RunRow
 from wfe_mcp.views.runs.run import attempt_view, run_row
 from wfe_mcp.views.runs.usage import tokens_and_cost
 from wfe_mcp.views.values.diff import ChangeJson, difference
 from wfe_mcp.views.values.model import INLINE, Json, view_model
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.events import Event
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.calls import UsageRecord
-    from wfe_mcp.views.runs.models import RunRow
 
 
 @view_model

@@ -1,28 +1,22 @@
 """A run as a picture: its phases as a graph, its time as bars, its attempts as lineage. The dashboard draws them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared, item_of, name_of, seen_from
+from wfe_mcp.core.spec import PhaseSpec
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.views.history.timing import For, PhaseTiming, tasks_of
 from wfe_mcp.views.runs.run import loop_progress
 from wfe_mcp.views.runs.usage import tokens_and_cost
 from wfe_mcp.views.runs.verdicts import verdict_word
 from wfe_mcp.views.values.model import view_model, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime
-
-    from wfe_mcp.core.spec import PhaseSpec
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.calls import UsageRecord
 
 
 @view_model

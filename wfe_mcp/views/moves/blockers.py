@@ -4,28 +4,22 @@ Whether the process that holds a phase lives cannot be known here (a phase of a 
 lease counts until it ends.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from types import UnionType
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.providers.manual_files import places_of
 from wfe_mcp.views.moves.calls import USER, user_commands, user_moves
 from wfe_mcp.workspace.files.mirror import attempt_folder
 from wfe_mcp.workspace.system.process import parse_holder
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import UnionType
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-
 
 _DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule | c.Edit
 
@@ -262,8 +256,6 @@ _NAMED = 5
 
 def changed_before_work(engine: Engine, found: Overview) -> tuple[str, ...]:
     """One sentence, or none where nothing changed."""
-    from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
-
     with engine.store.read() as tx:
         paths = changed(engine, tx, found.loaded)
     return (f"{shortened(paths)} changed after the run started and before its first phase began.",) if paths else ()

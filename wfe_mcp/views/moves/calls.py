@@ -8,21 +8,15 @@ Rules:
 3. An agent that follows the first entry finishes any run that needs no person.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus
 from wfe_mcp.core.moves import action, command_with_others, legal_moves, phase_moves
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.moves.envelope import Next
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.runs.overview import Overview
-
 
 USER = By("user", Channel.CLI, Assurance.PASSKEY)
 """The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""

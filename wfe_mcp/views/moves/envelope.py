@@ -9,17 +9,14 @@ The status of a project without an open run. Apart from ``tool_answers``, which 
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import clean, visible_json
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.values.model import plain
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.errors import Refused
-    from wfe_mcp.engine.kernel.engine import Engine
-
 
 V = TypeVar("V")
 

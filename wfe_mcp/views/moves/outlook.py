@@ -4,10 +4,9 @@ If you approve, the run goes back to revise.
 If you approve, the gate test runs next; what follows depends on it.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
@@ -15,16 +14,12 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import joined, plural
 from wfe_mcp.engine.evaluation.outlook import Outlook, approve, outlook, reject
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.runs.control import force, retry_plan
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.work.items import item_of_run
 from wfe_mcp.views.values.model import view_model
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.engine.runs.overview import Overview
 
 Way = Literal["approve", "reject", "proceed", "skip", "force-accept", "retry", "overrule", "resume"]
 _REASON = "rehearsal"

@@ -1,23 +1,18 @@
 """One revision of an artifact as a page shows it: its fields, as Markdown, as JSON, as the file, beside its schema."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import field
-from typing import TYPE_CHECKING
 
 from wfe_mcp.artifacts import content
 from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.artifacts.validate import TextFile, to_file
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.artifacts.artifacts import content_of, head_view, phase_of, revision_of
 from wfe_mcp.views.pages.decision import parts_json
 from wfe_mcp.views.runs.attachments import DraftLine, draft_lines
+from wfe_mcp.views.runs.models import HeadView
 from wfe_mcp.views.values.model import INLINE, Json, JsonObject, view_model
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.views.runs.models import HeadView
 
 
 @view_model

@@ -5,31 +5,28 @@ an artifact that is judged, awaited or failed  edit        a new revision of the
 everything else                                ""          and why
 """
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from dataclasses import field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
+from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import prompt_of
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.phases.edit import drafts_of
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
 from wfe_mcp.views.artifacts.artifacts import gate_view
 from wfe_mcp.views.moves.calls import user_moves
 from wfe_mcp.views.moves.outlook import Way, leads_to
 from wfe_mcp.views.runs.recoveries import blocker_line, blocker_views
 from wfe_mcp.views.values.model import Json, JsonObject, view_model
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
 
 How = Literal["submit", "edit", ""]
 
@@ -69,8 +66,6 @@ class FormView:
 
 def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
     """The form of ``phase``. Refuses ``unknown_phase``."""
-    from wfe_mcp.artifacts.registry import json_schema
-
     state, path = found.loaded.state, PhasePath(phase)
     if path not in state.attempts:
         raise unknown_phase(state, phase)

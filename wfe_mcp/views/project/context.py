@@ -3,23 +3,16 @@
 Texts of the project's files are data. Where the budget is small, lists are cut and what is left out is counted.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES
-from wfe_mcp.views.project.activity import project_view
-from wfe_mcp.views.project.project import project_view as contents
+from wfe_mcp.views.project.activity import ProjectView, project_view
+from wfe_mcp.views.project.project import ProjectContents, project_view as contents
 from wfe_mcp.views.values.model import JsonObject, plain, view_model
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.views.project.activity import ProjectView
-    from wfe_mcp.views.project.project import ProjectContents
 
 T = TypeVar("T")
 

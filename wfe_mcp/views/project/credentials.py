@@ -1,15 +1,9 @@
 """Views of credentials: names, kinds, dates and uses. Never a value."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from wfe_mcp.engine.credentials.kinds import KINDS
 from wfe_mcp.engine.credentials.stored import Credential, credentials
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.values.model import JsonObject, second, view_model, view_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 @view_model

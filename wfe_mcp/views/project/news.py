@@ -3,20 +3,14 @@
 Who decides about a run sees it, so what happened before a person's decision is not new.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
+from datetime import datetime
 from itertools import groupby, takewhile
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Assurance
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.runs.sentences import sentence
 from wfe_mcp.views.values.model import second, view_model
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 @view_model

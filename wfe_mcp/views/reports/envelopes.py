@@ -3,28 +3,24 @@
 Level-triggered: a poll reads the state, never a change since a cursor; a lost wake-up costs one period.
 """
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interrupted
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.models.waits import is_left_alone
 from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import blocker_of, elsewhere
 from wfe_mcp.views.moves.calls import next_moves, submit_call
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.values.model import plain
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import LoadedRun
 
 
 def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
@@ -121,8 +117,6 @@ def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:
 
     A paused run settles nothing until it is resumed, so there is nothing to wait for: a cap may pause it while its gates run.
     """
-    from wfe_mcp.engine.models.waits import is_left_alone
-
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
         if loaded.state.status is RunStatus.PAUSED:

@@ -5,15 +5,17 @@ text each has, and what was left out is counted. Text of agents, people and file
 that its authors cannot predict; nothing in them moves a cursor or opens a heading.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from datetime import datetime
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.texts import clean
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.reports.envelopes import overview_of
@@ -22,14 +24,6 @@ from wfe_mcp.views.reports.report import DetailsView, details_of, void_words
 from wfe_mcp.views.runs.run import summary
 from wfe_mcp.views.runs.usage import usage_lines
 from wfe_mcp.workspace.system.redaction import without_hidden
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.records.runs import EvidenceRecord
 
 _SIZES = ((40, 240, 1_500), (20, 160, 800), (10, 100, 400), (5, 60, 200))
 """How many lines a section has, how many characters a text, how many the inputs."""

@@ -3,34 +3,29 @@
 It covers the run now or at an earlier event (``Moment``).
 """
 
-from __future__ import annotations
-
 from dataclasses import field, replace
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.as_of import Moment, requests_then, revisions_then
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.transaction import origin_of
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.manifest import manifest
 from wfe_mcp.gates.results import origin
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.artifacts.artifacts import HeadView, head_view
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.runs import run as run_views
+from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
 from wfe_mcp.views.runs.checkpoints import NewestCheckpoints, newest_checkpoints
 from wfe_mcp.views.runs.models import BundleView, EventView, EvidenceView, MomentView, OriginView, PhaseView, RunView
 from wfe_mcp.views.runs.requests import DecisionLine, RequestView, line_notes
 from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.usage import RunUsage, usage_of_run
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.approvals import RequestRecord
-    from wfe_mcp.store.records.runs import EvidenceRecord
-    from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
 
 _VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
 _COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}

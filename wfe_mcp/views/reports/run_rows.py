@@ -1,24 +1,18 @@
 """The rows of a list of runs: what each is about, the phase that it is at, and who it waits for."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.control import stale_of, stuck_of
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.store.repository import Recent
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.runs.models import RunRow
 from wfe_mcp.views.runs.run import OVER, Place, place_of, run_row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.views.runs.models import RunRow
 
 _LOOKED_AT = 200
 """Of so many runs the list says who they wait for: that takes a look at each."""

@@ -6,24 +6,18 @@ A refused submission is no revision; it stays readable, also after a time-out (d
 ``draft:2`` …, counted per phase over all attempts; no artifact can have such a name.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import field
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.phases.edit import drafts_of
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
+from wfe_mcp.store.records.runs import RefusedSubmission
 from wfe_mcp.views.values.model import INLINE, Json, PartView, part_view, view_model, view_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
-    from wfe_mcp.store.records.runs import RefusedSubmission
-
 
 ATTACHMENT = "attachment:"
 _TEXT = "text/plain"

@@ -4,24 +4,17 @@ In an attempt's view they are shortened; ``steps:2`` of a phase lists those of i
 ``/0/output``, or ``/fetch/output`` by the step's id, gives a part whole. No artifact can have such a name.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable
 from dataclasses import field, replace
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import duration
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.views.runs.models import StepView
 from wfe_mcp.views.values.model import INLINE, Json, PartView, part_view, plain, view_model, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.views.runs.models import StepView
-
 
 STEPS = "steps:"
 _FAILED = {StepStatus.FAILED, StepStatus.UNKNOWN}

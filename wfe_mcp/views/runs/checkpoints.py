@@ -1,20 +1,14 @@
 """Views of checkpoints: one, and the newest ones of a run."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files.checkpoints import Checkpoint, checkpoints_of
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
 from wfe_mcp.views.values.model import second, view_model, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
 
 _NEWEST = 3
 _NOTE_CHARS = 60

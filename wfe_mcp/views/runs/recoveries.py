@@ -1,19 +1,13 @@
 """Views of blockers: what the recoveries of a run found to be in the way."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from wfe_mcp.core.blockers import BlockerFound, status_of
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunState
 from wfe_mcp.core.paths import PhasePath, items_around
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.values.model import view_model, view_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import RunState
-    from wfe_mcp.engine.kernel.engine import Engine
 
 _LISTED = 20
 

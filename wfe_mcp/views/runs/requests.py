@@ -1,18 +1,13 @@
 """Requests for a decision, the decisions on them, and what waits for a person over all projects of a database."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import split_comments
 from wfe_mcp.core.texts import as_given, unseen, unseen_words
 from wfe_mcp.views.values.model import view_model, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 Weight = Literal["weakened", "failed", "warning", "skipped"]
 """How unusual something is, worst first."""

@@ -6,7 +6,7 @@ The tools, the command line and the pages show the same.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
@@ -14,24 +14,13 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, Origin, RunSta
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.states import reached
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.runs.overview import Overview, RunOutputs
 from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.store.records.runs import EventRecord, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.views.moves.blockers import Blocker, acts, blockers, waits_for
+from wfe_mcp.views.runs import models
 from wfe_mcp.views.runs.calls import STEPS, clipped_json, has_failed, took
-from wfe_mcp.views.runs.models import (
-    BundleView,
-    EventView,
-    ForkView,
-    GateView,
-    LastVerdict,
-    OriginView,
-    OutputsView,
-    PhaseView,
-    RunRow,
-    RunView,
-    StepView,
-    VerdictView,
-)
 from wfe_mcp.views.runs.operations import operation_views
 from wfe_mcp.views.runs.recoveries import blocker_views
 from wfe_mcp.views.runs.sentences import sentence
@@ -39,11 +28,6 @@ from wfe_mcp.views.runs.tool_calls import tools_of
 from wfe_mcp.views.runs.usage import spent_line, usage_view
 from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
 from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.runs.overview import Overview, RunOutputs
-    from wfe_mcp.store.records.runs import EventRecord, RunRecord
-
 
 OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
 """The statuses of a run in which nothing waits for anyone."""
@@ -79,7 +63,7 @@ def marks(overview: Overview) -> str:
     return text + (f", in another folder: {overview.folder}" if overview.folder else "")
 
 
-def brief(overview: Overview) -> RunView:
+def brief(overview: Overview) -> models.RunView:
     """What fits in 400 tokens: open phases, blockers, the last verdict.
 
     The more there is, the less text each has; ``more_phases`` and ``more_blockers`` count what is left out.
@@ -90,12 +74,12 @@ def brief(overview: Overview) -> RunView:
     return next(fits, _brief(overview, stops, *_SIZES[-1]))
 
 
-def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_stops: int, chars: int) -> RunView:
+def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_stops: int, chars: int) -> models.RunView:
     state = overview.loaded.state
     shown = [attempt for attempt in state.open_attempts if attempt.status not in _INACTIVE or attempt.held]
     # What is at work comes first: a loop alone says little of what to do.
     shown.sort(key=lambda attempt: attempt.phase in state.loops)
-    return RunView(
+    return models.RunView(
         template=overview.loaded.record.template,
         iteration=state.iteration,
         phases=tuple(_short(overview, attempt) for attempt in shown[:phases]),
@@ -119,7 +103,7 @@ def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_st
     )
 
 
-def _outputs(found: RunOutputs | None, chars: int) -> OutputsView | None:
+def _outputs(found: RunOutputs | None, chars: int) -> models.OutputsView | None:
     """The outputs of a run that fit into ``chars`` characters; the others by name."""
     if found is None:
         return None
@@ -129,7 +113,7 @@ def _outputs(found: RunOutputs | None, chars: int) -> OutputsView | None:
             shown[name] = value
     left = tuple(name for name in found.values if name not in shown)
     unknown = tuple(f"{name}: {why}" for name, why in found.faults.items())
-    return OutputsView(values=shown, left_out=left, unknown=unknown)
+    return models.OutputsView(values=shown, left_out=left, unknown=unknown)
 
 
 def _clipped(text: str, chars: int) -> str:
@@ -137,7 +121,7 @@ def _clipped(text: str, chars: int) -> str:
     return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
 
 
-def full(overview: Overview) -> RunView:
+def full(overview: Overview) -> models.RunView:
     """Every phase with its newest attempt and verdicts; the more there are, the shorter their messages."""
     run, state, origin = overview.loaded.record, overview.loaded.state, overview.origin
     about = replace(
@@ -156,7 +140,7 @@ def full(overview: Overview) -> RunView:
         roles=overview.roles,
         gates=None
         if state.gates is None
-        else tuple(view_of(GateView, one, sha256=one.sha256[:12]) for one in state.gates),
+        else tuple(view_of(models.GateView, one, sha256=one.sha256[:12]) for one in state.gates),
         gates_weakened=tuple(one.sentence for one in weakened(overview.loaded)),
         forked_from=None if state.origin is None else fork_view(state.origin),
         imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
@@ -174,18 +158,18 @@ def full(overview: Overview) -> RunView:
     return next((view for view in views if len(canonical_json(plain(view))) <= _FULL_CHARS), smallest)
 
 
-def fork_view(origin: Origin) -> ForkView:
+def fork_view(origin: Origin) -> models.ForkView:
     """Where a fork comes from."""
-    return ForkView(run=origin.run, event=origin.seq, hash=origin.hash)
+    return models.ForkView(run=origin.run, event=origin.seq, hash=origin.hash)
 
 
-def context_view(bundle: JsonObject, *, files: bool = False) -> BundleView:
+def context_view(bundle: JsonObject, *, files: bool = False) -> models.BundleView:
     """A bundle that the run has frozen: which bytes, and with ``files`` made of what."""
-    view = BundleView(bundle=bundle["name"], scope=bundle.get("scope", ""), sha256=bundle["sha256"])
+    view = models.BundleView(bundle=bundle["name"], scope=bundle.get("scope", ""), sha256=bundle["sha256"])
     return replace(view, files=tuple(bundle["files"]), rules=tuple(bundle.get("rules", ()))) if files else view
 
 
-def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> PhaseView:
+def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> models.PhaseView:
     """One attempt at a phase with its verdicts, at most ``chars`` of each message."""
     rows = [row for row in overview.steps if (row.phase, row.attempt) == (attempt.phase, attempt.made_in)]
     shows = has_failed(rows)
@@ -209,10 +193,10 @@ def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> Ph
     )
 
 
-def step_view(row: StepRecord, chars: int = 0) -> StepView:
+def step_view(row: StepRecord, chars: int = 0) -> models.StepView:
     """One step that the server works; with ``chars`` so much of its input and its answer."""
     return view_of(
-        StepView,
+        models.StepView,
         row,
         state=str(row.status),
         tries=row.tries if row.tries > 1 else 0,
@@ -234,7 +218,7 @@ def run_row(
     stuck: bool = False,
     weakened_gates: int = 0,
     folder: str | None = None,
-) -> RunRow:
+) -> models.RunRow:
     """One line of a list of runs. ``found``: where it is known who the run waits for; ``place``: else, where it is in its phases.
 
     ``folder``: "" where the caller is in the run's.
@@ -242,7 +226,7 @@ def run_row(
     now = place if found is None else place_of(found.loaded.state)
     done, phases, phase = (None, None, "") if now is None else now
     return view_of(
-        RunRow,
+        models.RunRow,
         run,
         run=run.id,
         project=run.project_id,
@@ -287,10 +271,10 @@ def phase_now(state: RunState) -> PhasePath:
     return (*begun, *open_now, top[-1])[0].phase
 
 
-def origin_view(origin: JsonObject) -> OriginView:
+def origin_view(origin: JsonObject) -> models.OriginView:
     """Where an imported run comes from."""
     place = origin["place"]
-    return OriginView(
+    return models.OriginView(
         from_=origin["kind"],
         at=origin["at"],
         by=origin["by"],
@@ -305,7 +289,7 @@ def origin_view(origin: JsonObject) -> OriginView:
     )
 
 
-def _shortened(origin: OriginView) -> OriginView:
+def _shortened(origin: models.OriginView) -> models.OriginView:
     """The first of what an origin claims and lacks; ``wfe-mcp show`` has all of it."""
     return replace(
         origin,
@@ -319,10 +303,10 @@ def _shortened(origin: OriginView) -> OriginView:
     )
 
 
-def event_view(event: EventRecord) -> EventView:
+def event_view(event: EventRecord) -> models.EventView:
     """One line of the log."""
     return view_of(
-        EventView,
+        models.EventView,
         event,
         at=event.at.isoformat(timespec="milliseconds"),
         assurance=event.assurance.name.lower(),
@@ -332,11 +316,11 @@ def event_view(event: EventRecord) -> EventView:
     )
 
 
-def _short(overview: Overview, attempt: Attempt) -> PhaseView:
+def _short(overview: Overview, attempt: Attempt) -> models.PhaseView:
     loop = overview.loaded.state.loops.get(attempt.phase)
     walks = loop is not None and loop.attempt == attempt.number and _walks(overview, attempt)
     staged = attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}
-    return PhaseView(
+    return models.PhaseView(
         phase=attempt.phase,
         state=str(attempt.status),
         attempt=attempt.number,
@@ -358,7 +342,7 @@ def loop_progress(loop: LoopState) -> str:
     return f"{loop.done}/{len(loop.keys)}" + (f" ({len(loop.failed)} failed)" if loop.failed else "")
 
 
-def _last_verdict(overview: Overview, chars: int) -> LastVerdict | None:
+def _last_verdict(overview: Overview, chars: int) -> models.LastVerdict | None:
     """The verdict that was given last; of one that is a pass the message is left out."""
     found = last_verdict(overview.loaded.state, overview.last_judged)
     if found is None:
@@ -367,13 +351,13 @@ def _last_verdict(overview: Overview, chars: int) -> LastVerdict | None:
     view = _verdict(overview, attempt, verdict, chars)
     if view.verdict == "pass":
         view = replace(view, message="", evidence="")
-    return LastVerdict(phase=attempt.phase, attempt=attempt.number, verdict=view, message=view.message)
+    return models.LastVerdict(phase=attempt.phase, attempt=attempt.number, verdict=view, message=view.message)
 
 
-def _verdict(overview: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> VerdictView:
+def _verdict(overview: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> models.VerdictView:
     gate, word = gate_spec(overview.loaded.state, attempt, verdict), verdict_word(verdict.outcome)
     level = "" if word == "skipped" else level_of(gate, verdict.level) or ""
-    return VerdictView(
+    return models.VerdictView(
         gate=gate.kind,
         verdict=word,
         message=_clipped(verdict.message, chars),

@@ -4,22 +4,17 @@
 where there is one.
 """
 
-from __future__ import annotations
-
 from collections import Counter
+from collections.abc import Callable, Mapping
 from string import Formatter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.events import FORMER_NAMES
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.units import plural
 from wfe_mcp.store.old_verdicts import with_outcome
+from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.views.runs.verdicts import verdict_word
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from wfe_mcp.store.records.runs import EventRecord
 
 _SENTENCES = {
     "RunStarted": "{who} started the run",

@@ -4,24 +4,19 @@ In an attempt's view a line; ``tools:2`` of a phase lists those of its attempt 2
 whole. No artifact can have such a name.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Attempt
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.calls import ToolCallRecord, ToolTotal
 from wfe_mcp.views.values.model import INLINE, JsonObject, PartView, part_view, plain, view_model, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.calls import ToolCallRecord, ToolTotal
 
 TOOLS = "tools:"
 _WORD_CHARS = 80

@@ -1,23 +1,16 @@
 """Views of model usage: tokens, cost, and distance to the caps."""
 
-from __future__ import annotations
-
 from dataclasses import field
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.caps import Spending, dollars
-from wfe_mcp.store.jobs.model_calls import in_order
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store.jobs.model_calls import UsageBy, in_order
 from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.views.values.model import INLINE, view_model, view_of
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store.jobs.model_calls import UsageBy
 
 GROUPS: tuple[UsageBy, ...] = ("template", "role", "model", "day")
 """By what ``stats`` adds up."""

@@ -1,17 +1,11 @@
 """The word for a verdict: what a gate let through without judging it is ``skipped`` or a ``warning``, never ``pass``."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Verdict
 from wfe_mcp.core.outcomes import GateOutcome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.core.spec import GateSpec
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import GateSpec
 
 _WORDS = {GateOutcome.OVERRULED: "warning", GateOutcome.NEEDS_TRUST: "awaiting"}
 """The outcomes that have another word; that of every other one is its value."""

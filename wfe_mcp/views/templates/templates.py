@@ -1,27 +1,21 @@
 """Views of templates and their versions, and answers about making them."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates import catalogue, versions
+from wfe_mcp.engine.templates.catalogue import Offer
+from wfe_mcp.engine.templates.versions import KeptVersion
+from wfe_mcp.store.records.templates import TemplateRecord
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.diff import ChangeJson, difference
 from wfe_mcp.views.values.model import Json, JsonObject, PathNote, plain, second, view_model, view_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.templates.catalogue import Offer
-    from wfe_mcp.engine.templates.versions import KeptVersion
-    from wfe_mcp.store.records.templates import TemplateRecord
-
 
 _MANY_BYTES = 7_500
 """What the lines of all templates may take; an answer has 10 kB."""

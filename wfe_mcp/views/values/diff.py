@@ -11,17 +11,13 @@ Rules:
 3. ``path`` is a JSON pointer into the new value; for what was taken away, into the old one.
 """
 
-from __future__ import annotations
-
 import difflib
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, TypeAlias, cast
 
 from wfe_mcp.core.errors import pointer
 from wfe_mcp.views.values.model import Json, JsonObject, view_model
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _ABSENT: Any = object()
 _NAMES = ("id", "path")

@@ -16,25 +16,13 @@ from typing import cast
 
 from wfe_mcp.artifacts.registry import check_schema
 from wfe_mcp.core.errors import nearest, pointer
+from wfe_mcp.workflow import model
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields, SchemaNode, used_names
 from wfe_mcp.workflow.lint.plugins import schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import (
-    LOOP_KEY,
-    SERVER_TOOLS,
-    AgentPhase,
-    BundleRef,
-    HumanPhase,
-    LlmPhase,
-    LoopPhase,
-    OpinionGate,
-    StepsPhase,
-    Template,
-    all_phases,
-)
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
 
 _DEFAULT_ROLE = "default"
@@ -46,7 +34,7 @@ _TEXTS = ("markdown_doc@1", "file_bundle@1")
 """The schemas of artifacts that are files themselves."""
 
 
-def phase_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
+def phase_rules(template: model.Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """All rules on phases."""
     _inputs(template, found)
     _title_from(template, found)
@@ -58,11 +46,11 @@ def phase_rules(template: Template, views: tuple[PhaseView, ...], found: LintFin
         _output(view, makers, found)
         role_is_known(view.phase.role, f"{view.pointer}/role", template, found)
         _worker(view, template, found)
-        if isinstance(view.phase, LoopPhase):
+        if isinstance(view.phase, model.LoopPhase):
             _loop(view, view.phase, found)
 
 
-def role_is_known(role: str | None, at: str, template: Template, found: LintFindings) -> None:
+def role_is_known(role: str | None, at: str, template: model.Template, found: LintFindings) -> None:
     """Check that the template declares ``role``."""
     if role is not None and role not in template.roles:
         names = tuple(template.roles)
@@ -70,7 +58,7 @@ def role_is_known(role: str | None, at: str, template: Template, found: LintFind
         found.error(at, f"unknown role {role!r}{hint}", list(names), role)
 
 
-def _inputs(template: Template, found: LintFindings) -> None:
+def _inputs(template: model.Template, found: LintFindings) -> None:
     for detail in check_schema(template.inputs):
         found.error(
             f"/inputs{detail.path}", f"inputs is not a valid JSON Schema: {detail.message}", detail.expected, detail.got
@@ -86,7 +74,7 @@ def _inputs(template: Template, found: LintFindings) -> None:
             )
 
 
-def _title_from(template: Template, found: LintFindings) -> None:
+def _title_from(template: model.Template, found: LintFindings) -> None:
     """``title_from`` names a text among the inputs."""
     schema: object = template.inputs
     for name in template.title_from.split(".") if template.title_from else ():
@@ -102,7 +90,7 @@ def _title_from(template: Template, found: LintFindings) -> None:
         found.error("/title_from", message, "an input of the type string", template.title_from)
 
 
-def _roles(template: Template, found: LintFindings) -> None:
+def _roles(template: model.Template, found: LintFindings) -> None:
     optional, used = _optional_reviewers(template), _used_roles(template)
     for name, role in template.roles.items():
         if role.provider is None or name not in used:
@@ -120,24 +108,24 @@ def _roles(template: Template, found: LintFindings) -> None:
             )
 
 
-def _used_roles(template: Template) -> set[str]:
+def _used_roles(template: model.Template) -> set[str]:
     """Roles that work in a phase, review, or answer a step. What no phase uses needs no provider."""
     used: set[str] = set()
-    for phase in all_phases(template.phases):
-        steps = (*phase.compensate, *(phase.steps if isinstance(phase, StepsPhase) else ()))
+    for phase in model.all_phases(template.phases):
+        steps = (*phase.compensate, *(phase.steps if isinstance(phase, model.StepsPhase) else ()))
         used |= {phase.role or ""} | {step.llm.role for step in steps if step.llm is not None}
         for gate in (*phase.prompt_gates, *phase.gates):
-            used |= set(gate.reviewers) if isinstance(gate, OpinionGate) else set()
+            used |= set(gate.reviewers) if isinstance(gate, model.OpinionGate) else set()
     return used
 
 
-def _optional_reviewers(template: Template) -> set[str]:
+def _optional_reviewers(template: model.Template) -> set[str]:
     """Roles that only review, at gates that are skipped without them."""
-    gates = [gate for phase in all_phases(template.phases) for gate in (*phase.prompt_gates, *phase.gates)]
-    opinions = [gate for gate in gates if isinstance(gate, OpinionGate)]
+    gates = [gate for phase in model.all_phases(template.phases) for gate in (*phase.prompt_gates, *phase.gates)]
+    opinions = [gate for gate in gates if isinstance(gate, model.OpinionGate)]
     asked = {role for gate in opinions if gate.if_missing == "note" for role in gate.reviewers}
     needed = {role for gate in opinions if gate.if_missing == "fail" for role in gate.reviewers}
-    return asked - needed - {phase.role for phase in all_phases(template.phases) if phase.role}
+    return asked - needed - {phase.role for phase in model.all_phases(template.phases) if phase.role}
 
 
 def _identity(view: PhaseView, found: LintFindings) -> None:
@@ -175,7 +163,7 @@ def _needs(view: PhaseView, found: LintFindings) -> None:
 def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> None:
     output = view.phase.output
     if output is None:
-        if isinstance(view.phase, AgentPhase | LlmPhase | HumanPhase):
+        if isinstance(view.phase, model.AgentPhase | model.LlmPhase | model.HumanPhase):
             found.error(
                 f"{view.pointer}/output",
                 f"'output' is missing: a phase of kind {view.phase.kind!r} produces an artifact",
@@ -183,7 +171,7 @@ def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> Non
             )
         return
     at = f"{view.pointer}/output"
-    if isinstance(view.phase, LoopPhase):
+    if isinstance(view.phase, model.LoopPhase):
         found.error(at, "a loop has no artifact of its own: its phases do", "no output", output.artifact)
     if output.artifact in makers:
         found.error(
@@ -222,26 +210,26 @@ def is_inside(path: str) -> bool:
     )
 
 
-def _worker(view: PhaseView, template: Template, found: LintFindings) -> None:
+def _worker(view: PhaseView, template: model.Template, found: LintFindings) -> None:
     role = template.roles.get(view.phase.role or "")
-    if isinstance(view.phase, LlmPhase) and (role is None or role.provider is None):
+    if isinstance(view.phase, model.LlmPhase) and (role is None or role.provider is None):
         found.error(
             f"{view.pointer}/role",
             "an llm phase needs a role with a 'provider'",
             list(template.roles),
         )
     for position, tool in enumerate(view.phase.tools_allowed):
-        if (isinstance(view.phase, LlmPhase) or (role and role.provider)) and tool not in SERVER_TOOLS:
-            hint = did_you_mean(tool, SERVER_TOOLS) or f"; the server's are {', '.join(SERVER_TOOLS)}"
+        if (isinstance(view.phase, model.LlmPhase) or (role and role.provider)) and tool not in model.SERVER_TOOLS:
+            hint = did_you_mean(tool, model.SERVER_TOOLS) or f"; the server's are {', '.join(model.SERVER_TOOLS)}"
             found.error(
                 f"{view.pointer}/tools_allowed/{position}",
                 f"the server has no tool {tool!r}{hint}",
-                list(SERVER_TOOLS),
+                list(model.SERVER_TOOLS),
                 tool,
             )
 
 
-def _loop(view: PhaseView, loop: LoopPhase, found: LintFindings) -> None:
+def _loop(view: PhaseView, loop: model.LoopPhase, found: LintFindings) -> None:
     if (loop.for_each is None) == (loop.until is None):
         found.error(view.pointer, "a loop needs exactly one of 'for_each' and 'until'", ["for_each", "until"])
     if loop.for_each is None:
@@ -275,11 +263,11 @@ def _loop_key(key: str | None, view: PhaseView, at: str, found: LintFindings) ->
     names = set(view.body or ()) - set(view.before) | {"item"}
     quoted = _ONE_TEXT.fullmatch(source.strip())
     literal = quoted[0][1:-1] if quoted else None
-    if literal is not None and not LOOP_KEY.fullmatch(literal):
+    if literal is not None and not model.LOOP_KEY.fullmatch(literal):
         found.error(
             at,
             f"key {literal!r} is invalid: use letters, digits, _ and -, at most 64, not beginning with _ or -",
-            LOOP_KEY.pattern,
+            model.LOOP_KEY.pattern,
             literal,
         )
     elif not used_names(source, {}).roots & names:
@@ -301,11 +289,11 @@ def context_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
         named: set[tuple[str, str | None]] = set()
         for position, entry in enumerate(view.phase.context):
             at = f"{view.pointer}/context/{position}"
-            if isinstance(entry, BundleRef):
+            if isinstance(entry, model.BundleRef):
                 _bundle(entry.bundle, f"{at}/bundle", (), found, optional=entry.optional)
             else:
                 _name(entry, at, cast("Fields", view.before["artifacts"]), found)
-            handed = (entry.bundle, entry.scope) if isinstance(entry, BundleRef) else (entry, None)
+            handed = (entry.bundle, entry.scope) if isinstance(entry, model.BundleRef) else (entry, None)
             if handed in named:
                 found.error(at, f"{handed[0]!r} is listed twice", None, handed[0])
             named.add(handed)

@@ -25,16 +25,12 @@ An agent can edit or remove a file, or name another folder for it. That loosens 
 person trusts bytes without it. ``policy`` is kept by ``engine/templates/trust.py``.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.documents import Document, put
 from wfe_mcp.workspace.config.edits import value_at
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 Path = tuple[str, ...]
 

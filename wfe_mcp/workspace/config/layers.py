@@ -3,20 +3,15 @@
 Loading those models takes as long as the rest of a first answer, and most projects set nothing about runs.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Set
+from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import LONGEST_S
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.location import user_config_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
-    from pathlib import Path
 
 CONFIG_FILE = ".wfe/config.toml"
 

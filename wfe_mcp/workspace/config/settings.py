@@ -22,16 +22,8 @@ from pydantic_core import ErrorDetails
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.workspace.config import gate_keys
 from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
-from wfe_mcp.workspace.config.gate_keys import (
-    FileLayer,
-    KeptStrict,
-    Strengthened,
-    model_tables,
-    strengthen,
-    strengthening,
-    weakening_keys,
-)
 from wfe_mcp.workspace.config.layers import CONFIG_FILE, FROM_ENVIRONMENT
 from wfe_mcp.workspace.config.precedence import leave_at_home, narrow
 from wfe_mcp.workspace.config.settings_tables import Settings
@@ -73,7 +65,7 @@ class LoadedSettings:
     user_is_trusted: bool = True
     unsigned: tuple[str, ...] = ()
     """Keys there that weaken a gate and do not count, because the user has not trusted these bytes."""
-    strengthened: tuple[Strengthened, ...] = ()
+    strengthened: tuple[gate_keys.Strengthened, ...] = ()
     """Keys that strengthen a gate and count although their bytes are not trusted now."""
     unsigned_reviewers: tuple[str, ...] = ()
     """Its tables of roles and providers then; they work, and fill no reviewer of a gate."""
@@ -94,7 +86,7 @@ def load_settings(
     flags: Mapping[str, object],
     user_file: Path | None = None,
     own_trusted: Callable[[Path, str], bool] | None = None,
-    kept: Sequence[KeptStrict] = (),
+    kept: Sequence[gate_keys.KeptStrict] = (),
 ) -> LoadedSettings:
     """Read all layers. ``flags``: dotted key to value. ``user_file``: the platform's own when None.
 
@@ -136,7 +128,7 @@ def _loaded(
     project_file: _File,
     env: Mapping[str, str],
     flags: Mapping[str, object],
-    kept: Sequence[KeptStrict],
+    kept: Sequence[gate_keys.KeptStrict],
     unread: Sequence[Detail],
     *,
     is_signed: bool,
@@ -150,13 +142,13 @@ def _loaded(
     above = [_from_environment(env, problems), _from_flags(flags, problems)]
     strict: list[_Strict] = []
     if not is_trusted:
-        strict.append(("project", str(project_path), strengthening(project.values, signed=False)))
-    here: dict[FileLayer, tuple[str, str | None]] = {
+        strict.append(("project", str(project_path), gate_keys.strengthening(project.values, signed=False)))
+    here: dict[gate_keys.FileLayer, tuple[str, str | None]] = {
         "user": (str(user_path), user_sha256),
         "project": (str(project_path), sha256),
     }
     strict.extend((one.layer, here[one.layer][0], one.values) for one in kept if one.sha256 != here[one.layer][1])
-    strengthened: list[Strengthened] = []
+    strengthened: list[gate_keys.Strengthened] = []
     settings, origins = _merged([user, *([project] if is_trusted else []), *above], problems, strict, strengthened)
     return LoadedSettings(
         settings=settings,
@@ -171,13 +163,13 @@ def _loaded(
         user_is_trusted=is_signed,
         unsigned=unsigned,
         strengthened=tuple(strengthened),
-        unsigned_reviewers=() if is_signed else tuple(model_tables(user.values)),
+        unsigned_reviewers=() if is_signed else tuple(gate_keys.model_tables(user.values)),
     )
 
 
 def _without_weakening(values: Document) -> tuple[str, ...]:
     """Remove what weakens a gate from ``values``; the dotted keys removed."""
-    found = list(weakening_keys(values))
+    found = list(gate_keys.weakening_keys(values))
     for path in found:
         remove(values, list(path))
     return tuple(".".join(map(shown_key, path)) for path in found)
@@ -220,7 +212,7 @@ class _Layer:
     values: Document
 
 
-_Strict = tuple[FileLayer, str, Document]
+_Strict = tuple[gate_keys.FileLayer, str, Document]
 """The layer, its file, and what strengthens a gate."""
 
 _LISTS = {"http.allow", "env.allow", "policy.templates"}
@@ -280,7 +272,7 @@ def _merged(
     layers: list[_Layer],
     problems: list[Detail],
     strict: Sequence[_Strict] = (),
-    strengthened: list[Strengthened] | None = None,
+    strengthened: list[gate_keys.Strengthened] | None = None,
 ) -> tuple[Settings, dict[str, SettingSource]]:
     """The merged layers, lowest first, then ``strict``. A table without a required key is left out, with a problem."""
     leave_at_home([(layer.name, layer.values) for layer in layers], problems)
@@ -292,7 +284,7 @@ def _merged(
             origins[key] = SettingSource(layer.name, layer.where.get(key) or layer.where.get("", ""))
     narrow([(layer.name, layer.values) for layer in layers], values)
     for name, where, more in strict:
-        for one in strengthen(values, name, where, more):
+        for one in gate_keys.strengthen(values, name, where, more):
             origins[".".join(map(shown_key, one.path))] = SettingSource(name, where)
             assert strengthened is not None
             strengthened.append(one)

@@ -1,16 +1,11 @@
 """Stored git objects by name, many in one process."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from wfe_mcp.workspace.git.command import require_repository, run_git
 from wfe_mcp.workspace.git.objects import loose
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 
 _FEW = 8

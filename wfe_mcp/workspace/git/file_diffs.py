@@ -19,16 +19,15 @@ Rules:
 2. What has no lines is named: binary, large, unknown, and the ignored files that a check may read.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -36,13 +35,8 @@ from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import Repository, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.git.trees import PathChange
 from wfe_mcp.workspace.git.working_tree import changes_between
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from wfe_mcp.workspace.git.trees import PathChange
-
 
 MOST_BYTES = 1_000_000
 """Files above this size are compared by their id alone."""

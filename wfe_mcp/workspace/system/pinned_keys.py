@@ -3,17 +3,12 @@
 It is written before the key is used. A database that pins another key, or none, was changed outside wfe-mcp.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from datetime import datetime
+from pathlib import Path
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.workspace.files.project_files import append_line
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from pathlib import Path
 
 
 def pin_file(database: Path) -> Path:
