@@ -468,6 +468,7 @@ export interface DeploymentView {
 export interface Deployments {
   environments: EnvironmentView[];
   deployments: DeploymentView[];
+  faults?: string[];
 }
 
 export interface Detail {
@@ -2003,6 +2004,7 @@ export interface WaitingTrust {
 export interface WebhooksView {
   webhooks: ReceiverView[];
   deliveries: DeliveryView[];
+  faults?: string[];
 }
 
 export interface WeekView {

@@ -34,3 +34,13 @@ def test_deliveries_are_listed_and_sent_again_and_a_secret_is_never_shown(
         again = connect("work", "worker").post("/webhooks/redeliver", deliveries=[one["job"]]).data
         assert [each["id"] for each in again["deliveries"]] == [one["id"], one["id"]]
         assert program.post("/webhooks/redeliver", deliveries=["nope"]).status != 200
+
+
+def test_what_is_configured_and_does_not_count_is_named(scene: Scene, program: Program) -> None:
+    hook, site = 'url = "http://localhost:5678/x"', 'deploy = "none"\nhealth = "none"'
+    scene.write(".wfe/config.toml", f"[webhooks.n8n]\n{hook}\n[environments.staging]\n{site}\n")
+    scene.trust_config()
+    (hook,) = program.get("/webhooks").data["faults"]
+    assert hook.startswith("[webhooks.n8n] does not count: plain http to http://localhost:5678 is not allowed")
+    (site,) = program.get("/environments").data["faults"]
+    assert "environments.staging" in site, site
