@@ -10,9 +10,11 @@ from bench.first_changes import MISSING, RUNNERS, Walk, line_of, terms_in, trial
 def test_the_test_of_pytest_fails_until_the_file_is_there(tmp_path: Path) -> None:
     (tmp_path / RUNNERS["pytest"].file).write_text(RUNNERS["pytest"].text, encoding="utf-8")
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest"]
-    assert subprocess.run(argv, cwd=tmp_path, capture_output=True).returncode == 1
+    before = subprocess.run(argv, cwd=tmp_path, capture_output=True)
+    assert before.returncode == 1, before
     (tmp_path / MISSING).write_text("Hello\n", encoding="utf-8")
-    assert subprocess.run(argv, cwd=tmp_path, capture_output=True).returncode == 0
+    after = subprocess.run(argv, cwd=tmp_path, capture_output=True)
+    assert after.returncode == 0, after
 
 
 def test_seconds_of_the_projects_own_checks_are_read_from_what_is_shown() -> None:
