@@ -6,6 +6,7 @@ python -m bench startup calls open-runs hooks hops find long-work loops memory t
 python -m bench trees --large   repositories of up to 50,000 files as well, which it makes itself
 python -m bench scans --large   what grows with the number of runs, at 1,000,000: ten minutes, 5 GB in the temporary folder
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
+python -m bench first-change FOLDER…   a new user's way to the first approved change in projects of others
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
@@ -35,6 +36,7 @@ from bench import (
     exchanged_rows,
     find,
     first_change,
+    first_changes,
     fleet,
     fuzz,
     git_processes,
@@ -71,6 +73,8 @@ def main(argv: list[str]) -> int:
     """Exit code 0 for figures: people judge them, because the machine may be busy. 2: no measurement has that name."""
     if argv[:1] in (["attacks"], ["mutants"]):
         return {"attacks": attacks.main, "mutants": mutants.main}[argv[0]](argv[1:])
+    if argv[:1] == ["first-change"] and argv[1:] and all(map(os.path.isdir, argv[1:])):
+        return first_changes.main(argv[1:])
     if not {"-h", "--help"}.isdisjoint(argv):
         print(__doc__)
         return 0

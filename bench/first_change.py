@@ -25,6 +25,8 @@ from wfe_mcp.testing.agent import Work, drive
 from wfe_mcp.testing.stdio_client import StdioClient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.scene import Scene
 
 
@@ -73,10 +75,41 @@ def written() -> tuple[str, str, str]:
     return install, init, approve
 
 
+def environment_of(work: Path) -> dict[str, str]:
+    """The variables of a new user whose home and tool folder of uv are empty and below ``work``; Claude Code is installed."""
+    home = work / "home"
+    (home / ".claude").mkdir(parents=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WFE_", "XDG_", "VIRTUAL_ENV"))}
+    programs = [str(work / "bin"), str(Path(uv()).parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+    cache = subprocess.run([uv(), "cache", "dir"], check=True, capture_output=True, text=True)
+    tool_chains = {  # where rustup and cargo are, whatever the home
+        name: str(Path.home() / folder)
+        for name, folder in (("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo"))
+        if (Path.home() / folder).is_dir()
+    }
+    return {
+        **tool_chains,
+        **kept,
+        "PATH": os.pathsep.join(programs),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PAGER": "cat",
+        "UV_TOOL_DIR": str(work / "tools"),
+        "UV_TOOL_BIN_DIR": str(work / "bin"),
+        "UV_CACHE_DIR": cache.stdout.strip(),
+    }
+
+
+def server_of(project: Path, environment: Mapping[str, str]) -> list[str]:
+    """The words that start the server, as Claude Code's file in ``project`` has them."""
+    entry: dict[str, Any] = json.loads((project / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
+    program = shutil.which(str(entry["command"]), path=environment["PATH"]) or str(entry["command"])
+    return [program, *map(str, entry["args"])]
+
+
 def _measured(work: Path) -> list[Figure]:
-    home, project, tools = work / "home", work / "shop", work / "tools"
-    for each in (home, project / "tests"):
-        each.mkdir(parents=True)
+    project, environment = work / "shop", environment_of(work)
+    (project / "tests").mkdir(parents=True)
     for name, text in FILES.items():
         (project / name).write_text(text, encoding="utf-8")
     for words in (
@@ -85,33 +118,14 @@ def _measured(work: Path) -> list[Figure]:
         ["-c", "user.name=Y", "-c", "user.email=y@example.com", "commit", "-qm", "A bug"],
     ):
         subprocess.run(["git", *words], cwd=project, check=True)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WFE_", "XDG_", "VIRTUAL_ENV"))}
-    environment = {
-        **kept,
-        "PATH": os.pathsep.join(
-            [str(work / "bin"), str(Path(uv()).parent), str(Path(sys.executable).parent), os.environ["PATH"]]
-        ),
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "PAGER": "cat",
-        "UV_TOOL_DIR": str(tools),
-        "UV_TOOL_BIN_DIR": str(work / "bin"),
-        "UV_CACHE_DIR": subprocess.run(
-            [uv(), "cache", "dir"], check=True, capture_output=True, text=True
-        ).stdout.strip(),
-    }
 
-    (home / ".claude").mkdir()  # Claude Code is installed
     you = Terminal(environment)
     install, init, approve = written()
     installed = you(install, ROOT)
-    size = sum(each.lstat().st_size for each in tools.rglob("*") if not each.is_symlink()) / 1e6
+    size = sum(each.lstat().st_size for each in (work / "tools").rglob("*") if not each.is_symlink()) / 1e6
     set_up = you(init, project, ANSWERS)
-    entry: dict[str, Any] = json.loads((project / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
     begin = time.monotonic()
-    program = shutil.which(str(entry["command"]), path=environment["PATH"]) or str(entry["command"])
-    argv = [program, *map(str, entry["args"])]
-    with StdioClient(argv, cwd=project, env=environment) as agent:
+    with StdioClient(server_of(project, environment), cwd=project, env=environment) as agent:
         played = drive(agent.call, project, "quick_fix", {"problem": "add(1, 2) gives -1; it should give 3."}, SCRIPT)
     worked = time.monotonic() - begin
     approved = you(approve.replace("RUN", played.run), project, [("PIN to ", PIN)])

@@ -16,11 +16,12 @@ _PATIENCE_S = 120
 
 
 class Terminal:
-    """``typed`` has each command that was typed. Needs a POSIX system."""
+    """``typed`` has each command that was typed, ``shown`` what was read at it. Needs a POSIX system."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
         self.typed: list[str] = []
+        self.shown = ""
 
     def __call__(self, command: str, folder: Path, answers: Sequence[tuple[str, str]] = ()) -> float:
         """Seconds until ``command``, as a shell reads it, has ended with exit code 0.
@@ -42,6 +43,7 @@ class Terminal:
                 os.write(terminal, f"{left.pop(0)[1]}\n".encode())
                 seen = ""
         os.close(terminal)  # a command that still waits for an answer is hung up on
+        self.shown += shown
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if code or left:
             raise RuntimeError(

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -277,3 +279,20 @@ def test_other_systems_say_that_they_have_no_sandbox(
 )
 def test_keys_of_a_check_that_are_meaningless_alone_are_a_fault(keys: dict[str, Any], fault: str) -> None:
     assert CheckSettings.model_validate({"argv": ["x"], **keys}).fault() == fault
+
+
+@pytest.mark.parametrize("where", ["worktree", "checkout"])
+def test_a_check_by_the_python_of_a_virtual_environment_finds_its_other_programs(project: Project, where: str) -> None:
+    """As in a shell where the environment is activated: tests start the commands that the project installs there."""
+    programs = "Scripts" if os.name == "nt" else "bin"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", project.root / ".venv"], check=True)
+    project.write(".gitignore", ".venv/\n")
+    own = project.root / ".venv" / programs / "glom.exe"
+    own.write_text("#!/bin/sh\n", encoding="utf-8")
+    own.chmod(0o755)
+    code = "import os, shutil; print(os.path.exists(shutil.which('glom.exe')), os.environ['VIRTUAL_ENV'])"
+    python = f".venv/{programs}/{'python.exe' if os.name == 'nt' else 'python'}"
+    shown = printed(
+        judge(project, check(python, "-c", code, where=where, bring=[".venv"] if where == "checkout" else []))
+    )
+    assert shown.startswith("True ") and shown.endswith(".venv")

@@ -1,6 +1,7 @@
 """``wfe-mcp init`` at a terminal: one answer, the PIN, agrees to what is on the screen above it."""
 
 import os
+import re
 import sys
 
 import pytest
@@ -45,23 +46,25 @@ def test_choosing_the_pin_agrees_to_what_is_on_the_screen_above_it(project: Mach
     assert project.json("config", "show")["data"]["settings"]["checks.test.argv"]
 
 
-def test_the_folders_of_a_tool_chain_are_agreed_to_with_the_pin_and_a_secret_is_not(machine: Machine) -> None:
-    """A cargo that works only with RUSTUP_HOME, as rustup's does where its home is another folder."""
+@pytest.mark.parametrize("name", ["RUSTUP_HOME", "SSL_CERT_FILE"])
+def test_the_folders_of_a_tool_chain_are_agreed_to_with_the_pin_and_a_secret_is_not(
+    machine: Machine, name: str
+) -> None:
+    """A cargo that works only with RUSTUP_HOME, as rustup's does where its home is another folder, or behind a proxy."""
     cargo = machine.project.parent / "bin" / "cargo"
     cargo.parent.mkdir(exist_ok=True)
-    cargo.write_text('#!/bin/sh\n[ -n "$RUSTUP_HOME" ] || exit 1\necho "test result: ok. 1 passed; 0 failed;"\n')
+    cargo.write_text(f'#!/bin/sh\n[ -n "${name}" ] || exit 1\necho "test result: ok. 1 passed; 0 failed;"\n')
     cargo.chmod(0o755)
     (machine.project / "Cargo.toml").write_text('[package]\nname = "x"\nversion = "0.1.0"\n')
-    argv = ["env", f"PATH={cargo.parent}:{os.environ['PATH']}", f"RUSTUP_HOME={cargo.parent}", *machine.wfe("init")]
+    argv = ["env", f"PATH={cargo.parent}:{os.environ['PATH']}", f"{name}={cargo.parent}", *machine.wfe("init")]
 
     done = machine.talk([(CHOOSE, PIN), (REPEAT, PIN)], *argv)
 
     assert done.code == 0, done.said
-    assert "A check that needs RUSTUP_HOME of your shell gets it." in " ".join(
-        done.said[: done.said.index(CHOOSE)].split()
-    )
+    above = " ".join(done.said[: done.said.index(CHOOSE)].split())
+    assert re.search(rf"A check that needs [^.]*\b{name}\b[^.]* of your shell gets (it|them)\.", above), above
     assert "[y/N]" not in done.said
-    assert '"RUSTUP_HOME"' in config(machine)
+    assert f'"{name}"' in config(machine)
 
 
 def test_enter_instead_of_a_pin_declines_and_each_step_asks(project: Machine) -> None:

@@ -498,6 +498,7 @@ export interface DeploymentView {
 export interface Deployments {
   environments: EnvironmentView[];
   deployments: DeploymentView[];
+  faults?: string[];
 }
 
 export interface Detail {
@@ -2091,6 +2092,7 @@ export interface WaitingTrust {
 export interface WebhooksView {
   webhooks: ReceiverView[];
   deliveries: DeliveryView[];
+  faults?: string[];
 }
 
 export interface WeekView {

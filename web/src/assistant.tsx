@@ -53,7 +53,7 @@ export function Assistant() {
 
   return (
     <div className="narrow assistant">
-      <header className="row">
+      <header className="row wrap">
         <h1>Ask</h1>
         <ProjectChoice at={at} one />
         {turns.length > 0 && !answer && (

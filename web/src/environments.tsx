@@ -43,6 +43,11 @@ export function Environments() {
         </span>
       </header>
       <Problem error={error} />
+      {data?.faults?.map((each) => (
+        <p key={each} className="s-failed words small">
+          {each}
+        </p>
+      ))}
       {!data && !error && <Waiting />}
       {data && !data.environments.length && (
         <Empty title="No environment yet" steps={[{ say: "Name one in .wfe/config.toml, [environments.NAME], then trust it.", cli: "wfe-mcp trust" }]}>

@@ -34,6 +34,11 @@ export function Webhooks() {
         </span>
       </header>
       <Problem error={error ?? refused} />
+      {data?.faults?.map((each) => (
+        <p key={each} className="s-failed words small">
+          {each}
+        </p>
+      ))}
       {!data && !error && <Waiting />}
       {data && !data.webhooks.length && (
         <Empty title="No webhooks" steps={[{ say: "Name a receiver as [webhooks.NAME] in .wfe/config.toml, then review it.", cli: "wfe-mcp trust" }]}>

@@ -16,13 +16,17 @@ MAX_MESSAGE_CHARS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``evidence_kind``: the gate's kind. ``log_path``: the file with the whole output; None without output."""
+    """``evidence_kind``: the gate's kind. ``log_path``: the file with the whole output; None without output.
+
+    ``reason``: the message without the next step of an agent, where there is one.
+    """
 
     outcome: GateOutcome
     message: str
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     evidence_kind: str = ""
     log_path: str | None = None
+    reason: str = ""
 
     @property
     def kind(self) -> VerdictKind:
@@ -47,17 +51,17 @@ def passed_with_warning(gate: str, warning: str, lines: Sequence[str], data: dic
 
 def failed(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
     """The gate fails; ``next_step`` is what the agent should do."""
-    return Judgement(GateOutcome.FAIL, _with_next(message, next_step), data or {}, gate)
+    return _not_passed(GateOutcome.FAIL, gate, message, next_step, data)
 
 
 def undecided(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
     """The gate could not judge: the configuration is wrong, or a fact is missing."""
-    return Judgement(GateOutcome.ERROR, _with_next(message, next_step), data or {}, gate)
+    return _not_passed(GateOutcome.ERROR, gate, message, next_step, data)
 
 
 def needs_trust(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
     """The gate waits until a person trusts the configuration that it needs."""
-    return Judgement(GateOutcome.NEEDS_TRUST, _with_next(message, next_step), data or {}, gate)
+    return _not_passed(GateOutcome.NEEDS_TRUST, gate, message, next_step, data)
 
 
 def room_note(changed: Sequence[str]) -> str:
@@ -71,8 +75,10 @@ def shortened(names: list[str], limit: int = 10) -> str:
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def _with_next(message: str, next_step: str) -> str:
+def _not_passed(
+    outcome: GateOutcome, gate: str, message: str, next_step: str, data: dict[str, Any] | None
+) -> Judgement:
     room = MAX_MESSAGE_CHARS - len(next_step) - len(" Next: ") - 2
-    message = message if len(message) <= room else message[:room] + " …"
-    separator = "\n" if "\n" in message else " "
-    return f"{message}{separator}Next: {next_step}"
+    reason = message if len(message) <= room else message[:room] + " …"
+    separator = "\n" if "\n" in reason else " "
+    return Judgement(outcome, f"{reason}{separator}Next: {next_step}", data or {}, gate, reason=reason)

@@ -136,7 +136,7 @@ def place_of(
     """
     env = child_env(check.env, environ)
     if check.where == "worktree" and not acts:
-        yield Place(root, reports, env, lambda argv, _cwd, _program, _more: argv)
+        yield Place(root, reports, _activated(check, root, env), lambda argv, _cwd, _program, _more: argv)
         return
     own = "" if makes is None else makes.bubblewrap
     fault = sandbox_fault(own, "" if makes is None else makes.sha256) if check.sandbox else None
@@ -207,7 +207,7 @@ def _checkout(
     notes += [f"{path}: a link that leads out of the checkout" for path in copy.leading_out]
     if not check.sandbox:
         notes += [f"{each}: a file above the checkout, which the check may have read" for each in _above(folder.top)]
-    fresh = _fresh_env(env, folder, root, brought)
+    fresh = _activated(check, folder.files, _fresh_env(env, folder, root, brought))
     if not check.sandbox:
         return Place(
             folder.files,
@@ -284,6 +284,15 @@ def _foreign(
         if found is None or found[0] != node.oid:
             changed.add(path)
     return sorted(path for path in changed if not match_globs(path, writes))
+
+
+def _activated(check: FrozenCheck, project: Path, env: dict[str, str]) -> dict[str, str]:
+    """``env`` as in a shell where the virtual environment of the check's program is activated: tests start its other programs."""
+    programs = (project / (check.cwd or "") / check.argv[0]).parent
+    if not (programs.parent / "pyvenv.cfg").is_file():
+        return env
+    path = os.pathsep.join(filter(None, [str(programs), env.get("PATH", "")]))
+    return {**env, "PATH": path, "VIRTUAL_ENV": str(programs.parent)}
 
 
 def _fresh_env(

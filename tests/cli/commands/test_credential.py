@@ -5,7 +5,9 @@ import os
 import sys
 from types import SimpleNamespace
 
+import keyring
 import pytest
+from keyring.backends import fail
 
 from tests.cli.scene import PIN, Terminal
 
@@ -85,12 +87,26 @@ def test_what_cannot_be_is_refused_before_the_pin_is_asked_for(
     assert answer.code == 1 and said in answer.err
 
 
+def test_a_keyring_that_cannot_be_used_is_named_before_the_value_is_read(
+    cli: Terminal,
+) -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(fail.Keyring())
+    try:
+        answer = cli.json("credential", "add", "npm", "--from-file", "absent", pin=PIN)
+    finally:
+        keyring.set_keyring(before)
+    assert answer.refusal == "unavailable"
+    assert "--key stored" in answer.document["error"]["hint"]
+
+
 def test_what_cannot_be_read_or_typed_is_said(cli: Terminal) -> None:
-    missing = cli("credential", "add", "npm", "--from-file", "absent", pin=PIN)
+    missing = cli("credential", "add", "npm", "--from-file", "absent", "--key", "stored", pin=PIN)
     assert "'absent' cannot be read: No such file or directory." in missing.err
     (cli.place / "raw").write_bytes(b"\xff\xfe")
-    assert "is not UTF-8 text" in cli("credential", "add", "npm", "--from-file", str(cli.place / "raw"), pin=PIN).err
-    key = cli("credential", "add", "key", "--kind", "ssh_key", pin=PIN)
+    raw = cli("credential", "add", "npm", "--from-file", str(cli.place / "raw"), "--key", "stored", pin=PIN)
+    assert "is not UTF-8 text" in raw.err
+    key = cli("credential", "add", "key", "--kind", "ssh_key", "--key", "stored", pin=PIN)
     assert "The credential 'key' needs its key." in key.err and "--from-file key=PATH" in key.err
 
 

@@ -49,3 +49,13 @@ def test_what_is_sent_again_at_the_page_leaves_without_another_process(scene: Sc
 
         nothing = program.post("/webhooks/redeliver")
         assert (nothing.code, nothing.status) == ("bad_argument", 400)
+
+
+def test_what_is_configured_and_does_not_count_is_named(scene: Scene, program: Program) -> None:
+    hook, site = 'url = "http://localhost:5678/x"', 'deploy = "none"\nhealth = "none"'
+    scene.write(".wfe/config.toml", f"[webhooks.n8n]\n{hook}\n[environments.staging]\n{site}\n")
+    scene.trust_config()
+    (hook,) = program.get("/webhooks").data["faults"]
+    assert hook.startswith("[webhooks.n8n] does not count: plain http to http://localhost:5678 is not allowed")
+    (site,) = program.get("/environments").data["faults"]
+    assert "environments.staging" in site, site

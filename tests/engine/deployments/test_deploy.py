@@ -43,6 +43,7 @@ def test_what_is_not_healthy_is_rolled_back_and_the_commit_before_runs_again(sce
         running = made.running("local")
         assert running is not None
         assert running.commit == good
+        assert "submit again" not in made.deployments[0].why, "no agent submits anything here"
         scene.work()
         sent = [one.body["type"].removeprefix("deployment.") for one in receiver.heard]
         assert sent == ["started", "succeeded", "started", "failed", "rolled_back"]

@@ -64,8 +64,9 @@ def test_what_a_public_project_is_was_found(name: str, tmp_path: Path) -> None:
 
 def test_a_language_of_tests_and_documents_alone_is_none_of_the_project(tmp_path: Path) -> None:
     files = {"app/a.py": "", "tests/extension.c": "", "docs/_templates/base.html": "", "tests/test_a.py": ""}
+    files["app/templates/a.css"] = ""
     facts = project_facts(written(tmp_path, files))
-    assert [(each.name, each.files) for each in facts.languages] == [("Python", 2)]
+    assert [(each.name, each.files) for each in facts.languages] == [("Python", 2), ("CSS", 1)]
     assert named_facts(project_facts(written(tmp_path / "e2e", {"tests/a.spec.ts": ""})))["languages"] == "TypeScript"
 
 

@@ -106,10 +106,13 @@ def add(
     """
     from wfe_mcp.engine.credentials.kinds import kind_of
     from wfe_mcp.engine.credentials.stored import add_credential, expiry_of
+    from wfe_mcp.engine.models.secrets import require_keyring
 
     engine, found = invocation.engine, kind_of(kind)
     ends = expiry_of(expires, engine.clock())
     by = invocation.person(pin_fd, f"store the credential {name}")
+    if key == "keyring":
+        require_keyring()
     values = _values(found, name, from_file or (), username, key_fd)
     made = add_credential(engine, by, name, kind, values, scope=whose or "project", kept_in=key, expires_at=ends)
     place = "file:VARIABLE" if found.parts[0].lines else "VARIABLE"

@@ -184,10 +184,10 @@ def _faults(engine: "Engine") -> "Iterator[str]":
 
 
 def _homes(missing: "Sequence[FoundCheck]") -> list[str]:
-    """The variables of the shell that say where a tool of these checks is installed: folders, and no secrets."""
-    from wfe_mcp.workspace.discovery.check_table import HOMES
+    """The variables of the shell that say where a tool of these checks and certificates are: paths, and no secrets."""
+    from wfe_mcp.workspace.discovery.check_table import CERTIFICATES, HOMES
 
-    names = sorted({name for check in missing for name in HOMES.get(check.chain, ())})
+    names = sorted({name for check in missing for name in (*HOMES.get(check.chain, ()), *CERTIFICATES)})
     return [name for name in names if Path(os.environ.get(name, "")).is_absolute()]
 
 
@@ -212,7 +212,7 @@ def _agrees_to_all(
         else ""
     )
     if homes:
-        what += f"A check that needs {joined(homes)} of your shell gets it. "
+        what += f"A check that needs {joined(homes)} of your shell gets {'it' if len(homes) == 1 else 'them'}. "
     clients = " and ".join(each.title for each in not_connected(places_of(invocation.engine.root)))
     connects = f" {clients} will be connected, and may call wfe's tools without asking." if clients else ""
     invocation.screen.talk(f"{what}You trust the configuration with your PIN.{connects}")

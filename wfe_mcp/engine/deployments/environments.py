@@ -87,7 +87,9 @@ def ask(site: Site, stage: Stage, commit: str, more: Mapping[str, str], tries: i
         ok = found.kind is VerdictKind.PASS
         if ok or number == tries:
             tail = str(found.data.get("output", {}).get("tail", ""))
-            return Seen(ok, found.message, found.log_path or "", number, ok and bool(commit) and commit in tail)
+            return Seen(
+                ok, found.reason or found.message, found.log_path or "", number, ok and bool(commit) and commit in tail
+            )
         if site.context.stop.wait(seconds(site.settings.wait)):
             raise ChildStopped(site.context.stop.reason)
     raise AssertionError("tries is at least 1")  # pragma: no cover - its model says so

@@ -148,6 +148,14 @@ _NO_KEYRING = (
 )
 
 
+def require_keyring() -> None:
+    """Refuse ``unavailable`` where the keyring of this system cannot be read: before a person types what it cannot keep."""
+    import keyring  # 60 ms, and it may ask the desktop
+
+    with _refusing_keyring():
+        keyring.get_password(_SERVICE, _SEALING_KEY)
+
+
 @contextmanager
 def _refusing_keyring() -> Generator[None]:
     try:

@@ -49,10 +49,11 @@ class ReceiverView:
 
 @view_model
 class WebhooksView:
-    """The webhooks of a project, and their newest deliveries."""
+    """The webhooks of a project, and their newest deliveries. ``faults``: why others of the configuration do not count."""
 
     webhooks: tuple[ReceiverView, ...]
     deliveries: tuple[DeliveryView, ...]
+    faults: tuple[str, ...] = ()
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:
@@ -82,7 +83,8 @@ def receiver_views(engine: Engine) -> tuple[ReceiverView, ...]:
 def webhooks_view(engine: Engine, limit: int = 100) -> WebhooksView:
     """The webhooks of the project of ``engine``, and their newest deliveries."""
     found = tuple(map(delivery_view, deliveries(engine, limit=limit)))
-    return WebhooksView(webhooks=receiver_views(engine), deliveries=found)
+    faults = engine.settings().faults_in("webhooks")
+    return WebhooksView(webhooks=receiver_views(engine), deliveries=found, faults=faults)
 
 
 @view_model

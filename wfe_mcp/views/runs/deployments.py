@@ -57,10 +57,11 @@ class DeploymentView:
 
 @view_model
 class Deployments:
-    """What runs where, and the deployments, the newest first."""
+    """What runs where, and the deployments, the newest first. ``faults``: why other environments do not count."""
 
     environments: tuple[EnvironmentView, ...]
     deployments: tuple[DeploymentView, ...]
+    faults: tuple[str, ...] = ()
 
 
 def deployments_view(engine: Engine, environment: str = "") -> Deployments:
@@ -74,6 +75,7 @@ def deployments_view(engine: Engine, environment: str = "") -> Deployments:
     return Deployments(
         environments=tuple(_environment(name, configured.get(name), found) for name in asked),
         deployments=tuple(_view(one) for one in found.deployments if one.environment in asked),
+        faults=engine.settings().faults_in("environments"),
     )
 
 

@@ -74,6 +74,10 @@ class LoadedSettings:
         """The sha256 of the file of a layer; empty for one without a file."""
         return {"project": self.project_sha256 or "", "user": self.user_sha256}.get(layer, "")
 
+    def faults_in(self, table: str) -> tuple[str, ...]:
+        """Why parts of ``table`` do not count."""
+        return tuple(each.message for each in self.problems if each.path.startswith(f"/{table}/"))
+
     def values(self) -> dict[str, object]:
         """Every value by its dotted key, in order; the keys are those of ``origins``."""
         return dict(sorted(leaves(_plain(self.settings))))

@@ -312,3 +312,6 @@ HOMES = {
     "python": ("PYENV_ROOT",),
 }
 """Tool chain → variables that name the folder in which its tools are installed."""
+
+CERTIFICATES = ("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE")
+"""Variables that name the certificates which a network asks for; a tool of any chain may fetch something."""

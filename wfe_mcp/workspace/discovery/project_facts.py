@@ -220,7 +220,8 @@ def _languages(listing: Listing) -> tuple[Language, ...]:
     nearest = dict[str, str]()
 
     def is_aside(file: str) -> bool:
-        return listing.is_aside(file.rpartition("/")[0])
+        folders = file.rpartition("/")[0].split("/")  # templates hold the pages of an application
+        return listing.is_aside("/".join(each for each in folders if each != "templates"))
 
     for path, names in listing.folders.items():
         for name in sorted(names):
