@@ -225,8 +225,7 @@ class Attempt(StateValues):
     @property
     def is_settled(self) -> bool:
         """True when the phases that need it can start: completed, past its ``next`` rules and not held, or skipped."""
-        now = self.state
-        return isinstance(now, Skipped) or (isinstance(now, Completed) and now.judged and not now.held)
+        return isinstance(now := self.state, Skipped) or (isinstance(now, Completed) and now.judged and not now.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +356,7 @@ class RunState:
                     return False
             return True
         is_over = attempt.is_settled or attempt.status is AttemptStatus.CANCELLED
-        return not is_over or attempt.held or self.spec.phase(attempt.phase).reports_blocker
+        return attempt.held or not is_over or self.spec.phase(attempt.phase).reports_blocker
 
     def attempts_in(self, loop: PhasePath, keys: Iterable[str]) -> Iterator[Attempt]:
         """The newest attempt of each phase in these items of ``loop``, with those of open items further in."""

@@ -163,10 +163,10 @@ def _upgrade(connection: Connection, revision: str, path: Path) -> None:
     try:
         with SHOWN.upgrade() as progress:
 
-            def said(**_: object) -> None:
+            def step(**_: object) -> None:
                 progress(next(applied), left)
 
-            config.attributes["applied"] = said
+            config.attributes["applied"] = step
             command.upgrade(config, "head")
     except CommandError as error:
         raise Refused(
