@@ -2,7 +2,7 @@
 
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls open-runs hooks hops find long-work loops memory tokens fleet jobs models fuzz checkpoints rooms git trees large scans bounds dashboard first-change   some of it
+python -m bench startup calls open-runs hooks hops find long-work loops phases memory tokens fleet jobs models fuzz checkpoints rooms git trees large scans bounds dashboard first-change   some of it
 python -m bench trees --large   repositories of up to 50,000 files as well, which it makes itself
 python -m bench scans --large   what grows with the number of runs, at 1,000,000: ten minutes, 5 GB in the temporary folder
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
@@ -97,6 +97,7 @@ def main(argv: list[str]) -> int:
         "find": ("Find", partial(find.measure, artifacts=many, times=20 if quick else 100)),
         "long-work": ("A writer beside long work", partial(long_work.measure, runs=50 if quick else 400)),
         "loops": ("Loops", partial(loops.measure, items=300 if quick else 1_000)),
+        "phases": ("A run of many phases", partial(loops.measure_phases, count=400, calls=20 if quick else 100)),
         "memory": ("Memory", memory.measure),
         "tokens": ("Tokens (o200k)", tokens.measure),
         "fleet": ("Eight servers on one database", partial(fleet.measure, each=50 if quick else 200)),

@@ -1,6 +1,7 @@
-"""Compares the cost of the first and last items of a long loop.
+"""Compares the cost of the first and last items of a long loop, and measures the calls of a run of many phases.
 
-A loop over 1,000 items, completed one after the other by a client: start_phase and submit_artifact for each.
+A loop over 1,000 items, completed one after the other by a client: start_phase and submit_artifact for each. A run of 400
+phases, each of which needs the one before.
 """
 
 from __future__ import annotations
@@ -66,6 +67,35 @@ def measure(scene: Scene, items: int) -> list[Figure]:
         Figure("  last ÷ first", last / first, "×", 1.5),
         Figure("  starting the phase after it", after, "ms"),
     ]
+
+
+def measure_phases(scene: Scene, count: int, calls: int) -> list[Figure]:
+    """CPU of the server for each of both calls, in the middle of a run of ``count`` phases (ms)."""
+    import psutil
+
+    shape = {"schema": {"type": "object"}}
+    phases = [
+        {"id": f"p{number}", "prompt": "Write it.", "output": {"artifact": f"a{number}", **shape}, "needs": needs}
+        for number, needs in ((number, [f"p{number - 1}"] if number else []) for number in range(count))
+    ]
+    scene.add_template({**TEMPLATE, "name": "bench-phases", "title": "Many phases", "phases": phases})
+    with scene.server() as server:
+        server.hello()
+        run = str(_call(server, "start_run", template="bench-phases")["run"])
+        process, spent = psutil.Process(server.pid), {"start_phase": 0.0, "submit_artifact": 0.0}
+
+        def cpu(tool: str, **arguments: Any) -> None:
+            before = process.cpu_times()
+            _call(server, tool, run=run, **arguments)
+            after = process.cpu_times()
+            spent[tool] = spent[tool] + after.user + after.system - before.user - before.system
+
+        for number in range(calls + 5):
+            if number == 5:  # the first calls load modules
+                spent.update(start_phase=0.0, submit_artifact=0.0)
+            cpu("start_phase")
+            cpu("submit_artifact", phase=f"p{number}", artifact={"front": {}, "body": "word " * 100})
+    return [Figure(f"{tool} in a run of {count} phases, CPU", 1_000 * spent[tool] / calls, "ms", 20) for tool in spent]
 
 
 def _item(server: Server, run: str, key: str) -> None:

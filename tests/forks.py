@@ -1,4 +1,4 @@
-"""``python -m wfe_mcp``, a Python text that imports it, or an MCP server of the tests, as a fork of a process that has the package loaded.
+"""``python -m wfe_mcp``, a Python text or a file of the tests that imports it, as a fork of a process that has the package loaded.
 
     test process ── Popen([python, -m, wfe_mcp, …]) ══ request, descriptors ══> this server ── fork, fork ──> __main__
                  <════════════════════ pid ═════════════════════════════════
@@ -201,9 +201,9 @@ def can_fork(given: Mapping[str, Any]) -> bool:
 
 
 def _is_ours(args: Sequence[Any]) -> bool:
-    """Our program, or a Python text that imports our package; not one that asks what a new process has loaded."""
+    """Our program, or a Python text or file that imports our package; not one that asks what a new process has loaded."""
     if tuple(args[:3]) == _PROGRAM or (
-        len(args) > 1 and args[0] == sys.executable and _is_server(os.fsdecode(args[1]))
+        len(args) > 1 and args[0] == sys.executable and _is_our_file(os.fsdecode(args[1]))
     ):
         return True
     text = args[2] if len(args) > 2 and tuple(args[:2]) == (sys.executable, "-c") else None
@@ -211,12 +211,13 @@ def _is_ours(args: Sequence[Any]) -> bool:
 
 
 @functools.cache
-def _is_server(path: str) -> bool:
-    """A file of the tests that is an MCP server: its SDK takes a second to load."""
+def _is_our_file(path: str) -> bool:
+    """A file of the tests that imports our package, or is an MCP server: both take a second to load."""
     if not (path.startswith(os.path.join(_root(), "tests") + os.sep) and path.endswith(".py")):
         return False
     with open(path, encoding="utf-8") as file:
-        return "from mcp.server import" in file.read()
+        text = file.read()
+    return ("from mcp.server import" in text or "from wfe_mcp" in text) and not any(word in text for word in _FRESH)
 
 
 def adopt(*, yes: bool) -> None:

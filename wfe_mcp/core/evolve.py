@@ -46,6 +46,7 @@ from wfe_mcp.core.recovery import settled_blockers
 
 S = TypeVar("S", bound=AttemptState)
 
+_WORK = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING}
 _ENDS_LOOP = e.AttemptFailed | e.PhaseSkipped | e.PhaseCompleted
 
 
@@ -58,7 +59,7 @@ def evolve(state: RunState, event: e.Event) -> RunState:
     """The state after ``event``."""
     state = _run_event(state, event) if not isinstance(event, e.AttemptEvent) else _attempt_event(state, event)
     if state.status in {RunStatus.RUNNING, RunStatus.WAITING}:
-        status = RunStatus.WAITING if _only_people_can_go_on(state) else RunStatus.RUNNING
+        status = RunStatus.WAITING if _only_people_can_go_on(state, event) else RunStatus.RUNNING
         if status is not state.status:
             known, state = state.derived, replace(state, status=status)
             state.derived.update(known)  # the attempts are the same
@@ -357,20 +358,20 @@ def _in_order(state: RunState) -> RunState:
     """``state`` with its mappings in one order: JSON keeps none, and both must come out as the same text."""
     declared = [phase.path for phase in state.spec.phases if phase.path in state.attempts]
     paths = dict.fromkeys([*declared, *sorted(state.attempts)])
-    return replace(
-        state,
-        attempts={path: state.attempts[path] for path in paths},
-        jumps=dict(sorted(state.jumps.items())),
-        loops=dict(sorted(state.loops.items())),
-    )
+    jumps, loops = dict(sorted(state.jumps.items())), dict(sorted(state.loops.items()))
+    return replace(state, attempts={path: state.attempts[path] for path in paths}, jumps=jumps, loops=loops)
 
 
 def _end_open(state: RunState, *, pending: Cancelled | Skipped) -> RunState:
     return with_attempts(state, (ended(attempt, pending=pending) for attempt in state.open_attempts))
 
 
-def _only_people_can_go_on(state: RunState) -> bool:
+def _only_people_can_go_on(state: RunState, event: e.Event) -> bool:
     """Design §4: every open attempt is awaiting, failed after wait_human, held, or a person's own phase."""
+    if isinstance(event, e.AttemptEvent) and event.phase in state.attempts and state.is_open(event.phase):
+        attempt = state.current(event.phase)
+        if attempt.status in _WORK and waits_for(state, attempt) == "work":
+            return False  # the others, hundreds perhaps, are not asked
     waits = [waits_for(state, attempt) for attempt in state.moving_attempts]
     return "person" in waits and "work" not in waits
 

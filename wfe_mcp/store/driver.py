@@ -3,12 +3,29 @@
 Separate from ``sqlite.py`` and ``schema/upgrade.py``, so that the idle probe does not load what they load.
 """
 
-import importlib
-from pathlib import Path
-from types import ModuleType
+from __future__ import annotations
 
-HEAD = max(path.name[:4] for path in (Path(__file__).parent / "schema" / "migrations" / "versions").glob("[0-9]*.py"))
-"""The newest migration, by the names of their files: listing them costs 0.1 ms, Alembic 240."""
+import importlib
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.units import unheard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import ModuleType
+
+    from wfe_mcp.core.units import Progress
+
+MIGRATIONS = tuple(
+    path.name[:4] for path in (Path(__file__).parent / "schema" / "migrations" / "versions").glob("[0-9]*.py")
+)
+"""The migrations, by the names of their files: listing them costs 0.1 ms, Alembic 240."""
+
+HEAD = max(MIGRATIONS)
+"""The newest of them."""
 
 
 def driver() -> ModuleType:
@@ -17,3 +34,14 @@ def driver() -> ModuleType:
         return importlib.import_module("pysqlite3.dbapi2")
     except ImportError:
         return importlib.import_module("sqlite3")
+
+
+class _Shown:
+    """How this program shows that a database is being upgraded."""
+
+    def __init__(self) -> None:
+        self.upgrade: Callable[[], AbstractContextManager[Progress]] = lambda: nullcontext(unheard)
+        """The block around the upgrade; it yields what is called with the migrations done and their number."""
+
+
+SHOWN = _Shown()

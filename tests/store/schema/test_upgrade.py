@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from tests.store.scene import Clock, raw
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store
+from wfe_mcp.store.driver import SHOWN
 from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.records.jobs import JobRecord, NewJob
 from wfe_mcp.store.schema import upgrade as schema
@@ -164,3 +166,31 @@ def test_the_tables_that_statements_name_are_the_classes_that_say_what_is_kept()
         }
 
     assert written(layout.METADATA) == written(METADATA)
+
+
+def test_an_upgrade_says_how_far_it_is_and_leaves_the_file_as_it_was_when_it_is_stopped(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))[-3]
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(config(connection), old)
+    heard: list[tuple[int, int]] = []
+
+    def stopped(part: int, total: int) -> None:
+        heard.append((part, total))
+        if part == total:
+            raise KeyboardInterrupt
+
+    def going_on(part: int, total: int) -> None:
+        heard.append((part, total))
+
+    monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(stopped))
+    with pytest.raises(KeyboardInterrupt):
+        Store.open(url, clock=clock)
+    with engine.begin() as connection:
+        assert schema.stored_revision(connection) == old
+    engine.dispose()
+    monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(going_on))
+    Store.open(url, clock=clock).close()
+    assert heard == [(1, 2), (2, 2), (1, 2), (2, 2)]

@@ -86,6 +86,7 @@ class Invocation:
             from wfe_mcp.engine.integrity.anchoring import start_anchoring
             from wfe_mcp.engine.kernel.engine import CLI_HOLDER, utc_now
 
+            self._show_upgrades()
             self._engine = create_engine(self.project, clock=self.world.clock or utc_now, holder=CLI_HOLDER)
             start_anchoring(self._engine)
         return self._engine
@@ -97,8 +98,14 @@ class Invocation:
             from wfe_mcp.store import Store
             from wfe_mcp.workspace.system.location import database_url
 
+            self._show_upgrades()
             self._store = Store.open(database_url(os.environ), clock=self.clock)
         return self._store
+
+    def _show_upgrades(self) -> None:
+        from wfe_mcp.store.driver import SHOWN
+
+        SHOWN.upgrade = lambda: self.screen.busy("Upgrading the database (Ctrl-C leaves it as it was)")
 
     def go_to(self, folder: Path) -> None:
         """Go on in another work tree of the project: what follows starts and reads there."""

@@ -13,6 +13,7 @@ Rules:
 """
 
 import functools
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store.driver import HEAD, driver
+from wfe_mcp.store.driver import HEAD, MIGRATIONS, SHOWN, driver
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
@@ -66,7 +67,7 @@ def stored_revision(connection: Connection) -> str | None:
 
 
 def bring_to_head(connection: Connection, path: Path) -> None:
-    """Create or upgrade the tables. The caller holds the write lock."""
+    """Create or upgrade the tables. The caller holds the write lock: what stops it leaves the file as it was."""
     revision = stored_revision(connection)
     if revision == HEAD:
         return
@@ -157,9 +158,16 @@ def _upgrade(connection: Connection, revision: str, path: Path) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    left, applied = sum(name > revision for name in MIGRATIONS), itertools.count(1)
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        with SHOWN.upgrade() as progress:
+
+            def step(**_: object) -> None:
+                progress(next(applied), left)
+
+            config.attributes["applied"] = step
+            command.upgrade(config, "head")
     except CommandError as error:
         raise Refused(
             "unavailable",

@@ -4,5 +4,10 @@ from alembic import context
 
 from wfe_mcp.store.schema.tables import METADATA
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, render_as_batch=True)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    render_as_batch=True,
+    on_version_apply=context.config.attributes.get("applied"),
+)
 context.run_migrations()
