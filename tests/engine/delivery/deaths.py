@@ -20,7 +20,7 @@ MERGE: Points = {
 }
 PULL_REQUEST: Points = {
     "forge.open": _CALL,
-    "forge.merge": ("attestations.ref.add", "git.remote.push", *_CALL),
+    "forge.merge": ("attestations.ref.add", *_CALL),
     "forge.close": _CALL,
 }
 MILESTONE_MERGED: Points = {
