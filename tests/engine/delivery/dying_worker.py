@@ -1,6 +1,7 @@
-"""A worker that ends itself with kill -9 right after one call: ``python -m … DATABASE PROJECT KIND POINT``.
+"""A worker that ends itself with kill -9 right after one call: ``python -m … DATABASE PROJECT KIND POINT [TIME]``.
 
-POINT: the type of an event of KIND that was just committed, or ``module.function`` that just returned while KIND was acting.
+POINT: the type of an event of KIND that was just committed, or ``package.module.function`` below ``wfe_mcp.delivery`` that just
+returned while KIND was acting.
 """
 
 import os
@@ -20,7 +21,8 @@ from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at
 
-url, root, kind, point = sys.argv[1:]
+url, root, kind, point, *at = sys.argv[1:]
+now = datetime.fromisoformat(at[0]) if at else datetime(2026, 3, 1, 12, tzinfo=UTC)
 acting: list[str] = []
 
 
@@ -43,10 +45,10 @@ def recorded(_engine: Any, _run: Any, event: Any) -> bool:
 operations.record = dead_after(operations.record, recorded)
 if "." in point:
     name, _, function = point.rpartition(".")
-    module = import_module(f"wfe_mcp.delivery.git.{name}")
+    module = import_module(f"wfe_mcp.delivery.{name}")
     setattr(module, function, dead_after(getattr(module, function), lambda *_: acting == [kind]))
 
-clock = lambda: datetime(2026, 3, 1, 12, tzinfo=UTC)  # noqa: E731 - as short as it is
+clock = lambda: now  # noqa: E731 - as short as it is
 store = Store.open(url, clock=clock)
 start_worker(create_engine(project_at(Path(root)), clock=clock, store=store))
 threading.Event().wait(100)  # a point that was not reached fails its test

@@ -1,4 +1,4 @@
-"""What proves a change is on the remote before the change gets into the base, whoever pushed the branch and whenever it was approved."""
+"""What proves a change is on the remote before the change gets into the base, also where another program pushed the branch, or the approval came later."""
 
 import subprocess
 from pathlib import Path
@@ -50,7 +50,7 @@ def decide(scene: Scene, run: str, name: str) -> None:
 
 
 @pytest.mark.requirement("S3-23")
-def test_a_yes_that_was_given_after_the_push_is_on_the_remote_before_the_merge(scene: Scene) -> None:
+def test_an_approval_after_the_push_is_on_the_remote_before_the_merge(scene: Scene) -> None:
     with at_forge(scene) as forge:
         ship = steps(BRANCH, COMMIT, PUSH, OPEN, name="ship")
         run = judged(scene, ship, steps(MERGE_IT, name="land", prompt_gates=ASKED))

@@ -137,6 +137,12 @@ class Api:
                 return None
             raise
 
+    def change(self, method: str, path: str, body: Mapping[str, Any], what: str) -> None:
+        """Change something; ``what`` is it called. Raises Blocked ``refused`` for a 4xx, and as ``send`` does."""
+        made = self.send(method, path, body)
+        if made.status >= 400:
+            raise self.refused(made, what)
+
     def refused(self, reply: Reply, what: str) -> Blocked:
         """The blocker for a 4xx that has no better one."""
         why = reason_of(_message(reply.body)) or str(reply.status)

@@ -104,9 +104,7 @@ class GitHub:
     def open(self, change: Change, text: Text) -> None:
         """Open it, as no draft, without edits by maintainers of forks."""
         body = {"title": text.title, "body": text.body, "head": change.branch, "base": change.base, "draft": False}
-        made = self.api.send("POST", f"{self._path}/pulls", body)
-        if made.status >= 400:
-            raise self.api.refused(made, "open the pull request")
+        self.api.change("POST", f"{self._path}/pulls", body, "open the pull request")
 
     def merge(self, number: int, head: str, strategy: Strategy, text: Text) -> None:
         """Merge with ``sha``: GitHub answers 409 when the head moved."""
@@ -123,9 +121,7 @@ class GitHub:
 
     def close(self, number: int) -> None:
         """Close it."""
-        made = self.api.send("PATCH", f"{self._path}/pulls/{number}", {"state": "closed"})
-        if made.status >= 400:
-            raise self.api.refused(made, f"close #{number}")
+        self.api.change("PATCH", f"{self._path}/pulls/{number}", {"state": "closed"}, f"close #{number}")
 
     def abilities(self, branch: str) -> Abilities:
         """From the login's permissions and the rules of the branch: rulesets are at ``/rules/branches`` alone.

@@ -112,9 +112,7 @@ class GitLab:
             "target_branch": change.base,
             "remove_source_branch": False,
         }
-        made = self.api.send("POST", f"{self._path}/merge_requests", body)
-        if made.status >= 400:
-            raise self.api.refused(made, "open the merge request")
+        self.api.change("POST", f"{self._path}/merge_requests", body, "open the merge request")
 
     def merge(self, number: int, head: str, strategy: Strategy, text: Text) -> None:
         """Merge with ``sha``: GitLab answers 409 when the head moved. How is the project's setting, which is read first."""
@@ -134,9 +132,7 @@ class GitLab:
 
     def close(self, number: int) -> None:
         """Close it."""
-        made = self.api.send("PUT", f"{self._path}/merge_requests/{number}", {"state_event": "close"})
-        if made.status >= 400:
-            raise self.api.refused(made, f"close !{number}")
+        self.api.change("PUT", f"{self._path}/merge_requests/{number}", {"state_event": "close"}, f"close !{number}")
 
     def abilities(self, branch: str) -> Abilities:
         """From the login's access level and the protected branches that match ``branch``, by name or pattern."""

@@ -173,9 +173,7 @@ class Tracker:
     def close(self, number: int) -> None:
         """Close it as completed."""
         method, body = self._words.close
-        made = self.api.send(method, f"{self._path}/{number}", body)
-        if made.status >= 400:
-            raise self.api.refused(made, f"close issue #{number}")
+        self.api.change(method, f"{self._path}/{number}", body, f"close issue #{number}")
 
     @property
     def _words(self) -> _Words:
