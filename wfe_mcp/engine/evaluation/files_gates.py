@@ -1,4 +1,4 @@
-"""Files gates that the look before a change has all for: judged in that change, by no job (ADR 0076)."""
+"""Files gates that the look before a change has all for: judged in that change, by no job (ADR 0073)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from wfe_mcp.workspace.git.command import require_repository, run_git
 from wfe_mcp.workspace.git.objects import loose
 
-
 _FEW = 8
 """As many loose objects are read here in less time than git starts in."""
 
