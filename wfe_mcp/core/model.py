@@ -300,9 +300,8 @@ class RunState:
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = field(default_factory=dict[PhasePath, tuple[Attempt, ...]])
     """Per phase path, oldest first; the last one is the current attempt."""
     max_cost_usd: float | None = None
-    """The cap that the user set for this run; None: those of template and configuration hold."""
     max_tokens: int | None = None
-    """Like ``max_cost_usd``."""
+    """The caps that the user set for this run; None: those of template and configuration hold."""
     extended_to: datetime | None = None
     """When its time ends since the user extended it; None: the template's limit holds."""
     jumps: Mapping[str, int] = field(default_factory=dict[str, int])

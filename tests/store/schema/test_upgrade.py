@@ -182,7 +182,7 @@ def test_an_upgrade_says_how_far_it_is_and_leaves_the_file_as_it_was_when_it_is_
         if part == total:
             raise KeyboardInterrupt
 
-    def going_on(part: int, total: int) -> None:
+    def continued(part: int, total: int) -> None:
         heard.append((part, total))
 
     monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(stopped))
@@ -191,6 +191,6 @@ def test_an_upgrade_says_how_far_it_is_and_leaves_the_file_as_it_was_when_it_is_
     with engine.begin() as connection:
         assert schema.stored_revision(connection) == old
     engine.dispose()
-    monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(going_on))
+    monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(continued))
     Store.open(url, clock=clock).close()
     assert heard == [(1, 2), (2, 2), (1, 2), (2, 2)]

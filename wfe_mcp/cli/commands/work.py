@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.terminal.claims import next_of_claim, show_claim
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from wfe_mcp.views.moves.envelope import Envelope
-    from wfe_mcp.views.work.claims import ClaimFacts
     from wfe_mcp.views.work.models import ItemChange, ItemLine, ItemView
 
 ItemId = Annotated[str, typer.Argument(metavar="ITEM", help="The item: W-12, or 12.")]
@@ -337,7 +337,8 @@ def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView"
         screen.line(f"  plan: score {view.plan.score} of 100")
         for problem in view.plan.problems:
             screen.line(f"  ! {problem}", "yellow")
-    _show_claim(screen, view.claim)
+    if view.claim is not None:
+        show_claim(screen, view.claim)
     for other in view.overlaps:
         screen.line(f"  {other.id} is active and touches {', '.join(other.scopes)}: {other.title}")
     _table(invocation, screen, view.children)
@@ -345,7 +346,7 @@ def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView"
     screen.table((), [(screen.time(each.at, now), each.actor, _change_text(each)) for each in view.history])
     _next(screen, line)
     if view.claim is not None:
-        _next_of_claim(screen, view, view.claim)
+        next_of_claim(screen, view, view.claim)
 
 
 def _next(screen: Screen, line: "ItemLine") -> None:
@@ -354,28 +355,6 @@ def _next(screen: Screen, line: "ItemLine") -> None:
         screen.next(f"wfe-mcp work start {line.id}")
     elif line.run and line.status == "active":
         screen.next(f"wfe-mcp status {line.run}")
-
-
-def _next_of_claim(screen: Screen, view: "ItemView", claim: "ClaimFacts") -> None:
-    """The same of a claim."""
-    line = view.line
-    if line.status in {"pending", "inconclusive"} and any(test.check for test in claim.tests):
-        screen.next(f"wfe-mcp claim test {line.id}")
-    elif line.status == "falsified" and not view.needs:
-        screen.next(f"wfe-mcp claim follow-up {line.id} ITEM")
-    elif line.status == "falsified" and not line.waits_for:
-        screen.next(f"wfe-mcp claim retry {line.id}")
-
-
-def _show_claim(screen: Screen, claim: "ClaimFacts | None") -> None:
-    """The tests of a claim with their results, and its evidence."""
-    for test in claim.tests if claim else ():
-        stale = " (outdated: the files have changed since)" if test.is_outdated else ""
-        screen.line(f"  {test.name} {test.outcome}{stale}: {test.check or test.type}: {test.reads}")
-        if test.why:
-            screen.line(f"    {test.why}")
-    for each in claim.evidence if claim else ():
-        screen.line(f"  evidence {each.says}: {': '.join(filter(None, (each.list, each.ref, each.reason)))}")
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "tuple[ItemLine, ...]") -> None:

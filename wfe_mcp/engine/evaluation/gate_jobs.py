@@ -6,10 +6,9 @@ ends it, and counts only while the same revision, gate and tree are under judgem
 
 from __future__ import annotations
 
-import re
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
@@ -20,6 +19,7 @@ from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.credentials.handing import hand_to_check
+from wfe_mcp.engine.evaluation.gate_names import allowing_input, exact_names, file_beside
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs, kept_look, reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
@@ -98,7 +98,7 @@ def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gat
 
 def judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
     """Run the check of ``gate`` now, for no job. Raises ExpressionError."""
-    exact, test_file = _names_from_expressions(gate), _file_beside(gate, scene.values)
+    exact, test_file = exact_names(gate), file_beside(gate, scene.values)
     filled_in = filled(gate, scene.values, scene.change.plan.expressions)
     assert isinstance(filled_in, CommandGate), "filling in expressions keeps the kind"
     return _judge_command(filled_in, scene, run, exact, test_file, scene.look())
@@ -117,9 +117,9 @@ def judged_by(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | None) 
     """The verdict on the files as ``seen``; on those after it, where the gate runs a program."""
     try:
         exact, test_file, allowed_by = (
-            _names_from_expressions(gate),
-            _file_beside(gate, scene.values),
-            _allowed_by(gate),
+            exact_names(gate),
+            file_beside(gate, scene.values),
+            allowing_input(gate),
         )
         gate = filled(gate, scene.values, scene.change.plan.expressions)
         if isinstance(gate, CommandGate):
@@ -256,30 +256,6 @@ def _review(
         return judge_by_opinions(engine, context, gate, reviewers, about)
 
     return asked
-
-
-def _names_from_expressions(gate: Gate) -> frozenset[str]:
-    """The keys of ``expect`` whose test names come from an expression: an agent's text is no glob."""
-    if not isinstance(gate, CommandGate):
-        return frozenset()
-    named = {"fails": gate.expect.fails, "passes": gate.expect.passes}
-    return frozenset(key for key, names in named.items() if "${" in str(names))
-
-
-def _file_beside(gate: Gate, values: dict[str, Any]) -> str:
-    """The ``file`` of the artifact whose ``test`` the gate names; empty where there is none."""
-    text = gate.expect.model_dump_json() if isinstance(gate, CommandGate) else ""
-    found = re.search(r"\$\{artifacts\.(\w+)\.test\}", text)
-    artifact: object = values["artifacts"].get(found[1]) if found else None
-    file = cast("dict[str, object]", artifact).get("file") if isinstance(artifact, dict) else None
-    return file if isinstance(file, str) else ""
-
-
-def _allowed_by(gate: Gate) -> str:
-    """The input of the run that says which files a files gate allows; empty where the template itself says it."""
-    globs = gate.within if isinstance(gate, FilesGate) else ()
-    found = re.fullmatch(r"\$\{inputs\.(\w+)\}", globs[0]) if len(globs) == 1 else None
-    return found[1] if found else ""
 
 
 def _judge_command(

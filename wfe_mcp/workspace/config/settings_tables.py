@@ -385,9 +385,7 @@ class Settings(Table):
         DeliverySettings(), "How a template's `git.…` and `forge.…` steps deliver a change."
     )
     webhooks: dict[Name, WebhookSettings] = optional({}, "Receivers of events of this project.", noun="webhook")
-    incoming: dict[Name, IncomingSettings] = optional(
-        {}, "Other systems whose signed messages start a template.", noun="incoming"
-    )
+    incoming: dict[Name, IncomingSettings] = optional({}, "Systems whose signed messages start runs.", noun="incoming")
     schedule: dict[Name, ScheduleSettings] = optional({}, "Times at which a template starts.", noun="schedule")
     notify: NotifySettings = optional(NotifySettings(), "How you hear that you are needed.")
     environments: dict[Name, EnvironmentSettings] = optional(
