@@ -1970,6 +1970,7 @@ export interface ToolsView {
 export interface TriggersView {
   incoming: IncomingView[];
   schedules: ScheduleView[];
+  faults?: string[];
 }
 
 export interface TrustLine {

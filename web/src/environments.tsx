@@ -2,7 +2,7 @@
 import { query, useAsk } from "./api";
 import type { Deployments } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Problem, State, Waiting } from "./parts";
+import { Cli, Empty, Faults, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";
 
@@ -43,11 +43,7 @@ export function Environments() {
         </span>
       </header>
       <Problem error={error} />
-      {data?.faults?.map((each) => (
-        <p key={each} className="s-failed words small">
-          {each}
-        </p>
-      ))}
+      <Faults texts={data?.faults} />
       {!data && !error && <Waiting />}
       {data && !data.environments.length && (
         <Empty title="No environment yet" steps={[{ say: "Name one in .wfe/config.toml, [environments.NAME], then trust it.", cli: "wfe-mcp trust" }]}>

@@ -74,6 +74,15 @@ export function Soon({ at, says }: { at?: string; says: string }) {
   return at && moment(at) > Date.now() ? <span title={at}>, {says} in {span((moment(at) - Date.now()) / 1000)}</span> : null;
 }
 
+/** What is configured and does not count. */
+export function Faults({ texts }: { texts?: string[] }) {
+  return texts?.map((each) => (
+    <p key={each} className="s-failed words small">
+      {each}
+    </p>
+  ));
+}
+
 export function Problem({ error }: { error: Refused | null }) {
   if (!error) return null;
   return (

@@ -2,7 +2,7 @@
 import { ask, query, useAct, useAsk } from "./api";
 import type { DeliveryView, TriggersView, WebhooksView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Problem, Soon, State, Waiting } from "./parts";
+import { Cli, Empty, Faults, Problem, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";
 
@@ -34,11 +34,7 @@ export function Webhooks() {
         </span>
       </header>
       <Problem error={error ?? refused} />
-      {data?.faults?.map((each) => (
-        <p key={each} className="s-failed words small">
-          {each}
-        </p>
-      ))}
+      <Faults texts={data?.faults} />
       {!data && !error && <Waiting />}
       {data && !data.webhooks.length && (
         <Empty title="No webhooks" steps={[{ say: "Name a receiver as [webhooks.NAME] in .wfe/config.toml, then review it.", cli: "wfe-mcp trust" }]}>
@@ -113,8 +109,10 @@ function Triggers({ project, concerns }: { project: string; concerns: ReturnType
     ...(data?.schedules ?? []).map((each) => ({ ...each, when: `${each.cron} ${each.timezone}`.trim(), cli: "wfe-mcp schedule list" })),
     ...(data?.incoming ?? []).map((each) => ({ ...each, when: "a signed message", cli: "wfe-mcp incoming list", next: "", last: "", run: "" })),
   ];
-  if (!rows.length) return null;
+  if (!rows.length) return <Faults texts={data?.faults} />;
   return (
+    <>
+      <Faults texts={data?.faults} />
     <table className="records panel" style={{ marginTop: "0.75rem" }}>
       <caption className="hidden">What starts runs</caption>
       <thead>
@@ -142,5 +140,6 @@ function Triggers({ project, concerns }: { project: string; concerns: ReturnType
         ))}
       </tbody>
     </table>
+    </>
   );
 }

@@ -54,3 +54,9 @@ def test_where_nothing_is_configured_the_next_step_is_said(cli: Terminal) -> Non
     assert cli("incoming", "list").out.startswith("Nothing comes in. Add [incoming.NAME]")
     assert cli("schedule", "list").out.startswith("No schedules. Add [schedule.NAME]")
     assert "There is no [incoming] 'tracker'." in cli("incoming", "rotate", "tracker").err
+
+
+def test_a_schedule_that_does_not_count_is_named_in_the_list(cli: Terminal) -> None:
+    configured(cli, '[schedule.nightly]\ncron = "61 3 * * *"\ntemplate = "quick_fix"\n')
+
+    assert "'61 3 * * *' is no cron expression" in cli("schedule", "list").out

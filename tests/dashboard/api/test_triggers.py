@@ -69,3 +69,11 @@ def test_a_schedule_is_listed_with_its_next_time(scene: Scene, connect: Connect)
     scene.trust_config()
     (one,) = connect("read", "reader").get("/triggers").data["schedules"]
     assert (one["name"], one["cron"], one["next"][:16]) == ("night", "0 3 * * *", "2026-03-02T03:00")
+
+
+def test_a_schedule_that_does_not_count_is_named(scene: Scene, program: Program) -> None:
+    scene.write(".wfe/config.toml", '[schedule.nightly]\ncron = "61 3 * * *"\ntemplate = "drill"\n')
+    scene.trust_config()
+
+    (fault,) = program.get("/triggers").data["faults"]
+    assert "'61 3 * * *' is no cron expression" in fault

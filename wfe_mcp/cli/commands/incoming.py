@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.commands.webhook import SecretFd, rotated
+from wfe_mcp.cli.commands.webhook import SecretFd, render_faults, rotated
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
@@ -32,9 +32,7 @@ def list_all(invocation: Invocation) -> None:
                 for row in rows
             ],
         )
-        for row in rows:
-            if row.fault:
-                screen.line(f"  ! {row.name}: {row.fault}", "yellow")
+        render_faults(invocation, screen, "incoming", rows)
         if not rows:
             screen.line(
                 "Nothing comes in. Add [incoming.NAME] with a template to .wfe/config.toml, then: wfe-mcp trust"

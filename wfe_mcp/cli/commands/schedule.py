@@ -1,5 +1,6 @@
 """``wfe-mcp schedule``: the times at which templates start by themselves."""
 
+from wfe_mcp.cli.commands.webhook import render_faults
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
@@ -26,9 +27,7 @@ def list_all(invocation: Invocation) -> None:
                 for row in rows
             ],
         )
-        for row in rows:
-            if row.fault:
-                screen.line(f"  ! {row.name}: {row.fault}", "yellow")
+        render_faults(invocation, screen, "schedule", rows)
         if not rows:
             screen.line(
                 "No schedules. Add [schedule.NAME] with cron and template to .wfe/config.toml, then: wfe-mcp trust"

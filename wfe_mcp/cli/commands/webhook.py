@@ -12,7 +12,12 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wfe_mcp.engine.webhooks.signing import Signed
+    from wfe_mcp.views.project.webhooks import IncomingView, ReceiverView, ScheduleView
+
+    WithFault = IncomingView | ReceiverView | ScheduleView
 
 Webhook = Annotated[str, typer.Argument(metavar="NAME", help="The webhook: NAME in [webhooks.NAME].")]
 Only = Annotated[str, typer.Option("--webhook", metavar="NAME", help="Only deliveries to this webhook.")]
@@ -52,13 +57,20 @@ def list_all(invocation: Invocation) -> None:
                 for row in rows
             ],
         )
-        for row in rows:
-            if row.fault:
-                screen.line(f"  ! {row.name}: {row.fault}", "yellow")
+        render_faults(invocation, screen, "webhooks", rows)
         if not rows:
             screen.line("No webhooks. Add [webhooks.NAME] with a url to .wfe/config.toml, then: wfe-mcp trust")
 
     invocation.answer(plural(len(rows), "webhook"), render, view={"webhooks": rows})
+
+
+def render_faults(invocation: Invocation, screen: Screen, table: str, rows: "Iterable[WithFault]") -> None:
+    """Why some of ``rows`` do nothing now, and why other entries of ``table`` of the configuration do not count."""
+    for row in rows:
+        if row.fault:
+            screen.line(f"  ! {row.name}: {row.fault}", "yellow")
+    for fault in invocation.engine.settings().faults_in(table):
+        screen.line(f"  ! {fault}", "yellow")
 
 
 def try_out(invocation: Invocation, name: Webhook) -> None:

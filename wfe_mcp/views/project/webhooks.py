@@ -125,15 +125,18 @@ class StartedView:
 
 @view_model
 class TriggersView:
-    """What starts templates in a project, besides people and clients."""
+    """What starts templates in a project, besides people and clients. ``faults``: as those of webhooks."""
 
     incoming: tuple[IncomingView, ...]
     schedules: tuple[ScheduleView, ...]
+    faults: tuple[str, ...] = ()
 
 
 def triggers_view(engine: Engine) -> TriggersView:
     """What starts templates in the project of ``engine``."""
-    return TriggersView(incoming=incoming_views(engine), schedules=schedule_views(engine))
+    settings = engine.settings()
+    faults = settings.faults_in("incoming") + settings.faults_in("schedule")
+    return TriggersView(incoming=incoming_views(engine), schedules=schedule_views(engine), faults=faults)
 
 
 def incoming_views(engine: Engine) -> tuple[IncomingView, ...]:
