@@ -61,7 +61,7 @@ function LedgerOf({ project }: { project: string }) {
         <h2>Falsified</h2>
         <span className="soft">{count(data.falsified.length, "time")}, the newest first; {data.open ?? 0} open</span>
       </header>
-      <ul className="panel lines">
+      <ul className="panel lines decided">
         {data.falsified.map((each) => (
           <li key={`${each.id} ${each.at}`}>
             <span className="grow">
@@ -179,7 +179,7 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
         )}
         {item.status === "falsified" && (
           <p className="soft">
-            It is tested again once it was taken up again, after its follow-ups: <a href={to("items", "claims")}>the ledger</a>.
+            Its tests run again once it is taken up again, after its follow-ups: <a href={to("items", "claims")}>the ledger</a>.
           </p>
         )}
       </section>

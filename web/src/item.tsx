@@ -46,6 +46,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
   const promote = (kind: string) => act(async () => { await send(`/items/${data.id}/promote`, { kind, project }); reload(); });
   const first = (data.moves ?? []).find((each) => each.takes === "run" && !each.refused);
   const rest = (data.moves ?? []).filter((each) => each !== first);
+  const refusal = rest.find((each) => each.refused)?.refused ?? "";
   return (
     <>
       <Crumbs
@@ -65,7 +66,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
             </State>
             <span className="tag">{data.kind}</span>
             {!!data.waits_for?.length && <Flag kind="skipped">waits for {data.waits_for.join(", ")}</Flag>}
-            {data.reason && <span className="soft">{data.reason}</span>}
+            {data.reason && !refusal.includes(data.reason) && <span className="soft">{data.reason}</span>}
           </p>
         </div>
         <span className="row wrap">
@@ -91,11 +92,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
       <Problem error={moving.error ?? refused} />
       {moving.asks}
       <p className="hidden" role="status">{moving.said}</p>
-      {rest.filter((each) => each.refused).slice(0, 1).map((each) => (
-        <p key={each.to} className="note warn">
-          {each.refused}
-        </p>
-      ))}
+      {refusal && <p className="note warn">{refusal}</p>}
       {data.overlaps?.map((each) => (
         <p key={each.id} className="note warn">
           <Flag kind="warning">
