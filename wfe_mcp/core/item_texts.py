@@ -7,12 +7,8 @@
 A tag of that name chooses for a task, too. A task without such a tag has no text of its own: only its author can say it.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 
 class ItemText(NamedTuple):

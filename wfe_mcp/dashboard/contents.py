@@ -1,22 +1,16 @@
 """The content of a request on its own: the whole text, the change as text, an attached file."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.answers import unknown
 from wfe_mcp.dashboard.decision_page import changes_shown
 from wfe_mcp.dashboard.diff_table import unified
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from wfe_mcp.dashboard.engines import Engines
+from wfe_mcp.dashboard.engines import Engines
 
 
 class Contents:

@@ -1,10 +1,8 @@
 """The application of the HTTP API, and its OpenAPI document."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
@@ -33,11 +31,9 @@ from wfe_mcp.dashboard.api import (
     webhooks,
     work,
 )
+from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
-
-if TYPE_CHECKING:
-    from wfe_mcp.dashboard.api.access import Access
-    from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
+from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
 
 ROOT = "/api/v1"
 OPEN = {("GET", "/openapi.json"), ("POST", "/session"), ("POST", "/incoming/{name}")}

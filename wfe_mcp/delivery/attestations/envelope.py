@@ -8,16 +8,12 @@ Rules (DSSE 1.0, in-toto attestation v1; docs/reference/attestations.md):
 3. An envelope of ours has these keys and one signature. Anything else is not opened, and counts for nothing.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64decode, b64encode, urlsafe_b64decode
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn, cast
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

@@ -1,15 +1,10 @@
 """The files that a decision is about: a commit's tree without the project's own ``.wfe/``."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.objects import object_id
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 _OWN = b"40000 .wfe\0"
 

@@ -9,10 +9,10 @@ Rules:
 3. No index, work tree, branch or hook is used. A file that is not where its bytes say is not read.
 """
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -21,11 +21,6 @@ from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, create, trees_of
 from wfe_mcp.workspace.git.repository import commit_of, is_ancestor
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-    from pathlib import Path
 
 REF = "refs/wfe/attestations"
 _COPIES = "refs/remotes/*/wfe/attestations"

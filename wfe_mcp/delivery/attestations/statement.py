@@ -7,14 +7,10 @@
 ``.invalid`` is reserved (RFC 2606): no one else can ever own the addresses that name what is ours.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from wfe_mcp.delivery.attestations.envelope import STATEMENT_TYPE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 VERIFIED = "https://in-toto.io/attestation/svr/v0.2"

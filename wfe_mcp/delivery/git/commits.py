@@ -10,28 +10,22 @@ Rules:
 3. Author and committer are those of git's configuration.
 """
 
-from __future__ import annotations
-
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.git.batch import stored
-from wfe_mcp.workspace.git.command import quiet_filters, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.command import Repository, quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, trees_of
 from wfe_mcp.workspace.git.trees import compare
 from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    from wfe_mcp.workspace.git.command import Repository
 
 _SHOWN = 20
 

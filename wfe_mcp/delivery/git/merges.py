@@ -1,19 +1,15 @@
 """Merges without a working folder: the commit that a strategy leads to, and how its tree differs from the approved one."""
 
-from __future__ import annotations
-
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.commits import commit, listed, run_git_bytes
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.workspace.git.command import run_git, text_of
 from wfe_mcp.workspace.git.repository import commits_between, is_ancestor
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Strategy = Literal["ff", "merge", "squash", "rebase"]
 

@@ -6,20 +6,16 @@ Rules:
 3. No hook runs, and each change is durable when the call returns.
 """
 
-from __future__ import annotations
-
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting
 from wfe_mcp.workspace.git.repository import branch as current_branch, commit_of, head
 from wfe_mcp.workspace.git.worktrees import worktrees
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _DURABLE = ("-c", "core.fsync=reference,loose-object", "-c", "core.logAllRefUpdates=true")
 _NAME = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9._/-]){0,199}(?<![./])")

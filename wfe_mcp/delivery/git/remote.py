@@ -5,12 +5,13 @@ takes part: no hook, helper, proxy, rewritten address or program that an agent c
 configuration does (keys, helpers, proxies).
 """
 
-from __future__ import annotations
-
 import os
 import re
+import subprocess
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from wfe_mcp.delivery.fault import Blocker, DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of as here, ref_of
@@ -18,11 +19,6 @@ from wfe_mcp.workspace.files.programs import path_outside
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting, text_of
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.system.temporary import temporary_folder
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Generator, Mapping
-    from pathlib import Path
 
 _PROTOCOLS = ("file", "https", "http", "ssh", "git")
 """Never ``ext``: its address is a command."""

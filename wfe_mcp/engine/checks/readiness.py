@@ -3,25 +3,20 @@
 Nothing runs: a program is looked up as a gate would, and a module of a virtual environment by its folder.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.last_trials import last_trial
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.workflow.model import Gate, Phase
+from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 from wfe_mcp.workspace.discovery.check_table import KINDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workflow.model import Gate, Phase
-    from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 
 INIT = "wfe-mcp init"
 _COMPARISONS = frozenset({"unchanged", "within", "changed", "changed_outside"})

@@ -1,24 +1,17 @@
 """What a check, a step and a delivery is handed of credentials that trusted configuration names."""
 
-from __future__ import annotations
-
 import base64
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from wfe_mcp.core.model import Attempt, RunId
 from wfe_mcp.engine.credentials.kinds import targets
 from wfe_mcp.engine.credentials.stored import Use, hand_out
-from wfe_mcp.jobs.handed import Handed, handed
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.step_call import StepCall
+from wfe_mcp.jobs.handed import Handed, HandOut, handed
+from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.origins import origin_of
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from wfe_mcp.core.model import Attempt, RunId
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.step_call import StepCall
-    from wfe_mcp.jobs.handed import HandOut
-    from wfe_mcp.workspace.config.checks import FrozenCheck
 
 _FILE = "file:"
 

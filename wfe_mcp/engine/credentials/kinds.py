@@ -1,14 +1,10 @@
 """The kinds of credentials: the parts of each, which of them are secret, and where a check finds them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, get_args
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.workspace.system.redaction import SHORTEST
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 KindName = Literal["token", "api_key", "oauth", "basic_auth", "ssh_key", "database", "certificate", "other"]
 

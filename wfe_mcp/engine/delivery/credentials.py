@@ -1,17 +1,11 @@
 """The credential of deliveries: read by name at the moment of the call, and given to nothing that an agent starts."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.credentials.stored import Use, hand_out
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.secrets import key_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 def token_of(engine: Engine, name: str, run: RunId | None) -> str:

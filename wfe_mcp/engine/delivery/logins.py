@@ -6,26 +6,20 @@ Rules:
 3. No value of a variable, token or password is read into a text: variables are named.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Literal
 
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import NotYet
 from wfe_mcp.delivery.forges.channels import reason_of
 from wfe_mcp.delivery.forges.places import address_of, forge_at, place_of
+from wfe_mcp.delivery.forges.protocol import Abilities, ForgePlace
 from wfe_mcp.delivery.git.remote import Remote, may_push, url_of
 from wfe_mcp.engine.delivery.site import LOGIN_ENV, command_channel
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.tools.fault import ToolFault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Literal
-
-    from wfe_mcp.delivery.forges.protocol import Abilities, ForgePlace
-    from wfe_mcp.engine.kernel.engine import Engine
 
 TOKENS = (
     "GH_TOKEN",

@@ -1,33 +1,26 @@
 """The forge of a project's remote, reached as its trusted configuration says: with a stored token, or a person's login."""
 
-from __future__ import annotations
-
 import math
 import os
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
 from wfe_mcp.delivery.forges.channels import Api, CommandChannel, RestChannel
-from wfe_mcp.delivery.forges.issues import TRACKERS, tracker_at
+from wfe_mcp.delivery.forges.issues import TRACKERS, Tracker, tracker_at
 from wfe_mcp.delivery.forges.places import PROGRAMS, forge_at, place_of
-from wfe_mcp.engine.delivery.place import Project, remote_of
+from wfe_mcp.delivery.forges.protocol import Channel, Forge, ForgePlace
+from wfe_mcp.delivery.git.remote import Remote
+from wfe_mcp.engine.delivery.place import Place, Project, remote_of
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.tools.fault import ShouldStop, ToolFault, never
 from wfe_mcp.workspace.files.programs import outside
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from wfe_mcp.delivery.forges.issues import Tracker
-    from wfe_mcp.delivery.forges.protocol import Channel, Forge, ForgePlace
-    from wfe_mcp.delivery.git.remote import Remote
-    from wfe_mcp.engine.delivery.place import Place
-    from wfe_mcp.engine.kernel.engine import Engine
 
 LOGIN_ENV = ("GH_CONFIG_DIR", "GLAB_CONFIG_DIR", "DBUS_SESSION_BUS_ADDRESS", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """What a command line needs to find its login and certificates. No variable that holds a token is one of them."""

@@ -5,21 +5,16 @@ Rules:
 2. Each reversal observes first, so that after a crash the next undo continues.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record_undone
 from wfe_mcp.engine.delivery.place import NotDelivered, place_of
 from wfe_mcp.engine.delivery.steps import DELIVERY
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.engine import Engine
 
 
 def undoable(engine: Engine, run: str) -> list[Operation]:

@@ -1,12 +1,11 @@
 """The checks of an environment, run in a checkout of a commit: here, or on its host by the system's ssh."""
 
-from __future__ import annotations
-
 import io
 import tarfile
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from wfe_mcp.core.errors import nearest_hint
 from wfe_mcp.core.outcomes import VerdictKind
@@ -15,27 +14,19 @@ from wfe_mcp.delivery.git.commits import contents
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.engine.credentials.handing import hand_to_check
 from wfe_mcp.engine.deployments.hosts import Given, ssh_argv
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
-from wfe_mcp.engine.kernel.step_call import check_evidence
+from wfe_mcp.engine.kernel.step_call import StepCall, check_evidence
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.gates.command import run_check
-from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES
-from wfe_mcp.jobs.job_context import ChildStopped
+from wfe_mcp.gates.judgement import Judgement
+from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult
+from wfe_mcp.jobs.job_context import ChildStopped, JobContext
+from wfe_mcp.workspace.config.environment_table import EnvironmentSettings, Stage
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.files.mirror import evidence_folder
 from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.working_tree import HashedTree
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.step_call import StepCall
-    from wfe_mcp.gates.judgement import Judgement
-    from wfe_mcp.jobs.child import ChildResult
-    from wfe_mcp.jobs.job_context import JobContext
-    from wfe_mcp.workspace.config.environment_table import EnvironmentSettings, Stage
 
 _TAKES_FILES = {"deploy", "rollback"}
 

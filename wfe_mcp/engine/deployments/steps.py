@@ -11,9 +11,8 @@ Rules:
 3. What a person approved is deployed: this environment, and the commit that was at HEAD or that the step names.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.delivery.fault import DeliveryFault
@@ -24,17 +23,13 @@ from wfe_mcp.engine.delivery.place import newest_files
 from wfe_mcp.engine.delivery.steps import deliver, worked
 from wfe_mcp.engine.deployments.environments import Seen, Site, ask, site_of
 from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
+from wfe_mcp.jobs.job_context import JobContext
+from wfe_mcp.workflow.model.delivery import Deployment, Health
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
+from wfe_mcp.workspace.config.environment_table import Stage
 from wfe_mcp.workspace.git.working_tree import parts_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
-    from wfe_mcp.jobs.job_context import JobContext
-    from wfe_mcp.workflow.model.delivery import Deployment, Health
-    from wfe_mcp.workspace.config.environment_table import Stage
 
 Facts = dict[str, Any]
 

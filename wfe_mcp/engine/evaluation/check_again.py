@@ -3,10 +3,7 @@
 The verdicts stay; the new evidence stands beside the old, under the seal of this process, and the decision shows the newest.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.errors import Refused
@@ -18,11 +15,9 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
+from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.workflow.model import CommandGate
-
-if TYPE_CHECKING:
-    from wfe_mcp.gates.judgement import Judgement
 
 
 def check_again(engine: Engine, run_id: str, phase: str) -> dict[str, Judgement]:

@@ -10,10 +10,9 @@ Rules:
    works the item which the claim is about, takes it up itself once the files have changed.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.claims import of_stage, outcomes
 from wfe_mcp.core.dataclass import dataclass
@@ -31,19 +30,14 @@ from wfe_mcp.gates.measures import GoldSet, measured
 from wfe_mcp.gates.scene import ClaimsFound, FoundClaim
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.jobs.job_context import JobContext, Outcome
-from wfe_mcp.store.records.jobs import JobStatus, NewJob, tree_key
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob, tree_key
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.ports import with_ports
+from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.files.mirror import evidence_folder
 from wfe_mcp.workspace.git.working_tree import SeenFiles
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import JobRecord
-    from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.workspace.config.settings import LoadedSettings
 
 JOB = "claim"
 _TRIES = 3

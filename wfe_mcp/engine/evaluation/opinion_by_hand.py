@@ -9,24 +9,20 @@ Rules:
 4. A file that is no opinion is refused and may be corrected; nothing is stored.
 """
 
-from __future__ import annotations
-
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, Suggestion, nearest
+from wfe_mcp.core.model import Attempt, By
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.models.waits import AskedPerson, persons_asked
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt, By
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 class WaitsForPerson(Exception):

@@ -11,36 +11,31 @@ Rules:
 4. A person who reviews is asked by a file. No provider is retried before an answer that would decide is there.
 """
 
-from __future__ import annotations
-
 import uuid
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
 from wfe_mcp.engine.evaluation.reviews import question_sha256
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.ask import answer
 from wfe_mcp.engine.models.waits import AskedPerson
+from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.gates.opinion import Reviewed, conflict, judge_opinions, no_reviewer, with_warning
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
 from wfe_mcp.providers.call import Answer, Connection, ProviderFault, Question
 from wfe_mcp.store.records.calls import CallPurpose
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, SOURCE, AskedBy, OpinionRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.gates.judgement import Judgement
-    from wfe_mcp.workflow.model import OpinionGate
+from wfe_mcp.workflow.model import OpinionGate
 
 MOST_AT_ONCE = 8
 

@@ -1,18 +1,12 @@
 """Jobs that ask other models for a requested second opinion."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation.opinion_gate import About, ask_all, reviewers_of
 from wfe_mcp.engine.evaluation.reviews import Subject, question_of
 from wfe_mcp.engine.evaluation.second_opinion import TRIES
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 def work_opinion(engine: Engine, context: JobContext) -> Outcome:

@@ -6,10 +6,9 @@ A gate that needs a program, a model or a person is not judged ahead: the outloo
 an answer needs are kept in memory (``Store.rehearse``).
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
@@ -19,14 +18,10 @@ from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath, item_of
 from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, judge_inline_gate, wake_backoff
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.jobs import NewJobValues
-    from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.jobs import NewJobValues
+from wfe_mcp.store.records.runs import LoadedRun
 
 PERSON = By("user", Channel.CLI, Assurance.PASSKEY)
 """The user with every proof that a gate can ask for."""

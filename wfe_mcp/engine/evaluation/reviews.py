@@ -8,23 +8,18 @@ Rules:
 2. One text is cut at ``MAX_FILE`` characters, all together at ``MAX_ALL`` (S0-38); a cut is marked.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.providers.call import Image, Question
-    from wfe_mcp.workflow.model import OpinionGate
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.providers.call import Image, Question
+from wfe_mcp.workflow.model import OpinionGate
 
 MAX_FILE = 50_000
 MAX_ALL = 200_000

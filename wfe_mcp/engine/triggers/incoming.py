@@ -6,19 +6,15 @@ Rules:
 3. The run is started by an agent: ``policy.templates`` holds, and no gate takes the message for a person.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.json_pointer import part_at
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.triggers.starting import start, template_fault
 from wfe_mcp.engine.webhooks.signing import secrets_of, valid_credentials
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.trigger_tables import IncomingSettings
+from wfe_mcp.workspace.config.trigger_tables import IncomingSettings
 
 MOST_BYTES = 262_144
 """The largest body that is read."""

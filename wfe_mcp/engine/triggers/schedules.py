@@ -9,20 +9,16 @@ Rules:
 3. A job whose time its schedule no longer names, or that is no longer trusted, starts nothing.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.triggers.starting import start, template_fault
 from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.trigger_tables import ScheduleSettings
+from wfe_mcp.workspace.config.trigger_tables import ScheduleSettings
 
 SCHEDULE = "schedule"
 """The kind of its jobs, and their queue."""

@@ -1,18 +1,14 @@
 """Starts the template of a trigger as an agent would, and says beforehand why it would not."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.start import is_for_people, refuse_missing, start_run
 from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.engine.templates.overrides import configured
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.trigger_tables import TriggerSettings
+from wfe_mcp.workspace.config.trigger_tables import TriggerSettings
 
 Kind = Literal["incoming", "schedule"]
 

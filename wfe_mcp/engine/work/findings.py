@@ -8,10 +8,9 @@ Rules:
 2. An item of a finding is under the item that the run works, if it works one.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.events import RevisionSubmitted
@@ -20,12 +19,8 @@ from wfe_mcp.core.items import Item, ItemKind, ItemStatus, added, changed
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.work.items import OPEN, item_of_run, items_of, keep_changes, keep_new
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from wfe_mcp.engine.kernel.run_change import RunChange
 
 _REPORTS = frozenset({"review@1", "role_report@1", "security_report@1"})
 _PRIORITIES: Mapping[str, int] = {"critical": 10, "high": 9, "medium": 7, "low": 5, "info": 3}

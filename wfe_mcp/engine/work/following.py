@@ -6,22 +6,16 @@ Rules:
 3. A milestone whose items are all over, one of them done, is done; with open work that comes under it, it is planned again.
 """
 
-from __future__ import annotations
-
 import json
 import logging
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.events import ItemClosed
-from wfe_mcp.core.items import ItemKind, ItemStatus, after_reopening, after_run, changed, refuse_start
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, after_reopening, after_run, changed, refuse_start
 from wfe_mcp.core.model import Assurance, RunStatus
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.work.items import WORK, item_of_run, keep_changes, others_of
 from wfe_mcp.store.integrity.chained_log import SIGNED
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.items import Item
-    from wfe_mcp.engine.kernel.run_change import RunChange
 
 log = logging.getLogger("wfe_mcp.engine")
 

@@ -6,11 +6,11 @@ Rules:
 3. What is over, and an accepted decision, is described no more: its record stays as it was.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.item_values import checked, wrong_value
@@ -31,24 +31,17 @@ from wfe_mcp.core.items import (
     values_of,
 )
 from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES
+from wfe_mcp.core.model import By
 from wfe_mcp.core.texts import slug
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.outbox.outbox import publish_item
 from wfe_mcp.engine.work.claims import again, bound_evidence, refuse_fixed, refuse_unknown, values_with_evidence
+from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
-from wfe_mcp.workspace.files.given_files import media_type, refuse_above, refuse_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.workspace.files.given_files import Given
+from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.workspace.files.given_files import Given, media_type, refuse_above, refuse_name
 
 E = TypeVar("E", bound=StrEnum)
 

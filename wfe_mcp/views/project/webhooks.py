@@ -1,17 +1,11 @@
 """Views of webhooks, their deliveries and what starts runs; no secret, and of an address its origin alone."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.triggers.incoming import systems
 from wfe_mcp.engine.triggers.schedules import schedules
 from wfe_mcp.engine.webhooks.deliveries import Delivery, deliveries, receivers
 from wfe_mcp.views.values.model import view_model, view_of
 from wfe_mcp.workspace.config.origins import origin_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 @view_model

@@ -1,27 +1,21 @@
 """The answers of the tool ``work``: list, show, add, change, next."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing
+from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, promote_item, startable_items, status_of
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
-from wfe_mcp.workspace.files.given_files import from_project
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.files.given_files import Given
+from wfe_mcp.workspace.files.given_files import Given, from_project
 
 _TO_DO = tuple(each for each in OPEN if each is not ItemStatus.ACCEPTED)
 _SHOWN = 20

@@ -1,18 +1,13 @@
 """Claims as views: how each test reads its check, what was found, and what was given for or against them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from wfe_mcp.core.claims import COMPARISONS, outcomes
+from wfe_mcp.core.items import Item
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.views.values.model import view_model
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.core.items import Item
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 
 @view_model

@@ -1,30 +1,24 @@
 """What an import of a file did to the work items, and what started of those that are ready; or what would be."""
 
-from __future__ import annotations
+from pathlib import Path
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.items import Item
+from wfe_mcp.core.model import By
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.units import plural
 from wfe_mcp.delivery.forges.issues import STATES, entries_of
 from wfe_mcp.delivery.forges.pull_request_text import issue_of
 from wfe_mcp.engine.delivery.site import project_tracker, refusing
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import start_ready
 from wfe_mcp.engine.work.importing import STORED, How, ImportedEntries, import_entries, items_from
 from wfe_mcp.importers import read_entries
+from wfe_mcp.importers.entries import Entries
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.templates.imports import read_given
 from wfe_mcp.views.values.model import JsonObject, PathNote, view_model
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wfe_mcp.core.errors import Detail
-    from wfe_mcp.core.items import Item
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.importers.entries import Entries
 
 _LOOKED_UP = 50
 """Items whose issue was not listed, such as one that was closed since: the newest are looked up one by one."""

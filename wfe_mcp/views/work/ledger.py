@@ -1,22 +1,16 @@
 """The ledger of claims that were falsified: made from the log of the work items, so that nothing leaves it."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, changed, loaded
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.model import second, view_model
 from wfe_mcp.views.work.models import ItemLine, item_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 
 @view_model

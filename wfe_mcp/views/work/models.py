@@ -1,25 +1,20 @@
 """Work items as values: a line of a list, the whole item, its history."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, missing
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import milestone_of
 from wfe_mcp.engine.work.items import others_of, overlapping
+from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import item_of
+from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.work.claims import ClaimFacts, claim_view
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 
 
 @view_model

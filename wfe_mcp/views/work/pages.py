@@ -1,29 +1,23 @@
 """Work items as the page shows them: the backlog of one project or of all, and a whole item with what is around it."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, overlap, refuse_move
 from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import template_for
 from wfe_mcp.engine.search.finding import CATCH_UP_S, catch_up
 from wfe_mcp.engine.work.items import others_of
+from wfe_mcp.store import Tx
 from wfe_mcp.store.items import item_of
+from wfe_mcp.store.records.items import ItemRow
 from wfe_mcp.store.search.query import MAX_TERMS, Term, words
 from wfe_mcp.views.pages.decision import blocks_json
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.work.models import ItemLine, ItemView, item_line, item_lines, item_view
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.items import ItemRow
 
 _MOST_ACTIVE = 200
 """Active items that a card is compared with."""

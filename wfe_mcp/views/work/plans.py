@@ -1,22 +1,17 @@
 """The milestones and their open tasks as a plan that can be imported: milestones.md, or ``milestone_plan@1``."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.item_values import PRIORITIES
 from wfe_mcp.core.items import Item, ItemKind
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import milestone_of
 from wfe_mcp.engine.work.items import open_items
 from wfe_mcp.importers.entries import part_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

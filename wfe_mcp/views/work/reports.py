@@ -10,24 +10,17 @@ Rules:
 2. The same records make the same text: no time of writing is in it.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, startable
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.work.items import items_of
+from wfe_mcp.store import Tx
 from wfe_mcp.views.reports.handoff import files as handoff_files, run_of
 from wfe_mcp.views.reports.pages import fitting, marked, quoted_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 MOST_LINES, _TITLE, _REASON = 40, 120, 240
 _BACKLOG = frozenset({ItemKind.IDEA, ItemKind.REQUIREMENT, ItemKind.BUG, ItemKind.FINDING, ItemKind.THREAT})
