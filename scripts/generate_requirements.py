@@ -201,11 +201,14 @@ def _state_lines(found: Manifest) -> Iterator[str]:
     yield "# Five earlier systems, one engine"
     yield ""
     yield f"This project replaces five systems. Their {len(ids)} promises have ids, and each has a test here or a reason:"
-    yield f"{', '.join(f'{counts[state]} {state}' for state in STATES)}. *Partly* and *not yet* say what is missing, and"
-    yield "the work that completes it. [Requirements](../reference/requirements.md) lists all tests of each id."
-    yield ""
-    yield "| work that is left | what it brings | partly | not yet |"
-    yield "|---|---|---|---|"
+    yield f"{', '.join(f'{counts[state]} {state}' for state in STATES if counts[state])}."
+    yield "[Requirements](../reference/requirements.md) lists all tests of each id."
+    if found.areas:
+        yield ""
+        yield "*Partly* and *not yet* say what is missing, and the work that completes it."
+        yield ""
+        yield "| work that is left | what it brings | partly | not yet |"
+        yield "|---|---|---|---|"
     for area, brings in found.areas.items():
         states = Counter(found.state(id_) for id_ in found.left.get(area, {}) if id_ in ids)
         yield f"| {area} | {_cell(brings)} | {states['partly']} | {states['not yet']} |"
@@ -216,7 +219,7 @@ def _state_lines(found: Manifest) -> Iterator[str]:
         yield ""
         yield text
         yield ""
-        yield "| id | promise | state | what is missing, or why | shown by |"
+        yield f"| id | promise | state | {'what is missing, or why' if found.areas else 'why'} | shown by |"
         yield "|---|---|---|---|---|"
         for id_ in _of(found, system):
             promise, reason = _cell(found.titles[id_]), _cell(reasons.get(id_, ""))
