@@ -34,13 +34,13 @@ def die(*_args, **_keys):
     os._exit(9)
 
 root, stage = Path(sys.argv[1]), sys.argv[2]
-send, run_git = ref.Outbox.send, ref.run_git
+send, create = ref.Outbox.send, ref.create
 if stage == "before the objects":
     ref.Outbox.send = die
 elif stage == "before the ref":
     ref.Outbox.send = lambda self: (send(self), die())
 else:
-    ref.run_git = lambda root, *words, **keys: (run_git(root, *words, **keys), "update-ref" in words and die())[0]
+    ref.create = lambda *words: create(*words) and die()
 ref.add(root, [("4" * 40, b"killed\\n")], datetime(2026, 3, 1, tzinfo=UTC))
 """
 

@@ -16,7 +16,9 @@ OnRemote = Annotated[
 
 
 def cleanup(invocation: Invocation, yes: Yes = False, remote: OnRemote = False, pin_fd: PinFd = None) -> None:
-    """List merged branches and unused work trees of delivered runs; --yes removes them.
+    """List what delivered runs left in git; --yes removes it.
+
+    Merged branches go, and work trees on no branch.
 
     What is current, protected, the base, of an open run or not merged stays, with the reason.
     """

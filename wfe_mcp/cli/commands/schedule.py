@@ -7,7 +7,7 @@ from wfe_mcp.core.units import plural
 
 
 def list_all(invocation: Invocation) -> None:
-    """List the schedules that count in this project: the next time, and the last run."""
+    """List the schedules of this project, with next time and last run."""
     from wfe_mcp.views.project.webhooks import schedule_views
 
     rows = schedule_views(invocation.engine)
