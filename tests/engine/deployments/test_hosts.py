@@ -145,3 +145,32 @@ def test_doctor_says_whether_ssh_knows_a_host_and_reaches_it_when_asked(
     assert unknown.level == "problem"
     assert f"ssh does not know the key of [127.0.0.1]:{host.port}" in unknown.message
     assert str(host.known) in unknown.message
+
+
+@pytest.mark.attack("an ssh of the project on PATH is started for a deployment, to get its credentials", "held", "T3")
+def test_no_ssh_of_the_project_is_started(scene: Scene, tmp_path: Path) -> None:
+    store(scene)
+    (tmp_path / "person").mkdir()
+    for folder, text in ((scene.root / ".venv/bin", "project"), (tmp_path / "person", "person")):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("ssh", "ssh-keygen"):
+            (folder / name).write_text(f"#!/bin/sh\necho $0 >> {tmp_path}/{text}.txt\ncat >> {tmp_path}/{text}.txt\n")
+            (folder / name).chmod(0o755)
+    scene.write("app.txt", "one\n")
+    commit(scene, "the app")
+    configure(scene, '[checks.out]\nargv = ["true"]', 'credentials = { npm = "NPM" }', '[checks.up]\nargv = ["true"]')
+    configure(scene, '[environments.web]\nkind = "staging"\nhost = "web.example.org"\ndeploy = "out"\nhealth = "up"')
+    own, persons = scene.root / ".venv/bin", tmp_path / "person"
+    rest = os.environ["PATH"]
+    scene.engine.environment["PATH"] = os.pathsep.join([str(own), ".venv/bin", str(persons), rest])
+    list(host_findings(scene.engine, ask=True))
+    deploy(scene, "web")
+    assert not (tmp_path / "project.txt").exists()
+    assert str(persons / "ssh") in (tmp_path / "person.txt").read_text(), "the person's own is started"
+    scene.engine.environment["PATH"] = str(own)
+    (found,) = host_findings(scene.engine)
+    assert (found.level, "there is no ssh on PATH outside the project; fix: install" in found.message) == (
+        "problem",
+        True,
+    )
+    assert not (tmp_path / "project.txt").exists()

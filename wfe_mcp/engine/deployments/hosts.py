@@ -6,21 +6,24 @@
 Rules:
 1. No credential is in an argument, here or there: the shell on the host reads it from the encrypted connection, and sets it
    for the check alone. A file of credentials is not made there.
-2. Nothing is asked of a host unless a person says so: ``ssh -G`` and ``ssh-keygen -F`` read files of this machine.
+2. ``ssh`` and what it starts are programs outside of the project: an agent may write there, and a login is worth stealing.
+3. Nothing is asked of a host unless a person says so: ``ssh -G`` and ``ssh-keygen -F`` read files of this machine.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 from contextlib import contextmanager
-from shutil import which
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.texts import one_line
+from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.handed import Handed
+from wfe_mcp.workspace.files.programs import outside, path_outside
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -48,19 +51,33 @@ _SET = 'IFS= read -r wfe_given && eval "$wfe_given" && unset wfe_given && exec "
 _LOOK_S = 20.0
 
 
-def ssh_argv(settings: EnvironmentSettings, remote: Sequence[str], *, is_given: bool = False) -> tuple[str, ...]:
+def ssh_argv(
+    engine: Engine, settings: EnvironmentSettings, remote: Sequence[str], *, is_given: bool = False
+) -> tuple[str, ...]:
     """The command that runs ``remote`` on the host. No word of it is read as an option or by a shell here.
 
-    ``is_given``: the first line of its standard input is what ``Given.line`` is.
+    ``is_given``: the first line of its standard input is what ``Given.line`` is. Raises DeliveryFault ``configuration``.
     """
     words = ["sh", "-c", _SET, "sh", *remote] if is_given else remote
-    return (*_ssh(settings), "--", settings.host, shlex.join(words))
+    return (*_ssh(engine, settings), "--", settings.host, shlex.join(words))
 
 
-def _ssh(settings: EnvironmentSettings) -> list[str]:
+def ssh_path(engine: Engine) -> str:
+    """PATH for ssh, which starts programs that its configuration names: without the folders of the project."""
+    return path_outside(engine.root, engine.environment.get("PATH", os.defpath))
+
+
+def _program(engine: Engine, name: str) -> str:
+    found = outside(name, engine.root, engine.environment.get("PATH", os.defpath))
+    if found is None:
+        raise DeliveryFault(f"there is no {name} on PATH outside the project; fix: install OpenSSH", "configuration")
+    return found
+
+
+def _ssh(engine: Engine, settings: EnvironmentSettings) -> list[str]:
     known = settings.known_hosts
     options = [*SSH_OPTIONS, *([f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=none"] if known else [])]
-    words = ["ssh", "-T", *(word for each in options for word in ("-o", each))]
+    words = [_program(engine, "ssh"), "-T", *(word for each in options for word in ("-o", each))]
     words += ["-p", str(settings.port)] if settings.port else []
     return [*words, *(["-l", settings.user] if settings.user else [])]
 
@@ -103,17 +120,18 @@ def host_findings(engine: Engine, *, ask: bool = False) -> Iterator[HealthFindin
 
 
 def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
-    for program in ("ssh", "ssh-keygen"):
-        if which(program, path=engine.environment.get("PATH")) is None:
-            return f"there is no {program} on PATH; fix: install OpenSSH"
-    code, output = _ran(engine, [*_ssh(one), "-G", "--", one.host])
+    try:
+        ssh, keygen = _ssh(engine, one), _program(engine, "ssh-keygen")
+    except DeliveryFault as fault:
+        return str(fault)
+    code, output = _ran(engine, [*ssh, "-G", "--", one.host])
     if code != 0:
         return f"ssh cannot use its configuration for {one.host}: {output}"
     set_ = _pairs(output)
     names = _names(one, set_)
     files = f"{set_.get('userknownhostsfile', '')} {set_.get('globalknownhostsfile', '')}".split()
     if set_.get("knownhostscommand", "none") == "none" and not any(
-        _ran(engine, ["ssh-keygen", "-F", host, "-f", file])[0] == 0 for host in names for file in files
+        _ran(engine, [keygen, "-F", host, "-f", file])[0] == 0 for host in names for file in files
     ):
         port = f"-p {one.port} " if one.port else ""
         return (
@@ -122,7 +140,7 @@ def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
         )
     if not ask:
         return ""
-    code, output = _ran(engine, ssh_argv(one, ["true"]))
+    code, output = _ran(engine, ssh_argv(engine, one, ["true"]))
     return "" if code == 0 else f"ssh does not reach {one.host}: {one_line(output) or f'exit code {code}'}"
 
 
@@ -140,6 +158,6 @@ def _pairs(output: str) -> dict[str, str]:
 
 def _ran(engine: Engine, argv: Sequence[str]) -> tuple[int | None, str]:
     """The exit code and the end of the output; what is hidden is not in it."""
-    env = child_env(["SSH_AUTH_SOCK"], engine.environment)
+    env = child_env(["SSH_AUTH_SOCK"], engine.environment) | {"PATH": ssh_path(engine)}
     done = run_child(argv, cwd=engine.root, env=env, timeout_s=_LOOK_S)
     return done.exit_code, done.output_tail
