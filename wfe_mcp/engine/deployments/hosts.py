@@ -47,7 +47,9 @@ SSH_OPTIONS = (
 """Given to every ssh: it asks no one, takes no unknown host, forwards nothing, and ends when the host is gone."""
 
 # POSIX: read takes no byte behind the end of the line, so what follows is the check's own input.
-_SET = 'IFS= read -r wfe_given && eval "$wfe_given" && unset wfe_given && exec "$@"'
+_SET = 'IFS= read -r wfe_given && eval "$wfe_given" && unset wfe_given wfe_line && exec "$@"'
+# Substitution would cut a line's end that is the last character.
+_LINE_END = r"wfe_line=$(printf '\n.'); wfe_line=${wfe_line%.}; "
 _LOOK_S = 20.0
 
 
@@ -76,7 +78,7 @@ def _program(engine: Engine, name: str) -> str:
 
 def _ssh(engine: Engine, settings: EnvironmentSettings) -> list[str]:
     known = settings.known_hosts
-    options = [*SSH_OPTIONS, *([f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=none"] if known else [])]
+    options = [*SSH_OPTIONS, *([f'UserKnownHostsFile="{known}"', "GlobalKnownHostsFile=none"] if known else [])]
     words = [_program(engine, "ssh"), "-T", *(word for each in options for word in ("-o", each))]
     words += ["-p", str(settings.port)] if settings.port else []
     return [*words, *(["-l", settings.user] if settings.user else [])]
@@ -93,7 +95,7 @@ class Given:
     def hand(self, check: FrozenCheck) -> Generator[Handed]:
         """The credentials of ``check``, while it runs. Raises Refused as the hand-out that it wraps."""
         with self._hand(check) as given:
-            self.line = "".join([*(_set(*each) for each in given.variables.items()), ":\n"]).encode()
+            self.line = "".join([_LINE_END, *(_set(*each) for each in given.variables.items()), ":\n"]).encode()
             try:
                 yield Handed()
             finally:
@@ -101,9 +103,9 @@ class Given:
 
 
 def _set(name: str, value: str) -> str:
-    """A shell's command in one line that sets a variable of any lines; substitution would cut those at its end."""
-    written = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return f"{name}=$(printf '%b.' {shlex.quote(written)}); {name}=${{{name}%.}}; export {name}; "
+    """A shell's command in one line that sets a variable of any lines. The value is an argument of nothing, as of a ``printf``."""
+    lines = '"$wfe_line"'.join(map(shlex.quote, value.split("\n")))
+    return f"{name}={lines}; export {name}; "
 
 
 def host_findings(engine: Engine, *, ask: bool = False) -> Iterator[HealthFinding]:
@@ -129,7 +131,9 @@ def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
         return f"ssh cannot use its configuration for {one.host}: {output}"
     set_ = _pairs(output)
     names = _names(one, set_)
-    files = f"{set_.get('userknownhostsfile', '')} {set_.get('globalknownhostsfile', '')}".split()
+    users = set_.get("userknownhostsfile", "")
+    # ssh -G separates files by the blanks that a file of [environments] may have in its name.
+    files = [users.strip('"')] if one.known_hosts else f"{users} {set_.get('globalknownhostsfile', '')}".split()
     if set_.get("knownhostscommand", "none") == "none" and not any(
         _ran(engine, [keygen, "-F", host, "-f", file])[0] == 0 for host in names for file in files
     ):
@@ -145,11 +149,11 @@ def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
 
 
 def _names(one: EnvironmentSettings, set_: Mapping[str, str]) -> list[str]:
-    """The names that the key of the host may stand under."""
+    """The names that the key of the host may stand under: with a port ssh takes that of the host alone, too."""
     if alias := set_.get("hostkeyalias", ""):
         return [alias]
     host, port = set_.get("hostname", one.host), set_.get("port", "22")
-    return [host] if port == "22" else [f"[{host}]:{port}"]
+    return [host] if port == "22" else [f"[{host}]:{port}", host]
 
 
 def _pairs(output: str) -> dict[str, str]:
