@@ -18,6 +18,7 @@ from tests.sandboxes import NEEDS_SANDBOX
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.jobs import sandbox
 from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.git.working_tree import hashed_tree
 from wfe_mcp.workspace.system.location import data_dir
 
 
@@ -296,3 +297,35 @@ def test_a_check_by_the_python_of_a_virtual_environment_finds_its_other_programs
         judge(project, check(python, "-c", code, where=where, bring=[".venv"] if where == "checkout" else []))
     )
     assert shown.startswith("True ") and shown.endswith(".venv")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the programs are scripts for sh")
+@pytest.mark.attack(
+    "files of the project pose as an environment, so that its programs run in place of those on PATH", "held", "T4"
+)
+@pytest.mark.parametrize("where", ["worktree", "checkout"])
+@pytest.mark.parametrize(("word", "cwd"), [("tool", "backend"), ("./run", "backend"), ("bin/run", None)])
+def test_a_settings_file_of_an_environment_puts_no_folder_of_the_project_on_path(
+    project: Project, tmp_path: Path, word: str, cwd: str | None, where: str
+) -> None:
+    project.write("pyvenv.cfg", "")
+    for name in ("backend/tool", "bin/tool"):
+        project.write(name, "#!/bin/sh\necho of the project\n").chmod(0o755)
+    for name in ("backend/run", "bin/run"):
+        project.write(name, "#!/bin/sh\nexec tool\n").chmod(0o755)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/tool").write_text("#!/bin/sh\necho of the person\n")
+    (tmp_path / "tools/tool").chmod(0o755)
+    environ = os.environ | {"PATH": f"{tmp_path / 'tools'}{os.pathsep}{os.environ['PATH']}"}
+    assert printed(judge(project, check(word, cwd=cwd, where=where), environ=environ)) == "of the person"
+
+
+def test_a_check_of_a_commit_by_the_python_of_an_environment_finds_its_other_programs(project: Project) -> None:
+    environment(project)
+    programs = project.root / ".venv" / ("Scripts" if os.name == "nt" else "bin")
+    (programs / "glom.exe").write_text("")
+    (programs / "glom.exe").chmod(0o755)
+    code = "import shutil; print(shutil.which('glom.exe'))"
+    python = str(programs / Path(PY).name)
+    shown = printed(judge(project, check(python, "-c", code, where="worktree"), of=hashed_tree(project.root)))
+    assert shown == str(programs / "glom.exe")

@@ -1,8 +1,10 @@
 """The text that a running job shows to other processes: bounded, and gone with its claim."""
 
+import sqlite3
 import threading
+from contextlib import closing
 
-from tests.jobs.conftest import Scene
+from tests.jobs.conftest import Scene, until
 from wfe_mcp.jobs.job_context import JobContext, Outcome, Progress, RetryLater
 from wfe_mcp.store.records.jobs import JobStatus
 
@@ -59,10 +61,40 @@ def test_a_long_text_keeps_its_end() -> None:
     progress = Progress()
     for number in range(5_000):
         progress.add(f"line {number}\n")
-    text = progress.take() or ""
+    text = progress.news() or ""
+    progress.written(text)
     assert len(text) <= Progress.MOST_CHARS
     assert text.endswith("line 4999\n")
-    assert progress.take() is None
+    assert progress.news() is None
     progress.end_paragraph()
     progress.add("more")
-    assert (progress.take() or "").endswith("line 4999\n\nmore")
+    assert (progress.news() or "").endswith("line 4999\n\nmore")
+
+
+def test_a_text_that_cannot_be_written_delays_no_cancel_and_is_written_later(scene: Scene) -> None:
+    begun, second, release = threading.Event(), threading.Event(), threading.Event()
+
+    def work(context: JobContext) -> Outcome:
+        context.progress.add("half of it")
+        begun.set()
+        while not context.stop.is_asked:
+            second.wait(0.01)
+        second.set()
+        assert release.wait(20)
+        return Outcome({})
+
+    with closing(sqlite3.connect(scene.url.removeprefix("sqlite:///"))) as database:
+        database.execute(
+            "CREATE TRIGGER no_text BEFORE UPDATE OF result ON job WHEN new.result LIKE '%half%' "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+        job = scene.enqueue()
+        scene.worker({"work": work}).start()
+        assert begun.wait(20)
+        with scene.store.tx() as tx:
+            tx.jobs.request_cancel(job_id=job)
+        assert second.wait(20), "the cancel arrives"
+        assert scene.job(job).result is None
+        database.execute("DROP TRIGGER no_text")
+        until(lambda: scene.job(job).result == {"text": "half of it"})
+        release.set()

@@ -1,6 +1,6 @@
 """The ``files`` gate: which files must exist, must not change, may change, or must change.
 
-exist            each glob matches a file now
+exist            each glob matches a file now; one that is a file of the tree is not looked for again
 unchanged        no changed file matches any glob           ┐
 within           every changed file matches some glob       │ changed since the start of the phase or of the run:
 changed          some changed file matches some glob        │ modified, created or deleted; of ignored files those that
@@ -61,7 +61,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         proof = sorted(path for path in added if _is_proof(root, path, scene.attached))
         counted = (path for path in both.difference(proof) if not is_draft(path))
         changed = sorted(path for path in counted if not match_globs(path, ignored))
-    absent = [glob for glob in gate.exist if not _exists(root, glob)]
+    absent = [glob for glob in gate.exist if glob not in scene.present and not _exists(root, glob)]
     touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
     worked = [path for path in changed or () if not (path in ignored_paths and is_of_environment(path))]
     strayed = [path for path in worked if is_bounded and not match_globs(path, gate.within)]

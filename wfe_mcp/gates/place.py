@@ -151,7 +151,7 @@ def place_of(
             folder = stack.enter_context(checkout_folder())
             place = _checkout(check, root, files, env, folder, bubblewrap(own) or "", acts)
             if acts:
-                own_home = {"env": env} if check.where == "worktree" else {}
+                own_home = {"env": _activated(check, place.root, env)} if check.where == "worktree" else {}
                 place = replace(place, foreign=list[str], **own_home)
         except (Refused, NotBroughtError, OSError) as exc:
             raise _not_possible(check, exc) from exc
@@ -288,11 +288,16 @@ def _foreign(
 
 def _activated(check: FrozenCheck, project: Path, env: dict[str, str]) -> dict[str, str]:
     """``env`` as in a shell where the virtual environment of the check's program is activated: tests start its other programs."""
-    programs = (project / (check.cwd or "") / check.argv[0]).parent
-    if not (programs.parent / "pyvenv.cfg").is_file():
+    word = Path(check.argv[0])
+    programs = (project / (check.cwd or "") / word).parent
+    around = programs.parent
+    # A bare name is one of PATH. In the project's own folders anyone can put programs, whatever the top has beside them.
+    if len(word.parts) < 2 or programs.name not in {"bin", "Scripts"} or around.resolve() == project.resolve():
+        return env
+    if not (around / "pyvenv.cfg").is_file():
         return env
     path = os.pathsep.join(filter(None, [str(programs), env.get("PATH", "")]))
-    return {**env, "PATH": path, "VIRTUAL_ENV": str(programs.parent)}
+    return {**env, "PATH": path, "VIRTUAL_ENV": str(around)}
 
 
 def _fresh_env(

@@ -83,6 +83,8 @@ class GateScene:
     """Globs of what the phase's own checks write."""
     tree_now: str | None = None
     """The tree as it is, where it was hashed for this gate."""
+    present: frozenset[str] = frozenset()
+    """Those of the gate's ``exist`` that are files of ``tree_now``, and no links: the disk is not asked again."""
     attached: frozenset[tuple[str, str]] = frozenset()
     """Name and sha256 of the files attached to the run."""
     allowed_by: str = ""

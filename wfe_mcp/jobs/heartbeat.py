@@ -104,8 +104,6 @@ class Heartbeat:
             if not self.running:
                 continue
             try:
-                if time.monotonic() >= next_show and self._show():
-                    next_show = time.monotonic() + SHOW_S
                 version, is_due = self._store.data_version(), time.monotonic() >= next_beat
                 for running in self.running:
                     self._look_after(running, is_due=is_due, has_news=version != seen)
@@ -113,6 +111,13 @@ class Heartbeat:
             except Exception:
                 # The store is unavailable: the lease decides. A second execution elsewhere is better than none.
                 _LOG.exception("the heartbeat could not be written")
+            # After the limits and cancels: a text that cannot be written must not keep them from a job.
+            if time.monotonic() >= next_show and (news := self._news()):
+                next_show = time.monotonic() + SHOW_S
+                try:
+                    self._show(news)
+                except Exception:
+                    _LOG.exception("the text of a job could not be written")
 
     def _goes_on(self) -> bool:
         with self._lock:
@@ -121,14 +126,17 @@ class Heartbeat:
                 self._thread = None
             return goes_on
 
-    def _show(self) -> bool:
-        """Write what the jobs show, all in one transaction; False when nothing is new."""
-        news = [(each.job, text) for each in self.running if (text := each.progress.take()) is not None]
-        if news:
-            with self._store.tx() as tx:
-                for job, text in news:
-                    tx.jobs.show(job.id, job.fence, text)
-        return bool(news)
+    def _news(self) -> list[tuple[Running, str]]:
+        """The jobs whose text is another than that last written, with it."""
+        return [(each, text) for each in self.running if (text := each.progress.news()) is not None]
+
+    def _show(self, news: Sequence[tuple[Running, str]]) -> None:
+        """Write what the jobs show, all in one transaction."""
+        with self._store.tx() as tx:
+            for running, text in news:
+                tx.jobs.show(running.job.id, running.job.fence, text)
+        for running, text in news:
+            running.progress.written(text)
 
     def _look_after(self, running: Running, *, is_due: bool, has_news: bool) -> None:
         job, stop = running.job, running.stop

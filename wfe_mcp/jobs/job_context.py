@@ -96,7 +96,7 @@ class Progress:
     MOST_CHARS = 8_000
 
     def __init__(self) -> None:
-        self._text = self._taken = ""
+        self._text = self._written = ""
 
     def add(self, text: str) -> None:
         """Show ``text`` after what was shown before; of a long text the older half goes."""
@@ -107,13 +107,14 @@ class Progress:
         """Begin a new one with the next text."""
         self._text = f"{self._text.rstrip()}\n\n" if self._text else ""
 
-    def take(self) -> str | None:
-        """The text, where it is another one than that last taken."""
+    def news(self) -> str | None:
+        """The text, where it is another one than that last written."""
         text = self._text
-        if text == self._taken:
-            return None
-        self._taken = text
-        return text
+        return None if text == self._written else text
+
+    def written(self, text: str) -> None:
+        """``text``, which ``news`` gave, is in the job's row."""
+        self._written = text
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tests.dashboard.api.client import WAIT_S, Program
 from tests.dashboard.api.conftest import Connect
 from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.core.items import ItemKind, added
-from wfe_mcp.engine.access.tokens import create_token
+from wfe_mcp.engine.access.tokens import create_token, revoke_token
 
 
 @dataclass
@@ -50,6 +50,10 @@ class Stream:
 
     def next(self) -> Message:
         return next(self._messages)
+
+    def rest(self) -> Iterator[Message]:
+        """What comes until the server ends the stream."""
+        return self._messages
 
     def events(self, count: int) -> list[Message]:
         found = [self.next() for _ in range(count)]
@@ -184,3 +188,18 @@ def start_elsewhere(scene: Scene) -> str:
         check=True,
     )
     return json.loads(done.stdout)["run"]
+
+
+@pytest.mark.attack("a program goes on reading a stream after its token is revoked or has expired", "held", "T3")
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_a_stream_sends_no_news_to_a_token_that_opens_nothing_any_more(
+    scene: Scene, connect: Connect, listen: Listen, end: str
+) -> None:
+    scene.define(phase("plan"))
+    stream = listen(connect("read", name="gone", expires_s=60))
+    if end == "revoked":
+        revoke_token(scene.engine, AGENT, "gone")
+    else:
+        scene.clock.advance(seconds=61)
+    start_elsewhere(scene)
+    assert next(stream.rest(), None) is None

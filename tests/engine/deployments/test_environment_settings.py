@@ -161,7 +161,7 @@ def test_by_ssh_each_check_runs_on_the_host_and_gets_the_files_of_the_commit(
     run = deploy(scene, "web")
     assert scene.state(run).status == "completed", result(scene, run)
     asked = [json.loads(line) for line in (here / "calls.jsonl").read_text().splitlines()]
-    options = [*SSH_OPTIONS, "UserKnownHostsFile=/etc/known", "GlobalKnownHostsFile=none"]
+    options = [*SSH_OPTIONS, 'UserKnownHostsFile="/etc/known"', "GlobalKnownHostsFile=none"]
     given = ["-T", *(word for each in options for word in ("-o", each)), "-p", "2222", "-l", "deploy", "--"]
     assert [words[:-1] for words in asked] == [[*given, "web.example.org"]] * 2
     assert "BatchMode=yes" in SSH_OPTIONS

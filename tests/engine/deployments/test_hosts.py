@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,10 @@ from tests.engine.credentials.test_handing import KEY, TOKEN, data, everything, 
 from tests.engine.deployments.deployment_scene import commit, deploy, result
 from tests.engine.scene import Scene
 from tests.engine.step_scene import configure
-from wfe_mcp.engine.deployments.hosts import host_findings
+from wfe_mcp.engine.deployments.hosts import Given, host_findings, ssh_argv
+from wfe_mcp.jobs.handed import Handed
+from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
 
 __all__ = ["data"]
 
@@ -145,3 +148,73 @@ def test_doctor_says_whether_ssh_knows_a_host_and_reaches_it_when_asked(
     assert unknown.level == "problem"
     assert f"ssh does not know the key of [127.0.0.1]:{host.port}" in unknown.message
     assert str(host.known) in unknown.message
+
+
+@pytest.mark.attack("an ssh of the project on PATH is started for a deployment, to get its credentials", "held", "T3")
+def test_no_ssh_of_the_project_is_started(scene: Scene, tmp_path: Path) -> None:
+    store(scene)
+    (tmp_path / "person").mkdir()
+    for folder, text in ((scene.root / ".venv/bin", "project"), (tmp_path / "person", "person")):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("ssh", "ssh-keygen"):
+            (folder / name).write_text(f"#!/bin/sh\necho $0 >> {tmp_path}/{text}.txt\ncat >> {tmp_path}/{text}.txt\n")
+            (folder / name).chmod(0o755)
+    scene.write("app.txt", "one\n")
+    commit(scene, "the app")
+    configure(scene, '[checks.out]\nargv = ["true"]', 'credentials = { npm = "NPM" }', '[checks.up]\nargv = ["true"]')
+    configure(scene, '[environments.web]\nkind = "staging"\nhost = "web.example.org"\ndeploy = "out"\nhealth = "up"')
+    own, persons = scene.root / ".venv/bin", tmp_path / "person"
+    rest = os.environ["PATH"]
+    scene.engine.environment["PATH"] = os.pathsep.join([str(own), ".venv/bin", str(persons), rest])
+    list(host_findings(scene.engine, ask=True))
+    deploy(scene, "web")
+    assert not (tmp_path / "project.txt").exists()
+    assert str(persons / "ssh") in (tmp_path / "person.txt").read_text(), "the person's own is started"
+    scene.engine.environment["PATH"] = str(own)
+    (found,) = host_findings(scene.engine)
+    assert (found.level, "there is no ssh on PATH outside the project; fix: install" in found.message) == (
+        "problem",
+        True,
+    )
+    assert not (tmp_path / "project.txt").exists()
+
+
+LINES = 'first\n\tit\'s \\\\n $(no) "q" %s\r\n\n'
+
+
+def test_no_credential_is_an_argument_of_a_program_where_the_shell_has_no_printf(scene: Scene, tmp_path: Path) -> None:
+    bash = shutil.which("bash") or pytest.skip("needs bash, which can be without its own printf")
+    (tmp_path / "plain").write_text("enable -n printf\n")
+    scripts = {
+        "sh": f'BASH_ENV={tmp_path}/plain exec {bash} "$@"',
+        "printf": f'echo "$@" >> {tmp_path}/arguments\nexec {shutil.which("printf")} "$@"',
+    }
+    for name, text in scripts.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    given = Given(lambda _check: nullcontext(Handed({"KEY": LINES, "EMPTY": ""})))
+    check = FrozenCheck.model_validate({"name": "out", "argv": ["true"], "timeout_s": 60.0})
+    code = "import os; print(repr([os.environ[n] for n in ('KEY', 'EMPTY')]), 'wfe_line' in os.environ, input())"
+    one = EnvironmentSettings.model_validate({"kind": "local", "host": "h", "deploy": "a", "health": "b"})
+    words = ssh_argv(scene.engine, one, [sys.executable, "-c", code], is_given=True)
+    with given.hand(check):
+        done = subprocess.run(
+            [bash, "-c", words[-1]],
+            input=given.line + b"the rest\n",
+            env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            check=True,
+        )
+    assert done.stdout.decode() == f"{[LINES, '']!r} False the rest\n"
+    assert "it's" not in (tmp_path / "arguments").read_text()
+
+
+@needs_sshd
+def test_doctor_knows_a_host_by_its_name_alone_and_in_a_file_with_blanks_as_ssh_does(scene: Scene, host: Host) -> None:
+    configure(scene, '[checks.out]\nargv = ["true"]\n[checks.up]\nargv = ["true"]')
+    known = host.known.with_name("known hosts")
+    known.write_text(host.known.read_text().replace(f"[127.0.0.1]:{host.port}", "127.0.0.1"))
+    host.known.unlink()
+    configure(scene, host.table(known=known))
+    (found,) = host_findings(scene.engine, ask=True)
+    assert (found.level, "which was reached" in found.message) == ("ok", True), found.message

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.evaluation import gate_jobs
+from wfe_mcp.engine.evaluation import files_gates, gate_jobs
 from wfe_mcp.engine.files.checkpoints import take_checkpoint
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.views.answers import tool_answers as answers
@@ -188,3 +188,46 @@ def test_what_is_attached_is_compared_by_a_job_with_a_look_of_its_own(scene: Sce
     assert gate_jobs_of(scene, run) == 1
     scene.work()
     assert scene.state(run).status == "completed", scene.attempt(run, "plan").reason
+
+
+@pytest.mark.parametrize("name", ["new.py", "app/[id]/page.py"])
+def test_a_file_that_goes_after_the_look_is_judged_as_the_tree_of_the_evidence_has_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run = scene.start(phase("plan", {"kind": "files", "exist": [name]}))
+    scene.begin(run)
+    scene.write(name, "")
+    found = files_gates.gate_now
+
+    def later(*args: Any) -> Any:
+        (scene.root / name).unlink(missing_ok=True)
+        return found(*args)
+
+    monkeypatch.setattr(files_gates, "gate_now", later)
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    assert (scene.state(run).status, gate_jobs_of(scene, run)) == ("completed", 0)
+
+
+def test_a_link_that_must_exist_is_looked_at_by_a_job(scene: Scene) -> None:
+    run = scene.start(phase("plan", {"kind": "files", "exist": ["link.py"]}, on_fail=[{"do": "wait_human"}]))
+    scene.begin(run)
+    (scene.root / "link.py").symlink_to("app.py")
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    assert gate_jobs_of(scene, run) == 1
+    scene.work()
+    assert "link.py" in scene.attempt(run, "plan").reason
+
+
+def test_a_submission_hashes_no_file_for_the_gate_of_another_phase(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.check("ok", "pass", writes=["made/**"])
+    other = phase("other", FILES, command("ok"), needs=[])
+    run = scene.start(other, phase("plan", FILES, needs=[]), limits={"max_parallel": 2})
+    for name in ("other", "plan"):
+        scene.begin(run, name)
+    monkeypatch.setattr(working_tree, "_FRESH_S", -1.0)
+    answers.submit_artifact(scene.engine, AGENT, run, "other", artifact=GOOD)
+    monkeypatch.setattr(working_tree, "_FRESH_S", 600.0)
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    assert (scene.attempt(run, "other").gate, scene.attempt(run, "plan").status) == (0, "completed")

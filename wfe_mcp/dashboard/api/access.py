@@ -137,16 +137,23 @@ class Access:
 
     def sender(self, authorization: str) -> Caller:
         """The sender of a request with this header. Refuses ``unauthorized``."""
-        scheme, _, given = authorization.partition(" ")
-        given = given.strip() if scheme.lower() == "bearer" else ""
-        session = tokens.session_of(self._engine, given)
-        token = session or (token_of(self._engine, given) if given else None)
+        session, token = self._known(authorization)
         if token is None:
-            what = "is unknown, revoked or expired" if given else "is missing"
+            what = "is unknown, revoked or expired" if _given(authorization) else "is missing"
             raise Refused("unauthorized", f"The access token {what}.", _HINT)
         self._visited()
         by = By(token.name, Channel.HTTP, Assurance.AGENT)
         return Caller(token, by if session is None else tokens.sender(user_name()), self)
+
+    def still_opens(self, authorization: str) -> bool:
+        """Whether the token of a stream's request is neither revoked nor expired since. No visit: only the stream asks."""
+        return self._known(authorization)[1] is not None
+
+    def _known(self, authorization: str) -> tuple[Token | None, Token | None]:
+        """The session that a header has, and the token that it acts by."""
+        given = _given(authorization)
+        session = tokens.session_of(self._engine, given)
+        return session, session or (token_of(self._engine, given) if given else None)
 
     def engines_of(self, token: Token) -> Engines:
         """The engines that act for ``token``."""
@@ -178,6 +185,11 @@ class Access:
             for worker in self._workers.values():
                 worker.stop()
             self._workers.clear()
+
+
+def _given(authorization: str) -> str:
+    scheme, _, given = authorization.partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else ""
 
 
 _BEARER = HTTPBearer(

@@ -6,7 +6,8 @@ begins with a ``reset`` message instead of ``ready``: read the state anew, then 
 since who reconnects reads these things anew. ``item``: a work item that has changed. ``text``: what a model that works a phase has
 written since the last such message of its job, at most once a second; with ``adds`` false it replaces what was there. A connection
 begins with the end of the text so far, and nothing of it is kept: the whole is the artifact. ``tool``: a tool call that began
-(``ok`` null), or ended; of a short one perhaps the end alone.
+(``ok`` null), or ended; of a short one perhaps the end alone. The stream ends when there is news and its token is revoked or
+expired.
 """
 
 import json
@@ -14,7 +15,7 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import anyio
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -145,6 +146,7 @@ def _activity(
 
 @router.get("/events", tags=["activity"], response_class=EventSourceResponse)
 async def stream(
+    request: Request,
     caller: Reads,
     project: str = "",
     after: Annotated[int | None, Query(ge=0)] = None,
@@ -156,14 +158,16 @@ async def stream(
     is_ours = last_event_id.isdecimal() and len(last_event_id) <= _POSITION_DIGITS
     begin = int(last_event_id) if is_ours else after
     return EventSourceResponse(
-        _news(caller.access, engine.store, wanted, begin),
+        _news(caller.access, request.headers.get("authorization", ""), engine.store, wanted, begin),
         ping=PING_S,
         headers={"cache-control": "no-store"},
         send_timeout=30,
     )
 
 
-async def _news(access: Access, store: Store, project: str, after: int | None) -> AsyncGenerator[ServerSentEvent]:
+async def _news(
+    access: Access, authorization: str, store: Store, project: str, after: int | None
+) -> AsyncGenerator[ServerSentEvent]:
     last = await run_in_threadpool(_last, store)
     position = last if after is None else min(after, last)
     is_past = after is not None and after > last
@@ -173,6 +177,8 @@ async def _news(access: Access, store: Store, project: str, after: int | None) -
     seen = -1
     while not access.is_ending:
         version = await run_in_threadpool(store.data_version)
+        if version != seen and not await run_in_threadpool(access.still_opens, authorization):
+            return
         found = [] if version == seen else await run_in_threadpool(_after, store, position, project)
         for each in found:
             yield ServerSentEvent(

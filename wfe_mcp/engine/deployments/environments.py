@@ -13,7 +13,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.commits import contents
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.engine.credentials.handing import hand_to_check
-from wfe_mcp.engine.deployments.hosts import Given, ssh_argv
+from wfe_mcp.engine.deployments.hosts import Given, ssh_argv, ssh_path
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.step_call import StepCall, check_evidence
@@ -95,10 +95,11 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
     files = HashedTree(tree_of(site.root, commit), dict(contents(site.root, commit).files), {})
     given = {"env": (*check.env, *variables)}
     hand = hand_to_check(engine, call.run.id, call.attempt)
-    there = Given(hand)
+    there, environ = Given(hand), {**engine.environment, **variables}
     if settings.host:
         words = ["env", *(f"{key}={value}" for key, value in variables.items()), *check.argv]
-        given |= {"argv": ssh_argv(settings, words, is_given=bool(check.credentials)), "cwd": None}
+        given |= {"argv": ssh_argv(engine, settings, words, is_given=bool(check.credentials)), "cwd": None}
+        environ["PATH"] = ssh_path(engine)
         hand = there.hand
     takes_files = bool(settings.host) and stage in _TAKES_FILES
 
@@ -129,7 +130,7 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
         name=name,
         root=site.root,
         evidence_dir=evidence_folder(site.root, call.run.id, call.attempt.phase, call.attempt.number),
-        environ={**engine.environment, **variables},
+        environ=environ,
         run=run,
         makes=known.sandbox,
         of=files,

@@ -6,21 +6,24 @@
 Rules:
 1. No credential is in an argument, here or there: the shell on the host reads it from the encrypted connection, and sets it
    for the check alone. A file of credentials is not made there.
-2. Nothing is asked of a host unless a person says so: ``ssh -G`` and ``ssh-keygen -F`` read files of this machine.
+2. ``ssh`` and what it starts are programs outside of the project: an agent may write there, and a login is worth stealing.
+3. Nothing is asked of a host unless a person says so: ``ssh -G`` and ``ssh-keygen -F`` read files of this machine.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 from contextlib import contextmanager
-from shutil import which
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.texts import one_line
+from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.handed import Handed
+from wfe_mcp.workspace.files.programs import outside, path_outside
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -44,23 +47,39 @@ SSH_OPTIONS = (
 """Given to every ssh: it asks no one, takes no unknown host, forwards nothing, and ends when the host is gone."""
 
 # POSIX: read takes no byte behind the end of the line, so what follows is the check's own input.
-_SET = 'IFS= read -r wfe_given && eval "$wfe_given" && unset wfe_given && exec "$@"'
+_SET = 'IFS= read -r wfe_given && eval "$wfe_given" && unset wfe_given wfe_line && exec "$@"'
+# Substitution would cut a line's end that is the last character.
+_LINE_END = r"wfe_line=$(printf '\n.'); wfe_line=${wfe_line%.}; "
 _LOOK_S = 20.0
 
 
-def ssh_argv(settings: EnvironmentSettings, remote: Sequence[str], *, is_given: bool = False) -> tuple[str, ...]:
+def ssh_argv(
+    engine: Engine, settings: EnvironmentSettings, remote: Sequence[str], *, is_given: bool = False
+) -> tuple[str, ...]:
     """The command that runs ``remote`` on the host. No word of it is read as an option or by a shell here.
 
-    ``is_given``: the first line of its standard input is what ``Given.line`` is.
+    ``is_given``: the first line of its standard input is what ``Given.line`` is. Raises DeliveryFault ``configuration``.
     """
     words = ["sh", "-c", _SET, "sh", *remote] if is_given else remote
-    return (*_ssh(settings), "--", settings.host, shlex.join(words))
+    return (*_ssh(engine, settings), "--", settings.host, shlex.join(words))
 
 
-def _ssh(settings: EnvironmentSettings) -> list[str]:
+def ssh_path(engine: Engine) -> str:
+    """PATH for ssh, which starts programs that its configuration names: without the folders of the project."""
+    return path_outside(engine.root, engine.environment.get("PATH", os.defpath))
+
+
+def _program(engine: Engine, name: str) -> str:
+    found = outside(name, engine.root, engine.environment.get("PATH", os.defpath))
+    if found is None:
+        raise DeliveryFault(f"there is no {name} on PATH outside the project; fix: install OpenSSH", "configuration")
+    return found
+
+
+def _ssh(engine: Engine, settings: EnvironmentSettings) -> list[str]:
     known = settings.known_hosts
-    options = [*SSH_OPTIONS, *([f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=none"] if known else [])]
-    words = ["ssh", "-T", *(word for each in options for word in ("-o", each))]
+    options = [*SSH_OPTIONS, *([f'UserKnownHostsFile="{known}"', "GlobalKnownHostsFile=none"] if known else [])]
+    words = [_program(engine, "ssh"), "-T", *(word for each in options for word in ("-o", each))]
     words += ["-p", str(settings.port)] if settings.port else []
     return [*words, *(["-l", settings.user] if settings.user else [])]
 
@@ -76,7 +95,7 @@ class Given:
     def hand(self, check: FrozenCheck) -> Generator[Handed]:
         """The credentials of ``check``, while it runs. Raises Refused as the hand-out that it wraps."""
         with self._hand(check) as given:
-            self.line = "".join([*(_set(*each) for each in given.variables.items()), ":\n"]).encode()
+            self.line = "".join([_LINE_END, *(_set(*each) for each in given.variables.items()), ":\n"]).encode()
             try:
                 yield Handed()
             finally:
@@ -84,9 +103,9 @@ class Given:
 
 
 def _set(name: str, value: str) -> str:
-    """A shell's command in one line that sets a variable of any lines; substitution would cut those at its end."""
-    written = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return f"{name}=$(printf '%b.' {shlex.quote(written)}); {name}=${{{name}%.}}; export {name}; "
+    """A shell's command in one line that sets a variable of any lines. The value is an argument of nothing, as of a ``printf``."""
+    lines = '"$wfe_line"'.join(map(shlex.quote, value.split("\n")))
+    return f"{name}={lines}; export {name}; "
 
 
 def host_findings(engine: Engine, *, ask: bool = False) -> Iterator[HealthFinding]:
@@ -103,17 +122,20 @@ def host_findings(engine: Engine, *, ask: bool = False) -> Iterator[HealthFindin
 
 
 def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
-    for program in ("ssh", "ssh-keygen"):
-        if which(program, path=engine.environment.get("PATH")) is None:
-            return f"there is no {program} on PATH; fix: install OpenSSH"
-    code, output = _ran(engine, [*_ssh(one), "-G", "--", one.host])
+    try:
+        ssh, keygen = _ssh(engine, one), _program(engine, "ssh-keygen")
+    except DeliveryFault as fault:
+        return str(fault)
+    code, output = _ran(engine, [*ssh, "-G", "--", one.host])
     if code != 0:
         return f"ssh cannot use its configuration for {one.host}: {output}"
     set_ = _pairs(output)
     names = _names(one, set_)
-    files = f"{set_.get('userknownhostsfile', '')} {set_.get('globalknownhostsfile', '')}".split()
+    users = set_.get("userknownhostsfile", "")
+    # ssh -G separates files by the blanks that a file of [environments] may have in its name.
+    files = [users.strip('"')] if one.known_hosts else f"{users} {set_.get('globalknownhostsfile', '')}".split()
     if set_.get("knownhostscommand", "none") == "none" and not any(
-        _ran(engine, ["ssh-keygen", "-F", host, "-f", file])[0] == 0 for host in names for file in files
+        _ran(engine, [keygen, "-F", host, "-f", file])[0] == 0 for host in names for file in files
     ):
         port = f"-p {one.port} " if one.port else ""
         return (
@@ -122,16 +144,16 @@ def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
         )
     if not ask:
         return ""
-    code, output = _ran(engine, ssh_argv(one, ["true"]))
+    code, output = _ran(engine, ssh_argv(engine, one, ["true"]))
     return "" if code == 0 else f"ssh does not reach {one.host}: {one_line(output) or f'exit code {code}'}"
 
 
 def _names(one: EnvironmentSettings, set_: Mapping[str, str]) -> list[str]:
-    """The names that the key of the host may stand under."""
+    """The names that the key of the host may stand under: with a port ssh takes that of the host alone, too."""
     if alias := set_.get("hostkeyalias", ""):
         return [alias]
     host, port = set_.get("hostname", one.host), set_.get("port", "22")
-    return [host] if port == "22" else [f"[{host}]:{port}"]
+    return [host] if port == "22" else [f"[{host}]:{port}", host]
 
 
 def _pairs(output: str) -> dict[str, str]:
@@ -140,6 +162,6 @@ def _pairs(output: str) -> dict[str, str]:
 
 def _ran(engine: Engine, argv: Sequence[str]) -> tuple[int | None, str]:
     """The exit code and the end of the output; what is hidden is not in it."""
-    env = child_env(["SSH_AUTH_SOCK"], engine.environment)
+    env = child_env(["SSH_AUTH_SOCK"], engine.environment) | {"PATH": ssh_path(engine)}
     done = run_child(argv, cwd=engine.root, env=env, timeout_s=_LOOK_S)
     return done.exit_code, done.output_tail

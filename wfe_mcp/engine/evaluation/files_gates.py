@@ -32,7 +32,7 @@ def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, seen: SeenFiles
 
     What is not in them (an ignored file that must exist, the bytes of an attached one) belongs to a look of the gate's own.
     """
-    from wfe_mcp.engine.evaluation.gate_jobs import gate_scene, give_verdict, judged_by
+    from wfe_mcp.engine.evaluation.gate_jobs import files_in, gate_scene, give_verdict, judged_by
     from wfe_mcp.workflow.expressions import ExpressionError, filled
 
     scene = gate_scene(change.engine, change.tx, change, attempt, gate)
@@ -40,8 +40,8 @@ def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, seen: SeenFiles
         exist = filled(gate, scene.values, change.plan.expressions).exist
     except ExpressionError:
         exist = ()  # the verdict says so
-    found = seen.tree(scene.ignored)
-    if found.id != attempt.tree or scene.attached or not {*exist} <= {*found.files, *found.watched}:
+    found = seen.known(scene.ignored)
+    if found is None or found.id != attempt.tree or scene.attached or not {*exist} <= files_in(found, exist):
         return False
     try:
         judged = judged_by(gate, scene, _no_program, seen)

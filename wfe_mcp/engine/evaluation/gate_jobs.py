@@ -35,10 +35,10 @@ from wfe_mcp.workflow.expressions import ExpressionError, filled
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, OpinionGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.files.mirror import evidence_folder
-from wfe_mcp.workspace.git.working_tree import SeenFiles, changed_paths
+from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles, changed_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from wfe_mcp.gates.scene import ClaimsFound
     from wfe_mcp.jobs.child import RunChild
@@ -314,6 +314,8 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | N
 
     attempt, root = scene.attempt, scene.root
     name = scene.change.plan.artifact_name(attempt.phase)
+    known = None if seen is None else seen.known(scene.ignored)
+    present = files_in(known, gate.exist) if known is not None and isinstance(gate, FilesGate) else frozenset[str]()
     judgement = judge_of(gate.kind)(
         gate,
         GateScene(
@@ -328,6 +330,7 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | N
             first_tree(scene.change.state),
             scene.ignored,
             scene.tree_of(seen),
+            present,
             scene.attached,
             allowed_by,
             lambda stage: claims_of(scene, run, stage),
@@ -342,6 +345,12 @@ def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | N
     moved = attempt.tree is not None and tree is not None and tree != attempt.tree
     changed = tuple(changed_paths(root, attempt.tree or "", tree or "")) if moved else ()
     return scene.judged(judgement, after, head=head(root), changed=changed)
+
+
+def files_in(tree: HashedTree, paths: Iterable[str]) -> frozenset[str]:
+    """Those of ``paths`` that are files of the tree, and neither links nor repositories."""
+    nodes = ((path, tree.files.get(path) or tree.watched.get(path)) for path in paths)
+    return frozenset(path for path, node in nodes if node is not None and node.mode.startswith("100"))
 
 
 def claims_of(scene: _Scene, run: RunChild, stage: str) -> ClaimsFound:

@@ -315,6 +315,10 @@ class SeenFiles:
             self._found[globs] = self._hashed_now(globs)
         return self._found[globs]
 
+    def known(self, ignore_globs: Sequence[str]) -> HashedTree | None:
+        """The tree without ``ignore_globs`` where it is hashed already: no file is read."""
+        return self._found.get(tuple(ignore_globs))
+
     def _hashed_now(self, ignore_globs: tuple[str, ...]) -> HashedTree:
         if self.look is None:
             return HashedTree(None, {}, {})
