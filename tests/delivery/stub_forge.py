@@ -69,6 +69,7 @@ class StubForge(StubIssues):
     rules: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     rulesets: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     checks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    pipelines: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     protected: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     permissions: dict[str, bool] = field(default_factory=lambda: {"admin": False, "push": True})
     level: int = 30
@@ -264,6 +265,8 @@ class StubForge(StubIssues):
             if isinstance(made, str):
                 return 409, {}, {"message": [made]}
             return 201, {}, self._as_gitlab(made)
+        if rest.endswith("/pipelines"):
+            return 200, {}, self.pipelines
         one = re.fullmatch(r"merge_requests/(\d+)(/merge)?", rest)
         pull = next((each for each in self.pulls if one and each.number == int(one[1])), None)
         if one is None or pull is None:

@@ -38,14 +38,17 @@ def rest(stub: StubForge, name: str = "github", token: str = TOKEN) -> Forge:
     return forge_at(place(stub, name), RestChannel(place(stub, name), token))
 
 
-@pytest.fixture(params=KINDS, ids=[f"{name}-{way}" for name, way in KINDS])
-def forge(request: pytest.FixtureRequest, clone: Clone, tmp_path: Path) -> Forge:
-    name, way = request.param
+def forge_by(clone: Clone, folder: Path, name: str, way: str) -> Forge:
     at = place(clone.forge, name)
     if way == "command" and sys.platform == "win32":
         pytest.skip("the stub programs begin with a shebang")
-    channel: Channel = RestChannel(at, TOKEN) if way == "rest" else command(clone.forge, name, tmp_path / "programs")
+    channel: Channel = RestChannel(at, TOKEN) if way == "rest" else command(clone.forge, name, folder / "programs")
     return forge_at(at, channel)
+
+
+@pytest.fixture(params=KINDS, ids=[f"{name}-{way}" for name, way in KINDS])
+def forge(request: pytest.FixtureRequest, clone: Clone, tmp_path: Path) -> Forge:
+    return forge_by(clone, tmp_path, *request.param)
 
 
 def opened(forge: Forge, change: Change) -> PullRequest:

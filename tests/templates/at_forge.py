@@ -17,6 +17,7 @@ def at_forge(project: Playground, login: str) -> Generator[StubForge]:
     """The project's remote is a repository of the forge; the configuration that says so is trusted."""
     bare = project.folder / "shop" / "till.git"
     with serving(StubForge(bare)) as forge:
+        forge.checks = [{"name": "ci", "status": "completed", "conclusion": "success"}]
         keys = ['forge = "github"', f'api = "{forge.origin}"']
         if login == "token":
             keys += [f"address = '{bare}'", 'credential = "forge"']

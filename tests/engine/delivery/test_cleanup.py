@@ -63,6 +63,26 @@ def test_on_the_remote_merged_branches_go_too_where_a_person_says_so(scene: Scen
     assert (branches(scene), merged in scene.git("ls-remote", str(remote))) == (["main"], False)
 
 
+@pytest.mark.requirement("S3-27")
+def test_what_may_refuse_is_looked_at_before_anything_goes_and_a_begun_one_is_judged_again(
+    scene: Scene, tmp_path: Path
+) -> None:
+    remote = delivered(scene)
+    _, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
+    scene.git("checkout", "-q", "main")
+    folder = tmp_path / "beside"
+    scene.git("worktree", "add", "-q", str(folder), merged)
+    scene.git("-C", str(folder), "commit", "-q", "--allow-empty", "-m", "more")
+    scene.git("push", "-q", str(remote), merged)
+    scene.git("-C", str(folder), "reset", "-q", "--hard", "HEAD~")
+    (stays,) = clean_up(scene.engine, HUMAN, do=True, on_remote=True)
+    assert (stays.name, "has other commits than the merged ones" in stays.stays) == (merged, True)
+    assert folder.exists(), "nothing went before the remote was looked at"
+    scene.git("-C", str(folder), "commit", "-q", "--allow-empty", "-m", "not merged")
+    assert [each[2:] for each in clean_up(scene.engine, AGENT, do=True)] == [(merged, "not merged")]
+    assert (folder.exists(), merged in branches(scene)) == (True, True)
+
+
 def test_the_branch_of_an_open_run_and_a_work_tree_with_changes_stay(scene: Scene, tmp_path: Path) -> None:
     delivered(scene)
     ended, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)

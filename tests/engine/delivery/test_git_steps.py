@@ -18,6 +18,8 @@ from tests.engine.scene import Scene
 from tests.engine.step_scene import reopen, rows
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.git.remote import Remote, push
 from wfe_mcp.workspace.git.working_tree import parts_of, tree_hash
 
 
@@ -203,6 +205,17 @@ def test_a_remote_that_refuses_the_branch_is_a_blocker_of_its_own(scene: Scene) 
     assert "Nothing was pushed." in results(scene, run)["push"]
     assert scene.attempt(run, "ship").status is AttemptStatus.FAILED
     assert PhasePath("ship") in scene.state(run).attempts
+
+
+def test_a_reason_with_a_colon_does_not_hide_which_branch_was_refused(scene: Scene) -> None:
+    bare = delivered(scene)
+    scene.git("-C", str(bare), "config", "receive.procReceiveRefs", "refs/heads")
+    said = "ng refs/heads/ai/x rule 7: not now\n"  # in the protocol of that hook: length, then text
+    hook = bare / "hooks" / "proc-receive"
+    hook.write_text(f"#!/bin/sh\nprintf '000eversion=1\n0000{len(said) + 4:04x}{said}0000'\ncat > /dev/null\n")
+    hook.chmod(0o755)
+    with pytest.raises(DeliveryFault, match="does not take 'ai/x': .remote rejected. .rule 7: not now."):
+        push(Remote(scene.root, "origin", str(bare)), {"refs/heads/ai/x": scene.git("rev-parse", "HEAD").strip()})
 
 
 @pytest.mark.requirement("S3-25")

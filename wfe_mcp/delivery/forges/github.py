@@ -12,6 +12,7 @@ from wfe_mcp.delivery.forges.protocol import (
     Abilities,
     Change,
     Channel,
+    Checks,
     ForgePlace,
     PullRequest,
     PullState,
@@ -22,7 +23,7 @@ from wfe_mcp.delivery.forges.protocol import (
 _NEWEST = 5
 _MERGEABLE = frozenset({"clean", "has_hooks", "unstable"})
 _STOPS_PUSH = frozenset({"pull_request", "update", "required_status_checks"})
-_FAILED = frozenset({"failure", "timed_out", "cancelled", "action_required"})
+_FAILED = frozenset({"failure", "timed_out", "cancelled", "action_required", "startup_failure"})
 _BLOCKED: dict[str, BlockerCode] = {"dirty": "conflict", "behind": "behind", "draft": "draft", "blocked": "protected"}
 """``mergeable_state`` → the blocker. ``unknown``: GitHub is still computing."""
 
@@ -97,9 +98,14 @@ class GitHub:
         return next((pull for pull in same if pull.state == "open"), same[0] if same else None)
 
     def get(self, number: int) -> PullRequest:
-        """With whether it can be merged, and what stops it: rules and checks are asked for only then."""
+        """With its checks, whether it can be merged, and what stops it: rules are asked for only then."""
         pull = _read(self.api.found(f"{self._path}/pulls/{number}", f"pull request #{number}", _Pull))
-        return self._explained(pull) if pull.blocker == "protected" else pull
+        if pull.state != "open":
+            return pull
+        found = self.api.maybe(f"{self._path}/commits/{pull.head}/check-runs?per_page=100", _Checks)
+        runs = found.check_runs if found is not None else []
+        pull = pull._replace(checks=_checks(runs, pull.why))
+        return self._explained(pull, runs) if pull.blocker == "protected" else pull
 
     def open(self, change: Change, text: Text) -> None:
         """Open it, as no draft, without edits by maintainers of forks."""
@@ -154,10 +160,8 @@ class GitHub:
         """Not of a fork: a fork may have a branch of the same name."""
         return found.head.repo is not None and found.head.repo.full_name.lower() == self._repository.lower()
 
-    def _explained(self, pull: PullRequest) -> PullRequest:
+    def _explained(self, pull: PullRequest, runs: list[_Check]) -> PullRequest:
         """What ``blocked`` is about: checks that run or failed, else what the rules of the base require."""
-        found = self.api.maybe(f"{self._path}/commits/{pull.head}/check-runs?per_page=100", _Checks)
-        runs = found.check_runs if found is not None else []
         if failed := [run.name for run in runs if run.conclusion in _FAILED]:
             return pull._replace(blocker="checks", why=", ".join(failed[:_NEWEST]))
         if waiting := [run.name for run in runs if run.status != "completed"]:
@@ -195,6 +199,15 @@ def _read(found: _Pull) -> PullRequest:
         word,
         found.merge_commit_sha or "" if is_merged else "",
     )
+
+
+def _checks(runs: list[_Check], word: str) -> Checks:
+    if any(run.conclusion in _FAILED for run in runs):
+        return "failed"
+    # ``unstable`` without such a run: a commit status, which is no check run, is not there yet or failed.
+    if word == "unstable" or any(run.status != "completed" for run in runs):
+        return "running"
+    return "passed" if runs else "none"
 
 
 def _reviews(rule: _Rule) -> bool:

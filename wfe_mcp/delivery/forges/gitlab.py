@@ -13,6 +13,7 @@ from wfe_mcp.delivery.forges.protocol import (
     Abilities,
     Change,
     Channel,
+    Checks,
     ForgePlace,
     PullRequest,
     PullState,
@@ -61,6 +62,12 @@ class _Merge(Struct):
     squash_commit_sha: str | None = None
 
 
+class _Pipeline(Struct):
+    sha: str
+    ref: str = ""
+    status: str = ""
+
+
 class _Level(Struct):
     access_level: int | None = 0
     access_level_description: str | None = ""
@@ -100,8 +107,14 @@ class GitLab:
         return next((pull for pull in same if pull.state == "open"), same[0] if same else None)
 
     def get(self, number: int) -> PullRequest:
-        """With whether it can be merged."""
-        return _read(self.api.found(f"{self._path}/merge_requests/{number}", f"merge request !{number}", _Merge))
+        """With the pipelines of its head, and whether it can be merged."""
+        path = f"{self._path}/merge_requests/{number}"
+        pull = _read(self.api.found(path, f"merge request !{number}", _Merge))
+        if pull.state != "open":
+            return pull
+        listed = self.api.maybe(f"{path}/pipelines?per_page=100", list[_Pipeline]) or []
+        newest = {each.ref: each.status for each in reversed(listed) if each.sha == pull.head}  # listed newest first
+        return pull._replace(checks=_checks(set(newest.values()) - {"skipped"}, pull))
 
     def open(self, change: Change, text: Text) -> None:
         """Open it; its branch stays after the merge."""
@@ -167,6 +180,14 @@ def _read(found: _Merge) -> PullRequest:
         word.replace("_", " "),
         merged if state == "merged" else "",
     )
+
+
+def _checks(found: set[str], pull: PullRequest) -> Checks:
+    if pull.blocker == "checks" or found & {"failed", "canceled"}:
+        return "failed"
+    if pull.why == "ci still running" or found - {"success"}:
+        return "running"
+    return "passed" if found else "none"
 
 
 def _reaches(level: int, needed: list[_Level], *, is_free: bool) -> bool:

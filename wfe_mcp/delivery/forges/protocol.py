@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from wfe_mcp.delivery.forges.blockers import BlockerCode
 
 PullState = Literal["open", "merged", "closed"]
+Checks = Literal["none", "running", "failed", "passed"]
 Strategy = Literal["ff", "merge", "squash", "rebase"]
 
 
@@ -36,7 +37,8 @@ class PullRequest(NamedTuple):
     """A pull request as the forge reports it.
 
     ``merge``: whether it can be merged now; ``wait`` while checks run or the forge computes. ``blocker`` and ``why``: the
-    reason of a ``no``, ``why`` in the forge's own words. ``merged``: the commit on the base, once it is merged.
+    reason of a ``no``, ``why`` in the forge's own words. ``merged``: the commit on the base, once it is merged. ``checks``:
+    those at the head of an open one, required or not, as ``get`` reads them; ``none``: no check is there (yet).
     """
 
     number: int
@@ -49,6 +51,7 @@ class PullRequest(NamedTuple):
     blocker: BlockerCode | None = None
     why: str = ""
     merged: str = ""
+    checks: Checks = "none"
 
 
 class Abilities(NamedTuple):

@@ -124,7 +124,7 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
     # Those that are only refused with another one are named after it.
     flagged.sort(key=lambda line: "atomic" in line)
     git_word = flagged[0].split("\t")[-1] if flagged else ""
-    branch = flagged[0].split(":")[-1].split("\t")[0].removeprefix("refs/heads/") if flagged else ""
+    branch = flagged[0].split("\t")[1].rpartition(":")[2].removeprefix("refs/heads/") if flagged else ""
     if git_word.startswith("[rejected]"):
         raise DeliveryFault(
             f"'{branch}' on {remote.name} ({remote.shown}) has commits that are not here: {git_word}. Nothing was pushed. "

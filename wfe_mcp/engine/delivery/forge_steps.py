@@ -102,12 +102,12 @@ def open_step(place: Place, call: StepCall, context: JobContext, params: ForgeOp
 
 
 def status_step(place: Place, call: StepCall, context: JobContext, params: ForgeStatus) -> Seen:
-    """Whether the pull request can be merged. Nothing is changed, so this is no operation."""
+    """Whether the pull request can be merged, and its checks. Nothing is changed, so this is no operation."""
     it = _proposed(place, call, context)
     pull = it.get()
     if params.require and pull.state != "merged":
         _refuse(it, pull)
-    return {**_seen(pull), "merge": pull.merge, "blocker": pull.blocker or "", "why": pull.why}
+    return {**_seen(pull), "merge": pull.merge, "checks": pull.checks, "blocker": pull.blocker or "", "why": pull.why}
 
 
 def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeMerge) -> Seen:

@@ -234,11 +234,13 @@ def undo_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:
 def merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str, str]]:
     """The branches that the run made and that are in the base, with their commits; the others with the reason."""
     operations = place.operations
-    # Begun and not seen to its end: the branch may be gone already.
+    # Begun and not seen to its end, and gone already. One that is still here is judged again.
     goes = {
         str(one.target["branch"]): str(one.before["sha"])
         for one in operations
-        if one.kind == "git.clean" and one.after is None
+        if one.kind == "git.clean"
+        and one.after is None
+        and not refs.commit_of(place.root, refs.ref_of(one.target["branch"]))
     }
     stays: dict[str, str] = {}
     landed = {
@@ -276,21 +278,23 @@ def remove_branch(
         is_gone = is_gone and (remote is None or not remotes.commit_at(remote, name))
         return {"branch": name, "sha": ""} if is_gone else None
 
+    def allow() -> None:
+        there = remotes.commit_at(remote, name) if remote is not None else ""
+        where = f"'{name}' on {remote.name}" if remote is not None and there not in {"", sha} else f"'{name}'"
+        if {there, refs.commit_of(root, refs.ref_of(name))} - {"", sha}:
+            raise DeliveryFault(f"{where} has other commits than the merged ones: it stays.", "conflict")
+
     def act() -> None:
         if current_branch(root) == name:
             _leave(place, name, sha)
         if (folder := refs.held_by(root, name)) is not None:
             refs.remove_worktree(root, folder)
-        if remote is not None and (there := remotes.commit_at(remote, name)):
-            if there != sha:
-                raise DeliveryFault(
-                    f"'{name}' on {remote.name} has other commits than the merged ones: it stays.", "conflict"
-                )
+        if remote is not None and remotes.commit_at(remote, name):
             remotes.push(remote, {refs.ref_of(name): ""}, expected=sha)
         if refs.commit_of(root, refs.ref_of(name)):
             refs.remove(root, refs.ref_of(name), sha)
 
-    operate(place.engine, call, "git.clean", target, before, observe, act)
+    operate(place.engine, call, "git.clean", target, before, observe, act, allow)
 
 
 def _leave(place: Place, name: str, sha: str) -> None:

@@ -81,7 +81,7 @@ class ForgeOpen(DeliveryParams):
 class ForgeStatus(DeliveryParams):
     """``forge.status``: wait until the forge reports that the pull request can be merged; what prevents it is a blocker."""
 
-    require: bool = optional(True, "Without it the status is only read.", example=False)
+    require: bool = optional(True, "Without it the status is only read: `merge`, `blocker`, `checks`.", example=False)
 
 
 class ForgeMerge(DeliveryParams):
