@@ -109,7 +109,7 @@ def test_a_secret_is_hidden_in_the_stream_also_where_a_piece_ends_within_it(
     scene: Scene, program: Program, listen: Listen
 ) -> None:
     words = "".join(f"Key {number} is {KEY}, so use it. " for number in range(6))
-    with server([Turn(text=words, value=GOOD, drip_s=0.05)]) as models:
+    with server([Turn(text=words, value=GOOD, drip_s=0.1)]) as models:
         configure(scene, models)
         stream = listen(program)
         scene.start(PLAN, roles=ROLES)

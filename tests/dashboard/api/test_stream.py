@@ -190,7 +190,7 @@ def start_elsewhere(scene: Scene) -> str:
     return json.loads(done.stdout)["run"]
 
 
-@pytest.mark.attack("a program goes on reading a stream after its token is revoked or has expired", "held", "T3")
+@pytest.mark.attack("a program continues to read a stream after its token is revoked or has expired", "held", "T3")
 @pytest.mark.parametrize("end", ["revoked", "expired"])
 def test_a_stream_sends_no_news_to_a_token_that_opens_nothing_any_more(
     scene: Scene, connect: Connect, listen: Listen, end: str
