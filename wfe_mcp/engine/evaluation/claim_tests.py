@@ -21,7 +21,7 @@ from wfe_mcp.core.items import Item, ItemKind, ItemStatus
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.templates.trust import least_evidence
-from wfe_mcp.engine.work.claims import again, checks_for_claims, values_with_results
+from wfe_mcp.engine.work.claims import again, checks_for_claims, is_contradicted, values_with_results
 from wfe_mcp.engine.work.items import item_of_run, items_of, keep_changes
 from wfe_mcp.gates.check import written_by
 from wfe_mcp.gates.command import run_check
@@ -199,13 +199,15 @@ class _Scene:
         """The claim after its tests for ``stage``. ``left``: its open follow-ups besides the item of the run."""
         old = self.outdated(claim)
         if claim.status is ItemStatus.FALSIFIED:
-            by_person = any(each.get("supports") is False for each in claim.evidence)
+            by_person = is_contradicted(claim)
             failed = {each["test"] for each in claim.results if each["outcome"] == "failed"}
             if left or by_person or not failed & old:
                 open_ = f"; its follow-ups are open: {', '.join(left)}" if left else ""
                 return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}{open_}", False, {})
             with self.engine.store.tx() as tx:
-                claim = keep_changes(self.engine, tx, tx.items.get(self.engine.project_id, claim.id), again(), SYSTEM)
+                claim = keep_changes(
+                    self.engine, tx, tx.items.get(self.engine.project_id, claim.id), again(by_person=False), SYSTEM
+                )
         # Without git no result is known to be about these files: the gate runs its test again.
         known = {each["test"] for each in claim.results if each["outcome"] != "error" and each.get("tree")} - old
         tests = of_stage(claim.tests, stage)

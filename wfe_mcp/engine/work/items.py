@@ -37,7 +37,14 @@ from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.outbox.outbox import publish_item
-from wfe_mcp.engine.work.claims import again, bound_evidence, refuse_fixed, refuse_unknown, values_with_evidence
+from wfe_mcp.engine.work.claims import (
+    again,
+    bound_evidence,
+    refuse_early,
+    refuse_fixed,
+    refuse_unknown,
+    values_with_evidence,
+)
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.records.runs import RunRecord
@@ -125,6 +132,8 @@ def change_item(
         if to is not None and to is not item.status:
             who: Mover = "person" if by.is_human else "agent"
             refuse_move(item, to, who, others_of(engine, tx, item))
+            if to is ItemStatus.PENDING:
+                refuse_early(engine, tx, item, by)
             if to is ItemStatus.BLOCKED and not reason:
                 raise Refused(
                     "bad_argument",
@@ -132,7 +141,8 @@ def change_item(
                     f"Say it: wfe-mcp work block {item.id} REASON",
                     (Detail(pointer("item", "reason"), "is missing", "one line"),),
                 )
-            moved = {"status": to, "failures": 0, "reason": reason} | (again() if to is ItemStatus.PENDING else {})
+            moved = {"status": to, "failures": 0, "reason": reason}
+            moved |= again(by_person=by.is_human) if to is ItemStatus.PENDING else {}
             item = keep_changes(engine, tx, item, moved, by)
         return item
 

@@ -1,0 +1,78 @@
+"""Claims that somebody wants to hold: hidden from the gate, taken up without work, contradicted while they are tested."""
+
+import pytest
+
+from tests.engine.evaluation.test_claims import (
+    FAST,
+    READY,
+    SCRIPT,
+    after_tests,
+    bench,
+    claimed,
+    current,
+    falsified,
+    started,
+    verdicts,
+)
+from tests.engine.scene import AGENT, HUMAN, Scene, refused
+from wfe_mcp.engine.integrity.item_audit import item_changes
+from wfe_mcp.engine.work.items import add_item, change_item
+
+
+@pytest.mark.attack("an agent hides a claim from the gate under another item", "held", "S4-24")
+def test_an_agent_gives_a_claim_no_other_parent(scene: Scene) -> None:
+    bench(scene, 300)
+    task, run = started(scene)
+    claim = claimed(scene, FAST, parent=task)
+    other = add_item(scene.engine, AGENT, "task", {**READY, "title": "Another"})
+    for parent in (other.id, ""):
+        assert refused(change_item, scene.engine, AGENT, claim.id, {"parent": parent}).code == "needs_human"
+    scene.do(run, "plan")
+    assert [kind for kind, _ in verdicts(scene, run)] == ["fail"]
+    free = claimed(scene, SCRIPT)
+    assert change_item(scene.engine, AGENT, free.id, {"parent": task}).parent == task
+    assert change_item(scene.engine, HUMAN, claim.id, {"parent": other.id}).parent == other.id
+
+
+@pytest.mark.attack("an agent wipes a contradiction of a person by a follow-up that was done long ago", "held", "S4-25")
+def test_an_agent_takes_up_no_claim_that_a_person_contradicted(scene: Scene) -> None:
+    bench(scene)
+    done = add_item(scene.engine, AGENT, "task", READY)
+    claim = after_tests(scene, claimed(scene, SCRIPT).id)
+    change_item(scene.engine, HUMAN, done.id, {}, "done")
+    made = change_item(scene.engine, HUMAN, claim.id, {"evidence": {"supports": False, "reason": "slow for me"}})
+    assert made.status == "falsified"
+    assert refused(change_item, scene.engine, AGENT, claim.id, {"needs": [done.id]}, "pending").code == "needs_human"
+    made = current(scene, claim.id)
+    assert (made.status, made.evidence[0]["reason"]) == ("falsified", "slow for me")
+    made = change_item(scene.engine, HUMAN, claim.id, {"needs": [done.id]}, "pending")
+    assert (made.status, made.evidence) == ("pending", ())
+
+
+@pytest.mark.attack("an agent takes a falsified claim up again with nothing done since", "held", "S4-25")
+def test_a_follow_up_is_over_only_after_the_claim_was_falsified(scene: Scene) -> None:
+    done = add_item(scene.engine, AGENT, "task", READY)
+    change_item(scene.engine, HUMAN, done.id, {}, "done")
+    claim = falsified(scene, needs=[done.id])
+    why = refused(change_item, scene.engine, AGENT, claim.id, {}, "pending")
+    assert (why.code, done.id in why.message) == ("not_ready", True)
+    task = add_item(scene.engine, AGENT, "task", {**READY, "title": "Another"})
+    change_item(scene.engine, HUMAN, task.id, {}, "done")
+    made = change_item(scene.engine, AGENT, claim.id, {"needs": [done.id, task.id]}, "pending")
+    assert made.status == "pending"
+
+
+@pytest.mark.attack("an agent drops what a person said by taking a claim up again", "held", "S4-23")
+def test_evidence_of_a_person_stays_when_an_agent_takes_the_claim_up_again(scene: Scene) -> None:
+    claim = falsified(scene)
+    with scene.store.tx() as tx:
+        said = {"evidence": ({"supports": True, "reason": "fast for me", "tree": "x"},)}
+        tx.items.change(scene.engine.project_id, claim, said, HUMAN, scene.clock())
+    task = add_item(scene.engine, AGENT, "task", READY)
+    change_item(scene.engine, HUMAN, task.id, {}, "done")
+    made = change_item(scene.engine, AGENT, claim.id, {"needs": [task.id]}, "pending")
+    assert (made.results, [each["reason"] for each in made.evidence]) == ((), ["fast for me"])
+    with scene.store.tx() as tx:
+        tx.items.change(scene.engine.project_id, made, {"evidence": ()}, AGENT, scene.clock())
+    with scene.store.read() as tx:
+        assert [needs for *_, needs in item_changes(tx, scene.engine.project_id)][-1]
