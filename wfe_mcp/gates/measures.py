@@ -28,7 +28,8 @@ from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.output import plain_text
 from wfe_mcp.workspace.files.project_files import read_if_there
 
-_MOST_BYTES = 10_000_000
+MOST_BYTES = 10_000_000
+"""Of a file that is read: an output, a gold set."""
 _SEARCH_S = 10.0
 _WHY_CHARS = 400
 _SEARCH = """
@@ -89,7 +90,7 @@ def measured(
             linger_s=linger_s,
         )
         if wanted and _stamp(place / wanted) != before:
-            written[wanted] = read_if_there(place, wanted, _MOST_BYTES)
+            written[wanted] = read_if_there(place, wanted, MOST_BYTES)
         return result
 
     folders = len([part for part in Path(cwd or ".").parts if part != "."])
@@ -221,7 +222,7 @@ def _number(value: object, what: str) -> float:
 def _compared(test: Test, gold: GoldSet, root: Path, output: str) -> tuple[float, str]:
     """The metric of an output against a gold set, with how many answers were compared."""
     try:
-        known = read_if_there(root, gold.path, _MOST_BYTES)
+        known = read_if_there(root, gold.path, MOST_BYTES)
     except Refused as refused:
         raise _UnreadableError(refused.message) from None
     if known is None:

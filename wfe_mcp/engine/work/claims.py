@@ -92,10 +92,12 @@ def refuse_fixed(claim: Item, values: Mapping[str, Any], by: By) -> None:
         )
 
 
-def refuse_early(engine: Engine, tx: Tx, claim: Item, by: By) -> None:
-    """Refuse an agent to take a falsified claim up again that a person contradicted, or with nothing done since then."""
+def taken_up(engine: Engine, tx: Tx, claim: Item, by: By) -> dict[str, Any]:
+    """What changes in a falsified claim that ``by`` takes up again. Refuses an agent where a person contradicted it, and where
+    nothing was done since then.
+    """
     if by.is_human:
-        return
+        return again() | {"evidence": ()}
     if is_contradicted(claim):
         raise Refused(
             "needs_human",
@@ -110,6 +112,7 @@ def refuse_early(engine: Engine, tx: Tx, claim: Item, by: By) -> None:
             f"Name what is still to do for it: wfe-mcp claim follow-up {claim.id} ITEM",
             (Detail(pointer("item", "needs"), "was over before", "an open item", list(claim.needs)),),
         )
+    return again()
 
 
 def is_contradicted(claim: Item) -> bool:
@@ -198,6 +201,6 @@ def _verdict(
     return {"status": ItemStatus(status), "reason": reason}
 
 
-def again(*, by_person: bool) -> dict[str, Any]:
-    """What changes in a claim that is taken up again: earlier results, and evidence that a person drops, are in its history."""
-    return {"status": ItemStatus.PENDING, "reason": "", "results": ()} | ({"evidence": ()} if by_person else {})
+def again() -> dict[str, Any]:
+    """What changes in a claim that is taken up again: earlier results are in its history."""
+    return {"status": ItemStatus.PENDING, "reason": "", "results": ()}

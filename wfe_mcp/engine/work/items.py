@@ -38,11 +38,10 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.outbox.outbox import publish_item
 from wfe_mcp.engine.work.claims import (
-    again,
     bound_evidence,
-    refuse_early,
     refuse_fixed,
     refuse_unknown,
+    taken_up,
     values_with_evidence,
 )
 from wfe_mcp.store import Tx
@@ -132,8 +131,6 @@ def change_item(
         if to is not None and to is not item.status:
             who: Mover = "person" if by.is_human else "agent"
             refuse_move(item, to, who, others_of(engine, tx, item))
-            if to is ItemStatus.PENDING:
-                refuse_early(engine, tx, item, by)
             if to is ItemStatus.BLOCKED and not reason:
                 raise Refused(
                     "bad_argument",
@@ -142,7 +139,7 @@ def change_item(
                     (Detail(pointer("item", "reason"), "is missing", "one line"),),
                 )
             moved = {"status": to, "failures": 0, "reason": reason}
-            moved |= again(by_person=by.is_human) if to is ItemStatus.PENDING else {}
+            moved |= taken_up(engine, tx, item, by) if to is ItemStatus.PENDING else {}
             item = keep_changes(engine, tx, item, moved, by)
         return item
 
