@@ -5,7 +5,8 @@
 
 Rules:
 1. A file counts only when this execution wrote it. It is read where the check ran, before a checkout is removed.
-2. An expression of a claim comes from an agent: it is searched in a process of its own, under a time limit.
+2. A check that fails has figures only as counts of its tests, where one of them failed.
+3. An expression of a claim comes from an agent: it is searched in a process of its own, under a time limit.
 """
 
 import csv
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.claims import COMPARISONS, is_met
+from wfe_mcp.core.claims import COMPARISONS, COUNTS, is_met
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.json_pointer import part_at
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, RunChild, run_child
@@ -112,7 +114,9 @@ def measured(
         return result | {"outcome": "error", "why": f"the check itself changed files: {', '.join(changed[:3])}"}
     if test["type"] in {"script", "unit_test"}:
         return result | {"outcome": "passed" if found.kind is VerdictKind.PASS else "failed", "why": first}
-    if found.kind is not VerdictKind.PASS:
+    counts: Mapping[str, Any] = data.get("tests") or {}
+    are_counted = test.get("metric") in COUNTS and (counts.get("failed") or counts.get("errors"))
+    if found.kind is not VerdictKind.PASS and not are_counted:
         return result | {"outcome": "error", "why": first}
     try:
         value, more = _figure(test, found, written.get(wanted), root, gold)
@@ -146,8 +150,8 @@ def _stamp(place: Path) -> tuple[int, int, int] | None:
 def _figure(test: Test, found: Judgement, written: bytes | None, root: Path, gold: GoldSet | None) -> tuple[float, str]:
     """The figure of a test, and what stands beside it."""
     if test["type"] == "metric_threshold":
-        counts: dict[str, Any] = found.data.get("tests") or {}
-        value = found.data.get(test["metric"], counts.get(test["metric"]))
+        measures = found.data.get("tests") or {} if test["metric"] in COUNTS else found.data
+        value = measures.get(test["metric"])
         if value is None:
             raise _UnreadableError(
                 f"the check has no {test['metric']!r}: it needs a report of its tests or its coverage"
@@ -198,21 +202,19 @@ def _pointed(text: str, pointer: str, *, whole: bool) -> float:
             continue
     else:
         raise _UnreadableError("what the check printed is no JSON" if not whole else "the file is no JSON")
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        try:
-            document = document[int(name) if isinstance(document, list) else name]
-        except (KeyError, IndexError, TypeError, ValueError):
-            raise _UnreadableError(f"the JSON has nothing at {pointer!r}: {name!r} is missing") from None
-    if isinstance(document, bool):
-        raise _UnreadableError(f"at {pointer!r} is {json.dumps(document)}, no number")
-    return _number(document, f"what is at {pointer!r}")
+    try:
+        value = part_at(document, pointer)
+    except Refused as refused:
+        raise _UnreadableError(refused.message) from None
+    if isinstance(value, bool):
+        raise _UnreadableError(f"at {pointer!r} is {json.dumps(value)}, no number")
+    return _number(value, f"what is at {pointer!r}")
 
 
 def _number(value: object, what: str) -> float:
     try:
         number = float(cast("Any", value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise _UnreadableError(f"{what} is no number: {str(value)[:40]!r}")
