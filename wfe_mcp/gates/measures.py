@@ -106,6 +106,9 @@ def measured(
         "tree": data.get("tree", {}).get("before"),
         "head": data.get("head", {}).get("before"),
         "output_sha256": data.get("output", {}).get("sha256", ""),
+        "exit_code": data.get("exit_code"),
+        "level": data.get("level"),
+        "program": data.get("program"),
     }
     first = found.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS].rstrip(".")
     if _could_not_run(found):

@@ -18,6 +18,7 @@ from tests.engine.evaluation.test_claims import (
     verdicts,
 )
 from tests.engine.scene import AGENT, HUMAN, Scene, refused
+from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.evaluation.claim_tests import claims_found, outdated
 from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.engine.work.items import add_item, change_item
@@ -156,3 +157,35 @@ def test_a_result_is_outdated_when_what_tested_the_claim_has_changed(scene: Scen
     CHANGES[what](scene)
     with scene.store.read() as tx:
         assert outdated(scene.engine, tx, claim) == {"test-1"}
+
+
+@pytest.mark.attack("an agent gives so much evidence that a person cannot contradict the claim", "held", "S4-23")
+def test_the_limit_on_evidence_stops_no_person(scene: Scene) -> None:
+    bench(scene)
+    claim = claimed(scene, SCRIPT)
+    change_item(scene.engine, AGENT, claim.id, {"evidence": [{"reason": "seen"}] * 50})
+    assert refused(change_item, scene.engine, AGENT, claim.id, {"evidence": {"reason": "seen"}}).code == "too_large"
+    made = change_item(scene.engine, HUMAN, claim.id, {"evidence": {"supports": False, "reason": "slow for me"}})
+    assert (made.status, len(made.evidence)) == ("falsified", 51)
+
+
+def test_a_validated_claim_that_cannot_be_changed_is_called_a_claim(scene: Scene) -> None:
+    bench(scene)
+    claim = after_tests(scene, claimed(scene, SCRIPT).id)
+    why = refused(change_item, scene.engine, AGENT, claim.id, {"body": "Another text"})
+    assert "wfe-mcp claim add" in why.hint
+
+
+def test_the_verdict_of_the_gate_has_what_each_result_is_about(scene: Scene) -> None:
+    bench(scene)
+    task, run = started(scene)
+    claim = claimed(scene, FAST, parent=task)
+    scene.do(run, "plan")
+    with scene.store.read() as tx:
+        (shown,) = [row.data for row in tx.evidence.of_run(RunId(run)) if "claims" in row.data]
+    (one,) = shown["claims"]
+    (made,) = one["results"]
+    assert one["claim"] == claim.id
+    assert (made["test"], made["outcome"], made["exit_code"], made["value"]) == ("test-1", "passed", 0, 80.0)
+    assert made["program"]["sha256"]
+    assert all(made[each] for each in ("output_sha256", "log", "tree", "level", "setup"))

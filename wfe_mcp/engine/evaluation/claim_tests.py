@@ -260,8 +260,9 @@ class _Scene:
         shown = {
             test["name"]: str(fresh[test["name"]]["outcome"]) if test["name"] in fresh else "open" for test in tests
         }
+        about = [each for name, each in fresh.items() if name in shown]
         if claim.status is ItemStatus.FALSIFIED:
-            return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}", False, shown)
+            return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}", False, shown, about)
         why = "; ".join(
             f"{name} is open: a person answers it"
             if outcome == "open"
@@ -269,7 +270,7 @@ class _Scene:
             for name, outcome in shown.items()
             if outcome != "passed"
         )
-        return FoundClaim(claim.id, claim.title, why, bool(why), shown)
+        return FoundClaim(claim.id, claim.title, why, bool(why), shown, about)
 
 
 def keep(engine: Engine, tx: Tx, name: str, results: Sequence[Mapping[str, Any]]) -> Item:

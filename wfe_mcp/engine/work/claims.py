@@ -180,8 +180,10 @@ def values_with_evidence(claim: Item, given: Sequence[Mapping[str, Any]]) -> dic
             (Detail(pointer("item", "evidence"), "names no list", lists, unknown),),
         )
     evidence = [*claim.evidence, *given]
-    if len(evidence) > MOST_EVIDENCE:
-        raise Refused("too_large", f"{claim.id} has {MOST_EVIDENCE} pieces of evidence already.", "Add another claim.")
+    unjudged = [each for each in evidence if not is_judged(each)]
+    if len(unjudged) > MOST_EVIDENCE and not all(map(is_judged, given)):  # a person may always say what holds
+        what = f"{claim.id} has {MOST_EVIDENCE} pieces of evidence already that no person judged."
+        raise Refused("too_large", what, "Ask the user to judge it, or add another claim.")
     return {"evidence": evidence, **(_verdict(claim, claim.results, evidence) if judges else {})}
 
 
