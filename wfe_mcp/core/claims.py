@@ -13,6 +13,7 @@ Rules:
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -24,7 +25,9 @@ Fault = tuple[str, object]
 """What is wrong, and what is expected."""
 
 COMPARISONS = {"gte": "at least", "lte": "at most", "eq": "exactly"}
-MEASURES = ("coverage_percent", "duration_s", "passed", "failed", "errors", "skipped")
+COUNTS = ("passed", "failed", "errors", "skipped")
+"""Of the tests of a check."""
+MEASURES = ("coverage_percent", "duration_s", *COUNTS)
 """What the server itself measures of a check."""
 GOLD_METRICS = {"accuracy": "gte", "mean_error": "lte"}
 """The metrics of a comparison with a gold set, and the comparison of each where none is given."""
@@ -102,7 +105,8 @@ def _checked_test(given: object) -> tuple[Fault | None, dict[str, Any]]:
 
 def _value_fault(key: str, value: object) -> Fault | None:
     if key == "threshold":
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        # Compared, since a whole number that no float holds cannot be made one.
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         return None if is_number else ("has a threshold that is no number", "a number")
     if key in _LISTS:
         lines = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()

@@ -22,7 +22,10 @@ def judge(gate: ClaimsGate, scene: GateScene) -> Judgement:
         return found.waits
     data = {
         "stage": stage,
-        "claims": [{"claim": each.id, "why": each.why, "tests": dict(each.tests)} for each in found.claims],
+        "claims": [
+            {"claim": each.id, "why": each.why, "tests": dict(each.tests), "results": [*map(dict, each.results)]}
+            for each in found.claims
+        ],
     }
     of_stage = f" for stage {stage!r}" if stage else ""
     if not found.claims:

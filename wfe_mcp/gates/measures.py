@@ -5,7 +5,8 @@
 
 Rules:
 1. A file counts only when this execution wrote it. It is read where the check ran, before a checkout is removed.
-2. An expression of a claim comes from an agent: it is searched in a process of its own, under a time limit.
+2. A check that fails has figures only as counts of its tests, where one of them failed.
+3. An expression of a claim comes from an agent: it is searched in a process of its own, under a time limit.
 """
 
 import csv
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.claims import COMPARISONS, is_met
+from wfe_mcp.core.claims import COMPARISONS, COUNTS, is_met
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.json_pointer import part_at
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, RunChild, run_child
@@ -28,7 +30,8 @@ from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.output import plain_text
 from wfe_mcp.workspace.files.project_files import read_if_there
 
-_MOST_BYTES = 10_000_000
+MOST_BYTES = 10_000_000
+"""Of a file that is read: an output, a gold set."""
 _SEARCH_S = 10.0
 _WHY_CHARS = 400
 _SEARCH = """
@@ -89,7 +92,7 @@ def measured(
             linger_s=linger_s,
         )
         if wanted and _stamp(place / wanted) != before:
-            written[wanted] = read_if_there(place, wanted, _MOST_BYTES)
+            written[wanted] = read_if_there(place, wanted, MOST_BYTES)
         return result
 
     folders = len([part for part in Path(cwd or ".").parts if part != "."])
@@ -103,6 +106,9 @@ def measured(
         "tree": data.get("tree", {}).get("before"),
         "head": data.get("head", {}).get("before"),
         "output_sha256": data.get("output", {}).get("sha256", ""),
+        "exit_code": data.get("exit_code"),
+        "level": data.get("level"),
+        "program": data.get("program"),
     }
     first = found.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS].rstrip(".")
     if _could_not_run(found):
@@ -111,7 +117,9 @@ def measured(
         return result | {"outcome": "error", "why": f"the check itself changed files: {', '.join(changed[:3])}"}
     if test["type"] in {"script", "unit_test"}:
         return result | {"outcome": "passed" if found.kind is VerdictKind.PASS else "failed", "why": first}
-    if found.kind is not VerdictKind.PASS:
+    counts: Mapping[str, Any] = data.get("tests") or {}
+    are_counted = test.get("metric") in COUNTS and (counts.get("failed") or counts.get("errors"))
+    if found.kind is not VerdictKind.PASS and not are_counted:
         return result | {"outcome": "error", "why": first}
     try:
         value, more = _figure(test, found, written.get(wanted), root, gold)
@@ -145,8 +153,8 @@ def _stamp(place: Path) -> tuple[int, int, int] | None:
 def _figure(test: Test, found: Judgement, written: bytes | None, root: Path, gold: GoldSet | None) -> tuple[float, str]:
     """The figure of a test, and what stands beside it."""
     if test["type"] == "metric_threshold":
-        counts: dict[str, Any] = found.data.get("tests") or {}
-        value = found.data.get(test["metric"], counts.get(test["metric"]))
+        measures = found.data.get("tests") or {} if test["metric"] in COUNTS else found.data
+        value = measures.get(test["metric"])
         if value is None:
             raise _UnreadableError(
                 f"the check has no {test['metric']!r}: it needs a report of its tests or its coverage"
@@ -197,21 +205,19 @@ def _pointed(text: str, pointer: str, *, whole: bool) -> float:
             continue
     else:
         raise _UnreadableError("what the check printed is no JSON" if not whole else "the file is no JSON")
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        try:
-            document = document[int(name) if isinstance(document, list) else name]
-        except (KeyError, IndexError, TypeError, ValueError):
-            raise _UnreadableError(f"the JSON has nothing at {pointer!r}: {name!r} is missing") from None
-    if isinstance(document, bool):
-        raise _UnreadableError(f"at {pointer!r} is {json.dumps(document)}, no number")
-    return _number(document, f"what is at {pointer!r}")
+    try:
+        value = part_at(document, pointer)
+    except Refused as refused:
+        raise _UnreadableError(refused.message) from None
+    if isinstance(value, bool):
+        raise _UnreadableError(f"at {pointer!r} is {json.dumps(value)}, no number")
+    return _number(value, f"what is at {pointer!r}")
 
 
 def _number(value: object, what: str) -> float:
     try:
         number = float(cast("Any", value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise _UnreadableError(f"{what} is no number: {str(value)[:40]!r}")
@@ -221,7 +227,7 @@ def _number(value: object, what: str) -> float:
 def _compared(test: Test, gold: GoldSet, root: Path, output: str) -> tuple[float, str]:
     """The metric of an output against a gold set, with how many answers were compared."""
     try:
-        known = read_if_there(root, gold.path, _MOST_BYTES)
+        known = read_if_there(root, gold.path, MOST_BYTES)
     except Refused as refused:
         raise _UnreadableError(refused.message) from None
     if known is None:

@@ -41,13 +41,17 @@ class Submission(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FoundClaim:
-    """A claim after its tests. ``why``: what keeps it from holding; empty where it holds. ``tests``: outcome by name."""
+    """A claim after its tests. ``why``: what keeps it from holding; empty where it holds. ``tests``: outcome by name.
+
+    ``results``: what shows each outcome, with the program, the output and the files that it is about.
+    """
 
     id: str
     title: str
     why: str
     is_error: bool
     tests: Mapping[str, str]
+    results: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

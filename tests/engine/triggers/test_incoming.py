@@ -8,6 +8,7 @@ from tests.engine.scene import HUMAN, Scene, phase
 from tests.engine.triggers.trigger_scene import BODY, incoming, inputs_of, message, runs
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.engine.credentials.stored import credentials
 from wfe_mcp.engine.triggers.incoming import receive, systems
 from wfe_mcp.engine.webhooks.signing import rotate
 
@@ -131,3 +132,18 @@ def test_what_keeps_a_system_from_starting_is_said(scene: Scene) -> None:
     goal = {"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}}}
     scene.define(phase("plan"), name="strict", schema=goal)
     assert "strict needs the input 'goal'" in fault('template = "strict"')
+
+
+@pytest.mark.attack(
+    "messages without a signature say in the list of credentials that the secret was used", "held", "T6"
+)
+def test_a_secret_is_used_only_by_a_message_that_it_signed(scene: Scene) -> None:
+    secret = incoming(scene)
+    headers, body = message(secret)
+    used = {each.name: each.used for each in credentials(scene.engine)}
+    old = message(secret, at=datetime.now(UTC) - timedelta(minutes=6))
+    for sent in (({}, body), (headers, body + b" "), old, (headers | {"webhook-timestamp": "nan"}, body)):
+        refusal(scene, "tracker", *sent)
+    assert {each.name: each.used for each in credentials(scene.engine)} == used
+    receive(scene.engine, "tracker", headers, body)
+    assert {"incoming tracker"} <= {to for each in credentials(scene.engine) for to in each.used}

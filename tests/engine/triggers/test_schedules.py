@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.scene import HUMAN, Scene
+from tests.engine.scene import AGENT, HUMAN, Scene, refused
 from tests.engine.triggers.trigger_scene import configure, inputs_of, runs
 from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.engine.background.daemon import gave_up_of, new_worker
 from wfe_mcp.engine.background.queues import cancel_job
+from wfe_mcp.engine.history.forks import fork_run
+from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.triggers.schedules import plan, schedules
 from wfe_mcp.workspace.config.trigger_tables import next_time
 
@@ -206,3 +208,16 @@ def test_without_a_time_zone_the_clock_of_the_machine_counts(monkeypatch: pytest
         found = [next_time(cron, "", after(text)) for cron in crons for text in starts]
     time.tzset()
     assert found == [next_time(cron, "Europe/Berlin", after(text)) for cron in crons for text in starts]
+
+
+@pytest.mark.attack("a caller takes the key of a trigger, so that its time or message starts nothing", "held", "T6; A3")
+@pytest.mark.parametrize("name", ["schedule", "incoming"])
+def test_what_a_trigger_starts_is_named_by_no_caller(scene: Scene, name: str) -> None:
+    configure(scene, NIGHTLY)
+    key = f"{name} nightly: 2026-03-02T03:00:00+00:00"
+    for who in (AGENT, HUMAN):
+        for given in ({"idempotency_key": key}, {"triggered_by": f"{name} nightly"}):
+            assert refused(start_run, scene.engine, who, "drill", {}, **given).code == "bad_argument"
+    run = start_run(scene.engine, AGENT, "drill", {}, idempotency_key="nightly", triggered_by=name).record.id
+    assert refused(fork_run, scene.engine, AGENT, run, idempotency_key=key).code == "bad_argument"
+    assert len(runs(scene)) == 1

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from tests.engine.scene import AGENT, HUMAN, Scene
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus
 from wfe_mcp.engine.work.importing import ImportedEntries, import_entries
-from wfe_mcp.engine.work.items import change_item
+from wfe_mcp.engine.work.items import add_item, change_item
 from wfe_mcp.importers.entries import Entries, Entry, described
 
 
@@ -52,3 +54,16 @@ def test_a_milestone_that_is_done_is_open_again_when_an_import_puts_open_work_un
     made = imported(scene, *stones, entry("A", "Read the tables", parent="M1"), entry("B", "Print", parent="M1"))
     assert [each.id for each, _ in made.changed] == ["W-4"]
     assert item(scene, "W-1").status is ItemStatus.PLANNED
+
+
+@pytest.mark.attack("an import turns a claim into a task, or gives it another status", "held", "S4-21")
+def test_no_entry_of_a_file_is_a_claim(scene: Scene) -> None:
+    scene.check("bench", "pass")
+    tests = [{"type": "script", "check": "bench"}]
+    claim = add_item(scene.engine, AGENT, "claim", {"title": "It is fast", "tests": tests, "source": "plan.md#A"})
+
+    made = imported(scene, entry("A", "It is fast"))
+    assert item(scene, claim.id) == claim
+    assert [(each.id, each.kind) for each in made.added] == [("W-2", ItemKind.TASK)]
+    assert made.gone == []
+    assert imported(scene, entry("A", "It is fast")).unchanged == 1

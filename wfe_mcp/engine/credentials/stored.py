@@ -197,6 +197,13 @@ def hand_out(engine: Engine, names: Iterable[str], use: Use) -> dict[str, Opened
 
     Refuses ``unavailable``: one is not stored, has expired or cannot be opened; then none is handed out.
     """
+    found = opened(engine, names)
+    note_use(engine, found, use)
+    return found
+
+
+def opened(engine: Engine, names: Iterable[str]) -> dict[str, Opened]:
+    """The same for a caller that notes their use itself."""
     there = {each.name: each for each in reversed(credentials(engine))}  # the project's own last, so it counts
     found: dict[str, Opened] = {}
     for name in names:
@@ -216,10 +223,16 @@ def hand_out(engine: Engine, names: Iterable[str], use: Use) -> dict[str, Opened
         for part in found[name].kind.parts:
             if part.secret and part.name in found[name].values:
                 hide(found[name].values[part.name])
-    with engine.store.tx() as tx:
-        for name in found:
-            _record(engine, tx, there[name], use)
     return found
+
+
+def note_use(engine: Engine, names: Iterable[str], use: Use) -> None:
+    """Record that these credentials were used."""
+    with engine.store.tx() as tx:
+        there = {each.name: each for each in reversed(credentials(engine, tx))}
+        for name in names:
+            if name in there:  # it was not deleted meanwhile
+                _record(engine, tx, there[name], use)
 
 
 def expiry_of(text: str, now: datetime) -> datetime | None:

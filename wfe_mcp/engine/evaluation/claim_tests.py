@@ -4,29 +4,34 @@
     a gate ``claims`` ──► the tests without a result about these files ──► the same
 
 Rules:
-1. A result is about the tree before its check ran. On other files it is outdated, and the gate runs the test again.
+1. A result is about the tree before its check ran, that check as it was then, the level of evidence and the bytes of the gold
+   set. Where one of them is another now it is outdated, and the gate runs the test again.
 2. Nothing is kept of a job that dies half-way: another worker runs all of its tests again.
 3. A falsified claim is tested again only after it was taken up again. The run whose work is its last open follow-up, or that
    works the item which the claim is about, takes it up itself once the files have changed.
+4. Tests take long: what anyone does to a claim meanwhile is read again before a result is kept or the claim is judged.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.core.canonical import sha256_hex, sha256_of
 from wfe_mcp.core.claims import of_stage, outcomes
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.evidence_levels import Level
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.templates.trust import least_evidence
-from wfe_mcp.engine.work.claims import again, checks_for_claims, values_with_results
+from wfe_mcp.engine.work.claims import again, checks_for_claims, is_contradicted, values_with_results
 from wfe_mcp.engine.work.items import item_of_run, items_of, keep_changes
 from wfe_mcp.gates.check import written_by
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement, needs_trust
-from wfe_mcp.gates.measures import GoldSet, measured
+from wfe_mcp.gates.measures import MOST_BYTES, GoldSet, measured
 from wfe_mcp.gates.scene import ClaimsFound, FoundClaim
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.jobs.job_context import JobContext, Outcome
@@ -37,6 +42,7 @@ from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.ports import with_ports
 from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.files.mirror import evidence_folder
+from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 JOB = "claim"
@@ -105,14 +111,17 @@ def work_claim(engine: Engine, context: JobContext) -> Outcome:
         settings = engine.settings(tx)
     _refuse_untestable(claim, settings)
     folder = evidence_folder(root, "claims", claim.id, 1)
-    results = _Scene(engine, root, folder, context.run_child, settings, {}).results(claim.tests)
+    level = least_evidence(engine, settings)
+    results = _Scene(engine, root, folder, context.run_child, settings, level, {}).results(claim.tests)
     ended = {each["test"]: each["outcome"] for each in results}
     return Outcome({"claim": claim.id, "tests": ended}, lambda tx: keep(engine, tx, name, results))
 
 
 def outdated(engine: Engine, tx: Tx, claim: Item) -> set[str]:
-    """The tests of a claim whose results are about other files than those in the project now."""
-    return _Scene(engine, engine.root, engine.root, run_child, engine.settings(tx), {}).outdated(claim)
+    """The tests of a claim whose results are about other files, or another check, than those of the project now."""
+    settings = engine.settings(tx)
+    level = least_evidence(engine, settings, tx)
+    return _Scene(engine, engine.root, engine.root, run_child, settings, level, {}).outdated(claim)
 
 
 def claims_found(
@@ -123,30 +132,39 @@ def claims_found(
         settings = engine.settings(tx)
         worked = item_of_run(tx, run)
         above = worked.id if worked is not None else ""
-        claims: list[tuple[Item, list[str]]] = []
+        claims: list[Item] = []
         for each in items_of(tx, engine.project_id, (ItemKind.CLAIM,)):
-            needed = tx.items.named(engine.project_id, each.needs)
-            left = [other.id for other in needed if not other.is_over and other.id != above]
-            is_last = each.status is ItemStatus.FALSIFIED and above in each.needs and not left
+            is_last = each.status is ItemStatus.FALSIFIED and above in each.needs and not _left(engine, tx, each, above)
             is_open = each.status is not ItemStatus.DEPRECATED and bool(of_stage(each.tests, stage))
             if is_open and (each.parent == above or is_last):
-                claims.append((each, left))
+                claims.append(each)
     is_needed = any(each.claims.require for each in (settings.settings, settings.pending) if each is not None)
     if claims and settings.untrusted:
-        return ClaimsFound((), is_needed, _untrusted(claims[0][0]))
-    scene = _Scene(engine, Path(run.worktree), folder, child, settings, frozen.get("checks", {}))
-    return ClaimsFound([scene.judged(each, stage, left) for each, left in claims], is_needed)
+        return ClaimsFound((), is_needed, _untrusted(claims[0]))
+    level, checks = least_evidence(engine, settings), frozen.get("checks", {})
+    scene = _Scene(engine, Path(run.worktree), folder, child, settings, level, checks)
+    judged = [scene.judged(each, stage, above) for each in claims]
+    return ClaimsFound([each for each in judged if each is not None], is_needed)
+
+
+def _left(engine: Engine, tx: Tx, claim: Item, above: str) -> list[str]:
+    """The open follow-ups of a claim besides the item ``above``."""
+    needed = tx.items.named(engine.project_id, claim.needs)
+    return [each.id for each in needed if not each.is_over and each.id != above]
 
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """Where the tests of a claim run. ``frozen``: the checks of the run, which win over those of the configuration."""
+    """Where the tests of a claim run. ``level``: the evidence that is asked for. ``frozen``: the checks of the run, which win
+    over those of the configuration.
+    """
 
     engine: Engine
     root: Path
     folder: Path
     child: RunChild
     settings: LoadedSettings
+    level: Level | None
     frozen: Mapping[str, Any]
 
     def check(self, name: str) -> FrozenCheck | None:
@@ -161,7 +179,7 @@ class _Scene:
         return [self._result(test) for test in tests if "check" in test]
 
     def _result(self, test: Mapping[str, Any]) -> dict[str, Any]:
-        name = str(test["check"])
+        name, setup = str(test["check"]), self.setup(test)
         check, gold = self.check(name), self.settings.settings.claims.gold_sets.get(test.get("gold_set", ""))
         if check is None:
             return {"test": test["name"], "outcome": "error", "why": f"no check {name!r} is configured for claims"}
@@ -175,44 +193,66 @@ class _Scene:
                 expect=expect,
                 environ=with_ports(self.engine.environment, self.root, self.settings.settings.worktrees.ports),
                 run=child,
-                level=least_evidence(self.engine, self.settings),
+                level=self.level,
                 makes=self.settings.settings.sandbox,
             )
 
         found = measured(test, run, self.child, self.root, check.cwd, gold and GoldSet(gold.path, gold.key, gold.value))
         at = self.engine.clock().isoformat(timespec="seconds")
-        return {"test": test["name"], "at": at} | {
+        return {"test": test["name"], "at": at, "setup": setup} | {
             key: value for key, value in found.items() if value not in ("", None)
         }
 
+    def setup(self, test: Mapping[str, Any]) -> str | None:
+        """The sha256 of all besides the project's files that a result is about; None: no check does the test."""
+        check = self.check(str(test.get("check", "")))
+        if check is None:
+            return None
+        gold, known = self.settings.settings.claims.gold_sets.get(test.get("gold_set", "")), None
+        with suppress(Refused):  # it cannot be read: the test says so
+            known = gold and read_if_there(self.root, gold.path, MOST_BYTES)
+        answers = gold and [gold.path, gold.key, gold.value, known and sha256_hex(known)]
+        return sha256_of({"check": check.model_dump(mode="json"), "level": self.level, "gold_set": answers})
+
     def outdated(self, claim: Item) -> set[str]:
-        """The tests whose results are about other files than those that are there now."""
+        """The tests whose results are about other files, another check or another gold set than those that are there now."""
         found = outcomes(claim.tests, claim.results, claim.evidence)
         if not found:
             return set()
         seen = SeenFiles(self.root)
         checks = {test["name"]: self.check(str(test.get("check", ""))) for test in claim.tests}
         trees = {name: seen.tree(written_by(check) if check else ()).id for name, check in checks.items()}
-        return {name for name, each in found.items() if each.get("tree") != trees.get(name)}
+        setups = {test["name"]: self.setup(test) for test in claim.tests}
+        return {
+            name
+            for name, each in found.items()
+            if (each.get("tree"), each.get("setup")) != (trees.get(name), setups.get(name))
+        }
 
-    def judged(self, claim: Item, stage: str, left: list[str]) -> FoundClaim:
-        """The claim after its tests for ``stage``. ``left``: its open follow-ups besides the item of the run."""
+    def judged(self, claim: Item, stage: str, above: str) -> FoundClaim | None:
+        """The claim after its tests for ``stage``; None where it was ended meanwhile. ``above``: the item of the run."""
         old = self.outdated(claim)
-        if claim.status is ItemStatus.FALSIFIED:
-            by_person = any(each.get("supports") is False for each in claim.evidence)
-            failed = {each["test"] for each in claim.results if each["outcome"] == "failed"}
-            if left or by_person or not failed & old:
-                open_ = f"; its follow-ups are open: {', '.join(left)}" if left else ""
-                return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}{open_}", False, {})
-            with self.engine.store.tx() as tx:
-                claim = keep_changes(self.engine, tx, tx.items.get(self.engine.project_id, claim.id), again(), SYSTEM)
+        with self.engine.store.tx() as tx:
+            seen, claim = claim, tx.items.get(self.engine.project_id, claim.id)
+            if claim.status is ItemStatus.FALSIFIED:
+                left = _left(self.engine, tx, claim, above)
+                failed = {each["test"] for each in claim.results if each["outcome"] == "failed"}
+                # ``old`` says nothing about results that another process has kept since.
+                if left or is_contradicted(claim) or claim.results != seen.results or not failed & old:
+                    open_ = f"; its follow-ups are open: {', '.join(left)}" if left else ""
+                    return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}{open_}", False, {})
+                claim = keep_changes(self.engine, tx, claim, again(), SYSTEM)
+        if claim.results != seen.results:
+            old = self.outdated(claim)
         # Without git no result is known to be about these files: the gate runs its test again.
         known = {each["test"] for each in claim.results if each["outcome"] != "error" and each.get("tree")} - old
         tests = of_stage(claim.tests, stage)
         results = self.results(test for test in tests if test["name"] not in known)
-        if results:
-            with self.engine.store.tx() as tx:
-                claim = keep(self.engine, tx, claim.id, results)
+        with self.engine.store.tx() as tx:
+            kept = keep(self.engine, tx, claim.id, results) if results else None
+            claim = kept or tx.items.get(self.engine.project_id, claim.id)
+        if claim.status is ItemStatus.DEPRECATED:
+            return None
         found = outcomes(claim.tests, claim.results, claim.evidence)
         fresh = {
             name: each for name, each in found.items() if name not in old or any(name == r["test"] for r in results)
@@ -220,8 +260,9 @@ class _Scene:
         shown = {
             test["name"]: str(fresh[test["name"]]["outcome"]) if test["name"] in fresh else "open" for test in tests
         }
+        about = [each for name, each in fresh.items() if name in shown]
         if claim.status is ItemStatus.FALSIFIED:
-            return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}", False, shown)
+            return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}", False, shown, about)
         why = "; ".join(
             f"{name} is open: a person answers it"
             if outcome == "open"
@@ -229,7 +270,7 @@ class _Scene:
             for name, outcome in shown.items()
             if outcome != "passed"
         )
-        return FoundClaim(claim.id, claim.title, why, bool(why), shown)
+        return FoundClaim(claim.id, claim.title, why, bool(why), shown, about)
 
 
 def keep(engine: Engine, tx: Tx, name: str, results: Sequence[Mapping[str, Any]]) -> Item:

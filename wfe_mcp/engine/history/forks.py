@@ -25,6 +25,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import approved_by_people, end_of_decision, stops_since
 from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunState
+from wfe_mcp.core.origins import refuse_of_triggers
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.titles import GIVEN_CHARS, first_words
 from wfe_mcp.core.undo import LogEntry
@@ -74,6 +75,7 @@ def fork_run(
     Refuses ``bad_argument`` (no such event), ``illegal_transition`` (it is cancelled there), ``needs_human``,
     ``needs_trust`` and ``unavailable``, as ``start_run`` does.
     """
+    refuse_of_triggers(by, idempotency_key=idempotency_key)
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
         event_named(tx, loaded.record, at or str(loaded.record.last_seq))

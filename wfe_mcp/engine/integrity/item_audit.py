@@ -7,7 +7,7 @@ An item is done without a person in four ways. The first three leave their trace
     a finding      a report of the phase that found it was submitted since then, and finds it no more
     a milestone    all items under it are over, and one of them is done
 
-A claim has the verdict that its results and its evidence give; only a person judges evidence.
+A claim has the verdict that its results and its evidence give; only a person judges evidence, or drops what was judged.
 
 Of a run that was pruned only its end is left to compare with; that it was is in the log of settings.
 """
@@ -78,13 +78,13 @@ def _needs_person(before: Item | None, after: Item) -> bool:
 
 
 def _is_forged(before: Item | None, claim: Item) -> bool:
-    """Whether a claim has a verdict that its results and evidence do not give, or a judgement that only a person gives."""
+    """Whether a claim has a verdict that its results and evidence do not give, or another judgement than a person gave."""
     if claim.kind is not ItemKind.CLAIM or before is None:
         return False
-    known = len(before.evidence)
+    judged, were = ([each for each in one.evidence if is_judged(each)] for one in (claim, before))
     given = verdict(claim.tests, claim.results, claim.evidence)[0]
     is_unlike = claim.status in VERDICTS and claim.status != given
-    return is_unlike or claim.tests != before.tests or any(map(is_judged, claim.evidence[known:]))
+    return is_unlike or claim.tests != before.tests or judged != were
 
 
 def _is_ended(item: Item, others: Iterable[Item]) -> bool:

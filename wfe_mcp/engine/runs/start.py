@@ -19,6 +19,7 @@ from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, RunId, RunState
+from wfe_mcp.core.origins import origin_of, refuse_of_triggers
 from wfe_mcp.core.spec import PhaseSpec, RunSpec
 from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.artifacts.context_bundles import Bundle, bundles_of
@@ -50,7 +51,6 @@ from wfe_mcp.workspace.system.location import project_at
 log = logging.getLogger("wfe_mcp.engine")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_ORIGIN_CHARS = 200
 
 
 def start_run(
@@ -81,7 +81,8 @@ def start_run(
     given_roles = dict(roles or {})
     _refuse_unkept("inputs", inputs)
     _refuse_unkept("roles", given_roles)
-    origin = _origin(triggered_by=triggered_by, external_id=external_id)
+    refuse_of_triggers(by, idempotency_key=idempotency_key, triggered_by=triggered_by)
+    origin = origin_of(triggered_by=triggered_by, external_id=external_id)
     more = origin | ({"driver": driver} if driver else {}) | ({"roles": given_roles} if given_roles else {})
     args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
     if idempotency_key:
@@ -247,19 +248,6 @@ def _refuse_unkept(name: str, given: Mapping[str, Any]) -> None:
         code = "too_large" if no.code == "too_large" else "bad_argument"
         details = tuple(Detail(pointer(name) + at.path, at.message, at.expected, at.got) for at in no.details)
         raise Refused(code, f"The {name} cannot be kept: {no.message}", no.hint, details) from None
-
-
-def _origin(**given: str) -> dict[str, str]:
-    """Where the run comes from, as far as the caller gave it."""
-    for name, text in given.items():
-        if len(text) > _ORIGIN_CHARS or not text.isprintable():
-            raise Refused(
-                "bad_argument",
-                f"{name} is one line of at most {_ORIGIN_CHARS} characters.",
-                "Shorten it.",
-                (Detail(pointer(name), "is too long or no single line"),),
-            )
-    return {name: text for name, text in given.items() if text}
 
 
 def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -7,17 +7,20 @@ Rules:
 """
 
 import json
+import time
 from typing import NamedTuple, NoReturn
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.json_pointer import part_at
+from wfe_mcp.engine.credentials.stored import Use, note_use, opened
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.triggers.starting import start, template_fault
-from wfe_mcp.engine.webhooks.signing import secrets_of, valid_credentials
+from wfe_mcp.engine.webhooks.signing import valid_credentials
 from wfe_mcp.workspace.config.trigger_tables import IncomingSettings
 
 MOST_BYTES = 262_144
 """The largest body that is read."""
+_MOST_AGE_S = 300
 
 
 class Incoming(NamedTuple):
@@ -57,19 +60,31 @@ def refuse() -> NoReturn:
 
 
 def _is_signed(engine: Engine, name: str, one: IncomingSettings, headers: dict[str, str], body: bytes) -> bool:
+    if not _may_be_signed(headers):
+        return False
     from standardwebhooks import Webhook, WebhookVerificationError  # 17 ms, with what it loads
 
     try:
-        found = secrets_of(engine, name, one)
+        found = opened(engine, valid_credentials(engine, name, one))
     except Refused:
         return False
-    for secret in found:
+    for credential, secret in found.items():
         try:
-            Webhook(secret).verify(body, headers, json_parse=False)
+            Webhook(secret.value).verify(body, headers, json_parse=False)
         except (WebhookVerificationError, ValueError):  # ValueError: a signature or a body that is no text
             continue
+        note_use(engine, [credential], Use(f"{one.signs} {name}"))
         return True
     return False
+
+
+def _may_be_signed(headers: dict[str, str]) -> bool:
+    """Whether a message has what is signed, and is new: no secret is opened for another."""
+    try:
+        age = time.time() - float(headers.get("webhook-timestamp", ""))
+    except ValueError:
+        return False
+    return abs(age) <= _MOST_AGE_S and all(headers.get(f"webhook-{each}") for each in ("id", "signature"))
 
 
 def _fault(engine: Engine, name: str, one: IncomingSettings) -> str:

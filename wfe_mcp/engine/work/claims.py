@@ -4,20 +4,23 @@ Rules:
 1. A test names a configured check that only looks: none that an environment deploys by, and none that gets a credential.
    Whoever adds a claim would else run it without the approval that its phase asks for.
 2. Evidence is bound to the files as they were when it was given. That it supports or contradicts, only a person says.
-3. What contradicts a claim stays until the claim is taken up again; then it has neither results nor evidence.
+3. What contradicts a claim stays until the claim is taken up again; then it has no results. Its evidence goes only with a
+   person's move: an agent takes up no claim that a person contradicted, and none before something was done for it.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.claims import MOST_EVIDENCE, is_judged, verdict
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
-from wfe_mcp.core.item_states import VERDICTS, ItemKind, ItemStatus
+from wfe_mcp.core.item_states import OVER, VERDICTS, ItemKind, ItemStatus
+from wfe_mcp.store.integrity.chained_log import SIGNED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from wfe_mcp.core.items import Item
     from wfe_mcp.core.model import By
@@ -63,7 +66,7 @@ def _no_name(number: int, key: str, what: str, known: Mapping[str, object], got:
 
 
 def refuse_fixed(claim: Item, values: Mapping[str, Any], by: By) -> None:
-    """Refuse to change what is claimed or how it is tested, and to take open follow-ups from a falsified claim."""
+    """Refuse to change what is claimed or how it is tested. An agent takes it from no item, and no follow-up from it."""
     changed = [name for name in _FIXED if name in values]
     if changed:
         raise Refused(
@@ -71,6 +74,13 @@ def refuse_fixed(claim: Item, values: Mapping[str, Any], by: By) -> None:
             f"The {' and '.join(changed)} of claim {claim.id} cannot be changed: its results are about them.",
             f"Add another claim; the user ends this one: wfe-mcp work edit {claim.id} --status deprecated",
             (Detail(pointer("item", changed[0]), "cannot be changed"),),
+        )
+    if claim.parent and values.get("parent", claim.parent) != claim.parent and not by.is_human:
+        raise Refused(
+            "needs_human",
+            f"Only a person takes {claim.id} from {claim.parent}: the gates of its runs test the claim.",
+            f"Add another claim, or the user says so: wfe-mcp work edit {claim.id} --parent ITEM",
+            (Detail(pointer("item", "parent"), "cannot be changed", claim.parent, values["parent"]),),
         )
     gone = [each for each in claim.needs if "needs" in values and each not in values["needs"]]
     if gone and claim.status is ItemStatus.FALSIFIED and not by.is_human:
@@ -80,6 +90,40 @@ def refuse_fixed(claim: Item, values: Mapping[str, Any], by: By) -> None:
             f"Name {', '.join(gone)} too, or ask the user.",
             (Detail(pointer("item", "needs"), "leaves a follow-up out", list(claim.needs), list(values["needs"])),),
         )
+
+
+def taken_up(engine: Engine, tx: Tx, claim: Item, by: By) -> dict[str, Any]:
+    """What changes in a falsified claim that ``by`` takes up again. Refuses an agent where a person contradicted it, and where
+    nothing was done since then.
+    """
+    if by.is_human:
+        return again() | {"evidence": ()}
+    if is_contradicted(claim):
+        raise Refused(
+            "needs_human",
+            f"Only a person takes {claim.id} up again: a person contradicted it.",
+            f"The user says so in a terminal of their own: wfe-mcp claim retry {claim.id}",
+        )
+    since = _last_move(engine, tx, claim.id, {ItemStatus.FALSIFIED})
+    if all(_last_move(engine, tx, each, OVER) < since for each in claim.needs):
+        raise Refused(
+            "not_ready",
+            f"{', '.join(claim.needs)} {'was' if len(claim.needs) == 1 else 'were'} over before {claim.id} was falsified.",
+            f"Name what is still to do for it: wfe-mcp claim follow-up {claim.id} ITEM",
+            (Detail(pointer("item", "needs"), "was over before", "an open item", list(claim.needs)),),
+        )
+    return again()
+
+
+def is_contradicted(claim: Item) -> bool:
+    """Whether a person says that evidence contradicts it."""
+    return any(each.get("supports") is False for each in claim.evidence)
+
+
+def _last_move(engine: Engine, tx: Tx, name: str, to: Collection[ItemStatus]) -> int:
+    """The event of the log that moved an item last to one of these statuses; 0 where none did."""
+    log = [each for each in tx.items.history(engine.project_id, name) if each.type != SIGNED]
+    return max((each.seq for each in log if json.loads(each.payload).get("status") in to), default=0)
 
 
 def bound_evidence(engine: Engine, by: By, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -136,8 +180,10 @@ def values_with_evidence(claim: Item, given: Sequence[Mapping[str, Any]]) -> dic
             (Detail(pointer("item", "evidence"), "names no list", lists, unknown),),
         )
     evidence = [*claim.evidence, *given]
-    if len(evidence) > MOST_EVIDENCE:
-        raise Refused("too_large", f"{claim.id} has {MOST_EVIDENCE} pieces of evidence already.", "Add another claim.")
+    unjudged = [each for each in evidence if not is_judged(each)]
+    if len(unjudged) > MOST_EVIDENCE and not all(map(is_judged, given)):  # a person may always say what holds
+        what = f"{claim.id} has {MOST_EVIDENCE} pieces of evidence already that no person judged."
+        raise Refused("too_large", what, "Ask the user to judge it, or add another claim.")
     return {"evidence": evidence, **(_verdict(claim, claim.results, evidence) if judges else {})}
 
 
@@ -158,5 +204,5 @@ def _verdict(
 
 
 def again() -> dict[str, Any]:
-    """What changes in a claim that is taken up again: earlier results and evidence are in its history."""
-    return {"status": ItemStatus.PENDING, "reason": "", "results": (), "evidence": ()}
+    """What changes in a claim that is taken up again: earlier results are in its history."""
+    return {"status": ItemStatus.PENDING, "reason": "", "results": ()}

@@ -151,7 +151,8 @@ class _Import:
     def keep(self, given: Entries, values: Mapping[str, dict[str, Any]]) -> None:
         """Add, change or leave the item of each entry."""
         entries, self._origin = given.entries, given.origin
-        known = items_from(self._engine, self._tx, self._prefix)
+        # A claim is what its own tests say: no entry of a file is one.
+        known = [each for each in items_from(self._engine, self._tx, self._prefix) if each.kind is not ItemKind.CLAIM]
         found = _matched(entries, known, self._prefix)
         number = number_of(self._tx.items.new_id(self._engine.project_id))
         for entry in entries:
@@ -236,7 +237,7 @@ class _Import:
     def _may(self, item: Item, name: str, values: Mapping[str, Any]) -> bool:
         """Whether a file may change this field of this item."""
         if name == "kind":
-            return not {item.kind, values["kind"]} & {ItemKind.MILESTONE, ItemKind.DECISION}
+            return not {item.kind, values["kind"]} & {ItemKind.MILESTONE, ItemKind.DECISION, ItemKind.CLAIM}
         mover = MOVES[item.status].get(values["status"]) if name == "status" else "agent"
         return mover == "agent" or (mover is not None and self._finished)
 

@@ -37,7 +37,13 @@ from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.outbox.outbox import publish_item
-from wfe_mcp.engine.work.claims import again, bound_evidence, refuse_fixed, refuse_unknown, values_with_evidence
+from wfe_mcp.engine.work.claims import (
+    bound_evidence,
+    refuse_fixed,
+    refuse_unknown,
+    taken_up,
+    values_with_evidence,
+)
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.records.runs import RunRecord
@@ -114,7 +120,7 @@ def change_item(
                 f"{item.id} is {item.status}: its record stays as it is.",
                 f"Open it again: wfe-mcp work edit {item.id} --status planned"
                 if item.status in {ItemStatus.DONE, ItemStatus.DROPPED}
-                else "Add a decision that takes its place: wfe-mcp decision add TITLE",
+                else f"Add a {item.kind} that takes its place: wfe-mcp {item.kind} add TITLE",
             )
         if values:
             known = _with_known(engine, tx, changed(item, values))
@@ -132,7 +138,8 @@ def change_item(
                     f"Say it: wfe-mcp work block {item.id} REASON",
                     (Detail(pointer("item", "reason"), "is missing", "one line"),),
                 )
-            moved = {"status": to, "failures": 0, "reason": reason} | (again() if to is ItemStatus.PENDING else {})
+            moved = {"status": to, "failures": 0, "reason": reason}
+            moved |= taken_up(engine, tx, item, by) if to is ItemStatus.PENDING else {}
             item = keep_changes(engine, tx, item, moved, by)
         return item
 

@@ -78,5 +78,5 @@ def _falsified(engine: Engine, tx: Tx) -> Iterator[Falsified]:
             actor=actor,
             commit=next((str(each["head"]) for each in failed if each.get("head")), ""),
             follow_ups=tuple(item_lines(tx, engine.project_id, needs)),
-            again_at=over if last.status is not ItemStatus.DEPRECATED or over else "",
+            again_at=over,
         )
