@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, PUSH, approved, delivered, operations
-from tests.engine.scene import AGENT, HUMAN, Scene, refused
+from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.core.operation_events import OperationCalled, OperationIntended
 from wfe_mcp.engine.delivery.operations import record
 from wfe_mcp.engine.delivery.undo import undo_delivery, undoable
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.maintenance.cleanup import clean_up
+from wfe_mcp.engine.runs.control import control
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -116,6 +117,26 @@ def test_an_undo_names_the_command_that_finishes_a_begun_clean_up_until_another_
     assert key not in [one.key for one in undoable(scene.engine, run)]
 
 
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_work_tree_on_no_branch_goes_only_where_the_server_made_it(scene: Scene, is_ours: bool) -> None:
+    delivered(scene)
+    place = scene.root.with_name(f"{scene.root.name}-worktrees") if is_ours else scene.root.parent
+    folder = place / "apart"
+    scene.git("worktree", "add", "-q", "--detach", str(folder))
+    there = Scene(folder, scene.store, scene.clock, scene.environment)
+    run = there.start(phase("build"))
+    target = {"remote": "origin", "branch": "none", "sha": ""}
+    record(there.engine, run, OperationIntended(key="git.push:a:b:c", kind="git.push", target=target, before={}))
+    control(there.engine, HUMAN, run, "cancel", reason="no more")
+    (found,) = clean_up(scene.engine, HUMAN, do=True)
+    assert (found.kind, found.name, "the server did not make it" in found.stays) == (
+        "work tree",
+        str(folder),
+        not is_ours,
+    )
+    assert folder.exists() is not is_ours
+
+
 def test_a_fault_of_one_run_does_not_keep_the_others(scene: Scene) -> None:
     remote = delivered(scene)
     run, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
@@ -166,6 +187,7 @@ from wfe_mcp.delivery.git import refs
 from wfe_mcp.engine.delivery import operations
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.maintenance.cleanup import clean_up
+from wfe_mcp.engine.runs.control import control
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at
 
