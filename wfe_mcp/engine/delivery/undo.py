@@ -62,14 +62,15 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
             run=run,
         )
     if unseen := next((one for one in todo if one.state == "called"), None):
-        again = f"wfe-mcp git cleanup --yes{' --remote' if unseen.target.get('remote') else ''}"
         is_command = unseen.key.split(":")[1] == "@command"
         raise Refused(
             "not_ready",
             f"{unseen.kind} was called, and what it did was not seen yet.",
-            f"Finish it first: {again}"
-            if is_command
-            else f"Retry its phase first, which observes it: wfe-mcp status {run}",
+            f"Retry its phase first, which observes it: wfe-mcp status {run}"
+            if not is_command
+            else "Finish it first: wfe-mcp git cleanup --yes --remote"
+            if unseen.target.get("remote")
+            else "Finish it first: wfe-mcp git cleanup --yes",
             run=run,
         )
     for operation in todo:
