@@ -144,3 +144,26 @@ def test_a_release_without_a_way_back_is_not_put_before_a_person(release: dict[s
     expressions = Expressions.of(parse(template("role_pipeline")))
     assert not expressions.is_true(judged, {"artifacts": {"release": release}})
     assert expressions.is_true(judged, {"artifacts": {"release": {"rollback": "make undo"}}})
+
+
+@pytest.mark.requirement("S2-18")
+@pytest.mark.parametrize(
+    ("merge", "checks", "looks", "ends"),
+    [
+        ("yes", "none", 1, False),
+        ("yes", "none", 5, True),
+        ("yes", "running", 9, False),
+        ("yes", "passed", 1, True),
+        ("wait", "passed", 1, False),
+        ("wait", "failed", 1, True),
+        ("no", "failed", 1, True),
+    ],
+)
+def test_an_update_waits_for_checks_that_run_or_are_not_registered_yet(
+    merge: str, checks: str, looks: int, ends: bool
+) -> None:
+    until = phase("dependency_update", "checks")["until"]["if"]
+    expressions = Expressions.of(parse(template("dependency_update")))
+    pull = {"merge": merge, "checks": checks}
+    assert expressions.is_true(until, {"artifacts": {"pull": pull}, "item": {"index": looks - 1}}) is ends
+    assert expressions.is_true(until, {"artifacts": {"pull": {"skipped": "no"}}, "item": {"index": 0}})

@@ -91,9 +91,9 @@ CHECK_SECONDS = Limit(1, "seconds of processor time", "that child process", CHEC
 # 160 MiB
 CHECK_BYTES = Limit(167_772_160, "bytes of memory", "that child process (not on Windows and macOS)", CHECK_WORK.remedy)
 ATTACHMENT_BYTES = Limit(5_000_000, "bytes", "a file attached to an attempt", "Attach a smaller file, or a part of it.")
-ATTACHMENTS = Limit(20, "attached files", "the files attached to one attempt", "Attach fewer files.")
+ATTACHMENTS = Limit(20, "attached files", "the files attached to one attempt or work item", "Attach fewer files.")
 ATTACHMENTS_BYTES = Limit(
-    50_000_000, "bytes of attached files", "the files attached to one run", "Attach smaller files."
+    50_000_000, "bytes of attached files", "the files attached to one run or work item", "Attach smaller files."
 )
 
 TABLE: tuple[Limit, ...] = tuple(each for each in vars().values() if isinstance(each, Limit))

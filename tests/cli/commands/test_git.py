@@ -77,6 +77,7 @@ def test_what_a_delivered_run_left_is_listed_first_and_removed_with_yes(cli: Ter
 @pytest.mark.requirement("S3-27")
 def test_with_the_pin_the_branch_on_the_remote_goes_too(cli: Terminal, delivered: str) -> None:
     cli.git("checkout", "-q", "main")
+    assert cli("git", "cleanup", "--remote").err == "Next: wfe-mcp git cleanup --yes --remote\n"
     done = cli.json("git", "cleanup", "--yes", "--remote", pin=PIN)
     assert (done.code, [each["name"] for each in done.data["goes"]]) == (0, [delivered])
     assert delivered not in cli.git("ls-remote", "origin")

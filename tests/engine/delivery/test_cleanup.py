@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, PUSH, approved, delivered, operations
-from tests.engine.scene import AGENT, HUMAN, Scene, refused
-from wfe_mcp.engine.delivery.undo import undoable
+from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
+from wfe_mcp.core.operation_events import OperationCalled, OperationIntended
+from wfe_mcp.engine.delivery.operations import record
+from wfe_mcp.engine.delivery.undo import undo_delivery, undoable
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.maintenance.cleanup import clean_up
+from wfe_mcp.engine.runs.control import control
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -83,6 +86,70 @@ def test_what_may_refuse_is_looked_at_before_anything_goes_and_a_begun_one_is_ju
     assert (folder.exists(), merged in branches(scene)) == (True, True)
 
 
+@pytest.mark.requirement("S3-27")
+def test_a_branch_that_is_gone_here_can_be_removed_on_the_remote_later(scene: Scene) -> None:
+    remote = delivered(scene)
+    run, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
+    scene.git("checkout", "-q", "main")
+    clean_up(scene.engine, HUMAN, do=True)
+    assert [each[2:] for each in clean_up(scene.engine, AGENT, on_remote=True)] == [(merged, "")]
+    target = {"branch": merged, "remote": "origin"}
+    key = "git.clean:@command:begun"
+    record(scene.engine, run, OperationIntended(key=key, kind="git.clean", target=target, before={"sha": "a" * 40}))
+    assert clean_up(scene.engine, AGENT, do=True) == [], "what was begun with the remote is settled here"
+    assert [each[2:] for each in clean_up(scene.engine, HUMAN, do=True, on_remote=True)] == [(merged, "")]
+    assert merged not in scene.git("ls-remote", str(remote))
+    assert clean_up(scene.engine, HUMAN, do=True, on_remote=True) == []
+
+
+def test_an_undo_names_the_command_that_finishes_a_begun_clean_up_until_another_one_was_seen(scene: Scene) -> None:
+    delivered(scene)
+    run, branch = run_of(scene, 2, BRANCH, COMMIT, PUSH)
+    scene.git("checkout", "-q", "main")
+    scene.git("merge", "-q", branch)
+    key, sha = "git.clean:@command:begun", scene.git("rev-parse", branch).strip()
+    target = {"branch": branch, "remote": "origin"}
+    record(scene.engine, run, OperationIntended(key=key, kind="git.clean", target=target, before={"sha": sha}))
+    record(scene.engine, run, OperationCalled(key=key))
+    no = refused(undo_delivery, scene.engine, HUMAN, run)
+    assert (no.code, no.hint) == ("not_ready", "Finish it first: wfe-mcp git cleanup --yes --remote")
+    clean_up(scene.engine, AGENT, do=True)
+    assert key not in [one.key for one in undoable(scene.engine, run)]
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_work_tree_on_no_branch_goes_only_where_the_server_made_it(scene: Scene, is_ours: bool) -> None:
+    delivered(scene)
+    place = scene.root.with_name(f"{scene.root.name}-worktrees") if is_ours else scene.root.parent
+    folder = place / "apart"
+    scene.git("worktree", "add", "-q", "--detach", str(folder))
+    there = Scene(folder, scene.store, scene.clock, scene.environment)
+    run = there.start(phase("build"))
+    target = {"remote": "origin", "branch": "none", "sha": ""}
+    record(there.engine, run, OperationIntended(key="git.push:a:b:c", kind="git.push", target=target, before={}))
+    control(there.engine, HUMAN, run, "cancel", reason="no more")
+    (found,) = clean_up(scene.engine, HUMAN, do=True)
+    assert (found.kind, found.name, "the server did not make it" in found.stays) == (
+        "work tree",
+        str(folder),
+        not is_ours,
+    )
+    assert folder.exists() is not is_ours
+
+
+def test_a_fault_of_one_run_does_not_keep_the_others(scene: Scene) -> None:
+    remote = delivered(scene)
+    run, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
+    scene.git("checkout", "-q", "main")
+    clean_up(scene.engine, HUMAN, do=True)
+    _, other = run_of(scene, 3, BRANCH, COMMIT, MERGE)
+    scene.git("checkout", "-q", "main")
+    remote.rename(remote.with_name("moved.git"))
+    found = clean_up(scene.engine, HUMAN, do=True, on_remote=True)
+    assert (found[0].run, found[0].kind) == (run, "run")
+    assert [each.name for each in found if each.stays] == [run, other], merged
+
+
 def test_the_branch_of_an_open_run_and_a_work_tree_with_changes_stay(scene: Scene, tmp_path: Path) -> None:
     delivered(scene)
     ended, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
@@ -120,6 +187,7 @@ from wfe_mcp.delivery.git import refs
 from wfe_mcp.engine.delivery import operations
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.maintenance.cleanup import clean_up
+from wfe_mcp.engine.runs.control import control
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at
 

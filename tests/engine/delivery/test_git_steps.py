@@ -214,7 +214,7 @@ def test_a_reason_with_a_colon_does_not_hide_which_branch_was_refused(scene: Sce
     hook = bare / "hooks" / "proc-receive"
     hook.write_text(f"#!/bin/sh\nprintf '000eversion=1\n0000{len(said) + 4:04x}{said}0000'\ncat > /dev/null\n")
     hook.chmod(0o755)
-    with pytest.raises(DeliveryFault, match="does not take 'ai/x': .remote rejected. .rule 7: not now."):
+    with pytest.raises(DeliveryFault, match=r"does not take 'ai/x': .remote rejected. .rule 7: not now."):
         push(Remote(scene.root, "origin", str(bare)), {"refs/heads/ai/x": scene.git("rev-parse", "HEAD").strip()})
 
 

@@ -45,7 +45,7 @@ def cleanup(invocation: Invocation, yes: Yes = False, remote: OnRemote = False, 
         for each in stays:
             screen.line(f"! {each.name} stays: {each.stays}", "yellow")
         if goes and not yes:
-            screen.next("wfe-mcp git cleanup --yes")
+            screen.next("wfe-mcp git cleanup --yes --remote" if remote else "wfe-mcp git cleanup --yes")
 
     data = {"dry_run": not yes, "goes": [each._asdict() for each in goes], "stays": [each._asdict() for each in stays]}
     invocation.answer(summary, render, data=data)

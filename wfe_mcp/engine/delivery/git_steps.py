@@ -11,7 +11,7 @@ from wfe_mcp.delivery.attestations.ref import REF
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
-from wfe_mcp.engine.delivery.operations import Operation, begun, operate
+from wfe_mcp.engine.delivery.operations import Operation, begun, cleaned, operate
 from wfe_mcp.engine.delivery.place import (
     Place,
     approved_files,
@@ -240,6 +240,7 @@ def merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str,
         for one in operations
         if one.kind == "git.clean"
         and one.after is None
+        and one.target["branch"] not in cleaned(operations)
         and not refs.commit_of(place.root, refs.ref_of(one.target["branch"]))
     }
     stays: dict[str, str] = {}

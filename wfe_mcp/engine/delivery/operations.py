@@ -151,6 +151,11 @@ def merge_in(operations: Iterable[Operation]) -> Operation | None:
     return merges[-1] if merges else None
 
 
+def cleaned(operations: Iterable[Operation]) -> dict[str, Operation]:
+    """Branch → the newest operation that was seen to have removed it, undone since or not."""
+    return {str(one.target["branch"]): one for one in operations if one.kind == "git.clean" and one.done is not None}
+
+
 def record_undone(engine: Engine, operation: Operation, after: Mapping[str, Any], by: By) -> None:
     """Record that ``by`` reversed ``operation``, and what is there since."""
     record(engine, operation.run, OperationObserved(key=operation.key, after=after, undone=True), by)

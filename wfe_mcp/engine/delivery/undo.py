@@ -11,7 +11,7 @@ from typing import Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record_undone
+from wfe_mcp.engine.delivery.operations import Operation, cleaned, merge_in, operations_of, record_undone
 from wfe_mcp.engine.delivery.place import NotDelivered, place_of
 from wfe_mcp.engine.delivery.steps import DELIVERY
 from wfe_mcp.engine.kernel.engine import Engine
@@ -19,7 +19,17 @@ from wfe_mcp.engine.kernel.engine import Engine
 
 def undoable(engine: Engine, run: str) -> list[Operation]:
     """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing, ``conflict`` after a merge."""
-    found = [one for one in operations_of(engine, run) if one.state in {"called", "observed"} and one.kind in DELIVERY]
+    known = operations_of(engine, run)
+    gone = cleaned(known)  # another clean-up of the same branch was seen to its end
+    found = [
+        one
+        for one in known
+        if one.kind in DELIVERY
+        and (
+            one.state == "observed"
+            or (one.state == "called" and not (one.kind == "git.clean" and one.target["branch"] in gone))
+        )
+    ]
     if not found:
         raise Refused(
             "illegal_transition",
@@ -52,10 +62,15 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
             run=run,
         )
     if unseen := next((one for one in todo if one.state == "called"), None):
+        is_command = unseen.key.split(":")[1] == "@command"
         raise Refused(
             "not_ready",
             f"{unseen.kind} was called, and what it did was not seen yet.",
-            f"Retry its phase first, which observes it: wfe-mcp status {run}",
+            f"Retry its phase first, which observes it: wfe-mcp status {run}"
+            if not is_command
+            else "Finish it first: wfe-mcp git cleanup --yes --remote"
+            if unseen.target.get("remote")
+            else "Finish it first: wfe-mcp git cleanup --yes",
             run=run,
         )
     for operation in todo:

@@ -47,11 +47,11 @@ class StepCall:
 
 
 class CommandCall(NamedTuple):
-    """A command that does for a run, which is over, what a step would do. ``by``: who gave it."""
+    """A command that does for a run, which is over, what a step would do. ``by``: who gave it; ``named``: no phase has such an id."""
 
     run: RunRecord
     by: str
-    named: str = "command"
+    named: str = "@command"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 Rules:
 1. A branch goes by the code and the operation of the step ``git.clean``, so that it can be seen, resumed and undone in its run.
 2. The current branch stays, as do protected ones, the base, those of open runs, and what is merged nowhere.
-3. A work tree goes with its branch; one on no branch, which a delivered run had, goes where all of it is elsewhere, too.
+3. A work tree goes with its branch; one on no branch, which a delivered run had, goes where all of it is elsewhere, too,
+   if the server made it.
+4. What cannot be judged or removed stays, with the fault as its reason; the others go on.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.delivery.git import refs
+from wfe_mcp.delivery.git import refs, remote as remotes
 from wfe_mcp.engine.delivery.git_steps import merged_branches, remove_branch
+from wfe_mcp.engine.delivery.operations import cleaned
 from wfe_mcp.engine.delivery.place import NotDelivered, Place, place_of, remote_of
 from wfe_mcp.engine.kernel.step_call import CommandCall
-from wfe_mcp.engine.maintenance.worktrees import open_runs_in, remove
+from wfe_mcp.engine.maintenance.worktrees import open_runs_in, remove, worktrees_folder
 from wfe_mcp.workspace.git.repository import branch as current_branch, changes
 from wfe_mcp.workspace.git.worktrees import lost_with, worktrees
 
@@ -57,15 +60,16 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
     found: list[Left] = []
     try:
         for loaded in _delivered(engine):
-            # Seen from this folder: that of the run may be gone, or be what is removed.
-            place = place_of(engine, replace(loaded.record, worktree=str(engine.root)))
-            found += _branches(engine, by, place, loaded, do=do, on_remote=on_remote)
-            found += _folder(engine, loaded, do=do)
+            try:
+                # Seen from this folder: that of the run may be gone, or be what is removed.
+                place = place_of(engine, replace(loaded.record, worktree=str(engine.root)))
+                found += _branches(engine, by, place, loaded, do=do, on_remote=on_remote)
+                found += _folder(engine, loaded, do=do)
+            except (DeliveryFault, Refused) as fault:
+                found.append(Left(loaded.record.id, "run", loaded.record.id, str(fault)))
     except NotDelivered as reason:
         what = f"Nothing is delivered here: {reason}."
         raise Refused("unavailable", what, "Set [delivery] mode, or: wfe-mcp worktree list") from None
-    except DeliveryFault as fault:
-        raise Refused("conflict", str(fault), "See them: wfe-mcp work report git") from None
     return found
 
 
@@ -85,17 +89,23 @@ def _branches(engine: Engine, by: By, place: Place, loaded: LoadedRun, *, do: bo
     begun = {
         str(one.target["branch"])
         for one in place.operations
-        if one.key.startswith("git.clean:command") and one.after is None
+        if one.key.split(":")[:2] == ["git.clean", "@command"] and one.after is None
     }
     remote = remote_of(place) if on_remote else None
+    goes = {name: sha for name, sha in goes.items() if refs.commit_of(root, refs.ref_of(name)) or name in begun}
+    if remote is not None:  # gone here only
+        only = {name: one for name, one in cleaned(place.operations).items() if not one.target["remote"]}
+        goes |= {
+            name: str(one.before["sha"])
+            for name, one in only.items()
+            if not (one.undone or refs.commit_of(root, refs.ref_of(name))) and remotes.commit_at(remote, name)
+        }
     for name, sha in goes.items():
-        if not (refs.commit_of(root, refs.ref_of(name)) or name in begun):
-            continue  # a step that did not see its end removed it
         why = _kept(engine, loaded, name)
         if do and not why:
             try:
                 remove_branch(CommandCall(run, by.actor), place, name, sha, remote)
-            except DeliveryFault as fault:
+            except (DeliveryFault, Refused) as fault:
                 why = str(fault)
         yield Left(run.id, "branch", name, why)
     yield from (Left(run.id, "branch", name, why) for name, why in stays.items())
@@ -126,8 +136,15 @@ def _folder(engine: Engine, loaded: LoadedRun, *, do: bool) -> Iterator[Left]:
         if tree.locked
         else f"run {runs[0]} is open in it"
         if runs
-        else ", ".join(lost) and f"only there: {', '.join(lost)}"
+        else f"only there: {', '.join(lost)}"
+        if lost
+        else ""
+        if path.is_relative_to(worktrees_folder(engine))
+        else f"the server did not make it; remove it yourself: git worktree remove {path}"
     )
     if do and not why:
-        remove(engine, str(path), force=False)
+        try:
+            remove(engine, str(path), force=False)
+        except Refused as fault:
+            why = str(fault)
     yield Left(loaded.record.id, "work tree", str(path), why)

@@ -43,7 +43,7 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bo
     Refuses what git refuses, and a set-up that fails.
     """
     settings = engine.settings().settings.worktrees
-    folder = _folder(engine, settings.folder)
+    folder = worktrees_folder(engine)
     path = folder / name.replace("/", "-")
     tree = next((each for each in worktrees(engine.root) if each.path == path.resolve()), None)
     if tree is None or tree.missing:
@@ -108,8 +108,9 @@ def _log_folder(path: Path) -> Path:
     return path / ".wfe" / "runs" / "setup"
 
 
-def _folder(engine: Engine, configured: str) -> Path:
-    top = Path(engine.project.worktree)
+def worktrees_folder(engine: Engine) -> Path:
+    """The folder that has the work trees which the server makes."""
+    top, configured = Path(engine.project.worktree), engine.settings().settings.worktrees.folder
     return (top / Path(configured).expanduser()).resolve() if configured else top.with_name(f"{top.name}-worktrees")
 
 
