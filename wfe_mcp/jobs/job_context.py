@@ -105,7 +105,8 @@ class Progress:
 
     def end_paragraph(self) -> None:
         """Begin a new one with the next text."""
-        self._text = f"{self._text.rstrip()}\n\n" if self._text else ""
+        if self._text:  # what is shown already stays as it is: a reader gets what is added to it
+            self._text += "\n" if self._text.endswith("\n") else "\n\n"
 
     def news(self) -> str | None:
         """The text, where it is another one than that last written."""

@@ -58,7 +58,7 @@ def test_what_a_model_writes_and_calls_is_streamed_as_it_grows_and_then_gone(
     scene: Scene, program: Program, listen: Listen
 ) -> None:
     words = "".join(f"Step {number} of the plan. " for number in range(8))
-    with server([LOOKS, Turn(text=words, value=GOOD, drip_s=0.06)]) as models:
+    with server([LOOKS, Turn(text=words, value=GOOD, drip_s=0.12)]) as models:
         configure(scene, models)
         stream = listen(program)
         run = scene.start(PLAN, roles=ROLES)
@@ -66,7 +66,7 @@ def test_what_a_model_writes_and_calls_is_streamed_as_it_grows_and_then_gone(
             messages = until(stream, "RunCompleted")
     texts = grown(messages)
     assert len(texts) > 1
-    assert texts[-1].startswith("I look at the file.\n\nStep 0 of the plan.")
+    assert texts[-1].startswith("I look at the file. \n\nStep 0 of the plan.")
     assert all(after.startswith(before) for before, after in itertools.pairwise(texts))
     tools = [each.data for each in messages if each.event == "tool"]
     assert {(each["tool"], each["phase"], each["id"]) for each in tools} == {("read", "plan", tools[0]["id"])}
