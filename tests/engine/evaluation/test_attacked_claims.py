@@ -1,4 +1,4 @@
-"""Claims that somebody wants to hold: hidden from the gate, taken up without work, contradicted while they are tested."""
+"""Claims that an agent wants to hold: hidden from the gate, taken up without work, contradicted while they are tested."""
 
 from collections.abc import Callable
 from typing import Any

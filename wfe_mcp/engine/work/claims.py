@@ -109,7 +109,7 @@ def taken_up(engine: Engine, tx: Tx, claim: Item, by: By) -> dict[str, Any]:
         raise Refused(
             "not_ready",
             f"{', '.join(claim.needs)} {'was' if len(claim.needs) == 1 else 'were'} over before {claim.id} was falsified.",
-            f"Name what is still to do for it: wfe-mcp claim follow-up {claim.id} ITEM",
+            f"Name what has to be done for it: wfe-mcp claim follow-up {claim.id} ITEM",
             (Detail(pointer("item", "needs"), "was over before", "an open item", list(claim.needs)),),
         )
     return again()

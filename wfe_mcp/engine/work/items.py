@@ -120,7 +120,9 @@ def change_item(
                 f"{item.id} is {item.status}: its record stays as it is.",
                 f"Open it again: wfe-mcp work edit {item.id} --status planned"
                 if item.status in {ItemStatus.DONE, ItemStatus.DROPPED}
-                else f"Add a {item.kind} that takes its place: wfe-mcp {item.kind} add TITLE",
+                else "Add another claim: wfe-mcp claim add TITLE"
+                if item.kind is ItemKind.CLAIM
+                else "Add a decision that takes its place: wfe-mcp decision add TITLE",
             )
         if values:
             known = _with_known(engine, tx, changed(item, values))
