@@ -10,13 +10,13 @@ _TRIGGERS = (Channel.INCOMING, Channel.SCHEDULE)
 def refuse_of_triggers(by: By, **given: str | None) -> None:
     """Refuse texts that only a trigger gives to what it starts: a caller could take the key of a time or a message."""
     own = tuple(f"{each} " for each in _TRIGGERS)
-    for name, text in given.items():
-        if text and text.startswith(own) and by.channel not in _TRIGGERS:
+    for name, key in given.items():
+        if key and key.startswith(own) and by.channel not in _TRIGGERS:
             raise Refused(
                 "bad_argument",
-                f"{name} begins with {text.split()[0]!r}: so begins what a trigger of the configuration gives.",
-                f"Choose another one, such as 'my {text[:80]}'.",
-                (Detail(pointer(name), "belongs to triggers", "another beginning", text[:80]),),
+                f"{name} begins with {key.split()[0]!r}: so begins what a trigger of the configuration gives.",
+                f"Choose another one, such as 'my {key[:80]}'.",
+                (Detail(pointer(name), "belongs to triggers", "another beginning", key[:80]),),
             )
 
 
