@@ -23,7 +23,7 @@ def next_of_claim(screen: Screen, view: "ItemView", claim: "ClaimFacts") -> None
 def show_claim(screen: Screen, claim: "ClaimFacts") -> None:
     """The tests of a claim with their results, and its evidence."""
     for test in claim.tests:
-        stale = " (outdated: the files have changed since)" if test.is_outdated else ""
+        stale = " (outdated: the files or the check have changed since)" if test.is_outdated else ""
         screen.line(f"  {test.name} {test.outcome}{stale}: {test.check or test.type}: {test.reads}")
         if test.why:
             screen.line(f"    {test.why}")
