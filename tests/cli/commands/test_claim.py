@@ -28,7 +28,7 @@ def test_a_claim_goes_from_its_benchmark_to_the_ledger_and_back(cli: Terminal) -
     done = cli("claim", "test", "W-1")
     assert (done.code, "80, wanted at most 100" in done.out) == (0, True)
     write(cli, 300)
-    assert "outdated: the files have changed since" in cli("claim", "show", "W-1").out
+    assert "outdated: the files or the check have changed since" in cli("claim", "show", "W-1").out
     done = cli("claim", "test", "W-1")
     assert (done.code, "falsified" in done.out) == (1, True)
     assert "no follow-up yet" in cli("claim", "retry", "W-1").err
