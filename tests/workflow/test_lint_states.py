@@ -47,6 +47,12 @@ def test_no_run_has_the_phases_of_both_where_it_delivers_and_where_it_does_not()
     assert faults(SPEC, BUILD, CHECK, begins, phase("done", "SPEC_READY", delivery="with")).keys() == late
 
 
+def test_what_is_wrong_with_and_without_a_delivery_is_one_error() -> None:
+    ways = [phase(f"{way}-on", "VERIFIED", delivery=way) for way in ("with", "without")]
+    made = {"format": "wfe/1", "name": "life", "version": "1", "states": LIFE, "initial_state": "CREATED"}
+    assert [fault.path for fault in lint(made | {"phases": [BUILD, *ways]}).errors] == ["/phases/0/reaches"]
+
+
 @pytest.mark.requirement("S2-18")
 @pytest.mark.parametrize(
     ("phases", "place", "answer"),

@@ -2,10 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.workspace.conftest import Git, tree
+from wfe_mcp.workspace.files.folders import FdFolder, PathFolder
+from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.files.staging import Staging
 from wfe_mcp.workspace.git.file_diffs import watched_changes
 
@@ -23,6 +26,7 @@ OURS = (
     "runs/r-1/loop[a].build/2/evidence/test-1.log",
     "runs/r-1/plan/1/evidence/test-1.tests/results.xml",
     "runs/r-1/plan/1/context/notes.md",
+    "runs/r-1/plan/1/.wfe-new-0123456789abcdef.md",
 )
 FOREIGN = (
     "helper.py",
@@ -39,6 +43,8 @@ FOREIGN = (
     "runs/r-1/plan/1/artifact/package.json",
     "runs/r-1/plan/1/context/node_modules/x/index.js",
     "runs/r-1/plan/1/other/notes.md",
+    "runs/r-1/plan/1/.wfe-new-0123456789abcdef",
+    "runs/r-1/plan/1/.wfe-new-helper.py",
 )
 
 
@@ -60,6 +66,22 @@ def test_what_others_put_into_wfe_is_bound_and_named(root: Path, repo: Git, path
     assert watched_changes(root, good, tree(root))["changed"] == (f".wfe/{path}",)
     repo("add", "-f", f".wfe/{path}")
     assert watched_changes(root, good, tree(root))["changed"] == (f".wfe/{path}",)
+
+
+def test_a_file_of_a_run_is_no_file_of_the_project_while_it_is_written(
+    root: Path, repo: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, looks = tree(root), list[bool]()
+    for folder in (FdFolder, PathFolder):
+        move = folder.move
+
+        def looked(self: Any, *words: Any, move: Any = move) -> None:
+            looks.append(tree(root) == before)
+            move(self, *words)
+
+        monkeypatch.setattr(folder, "move", looked)
+    write_atomic(root, ".wfe/runs/r-1/plan/1/feedback.md", "why")
+    assert looks == [True]
 
 
 def test_what_this_process_stages_now_is_no_file_of_the_project(root: Path, repo: Git) -> None:

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
@@ -76,7 +76,8 @@ def write_atomic(root: Path, relative: str, content: bytes | str) -> None:
                 f"'{relative}' is a link or no plain file, so it is not written.",
                 "Move it away, then try again.",
             )
-        staged = new_name(".wfe-new")
+        # The kind of the file stays in its name: what is being written into a run's folder is data there, as what it becomes.
+        staged = new_name(".wfe-new") + PurePath(name).suffix
         try:
             folder.create(staged, _bytes(content), folder.mode(name))
             folder.move(staged, folder, name)

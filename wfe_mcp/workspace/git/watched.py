@@ -171,7 +171,7 @@ _DATA = frozenset(
 )
 _OURS = re.compile(
     r"""\.gitignore | config\.toml | approvers\.json | report-[^/]+ | \.wfe-new-[^/]+ | approvals/.+
-    | runs/\.project | runs/[^/]+/[^/]+/\d+/((prompt|feedback)\.md | artifact\.\w+ | (context|evidence)/.+)""",
+    | runs/\.project | runs/[^/]+/[^/]+/\d+/((prompt|feedback)\.md | artifact\.\w+ | \.wfe-new-[^/]+ | (context|evidence)/.+)""",
     re.VERBOSE,
 )
 
