@@ -287,7 +287,7 @@ def test_the_gate_waits_for_open_follow_ups_and_the_run_of_the_last_one_shows_th
 
 
 @pytest.mark.requirement("S4-24", "S4-31")
-@pytest.mark.parametrize("by", ["nobody", "the template", "the project"])
+@pytest.mark.parametrize("by", ["no one", "the template", "the project"])
 def test_without_a_claim_the_gate_is_passed_over_unless_one_is_required(scene: Scene, by: str) -> None:
     bench(scene)
     if by == "the project":
@@ -297,7 +297,7 @@ def test_without_a_claim_the_gate_is_passed_over_unless_one_is_required(scene: S
     _, run = started(scene, gate={**GATE, "require": True} if by == "the template" else GATE)
     scene.do(run, "plan")
     assert "The run has no claim with a test for stage 'qa'." in verdicts(scene, run)[0][1]
-    assert [kind for kind, _ in verdicts(scene, run)] == ["pass" if by == "nobody" else "fail"]
+    assert [kind for kind, _ in verdicts(scene, run)] == ["pass" if by == "no one" else "fail"]
 
 
 def test_an_untrusted_configuration_tests_no_claim_and_an_error_falsifies_nothing(scene: Scene) -> None:

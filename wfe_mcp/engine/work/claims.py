@@ -2,7 +2,7 @@
 
 Rules:
 1. A test names a configured check that only looks: none that an environment deploys by, and none that gets a credential.
-   Whoever adds a claim would else run it without the approval that its phase asks for.
+   Else an agent that adds a claim would run it without the approval that its phase asks for.
 2. Evidence is bound to the files as they were when it was given. That it supports or contradicts, only a person says.
 3. What contradicts a claim stays until the claim is taken up again; then it has no results. Its evidence goes only with a
    person's move: an agent takes up no claim that a person contradicted, and none before something was done for it.
