@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.lazy import LazyApi
@@ -53,7 +52,7 @@ class Page:
         self._desks = Engines(engine)
         self._key = begin_page(engine, port)
         self._api = LazyApi(engine, self.visited, Entry(port, Codes(self._key), asks_pin))
-        self._database = Path(engine.store.health().path).resolve()
+        self._database = engine.store.place.resolve()
         self._visited_at = time.monotonic()
 
     def visited(self) -> None:

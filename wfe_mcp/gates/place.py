@@ -220,10 +220,10 @@ def _checkout(
         )
     begun = folder.reports / "begun"
     readable = [each.source for each in brought if each.how == "linked"]
-    keys = (
-        Path(database_url(os.environ).removeprefix("sqlite:///")).parent / "keys"
-    )  # also where the database lies elsewhere
-    concealed = [root, data_dir(), user_config_file().parent, keys]  # the database, keys and settings of wfe-mcp
+    url = database_url(os.environ)
+    keys = [Path(url.removeprefix("sqlite:///")).parent / "keys"] if url.startswith("sqlite:") else []
+    # Also where the database lies elsewhere; what belongs to a server's database is in the data folder.
+    concealed = [root, data_dir(), user_config_file().parent, *keys]  # the database, keys and settings of wfe-mcp
 
     def seen(program: Path) -> list[Path]:
         """What is readable: what is brought, and the program's own folder where the sandbox empties the one around it."""

@@ -178,7 +178,7 @@ class ProjectSession:
         with engine.store.tx() as tx:
             tx.processes.register(record)
         self._process = record
-        remove_all_left_copies(engine.store.path)
+        remove_all_left_copies(engine.store.place)
         start_anchoring(engine, catch_up=True)  # including what the last process left undone
         tend_open_runs(engine)
         self._worker = start_worker(engine, process="server")

@@ -1,37 +1,33 @@
 """The user's database and its transactions.
 
-    with store.tx() as tx:      one writer at a time (BEGIN IMMEDIATE); all of it is durable, or nothing
+    with store.tx() as tx:      all of it is durable, or nothing; on SQLite one writer at a time (BEGIN IMMEDIATE)
     with store.read() as tx:    one consistent moment; a write raises
     with store.rehearse() as tx:  the same, and what a rehearsal keeps stays in memory
 
 Rules:
-1. A process has one writing connection and a few reading ones: threads queue here, processes at the file.
+1. Connections, locks and figures are the database's (``databases.py``); statements are the same for each.
 2. Faults of the setup (busy, full, read-only, damaged) are refused as ``unavailable``; every other error is our bug.
 3. Transactions are short: no gate, no git and no network inside one.
 """
 
 from __future__ import annotations
 
-import threading
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
-
-from wfe_mcp.core.errors import Refused
-from wfe_mcp.store import sqlite
-from wfe_mcp.store.driver import HEAD, driver
-from wfe_mcp.store.records.runs import Health
+from wfe_mcp.store.databases import database_at
 from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
 from wfe_mcp.store.repository import Caches, Part, Repository, Shared
-from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from datetime import datetime
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
+    from wfe_mcp.store.databases import Database
     from wfe_mcp.store.integrity.record_seals import SealRepository
     from wfe_mcp.store.items import ItemRepository
     from wfe_mcp.store.jobs.jobs import JobRepository, QueueRepository
@@ -43,6 +39,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.maintenance.verify import VerificationRepository
     from wfe_mcp.store.processes import ProcessRepository
     from wfe_mcp.store.projects import DocumentRepository, ProjectRepository
+    from wfe_mcp.store.records.runs import Health
     from wfe_mcp.store.runs.approvals import ApprovalRepository
     from wfe_mcp.store.runs.artifacts import ArtifactRepository, AttachmentRepository
     from wfe_mcp.store.runs.events import EventRepository
@@ -54,8 +51,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.search.upkeep import SearchIndexRepository
     from wfe_mcp.store.settings import SecretRepository, SettingsLogRepository, TrustRepository
     from wfe_mcp.store.templates import TemplateRepository
-
-_DATA_VERSION = text("PRAGMA data_version")
 
 
 class Tx(Repository):
@@ -119,26 +114,15 @@ class Tx(Repository):
 
 
 class Store:
-    """The database of one user. Safe to use from several threads."""
+    """The database of one user, or of a team. Safe to use from several threads."""
 
-    def __init__(
-        self, path: Path, journal_mode: str, clock: Callable[[], datetime], new_id: Callable[[], str], *, durable: bool
-    ) -> None:
-        library = driver()
-        self._path = path
-        self._journal_mode = journal_mode
-        self._version = tuple[int, ...](library.sqlite_version_info)
+    def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+        self._database = database
         self._clock = clock
         self._new_id = new_id
         self._caches = Caches()
-        self._writing = threading.Lock()
-        self._watching = threading.Lock()
-        self._write_engine = sqlite.make_engine(path, library, reads_only=False, durable=durable)
-        self._read_engine = sqlite.make_engine(path, library, reads_only=True, durable=durable)
         self.settings_listeners: list[Callable[[], object]] = []
         """Called after the commit of a transaction that changed a setting."""
-        self._writer: Connection | None = None
-        self._watcher: Connection | None = None
 
     @classmethod
     def open(
@@ -149,17 +133,16 @@ class Store:
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         durable: bool = True,
     ) -> Store:
-        """The store at ``url``, created or upgraded when needed. Refuses ``unavailable``: see ``sqlite.py``.
+        """The store at ``url``, created or upgraded when needed. Refuses ``unavailable``: see ``sqlite.py``, ``postgres/``.
 
         ``durable=False`` is for tests: a commit does not wait for the disk (``sqlite.py``, rule 3).
         """
-        path = sqlite.database_file(url)
-        sqlite.make_file(path)
-        with sqlite.refusals(path):
-            store = cls(path, sqlite.choose_journal(path, driver()), clock, new_id, durable=durable)
+        database = database_at(url, durable=durable)
+        with database.refusals():
+            store = cls(database, clock, new_id)
             try:
-                store._bring_to_head()
-                store._look_for_fts5()
+                database.prepare()
+                database.look_at(store._caches.library)
             except BaseException:
                 store.close()
                 raise
@@ -167,25 +150,33 @@ class Store:
 
     @property
     def path(self) -> Path:
-        """The database's file."""
-        return self._path
+        """The database's file. Refuses ``unavailable`` where it is none: PostgreSQL."""
+        return self._database.path
+
+    @property
+    def has_file(self) -> bool:
+        """Whether the database is a file of this machine, which can be copied, shrunk and checked."""
+        return self._database.has_file
+
+    @property
+    def place(self) -> Path:
+        """The database's file, or where one would lie: what this machine keeps for itself (keys, anchors, hooks) is beside it."""
+        return self._database.place
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which a child process opens the same database. They may have a password: never show them."""
+        return self._database.environment
 
     def close(self) -> None:
         """Close all connections after open transactions have finished."""
-        with self._writing, self._watching:
-            for connection in (self._writer, self._watcher):
-                if connection is not None:
-                    connection.close()
-            self._writer = self._watcher = None
-            self._write_engine.dispose()
-            self._read_engine.dispose()
+        self._database.close()
 
     @contextmanager
     def tx(self) -> Generator[Tx]:
         """A transaction that may write. It is committed at the end of the block, and undone when the block raises."""
-        with self._turn(), sqlite.refusals(self._path):
-            writer = self._writer = self._writer or self._write_engine.connect()
-            made = self._of(writer)
+        with self._database.refusals(), self._database.writer() as writer:
+            made = self._of(writer, locks_rows=self._database.locks_rows)
             try:
                 with writer.begin():
                     yield made
@@ -197,23 +188,14 @@ class Store:
                 for action in made.undone:
                     action()
                 raise
-            finally:
-                self._end_what_is_open(writer)
         for action in (*made.afterwards, *(self.settings_listeners if made.settings_log.has_changed else ())):
             action()
-
-    @staticmethod
-    def _end_what_is_open(writer: Connection) -> None:
-        """With a rollback journal readers may hold a commit up for too long; the driver then leaves the transaction open."""
-        connection: Any = writer.connection.dbapi_connection
-        if connection is not None and connection.in_transaction:
-            connection.rollback()
 
     @contextmanager
     def read(self) -> Generator[Tx]:
         """A transaction that sees one moment and cannot write."""
-        refusals = sqlite.refusals(self._path, reads_only=True)
-        with refusals, self._read_engine.connect() as connection, connection.begin():
+        refusals = self._database.refusals(reads_only=True)
+        with refusals, self._database.reader() as connection, connection.begin():
             yield self._of(connection)
 
     @contextmanager
@@ -225,63 +207,20 @@ class Store:
             yield tx
 
     def data_version(self) -> int:
-        """A number that changes with every commit to the file, by any process; cheap enough to poll."""
-        with self._watching, sqlite.refusals(self._path):
-            if self._watcher is None:
-                self._watcher = self._read_engine.connect()
-            with self._watcher.begin():
-                return int(self._watcher.execute(_DATA_VERSION).scalar_one())
+        """A number that changes with every commit, by any process; cheap enough to poll."""
+        return self._database.data_version()
 
     def others_version(self) -> int:
-        """A number that changes with every commit of another process, and with none of this one."""
-        with self._turn(), sqlite.refusals(self._path):
-            self._writer = self._writer or self._write_engine.connect()
-            # SQLite leaves out the commits of the connection that asks
-            raw: Any = self._writer.connection.dbapi_connection
-            return int(sqlite.patiently(raw, "PRAGMA data_version")[0])
+        """A number that changes with every commit of another process; on SQLite with none of this one."""
+        return self._database.others_version()
 
     def health(self) -> Health:
         """The figures that ``doctor`` shows about the database."""
-        with sqlite.refusals(self._path), self._read_engine.connect() as connection, connection.begin():
-            revision = stored_revision(connection)
-        version = ".".join(str(part) for part in self._version)
-        return Health(str(self._path), self._journal_mode, version, sqlite.wal_is_safe(self._version), revision or "")
+        return self._database.health()
 
     def change_to_wal(self) -> bool:
         """Give the file a write-ahead log; whether it has one now. The caller knows that no other process uses the file."""
-        self.close()
-        self._journal_mode = sqlite.change_to_wal(self._path, driver())
-        return self._journal_mode == "wal"
+        return self._database.change_to_wal()
 
-    def _bring_to_head(self) -> None:
-        with self._read_engine.connect() as connection, connection.begin():
-            if stored_revision(connection) == HEAD:
-                return
-        with self._write_engine.connect() as connection, connection.begin():
-            bring_to_head(connection, self._path)
-        # The reading connection saw the file without its tables. SQLite looks again when it next reads, but while the
-        # file is locked it says "no such table" instead of "busy".
-        self._read_engine.dispose()
-
-    def _look_for_fts5(self) -> None:
-        library = self._caches.library
-        with self._read_engine.connect() as connection, connection.begin():
-            library.has_fts5 = sqlite.has_fts5(connection)
-            library.can_find = library.has_fts5 and sqlite.has_find_text(connection)
-
-    @contextmanager
-    def _turn(self) -> Generator[None]:
-        if not self._writing.acquire(timeout=sqlite.BUSY_TIMEOUT_S):
-            raise Refused(
-                "unavailable",
-                "The database is busy: another call of this process has been writing for long.",
-                "Call again in a moment.",
-                data={"retry": True},
-            )
-        try:
-            yield
-        finally:
-            self._writing.release()
-
-    def _of(self, connection: Connection) -> Tx:
-        return Tx(Shared(connection, self._clock, self._new_id, self._caches))
+    def _of(self, connection: Connection, *, locks_rows: bool = False) -> Tx:
+        return Tx(Shared(connection, self._clock, self._new_id, self._caches, locks_rows=locks_rows))

@@ -160,6 +160,7 @@ class ItemRepository(Repository):
 
     def new_id(self, project_id: str) -> str:
         """The id of the next item of the project."""
+        self.alone("items", project_id)
         last = self._connection.execute(_LAST_NUMBER, {"project_id_": project_id}).scalar()
         return f"W-{(last or 0) + 1}"
 
@@ -333,6 +334,7 @@ class ItemRepository(Repository):
         return [item_of(row) for row in self._all(ItemRow, statement, {"project_id_": project_id, **values})]
 
     def _log(self, project_id: str, item: Item, type_: str, values: Mapping[str, Any], by: By, at: datetime) -> int:
+        self.alone("items", project_id)
         before = self.tail(project_id)
         payload = canonical_json(values)
         number = number_of(item.id)

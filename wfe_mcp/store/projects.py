@@ -57,6 +57,9 @@ class ProjectRepository(Repository):
         found = self.find(key)
         if found is not None:
             return found
+        self.alone("projects")
+        if self.shared.locks_rows and (found := self.find(key)) is not None:
+            return found
         # A project that was moved keeps the id made of its first place: another one may begin there.
         made = next(each for each in _ids(key) if self.get(each) is None)
         row = {"id": made, "key": key, "root": root, "first_commit": first_commit, "created_at": self._clock()}

@@ -12,7 +12,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, bindparam, exists, literal_column
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, bindparam, exists, literal_column, text
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunState
@@ -82,10 +82,14 @@ class Recent(Generic[V]):
 
 @dataclass(slots=True)
 class Library:
-    """Facts checked when the file was opened: whether SQLite supports full-text search, and the file has the index."""
+    """Facts checked when the database was opened: whether it supports full-text search, and has the index.
+
+    ``why_not``: what a search is refused with, and what to do instead, where that is not SQLite's missing FTS5.
+    """
 
     has_fts5: bool = False
     can_find: bool = False
+    why_not: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +107,18 @@ class Caches:
 class Shared:
     """What the repositories of one transaction share, and the repositories themselves, one of each class."""
 
-    __slots__ = ("_repositories", "caches", "clock", "connection", "new_id")
+    __slots__ = ("_repositories", "caches", "clock", "connection", "locks_rows", "new_id")
 
     def __init__(
-        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
+        self,
+        connection: Connection,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        caches: Caches,
+        *,
+        locks_rows: bool = False,
     ) -> None:
+        self.locks_rows = locks_rows
         self.connection = connection
         self.clock = clock
         self.new_id = new_id
@@ -149,6 +160,9 @@ class Part(Generic[P]):
         return self._of
 
 
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
 class Repository:
     """The base of the repositories: what they share, and how they read and write rows."""
 
@@ -158,6 +172,15 @@ class Repository:
         self._clock = shared.clock
         self._new_id = shared.new_id
         self._caches = shared.caches
+
+    def alone(self, *name: str) -> None:
+        """Wait until no other transaction has said the same, and keep it until the end of this one.
+
+        For what is read and then written, where no row can be locked: the next number, the end of a chain. SQLite has one writer
+        at a time, so nothing is asked of it.
+        """
+        if self.shared.locks_rows:
+            self._connection.execute(_ALONE, {"name": "/".join(("wfe", *name))})
 
     def _all(self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None) -> list[R]:
         return [record(*row) for row in self._connection.execute(statement, values)]

@@ -147,6 +147,7 @@ class SettingsLogRepository(Repository):
         ]
 
     def _add_setting(self, type_: str, name: str, hidden: str | None, by: By, at: datetime) -> None:
+        self.alone("settings")  # before the end of the chain is read
         last, prev_hash = self.tail()
         self.has_changed, seq = True, last + 1
         event = SettingEvent(seq, type_, name, hidden, at, by.actor, by.channel, by.assurance, prev_hash, "")

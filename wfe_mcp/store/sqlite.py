@@ -65,8 +65,7 @@ def database_file(url: str) -> Path:
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise Refused(
             "unavailable",
-            f"The database '{parsed.render_as_string(hide_password=True)}' is not SQLite. This version keeps its "
-            "state in one SQLite file.",
+            f"The database '{parsed.render_as_string(hide_password=True)}' is neither SQLite nor PostgreSQL.",
             "Set WFE_DATABASE_URL to sqlite:///<path of a file>, or unset it.",
         )
     if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):

@@ -29,7 +29,7 @@ from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store import Store, database
+from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.index import NO_RUN
 from wfe_mcp.store.search.query import parse_query
@@ -276,7 +276,7 @@ def test_without_fts5_everything_is_written_and_find_says_what_to_install(
     url = f"sqlite:///{tmp_path / 'plain.db'}"
     with monkeypatch.context() as without:
         without.setattr("wfe_mcp.store.schema.upgrade.has_fts5", no)
-        without.setattr(database.sqlite, "has_fts5", no)
+        without.setattr(sqlite, "has_fts5", no)
         plain = Store.open(url, clock=clock)
         everything(plain)
         with plain.read() as tx:
@@ -305,7 +305,7 @@ def test_an_indexed_file_is_written_by_a_library_without_fts5_and_fixed_later(
     index_all(store)
     store.close()
     with monkeypatch.context() as without:
-        without.setattr(database.sqlite, "has_fts5", no)
+        without.setattr(sqlite, "has_fts5", no)
         plain = Store.open(url, clock=clock)
         submit(plain, "R-1", "late words")
         plain.close()

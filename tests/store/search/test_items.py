@@ -10,7 +10,7 @@ from tests.store.scene import AGENT, NOW, Clock, raw
 from tests.store.search.test_find import found, opinion
 from tests.store.search.test_index import index_all, no
 from wfe_mcp.core.items import ItemKind, added
-from wfe_mcp.store import Store, database
+from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.index import NO_RUN
 
@@ -78,7 +78,7 @@ def test_a_work_item_that_a_library_without_fts5_changed_is_found_by_its_new_wor
     project = keep_item(store, "Thank Ada", "a zephyr blew")
     store.close()
     with monkeypatch.context() as without:
-        without.setattr(database.sqlite, "has_fts5", no)
+        without.setattr(sqlite, "has_fts5", no)
         plain = Store.open(url, clock=clock)
         describe_item(plain, project, "a mistral blew")
         plain.close()

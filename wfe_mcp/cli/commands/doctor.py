@@ -15,6 +15,7 @@ from wfe_mcp.cli.terminal.health import (
     health_findings,
     journal_findings,
     readable_by_others,
+    server_findings,
 )
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
@@ -147,10 +148,14 @@ def _clients(invocation: Invocation) -> Iterator[HealthFinding]:
 
 def _database(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
     health = invocation.engine.store.health()
+    if not invocation.engine.store.has_file:
+        yield from server_findings(health)
+        yield _index(invocation, deep=deep)
+        return
     yield HealthFinding(
         "database",
         "ok",
-        f"{health.path}, SQLite {health.sqlite_version}, journal {health.journal_mode}, schema {health.revision}",
+        f"{health.path}, SQLite {health.version}, journal {health.journal_mode}, schema {health.revision}",
     )
     yield from journal_findings(health)
     yield _index(invocation, deep=deep)

@@ -43,7 +43,7 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
         by = pins.change_pin(engine, old, new_pin(new_pin_fd), user_name())
     else:
         by = settle_pin(engine, pin_fd)
-    file = keys.key_path(engine.store.path, by.key)
+    file = keys.key_path(engine.store.place, by.key)
     summary = f"{'Changed' if changes else 'Set'} the PIN of your key {by.key}"
     invocation.answer(summary, data={"key": by.key, "file": str(file)})
 

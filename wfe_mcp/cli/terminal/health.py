@@ -36,9 +36,10 @@ _LEFT_S = 3_600
 
 def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFinding]:
     """Findings on the database, its size and backups, then runs, jobs and files."""
-    yield from _content(engine, deep=deep)
-    yield from _room(engine, deep=deep)
-    yield from _backups(engine)
+    if engine.store.has_file:
+        yield from _content(engine, deep=deep)
+        yield from _room(engine, deep=deep)
+        yield from _backups(engine)
     yield from _anchors(engine)
     if never := engine.settings().settings.delivery.never:
         left = joined([repr(each) for each in never[:_NAMED]])
@@ -51,19 +52,32 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
     yield from _leftovers(engine)
 
 
+def server_findings(health: Health) -> Iterator[HealthFinding]:
+    """Which server has the database, and whether its role has more rights than the work needs."""
+    yield HealthFinding("database", "ok", f"{health.path}, {health.library} {health.version}, schema {health.revision}")
+    if health.is_owner:
+        yield HealthFinding(
+            "database",
+            "note",
+            "the role of WFE_DATABASE_URL owns the schema, so it could drop the triggers that keep logs from being changed; "
+            "fix: use a role with the rights in docs/how-to/use-postgresql.md",
+        )
+    yield HealthFinding("backups", "note", "of a server's database: with pg_dump, see docs/how-to/use-postgresql.md")
+
+
 def journal_findings(health: Health) -> Iterator[HealthFinding]:
     """Whether writers wait for readers, and whether this SQLite is safe for the file's journal."""
     if health.journal_mode == "wal" and not health.wal_is_safe:
         yield HealthFinding(
             "database",
             "problem",
-            f"SQLite {health.sqlite_version} can lose data in WAL mode; fix: install wfe-mcp[sqlite], or update Python",
+            f"SQLite {health.version} can lose data in WAL mode; fix: install wfe-mcp[sqlite], or update Python",
         )
     elif not health.wal_is_safe:
         yield HealthFinding(
             "database",
             "note",
-            f"SQLite {health.sqlite_version} works, but one process at a time: the others wait while it writes; "
+            f"SQLite {health.version} works, but one process at a time: the others wait while it writes; "
             "fix, if you run several agents: install wfe-mcp[sqlite]",
         )
     elif health.journal_mode != "wal":
@@ -79,7 +93,7 @@ def fix_journal(engine: Engine) -> None:
     from wfe_mcp.engine.maintenance.backups import refuse_company
 
     health = engine.store.health()
-    if health.journal_mode == "wal" or not health.wal_is_safe:
+    if not engine.store.has_file or health.journal_mode == "wal" or not health.wal_is_safe:
         return
     refuse_company(engine, "change its journal")
     if not engine.store.change_to_wal():
@@ -243,7 +257,7 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding("checkpoints", "note", f"{message}. Unless another database has them: {drop}")
     from wfe_mcp.engine.maintenance.restore_log import left_copies
 
-    copies = [*left_copies(engine.store.path)]
+    copies = [*left_copies(engine.store.place)]
     if copies:
         taken = size(sum(each.lstat().st_size for each in copies))
         message = f"{plural(len(copies), 'unfinished copy', 'unfinished copies')} of killed commands ({taken}), the first: {copies[0]}"

@@ -304,5 +304,5 @@ def _signed(key: bytes, payload: str) -> str:
 
 
 def _file(engine: Engine, port: int) -> Path:
-    path = engine.store.path
+    path = engine.store.place
     return path.with_name(f"{path.name}.pages") / f"{port}.key"

@@ -129,7 +129,7 @@ def page_at(
 
 def _start(engine: Engine, *, opened: bool) -> int | None:
     """Start a page that outlives this process and exits by itself; its port, or None when it is not ready in time."""
-    database = Path(engine.store.health().path).resolve()
+    database = engine.store.place.resolve()
     child = _started.get((database, opened))
     if child is None or child.poll() is not None:  # else the last call's page is still starting
         try:
@@ -151,11 +151,10 @@ def _start(engine: Engine, *, opened: bool) -> int | None:
 
 def detached(engine: Engine, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """``wfe-mcp`` with these words for the project of ``engine``: a process without a terminal that can outlive this one."""
-    database = Path(engine.store.health().path).resolve()
+    database = engine.store.place.resolve()
     # Without -P the folder it starts in could bring modules of its own.
     argv = [sys.executable, "-P", "-m", "wfe_mcp", *words, "--project", str(engine.root)]
-    # Its working directory differs from ours: a relative path would name another file.
-    env = engine.environment | {"WFE_DATABASE_URL": f"sqlite:///{database.as_posix()}"}
+    env = engine.environment | engine.store.environment
     if sys.platform == "win32":
         alone = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
         try:

@@ -75,7 +75,7 @@ def key_health(engine: Engine) -> tuple[Literal["ok", "note", "problem"], str]:
     if pinned is None:
         return "note", "of before signed decisions; its next use makes your signing key"
     try:
-        file = keys.read_key(engine.store.path, pinned.key)
+        file = keys.read_key(engine.store.place, pinned.key)
     except Refused as refused:
         return "problem", f"{refused.message} {refused.hint}"
     faults: list[str] = []
@@ -85,7 +85,7 @@ def key_health(engine: Engine) -> tuple[Literal["ok", "note", "problem"], str]:
         faults.append(
             f"its key is cheaper to guess than {keys.COST.memory_kib >> 10} MiB and {keys.COST.seconds} s a try"
         )
-    if keys.is_readable_by_others(engine.store.path, pinned.key):
+    if keys.is_readable_by_others(engine.store.place, pinned.key):
         faults.append("other users can read the file of its key")
     if faults:
         return "problem", f"{'; '.join(faults)}. Change it: wfe-mcp pin set"
@@ -123,7 +123,7 @@ def change_pin(engine: Engine, old: str, new: str, actor: str) -> Person:
     refuse_clients_terminal(engine)
     keys.refuse_pin_length(line_of(new))
     key = _unlocked(engine, old, actor, Channel.CLI)
-    keys.write_key(engine.store.path, key, line_of(new))
+    keys.write_key(engine.store.place, key, line_of(new))
     by = person_with(engine, key, actor, Channel.CLI)
     with engine.store.tx() as tx:
         tx.settings_log.note("PinChanged", by.key, by, engine.clock())
@@ -200,8 +200,8 @@ def _begin(engine: Engine, pin: str, key: Ed25519PrivateKey, actor: str, channel
     from wfe_mcp.engine.approvals.statements import person_with
     from wfe_mcp.workspace.system.pinned_keys import pin_beside
 
-    made = keys.write_key(engine.store.path, key, pin)
-    pin_beside(engine.store.path, made.public_key, engine.clock())
+    made = keys.write_key(engine.store.place, key, pin)
+    pin_beside(engine.store.place, made.public_key, engine.clock())
     by = person_with(engine, key, actor, channel)
     with engine.store.tx() as tx:
         if pinned_key(tx) is not None:  # another process was faster
@@ -226,7 +226,7 @@ def _unlocked(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519
         raise Refused("wrong_pin", "No PIN is set yet.", "Run: wfe-mcp init")
     # Outside a transaction: it takes half a second.
     if pinned is not None:
-        key = keys.unwrapped(keys.read_key(engine.store.path, pinned.key), pin)
+        key = keys.unwrapped(keys.read_key(engine.store.place, pinned.key), pin)
     else:
         key = keys.new_key() if _is_old_pin(kept, pin) else None
     refused: Refused | None = None

@@ -117,8 +117,8 @@ def reset_pin(engine: Engine, pin: str, actor: str) -> Reset:
     if not is_set:
         raise Refused("bad_argument", "No PIN is set, so there is none to reset.", "Set one: wfe-mcp pin set")
     key = keys.new_key()
-    made = keys.write_key(engine.store.path, key, pin)
-    pin_beside(engine.store.path, made.public_key, engine.clock())
+    made = keys.write_key(engine.store.place, key, pin)
+    pin_beside(engine.store.place, made.public_key, engine.clock())
     by = person_with(engine, key, actor, Channel.CLI)
     with engine.store.tx() as tx:
         if pins.pinned_key(tx) != old:

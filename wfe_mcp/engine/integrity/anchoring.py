@@ -81,7 +81,7 @@ def stop_anchoring(engine: Engine) -> None:
 
 def lost_anchors(engine: Engine) -> str:
     """What cannot be known because the file of the anchors is gone, and what to do; empty where it is there, or none was due."""
-    file = anchors.anchor_file(engine.store.path, engine.project_id)
+    file = anchors.anchor_file(engine.store.place, engine.project_id)
     if file.exists():
         return ""
     with engine.store.read() as tx:
@@ -152,7 +152,7 @@ class Anchoring:
             tails = tx.runs.open_tails(engine.project_id)
         known = {
             run: head
-            for line in anchors.lines_of(anchors.anchor_file(engine.store.path, engine.project_id)) or ()
+            for line in anchors.lines_of(anchors.anchor_file(engine.store.place, engine.project_id)) or ()
             for run, head in line.runs.items()
         }
         behind = [run for run, head in tails.items() if known.get(run) != head]
@@ -205,7 +205,7 @@ class Anchoring:
             work = last if last[0] else None
         if not tails and (settings, work) == (self._settings, self._work):
             return
-        database = anchors.mark_of_database(engine.store.path)
+        database = anchors.mark_of_database(engine.store.place)
         anchor = anchors.Anchor(
             engine.project_id, engine.clock(), tails, settings, key=key, database=database, work=work
         )
@@ -214,7 +214,7 @@ class Anchoring:
                 anchor = replace(anchor, commit=anchors.add_commit(engine.root, anchor))
             except Refused as refused:  # the other place still gets it
                 self._complain(refused)
-        anchors.add_line(anchors.anchor_file(engine.store.path, engine.project_id), anchor)
+        anchors.add_line(anchors.anchor_file(engine.store.place, engine.project_id), anchor)
         self._settings, self._work = settings, work
 
     def _complain(self, error: Exception) -> None:
@@ -225,7 +225,7 @@ class Anchoring:
     def _begin(self) -> None:
         """Record the first anchor, and one that begins a new file in place of a lost one."""
         engine = self._engine
-        if anchors.anchor_file(engine.store.path, engine.project_id).exists():
+        if anchors.anchor_file(engine.store.place, engine.project_id).exists():
             return
         from wfe_mcp.engine.kernel.engine import SYSTEM
 

@@ -97,8 +97,8 @@ def _only(pinned: dict[str, str], approver: str) -> dict[str, str]:
 def _keys_differ(
     engine: Engine, tx: Tx, began: Began, anchored: Iterable[str], retired: set[str]
 ) -> Iterator[Discrepancy]:
-    here, beside = pinned_key(tx), pinned_beside(engine.store.path)
-    where = str(pin_file(engine.store.path))
+    here, beside = pinned_key(tx), pinned_beside(engine.store.place)
+    where = str(pin_file(engine.store.place))
     if beside and (here is None or not began.is_known):
         yield Discrepancy(
             "signing_denied", where, "a key is pinned beside the database, and the database knows of no signing"

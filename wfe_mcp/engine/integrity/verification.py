@@ -210,7 +210,7 @@ def _later(runs: list[RunId], after: str) -> list[RunId]:
 
 def _read(engine: Engine, ref: str) -> _Anchors:
     """The file first: a commit that it names must be in the ref, which may have grown meanwhile."""
-    lines, database = lines_of(anchor_file(engine.store.path, engine.project_id)), mark_of_database(engine.store.path)
+    lines, database = lines_of(anchor_file(engine.store.place, engine.project_id)), mark_of_database(engine.store.place)
     given: list[Anchor] = []
     if ref:
         if ref.startswith("-") or (found := commits_of(engine.root, ref)) is None:

@@ -152,7 +152,7 @@ def _key_of(engine: Engine) -> Ed25519PrivateKey:
     """The key in its file; made where there is none. OSError, ValueError: it cannot be read or written."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # 25 ms: with the first verdict
 
-    file = engine.store.path.parent / "keys" / "server.key"
+    file = engine.store.place.parent / "keys" / "server.key"
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = file.with_name(f".{file.name}.{os.getpid()}.new")

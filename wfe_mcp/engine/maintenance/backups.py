@@ -132,8 +132,8 @@ def restore(
 
 
 def _database(engine: Engine) -> Path:
-    """The database's file, whether or not it can be opened."""
-    from wfe_mcp.store.sqlite import database_file
+    """The database's file, whether or not it can be opened. Refuses ``unavailable`` where it is none."""
+    from wfe_mcp.store.databases import database_file
     from wfe_mcp.workspace.system.location import database_url
 
     return database_file(database_url(engine.environment))

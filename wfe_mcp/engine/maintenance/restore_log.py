@@ -94,13 +94,13 @@ def anchor_set_backs(engine: Engine) -> None:
         settings, begun = tx.settings_log.tail(), [event.name for event in events if event.type == BEGUN]
     last = restores[-1]
     for project in begun:
-        file = anchor_file(engine.store.path, project)
+        file = anchor_file(engine.store.place, project)
         lines = lines_of(file) or []
         if any(line.set_back == last.to.isoformat() and line.at >= last.at for line in lines):
             continue
         with engine.store.read() as tx:
             tails = tx.events.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
-        database = mark_of_database(engine.store.path)
+        database = mark_of_database(engine.store.place)
         anchor = Anchor(project, last.at, tails, settings, set_back=last.to.isoformat(), database=database)
         if project == engine.project_id and engine.project.is_git:
             with suppress(Refused):  # the other place still gets it

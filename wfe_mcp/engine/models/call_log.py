@@ -216,7 +216,7 @@ def record_after_commit(change: RunChange) -> None:
 
 def record_client_calls(engine: Engine) -> int:
     """Record what the hooks left so far, the oldest first; how many calls that were."""
-    folder = Path(engine.store.path).parent / HOOKS
+    folder = Path(engine.store.place).parent / HOOKS
     files = sorted((folder / "calls").glob("*.json"))[:_AT_ONCE]
     if not files:
         return 0

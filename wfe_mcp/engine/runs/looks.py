@@ -25,7 +25,7 @@ _Looks = dict[str, dict[str, list[str]]]
 
 def visited_before(engine: Engine, projects: Iterable[str], *, looks: bool = False) -> dict[str, datetime]:
     """The last look of the visit before this one, by project; without those that had none. ``looks``: record a look now."""
-    file, now = engine.store.path.parent / FILE, engine.clock()
+    file, now = engine.store.place.parent / FILE, engine.clock()
     kept = _kept(file)
     own = kept.setdefault(user_name(), {})
     found = dict[str, datetime]()

@@ -5,7 +5,7 @@
 Rules:
 1. A record is sealed again whenever it changes; the last seal counts.
 2. A run's own row is sealed by its first event: what it is about, which no later event changes (``_RUN_SEALED``).
-3. Rows are hashed as SQLite stores them, so that no decoding can hide a difference. The hash leaves out NULLs, so that
+3. Rows are hashed as SQLite stores them, on PostgreSQL too, so that no decoding can hide a difference. The hash leaves out NULLs, so that
    a column added later does not change earlier seals. It also leaves out a row's location (its project, its number in
    a table of all runs, the folder on this machine): a run may move.
 4. Opinions and model calls may be written before the run change that uses them: that change seals them.
@@ -199,7 +199,14 @@ class SealRepository(Repository):
         found = self._connection.execute(query, values)
         names = [str(name) for name in found.keys()]  # noqa: SIM118 - of a result, not of a dict
         for row in found:
-            yield dict(zip(names, row, strict=True))
+            yield dict(zip(names, map(_as_stored, row), strict=True))
+
+
+def _as_stored(value: Any) -> Any:
+    """``value`` as SQLite holds it: PostgreSQL has times and flags of its own, and a seal is the same on both."""
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "microseconds")
+    return int(value) if isinstance(value, bool) else value
 
 
 def _sealed_records(

@@ -226,6 +226,7 @@ class JobRepository(Repository):
     def enqueue(self, new: NewJob) -> str:
         """Queue a job in this transaction; its id. A known ``dedupe_key`` returns the id of the job that has it."""
         if new.dedupe_key is not None:
+            self.alone("job", new.dedupe_key)
             found = self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()
             if found is not None:
                 return str(found)
@@ -248,6 +249,7 @@ class JobRepository(Repository):
 
         ``limits``: how many jobs may run and start at once, over all processes. A lost job already counts towards them.
         """
+        self.alone("claim")  # limits are counted, and the job is chosen, as under SQLite's write lock
         values = self._within(limits, queues, now) | {"owner": owner, "until": now + timedelta(seconds=lease_s)}
         job = self._first(JobRecord, _CLAIM, values)
         if job is not None and job.tries > 1:

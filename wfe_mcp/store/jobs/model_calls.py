@@ -40,6 +40,9 @@ _CALLS_FROM = _SELECT.where(_CALL.run_id == bindparam("run_"), _CALL.started_at 
 )
 
 
+_NEWEST_FIRST = select(_CALL.phase, _CALL.model).order_by(_CALL.phase, _CALL.started_at.desc(), _CALL.id.desc())
+
+
 def _sum(value: Any, condition: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
     return func.coalesce(func.sum(value if condition is None else case((condition, value), else_=0)), 0)
 
@@ -134,6 +137,9 @@ class ModelCallRepository(Repository):
 
     def newest_models(self, run_id: RunId) -> dict[str, str]:
         """Phase → the model of its newest call in a run."""
+        if self._connection.dialect.name == "postgresql":
+            found = self._connection.execute(_NEWEST_FIRST.where(_CALL.run_id == run_id).distinct(_CALL.phase))
+            return {str(phase): str(model) for phase, model in found}
         # SQLite takes the other columns of a group from the row with the maximum.
         query = (
             select(_CALL.phase, _CALL.model, func.max(_CALL.started_at))

@@ -74,8 +74,11 @@ class VerificationRepository(Repository):
         return [*problems, *self._states(run_id, dict(run), log, used), *beside]
 
     def schema_problems(self) -> list[Problem]:
-        """Every difference between the file's schema and ours."""
-        return [Problem(where, message, code=code) for where, message, code in differences(self._connection)]
+        """Every difference between the database's schema and ours."""
+        found = differences
+        if self._connection.dialect.name == "postgresql":
+            from wfe_mcp.store.postgres.schema import differences as found
+        return [Problem(where, message, code=code) for where, message, code in found(self._connection)]
 
     def _states(
         self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]], used: RunState | None

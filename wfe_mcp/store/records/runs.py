@@ -109,10 +109,15 @@ NO_GATE = -1
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The figures for ``doctor``. ``wal_is_safe`` False with ``journal_mode`` wal is a risk to report."""
+    """The figures for ``doctor``. ``wal_is_safe`` False with ``journal_mode`` wal is a risk to report.
+
+    ``path``: the file, or the address of the server without a password. ``is_owner``: its role could drop our triggers.
+    """
 
     path: str
     journal_mode: str
-    sqlite_version: str
+    version: str
     wal_is_safe: bool
     revision: str
+    library: str = "SQLite"
+    is_owner: bool = False

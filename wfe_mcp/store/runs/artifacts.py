@@ -106,8 +106,9 @@ class ArtifactRepository(Repository):
         return made
 
     def _insert(self, made: RevisionRecord) -> None:
-        row_id = self._connection.execute(_INSERT_REVISION, row_from(made, REVISION)).lastrowid
-        self._search_notes.note(made.run_id, of_revision(row_id, made))
+        key = self._connection.execute(_INSERT_REVISION, row_from(made, REVISION)).inserted_primary_key
+        assert key is not None  # one row was inserted
+        self._search_notes.note(made.run_id, of_revision(key[0], made))
         self._run(_COUNT, {"run_id_": made.run_id})
 
     def copy_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:

@@ -42,6 +42,8 @@ OPEN_ATTEMPTS = (AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATIN
 
 _THIS_RUN = RUN.c.id == bindparam("id_")
 _LOAD = select(*columns_for(RunRecord, RUN), RUN.c.state).where(_THIS_RUN)
+_LOAD_TO_CHANGE = _LOAD.with_for_update(key_share=True)
+"""Where several transactions write at once. FOR UPDATE would block every insert of a row that names the run."""
 _LOAD_ATTEMPTS = (
     select(ATTEMPT.c.state).where(ATTEMPT.c.run_id == bindparam("run_id")).order_by(ATTEMPT.c.phase, ATTEMPT.c.attempt)
 )
@@ -127,7 +129,8 @@ class RunRepository(RunListRepository):
 
     def load(self, run_id: RunId) -> LoadedRun | None:
         """The current run, or None when there is none."""
-        row = self._connection.execute(_LOAD, {"id_": run_id}).first()
+        load = _LOAD_TO_CHANGE if self.shared.locks_rows else _LOAD
+        row = self._connection.execute(load, {"id_": run_id}).first()
         if row is None:
             return None
         *values, run_state = row
@@ -202,6 +205,7 @@ class RunRepository(RunListRepository):
 
     def for_key(self, project_id: str, key: str, args_sha256: str) -> RunId | None:
         """The run created with this idempotency key. Refuses ``conflict`` when the key was used with other arguments."""
+        self.alone("start", project_id, key)
         found = self._connection.execute(_KEY, {"project_id": project_id, "key": key}).first()
         if found is None:
             return None
@@ -224,6 +228,7 @@ class RunRepository(RunListRepository):
         ``scope``: the tree's folder; for a lock its project, with the lock's ``name``. Holders without a lease
         (gates, loops) come first, then the newest claims.
         """
+        self.alone("holders", scope, name)  # who finds none takes it in this transaction
         for statement in (_HELD_WITHOUT_LEASE, _NEWEST_CLAIMS):
             values = {"scope": scope, "name": name, "besides": besides}
             yield from self._all(OpenAttempt, statement, values)

@@ -40,7 +40,7 @@ from wfe_mcp.store.driver import HEAD, MIGRATIONS, SHOWN, driver
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
-_VERSION = Table(
+VERSION_TABLE = Table(
     "alembic_version",
     MetaData(),
     Column("version_num", String(32), nullable=False),
@@ -48,7 +48,7 @@ _VERSION = Table(
 )
 """Alembic's own table; kept out of our metadata, or autogenerate would drop or add it."""
 
-_REVISION = select(_VERSION.c.version_num)
+_REVISION = select(VERSION_TABLE.c.version_num)
 _IS_OURS = text("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
 _OBJECTS = text(
     "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' "
@@ -72,7 +72,7 @@ def bring_to_head(connection: Connection, path: Path) -> None:
     if revision == HEAD:
         return
     if revision is not None:
-        _upgrade(connection, revision, path)
+        migrate(connection, revision, str(path))
     elif connection.execute(_TABLES).scalar_one():
         raise Refused(
             "unavailable",
@@ -132,8 +132,8 @@ def _create(connection: Connection) -> None:
         raw.execute(statement)
     if has_fts5(connection):
         raw.execute(FIND_TEXT)
-    _VERSION.create(connection, checkfirst=False)
-    connection.execute(insert(_VERSION), {"version_num": HEAD})
+    VERSION_TABLE.create(connection, checkfirst=False)
+    connection.execute(insert(VERSION_TABLE), {"version_num": HEAD})
 
 
 @functools.cache
@@ -150,7 +150,8 @@ def _tables_and_indexes() -> tuple[str, ...]:
     return tuple(str(each.compile(dialect=dialect())) for each in made)
 
 
-def _upgrade(connection: Connection, revision: str, path: Path) -> None:
+def migrate(connection: Connection, revision: str, shown: str) -> None:
+    """Run the migrations after ``revision``. ``shown``: the database, for people. Refuses ``unavailable``: see ``bring_to_head``."""
     # Imported here: Alembic costs 240 ms, and the revision is current at nearly every start.
     from alembic import command
     from alembic.config import Config
@@ -171,7 +172,7 @@ def _upgrade(connection: Connection, revision: str, path: Path) -> None:
     except CommandError as error:
         raise Refused(
             "unavailable",
-            f"The database '{path}' was written by a newer wfe-mcp (revision {revision}; this one knows {HEAD}).",
+            f"The database '{shown}' was written by a newer wfe-mcp (revision {revision}; this one knows {HEAD}).",
             "Upgrade wfe-mcp, or set WFE_DATABASE_URL to another file.",
         ) from error
     except OperationalError as error:
@@ -179,7 +180,7 @@ def _upgrade(connection: Connection, revision: str, path: Path) -> None:
             raise
         raise Refused(
             "unavailable",
-            f"The database '{path}' cannot be upgraded: it says that it is of revision {revision}, and its tables are not "
+            f"The database '{shown}' cannot be upgraded: it says that it is of revision {revision}, and its tables are not "
             f"those of that revision ({error.orig}).",
             "It was changed outside wfe-mcp, and is left as it is. Restore a backup: wfe-mcp restore FILE",
         ) from error

@@ -150,7 +150,10 @@ class SearchIndexRepository(Repository):
         return (RUN.c.created_at <= at, or_(RUN.c.created_at < at, RUN.c.id < run_id))
 
     def must_have_fts5(self) -> None:
-        """Refuses ``unavailable`` where SQLite lacks full-text search."""
+        """Refuses ``unavailable`` where the database lacks full-text search."""
+        message, hint = self._caches.library.why_not
+        if message:
+            raise Refused("unavailable", message, hint)
         if not self._caches.library.has_fts5:
             raise Refused(
                 "unavailable",

@@ -1,0 +1,266 @@
+"""A PostgreSQL database as the store of several machines: its connections, its transactions, and what it refuses.
+
+Rules:
+1. Every writing transaction has a connection of its own, at READ COMMITTED. What must not change meanwhile is locked: the row of
+   the run (``runs.load``), or a name (``Repository.alone``). A reading one sees one moment: REPEATABLE READ, READ ONLY.
+2. Faults of the setup (no server, no rights, a full disk, a deadlock, a lost connection) are refused as ``unavailable``, with
+   ``retry`` where a second try can succeed; every other error is our bug. No transaction is tried again by itself: its block has
+   read what it decided by.
+3. An address is shown without its password and its parameters.
+4. What a machine keeps for itself (keys, anchors, hooks) lies in the user's data folder, one folder for each database.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.store.driver import HEAD
+from wfe_mcp.store.postgres.dialect import DRIVER
+from wfe_mcp.store.postgres.schema import SCHEMA, bring_to_head, refuse_unfit
+from wfe_mcp.store.records.runs import Health
+from wfe_mcp.store.repository import Library
+
+WAIT_S = 10
+"""How long a statement waits for a lock, and a transaction for a connection; below the 45 s of a tool call."""
+_CONNECT_S = 10
+CONNECTIONS = 4
+"""Of this process, for writing; as many again for reading."""
+
+_VERSION = text("SELECT hashtextextended(pg_current_snapshot()::text, 0)")
+"""The transactions that a snapshot leaves out change with every commit of one that wrote; no text of it comes twice. A counter of
+ours would make every commit wait for the one before, or change before what it counts can be read; the position of the write-ahead
+log changes with the upkeep of the server too. Those of other databases of the server change it: then who polls looks once in vain."""
+
+_OWNER = text("SELECT pg_has_role(current_user, nspowner, 'USAGE') FROM pg_namespace WHERE nspname = :schema")
+
+_BUSY = ("The database is busy: another transaction holds what this one needs.", "Call again in a moment.", True)
+_LOST = (
+    "The connection to the database was lost.",
+    "Call again in a moment; is the server up? See: wfe-mcp doctor",
+    True,
+)
+_UNREACHABLE = ("The database server cannot be reached", *_LOST[1:])
+_NO_RIGHT = (
+    "The role of WFE_DATABASE_URL may not do this in the database",
+    "Grant it what docs/how-to/use-postgresql.md lists, as the owner of the schema.",
+    False,
+)
+_FULL = ("The database server has no room left", "Free some space on it, or raise its limits, then call again.", False)
+_NO_ACCESS = (
+    "The database server refused the connection",
+    "Check user, password and database of WFE_DATABASE_URL.",
+    False,
+)
+_CHANGED = ("The database was changed outside wfe-mcp", "Compare: wfe-mcp verify ; restore a dump: pg_restore", False)
+_READ_ONLY = ("The database takes no writes: it is a standby, or was set so", "Use the primary server.", False)
+_REFUSALS: dict[str, tuple[str, str, bool]] = {
+    "40001": _BUSY,
+    "40P01": _BUSY,
+    "55P03": _BUSY,
+    "57014": _BUSY,
+    "53300": ("The database server has no free connection", "Call again in a moment, or raise max_connections.", True),
+    "08": _LOST,
+    "57P": _LOST,
+    "25P03": _LOST,
+    "53": _FULL,
+    "28": _NO_ACCESS,
+    "3D000": _NO_ACCESS,
+    "42501": _NO_RIGHT,
+    "42P01": _CHANGED,
+    "42703": _CHANGED,
+    "3F000": _CHANGED,
+    "25006": _READ_ONLY,
+    "58": ("The disk of the database server failed", "Check it and the log of the server.", False),
+    "XX": ("The database server found damaged data", "Check its log; restore a dump: pg_restore", False),
+}
+"""The errors caused by the setup, by their SQLSTATE or its beginning. Every other one is our bug and stays an exception."""
+
+
+class PostgresDatabase:
+    """One database of a PostgreSQL server, in its schema ``wfe``."""
+
+    locks_rows = True
+    has_file = False
+
+    def __init__(self, address: URL, *, durable: bool) -> None:
+        self._address = address
+        self.shown = _shown(address)
+        self._write_engine = _make_engine(address, reads_only=False, durable=durable)
+        self._read_engine = _make_engine(address, reads_only=True, durable=durable)
+
+    @property
+    def path(self) -> Path:
+        """Refuses ``unavailable``: it is no file."""
+        raise Refused(
+            "unavailable",
+            f"The database '{self.shown}' is on a PostgreSQL server: wfe-mcp has no file of it to copy, shrink or check.",
+            "Back it up and restore it with pg_dump and pg_restore: docs/how-to/use-postgresql.md",
+        )
+
+    @property
+    def place(self) -> Path:
+        """Where a file of it would lie: beside it is what this machine keeps for itself (rule 4)."""
+        import platformdirs  # 15 ms
+
+        named = sha256(self.shown.rpartition("@")[2].encode()).hexdigest()[:16]  # another role opens the same database
+        return Path(platformdirs.user_data_dir("wfe-mcp", appauthor=False), "postgresql", named, "wfe.db")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of ours needs to open the same database."""
+        return {"WFE_DATABASE_URL": self._address.set(drivername="postgresql").render_as_string(hide_password=False)}
+
+    def prepare(self) -> None:
+        """Create or upgrade the schema where it is not current, and the folder of this machine's files."""
+        with self._read_engine.connect() as connection, connection.begin():
+            revision = refuse_unfit(connection, self.shown)
+        if revision != HEAD:
+            with self._write_engine.connect() as connection, connection.begin():
+                bring_to_head(connection, self.shown)
+        self.place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def look_at(self, library: Library) -> None:
+        """Full-text search is not there yet."""
+        library.has_fts5 = library.can_find = False
+        library.why_not = (
+            f"The database '{self.shown}' is PostgreSQL, where this version has no full-text search.",
+            "List and show instead: wfe-mcp runs ; wfe-mcp show RUN",
+        )
+
+    @contextmanager
+    def writer(self) -> Generator[Connection]:
+        """A connection for one transaction that may write."""
+        with self._write_engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def reader(self) -> Generator[Connection]:
+        """A connection for one transaction that reads."""
+        with self._read_engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def refusals(self, *, reads_only: bool = False) -> Generator[None]:
+        """Turn errors caused by the setup into ``unavailable``; a write in a reading transaction is our own bug."""
+        try:
+            yield
+        except Exception as error:
+            if _holds_nul(error):
+                raise Refused(
+                    "bad_argument",
+                    "A text has the character NUL (U+0000), which PostgreSQL cannot store.",
+                    "Leave it out.",
+                ) from error
+            found = _refusal(error)
+            if found is None or (reads_only and found is _READ_ONLY):
+                raise
+            message, hint, retry = found
+            if not message.endswith("."):
+                message = f"{message}: {_first_line(getattr(error, 'orig', error))}."
+            raise Refused("unavailable", f"{message} Database: {self.shown}", hint, data={"retry": retry}) from error
+
+    def data_version(self) -> int:
+        """A number that changes with every commit."""
+        with self.refusals(reads_only=True), self._read_engine.connect() as connection:
+            return int(connection.execute(_VERSION).scalar_one())
+
+    def others_version(self) -> int:
+        """The same: who asks reads once more after commits of its own, too."""
+        return self.data_version()
+
+    def health(self) -> Health:
+        """The figures for ``doctor``."""
+        with self.refusals(reads_only=True), self._read_engine.connect() as connection, connection.begin():
+            revision = refuse_unfit(connection, self.shown)
+            is_owner = bool(connection.execute(_OWNER, {"schema": SCHEMA}).scalar())
+            version = ".".join(str(each) for each in connection.dialect.server_version_info or ())
+        return Health(self.shown, "", version, True, revision or "", "PostgreSQL", is_owner)
+
+    def change_to_wal(self) -> bool:
+        """A server has a write-ahead log of its own."""
+        return True
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._write_engine.dispose()
+        self._read_engine.dispose()
+
+
+def _make_engine(address: URL, *, reads_only: bool, durable: bool) -> Engine:
+    level = "REPEATABLE READ" if reads_only else "READ COMMITTED"
+    settings = {
+        "search_path": f"{SCHEMA}, pg_temp",
+        "TimeZone": "UTC",
+        "lock_timeout": f"{WAIT_S}s",
+        "DateStyle": "ISO",
+    }
+    settings |= {} if durable else {"synchronous_commit": "off"}
+    settings |= {"default_transaction_read_only": "on"} if reads_only else {}
+    try:
+        engine = create_engine(
+            address.set(drivername=DRIVER),
+            isolation_level=level,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=WAIT_S,
+            pool_pre_ping=True,
+            use_native_hstore=False,
+            connect_args={"connect_timeout": _CONNECT_S, "application_name": "wfe-mcp"},
+        )
+    except ImportError as error:
+        raise Refused(
+            "unavailable",
+            "WFE_DATABASE_URL names a PostgreSQL database, and the package psycopg is not installed.",
+            "Install wfe-mcp[team].",
+        ) from error
+    asked = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+
+    def prepare(connection: Any, _record: object) -> None:
+        connection.autocommit = True  # outside a transaction: a rollback would take the settings back
+        connection.execute(f"SELECT {asked}")
+        connection.autocommit = False
+
+    event.listen(engine, "connect", prepare, insert=True)
+    return engine
+
+
+def _shown(address: URL) -> str:
+    """Where it is and as whom, without what may be secret: parameters can name a password too."""
+    host = address.host or str(address.query.get("host", "")) or "localhost"
+    port = f":{address.port}" if address.port else ""
+    user = f"{address.username}@" if address.username else ""
+    return f"postgresql://{user}{host}{port}/{address.database or ''}"
+
+
+def _refusal(error: Exception) -> tuple[str, str, bool] | None:
+    if isinstance(error, exc.TimeoutError):  # every connection of this process is in use
+        return _BUSY
+    if not isinstance(error, exc.DBAPIError):
+        return None
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    for length in (5, 3, 2):
+        if (found := _REFUSALS.get(state[:length] if len(state) >= length else "")) is not None:
+            return found
+    if error.connection_invalidated:
+        return _LOST
+    return _UNREACHABLE if not state and isinstance(error, exc.OperationalError) else None
+
+
+def _first_line(error: object) -> str:
+    """What the server said, in one line; it has the user and the host, never the password."""
+    return str(error).strip().split("\n", 1)[0].rstrip(".")
+
+
+def _holds_nul(error: Exception) -> bool:
+    """Whether a value with NUL was refused, by the driver: it has no SQLSTATE then."""
+    if not isinstance(error, exc.DataError) or getattr(error.orig, "sqlstate", None):
+        return False
+    rows = error.params if isinstance(error.params, list) else [error.params]
+    return any(
+        "\0" in value for row in rows if isinstance(row, dict) for value in row.values() if isinstance(value, str)
+    )
