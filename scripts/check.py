@@ -46,6 +46,7 @@ VISIBLE = (
         "CI",
         "WFE_CHROMIUM",
         "WFE_CLIENTS",
+        "WFE_POSTGRES",
     ),
     *("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES*"),
     *("XDG_*", "PYENV_*", "PIP_*", "UV_*", "SSL_CERT_*", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
@@ -87,6 +88,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "tests": [
             Step([sys.executable, "scripts/chromium.py"]),
             Step([sys.executable, "scripts/bubblewrap.py"]),
+            Step([sys.executable, "scripts/postgres.py"]),
             Step([sys.executable, "scripts/real_clients.py"]),
             *readme_tests(folder, is_ci=os.environ.get("CI") == "true"),
         ],
@@ -206,6 +208,10 @@ def passes(name: str, steps: list[Step], folder: Path, out: IO[str] | None = Non
 def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
     """Run one step in the checkout, without a terminal and with the visible part of the environment."""
     environment = visible(os.environ)
+    if environment.get("CI") == "true":
+        environment["WFE_POSTGRES_REQUIRED"] = (
+            "true"  # tests/postgres.py: else its tests would be skipped without a word
+        )
     if step.measured:
         environment["WFE_MEASURED"] = str(folder)
     if step.report:

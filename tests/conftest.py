@@ -14,6 +14,7 @@ Rules:
 9. The tests that ``slow.toml`` names run with ``-m slow``, or by their names; ``-m ""`` runs all.
 10. Coverage, where it is measured (tests/measured), is that of this process: in the processes that tests start it would cost as much
    as the tests. ``measured_children`` measures the module that these run, for what runs nowhere else.
+11. Tests with the fixture ``postgres`` have the mark of that name, and run where PostgreSQL is (tests/postgres.py).
 """
 
 import gc
@@ -33,6 +34,7 @@ import pytest
 
 from tests.forks import Forks, forking
 from tests.packages import installed_once
+from tests.postgres import Cluster, missing, running_cluster
 from tests.slow import is_slow
 
 MEMORY = Path("/dev/shm")
@@ -73,6 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item.nodeid):
             item.add_marker("slow")
+        if "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
 
 
 class Backwards:
@@ -199,6 +203,28 @@ def cheap_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keys, "COST", keys.Cost(memory_kib=8, iterations=1, seconds=0))
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL cluster of this process (tests/postgres.py). Skips without one, fails where the gate requires one."""
+    reason = missing()
+    if reason and os.environ.get("WFE_POSTGRES_REQUIRED"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with running_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres_url(postgres: Cluster) -> Iterator[str]:
+    """The address of a fresh, empty database on PostgreSQL."""
+    name = postgres.new_database()
+    yield postgres.url(name)
+    if not postgres.is_running:  # the test ended it
+        postgres.start()
+    postgres.drop(name)
 
 
 @pytest.fixture(scope="session")

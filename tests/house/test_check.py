@@ -212,6 +212,26 @@ def test_ci_fails_where_it_could_have_a_chromium_and_has_none(root: Path, tmp_pa
     assert named.returncode == 0, named
 
 
+@pytest.mark.skipif(os.name == "nt", reason="CI is Linux; nothing is installed elsewhere")
+def test_ci_fails_where_no_postgresql_is_and_a_machine_of_ones_own_only_says_so(root: Path, tmp_path: Path) -> None:
+    argv = [sys.executable, str(root / "scripts" / "postgres.py")]
+    env = {"PATH": str(tmp_path), "WFE_POSTGRES": str(tmp_path)}
+
+    def reported(**environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(argv, check=False, capture_output=True, encoding="utf-8", env=env | environment)
+
+    away, ci = reported(), reported(CI="true")
+    assert (away.returncode, "Next: apt-get install postgresql" in away.stdout) == (0, True)
+    assert (ci.returncode, "Next: apt-get install postgresql" in ci.stdout) == (1, True)
+
+
+def test_in_ci_a_test_that_needs_postgresql_fails_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = "import os, sys; sys.exit(os.environ.get('WFE_POSTGRES_REQUIRED', '') != sys.argv[1])"
+    for is_ci, given in (("true", "true"), ("false", "")):
+        monkeypatch.setenv("CI", is_ci)
+        assert check.exit_code(check.Step([sys.executable, "-c", asks, given]), tmp_path) == 0
+
+
 def places_script(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """scripts/places.py, whose imports are found as when it is run."""
     monkeypatch.setattr(sys, "path", [str(root / "scripts"), *sys.path])
