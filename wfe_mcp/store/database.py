@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.store.databases import database_at
 from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
-from wfe_mcp.store.repository import Caches, Part, Repository, Shared
+from wfe_mcp.store.repository import Caches, Library, Part, Repository, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -120,7 +120,7 @@ class Store:
         self._database = database
         self._clock = clock
         self._new_id = new_id
-        self._caches = Caches()
+        self._caches = Caches(Library(database.words))
         self.settings_listeners: list[Callable[[], object]] = []
         """Called after the commit of a transaction that changed a setting."""
 

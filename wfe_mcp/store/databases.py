@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.store.repository import Library
+    from wfe_mcp.store.search.words import WordIndex
 
 NO_FILE = "Back it up and restore it with pg_dump and pg_restore: docs/how-to/use-postgresql.md"
 """What to do in place of a command that copies, shrinks or reads the file."""
@@ -32,6 +33,11 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 class Database(Protocol):
     """Everything specific to one database."""
+
+    @property
+    def words(self) -> WordIndex:
+        """The words of the search index."""
+        ...
 
     @property
     def shown(self) -> str:
@@ -142,6 +148,7 @@ class SqliteDatabase:
     A process has one writing connection and a few reading ones: threads queue here, processes at the file.
     """
 
+    words: WordIndex = sqlite.Fts5()
     has_file = True
     locks_rows = False
 

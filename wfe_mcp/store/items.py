@@ -17,9 +17,23 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, desc, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import (
+    Integer,
+    Select,
+    TextClause,
+    bindparam,
+    desc,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -33,6 +47,7 @@ from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry, of_item, of_item_row
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
+from wfe_mcp.store.search.query import Query
 from wfe_mcp.store.sqlite import insert_new
 
 ADDED, CHANGED = "ItemAdded", "ItemChanged"
@@ -58,29 +73,34 @@ _FITS = (
     or_(ITEM.c.kind.in_(bindparam("kinds", expanding=True)), bindparam("any_kind")),
     ITEM.c.status.in_(bindparam("statuses", expanding=True)),
 )
-_HAS_WORDS = text(  # the reference of an entry is PROJECT/W-12/SEQ
-    "(item.project_id, item.number) IN (SELECT find_entry.project_id, "
-    "CAST(substr(find_entry.ref, length(find_entry.project_id) + 4) AS INTEGER) "
-    "FROM find_text CROSS JOIN find_entry ON find_entry.id = find_text.rowid "
-    "WHERE find_text MATCH :match AND find_entry.source = :source)"
-).bindparams(source=ITEMS)
 _ORDERS = {
     False: (desc(ITEM.c.priority), ITEM.c.project_id, ITEM.c.number),
     True: (desc(ITEM.c.changed_at), ITEM.c.project_id, desc(ITEM.c.last_seq)),
 }
-_BACKLOG = {
-    (newest, words): select(*columns_for(ItemRow, ITEM))
-    .where(*_FITS, *([_HAS_WORDS] if words else []))
-    .order_by(*order)
-    .limit(bindparam("limit_"))
-    for newest, order in _ORDERS.items()
-    for words in (False, True)
-}
-"""By whether the newest come first, and whether words are looked for."""
-_HOW_MANY = {
-    words: select(func.count()).select_from(ITEM).where(*_FITS, *([_HAS_WORDS] if words else []))
-    for words in (False, True)
-}
+
+
+@cache
+def _backlog(condition: str, *, newest: bool) -> Select[Any]:
+    """``condition``: of the word index, "" where no words are looked for."""
+    rows = select(*columns_for(ItemRow, ITEM)).where(*_FITS, *_has_words(condition))
+    return rows.order_by(*_ORDERS[newest]).limit(bindparam("limit_"))
+
+
+@cache
+def _how_many(condition: str) -> Select[Any]:
+    return select(func.count()).select_from(ITEM).where(*_FITS, *_has_words(condition))
+
+
+def _has_words(condition: str) -> list[TextClause]:
+    found = (  # the reference of an entry is PROJECT/W-12/SEQ
+        "(item.project_id, item.number) IN (SELECT find_entry.project_id, "  # noqa: S608 - our words
+        "CAST(substr(find_entry.ref, length(find_entry.project_id) + 4) AS INTEGER) "
+        f"FROM find_text CROSS JOIN find_entry WHERE find_entry.id = find_text.rowid AND {condition} "
+        "AND find_entry.source = :source)"
+    )
+    return [text(found).bindparams(source=ITEMS)] if condition else []
+
+
 _PARTS = (
     select(ITEM.c.parent, ITEM.c.status, func.count().label("items"))
     .where(ITEM.c.project_id == bindparam("project_id_"), ITEM.c.parent.in_(bindparam("parents", expanding=True)))
@@ -207,24 +227,26 @@ class ItemRepository(Repository):
         projects: Sequence[str],
         kinds: Sequence[ItemKind],
         statuses: Sequence[ItemStatus],
-        match: str = "",
+        query: Query | None = None,
         *,
         newest: bool = False,
         limit: int,
     ) -> tuple[list[ItemRow], int]:
         """Up to ``limit`` rows of items of these kinds (none given: of all) and statuses by priority, and how many there are.
 
-        ``match``: what full-text search has to find in them; ``newest``: those that changed last come first.
+        ``query``: what full-text search has to find in them; ``newest``: those that changed last come first.
         """
         values: dict[str, Any] = {
             "projects": projects,
             "kinds": list(kinds) or [ItemKind.TASK],
             "any_kind": not kinds,
             "statuses": list(statuses),
-            **({"match": match} if match else {}),
         }
-        rows = self._all(ItemRow, _BACKLOG[newest, bool(match)], values | {"limit_": limit})
-        return rows, int(self._connection.execute(_HOW_MANY[bool(match)], values).scalar_one())
+        condition, words = "", self._caches.library.words
+        if query is not None:
+            condition, values["match"] = words.condition, words.expression(query)
+        rows = self._all(ItemRow, _backlog(condition, newest=newest), values | {"limit_": limit})
+        return rows, int(self._connection.execute(_how_many(condition), values).scalar_one())
 
     def progress(self, project_id: str, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Of the items that have some under them: how many of those are over, and how many there are."""

@@ -22,6 +22,8 @@ from wfe_mcp.store.layout.tables import RUN
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from wfe_mcp.store.search.words import WordIndex
+
 V = TypeVar("V")
 R = TypeVar("R")
 D = TypeVar("D", bound="DataclassInstance")
@@ -82,26 +84,23 @@ class Recent(Generic[V]):
 
 @dataclass(slots=True)
 class Library:
-    """Facts checked when the database was opened: whether it supports full-text search, and has the index.
+    """Facts checked when the database was opened: whether it supports full-text search, and has the index."""
 
-    ``why_not``: what a search is refused with, and what to do instead, where that is not SQLite's missing FTS5.
-    """
-
+    words: "WordIndex"
     has_fts5: bool = False
     can_find: bool = False
-    why_not: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Caches:
     """The caches shared by all transactions of a store."""
 
+    library: Library
     specs: Recent[RunSpec] = field(default_factory=lambda: Recent[RunSpec](64))
     documents: Recent[Any] = field(default_factory=lambda: Recent[Any](32))
     states: Recent[RunState] = field(default_factory=lambda: Recent[RunState](16))
     """By a run and the hash of its last event, which determines the state. Without this cache, a server that works on a
     loop would read the attempts of all its items with every call."""
-    library: Library = field(default_factory=Library)
 
 
 class Shared:

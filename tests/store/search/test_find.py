@@ -27,6 +27,7 @@ from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.query import MAX_TERMS, SNIPPET_CHARS, folded, parse_query, snippet, words
+from wfe_mcp.store.sqlite import Fts5
 
 if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx
@@ -226,7 +227,7 @@ def test_no_query_is_a_fault_of_ours(store: Store, query: str) -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_a_query_or_refused(text: str) -> None:
     try:
-        expression = parse_query(text).expression()
+        expression = Fts5.expression(parse_query(text))
     except Refused as refused:
         assert refused.code == "bad_argument"
     else:

@@ -22,8 +22,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.postgres.dialect import DRIVER
 from wfe_mcp.store.postgres.schema import SCHEMA, bring_to_head, refuse_unfit
+from wfe_mcp.store.postgres.words import Tsvector
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.repository import Library
+from wfe_mcp.store.search.words import WordIndex
 
 WAIT_S = 10
 """How long a statement waits for a lock, and a transaction for a connection; below the 45 s of a tool call."""
@@ -84,6 +86,7 @@ _REFUSALS: dict[str, tuple[str, str, bool]] = {
 class PostgresDatabase:
     """One database of a PostgreSQL server, in its schema ``wfe``."""
 
+    words: WordIndex = Tsvector()
     locks_rows = True
     has_file = False
 
@@ -125,12 +128,8 @@ class PostgresDatabase:
         self.place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def look_at(self, library: Library) -> None:
-        """Full-text search is not there yet."""
-        library.has_fts5 = library.can_find = False
-        library.why_not = (
-            f"The database '{self.shown}' is PostgreSQL, where this version has no full-text search.",
-            "List and show instead: wfe-mcp runs ; wfe-mcp show RUN",
-        )
+        """Full-text search is part of the schema."""
+        library.has_fts5 = library.can_find = True
 
     @contextmanager
     def writer(self) -> Generator[Connection]:

@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD, MIGRATIONS
 from wfe_mcp.store.layout import tables
+from wfe_mcp.store.postgres import words
 from wfe_mcp.store.schema.upgrade import VERSION_TABLE, migrate
 
 SCHEMA = "wfe"
@@ -162,6 +163,7 @@ def _statements(connection: Connection) -> Iterator[str]:
             where = index.dialect_options["sqlite"]["where"]
             partly = "" if where is None else f" WHERE {where}"
             yield f"{CreateIndex(index).compile(dialect=dialect)}{partly}"
+    yield from (words.TABLE, words.INDEX)
     for name, when, table_name, action in _triggers():
         each = "STATEMENT" if "TRUNCATE" in when else "ROW"
         yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {_ONLY_OURS} AS $wfe$BEGIN {action} END$wfe$"
@@ -219,6 +221,7 @@ def _our_objects() -> dict[tuple[str, str], str]:
         for table in tables.METADATA.sorted_tables
     }
     wanted[("table", VERSION_TABLE.name)] = " ".join(VERSION_TABLE.c.keys())
+    wanted[("table", "find_text")], wanted[("index", "ix_find_text_words")] = "rowid words", ""
     indexes = (str(index.name) for table in tables.METADATA.sorted_tables for index in table.indexes)
     wanted |= {("index", name): "" for name in (*indexes, *(f"ix_{table.name}_rowid" for table in _READ_ON))}
     for name, _, table, action in _triggers():

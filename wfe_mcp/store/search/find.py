@@ -14,9 +14,10 @@ Rules:
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, text
+from sqlalchemy import Row, TextClause, bindparam, select, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
@@ -31,18 +32,26 @@ from wfe_mcp.store.search.upkeep import SearchIndexRepository
 
 _WINDOW = 200
 _NEWEST = (1 << 63) - 1
-_ALL = -1
+_ALL = _NEWEST
 _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})")
 
-_MATCHES = text(
-    "SELECT find_entry.id, find_entry.project_id, find_entry.run_id, find_entry.source, find_entry.ref, find_entry.part, "
-    "find_entry.title "
-    "FROM find_text CROSS JOIN find_entry ON find_entry.id = find_text.rowid "
-    "WHERE find_text MATCH :match AND find_text.rowid BETWEEN :low AND :top "
-    "AND (:project IS NULL OR find_entry.project_id = :project) AND (:run IS NULL OR find_entry.run_id = :run) "
-    "AND (:kind IS NULL OR find_entry.kind = :kind) "
-    "ORDER BY find_text.rowid DESC LIMIT :limit"
-)
+
+
+@cache
+def _matches(condition: str) -> TextClause:
+    # CROSS JOIN: SQLite reads the index first, newest first, and only as far as the limit.
+    return text(
+        "SELECT find_entry.id, find_entry.project_id, find_entry.run_id, find_entry.source, find_entry.ref, "  # noqa: S608 - our words
+        "find_entry.part, find_entry.title "
+        f"FROM find_text CROSS JOIN find_entry WHERE find_entry.id = find_text.rowid AND {condition} "
+        "AND find_text.rowid BETWEEN :low AND :top "
+        "AND (CAST(:project AS TEXT) IS NULL OR find_entry.project_id = :project) "
+        "AND (CAST(:run AS TEXT) IS NULL OR find_entry.run_id = :run) "
+        "AND (CAST(:kind AS TEXT) IS NULL OR find_entry.kind = :kind) "
+        "ORDER BY find_text.rowid DESC LIMIT :limit"
+    )
+
+
 _ARCHIVED = select(RUN.c.archived_at).where(RUN.c.id == bindparam("run_id_"))
 
 
@@ -80,7 +89,7 @@ class SearchRepository(Repository):
         if not self._caches.library.can_find:
             return FindPage()
         place = [
-            f'place : "{token(letter, name)}"'
+            token(letter, name)
             for letter, name in (("p", project_id), ("k", kind), ("r", run_id))
             if name is not None
         ]
@@ -100,8 +109,9 @@ class SearchRepository(Repository):
         """The hits of one window in order, after ``mark`` if given; and the start of the next window."""
         low, limit = (0, _WINDOW) if mark is None else (mark.low, _ALL)
         span = given | {"low": low, "top": top if mark is None else mark.top, "limit": limit}
-        match, groups = " AND ".join((*place, query.expression())), query.matchers_by_group
-        rows = self._connection.execute(_MATCHES, span | {"match": match}).all()
+        words, groups = self._caches.library.words, query.matchers_by_group
+        values = span | {"match": words.expression(query, place)}
+        rows = self._connection.execute(_matches(words.condition), values).all()
         if not rows:
             return [], None if mark is None else mark.low - 1
         high, low = (rows[0].id, rows[-1].id) if mark is None else (mark.top, mark.low)

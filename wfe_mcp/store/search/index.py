@@ -5,7 +5,7 @@
 
     find_run     the indexed runs, with version and last event; "" for what is in no run: opinions, and work items
     find_entry   one row per search entry; its id grows with its time, so the newest come first
-    find_text    its words (FTS5), without the texts, which are read from their own tables
+    find_text    its words (``words.py``), without the texts, which are read from their own tables
 
 Rules:
 1. A writer without indexing (an older process, a library without FTS5) leaves a run whose last event is not the one in
@@ -28,6 +28,7 @@ from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, ITEM_EVENT, OPINIO
 from wfe_mcp.store.repository import Repository, Shared
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
 from wfe_mcp.store.search.query import folded
+from wfe_mcp.store.search.words import EntryWords
 
 NO_RUN = RunId("")
 """In ``find_run``: what is in no run, the opinions requested outside of any and the work items."""
@@ -64,8 +65,6 @@ _ENTRY = (
     .order_by(FIND_ENTRY.c.id)
     .limit(1)
 )
-_INSERT_TEXT = "INSERT INTO find_text (rowid, place, title, text) VALUES (?, ?, ?, ?)"
-_DELETE_TEXT = "INSERT INTO find_text (find_text, rowid, place, title, text) VALUES ('delete', ?, ?, ?, ?)"
 
 
 @dataclass(slots=True)
@@ -99,7 +98,7 @@ class SearchNoteRepository(Repository):
         self._noted.pop(run_id, None)
 
     def can_find(self) -> bool:
-        """True when this SQLite supports full-text search and the file has the index."""
+        """True when the database supports full-text search and has the index."""
         return self._caches.library.can_find
 
     def note(self, run_id: RunId, entries: Iterable[SearchEntry], *, events: int = 0) -> Noted:
@@ -153,9 +152,9 @@ class SearchNoteRepository(Repository):
     def add(self, project: str, run_id: RunId, entries: Sequence[SearchEntry]) -> None:
         """Put the words of these rows into the index."""
         rows: list[dict[str, Any]] = []
-        texts: list[tuple[int, str, str, str]] = []
+        words: list[EntryWords] = []
         for id_, entry in sorted(self._with_ids(entries), key=lambda each: each[0]):
-            place, title, text = _words_of(project, run_id, entry)
+            words.append(_words_of(project, run_id, id_, entry))
             rows.append(
                 {
                     "id": id_,
@@ -165,19 +164,16 @@ class SearchNoteRepository(Repository):
                     "source": entry.source,
                     "ref": entry.ref,
                     "part": entry.part,
-                    "title": title[:_TITLE_CHARS],
+                    "title": words[-1].title[:_TITLE_CHARS],
                 }
             )
-            texts.append((id_, place, title, text))
         self._run(_NEW_ENTRIES, rows)
-        if texts:
-            self._connection.exec_driver_sql(_INSERT_TEXT, texts)
+        self._caches.library.words.add(self._connection, words)
 
     def take_out(self, project: str, run_id: RunId, entries: Sequence[tuple[int, SearchEntry]]) -> None:
         """Take the words of these rows out of the index."""
-        texts = [(id_, *_words_of(project, run_id, entry)) for id_, entry in entries]
-        if texts:
-            self._connection.exec_driver_sql(_DELETE_TEXT, texts)
+        words = [_words_of(project, run_id, id_, entry) for id_, entry in entries]
+        self._caches.library.words.take_out(self._connection, words)
 
     def _with_ids(self, entries: Sequence[SearchEntry]) -> list[tuple[int, SearchEntry]]:
         """Each entry with a new id: the id of its time, or the first free one after it."""
@@ -192,6 +188,7 @@ class SearchNoteRepository(Repository):
 
     def _free_ids(self, low: int, count: int) -> int:
         """The first of ``count`` consecutive free ids, not below ``low``."""
+        self.alone("find")
         newest = self._connection.execute(_NEWEST_ID).scalar()
         if newest is None or newest < low:
             return low
@@ -213,6 +210,6 @@ def token(letter: str, name: str) -> str:
     return letter + re.sub(r"[\W_]", "", name).lower()
 
 
-def _words_of(project: str, run_id: RunId, entry: SearchEntry) -> tuple[str, str, str]:
+def _words_of(project: str, run_id: RunId, id_: int, entry: SearchEntry) -> EntryWords:
     place = f"{token('p', project)} {token('r', run_id)} {token('k', entry.kind)}"
-    return place, folded(entry.title), folded("\n".join(text for _, text in entry.texts))
+    return EntryWords(id_, place, folded(entry.title), folded("\n".join(text for _, text in entry.texts)))

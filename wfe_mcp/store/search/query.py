@@ -6,7 +6,7 @@
 
 Rules:
 1. Everything that is not AND, OR, NOT (in capitals), a quote or a star at a word's end is text: there is no syntax error.
-2. SQLite gets only quoted words built here, never the user's text.
+2. The database gets only quoted words (``Fts5.expression``), never the user's text.
 
     Prüf src/app.py: parse_config  →  pruf src app py parse config
 
@@ -41,10 +41,6 @@ class Term:
     words: tuple[str, ...]
     is_prefix: bool = False
 
-    def expression(self) -> str:
-        """The term in FTS5 syntax."""
-        return f'{{title text}} : "{" ".join(self.words)}"' + (" *" if self.is_prefix else "")
-
     def matcher(self) -> re.Pattern[str]:
         """A pattern that finds the term in folded text."""
         return matcher(self.words, is_prefix=self.is_prefix)
@@ -65,10 +61,6 @@ class Query:
     def matchers_by_group(self) -> list[list[re.Pattern[str]]]:
         """The same, for each of ``groups``."""
         return [[term.matcher() for term in wanted] for wanted, _ in self.groups]
-
-    def expression(self) -> str:
-        """The query in FTS5 syntax."""
-        return f"({' OR '.join(_group(wanted, unwanted) for wanted, unwanted in self.groups)})"
 
 
 def parse_query(text: str) -> Query:
@@ -115,13 +107,6 @@ def _term(text: str, *, is_prefix: bool) -> Term | None:
             "Write more of the word before the star.",
         )
     return Term(found, is_prefix)
-
-
-def _group(wanted: tuple[Term, ...], unwanted: tuple[Term, ...]) -> str:
-    every = f"({' AND '.join(term.expression() for term in wanted)})"
-    if not unwanted:
-        return every
-    return f"({every} NOT ({' OR '.join(term.expression() for term in unwanted)}))"
 
 
 def _too_large(message: str) -> Refused:

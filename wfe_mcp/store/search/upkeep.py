@@ -6,7 +6,7 @@ Rules:
 3. A step is short, because writers wait for it. Newest runs come first: people search those most.
 """
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
@@ -16,7 +16,6 @@ from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.search.entries import ITEMS, VERSION, SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 from wfe_mcp.store.search.sources import SearchSourceRepository
-from wfe_mcp.store.sqlite import FIND_TEXT
 
 _OF_RUN = FIND_ENTRY.c.run_id == bindparam("run_id_")
 _OUTSIDE = FIND_ENTRY.c.run_id.is_(None)
@@ -43,7 +42,6 @@ _OUTSIDE_SEQ = select(FIND_RUN.c.last_seq).where(FIND_RUN.c.run_id == NO_RUN, FI
 _OLDER = select(FIND_RUN.c.run_id).where(FIND_RUN.c.version < VERSION).limit(1)
 _ANY_WAITS = select(FIND_WAITING.c.run_id).limit(1)
 _CREATED = select(RUN.c.created_at).where(RUN.c.id == bindparam("run_id_"))
-_WIPE = text("INSERT INTO find_text (find_text) VALUES ('delete-all')")
 
 
 class SearchIndexRepository(Repository):
@@ -109,7 +107,7 @@ class SearchIndexRepository(Repository):
     def rebuild(self) -> None:
         """Empty the index: every run waits to be indexed again."""
         self._must_find()
-        self._connection.execute(_WIPE)
+        self._caches.library.words.clear(self._connection)
         self._run(delete(FIND_ENTRY))
         self._run(delete(FIND_RUN))
 
@@ -151,9 +149,6 @@ class SearchIndexRepository(Repository):
 
     def must_have_fts5(self) -> None:
         """Refuses ``unavailable`` where the database lacks full-text search."""
-        message, hint = self._caches.library.why_not
-        if message:
-            raise Refused("unavailable", message, hint)
         if not self._caches.library.has_fts5:
             raise Refused(
                 "unavailable",
@@ -164,5 +159,5 @@ class SearchIndexRepository(Repository):
     def _must_find(self) -> None:
         self.must_have_fts5()
         if not self._notes.can_find():
-            self._connection.exec_driver_sql(FIND_TEXT)
+            self._caches.library.words.create(self._connection)
             self._caches.library.can_find = True

@@ -14,7 +14,7 @@ from wfe_mcp.engine.work.items import others_of
 from wfe_mcp.store import Tx
 from wfe_mcp.store.items import item_of
 from wfe_mcp.store.records.items import ItemRow
-from wfe_mcp.store.search.query import MAX_TERMS, Term, words
+from wfe_mcp.store.search.query import MAX_TERMS, Query, Term, words
 from wfe_mcp.views.pages.decision import blocks_json
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.work.models import ItemLine, ItemView, item_line, item_lines, item_view
@@ -105,12 +105,12 @@ def backlog(
     ``text``: only items with words that begin with these. Refuses ``unavailable`` for them without full-text search.
     """
     wanted = words(text)[:MAX_TERMS]
-    match = " AND ".join(Term((word,), is_prefix=True).expression() for word in wanted)
-    if match:
+    query = Query(((tuple(Term((word,), is_prefix=True) for word in wanted), ()),)) if wanted else None
+    if query is not None:
         catch_up(engine, within_s=CATCH_UP_S)
     with engine.store.read() as tx:
         projects = [project] if project else [record.id for record in tx.projects.all()]
-        rows, count = tx.items.backlog(projects, kinds, statuses, match, newest=newest, limit=limit)
+        rows, count = tx.items.backlog(projects, kinds, statuses, query, newest=newest, limit=limit)
         counts = {str(status): many for status, many in tx.items.counts(*projects).items()}
         cards = _cards(tx, rows)
     return Backlog(items=cards, count=count, counts=dict(sorted(counts.items())))
