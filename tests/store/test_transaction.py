@@ -4,6 +4,8 @@ import contextlib
 import sqlite3
 import threading
 
+import pytest
+
 from tests.store.scene import AGENT, Clock, create
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store
@@ -26,6 +28,7 @@ def test_who_has_waited_longer_for_a_lock_looks_more_often() -> None:
     assert pauses == sorted(pauses, reverse=True) and pauses[-1] > 0.001
 
 
+@pytest.mark.sqlite_only("a file has one writer")
 def test_a_writer_waits_for_a_reader_of_another_connection(store: Store) -> None:
     other = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN")

@@ -259,7 +259,6 @@ def _holds_nul(error: Exception) -> bool:
     """Whether a value with NUL was refused, by the driver: it has no SQLSTATE then."""
     if not isinstance(error, exc.DataError) or getattr(error.orig, "sqlstate", None):
         return False
-    rows = error.params if isinstance(error.params, list) else [error.params]
-    return any(
-        "\0" in value for row in rows if isinstance(row, dict) for value in row.values() if isinstance(value, str)
-    )
+    rows: Any = error.params if isinstance(error.params, list) else [error.params]
+    values: list[object] = [value for row in rows if isinstance(row, dict) for value in dict[str, object](row).values()]
+    return any("\0" in value for value in values if isinstance(value, str))

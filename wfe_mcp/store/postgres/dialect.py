@@ -16,7 +16,7 @@ statement is compiled: SQLite's path stays as it is, in statements and in import
 The cast is to ``json``, not ``jsonb``: that refuses a text in which any value has the escape of NUL.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import BindParameter, Integer
 from sqlalchemy.dialects import registry
@@ -34,7 +34,7 @@ class _Statements(PGCompiler):
         return "ON CONFLICT DO NOTHING"
 
     def visit_column(self, column: Any, *arguments: Any, **kw: Any) -> str:
-        text = cast("str", super().visit_column(column, *arguments, **kw))
+        text = super().visit_column(column, *arguments, **kw)
         return text.removeprefix("+") if column.is_literal else text
 
     def limit_clause(self, select: Any, **kw: Any) -> str:
@@ -86,7 +86,7 @@ def _path(path: BindParameter[Any]) -> str:
 
 
 class _Types(PGTypeCompiler):
-    def visit_INTEGER(self, type_: Any, **kw: Any) -> str:
+    def visit_INTEGER(self, type_: Any, **kw: Any) -> str:  # noqa: N802 - SQLAlchemy calls it so
         del type_, kw
         return "BIGINT"
 
