@@ -38,6 +38,15 @@ def raw(url: str) -> Any:
     return driver().connect(url.removeprefix("sqlite:///"), isolation_level=None)
 
 
+def count_words(url: str, word: str) -> int:
+    """How many entries of the search index have ``word``."""
+    has = "words @@ CAST(? AS tsquery)" if url.startswith("postgresql") else "find_text MATCH ?"
+    connection = raw(url)
+    (count,) = connection.execute(f"SELECT count(*) FROM find_text WHERE {has}", (word,)).fetchone()
+    connection.close()
+    return int(count)
+
+
 class PastTheStore:
     """A connection with PostgreSQL that takes the statements that the tests have for SQLite."""
 

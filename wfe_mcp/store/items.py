@@ -20,20 +20,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    Integer,
-    Select,
-    TextClause,
-    bindparam,
-    desc,
-    func,
-    insert,
-    literal_column,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Integer, bindparam, desc, func, insert, literal_column, or_, select, text, update
+from sqlalchemy.sql.expression import Select, TextClause
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -82,8 +70,8 @@ _ORDERS = {
 @cache
 def _backlog(condition: str, *, newest: bool) -> Select[Any]:
     """``condition``: of the word index, "" where no words are looked for."""
-    rows = select(*columns_for(ItemRow, ITEM)).where(*_FITS, *_has_words(condition))
-    return rows.order_by(*_ORDERS[newest]).limit(bindparam("limit_"))
+    fits = (*_FITS, *_has_words(condition))
+    return select(*columns_for(ItemRow, ITEM)).where(*fits).order_by(*_ORDERS[newest]).limit(bindparam("limit_"))
 
 
 @cache
@@ -236,13 +224,9 @@ class ItemRepository(Repository):
 
         ``query``: what full-text search has to find in them; ``newest``: those that changed last come first.
         """
-        values: dict[str, Any] = {
-            "projects": projects,
-            "kinds": list(kinds) or [ItemKind.TASK],
-            "any_kind": not kinds,
-            "statuses": list(statuses),
-        }
-        condition, words = "", self._caches.library.words
+        values: dict[str, Any] = {"projects": projects, "statuses": list(statuses)}
+        values |= {"kinds": list(kinds) or [ItemKind.TASK], "any_kind": not kinds}
+        words, condition = self._caches.library.words, ""
         if query is not None:
             condition, values["match"] = words.condition, words.expression(query)
         rows = self._all(ItemRow, _backlog(condition, newest=newest), values | {"limit_": limit})

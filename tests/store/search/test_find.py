@@ -29,8 +29,6 @@ from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.query import MAX_TERMS, SNIPPET_CHARS, folded, parse_query, snippet, words
 from wfe_mcp.store.sqlite import Fts5
 
-pytestmark = pytest.mark.sqlite_only("words are looked for with FTS5")
-
 if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records.search import Hit

@@ -17,6 +17,7 @@ from tests.store.scene import (
     PLAN,
     Clock,
     add_plan,
+    count_words,
     create,
     fold,
     raw,
@@ -33,8 +34,6 @@ from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.index import NO_RUN
 from wfe_mcp.store.search.query import parse_query
-
-pytestmark = pytest.mark.sqlite_only("words are looked for with FTS5")
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +78,7 @@ def index_all(store: Store, most: int = 400) -> int:
             return steps
 
 
+@pytest.mark.sqlite_only("PostgreSQL begins at a later revision")
 def test_an_old_database_is_upgraded_at_once_and_indexed_in_short_steps(url: str, store: Store, clock: Clock) -> None:
     everything(store)
     with store.tx() as tx:
@@ -106,6 +106,7 @@ def test_an_old_database_is_upgraded_at_once_and_indexed_in_short_steps(url: str
     upgraded.close()
 
 
+@pytest.mark.sqlite_only("PostgreSQL begins at a later revision")
 def test_an_index_without_titles_is_built_again(url: str, store: Store, clock: Clock) -> None:
     everything(store)
     index_all(store)
@@ -146,6 +147,7 @@ def test_what_was_taken_from_the_index_past_the_store_waits(url: str, store: Sto
     assert sorted(kinds(store, "zephyr")) == before
 
 
+@pytest.mark.sqlite_only("the copy is made by statements of SQLite")
 def test_a_run_that_was_copied_past_the_store_waits(url: str, store: Store) -> None:
     everything(store)
     index_all(store)
@@ -182,9 +184,7 @@ def test_indexing_again_changes_nothing_and_dropping_takes_every_word(url: str, 
 
     with store.tx() as tx:
         assert tx.search_index.drop(RunId("R-1")) == 8
-    connection = raw(url)
-    assert connection.execute("SELECT count(*) FROM find_text WHERE find_text MATCH 'zephyr'").fetchone() == (0,)
-    connection.close()
+    assert count_words(url, "zephyr") == 0
 
 
 def test_a_rebuilt_index_says_what_the_tables_say(url: str, store: Store) -> None:
@@ -300,6 +300,7 @@ def test_without_fts5_everything_is_written_and_find_says_what_to_install(
     store.close()
 
 
+@pytest.mark.sqlite_only("PostgreSQL always has full-text search")
 def test_an_indexed_file_is_written_by_a_library_without_fts5_and_fixed_later(
     store: Store, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,8 +366,6 @@ def test_a_pruned_run_takes_its_words_along(store: Store, url: str) -> None:
     with store.tx() as tx:
         tx.retention.prune(tx.runs.find(tx.projects.id_of("/p/.git", "/p"), "R-1"), (), ADA, NOW)
 
-    connection = raw(url)
-    assert connection.execute("SELECT count(*) FROM find_text WHERE find_text MATCH 'zephyr'").fetchone() == (0,)
-    connection.close()
+    assert count_words(url, "zephyr") == 0
     with store.read() as tx:
         assert not tx.search_index.is_behind()

@@ -6,15 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from tests.store.scene import AGENT, NOW, Clock, raw
+from tests.store.scene import AGENT, NOW, Clock, count_words
 from tests.store.search.test_find import found, opinion
 from tests.store.search.test_index import index_all, no
 from wfe_mcp.core.items import ItemKind, added
 from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.index import NO_RUN
-
-pytestmark = pytest.mark.sqlite_only("words are looked for with FTS5")
 
 
 def keep_item(store: Store, title: str, *bodies: str) -> str:
@@ -35,13 +33,6 @@ def describe_item(store: Store, project: str, body: str) -> None:
 
 def titles(store: Store, query: str) -> list[str]:
     return [hit.title for hit in found(store, query)]
-
-
-def count_words(url: str, word: str) -> int:
-    connection = raw(url)
-    (count,) = connection.execute("SELECT count(*) FROM find_text WHERE find_text MATCH ?", (word,)).fetchone()
-    connection.close()
-    return int(count)
 
 
 def test_a_work_item_is_found_by_what_it_says_now_and_by_nothing_that_it_said_before(url: str, store: Store) -> None:
@@ -74,6 +65,7 @@ def test_work_items_come_into_a_rebuilt_index_and_their_words_leave_one_that_is_
     assert count_words(url, "mistral") == 0
 
 
+@pytest.mark.sqlite_only("PostgreSQL always has full-text search")
 def test_a_work_item_that_a_library_without_fts5_changed_is_found_by_its_new_words(
     store: Store, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,6 @@ _ALL = _NEWEST
 _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})")
 
 
-
 @cache
 def _matches(condition: str) -> TextClause:
     # CROSS JOIN: SQLite reads the index first, newest first, and only as far as the limit.
@@ -89,9 +88,7 @@ class SearchRepository(Repository):
         if not self._caches.library.can_find:
             return FindPage()
         place = [
-            token(letter, name)
-            for letter, name in (("p", project_id), ("k", kind), ("r", run_id))
-            if name is not None
+            token(letter, name) for letter, name in (("p", project_id), ("k", kind), ("r", run_id)) if name is not None
         ]
         given = {"project": project_id, "run": run_id, "kind": kind and str(kind)}
         found: list[tuple[_Mark, Row[Any]]] = []
