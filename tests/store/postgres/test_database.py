@@ -26,7 +26,7 @@ def store(postgres_url: str, clock: Clock) -> Iterator[Store]:
     opened.close()
 
 
-def test_one_run_is_changed_by_one_transaction_at_a_time_and_others_go_on(store: Store) -> None:
+def test_one_run_is_changed_by_one_transaction_at_a_time_and_others_are_changed_meanwhile(store: Store) -> None:
     claimed = e.PhaseStarted(phase=PLAN, attempt=1, holder="h", started_at=NOW)
     order: list[str] = []
 
@@ -89,10 +89,15 @@ def test_a_deadlock_is_refused_with_the_advice_to_call_again(store: Store) -> No
 def test_after_a_crash_of_the_server_the_call_is_refused_and_the_next_one_works(
     store: Store, postgres: Cluster
 ) -> None:
-    with pytest.raises(Refused) as lost, store.tx() as tx:
-        create(tx, "R-2")
-        postgres.restart("immediate")
-        create(tx, "R-3")
+
+    def write_during_the_crash() -> None:
+        with store.tx() as tx:
+            create(tx, "R-2")
+            postgres.restart("immediate")
+            create(tx, "R-3")
+
+    with pytest.raises(Refused) as lost:
+        write_during_the_crash()
     assert (lost.value.code, lost.value.data) == ("unavailable", {"retry": True})
 
     with store.tx() as tx:

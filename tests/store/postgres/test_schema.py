@@ -31,12 +31,12 @@ def refusal(url: str) -> Refused:
 
 
 def test_an_empty_database_gets_the_schema_and_the_health_names_it(postgres_url: str, clock: Clock) -> None:
-    for _ in range(2):
-        store = Store.open(postgres_url, clock=clock)
-        health = store.health()
-        with store.read() as tx:
-            assert tx.verification.schema_problems() == []
-        store.close()
+    Store.open(postgres_url, clock=clock).close()
+    store = Store.open(postgres_url, clock=clock)
+    health = store.health()
+    with store.read() as tx:
+        assert tx.verification.schema_problems() == []
+    store.close()
 
     assert (health.library, health.revision, health.is_owner) == ("PostgreSQL", HEAD, True)
     assert health.path.startswith("postgresql://postgres@127.0.0.1:")
@@ -107,7 +107,7 @@ def test_a_schema_of_another_program_or_of_a_newer_version_is_refused_and_left_a
 def test_an_older_server_is_refused(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wfe_mcp.store.postgres.schema._OLDEST_SERVER", 99)
 
-    assert "wfe-mcp needs 99 or later" in refusal(postgres_url).message
+    assert "99 or later is needed" in refusal(postgres_url).message
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_the_role_of_the_manual_works_and_can_neither_drop_a_trigger_nor_empty_a
     ):
         with pytest.raises(Exception, match=r"must be owner|permission denied|append-only"):
             mine.execute(forbidden)
-    # A table of the session's own does not stand in for ours in a trigger.
+    # A table of the session's own does not replace ours in a trigger.
     mine.execute("SET search_path = pg_temp, wfe")
     mine.execute("CREATE TEMP TABLE pruned_run AS SELECT 'R-1'::text AS run_id")
     with pytest.raises(Exception, match="append-only"):

@@ -109,7 +109,7 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
     if server[0] < _OLDEST_SERVER:
         raise Refused(
             "unavailable",
-            f"The database '{shown}' is PostgreSQL {server[0]}; wfe-mcp needs {_OLDEST_SERVER} or later.",
+            f"The database '{shown}' is PostgreSQL {server[0]}; {_OLDEST_SERVER} or later is needed.",
             "Upgrade the server, or set WFE_DATABASE_URL to another one.",
         )
     facts = connection.execute(_FACTS).one()
@@ -118,7 +118,7 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
         raise Refused(
             "unavailable",
             f"The database '{shown}' sorts texts by '{facts.collation}' and stores them as {facts.encoding}; "
-            "wfe-mcp needs the collation C and UTF8.",
+            "the collation C and UTF8 are needed.",
             "Create one with: createdb --template=template0 --encoding=UTF8 --locale=C NAME",
         )
     revision = str(connection.execute(_REVISION).scalar() or "base") if facts.has_version else None
