@@ -30,6 +30,9 @@ from wfe_mcp.store.search.words import WordIndex
 WAIT_S = 10
 """How long a statement waits for a lock, and a transaction for a connection; below the 45 s of a tool call."""
 _CONNECT_S = 10
+_SILENT_S = 15
+"""The server ends a transaction of a process that says nothing for so long, because it is frozen or its machine is gone: others
+wait for what it has locked. A transaction of ours is never this slow: no gate, no git and no network inside one."""
 CONNECTIONS = 4
 """Of this process, for writing; as many again for reading."""
 
@@ -196,6 +199,10 @@ def _make_engine(address: URL, *, reads_only: bool, durable: bool) -> Engine:
         "search_path": f"{SCHEMA}, pg_temp",
         "TimeZone": "UTC",
         "lock_timeout": f"{WAIT_S}s",
+        "idle_in_transaction_session_timeout": f"{_SILENT_S}s",
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
         "DateStyle": "ISO",
     }
     settings |= {} if durable else {"synchronous_commit": "off"}
