@@ -271,6 +271,7 @@ def test_a_row_that_is_gone_is_no_hit(store: Store, url: str) -> None:
         assert tx.search_index.drop(RunId("R-1")) == 2
 
 
+@pytest.mark.sqlite_only("PostgreSQL always has full-text search")
 def test_without_fts5_everything_is_written_and_find_says_what_to_install(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
