@@ -135,8 +135,8 @@ def test_the_decision_page_of_windows_leaves_the_clients_job_where_it_may(
     on(monkeypatch, decision_page, "win32")
     changed = {"Popen": popen, "DETACHED_PROCESS": 1, "CREATE_NEW_PROCESS_GROUP": 2, "CREATE_BREAKAWAY_FROM_JOB": 4}
     monkeypatch.setattr(decision_page, "subprocess", Seen(subprocess, **changed))
-    health = SimpleNamespace(path=str(tmp_path / "wfe.db"))
-    engine: Any = SimpleNamespace(root=tmp_path, environment={}, store=SimpleNamespace(health=lambda: health))
+    store = SimpleNamespace(place=tmp_path / "wfe.db", environment={})
+    engine: Any = SimpleNamespace(root=tmp_path, environment={}, store=store)
     assert decision_page.detached(engine, "ui") == "started"
     assert tried == ([7] if is_allowed else [7, 3])
 

@@ -6,16 +6,23 @@ a test is about the file.
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.postgres import Cluster
 from tests.store.scene import Clock
 from wfe_mcp.store import Store
 
 ON_POSTGRESQL = os.environ.get("WFE_TEST_DATABASE") == "postgresql"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if ON_POSTGRESQL:
+        for item in items:
+            if reason := item.get_closest_marker("sqlite_only"):
+                item.add_marker(pytest.mark.skip(reason=f"SQLite only: {reason.args[0]}"))
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +36,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if not ON_POSTGRESQL:
         yield f"sqlite:///{tmp_path / 'state.db'}"
         return
-    import psycopg
-
-    server = os.environ["WFE_TEST_SERVER"]
-    name = f"t{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
-    yield f"{server}/{name}".replace("postgresql://", "postgresql+psycopg://")
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    cluster: Cluster = request.getfixturevalue("postgres")
+    name = cluster.from_template("blank", lambda address: Store.open(address, clock=Clock()).close())
+    yield cluster.url(name)
+    cluster.drop(name)
 
 
 @pytest.fixture

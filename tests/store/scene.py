@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -33,12 +33,40 @@ PLAN_READY = e.PhaseReady(phase=PLAN, attempt=1)
 
 def raw(url: str) -> Any:
     """A connection past the store, through the same library: two of them in one process would not see their locks."""
+    if url.startswith("postgresql"):
+        return PastTheStore(url)
     return driver().connect(url.removeprefix("sqlite:///"), isolation_level=None)
+
+
+class PastTheStore:
+    """A connection with PostgreSQL that takes the statements that the tests have for SQLite."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        address = url.replace("+psycopg", "")
+        self.connection = psycopg.connect(address, autocommit=True, options="-c search_path=wfe -c timezone=UTC")
+
+    def execute(self, statement: str, values: Any = ()) -> Any:
+        named = statement.replace("%", "%%").replace("?", "%s") if values else statement
+        return self.connection.execute(cast("Any", named), values or None)
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 @contextmanager
 def unguarded(url: str) -> Generator[Any]:
     """A connection past the store, of someone with a shell who leaves the schema as it was."""
+    if url.startswith("postgresql"):
+        past = PastTheStore(url)
+        for verb in ("DISABLE", "ENABLE"):
+            for table in ("event", "setting_event", "item_event"):
+                past.execute(f"ALTER TABLE {table} {verb} TRIGGER USER")
+            if verb == "DISABLE":
+                yield past
+        past.close()
+        return
     connection = raw(url)
     kept = "SELECT name, sql, tbl_name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('event', 'setting_event', 'item_event')"
     triggers = connection.execute(kept).fetchall()

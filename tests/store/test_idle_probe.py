@@ -15,6 +15,8 @@ from wfe_mcp.store.idle_probe import ready_items
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.store.runs.run_list import OPEN_RUNS
 
+pytestmark = pytest.mark.sqlite_only("the probe reads the file")
+
 KEY = "/p/.git"
 
 

@@ -114,6 +114,7 @@ def reading(tx: Tx) -> None:
     tx.model_calls.in_flight("openai", NOW)
 
 
+@pytest.mark.sqlite_only("the planner of SQLite")
 def test_no_statement_of_a_call_reads_a_whole_table(store: Store, url: str) -> None:
     with statements() as seen, store.tx() as tx:
         a_phase_with_everything(tx)
@@ -141,6 +142,7 @@ def test_nothing_is_counted_row_by_row_but_the_questions_of_one_attempt(store: S
     assert all("FROM request" in sql for sql, _ in seen if words in sql)
 
 
+@pytest.mark.sqlite_only("the index of words is one of the statements")
 def test_a_state_change_takes_few_round_trips(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
         create(tx, "R-1")

@@ -4,6 +4,8 @@ import contextlib
 import sqlite3
 import threading
 
+import pytest
+
 from tests.store.scene import AGENT, Clock, create
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store
@@ -26,6 +28,7 @@ def test_who_has_waited_longer_for_a_lock_looks_more_often() -> None:
     assert pauses == sorted(pauses, reverse=True) and pauses[-1] > 0.001
 
 
+@pytest.mark.sqlite_only("a file has one writer")
 def test_a_writer_waits_for_a_reader_of_another_connection(store: Store) -> None:
     other = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN")
@@ -53,3 +56,33 @@ def test_actions_run_before_the_commit_after_it_and_after_a_rollback(store: Stor
     with store.read() as tx:
         assert tx.runs.load(RunId("R-1")) is not None
     assert ran == ["first", "second", "undone"]
+
+
+def test_the_data_version_changes_with_every_writer(store: Store, url: str, clock: Clock) -> None:
+    other = Store.open(url, clock=clock)
+    seen = [store.data_version(), store.data_version()]
+    with store.tx() as tx:
+        tx.projects.id_of("/p/.git", "/p")
+    seen.append(store.data_version())
+    with other.tx() as tx:
+        tx.projects.id_of("/q/.git", "/q")
+    seen.append(store.data_version())
+    other.close()
+
+    assert seen[0] == seen[1]
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.sqlite_only("a server does not tell who committed")
+def test_the_version_of_others_shows_that_another_process_wrote(store: Store, url: str, clock: Clock) -> None:
+    other = Store.open(url, clock=clock)
+    before = store.others_version()
+    with store.tx() as tx:
+        tx.projects.id_of("/p/.git", "/p")
+    own = store.others_version()
+    with other.tx() as tx:
+        tx.projects.id_of("/q/.git", "/q")
+    after = store.others_version()
+    other.close()
+
+    assert before == own != after

@@ -12,7 +12,18 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, bindparam, exists, literal_column, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Executable,
+    Table,
+    bindparam,
+    exists,
+    literal_column,
+    select,
+    text,
+)
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunState
@@ -160,6 +171,8 @@ class Part(Generic[P]):
         return self._of
 
 
+_LOCK_RUN = select(RUN.c.id).where(RUN.c.id == bindparam("run_")).with_for_update(key_share=True)
+"""FOR UPDATE would block every insert of a row that names the run."""
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
@@ -181,6 +194,11 @@ class Repository:
         """
         if self.shared.locks_rows:
             self._connection.execute(_ALONE, {"name": "/".join(("wfe", *name))})
+
+    def lock_run(self, run_id: str) -> None:
+        """Wait until no other transaction changes the run, and keep it until the end of this one; nothing on SQLite, as ``alone``."""
+        if self.shared.locks_rows:
+            self._connection.execute(_LOCK_RUN, {"run_": run_id})
 
     def _all(self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None) -> list[R]:
         return [record(*row) for row in self._connection.execute(statement, values)]

@@ -16,6 +16,8 @@ from wfe_mcp.store.driver import driver
 from wfe_mcp.store.maintenance import copies
 from wfe_mcp.store.records.jobs import Effect, NewJob
 
+pytestmark = pytest.mark.sqlite_only("a server is backed up with pg_dump")
+
 CONTEXT: Any = multiprocessing.get_context("spawn")
 WAIT_S = 120
 EACH = 6

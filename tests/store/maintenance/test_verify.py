@@ -10,7 +10,6 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.store import Store
-from wfe_mcp.store.driver import driver
 from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash
 from wfe_mcp.store.records.runs import EvidenceRecord, Problem
 
@@ -107,7 +106,7 @@ def test_a_cut_tail_with_a_fitting_run_row_is_found_by_an_anchor(store: Store, u
 @pytest.mark.parametrize(
     ("statement", "where"),
     [
-        ("UPDATE run SET tainted = 1", "run"),
+        ("UPDATE run SET tainted = (1 = 1)", "run"),
         ("UPDATE run SET state = replace(state, 'lunch', 'dinner')", "run"),
         ("UPDATE run SET state = 'gone'", "run"),
         ("UPDATE attempt SET status = 'completed' WHERE phase = 'plan'", "attempt 1 of 'plan'"),
@@ -148,7 +147,7 @@ def test_an_unknown_run_is_a_problem(store: Store) -> None:
 @pytest.mark.parametrize("statement", ["UPDATE event SET actor = 'eve'", "DELETE FROM event"])
 def test_the_database_itself_refuses_to_change_events(url: str, statement: str) -> None:
     connection = raw(url)
-    with pytest.raises(driver().IntegrityError, match="append-only"):
+    with pytest.raises(Exception, match="append-only"):
         connection.execute(statement)
     connection.close()
 

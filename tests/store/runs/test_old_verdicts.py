@@ -74,6 +74,7 @@ def _verdict_before(verdict: dict[str, Any]) -> dict[str, Any]:
     return rest | {"message": f"{BEGINNINGS.get(GateOutcome(verdict['outcome']), '')}{verdict['message']}"}
 
 
+@pytest.mark.sqlite_only("no server has verdicts of earlier versions")
 def test_verdicts_of_earlier_versions_have_their_outcome_and_the_chain_holds(earlier: Store) -> None:
     with earlier.read() as tx:
         loaded = tx.runs.load(RUN)
@@ -111,6 +112,7 @@ def test_an_outcome_that_is_stored_is_not_read_again_from_the_message() -> None:
     assert with_outcome(verdict) == verdict
 
 
+@pytest.mark.sqlite_only("no server has verdicts of earlier versions")
 def test_an_upgrade_fills_what_the_server_has_to_continue_with(url: str, store: Store) -> None:
     with store.tx() as tx:
         create(tx, RUN)

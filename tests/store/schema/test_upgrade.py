@@ -99,6 +99,7 @@ def test_autogenerate_finds_no_difference_between_models_and_migrations(migrated
     migrated.dispose()
 
 
+@pytest.mark.sqlite_only("migrations up to 0016 ran on files only")
 def test_a_new_file_has_the_same_tables_as_a_migrated_one(migrated: Engine, store: Store, tmp_path: Path) -> None:
     migrated.dispose()
     assert store.health().revision == schema.HEAD
@@ -106,6 +107,7 @@ def test_a_new_file_has_the_same_tables_as_a_migrated_one(migrated: Engine, stor
     assert definitions(tmp_path / "state.db") == definitions(tmp_path / "migrated.db")
 
 
+@pytest.mark.sqlite_only("migrations up to 0016 ran on files only")
 def test_a_file_that_lacks_migrations_is_upgraded(url: str, store: Store, clock: Clock, tmp_path: Path) -> None:
     """There is only one migration yet: a file from before it stands for an older one."""
     whole = definitions(tmp_path / "state.db")
@@ -147,6 +149,7 @@ def test_a_file_of_a_newer_version_is_refused(url: str, store: Store, clock: Clo
     assert refused.value.code == "unavailable"
 
 
+@pytest.mark.sqlite_only("a server: tests/store/postgres")
 def test_a_database_of_another_program_is_refused_and_left_alone(url: str, clock: Clock) -> None:
     connection = raw(url)
     connection.execute("CREATE TABLE music (title TEXT)")
@@ -168,6 +171,7 @@ def test_the_tables_that_statements_name_are_the_classes_that_say_what_is_kept()
     assert written(layout.METADATA) == written(METADATA)
 
 
+@pytest.mark.sqlite_only("migrations up to 0016 ran on files only")
 def test_an_upgrade_says_how_far_it_is_and_leaves_the_file_as_it_was_when_it_is_stopped(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

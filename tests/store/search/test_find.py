@@ -28,6 +28,8 @@ from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.query import MAX_TERMS, SNIPPET_CHARS, folded, parse_query, snippet, words
 
+pytestmark = pytest.mark.sqlite_only("words are looked for with FTS5")
+
 if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records.search import Hit

@@ -34,6 +34,8 @@ from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.index import NO_RUN
 from wfe_mcp.store.search.query import parse_query
 
+pytestmark = pytest.mark.sqlite_only("words are looked for with FTS5")
+
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -14,6 +14,8 @@ from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.index import NO_RUN
 
+pytestmark = pytest.mark.sqlite_only("words are looked for with FTS5")
+
 
 def keep_item(store: Store, title: str, *bodies: str) -> str:
     """An item that gets one body after the other, all in one transaction; the id of its project."""

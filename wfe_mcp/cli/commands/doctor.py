@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.health import (
+    database_findings,
     event_findings,
     fix_journal,
     health_findings,
-    journal_findings,
     readable_by_others,
-    server_findings,
 )
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
@@ -147,20 +146,12 @@ def _clients(invocation: Invocation) -> Iterator[HealthFinding]:
 
 
 def _database(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
-    health = invocation.engine.store.health()
-    if not invocation.engine.store.has_file:
-        yield from server_findings(health)
-        yield _index(invocation, deep=deep)
-        return
-    yield HealthFinding(
-        "database",
-        "ok",
-        f"{health.path}, SQLite {health.version}, journal {health.journal_mode}, schema {health.revision}",
-    )
-    yield from journal_findings(health)
+    yield from database_findings(invocation.engine.store)
     yield _index(invocation, deep=deep)
-    folder = Path(health.path).parent
-    yield from readable_by_others(Path(health.path))
+    if not invocation.engine.store.has_file:
+        return
+    folder = invocation.engine.store.path.parent
+    yield from readable_by_others(invocation.engine.store.path)
     if not os.access(folder, os.W_OK):
         yield HealthFinding("data folder", "problem", f"{folder} is not writable; fix: chmod u+w '{folder}'")
 

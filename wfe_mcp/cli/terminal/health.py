@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Store
     from wfe_mcp.store.records.runs import Health
 
 QUICKLY_READ_BYTES = 200_000_000
@@ -52,8 +53,18 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
     yield from _leftovers(engine)
 
 
-def server_findings(health: Health) -> Iterator[HealthFinding]:
-    """Which server has the database, and whether its role has more rights than the work needs."""
+def database_findings(store: Store) -> Iterator[HealthFinding]:
+    """Where the database is and of which version; of a file its journal, of a server the rights of the role."""
+    health = store.health()
+    if store.has_file:
+        message = f"{health.path}, SQLite {health.version}, journal {health.journal_mode}, schema {health.revision}"
+        yield HealthFinding("database", "ok", message)
+        yield from _journal_findings(health)
+    else:
+        yield from _server_findings(health)
+
+
+def _server_findings(health: Health) -> Iterator[HealthFinding]:
     yield HealthFinding("database", "ok", f"{health.path}, {health.library} {health.version}, schema {health.revision}")
     if health.is_owner:
         yield HealthFinding(
@@ -65,7 +76,7 @@ def server_findings(health: Health) -> Iterator[HealthFinding]:
     yield HealthFinding("backups", "note", "of a server's database: with pg_dump, see docs/how-to/use-postgresql.md")
 
 
-def journal_findings(health: Health) -> Iterator[HealthFinding]:
+def _journal_findings(health: Health) -> Iterator[HealthFinding]:
     """Whether writers wait for readers, and whether this SQLite is safe for the file's journal."""
     if health.journal_mode == "wal" and not health.wal_is_safe:
         yield HealthFinding(

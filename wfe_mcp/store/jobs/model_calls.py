@@ -138,7 +138,10 @@ class ModelCallRepository(Repository):
     def newest_models(self, run_id: RunId) -> dict[str, str]:
         """Phase → the model of its newest call in a run."""
         if self._connection.dialect.name == "postgresql":
-            found = self._connection.execute(_NEWEST_FIRST.where(_CALL.run_id == run_id).distinct(_CALL.phase))
+            from sqlalchemy.dialects.postgresql import distinct_on
+
+            newest = _NEWEST_FIRST.where(_CALL.run_id == run_id).ext(distinct_on(_CALL.phase))
+            found = self._connection.execute(newest)
             return {str(phase): str(model) for phase, model in found}
         # SQLite takes the other columns of a group from the row with the maximum.
         query = (

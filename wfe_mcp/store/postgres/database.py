@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
 
@@ -41,7 +41,7 @@ _OWNER = text("SELECT pg_has_role(current_user, nspowner, 'USAGE') FROM pg_names
 _BUSY = ("The database is busy: another transaction holds what this one needs.", "Call again in a moment.", True)
 _LOST = (
     "The connection to the database was lost.",
-    "Call again in a moment; is the server up? See: wfe-mcp doctor",
+    "Call again in a moment, and see whether the server runs.",
     True,
 )
 _UNREACHABLE = ("The database server cannot be reached", *_LOST[1:])
@@ -56,7 +56,7 @@ _NO_ACCESS = (
     "Check user, password and database of WFE_DATABASE_URL.",
     False,
 )
-_CHANGED = ("The database was changed outside wfe-mcp", "Compare: wfe-mcp verify ; restore a dump: pg_restore", False)
+_CHANGED = ("The database was changed outside wfe-mcp", "Restore a dump of it with pg_restore.", False)
 _READ_ONLY = ("The database takes no writes: it is a standby, or was set so", "Use the primary server.", False)
 _REFUSALS: dict[str, tuple[str, str, bool]] = {
     "40001": _BUSY,
@@ -98,7 +98,7 @@ class PostgresDatabase:
         """Refuses ``unavailable``: it is no file."""
         raise Refused(
             "unavailable",
-            f"The database '{self.shown}' is on a PostgreSQL server: wfe-mcp has no file of it to copy, shrink or check.",
+            f"The database '{self.shown}' is on a PostgreSQL server: there is no file of it to copy, shrink or check.",
             "Back it up and restore it with pg_dump and pg_restore: docs/how-to/use-postgresql.md",
         )
 
@@ -129,7 +129,7 @@ class PostgresDatabase:
         library.has_fts5 = library.can_find = False
         library.why_not = (
             f"The database '{self.shown}' is PostgreSQL, where this version has no full-text search.",
-            "List and show instead: wfe-mcp runs ; wfe-mcp show RUN",
+            "Look through the list of runs instead.",
         )
 
     @contextmanager
@@ -260,7 +260,5 @@ def _holds_nul(error: Exception) -> bool:
     """Whether a value with NUL was refused, by the driver: it has no SQLSTATE then."""
     if not isinstance(error, exc.DataError) or getattr(error.orig, "sqlstate", None):
         return False
-    rows = error.params if isinstance(error.params, list) else [error.params]
-    return any(
-        "\0" in value for row in rows if isinstance(row, dict) for value in row.values() if isinstance(value, str)
-    )
+    rows = cast("list[dict[str, object]]", error.params if isinstance(error.params, list) else [error.params or {}])
+    return any("\0" in value for row in rows for value in row.values() if isinstance(value, str))

@@ -16,7 +16,7 @@ statement is compiled: SQLite's path stays as it is, in statements and in import
 The cast is to ``json``, not ``jsonb``: that refuses a text in which any value has the escape of NUL.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import BindParameter, Integer
 from sqlalchemy.dialects import registry
@@ -29,15 +29,15 @@ DRIVER = "postgresql+wfe_psycopg"
 
 
 class _Statements(PGCompiler):
-    def visit_on_conflict_do_nothing(self, on_conflict: Any, **kw: Any) -> str:
+    def visit_on_conflict_do_nothing(self, on_conflict: Any, **kw: object) -> str:
         del on_conflict, kw
         return "ON CONFLICT DO NOTHING"
 
-    def visit_column(self, column: Any, *arguments: Any, **kw: Any) -> str:
-        text = cast("str", super().visit_column(column, *arguments, **kw))
+    def visit_column(self, column: Any, *arguments: Any, **kw: object) -> str:
+        text = super().visit_column(column, *arguments, **kw)
         return text.removeprefix("+") if column.is_literal else text
 
-    def limit_clause(self, select: Any, **kw: Any) -> str:
+    def limit_clause(self, select: Any, **kw: object) -> str:
         text = ""
         if select._limit_clause is not None:
             text += f"\n LIMIT nullif({self.process(select._limit_clause, **kw)}, -1)"
@@ -45,33 +45,33 @@ class _Statements(PGCompiler):
             text += f"\n OFFSET {self.process(select._offset_clause, **kw)}"
         return text
 
-    def visit_is__binary(self, binary: Any, operator: Any, **kw: Any) -> str:
+    def visit_is__binary(self, binary: Any, operator: Any, **kw: object) -> str:
         left = self.process(binary.left, **kw)
         if getattr(binary.left, "name", "") == "json_extract" and isinstance(binary.right, True_):
             return f"{left} = 'true'"
         del operator
         return f"{left} IS {self.process(binary.right, **kw)}"
 
-    def visit_json_extract_func(self, function: Any, **kw: Any) -> str:
+    def visit_json_extract_func(self, function: Any, **kw: object) -> str:
         value, path = function.clauses
         return f"(({self.process(value, **kw)})::json #>> '{_path(path)}')"
 
-    def visit_json_each_func(self, function: Any, **kw: Any) -> str:
+    def visit_json_each_func(self, function: Any, **kw: object) -> str:
         value, path = function.clauses
         return f"json_array_elements(({self.process(value, **kw)})::json #> '{_path(path)}')"
 
-    def visit_instr_func(self, function: Any, **kw: Any) -> str:
+    def visit_instr_func(self, function: Any, **kw: object) -> str:
         return f"strpos({', '.join(self.process(each, **kw) for each in function.clauses)})"
 
-    def visit_date_func(self, function: Any, **kw: Any) -> str:
+    def visit_date_func(self, function: Any, **kw: object) -> str:
         (at,) = function.clauses
         return f"to_char({self.process(at, **kw)}, 'YYYY-MM-DD')"
 
-    def visit_substr_func(self, function: Any, **kw: Any) -> str:
+    def visit_substr_func(self, function: Any, **kw: object) -> str:
         text, *places = (self.process(each, **kw) for each in function.clauses)
         return f"substr({', '.join((text, *(f'CAST({place} AS INTEGER)' for place in places)))})"
 
-    def visit_sum_func(self, function: Any, **kw: Any) -> str:
+    def visit_sum_func(self, function: Any, **kw: object) -> str:
         (of,) = function.clauses
         text = f"sum({self.process(of, **kw)})"
         return f"CAST({text} AS BIGINT)" if isinstance(function.type, Integer) else text
@@ -86,13 +86,13 @@ def _path(path: BindParameter[Any]) -> str:
 
 
 class _Types(PGTypeCompiler):
-    def visit_INTEGER(self, type_: Any, **kw: Any) -> str:
+    def visit_INTEGER(self, type_: Any, **kw: object) -> str:  # noqa: N802 - SQLAlchemy calls it so
         del type_, kw
         return "BIGINT"
 
 
 class _Tables(PGDDLCompiler):
-    def get_column_specification(self, column: Any, **kwargs: Any) -> str:
+    def get_column_specification(self, column: Any, **kwargs: object) -> str:
         return super().get_column_specification(column, **kwargs).replace(" SERIAL", " BIGSERIAL")
 
 

@@ -85,7 +85,7 @@ def _triggers() -> Iterator[tuple[str, str, str, str]]:
         yield f"{table}_no_truncate", "BEFORE TRUNCATE", table, refused
     yield (
         *("pruned_run_only_over", "BEFORE INSERT", "pruned_run"),
-        "IF EXISTS (SELECT 1 FROM run WHERE id = NEW.run_id AND ended_at IS NULL) "
+        "IF EXISTS (SELECT 1 FROM run WHERE id = NEW.run_id AND ended_at IS NULL) "  # noqa: S608 - our names
         "OR EXISTS (SELECT 1 FROM kept_run WHERE run_id = NEW.run_id) "
         f"THEN {_raises('a run that is not over, or is kept, is not removed')} END IF; RETURN NEW;",
     )
@@ -94,7 +94,8 @@ def _triggers() -> Iterator[tuple[str, str, str, str]]:
     yield "run_is_new", "AFTER INSERT", "run", f"{waits.format('NEW.id')} RETURN NULL;"
     yield "run_is_gone", "AFTER DELETE", "run", f"{waits_no_more.format('OLD.id')} RETURN NULL;"
     yield "find_run_is_new", "AFTER INSERT", "find_run", f"{waits_no_more.format('NEW.run_id')} RETURN NULL;"
-    gone = f"IF EXISTS (SELECT 1 FROM run WHERE id = OLD.run_id) THEN {waits.format('OLD.run_id')} END IF; RETURN NULL;"
+    is_there = "IF EXISTS (SELECT 1 FROM run WHERE id = OLD.run_id)"
+    gone = f"{is_there} THEN {waits.format('OLD.run_id')} END IF; RETURN NULL;"
     yield "find_run_is_gone", "AFTER DELETE", "find_run", gone
     yield "attempt_is_new", "AFTER INSERT", "attempt", f"{_NEW_HOLDS} RETURN NULL;"
     yield "attempt_has_changed", "AFTER UPDATE", "attempt", f"{_NO_HOLDS} {_NEW_HOLDS} RETURN NULL;"
@@ -103,11 +104,11 @@ def _triggers() -> Iterator[tuple[str, str, str, str]]:
 
 def refuse_unfit(connection: Connection, shown: str) -> str | None:
     """The stored revision, None without our tables. Refuses ``unavailable``: an old server, another order of texts, a foreign schema."""
-    server = connection.dialect.server_version_info or (0,)
+    server = [int(each) for each in connection.dialect.server_version_info or (0,)]
     if server[0] < _OLDEST_SERVER:
         raise Refused(
             "unavailable",
-            f"The database '{shown}' is PostgreSQL {server[0]}; wfe-mcp needs {_OLDEST_SERVER} or later.",
+            f"The database '{shown}' is PostgreSQL {server[0]}; {_OLDEST_SERVER} or later is needed.",
             "Upgrade the server, or set WFE_DATABASE_URL to another one.",
         )
     facts = connection.execute(_FACTS).one()
@@ -116,7 +117,7 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
         raise Refused(
             "unavailable",
             f"The database '{shown}' sorts texts by '{facts.collation}' and stores them as {facts.encoding}; "
-            "wfe-mcp needs the collation C and UTF8.",
+            "the collation C and UTF8 are needed.",
             "Create one with: createdb --template=template0 --encoding=UTF8 --locale=C NAME",
         )
     revision = str(connection.execute(_REVISION).scalar() or "base") if facts.has_version else None

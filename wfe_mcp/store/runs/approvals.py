@@ -28,6 +28,7 @@ _OPEN_OF_ATTEMPT = _SELECT.where(*_OF_ATTEMPT, _IS_OPEN).order_by(desc(REQUEST.c
 _ALL_OPEN = select(REQUEST.c.id).where(*_OF_ATTEMPT, _IS_OPEN)
 _ASKED = select(func.count()).select_from(REQUEST).where(*_OF_ATTEMPT)
 _BY_ID = _SELECT.where(REQUEST.c.id == bindparam("id_"))
+_LOCKED = _BY_ID.with_for_update()
 _OPEN = (
     _SELECT.join(RUN, RUN.c.id == REQUEST.c.run_id).where(_IS_OPEN, OURS).order_by(REQUEST.c.created_at, REQUEST.c.id)
 )
@@ -50,6 +51,7 @@ class ApprovalRepository(Repository):
 
     def request(self, new: NewRequest, at: datetime) -> RequestRecord:
         """The open request with this key, created if there is none. An expired request is replaced."""
+        self.lock_run(new.run_id)
         attempt = {"run_id_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
         found = self._first(RequestRecord, _OPEN_OF_ATTEMPT, attempt)
         if found is not None and _key(found) == _key(new) and not _is_expired(found, at):
@@ -93,7 +95,7 @@ class ApprovalRepository(Repository):
 
     def decide(self, request_id: str, decision: DecisionRecord) -> RequestRecord:
         """Record the one decision on a request; the updated request. Refuses ``stale_revision``."""
-        found = self.get(request_id)
+        found = self._first(RequestRecord, _LOCKED if self.shared.locks_rows else _BY_ID, {"id_": request_id})
         if found is None or found.status is not RequestStatus.OPEN or _is_expired(found, decision.at):
             raise Refused(
                 "stale_revision",

@@ -85,6 +85,7 @@ class ArtifactRepository(Repository):
         at: datetime,
     ) -> RevisionRecord:
         """Store a new revision of a phase's artifact; its number is one more than the last."""
+        self.lock_run(run_id)
         newest = self._connection.execute(_NEWEST, {"run_id_": run_id, "phase_": phase}).scalar() or 0
         made = RevisionRecord(
             run_id=run_id,

@@ -43,7 +43,7 @@ OPEN_ATTEMPTS = (AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATIN
 _THIS_RUN = RUN.c.id == bindparam("id_")
 _LOAD = select(*columns_for(RunRecord, RUN), RUN.c.state).where(_THIS_RUN)
 _LOAD_TO_CHANGE = _LOAD.with_for_update(key_share=True)
-"""Where several transactions write at once. FOR UPDATE would block every insert of a row that names the run."""
+"""Where several transactions write at once; see ``Repository.lock_run``."""
 _LOAD_ATTEMPTS = (
     select(ATTEMPT.c.state).where(ATTEMPT.c.run_id == bindparam("run_id")).order_by(ATTEMPT.c.phase, ATTEMPT.c.attempt)
 )
