@@ -137,8 +137,8 @@ def _refuse_sessions(connection: Connection, database: Database) -> None:
             if time.monotonic() > end:
                 raise Refused(
                     "not_ready",
-                    f"{plural(count, 'connection')} of wfe-mcp to '{database.shown}' {'is' if count == 1 else 'are'} open, "
-                    "perhaps of other machines. Stop these processes before you move the database.",
+                    f"{plural(count, 'other process', 'other processes')} {'is' if count == 1 else 'are'} connected with "
+                    f"'{database.shown}', perhaps on other machines. Stop them before you move the database.",
                     "Stop your clients, workers and decision pages, then run it again.",
                 )
             time.sleep(0.05)
@@ -155,7 +155,7 @@ def _refuse_content(database: Database, connection: Connection) -> None:
             "conflict",
             f"The database '{database.shown}' is in use: {plural(len(used), 'table')} of it {'has' if len(used) == 1 else 'have'} rows, "
             f"the first is '{used[0]}'. Two databases are never merged.",
-            "Name a database in which wfe-mcp has stored nothing yet. Nothing has changed.",
+            "Name an empty database. Nothing has changed.",
         )
 
 
@@ -237,7 +237,7 @@ def _refuse_nul(table: Table, batch: list[Any]) -> None:
             raise Refused(
                 "bad_argument",
                 f"The text '{found[0]}' of '{table.name}' {key} has the character NUL (U+0000), which PostgreSQL cannot store.",
-                "Stay with SQLite, or remove the run that has it: wfe-mcp prune. Nothing has changed.",
+                "Stay with SQLite, or remove the run that has it. Nothing has changed.",
             )
 
 

@@ -87,7 +87,7 @@ def test_everything_is_the_same_on_postgresql_and_again_in_a_new_file(
 
     assert there.code == 0, there
     assert there.out.startswith("Moved 3 runs, ") and "is the same; the logs add up" in there.out
-    assert "Next: set WFE_DATABASE_URL=URL, as you gave it, wherever wfe-mcp starts" in there.err
+    assert f"Now set WFE_DATABASE_URL for your clients, workers and shells, to {postgres_url}\n" in there.out
     assert cli.database.read_bytes() == before, "the source is left as it is"
     with using(postgres_url):
         assert seen(cli, worked) == was
@@ -102,7 +102,7 @@ def test_everything_is_the_same_on_postgresql_and_again_in_a_new_file(
 
         back = cli("move-to", f"sqlite:///{(tmp_path / 'back' / 'again.db').as_posix()}")
         assert back.code == 0, back
-    assert f"set WFE_DATABASE_URL=sqlite:///{(tmp_path / 'back' / 'again.db').as_posix()} " in back.err
+    assert f", to sqlite:///{(tmp_path / 'back' / 'again.db').as_posix()}\n" in back.out
     with using(f"sqlite:///{(tmp_path / 'back' / 'again.db').as_posix()}"):
         assert seen(cli, worked) == was
         assert cli.json("verify").code == 0
@@ -124,7 +124,14 @@ def test_the_answer_has_the_rows_and_a_digest_of_each_table(cli: Terminal, worke
     assert all(len(each["sha256"]) == 64 for each in tables.values())
     assert moved.data["problems"] == []
     assert {Path(each).name for each in moved.data["files"]} >= {"server.key", "wfe.pinned.jsonl"}
-    assert ":secret@" not in moved.out
+
+
+def test_no_password_is_shown(cli: Terminal, worked: str, postgres_url: str) -> None:
+    moved = cli("move-to", postgres_url.replace("postgres@", "postgres:hush-hush@"))
+    assert moved.code == 0, moved
+    assert "to the address that you gave\n" in moved.out
+    again = cli("move-to", postgres_url.replace("postgres@", "postgres:hush-hush@"))
+    assert again.code == 1 and "hush" not in moved.out + moved.err + again.out + again.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process can send itself")
@@ -248,7 +255,7 @@ def test_a_source_in_use_is_refused(cli: Terminal, worked: str, postgres_url: st
     refused = cli.json("move-to", postgres_url)
     assert refused.refusal == "not_ready" and "1 job is running: check job-" in refused.out
 
-    cli.clock.forward(minutes=1)  # its lease is over: whoever had it is gone, and the target's worker finds it so
+    cli.clock.forward(minutes=1)  # its lease is over: its worker is gone, as the target's worker will find
     assert cli.json("move-to", postgres_url).code == 0
 
 
@@ -262,7 +269,7 @@ def test_a_connection_of_any_machine_is_a_use_of_the_server(
         with postgres.connect(postgres_url.rpartition("/")[2]) as other:
             other.execute("SET application_name = 'wfe-mcp'")
             refused = cli.json(*back)
-        assert refused.refusal == "not_ready" and "perhaps of other machines" in refused.out
+        assert refused.refusal == "not_ready" and "perhaps on other machines" in refused.out
         assert cli.json(*back).code == 0
 
 

@@ -56,6 +56,7 @@ def move_to(invocation: Invocation, url: To) -> None:
                 f"{plural(len(done.files), 'file')} with keys and anchors copied to: {done.files[0].parent.parent}"
             )
         screen.line(f"The database before is as it was: {done.source}")
-        screen.next(f"set WFE_DATABASE_URL={done.setting or 'URL, as you gave it,'} wherever wfe-mcp starts")
+        address = done.setting or "the address that you gave"
+        screen.line(f"Now set WFE_DATABASE_URL for your clients, workers and shells, to {address}")
 
     invocation.answer(summary, None if error else render, data=data, error=error)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
@@ -30,8 +31,8 @@ _POSTGRES = "postgres"
 
 @dataclass(frozen=True, slots=True)
 class MoveResult:
-    """What was moved. ``source``, ``target``: for people, without a password; ``setting``: what WFE_DATABASE_URL becomes, or empty
-    where that has what only the caller knows. ``problems``: of the target's logs, which the source has too.
+    """What was moved. ``source``, ``target``: for people, without a password; ``setting``: what WFE_DATABASE_URL becomes, empty
+    where it has a secret that only the caller knows. ``problems``: of the target's logs, which the source has too.
     """
 
     source: str
@@ -65,7 +66,8 @@ def move(engine: Engine, url: str, *, busy: Busy = unseen) -> MoveResult:
         copies = _copies(place, beside)
         rows, digests = _rows(source, url, clock, may_go, copies, busy)
         problems = _problems(url, clock, rows, busy)
-        return MoveResult(shown, target, "", rows, digests, tuple(to for _, to in copies), problems)
+        setting = "" if _has_secret(url) else url
+        return MoveResult(shown, target, setting, rows, digests, tuple(to for _, to in copies), problems)
     file = _new_file(url)
     copies = _copies(place, file)
     with new_beside(file) as new:
@@ -100,7 +102,7 @@ def _rows(
             "unavailable",
             f"{plural(len(differs.tables), 'table')} would not be the same in the new database, the first is '{differs.tables[0]}'. "
             "Nothing was stored there.",
-            "Stay with the present database and report this: wfe-mcp doctor",
+            "Stay with the present database, and report this with the names of the tables.",
             tuple(Detail(f"/{name}", "its rows differ") for name in differs.tables),
         ) from differs
     return moved.rows, moved.digests
@@ -119,6 +121,12 @@ def _problems(url: str, clock: Callable[[], datetime], rows: dict[str, int], bus
         return (*found, *(Detail("", f"{one.where}: {one.message}") for one in beside))
     finally:
         store.close()
+
+
+def _has_secret(url: str) -> bool:
+    """Whether an address may have a password: before its host, or among its parameters."""
+    parts = urlsplit(url)
+    return bool(parts.password or parts.query)
 
 
 def _refuse_same_kind(source: str, url: str) -> None:
