@@ -126,6 +126,33 @@ def test_the_answer_has_the_rows_and_a_digest_of_each_table(cli: Terminal, worke
     assert {Path(each).name for each in moved.data["files"]} >= {"server.key", "wfe.pinned.jsonl"}
 
 
+def test_rows_keep_the_order_in_which_they_were_written(
+    cli: Terminal, worked: str, postgres_url: str, postgres: Cluster, tmp_path: Path
+) -> None:
+    def written(name: str, key: str, database: Path) -> list[tuple[Any, ...]]:
+        with closing(driver().connect(str(database))) as connection:
+            return connection.execute(f"SELECT {key} FROM {name} ORDER BY rowid").fetchall()
+
+    assert cli.json("move-to", postgres_url).code == 0
+    file = tmp_path / "back.db"
+    with using(postgres_url):
+        assert cli.json("move-to", f"sqlite:///{file.as_posix()}").code == 0
+    for name, key in (("document", "sha256"), ("run", "id"), ("event", "run_id, seq"), ("evidence", "id")):
+        expected = written(name, key, cli.database)
+        found = postgres.rows(f"SELECT {key} FROM wfe.{name} ORDER BY rowid", postgres_url.rpartition("/")[2])
+        assert found == expected == written(name, key, file), name
+        assert name != "document" or expected != sorted(expected), "their keys have another order"
+
+
+def test_numbers_that_the_database_gives_continue(
+    cli: Terminal, worked: str, postgres_url: str, postgres: Cluster
+) -> None:
+    assert cli.json("move-to", postgres_url).code == 0
+    name = postgres_url.rpartition("/")[2]
+    ((last,),) = postgres.rows("SELECT max(id) FROM wfe.revision", name)
+    assert postgres.rows("SELECT nextval(pg_get_serial_sequence('wfe.revision', 'id'))", name) == [(last + 1,)]
+
+
 def test_no_password_is_shown(cli: Terminal, worked: str, postgres_url: str) -> None:
     moved = cli("move-to", postgres_url.replace("postgres@", "postgres:hush-hush@"))
     assert moved.code == 0, moved
