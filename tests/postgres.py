@@ -147,6 +147,11 @@ class Cluster:
         self.start()
 
     @property
+    def programs(self) -> Path:
+        """The folder with its programs: ``pg_dump`` and such."""
+        return self._bin
+
+    @property
     def is_running(self) -> bool:
         """Whether the server's process is there."""
         return self._process is not None and self._process.poll() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 
 from tests.docs.conftest import ROOT, Reader, blocks_of
 from tests.fake_models.process import models_running
+from tests.postgres import Cluster
 from wfe_mcp.server.tools import tools
 from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA
 from wfe_mcp.workflow.model import Gate
@@ -68,6 +70,21 @@ def test_the_task_is_done_as_documented(reader: Reader, root: Path, page: str) -
     answer = reader.follow(root / f"docs/how-to/{page}.md")
 
     assert len(answer) >= 3
+
+
+def test_a_database_moves_to_postgresql_and_back_as_documented(
+    reader: Reader, root: Path, postgres: Cluster, postgres_url: str
+) -> None:
+    done = reader.run("git", "init", "-q")
+    assert done.returncode == 0, done
+    done = reader.run("wfe-mcp", "init", "--yes")
+    assert done.returncode == 0, done
+    path = os.pathsep.join([reader.environment["PATH"], str(postgres.programs)])
+    reader.environment.update(TEAM=postgres_url.replace("+psycopg", ""), PATH=path)
+
+    answer = reader.follow(root / "docs/how-to/use-postgresql.md")
+
+    assert len(answer) >= 4
 
 
 def test_jobs_are_watched_and_cancelled_as_documented(real_reader: Reader, root: Path) -> None:

@@ -31,7 +31,7 @@ from wfe_mcp.engine.approvals.pin import PinnedKey
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance import restore_log
-from wfe_mcp.store import Store
+from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.maintenance.copies import Held
 from wfe_mcp.workspace.files.project_files import name_of_copy
 
@@ -76,7 +76,7 @@ def backup(
             else "is there already"
         )
         raise Refused("conflict", f"'{file}' {what}.", "Name another file, or say --force to replace an older backup.")
-    with _new_beside(file) as new:
+    with new_beside(file) as new:
         copies.copy(source, new, progress)
         faults = copies.faults_of(new)
         if faults:
@@ -106,7 +106,7 @@ def restore(
     current = _current(engine)
     _refuse_what_is_no_backup(file, path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _new_beside(path) as new:
+    with new_beside(path) as new:
         with busy("Copying and checking the backup") as progress:
             copies.copy(file, new, progress)
             faults = copies.faults_of(new)
@@ -153,10 +153,15 @@ def _current(engine: Engine) -> Store | None:
 
 def refuse_company(engine: Engine, to: str = "restore") -> None:
     """Refuse ``not_ready`` while another process of this host uses the database."""
+    with engine.store.read() as tx:
+        refuse_processes(tx, engine.identity.host, to)
+
+
+def refuse_processes(tx: Tx, host: str, to: str) -> None:
+    """Refuse ``not_ready`` while a process of ``host`` that has registered lives."""
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
-    with engine.store.read() as tx:
-        known = tx.processes.on_host(engine.identity.host)
+    known = tx.processes.on_host(host)
     alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
     if alive:
         named = ", ".join(f"{row.kind} {row.pid}" for row in alive)
@@ -184,10 +189,22 @@ def _refuse_what_is_no_backup(file: Path, database: Path) -> None:
 
 
 def _refuse_logs_that_do_not_add_up(copied: Store, file: Path, runs: int, progress: Progress) -> None:
-    """Every chain, state and content of the copy is followed, as ``verify`` does."""
+    found = log_problems(copied, runs, progress)
+    if found:
+        first = f"{found[0].path[1:].replace('/', ' ')}, {found[0].message}"
+        raise Refused(
+            "unavailable",
+            f"The logs in '{file}' are damaged in {plural(len(found), 'place')}, the first: {first}.",
+            "Take an older backup, or say --force and let wfe-mcp verify show what is wrong afterwards.",
+            tuple(found[:20]),
+        )
+
+
+def log_problems(store: Store, runs: int, progress: Progress) -> list[Detail]:
+    """What is wrong in any chain, state or content of the database, which are followed as ``verify`` does, without the anchors."""
     found: list[Detail] = []
     looked_at = 0
-    with copied.read() as tx:
+    with store.read() as tx:
         found += [Detail("/settings", f"{one.where}: {one.message}") for one in tx.settings_log.problems()]
         cursor: str | None = None
         while True:
@@ -200,15 +217,7 @@ def _refuse_logs_that_do_not_add_up(copied: Store, file: Path, runs: int, progre
                 progress(looked_at, runs)
             cursor = page.cursor
             if cursor is None:
-                break
-    if found:
-        first = f"{found[0].path[1:].replace('/', ' ')}, {found[0].message}"
-        raise Refused(
-            "unavailable",
-            f"The logs in '{file}' are damaged in {plural(len(found), 'place')}, the first: {first}.",
-            "Take an older backup, or say --force and let wfe-mcp verify show what is wrong afterwards.",
-            tuple(found[:20]),
-        )
+                return found
 
 
 def _person(engine: Engine, current: Store | None, copied: Store, prove: Callable[[Engine], By]) -> tuple[By, bool]:
@@ -234,7 +243,7 @@ def _keep_aside(engine: Engine, path: Path, progress: Progress, *, known: bool) 
 
     aside = backups_folder(engine) / f"before-restore-{_stamp(engine)}.db"
     if known:
-        with _new_beside(aside) as new:
+        with new_beside(aside) as new:
             copies.copy(path, new, progress)
             aside = _named(new, aside)
             copies.sync(aside)
@@ -243,7 +252,7 @@ def _keep_aside(engine: Engine, path: Path, progress: Progress, *, known: bool) 
         return None
     import shutil
 
-    with _new_beside(aside) as new:
+    with new_beside(aside) as new:
         endings = [each for each in ("", "-wal", "-journal") if path.with_name(path.name + each).exists()]
         for ending in endings:
             shutil.copy2(path.with_name(path.name + ending), new.with_name(new.name + ending))
@@ -337,7 +346,7 @@ def _put_in_place(new: Path, path: Path) -> None:
 
 
 @contextmanager
-def _new_beside(file: Path) -> Generator[Path]:
+def new_beside(file: Path) -> Generator[Path]:
     """A name in the folder of ``file``, which is made; a file of that name is removed at the end."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,62 @@
+"""``wfe-mcp move-to``: copy the database to PostgreSQL, or from there to a file."""
+
+from typing import Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
+
+To = Annotated[
+    str,
+    typer.Argument(metavar="URL", help="postgresql+psycopg://USER@HOST/DATABASE, or sqlite:///FILE to move back."),
+]
+
+
+def move_to(invocation: Invocation, url: To) -> None:
+    """Copy everything to an empty PostgreSQL database, or back to a file.
+
+    The present database stays as it is.
+    """
+    from wfe_mcp.engine.maintenance.moves import move
+
+    def stopped() -> tuple[str, list[str]]:
+        return "Nothing was moved.", ["move-to", "URL"]
+
+    with invocation.stoppable(stopped):
+        done = move(invocation.engine, url, busy=invocation.screen.busy)
+    rows = done.rows
+    counts = ((rows.get(name, 0), noun) for name, noun in (("run", "run"), ("event", "event"), ("project", "project")))
+    summary = f"Moved {', '.join(plural(*each) for each in counts)}: {done.target}"
+    data: dict[str, Any] = {
+        "from": done.source,
+        "to": done.target,
+        "tables": {name: {"rows": count, "sha256": done.digests[name]} for name, count in rows.items()},
+        "files": [str(each) for each in done.files],
+        "problems": [{"path": each.path, "message": each.message} for each in done.problems],
+    }
+    error = None
+    if done.problems:
+        first = done.problems[0]
+        error = Refused(
+            "unavailable",
+            f"{summary}. Its rows are those of {done.source}, and their logs are damaged in "
+            f"{plural(len(done.problems), 'place')}, the first: {first.path[1:].replace('/', ' ')} {first.message}.",
+            "Look at the present database before you use the new one: wfe-mcp verify",
+            done.problems[:20],
+        )
+
+    def render(screen: Screen) -> None:
+        screen.line(summary, "green")
+        screen.line(f"Each row of {plural(len(rows), 'table')} was read again and is the same; the logs add up.")
+        if done.files:
+            screen.line(
+                f"{plural(len(done.files), 'file')} with keys and anchors copied to: {done.files[0].parent.parent}"
+            )
+        screen.line(f"The database before is as it was: {done.source}")
+        address = done.setting or "the address that you gave"
+        screen.line(f"Now set WFE_DATABASE_URL for your clients, workers and shells, to {address}")
+
+    invocation.answer(summary, None if error else render, data=data, error=error)
