@@ -73,6 +73,8 @@ class Step(NamedTuple):
     tests start."""
     python: tuple[str, ...] = (str(COMMANDS / "python"),)
     """What runs failed tests once more, apart, where they failed."""
+    database: str = ""
+    """The kind of database that tests of files use in place of SQLite (tests/on_postgresql.py)."""
 
 
 def stages(folder: Path) -> dict[str, list[Step]]:
@@ -106,6 +108,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "attacks": [Step([python, "-m", "bench", "attacks"])],
         # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
         "properties": [Step([*pytest, "auto", "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
+        "postgresql": [Step([*pytest, "auto", "tests/store"], database="postgresql")],
         "lint": [
             Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
             Step([str(COMMANDS / "ruff"), "format", "--check", "."]),
@@ -214,6 +217,8 @@ def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
         )
     if step.measured:
         environment["WFE_MEASURED"] = str(folder)
+    if step.database:
+        environment["WFE_TEST_DATABASE"] = step.database
     if step.report:
         environment["PYTEST_ADDOPTS"] = f'--junitxml="{(folder / step.report).as_posix()}"'
     stderr = subprocess.STDOUT if out else None
