@@ -22,7 +22,7 @@ Rules:
 import difflib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -32,7 +32,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.command import Repository, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.batch import entries_below, sizes, stored
+from wfe_mcp.workspace.git.command import Repository, require_repository
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.trees import PathChange
@@ -139,8 +140,8 @@ def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...],
 @lru_cache(maxsize=1)
 def _held(root: Path, commit: str) -> dict[str, str]:
     """The blob id of each file of ``commit``, by path. Kept for the next look: a page is loaded several times."""
-    listed = text_of(run_git(root, "ls-tree", "-r", "-z", commit)).split("\0")
-    return {path: node.split()[2] for node, _, path in (line.partition("\t") for line in listed if line)}
+    below = require_repository(root).prefix.rstrip("/")
+    return {path: node.oid for path, node in entries_below(root, f"{commit}:{below}").items()}
 
 
 def _is_held(root: Path, file: FileDiff, oid: str) -> bool:
@@ -186,9 +187,10 @@ class _Contents:
                 self._from_disk(each.path, each.new_oid)
         sides = ((each.old_oid, each.old_mode) for each in changes)
         more = ((each.new_oid, each.new_mode) for each in changes)
-        self._from_git(
-            sorted({oid for oid, mode in (*sides, *more) if oid and mode != "160000" and oid not in self.by_oid})
-        )
+        with suppress(Refused):  # what git cannot read is unknown
+            self._from_git(
+                sorted({oid for oid, mode in (*sides, *more) if oid and mode != "160000" and oid not in self.by_oid})
+            )
 
     def _from_disk(self, path: str, oid: str) -> None:
         place = f"{self._repo.root}/{path}"
@@ -203,28 +205,12 @@ class _Contents:
             self.by_oid[oid] = content
 
     def _from_git(self, oids: Sequence[str]) -> None:
-        sizes = self._ask("--batch-check", oids).decode().splitlines() if oids else []
-        small: list[str] = []
-        for line in sizes:
-            oid, _, rest = line.partition(" ")
-            kind, _, size = rest.partition(" ")
-            if kind == "blob" and int(size) > MOST_BYTES:
-                self.by_oid[oid] = None
-            elif kind == "blob":
-                small.append(oid)
-        out, at = self._ask("--batch", small) if small else b"", 0
-        while at < len(out):
-            end = out.index(b"\n", at)
-            oid, _, size = out[at:end].decode().split(" ")
-            at = end + 1 + int(size) + 1
-            content = out[end + 1 : at - 1]
-            if object_id("blob", content, self._repo.hash_name) == oid:
-                self.by_oid[oid] = content
-
-    def _ask(self, how: str, oids: Iterable[str]) -> bytes:
-        asked = "".join(f"{oid}\n" for oid in oids).encode()
-        done = run_git(self._repo.root, "cat-file", how, stdin=asked, ok=None)
-        return b"" if done is None or done.returncode else done.stdout
+        known = [(oid, size) for oid, size in zip(oids, sizes(self._repo.root, oids), strict=True) if size is not None]
+        self.by_oid |= dict.fromkeys(oid for oid, size in known if size > MOST_BYTES)
+        small = [oid for oid, size in known if size <= MOST_BYTES]
+        for oid, found in zip(small, stored(self._repo.root, small), strict=True):
+            if found is not None and object_id("blob", found[1], self._repo.hash_name) == oid:
+                self.by_oid[oid] = found[1]
 
     def text(self, oid: str) -> list[str] | None:
         """The lines of a text file, none for no file; None for anything else. Bytes that are not UTF-8 are written out."""

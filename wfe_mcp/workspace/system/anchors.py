@@ -46,7 +46,6 @@ _SUBJECT = "wfe-mcp: how far the logs had come"
 _TRIES = 40
 # A lock that git has left behind is never released: a hundred milliseconds for each try would hold a server up for seconds.
 _DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
-_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other commits under the same names
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
     if not _tip(root, ref):
         return None
     words = ("log", "-z", "--reverse", "--no-color", "--no-notes", "--format=%H%n%B", "--end-of-options", ref, "--")
-    done = run_git(root, *words, env=_READING)
+    done = run_git(root, *words)
     found = (entry.partition("\n") for entry in text_of(done).split("\0") if entry.strip())
     return [replace(anchor, commit=commit) for commit, _, message in found for anchor in _anchors(message)]
 
@@ -117,7 +116,7 @@ def signed_commits(root: Path) -> list[Signed]:
     """The commits of all branches and tags that a run made, newest first."""
     form = f"--format=%H %ct %(trailers:key={TRAILER},valueonly,separator=%x20)"
     where = ("--branches", "--tags", "--remotes", "--end-of-options")
-    done = run_git(root, "log", "-E", f"--grep=^{TRAILER}: ", "--no-color", form, *where, env=_READING, ok=None)
+    done = run_git(root, "log", "-E", f"--grep=^{TRAILER}: ", "--no-color", form, *where, ok=None)
     if done is None or done.returncode:
         return []
     lines = (line.split() for line in text_of(done).split("\n"))
