@@ -3,15 +3,13 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.forges.protocol import Strategy
 from wfe_mcp.delivery.git.commits import commit, listed
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.workspace.git.command import output_of, run_git, text_of
 from wfe_mcp.workspace.git.repository import commits_between, is_ancestor
-
-Strategy = Literal["ff", "merge", "squash", "rebase"]
 
 
 def merged(root: Path, base: str, tip: str, strategy: Strategy, message: str) -> str:

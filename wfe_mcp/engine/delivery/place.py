@@ -15,7 +15,7 @@ from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
-from wfe_mcp.delivery.git.remote import Remote, url_of
+from wfe_mcp.delivery.git.remote import Remote, fetch, url_of
 from wfe_mcp.engine.delivery.credentials import token_of
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs
@@ -23,7 +23,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository, require_repository, run_git, text_of
-from wfe_mcp.workspace.git.repository import commits_between, head
+from wfe_mcp.workspace.git.repository import commits_between, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 if TYPE_CHECKING:
@@ -167,6 +167,29 @@ def fork_of(place: Place, onto: str, tip: str) -> str:
     found = text_of(run_git(place.root, "merge-base", onto, tip, ok=None))
     made = made_branch(place.operations)
     return str(made.before["start"]) if found == tip and made is not None else found
+
+
+def newest_base(place: Place, base: str, there: str | None = None) -> str:
+    """The newest commit of ``base``, here or on the remote. Raises DeliveryFault ``conflict``, ``no_branch``.
+
+    ``there``: that of the remote, empty for none, where it was fetched already.
+    """
+    here, remote = commit_of(place.root, ref_of(base)), remote_of(place) if there is None else None
+    there = fetch(remote, base) if remote is not None else there
+    if not here and not there:
+        raise DeliveryFault(
+            f"There is no branch '{base}'. Name the base in [delivery] base or in the step's parameter 'base'; then retry.",
+            "no_branch",
+        )
+    if not there or (here and is_ancestor(place.root, there, here)):
+        return here
+    if not here or is_ancestor(place.root, here, there):
+        return there
+    raise DeliveryFault(
+        f"'{base}' here ({here[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. Bring them together, "
+        "then retry the phase.",
+        "conflict",
+    )
 
 
 def tip_of(root: Path, branch: str) -> str:

@@ -81,8 +81,10 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
 def _reverse(engine: Engine, operation: Operation) -> Mapping[str, Any]:
     with engine.store.read() as tx:
         run = engine.load(tx, operation.run).record
+    undo = DELIVERY[operation.kind].undo
     try:
-        return DELIVERY[operation.kind].undo(place_of(engine, run), operation) or {}
+        place = place_of(engine, run)
+        return (undo(place, operation) if undo is not None else operation.done) or {}
     except NotDelivered as reason:
         why = f"{operation.kind} cannot be undone here: {reason}."
     except DeliveryFault as fault:
