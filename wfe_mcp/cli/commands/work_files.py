@@ -1,4 +1,4 @@
-"""``wfe-mcp work attach``, ``import``, ``export``, ``report`` and ``run``: files of items, items from files, many runs at once."""
+"""``wfe-mcp work attach``, ``detach``, ``import``, ``export``, ``report`` and ``run``: files of items, items from files, many runs at once."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,6 +52,7 @@ Most = Annotated[
     int, typer.Option("--most", min=1, max=50, metavar="N", help="How many items may be active at a time.")
 ]
 
+AttachedFile = Annotated[str, typer.Argument(metavar="NAME", help="Its name, else its number in work show.")]
 Target = Annotated[
     str,
     typer.Argument(
@@ -76,6 +77,13 @@ def attach(invocation: Invocation, item: ItemId, files: Files) -> None:
     from wfe_mcp.workspace.files.given_files import from_anywhere
 
     render_item(invocation, attached(invocation.engine, invocation.by, item, from_anywhere(files)))
+
+
+def detach(invocation: Invocation, item: ItemId, file: AttachedFile) -> None:
+    """Take a file from a work item; its history keeps the file."""
+    from wfe_mcp.views.work.answers import detached
+
+    render_item(invocation, detached(invocation.engine, invocation.by, item, file))
 
 
 def import_(

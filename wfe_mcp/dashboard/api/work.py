@@ -15,7 +15,8 @@ from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.dashboard.contents import file_response
-from wfe_mcp.engine.work.items import OPEN, file_of
+from wfe_mcp.engine.work.item_files import file_of
+from wfe_mcp.engine.work.items import OPEN
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.work import answers
 from wfe_mcp.views.work.imports import ItemImport, import_given
@@ -60,6 +61,12 @@ class GivenFile(OfProject):
     content: Annotated[bytes, BeforeValidator(partial(b64decode, validate=True))] = Field(
         description="its bytes as Base64, at most 5 MB of them"
     )
+
+
+class DetachedFile(OfProject):
+    """A file to take from a work item; its history keeps it."""
+
+    file: str = Field(min_length=1, max_length=200, description="its name or sha256, else its number")
 
 
 class PromotedItem(OfProject):
@@ -190,6 +197,13 @@ def attach_to_work(caller: Works, id: str, body: GivenFile) -> JSONResponse:
     """Attach a file to a work item; the same one twice is kept once."""
     engine = caller.works(caller.engine(body.project))
     return done(caller, engine, partial(answers.attached, name=id, files=[Given(body.name, body.content)]))
+
+
+@router.post("/items/{id}/detach", response_model=answer_of(ItemView), tags=["items"])
+def detach_from_work(caller: Works, id: str, body: DetachedFile) -> JSONResponse:
+    """Take a file from a work item; its history still names it, and the bytes stay."""
+    engine = caller.works(caller.engine(body.project))
+    return done(caller, engine, partial(answers.detached, name=id, file=body.file))
 
 
 @router.get("/items/{id}/files/{number}", tags=["items"], response_class=Response)

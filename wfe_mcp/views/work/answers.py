@@ -126,6 +126,11 @@ def attached(engine: Engine, by: By, name: str, files: Sequence[Given]) -> Envel
     return _changed(engine, name, "Attached to ", lambda: change_item(engine, by, name, {}, files=files))
 
 
+def detached(engine: Engine, by: By, name: str, file: str) -> Envelope:
+    """Take a file from an item, by its name, sha256 or number."""
+    return _changed(engine, name, "Detached from ", lambda: change_item(engine, by, name, {}, detach=file))
+
+
 def change(
     engine: Engine,
     by: By,
