@@ -18,6 +18,7 @@ from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
+    from wfe_mcp.views.moves.envelope import Envelope
 
 Source = Annotated[
     str,
@@ -109,23 +110,20 @@ def import_(
         raise Refused("bad_argument", f"What is imported is {'said twice' if source else 'not said'}.", hint)
     how = How(finished, ready, dry_run)
 
-    def imports(by: "By") -> dict[str, Any]:
+    def imports(by: "By") -> "Envelope":
         if tracker:
             return imported_issues(invocation.engine, by, tracker, label, state, how)
         return imported_items(invocation.engine, by, Path(source), wanted, how)
 
-    data = invocation.as_needed(imports, pin_fd, f"import {source or f'issues of {tracker}'} with what is over there")
-    summary = str(data.pop("summary"))
+    answer = invocation.as_needed(imports, pin_fd, f"import {source or f'issues of {tracker}'} with what is over there")
 
     def render(screen: Screen) -> None:
-        screen.line(summary, "bold")
-        render_imported(screen, data)
+        render_imported(screen, answer)
         if not dry_run:
-            screen.next(
-                "wfe-mcp work next" if any(each["status"] == "ready" for each in data["added"]) else "wfe-mcp work list"
-            )
+            is_ready = any(each["status"] == "ready" for each in answer.data["added"])
+            screen.next("wfe-mcp work next" if is_ready else "wfe-mcp work list")
 
-    invocation.answer(summary, render, data=data)
+    invocation.render(answer, render)
 
 
 def export(invocation: Invocation, target: Target, force: Force = False) -> None:
@@ -174,10 +172,12 @@ def report(invocation: Invocation, kind: ReportKind = "status") -> None:
     invocation.answer(f"Report: {kind}", lambda screen: screen.quoted(text.rstrip()), data={"markdown": text})
 
 
-def render_imported(screen: Screen, data: dict[str, Any]) -> None:
-    """Show what became of each entry of a file."""
+def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = True) -> None:
+    """Show what became of each entry of a file; ``with_lost``: and what became nothing."""
     from wfe_mcp.views.values.model import as_text
 
+    data = answer.data
+    screen.line(answer.summary, "bold")
     where = "the tracker" if data["format"] == "issues" else "the file"
     texts = [
         *(f"  + {each['id']} {each['kind']}{_under(each)}: {each['title']}" for each in data["added"]),
@@ -190,7 +190,7 @@ def render_imported(screen: Screen, data: dict[str, Any]) -> None:
     notes = [
         *(f"! kept {each['id']} {each['title']!r}: {each['why']}" for each in data["kept"]),
         *(f"! {each['id']} {each['title']!r} is in {where} no more; it stays here" for each in data["gone"]),
-        *(f"! not carried: {each['path']}: {each['message']}" for each in data["not_carried"]),
+        *(f"! not carried: {each['path']}: {each['message']}" for each in data["not_carried"] if with_lost),
     ]
     for texts_, style in ((texts, ""), (notes, "yellow")):
         for text in texts_[:_SHOWN]:
