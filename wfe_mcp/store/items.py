@@ -43,21 +43,17 @@ _ROW = _ROWS.where(ITEM.c.number == bindparam("number_"))
 _NAMED = _ROWS.where(ITEM.c.number.in_(bindparam("numbers", expanding=True)))
 _CHILDREN = _ROWS.where(ITEM.c.parent == bindparam("parent_")).order_by(ITEM.c.number)
 _MADE_OF = _ROWS.where(ITEM.c.fingerprint == bindparam("fingerprint_"))
-_PAGE = _ROWS.where(
+_OF_KINDS = (
     or_(ITEM.c.kind.in_(bindparam("kinds", expanding=True)), bindparam("any_kind")),
     ITEM.c.status.in_(bindparam("statuses", expanding=True)),
-    ITEM.c.number > bindparam("after"),
 )
-_IN_ORDER = _PAGE.order_by(ITEM.c.number).limit(bindparam("limit_"))
+_IN_ORDER = (
+    _ROWS.where(*_OF_KINDS, ITEM.c.number > bindparam("after")).order_by(ITEM.c.number).limit(bindparam("limit_"))
+)
 _OF_PROJECTS = ITEM.c.project_id.in_(bindparam("projects", expanding=True))
 _COUNTS = select(ITEM.c.status, func.count().label("items")).where(_OF_PROJECTS).group_by(ITEM.c.status)
 _LAST_NUMBER = select(func.max(ITEM.c.number)).where(ITEM.c.project_id == bindparam("project_id_"))
 _NAMING = _ROWS.where(func.instr(ITEM.c.content, bindparam("named")) > 0).order_by(ITEM.c.number)
-_FITS = (
-    _OF_PROJECTS,
-    or_(ITEM.c.kind.in_(bindparam("kinds", expanding=True)), bindparam("any_kind")),
-    ITEM.c.status.in_(bindparam("statuses", expanding=True)),
-)
 _HAS_WORDS = text(  # the reference of an entry is PROJECT/W-12/SEQ
     "(item.project_id, item.number) IN (SELECT find_entry.project_id, "
     "CAST(substr(find_entry.ref, length(find_entry.project_id) + 4) AS INTEGER) "
@@ -68,19 +64,15 @@ _ORDERS = {
     False: (desc(ITEM.c.priority), ITEM.c.project_id, ITEM.c.number),
     True: (desc(ITEM.c.changed_at), ITEM.c.project_id, desc(ITEM.c.last_seq)),
 }
+_FITS = {False: (_OF_PROJECTS, *_OF_KINDS), True: (_OF_PROJECTS, *_OF_KINDS, _HAS_WORDS)}
+"""By whether words are looked for."""
 _BACKLOG = {
-    (newest, words): select(*columns_for(ItemRow, ITEM))
-    .where(*_FITS, *([_HAS_WORDS] if words else []))
-    .order_by(*order)
-    .limit(bindparam("limit_"))
+    (newest, words): select(*columns_for(ItemRow, ITEM)).where(*fits).order_by(*order).limit(bindparam("limit_"))
     for newest, order in _ORDERS.items()
-    for words in (False, True)
+    for words, fits in _FITS.items()
 }
 """By whether the newest come first, and whether words are looked for."""
-_HOW_MANY = {
-    words: select(func.count()).select_from(ITEM).where(*_FITS, *([_HAS_WORDS] if words else []))
-    for words in (False, True)
-}
+_HOW_MANY = {words: select(func.count()).select_from(ITEM).where(*fits) for words, fits in _FITS.items()}
 _PARTS = (
     select(ITEM.c.parent, ITEM.c.status, func.count().label("items"))
     .where(ITEM.c.project_id == bindparam("project_id_"), ITEM.c.parent.in_(bindparam("parents", expanding=True)))
@@ -215,13 +207,7 @@ class ItemRepository(Repository):
 
         ``match``: what full-text search has to find in them; ``newest``: those that changed last come first.
         """
-        values: dict[str, Any] = {
-            "projects": projects,
-            "kinds": list(kinds) or [ItemKind.TASK],
-            "any_kind": not kinds,
-            "statuses": list(statuses),
-            **({"match": match} if match else {}),
-        }
+        values = _of_kinds(kinds, statuses) | {"projects": projects} | ({"match": match} if match else {})
         rows = self._all(ItemRow, _BACKLOG[newest, bool(match)], values | {"limit_": limit})
         return rows, int(self._connection.execute(_HOW_MANY[bool(match)], values).scalar_one())
 
@@ -257,15 +243,8 @@ class ItemRepository(Repository):
         limit: int = MOST_ROWS,
     ) -> list[ItemRow]:
         """The rows of items of these kinds and statuses (none given: of all), as they were added."""
-        values = {
-            "project_id_": project_id,
-            "kinds": list(kinds) or [ItemKind.TASK],
-            "any_kind": not kinds,
-            "statuses": list(statuses or ItemStatus),
-            "after": after,
-            "limit_": limit,
-        }
-        return self._all(ItemRow, _IN_ORDER, values)
+        values = _of_kinds(kinds, statuses or tuple(ItemStatus))
+        return self._all(ItemRow, _IN_ORDER, values | {"project_id_": project_id, "after": after, "limit_": limit})
 
     def counts(self, *projects: str) -> dict[ItemStatus, int]:
         """How many items of these projects have which status."""
@@ -356,6 +335,11 @@ class ItemRepository(Repository):
         self._run(_NEW_EVENT, {**row_from(event, ITEM_EVENT), "hash": _hash(event)})
         self._search_notes.note(NO_RUN, (), events=1)
         return seq
+
+
+def _of_kinds(kinds: Sequence[ItemKind], statuses: Sequence[ItemStatus]) -> dict[str, Any]:
+    """The values of ``_OF_KINDS``; no kind is every kind."""
+    return {"kinds": list(kinds) or [ItemKind.TASK], "any_kind": not kinds, "statuses": list(statuses)}
 
 
 def item_of(row: ItemRow) -> Item:
