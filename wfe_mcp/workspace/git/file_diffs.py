@@ -88,11 +88,14 @@ class FileDiff:
 
 
 class _Change(NamedTuple):
+    """A path that differs. A node without mode and id: there is no file."""
+
     path: str
-    old_mode: str
-    new_mode: str
-    old_oid: str
-    new_oid: str
+    old: Node
+    new: Node
+
+
+_NONE = Node("", "")
 
 
 Watched: TypeAlias = dict[Literal["new", "changed", "removed"], tuple[str, ...]]
@@ -111,7 +114,7 @@ def all_diffs(root: Path, old: str, new: str) -> tuple[tuple[FileDiff, ...], Wat
 
 def _read(root: Path, found: Sequence[PathChange]) -> tuple[FileDiff, ...]:
     repo = require_repository(root)
-    changes = [_Change(each.path, *_sides(each)) for each in found]
+    changes = [_Change(each.path, each.old or _NONE, each.new or _NONE) for each in found]
     contents = _Contents(repo, changes[:MOST_FILES])
     renames = _renames(changes[:MOST_FILES], contents)
     gone = {each.path for each in renames.values()}
@@ -170,12 +173,6 @@ def _by_how(found: Sequence[PathChange]) -> Watched:
     }
 
 
-def _sides(change: PathChange) -> tuple[str, str, str, str]:
-    """Mode and id, before and after; empty where there is no file."""
-    old, new = (Node("", "") if each is None else each for each in (change.old, change.new))
-    return old.mode, new.mode, old.oid, new.oid
-
-
 class _Contents:
     """The bytes of the files of ``changes``, by blob id; None for what is too large. Ids that are missing are unknown."""
 
@@ -183,14 +180,11 @@ class _Contents:
         self._repo = repo
         self.by_oid: dict[str, bytes | None] = {}
         for each in changes:
-            if each.new_oid and each.new_mode != "160000":
-                self._from_disk(each.path, each.new_oid)
-        sides = ((each.old_oid, each.old_mode) for each in changes)
-        more = ((each.new_oid, each.new_mode) for each in changes)
+            if each.new.oid and each.new.mode != "160000":
+                self._from_disk(each.path, each.new.oid)
+        wanted = {node.oid for each in changes for node in (each.old, each.new) if node.oid and node.mode != "160000"}
         with suppress(Refused):  # what git cannot read is unknown
-            self._from_git(
-                sorted({oid for oid, mode in (*sides, *more) if oid and mode != "160000" and oid not in self.by_oid})
-            )
+            self._from_git(sorted(wanted - self.by_oid.keys()))
 
     def _from_disk(self, path: str, oid: str) -> None:
         place = f"{self._repo.root}/{path}"
@@ -221,9 +215,9 @@ class _Contents:
 
     def kind(self, change: _Change) -> Kind:
         """Whether the lines of both sides can be compared, or why not."""
-        if "160000" in {change.old_mode, change.new_mode}:
+        if "160000" in {change.old.mode, change.new.mode}:
             return "submodule"
-        sides = [oid for oid in (change.old_oid, change.new_oid) if oid]
+        sides = [oid for oid in (change.old.oid, change.new.oid) if oid]
         if any(oid not in self.by_oid for oid in sides):
             return "unknown"
         found = [self.by_oid[oid] for oid in sides]
@@ -234,19 +228,19 @@ class _Contents:
 
 def _renames(changes: Sequence[_Change], contents: _Contents) -> dict[str, _Change]:
     """New path → the deleted file that it was."""
-    gone = [each for each in changes if not each.new_oid and each.old_mode != "160000"]
-    new = [each for each in changes if not each.old_oid and each.new_mode != "160000"]
+    gone = [each for each in changes if not each.new.oid and each.old.mode != "160000"]
+    new = [each for each in changes if not each.old.oid and each.new.mode != "160000"]
     found: dict[str, _Change] = {}
     for each in new:
-        same = next((one for one in gone if one.old_oid == each.new_oid), None)
+        same = next((one for one in gone if one.old.oid == each.new.oid), None)
         if same is not None:
             found[each.path] = same
             gone.remove(same)
     if len(gone) * len(new) > _MOST_RENAMES * _MOST_RENAMES:
         return found
     for each in new:
-        lines = None if each.path in found else contents.text(each.new_oid)
-        scores = [(_likeness(contents.text(one.old_oid), lines), one) for one in gone]
+        lines = None if each.path in found else contents.text(each.new.oid)
+        scores = [(_likeness(contents.text(one.old.oid), lines), one) for one in gone]
         best = max(scores, key=lambda each: each[0], default=(0.0, None))
         if best[1] is not None and best[0] >= _ALIKE:
             found[each.path] = best[1]
@@ -265,33 +259,33 @@ def _likeness(old: list[str] | None, new: list[str] | None) -> float:
 
 def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read: bool) -> FileDiff:
     if was is not None:
-        change = change._replace(old_mode=was.old_mode, old_oid=was.old_oid)
+        change = change._replace(old=was.old)
     status: Status = (
         "renamed"
         if was is not None
         else "added"
-        if not change.old_oid
+        if not change.old.oid
         else "deleted"
-        if not change.new_oid
+        if not change.new.oid
         else "mode"
-        if change.old_oid == change.new_oid
+        if change.old.oid == change.new.oid
         else "modified"
     )
     facts = FileDiff(
         _readable(change.path),
         status,
         old_path="" if was is None else _readable(was.path),
-        old_mode=change.old_mode,
-        new_mode=change.new_mode,
-        old_oid=change.old_oid,
-        new_oid=change.new_oid,
+        old_mode=change.old.mode,
+        new_mode=change.new.mode,
+        old_oid=change.old.oid,
+        new_oid=change.new.oid,
     )
-    if change.old_oid == change.new_oid:
+    if change.old.oid == change.new.oid:
         return facts
     kind = contents.kind(change) if is_read else "large"
     if kind != "text":
         return replace(facts, kind=kind)
-    hunks = _hunks(contents.text(change.old_oid) or [], contents.text(change.new_oid) or [], change)
+    hunks = _hunks(contents.text(change.old.oid) or [], contents.text(change.new.oid) or [], change)
     lines = [line for hunk in hunks for line in hunk.lines]
     return replace(
         facts,
@@ -308,7 +302,7 @@ def _readable(path: str) -> str:
 
 def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:
     """The groups of lines that differ; a last line without a line break is marked as git marks it."""
-    old, new = _without_end(old, has_file=bool(change.old_oid)), _without_end(new, has_file=bool(change.new_oid))
+    old, new = _without_end(old, has_file=bool(change.old.oid)), _without_end(new, has_file=bool(change.new.oid))
     first = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
     first = min(len(old), len(new)) if first is None else first
     same = 0
@@ -344,7 +338,9 @@ MOST_CHARS = 60_000
 def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), most_chars: int = MOST_CHARS) -> str:
     """What differs below ``root``; empty where nothing does. Refuses trees that are no longer stored."""
     files, watched_files = all_diffs(root, old, new)
-    parts = [_file(each) for each in files if not match_globs(each.path, ignore_globs)]
+    parts = [
+        "".join(f"{line}\n" for line in _lines(each)) for each in files if not match_globs(each.path, ignore_globs)
+    ]
     parts += [
         f"{how}, ignored by git: {path}\n"
         for how, paths in watched_files.items()
@@ -355,10 +351,6 @@ def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), 
     if len(whole) <= most_chars:
         return whole
     return f"{whole[:most_chars]}\n[cut: {most_chars:,} of {len(whole):,} characters]"
-
-
-def _file(change: FileDiff) -> str:
-    return "".join(f"{line}\n" for line in _lines(change))
 
 
 def _lines(change: FileDiff) -> Iterator[str]:
