@@ -1,7 +1,7 @@
 """``wfe-mcp work attach``, ``detach``, ``import``, ``export``, ``report`` and ``run``: files of items, items from files, many runs at once."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ from wfe_mcp.cli.terminal.pages import write_pages
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.workspace.files.project_files import named_file
+from wfe_mcp.workspace.files.project_files import write_new
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -152,8 +152,7 @@ def _export_plan(invocation: Invocation, target: Path) -> None:
     from wfe_mcp.views.work.plans import exported_plan
 
     plan = exported_plan(invocation.engine, as_markdown=target.suffix.lower() == ".md")
-    with named_file(target, "written", "Name another file."), target.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(plan.text)
+    write_new(target, plan.text)
     summary = f"{target}: {plural(plan.milestones, 'milestone')} with {plural(plan.tasks, 'task')}"
 
     def render(screen: Screen) -> None:
@@ -180,7 +179,10 @@ def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = Tru
     screen.line(answer.summary, "bold")
     where = "the tracker" if data["format"] == "issues" else "the file"
     texts = [
-        *(f"  + {each['id']} {each['kind']}{_under(each)}: {each['title']}" for each in data["added"]),
+        *(
+            f"  + {each['id']} {each['kind']}{each['parent'] and ' of '}{each['parent']}: {each['title']}"
+            for each in data["added"]
+        ),
         *(
             f"  ~ {each['id']} {name}: {as_text(value)}"
             for each in data["changed"]
@@ -197,10 +199,6 @@ def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = Tru
             screen.line(text, style) if style else screen.line(text)
         if len(texts_) > _SHOWN:
             screen.line(f"  and {len(texts_) - _SHOWN} more: --json lists all")
-
-
-def _under(entry: dict[str, Any]) -> str:
-    return f" of {entry['parent']}" if entry["parent"] else ""
 
 
 def run(
