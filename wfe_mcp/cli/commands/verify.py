@@ -19,7 +19,6 @@ from wfe_mcp.views.values.model import second
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.engine.approvals.pin_reset import RetiredKey
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.proof_verification import Proven
     from wfe_mcp.engine.integrity.verification import Verified
@@ -145,7 +144,11 @@ def verify(
     data: dict[str, Any] = {
         "runs": len(found.runs),
         "problems": problems,
-        "anchors": _anchors(found),
+        "anchors": {
+            "count": found.anchors,
+            "last": second(found.last_anchor) or None,
+            "behind": list(found.behind),
+        },
         "decisions": _decisions(found),
         "pin": pins,
         "keys": keys,
@@ -155,7 +158,10 @@ def verify(
     more = {
         "notes": list(found.notes),
         "left": found.left,
-        "pin_resets": [_reset(one) for one in found.decisions.retired],
+        "pin_resets": [
+            {"at": second(one.at), "actor": one.by, "before": one.key, "key": one.successor}
+            for one in found.decisions.retired
+        ],
         "pruned": found.pruned,
         "restores": [_restore(one) for one in found.set_backs],
     }
@@ -201,10 +207,6 @@ def _restore(one: "SetBack") -> dict[str, Any]:
     }
 
 
-def _reset(one: "RetiredKey") -> dict[str, Any]:
-    return {"at": second(one.at), "actor": one.by, "before": one.key, "key": one.successor}
-
-
 def _own(invocation: Invocation) -> dict[str, Any]:
     """Whether the user's own configuration has changed since they reviewed it; reported, but not a fault."""
     from wfe_mcp.engine.templates.config_drift import own_configuration
@@ -220,10 +222,6 @@ def _templates(invocation: Invocation, found: "Verified") -> list[dict[str, Any]
 
     changes = template_changes(invocation.engine, found.settings)
     return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
-
-
-def _anchors(found: "Verified") -> dict[str, Any]:
-    return {"count": found.anchors, "last": second(found.last_anchor) or None, "behind": list(found.behind)}
 
 
 def _error(summary: str, found: "Sequence[Discrepancy]", hint: str) -> Refused | None:

@@ -260,7 +260,7 @@ def decision_lines(engine: Engine, tx: Tx, item: str = "") -> list[str]:
     """The accepted decisions for the prompts of a run, a line each: all, or those that touch the scopes of the item that it works."""
     scopes = tx.items.get(engine.project_id, item).scopes if item else ()
     found = accepted_decisions(engine, tx, scopes)
-    lines = [f"{each.id} {each.title}{_about(each.scopes)}{_why(each.body)}" for each in found[:MOST_DECISIONS]]
+    lines = [f"{each.id} {each.title}{_about(each)}" for each in found[:MOST_DECISIONS]]
     more = len(found) - len(lines)
     return [*lines, f"and {plural(more, 'more decision')}: work(action='list', kind='decision')"] if more else lines
 
@@ -287,13 +287,10 @@ def _named(of: type[E], text: str, argument: str, what: str) -> E:
     return of(text)
 
 
-def _about(scopes: tuple[str, ...]) -> str:
-    return f" ({', '.join(scopes)})" if scopes else ""
-
-
-def _why(body: str) -> str:
-    text = first_words(" ".join(body.split()), _DECISION_CHARS)
-    return f": {text}" if text else ""
+def _about(decision: Item) -> str:
+    """Where a decision holds, and why it was taken."""
+    text = first_words(" ".join(decision.body.split()), _DECISION_CHARS)
+    return (f" ({', '.join(decision.scopes)})" if decision.scopes else "") + (f": {text}" if text else "")
 
 
 def keep_new(engine: Engine, tx: Tx, item: Item, by: By, at: datetime | None = None) -> Item:

@@ -74,9 +74,9 @@ def listed(
         page = rows[:limit]
         made = item_list(tx, engine.project_id, page, str(page[-1].number) if len(rows) > limit else "")
     view = made if whole else _fitting(made)
-    more = (
-        [Next("work", _args("list", kind=kind, status=status, cursor=view.cursor), why="more")] if view.cursor else []
-    )
+    args = {"action": "list", "kind": kind, "status": status, "cursor": view.cursor}
+    args = {name: value for name, value in args.items() if value}
+    more = [Next("work", args, why="more")] if view.cursor else []
     first = [Next("work", {"action": "show", "id": view.items[0].id})] if view.items else []
     counts = ", ".join(f"{count} {name}" for name, count in view.counts.items()) or "none yet"
     what = plural(len(view.items), "work item")
@@ -237,10 +237,6 @@ def _moves(item: Item) -> tuple[Next, ...]:
 
 def _starts(id_: str) -> Next:
     return Next("work", {"action": "change", "id": id_, "status": "active"}, why="starts a run for it")
-
-
-def _args(action: str, **more: str) -> dict[str, Any]:
-    return {"action": action} | {name: value for name, value in more.items() if value}
 
 
 def _after(cursor: str) -> int:
