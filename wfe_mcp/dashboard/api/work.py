@@ -146,8 +146,7 @@ def show_ledger(caller: Reads, project: str = "") -> JSONResponse:
 @router.post("/items/{id}/test", response_model=answer_of(ItemView), tags=["items"])
 def test_claim(caller: Works, id: str, body: OfProject) -> JSONResponse:
     """Put the tests of a claim into the queue; a server or worker runs them."""
-    engine = caller.works(caller.engine(body.project))
-    return reply(answers.tested(engine, id))
+    return reply(answers.tested(caller.works(body.project), id))
 
 
 @router.get("/items/{id}/page", response_model=answer_of(ItemPage), tags=["items"])
@@ -160,8 +159,7 @@ def show_work_page(caller: Reads, id: str, project: str = "") -> JSONResponse:
 @router.post("/items/{id}/promote", response_model=answer_of(ItemView), tags=["items"])
 def promote_work(caller: Works, id: str, body: PromotedItem) -> JSONResponse:
     """Make planned work of an idea, or an item of another kind."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, partial(answers.promoted, name=id, kind=body.kind))
+    return done(caller, caller.works(body.project), partial(answers.promoted, name=id, kind=body.kind))
 
 
 @router.get("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
@@ -173,37 +171,34 @@ def show_work(caller: Reads, id: str, project: str = "") -> JSONResponse:
 @router.post("/items", response_model=answer_of(ItemView), tags=["items"])
 def add_work(caller: Works, body: NewItem) -> JSONResponse:
     """Add a work item."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, answers.add, kind=body.kind, given=body.item)
+    return done(caller, caller.works(body.project), answers.add, kind=body.kind, given=body.item)
 
 
 @router.post("/items/import", response_model=answer_of(ItemImport), tags=["items"])
 def import_work(caller: Works, body: GivenItems) -> JSONResponse:
     """Make work items of a file or of the issues of a tracker: first what would become of each, then stored."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, import_given, **body.model_dump(exclude={"project"}))
+    return done(caller, caller.works(body.project), import_given, **body.model_dump(exclude={"project"}))
 
 
 @router.post("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
 def change_work(caller: Works, id: str, body: ChangedItem) -> JSONResponse:
     """Change a work item; what only a person decides takes the PIN."""
-    engine = caller.works(caller.engine(body.project))
     values = {"given": body.item, "status": body.status, "reason": body.reason, "version": body.version}
-    return done(caller, engine, partial(answers.change, name=id, **values), pin=body.pin)
+    return done(caller, caller.works(body.project), partial(answers.change, name=id, **values), pin=body.pin)
 
 
 @router.post("/items/{id}/files", response_model=answer_of(ItemView), tags=["items"])
 def attach_to_work(caller: Works, id: str, body: GivenFile) -> JSONResponse:
     """Attach a file to a work item; the same one twice is kept once."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, partial(answers.attached, name=id, files=[Given(body.name, body.content)]))
+    return done(
+        caller, caller.works(body.project), partial(answers.attached, name=id, files=[Given(body.name, body.content)])
+    )
 
 
 @router.post("/items/{id}/detach", response_model=answer_of(ItemView), tags=["items"])
 def detach_from_work(caller: Works, id: str, body: DetachedFile) -> JSONResponse:
     """Take a file from a work item; its history still names it, and the bytes stay."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, partial(answers.detached, name=id, file=body.file))
+    return done(caller, caller.works(body.project), partial(answers.detached, name=id, file=body.file))
 
 
 @router.get("/items/{id}/files/{number}", tags=["items"], response_class=Response)
@@ -216,6 +211,10 @@ def show_file_of_work(caller: Reads, id: str, number: int, project: str = "") ->
 @router.post("/items/{id}/start", response_model=answer_of(RunView), tags=["items"])
 def start_work(caller: Works, id: str, body: StartedItem) -> JSONResponse:
     """Start a run that works an item."""
-    engine = caller.works(caller.engine(body.project))
     given = {"template": body.template, "inputs": body.inputs}
-    return done(caller, engine, partial(answers.start, name=id, given=given, reason=body.reason), pin=body.pin)
+    return done(
+        caller,
+        caller.works(body.project),
+        partial(answers.start, name=id, given=given, reason=body.reason),
+        pin=body.pin,
+    )
