@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.texts import one_line, slug
@@ -16,10 +17,11 @@ from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of
-from wfe_mcp.engine.delivery.credentials import token_of
+from wfe_mcp.engine.credentials.stored import Use, hand_out
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.models.secrets import key_of
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository, require_repository, run_git, text_of
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.items import Item
-    from wfe_mcp.core.model import RunState
+    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import StepCall
@@ -238,7 +240,22 @@ def remote_of(place: Place | Project) -> Remote | None:
             "configuration",
         )
     run = None if place.run is None else place.run.id
-    return Remote(place.root, settings.remote, url, token_of(place.engine, settings.credential, run))
+    return Remote(place.root, settings.remote, url, _token(place.engine, settings.credential, run))
+
+
+def _token(engine: Engine, name: str, run: RunId | None) -> str:
+    """The token that ``[delivery] credential`` names, read at the moment of the call and given to nothing that an agent starts.
+
+    ``env:NAME`` is a variable of this process, as on a runner; the agent that starts the server has it too. The token is
+    kept from every later message of this process. Raises DeliveryFault ``credentials``: it is not there, or has expired.
+    """
+    try:
+        if name.startswith("env:"):
+            return key_of(engine, name, name)
+        return hand_out(engine, [name], Use("delivery", run))[name].value
+    except Refused as refused:
+        hint = refused.hint or ""
+        raise DeliveryFault(f"{refused.message} {hint}; then retry the phase.".strip(), "credentials") from refused
 
 
 class Approved(NamedTuple):

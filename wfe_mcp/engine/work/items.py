@@ -26,7 +26,6 @@ from wfe_mcp.core.items import (
     filled,
     overlap,
     refuse_move,
-    startable,
     values_of,
 )
 from wfe_mcp.core.model import By
@@ -217,11 +216,6 @@ def item_of_run(tx: Tx, run: RunRecord) -> Item | None:
     """The item that ``run`` was started for; None for any other run, and where the item is missing or names it not."""
     item = tx.items.find(run.project_id, run.external_id) if run.triggered_by in {WORK, _WORK_BEFORE} else None
     return item if item is not None and run.id in item.runs else None
-
-
-def startable_items(engine: Engine, tx: Tx) -> list[Item]:
-    """The items that can be started now, best first."""
-    return startable(open_items(engine, tx))[0]
 
 
 def items_of(

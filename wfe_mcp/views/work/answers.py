@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing, startable
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import start_item
-from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, promote_item, startable_items, status_of
+from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, open_items, promote_item, status_of
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
@@ -86,7 +86,7 @@ def listed(
 def next_items(engine: Engine) -> Envelope:
     """What can be started now, best first, and the call that starts it."""
     with engine.store.read() as tx:
-        found = startable_items(engine, tx)
+        found, _ = startable(open_items(engine, tx))
         lines = item_lines(tx, engine.project_id, found[:_SHOWN])
         waiting = tx.items.counts(engine.project_id)
     view = ItemList(items=tuple(lines), counts={str(name): count for name, count in sorted(waiting.items())})
