@@ -324,15 +324,6 @@ def commit_at(root: Path, ref: str) -> str:
         return ""
 
 
-def is_absent(root: Path, ref: str) -> bool:
-    """True when the ref certainly does not exist; False where only git knows it."""
-    git = _plain(root)
-    try:
-        return git is not None and not os.path.lexists(git / ref) and not _is_packed(git, ref)
-    except OSError:
-        return False
-
-
 def create(root: Path, ref: str, commit: str, old: str = "") -> bool:
     """Point ``ref`` to ``commit`` instead of ``old`` (``""``: it must not exist yet), durably.
 
