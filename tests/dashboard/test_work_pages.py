@@ -1,5 +1,6 @@
 """The pages about work items: the list, the board, the page of an item, the forms, and decisions about the architecture."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -252,6 +253,28 @@ def test_a_screenshot_is_attached_to_a_bug_shown_and_saved(scene: Scene, visit: 
     assert download.value.path().read_bytes() == b"All green."
     expect(shown.get_by_role("region", name="Changes")).to_contain_text("files: shot.png, said.txt")
     assert [each.name for each in item(scene, bug).files] == ["shot.png", "said.txt"]
+    files.get_by_role("button", name="Detach shot.png").click()
+    expect(files.locator("li")).to_have_count(1)
+    assert [each.name for each in item(scene, bug).files] == ["said.txt"]
+
+
+def test_an_item_that_waits_is_started_with_a_reason_and_the_pin(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), name="drill", title="A short drill")
+    add(scene, "Name the license", "task", "ready")
+    add(scene, "Print it", "task", "ready", needs=["W-1"])
+    shown = visit(of(scene, "W-2"))
+    expect(shown.locator(".note.warn")).to_contain_text("W-2 waits for W-1")
+    shown.locator(".runhead").get_by_role("button", name="Start a run…").click()
+    asks = shown.get_by_role("dialog", name="Start a run for W-2")
+    asks.get_by_label("Template").select_option("drill")
+    asks.get_by_label("W-2 waits for W-1").fill("The license is known by word of mouth")
+    asks.get_by_role("button", name="Start the run").click()
+    sign(shown)
+    expect(shown).to_have_url(re.compile("#/runs/"))
+    assert (item(scene, "W-2").status, item(scene, "W-2").reason) == (
+        "active",
+        "The license is known by word of mouth",
+    )
 
 
 def test_a_run_is_started_for_what_is_ready_next_from_the_first_page(scene: Scene, visit: Visit) -> None:

@@ -897,11 +897,11 @@ export interface ItemImport {
   file: string;
   dry_run: boolean;
   unchanged: number;
-  added?: Record<string, unknown>[];
-  changed?: Record<string, unknown>[];
-  kept?: Record<string, unknown>[];
-  gone?: Record<string, unknown>[];
-  not_carried?: PathNote[];
+  added: Record<string, unknown>[];
+  changed: Record<string, unknown>[];
+  kept: Record<string, unknown>[];
+  gone: Record<string, unknown>[];
+  not_carried: PathNote[];
 }
 
 export interface ItemLine {

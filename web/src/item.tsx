@@ -44,9 +44,9 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
   const decides = data.kind === "decision";
   const claims = data.kind === "claim";
   const promote = (kind: string) => act(async () => { await send(`/items/${data.id}/promote`, { kind, project }); reload(); });
-  const first = (data.moves ?? []).find((each) => each.takes === "run" && !each.refused);
+  const first = (data.moves ?? []).find((each) => each.takes === "run");
   const rest = (data.moves ?? []).filter((each) => each !== first);
-  const refusal = rest.find((each) => each.refused)?.refused ?? "";
+  const refusal = (data.moves ?? []).find((each) => each.refused)?.refused ?? "";
   return (
     <>
       <Crumbs
@@ -71,7 +71,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
         </div>
         <span className="row wrap">
           {first && (
-            <button type="button" className="btn solid" disabled={moving.busy} title={moveCommand(data.id, first.to)} onClick={() => moving.move(data, first.to)}>
+            <button type="button" className={`btn ${first.refused ? "" : "solid"}`} disabled={moving.busy} title={first.refused || moveCommand(data.id, first.to)} onClick={() => moving.move(data, first.to)}>
               <Icon name="play" />
               {moveName(first, data.status)}
             </button>

@@ -40,7 +40,7 @@ export const moveName = (move: ItemMove, from: string): string => {
   return `${name ?? capital(move.to)}${REASONS[move.to] || move.takes === "run" ? "…" : ""}`;
 };
 
-const shell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+export const shell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** The same at a terminal. */
 export function moveCommand(id: string, to_: string, reason = "REASON"): string {
@@ -93,9 +93,10 @@ export function useMoving(done: () => void): Moving {
     });
   const move = (item: Movable, status: string) => {
     const found = item.moves?.find((each) => each.to === status);
-    setRefused(found?.refused ?? "");
-    setSaid(found?.refused ?? "");
-    if (found?.refused || status === item.status) return close();
+    const stops = found?.takes === "run" ? "" : (found?.refused ?? ""); // what waits can be started with a reason
+    setRefused(stops);
+    setSaid(stops);
+    if (stops || status === item.status) return close();
     if (found && (REASONS[status] || found.takes === "run")) setAsking({ item, to: status });
     else put(item, status); // also where the table has no such move: the server says why
   };
@@ -129,7 +130,7 @@ function Choice({ item, move, close }: { item: Movable; move: Moving["move"]; cl
       <ul className="stack">
         {(item.moves ?? []).map((each) => (
           <li key={each.to}>
-            <button type="button" className="btn" disabled={!!each.refused} onClick={() => move(item, each.to)}>
+            <button type="button" className="btn" disabled={!!each.refused && each.takes !== "run"} onClick={() => move(item, each.to)}>
               {moveName(each, item.status)}
             </button>{" "}
             <span className="soft small">{each.refused || (each.takes === "pin" ? "asks for your PIN" : "")}</span>
@@ -187,11 +188,13 @@ function Reason({ item, to: status, put, close }: { item: Movable; to: string; p
   );
 }
 
-/** Start a run that works the item: its text fills the input that says what the run is about. */
+/** Start a run that works the item: its text fills the input that says what the run is about. What waits takes a reason. */
 function StartIt({ item, close }: { item: Movable; close: () => void }) {
   const page = useAsk<ItemPage>(`/items/${item.id}/page${query({ project: item.project })}`, () => false).data;
   const templates = useAsk<TemplateList>(`/templates${query({ project: item.project })}`, () => false).data;
   const [chosen, setChosen] = useState("");
+  const [reason, setReason] = useState("");
+  const waits = item.moves?.find((each) => each.to === "active")?.refused ?? "";
   const [act, busy, refused] = useAct();
   const template = chosen || (page?.template ?? "");
   return (
@@ -209,7 +212,7 @@ function StartIt({ item, close }: { item: Movable; close: () => void }) {
         onSubmit={(event) => {
           event.preventDefault();
           act(async () => {
-            const made = await send(`/items/${item.id}/start`, { template, project: item.project });
+            const made = await send(`/items/${item.id}/start`, { template, reason, project: item.project });
             close();
             go(to("runs", made.run ?? ""));
           });
@@ -225,6 +228,12 @@ function StartIt({ item, close }: { item: Movable; close: () => void }) {
             ))}
           </select>
         </label>
+        {waits && (
+          <label className="field">
+            <span>{waits} Why it starts all the same; asks for your PIN</span>
+            <input type="text" required maxLength={200} value={reason} onChange={(event) => setReason(event.target.value)} />
+          </label>
+        )}
         <span className="row wrap">
           <button className="btn solid" disabled={busy || !template}>
             {busy ? "Starting…" : "Start the run"}
@@ -233,7 +242,7 @@ function StartIt({ item, close }: { item: Movable; close: () => void }) {
             Back
           </button>
         </span>
-        <Cli text={`wfe-mcp work start ${item.id}${chosen ? ` --template ${chosen}` : ""}`} />
+        <Cli text={`wfe-mcp work start ${item.id}${chosen ? ` --template ${chosen}` : ""}${waits ? ` --reason ${reason ? shell(reason) : "REASON"}` : ""}`} />
       </form>
     </Ask>
   );

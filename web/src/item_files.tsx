@@ -1,7 +1,8 @@
-// Files attached to a work item: pictures are shown, every file can be saved, and more are attached from the disk.
+// Files attached to a work item: pictures are shown, every file can be saved, more are attached from the disk, and one is detached.
 import { useEffect, useState } from "react";
 import { query, Refused, useAct } from "./api";
 import type { ItemFileLine } from "./api_types";
+import { shell } from "./item_acts";
 import { Problem } from "./parts";
 import { send } from "./pin";
 import { bearer } from "./session";
@@ -24,6 +25,12 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
         const content = (await addressOf(each)).split(",")[1] ?? "";
         await send(`/items/${encodeURIComponent(item)}/files`, { name: each.name, content, project });
       }
+      reload();
+    });
+  const detach = (file: ItemFileLine) =>
+    act(async () => {
+      const alone = files.filter((each) => each.name === file.name).length === 1;
+      await send(`/items/${encodeURIComponent(item)}/detach`, { file: alone ? file.name : file.sha256, project });
       reload();
     });
   return (
@@ -57,6 +64,11 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
               <button type="button" className="btn slim" disabled={busy} onClick={() => act(() => save(path(each), each.name))}>
                 Save {each.name}
               </button>
+              {!closed && (
+                <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp work detach ${item} ${shell(each.name)}`} onClick={() => detach(each)}>
+                  Detach {each.name}
+                </button>
+              )}
               {each.media_type.startsWith("image/") && <Picture path={path(each)} name={each.name} />}
             </li>
           ))}

@@ -142,7 +142,7 @@ NOUNS = {
 """What a noun is for. Its commands have two words: the noun, and one of its verbs."""
 
 VERBS: dict[str, tuple[str, ...]] = {
-    "work": names("list show add edit attach next start run block drop promote import export report"),
+    "work": names("list show add edit attach detach next start run block drop promote import export report"),
     "decision": names("list show add accept deprecate replace"),
     "claim": names("list show add test retry follow-up evidence ledger"),
     "opinion": names("ask show answer overrule"),
@@ -181,7 +181,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "prune": names("archive unarchive keep prune vacuum"),
     "credential": ("credential list", "credential add", "credential rotate", "credential delete", "config credential"),
     "template_import": ("templates import",),
-    "work_files": ("work attach", "work import", "work export", "work report", "work run"),
+    "work_files": ("work attach", "work detach", "work import", "work export", "work report", "work run"),
 }
 """Modules of ``cli.commands`` that have another name than their commands."""
 

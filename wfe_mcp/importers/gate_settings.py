@@ -25,6 +25,7 @@ from typing import Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss, pointer
 from wfe_mcp.importers.imported import ImportedSettings, ImportReport, without_nulls
+from wfe_mcp.workspace.config.provider_kinds import FS_ABILITIES
 
 FORMAT = "ai-workflow-engine"
 JPA_MT = "jpa_mt"
@@ -47,7 +48,6 @@ _NO_MEANING = {
     "profiles_dir": "templates lie in .wfe/templates",
 }
 _SECTIONS = ("workflow", "profile", "providers", "hash_prompts", *_NO_MEANING)
-_FS_ABILITIES = ("local-write", "local-read", "write-only", "none")
 MOST_CRITERIA = 20_000
 """Characters of a criteria file."""
 
@@ -270,12 +270,12 @@ def _provider(key: str, settings: Mapping[str, Any], reading: _Reading) -> None:
         at = pointer("providers", key, name)
         if name != "fs_ability":
             reading.found.lose(at, _OF_PROVIDER)
-        elif value in _FS_ABILITIES and key != "defaults":
+        elif value in FS_ABILITIES and key != "defaults":
             reading.tables[f"providers.{key}"] = {"fs_ability": value}
-        elif value in _FS_ABILITIES:
+        elif value in FS_ABILITIES:
             reading.found.lose(at, "each provider has an fs_ability of its own")
         else:
-            reading.found.error(at, f"must be one of {', '.join(_FS_ABILITIES)}", None, value)
+            reading.found.error(at, f"must be one of {', '.join(FS_ABILITIES)}", None, value)
 
 
 def _is_default(at: Place) -> bool:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport, Section, bullets, checkboxes, sections
-from wfe_mcp.importers.spec_work import SpecDocuments, SpecTask, spec_work
+from wfe_mcp.importers.spec_work import SpecDocuments, spec_work
+from wfe_mcp.importers.work_items import WorkItem
 
 FORMAT = "OpenSpec"
 
@@ -61,8 +62,8 @@ def _requirements(parts: list[Section], path: str, found: SpecDocuments, report:
             found.acceptance.append(f"{section.title.removeprefix('Scenario:').strip()}: {steps}")
 
 
-def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
-    found: list[SpecTask] = []
+def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
+    found: list[WorkItem] = []
     for section in sections(text):
         for box in checkboxes(section.lines):
             task = _TASK.fullmatch(box.text)
@@ -71,6 +72,7 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
                 continue
             before = [found[-1].key] if found else []
             notes = [f"Group: {section.title}", *(line for _, line in box.below)]
-            is_done = box.mark.strip().lower() == "x"
-            found.append(SpecTask(task[1], task[2], f"tasks.md:{box.line}", is_done, depends=before, notes=notes))
+            status = "done" if box.mark in "xX" else "open"
+            place = f"tasks.md:{box.line}"
+            found.append(WorkItem(task[1], task[2], place, status=status, depends=before, notes=notes))
     return found

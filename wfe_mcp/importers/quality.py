@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
@@ -86,18 +87,9 @@ def weakness(rule: str, message: str, line: int) -> Weakness:
 
 def quality_of(found: list[Weakness]) -> dict[str, Any]:
     """``quality`` of ``milestone_plan@1``."""
-    problems = [
-        {
-            "rule": each.rule,
-            "message": each.message,
-            "line": each.line,
-            "penalty": RULES[each.rule].penalty,
-            "blocking": each.blocking,
-        }
-        for each in found
-    ]
+    problems = [asdict(each) | {"penalty": RULES[each.rule].penalty} for each in found]
     return {
-        "score": max(0, 100 - sum(RULES[each.rule].penalty for each in found)),
+        "score": max(0, 100 - sum(each["penalty"] for each in problems)),
         "blocking": sum(each.blocking for each in found),
         "problems": problems,
     }

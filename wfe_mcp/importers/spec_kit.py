@@ -14,7 +14,8 @@ from pathlib import Path
 
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport, Section, bullets, checkboxes, sections
-from wfe_mcp.importers.spec_work import SpecDocuments, SpecTask, spec_work
+from wfe_mcp.importers.spec_work import SpecDocuments, spec_work
+from wfe_mcp.importers.work_items import WorkItem
 
 FORMAT = "spec-kit"
 
@@ -83,8 +84,8 @@ def _plain(text: str) -> str:
     return text.replace("**", "").strip()
 
 
-def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
-    found: list[SpecTask] = []
+def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
+    found: list[WorkItem] = []
     barrier, since = "", list[str]()
     for section in sections(text):
         for box in checkboxes(section.lines):
@@ -103,15 +104,15 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
             named = [key for groups in _NEEDS.findall(title) for key in re.findall(r"T\d+", "".join(groups))]
             waits = ([barrier] if barrier else []) if task[2] else since or ([barrier] if barrier else [])
             found.append(
-                SpecTask(
+                WorkItem(
                     task[1],
                     title,
                     f"tasks.md:{box.line}",
-                    box.mark in "xX",
-                    stories + re.findall(r"FR-\d+", title),
-                    [*waits, *named],
-                    _PATH.findall(title),
-                    [line for _, line in box.below],
+                    status="done" if box.mark in "xX" else "open",
+                    requirements=stories + re.findall(r"FR-\d+", title),
+                    depends=[*waits, *named],
+                    files=_PATH.findall(title),
+                    notes=[line for _, line in box.below],
                 )
             )
             if task[2]:

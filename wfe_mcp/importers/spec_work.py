@@ -10,28 +10,13 @@ Rules:
    its end, and a task without requirements serves all of them. Both are reported.
 """
 
-import graphlib
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
-from wfe_mcp.importers.work_items import ids_of, in_order, nothing_open
-
-
-@dataclass(slots=True)
-class SpecTask:
-    """One task line. ``requirements``: ids of the spec; ``depends``: keys of tasks."""
-
-    key: str
-    title: str
-    place: str
-    is_done: bool = False
-    requirements: list[str] = field(default_factory=list[str])
-    depends: list[str] = field(default_factory=list[str])
-    files: list[str] = field(default_factory=list[str])
-    notes: list[str] = field(default_factory=list[str])
+from wfe_mcp.importers.work_items import WorkItem, WorkReader, done_ones, ids_of, nothing_open
 
 
 @dataclass(slots=True)
@@ -45,7 +30,7 @@ class SpecDocuments:
     acceptance: list[str] = field(default_factory=list[str])
     more: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     design: str = ""
-    tasks: list[SpecTask] | None = None
+    tasks: list[WorkItem] | None = None
 
 
 def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportReport) -> ImportedWork:
@@ -99,46 +84,30 @@ def _design(found: SpecDocuments, report: ImportReport) -> dict[str, Any]:
 def _task_list(found: SpecDocuments, report: ImportReport) -> dict[str, Any] | None:
     if found.tasks is None:
         return None
-    by_key: dict[str, SpecTask] = {}
-    for task in found.tasks:
-        if task.key in by_key:
-            report.error(task.place, f"the id {task.key!r} is used twice; first at {by_key[task.key].place}")
-        by_key.setdefault(task.key, task)
-    ids = ids_of(by_key)
-    opened = {key: task for key, task in by_key.items() if not task.is_done}
-    known = [key for key, _, _ in found.requirements]
-    for task in opened.values():
-        _report_unknown(task, known, by_key, report)
-    items = [_item(task, ids, opened, known) for task in opened.values()]
-    try:
-        in_order(list(opened), {key: task.depends for key, task in opened.items()})
-    except graphlib.CycleError as circle:
-        keys: list[str] = circle.args[1]
-        waiting = ", ".join(dict.fromkeys(reversed(keys)))
-        report.error(opened[keys[0]].place, f"these tasks depend on each other: {waiting}")
-    done = [{"id": ids[key], "title": task.title} for key, task in by_key.items() if task.is_done]
-    return {"items": items} | ({"done": done} if done else {})
+    reading = WorkReader(found.tasks, report)
+    ids, known = ids_of(reading.items), [key for key, _, _ in found.requirements]
+    needs = reading.needs()
+    reading.is_ordered(needs)
+    for key in needs:
+        _report_unknown(reading.items[key], known, report)
+    items = [_item(reading.items[key], [ids[need] for need in before], ids, known) for key, before in needs.items()]
+    return {"items": items} | done_ones(reading.items.values(), ids)
 
 
-def _report_unknown(task: SpecTask, known: Sequence[str], tasks: Mapping[str, SpecTask], report: ImportReport) -> None:
+def _report_unknown(task: WorkItem, known: Sequence[str], report: ImportReport) -> None:
     for each in dict.fromkeys(task.requirements):
         if each not in known:
             report.lose(task.place, f"{task.key} serves {each}, which is not there")
     if not set(known) & set(task.requirements):
         report.lose(task.place, f"{task.key} names no requirement; it serves all of them here")
-    for need in task.depends:
-        if need not in tasks:
-            report.lose(task.place, f"{task.key} depends on {need}, which is not there")
 
 
-def _item(
-    task: SpecTask, ids: Mapping[str, str], opened: Mapping[str, SpecTask], known: Sequence[str]
-) -> dict[str, Any]:
+def _item(task: WorkItem, needs: list[str], ids: Mapping[str, str], known: Sequence[str]) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": ids[task.key],
         "title": task.title,
         "acceptance": [task.title],
-        "depends_on": [ids[need] for need in dict.fromkeys(task.depends) if need in opened],
+        "depends_on": needs,
         "files": list(dict.fromkeys(task.files)),
         "requirements": [each for each in dict.fromkeys(task.requirements) if each in known] or list(known),
     }

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport, bullets, checkboxes, sections
-from wfe_mcp.importers.spec_work import SpecDocuments, SpecTask, spec_work
+from wfe_mcp.importers.spec_work import SpecDocuments, spec_work
+from wfe_mcp.importers.work_items import WorkItem
 
 FORMAT = "spec-workflow"
 
@@ -71,8 +72,8 @@ def _spec(text: str, name: str) -> SpecDocuments:
     return found
 
 
-def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
-    found: list[SpecTask] = []
+def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
+    found: list[WorkItem] = []
     for section in sections(text):
         for box in checkboxes(section.lines):
             task = _TASK.fullmatch(box.text)
@@ -84,11 +85,11 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
                     box.text[:80],
                 )
                 continue
-            made = SpecTask(
+            made = WorkItem(
                 task[1],
                 task[2].strip(),
                 f"tasks.md:{box.line}",
-                box.mark in "xX",
+                status="done" if box.mark in "xX" else "open",
                 depends=[found[-1].key] if found else [],
             )
             made.notes = [note for note in [_MARKS[box.mark]] if note]
@@ -98,12 +99,13 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
     return _without_headings(found, report)
 
 
-def _without_headings(found: list[SpecTask], report: ImportReport) -> list[SpecTask]:
+def _without_headings(found: list[WorkItem], report: ImportReport) -> list[WorkItem]:
     """The tasks less open ones that say nothing but the title of the tasks 3.1, 3.2… below them."""
     heads = [
         task.key
         for task, after in itertools.pairwise(found)
-        if after.key.startswith(f"{task.key}.") and not (task.is_done or task.notes or task.files or task.requirements)
+        if after.key.startswith(f"{task.key}.")
+        and not (task.status == "done" or task.notes or task.files or task.requirements)
     ]
     for task in found:
         if task.key in heads:
@@ -112,7 +114,7 @@ def _without_headings(found: list[SpecTask], report: ImportReport) -> list[SpecT
     return [task for task in found if task.key not in heads]
 
 
-def _detail(task: SpecTask, line: str) -> None:
+def _detail(task: WorkItem, line: str) -> None:
     key, colon, value = line.partition(":")
     if colon and key == "Requirements":
         task.requirements += [f"R-{number}" for number in re.findall(r"(\d+)(?:\.\d+)*", value)]

@@ -42,11 +42,14 @@ class WorkItem:
     parent: str = ""
     summary: str = ""
     """How it was finished."""
+    requirements: list[str] = field(default_factory=list[str])
+    """Ids of the spec that it serves."""
+    files: list[str] = field(default_factory=list[str])
 
 
 def plan_of(title: str, groups: Mapping[str, str], found: Sequence[WorkItem], report: ImportReport) -> dict[str, Any]:
     """The plan. ``groups``: the title of each group, in the order of the work. Errors and losses go into ``report``."""
-    reading = _WorkReader(found, report)
+    reading = WorkReader(found, report)
     needs = reading.needs()
     if not reading.is_ordered(needs):
         return {}
@@ -124,7 +127,7 @@ def priority_of(text: object, place: str, report: ImportReport) -> str:
     return found or "normal"
 
 
-class _WorkReader:
+class WorkReader:
     """The tasks by key, and which of them are to do."""
 
     def __init__(self, found: Sequence[WorkItem], report: ImportReport) -> None:

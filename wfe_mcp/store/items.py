@@ -46,21 +46,18 @@ _ROW = _ROWS.where(ITEM.c.number == bindparam("number_"))
 _NAMED = _ROWS.where(ITEM.c.number.in_(bindparam("numbers", expanding=True)))
 _CHILDREN = _ROWS.where(ITEM.c.parent == bindparam("parent_")).order_by(ITEM.c.number)
 _MADE_OF = _ROWS.where(ITEM.c.fingerprint == bindparam("fingerprint_"))
-_PAGE = _ROWS.where(
+_OF_KINDS = (
     or_(ITEM.c.kind.in_(bindparam("kinds", expanding=True)), bindparam("any_kind")),
     ITEM.c.status.in_(bindparam("statuses", expanding=True)),
-    ITEM.c.number > bindparam("after"),
 )
-_IN_ORDER = _PAGE.order_by(ITEM.c.number).limit(bindparam("limit_"))
+_IN_ORDER = (
+    _ROWS.where(*_OF_KINDS, ITEM.c.number > bindparam("after")).order_by(ITEM.c.number).limit(bindparam("limit_"))
+)
 _OF_PROJECTS = ITEM.c.project_id.in_(bindparam("projects", expanding=True))
 _COUNTS = select(ITEM.c.status, func.count().label("items")).where(_OF_PROJECTS).group_by(ITEM.c.status)
 _LAST_NUMBER = select(func.max(ITEM.c.number)).where(ITEM.c.project_id == bindparam("project_id_"))
 _NAMING = _ROWS.where(func.instr(ITEM.c.content, bindparam("named")) > 0).order_by(ITEM.c.number)
-_FITS = (
-    _OF_PROJECTS,
-    or_(ITEM.c.kind.in_(bindparam("kinds", expanding=True)), bindparam("any_kind")),
-    ITEM.c.status.in_(bindparam("statuses", expanding=True)),
-)
+_FITS = (_OF_PROJECTS, *_OF_KINDS)
 _ORDERS = {
     False: (desc(ITEM.c.priority), ITEM.c.project_id, ITEM.c.number),
     True: (desc(ITEM.c.changed_at), ITEM.c.project_id, desc(ITEM.c.last_seq)),
@@ -224,8 +221,7 @@ class ItemRepository(Repository):
 
         ``query``: what full-text search has to find in them; ``newest``: those that changed last come first.
         """
-        values: dict[str, Any] = {"projects": projects, "statuses": list(statuses)}
-        values |= {"kinds": list(kinds) or [ItemKind.TASK], "any_kind": not kinds}
+        values = _of_kinds(kinds, statuses) | {"projects": projects}
         words, condition = self._caches.library.words, ""
         if query is not None:
             condition, values["match"] = words.condition, words.expression(query)
@@ -264,15 +260,8 @@ class ItemRepository(Repository):
         limit: int = MOST_ROWS,
     ) -> list[ItemRow]:
         """The rows of items of these kinds and statuses (none given: of all), as they were added."""
-        values = {
-            "project_id_": project_id,
-            "kinds": list(kinds) or [ItemKind.TASK],
-            "any_kind": not kinds,
-            "statuses": list(statuses or ItemStatus),
-            "after": after,
-            "limit_": limit,
-        }
-        return self._all(ItemRow, _IN_ORDER, values)
+        values = _of_kinds(kinds, statuses or tuple(ItemStatus))
+        return self._all(ItemRow, _IN_ORDER, values | {"project_id_": project_id, "after": after, "limit_": limit})
 
     def counts(self, *projects: str) -> dict[ItemStatus, int]:
         """How many items of these projects have which status."""
@@ -364,6 +353,11 @@ class ItemRepository(Repository):
         self._run(_NEW_EVENT, {**row_from(event, ITEM_EVENT), "hash": _hash(event)})
         self._search_notes.note(NO_RUN, (), events=1)
         return seq
+
+
+def _of_kinds(kinds: Sequence[ItemKind], statuses: Sequence[ItemStatus]) -> dict[str, Any]:
+    """The values of ``_OF_KINDS``; no kind is every kind."""
+    return {"kinds": list(kinds) or [ItemKind.TASK], "any_kind": not kinds, "statuses": list(statuses)}
 
 
 def item_of(row: ItemRow) -> Item:

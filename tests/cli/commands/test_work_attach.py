@@ -11,7 +11,7 @@ from tests.cli.commands.test_work import added, item
 from tests.cli.scene import PIN, Terminal
 from tests.store.scene import tamper
 from wfe_mcp.core import limits
-from wfe_mcp.engine.work import items
+from wfe_mcp.engine.work import item_files
 
 DIES = """
 import os, signal, sys
@@ -78,6 +78,29 @@ def test_the_same_file_twice_is_kept_once(cli: Terminal, bug: str) -> None:
     assert again.document["summary"].startswith("It is so already")
 
 
+def test_a_file_is_detached_by_its_name_or_number_and_the_record_keeps_it(cli: Terminal, bug: str) -> None:
+    cli.json("work", "attach", bug, "shot.png", "said.txt")
+    made = cli.json("work", "detach", bug, "shot.png")
+    assert (made.code, made.document["summary"]) == (0, f"Detached from {bug} 'The map is empty': planned bug")
+    assert [(each["number"], each["name"]) for each in made.data["files"]] == [(1, "said.txt")]
+    history = [each["values"]["files"] for each in item(cli, bug)["history"] if "files" in each["values"]]
+    assert history == [["shot.png", "said.txt"], ["said.txt"]]
+    assert cli.json("verify").code == 0
+    no = cli.json("work", "detach", bug, "shot.png")
+    assert (no.refusal, no.document["error"]["hint"]) == ("unknown_artifact", "Attached files: 1 (said.txt).")
+
+    (cli.root / "said.txt").write_text("Another text under the same name.\n")
+    cli.json("work", "attach", bug, "said.txt")
+    no = cli.json("work", "detach", bug, "said.txt")
+    assert (no.refusal, no.document["error"]["hint"]) == (
+        "unknown_artifact",
+        "Attached files: 1 (said.txt), 2 (said.txt).",
+    )
+    assert cli.json("work", "detach", bug, "2").data["files"][0]["size_bytes"] == 32
+    assert cli.json("work", "edit", bug, "--status", "dropped", pin=PIN).code == 0
+    assert cli.json("work", "detach", bug, "said.txt").refusal == "illegal_transition"
+
+
 @pytest.mark.requirement("S4-33")
 @pytest.mark.attack("a file attached to a work item is changed or removed in the database", "detected", "design §14")
 @pytest.mark.parametrize(
@@ -106,7 +129,7 @@ def test_what_is_above_a_limit_is_refused_with_the_limit_and_nothing_is_kept(
     cli: Terminal, bug: str, name: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = getattr(limits, name)
-    monkeypatch.setattr(items, name, limit.at(most))
+    monkeypatch.setattr(item_files, name, limit.at(most))
     no = cli.json("work", "attach", bug, "shot.png", "said.txt")
     assert (no.refusal, no.document["error"]["hint"]) == ("too_large", limit.remedy)
     assert f"at most {most}" in no.document["error"]["message"]

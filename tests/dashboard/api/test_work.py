@@ -99,6 +99,10 @@ def test_files_are_attached_to_an_item_and_read_back_and_nothing_of_them_runs(
     assert program.post("/items/{id}/files", {"id": "W-1"}, name="b.png", content="?").code == "bad_argument"
     look = connect("read", "reader")
     assert look.post("/items/{id}/files", {"id": "W-1"}, name="c.png", content=picture).code == "forbidden"
+    assert look.post("/items/{id}/detach", {"id": "W-1"}, file="shot.png").code == "forbidden"
+    left = program.post("/items/{id}/detach", {"id": "W-1"}, file=made.data["files"][0]["sha256"])
+    assert [each["name"] for each in left.data["files"]] == ["page.html"]
+    assert program.post("/items/{id}/detach", {"id": "W-1"}, file="shot.png").code == "unknown_artifact"
 
 
 def test_a_person_starts_an_item_that_waits_with_a_reason(scene: Scene, program: Program) -> None:

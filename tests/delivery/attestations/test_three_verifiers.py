@@ -45,7 +45,7 @@ def envelopes(chain: Pinned) -> list[bytes]:
     made = [decision(each, head, tree) for each in by for head in (FIRST, chain) for tree in (TREE, OTHER)]
     made += [decision(ADA, FIRST, kind="reject"), decision(BOB, chain, decision=[])]
     made.append(decision(ADA, FIRST, time="yesterday"))
-    made.append(enveloped(TEST_RESULT, check_result("check test", "7" * 64, "PASSED", {})))
+    made.append(enveloped(TEST_RESULT, check_result("check test", "7" * 64, "PASSED")))
     made.append(enveloped(VERIFIED, verified("deed@1.0.0", "8" * 64, "2026-11-22T12:00:00Z", ["WFE_GATE_PASSED"])))
     return made
 

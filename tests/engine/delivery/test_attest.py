@@ -27,6 +27,7 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.delivery.attestations import ref
+from wfe_mcp.workspace.git import own_refs
 
 def die(*_args, **_keys):
     if hasattr(signal, "SIGKILL"):
@@ -34,13 +35,13 @@ def die(*_args, **_keys):
     os._exit(9)
 
 root, stage = Path(sys.argv[1]), sys.argv[2]
-send, create = ref.Outbox.send, ref.create
+send, create = ref.Outbox.send, own_refs.create
 if stage == "before the objects":
     ref.Outbox.send = die
 elif stage == "before the ref":
     ref.Outbox.send = lambda self: (send(self), die())
 else:
-    ref.create = lambda *words: create(*words) and die()
+    own_refs.create = lambda *words: create(*words) and die()
 ref.add(root, [("4" * 40, b"killed\\n")], datetime(2026, 3, 1, tzinfo=UTC))
 """
 

@@ -22,15 +22,6 @@ def attest(invocation: Invocation, run: Run, commit: Commit = "HEAD") -> None:
 
     found = attested(invocation.engine, run, commit)
     summary = f"Attested {found.commit[:12]}: {plural(found.statements, 'statement')} in {REF}"
-    data = {
-        "commit": found.commit,
-        "tree": found.tree,
-        "ref": REF,
-        "head": found.head,
-        "decisions": found.decisions,
-        "results": found.results,
-        "statements": found.statements,
-    }
 
     def show(screen: Screen) -> None:
         screen.line(summary, "green")
@@ -41,4 +32,4 @@ def attest(invocation: Invocation, run: Run, commit: Commit = "HEAD") -> None:
             )
         screen.next(f"git push origin {REF}")
 
-    invocation.answer(summary, show, run=run, data=data)
+    invocation.answer(summary, show, run=run, data=found._asdict() | {"ref": REF})

@@ -10,7 +10,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.workspace.files.project_files import named_file
+from wfe_mcp.workspace.files.project_files import write_new
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md or backlog.md.")]
 Milestones = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md.")]
@@ -92,7 +92,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     after = read_milestones(text).plan["quality"]["score"]
     summary = f"{source}: {plural(len(made.changes), 'change')}, score {before} → {after}"
     if not dry_run:
-        _write(Path(to), text)
+        write_new(Path(to), text)
         summary += f"; written to {to}"
     data = {"changes": made.changes, "score": {"before": before, "after": after}, "milestones_md": text}
 
@@ -111,14 +111,6 @@ def import_(invocation: Invocation, source: Source, to: Target = "") -> None:
     from wfe_mcp.importers import read_plan
 
     write_plan(invocation, read_plan(Path(source)).imported(), Path(source), to, as_items=True)
-
-
-def _write(target: Path, text: str) -> None:
-    with (
-        named_file(target, "written", "Name another file with --to."),
-        target.open("x", encoding="utf-8", newline="\n") as file,
-    ):
-        file.write(text)
 
 
 def _render_problems(screen: Screen, quality: dict[str, Any]) -> None:

@@ -90,8 +90,8 @@ def write_plan(
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"
     data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
     data |= {"inputs": str(inputs), "start": start}
-    items = imported_items(invocation.engine, invocation.by, source) if as_items else {}
-    data |= {"items": items} if items else {}
+    items = imported_items(invocation.engine, invocation.by, source) if as_items else None
+    data |= {"items": {"summary": items.summary} | items.data} if items else {}
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
@@ -100,8 +100,7 @@ def write_plan(
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
         if items:
-            screen.line(str(items["summary"]), "bold")
-            render_imported(screen, items | {"not_carried": []})
+            render_imported(screen, items, with_lost=False)
         screen.next(invocation.in_git("milestones", start))
 
     invocation.answer(summary, render, data=data | ({"not_carried": lost} if lost else {}))

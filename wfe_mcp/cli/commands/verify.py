@@ -13,9 +13,12 @@ from wfe_mcp.cli.terminal.invocation import INTERRUPTED, REFUSED, Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.views.approvals.branch import branch_view, key_of, key_view, problem_view, summary_of
+from wfe_mcp.views.values.model import second
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.approvals.pin_reset import RetiredKey
+    from collections.abc import Sequence
+
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.proof_verification import Proven
     from wfe_mcp.engine.integrity.verification import Verified
@@ -127,7 +130,7 @@ def verify(
     if anchor and {one.code for one in found.findings} == {"anchors_deleted"}:
         anchor_again(invocation.engine)
         found = verified(invocation.engine, run, anchors, approver.lower())
-    problems = [_discrepancy_view(one) for one in found.findings]
+    problems = [problem_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]
     keys = [
         _change(event) | {"provider": event.name.partition(":")[2]}
@@ -137,28 +140,32 @@ def verify(
     count = f"{plural(len(found.runs), 'run')}, {plural(found.anchors, 'anchor')}"
     count += f". Stopped: {plural(found.left, 'run')} left" if found.left else ""
     summary = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
-    error = None
-    if problems:
-        error = Refused(
-            "conflict",
-            f"{summary}: {problems[0]['where']}: {problems[0]['message']}.",
-            "It was changed outside wfe-mcp; restore a backup, or find the cause.",
-        )
+    error = _error(summary, found.findings, "It was changed outside wfe-mcp; restore a backup, or find the cause.")
     data: dict[str, Any] = {
         "runs": len(found.runs),
         "problems": problems,
-        "anchors": _anchors(found),
+        "anchors": {
+            "count": found.anchors,
+            "last": second(found.last_anchor) or None,
+            "behind": list(found.behind),
+        },
         "decisions": _decisions(found),
         "pin": pins,
         "keys": keys,
         "own_configuration": _own(invocation),
         "templates": _templates(invocation, found),
     }
-    data |= {"notes": list(found.notes)} if found.notes else {}
-    data |= {"left": found.left} if found.left else {}
-    data |= {"pin_resets": [_reset(one) for one in found.decisions.retired]} if found.decisions.retired else {}
-    data |= {"pruned": found.pruned} if found.pruned else {}
-    data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
+    more = {
+        "notes": list(found.notes),
+        "left": found.left,
+        "pin_resets": [
+            {"at": second(one.at), "actor": one.by, "before": one.key, "key": one.successor}
+            for one in found.decisions.retired
+        ],
+        "pruned": found.pruned,
+        "restores": [_restore(one) for one in found.set_backs],
+    }
+    data |= {name: value for name, value in more.items() if value}
     invocation.answer(
         summary,
         lambda screen: _show_verification(screen, summary, data),
@@ -184,26 +191,20 @@ def _decisions(found: "Verified") -> dict[str, Any]:
 
 def _change(event: "SettingEvent") -> dict[str, Any]:
     """When a secret was set or removed, and by whom; never its value."""
-    at = event.at.isoformat(timespec="seconds")
-    return {"at": at, "what": event.type, "actor": event.actor, "channel": str(event.channel)}
+    return {"at": second(event.at), "what": event.type, "actor": event.actor, "channel": str(event.channel)}
 
 
 def _restore(one: "SetBack") -> dict[str, Any]:
-    at, to = one.at.isoformat(timespec="seconds"), one.to.isoformat(timespec="seconds")
     lost = {run: {"kept": has, "had": had} for run, (has, had) in one.lost.items()}
     return {
-        "at": at,
+        "at": second(one.at),
         "actor": one.by,
-        "to": to,
+        "to": second(one.to),
         "file": one.file,
         "lost_events": one.lost_events,
         "lost_runs": one.lost_runs,
         "runs": lost,
     }
-
-
-def _reset(one: "RetiredKey") -> dict[str, Any]:
-    return {"at": one.at.isoformat(timespec="seconds"), "actor": one.by, "before": one.key, "key": one.successor}
 
 
 def _own(invocation: Invocation) -> dict[str, Any]:
@@ -223,16 +224,21 @@ def _templates(invocation: Invocation, found: "Verified") -> list[dict[str, Any]
     return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
 
 
-def _anchors(found: "Verified") -> dict[str, Any]:
-    last = found.last_anchor.isoformat(timespec="seconds") if found.last_anchor else None
-    return {"count": found.anchors, "last": last, "behind": list(found.behind)}
+def _error(summary: str, found: "Sequence[Discrepancy]", hint: str) -> Refused | None:
+    """The refusal that names the first of ``found``; None where nothing was found."""
+    return Refused("conflict", f"{summary}: {found[0].where}: {found[0].message}.", hint) if found else None
 
 
-def _discrepancy_view(found: "Discrepancy") -> dict[str, Any]:
-    view: dict[str, Any] = {"code": found.code} | ({"run": found.run} if found.run else {})
-    view |= {"where": found.where, "message": found.message}
-    view |= {} if found.seq is None else {"seq": found.seq}
-    return view | ({"since": found.since.isoformat(timespec="seconds")} if found.since else {})
+def _show_rest(screen: Screen, data: dict[str, Any], name: str) -> None:
+    """Whose keys count, which are under ``name``, and the notes."""
+    screen.line(f"{name.capitalize()}: {', '.join(key['name'] for key in data[name]) or 'none'}")
+    for note in data.get("notes", ()):
+        screen.line(f"Note: {note}")
+
+
+def _show_problems(screen: Screen, data: dict[str, Any]) -> None:
+    for one in data["problems"]:
+        screen.line(f"  {one['where']}: {one['message']} [{one['code']}]", "red")
 
 
 def _show_decisions(screen: Screen, decisions: dict[str, Any]) -> None:
@@ -302,23 +308,14 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
     from wfe_mcp.engine.integrity.proof_verification import verify_approvals as verified
 
     found = verified(invocation.project.root, run, require, base)
-    problems: list[dict[str, Any]] = [
-        {"code": one.code} | ({"run": one.run} if one.run else {}) | {"where": one.where, "message": one.message}
-        for one in found.findings
-    ]
+    problems = [problem_view(one) for one in found.findings]
     summary = f"{plural(len(found.approvals), 'approval')} proven" + (
         f", {plural(len(problems), 'problem')}" if problems else ""
     )
-    error = None
-    if problems:
-        error = Refused(
-            "conflict",
-            f"{summary}: {problems[0]['where']}: {problems[0]['message']}.",
-            "Have it approved again, or restore what was approved.",
-        )
+    error = _error(summary, found.findings, "Have it approved again, or restore what was approved.")
     data: dict[str, Any] = {
         "approvals": [_approval_view(one) for one in found.approvals],
-        "keys": [{"id": key.id, "name": key.name, "kind": key.kind or "passkey"} for key in found.keys],
+        "keys": [key_view(key) for key in found.keys],
         "problems": problems,
     }
     data["code"] = {"tree": found.code, "proof": None if found.of_code is None else found.of_code.file}
@@ -327,18 +324,8 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
 
 
 def _approval_view(one: "Proven") -> dict[str, Any]:
-    return {
-        "run": one.run,
-        "phase": one.phase,
-        "attempt": one.attempt,
-        "sha256": one.sha256,
-        "key": one.key.name,
-        "kind": one.key.kind or "passkey",
-        "at": one.at,
-        "files": sorted(one.files),
-        "tree": one.tree,
-        "proof": one.file,
-    }
+    view = {name: getattr(one, name) for name in ("run", "phase", "attempt", "sha256", "at", "tree")}
+    return view | key_of(one.key) | {"files": sorted(one.files), "proof": one.file}
 
 
 def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
@@ -346,31 +333,20 @@ def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
     for one in data["approvals"]:
         files = f": {', '.join(one['files'])}" if one["files"] else ""
         screen.line(f"  {one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}{files}")
-    for one in data["problems"]:
-        screen.line(f"  {one['where']}: {one['message']} [{one['code']}]", "red")
+    _show_problems(screen, data)
     if data["code"]["tree"] and data["approvals"]:
         proof = data["code"]["proof"]
         screen.line(f"The code as it is now: {f'approved in {proof}' if proof else 'not approved as it is'}")
-    screen.line(f"Keys: {', '.join(key['name'] for key in data['keys']) or 'none'}")
-    for note in data.get("notes", ()):
-        screen.line(f"Note: {note}")
+    _show_rest(screen, data, "keys")
 
 
 def verify_branch(invocation: Invocation, branch: str, since: str) -> None:
     """Report which commits of a branch an approver decided on; exit code 1 names each that has no proof."""
     from wfe_mcp.engine.integrity.branch_verification import verify_branch as verified
-    from wfe_mcp.views.approvals.branch import branch_view, summary_of
 
     found = verified(invocation.project.root, branch, since)
     summary, data = summary_of(found), branch_view(found)
-    error = None
-    if found.findings:
-        one = found.findings[0]
-        error = Refused(
-            "conflict",
-            f"{summary}: {one.where}: {one.message}.",
-            "Have these files approved and attest them, or revert the commit.",
-        )
+    error = _error(summary, found.findings, "Have these files approved and attest them, or revert the commit.")
     invocation.answer(summary, lambda screen: _show_branch(screen, summary, data), error=error, data=data)
 
 
@@ -384,8 +360,5 @@ def _show_branch(screen: Screen, summary: str, data: dict[str, Any]) -> None:
         server = f"; {plural(one['statements'], 'statement')} of the server" if one["statements"] else ""
         by = f"{one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}"
         screen.line(f"{what}{by}{server}")
-    for one in data["problems"]:
-        screen.line(f"  {one['where']}: {one['message']} [{one['code']}]", "red")
-    screen.line(f"Approvers: {', '.join(key['name'] for key in data['approvers']) or 'none'}")
-    for note in data.get("notes", ()):
-        screen.line(f"Note: {note}")
+    _show_problems(screen, data)
+    _show_rest(screen, data, "approvers")

@@ -111,7 +111,7 @@ def show(invocation: Invocation, item: ItemId, file: WhichFile = 0, save: Save =
 def _file(invocation: Invocation, item: str, number: int, save: str) -> None:
     """Print the text of an attached file, or write its bytes to ``save``."""
     from wfe_mcp.cli.commands.artifact import written
-    from wfe_mcp.engine.work.items import file_of
+    from wfe_mcp.engine.work.item_files import file_of
 
     found, content = file_of(invocation.engine, item, number)
     if save:

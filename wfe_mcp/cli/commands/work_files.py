@@ -1,7 +1,7 @@
-"""``wfe-mcp work attach``, ``import``, ``export``, ``report`` and ``run``: files of items, items from files, many runs at once."""
+"""``wfe-mcp work attach``, ``detach``, ``import``, ``export``, ``report`` and ``run``: files of items, items from files, many runs at once."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,10 +14,11 @@ from wfe_mcp.cli.terminal.pages import write_pages
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.workspace.files.project_files import named_file
+from wfe_mcp.workspace.files.project_files import write_new
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
+    from wfe_mcp.views.moves.envelope import Envelope
 
 Source = Annotated[
     str,
@@ -52,6 +53,7 @@ Most = Annotated[
     int, typer.Option("--most", min=1, max=50, metavar="N", help="How many items may be active at a time.")
 ]
 
+AttachedFile = Annotated[str, typer.Argument(metavar="NAME", help="Its name, else its number in work show.")]
 Target = Annotated[
     str,
     typer.Argument(
@@ -78,6 +80,13 @@ def attach(invocation: Invocation, item: ItemId, files: Files) -> None:
     render_item(invocation, attached(invocation.engine, invocation.by, item, from_anywhere(files)))
 
 
+def detach(invocation: Invocation, item: ItemId, file: AttachedFile) -> None:
+    """Take a file from a work item; its history keeps the file."""
+    from wfe_mcp.views.work.answers import detached
+
+    render_item(invocation, detached(invocation.engine, invocation.by, item, file))
+
+
 def import_(
     invocation: Invocation,
     source: Source = "",
@@ -101,23 +110,20 @@ def import_(
         raise Refused("bad_argument", f"What is imported is {'said twice' if source else 'not said'}.", hint)
     how = How(finished, ready, dry_run)
 
-    def imports(by: "By") -> dict[str, Any]:
+    def imports(by: "By") -> "Envelope":
         if tracker:
             return imported_issues(invocation.engine, by, tracker, label, state, how)
         return imported_items(invocation.engine, by, Path(source), wanted, how)
 
-    data = invocation.as_needed(imports, pin_fd, f"import {source or f'issues of {tracker}'} with what is over there")
-    summary = str(data.pop("summary"))
+    answer = invocation.as_needed(imports, pin_fd, f"import {source or f'issues of {tracker}'} with what is over there")
 
     def render(screen: Screen) -> None:
-        screen.line(summary, "bold")
-        render_imported(screen, data)
+        render_imported(screen, answer)
         if not dry_run:
-            screen.next(
-                "wfe-mcp work next" if any(each["status"] == "ready" for each in data["added"]) else "wfe-mcp work list"
-            )
+            is_ready = any(each["status"] == "ready" for each in answer.data["added"])
+            screen.next("wfe-mcp work next" if is_ready else "wfe-mcp work list")
 
-    invocation.answer(summary, render, data=data)
+    invocation.render(answer, render)
 
 
 def export(invocation: Invocation, target: Target, force: Force = False) -> None:
@@ -146,8 +152,7 @@ def _export_plan(invocation: Invocation, target: Path) -> None:
     from wfe_mcp.views.work.plans import exported_plan
 
     plan = exported_plan(invocation.engine, as_markdown=target.suffix.lower() == ".md")
-    with named_file(target, "written", "Name another file."), target.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(plan.text)
+    write_new(target, plan.text)
     summary = f"{target}: {plural(plan.milestones, 'milestone')} with {plural(plan.tasks, 'task')}"
 
     def render(screen: Screen) -> None:
@@ -166,13 +171,18 @@ def report(invocation: Invocation, kind: ReportKind = "status") -> None:
     invocation.answer(f"Report: {kind}", lambda screen: screen.quoted(text.rstrip()), data={"markdown": text})
 
 
-def render_imported(screen: Screen, data: dict[str, Any]) -> None:
-    """Show what became of each entry of a file."""
+def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = True) -> None:
+    """Show what became of each entry of a file; ``with_lost``: and what became nothing."""
     from wfe_mcp.views.values.model import as_text
 
+    data = answer.data
+    screen.line(answer.summary, "bold")
     where = "the tracker" if data["format"] == "issues" else "the file"
     texts = [
-        *(f"  + {each['id']} {each['kind']}{_under(each)}: {each['title']}" for each in data["added"]),
+        *(
+            f"  + {each['id']} {each['kind']}{each['parent'] and ' of '}{each['parent']}: {each['title']}"
+            for each in data["added"]
+        ),
         *(
             f"  ~ {each['id']} {name}: {as_text(value)}"
             for each in data["changed"]
@@ -182,17 +192,13 @@ def render_imported(screen: Screen, data: dict[str, Any]) -> None:
     notes = [
         *(f"! kept {each['id']} {each['title']!r}: {each['why']}" for each in data["kept"]),
         *(f"! {each['id']} {each['title']!r} is in {where} no more; it stays here" for each in data["gone"]),
-        *(f"! not carried: {each['path']}: {each['message']}" for each in data["not_carried"]),
+        *(f"! not carried: {each['path']}: {each['message']}" for each in data["not_carried"] if with_lost),
     ]
     for texts_, style in ((texts, ""), (notes, "yellow")):
         for text in texts_[:_SHOWN]:
             screen.line(text, style) if style else screen.line(text)
         if len(texts_) > _SHOWN:
             screen.line(f"  and {len(texts_) - _SHOWN} more: --json lists all")
-
-
-def _under(entry: dict[str, Any]) -> str:
-    return f" of {entry['parent']}" if entry["parent"] else ""
 
 
 def run(

@@ -98,14 +98,15 @@ class Caller:
             raise Refused("unknown_run", f"There is no run {run[:80]!r}.", "List them: GET /api/v1/runs")
         return self.engine(loaded.record.project_id)
 
-    def works(self, engine: Engine) -> Engine:
-        """``engine``, whose jobs this process works from now on: no server may run in that project."""
+    def works(self, project: str = "") -> Engine:
+        """As ``engine``; this process works the jobs of that project from now on: no server may run there."""
+        engine = self.engine(project)
         self.access.work(engine)
         return engine
 
     def at_work(self, run: str) -> Engine:
         """The engine of the project of ``run``, whose jobs this process works."""
-        return self.works(self.engine_of(run))
+        return self.works(self.engine_of(run).project_id)
 
 
 class Access:

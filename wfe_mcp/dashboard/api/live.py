@@ -168,10 +168,9 @@ async def stream(
 async def _news(
     access: Access, authorization: str, store: Store, project: str, after: int | None
 ) -> AsyncGenerator[ServerSentEvent]:
-    last = await run_in_threadpool(_last, store)
+    last, items = await run_in_threadpool(_ends, store)
     position = last if after is None else min(after, last)
     is_past = after is not None and after > last
-    items = await run_in_threadpool(_last_item, store)
     work = await run_in_threadpool(_Work, store, project)
     yield ServerSentEvent("{}", event="reset" if is_past else "ready", id=str(position), retry=RETRY_MS)
     seen = -1
@@ -179,12 +178,14 @@ async def _news(
         version = await run_in_threadpool(store.data_version)
         if version != seen and not await run_in_threadpool(access.still_opens, authorization):
             return
-        found = [] if version == seen else await run_in_threadpool(_after, store, position, project)
+        found, changed = list[Activity](), list[tuple[int, str, str]]()
+        if version != seen:
+            found, changed = await run_in_threadpool(_after, store, position, items, project)
         for each in found:
             yield ServerSentEvent(
                 json.dumps(plain(activity_view(each)), ensure_ascii=False), event="event", id=str(each.position)
             )
-        for row, of_project, item in [] if version == seen else await run_in_threadpool(_items, store, items, project):
+        for row, of_project, item in changed:
             yield ServerSentEvent(json.dumps({"project": of_project, "item": item}), event="item")
             items = row
         for kind, data in [] if version == seen else await run_in_threadpool(work.news):
@@ -231,21 +232,12 @@ class _Work:
         return found
 
 
-def _last(store: Store) -> int:
+def _ends(store: Store) -> tuple[int, int]:
+    """Where the activity of runs and the log of work items end."""
     with store.read() as tx:
-        return tx.activity.last_position()
+        return tx.activity.last_position(), tx.items.last_row()
 
 
-def _last_item(store: Store) -> int:
+def _after(store: Store, position: int, row: int, project: str) -> tuple[list[Activity], list[tuple[int, str, str]]]:
     with store.read() as tx:
-        return tx.items.last_row()
-
-
-def _items(store: Store, row: int, project: str) -> list[tuple[int, str, str]]:
-    with store.read() as tx:
-        return tx.items.changes_after(row, project)
-
-
-def _after(store: Store, position: int, project: str) -> list[Activity]:
-    with store.read() as tx:
-        return tx.activity.after(position, project=project, limit=BATCH)
+        return tx.activity.after(position, project=project, limit=BATCH), tx.items.changes_after(row, project)

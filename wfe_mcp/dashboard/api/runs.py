@@ -173,7 +173,7 @@ def list_runs(
 def start_run(caller: Works, body: NewRun) -> JSONResponse:
     """Start a run from a template."""
     given = body.model_dump(exclude={"project"})
-    return done(caller, caller.works(caller.engine(body.project)), answers.start_run, **given)
+    return done(caller, caller.works(body.project), answers.start_run, **given)
 
 
 @router.get("/runs/{run}", response_model=answer_of(RunView))

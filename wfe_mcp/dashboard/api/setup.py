@@ -348,7 +348,7 @@ def rename_project(caller: Manages, project: str, body: NewName) -> JSONResponse
 @router.post("/queue", response_model=answer_of(JobView), tags=["queue"])
 def enqueue(caller: Works, body: Asked) -> JSONResponse:
     """Put a question to a model into the queue."""
-    engine = caller.works(caller.engine(body.project))
+    engine = caller.works(body.project)
     job = put_question(engine, caller.by, body.text, role=body.role, priority=body.priority, timeout_s=body.timeout_s)
     return shown(f"Enqueued {job.id}", job_view(engine, find_job(engine, job.id)))
 

@@ -43,7 +43,7 @@ def show_webhooks(caller: Reads, project: str = "") -> JSONResponse:
 @router.post("/webhooks/redeliver", response_model=answer_of(WebhooksView))
 def redeliver_webhooks(caller: Works, body: Redelivery) -> JSONResponse:
     """Send events once more, under their first ids: deliveries by name, or all that were given up."""
-    engine = caller.works(caller.engine(body.project))
+    engine = caller.works(body.project)
     made = redeliver(engine, body.deliveries, failed=body.failed)
     return shown(f"Enqueued {plural(len(made), 'delivery', 'deliveries')} again", webhooks_view(engine))
 

@@ -15,7 +15,8 @@ from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.dashboard.contents import file_response
-from wfe_mcp.engine.work.items import OPEN, file_of
+from wfe_mcp.engine.work.item_files import file_of
+from wfe_mcp.engine.work.items import OPEN
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.work import answers
 from wfe_mcp.views.work.imports import ItemImport, import_given
@@ -60,6 +61,12 @@ class GivenFile(OfProject):
     content: Annotated[bytes, BeforeValidator(partial(b64decode, validate=True))] = Field(
         description="its bytes as Base64, at most 5 MB of them"
     )
+
+
+class DetachedFile(OfProject):
+    """A file to take from a work item; its history keeps it."""
+
+    file: str = Field(min_length=1, max_length=200, description="its name or sha256, else its number")
 
 
 class PromotedItem(OfProject):
@@ -139,8 +146,7 @@ def show_ledger(caller: Reads, project: str = "") -> JSONResponse:
 @router.post("/items/{id}/test", response_model=answer_of(ItemView), tags=["items"])
 def test_claim(caller: Works, id: str, body: OfProject) -> JSONResponse:
     """Put the tests of a claim into the queue; a server or worker runs them."""
-    engine = caller.works(caller.engine(body.project))
-    return reply(answers.tested(engine, id))
+    return reply(answers.tested(caller.works(body.project), id))
 
 
 @router.get("/items/{id}/page", response_model=answer_of(ItemPage), tags=["items"])
@@ -153,8 +159,7 @@ def show_work_page(caller: Reads, id: str, project: str = "") -> JSONResponse:
 @router.post("/items/{id}/promote", response_model=answer_of(ItemView), tags=["items"])
 def promote_work(caller: Works, id: str, body: PromotedItem) -> JSONResponse:
     """Make planned work of an idea, or an item of another kind."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, partial(answers.promoted, name=id, kind=body.kind))
+    return done(caller, caller.works(body.project), partial(answers.promoted, name=id, kind=body.kind))
 
 
 @router.get("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
@@ -166,30 +171,34 @@ def show_work(caller: Reads, id: str, project: str = "") -> JSONResponse:
 @router.post("/items", response_model=answer_of(ItemView), tags=["items"])
 def add_work(caller: Works, body: NewItem) -> JSONResponse:
     """Add a work item."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, answers.add, kind=body.kind, given=body.item)
+    return done(caller, caller.works(body.project), answers.add, kind=body.kind, given=body.item)
 
 
 @router.post("/items/import", response_model=answer_of(ItemImport), tags=["items"])
 def import_work(caller: Works, body: GivenItems) -> JSONResponse:
     """Make work items of a file or of the issues of a tracker: first what would become of each, then stored."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, import_given, **body.model_dump(exclude={"project"}))
+    return done(caller, caller.works(body.project), import_given, **body.model_dump(exclude={"project"}))
 
 
 @router.post("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
 def change_work(caller: Works, id: str, body: ChangedItem) -> JSONResponse:
     """Change a work item; what only a person decides takes the PIN."""
-    engine = caller.works(caller.engine(body.project))
     values = {"given": body.item, "status": body.status, "reason": body.reason, "version": body.version}
-    return done(caller, engine, partial(answers.change, name=id, **values), pin=body.pin)
+    return done(caller, caller.works(body.project), partial(answers.change, name=id, **values), pin=body.pin)
 
 
 @router.post("/items/{id}/files", response_model=answer_of(ItemView), tags=["items"])
 def attach_to_work(caller: Works, id: str, body: GivenFile) -> JSONResponse:
     """Attach a file to a work item; the same one twice is kept once."""
-    engine = caller.works(caller.engine(body.project))
-    return done(caller, engine, partial(answers.attached, name=id, files=[Given(body.name, body.content)]))
+    return done(
+        caller, caller.works(body.project), partial(answers.attached, name=id, files=[Given(body.name, body.content)])
+    )
+
+
+@router.post("/items/{id}/detach", response_model=answer_of(ItemView), tags=["items"])
+def detach_from_work(caller: Works, id: str, body: DetachedFile) -> JSONResponse:
+    """Take a file from a work item; its history still names it, and the bytes stay."""
+    return done(caller, caller.works(body.project), partial(answers.detached, name=id, file=body.file))
 
 
 @router.get("/items/{id}/files/{number}", tags=["items"], response_class=Response)
@@ -202,6 +211,10 @@ def show_file_of_work(caller: Reads, id: str, number: int, project: str = "") ->
 @router.post("/items/{id}/start", response_model=answer_of(RunView), tags=["items"])
 def start_work(caller: Works, id: str, body: StartedItem) -> JSONResponse:
     """Start a run that works an item."""
-    engine = caller.works(caller.engine(body.project))
     given = {"template": body.template, "inputs": body.inputs}
-    return done(caller, engine, partial(answers.start, name=id, given=given, reason=body.reason), pin=body.pin)
+    return done(
+        caller,
+        caller.works(body.project),
+        partial(answers.start, name=id, given=given, reason=body.reason),
+        pin=body.pin,
+    )

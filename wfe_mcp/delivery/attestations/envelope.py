@@ -8,10 +8,12 @@ Rules (DSSE 1.0, in-toto attestation v1; docs/reference/attestations.md):
 3. An envelope of ours has these keys and one signature. Anything else is not opened, and counts for nothing.
 """
 
-import json
 from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple
+
+from msgspec import DecodeError, Struct, field
+from msgspec.json import decode
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 
@@ -20,6 +22,28 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 KEY = "ed25519:"
 MOST_BYTES = 1_000_000
 """The most bytes of an envelope."""
+
+
+class _Signature(Struct, forbid_unknown_fields=True):
+    keyid: str
+    sig: str
+
+
+class _Envelope(Struct, forbid_unknown_fields=True, rename="camel"):
+    payload: str
+    payload_type: str
+    signatures: list[_Signature]
+
+
+class _Subject(Struct):
+    digest: dict[str, str]
+
+
+class _Statement(Struct, rename="camel"):
+    subject: list[_Subject]
+    predicate_type: str
+    predicate: dict[str, Any]
+    type: str = field(name="_type")
 
 
 class Opened(NamedTuple):
@@ -59,28 +83,23 @@ def opened(raw: bytes) -> Opened | None:
     try:
         payload, public_key, signature = _parts(raw)
         Ed25519PublicKey.from_public_bytes(_unpadded(public_key)).verify(signature, pae(PAYLOAD_TYPE, payload))
-        statement = _object(_json(payload))
-        if statement["_type"] != STATEMENT_TYPE:
-            return None
-        subjects = [_object(_object(each)["digest"]) for each in _list(statement["subject"])]
-        digests = frozenset((name, _text(value)) for each in subjects for name, value in each.items())
-        name, predicate = _text(statement["predicateType"]), _object(statement["predicate"])
-    except (ValueError, KeyError, TypeError, RecursionError, InvalidSignature):
+        found = decode(payload, type=_Statement)
+    except (ValueError, RecursionError, DecodeError, InvalidSignature):
         return None
-    return Opened(sha256_hex(raw), public_key, name, predicate, digests)
+    if found.type != STATEMENT_TYPE:
+        return None
+    digests = frozenset(each for subject in found.subject for each in subject.digest.items())
+    return Opened(sha256_hex(raw), public_key, found.predicate_type, found.predicate, digests)
 
 
 def _parts(raw: bytes) -> tuple[bytes, str, bytes]:
     if len(raw) > MOST_BYTES:
         raise ValueError("too large")
-    document = _object(_json(raw))
-    (made,) = [_object(each) for each in _list(document["signatures"])]
-    if document.keys() != {"payload", "payloadType", "signatures"} or made.keys() != {"keyid", "sig"}:
-        raise ValueError("other keys")
-    name = _text(made["keyid"])
-    if document["payloadType"] != PAYLOAD_TYPE or not name.startswith(KEY):
+    document = decode(raw, type=_Envelope)
+    (made,) = document.signatures
+    if document.payload_type != PAYLOAD_TYPE or not made.keyid.startswith(KEY):
         raise ValueError("another type")
-    return _base64(_text(document["payload"])), name.removeprefix(KEY), _base64(_text(made["sig"]))
+    return _base64(document.payload), made.keyid.removeprefix(KEY), _base64(made.sig)
 
 
 def _base64(text: str) -> bytes:
@@ -97,29 +116,3 @@ def _unpadded(text: str) -> bytes:
     if len(text) != 43 or b64encode(found).decode().rstrip("=") != text.replace("-", "+").replace("_", "/"):
         raise ValueError("another spelling")
     return found
-
-
-def _json(raw: bytes) -> object:
-    return json.loads(raw.decode(), parse_constant=_refuse)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _object(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError("not an object")
-    return cast("dict[str, Any]", value)
-
-
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise TypeError("not a list")
-    return cast("list[object]", value)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not text")
-    return value

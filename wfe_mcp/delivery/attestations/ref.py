@@ -9,24 +9,21 @@ Rules:
 3. No index, work tree, branch or hook is used. A file that is not where its bytes say is not read.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.git.commits import contents
 from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
-from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, create, trees_of
+from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, trees_of
+from wfe_mcp.workspace.git.own_refs import advanced
 from wfe_mcp.workspace.git.repository import commit_of, is_ancestor
 
 REF = "refs/wfe/attestations"
 _COPIES = "refs/remotes/*/wfe/attestations"
 _MESSAGE = "wfe-mcp: attestations\n"
-_TRIES = 40
-_DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
 
 
 def tip(root: Path, ref: str = REF) -> str:
@@ -67,8 +64,8 @@ def bundles(root: Path) -> dict[str, list[bytes]] | None:
 
 def _extended(root: Path, given: Mapping[str, bytes], others: Sequence[str], at: datetime) -> str:
     repo = require_repository(root)
-    for number in range(_TRIES):
-        before = tip(root)
+
+    def made(before: str) -> str:
         each = [contents(root, commit) for commit in (before, *others)]
         files = {path: node for one in reversed(each) for path, node in one.files.items()}
         kept = len(each[0].files)
@@ -78,24 +75,16 @@ def _extended(root: Path, given: Mapping[str, bytes], others: Sequence[str], at:
             return before
         ahead = [other for other in others if before and is_ancestor(root, before, other)]
         if ahead or (others and not before):
-            made = (ahead or [*others])[0]
+            commit = (ahead or [*others])[0]
         else:
             top, trees = trees_of(files, repo.hash_name)
             for oid, content in trees.items():
                 outbox.add("tree", content, oid)
-            made = outbox.add("commit", commit_content(top, (before, *others), _MESSAGE, at))
+            commit = outbox.add("commit", commit_content(top, (before, *others), _MESSAGE, at))
         outbox.send()
-        if create(root, REF, made, before):
-            return made
-        done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", REF, made, before, ok=None)
-        if done is not None and done.returncode == 0:
-            return made
-        time.sleep(0.002 * number)  # another process was faster, or is writing right now
-    raise Refused(
-        "unavailable",
-        f"The attestations could not be written to {REF} in '{root}'.",
-        f"Is the repository writable? A file {REF}.lock in it that no git is using may be removed.",
-    )
+        return commit
+
+    return advanced(root, REF, made, "The attestations")
 
 
 def _path(tree: str, raw: bytes) -> str:

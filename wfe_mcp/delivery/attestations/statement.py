@@ -31,9 +31,9 @@ def decision(signed: str, signature: str | Mapping[str, str]) -> dict[str, Any]:
     return {"statement": signed, "signature": signature}
 
 
-def check_result(name: str, sha256: str, result: str, tests: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The result of one check: PASSED, WARNED or FAILED. ``sha256``: of its evidence's data; ``tests``: names by list."""
-    return {"result": result, "configuration": [{"name": name, "digest": {"sha256": sha256}}], **tests}
+def check_result(name: str, sha256: str, result: str) -> dict[str, Any]:
+    """The result of one check: PASSED, WARNED or FAILED. ``sha256``: of its evidence's data."""
+    return {"result": result, "configuration": [{"name": name, "digest": {"sha256": sha256}}]}
 
 
 def verified(template: str, sha256: str, at: str, properties: Sequence[str]) -> dict[str, Any]:

@@ -207,11 +207,6 @@ class Tracker:
         )
 
 
-def tracker_at(api: Api) -> Tracker | None:
-    """The issues at a place; None for a forge whose issues are not read."""
-    return Tracker(api) if api.place.forge in _FORGES else None
-
-
 def entries_of(issues: Iterable[Issue], address: str, *, has_more: bool) -> "Entries":
     """The issues as entries, and what of them is in none. ``has_more``: there are more than were read."""
     from wfe_mcp.importers.entries import (

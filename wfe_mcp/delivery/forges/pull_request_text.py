@@ -85,7 +85,12 @@ class Proposal(NamedTuple):
 
 def pull_request_text(facts: Proposal, place: ForgePlace | None = None) -> Text:
     """Title and body of the pull request for ``facts``; ``place``: where it is opened."""
-    ours = "\n\n".join(filter(None, (_summary(facts, place), _decisions(facts), _checks(facts), _artifacts(facts))))
+    tables = (
+        _decisions(facts),
+        _table("Checks run by the server", ("phase", "check", "result"), facts.checks),
+        _table("Artifacts", ("phase", "artifact", "sha256"), facts.artifacts),
+    )
+    ours = "\n\n".join(filter(None, (_summary(facts, place), *tables)))
     comments = (f"{each.phase}, {each.by}: {each.comment}" for each in facts.decisions if each.comment)
     short = [
         _block("Comments on decisions", "\n".join(comments), _BLOCK_BYTES),
@@ -138,14 +143,6 @@ def _decisions(facts: Proposal) -> str:
         for each in facts.decisions
     ]
     return _table("Decisions", ("phase", "decision", "by", "assurance", "at"), rows)
-
-
-def _checks(facts: Proposal) -> str:
-    return _table("Checks run by the server", ("phase", "check", "result"), facts.checks)
-
-
-def _artifacts(facts: Proposal) -> str:
-    return _table("Artifacts", ("phase", "artifact", "sha256"), facts.artifacts)
 
 
 def _asked(facts: Proposal) -> str:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.project_files import write_atomic
-from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.batch import entries_below, stored
 from wfe_mcp.workspace.git.command import Repository, quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, trees_of
@@ -47,21 +47,9 @@ class Planned(NamedTuple):
 
 def contents(root: Path, commit: str) -> Parent:
     """The files of ``commit``; none of an empty name."""
-    if not commit:
-        return Parent({}, frozenset())
-    listed = os.fsdecode(run_git_bytes(root, "ls-tree", "-r", "-t", "-z", "--full-tree", "--end-of-options", commit))
-    files: dict[str, Node] = {}
-    trees: set[str] = set()
-    for line in listed.split("\0"):
-        facts, _, path = line.partition("\t")
-        if not path:
-            continue
-        mode, kind, oid = facts.split(" ")
-        if kind == "tree":
-            trees.add(oid)
-        else:
-            files[path] = Node(mode, oid)
-    return Parent(files, frozenset(trees))
+    found = entries_below(root, commit, folders=True) if commit else {}
+    files = {path: node for path, node in found.items() if node.mode != "040000"}
+    return Parent(files, frozenset(node.oid for node in found.values() if node.mode == "040000"))
 
 
 def plan(root: Path, approved: str, ignored: Sequence[str], never: Sequence[str], parent: Parent) -> Planned:
@@ -133,11 +121,6 @@ def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
     return tree, planned._replace(files=files, changed=changed)
 
 
-def planned_tree(root: Path, planned: Planned) -> str:
-    """The id of the tree of ``planned``, written nowhere."""
-    return trees_of(planned.files, require_repository(root).hash_name)[0]
-
-
 def commit(
     root: Path, tree: str, parents: Sequence[str], message: str, at: datetime, author: Mapping[str, str] | None = None
 ) -> str:
@@ -193,12 +176,6 @@ def listed(paths: Sequence[str]) -> str:
     """At most twenty paths, and how many more there are."""
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(f"'{path}'" for path in paths[:_SHOWN]) + more
-
-
-def run_git_bytes(root: Path, *words: str) -> bytes:
-    """The output of git."""
-    done = run_git(root, *words)
-    return done.stdout if done is not None else b""
 
 
 def _hashed(repo: Repository, paths: Sequence[str]) -> list[str]:

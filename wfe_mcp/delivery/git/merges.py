@@ -3,15 +3,13 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.delivery.git.commits import commit, listed, run_git_bytes
+from wfe_mcp.delivery.forges.protocol import Strategy
+from wfe_mcp.delivery.git.commits import commit, listed
 from wfe_mcp.delivery.git.refs import tree_of
-from wfe_mcp.workspace.git.command import run_git, text_of
+from wfe_mcp.workspace.git.command import output_of, run_git, text_of
 from wfe_mcp.workspace.git.repository import commits_between, is_ancestor
-
-Strategy = Literal["ff", "merge", "squash", "rebase"]
 
 
 def merged(root: Path, base: str, tip: str, strategy: Strategy, message: str) -> str:
@@ -40,7 +38,7 @@ def reverted(root: Path, now: str, merged: str, start: str) -> str:
 
 def changed_files(root: Path, one: str, other: str) -> list[str]:
     """The paths whose content differs between two commits or trees."""
-    found = run_git_bytes(root, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", one, other)
+    found = output_of(root, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", one, other)
     return [each for each in os.fsdecode(found).split("\0") if each]
 
 

@@ -73,18 +73,9 @@ def move(root: Path, ref: str, new: str, old: str, why: str) -> None:
     """Point ``ref`` to ``new`` where it is ``old`` (``NONE``: it must not exist). Raises DeliveryFault ``conflict``."""
     if objects.create(root, ref, new, old):
         return
-    done = run_git(
-        root,
-        *_DURABLE,
-        "update-ref",
-        "--create-reflog",
-        "-m",
-        f"wfe-mcp: {why}",
-        ref,
-        new,
-        old or _zeros(root),
-        ok=None,
-    )
+    known = old or "0" * len(new)
+    words = ("update-ref", "--create-reflog", "-m", f"wfe-mcp: {why}", ref, new, known)
+    done = run_git(root, *_DURABLE, *words, ok=None)
     if done is None or done.returncode:
         _refuse(root, ref, old, done.stderr if done else b"")
 
@@ -141,10 +132,6 @@ def remove_worktree(root: Path, folder: Path) -> None:
     if done is None or done.returncode:
         output = done.stderr.decode(errors="replace").strip()[-300:] if done else "git is not installed"
         raise DeliveryFault(f"The worktree {folder} stays: {output}. Look at it, then retry the phase.", "conflict")
-
-
-def _zeros(root: Path) -> str:
-    return "0" * (64 if require_repository(root).hash_name == "sha256" else 40)
 
 
 def _refuse(root: Path, ref: str, old: str, stderr: bytes) -> None:

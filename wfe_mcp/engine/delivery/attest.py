@@ -30,7 +30,7 @@ from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import remote as remotes
 from wfe_mcp.delivery.git.refs import tree_of
-from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
+from wfe_mcp.engine.approvals.statements import read_signed
 from wfe_mcp.engine.delivery.operations import OPERATION_TYPES, operations_in
 from wfe_mcp.engine.kernel.evidence_seals import SEAL, ServerKey
 from wfe_mcp.workspace.git.command import require_repository
@@ -178,11 +178,8 @@ def _decisions(events: Sequence[EventRecord]) -> Iterator[tuple[str, dict[str, A
             continue
         tree = parts_of(str(proof.statement.values["tree"]))[0]
         if tree:
-            yield tree, made.decision(str(event.payload["statement"]), _signature(proof))
-
-
-def _signature(proof: SignedStatement) -> str | dict[str, str]:
-    return proof.signature if isinstance(proof.signature, str) else proof.signature.model_dump()
+            signature = proof.signature if isinstance(proof.signature, str) else proof.signature.model_dump()
+            yield tree, made.decision(str(event.payload["statement"]), signature)
 
 
 class _Verdict(NamedTuple):
@@ -213,7 +210,7 @@ def _check_results(
         if found is not None and verdict.outcome in _RESULTS:
             data = {name: value for name, value in found.data.items() if name != SEAL}
             name = f"check {found.data['check']}"
-            yield made.check_result(name, sha256_hex(canonical_json(data)), _RESULTS[verdict.outcome], {})
+            yield made.check_result(name, sha256_hex(canonical_json(data)), _RESULTS[verdict.outcome])
 
 
 def _passed(

@@ -209,16 +209,6 @@ def undo_open(place: Place, operation: Operation) -> Seen | None:
     return _seen(pull)
 
 
-def undo_close(_place: Place, operation: Operation) -> Seen | None:
-    """What was closed stays closed: the undo of what opened it would close it again."""
-    return operation.done
-
-
-def undo_status(_place: Place, _operation: Operation) -> Seen | None:
-    """Reading changes nothing."""
-    return None
-
-
 def _site(place: Place, context: JobContext) -> Site:
     return site_of(place, lambda: context.stop.is_asked)
 
@@ -257,14 +247,7 @@ def _last_open(place: Place) -> Operation | None:
 
 
 def _seen(pull: PullRequest) -> dict[str, Any]:
-    return {
-        "number": pull.number,
-        "url": pull.url,
-        "state": pull.state,
-        "branch": pull.branch,
-        "base": pull.base,
-        "head": pull.head,
-    }
+    return {name: getattr(pull, name) for name in ("number", "url", "state", "branch", "base", "head")}
 
 
 def _refuse(it: _Proposed, pull: PullRequest) -> None:

@@ -17,6 +17,7 @@ from wfe_mcp.engine.delivery.place import (
     approved_files,
     branch_of,
     made_branch,
+    newest_base,
     note_on_item,
     remote_of,
     tip_of,
@@ -322,28 +323,6 @@ def _not_merged(place: Place, made: Operation | None, base: str) -> str:
         one.kind.endswith(".merge") and one.done and one.target["branch"] == name for one in place.operations
     )
     return "" if is_in_base or is_merged or current_branch(place.root) != name else tip
-
-
-def newest_base(place: Place, base: str) -> str:
-    """The newest commit of ``base``, here or on the remote. Raises DeliveryFault ``conflict``, ``no_branch``."""
-    root, remote = place.root, remote_of(place)
-    local, there = refs.commit_of(root, refs.ref_of(base)), remotes.fetch(remote, base) if remote else ""
-    if not local and not there:
-        raise DeliveryFault(
-            f"There is no branch '{base}' to begin at. Name the base in [delivery] base or in the step's parameter 'base'; then retry.",
-            "no_branch",
-        )
-    start = there or local
-    if local and there and local != there:
-        if is_ancestor(root, there, local):
-            start = local
-        elif not is_ancestor(root, local, there):
-            raise DeliveryFault(
-                f"'{base}' here ({local[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. Bring them together, "
-                "then retry the phase.",
-                "conflict",
-            )
-    return start
 
 
 def _base_commit(place: Place, base: str) -> str:

@@ -8,13 +8,14 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.forge_steps import issue_after_merge
-from wfe_mcp.engine.delivery.operations import Operation, begun, merge_in, operate, operations_of
+from wfe_mcp.engine.delivery.operations import begun, merge_in, operate, operations_of
 from wfe_mcp.engine.delivery.place import (
     Place,
     base_of,
     branch_of,
     fork_of,
     made_branch,
+    newest_base,
     refuse_unapproved,
     remote_of,
     tip_of,
@@ -119,11 +120,6 @@ def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitR
     )
 
 
-def undo_revert(_place: Place, _operation: Operation) -> Mapping[str, Any] | None:
-    """Files of the folder are no delivery: a rollback of the run restores them."""
-    return None
-
-
 def change_of(place: Place, run: str) -> tuple[str, str]:
     """Where the merged change of ``run`` began, and its last commit. Raises DeliveryFault ``no_branch``."""
     done = operations_of(place.engine, run)
@@ -141,11 +137,6 @@ def change_of(place: Place, run: str) -> tuple[str, str]:
     return start, tip
 
 
-def undo_merge(_place: Place, operation: Operation) -> Mapping[str, Any] | None:
-    """A merge is not taken out of the base: others may build on it, and a run of its own reverts it."""
-    raise DeliveryFault(f"{operation.commit[:12]} is on '{operation.target['base']}'.", "conflict")
-
-
 def _message(place: Place, branch: str, tip: str, strategy: str) -> str:
     """That of a squash is the message of the last commit; a merge names its branch."""
     if strategy == "squash":
@@ -155,25 +146,14 @@ def _message(place: Place, branch: str, tip: str, strategy: str) -> str:
 
 def _base_now(place: Place, base: str, there: str) -> str:
     """The commit of the base to merge into. Raises DeliveryFault ``conflict``, ``no_branch``."""
-    here = refs.commit_of(place.root, refs.ref_of(base))
-    if not here and not there:
+    newest = newest_base(place, base, there)
+    if newest != there and there:
         raise DeliveryFault(
-            f"There is no branch '{base}' to merge into. Name it in [delivery] base; then retry.", "no_branch"
-        )
-    if not here or not there or here == there:
-        return there or here
-    if is_ancestor(place.root, here, there):
-        return there
-    if is_ancestor(place.root, there, here):
-        raise DeliveryFault(
-            f"'{base}' here ({here[:12]}) has commits that {place.settings.remote} does not have: they would be pushed with the change. "
-            f"Push or drop them first: git log {there[:12]}..{here[:12]}; then retry the phase.",
+            f"'{base}' here ({newest[:12]}) has commits that {place.settings.remote} does not have: they would be pushed with the change. "
+            f"Push or drop them first: git log {there[:12]}..{newest[:12]}; then retry the phase.",
             "conflict",
         )
-    raise DeliveryFault(
-        f"'{base}' here ({here[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. Bring them together, then retry.",
-        "conflict",
-    )
+    return newest
 
 
 def _refuse_other_files(root: Any, tip: str, result: str, base: str) -> None:

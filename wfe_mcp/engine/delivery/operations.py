@@ -156,11 +156,6 @@ def cleaned(operations: Iterable[Operation]) -> dict[str, Operation]:
     return {str(one.target["branch"]): one for one in operations if one.kind == "git.clean" and one.done is not None}
 
 
-def record_undone(engine: Engine, operation: Operation, after: Mapping[str, Any], by: By) -> None:
-    """Record that ``by`` reversed ``operation``, and what is there since."""
-    record(engine, operation.run, OperationObserved(key=operation.key, after=after, undone=True), by)
-
-
 def record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> None:
     """Record one event of an operation of ``run``."""
     with engine.store.tx() as tx, change_run_in(engine, tx, run, by) as change:

@@ -9,28 +9,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
-from wfe_mcp.delivery.git.remote import Remote, url_of
-from wfe_mcp.engine.delivery.credentials import token_of
+from wfe_mcp.delivery.git.remote import Remote, fetch, url_of
+from wfe_mcp.engine.credentials.stored import Use, hand_out
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.models.secrets import key_of
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository, require_repository, run_git, text_of
-from wfe_mcp.workspace.git.repository import commits_between, head
+from wfe_mcp.workspace.git.repository import commits_between, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.items import Item
-    from wfe_mcp.core.model import RunState
+    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import StepCall
@@ -169,6 +171,29 @@ def fork_of(place: Place, onto: str, tip: str) -> str:
     return str(made.before["start"]) if found == tip and made is not None else found
 
 
+def newest_base(place: Place, base: str, there: str | None = None) -> str:
+    """The newest commit of ``base``, here or on the remote. Raises DeliveryFault ``conflict``, ``no_branch``.
+
+    ``there``: that of the remote, empty for none, where it was fetched already.
+    """
+    here, remote = commit_of(place.root, ref_of(base)), remote_of(place) if there is None else None
+    there = fetch(remote, base) if remote is not None else there
+    if not here and not there:
+        raise DeliveryFault(
+            f"There is no branch '{base}'. Name the base in [delivery] base or in the step's parameter 'base'; then retry.",
+            "no_branch",
+        )
+    if not there or (here and is_ancestor(place.root, there, here)):
+        return here
+    if not here or is_ancestor(place.root, here, there):
+        return there
+    raise DeliveryFault(
+        f"'{base}' here ({here[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. Bring them together, "
+        "then retry the phase.",
+        "conflict",
+    )
+
+
 def tip_of(root: Path, branch: str) -> str:
     """The commit of ``branch``. Raises DeliveryFault ``no_branch``."""
     found = commit_of(root, ref_of(branch))
@@ -215,7 +240,22 @@ def remote_of(place: Place | Project) -> Remote | None:
             "configuration",
         )
     run = None if place.run is None else place.run.id
-    return Remote(place.root, settings.remote, url, token_of(place.engine, settings.credential, run))
+    return Remote(place.root, settings.remote, url, _token(place.engine, settings.credential, run))
+
+
+def _token(engine: Engine, name: str, run: RunId | None) -> str:
+    """The token that ``[delivery] credential`` names, read at the moment of the call and given to nothing that an agent starts.
+
+    ``env:NAME`` is a variable of this process, as on a runner; the agent that starts the server has it too. The token is
+    kept from every later message of this process. Raises DeliveryFault ``credentials``: it is not there, or has expired.
+    """
+    try:
+        if name.startswith("env:"):
+            return key_of(engine, name, name)
+        return hand_out(engine, [name], Use("delivery", run))[name].value
+    except Refused as refused:
+        hint = refused.hint or ""
+        raise DeliveryFault(f"{refused.message} {hint}; then retry the phase.".strip(), "credentials") from refused
 
 
 class Approved(NamedTuple):

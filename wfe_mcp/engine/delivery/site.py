@@ -12,7 +12,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
 from wfe_mcp.delivery.forges.channels import Api, CommandChannel, RestChannel
-from wfe_mcp.delivery.forges.issues import TRACKERS, Tracker, tracker_at
+from wfe_mcp.delivery.forges.issues import TRACKERS, Tracker
 from wfe_mcp.delivery.forges.places import PROGRAMS, forge_at, place_of
 from wfe_mcp.delivery.forges.protocol import Channel, Forge, ForgePlace
 from wfe_mcp.delivery.git.remote import Remote
@@ -37,7 +37,7 @@ class Site(NamedTuple):
     @property
     def tracker(self) -> Tracker | None:
         """The issues there; None where they are not read."""
-        return tracker_at(Api(self.place, self.channel))
+        return Tracker(Api(self.place, self.channel)) if self.place.forge in TRACKERS else None
 
 
 def project_tracker(engine: Engine, wanted: str = "") -> Tracker:

@@ -10,8 +10,9 @@ from typing import Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
+from wfe_mcp.core.operation_events import OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.engine.delivery.operations import Operation, cleaned, merge_in, operations_of, record_undone
+from wfe_mcp.engine.delivery.operations import Operation, cleaned, merge_in, operations_of, record
 from wfe_mcp.engine.delivery.place import NotDelivered, place_of
 from wfe_mcp.engine.delivery.steps import DELIVERY
 from wfe_mcp.engine.kernel.engine import Engine
@@ -74,15 +75,18 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
             run=run,
         )
     for operation in todo:
-        record_undone(engine, operation, _reverse(engine, operation), by)
+        done = OperationObserved(key=operation.key, after=_reverse(engine, operation), undone=True)
+        record(engine, operation.run, done, by)
     return todo
 
 
 def _reverse(engine: Engine, operation: Operation) -> Mapping[str, Any]:
     with engine.store.read() as tx:
         run = engine.load(tx, operation.run).record
+    undo = DELIVERY[operation.kind].undo
     try:
-        return DELIVERY[operation.kind].undo(place_of(engine, run), operation) or {}
+        place = place_of(engine, run)
+        return (undo(place, operation) if undo is not None else operation.done) or {}
     except NotDelivered as reason:
         why = f"{operation.kind} cannot be undone here: {reason}."
     except DeliveryFault as fault:

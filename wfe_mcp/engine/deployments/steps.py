@@ -16,7 +16,6 @@ from typing import Any
 
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.delivery.git.commits import run_git_bytes
 from wfe_mcp.delivery.git.refs import commit_of, tree_of
 from wfe_mcp.engine.delivery.operations import begun, operate, operations_of
 from wfe_mcp.engine.delivery.place import newest_files
@@ -29,6 +28,7 @@ from wfe_mcp.jobs.job_context import JobContext
 from wfe_mcp.workflow.model.delivery import Deployment, Health
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 from wfe_mcp.workspace.config.environment_table import Stage
+from wfe_mcp.workspace.git.command import output_of
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 Facts = dict[str, Any]
@@ -150,7 +150,7 @@ def _refuse_other_files(site: Site, commit: str) -> None:
 def _before(site: Site, commit: str, approved_by: str) -> Facts:
     """What was there, and what the history says of the deployment."""
     runs = known(site.engine).running(site.name)
-    named = run_git_bytes(site.root, "describe", "--tags", "--always", commit).decode(errors="replace").strip()
+    named = output_of(site.root, "describe", "--tags", "--always", commit).decode(errors="replace").strip()
     return {
         "commit": runs.commit if runs else "",
         "run": runs.run if runs else "",

@@ -15,10 +15,9 @@ from wfe_mcp.core.titles import first_words
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import merges
 from wfe_mcp.delivery.git.refs import has_same_files
-from wfe_mcp.engine.delivery.git_steps import newest_base
 from wfe_mcp.engine.delivery.merge_step import change_of
 from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record
-from wfe_mcp.engine.delivery.place import NotDelivered, Place, note_on_item, place_of
+from wfe_mcp.engine.delivery.place import NotDelivered, Place, newest_base, note_on_item, place_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
 from wfe_mcp.engine.runs.start import start_run

@@ -17,7 +17,6 @@ from wfe_mcp.core.item_values import checked, wrong_value
 from wfe_mcp.core.items import (
     OVER,
     Item,
-    ItemFile,
     ItemKind,
     ItemStatus,
     Mover,
@@ -27,10 +26,8 @@ from wfe_mcp.core.items import (
     filled,
     overlap,
     refuse_move,
-    startable,
     values_of,
 )
-from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES
 from wfe_mcp.core.model import By
 from wfe_mcp.core.texts import slug
 from wfe_mcp.core.titles import first_words
@@ -44,10 +41,11 @@ from wfe_mcp.engine.work.claims import (
     taken_up,
     values_with_evidence,
 )
+from wfe_mcp.engine.work.item_files import with_files
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.workspace.files.given_files import Given, media_type, refuse_above, refuse_name
+from wfe_mcp.workspace.files.given_files import Given
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -69,7 +67,7 @@ def add_item(engine: Engine, by: By, kind: str, given: Mapping[str, Any], files:
     what = kind_of(kind)
     with engine.store.tx() as tx:
         item = add_item_in(engine, tx, by, what, given)
-        return keep_changes(engine, tx, item, {"files": _with_files(engine, tx, item, files)}, by)
+        return keep_changes(engine, tx, item, {"files": with_files(engine, tx, item, files)}, by)
 
 
 def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[str, Any]) -> Item:
@@ -92,9 +90,10 @@ def change_item(
     fill: bool = False,
     version: int = 0,
     files: Sequence[Given] = (),
+    detach: str = "",
 ) -> Item:
     """Give an item new values, and move it to ``status``. ``reason``: why it is blocked, dropped or replaced; ``files``: to
-    attach, where the same bytes under the same name are kept once.
+    attach, where the same bytes under the same name are kept once; ``detach``: one to take out, as ``with_files`` finds it.
 
     ``fill``: what it does not say and has to before it can start is said by the text of its kind. ``version``: the event of
     the log that the caller has seen last; 0 for whatever the item is now. Refuses ``illegal_transition``, ``not_ready``,
@@ -114,7 +113,7 @@ def change_item(
         if evidence:
             item = keep_changes(engine, tx, item, values_with_evidence(item, evidence), by)
         values |= filled(changed(item, values)) if fill else {}
-        if (values or files) and item.status in CLOSED:
+        if (values or files or detach) and item.status in CLOSED:
             raise Refused(
                 "illegal_transition",
                 f"{item.id} is {item.status}: its record stays as it is.",
@@ -127,7 +126,7 @@ def change_item(
         if values:
             known = _with_known(engine, tx, changed(item, values))
             item = keep_changes(engine, tx, item, {name: getattr(known, name) for name in values}, by)
-        item = keep_changes(engine, tx, item, {"files": _with_files(engine, tx, item, files)}, by)
+        item = keep_changes(engine, tx, item, {"files": with_files(engine, tx, item, files, detach)}, by)
         if to is ItemStatus.BLOCKED is item.status and reason:
             return keep_changes(engine, tx, item, {"reason": reason}, by)
         if to is not None and to is not item.status:
@@ -219,11 +218,6 @@ def item_of_run(tx: Tx, run: RunRecord) -> Item | None:
     return item if item is not None and run.id in item.runs else None
 
 
-def startable_items(engine: Engine, tx: Tx) -> list[Item]:
-    """The items that can be started now, best first."""
-    return startable(open_items(engine, tx))[0]
-
-
 def items_of(
     tx: Tx, project_id: str, kinds: tuple[ItemKind, ...] = (), statuses: tuple[ItemStatus, ...] = ()
 ) -> list[Item]:
@@ -260,7 +254,7 @@ def decision_lines(engine: Engine, tx: Tx, item: str = "") -> list[str]:
     """The accepted decisions for the prompts of a run, a line each: all, or those that touch the scopes of the item that it works."""
     scopes = tx.items.get(engine.project_id, item).scopes if item else ()
     found = accepted_decisions(engine, tx, scopes)
-    lines = [f"{each.id} {each.title}{_about(each.scopes)}{_why(each.body)}" for each in found[:MOST_DECISIONS]]
+    lines = [f"{each.id} {each.title}{_about(each)}" for each in found[:MOST_DECISIONS]]
     more = len(found) - len(lines)
     return [*lines, f"and {plural(more, 'more decision')}: work(action='list', kind='decision')"] if more else lines
 
@@ -287,13 +281,10 @@ def _named(of: type[E], text: str, argument: str, what: str) -> E:
     return of(text)
 
 
-def _about(scopes: tuple[str, ...]) -> str:
-    return f" ({', '.join(scopes)})" if scopes else ""
-
-
-def _why(body: str) -> str:
-    text = first_words(" ".join(body.split()), _DECISION_CHARS)
-    return f": {text}" if text else ""
+def _about(decision: Item) -> str:
+    """Where a decision holds, and why it was taken."""
+    text = first_words(" ".join(decision.body.split()), _DECISION_CHARS)
+    return (f" ({', '.join(decision.scopes)})" if decision.scopes else "") + (f": {text}" if text else "")
 
 
 def keep_new(engine: Engine, tx: Tx, item: Item, by: By, at: datetime | None = None) -> Item:
@@ -317,34 +308,6 @@ def keep_changes(
     publish_item(engine, tx, made, new)
     _follow_milestone(engine, tx, item, made, at)
     return made
-
-
-def _with_files(engine: Engine, tx: Tx, item: Item, files: Sequence[Given]) -> tuple[ItemFile, ...]:
-    """The files of ``item`` with ``files``, whose bytes are kept. Refuses ``too_large``, and a name that no file can have."""
-    kept = list(item.files)
-    for file in files:
-        refuse_name(file.name)
-        refuse_above(ATTACHMENT_BYTES, len(file.content), f"'{file.name}'")
-        sha256 = tx.items.keep_file(engine.project_id, file.content)
-        made = ItemFile(file.name, media_type(file.content), len(file.content), sha256)
-        kept += [made] if made not in kept else []
-    refuse_above(ATTACHMENTS, len(kept), item.id)
-    refuse_above(ATTACHMENTS_BYTES, sum(each.size_bytes for each in kept), item.id)
-    return tuple(kept)
-
-
-def file_of(engine: Engine, name: str, number: int) -> tuple[ItemFile, bytes]:
-    """A file attached to the item called ``name``, by its number from 1, and its bytes. Refuses ``unknown_artifact``."""
-    with engine.store.read() as tx:
-        item = tx.items.get(engine.project_id, name)
-        found = item.files[number - 1] if 0 < number <= len(item.files) else None
-        content = None if found is None else tx.items.file(engine.project_id, found.sha256)
-    if found is None or content is None:
-        listed = ", ".join(f"{nth} ({each.name})" for nth, each in enumerate(item.files, 1))
-        what = f"{item.id} has no file {number}." if found is None else f"The bytes of '{found.name}' are missing."
-        hint = f"Attached files: {listed or 'none'}." if found is None else "See what is missing: wfe-mcp verify"
-        raise Refused("unknown_artifact", what, hint)
-    return found, content
 
 
 def _refuse_changed(tx: Tx, project_id: str, item: Item, version: int) -> None:

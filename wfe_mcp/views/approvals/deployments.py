@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import cast
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.delivery.git.commits import run_git_bytes
 from wfe_mcp.delivery.git.refs import commit_of
 from wfe_mcp.engine.artifacts.step_target import TargetCall
 from wfe_mcp.engine.deployments.history import known
@@ -14,6 +13,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.views.approvals.model import DeploymentShown
 from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
+from wfe_mcp.workspace.git.command import output_of
 
 MOST_COMMITS = 50
 _FIELDS = (
@@ -61,7 +61,7 @@ def _log(root: Path, before: str, commit: str) -> list[list[str]]:
     wanted = [commit] if not before or not commit_of(root, before) else [f"{before}..{commit}"]
     if not commit:
         return []
-    listed = run_git_bytes(root, "log", f"-{MOST_COMMITS}", f"--format={_FIELDS}%x1e", *wanted).decode(errors="replace")
+    listed = output_of(root, "log", f"-{MOST_COMMITS}", f"--format={_FIELDS}%x1e", *wanted).decode(errors="replace")
     rows = (row.strip("\n").split("\x1f") for row in listed.split("\x1e"))  # which str.strip() takes for space
     return [row for row in rows if len(row) == 3]
 

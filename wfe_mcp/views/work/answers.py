@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing, startable
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import start_item
-from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, promote_item, startable_items, status_of
+from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, open_items, promote_item, status_of
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
@@ -74,9 +74,9 @@ def listed(
         page = rows[:limit]
         made = item_list(tx, engine.project_id, page, str(page[-1].number) if len(rows) > limit else "")
     view = made if whole else _fitting(made)
-    more = (
-        [Next("work", _args("list", kind=kind, status=status, cursor=view.cursor), why="more")] if view.cursor else []
-    )
+    args = {"action": "list", "kind": kind, "status": status, "cursor": view.cursor}
+    args = {name: value for name, value in args.items() if value}
+    more = [Next("work", args, why="more")] if view.cursor else []
     first = [Next("work", {"action": "show", "id": view.items[0].id})] if view.items else []
     counts = ", ".join(f"{count} {name}" for name, count in view.counts.items()) or "none yet"
     what = plural(len(view.items), "work item")
@@ -86,7 +86,7 @@ def listed(
 def next_items(engine: Engine) -> Envelope:
     """What can be started now, best first, and the call that starts it."""
     with engine.store.read() as tx:
-        found = startable_items(engine, tx)
+        found, _ = startable(open_items(engine, tx))
         lines = item_lines(tx, engine.project_id, found[:_SHOWN])
         waiting = tx.items.counts(engine.project_id)
     view = ItemList(items=tuple(lines), counts={str(name): count for name, count in sorted(waiting.items())})
@@ -124,6 +124,11 @@ def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope
 def attached(engine: Engine, by: By, name: str, files: Sequence[Given]) -> Envelope:
     """Attach files to an item."""
     return _changed(engine, name, "Attached to ", lambda: change_item(engine, by, name, {}, files=files))
+
+
+def detached(engine: Engine, by: By, name: str, file: str) -> Envelope:
+    """Take a file from an item, by its name, sha256 or number."""
+    return _changed(engine, name, "Detached from ", lambda: change_item(engine, by, name, {}, detach=file))
 
 
 def change(
@@ -232,10 +237,6 @@ def _moves(item: Item) -> tuple[Next, ...]:
 
 def _starts(id_: str) -> Next:
     return Next("work", {"action": "change", "id": id_, "status": "active"}, why="starts a run for it")
-
-
-def _args(action: str, **more: str) -> dict[str, Any]:
-    return {"action": action} | {name: value for name, value in more.items() if value}
 
 
 def _after(cursor: str) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import Item
 from wfe_mcp.core.model import By
 from wfe_mcp.core.texts import one_line
@@ -24,7 +24,7 @@ _LOOKED_UP = 50
 """Items whose issue was not listed, such as one that was closed since: the newest are looked up one by one."""
 
 
-def imported_items(engine: Engine, by: By, source: Path, wanted: str = "", how: How = STORED) -> dict[str, Any]:
+def imported_items(engine: Engine, by: By, source: Path, wanted: str = "", how: How = STORED) -> Envelope:
     """Import a file or folder; what became of each entry, and what of the file became nothing.
 
     Refuses what ``read_entries`` and ``import_entries`` refuse.
@@ -34,7 +34,7 @@ def imported_items(engine: Engine, by: By, source: Path, wanted: str = "", how: 
 
 def imported_issues(
     engine: Engine, by: By, forge: str, label: str = "", state: str = "open", how: How = STORED
-) -> dict[str, Any]:
+) -> Envelope:
     """The same of the issues at the forge of the project's remote. An item whose issue is not among them is looked up there.
 
     Refuses what ``project_tracker`` and ``import_entries`` refuse, and ``unavailable`` where the forge does not answer.
@@ -64,11 +64,11 @@ class ItemImport:
     file: str
     dry_run: bool
     unchanged: int
-    added: tuple[JsonObject, ...] = ()
-    changed: tuple[JsonObject, ...] = ()
-    kept: tuple[JsonObject, ...] = ()
-    gone: tuple[JsonObject, ...] = ()
-    not_carried: tuple[PathNote, ...] = ()
+    added: tuple[JsonObject, ...]
+    changed: tuple[JsonObject, ...]
+    kept: tuple[JsonObject, ...]
+    gone: tuple[JsonObject, ...]
+    not_carried: tuple[PathNote, ...]
 
 
 def import_given(
@@ -85,13 +85,8 @@ def import_given(
     """Import the text of ``file``; without a file the issues of the project's tracker. Refuses as the imports above do."""
     how = How(ready=ready, dry_run=dry_run)
     if file:
-        made = _imported(engine, by, file, read_given(file, content, read_entries), how)
-    else:
-        made = imported_issues(engine, by, "", label, state, how)
-    summary = str(made.pop("summary"))
-    notes = tuple(PathNote(**each) for each in made.pop("not_carried"))
-    values: dict[str, Any] = made | {name: tuple(made[name]) for name in ("added", "changed", "kept", "gone")}
-    return Envelope(True, summary=summary, view=ItemImport(**values, not_carried=notes))
+        return _imported(engine, by, file, read_given(file, content, read_entries), how)
+    return imported_issues(engine, by, "", label, state, how)
 
 
 def issue_address(engine: Engine, item: str, address: str) -> str:
@@ -117,22 +112,22 @@ def issue_address(engine: Engine, item: str, address: str) -> str:
     return issue.url
 
 
-def _imported(engine: Engine, by: By, file: str, found: Entries, how: How) -> dict[str, Any]:
-    made, dry_run = import_entries(engine, by, file, found, how), how.dry_run
-    return {
-        "format": found.format,
-        "file": file,
-        "dry_run": dry_run,
-        "summary": summary_of(file, made, found.origin, dry_run=dry_run),
-        "added": [
+def _imported(engine: Engine, by: By, file: str, found: Entries, how: How) -> Envelope:
+    made = import_entries(engine, by, file, found, how)
+    view = ItemImport(
+        format=found.format,
+        file=file,
+        dry_run=how.dry_run,
+        unchanged=made.unchanged,
+        added=tuple(
             _line(item) | {"kind": item.kind, "status": item.status, "parent": item.parent} for item in made.added
-        ],
-        "changed": [_line(item) | {"values": _plain(values)} for item, values in made.changed],
-        "kept": [_line(item) | {"why": why} for item, why in made.kept],
-        "gone": [_line(item) for item in made.gone],
-        "unchanged": made.unchanged,
-        "not_carried": _places((*made.left, *found.not_carried)),
-    }
+        ),
+        changed=tuple(_line(item) | {"values": values} for item, values in made.changed),
+        kept=tuple(_line(item) | {"why": why} for item, why in made.kept),
+        gone=tuple(map(_line, made.gone)),
+        not_carried=tuple(PathNote(path=each.path, message=each.message) for each in (*made.left, *found.not_carried)),
+    )
+    return Envelope(True, summary=summary_of(file, made, found.origin, dry_run=how.dry_run), view=view)
 
 
 def started_items(engine: Engine, by: By, most: int, *, dry_run: bool = False) -> dict[str, Any]:
@@ -175,11 +170,3 @@ def summary_of(file: str, made: ImportedEntries, origin: str = "the file", *, dr
 
 def _line(item: Item) -> dict[str, Any]:
     return {"id": item.id, "title": item.title}
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: [*value] if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def _places(details: tuple[Detail, ...]) -> list[dict[str, str]]:
-    return [{"path": each.path, "message": each.message} for each in details]

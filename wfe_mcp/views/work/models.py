@@ -137,6 +137,7 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
     log = tx.items.history(project, item.id)
     changes = [event for event in log if event.type != SIGNED]
     last = second(changes[-1].at) if changes else ""
+    signatures = {event.seq for event in log} - {event.seq for event in changes}  # each signs the event before it
     touching = overlapping(engine, tx, item) if item.status in {ItemStatus.READY, ItemStatus.ACTIVE} else []
     return view_of(
         ItemView,
@@ -148,7 +149,10 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         plan=_score(item, tx.items.children(project, item.id)),
         claim=claim_view(engine, tx, item) if item.kind is ItemKind.CLAIM else None,
         overlaps=tuple(Overlap(id=each.id, title=each.title, scopes=tuple(scopes)) for each, scopes in touching),
-        history=_history(changes, {event.seq for event in log} - {event.seq for event in changes}) if history else (),
+        history=tuple(
+            view_of(ItemChange, event, values=_shown(event), signed=event.seq + 1 in signatures)
+            for event in (changes if history else ())
+        ),
     )
 
 
@@ -163,13 +167,6 @@ def _score(item: Item, children: Sequence[Item]) -> PlanScore | None:
     found = quality_of(list(weaknesses([milestone], [0], lines)))
     problems = tuple(f"{each['message']} (−{each['penalty']})" for each in found["problems"])
     return PlanScore(score=found["score"], problems=problems)
-
-
-def _history(changes: Sequence[ItemEventRecord], signatures: set[int]) -> tuple[ItemChange, ...]:
-    """``signatures``: the numbers of the events that sign the one before them."""
-    return tuple(
-        view_of(ItemChange, event, values=_shown(event), signed=event.seq + 1 in signatures) for event in changes
-    )
 
 
 def _shown(event: ItemEventRecord) -> dict[str, Any]:

@@ -194,3 +194,9 @@ def named_file(path: str | Path, use: Literal["read", "written"], hint: str = "N
         if isinstance(error, FileExistsError) and os.path.lexists(path):  # else a file is where a folder is needed
             raise Refused("conflict", f"{path} exists already.", hint) from None
         raise Refused("bad_argument", f"{path} cannot be {use}: {error.strerror}.", hint) from None
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet. Refuses as ``named_file`` does."""
+    with named_file(path, "written"), path.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text)

@@ -1,11 +1,11 @@
-"""Stored git objects by name, many in one process."""
+"""Stored git objects by name, many in one process: their content, their sizes, and what a tree holds."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfe_mcp.workspace.git.command import require_repository, run_git
-from wfe_mcp.workspace.git.objects import loose
+from wfe_mcp.workspace.git.command import output_of, require_repository
+from wfe_mcp.workspace.git.objects import Node, loose
 
 _FEW = 8
 """As many loose objects are read here in less time than git starts in."""
@@ -18,9 +18,7 @@ def stored(root: Path, names: Sequence[str]) -> list[tuple[str, bytes] | None]:
         found = [loose(repo, name) for name in names]
         if None not in found:
             return found
-    asked = os.fsencode("".join(f"{name}\n" for name in names))
-    done = run_git(root, "cat-file", "--batch=%(objecttype) %(objectsize)", stdin=asked)
-    output, at = b"" if done is None else done.stdout, 0
+    output, at = output_of(root, "cat-file", "--batch=%(objecttype) %(objectsize)", stdin=_asked(names)), 0
     found: list[tuple[str, bytes] | None] = []
     for name in names:
         end = output.find(b"\n", at)
@@ -32,3 +30,22 @@ def stored(root: Path, names: Sequence[str]) -> list[tuple[str, bytes] | None]:
         found.append((kind.decode(), output[at : at + int(size)]))
         at += int(size) + 1
     return found
+
+
+def sizes(root: Path, names: Sequence[str]) -> list[int | None]:
+    """The bytes of each object that ``names`` names, in their order; None where git has none of that name."""
+    if not names:
+        return []
+    lines = output_of(root, "cat-file", "--batch-check=%(objectsize)", stdin=_asked(names)).splitlines()
+    return [int(line) if line.isdigit() else None for line in lines]
+
+
+def entries_below(root: Path, name: str, *, folders: bool = False) -> dict[str, Node]:
+    """The files of the tree or commit ``name`` by their path from its top, and with ``folders`` those too."""
+    words = ("ls-tree", "-r", "-z", "--full-tree", *(["-t"] if folders else []), "--end-of-options", name)
+    lines = (line.partition("\t") for line in os.fsdecode(output_of(root, *words)).split("\0") if line)
+    return {path: Node(*facts.split(" ")[::2]) for facts, _, path in lines}
+
+
+def _asked(names: Sequence[str]) -> bytes:
+    return os.fsencode("".join(f"{name}\n" for name in names))

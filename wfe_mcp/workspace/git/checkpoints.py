@@ -19,13 +19,13 @@ from typing import NamedTuple
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import objects
+from wfe_mcp.workspace.git.batch import entries_below
 from wfe_mcp.workspace.git.command import run_git, text_of
 from wfe_mcp.workspace.git.snapshot import refusing_disk_faults
 
 REFS = "refs/wfe/checkpoints"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9][A-Za-z0-9_-]*)*")
 _DURABLE = ("-c", "core.fsync=reference", "-c", "core.logAllRefUpdates=false")
-_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other content under the same names
 _PLAIN = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
 
 
@@ -103,20 +103,16 @@ def diff(root: Path, old: str, new: str, max_chars: int = 60_000) -> str:
 
 def files(root: Path, commit: str) -> dict[str, str]:
     """The paths of a snapshot, relative to ``root``, and git's mode of each. Refuses ``unavailable`` when it no longer exists."""
-    done = run_git(root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, env=_READING, ok=None)
-    if done is None or done.returncode:
-        raise Refused(
-            "unavailable",
-            f"The files of checkpoint {commit[:12]} are gone.",
-            "They were pruned, or are in another repository.",
-        )
-    lines = (line.partition("\t") for line in os.fsdecode(done.stdout).split("\0") if line)
-    return {path: facts.split(" ")[0] for facts, _, path in lines}
+    try:
+        return {path: node.mode for path, node in entries_below(root, commit).items()}
+    except Refused as no:
+        gone = f"The files of checkpoint {commit[:12]} are gone."
+        raise Refused("unavailable", gone, "They were pruned, or are in another repository.") from no
 
 
 def content(root: Path, commit: str, path: str) -> bytes:
     """The bytes of one file of a snapshot (of a link: its target). Refuses ``bad_argument`` when it has no such file."""
-    done = run_git(root, "cat-file", "blob", "--end-of-options", f"{commit}:{path}", env=_READING, ok=None)
+    done = run_git(root, "cat-file", "blob", "--end-of-options", f"{commit}:{path}", ok=None)
     if done is None or done.returncode:
         raise Refused(
             "bad_argument", f"The checkpoint {commit[:12]} has no file '{path}'.", "Look at the list of its files."
@@ -149,7 +145,7 @@ def _point(root: Path, name: str, commit: str) -> None:
 
 
 def _diff_tree(root: Path, *words: str) -> bytes:
-    done = run_git(root, "diff-tree", *words, env=_READING, ok=None)
+    done = run_git(root, "diff-tree", *words, ok=None)
     if done is None or done.returncode:
         raise Refused(
             "unavailable",

@@ -245,6 +245,14 @@ def run_git(
     return done
 
 
+def output_of(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    """What git prints in ``root``. Refuses ``unavailable`` where it fails or is not installed."""
+    done = run_git(root, *arguments, stdin=stdin)
+    if done is None:
+        raise Refused("unavailable", "git is not installed, or not on the PATH.", "Install git, then try again.")
+    return done.stdout
+
+
 def text_of(done: subprocess.CompletedProcess[bytes] | None) -> str:
     """The output without its trailing line break."""
     return _names(done.stdout).rstrip("\n") if done else ""

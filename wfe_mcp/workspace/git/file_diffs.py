@@ -22,7 +22,7 @@ Rules:
 import difflib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -32,7 +32,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.command import Repository, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.batch import entries_below, sizes, stored
+from wfe_mcp.workspace.git.command import Repository, require_repository
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.trees import PathChange
@@ -87,11 +88,14 @@ class FileDiff:
 
 
 class _Change(NamedTuple):
+    """A path that differs. A node without mode and id: there is no file."""
+
     path: str
-    old_mode: str
-    new_mode: str
-    old_oid: str
-    new_oid: str
+    old: Node
+    new: Node
+
+
+_NONE = Node("", "")
 
 
 Watched: TypeAlias = dict[Literal["new", "changed", "removed"], tuple[str, ...]]
@@ -110,7 +114,7 @@ def all_diffs(root: Path, old: str, new: str) -> tuple[tuple[FileDiff, ...], Wat
 
 def _read(root: Path, found: Sequence[PathChange]) -> tuple[FileDiff, ...]:
     repo = require_repository(root)
-    changes = [_Change(each.path, *_sides(each)) for each in found]
+    changes = [_Change(each.path, each.old or _NONE, each.new or _NONE) for each in found]
     contents = _Contents(repo, changes[:MOST_FILES])
     renames = _renames(changes[:MOST_FILES], contents)
     gone = {each.path for each in renames.values()}
@@ -139,8 +143,8 @@ def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...],
 @lru_cache(maxsize=1)
 def _held(root: Path, commit: str) -> dict[str, str]:
     """The blob id of each file of ``commit``, by path. Kept for the next look: a page is loaded several times."""
-    listed = text_of(run_git(root, "ls-tree", "-r", "-z", commit)).split("\0")
-    return {path: node.split()[2] for node, _, path in (line.partition("\t") for line in listed if line)}
+    below = require_repository(root).prefix.rstrip("/")
+    return {path: node.oid for path, node in entries_below(root, f"{commit}:{below}").items()}
 
 
 def _is_held(root: Path, file: FileDiff, oid: str) -> bool:
@@ -169,12 +173,6 @@ def _by_how(found: Sequence[PathChange]) -> Watched:
     }
 
 
-def _sides(change: PathChange) -> tuple[str, str, str, str]:
-    """Mode and id, before and after; empty where there is no file."""
-    old, new = (Node("", "") if each is None else each for each in (change.old, change.new))
-    return old.mode, new.mode, old.oid, new.oid
-
-
 class _Contents:
     """The bytes of the files of ``changes``, by blob id; None for what is too large. Ids that are missing are unknown."""
 
@@ -182,13 +180,11 @@ class _Contents:
         self._repo = repo
         self.by_oid: dict[str, bytes | None] = {}
         for each in changes:
-            if each.new_oid and each.new_mode != "160000":
-                self._from_disk(each.path, each.new_oid)
-        sides = ((each.old_oid, each.old_mode) for each in changes)
-        more = ((each.new_oid, each.new_mode) for each in changes)
-        self._from_git(
-            sorted({oid for oid, mode in (*sides, *more) if oid and mode != "160000" and oid not in self.by_oid})
-        )
+            if each.new.oid and each.new.mode != "160000":
+                self._from_disk(each.path, each.new.oid)
+        wanted = {node.oid for each in changes for node in (each.old, each.new) if node.oid and node.mode != "160000"}
+        with suppress(Refused):  # what git cannot read is unknown
+            self._from_git(sorted(wanted - self.by_oid.keys()))
 
     def _from_disk(self, path: str, oid: str) -> None:
         place = f"{self._repo.root}/{path}"
@@ -203,28 +199,12 @@ class _Contents:
             self.by_oid[oid] = content
 
     def _from_git(self, oids: Sequence[str]) -> None:
-        sizes = self._ask("--batch-check", oids).decode().splitlines() if oids else []
-        small: list[str] = []
-        for line in sizes:
-            oid, _, rest = line.partition(" ")
-            kind, _, size = rest.partition(" ")
-            if kind == "blob" and int(size) > MOST_BYTES:
-                self.by_oid[oid] = None
-            elif kind == "blob":
-                small.append(oid)
-        out, at = self._ask("--batch", small) if small else b"", 0
-        while at < len(out):
-            end = out.index(b"\n", at)
-            oid, _, size = out[at:end].decode().split(" ")
-            at = end + 1 + int(size) + 1
-            content = out[end + 1 : at - 1]
-            if object_id("blob", content, self._repo.hash_name) == oid:
-                self.by_oid[oid] = content
-
-    def _ask(self, how: str, oids: Iterable[str]) -> bytes:
-        asked = "".join(f"{oid}\n" for oid in oids).encode()
-        done = run_git(self._repo.root, "cat-file", how, stdin=asked, ok=None)
-        return b"" if done is None or done.returncode else done.stdout
+        known = [(oid, size) for oid, size in zip(oids, sizes(self._repo.root, oids), strict=True) if size is not None]
+        self.by_oid |= dict.fromkeys(oid for oid, size in known if size > MOST_BYTES)
+        small = [oid for oid, size in known if size <= MOST_BYTES]
+        for oid, found in zip(small, stored(self._repo.root, small), strict=True):
+            if found is not None and object_id("blob", found[1], self._repo.hash_name) == oid:
+                self.by_oid[oid] = found[1]
 
     def text(self, oid: str) -> list[str] | None:
         """The lines of a text file, none for no file; None for anything else. Bytes that are not UTF-8 are written out."""
@@ -235,9 +215,9 @@ class _Contents:
 
     def kind(self, change: _Change) -> Kind:
         """Whether the lines of both sides can be compared, or why not."""
-        if "160000" in {change.old_mode, change.new_mode}:
+        if "160000" in {change.old.mode, change.new.mode}:
             return "submodule"
-        sides = [oid for oid in (change.old_oid, change.new_oid) if oid]
+        sides = [oid for oid in (change.old.oid, change.new.oid) if oid]
         if any(oid not in self.by_oid for oid in sides):
             return "unknown"
         found = [self.by_oid[oid] for oid in sides]
@@ -248,19 +228,19 @@ class _Contents:
 
 def _renames(changes: Sequence[_Change], contents: _Contents) -> dict[str, _Change]:
     """New path → the deleted file that it was."""
-    gone = [each for each in changes if not each.new_oid and each.old_mode != "160000"]
-    new = [each for each in changes if not each.old_oid and each.new_mode != "160000"]
+    gone = [each for each in changes if not each.new.oid and each.old.mode != "160000"]
+    new = [each for each in changes if not each.old.oid and each.new.mode != "160000"]
     found: dict[str, _Change] = {}
     for each in new:
-        same = next((one for one in gone if one.old_oid == each.new_oid), None)
+        same = next((one for one in gone if one.old.oid == each.new.oid), None)
         if same is not None:
             found[each.path] = same
             gone.remove(same)
     if len(gone) * len(new) > _MOST_RENAMES * _MOST_RENAMES:
         return found
     for each in new:
-        lines = None if each.path in found else contents.text(each.new_oid)
-        scores = [(_likeness(contents.text(one.old_oid), lines), one) for one in gone]
+        lines = None if each.path in found else contents.text(each.new.oid)
+        scores = [(_likeness(contents.text(one.old.oid), lines), one) for one in gone]
         best = max(scores, key=lambda each: each[0], default=(0.0, None))
         if best[1] is not None and best[0] >= _ALIKE:
             found[each.path] = best[1]
@@ -279,33 +259,33 @@ def _likeness(old: list[str] | None, new: list[str] | None) -> float:
 
 def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read: bool) -> FileDiff:
     if was is not None:
-        change = change._replace(old_mode=was.old_mode, old_oid=was.old_oid)
+        change = change._replace(old=was.old)
     status: Status = (
         "renamed"
         if was is not None
         else "added"
-        if not change.old_oid
+        if not change.old.oid
         else "deleted"
-        if not change.new_oid
+        if not change.new.oid
         else "mode"
-        if change.old_oid == change.new_oid
+        if change.old.oid == change.new.oid
         else "modified"
     )
     facts = FileDiff(
         _readable(change.path),
         status,
         old_path="" if was is None else _readable(was.path),
-        old_mode=change.old_mode,
-        new_mode=change.new_mode,
-        old_oid=change.old_oid,
-        new_oid=change.new_oid,
+        old_mode=change.old.mode,
+        new_mode=change.new.mode,
+        old_oid=change.old.oid,
+        new_oid=change.new.oid,
     )
-    if change.old_oid == change.new_oid:
+    if change.old.oid == change.new.oid:
         return facts
     kind = contents.kind(change) if is_read else "large"
     if kind != "text":
         return replace(facts, kind=kind)
-    hunks = _hunks(contents.text(change.old_oid) or [], contents.text(change.new_oid) or [], change)
+    hunks = _hunks(contents.text(change.old.oid) or [], contents.text(change.new.oid) or [], change)
     lines = [line for hunk in hunks for line in hunk.lines]
     return replace(
         facts,
@@ -322,7 +302,7 @@ def _readable(path: str) -> str:
 
 def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:
     """The groups of lines that differ; a last line without a line break is marked as git marks it."""
-    old, new = _without_end(old, has_file=bool(change.old_oid)), _without_end(new, has_file=bool(change.new_oid))
+    old, new = _without_end(old, has_file=bool(change.old.oid)), _without_end(new, has_file=bool(change.new.oid))
     first = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
     first = min(len(old), len(new)) if first is None else first
     same = 0
@@ -358,7 +338,9 @@ MOST_CHARS = 60_000
 def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), most_chars: int = MOST_CHARS) -> str:
     """What differs below ``root``; empty where nothing does. Refuses trees that are no longer stored."""
     files, watched_files = all_diffs(root, old, new)
-    parts = [_file(each) for each in files if not match_globs(each.path, ignore_globs)]
+    parts = [
+        "".join(f"{line}\n" for line in _lines(each)) for each in files if not match_globs(each.path, ignore_globs)
+    ]
     parts += [
         f"{how}, ignored by git: {path}\n"
         for how, paths in watched_files.items()
@@ -369,10 +351,6 @@ def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), 
     if len(whole) <= most_chars:
         return whole
     return f"{whole[:most_chars]}\n[cut: {most_chars:,} of {len(whole):,} characters]"
-
-
-def _file(change: FileDiff) -> str:
-    return "".join(f"{line}\n" for line in _lines(change))
 
 
 def _lines(change: FileDiff) -> Iterator[str]:

@@ -19,6 +19,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -275,20 +276,10 @@ def watched_below(root: str) -> list[str]:
     found: list[str] = []
     waiting: list[tuple[str, str, str, Zone]] = [(root, "", "", "project")]
     while waiting:
-        folder, above, parent, zone = waiting.pop()
-        try:
-            with os.scandir(folder) as scanned:
-                entries = [(each.name, each.is_dir(follow_symlinks=False)) for each in scanned]
-        except OSError:  # gone meanwhile, or closed to us
-            continue
-        for name, is_folder in entries:
-            if name == ".git" or (not above and name == ".wfe"):
-                continue
-            inside = zone_of(zone, parent, name) if is_folder else zone
-            if is_folder and inside != "others":
-                waiting.append((f"{folder}/{name}", f"{above}{name}/", name, inside))
-            elif not is_folder and is_named(zone, parent, name):
-                found.append(f"{above}{name}")
+        with suppress(OSError):  # gone meanwhile, or closed to us
+            folder = _list(None, *waiting.pop())
+            waiting += [each for each in folder.folders if each[3] != "others"]
+            found += folder.watched
     return found
 
 

@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.disk import write_out
-from wfe_mcp.workspace.git.command import Repository, run_git
+from wfe_mcp.workspace.git.command import Repository, output_of, run_git
 
 DURABLE = ("-c", "core.fsync=objects", "-c", "core.fsyncMethod=batch", "-c", "core.looseCompression=1")
 MANY = 64
@@ -206,13 +206,8 @@ class Outbox:
         """Write the added objects, durably with the ref that names them. Refuses ``unavailable`` where that fails."""
         waiting, self._waiting = self._waiting, {}
         if len(waiting) > MANY or (waiting and self._repo.is_shared):
-            done = run_git(
-                self._repo.root, *DURABLE, "index-pack", "--stdin", stdin=_pack(waiting, self._repo.hash_name)
-            )
-            if done is None:
-                raise Refused(
-                    "unavailable", "git is not installed, or not on the PATH.", "Install git, then try again."
-                )
+            pack = _pack(waiting, self._repo.hash_name)
+            output_of(self._repo.root, *DURABLE, "index-pack", "--stdin", stdin=pack)
         else:
             for oid, (kind, content) in waiting.items():
                 try:
@@ -239,8 +234,7 @@ def _add_entry(entries: dict[bytes, bytes], name: str, mode: str, oid: str) -> N
 
 def _there(repo: Repository, oids: set[str]) -> set[str]:
     asked = "".join(f"{oid}\n" for oid in sorted(oids)).encode()
-    # `git replace` would show another object under the same id.
-    done = run_git(repo.root, "cat-file", "--batch-check", stdin=asked, env={"GIT_NO_REPLACE_OBJECTS": "1"})
+    done = run_git(repo.root, "cat-file", "--batch-check", stdin=asked)
     lines = done.stdout.decode().splitlines() if done is not None else []
     return {line.split(" ")[0] for line in lines if not line.endswith(" missing")}
 
@@ -328,15 +322,6 @@ def commit_at(root: Path, ref: str) -> str:
         return (git / ref).read_text(encoding="ascii").strip() if git else ""
     except (OSError, ValueError):
         return ""
-
-
-def is_absent(root: Path, ref: str) -> bool:
-    """True when the ref certainly does not exist; False where only git knows it."""
-    git = _plain(root)
-    try:
-        return git is not None and not os.path.lexists(git / ref) and not _is_packed(git, ref)
-    except OSError:
-        return False
 
 
 def create(root: Path, ref: str, commit: str, old: str = "") -> bool:

@@ -18,23 +18,24 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.paths import reserved_as
 from wfe_mcp.workspace.files.staging import Staging, refusing_faults, remove_tree
+from wfe_mcp.workspace.git.batch import entries_below, sizes, stored
 from wfe_mcp.workspace.git.checkpoints import FileChange, changes, diff, diffstat, keep, kept
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import facts_of
+from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot, require_available, take
 from wfe_mcp.workspace.git.snapshot_files import Limits, Skipped, is_skipped, places_of
 
 _STEM = "restore"
 _BATCH_BYTES = 32_000_000
 _SHOWN = 50
-_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +106,11 @@ def _prepared(
         yield want, Restored(before, name, tuple(todo), left)
 
 
-class _File(NamedTuple):
-    mode: str
-    oid: str
-
-
-def _files_of(root: Path, want: Snapshot) -> dict[str, _File]:
+def _files_of(root: Path, want: Snapshot) -> dict[str, Node]:
     """The files and links of a snapshot. Refuses a tree that ``take`` cannot have created."""
-    listed = os.fsdecode(_read(root, "ls-tree", "-r", "-z", "--full-tree", want.tree)).split("\0")
-    found: dict[str, _File] = {}
+    found = entries_below(root, want.tree)
     fine: set[str] = set()
-    for facts, _, path in (line.partition("\t") for line in listed if line):
-        mode, _, oid = facts.split(" ")
+    for path in found:
         names = set(path.split("/")) - fine
         if any(name in {"", ".", ".."} or reserved_as(name) for name in names):
             raise Refused(
@@ -125,7 +119,6 @@ def _files_of(root: Path, want: Snapshot) -> dict[str, _File]:
                 "wfe-mcp did not make this commit. Choose another checkpoint.",
             )
         fine |= names
-        found[path] = _File(mode, oid)
     return found
 
 
@@ -200,7 +193,7 @@ def _refuse_foreign(root: Path, expect: str, now: Snapshot, todo: set[str], safe
 _VERBS = {"A": "came since", "D": "went since", "M": "changed since", "T": "became something else since"}
 
 
-def _modes_only(files: Mapping[str, _File], known: set[str], now: Snapshot, want: Snapshot) -> list[FileChange]:
+def _modes_only(files: Mapping[str, Node], known: set[str], now: Snapshot, want: Snapshot) -> list[FileChange]:
     """Files of equal content that differ in permissions that git does not store."""
     before, after = now.modes, want.modes
     if before is None or after is None:
@@ -249,19 +242,13 @@ def _mode_of(root: Path, change: FileChange, want: Snapshot) -> int | None:
 
 def _contents(root: Path, wanted: Sequence[FileChange]) -> Iterator[tuple[FileChange, bytes]]:
     """The wanted content of each path, some megabytes at a time."""
-    asked = "".join(f"{change.new_oid}\n" for change in wanted).encode()
-    sizes = _read(root, "cat-file", "--batch-check=%(objectsize)", stdin=asked).decode().split("\n")
     batch: list[FileChange] = []
     total = 0
-    for change, size in zip(wanted, sizes, strict=False):
-        if not size.isdecimal():
-            raise Refused(
-                "unavailable",
-                f"The content of '{change.path}' is no longer in the repository. Nothing was restored.",
-                "Choose another checkpoint; `git fsck` says what else is missing.",
-            )
+    for change, size in zip(wanted, sizes(root, [each.new_oid for each in wanted]), strict=True):
+        if size is None:
+            raise _lost(change)
         batch.append(change)
-        total += int(size)
+        total += size
         if total > _BATCH_BYTES:
             yield from _read_batch(root, batch)
             batch, total = [], 0
@@ -269,20 +256,18 @@ def _contents(root: Path, wanted: Sequence[FileChange]) -> Iterator[tuple[FileCh
 
 
 def _read_batch(root: Path, batch: Sequence[FileChange]) -> Iterator[tuple[FileChange, bytes]]:
-    if not batch:
-        return
-    answer = _read(root, "cat-file", "--batch", stdin="".join(f"{change.new_oid}\n" for change in batch).encode())
-    at = 0
-    for change in batch:
-        begin = answer.index(b"\n", at) + 1
-        end = begin + int(answer[at:begin].split()[2])
-        yield change, answer[begin:end]
-        at = end + 1
+    for change, found in zip(batch, stored(root, [each.new_oid for each in batch]), strict=True):
+        if found is None:
+            raise _lost(change)
+        yield change, found[1]
 
 
-def _read(root: Path, *words: str, stdin: bytes = b"") -> bytes:
-    done = run_git(root, *words, stdin=stdin, env=_READING)
-    return done.stdout if done is not None else b""
+def _lost(change: FileChange) -> Refused:
+    return Refused(
+        "unavailable",
+        f"The content of '{change.path}' is no longer in the repository. Nothing was restored.",
+        "Choose another checkpoint; `git fsck` says what else is missing.",
+    )
 
 
 def _parts(path: str) -> tuple[str, ...]:

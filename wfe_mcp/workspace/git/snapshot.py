@@ -46,7 +46,6 @@ from wfe_mcp.workspace.git.working_tree import SeenFiles, working_tree
 _SUBJECT = "wfe-mcp: checkpoint of the files"
 _HUGE_BYTES = 32_000_000
 """Larger files go through git, which does not load them into memory."""
-_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other content under the same names
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +244,8 @@ def _tree_of(repo: Repository, commit: str) -> str:
     loose = read_loose(repo.objects, commit) if commit else None
     if loose is not None:
         return loose[1].split(b"\n")[0].removeprefix(b"tree ").decode()
-    # `git replace` would show another commit under the same id.
     words = ("rev-parse", "--verify", "-q", "--end-of-options", f"{commit}^{{tree}}")
-    return text_of(run_git(repo.root, *words, env=_READING, ok=None)) if commit else ""
+    return text_of(run_git(repo.root, *words, ok=None)) if commit else ""
 
 
 def _with_contents(root: Path, gathered: Gathered, outbox: Outbox) -> dict[str, Node]:
@@ -282,7 +280,7 @@ def _add_object(root: Path, path: str, node: Node, outbox: Outbox) -> str:
 
 def read_snapshot(root: Path, commit: str) -> Snapshot:
     """The snapshot that ``take`` stored as ``commit``. Refuses ``bad_argument`` for any other, ``unavailable`` without git."""
-    done = run_git(root, "cat-file", "commit", "--end-of-options", commit, env=_READING, ok=None)
+    done = run_git(root, "cat-file", "commit", "--end-of-options", commit, ok=None)
     if done is None:
         require_available(root)
     header, _, message = (text_of(done) if done is not None and done.returncode == 0 else "").partition("\n\n")

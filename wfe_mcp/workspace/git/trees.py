@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import Repository, run_git
 from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose
 
@@ -204,10 +205,8 @@ def _copy_from_git(root: Path, files: Mapping[str, Node], into: Path, hash_name:
 
 def _blob(root: Path, node: Node, hash_name: str) -> bytes | None:
     """The content of ``node`` as git has it; None where it has it not."""
-    # `git replace` would show another content under the same id.
-    done = run_git(root, "cat-file", "blob", node.oid, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=None)
-    is_it = done is not None and not done.returncode and object_id("blob", done.stdout, hash_name) == node.oid
-    return done.stdout if done is not None and is_it else None
+    (found,) = stored(root, [node.oid])
+    return found[1] if found is not None and object_id("blob", found[1], hash_name) == node.oid else None
 
 
 def _linked(root: Path, path: str, into: Path, node: Node, hash_name: str, committed: bool) -> bool:

@@ -131,7 +131,9 @@ class WorkingTree:
             facts |= signatures_below(self.root, (each for each in besides if each not in facts and not is_ours(each)))
             more = [path for path in besides if path in facts and path not in names.tracked]
             watched = {
-                path: each for path, each in self._watched(candidates, facts).items() if not _in_tree(path, facts)
+                path: each
+                for path, each in self._watched(candidates, facts).items()
+                if not (path in facts and counts(path))
             }
             inner = [path for path in names.inner if path in facts]
             facts |= watched
@@ -391,7 +393,3 @@ def left_out(look: Look) -> list[str]:
     """Absent paths that a sparse checkout has left out. A checkpoint keeps them with their index entry; a tree does not."""
     absent = [path for path, each in look.tracked.items() if each.is_left_out and path not in look.facts]
     return absent if absent and is_true(setting(look.repo.root, "core.sparsecheckout", "false")) else []
-
-
-def _in_tree(path: str, facts: Mapping[str, Signature]) -> bool:
-    return path in facts and counts(path)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.folders import walk
-from wfe_mcp.workspace.git.command import quiet_filters, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.command import output_of, quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.repository import changes, commit_of, is_ancestor
 
 INCLUDE_FILE = ".worktreeinclude"
@@ -141,5 +141,4 @@ def lost_with(root: Path, tree: Worktree) -> list[str]:
 
 
 def _names(root: Path, *words: str) -> list[str]:
-    done = run_git(root, *words)
-    return [name for name in os.fsdecode(done.stdout).split("\0") if name] if done else []
+    return [name for name in os.fsdecode(output_of(root, *words)).split("\0") if name]

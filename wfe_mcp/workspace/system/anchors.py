@@ -12,7 +12,6 @@ Rules:
 """
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
@@ -22,11 +21,11 @@ from typing import Any, cast
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import append_line
-from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Outbox, commit_content
+from wfe_mcp.workspace.git.own_refs import advanced
+from wfe_mcp.workspace.git.repository import commit_of
 
 AUDIT_REF = "refs/wfe/audit"
 
@@ -43,10 +42,6 @@ Head = tuple[int, str]
 """The number of the last event of a chain, and its hash."""
 
 _SUBJECT = "wfe-mcp: how far the logs had come"
-_TRIES = 40
-# A lock that git has left behind is never released: a hundred milliseconds for each try would hold a server up for seconds.
-_DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
-_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other commits under the same names
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +78,23 @@ def add_commit(root: Path, anchor: Anchor) -> str:
     """Add ``anchor`` to the ref of the repository that holds ``root``; the new commit. Refuses ``unavailable``."""
     message = f"{_SUBJECT}\n\n{_text(anchor)}\n"
     repo = require_repository(root)
-    for number in range(_TRIES):
-        tip = _tip(root, AUDIT_REF)
+
+    def made(tip: str) -> str:
         outbox = Outbox(repo, set())
         # The empty tree is written too, so that the commits are whole for `git fsck` and for a push.
-        made = outbox.add("commit", commit_content(outbox.add("tree", b""), (tip,), message, anchor.at))
+        commit = outbox.add("commit", commit_content(outbox.add("tree", b""), (tip,), message, anchor.at))
         outbox.send()
-        if objects.create(root, AUDIT_REF, made, tip):
-            return made
-        # An empty old value: the ref must not exist yet.
-        done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", AUDIT_REF, made, tip, ok=None)
-        if done is not None and done.returncode == 0:
-            return made
-        time.sleep(0.002 * number)  # another server was faster, or is writing right now
-    raise Refused(
-        "unavailable",
-        f"The anchor could not be written to {AUDIT_REF} in '{root}'.",
-        f"Is the repository writable? A file {AUDIT_REF}.lock in it that no git is using may be removed.",
-    )
+        return commit
+
+    return advanced(root, AUDIT_REF, made, "The anchor")
 
 
 def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
     """The anchors that a ref holds, oldest first; None where there is no such ref. Refuses commits that git cannot read."""
-    if not _tip(root, ref):
+    if not commit_of(root, ref):
         return None
     words = ("log", "-z", "--reverse", "--no-color", "--no-notes", "--format=%H%n%B", "--end-of-options", ref, "--")
-    done = run_git(root, *words, env=_READING)
+    done = run_git(root, *words)
     found = (entry.partition("\n") for entry in text_of(done).split("\0") if entry.strip())
     return [replace(anchor, commit=commit) for commit, _, message in found for anchor in _anchors(message)]
 
@@ -117,7 +103,7 @@ def signed_commits(root: Path) -> list[Signed]:
     """The commits of all branches and tags that a run made, newest first."""
     form = f"--format=%H %ct %(trailers:key={TRAILER},valueonly,separator=%x20)"
     where = ("--branches", "--tags", "--remotes", "--end-of-options")
-    done = run_git(root, "log", "-E", f"--grep=^{TRAILER}: ", "--no-color", form, *where, env=_READING, ok=None)
+    done = run_git(root, "log", "-E", f"--grep=^{TRAILER}: ", "--no-color", form, *where, ok=None)
     if done is None or done.returncode:
         return []
     lines = (line.split() for line in text_of(done).split("\n"))
@@ -182,11 +168,3 @@ def _anchor(value: dict[str, Any]) -> Anchor:
 def _head(value: Sequence[Any]) -> Head:
     seq, hash_ = value
     return int(seq), str(hash_)
-
-
-def _tip(root: Path, ref: str) -> str:
-    """The commit that a ref names; empty where there is no such ref."""
-    known = objects.commit_at(root, ref)
-    if known or objects.is_absent(root, ref):
-        return known
-    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))

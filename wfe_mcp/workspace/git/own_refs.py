@@ -1,0 +1,39 @@
+"""A ref of ours goes forward from the commit that it has, while other processes move it too.
+
+It is moved by compare-and-swap: of two processes both additions stay, and kill -9 leaves all of one or none.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.command import run_git
+from wfe_mcp.workspace.git.objects import create
+from wfe_mcp.workspace.git.repository import commit_of
+
+_TRIES = 40
+# A lock that git has left behind is never released: a hundred milliseconds for each try would hold a server up for seconds.
+_DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
+
+
+def advanced(root: Path, ref: str, make: Callable[[str], str], what: str) -> str:
+    """Point ``ref`` to the stored commit that ``make`` returns for the one that it has, empty for none; that commit.
+
+    Refuses ``unavailable``: ``what`` could not be written.
+    """
+    for number in range(_TRIES):
+        before = commit_of(root, ref)
+        made = make(before)
+        if made == before or create(root, ref, made, before):
+            return made
+        # An empty old value: the ref must not exist yet.
+        done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", ref, made, before, ok=None)
+        if done is not None and done.returncode == 0:
+            return made
+        time.sleep(0.002 * number)  # another process was faster, or is writing right now
+    raise Refused(
+        "unavailable",
+        f"{what} could not be written to {ref} in '{root}'.",
+        f"Is the repository writable? A file {ref}.lock in it that no git is using may be removed.",
+    )
