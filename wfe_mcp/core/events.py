@@ -340,8 +340,8 @@ class DecisionSigned(Event):
     signature: str
 
 
-_OPERATIONS = (OperationIntended, OperationCalled, OperationObserved, CredentialGiven)
-_FROM_ELSEWHERE = (BlockerFound, CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked, *_OPERATIONS)
+OPERATIONS = (OperationIntended, OperationCalled, OperationObserved, CredentialGiven)
+_FROM_ELSEWHERE = (BlockerFound, CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked, *OPERATIONS)
 """Events that are defined in other modules."""
 EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind

@@ -104,9 +104,13 @@ def _run_event(state: RunState, event: e.Event) -> RunState:  # noqa: C901 - one
 
 def _history_event(state: RunState, event: e.Event) -> RunState:
     match event:
-        case e.CheckpointTaken() | e.OperationIntended() | e.OperationCalled() | e.OperationObserved():
-            return state
-        case e.CredentialGiven():
+        case (
+            e.CheckpointTaken()
+            | e.OperationIntended()
+            | e.OperationCalled()
+            | e.OperationObserved()
+            | e.CredentialGiven()
+        ):
             return state
         case e.RollbackBegan():
             going = GoingBack(event.to, event.commit, event.safety, event.holder, event.kind)
