@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.store.records.templates import TemplateMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
+    from wfe_mcp.store.records.templates import TemplateRecord
     from wfe_mcp.workflow.catalogue import CatalogueEntry, Definition, PackageTemplate
     from wfe_mcp.workflow.flows import Whole
     from wfe_mcp.workflow.lint import LintReport, ProjectNames
@@ -254,7 +255,6 @@ def is_trusted(tx: Tx, engine: Engine, offer: Offer) -> bool:
 
 def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     """How to read each template, by name; what the project has shadows what is shipped."""
-    from wfe_mcp.store.records.templates import TemplateMark
     from wfe_mcp.workflow.catalogue import package_templates, project_templates, shipped_templates
 
     found: dict[str, Callable[[], Offer]] = {}
@@ -298,8 +298,6 @@ def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] 
 
 def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
     """The same offers with the marks of users."""
-    from wfe_mcp.store.records.templates import TemplateMark
-
     with engine.store.read() as tx:
         marks = tx.templates.marks(engine.project_id)
     chosen = any(TemplateMark.DEFAULT in given for given in marks.values())
@@ -313,8 +311,6 @@ def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
 
 def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
     """Why what is marked under ``key`` is out of use; empty when it is not."""
-    from wfe_mcp.store.records.templates import TemplateMark
-
     given = marks.get(key, ())
     return next((mark.value for mark in (TemplateMark.ARCHIVED, TemplateMark.DISABLED) if mark in given), "")
 
