@@ -11,6 +11,7 @@ shadowed counts again.
 from __future__ import annotations
 
 import contextlib
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -149,7 +150,9 @@ def find_template(engine: Engine, name: str) -> CompiledTemplate:
     made = whole_definition(engine, offer.definition, ready=True)
     engine.plans.report(made.definition)
     _trusted(engine, offer, name)
-    return replace(engine.plans.of(made.definition), sha256=offer.sha256, own=offer.definition)
+    plan = copy(engine.plans.of(made.definition))
+    plan.sha256, plan.own = offer.sha256, offer.definition
+    return plan
 
 
 def whole_definition(engine: Engine, definition: dict[str, Any], *, ready: bool = False) -> Whole:
