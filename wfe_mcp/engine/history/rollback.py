@@ -242,7 +242,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
 
     with change_run(engine, run, by) as current:  # refuses before git has done anything
         recovery.judge(current, aim)
-        busy = refusal(current.state, c.TakeCheckpoint(why="safety", by=by, at=current.at))
+        busy = refusal(current.state, c.TakeCheckpoint(why="safety", **current.given))
         if busy is not None:  # another call is still restoring files
             raise busy
         log, root = recovery.log_of(current.tx, run), Path(current.run.worktree)
@@ -281,8 +281,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
                     commit=found.safety.commit,
                     tree=found.safety.tree,
                     skipped=len(found.safety.skipped),
-                    by=by,
-                    at=current.at,
+                    **current.given,
                 )
             )
             begin = recovery.command_back(current, aim.to, aim.kind, files=True, safety=found.safety.commit)
@@ -296,8 +295,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
                     people=begin.people,
                     files=True,
                     safety=begin.safety,
-                    by=by,
-                    at=current.at,
+                    **current.given,
                 )
             )
         began = current.state.going_back
