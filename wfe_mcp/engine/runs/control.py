@@ -11,13 +11,14 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.blockers import Settled
-from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.spec import CLIENT_ROLE
 from wfe_mcp.core.units import LONGEST_S
+from wfe_mcp.engine.artifacts.revisions import keep_revision
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -187,19 +188,7 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
     if not isinstance(value, dict):
         return 0, None
     content = canonical_json(cast("dict[str, Any]", value))
-    kept = current.tx.artifacts.add_revision(
-        current.run.id,
-        path,
-        attempt.number,
-        attempt.iteration,
-        current.plan.artifact_name(path) or path,
-        current.plan.schema_name(path),
-        content,
-        sha256_hex(content),
-        "forced",
-        "a refused draft, forced by a person",
-        current.at,
-    )
+    kept = keep_revision(current, attempt, content, "forced", "a refused draft, forced by a person")
     return kept.revision, kept.sha256
 
 
