@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import (  # noqa: E402
+    codes_page,
     markdown as md,
     runners_page,
     template_page,
@@ -80,20 +81,6 @@ def _text(path: Path) -> str | None:
 
 
 # -- pages -----------------------------------------------------------------------------------------------------------
-
-
-def error_codes() -> Lines:
-    from wfe_mcp.core.errors import TURN
-
-    yield "# Error codes"
-    yield ""
-    yield "Every refusal carries one of these codes, a message (what happened, why) and mostly a hint (what to do next);"
-    yield "`details` name each fault by its JSON pointer. The list only grows: a code never changes its meaning."
-    yield ""
-    yield "The turn says who can fix it: the *agent* by another call, a *human* by a decision, the author of the *setup*,"
-    yield "or we, because it is a *bug*."
-    yield ""
-    yield from md.table(("code", "turn", "meaning"), [(md.code(code), *told) for code, told in TURN.items()])
 
 
 ABOUT_LIMITS = """Above a limit it is refused; the refusal names the limit, the value found and what to do. What is stored already stays
@@ -334,7 +321,7 @@ PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "tools.md": ("wfe_mcp/server", tools),
     "commands.md": ("wfe_mcp/cli", commands),
     "configuration.md": ("wfe_mcp/workspace/config/settings_tables.py", configuration),
-    "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
+    "error-codes.md": ("scripts/codes_page.py", codes_page.page),
     "limits.md": ("wfe_mcp/core/limits.py", limit_table),
     "templates.md": ("wfe_mcp/workflow/model", template_page.page),
     "transitions.md": ("wfe_mcp/core/transitions.py", transitions_page.transitions),

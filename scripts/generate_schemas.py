@@ -9,10 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfe_mcp.artifacts.registry import SHIPPED, json_schema
-from wfe_mcp.core.public_events import EVENTS, schema_of
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-FOLDER = Path(__file__).parent.parent / "schemas"
+from scripts.event_schemas import schema_of  # noqa: E402 - after the path is set
+from wfe_mcp.artifacts.registry import SHIPPED, json_schema  # noqa: E402 - after the path is set
+from wfe_mcp.core.public_events import EVENTS  # noqa: E402 - after the path is set
+
+FOLDER = ROOT / "schemas"
 
 
 def documents() -> dict[str, str]:

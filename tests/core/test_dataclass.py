@@ -13,6 +13,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.events import PhaseReady
+from wfe_mcp.core.paths import PhasePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,21 @@ def test_no_method_is_compiled_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("True set() ['Skip', 'By']", "")
+
+
+def test_an_event_is_frozen_and_takes_its_values_by_name_without_a_decorator() -> None:
+    class Moved(PhaseReady):
+        to: str = "here"
+
+    kind: Any = Moved
+    moved: Any = kind(phase="build", attempt=1)
+    assert repr(moved).endswith("Moved(phase='build', attempt=1, to='here')")
+    assert moved == kind(phase="build", attempt=1, to="here") != PhaseReady(phase=PhasePath("build"), attempt=1)
+    assert (replace(moved, to="there").to, moved.__slots__, hasattr(moved, "__dict__")) == ("there", ("to",), False)
+    with pytest.raises(TypeError, match=r"__init__\(\)"):
+        kind("build", 1)
+    with pytest.raises(FrozenInstanceError, match="'to'"):
+        moved.to = "there"
 
 
 def test_every_module_takes_this_decorator() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wfe_mcp.core.errors import CODES, TURN, Refused, Suggestion, nearest, nearest_hint, pointer
+from scripts.codes_page import TURN
+from wfe_mcp.core.errors import CODES, Refused, Suggestion, nearest, nearest_hint, pointer
 from wfe_mcp.core.model import RunStatus
 
 RELIED_ON = [

@@ -160,19 +160,11 @@ def _wrong_option(options: list[object], value: object) -> tuple[str, str]:
     return f"must be {_truncate(expected, 100)}, found {_quote(value)}{meant}", expected
 
 
-def _wrong_constant(constant: object, value: object) -> tuple[str, str]:
-    return f"must be {_quote(constant)}, found {_quote(value)}", _quote(constant)
-
-
-def _wrong_pattern(pattern: str, value: object) -> tuple[str, str]:
-    return f"must be {_pattern(pattern)}, found {_quote(value)}", _pattern(pattern)
-
-
 _PHRASES: dict[str, Callable[[Any, object], tuple[str, str]]] = {
     "type": _wrong_type,
     "enum": _wrong_option,
-    "const": _wrong_constant,
-    "pattern": _wrong_pattern,
+    "const": lambda constant, value: (f"must be {_quote(constant)}, found {_quote(value)}", _quote(constant)),
+    "pattern": lambda pattern, value: (f"must be {_pattern(pattern)}, found {_quote(value)}", _pattern(pattern)),
 }
 
 

@@ -8,7 +8,7 @@ The only caller of the JSON Schema engine; ``checking.py`` decides in which proc
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -131,7 +131,7 @@ def inside(key: str, value: object) -> list[tuple[Parts, object]]:
     return [((), value)] if key in _DIRECT else []
 
 
-def target_of(root: Schema, reference: str) -> object | None:
+def target_of(root: Mapping[str, Any], reference: str) -> object | None:
     """What ``#`` or ``#/…`` names in ``root``; None where there is nothing."""
     names = [part.replace("~1", "/").replace("~0", "~") for part in reference[2:].split("/")]
     return _at(root, names if len(reference) > 1 else [])

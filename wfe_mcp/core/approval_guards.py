@@ -39,7 +39,7 @@ def verdict_refused(state: RunState, command: c.RecordVerdict) -> Refused | None
 def approval_refused(state: RunState, command: c.Approve) -> Refused | None:
     """Why this approval does not count."""
     attempt = state.current(command.phase)
-    found = _not_an_approval(state, attempt)
+    found = not_an_approval(state, attempt)
     if found is not None:
         return found
     if command.sha256 != attempt.sha256:
@@ -61,7 +61,8 @@ def approval_refused(state: RunState, command: c.Approve) -> Refused | None:
     return None
 
 
-def _not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
+def not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
+    """Why the gate of ``attempt`` asks for no approval; None where it does."""
     gate = current_gate(state, attempt)
     if gate == "approval":
         return None
@@ -70,11 +71,6 @@ def _not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
         f"Gate {gate or '?'!r} of phase {attempt.phase!r} needs trusted configuration, not approval.",
         "Ask the user to run: wfe-mcp trust (in a browser: wfe-mcp ui)",
     )
-
-
-def request_refused(state: RunState, command: c.AskApproval) -> Refused | None:
-    """Why no approval can be requested."""
-    return _not_an_approval(state, state.current(command.phase))
 
 
 def rejection_refused(state: RunState, command: c.Reject) -> Refused | None:

@@ -7,9 +7,11 @@ pending ──► ready ──► running ──► gating ◄──► awaiting
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Generic, Literal, TypeVar, get_args
 
 from wfe_mcp.core.dataclass import dataclass
+
+T = TypeVar("T")
 
 
 class AttemptStatus(StrEnum):
@@ -176,20 +178,26 @@ class Cancelled(_Left):
     status: ClassVar = AttemptStatus.CANCELLED
 
 
-Judged = Gating | Awaiting
 Left = RolledBack | Superseded | Cancelled
 AttemptState = Pending | Ready | Running | Gating | Awaiting | Failed | Completed | Skipped | Left
-_Gated = Judged | Failed
-_Staged = Judged | Failed | Left
-_Claimed = Running | Judged | Failed
-_Timed = Running | Judged
-_Delayed = Pending | Failed | Skipped | Left
-_Faulty = Failed | Left
 STATES: dict[AttemptStatus, type[AttemptState]] = {kind.status: kind for kind in get_args(AttemptState)}
 
 
+class Part(Generic[T]):
+    """An attribute that reads the one of its name from the object in ``holder``; ``default`` where that has none."""
+
+    def __init__(self, holder: str, default: T) -> None:
+        self._holder, self._default, self._name = holder, default, ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, of: object, owner: type) -> T:
+        return getattr(getattr(of, self._holder), self._name, self._default)
+
+
 class StateValues:
-    """The values of an attempt's state as properties; what its status cannot have is None, 0, False or empty."""
+    """The values of an attempt's state as attributes; what its status cannot have is None, 0, False or empty."""
 
     __slots__ = ()
     state: AttemptState
@@ -199,93 +207,52 @@ class StateValues:
         """The status."""
         return self.state.status
 
-    @property
-    def stage(self) -> Stage | None:
-        """What its gates check, or checked when it ended."""
-        return self.state.stage if isinstance(self.state, _Staged) else None
-
-    @property
-    def gate(self) -> int:
-        """The number of the gate that judges it, within its stage."""
-        return self.state.gate if isinstance(self.state, _Gated) else 0
-
-    @property
-    def asked(self) -> str | None:
-        """The open request for approval."""
-        return self.state.asked if isinstance(self.state, Awaiting) else None
-
-    @property
-    def asked_tree(self) -> str | None:
-        """The files that the open request is about; None without git, and in runs of older versions."""
-        return self.state.asked_tree if isinstance(self.state, Awaiting) else None
-
-    @property
-    def claim(self) -> Claim | None:
-        """Who works on it."""
-        return self.state.claim if isinstance(self.state, _Claimed) else None
-
-    @property
-    def holder(self) -> str | None:
-        """The process that works on it."""
-        return None if (claim := self.claim) is None else claim.holder
-
-    @property
-    def lease_until(self) -> datetime | None:
-        """Until when its holder is taken to be alive."""
-        return None if (claim := self.claim) is None else claim.lease_until
-
-    @property
-    def deadline(self) -> datetime | None:
-        """When it times out."""
-        return self.state.deadline if isinstance(self.state, _Timed) else None
-
-    @property
-    def not_before(self) -> datetime | None:
-        """When a delayed attempt can begin."""
-        return self.state.not_before if isinstance(self.state, _Delayed) else None
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why it failed, and what follows."""
-        return self.state.failure if isinstance(self.state, _Faulty) else None
-
-    @property
-    def fail_kind(self) -> FailKind | None:
-        """Why it failed."""
-        return None if (failure := self.failure) is None else failure.fail_kind
-
-    @property
-    def fail_rule(self) -> int:
-        """The first rule of ``on_fail`` that can still apply."""
-        return 0 if (failure := self.failure) is None else failure.fail_rule
+    stage = Part[Stage | None]("state", None)
+    """What its gates check, or checked when it ended."""
+    gate = Part("state", 0)
+    """The number of the gate that judges it, within its stage."""
+    asked = Part[str | None]("state", None)
+    """The open request for approval."""
+    asked_tree = Part[str | None]("state", None)
+    """The files that the open request is about; None without git, and in runs of older versions."""
+    claim = Part[Claim | None]("state", None)
+    """Who works on it."""
+    holder = Part[str | None]("claim", None)
+    """The process that works on it."""
+    lease_until = Part[datetime | None]("claim", None)
+    """Until when its holder is taken to be alive."""
+    deadline = Part[datetime | None]("state", None)
+    """When it times out."""
+    not_before = Part[datetime | None]("state", None)
+    """When a delayed attempt can begin."""
+    failure = Part[Failure | None]("state", None)
+    """Why it failed, and what follows."""
+    fail_kind = Part[FailKind | None]("failure", None)
+    """Why it failed."""
+    fail_rule = Part("failure", 0)
+    """The first rule of ``on_fail`` that can still apply."""
+    then = Part[FailureStep | None]("failure", None)
+    """What follows from its failure."""
+    held = Part("state", False)
+    """True while it waits for proceed."""
+    judged = Part("state", False)
+    """True when no rule of ``next`` is left."""
+    next_rule = Part("state", 0)
+    """The rule of ``next`` that is due."""
 
     @property
     def human_only(self) -> bool:
         """True when only the user can reopen it."""
-        return (failure := self.failure) is not None and failure.then == "user"
+        return self.then == "user"
 
     @property
     def repair(self) -> Literal["", "compensate", "recover"]:
         """What a rule does about its failure."""
-        then = None if self.failure is None else self.failure.then
+        then = self.then
         return then if then == "compensate" or then == "recover" else ""
-
-    @property
-    def held(self) -> bool:
-        """True while it waits for proceed."""
-        return isinstance(self.state, Completed) and self.state.held
-
-    @property
-    def judged(self) -> bool:
-        """True when no rule of ``next`` is left."""
-        return isinstance(self.state, Completed) and self.state.judged
-
-    @property
-    def next_rule(self) -> int:
-        """The rule of ``next`` that is due."""
-        return self.state.next_rule if isinstance(self.state, Completed) else 0
 
     @property
     def unclaimed(self) -> AttemptState:
         """The state without its holder."""
-        return replace(self.state, claim=None) if isinstance(self.state, _Claimed) else self.state
+        state = self.state
+        return replace(state, claim=None) if isinstance(state, Running | Gating | Awaiting | Failed) else state

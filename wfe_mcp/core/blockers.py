@@ -15,7 +15,6 @@ Rules:
 from typing import Literal
 
 from wfe_mcp.core.attempt_states import AttemptStatus
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent
 from wfe_mcp.core.paths import PhasePath, item_of
 
@@ -23,7 +22,6 @@ Settled = Literal["resolved", "ignored"]
 BlockerStatus = Literal["open"] | Settled
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockerFound(AttemptEvent):
     """A blocker as the artifact of ``phase``, in this attempt, reports it: the event, and what the state keeps of it.
 

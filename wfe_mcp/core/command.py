@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import ClassVar
 
 from wfe_mcp.core.calls import Call
-from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.dataclass import Message
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(metaclass=Message):
     """The base: caller and time.
 
     ``call``: how a caller names it; without one the server alone gives it. Commands that need more than the state of one
@@ -23,7 +22,6 @@ class Command:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseCommand(Command):
     """A command on the current attempt of a phase. ``attempt`` None means the open one."""
 

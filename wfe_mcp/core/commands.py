@@ -13,7 +13,6 @@ from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound, Settled
 from wfe_mcp.core.calls import Call
 from wfe_mcp.core.command import Command, PhaseCommand
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack
@@ -35,7 +34,6 @@ class OnAttempt(OfAttempt, Given):
     """Names the attempt, caller and time in a call."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRun(Command):
     """Freeze the specification and open the first phases.
 
@@ -48,7 +46,6 @@ class StartRun(Command):
     tree: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ForkRun(Command):
     """Begin as ``then``, the state of ``origin`` at its event, which happened at ``then_at``.
 
@@ -66,7 +63,6 @@ class ForkRun(Command):
     revisions: tuple[tuple[PhasePath, int, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(PhaseCommand):
     """The value of a due question (``questions.py``); ``error`` when its evaluation failed.
 
@@ -85,7 +81,6 @@ class Answer(PhaseCommand):
     blocker: BlockerFound | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGates(PhaseCommand):
     """The rendered prompt has this sha256 (and the tree is this): the gates before work can judge it.
 
@@ -97,7 +92,6 @@ class OpenGates(PhaseCommand):
     prompt: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StartPhase(PhaseCommand):
     """Claim a ready phase, or a running one again by its holder."""
 
@@ -109,12 +103,10 @@ class StartPhase(PhaseCommand):
     prompt_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LoseLease(PhaseCommand):
     """The holder is gone: the phase is ready for the next one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Submit(PhaseCommand):
     """A valid artifact arrived as ``revision``."""
 
@@ -124,14 +116,12 @@ class Submit(PhaseCommand):
     tree: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseSubmission(PhaseCommand):
     """An invalid artifact arrived; it is stored and counted."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordVerdict(PhaseCommand):
     """The verdict of the current gate on ``sha256``. ``holder_alive``: a retry can continue with the same holder."""
 
@@ -146,7 +136,6 @@ class RecordVerdict(PhaseCommand):
     holder_alive: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AskApproval(PhaseCommand):
     """The request ``request`` for an approval is stored. ``tree``: the files that it is about, None without git."""
 
@@ -155,7 +144,6 @@ class AskApproval(PhaseCommand):
     tree: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Approve(PhaseCommand):
     """Approve exactly these bytes."""
 
@@ -164,7 +152,6 @@ class Approve(PhaseCommand):
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reject(PhaseCommand):
     """Reject the submission. ``to`` names an earlier phase to go back to."""
 
@@ -175,7 +162,6 @@ class Reject(PhaseCommand):
     holder_alive: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Withdraw(PhaseCommand):
     """The submitter withdraws its own submission."""
 
@@ -184,7 +170,6 @@ class Withdraw(PhaseCommand):
     holder_alive: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Edit(PhaseCommand):
     """A person edited the artifact: a new revision, whose gates run again.
 
@@ -198,7 +183,6 @@ class Edit(PhaseCommand):
     prompt: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeChange(PhaseCommand):
     """The files changed while gates ran or a request was open: evidence of the old tree is void."""
 
@@ -208,7 +192,6 @@ class TreeChange(PhaseCommand):
     holder_alive: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Retry(PhaseCommand):
     """Open a new attempt. ``role``: the worker from now on, a configured role or ``client``; None: as before.
 
@@ -221,7 +204,6 @@ class Retry(PhaseCommand):
     blockers: Settled | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Skip(PhaseCommand):
     """Skip the phase."""
 
@@ -229,7 +211,6 @@ class Skip(PhaseCommand):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ForceAccept(PhaseCommand):
     """Overrule the gates; the run is tainted. ``revision`` 0 keeps the open one."""
 
@@ -239,7 +220,6 @@ class ForceAccept(PhaseCommand):
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Overrule(PhaseCommand):
     """Overrule the models of an opinion gate; the gates after it run as usual (design §4)."""
 
@@ -247,12 +227,10 @@ class Overrule(PhaseCommand):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeOut(PhaseCommand):
     """The deadline of a running attempt has passed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FailAttempt(PhaseCommand):
     """A step of a running attempt failed. ``human_only``: its effect may have happened, so no rule retries it."""
 
@@ -261,19 +239,16 @@ class FailAttempt(PhaseCommand):
     human_only: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EndCompensation(PhaseCommand):
     """The steps that compensate a failed attempt have ended; ``fault``: why they failed."""
 
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Wake(PhaseCommand):
     """The time of a scheduled retry has come."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Proceed(Command):
     """Continue after held phases: all of them, or ``phase``."""
 
@@ -281,7 +256,6 @@ class Proceed(Command):
     phase: PhasePath | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SetAuto(Command):
     """Switch automatic mode: whether the run continues after a completed phase."""
 
@@ -289,7 +263,6 @@ class SetAuto(Command):
     auto: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Command):
     """Start nothing new. ``for_human``: only the user can resume, no matter who paused it."""
 
@@ -298,7 +271,6 @@ class Pause(Command):
     for_human: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(Command):
     """Continue after a pause, or after the end of its time. ``max_cost_usd``, ``max_tokens``: the new caps of this run;
     ``ends_at``: when its time ends now. None keeps what there is.
@@ -310,12 +282,10 @@ class Resume(Command):
     ends_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeOutRun(Command):
     """The time limit of the run is over: its running attempts fail, and only the user can extend it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel(Command):
     """End the run for good."""
 
@@ -323,7 +293,6 @@ class Cancel(Command):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TakeCheckpoint(Command):
     """Record a checkpoint of the files in ``commit`` (None: without files, and ``note`` says why)."""
 
@@ -336,14 +305,12 @@ class TakeCheckpoint(Command):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordOperation(Command):
     """Record what becomes of an operation outside the working tree. The server gives it; no status changes."""
 
     event: OperationEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback(Command):
     """Go back to event ``to``; ``then`` is the state of the run there.
 
@@ -363,7 +330,6 @@ class Rollback(Command):
     tree: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BeginRollback(Rollback):
     """Restore the files of ``commit`` first. Legal where ``Rollback`` is; until that follows, nothing else is."""
 
@@ -371,7 +337,6 @@ class BeginRollback(Rollback):
     holder: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonRollback(Command):
     """End a rollback whose files could not be restored; they are as they were before."""
 

@@ -21,7 +21,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import downstream
 from wfe_mcp.core.leases import busy_phases, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
-from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, RunState, RunStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, beside, item_of, items_around, seen_from
 from wfe_mcp.core.questions import blocker_is_due, conditions_are_met, is_passed_over, needs_are_met
 from wfe_mcp.core.recovery import recovery_fault, repair_begun
@@ -67,7 +67,7 @@ def reopen(
 ) -> e.AttemptOpened:
     """The next attempt of the same phase: running for the same live holder, else ready; pending when gates come first."""
     spec = state.phase(attempt.phase)
-    note = (Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),) if message else ()
+    note = (attempt.feedback_of(message),) if message else ()
     unasked = not conditions_are_met(state, attempt)  # an evaluation failed: it is repeated, never taken as true
     opened = e.AttemptOpened(
         phase=attempt.phase,
@@ -126,7 +126,7 @@ def go_to(
         iteration=state.iteration + 1,
         superseded=tuple(dict.fromkeys(anew)),
         reopened=tuple(reopened),
-        feedback=(Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),),
+        feedback=(attempt.feedback_of(message),),
         rule=rule,
         role=role,
     )
@@ -247,7 +247,7 @@ def _on_fail(state: RunState, attempt: Attempt, at: datetime, *, holder_alive: b
         events = _rule(state, attempt, at, index, rule, holder_alive=holder_alive)
         if events:
             return events
-    return [_stop(attempt)]
+    return [e.HumanAwaited(**attempt.on)]
 
 
 def _rule(
@@ -275,7 +275,7 @@ def _rule(
             target = seen_from(attempt.phase, PhasePath(rule.goto or ""))
             return [] if used_up else [go_to(state, attempt, target, attempt.reason, key)]
         case _:
-            return [_stop(attempt), *_ENDS[rule.do](failure_of(attempt))]
+            return [e.HumanAwaited(**attempt.on), *_ENDS[rule.do](failure_of(attempt))]
 
 
 def failure_of(attempt: Attempt) -> str:
@@ -288,11 +288,8 @@ def _tries(state: RunState, attempt: Attempt, rule: FailRule) -> int:
     if rule.stage is None:
         return attempt.number - attempt.before
     tries = state.attempts[attempt.phase][attempt.before : attempt.number]
-    return sum(_failed_at(one) == rule.stage for one in tries) if _failed_at(attempt) == rule.stage else 0
-
-
-def _failed_at(attempt: Attempt) -> str:
-    return "before" if attempt.stage is Stage.BEFORE else "after"
+    is_meant = [(one.stage is Stage.BEFORE) is (rule.stage == "before") for one in (*tries, attempt)]
+    return sum(is_meant[:-1]) if is_meant[-1] else 0
 
 
 _ENDS: dict[str, Callable[[str], list[e.Event]]] = {
@@ -301,11 +298,3 @@ _ENDS: dict[str, Callable[[str], list[e.Event]]] = {
     "block": lambda reason: [e.RunBlocked(reason=reason)],
     "fail": lambda reason: [e.RunFailed(reason=reason)],
 }
-
-
-def _stop(attempt: Attempt) -> e.HumanAwaited:
-    return e.HumanAwaited(**attempt.on)
-
-
-def _artifact(attempt: Attempt) -> str | None:
-    return attempt.sha256 if attempt.revision else None

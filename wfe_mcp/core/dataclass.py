@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, dataclass_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,17 @@ else:
             return _made(kind, frozen=frozen, slots=slots, kw_only=kw_only)
 
         return made if cls is None else made(cls)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
+class Message(type):
+    """The type of events and commands: each class is frozen, has slots, and takes its values by name, without a decorator."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
+        """The class, as ``dataclass(frozen=True, slots=True, kw_only=True)`` makes it."""
+        kind = super().__new__(cls, name, bases, body)
+        # For its slots ``dataclasses`` makes the class once more.
+        return kind if "__slots__" in body else _made(kind, frozen=True, slots=True, kw_only=True)
 
 
 def _made(kind: type, *, frozen: bool, slots: bool, kw_only: bool) -> type:

@@ -53,10 +53,6 @@ def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
     ]
 
 
-def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
-    return [forked(command)]
-
-
 def _open_gates(state: RunState, command: c.OpenGates) -> list[e.Event]:
     attempt = state.current(command.phase)
     return [
@@ -87,14 +83,6 @@ def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
             **attempt.on,
         )
     ]
-
-
-def _lose_lease(state: RunState, command: c.LoseLease) -> list[e.Event]:
-    return [e.LeaseLost(**state.current(command.phase).on)]
-
-
-def _submit(state: RunState, command: c.Submit) -> list[e.Event]:
-    return [_revision(state, command)]
 
 
 def _edit(state: RunState, command: c.Edit) -> list[e.Event]:
@@ -232,10 +220,6 @@ def _end_compensation(state: RunState, command: c.EndCompensation) -> list[e.Eve
     return [ended, e.HumanAwaited(**on)] if command.fault else [ended]
 
 
-def _wake(state: RunState, command: c.Wake) -> list[e.Event]:
-    return [open_phase(state, state.current(command.phase))]
-
-
 def _proceed(state: RunState, command: c.Proceed) -> list[e.Event]:
     blocked = state.status is RunStatus.BLOCKED
     return [
@@ -279,10 +263,6 @@ def _time_out_run(state: RunState, _command: c.TimeOutRun) -> list[e.Event]:
     return [*failed, e.RunBlocked(reason=reason)]
 
 
-def _cancel(_state: RunState, command: c.Cancel) -> list[e.Event]:
-    return [e.RunCancelled(reason=command.reason)]
-
-
 def _take_checkpoint(_state: RunState, command: c.TakeCheckpoint) -> list[e.Event]:
     return [
         e.CheckpointTaken(
@@ -297,10 +277,6 @@ def _take_checkpoint(_state: RunState, command: c.TakeCheckpoint) -> list[e.Even
     ]
 
 
-def _record_operation(_state: RunState, command: c.RecordOperation) -> list[e.Event]:
-    return [command.event]
-
-
 def _begin_rollback(_state: RunState, command: c.BeginRollback) -> list[e.Event]:
     return [
         e.RollbackBegan(
@@ -309,26 +285,18 @@ def _begin_rollback(_state: RunState, command: c.BeginRollback) -> list[e.Event]
     ]
 
 
-def _abandon_rollback(_state: RunState, command: c.AbandonRollback) -> list[e.Event]:
-    return [e.RollbackAbandoned(reason=command.reason)]
-
-
-def _rollback(state: RunState, command: c.Rollback) -> list[e.Event]:
-    return [rolled_back(state, command)]
-
-
 def _reopened(state: RunState) -> list[e.Event]:
     return [e.RunReopened()] if state.is_over else []
 
 
 HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.StartRun: _start_run,
-    c.ForkRun: _fork_run,
+    c.ForkRun: lambda _, command: [forked(command)],
     c.Answer: answered,
     c.OpenGates: _open_gates,
     c.StartPhase: _start_phase,
-    c.LoseLease: _lose_lease,
-    c.Submit: _submit,
+    c.LoseLease: lambda state, command: [e.LeaseLost(**state.current(command.phase).on)],
+    c.Submit: lambda state, command: [_revision(state, command)],
     c.Edit: _edit,
     c.RefuseSubmission: _refuse_submission,
     c.RecordVerdict: _record_verdict,
@@ -343,19 +311,19 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.Overrule: _overrule,
     c.TimeOut: _time_out,
     c.FailAttempt: _fail_attempt,
-    c.Wake: _wake,
+    c.Wake: lambda state, command: [open_phase(state, state.current(command.phase))],
     c.EndCompensation: _end_compensation,
     c.Proceed: _proceed,
     c.SetAuto: _set_auto,
     c.Pause: _pause,
     c.Resume: _resume,
     c.TimeOutRun: _time_out_run,
-    c.Cancel: _cancel,
+    c.Cancel: lambda _, command: [e.RunCancelled(reason=command.reason)],
     c.TakeCheckpoint: _take_checkpoint,
-    c.RecordOperation: _record_operation,
+    c.RecordOperation: lambda _, command: [command.event],
     c.BeginRollback: _begin_rollback,
-    c.AbandonRollback: _abandon_rollback,
-    c.Rollback: _rollback,
+    c.AbandonRollback: lambda _, command: [e.RollbackAbandoned(reason=command.reason)],
+    c.Rollback: lambda state, command: [rolled_back(state, command)],
 }
 """Every command, and what it causes."""
 

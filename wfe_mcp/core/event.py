@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.dataclass import Message
 from wfe_mcp.core.paths import PhasePath
 
 
@@ -13,12 +13,10 @@ class OfAttempt(TypedDict):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(metaclass=Message):
     """The base: nothing but its type."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEvent(Event):
     """The base of events about one attempt."""
 

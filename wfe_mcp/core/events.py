@@ -10,7 +10,6 @@ from typing import Literal
 
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound, Settled
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import AttemptStatus, Feedback, Kept, Stage, Verdict
@@ -20,7 +19,6 @@ from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, Rol
 from wfe_mcp.core.spec import RunSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
     """The specification is frozen; every phase has a first attempt, pending.
 
@@ -39,21 +37,18 @@ class RunStarted(Event):
     records: tuple[Kept, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WhenAnswered(AttemptEvent):
     """The condition of the phase is true or false."""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LocksNamed(AttemptEvent):
     """The names that the phase will lock, sorted; it holds them from its claim."""
 
     locks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NextJudged(AttemptEvent):
     """Rule ``rule`` of ``next`` did not match; ``done`` when it was the last."""
 
@@ -61,12 +56,10 @@ class NextJudged(AttemptEvent):
     done: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseReady(AttemptEvent):
     """The phase can be claimed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GatesOpened(AttemptEvent):
     """The gates run, those before work on the prompt; ``sha256`` None until it is rendered.
 
@@ -79,7 +72,6 @@ class GatesOpened(AttemptEvent):
     prompt: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptEdited(AttemptEvent):
     """A person edited the prompt; the gates before work judge it anew. ``prompt``: the document with its text."""
 
@@ -87,7 +79,6 @@ class PromptEdited(AttemptEvent):
     prompt: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(AttemptEvent):
     """A holder works on the phase. ``prompt_sha256``: of its prompt, where the prompt is recorded."""
 
@@ -100,12 +91,10 @@ class PhaseStarted(AttemptEvent):
     prompt_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseLost(AttemptEvent):
     """The holder is gone; the attempt stays the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionSubmitted(AttemptEvent):
     """A revision was submitted to its gates. ``edited``: a person edited it."""
 
@@ -115,14 +104,12 @@ class RevisionSubmitted(AttemptEvent):
     edited: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionRefused(AttemptEvent):
     """An invalid artifact was stored and counted."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GateJudged(AttemptEvent):
     """A gate gave its verdict. ``seal``: of one without evidence; that of evidence is in its own record."""
 
@@ -130,12 +117,10 @@ class GateJudged(AttemptEvent):
     seal: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalAwaited(AttemptEvent):
     """The current gate needs a person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalAsked(AttemptEvent):
     """The request is stored and shown. ``tree``: the files that it is about; None without git, and in older logs."""
 
@@ -143,7 +128,6 @@ class ApprovalAsked(AttemptEvent):
     tree: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalGiven(AttemptEvent):
     """``sha256`` was approved with enough assurance. ``proof``: of earlier versions, the document that a passkey signed."""
 
@@ -153,7 +137,6 @@ class ApprovalGiven(AttemptEvent):
     proof: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpinionOverruled(AttemptEvent):
     """A person overruled the models of an opinion gate."""
 
@@ -162,7 +145,6 @@ class OpinionOverruled(AttemptEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseCompleted(AttemptEvent):
     """The artifact is accepted. ``held``: it waits for proceed. ``judged``: no ``next`` rule is left to evaluate."""
 
@@ -170,7 +152,6 @@ class PhaseCompleted(AttemptEvent):
     judged: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseForced(AttemptEvent):
     """A person overruled the gates; the run is tainted."""
 
@@ -180,7 +161,6 @@ class PhaseForced(AttemptEvent):
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed(AttemptEvent):
     """The attempt ended without an accepted artifact."""
 
@@ -188,7 +168,6 @@ class AttemptFailed(AttemptEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RepairBegan(AttemptEvent):
     """Rule ``rule`` of ``on_fail`` undoes the failed attempt (``compensate``), or starts the recovery ``key``."""
 
@@ -197,7 +176,6 @@ class RepairBegan(AttemptEvent):
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryOpened(AttemptEvent):
     """The phases of the recovery ``key`` have attempts; ``items`` names the document with its inputs."""
 
@@ -206,19 +184,16 @@ class RecoveryOpened(AttemptEvent):
     feedback: tuple[Feedback, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RepairEnded(AttemptEvent):
     """The compensation or the recovery has ended; ``fault``: why it failed."""
 
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HumanAwaited(AttemptEvent):
     """No rule is left: only the user can reopen the phase."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOpened(AttemptEvent):
     """Attempt ``attempt`` takes the place of the one before it. ``blockers``: what becomes of the phase's open blockers."""
 
@@ -235,7 +210,6 @@ class AttemptOpened(AttemptEvent):
     blockers: Settled | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseSkipped(AttemptEvent):
     """The phase is skipped. ``follows``: by a condition of its template, also where a person's command made that due."""
 
@@ -243,7 +217,6 @@ class PhaseSkipped(AttemptEvent):
     follows: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopOpened(AttemptEvent):
     """The items of a loop are known, in order; ``items`` names the document with their values."""
 
@@ -253,14 +226,12 @@ class LoopOpened(AttemptEvent):
     deadline: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemOpened(AttemptEvent):
     """Every phase of the item ``key`` has a new attempt, pending."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemClosed(AttemptEvent):
     """The item ``key`` is over: its phases are settled, or it is left as it ``failed``."""
 
@@ -268,12 +239,10 @@ class ItemClosed(AttemptEvent):
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopFinished(AttemptEvent):
     """The condition of ``until`` is true: no further pass opens."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeChanged(AttemptEvent):
     """The files changed under the evidence: its verdicts are void and the gates begin again."""
 
@@ -282,7 +251,6 @@ class TreeChanged(AttemptEvent):
     by_check: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WentTo(Event):
     """A jump back opened iteration ``iteration``."""
 
@@ -300,21 +268,18 @@ class WentTo(Event):
     """The worker of the target now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseProceeded(AttemptEvent):
     """A person continued a held phase, or one whose ``next`` rules had blocked the run (``judged``)."""
 
     judged: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AutoSwitched(Event):
     """Automatic mode is on or off."""
 
     auto: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaused(Event):
     """Nothing new starts. ``by_human``: only the user can resume."""
 
@@ -322,7 +287,6 @@ class RunPaused(Event):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResumed(Event):
     """The run continues. ``max_cost_usd``, ``max_tokens``: its caps from now on; ``ends_at``: when its time ends.
 
@@ -334,45 +298,38 @@ class RunResumed(Event):
     ends_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunBlocked(Event):
     """A limit or a rule stopped the run; a person can reopen it."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed(Event):
     """A rule ended the run; a person can reopen it."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReopened(Event):
     """A person reopened a run that had ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunCompleted(Event):
     """Every phase is completed or skipped, or a rule led to ``$complete``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunCancelled(Event):
     """The run has ended for good."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsKept(Event):
     """These records were written, or changed, together with the events that follow. The state stays as it is."""
 
     records: tuple[Kept, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionSigned(Event):
     """A person's key signed the events before this one, of the same transaction. The state stays as it is.
 
@@ -383,8 +340,8 @@ class DecisionSigned(Event):
     signature: str
 
 
-_OPERATIONS = (OperationIntended, OperationCalled, OperationObserved, CredentialGiven)
-_FROM_ELSEWHERE = (BlockerFound, CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked, *_OPERATIONS)
+OPERATIONS = (OperationIntended, OperationCalled, OperationObserved, CredentialGiven)
+_FROM_ELSEWHERE = (BlockerFound, CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked, *OPERATIONS)
 """Events that are defined in other modules."""
 EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind

@@ -10,41 +10,12 @@ from dataclasses import replace
 from functools import reduce
 from typing import TypeVar
 
-from wfe_mcp.core import events as e
-from wfe_mcp.core.attempt_states import (
-    AttemptState,
-    Awaiting,
-    Cancelled,
-    Claim,
-    Completed,
-    Failed,
-    Failure,
-    FailureStep,
-    Gating,
-    Pending,
-    Ready,
-    Running,
-    Skipped,
-)
-from wfe_mcp.core.loops import (
-    close_items,
-    drop_items,
-    end_recovery,
-    ended,
-    failed,
-    fresh,
-    loop_event,
-    open_again,
-    open_recovery,
-    superseded,
-    taken_back,
-    with_attempts,
-)
+from wfe_mcp.core import attempt_states as states, events as e, loops
 from wfe_mcp.core.model import Attempt, AttemptStatus, GoingBack, RunState, RunStatus, Stage, Submission, Verdict
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.recovery import settled_blockers
 
-S = TypeVar("S", bound=AttemptState)
+S = TypeVar("S", bound=states.AttemptState)
 
 _WORK = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING}
 _ENDS_LOOP = e.AttemptFailed | e.PhaseSkipped | e.PhaseCompleted
@@ -92,21 +63,25 @@ def _run_event(state: RunState, event: e.Event) -> RunState:  # noqa: C901 - one
         case e.RunFailed(reason=reason):
             return replace(state, status=RunStatus.FAILED, reason=reason)
         case e.RunCancelled(reason=reason):
-            ended = _end_open(state, pending=Cancelled())
+            ended = _end_open(state, pending=states.Cancelled())
             return replace(ended, status=RunStatus.CANCELLED, reason=reason)
         case e.RecordsKept() | e.DecisionSigned():
             return state
         case e.RunCompleted():
-            return replace(_end_open(state, pending=Skipped()), status=RunStatus.COMPLETED, reason="")
+            return replace(_end_open(state, pending=states.Skipped()), status=RunStatus.COMPLETED, reason="")
         case _:
             return _history_event(state, event)
 
 
 def _history_event(state: RunState, event: e.Event) -> RunState:
     match event:
-        case e.CheckpointTaken() | e.OperationIntended() | e.OperationCalled() | e.OperationObserved():
-            return state
-        case e.CredentialGiven():
+        case (
+            e.CheckpointTaken()
+            | e.OperationIntended()
+            | e.OperationCalled()
+            | e.OperationObserved()
+            | e.CredentialGiven()
+        ):
             return state
         case e.RollbackBegan():
             going = GoingBack(event.to, event.commit, event.safety, event.holder, event.kind)
@@ -130,12 +105,14 @@ def _resumed(state: RunState, event: e.RunResumed | e.RunReopened) -> RunState:
     if event.ends_at is None:
         return resumed
     # Only deadlines that came from the run's limit move; those of phases stay.
-    later = with_attempts(
+    later = loops.with_attempts(
         resumed,
         [
             replace(attempt, state=replace(attempt.state, deadline=event.ends_at))
             for attempt in state.open_attempts
-            if isinstance(attempt.state, Running) and attempt.deadline is not None and attempt.deadline == state.ends_at
+            if isinstance(attempt.state, states.Running)
+            and attempt.deadline is not None
+            and attempt.deadline == state.ends_at
         ],
     )
     return replace(later, extended_to=event.ends_at)
@@ -145,7 +122,7 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     if isinstance(event, e.AttemptOpened):
         return _open_loop(state, event)
     if isinstance(event, e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished):
-        return loop_event(state, event)
+        return loops.loop_event(state, event)
     if isinstance(event, e.BlockerFound):
         return replace(state, blockers=(*state.blockers, event))
     tries = state.attempts[event.phase]
@@ -153,13 +130,15 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     attempts = {**state.attempts, event.phase: (*tries[: event.attempt - 1], changed, *tries[event.attempt :])}
     state = replace(state, attempts=attempts, tainted=state.tainted or isinstance(event, e.PhaseForced))
     if isinstance(event, e.RecoveryOpened):
-        return open_recovery(state, event)
+        return loops.open_recovery(state, event)
     if event.phase not in state.loops:
         return state
     if state.phase(event.phase).loop is None:  # a recovery ends with the failure that it repairs
         goes_on = changed.status is AttemptStatus.FAILED and changed.repair
-        return state if goes_on else end_recovery(state, event.phase)
-    return close_items(state, event.phase, state.loops[event.phase].open) if isinstance(event, _ENDS_LOOP) else state
+        return state if goes_on else loops.end_recovery(state, event.phase)
+    return (
+        loops.close_items(state, event.phase, state.loops[event.phase].open) if isinstance(event, _ENDS_LOOP) else state
+    )
 
 
 def _attempt_after(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
@@ -171,11 +150,11 @@ def _attempt_after(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
         case e.SubmissionRefused():
             return replace(attempt, invalid=attempt.invalid + 1)
         case e.PhaseReady():
-            return replace(attempt, state=Ready(), gates_before_passed=True)
+            return replace(attempt, state=states.Ready(), gates_before_passed=True)
         case e.PhaseStarted():
             return replace(
                 attempt,
-                state=Running(Claim(event.holder, event.lease_until), event.deadline),
+                state=states.Running(states.Claim(event.holder, event.lease_until), event.deadline),
                 started_at=event.started_at,
                 # The first start counts: ``files`` gates see what an earlier holder changed.
                 tree_at_start=attempt.tree_at_start or event.tree,
@@ -183,13 +162,17 @@ def _attempt_after(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             )
         case e.LeaseLost():
             # Gates and open questions need no holder: they continue without one.
-            return replace(attempt, state=Ready() if isinstance(attempt.state, Running) else attempt.unclaimed)
+            return replace(
+                attempt, state=states.Ready() if isinstance(attempt.state, states.Running) else attempt.unclaimed
+            )
         case e.PhaseCompleted(held=held, judged=judged):
-            return replace(attempt, state=Completed(held, judged))
+            return replace(attempt, state=states.Completed(held, judged))
         case e.NextJudged(rule=rule, done=done):
-            return replace(attempt, state=replace(_in(attempt, Completed), next_rule=rule + 1, judged=done))
+            return replace(attempt, state=replace(_in(attempt, states.Completed), next_rule=rule + 1, judged=done))
         case e.PhaseProceeded(judged=judged):
-            return replace(attempt, state=replace(_in(attempt, Completed), held=False, judged=judged or attempt.judged))
+            return replace(
+                attempt, state=replace(_in(attempt, states.Completed), held=False, judged=judged or attempt.judged)
+            )
         case _:
             return _after_gate(attempt, event)
 
@@ -197,22 +180,22 @@ def _attempt_after(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
 def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
     match event:
         case e.GatesOpened(stage=stage, sha256=sha256, tree=tree, prompt=prompt):
-            gating = Gating(stage, claim=attempt.claim, deadline=attempt.deadline)
+            gating = states.Gating(stage, claim=attempt.claim, deadline=attempt.deadline)
             submission = replace(attempt.submission, sha256=sha256, tree=tree)
             return replace(attempt, state=gating, submission=submission, prompt=prompt or attempt.prompt)
         case e.PromptEdited(sha256=sha256, prompt=prompt):
             submission = Submission(sha256=sha256, tree=attempt.tree)
-            return replace(attempt, state=Gating(Stage.BEFORE), submission=submission, prompt=prompt, reason="")
+            return replace(attempt, state=states.Gating(Stage.BEFORE), submission=submission, prompt=prompt, reason="")
         case e.RevisionSubmitted(revision=revision, sha256=sha256, tree=tree):
-            gating = Gating(Stage.AFTER, claim=attempt.claim)
+            gating = states.Gating(Stage.AFTER, claim=attempt.claim)
             return replace(attempt, state=gating, submission=Submission(revision, sha256, tree), reason="")
         case e.GateJudged(verdict=verdict):
             return _with_verdict(attempt, verdict)
         case e.ApprovalAwaited():
-            at = _in(attempt, Gating)
-            return replace(attempt, state=Awaiting(at.stage, at.gate, at.claim, at.deadline))
+            at = _in(attempt, states.Gating)
+            return replace(attempt, state=states.Awaiting(at.stage, at.gate, at.claim, at.deadline))
         case e.ApprovalAsked(request=request, tree=tree):
-            return replace(attempt, state=replace(_in(attempt, Awaiting), asked=request, asked_tree=tree))
+            return replace(attempt, state=replace(_in(attempt, states.Awaiting), asked=request, asked_tree=tree))
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
             approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
             return _with_verdict(approved, _passed(attempt, gate, GateOutcome.PASS, sha256, comment))
@@ -233,14 +216,14 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
 def _after_failure(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
     match event:
         case e.AttemptFailed(kind=kind, reason=reason):
-            return replace(attempt, state=failed(attempt, Failure(kind)), reason=reason)
+            return replace(attempt, state=loops.failed(attempt, states.Failure(kind)), reason=reason)
         case e.PhaseForced(revision=revision, sha256=sha256, reason=reason):
             submission = (
                 replace(attempt.submission, revision=revision, sha256=sha256) if revision else attempt.submission
             )
             return replace(attempt, forced=True, reason=reason, submission=submission)
         case e.PhaseSkipped(reason=reason):
-            return replace(attempt, state=Skipped(attempt.not_before), reason=reason)
+            return replace(attempt, state=states.Skipped(attempt.not_before), reason=reason)
         case e.RecoveryOpened():
             return attempt
         case e.RepairBegan(what=what, rule=rule):
@@ -262,14 +245,16 @@ def _in(attempt: Attempt, kind: type[S]) -> S:
     return attempt.state
 
 
-def _then(attempt: Attempt, then: FailureStep, *, claim: Claim | None, rule: int | None = None) -> Failed:
-    was = _in(attempt, Failed)
+def _then(
+    attempt: Attempt, then: states.FailureStep, *, claim: states.Claim | None, rule: int | None = None
+) -> states.Failed:
+    was = _in(attempt, states.Failed)
     failure = replace(was.failure, then=then, fail_rule=was.failure.fail_rule if rule is None else rule)
     return replace(was, failure=failure, claim=claim)
 
 
-def _gating(attempt: Attempt, gate: int) -> Gating:
-    return Gating(attempt.stage or Stage.AFTER, gate, attempt.claim, attempt.deadline)
+def _gating(attempt: Attempt, gate: int) -> states.Gating:
+    return states.Gating(attempt.stage or Stage.AFTER, gate, attempt.claim, attempt.deadline)
 
 
 def _passed(attempt: Attempt, gate: int, outcome: GateOutcome, sha256: str, message: str) -> Verdict:
@@ -282,27 +267,27 @@ def _with_verdict(attempt: Attempt, verdict: Verdict) -> Attempt:
     waits = verdict.kind is VerdictKind.AWAITING
     return replace(
         attempt,
-        state=Awaiting(at.stage, at.gate, at.claim, at.deadline) if waits else at,
+        state=states.Awaiting(at.stage, at.gate, at.claim, at.deadline) if waits else at,
         submission=replace(attempt.submission, verdicts=(*attempt.verdicts, verdict)),
         reason=attempt.reason if passed else verdict.message,
     )
 
 
 def _open_loop(state: RunState, event: e.AttemptOpened) -> RunState:
-    state = drop_items(state, event.phase)
+    state = loops.drop_items(state, event.phase)
     tries = state.attempts[event.phase]
     last = tries[-1]
-    claim = None if event.holder is None else Claim(event.holder, event.lease_until)
-    begun: dict[AttemptStatus, AttemptState] = {
-        AttemptStatus.READY: Ready(),
-        AttemptStatus.RUNNING: Running(claim, event.deadline),
+    claim = None if event.holder is None else states.Claim(event.holder, event.lease_until)
+    begun: dict[AttemptStatus, states.AttemptState] = {
+        AttemptStatus.READY: states.Ready(),
+        AttemptStatus.RUNNING: states.Running(claim, event.deadline),
     }
     new = Attempt(
         event.phase,
         event.attempt,
         last.iteration,
         last.before,
-        begun.get(event.status, Pending(event.not_before)),
+        begun.get(event.status, states.Pending(event.not_before)),
         started_at=event.started_at,
         feedback=event.feedback,
         tree_at_start=event.tree,
@@ -315,20 +300,20 @@ def _open_loop(state: RunState, event: e.AttemptOpened) -> RunState:
     )
     blockers = settled_blockers(state, event.phase, event.blockers)
     return replace(
-        state, attempts={**state.attempts, event.phase: (*tries[:-1], superseded(last), new)}, blockers=blockers
+        state, attempts={**state.attempts, event.phase: (*tries[:-1], loops.superseded(last), new)}, blockers=blockers
     )
 
 
 def _went_to(state: RunState, event: e.WentTo) -> RunState:
     for path in event.superseded:
-        state = drop_items(state, path)
-        new = fresh(state, path, event.iteration)
+        state = loops.drop_items(state, path)
+        new = loops.fresh(state, path, event.iteration)
         if path == event.target:
             new = replace(new, feedback=event.feedback, role=event.role, entered=True)
         tries = state.attempts[path]
-        state = replace(state, attempts={**state.attempts, path: (*tries[:-1], superseded(tries[-1]), new)})
+        state = replace(state, attempts={**state.attempts, path: (*tries[:-1], loops.superseded(tries[-1]), new)})
     for path, key in event.reopened:
-        state = open_again(state, path, key, event.iteration)
+        state = loops.open_again(state, path, key, event.iteration)
     jumps = dict(state.jumps)
     if event.rule:
         jumps[event.rule] = jumps.get(event.rule, 0) + 1
@@ -336,7 +321,7 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
 
 
 def _rolled_back(state: RunState, event: e.RolledBack) -> RunState:
-    state = with_attempts(state, (taken_back(state.current(path)) for path in event.ended))
+    state = loops.with_attempts(state, (loops.taken_back(state.current(path)) for path in event.ended))
     opened = {attempt.phase: (*state.attempts[attempt.phase], attempt) for attempt in event.opened}
     kept = tuple(path for path in state.anew if path not in opened)
     return replace(
@@ -362,8 +347,8 @@ def _in_order(state: RunState) -> RunState:
     return replace(state, attempts={path: state.attempts[path] for path in paths}, jumps=jumps, loops=loops)
 
 
-def _end_open(state: RunState, *, pending: Cancelled | Skipped) -> RunState:
-    return with_attempts(state, (ended(attempt, pending=pending) for attempt in state.open_attempts))
+def _end_open(state: RunState, *, pending: states.Cancelled | states.Skipped) -> RunState:
+    return loops.with_attempts(state, (loops.ended(attempt, pending=pending) for attempt in state.open_attempts))
 
 
 def _only_people_can_go_on(state: RunState, event: e.Event) -> bool:

@@ -24,7 +24,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback import asked_anew, behind, is_approved_by_people, taken_up
-from wfe_mcp.core.undo import LogEntry, described
+from wfe_mcp.core.undo import STOPS, LogEntry, described
 
 _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
     e.WhenAnswered: (e.PhaseSkipped,),
@@ -40,7 +40,6 @@ _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
 }
 """Event → the events that can follow it as part of the same decision."""
 
-_STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
 _PROGRAMS = {*PROGRAMS, Channel.SYSTEM}
 
 
@@ -150,7 +149,7 @@ def _renamed(attempt: Attempt, names: Mapping[str, str]) -> Attempt:
 
 def _is_a_stop(entry: LogEntry) -> bool:
     event = entry.event
-    if isinstance(event, _STOPS) or (isinstance(event, e.RunPaused) and event.by_human):
+    if isinstance(event, STOPS) or (isinstance(event, e.RunPaused) and event.by_human):
         return True
     if isinstance(event, e.AttemptFailed):
         return event.kind is FailKind.REJECTED

@@ -81,10 +81,6 @@ def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
     )
 
 
-def _submit(state: RunState, command: c.Submit) -> Refused | None:
-    return _users_task(state, command) or _worked_by_server(state, command)
-
-
 def _users_task(state: RunState, command: c.PhaseCommand) -> Refused | None:
     """An agent submits nothing to a phase of a person, nor uses up the tries of one that is begun."""
     if state.phase(command.phase).kind == "human" and not command.by.is_human:
@@ -307,10 +303,6 @@ def time_is_over(command: c.Command) -> Refused:
 EXTEND = "Only the user can extend it: wfe-mcp resume RUN --timeout 1h"
 
 
-def _time_out_run(state: RunState, command: c.TimeOutRun) -> Refused | None:
-    return None if state.time_is_over(command.at) else illegal("The run has not timed out.", "")
-
-
 def _resume(state: RunState, command: c.Resume) -> Refused | None:
     if state.status is RunStatus.BLOCKED and not state.time_is_over(command.at):
         return illegal(f"You cannot resume while the run is blocked: {state.reason}", "")
@@ -329,13 +321,13 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
 
 GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.StartPhase: _start,
-    c.Submit: _submit,
+    c.Submit: lambda state, command: _users_task(state, command) or _worked_by_server(state, command),
     c.RefuseSubmission: _users_task,
     c.Answer: _answer,
     c.OpenGates: _open_gates,
     c.RecordVerdict: approval_guards.verdict_refused,
     c.Approve: approval_guards.approval_refused,
-    c.AskApproval: approval_guards.request_refused,
+    c.AskApproval: lambda state, command: approval_guards.not_an_approval(state, state.current(command.phase)),
     c.Reject: approval_guards.rejection_refused,
     c.Withdraw: approval_guards.withdrawal_refused,
     c.Edit: _edit,
@@ -350,5 +342,7 @@ GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.Proceed: _proceed,
     c.SetAuto: _set_auto,
     c.Resume: _resume,
-    c.TimeOutRun: _time_out_run,
+    c.TimeOutRun: lambda state, command: (
+        None if state.time_is_over(command.at) else illegal("The run has not timed out.", "")
+    ),
 }

@@ -12,7 +12,16 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Literal, NewType
 
-from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Completed, Pending, Skipped, Stage, StateValues
+from wfe_mcp.core.attempt_states import (
+    AttemptState,
+    AttemptStatus,
+    Completed,
+    Part,
+    Pending,
+    Skipped,
+    Stage,
+    StateValues,
+)
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
@@ -189,35 +198,25 @@ class Attempt(StateValues):
     prompt: str | None = None
     """The document with the text of its prompt, if a person edited it or it carries feedback on an earlier one."""
 
+    revision = Part("submission", 0)
+    """The number of its newest revision; 0 without one."""
+    sha256 = Part[str | None]("submission", None)
+    """The content that its gates check."""
+    tree = Part[str | None]("submission", None)
+    """The working tree that its gates check."""
+    verdicts = Part[tuple[Verdict, ...]]("submission", ())
+    """The verdicts of its gates."""
+    tree_changes = Part("submission", 0)
+    """How often in a row a check changed the tree."""
+
     @property
     def on(self) -> OfAttempt:
         """The values that name it in an event."""
         return {"phase": self.phase, "attempt": self.number}
 
-    @property
-    def revision(self) -> int:
-        """The number of its newest revision; 0 without one."""
-        return self.submission.revision
-
-    @property
-    def sha256(self) -> str | None:
-        """The content that its gates check."""
-        return self.submission.sha256
-
-    @property
-    def tree(self) -> str | None:
-        """The working tree that its gates check."""
-        return self.submission.tree
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """The verdicts of its gates."""
-        return self.submission.verdicts
-
-    @property
-    def tree_changes(self) -> int:
-        """How often in a row a check changed the tree."""
-        return self.submission.tree_changes
+    def feedback_of(self, message: str) -> Feedback:
+        """Feedback from here to another attempt, about the artifact where there is one."""
+        return Feedback(self.phase, self.number, message, self.sha256 if self.revision else None)
 
     @property
     def made_in(self) -> int:

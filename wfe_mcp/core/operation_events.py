@@ -8,11 +8,9 @@ Each is written before the next thing happens, so that after a crash the log say
 from collections.abc import Mapping
 from typing import Any
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OperationIntended(Event):
     """``kind`` will be done to ``target``. ``before``: what was there; both are JSON. ``key`` names it in the run."""
 
@@ -22,14 +20,12 @@ class OperationIntended(Event):
     before: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OperationCalled(Event):
     """The call begins: from now on it may have had its effect."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OperationObserved(Event):
     """``after`` was seen where the operation acts. ``undone``: it was reversed, and this is seen since."""
 
@@ -38,7 +34,6 @@ class OperationObserved(Event):
     undone: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialGiven(Event):
     """``credential`` was handed to ``to``, such as ``check deploy``, of an attempt of ``phase``. Its value is nowhere here."""
 

@@ -30,12 +30,11 @@ class GateOutcome(StrEnum):
     @property
     def kind(self) -> VerdictKind:
         """How the run goes on after it."""
-        match self:
-            case GateOutcome.FAIL:
-                return VerdictKind.FAIL
-            case GateOutcome.ERROR:
-                return VerdictKind.ERROR
-            case GateOutcome.NEEDS_TRUST:
-                return VerdictKind.AWAITING
-            case _:
-                return VerdictKind.PASS
+        return _KINDS.get(self, VerdictKind.PASS)
+
+
+_KINDS = {
+    GateOutcome.FAIL: VerdictKind.FAIL,
+    GateOutcome.ERROR: VerdictKind.ERROR,
+    GateOutcome.NEEDS_TRUST: VerdictKind.AWAITING,
+}

@@ -15,7 +15,7 @@ from dataclasses import replace
 from wfe_mcp.core import events as e
 from wfe_mcp.core.blockers import BlockerFound, Settled, status_of
 from wfe_mcp.core.loops import left_for_a_person
-from wfe_mcp.core.model import Attempt, Feedback, RunState
+from wfe_mcp.core.model import Attempt, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import blocker_is_due
 from wfe_mcp.core.spec import FailRule
@@ -39,7 +39,7 @@ def recovery_opened(attempt: Attempt, items: str | None, error: str) -> e.Event:
     if error:
         fault = f"The recovery could not begin: {error}"
         return e.RepairEnded(fault=fault, **attempt.on)
-    feedback = Feedback(attempt.phase, attempt.number, attempt.reason, attempt.sha256 if attempt.revision else None)
+    feedback = attempt.feedback_of(attempt.reason)
     return e.RecoveryOpened(key=attempt.recovery, items=items, feedback=(feedback,), **attempt.on)
 
 

@@ -14,7 +14,7 @@ Rules:
 6. A phase in a compensation waits for the user: the log does not know how far the compensation went.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from wfe_mcp.core.attempt_states import Awaiting, Failed, Gating, Pending, Ready
 from wfe_mcp.core.consequences import deadline
 from wfe_mcp.core.graph import around
 from wfe_mcp.core.loops import GONE
-from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState, RunStatus, Stage, Submission
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage, Submission
 from wfe_mcp.core.paths import PhasePath
 
 _BEGINS = {AttemptStatus.READY, AttemptStatus.RUNNING}
@@ -53,7 +53,10 @@ def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
         to=command.to,
         kind=command.kind,
         opened=opened,
-        loops=_loops(now, then, numbers),
+        loops={
+            path: replace(loop, attempt=numbers.get(path, now.current(path).number))
+            for path, loop in then.loops.items()
+        },
         status=status,
         ended=tuple(path for path in places if now.current(path).status not in GONE),
         auto=settings.auto,
@@ -173,12 +176,6 @@ def taken_up(state: RunState, was: Attempt, at: datetime) -> Attempt:
             return replace(was, state=stopped, restores=was.made_in)
         case _:
             return replace(was, state=was.unclaimed, restores=was.made_in)
-
-
-def _loops(now: RunState, then: RunState, numbers: Mapping[PhasePath, int]) -> dict[PhasePath, LoopState]:
-    return {
-        path: replace(loop, attempt=numbers.get(path, now.current(path).number)) for path, loop in then.loops.items()
-    }
 
 
 def _status(now: RunState, then: RunState, *, whole: bool) -> tuple[RunStatus, bool, str]:

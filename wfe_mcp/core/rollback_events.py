@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import Event
 from wfe_mcp.core.model import Attempt, Kept, LoopState, RunState, RunStatus, TakesBack
 from wfe_mcp.core.paths import PhasePath
@@ -12,7 +11,6 @@ Why = Literal["start", "completion", "manual", "safety"]
 """Why a checkpoint was taken: a phase that starts or is completed, a request, a rollback that follows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointTaken(Event):
     """The files as they are now can be restored from ``commit``; the number of this event names the checkpoint.
 
@@ -29,7 +27,6 @@ class CheckpointTaken(Event):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackBegan(Event):
     """The restore of the files of ``commit`` begins; see ``GoingBack``. Other commands wait until it ends."""
 
@@ -40,14 +37,12 @@ class RollbackBegan(Event):
     kind: TakesBack
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackAbandoned(Event):
     """The files could not be restored; they and the state are as before."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack(Event):
     """The run is again as at event ``to``; what happened since stays in the log."""
 
@@ -72,7 +67,6 @@ class RolledBack(Event):
     """Approved phases whose approval is asked about again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunForked(Event):
     """The run begins as ``state``: that of ``state.origin`` at its event, without holders and open verdicts.
 

@@ -119,7 +119,7 @@ _COMMANDS: dict[type[e.Event], str] = {
 }
 """Event → what a person calls the command that begins with it."""
 
-_STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
+STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
 _SETTINGS = (e.RunPaused, e.RunResumed, e.AutoSwitched)
 _FOLLOWS = (
     e.PhaseReady,
@@ -144,14 +144,13 @@ _FOLLOWS = (
 """What follows from a person's command by itself; it is not a decision of that person."""
 
 
-_OPERATIONS = (e.OperationIntended, e.OperationCalled, e.OperationObserved, e.CredentialGiven)
-_NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned, e.DecisionSigned, *_OPERATIONS)
+_NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned, e.DecisionSigned, *e.OPERATIONS)
 """Events that change no status."""
 
 
 def _is_persons(entry: LogEntry, *, whole: bool) -> bool:
     event = entry.event
-    if isinstance(event, _STOPS):
+    if isinstance(event, STOPS):
         return True
     if isinstance(event, _SETTINGS) and not whole:
         return False

@@ -151,7 +151,7 @@ class _WorkflowReader:
             made["if"] = asked
         if (retry := self._retry(step, config, at)) is not None:
             made["retry"] = retry
-        if self._flag(config, "continueOnError"):
+        if config.get("continueOnError", False) is True:
             made["continue_on_error"] = True
         if "assign" in step:
             made["assign"] = self._assigned(step["assign"], at)
@@ -259,9 +259,6 @@ class _WorkflowReader:
             return given
         self._found.error(pointer(*at, key), f"must be a whole number, at least {least}", least, given)
         return least
-
-    def _flag(self, config: Mapping[str, Any], key: str) -> bool:
-        return config.get(key, False) is True
 
 
 def _schema(needed: Mapping[tuple[str, ...], bool]) -> dict[str, Any]:

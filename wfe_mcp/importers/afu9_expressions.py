@@ -17,16 +17,11 @@ Rules:
 
 import json
 import re
-from dataclasses import field
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import near_miss
-from wfe_mcp.importers.afu9_script import translated, translated_condition
-from wfe_mcp.importers.afu9_tokens import UnreadableError, end_of_script
-from wfe_mcp.importers.imported import identifier
+from wfe_mcp.importers.afu9_script import plain, translated, translated_condition
+from wfe_mcp.importers.afu9_tokens import PATH, Names, UnreadableError, cel_of, end_of_script, there
 
-_PATH = re.compile(r"\s*([A-Za-z_$][\w$-]*)((?:\.[\w$-]+|\[\d+\])*)\s*")
-_PART = re.compile(r"\.([\w$-]+)|\[(\d+)\]")
 _TOKEN = re.compile(
     r"""\s*(?:(?P<op>\$\{|===|!==|==|!=|>=|<=|&&|\|\||[}()!<>])|(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
     r"""|(?P<number>-?\d+(?:\.\d+)?)|(?P<path>[A-Za-z_$][\w$-]*(?:\.[\w$-]+|\[\d+\])*))"""
@@ -37,70 +32,15 @@ _MOST_NESTED = 50
 _LITERALS = {"true": "true", "false": "false", "null": "null", "undefined": "null"}
 
 
-@dataclass(slots=True)
-class Names:
-    """The names available to a step's expressions. ``needed``: input paths used so far, and whether each is required.
-
-    ``asks_the_time``: an expression asked for the present time.
-    """
-
-    assigned: dict[str, str] = field(default_factory=dict[str, str])
-    needed: dict[tuple[str, ...], bool] = field(default_factory=dict[tuple[str, ...], bool])
-    renamed: dict[str, str] = field(default_factory=dict[str, str])
-    asks_the_time: bool = False
-
-    def value(self, path: str, *, required: bool) -> str:
-        """CEL of the value of ``path``."""
-        return _cel(self.resolve(path, required=required))
-
-    def exists(self, path: str) -> str:
-        """CEL that is true when ``path`` has a value."""
-        return _there(self.resolve(path, required=False))
-
-    def clock(self) -> None:
-        """Note that the present time is asked for."""
-        self.asks_the_time = True
-
-    def resolve(self, path: str, *, required: bool) -> list[str | int]:
-        """The path of a value from its root, ``["vars", "issue", "number"]``."""
-        found = _PATH.fullmatch(path)
-        if found is None:
-            raise UnreadableError(f"{path!r} is no path such as issue.labels[0].name")
-        root = found[1]
-        parts: list[str | int] = [name or int(index) for name, index in _PART.findall(found[2])]
-        if root == "variables" and parts and parts[0] in self.assigned:
-            root, parts = str(parts[0]), parts[1:]
-        elif root in {"input", "repo", "variables"}:
-            return ["inputs", *self._input(([] if root == "input" else [root]) + parts, required)]
-        if root not in self.assigned:
-            known = ("input", "repo", "variables", *self.assigned)
-            guess = near_miss(root, known, f"; there are {', '.join(known)}")
-            raise UnreadableError(f"no earlier step assigns {root!r}{guess}")
-        return ["vars", self.assigned[root], *parts]
-
-    def _input(self, parts: list[str | int], required: bool) -> list[str | int]:
-        if parts and isinstance(parts[0], str) and (name := identifier(parts[0])) != parts[0]:
-            self.renamed[parts[0]] = name
-            parts = [name, *parts[1:]]
-        names: list[str] = []
-        for part in parts:
-            if isinstance(part, int):
-                break
-            names.append(part)
-            way = tuple(names)
-            self.needed[way] = self.needed.get(way, False) or required
-        return parts
-
-
 def text(value: str, names: Names) -> str:
     """A text of ``params``: every ``${path}`` as CEL; a lone ``${`` is escaped. Raises UnreadableError."""
     made: list[str] = []
     position = 0
     while (begin := value.find("${", position)) >= 0 and (end := end_of_script(value, begin + 2)) >= 0:
         source = value[begin + 2 : end]
-        is_path = _PATH.fullmatch(source) and source.strip() not in _LITERALS and not _CALL.search(source)
+        is_path = PATH.fullmatch(source) and source.strip() not in _LITERALS and not _CALL.search(source)
         found = f"${{{names.value(source, required=True)}}}" if is_path else translated(source, names)
-        made += [_literal(value[position:begin]), found]
+        made += [plain(value[position:begin]), found]
         position = end + 1
     return "".join([*made, value[position:].replace("${", "$${")])
 
@@ -116,39 +56,6 @@ def condition(value: str, names: Names) -> str:
     if reader.here != "end":
         raise UnreadableError(f"{reader.shown!r} is not expected here")
     return f"${{{made}}}"
-
-
-def _literal(piece: str) -> str:
-    """Text before an expression: a ``$`` at its end would escape it."""
-    return f"{piece[:-1]}${{'$'}}" if piece.endswith("$") else piece
-
-
-def _cel(way: list[str | int]) -> str:
-    made = str(way[0])
-    for part in way[1:]:
-        if isinstance(part, int):
-            made += f"[{part}]"
-        else:
-            made += f".{part}" if identifier(part) == part else f"[{_quote(part)}]"
-    return made
-
-
-def _there(way: list[str | int]) -> str:
-    """CEL that is true when ``way`` has a value."""
-    asked: list[str] = []
-    for length in range(2, len(way) + 1):
-        part, above = way[length - 1], _cel(way[: length - 1])
-        if isinstance(part, int):
-            asked.append(f"size({above}) > {part}")
-        elif identifier(part) == part:
-            asked.append(f"has({above}.{part})")
-        else:
-            asked.append(f"{_quote(part)} in {above}")
-    return " && ".join(asked) or "true"
-
-
-def _quote(value: str) -> str:
-    return json.dumps(value)
 
 
 # -- conditions -----------------------------------------------------------------------------------------------------
@@ -254,7 +161,7 @@ class _Reader:
             return self._path(inner[2:-1])
         if "${" in inner:
             raise UnreadableError(f"{quoted} mixes text and a value; compare the value itself")
-        return _Value(literal=_quote(re.sub(r"\\(.)", r"\1", inner)))
+        return _Value(literal=json.dumps(re.sub(r"\\(.)", r"\1", inner)))
 
     def _path(self, path: str) -> _Value:
         return _Value(tuple(self._names.resolve(path, required=False)))
@@ -271,7 +178,7 @@ def _truth(node: _Node) -> str:
         return node
     if not node.way:
         return "false" if node.literal in {"false", "null", '""', "0"} else "true"
-    return f"({_there(list(node.way))} && !({_source(node)} in [null, false, 0, '']))"
+    return f"({there(list(node.way))} && !({_source(node)} in [null, false, 0, '']))"
 
 
 def _equal(left: _Value, right: _Value) -> str:
@@ -290,16 +197,16 @@ def _equal(left: _Value, right: _Value) -> str:
 def _alike(literal: str) -> list[str]:
     """The literals with the same text: ``42`` and ``"42"``."""
     if not literal.startswith('"'):
-        return [literal, _quote(literal)]
+        return [literal, json.dumps(literal)]
     inner = str(json.loads(literal))
     return [literal, inner] if inner in {"true", "false"} or re.fullmatch(r"-?\d{1,15}(\.\d+)?", inner) else [literal]
 
 
 def _guarded(left: _Value, right: _Value, compared: str) -> str:
     """``compared``, where both values exist; else false."""
-    guards = dict.fromkeys(_there(list(value.way)) for value in (left, right) if value.way)
+    guards = dict.fromkeys(there(list(value.way)) for value in (left, right) if value.way)
     return f"({' && '.join([*guards, compared])})"
 
 
 def _source(value: _Value) -> str:
-    return _cel(list(value.way)) if value.way else value.literal
+    return cel_of(list(value.way)) if value.way else value.literal

@@ -15,24 +15,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Protocol
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.importers.afu9_tokens import (
-    FUNCTIONS,
-    METHODS,
-    MILLISECONDS,
-    NOW,
-    OF_DATES,
-    OF_ITEMS,
-    Kind,
-    Node,
-    UnreadableError,
-    end_of_script,
-    pieces_of,
-    text_of,
-    tokens,
-)
+from wfe_mcp.importers import afu9_tokens as js
+from wfe_mcp.importers.afu9_tokens import Kind, Names, Node, UnreadableError, end_of_script, pieces_of, text_of
 from wfe_mcp.importers.imported import identifier
 
 _MOST_NESTED = 50
@@ -45,31 +31,15 @@ _WORDS: Mapping[str, tuple[str, Kind]] = {
 }
 
 
-class Resolver(Protocol):
-    """How the names of the workflow become CEL."""
-
-    def value(self, path: str, *, required: bool) -> str:
-        """CEL of the value of ``path``."""
-        ...
-
-    def exists(self, path: str) -> str:
-        """CEL that is true when ``path`` has a value."""
-        ...
-
-    def clock(self) -> None:
-        """Called where the script asks for the present time."""
-        ...
-
-
-def translated(source: str, names: Resolver) -> str:
+def translated(source: str, names: Names) -> str:
     """``source`` as a text with ``${…}``. Raises UnreadableError."""
     node = _Script(source, names).whole()
     if not node.pieces:
         return f"${{{node.cel}}}"
-    return "".join(f"${{{piece}}}" if is_cel else _plain(piece) for piece, is_cel in node.pieces)
+    return "".join(f"${{{piece}}}" if is_cel else plain(piece) for piece, is_cel in node.pieces)
 
 
-def translated_condition(source: str, names: Resolver) -> str:
+def translated_condition(source: str, names: Names) -> str:
     """``source`` as CEL that is true or false; what is missing makes it false. Raises UnreadableError."""
     script = _Script(source, names, required=False)
     made = script.truth(script.whole())
@@ -77,7 +47,7 @@ def translated_condition(source: str, names: Resolver) -> str:
     return " && ".join([*(guard for guard in guards if guard != "true"), made])
 
 
-def _plain(piece: str) -> str:
+def plain(piece: str) -> str:
     """Text beside expressions: a ``${`` in it is escaped, a ``$`` at its end too."""
     piece = piece.replace("${", "$${")
     return f"{piece[:-1]}${{'$'}}" if piece.endswith("$") else piece
@@ -88,7 +58,7 @@ class _Script:
     """Reads one expression from left to right, by precedence."""
 
     source: str
-    names: Resolver
+    names: Names
     required: bool = True
     bound: frozenset[str] = frozenset()
     depth: int = 0
@@ -98,7 +68,7 @@ class _Script:
 
     def whole(self) -> Node:
         """The whole expression."""
-        self._tokens = tokens(self.source)
+        self._tokens = js.tokens(self.source)
         found = self._settled(self._choice())
         if self._here != "end":
             raise UnreadableError(f"{self._current_token!r} is not expected here", f"${{{found.cel}}}")
@@ -262,17 +232,17 @@ class _Script:
         full = name
         if name in {"Date", "JSON", "Object", "Array"} and self._take("."):
             full = f"{name}.{self._name()}"
-        if full == name and not (name in FUNCTIONS and self._here == "("):
+        if full == name and not (name in js.FUNCTIONS and self._here == "("):
             return Node("", path=name)
         self._must("(")
         given = self._nodes_until(")")
         if full == "Date.now" and not given:
-            self.names.clock()
-            return Node(MILLISECONDS, "number")
+            self.names.asks_the_time = True
+            return Node(js.MILLISECONDS, "number")
         if full == "JSON.stringify" and given:
             return Node(given[0].cel, "text", pieces=(("", False), ("''", True), (given[0].cel, True)))
-        if full in FUNCTIONS and given:
-            cel, kind = FUNCTIONS[full]
+        if full in js.FUNCTIONS and given:
+            cel, kind = js.FUNCTIONS[full]
             return Node(cel.format(given[0].cel), kind)
         raise UnreadableError(f"{full}() has no equivalent in CEL", f"${{{given[0].cel}}}" if given else "")
 
@@ -281,8 +251,8 @@ class _Script:
         given = self._nodes_until(")") if self._take("(") else []
         if name != "Date" or given:
             raise UnreadableError(f"new {name} has no equivalent in CEL", f"${{{given[0].cel}}}" if given else "")
-        self.names.clock()
-        return Node(f"string({NOW})", "date")
+        self.names.asks_the_time = True
+        return Node(f"string({js.NOW})", "date")
 
     def _nodes_until(self, closing: str) -> list[Node]:
         found: list[Node] = []
@@ -340,16 +310,16 @@ class _Script:
     def _called(self, node: Node, name: str) -> Node:
         if node.kind == "date":
             self._must(")")
-            if name in OF_DATES:
-                return Node(*OF_DATES[name])
+            if name in js.OF_DATES:
+                return Node(*js.OF_DATES[name])
             raise UnreadableError(f".{name}() of a date has no equivalent in CEL", f"${{{node.cel}}}")
         value = self._settled(node)
-        if name in OF_ITEMS:
-            made, kind = OF_ITEMS[name]
+        if name in js.OF_ITEMS:
+            made, kind = js.OF_ITEMS[name]
             return Node(made.format(value.cel, *self._function(asks=name != "map")), kind)
-        is_known = any(name == known for known, _ in METHODS)
+        is_known = any(name == known for known, _ in js.METHODS)
         given = self._nodes_until(")") if is_known else []
-        if (found := METHODS.get((name, len(given)))) is None:
+        if (found := js.METHODS.get((name, len(given)))) is None:
             raise UnreadableError(f".{name}() has no equivalent in CEL", f"${{{value.cel}}}")
         return Node(found[0].format(value.cel, *(each.cel for each in given)), found[1])
 

@@ -57,13 +57,9 @@ def red_at_start(taken: str) -> dict[str, Any]:
 
 def hold_at_start(taken: str) -> dict[str, Any]:
     """A phase ``taken`` that waits for a person when the run was started with an issue on HOLD."""
-    held = [f"('{name}' in inputs.variables && {_at_start(name)})" for name in _HELD]
+    held = [f"('{name}' in inputs.variables && {_HELD[name].format(f'inputs.variables.{name}')})" for name in _HELD]
     asked = f"has(inputs.variables) && type(inputs.variables) == map && ({' || '.join(held)})"
     return _waits(taken, asked, {"variables": "${inputs.variables}"})
-
-
-def _at_start(name: str) -> str:
-    return _HELD[name].format(f"inputs.variables.{name}")
 
 
 def _waits(phase: str, held: str, shown: Mapping[str, str]) -> dict[str, Any]:

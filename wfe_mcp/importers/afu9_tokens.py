@@ -1,11 +1,17 @@
-"""JavaScript inside ``${…}``: its tokens, the parts of an expression, and its methods as CEL."""
+"""JavaScript inside ``${…}``: its tokens, the parts of an expression, and its names and methods as CEL."""
 
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import near_miss
+from wfe_mcp.importers.imported import identifier
+
+PATH = re.compile(r"\s*([A-Za-z_$][\w$-]*)((?:\.[\w$-]+|\[\d+\])*)\s*")
+_PART = re.compile(r"\.([\w$-]+)|\[(\d+)\]")
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_$][\w$]*)"""
@@ -155,3 +161,79 @@ def text_of(pieces: tuple[tuple[str, bool], ...]) -> Node:
     quoted: Callable[[str, bool], str] = lambda text, is_cel: f"string({text})" if is_cel else json.dumps(text)  # noqa: E731
     cel = " + ".join(quoted(text, is_cel) for text, is_cel in parts) or '""'
     return Node(f"({cel})" if len(parts) > 1 else cel, "text", pieces=parts or (("", False),))
+
+
+@dataclass(slots=True)
+class Names:
+    """The names available to a step's expressions. ``needed``: input paths used so far, and whether each is required.
+
+    ``asks_the_time``: an expression asked for the present time.
+    """
+
+    assigned: dict[str, str] = field(default_factory=dict[str, str])
+    needed: dict[tuple[str, ...], bool] = field(default_factory=dict[tuple[str, ...], bool])
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+    asks_the_time: bool = False
+
+    def value(self, path: str, *, required: bool) -> str:
+        """CEL of the value of ``path``."""
+        return cel_of(self.resolve(path, required=required))
+
+    def exists(self, path: str) -> str:
+        """CEL that is true when ``path`` has a value."""
+        return there(self.resolve(path, required=False))
+
+    def resolve(self, path: str, *, required: bool) -> list[str | int]:
+        """The path of a value from its root, ``["vars", "issue", "number"]``."""
+        found = PATH.fullmatch(path)
+        if found is None:
+            raise UnreadableError(f"{path!r} is no path such as issue.labels[0].name")
+        root = found[1]
+        parts: list[str | int] = [name or int(index) for name, index in _PART.findall(found[2])]
+        if root == "variables" and parts and parts[0] in self.assigned:
+            root, parts = str(parts[0]), parts[1:]
+        elif root in {"input", "repo", "variables"}:
+            return ["inputs", *self._input(([] if root == "input" else [root]) + parts, required)]
+        if root not in self.assigned:
+            known = ("input", "repo", "variables", *self.assigned)
+            guess = near_miss(root, known, f"; there are {', '.join(known)}")
+            raise UnreadableError(f"no earlier step assigns {root!r}{guess}")
+        return ["vars", self.assigned[root], *parts]
+
+    def _input(self, parts: list[str | int], required: bool) -> list[str | int]:
+        if parts and isinstance(parts[0], str) and (name := identifier(parts[0])) != parts[0]:
+            self.renamed[parts[0]] = name
+            parts = [name, *parts[1:]]
+        names: list[str] = []
+        for part in parts:
+            if isinstance(part, int):
+                break
+            names.append(part)
+            way = tuple(names)
+            self.needed[way] = self.needed.get(way, False) or required
+        return parts
+
+
+def cel_of(way: list[str | int]) -> str:
+    """CEL of the value at ``way``."""
+    made = str(way[0])
+    for part in way[1:]:
+        if isinstance(part, int):
+            made += f"[{part}]"
+        else:
+            made += f".{part}" if identifier(part) == part else f"[{json.dumps(part)}]"
+    return made
+
+
+def there(way: list[str | int]) -> str:
+    """CEL that is true when ``way`` has a value."""
+    asked: list[str] = []
+    for length in range(2, len(way) + 1):
+        part, above = way[length - 1], cel_of(way[: length - 1])
+        if isinstance(part, int):
+            asked.append(f"size({above}) > {part}")
+        elif identifier(part) == part:
+            asked.append(f"has({above}.{part})")
+        else:
+            asked.append(f"{json.dumps(part)} in {above}")
+    return " && ".join(asked) or "true"

@@ -312,7 +312,7 @@ def failed_item(condition: str, value_of: Callable[[str], object]) -> FailedItem
 def _comprehension(part: str) -> tuple[str, str, str, bool] | None:
     """List, variable, inner condition, and the value of it that breaks the condition."""
     part = part.strip()
-    while part.startswith("(") and _is_enclosed(part):
+    while part.startswith("(") and _closes(part, 0):
         part = part[1:-1].strip()
     negated = part.startswith("!")
     part = part.removeprefix("!").strip()
@@ -335,10 +335,6 @@ def _conjuncts(source: str) -> list[str]:
         return [source]
     starts, ends = [0, *(at + 2 for at in cuts)], [*cuts, len(source)]
     return [source[start:end] for start, end in zip(starts, ends, strict=True)]
-
-
-def _is_enclosed(part: str) -> bool:
-    return _closes(part, 0)
 
 
 def _closes(part: str, opening: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 
+from wfe_mcp.artifacts.explain import kind_of
 from wfe_mcp.core.errors import Detail, near_miss, nearest, pointer
 from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.workflow.model import Gate, Handed, OnFail, Phase, Template
@@ -62,12 +63,8 @@ def _explained(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
     return str(entry["msg"]), None
 
 
-def _missing(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
-    return f"{str(loc[-1])!r} is missing", _meaning(loc)
-
-
 def _unknown_key(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
-    valid = tuple(_keys(_model_at(loc[:-1])))
+    valid = tuple(info.alias or name for name, info in _model_at(loc[:-1]).model_fields.items())
     return f"unknown key {str(loc[-1])!r}{did_you_mean(str(loc[-1]), valid)}", sorted(valid)
 
 
@@ -112,7 +109,7 @@ def _bounded(words: str, key: str) -> Callable[[dict[str, Any], Location], tuple
 
 
 _WORDS: dict[str, Callable[[dict[str, Any], Location], tuple[str, object]]] = {
-    "missing": _missing,
+    "missing": lambda _, loc: (f"{str(loc[-1])!r} is missing", _meaning(loc)),
     "extra_forbidden": _unknown_key,
     "union_tag_invalid": _unknown_kind,
     "literal_error": _not_one_of,
@@ -138,26 +135,10 @@ def _as_object(value: object) -> dict[str, object] | None:
 
 
 def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return "text"
-        case int() | float():
-            return "a number"
-        case dict():
-            return "an object"
-        case _:
-            return "a list"
+    return str(value).lower() if isinstance(value, bool) else kind_of(value)
 
 
 # -- the model at a location ----------------------------------------------------------------------------------------
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [info.alias or name for name, info in model.model_fields.items()]
 
 
 def _meaning(loc: Location) -> object:

@@ -14,12 +14,13 @@ import jsonschema_rs
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from scripts.event_schemas import schema_of
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, expr, phase
 from tests.engine.webhooks.receiver import Heard, Receiver, configure, listed, receiving, secrets, states
 from wfe_mcp.core.commands import RecordOperation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.operation_events import OperationCalled, OperationIntended, OperationObserved
-from wfe_mcp.core.public_events import EVENTS, schema_of
+from wfe_mcp.core.public_events import EVENTS
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import cancel_job

@@ -77,7 +77,7 @@ class Pinned:
     @property
     def head(self) -> str:
         """The sha256 that names the chain as it is now."""
-        return _head(self.changes)
+        return sha256_of([_plain(change) for change in self.changes])
 
     @property
     def keys(self) -> dict[str, ApproverKey]:
@@ -301,7 +301,3 @@ def by_passkey(key: ApproverKey) -> By:
 
 def _plain(change: ApproverChange) -> dict[str, Any]:
     return change.model_dump(exclude_none=True)
-
-
-def _head(changes: tuple[ApproverChange, ...]) -> str:
-    return sha256_of([_plain(change) for change in changes])

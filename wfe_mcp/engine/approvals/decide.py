@@ -67,7 +67,7 @@ def ask(
             _match(current, path, sha256)
             target = target_record(current, current.attempt(path), now.head)
             request, gate = request_of(current, path, now.tree, target)
-            current.give(c.AskApproval(phase=path, request=request.id, tree=request.tree, by=by, at=current.at))
+            current.give(c.AskApproval(phase=path, request=request.id, tree=request.tree, **current.given))
             decided = gate.assurance == "agent"
             message = _question(current, path)
             if decided:
@@ -113,7 +113,7 @@ def decide(
                     f"This approval asks for the phrase {gate.phrase!r}; got {phrase!r}.",
                     "Type it exactly so; at a terminal it is given with --phrase.",
                 )
-            current.give(c.AskApproval(phase=path, request=stored.id, tree=stored.tree, by=by, at=current.at))
+            current.give(c.AskApproval(phase=path, request=stored.id, tree=stored.tree, **current.given))
             if isinstance(by, Person):
                 note_facts(current, path, stored.id, "" if shown is None else shown.sha256, code)
             _give_decision(current, path, stored, comment)
@@ -143,14 +143,8 @@ def reject(
         tree = files_now(engine, run_id, path).tree
     with change_run(engine, run_id, by) as current:
         target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
-        command = c.Reject(
-            phase=path,
-            feedback=feedback,
-            to=target,
-            by=by,
-            at=current.at,
-            holder_alive=_holder_is_alive(current, path),
-        )
+        alive = _holder_is_alive(current, path)
+        command = c.Reject(phase=path, feedback=feedback, to=target, holder_alive=alive, **current.given)
         refused = refusal(current.state, command)
         if refused is not None:
             raise refused
@@ -178,7 +172,7 @@ def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> 
                 f"Phase {phase!r} was submitted by {holder}.",
                 "Only its submitter or a person can withdraw it.",
             )
-        current.give(c.Withdraw(phase=path, feedback=feedback, by=by, at=current.at, holder_alive=alive))
+        current.give(c.Withdraw(phase=path, feedback=feedback, holder_alive=alive, **current.given))
     return current.loaded
 
 
@@ -195,7 +189,7 @@ def _holder_is_alive(current: RunChange, path: PhasePath) -> bool:
 
 def _expect_approval(current: RunChange, path: PhasePath) -> None:
     """Refuse unless ``path`` waits for an approval."""
-    asked = c.AskApproval(phase=path, request="", by=current.by, at=current.at)
+    asked = c.AskApproval(phase=path, request="", **current.given)
     refused = refusal(current.state, asked)
     if refused is not None:
         raise with_commands_of_the_user(current.state, asked, refused)
@@ -209,7 +203,7 @@ def _question(current: RunChange, path: PhasePath) -> str:
 
 
 def _give_decision(current: RunChange, path: PhasePath, request: RequestRecord, comment: str) -> None:
-    current.give(c.Approve(phase=path, sha256=request.sha256, comment=comment, by=current.by, at=current.at))
+    current.give(c.Approve(phase=path, sha256=request.sha256, comment=comment, **current.given))
     _close(current, request, comment, approved=True)
 
 

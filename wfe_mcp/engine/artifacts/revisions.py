@@ -11,11 +11,11 @@ from wfe_mcp.artifacts.validate import TextFile
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import By
+from wfe_mcp.core.model import Attempt, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.kernel.run_change import RunChange
-from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.runs import LoadedRun, RevisionRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,23 @@ class Receipt:
     attempt: int
     revision: int
     repeated: bool = False
+
+
+def keep_revision(current: RunChange, attempt: Attempt, content: str, source: str, note: str) -> RevisionRecord:
+    """Store ``content`` as the next revision of the artifact of ``attempt``."""
+    return current.tx.artifacts.add_revision(
+        current.run.id,
+        attempt.phase,
+        attempt.number,
+        attempt.iteration,
+        current.plan.artifact_name(attempt.phase) or attempt.phase,
+        current.plan.schema_name(attempt.phase),
+        content,
+        sha256_hex(content),
+        source,
+        note,
+        current.at,
+    )
 
 
 def store_revision(
@@ -41,19 +58,7 @@ def store_revision(
 ) -> Receipt:
     """Store ``content`` as the next revision of the open attempt and open its gates. ``by``: default, the change's actor."""
     attempt = current.attempt(phase)
-    kept = current.tx.artifacts.add_revision(
-        current.run.id,
-        phase,
-        attempt.number,
-        attempt.iteration,
-        current.plan.artifact_name(phase) or phase,
-        current.plan.schema_name(phase),
-        content,
-        sha256_hex(content),
-        "edit" if edited else "submit",
-        note,
-        current.at,
-    )
+    kept = keep_revision(current, attempt, content, "edit" if edited else "submit", note)
     output = current.plan.phase(phase).output
     if output is not None and output.seal == "on_submit":
         current.tx.artifacts.seal(current.run.id, phase, kept.revision, current.at)

@@ -102,10 +102,9 @@ def outlook_of(before: RunState, after: RunState, phase: PhasePath | None) -> Ou
 def approve(change: RunChange, path: PhasePath) -> None:
     """What a person who approves the open revision of ``path`` commands."""
     attempt = change.attempt(path)
-    on: c.Given = {"by": change.by, "at": change.at}
     if attempt.asked is None:
-        change.give(c.AskApproval(phase=path, request="rehearsal", tree=attempt.tree, **on))
-    change.give(c.Approve(phase=path, sha256=attempt.sha256 or "", **on))
+        change.give(c.AskApproval(phase=path, request="rehearsal", tree=attempt.tree, **change.given))
+    change.give(c.Approve(phase=path, sha256=attempt.sha256 or "", **change.given))
 
 
 def reject(change: RunChange, path: PhasePath, to: str = "") -> None:

@@ -288,8 +288,7 @@ def note_taken(
                 commit=snapshot.commit if snapshot else None,
                 tree=snapshot.tree if snapshot else None,
                 skipped=len(snapshot.skipped) if snapshot else 0,
-                by=current.by,
-                at=current.at,
+                **current.given,
             )
         )
     if snapshot is not None:

@@ -26,18 +26,8 @@ from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
+from wfe_mcp.engine.history import rollback_recovery as recovery
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
-from wfe_mcp.engine.history.rollback_recovery import (
-    Aim,
-    abandon,
-    alone,
-    command_back,
-    judge,
-    known_tree,
-    log_of,
-    safety_ref,
-    unrecorded,
-)
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.system.process import holder_id
 
@@ -146,17 +136,17 @@ def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, 
     return _go(engine, by, loaded.record.id, aim, discard=discard)
 
 
-def _step_aim(tx: Tx, loaded: LoadedRun, kind: TakesBack, *, files: bool) -> Aim:
-    log = log_of(tx, loaded.record.id)
+def _step_aim(tx: Tx, loaded: LoadedRun, kind: TakesBack, *, files: bool) -> recovery.Aim:
+    log = recovery.log_of(tx, loaded.record.id)
     step = steps_back.undo(log) if kind == "undo" else steps_back.redo(log)
     event = step.what.event
     commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
     note = "" if commit else "the files stay as they are"
     command = f"wfe-mcp {kind} {loaded.record.id}{' --files' if files else ''}"
-    return Aim(step.to, kind, commit, note, _named(log, step, kind), command)
+    return recovery.Aim(step.to, kind, commit, note, _named(log, step, kind), command)
 
 
-def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> Aim:
+def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> recovery.Aim:
     run = loaded.record.id
     named = f"wfe-mcp rollback {run} {typed(to)}"
     if PhasePath(to) in loaded.state.attempts:
@@ -168,14 +158,14 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
             nearest_hint(to, loaded.state.attempts, then=_WHERE.format(run=run)),
         )
     else:
-        seq = end_of_decision(log_of(tx, run), event_named(tx, loaded.record, to).seq)
+        seq = end_of_decision(recovery.log_of(tx, run), event_named(tx, loaded.record, to).seq)
         what = to
     event = tx.events.of_run(run, after=seq - 1, limit=1)[0]
     if not files:
-        return Aim(seq, "rollback", None, "the files stay as they are", what, f"{named} --no-files")
+        return recovery.Aim(seq, "rollback", None, "the files stay as they are", what, f"{named} --no-files")
     if event.type == TAKEN:
         note = "" if event.payload["commit"] else event.payload["note"]
-        return Aim(seq, "rollback", event.payload["commit"], note, what, named)
+        return recovery.Aim(seq, "rollback", event.payload["commit"], note, what, named)
     if engine.project.is_git and PhasePath(to) not in loaded.state.attempts:
         raise Refused(
             "bad_argument",
@@ -183,7 +173,7 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
             f"Name a checkpoint (wfe-mcp checkpoints {run}), or go back without the files.",
         )
     why = "no checkpoint was taken there" if engine.project.is_git else "the project has no git"
-    return Aim(seq, "rollback", None, f"the files stay as they are: {why}", what, named)
+    return recovery.Aim(seq, "rollback", None, f"the files stay as they are: {why}", what, named)
 
 
 def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
@@ -223,7 +213,7 @@ def _files_at(log: Sequence[LogEntry], to: int) -> str | None:
     return next((event.commit for event in taken if event.commit), None)
 
 
-def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
+def _go(engine: Engine, by: By, run: str, aim: recovery.Aim, *, discard: bool) -> Went:
     if discard and not by.is_human:
         raise Refused(
             "needs_human",
@@ -237,39 +227,43 @@ def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
             root = Path(engine.load(tx, run).record.worktree)
         code = tree_hash(root)
         with change_run(engine, run, by) as current:
-            before, effects = current.state, judge(current, aim)
-            current.give(command_back(current, aim.to, aim.kind, files=False, code=code))
+            before, effects = current.state, recovery.judge(current, aim)
+            current.give(recovery.command_back(current, aim.to, aim.kind, files=False, code=code))
         return Went(
             current.loaded, aim.to, aim.what, changed_places(before, current.state), note=aim.note, effects=effects
         )
     return _with_files(engine, by, run, aim, aim.commit, discard=discard)
 
 
-def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, discard: bool) -> Went:
+def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str, *, discard: bool) -> Went:
     from wfe_mcp.workspace.git.checkpoints import drop, keep
     from wfe_mcp.workspace.git.restore import prepare, restore
     from wfe_mcp.workspace.git.snapshot import read_snapshot
 
     with change_run(engine, run, by) as current:  # refuses before git has done anything
-        judge(current, aim)
-        busy = refusal(current.state, c.TakeCheckpoint(why="safety", by=by, at=current.at))
+        recovery.judge(current, aim)
+        busy = refusal(current.state, c.TakeCheckpoint(why="safety", **current.given))
         if busy is not None:  # another call is still restoring files
             raise busy
-        log, root = log_of(current.tx, run), Path(current.run.worktree)
+        log, root = recovery.log_of(current.tx, run), Path(current.run.worktree)
     # safety files kept by two refs ──► CheckpointTaken, RollbackBegan ──► files ──► RolledBack ──► one ref dropped
     # killed before RollbackBegan: refs that no event names; no file has changed
     # killed after it: the next caller finishes the rollback (rollback_recovery.py)
     keep_again(engine, run)
     wanted = _read(read_snapshot, root, commit, aim)
     going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
-    values: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    values: RestoreValues = {
+        "safety": recovery.safety_ref(run, going),
+        "limits": limits_of(engine),
+        "at": engine.clock(),
+    }
     try:
         # Files that no event recorded may be the user's work: only ``discard`` replaces them.
-        found = prepare(root, commit, expect=None if discard else known_tree(log), **values)
+        found = prepare(root, commit, expect=None if discard else recovery.known_tree(log), **values)
     except Refused as refused:
-        raise unrecorded(engine, by, current.state, aim, refused) from None
+        raise recovery.unrecorded(engine, by, current.state, aim, refused) from None
     keep(root, ref_of(run, found.safety.commit), found.safety.commit)
-    with alone(engine, run) as is_first:
+    with recovery.alone(engine, run) as is_first:
         if not is_first:
             raise Refused(
                 "leased",
@@ -279,7 +273,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
             )
         with change_run(engine, run, by) as current:
             # Judged again: the run may have changed while git worked.
-            before, effects = current.state, judge(current, aim)
+            before, effects = current.state, recovery.judge(current, aim)
             seq = current.run.last_seq + 1
             current.give(
                 c.TakeCheckpoint(
@@ -287,11 +281,10 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
                     commit=found.safety.commit,
                     tree=found.safety.tree,
                     skipped=len(found.safety.skipped),
-                    by=by,
-                    at=current.at,
+                    **current.given,
                 )
             )
-            begin = command_back(current, aim.to, aim.kind, files=True, safety=found.safety.commit)
+            begin = recovery.command_back(current, aim.to, aim.kind, files=True, safety=found.safety.commit)
             current.give(
                 c.BeginRollback(
                     commit=commit,
@@ -302,8 +295,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
                     people=begin.people,
                     files=True,
                     safety=begin.safety,
-                    by=by,
-                    at=current.at,
+                    **current.given,
                 )
             )
         began = current.state.going_back
@@ -311,10 +303,12 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
         try:
             done = restore(root, commit, expect=found.safety.tree, **values)
         except Refused as refused:
-            abandon(engine, run, began, refused.message)
+            recovery.abandon(engine, run, began, refused.message)
             raise
         with change_run(engine, run, by) as current:
-            current.give(command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree))
+            current.give(
+                recovery.command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree)
+            )
             enqueue_gates(current)
         drop(root, [values["safety"]])
     return Went(
@@ -322,7 +316,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     )
 
 
-def _read(read: Any, root: Path, commit: str, aim: Aim) -> Any:
+def _read(read: Any, root: Path, commit: str, aim: recovery.Aim) -> Any:
     try:
         return read(root, commit)
     except Refused as refused:

@@ -321,9 +321,8 @@ def command_back(
         files=files,
         safety=safety,
         tree=tree,
-        by=current.by,
-        at=current.at,
         changed=not files and code is not None and not is_recorded(code, {known_tree(log[:to])}, then),
+        **current.given,
     )
 
 

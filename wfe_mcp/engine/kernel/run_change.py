@@ -21,7 +21,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.core.commands import Command, OnAttempt
+    from wfe_mcp.core.commands import Command, Given, OnAttempt
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.events import Event
     from wfe_mcp.core.model import Attempt, By, RunState
@@ -104,6 +104,11 @@ class RunChange:
     def attempt(self, phase: PhasePath) -> Attempt:
         """The newest attempt of ``phase``, as of now."""
         return self.state.current(phase)
+
+    @property
+    def given(self) -> Given:
+        """The values that name the caller and the time in a command of the caller."""
+        return {"by": self.by, "at": self.at}
 
     def on(self, attempt: Attempt) -> OnAttempt:
         """The values that name ``attempt`` in a command that the server gives now."""

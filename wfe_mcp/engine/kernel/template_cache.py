@@ -6,11 +6,9 @@ of artifacts, once per process. A status often needs no more.
 
 from __future__ import annotations
 
-from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath, declared
 
@@ -34,82 +32,58 @@ STEPS_REPORT: dict[str, Any] = {
 """The artifact of a phase of steps without an ``output``: the results by step id."""
 
 
-class _Parts:
-    """What follows from a definition. Each part is made when it is first used: the models of templates take 0.1 s to load."""
+class CompiledTemplate:
+    """A template version: as the author wrote it, as the machine sees it, and its compiled conditions.
 
-    def __init__(self, definition: dict[str, Any]) -> None:
-        self._definition = definition
-        self.held: dict[str, Template] = {}
+    Each part is made when it is first used: the models of templates take 0.1 s to load. All refuse ``invalid_template``.
+    ``own``: the definition without the templates that it holds, where it was looked up to start a run.
+    """
+
+    def __init__(self, definition: dict[str, Any], sha256: str) -> None:
+        self.definition = definition
+        self.sha256 = sha256
+        self.own = dict[str, Any]()
+        self._held: dict[str, Template] = {}
 
     @cached_property
     def template(self) -> Template:
+        """The template."""
         from wfe_mcp.workflow.load import parse
 
-        return parse(self._definition)
+        return parse(self.definition)
 
     @cached_property
-    def phases(self) -> dict[str, Phase]:
-        return dict(_by_path(self.template.phases, "", self.held))
+    def phases(self) -> Mapping[str, Phase]:
+        """The phases by their paths, with those of the templates that it holds."""
+        return dict(_by_path(self.template.phases, "", self._held))
+
+    @property
+    def held(self) -> Mapping[str, Template]:
+        """The templates that it holds, by the phase that holds them."""
+        _ = self.phases  # it fills ``_held``
+        return self._held
 
     @cached_property
     def expressions(self) -> Expressions:
+        """Its compiled conditions."""
         from wfe_mcp.workflow.expressions import Expressions
 
-        _ = self.phases  # it fills ``held``
         return Expressions.of(self.template, *self.held.values())
 
     @cached_property
     def spec(self) -> RunSpec:
+        """The template as the machine sees it."""
         from wfe_mcp.workflow.projection import project
 
         return project(self.template)
 
     @cached_property
-    def written(self) -> dict[str, dict[str, Any]]:
+    def _written(self) -> dict[str, dict[str, Any]]:
         """The phases as they are written, by their paths; those of templates that run inside are left out."""
         from wfe_mcp.workflow.default_keys import filled
 
-        phases = filled(self._definition["phases"], self._definition.get("defaults") or {})
+        phases = filled(self.definition["phases"], self.definition.get("defaults") or {})
         return dict(_as_written(cast("list[dict[str, Any]]", phases), ""))
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledTemplate:
-    """A template version: as the author wrote it, as the machine sees it, and its compiled conditions.
-
-    ``own``: the definition without the templates that it holds, where it was looked up to start a run.
-    """
-
-    definition: dict[str, Any]
-    sha256: str
-    parts: _Parts = field(repr=False, compare=False)
-    own: dict[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def template(self) -> Template:
-        """The template. Refuses ``invalid_template``, as the other parts do."""
-        return self.parts.template
-
-    @property
-    def spec(self) -> RunSpec:
-        """The template as the machine sees it."""
-        return self.parts.spec
-
-    @property
-    def expressions(self) -> Expressions:
-        """Its compiled conditions."""
-        return self.parts.expressions
-
-    @property
-    def phases(self) -> Mapping[str, Phase]:
-        """The phases by their paths, with those of the templates that it holds."""
-        return self.parts.phases
-
-    @property
-    def held(self) -> Mapping[str, Template]:
-        """The templates that it holds, by the phase that holds them."""
-        _ = self.parts.phases
-        return self.parts.held
 
     def phase(self, path: PhasePath) -> Phase:
         """The definition of a phase of the run."""
@@ -140,7 +114,7 @@ class CompiledTemplate:
 
     def artifact_name(self, path: PhasePath) -> str | None:
         """The name of the artifact the phase produces; None when it produces none."""
-        written = self.parts.written.get(declared(path))
+        written = self._written.get(declared(path))
         if written is not None:
             return self._output(written).get("artifact")
         output = self.phase(path).output
@@ -157,7 +131,7 @@ class CompiledTemplate:
 
     def schema(self, path: PhasePath) -> str | dict[str, Any]:
         """The schema of the phase's artifact: a shipped name or an inline JSON Schema."""
-        written = self._output(self.parts.written.get(declared(path), {}))
+        written = self._output(self._written.get(declared(path), {}))
         if "schema" in written:
             return written["schema"]
         phase = self.phase(path)
@@ -172,7 +146,7 @@ class CompiledTemplate:
 
     def seals_on_submit(self, path: PhasePath) -> bool:
         """Whether the phase's artifact is sealed when it is submitted, and not when it is approved."""
-        written = self.parts.written.get(declared(path))
+        written = self._written.get(declared(path))
         if written is not None:
             return self._output(written).get("seal") == "on_submit"
         output = self.phase(path).output
@@ -194,7 +168,7 @@ class CompiledTemplate:
         """The least assurance of the approval that ``attempt`` waits for."""
         from wfe_mcp.core.model import Stage
 
-        written = self.parts.written.get(declared(attempt.phase), {})
+        written = self._written.get(declared(attempt.phase), {})
         gates = written.get("prompt_gates" if attempt.stage is Stage.BEFORE else "gates")
         if gates:
             return gates[attempt.gate].get("assurance", "human")
@@ -231,7 +205,7 @@ def _of_checked(definition: dict[str, Any]) -> CompiledTemplate:
     """The compiled template of a definition that is known to be valid."""
     from wfe_mcp.workflow.load import digest
 
-    return CompiledTemplate(definition, digest(definition), _Parts(definition))
+    return CompiledTemplate(definition, digest(definition))
 
 
 def _as_written(phases: Sequence[dict[str, Any]], before: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -76,38 +76,30 @@ def anchor_set_backs(engine: Engine) -> None:
 
     Each project of the database has anchors of its own; those of others are beside the database only.
     """
-    from wfe_mcp.workspace.system.anchors import (
-        BEGUN,
-        Anchor,
-        add_commit,
-        add_line,
-        anchor_file,
-        lines_of,
-        mark_of_database,
-    )
+    from wfe_mcp.workspace.system import anchors
 
     with engine.store.read() as tx:
         events = tx.settings_log.events()
         restores = set_backs(events)
         if not restores:
             return
-        settings, begun = tx.settings_log.tail(), [event.name for event in events if event.type == BEGUN]
+        settings, begun = tx.settings_log.tail(), [event.name for event in events if event.type == anchors.BEGUN]
     last = restores[-1]
     for project in begun:
-        file = anchor_file(engine.store.place, project)
-        lines = lines_of(file) or []
+        file = anchors.anchor_file(engine.store.place, project)
+        lines = anchors.lines_of(file) or []
         if any(line.set_back == last.to.isoformat() and line.at >= last.at for line in lines):
             continue
         with engine.store.read() as tx:
             tails = tx.events.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
-        database = mark_of_database(engine.store.place)
-        anchor = Anchor(project, last.at, tails, settings, set_back=last.to.isoformat(), database=database)
+        database = anchors.mark_of_database(engine.store.place)
+        anchor = anchors.Anchor(project, last.at, tails, settings, set_back=last.to.isoformat(), database=database)
         if project == engine.project_id and engine.project.is_git:
             with suppress(Refused):  # the other place still gets it
                 from dataclasses import replace
 
-                anchor = replace(anchor, commit=add_commit(engine.root, anchor))
-        add_line(file, anchor)
+                anchor = replace(anchor, commit=anchors.add_commit(engine.root, anchor))
+        anchors.add_line(file, anchor)
 
 
 _COPY = re.compile(r"\.(?:(\d+)-)?[0-9a-f]{16}\.new(?:-wal|-shm|-journal)?\Z")

@@ -66,7 +66,9 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bo
     set_up = settings.setup or ""
     if set_up:
         _set_up(engine, path, set_up, ports)
-    return MadeWorktree(_at(engine, path), copied, ports, set_up)
+    return MadeWorktree(
+        next(each for each in worktrees(engine.root) if each.path == path.resolve()), copied, ports, set_up
+    )
 
 
 def project_worktrees(engine: Engine) -> list[tuple[Worktree, dict[str, int], list[str]]]:
@@ -112,10 +114,6 @@ def worktrees_folder(engine: Engine) -> Path:
     """The folder that has the work trees which the server makes."""
     top, configured = Path(engine.project.worktree), engine.settings().settings.worktrees.folder
     return (top / Path(configured).expanduser()).resolve() if configured else top.with_name(f"{top.name}-worktrees")
-
-
-def _at(engine: Engine, path: Path) -> Worktree:
-    return next(each for each in worktrees(engine.root) if each.path == path.resolve())
 
 
 def _ports(engine: Engine, path: Path, names: list[str]) -> dict[str, int]:

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from wfe_mcp.artifacts.ahead import Unjudged, judged_now
-from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
+from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.paths import PhasePath, inside
 from wfe_mcp.engine.artifacts.expression_scope import inside_roots, item_roots, roots
-from wfe_mcp.engine.artifacts.revisions import write_output
+from wfe_mcp.engine.artifacts.revisions import keep_revision, write_output
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import recovery_of
 from wfe_mcp.store.records.runs import RevisionHead
@@ -203,25 +203,12 @@ def flow_outputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
 
 def submit_outputs(change: RunChange, attempt: Attempt) -> RevisionHead:
     """Store the outputs of the inner template; their revision. Raises ExpressionError, Unjudged."""
-    phase, content = change.plan.flow(attempt.phase), canonical_json(flow_outputs(change, attempt))
-    assert phase.output is not None, "only a flow with an output is asked for it"
+    content = canonical_json(flow_outputs(change, attempt))
     try:
         write_output(change, attempt.phase, content)
     except Refused as refused:
         raise ExpressionError("outputs", f"they could not be written: {refused.message}") from refused
-    return change.tx.artifacts.add_revision(
-        change.run.id,
-        attempt.phase,
-        attempt.number,
-        attempt.iteration,
-        phase.output.artifact,
-        change.plan.schema_name(attempt.phase),
-        content,
-        sha256_hex(content),
-        "submit",
-        "made by the phases inside",
-        change.at,
-    )
+    return keep_revision(change, attempt, content, "submit", "made by the phases inside")
 
 
 _EVALUATED = {"items": flow_inputs, "recovery": recovery_inputs, "outputs": flow_outputs}

@@ -88,17 +88,9 @@ def claim(current: RunChange, path: PhasePath, holder: str, tree: str | None, he
     if attempt is not None and attempt.status is AttemptStatus.READY:
         refuse_changed(current, path)
         prompt = prompt_hash(current, attempt)
+    until, on = current.at + LEASE, current.given
     current.give(
-        c.StartPhase(
-            phase=path,
-            holder=holder,
-            lease_until=current.at + LEASE,
-            tree=tree,
-            head=head,
-            prompt_sha256=prompt,
-            by=current.by,
-            at=current.at,
-        )
+        c.StartPhase(phase=path, holder=holder, lease_until=until, tree=tree, head=head, prompt_sha256=prompt, **on)
     )
 
 

@@ -53,7 +53,7 @@ def edit_prompt(engine: Engine, by: By, run_id: str, phase: PhasePath, text: str
         if attempt.stage is Stage.BEFORE and attempt.sha256 is not None:
             text = _checked_prompt(text, prompt_of(current, attempt))
         document = keep_prompt(current, text, edited=True)
-        current.give(c.Edit(phase=phase, revision=0, sha256=sha256_hex(text), prompt=document, by=by, at=current.at))
+        current.give(c.Edit(phase=phase, revision=0, sha256=sha256_hex(text), prompt=document, **current.given))
     return current.loaded
 
 

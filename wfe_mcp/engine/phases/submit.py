@@ -204,9 +204,8 @@ def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> 
 
 def _refuse(current: RunChange, phase: PhasePath, value: object, faults: tuple[Detail, ...]) -> Receipt:
     attempt = current.attempt(phase)
-    current.give(
-        c.RefuseSubmission(phase=phase, attempt=attempt.number, reason=faults[0].message, by=current.by, at=current.at)
-    )
+    reason = faults[0].message
+    current.give(c.RefuseSubmission(phase=phase, attempt=attempt.number, reason=reason, **current.given))
     raw = json.dumps(value, ensure_ascii=True, default=str).encode()
     current.tx.artifacts.add_refused(current.run.id, phase, attempt.number, raw, faults, current.at)
     left = current.state.spec.max_invalid - current.attempt(phase).invalid

@@ -11,13 +11,14 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.blockers import Settled
-from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.spec import CLIENT_ROLE
 from wfe_mcp.core.units import LONGEST_S
+from wfe_mcp.engine.artifacts.revisions import keep_revision
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -56,7 +57,7 @@ def retry(
         found = _from_step(current, by, path, from_step) if from_step else None
         note = f"From step {from_step}. {feedback}".strip() if from_step else feedback
         last = current.state.attempts.get(path, (None,))[-1]
-        current.give(c.Retry(phase=path, feedback=note, role=role, blockers=blockers, by=by, at=current.at))
+        current.give(c.Retry(phase=path, feedback=note, role=role, blockers=blockers, **current.given))
         if found is not None and last is not None:
             carry(current, current.state.current(path), last, found)
     return current.loaded
@@ -85,7 +86,7 @@ def _from_step(current: RunChange, by: By, path: PhasePath, first: str) -> StepR
 def skip(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
     """Leave ``phase`` out."""
     with change_run(engine, run_id, by) as current:
-        current.give(c.Skip(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
+        current.give(c.Skip(phase=PhasePath(phase), reason=reason, **current.given))
     return current.loaded
 
 
@@ -99,15 +100,13 @@ def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -
 def force(current: RunChange, path: PhasePath, reason: str) -> None:
     """Accept the open revision of ``path``, else its last refused draft, whatever its gates say."""
     revision, sha256 = _draft(current, path)
-    current.give(
-        c.ForceAccept(phase=path, reason=reason, revision=revision, sha256=sha256, by=current.by, at=current.at)
-    )
+    current.give(c.ForceAccept(phase=path, reason=reason, revision=revision, sha256=sha256, **current.given))
 
 
 def overrule(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
     """Overrule the reviewers of the open opinion gate of ``phase``; later gates judge as usual."""
     with change_run(engine, run_id, by) as current:
-        current.give(c.Overrule(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
+        current.give(c.Overrule(phase=PhasePath(phase), reason=reason, **current.given))
     return current.loaded
 
 
@@ -135,7 +134,7 @@ def control(
             "bad_argument", f"A run cannot take {timeout_s:g} s.", "Give a time above zero, at most 100 years."
         )
     with change_run(engine, run_id, by) as current:
-        on: c.Given = {"by": by, "at": current.at}
+        on = current.given
         ends_at = None if timeout_s is None else current.at + timedelta(seconds=timeout_s)
         commands: dict[Action, c.Command] = {
             "pause": c.Pause(reason=reason, **on),
@@ -189,19 +188,7 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
     if not isinstance(value, dict):
         return 0, None
     content = canonical_json(cast("dict[str, Any]", value))
-    kept = current.tx.artifacts.add_revision(
-        current.run.id,
-        path,
-        attempt.number,
-        attempt.iteration,
-        current.plan.artifact_name(path) or path,
-        current.plan.schema_name(path),
-        content,
-        sha256_hex(content),
-        "forced",
-        "a refused draft, forced by a person",
-        current.at,
-    )
+    kept = keep_revision(current, attempt, content, "forced", "a refused draft, forced by a person")
     return kept.revision, kept.sha256
 
 
@@ -259,7 +246,7 @@ def archive_stale(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
         with change_run(engine, record.id, by) as current:
             if current.run.updated_at >= before or current.state.status not in MAY_BE_STALE:
                 continue
-            current.give(c.Cancel(reason=f"{since}: {reason}" if reason else since, by=by, at=current.at))
+            current.give(c.Cancel(reason=f"{since}: {reason}" if reason else since, **current.given))
             current.tx.runs.archive(record.id, current.at)
         gone.append(current.loaded.record)
     return gone

@@ -103,7 +103,7 @@ def milestone_of(item: Item, children: Iterable[Item]) -> dict[str, Any]:
             "acceptance": list(task.criteria),
             "depends_on": [need for need in task.needs if need in names],
             "conflict_scopes": list(task.scopes),
-            "priority": _word(task.priority),
+            "priority": next((word for word, least in PRIORITIES.items() if task.priority >= least), "low"),
             "notes": task.body,
         }
         for task in tasks
@@ -123,11 +123,6 @@ def _plan(item: Item, children: list[Item]) -> dict[str, Any]:
     for task in milestone["tasks"]:
         task["acceptance"] = task["acceptance"] or [task["title"]]
     return {"title": item.title, "milestones": [milestone]}
-
-
-def _word(priority: int) -> str:
-    """The word that comes nearest to a priority from below, as a plan has it."""
-    return next((word for word, least in PRIORITIES.items() if priority >= least), "low")
 
 
 MOST_ACTIVE = 3

@@ -112,13 +112,9 @@ def carry(change: RunChange, attempt: Attempt, last: Attempt, found: StepRetry) 
     assert _is_of_steps(phase), "it was planned"
     for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.made_in):
         if row.step in found.kept:
-            change.tx.steps.save(_carried(row, attempt))
+            change.tx.steps.save(replace(row, attempt=attempt.number, carried=row.carried or row.attempt))
     if not found.kept:
         begin_step(change, attempt, phase.steps, [step.id for step in phase.steps].index(found.first))
-
-
-def _carried(row: StepRecord, attempt: Attempt) -> StepRecord:
-    return replace(row, attempt=attempt.number, carried=row.carried or row.attempt)
 
 
 def _was_made(row: StepRecord) -> bool:

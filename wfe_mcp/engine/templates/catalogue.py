@@ -11,12 +11,14 @@ shadowed counts again.
 from __future__ import annotations
 
 import contextlib
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.store.records.templates import TemplateMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
+    from wfe_mcp.store.records.templates import TemplateRecord
     from wfe_mcp.workflow.catalogue import CatalogueEntry, Definition, PackageTemplate
     from wfe_mcp.workflow.flows import Whole
     from wfe_mcp.workflow.lint import LintReport, ProjectNames
@@ -148,7 +150,9 @@ def find_template(engine: Engine, name: str) -> CompiledTemplate:
     made = whole_definition(engine, offer.definition, ready=True)
     engine.plans.report(made.definition)
     _trusted(engine, offer, name)
-    return replace(engine.plans.of(made.definition), sha256=offer.sha256, own=offer.definition)
+    plan = copy(engine.plans.of(made.definition))
+    plan.sha256, plan.own = offer.sha256, offer.definition
+    return plan
 
 
 def whole_definition(engine: Engine, definition: dict[str, Any], *, ready: bool = False) -> Whole:
@@ -254,7 +258,6 @@ def is_trusted(tx: Tx, engine: Engine, offer: Offer) -> bool:
 
 def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     """How to read each template, by name; what the project has shadows what is shipped."""
-    from wfe_mcp.store.records.templates import TemplateMark
     from wfe_mcp.workflow.catalogue import package_templates, project_templates, shipped_templates
 
     found: dict[str, Callable[[], Offer]] = {}
@@ -298,8 +301,6 @@ def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] 
 
 def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
     """The same offers with the marks of users."""
-    from wfe_mcp.store.records.templates import TemplateMark
-
     with engine.store.read() as tx:
         marks = tx.templates.marks(engine.project_id)
     chosen = any(TemplateMark.DEFAULT in given for given in marks.values())
@@ -313,8 +314,6 @@ def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
 
 def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
     """Why what is marked under ``key`` is out of use; empty when it is not."""
-    from wfe_mcp.store.records.templates import TemplateMark
-
     given = marks.get(key, ())
     return next((mark.value for mark in (TemplateMark.ARCHIVED, TemplateMark.DISABLED) if mark in given), "")
 

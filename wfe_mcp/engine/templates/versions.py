@@ -28,6 +28,7 @@ from wfe_mcp.engine.templates.catalogue import (
 )
 from wfe_mcp.engine.templates.config_drift import note_template
 from wfe_mcp.resources import GROUPS, Group, PlugIn, PlugInFault, plugins
+from wfe_mcp.store.records.templates import TemplateMark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
+    from wfe_mcp.store.records.templates import TemplateRecord
     from wfe_mcp.workflow.lint import Requires
 
 
@@ -164,8 +165,6 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
 
     Refuses what is out of use, and a version from anyone but the user.
     """
-    from wfe_mcp.store.records.templates import TemplateMark
-
     offer = template_definition(engine, name)
     version = f"{offer.name}@{offer.version}" if "@" in name else ""
     if version and not by.is_human:
@@ -191,8 +190,6 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
 
 
 def _clear_current(engine: Engine, tx: Tx, name: str) -> None:
-    from wfe_mcp.store.records.templates import TemplateMark
-
     for key, given in tx.templates.marks(engine.project_id).items():
         if TemplateMark.CURRENT in given and key.partition("@")[0] == name:
             tx.templates.unmark(engine.project_id, key, (TemplateMark.CURRENT,))
@@ -204,8 +201,6 @@ def enable(engine: Engine, by: By, name: str) -> str:
     Any caller of the command may do this: a template needs trust to start. It is in the log of settings and shown at
     the next approval.
     """
-    from wfe_mcp.store.records.templates import TemplateMark
-
     known = _name(engine, name)
     with engine.store.tx() as tx:
         tx.templates.unmark(engine.project_id, known, (TemplateMark.DISABLED, TemplateMark.ARCHIVED))
@@ -215,15 +210,11 @@ def enable(engine: Engine, by: By, name: str) -> str:
 
 def disable(engine: Engine, by: By, name: str) -> str:
     """Let no run start from ``name`` until it is enabled again; its name. Open runs continue."""
-    from wfe_mcp.store.records.templates import TemplateMark
-
     return _out_of_use(engine, by, name, TemplateMark.DISABLED)
 
 
 def archive(engine: Engine, by: By, name: str) -> str:
     """Archive ``name``: no list shows it and no run starts from it. Returns its name. Nothing is deleted."""
-    from wfe_mcp.store.records.templates import TemplateMark
-
     return _out_of_use(engine, by, name, TemplateMark.ARCHIVED)
 
 
@@ -234,8 +225,6 @@ def next_version(version: str) -> str:
 
 
 def _out_of_use(engine: Engine, by: By, name: str, mark: TemplateMark) -> str:
-    from wfe_mcp.store.records.templates import TemplateMark
-
     known = _name(engine, name)
     with engine.store.tx() as tx:
         tx.templates.mark(engine.project_id, known, mark, by)

@@ -32,7 +32,7 @@ def jump_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
             _target(view, name, at, found)
             place = _place_of(view, name)
             if place is not None:
-                led_to.add(_target_pointer(place, name))
+                led_to.add(f"{place.pointer.rpartition('/')[0]}/{place.order.index_of(name)}")
                 _both_begin(place, at, name, found)
     for view in views:
         if view.phase.enter == "goto_only" and view.pointer not in led_to:
@@ -55,10 +55,6 @@ def _gotos(view: PhaseView) -> Iterator[tuple[str, str]]:
 def _place_of(view: PhaseView, name: str) -> PhaseView | None:
     """The phase itself or the enclosing loop whose list has ``name``; a jump is resolved from the inside outwards."""
     return next((place for place in (view, *reversed(view.around)) if place.order.index_of(name) is not None), None)
-
-
-def _target_pointer(place: PhaseView, name: str) -> str:
-    return f"{place.pointer.rpartition('/')[0]}/{place.order.index_of(name)}"
 
 
 def _both_begin(place: PhaseView, at: str, name: str, found: LintFindings) -> None:
@@ -90,7 +86,7 @@ def _target(view: PhaseView, name: str, at: str, found: LintFindings) -> None:
     place = _place_of(view, name)
     target = None if place is None else place.order.index_of(name)
     if place is None or target is None:
-        found.error(at, f"unknown phase {name!r}{did_you_mean(name, tuple(_targets(view)))}", _targets(view), name)
+        found.unknown(at, f"unknown phase {name!r}", name, _targets(view))
     elif not place.order.can_jump(place.index, target):
         only = place.order.phases[target].enter == "goto_only"
         instead = f"declare {name!r} before {view.phase.id!r}" if only else "to skip phases, use 'when'"

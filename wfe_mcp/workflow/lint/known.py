@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Protocol, cast
 
+from wfe_mcp.artifacts.inline import target_of
 from wfe_mcp.core.dataclass import dataclass
 
 
@@ -158,7 +159,8 @@ class SchemaNode:
             form = cast("dict[str, Any]", schema)
             choices = [*form.get("anyOf", ()), *form.get("oneOf", ())]
             if "$ref" in form:
-                choices.append(_target(form["$ref"], self.document))
+                found_there = target_of(self.document, str(form["$ref"]))
+                choices.append(True if found_there is None else found_there)
             waiting += choices
             if not choices or "properties" in form:
                 found.append(form)
@@ -174,15 +176,6 @@ def _joined(found: list[Known], document: Mapping[str, Any]) -> Known | None:
         return found[0] if found else None
     schemas = [known.schema for known in found if isinstance(known, SchemaNode)]
     return SchemaNode({"anyOf": schemas}, document) if len(schemas) == len(found) else OPEN
-
-
-def _target(reference: object, document: Mapping[str, Any]) -> object:
-    node: object = document
-    for part in str(reference).removeprefix("#").strip("/").split("/"):
-        if part:
-            name = part.replace("~1", "/").replace("~0", "~")
-            node = cast("Mapping[str, object]", node).get(name, True) if isinstance(node, dict) else True
-    return node
 
 
 _TOKEN = re.compile(

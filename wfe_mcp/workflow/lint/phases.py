@@ -53,9 +53,8 @@ def phase_rules(template: model.Template, views: tuple[PhaseView, ...], found: L
 def role_is_known(role: str | None, at: str, template: model.Template, found: LintFindings) -> None:
     """Check that the template declares ``role``."""
     if role is not None and role not in template.roles:
-        names = tuple(template.roles)
-        hint = did_you_mean(role, names) or "; the template has no roles: declare it in 'roles'"
-        found.error(at, f"unknown role {role!r}{hint}", list(names), role)
+        otherwise = "; the template has no roles: declare it in 'roles'"
+        found.unknown(at, f"unknown role {role!r}", role, template.roles, otherwise)
 
 
 def _inputs(template: model.Template, found: LintFindings) -> None:
@@ -81,8 +80,8 @@ def _title_from(template: model.Template, found: LintFindings) -> None:
         properties: object = cast("dict[str, object]", schema).get("properties")
         known = cast("dict[str, object]", properties) if isinstance(properties, dict) else {}
         if name not in known:
-            hint = did_you_mean(name, tuple(known)) or "; the texts among the inputs are what it can name"
-            found.error("/title_from", f"no input {name!r}{hint}", list(known), template.title_from)
+            otherwise = "; the texts among the inputs are what it can name"
+            found.unknown("/title_from", f"no input {name!r}", name, known, otherwise, template.title_from)
             return
         schema = known[name] if isinstance(known[name], dict) else {}
     if template.title_from and cast("dict[str, object]", schema).get("type") != "string":
@@ -99,13 +98,8 @@ def _roles(template: model.Template, found: LintFindings) -> None:
         if not found.project or name in optional or _DEFAULT_ROLE in found.project.roles:
             continue
         if role.provider not in found.project.roles:
-            valid = tuple(sorted(found.project.roles))
-            found.error(
-                f"/roles{pointer(name)}/provider",
-                f"no role {role.provider!r} is configured{did_you_mean(role.provider, valid)}",
-                list(valid),
-                role.provider,
-            )
+            at, message = f"/roles{pointer(name)}/provider", f"no role {role.provider!r} is configured"
+            found.unknown(at, message, role.provider, sorted(found.project.roles))
 
 
 def _used_roles(template: model.Template) -> set[str]:
@@ -145,13 +139,8 @@ def _needs(view: PhaseView, found: LintFindings) -> None:
     for position, name in enumerate(needs):
         at = f"{view.pointer}/needs/{position}"
         if view.order.index_of(name) is None:
-            siblings = tuple(other for other in view.order.ids if other != view.phase.id)
-            found.error(
-                at,
-                f"unknown phase {name!r}; needs names phases of the same list{did_you_mean(name, siblings)}",
-                list(siblings),
-                name,
-            )
+            siblings = (other for other in view.order.ids if other != view.phase.id)
+            found.unknown(at, f"unknown phase {name!r}; needs names phases of the same list", name, siblings)
         elif name in named:
             found.error(at, f"{name!r} is listed twice", None, name)
         named.add(name)
@@ -220,13 +209,11 @@ def _worker(view: PhaseView, template: model.Template, found: LintFindings) -> N
         )
     for position, tool in enumerate(view.phase.tools_allowed):
         if (isinstance(view.phase, model.LlmPhase) or (role and role.provider)) and tool not in model.SERVER_TOOLS:
-            hint = did_you_mean(tool, model.SERVER_TOOLS) or f"; the server's are {', '.join(model.SERVER_TOOLS)}"
-            found.error(
+            at, otherwise = (
                 f"{view.pointer}/tools_allowed/{position}",
-                f"the server has no tool {tool!r}{hint}",
-                list(model.SERVER_TOOLS),
-                tool,
+                f"; the server's are {', '.join(model.SERVER_TOOLS)}",
             )
+            found.unknown(at, f"the server has no tool {tool!r}", tool, model.SERVER_TOOLS, otherwise)
 
 
 def _loop(view: PhaseView, loop: model.LoopPhase, found: LintFindings) -> None:
@@ -244,13 +231,9 @@ def _loop(view: PhaseView, loop: model.LoopPhase, found: LintFindings) -> None:
     _loop_key(loop.for_each.key, view, f"{at}/key", found)
     value = (view.body or {}).get("item")
     element = value.field("value") if value else None
-    if loop.for_each.order_by and isinstance(element, SchemaNode) and element.field(loop.for_each.order_by) is None:
-        found.error(
-            f"{at}/order_by",
-            f"the items have no {loop.for_each.order_by!r}{did_you_mean(loop.for_each.order_by, element.names)}",
-            list(element.names),
-            loop.for_each.order_by,
-        )
+    order = loop.for_each.order_by
+    if order and isinstance(element, SchemaNode) and element.field(order) is None:
+        found.unknown(f"{at}/order_by", f"the items have no {order!r}", order, element.names)
 
 
 def _loop_key(key: str | None, view: PhaseView, at: str, found: LintFindings) -> None:
@@ -278,9 +261,8 @@ def check_is_known(check: str, at: str, found: LintFindings) -> None:
     """Check that the project has the check; without a project it is only listed as required."""
     found.checks.add(check)
     if found.project and check not in found.project.checks:
-        valid = tuple(sorted(found.project.checks))
-        hint = did_you_mean(check, valid) or "; define it in .wfe/config.toml and run: wfe-mcp trust"
-        found.error(at, f"the project has no check {check!r}{hint}", list(valid), check)
+        otherwise = "; define it in .wfe/config.toml and run: wfe-mcp trust"
+        found.unknown(at, f"the project has no check {check!r}", check, sorted(found.project.checks), otherwise)
 
 
 def context_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:

@@ -34,7 +34,7 @@ def builtin_is_known(name: str, at: str, found: LintFindings) -> None:
     if "." in name:
         _is_installed("step_builtins", name, at, found, DELIVERY_STEPS)
     else:
-        found.error(at, f"no built-in action {name!r}{did_you_mean(name, known)}", list(known), name)
+        found.unknown(at, f"no built-in action {name!r}", name, known)
 
 
 def plugin_gate(use: str, settings: Mapping[str, Any], at: str, found: LintFindings) -> None:

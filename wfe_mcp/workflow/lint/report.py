@@ -6,7 +6,7 @@ One pass over the JSON counts what ``core/limits.py`` limits; a definition above
 check. So the other rules need not be safe for any size, only near-linear up to the limits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import cast
 
@@ -15,6 +15,7 @@ from wfe_mcp.core import limits
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.limits import ERRORS
+from wfe_mcp.workflow.faults import did_you_mean
 
 
 class EnoughErrors(Exception):
@@ -92,6 +93,13 @@ class LintFindings:
         self.errors.append(Detail(path, message, expected, got))
         if len(self.errors) > ERRORS.most:
             raise EnoughErrors
+
+    def unknown(
+        self, path: str, message: str, name: str, valid: Iterable[str], otherwise: str = "", got: str = ""
+    ) -> None:
+        """Add an error: ``name`` is none of ``valid``. It ends with the nearest of them, else with ``otherwise``."""
+        names = list(valid)
+        self.error(path, f"{message}{did_you_mean(name, names) or otherwise}", names, got or name)
 
     def warn(self, path: str, message: str) -> None:
         """Add a warning: it can run, but probably not as intended."""

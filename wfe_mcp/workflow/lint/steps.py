@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.delivery import delivery_params
 from wfe_mcp.workflow.lint.phases import check_is_known, role_is_known
 from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
@@ -45,7 +44,7 @@ def _needs(steps: Sequence[Step], at: str, found: LintFindings) -> None:
                 needed = "itself" if name == step.id else "a later step"
                 found.error(here, f"step {step.id!r} needs {needed}; a step needs earlier ones", list(valid), name)
             else:
-                found.error(here, f"the phase has no step {name!r}{did_you_mean(name, valid)}", list(valid), name)
+                found.unknown(here, f"the phase has no step {name!r}", name, valid)
 
 
 def _approved(phase: StepsPhase, at: str, found: LintFindings) -> None:
@@ -123,9 +122,7 @@ def _tool(tool: str, at: str, found: LintFindings) -> None:
         return
     found.servers.add(server)
     if found.project and server not in found.project.servers:
-        valid = tuple(sorted(found.project.servers))
-        found.error(at, f"no MCP server {server!r} is configured{did_you_mean(server, valid)}", list(valid), tool)
+        found.unknown(at, f"no MCP server {server!r} is configured", server, sorted(found.project.servers), got=tool)
     known = found.project.tools.get(server) if found.project else None
     if known is not None and name not in known:
-        valid = tuple(sorted(known))
-        found.error(at, f"MCP server {server!r} has no tool {name!r}{did_you_mean(name, valid)}", list(valid), tool)
+        found.unknown(at, f"MCP server {server!r} has no tool {name!r}", name, sorted(known), got=tool)
