@@ -13,6 +13,12 @@ from wfe_mcp.views.answers import tool_answers as answers
 FEW, MANY = 50, 150
 
 
+@pytest.fixture(autouse=True)
+def loaded(scene: Scene) -> None:
+    """The modules that calls load, and the statements that they compile."""
+    cost(scene, 3, 1)
+
+
 def counted(work: Callable[[], object]) -> int:
     """How many functions of Python ran meanwhile, in this thread."""
     seen = Counter[str]()

@@ -154,7 +154,7 @@ def _drift_of_attempt(
     # Taken before the content is read: a write in between differs from it at the next call.
     before = _signature(f"{record.worktree}/{path}")
     try:
-        value = changed_on_disk(tx, record, plan, attempt)
+        value = changed_on_disk(tx, record, plan, attempt, rendered)
         is_changed = value is not None and not _is_old(tx, record, attempt, value)
     except (Refused, ValueError):
         is_changed = True
