@@ -188,6 +188,19 @@ FIND_ENTRY = Table(
     Column("part", Integer, nullable=False), Column("title", String, nullable=True), Index(None, "run_id"),
 )
 
+PHASE_SUM = Table(
+    "phase_sum",
+    METADATA,
+    Column("day", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), primary_key=True),
+    Column("template", String, primary_key=True), Column("phase", String, primary_key=True),
+    Column("spent", String, primary_key=True), Column("bucket_s", Float, primary_key=True),
+    Column("place", Integer, nullable=False), Column("runs", Integer, nullable=False),
+    Column("tasks", Integer, nullable=False), Column("attempts", Integer, nullable=False),
+    Column("judged", Integer, nullable=False), Column("passed_first", Integer, nullable=False),
+    Column("over", Integer, nullable=False), Column("passed", Integer, nullable=False),
+    Column("forced", Integer, nullable=False), Column("total_s", Float, nullable=False),
+)
+
 PROJECT = Table(
     "project",
     METADATA,
@@ -243,8 +256,10 @@ RUN = Table(
     Column("last_hash", String, nullable=False), Column("artifact_count", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False), Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime, nullable=True), Column("archived_at", UtcDateTime, nullable=True),
-    Column("origin_sha256", String, nullable=True), Column("state", Text, nullable=False),
-    Index(None, "created_at", "id"), Index(None, "project_id", "created_at", "id"),
+    Column("origin_sha256", String, nullable=True), Column("counted", Integer, nullable=True),
+    Column("state", Text, nullable=False), Index(None, "created_at", "id"),
+    Index(None, "project_id", "created_at", sqlite_where=text("counted IS NULL OR counted <> last_seq")),
+    Index(None, "project_id", "created_at", "id"),
     Index(None, "project_id", "ended_at", "id", "archived_at", sqlite_where=text("ended_at IS NOT NULL")),
     Index(None, "project_id", "status", "created_at", "id"), Index(None, "worktree", "status", "created_at", "id"),
 )
