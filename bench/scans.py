@@ -196,7 +196,7 @@ def _filled(place: Scene, count: int, opened: int = _OPEN) -> str:
 def _count_ended(place: Scene) -> None:
     """What the first reader of statistics does, as far as no one has before: it adds the runs that have ended to the sums."""
     from wfe_mcp.engine.factory import create_engine
-    from wfe_mcp.engine.history.phase_sums import count_ended
+    from wfe_mcp.engine.statistics.phase_sums import count_ended
     from wfe_mcp.workspace.system.location import project_at
 
     engine = create_engine(project_at(place.root), environment=place.environment)

@@ -22,7 +22,6 @@ from wfe_mcp.engine.maintenance.pruning import prunable
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.database import Store, Tx
 from wfe_mcp.views.answers import tool_answers as answers
-from wfe_mcp.views.history import stats
 
 FEW, MANY = 20, 2_000
 TABLES = ("run", "attempt", "event")
@@ -144,7 +143,7 @@ from pathlib import Path
 from wfe_mcp.store.driver import driver
 driver().sqlite_version_info = (3, 53, 4)  # so that the journal stays as the test made it
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.engine.history import phase_sums
+from wfe_mcp.engine.statistics import phase_sums
 from wfe_mcp.views.history import stats
 from wfe_mcp.workspace.system.location import project_at
 engine = create_engine(project_at(Path(sys.argv[1])), environment=json.loads(sys.argv[2]))

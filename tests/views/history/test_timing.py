@@ -7,7 +7,7 @@ import pytest
 
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec, LoopSpec, PhaseSpec, RunSpec
-from wfe_mcp.engine.history.phase_timing import PhaseTiming, tasks_of
+from wfe_mcp.engine.statistics.phase_timing import PhaseTiming, tasks_of
 from wfe_mcp.store.runs.timeline import Happened
 from wfe_mcp.views.history.stats import Spread, spread
 

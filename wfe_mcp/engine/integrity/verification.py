@@ -254,7 +254,7 @@ def _missing(
 
 def _unlike_sums(engine: Engine) -> list[Discrepancy]:
     """The sums of statistics that are not those of the logs."""
-    from wfe_mcp.engine.history.phase_sums import differences
+    from wfe_mcp.engine.statistics.phase_sums import differences
 
     return [
         Discrepancy("sums_differ", "phase_sum", f"the sums of {each} are not those of the logs of its runs")

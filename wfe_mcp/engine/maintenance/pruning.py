@@ -87,7 +87,7 @@ def prunable(
 
 def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progress = unheard) -> Pruned:
     """Remove these runs for good, each in a transaction of its own: where it is stopped, the runs before are gone."""
-    from wfe_mcp.engine.history.phase_sums import take_out
+    from wfe_mcp.engine.statistics.phase_sums import take_out
 
     store = engine.store
     ids = {str(record.id) for record in records}

@@ -16,9 +16,9 @@ from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.history.phase_timing import WAITS, For
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.engine.statistics.phase_timing import WAITS, For
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import UsageRecord

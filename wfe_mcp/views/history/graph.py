@@ -7,9 +7,9 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared, item_of, name_of, seen_from
 from wfe_mcp.core.spec import PhaseSpec
-from wfe_mcp.engine.history.phase_timing import For, PhaseTiming, tasks_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.engine.statistics.phase_timing import For, PhaseTiming, tasks_of
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import UsageRecord

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath, declared
-from wfe_mcp.engine.history.phase_sums import PhaseTotals, Totals, add_run, count_ended, read_rows
-from wfe_mcp.engine.history.phase_timing import WAITS, For
+from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, count_ended, read_rows
+from wfe_mcp.engine.statistics.phase_timing import WAITS, For
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:

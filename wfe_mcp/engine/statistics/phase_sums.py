@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.history.phase_timing import tasks_of
+from wfe_mcp.engine.statistics.phase_timing import tasks_of
 from wfe_mcp.store.runs.phase_sums import ALL_DAYS, COUNTS, PhaseSumRow
 
 if TYPE_CHECKING:

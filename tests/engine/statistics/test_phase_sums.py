@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from tests.engine.scene import HUMAN, Scene, phase
 from tests.store.scene import raw
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.history import phase_sums, rollback as going
-from wfe_mcp.engine.history.phase_sums import Totals, add_run, bucket, count_ended, differences
+from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.maintenance.pruning import prunable, prune
+from wfe_mcp.engine.statistics import phase_sums
+from wfe_mcp.engine.statistics.phase_sums import Totals, add_run, bucket, count_ended, differences
 from wfe_mcp.views.history.stats import PhaseStats, phases, spread, week
 
 
@@ -98,7 +100,7 @@ def test_a_pruned_run_is_gone_from_the_sums(scene: Scene) -> None:
 
 
 def test_since_reads_its_first_day_from_the_logs(scene: Scene) -> None:
-    begun = []
+    begun = list[datetime]()
     for _ in range(4):
         begun.append(scene.clock())
         played(scene)
