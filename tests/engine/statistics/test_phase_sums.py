@@ -64,7 +64,7 @@ def test_ended_runs_are_counted_once_and_open_ones_come_from_their_logs(scene: S
     assert differences(scene.engine) == []
 
 
-def test_the_phases_stand_as_they_began(scene: Scene) -> None:
+def test_the_phases_are_in_the_order_of_their_beginning(scene: Scene) -> None:
     run = scene.start(phase("z"), phase("a", needs=["z"]))
     scene.do(run, "z")
     scene.do(run, "a")

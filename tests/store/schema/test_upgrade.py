@@ -168,7 +168,7 @@ def test_the_tables_that_statements_name_are_the_classes_that_say_what_is_kept()
     assert written(layout.METADATA) == written(METADATA)
 
 
-def test_an_upgrade_says_how_far_it_is_and_goes_on_where_it_was_stopped(
+def test_an_upgrade_says_how_far_it_is_and_continues_where_it_was_stopped(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *_, old, between, last, _ = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))

@@ -1,8 +1,8 @@
 """Sums of the phases of ended runs: what statistics read instead of every log.
 
-    run ends ──► due ──► a reader of statistics adds its tasks to the sums ──► counted
+    run ends ──► due ──► a reader of statistics adds its tasks to the sums ──► counted ──► pruned: taken out
                   ▲                                                              │
-                  └───── its log goes on: it is reopened, or ends again ─────────┘   pruned: taken out
+                  └────── its log continues: it is reopened, or ends again ──────┘
 
 Rules:
 1. The part of a run follows from its log up to an event, so it is taken out again exactly: ``run.counted`` says which event.
@@ -196,6 +196,17 @@ def _write(tx: Tx, added: dict[tuple[str, str], Totals]) -> None:
 
 
 def _rows(template: str, phase: str, totals: PhaseTotals) -> Iterator[PhaseSumRow]:
-    yield PhaseSumRow(template, phase, **{name: getattr(totals, name) for name in COUNTS})
+    yield PhaseSumRow(
+        template,
+        phase,
+        runs=totals.runs,
+        tasks=totals.tasks,
+        attempts=totals.attempts,
+        judged=totals.judged,
+        passed_first=totals.passed_first,
+        over=totals.over,
+        passed=totals.passed,
+        forced=totals.forced,
+    )
     for (to, bucket_s), (tasks, total_s) in totals.spent.items():
         yield PhaseSumRow(template, phase, to, bucket_s, tasks=tasks, total_s=total_s)

@@ -7,7 +7,7 @@
 Rules:
 1. Usually the stored revision is current and nothing happens. Otherwise each migration is one BEGIN IMMEDIATE, after a
    second check: of several processes that start at once, each does what the others have left, and a writer waits for one
-   migration at most. What stops an upgrade leaves the file at a whole revision; the next start goes on from there.
+   migration at most. What stops an upgrade leaves the file at a whole revision; the next start continues.
 2. Migrations only add: an older process may still have the file open.
 3. What the file has besides our schema, or lacks of it, is named by ``differences``: a trigger or a view of others would act
    in every transaction.
