@@ -189,7 +189,19 @@ def _filled(place: Scene, count: int, opened: int = _OPEN) -> str:
         _copy(connection, _newest(connection, "open"), opened // 2, "p")
         connection.executescript(_JOBS_AND_CALLS)
         _index_words(connection)
+    _count_ended(place)
     return f"e-{count // 2:08d}" if count - opened > count // 2 else f"o-{opened // 4:08d}"
+
+
+def _count_ended(place: Scene) -> None:
+    """What the first reader of statistics does, as far as no one has before: it adds the runs that have ended to the sums."""
+    from wfe_mcp.engine.factory import create_engine
+    from wfe_mcp.engine.statistics.phase_sums import count_ended
+    from wfe_mcp.workspace.system.location import project_at
+
+    engine = create_engine(project_at(place.root), environment=place.environment)
+    count_ended(engine)
+    engine.close()
 
 
 def _newest(connection: sqlite3.Connection, title: str) -> str:

@@ -197,7 +197,7 @@ def _table(table: Table) -> str:
     return f'\n{table.name.upper()} = Table(\n    "{table.name}",\n    METADATA,\n{body})\n'
 
 
-def _packed(words: list[str], width: int = 120) -> list[str]:
+def _packed(words: list[str], width: int = 128) -> list[str]:
     """The words with their commas, as many to a line as fit."""
     lines: list[str] = []
     for word in words:

@@ -64,7 +64,7 @@ RECORDS = {
             "RunRecord",
             "Run",
             "One row of the run list. Each ``…_sha256`` except the template's names a document; only imported runs have an origin.",
-            without="state, going_back",
+            without="state, going_back, counted",
         ),
         Record(
             "OpenAttempt",

@@ -143,17 +143,18 @@ from pathlib import Path
 from wfe_mcp.store.driver import driver
 driver().sqlite_version_info = (3, 53, 4)  # so that the journal stays as the test made it
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.statistics import phase_sums
 from wfe_mcp.views.history import stats
 from wfe_mcp.workspace.system.location import project_at
 engine = create_engine(project_at(Path(sys.argv[1])), environment=json.loads(sys.argv[2]))
-real, seen = stats.tasks_of, []
+real, seen = phase_sums.tasks_of, []
 def waiting(*given):
     if not seen:
         seen.append(True)
         print("reading", flush=True)
         sys.stdin.readline()
     return real(*given)
-stats.tasks_of = waiting
+phase_sums.tasks_of = waiting
 print(*(each.runs for each in stats.phases(engine, everywhere=True)), flush=True)
 """
 

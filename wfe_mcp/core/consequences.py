@@ -178,7 +178,8 @@ def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Itera
             yield from _loop_step(state, attempt)
         elif attempt.repair == "recover" and attempt.phase in state.loops:
             yield from _recovery_step(state, attempt, at)
-    if all(attempt.is_settled for attempt in state.open_attempts):
+    # From the end: what is not over comes last as a rule, and of hundreds of phases only one is asked.
+    if all(attempt.is_settled for attempt in reversed(state.open_attempts)):
         yield [e.RunCompleted()]
 
 

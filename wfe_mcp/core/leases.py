@@ -22,7 +22,7 @@ def busy_phases(state: RunState, *, besides: PhasePath) -> tuple[PhasePath, ...]
     busy = {AttemptStatus.RUNNING, AttemptStatus.GATING}
     return tuple(
         other.phase
-        for other in state.open_attempts
+        for other in state.moving_attempts
         if other.status in busy and other.phase != besides and state.phase(other.phase).loop is None
     )
 
@@ -52,7 +52,7 @@ def tree_holder(state: RunState, path: PhasePath) -> PhasePath | None:
     """
     if not state.phase(path).exclusive:
         return None
-    for other in state.open_attempts:
+    for other in state.moving_attempts:
         if other.phase != path and state.phase(other.phase).exclusive and _holds_tree(state, other):
             return other.phase
     return None
@@ -64,7 +64,7 @@ def lock_holder(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | Non
     if not wanted:
         return None
     own = {path, *(loop for loop, _ in items_around(path))}
-    for other in state.open_attempts:
+    for other in state.moving_attempts:
         shared = [name for name in other.locks or () if name in wanted]
         if shared and other.phase not in own and holds_locks(state, other):
             return other.phase, shared[0]

@@ -145,11 +145,15 @@ class RunSpec:
     bodies: dict[PhasePath | None, tuple[PhaseSpec, ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict[PhasePath | None, tuple[PhaseSpec, ...]]
     )
+    stepped: set[PhasePath] = field(init=False, repr=False, compare=False, default_factory=set[PhasePath])
+    """The phases for which the server does steps: their work, or what undoes it."""
 
     def __post_init__(self) -> None:
         for phase in self.phases:
             self.index[phase.path] = phase
             self.bodies[phase.parent] = (*self.bodies.get(phase.parent, ()), phase)
+            if phase.kind == "steps" or any(rule.do == "compensate" for rule in phase.on_fail):
+                self.stepped.add(phase.path)
 
     def phase(self, path: PhasePath) -> PhaseSpec:
         """The phase at ``path``, of the template or of a run; KeyError when there is none."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.runs.artifacts import ArtifactRepository, AttachmentRepository
     from wfe_mcp.store.runs.events import EventRepository
     from wfe_mcp.store.runs.evidence import EvidenceRepository, OpinionRepository
+    from wfe_mcp.store.runs.phase_sums import PhaseSumRepository
     from wfe_mcp.store.runs.runs import RunRepository, StepRepository
     from wfe_mcp.store.runs.timeline import ActivityRepository, TimelineRepository
     from wfe_mcp.store.search.find import SearchRepository
@@ -65,6 +66,7 @@ class Tx(Repository):
     events: Part[EventRepository] = Part("wfe_mcp.store.runs.events:EventRepository")
     activity: Part[ActivityRepository] = Part("wfe_mcp.store.runs.timeline:ActivityRepository")
     timelines: Part[TimelineRepository] = Part("wfe_mcp.store.runs.timeline:TimelineRepository")
+    phase_sums: Part[PhaseSumRepository] = Part("wfe_mcp.store.runs.phase_sums:PhaseSumRepository")
     artifacts: Part[ArtifactRepository] = Part("wfe_mcp.store.runs.artifacts:ArtifactRepository")
     attachments: Part[AttachmentRepository] = Part("wfe_mcp.store.runs.artifacts:AttachmentRepository")
     evidence: Part[EvidenceRepository] = Part("wfe_mcp.store.runs.evidence:EvidenceRepository")

@@ -191,8 +191,7 @@ class SqliteDatabase:
         with self._read_engine.connect() as connection, connection.begin():
             if stored_revision(connection) == HEAD:
                 return
-        with self._write_engine.connect() as connection, connection.begin():
-            bring_to_head(connection, self._path)
+        bring_to_head(self._write_engine.begin, self._path)
         # The reading connection saw the file without its tables. SQLite looks again when it next reads, but while the
         # file is locked it says "no such table" instead of "busy".
         self._read_engine.dispose()

@@ -93,5 +93,8 @@ EACH_RUN = (
     "RunStarted",
 )
 """Types of events that nearly each run has: the newest of them are found without an index."""
+UNCOUNTED = "counted IS NULL OR counted <> last_seq"
+"""True of a run whose log ``phase_sum`` does not have as it is now: an open one, too."""
+
 RARE_TYPES = f"type NOT IN {EACH_RUN}"
 """The condition of the index of the others. SQLite takes the index only for a query with the same condition."""

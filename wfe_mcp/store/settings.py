@@ -28,6 +28,7 @@ USED = "credential-used:"
 _SECRET = select(SECRET.c.value).where(SECRET.c.name == bindparam("name_"))
 _SECRETS = select(SECRET.c.name, SECRET.c.value)
 _SECRETS_NAMED = _SECRETS.where(SECRET.c.name >= bindparam("from_"), SECRET.c.name < bindparam("to_"))
+_SOME_SECRETS = _SECRETS.where(SECRET.c.name.in_(bindparam("names_", expanding=True)))
 _NEW_SECRET = insert(SECRET)
 _CHANGE_SECRET = (
     update(SECRET)
@@ -163,6 +164,11 @@ class SecretRepository(Repository):
         """The value of a secret."""
         found = self._connection.execute(_SECRET, {"name_": name}).scalar()
         return None if found is None else str(found)
+
+    def values(self, names: Sequence[str]) -> dict[str, str]:
+        """The values of those of these secrets that are set."""
+        rows = self._connection.execute(_SOME_SECRETS, {"names_": list(names)})
+        return {str(row.name): str(row.value) for row in rows}
 
     def named(self, prefix: str) -> dict[str, str]:
         """The secrets whose names begin with ``prefix``."""

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_autogenerate_finds_no_difference_between_models_and_migrations(migrated
     migrated.dispose()
 
 
-@pytest.mark.sqlite_only("migrations up to 0016 ran on files only")
+@pytest.mark.sqlite_only("migrations up to 0017 ran on files only")
 def test_a_new_file_has_the_same_tables_as_a_migrated_one(migrated: Engine, store: Store, tmp_path: Path) -> None:
     migrated.dispose()
     assert store.health().revision == schema.HEAD
@@ -107,7 +107,7 @@ def test_a_new_file_has_the_same_tables_as_a_migrated_one(migrated: Engine, stor
     assert definitions(tmp_path / "state.db") == definitions(tmp_path / "migrated.db")
 
 
-@pytest.mark.sqlite_only("migrations up to 0016 ran on files only")
+@pytest.mark.sqlite_only("migrations up to 0017 ran on files only")
 def test_a_file_that_lacks_migrations_is_upgraded(url: str, store: Store, clock: Clock, tmp_path: Path) -> None:
     """There is only one migration yet: a file from before it stands for an older one."""
     whole = definitions(tmp_path / "state.db")
@@ -171,30 +171,57 @@ def test_the_tables_that_statements_name_are_the_classes_that_say_what_is_kept()
     assert written(layout.METADATA) == written(METADATA)
 
 
-@pytest.mark.sqlite_only("migrations up to 0016 ran on files only")
-def test_an_upgrade_says_how_far_it_is_and_leaves_the_file_as_it_was_when_it_is_stopped(
+@pytest.mark.sqlite_only("migrations up to 0017 ran on files only")
+def test_an_upgrade_says_how_far_it_is_and_continues_where_it_was_stopped(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))[-3]
+    *_, old, between, last, _ = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))
     engine = create_engine(url)
     with engine.begin() as connection:
         command.upgrade(config(connection), old)
-    heard: list[tuple[int, int]] = []
+    seen: list[tuple[int, int]] = []
+    revisions: list[str | None] = []
 
     def stopped(part: int, total: int) -> None:
-        heard.append((part, total))
-        if part == total:
+        seen.append((part, total))
+        with engine.begin() as connection:  # another process, which need not wait for the rest
+            connection.exec_driver_sql("CREATE TABLE mine (part INTEGER)" if part == 1 else "DROP TABLE mine")
+            revisions.append(schema.stored_revision(connection))
+        if part == 2:
             raise KeyboardInterrupt
 
     def continued(part: int, total: int) -> None:
-        heard.append((part, total))
+        seen.append((part, total))
 
     monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(stopped))
     with pytest.raises(KeyboardInterrupt):
         Store.open(url, clock=clock)
     with engine.begin() as connection:
-        assert schema.stored_revision(connection) == old
+        assert schema.stored_revision(connection) == last
     engine.dispose()
     monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(continued))
     Store.open(url, clock=clock).close()
-    assert heard == [(1, 2), (2, 2), (1, 2), (2, 2)]
+    assert (seen, revisions) == ([(1, 3), (2, 3), (1, 1)], [between, last])
+
+
+def test_an_upgrade_does_what_another_process_has_left_of_it(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, old, _, _, last = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(config(connection), old)
+    seen: list[tuple[int, int]] = []
+
+    def overtaken(part: int, total: int) -> None:
+        seen.append((part, total))
+        if len(seen) == 1:
+            with engine.begin() as connection:
+                command.upgrade(config(connection), "head")
+        engine.dispose()
+
+    monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(overtaken))
+    with closing(Store.open(url, clock=clock)):
+        assert seen == [(1, 3), (3, 3)]
+    with engine.begin() as connection:
+        assert schema.stored_revision(connection) == last

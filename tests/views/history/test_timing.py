@@ -7,9 +7,9 @@ import pytest
 
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec, LoopSpec, PhaseSpec, RunSpec
+from wfe_mcp.engine.statistics.phase_timing import PhaseTiming, tasks_of
 from wfe_mcp.store.runs.timeline import Happened
 from wfe_mcp.views.history.stats import Spread, spread
-from wfe_mcp.views.history.timing import PhaseTiming, tasks_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GATES = tuple(GateSpec(kind) for kind in ("command", "opinion", "approval"))
@@ -206,5 +206,5 @@ def test_a_served_phase_waits_for_the_server_and_a_blocked_run_for_a_person(repa
 
 
 def test_the_90th_percentile_is_what_nine_of_ten_do_not_exceed() -> None:
-    assert spread([10, 1, 2, 3, 4, 5, 6, 7, 8, 9]) == Spread(tasks=10, total_s=55, median_s=5.5, p90_s=9)
-    assert spread([7]) == Spread(tasks=1, total_s=7, median_s=7, p90_s=7)
+    assert spread(dict.fromkeys(range(1, 11), 1), 55) == Spread(tasks=10, total_s=55, median_s=5.5, p90_s=9)
+    assert spread({7: 1}, 7) == Spread(tasks=1, total_s=7, median_s=7, p90_s=7)

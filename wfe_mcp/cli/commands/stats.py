@@ -10,8 +10,8 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.statistics.phase_timing import For
     from wfe_mcp.views.history.stats import PhaseStats, Rate, Spread
-    from wfe_mcp.views.history.timing import For
     from wfe_mcp.views.runs.usage import UsageView
 
 Since = Annotated[

@@ -105,7 +105,7 @@ class Invocation:
     def _show_upgrades(self) -> None:
         from wfe_mcp.store.driver import SHOWN
 
-        SHOWN.upgrade = lambda: self.screen.busy("Upgrading the database (Ctrl-C leaves it as it was)")
+        SHOWN.upgrade = lambda: self.screen.busy("Upgrading the database (Ctrl-C stops it; the next command continues)")
 
     def go_to(self, folder: Path) -> None:
         """Go on in another work tree of the project: what follows starts and reads there."""

@@ -120,7 +120,10 @@ def cut_bundles(change: RunChange, attempt: Attempt) -> Iterator[tuple[str, str]
 def _refs(plan: CompiledTemplate, path: PhasePath) -> list[BundleRef]:
     from wfe_mcp.workflow.model import BundleRef
 
-    entries, made = plan.phase(path).context, artifact_names(plan, path)
+    entries = plan.phase(path).context
+    if not entries:
+        return []
+    made = artifact_names(plan, path)
     return [BundleRef(bundle=entry) if isinstance(entry, str) else entry for entry in entries if entry not in made]
 
 

@@ -180,7 +180,7 @@ def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: M
     from wfe_mcp.engine.artifacts.context_bundles import artifact_names, handed_bundle
     from wfe_mcp.workflow.prompts import render_context
 
-    made = artifact_names(change.plan, attempt.phase)
+    made = artifact_names(change.plan, attempt.phase) if phase.context else frozenset[str]()
     for entry in phase.context:
         if not isinstance(entry, str) or entry not in made:
             yield handed_bundle(change, attempt, entry)

@@ -125,7 +125,7 @@ def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mappin
     requires = engine.plans.report(dict(definition)).requires.checks
     absent = [name for name in requires if name not in frozen]
     required = required_checks(dict(definition)) if absent else set[str]()
-    fix = "wfe-mcp trust" if engine.settings().untrusted else INIT
+    fix = "wfe-mcp trust" if absent and engine.settings().untrusted else INIT
     found: list[str] = []
     for name in requires:
         if name in absent:

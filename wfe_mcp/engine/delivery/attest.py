@@ -146,6 +146,7 @@ def attest_completed(change: RunChange) -> None:
     if (
         change.state.status is not RunStatus.COMPLETED
         or before is RunStatus.COMPLETED
+        or not change.state.spec.stepped  # only a step commits
         or not change.engine.project.is_git
     ):
         return

@@ -65,6 +65,7 @@ def changed_artifacts(
     return tuple(
         found
         for attempt in state.open_attempts
+        if attempt.state.status is not AttemptStatus.PENDING  # hundreds perhaps
         if _is_sealed(plan, attempt) and (found := _drift_of_attempt(engine, tx, record, plan, attempt)) is not None
     )
 
@@ -125,12 +126,10 @@ def prompt_hash(current: RunChange, attempt: Attempt) -> str | None:
 
 
 def _is_sealed(plan: CompiledTemplate, attempt: Attempt) -> bool:
-    if not attempt.revision:
-        return False
     if attempt.status is AttemptStatus.COMPLETED:
-        return True
+        return attempt.revision > 0
     judged = attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING} and attempt.stage is Stage.AFTER
-    return judged and plan.seals_on_submit(attempt.phase)
+    return judged and attempt.revision > 0 and plan.seals_on_submit(attempt.phase)
 
 
 def _blocking_file(current: RunChange) -> ChangedFile | None:
@@ -144,7 +143,7 @@ def _drift_of_attempt(
     key = (record.id, attempt.phase, attempt.number, attempt.sha256 or "")
     seen = engine.state_of(SeenFiles)
     known = seen.get(key)
-    if known is not None and known[1] == _signature(Path(record.worktree, known[0])):
+    if known is not None and known[1] == _signature(f"{record.worktree}/{known[0]}"):
         return None
     from wfe_mcp.workspace.files.mirror import artifact_path
 
@@ -153,9 +152,9 @@ def _drift_of_attempt(
         return None
     path = artifact_path(record.id, attempt.phase, attempt.number, rendered)
     # Taken before the content is read: a write in between differs from it at the next call.
-    before = _signature(Path(record.worktree, path))
+    before = _signature(f"{record.worktree}/{path}")
     try:
-        value = changed_on_disk(tx, record, plan, attempt)
+        value = changed_on_disk(tx, record, plan, attempt, rendered)
         is_changed = value is not None and not _is_old(tx, record, attempt, value)
     except (Refused, ValueError):
         is_changed = True
@@ -178,9 +177,10 @@ Signature = tuple[tuple[str, int, int, int], ...]
 """Of each file at and below a path: its name, size, time of change and number. A file that was written has another."""
 
 
-def _signature(path: Path) -> Signature:
+def _signature(path: str) -> Signature:
+    # No Path: every call looks at every accepted artifact, and making one takes longer than the look.
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except OSError:
         return ()
     if not stat.S_ISDIR(found.st_mode):
@@ -188,8 +188,8 @@ def _signature(path: Path) -> Signature:
     entries: list[tuple[str, int, int, int]] = []
     for folder, _, names in os.walk(path):
         for name in sorted(names):
-            inner = Path(folder, name)
-            entries += [(str(inner), *entry[1:]) for entry in _signature(inner)]
+            inner = f"{folder}/{name}"
+            entries += [(inner, *entry[1:]) for entry in _signature(inner)]
     return tuple(sorted(entries))
 
 

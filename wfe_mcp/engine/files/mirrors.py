@@ -154,12 +154,17 @@ def rendered_artifact(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt
     return None if revision is None else to_file(plan.schema(attempt.phase), json.loads(revision.content))
 
 
-def changed_on_disk(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> Any:
-    """The edited content of a mirrored artifact; None when unchanged or missing. Refuses an invalid artifact."""
+def changed_on_disk(
+    tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt, written: Rendered | None = None
+) -> Any:
+    """The edited content of a mirrored artifact; None when unchanged or missing. Refuses an invalid artifact.
+
+    ``written``: its revision as the mirror shows it, where the caller has it.
+    """
     from wfe_mcp.artifacts.parse import bundle_of, read_artifact
     from wfe_mcp.workspace.files.mirror import read_edited
 
-    written = rendered_artifact(tx, record, plan, attempt)
+    written = written or rendered_artifact(tx, record, plan, attempt)
     if written is None:
         return None
     found = read_edited(Path(record.worktree), record.id, attempt.phase, attempt.number, written)

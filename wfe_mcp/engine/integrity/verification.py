@@ -143,6 +143,7 @@ def verify(
         begun = tx.settings_log.first_noted(BEGUN, project)
         findings += _missing(read, project, begun, is_git=engine.project.is_git, restored=bool(restores))
         known.since = says_gates(engine, tx, runs[: len(runs) - len(todo)])
+    findings += [] if run or after else _unlike_sums(engine)
     seals, behind, done = evidence_seals(known.changes), list[RunId](), 0
     try:
         while done < len(todo):
@@ -249,6 +250,16 @@ def _missing(
     if outside.lines is None and begun:
         message = f"{UNKNOWN[0].lower()}{UNKNOWN[1:]} (to begin it again: wfe-mcp verify --anchor)"
         yield Discrepancy("anchors_deleted", "anchors beside the database", message, since=begun)
+
+
+def _unlike_sums(engine: Engine) -> list[Discrepancy]:
+    """The sums of statistics that are not those of the logs."""
+    from wfe_mcp.engine.statistics.phase_sums import differences
+
+    return [
+        Discrepancy("sums_differ", "phase_sum", f"the sums of {each} are not those of the logs of its runs")
+        for each in differences(engine)
+    ]
 
 
 def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId]:

@@ -19,8 +19,9 @@ def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
 
     found: list[KeptStrict] = []
     layers: tuple[FileLayer, FileLayer] = ("user", "project")
+    kept = tx.secrets.values([_name(layer, project) for layer in layers])  # one query: nearly every call asks
     for layer in layers:
-        text = tx.secrets.get(_name(layer, project))
+        text = kept.get(_name(layer, project))
         if text is not None:
             try:
                 stored = json.loads(text)

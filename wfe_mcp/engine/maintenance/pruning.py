@@ -87,6 +87,8 @@ def prunable(
 
 def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progress = unheard) -> Pruned:
     """Remove these runs for good, each in a transaction of its own: where it is stopped, the runs before are gone."""
+    from wfe_mcp.engine.statistics.phase_sums import take_out
+
     store = engine.store
     ids = {str(record.id) for record in records}
     with store.read() as tx:
@@ -100,6 +102,7 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progre
             now = engine.load(tx, record.id).record
             if now.ended_at is None or now.id in tx.retention.kept():
                 continue  # it was marked to keep meanwhile
+            take_out(tx, now.project_id, now.id)
             mine = {document for document in named[record.id] if last[document] == record.id} - mentioned
             tx.retention.prune(now, mine - tx.retention.mentioned(mine, ids, place)[0], by, engine.clock())
             end = tx.retention.last_places()

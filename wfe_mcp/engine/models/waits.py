@@ -107,7 +107,7 @@ def persons_asked(tx: Tx, run: RunRecord, state: RunState, attempt: Attempt) -> 
 
 def all_persons_asked(tx: Tx, loaded: LoadedRun) -> Mapping[PhasePath, tuple[AskedPerson, ...]]:
     """The phases whose gate waits for persons, with those persons."""
-    found = {one.phase: persons_asked(tx, loaded.record, loaded.state, one) for one in loaded.state.open_attempts}
+    found = {one.phase: persons_asked(tx, loaded.record, loaded.state, one) for one in loaded.state.moving_attempts}
     return {path: persons for path, persons in found.items() if persons}
 
 

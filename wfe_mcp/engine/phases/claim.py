@@ -96,7 +96,7 @@ def claim(current: RunChange, path: PhasePath, holder: str, tree: str | None, he
 
 def free_dead_leases(current: RunChange) -> None:
     """Phases whose holder is gone are ready again."""
-    for attempt in current.state.open_attempts:
+    for attempt in current.state.moving_attempts:
         if current.engine.lease_is_lost(attempt) and attempt.status in {
             AttemptStatus.RUNNING,
             AttemptStatus.GATING,
@@ -108,11 +108,11 @@ def free_dead_leases(current: RunChange) -> None:
 def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> PhasePath:
     """The phase this holder has, else the first one it may claim now."""
     state = loaded.state
-    for attempt in state.open_attempts:
+    for attempt in state.moving_attempts:
         if attempt.status is AttemptStatus.RUNNING and attempt.holder == holder:
             return attempt.phase
     first: Refused | None = None
-    for attempt in state.open_attempts:
+    for attempt in state.moving_attempts:  # what is over, or waits for other phases, is no one's to claim
         refused = _claim_refused(engine, tx, loaded, attempt, by, holder)
         if refused is None:
             return attempt.phase
@@ -147,8 +147,8 @@ def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...
     """The phases that an agent of this process may claim now: its own first, then those of the dead and the ready."""
     if works_elsewhere(engine, loaded.record, By()) is not None:
         return ()
-    held = [attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.RUNNING]
-    ready = [attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.READY]
+    held = [attempt for attempt in loaded.state.moving_attempts if attempt.status is AttemptStatus.RUNNING]
+    ready = [attempt for attempt in loaded.state.moving_attempts if attempt.status is AttemptStatus.READY]
     return tuple(
         attempt.phase
         for attempt in (*held, *ready)

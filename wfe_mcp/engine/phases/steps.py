@@ -62,7 +62,7 @@ def start_steps(change: RunChange) -> bool:
     leave(change)
     if change.state.status not in _GOES_ON:
         return False
-    worked = [attempt for attempt in change.state.open_attempts if change.state.phase(attempt.phase).kind == "steps"]
+    worked = [attempt for attempt in change.state.moving_attempts if change.state.phase(attempt.phase).kind == "steps"]
     return any(
         (attempt.status is AttemptStatus.RUNNING and _go_on(change, attempt))
         or (attempt.status is AttemptStatus.READY and claim_by_server(change, attempt))
@@ -82,7 +82,7 @@ def start_compensation(change: RunChange) -> bool:
 
 def has_steps(spec: RunSpec) -> bool:
     """True when the server may have steps to do: a phase of steps, or one that undoes what failed."""
-    return any(phase.kind == "steps" or any(rule.do == "compensate" for rule in phase.on_fail) for phase in spec.phases)
+    return bool(spec.stepped)
 
 
 def is_undone(attempt: Attempt) -> bool:
@@ -153,7 +153,7 @@ def passed(row: StepRecord, step: Step) -> bool:
 
 def trust_given(change: RunChange) -> None:
     """Steps that waited for trust are due again."""
-    for attempt in change.state.open_attempts:
+    for attempt in change.state.moving_attempts:
         if is_worked(attempt) and has_steps(change.state.spec):
             for row in change.tx.steps.of_run(change.run.id, attempt.phase, attempt.number):
                 if row.status is StepStatus.WAITING:

@@ -181,7 +181,7 @@ def _of_run(found: RunFacts) -> Iterator[Need]:
 
 
 def _of_phases(found: RunFacts) -> Iterator[Need]:
-    for attempt in found.loaded.state.open_attempts:
+    for attempt in found.loaded.state.moving_attempts:
         need = need_of(found, attempt)
         if need is not None:
             yield need
@@ -245,7 +245,7 @@ def _work(found: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
 def _server_works(found: RunFacts) -> Who | None:
     """Who of the server's side works a phase or judges it, or will after a delay; None where no one does."""
     state, by_person = found.loaded.state, {*found.by_hand, *found.asked_persons}
-    open_now = [one for one in state.open_attempts if one.phase not in by_person]
+    open_now = [one for one in state.moving_attempts if one.phase not in by_person]
     worked = [one for one in open_now if is_worked_by_server(state, one) and one.phase not in state.loops]
     gates = {current_gate(state, one) for one in open_now if one.status is AttemptStatus.GATING}
     if any(state.phase(one.phase).kind != "steps" and not is_undone(one) for one in worked):

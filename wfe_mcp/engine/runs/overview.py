@@ -107,7 +107,7 @@ class Overview(RunFacts):
         """The approvals without a stored request."""
         return tuple(
             attempt
-            for attempt in self.loaded.state.open_attempts
+            for attempt in self.loaded.state.moving_attempts
             if attempt.status is AttemptStatus.AWAITING
             and attempt.asked is None
             and current_gate(self.loaded.state, attempt) == "approval"
@@ -164,7 +164,7 @@ def _needs_worker(loaded: LoadedRun, resumes_at: datetime | None) -> bool:
     """True where something of the run may be in a queue."""
     return resumes_at is not None or any(
         one.status is AttemptStatus.GATING or one.not_before is not None or is_worked_by_server(loaded.state, one)
-        for one in loaded.state.open_attempts
+        for one in loaded.state.moving_attempts
     )
 
 
@@ -201,7 +201,7 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
 
 def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
     found: dict[PhasePath, str] = {}
-    for attempt in loaded.state.open_attempts:
+    for attempt in loaded.state.moving_attempts:
         if attempt.status is AttemptStatus.GATING and current_gate(loaded.state, attempt) == "opinion":
             jobs = tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, waits.OPEN_JOBS)
             errors = [job.error for job in jobs if job.error]
@@ -213,7 +213,7 @@ def _elsewhere(
     engine: Engine, tx: Tx, loaded: LoadedRun, startable: tuple[PhasePath, ...]
 ) -> tuple[tuple[PhasePath, str, str], ...]:
     """Ready phases that another run blocks, as sentences, with that run."""
-    ready = (attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.READY)
+    ready = (attempt for attempt in loaded.state.moving_attempts if attempt.status is AttemptStatus.READY)
     held = (
         (
             attempt.phase,
@@ -229,7 +229,7 @@ def _elsewhere(
 
 def _untrusted_steps(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[tuple[PhasePath, str], ...]:
     """Steps that need trust, as sentences."""
-    running = {(attempt.phase, attempt.number) for attempt in loaded.state.open_attempts if is_worked(attempt)}
+    running = {(attempt.phase, attempt.number) for attempt in loaded.state.moving_attempts if is_worked(attempt)}
     return tuple(
         (row.phase, f"{row.phase} step {row.step} needs trust: {row.error}")
         for row in steps

@@ -57,8 +57,8 @@ MODEL_CALL = Table(
     Column("cache_read_tokens", Integer, nullable=False), Column("cache_write_tokens", Integer, nullable=False),
     Column("cost_usd", Float, nullable=True), Column("reserved_tokens", Integer, nullable=False),
     Column("reserved_usd", Float, nullable=True), Column("fault", Text, nullable=True), Index(None, "job_id"),
-    Index(None, "project_id", "started_at"), Index(None, "provider", "started_at"),
-    Index(None, "run_id", "phase", "attempt"), Index(None, "started_at"),
+    Index(None, "project_id", "started_at"), Index(None, "provider", "started_at"), Index(None, "run_id", "phase", "attempt"),
+    Index(None, "started_at"),
 )
 
 TOOL_CALL = Table(
@@ -66,11 +66,11 @@ TOOL_CALL = Table(
     METADATA,
     Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("phase", String, nullable=False), Column("attempt", Integer, nullable=False),
-    Column("job_id", String, nullable=True), Column("name", String, nullable=False),
-    Column("ok", Boolean, nullable=True), Column("started_at", UtcDateTime, nullable=False),
-    Column("duration_ms", Integer, nullable=True), Column("output_sha256", String, nullable=True),
-    Column("output_bytes", Integer, nullable=True), Column("input", JsonText, nullable=True),
-    Column("output", Text, nullable=True), Index(None, "run_id", "phase", "attempt", "started_at"),
+    Column("job_id", String, nullable=True), Column("name", String, nullable=False), Column("ok", Boolean, nullable=True),
+    Column("started_at", UtcDateTime, nullable=False), Column("duration_ms", Integer, nullable=True),
+    Column("output_sha256", String, nullable=True), Column("output_bytes", Integer, nullable=True),
+    Column("input", JsonText, nullable=True), Column("output", Text, nullable=True),
+    Index(None, "run_id", "phase", "attempt", "started_at"),
 )
 
 OPINION = Table(
@@ -90,21 +90,20 @@ OPINION = Table(
 ITEM = Table(
     "item",
     METADATA,
-    Column("project_id", String, ForeignKey("project.id"), primary_key=True),
-    Column("number", Integer, primary_key=True), Column("kind", Word(ItemKind), nullable=False),
-    Column("status", Word(ItemStatus), nullable=False), Column("priority", Integer, nullable=False),
-    Column("parent", String, nullable=False), Column("fingerprint", String, nullable=False),
-    Column("last_seq", Integer, nullable=False), Column("added_at", UtcDateTime, nullable=False),
-    Column("changed_at", UtcDateTime, nullable=False), Column("content", Text, nullable=False),
-    Index(None, "project_id", "fingerprint"), Index(None, "project_id", "parent"),
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("number", Integer, primary_key=True),
+    Column("kind", Word(ItemKind), nullable=False), Column("status", Word(ItemStatus), nullable=False),
+    Column("priority", Integer, nullable=False), Column("parent", String, nullable=False),
+    Column("fingerprint", String, nullable=False), Column("last_seq", Integer, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False), Column("changed_at", UtcDateTime, nullable=False),
+    Column("content", Text, nullable=False), Index(None, "project_id", "fingerprint"), Index(None, "project_id", "parent"),
     Index(None, "project_id", "status", "priority", "number"),
 )
 
 ITEM_FILE = Table(
     "item_file",
     METADATA,
-    Column("project_id", String, ForeignKey("project.id"), primary_key=True),
-    Column("sha256", String, primary_key=True), Column("content", LargeBinary, nullable=False),
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("sha256", String, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 ITEM_EVENT = Table(
@@ -130,15 +129,14 @@ PROCESS = Table(
 JOB = Table(
     "job",
     METADATA,
-    Column("id", String, primary_key=True), Column("kind", String, nullable=False),
-    Column("queue", String, nullable=False), Column("limit_key", String, nullable=True),
-    Column("status", Word(JobStatus), nullable=False), Column("priority", Integer, nullable=False),
-    Column("run_at", UtcDateTime, nullable=False), Column("tries", Integer, nullable=False),
-    Column("max_attempts", Integer, nullable=False), Column("effect", Word(Effect), nullable=False),
-    Column("fence", Integer, nullable=False), Column("lease_owner", String, nullable=True),
-    Column("lease_until", UtcDateTime, nullable=True), Column("cancel_requested", Boolean, nullable=False),
-    Column("cancel_reason", String, nullable=True), Column("timeout_s", Float, nullable=True),
-    Column("dedupe_key", String, nullable=True, unique=True),
+    Column("id", String, primary_key=True), Column("kind", String, nullable=False), Column("queue", String, nullable=False),
+    Column("limit_key", String, nullable=True), Column("status", Word(JobStatus), nullable=False),
+    Column("priority", Integer, nullable=False), Column("run_at", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False), Column("max_attempts", Integer, nullable=False),
+    Column("effect", Word(Effect), nullable=False), Column("fence", Integer, nullable=False),
+    Column("lease_owner", String, nullable=True), Column("lease_until", UtcDateTime, nullable=True),
+    Column("cancel_requested", Boolean, nullable=False), Column("cancel_reason", String, nullable=True),
+    Column("timeout_s", Float, nullable=True), Column("dedupe_key", String, nullable=True, unique=True),
     Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
     Column("attempt", Integer, nullable=True), Column("child_pid", Integer, nullable=True),
     Column("child_started_at", Float, nullable=True), Column("created_at", UtcDateTime, nullable=False),
@@ -184,8 +182,21 @@ FIND_ENTRY = Table(
     METADATA,
     Column("id", Integer, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
     Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("kind", Word(Kind), nullable=False),
-    Column("source", String, nullable=False), Column("ref", String, nullable=False),
-    Column("part", Integer, nullable=False), Column("title", String, nullable=True), Index(None, "run_id"),
+    Column("source", String, nullable=False), Column("ref", String, nullable=False), Column("part", Integer, nullable=False),
+    Column("title", String, nullable=True), Index(None, "run_id"),
+)
+
+PHASE_SUM = Table(
+    "phase_sum",
+    METADATA,
+    Column("day", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), primary_key=True),
+    Column("template", String, primary_key=True), Column("phase", String, primary_key=True),
+    Column("spent", String, primary_key=True), Column("bucket_s", Float, primary_key=True),
+    Column("place", Integer, nullable=False), Column("runs", Integer, nullable=False), Column("tasks", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False), Column("judged", Integer, nullable=False),
+    Column("passed_first", Integer, nullable=False), Column("over", Integer, nullable=False),
+    Column("passed", Integer, nullable=False), Column("forced", Integer, nullable=False),
+    Column("total_s", Float, nullable=False),
 )
 
 PROJECT = Table(
@@ -208,12 +219,11 @@ TEMPLATE = Table(
     "template",
     METADATA,
     Column("id", Integer, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
-    Column("source", String, nullable=False), Column("name", String, nullable=False),
-    Column("version", String, nullable=False), Column("sha256", String, ForeignKey("document.sha256"), nullable=False),
-    Column("parent_sha256", String, ForeignKey("document.sha256"), nullable=True),
-    Column("title", String, nullable=False), Column("description", String, nullable=False),
-    Column("requires", JsonText, nullable=False), Column("created_at", UtcDateTime, nullable=False),
-    UniqueConstraint("project_id", "name", "version"), Index(None, "sha256"),
+    Column("source", String, nullable=False), Column("name", String, nullable=False), Column("version", String, nullable=False),
+    Column("sha256", String, ForeignKey("document.sha256"), nullable=False),
+    Column("parent_sha256", String, ForeignKey("document.sha256"), nullable=True), Column("title", String, nullable=False),
+    Column("description", String, nullable=False), Column("requires", JsonText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False), UniqueConstraint("project_id", "name", "version"), Index(None, "sha256"),
 )
 
 TEMPLATE_MARK = Table(
@@ -233,18 +243,19 @@ RUN = Table(
     Column("definition_sha256", String, ForeignKey("document.sha256"), nullable=False),
     Column("spec_sha256", String, ForeignKey("document.sha256"), nullable=False),
     Column("inputs_sha256", String, ForeignKey("document.sha256"), nullable=False),
-    Column("frozen_sha256", String, ForeignKey("document.sha256"), nullable=False),
-    Column("title", String, nullable=False), Column("driver", String, nullable=True),
-    Column("triggered_by", String, nullable=False), Column("external_id", String, nullable=False),
-    Column("status", Word(RunStatus), nullable=False), Column("iteration", Integer, nullable=False),
-    Column("auto", Boolean, nullable=False), Column("tainted", Boolean, nullable=False),
-    Column("reached", String, nullable=True), Column("going_back", Integer, nullable=True),
-    Column("revision", Integer, nullable=False), Column("last_seq", Integer, nullable=False),
-    Column("last_hash", String, nullable=False), Column("artifact_count", Integer, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False), Column("updated_at", UtcDateTime, nullable=False),
-    Column("ended_at", UtcDateTime, nullable=True), Column("archived_at", UtcDateTime, nullable=True),
-    Column("origin_sha256", String, nullable=True), Column("state", Text, nullable=False),
-    Index(None, "created_at", "id"), Index(None, "project_id", "created_at", "id"),
+    Column("frozen_sha256", String, ForeignKey("document.sha256"), nullable=False), Column("title", String, nullable=False),
+    Column("driver", String, nullable=True), Column("triggered_by", String, nullable=False),
+    Column("external_id", String, nullable=False), Column("status", Word(RunStatus), nullable=False),
+    Column("iteration", Integer, nullable=False), Column("auto", Boolean, nullable=False),
+    Column("tainted", Boolean, nullable=False), Column("reached", String, nullable=True),
+    Column("going_back", Integer, nullable=True), Column("revision", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False), Column("last_hash", String, nullable=False),
+    Column("artifact_count", Integer, nullable=False), Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False), Column("ended_at", UtcDateTime, nullable=True),
+    Column("archived_at", UtcDateTime, nullable=True), Column("origin_sha256", String, nullable=True),
+    Column("counted", Integer, nullable=True), Column("state", Text, nullable=False), Index(None, "created_at", "id"),
+    Index(None, "project_id", "created_at", sqlite_where=text("counted IS NULL OR counted <> last_seq")),
+    Index(None, "project_id", "created_at", "id"),
     Index(None, "project_id", "ended_at", "id", "archived_at", sqlite_where=text("ended_at IS NOT NULL")),
     Index(None, "project_id", "status", "created_at", "id"), Index(None, "worktree", "status", "created_at", "id"),
 )
@@ -274,18 +285,17 @@ HOLD = Table(
     METADATA,
     Column("run_id", String, primary_key=True), Column("phase", String, primary_key=True),
     Column("attempt", Integer, primary_key=True), Column("scope", String, primary_key=True),
-    Column("name", String, primary_key=True), Column("rank", String, nullable=False),
-    Index(None, "scope", "name", "rank"),
+    Column("name", String, primary_key=True), Column("rank", String, nullable=False), Index(None, "scope", "name", "rank"),
 )
 
 EVENT = Table(
     "event",
     METADATA,
     Column("run_id", String, ForeignKey("run.id"), primary_key=True), Column("seq", Integer, primary_key=True),
-    Column("type", String, nullable=False), Column("at", UtcDateTime, nullable=False),
-    Column("actor", String, nullable=False), Column("channel", Word(Channel), nullable=False),
-    Column("assurance", Number(Assurance), nullable=False), Column("prev_hash", String, nullable=False),
-    Column("hash", String, nullable=False), Column("payload", Text, nullable=False),
+    Column("type", String, nullable=False), Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False),
+    Column("channel", Word(Channel), nullable=False), Column("assurance", Number(Assurance), nullable=False),
+    Column("prev_hash", String, nullable=False), Column("hash", String, nullable=False),
+    Column("payload", Text, nullable=False),
     Index(None, "type", sqlite_where=text("type NOT IN ('CheckpointTaken', 'GateJudged', 'PhaseCompleted', 'PhaseReady', 'PhaseStarted', 'RevisionSubmitted', 'RunCompleted', 'RunStarted')")),
 )
 
@@ -297,10 +307,9 @@ REVISION = Table(
     Column("attempt", Integer, nullable=False), Column("iteration", Integer, nullable=False),
     Column("name", String, nullable=False), Column("schema_name", String, nullable=False),
     Column("sha256", String, nullable=False), Column("size_bytes", Integer, nullable=False),
-    Column("source", String, nullable=False), Column("note", String, nullable=False),
-    Column("at", UtcDateTime, nullable=False), Column("sealed_at", UtcDateTime, nullable=True),
-    Column("content", Text, nullable=False), UniqueConstraint("run_id", "phase", "revision"),
-    Index(None, "run_id", "name", "id"),
+    Column("source", String, nullable=False), Column("note", String, nullable=False), Column("at", UtcDateTime, nullable=False),
+    Column("sealed_at", UtcDateTime, nullable=True), Column("content", Text, nullable=False),
+    UniqueConstraint("run_id", "phase", "revision"), Index(None, "run_id", "name", "id"),
 )
 
 REFUSED_SUBMISSION = Table(
@@ -319,9 +328,8 @@ EVIDENCE = Table(
     Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("phase", String, nullable=False), Column("attempt", Integer, nullable=False),
     Column("iteration", Integer, nullable=False), Column("stage", Word(Stage), nullable=False),
-    Column("gate", Integer, nullable=False), Column("kind", String, nullable=False),
-    Column("sha256", String, nullable=True), Column("tree", String, nullable=True),
-    Column("head", String, nullable=True), Column("log_path", String, nullable=True),
+    Column("gate", Integer, nullable=False), Column("kind", String, nullable=False), Column("sha256", String, nullable=True),
+    Column("tree", String, nullable=True), Column("head", String, nullable=True), Column("log_path", String, nullable=True),
     Column("at", UtcDateTime, nullable=False), Column("data", JsonText, nullable=False), Index(None, "kind", "at"),
     Index(None, "run_id", "phase", "attempt"),
 )
@@ -342,11 +350,10 @@ REQUEST = Table(
 DECISION = Table(
     "decision",
     METADATA,
-    Column("request_id", String, ForeignKey("request.id"), primary_key=True),
-    Column("approved", Boolean, nullable=False), Column("actor", String, nullable=False),
-    Column("channel", Word(Channel), nullable=False), Column("assurance", Number(Assurance), nullable=False),
-    Column("at", UtcDateTime, nullable=False), Column("comment", Text, nullable=False),
-    Column("to", String, nullable=True), Column("ancestors", Text, nullable=False),
+    Column("request_id", String, ForeignKey("request.id"), primary_key=True), Column("approved", Boolean, nullable=False),
+    Column("actor", String, nullable=False), Column("channel", Word(Channel), nullable=False),
+    Column("assurance", Number(Assurance), nullable=False), Column("at", UtcDateTime, nullable=False),
+    Column("comment", Text, nullable=False), Column("to", String, nullable=True), Column("ancestors", Text, nullable=False),
 )
 
 STEP_RUN = Table(
@@ -374,18 +381,18 @@ SECRET = Table(
 TRUST = Table(
     "trust",
     METADATA,
-    Column("project_id", String, ForeignKey("project.id"), primary_key=True),
-    Column("path_key", String, primary_key=True), Column("sha256", String, primary_key=True),
-    Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False),
-    Column("channel", Word(Channel), nullable=False), Column("assurance", Number(Assurance), nullable=False),
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("path_key", String, primary_key=True),
+    Column("sha256", String, primary_key=True), Column("at", UtcDateTime, nullable=False),
+    Column("actor", String, nullable=False), Column("channel", Word(Channel), nullable=False),
+    Column("assurance", Number(Assurance), nullable=False),
 )
 
 SETTING_EVENT = Table(
     "setting_event",
     METADATA,
-    Column("seq", Integer, primary_key=True), Column("type", String, nullable=False),
-    Column("name", String, nullable=False), Column("value_sha256", String, nullable=True),
-    Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False),
-    Column("channel", Word(Channel), nullable=False), Column("assurance", Number(Assurance), nullable=False),
-    Column("prev_hash", String, nullable=False), Column("hash", String, nullable=False),
+    Column("seq", Integer, primary_key=True), Column("type", String, nullable=False), Column("name", String, nullable=False),
+    Column("value_sha256", String, nullable=True), Column("at", UtcDateTime, nullable=False),
+    Column("actor", String, nullable=False), Column("channel", Word(Channel), nullable=False),
+    Column("assurance", Number(Assurance), nullable=False), Column("prev_hash", String, nullable=False),
+    Column("hash", String, nullable=False),
 )

@@ -75,7 +75,7 @@ _SECTIONS: dict[str, _Section] = {
     "attachments": _section(tables.ATTACHMENT, tables.ATTACHMENT.c.number, left_out=_HERE),
 }
 
-_RUN_LEFT_OUT = frozenset({"project_id", "worktree", "archived_at", "origin_sha256", "going_back", "state"})
+_RUN_LEFT_OUT = frozenset({"project_id", "worktree", "archived_at", "origin_sha256", "going_back", "counted", "state"})
 RUN_COLUMNS = tuple(column.name for column in tables.RUN.columns if column.name not in _RUN_LEFT_OUT)
 
 _ORIGIN = sa.select(tables.RUN.c.origin_sha256).where(tables.RUN.c.id == sa.bindparam("id_"))

@@ -22,7 +22,7 @@ from wfe_mcp.store.postgres import words
 from wfe_mcp.store.schema.upgrade import VERSION_TABLE, migrate
 
 SCHEMA = "wfe"
-FIRST = "0016"
+FIRST = "0017"
 """The revision at which PostgreSQL begins."""
 
 _OURS = 0x776665  # "wfe", so that no other program waits for the same lock
@@ -148,8 +148,9 @@ def bring_to_head(connection: Connection, shown: str) -> None:
             connection.exec_driver_sql(statement)
         VERSION_TABLE.create(connection, checkfirst=False)
         connection.execute(insert(VERSION_TABLE), {"version_num": HEAD})
-    elif revision != HEAD:
-        migrate(connection, revision, shown)
+    while revision not in {None, HEAD}:
+        migrate(connection, str(revision), shown)
+        revision = connection.execute(_REVISION).scalar()
 
 
 def _statements(connection: Connection) -> Iterator[str]:

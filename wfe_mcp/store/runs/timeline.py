@@ -5,7 +5,7 @@ may number the rows anew; a position from before is then wrong, and a reader who
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TypedDict, Unpack
@@ -78,11 +78,15 @@ class Timeline:
 
 
 class WhichRuns(TypedDict, total=False):
-    """Runs of a project, of a template, started at or after ``since``, or one run; what is None or absent asks for nothing."""
+    """Runs of a project, of a template, started at or after ``since`` and before ``until``, or one run.
+
+    What is None or absent asks for nothing.
+    """
 
     project_id: str | None
     template: str | None
     since: datetime | None
+    until: datetime | None
     run_id: RunId | None
 
 
@@ -91,6 +95,8 @@ _HAPPENED = (
     .where(EVENT.c.run_id.in_(bindparam("runs", expanding=True)), EVENT.c.type.not_in(_SILENT))
     .order_by(EVENT.c.run_id, EVENT.c.seq)
 )
+
+_BEGUN = select(RUN.c.id, RUN.c.created_at, RUN.c.template, RUN.c.spec_sha256).order_by(RUN.c.created_at, RUN.c.id)
 
 
 class TimelineRepository(Repository):
@@ -107,13 +113,25 @@ class TimelineRepository(Repository):
 
     def page(self, after: Timeline | None, *, limit: int = 200, **which: Unpack[WhichRuns]) -> list[Timeline]:
         """The next of these runs, the first to begin first; empty behind the last one."""
-        chosen = _chosen(**which)
+        chosen = chosen_runs(**which)
         if after is not None:
             later = or_(RUN.c.created_at > after.at, and_(RUN.c.created_at == after.at, RUN.c.id > after.run))
             chosen += [RUN.c.created_at >= after.at, later]
-        query = select(RUN.c.id, RUN.c.created_at, RUN.c.template, RUN.c.spec_sha256).where(*chosen)
-        runs = self._connection.execute(query.order_by(RUN.c.created_at, RUN.c.id).limit(limit)).all()
-        events = self._connection.execute(_HAPPENED, {"runs": [row.id for row in runs]})
+        rows = self._connection.execute(_BEGUN.where(*chosen).limit(limit)).all()
+        return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [row.id for row in rows]}))
+
+    def of(self, runs: Sequence[RunId]) -> list[Timeline]:
+        """Those of these runs that are still there, the first to begin first."""
+        rows = self._connection.execute(_BEGUN.where(RUN.c.id.in_(runs))).all()
+        return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [*runs]}))
+
+    def until(self, run: RunId, seq: int) -> Timeline | None:
+        """A run up to an event; None where it is gone."""
+        rows = self._connection.execute(_BEGUN.where(RUN.c.id == run)).all()
+        events = self._connection.execute(_HAPPENED.where(EVENT.c.seq <= seq), {"runs": [run]})
+        return next(iter(self._lines(rows, events)), None)
+
+    def _lines(self, runs: Sequence[Any], events: Iterable[Any]) -> list[Timeline]:
         of_run = {
             run: tuple(Happened(type_, at, json.loads(text) if text else {}) for _, type_, at, text in rows)
             for run, rows in groupby(events, key=lambda row: row[0])
@@ -134,20 +152,23 @@ class TimelineRepository(Repository):
                 func.sum(func.coalesce(call.cost_usd, 0.0)),
             )
             .join(RUN, RUN.c.id == call.run_id)
-            .where(*_chosen(**which))
+            .where(*chosen_runs(**which))
             .group_by(RUN.c.template, call.phase)
         )
         return [(row[0], row[1], int(row[2]), float(row[3])) for row in self._connection.execute(query)]
 
 
-def _chosen(
+def chosen_runs(
     project_id: str | None = None,
     template: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     run_id: RunId | None = None,
 ) -> list[ColumnElement[bool]]:
+    """The conditions of these runs."""
     named = ((RUN.c.project_id, project_id), (RUN.c.template, template), (RUN.c.id, run_id))
-    return given(named) if since is None else [*given(named), RUN.c.created_at >= since]
+    found = given(named) if since is None else [*given(named), RUN.c.created_at >= since]
+    return found if until is None else [*found, RUN.c.created_at < until]
 
 
 _POSITION = literal_column("event.rowid", Integer)

@@ -13,6 +13,7 @@
     item, item_event                          work items of a project and the hash chain of their changes (``item_tables.py``)
     find_run, find_entry, find_waiting        the search index (``search_tables.py``), with find_text, which is FTS5
     process                                   running wfe-mcp processes on this host
+    phase_sum                                 sums over ended runs (``stat_tables.py``)
     pruned_run, kept_run                      removed runs, runs marked to keep (``retention_tables.py``)
 
 Rules:
@@ -32,7 +33,7 @@ from sqlmodel import Field
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunStatus, Stage
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
-from wfe_mcp.store.enums import RARE_TYPES, RequestStatus, StepStatus
+from wfe_mcp.store.enums import RARE_TYPES, UNCOUNTED, RequestStatus, StepStatus
 from wfe_mcp.store.schema.attachment_tables import Attachment
 from wfe_mcp.store.schema.base_table import METADATA, Filled, Row
 from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
@@ -40,6 +41,7 @@ from wfe_mcp.store.schema.item_tables import Item, ItemEvent, ItemFile
 from wfe_mcp.store.schema.job_tables import Job, Process
 from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.schema.search_tables import FindEntry, FindRun, FindWaiting
+from wfe_mcp.store.schema.stat_tables import PhaseSum
 
 __all__ = [
     "METADATA",
@@ -53,6 +55,7 @@ __all__ = [
     "Job",
     "KeptRun",
     "ModelCall",
+    "PhaseSum",
     "Process",
     "PrunedRun",
     "ToolCall",
@@ -114,7 +117,7 @@ class TemplateMark(Row, table=True):
 class Run(Row, table=True):
     """A run: its start arguments, its state, its counters and the tail of its chain.
 
-    ``going_back``: the event whose state a rollback is restoring.
+    ``going_back``: the event whose state a rollback is restoring. ``counted``: the last event that ``phase_sum`` has of it.
     """
 
     __table_args__ = (
@@ -123,6 +126,7 @@ class Run(Row, table=True):
         Index(None, "created_at", "id"),
         Index(None, "worktree", "status", "created_at", "id"),
         Index(None, "project_id", "ended_at", "id", "archived_at", sqlite_where=text("ended_at IS NOT NULL")),
+        Index(None, "project_id", "created_at", sqlite_where=text(UNCOUNTED)),
     )
 
     id: RunId = Field(primary_key=True, sa_type=String)
@@ -154,6 +158,7 @@ class Run(Row, table=True):
     ended_at: datetime | None = Filled(sa_type=UtcDateTime)
     archived_at: datetime | None = Filled(sa_type=UtcDateTime)
     origin_sha256: str | None = Filled(default=None)
+    counted: int | None = Filled(default=None)
     state: str = Filled(sa_type=Text)
 
 

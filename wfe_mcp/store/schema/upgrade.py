@@ -5,16 +5,17 @@
     newer file, foreign file ──────────────→ refused
 
 Rules:
-1. Usually the stored revision is current and nothing happens. Otherwise the work is done in one BEGIN IMMEDIATE, after a
-   second check: of several processes that start at once, one does the work and the others find it done.
+1. Usually the stored revision is current and nothing happens. Otherwise each migration is one BEGIN IMMEDIATE, after a
+   second check: of several processes that start at once, each does what the others have left, and a writer waits for one
+   migration at most. What stops an upgrade leaves the file at a whole revision; the next start continues.
 2. Migrations only add: an older process may still have the file open.
 3. What the file has besides our schema, or lacks of it, is named by ``differences``: a trigger or a view of others would act
    in every transaction.
 """
 
 import functools
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -66,21 +67,40 @@ def stored_revision(connection: Connection) -> str | None:
     return connection.execute(_REVISION).scalar() or "base"
 
 
-def bring_to_head(connection: Connection, path: Path) -> None:
-    """Create or upgrade the tables. The caller holds the write lock: what stops it leaves the file as it was."""
-    revision = stored_revision(connection)
-    if revision == HEAD:
-        return
-    if revision is not None:
-        migrate(connection, revision, str(path))
-    elif connection.execute(_TABLES).scalar_one():
+def bring_to_head(begin: Callable[[], AbstractContextManager[Connection]], path: Path) -> None:
+    """Create or upgrade the tables. ``begin``: a transaction that holds the write lock."""
+    with begin() as connection:
+        revision = stored_revision(connection)
+        if revision is None:
+            _create_in(connection, path)
+        if revision in {None, HEAD}:
+            return
+    assert revision is not None
+    total = len(_after(revision))
+    with SHOWN.upgrade() as progress:
+        while revision != HEAD:
+            with begin() as connection:
+                # Other processes may have done some meanwhile.
+                revision = stored_revision(connection) or HEAD
+                if revision != HEAD:
+                    migrate(connection, revision, str(path))
+                    revision = stored_revision(connection) or HEAD
+            progress(total - len(_after(revision)), total)
+
+
+def _after(revision: str) -> list[str]:
+    """The migrations that a file of this revision lacks, the next one first."""
+    return sorted(name for name in MIGRATIONS if revision == "base" or name > revision)
+
+
+def _create_in(connection: Connection, path: Path) -> None:
+    if connection.execute(_TABLES).scalar_one():
         raise Refused(
             "unavailable",
             f"The file '{path}' is a database of another program.",
             "Set WFE_DATABASE_URL to sqlite:///<path of a file> that is not there yet.",
         )
-    else:
-        _create(connection)
+    _create(connection)
 
 
 def differences(connection: Connection) -> Iterator[tuple[str, str, str]]:
@@ -151,7 +171,7 @@ def _tables_and_indexes() -> tuple[str, ...]:
 
 
 def migrate(connection: Connection, revision: str, shown: str) -> None:
-    """Run the migrations after ``revision``. ``shown``: the database, for people. Refuses ``unavailable``: see ``bring_to_head``."""
+    """Do the next migration after ``revision``. ``shown``: the database, for people. Refuses ``unavailable``: see ``bring_to_head``."""
     # Imported here: Alembic costs 240 ms, and the revision is current at nearly every start.
     from alembic import command
     from alembic.config import Config
@@ -159,16 +179,10 @@ def migrate(connection: Connection, revision: str, shown: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    left, applied = sum(name > revision for name in MIGRATIONS), itertools.count(1)
     config.attributes["connection"] = connection
     try:
-        with SHOWN.upgrade() as progress:
-
-            def step(**_: object) -> None:
-                progress(next(applied), left)
-
-            config.attributes["applied"] = step
-            command.upgrade(config, "head")
+        # A revision that this version does not know has nothing after it: Alembic refuses it.
+        command.upgrade(config, next(iter(_after(revision)), "head"))
     except CommandError as error:
         raise Refused(
             "unavailable",

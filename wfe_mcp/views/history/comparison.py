@@ -18,12 +18,12 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.engine.statistics.phase_timing import WAITS, For
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.store.serialization import attempt_values
 from wfe_mcp.views.history.graph import tasks_of_run
-from wfe_mcp.views.history.timing import WAITS, For
 from wfe_mcp.views.runs.models import RunRow
 from wfe_mcp.views.runs.run import attempt_view, run_row
 from wfe_mcp.views.runs.usage import tokens_and_cost

@@ -9,10 +9,10 @@ from wfe_mcp.core.paths import PhasePath, declared, item_of, name_of, seen_from
 from wfe_mcp.core.spec import PhaseSpec
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.engine.statistics.phase_timing import For, PhaseTiming, tasks_of
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import UsageRecord
-from wfe_mcp.views.history.timing import For, PhaseTiming, tasks_of
 from wfe_mcp.views.runs.run import loop_progress
 from wfe_mcp.views.runs.usage import tokens_and_cost
 from wfe_mcp.views.runs.verdicts import verdict_word

@@ -1,34 +1,33 @@
 """Statistics of phases by template: runs, attempts, passes, time, tokens, cost.
 
 Per template and phase, over its tasks (``phase_timing.py``); medians and 90th percentiles, because one forgotten approval
-says
-more than all others in a mean. docs/reference/stats.md defines each figure.
+says more than all others in a mean. Ended runs come from sums (``phase_sums.py``), open ones from their logs. docs/reference/stats.md defines each figure.
 """
 
 from __future__ import annotations
 
 import math
-from array import array
 from dataclasses import field
-from datetime import datetime, timedelta
-from statistics import median
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath, declared
-from wfe_mcp.views.history.timing import WAITS, For, tasks_of
+from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, count_ended, read_rows
+from wfe_mcp.engine.statistics.phase_timing import WAITS, For
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence, Sequence
+    from collections.abc import Mapping
 
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.runs.timeline import Timeline, WhichRuns
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.runs.timeline import WhichRuns
     from wfe_mcp.views.runs.usage import UsageStats
 
-_PASSED = {"completed"}
-_FINISHED = {"completed", "forced", "failed"}
+_PAGE = 200
+"""Logs that are read in one transaction."""
+
 _MOST_RUNS = 1_000
 """Of so many of the newest completed runs, those of the week are counted."""
 
@@ -96,23 +95,6 @@ class WeekView:
     cost_usd: float
 
 
-@dataclass(slots=True)
-class _Sums:
-    """The tasks of one phase, added up. ``seconds``: of each task, eight bytes each, by what its time went to."""
-
-    runs: int = 0
-    tasks: int = 0
-    attempts: int = 0
-    judged: int = 0
-    passed_first: int = 0
-    over: int = 0
-    passed: int = 0
-    forced: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-    seconds: dict[For, MutableSequence[float]] = field(default_factory=dict["For", "MutableSequence[float]"])
-
-
 def week(engine: Engine, *, everywhere: bool = False) -> WeekView:
     """The figures of the last seven days, of one project or of all."""
     since = engine.clock() - timedelta(days=7)
@@ -138,75 +120,86 @@ def phases(
     run: RunId | None = None,
 ) -> tuple[PhaseStats, ...]:
     """A line for each template and phase that has begun, templates by name, phases as they began."""
-    which: WhichRuns = {
-        "project_id": None if everywhere else engine.project_id,
-        "template": template,
-        "since": since,
-        "run_id": run,
-    }
-    sums: dict[tuple[str, PhasePath], _Sums] = {}
-    after: Timeline | None = None
-    while True:
+    which: WhichRuns = {"project_id": None if everywhere else engine.project_id, "template": template, "since": since}
+    totals: Totals = {}
+    if run is None:
+        count_ended(engine)
+    with engine.store.read() as tx:
+        left = [run] if run is not None else _kept(tx, totals, which)
+    for start in range(0, len(left), _PAGE):
         # A transaction for each page: a long one would hold up those who write, where SQLite has no write-ahead log.
         with engine.store.read() as tx:
-            page = tx.timelines.page(after, **which)
-        if not page:
-            break
-        after = page[-1]
+            page = tx.timelines.of(left[start : start + _PAGE])
         for line in page:
-            _add(sums, line, engine.clock())
+            add_run(totals, line, engine.clock())
+    which["run_id"] = run
     with engine.store.read() as tx:
         used = tx.timelines.usage_of_phases(**which)
+    spent: dict[tuple[str, str], tuple[int, float]] = {}
     for name, path, tokens, cost in used:
         key = (name, declared(PhasePath(path)))
-        if key in sums:
-            sums[key].tokens += tokens
-            sums[key].cost_usd += cost
-    return tuple(_line(key[0], key[1], sums[key]) for key in sorted(sums, key=lambda key: key[0]))
+        before = spent.get(key, (0, 0.0))
+        spent[key] = before[0] + tokens, before[1] + cost
+    return tuple(_line(*key, totals[key], *spent.get(key, (0, 0.0))) for key in sorted(totals, key=lambda key: key[0]))
 
 
-def _add(sums: dict[tuple[str, PhasePath], _Sums], line: Timeline, now: datetime) -> None:
-    """Add the tasks of one run."""
-    seen = set[PhasePath]()
-    for task in tasks_of(line.events, line.spec, now):
-        found = sums.setdefault((line.template, task.phase), _Sums())
-        found.runs += task.phase not in seen
-        seen.add(task.phase)
-        found.tasks += 1
-        found.attempts += len(task.tries)
-        found.judged += task.first in _FINISHED
-        found.passed_first += task.first in _PASSED
-        found.over += task.last in _FINISHED
-        found.passed += task.last in _PASSED
-        found.forced += task.last == "forced"
-        for to, seconds in task.seconds.items():
-            if seconds > 0:
-                found.seconds.setdefault(to, array("d")).append(seconds)
+def _kept(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
+    """Fill ``totals`` from the sums; the runs that those do not have.
+
+    With ``since`` the sums are those of the days after it. What began on the day itself is read from the logs.
+    """
+    since, project, template = which.get("since"), which.get("project_id"), which.get("template")
+    if since is None:
+        read_rows(totals, tx.phase_sums.rows(project, template))
+        return tx.phase_sums.uncounted(**which)
+    day = since.astimezone(UTC).date()
+    read_rows(totals, tx.phase_sums.rows(project, template, after=day))
+    night = datetime.combine(day + timedelta(days=1), time(), UTC)
+    return [*tx.phase_sums.begun(**{**which, "until": night}), *tx.phase_sums.uncounted(**{**which, "since": night})]
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """The spread of some seconds."""
-    ordered = sorted(values)
-    p90 = ordered[math.ceil(0.9 * len(ordered)) - 1]
+def spread(spent: Mapping[float, int], total_s: float) -> Spread:
+    """The spread of tasks by their seconds."""
+    ordered = sorted(spent.items())
+    tasks = sum(spent.values())
+
+    def at(place: int) -> float:
+        for seconds, count in ordered:
+            place -= count
+            if place < 0:
+                return seconds
+        raise IndexError(place)
+
+    middle = (at((tasks - 1) // 2) + at(tasks // 2)) / 2
     return Spread(
-        tasks=len(ordered), total_s=round(sum(ordered), 3), median_s=round(median(ordered), 3), p90_s=round(p90, 3)
+        tasks=tasks,
+        total_s=round(total_s, 3),
+        median_s=round(middle, 3),
+        p90_s=round(at(math.ceil(0.9 * tasks) - 1), 3),
     )
 
 
-def _line(template: str, phase: str, sums: _Sums) -> PhaseStats:
+def _line(template: str, phase: str, totals: PhaseTotals, tokens: int, cost_usd: float) -> PhaseStats:
+    by: dict[str, dict[float, int]] = {}
+    total_s: dict[str, float] = {}
+    for (to, bucket_s), (tasks, seconds) in totals.spent.items():
+        if tasks:
+            by.setdefault(to, {})[bucket_s] = tasks
+            total_s[to] = total_s.get(to, 0.0) + seconds
+    spreads = {to: spread(spent, total_s[to]) for to, spent in by.items()}
     return PhaseStats(
         template=template,
         phase=phase,
-        runs=sums.runs,
-        tasks=sums.tasks,
-        attempts=sums.attempts,
-        first_try=_rate(sums.passed_first, sums.judged),
-        in_the_end=_rate(sums.passed, sums.over),
-        forced=sums.forced,
-        working=spread(sums.seconds["working"]) if "working" in sums.seconds else None,
-        waiting={whom: spread(sums.seconds[whom]) for whom in WAITS if whom in sums.seconds},
-        tokens=sums.tokens,
-        cost_usd=round(sums.cost_usd, 6),
+        runs=totals.runs,
+        tasks=totals.tasks,
+        attempts=totals.attempts,
+        first_try=_rate(totals.passed_first, totals.judged),
+        in_the_end=_rate(totals.passed, totals.over),
+        forced=totals.forced,
+        working=spreads.get("working"),
+        waiting={whom: spreads[whom] for whom in WAITS if whom in spreads},
+        tokens=tokens,
+        cost_usd=round(cost_usd, 6),
     )
 
 

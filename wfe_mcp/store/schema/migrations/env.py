@@ -8,6 +8,5 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
     render_as_batch=True,
-    on_version_apply=context.config.attributes.get("applied"),
 )
 context.run_migrations()

@@ -1,0 +1,63 @@
+"""What a call costs in a run of many phases: counted in calls of functions, not in time."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from types import FrameType
+
+import pytest
+
+from tests.engine.scene import AGENT, Scene, phase
+from wfe_mcp.views.answers import tool_answers as answers
+
+FEW, MANY = 50, 150
+
+
+@pytest.fixture(autouse=True)
+def loaded(scene: Scene) -> None:
+    """The modules that calls load, and the statements that they compile."""
+    cost(scene, 3, 1)
+
+
+def counted(work: Callable[[], object]) -> int:
+    """How many functions of Python ran meanwhile, in this thread."""
+    seen = Counter[str]()
+
+    def note(_frame: FrameType, event: str, _given: object) -> None:
+        seen[event] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return seen["call"]
+
+
+def cost(scene: Scene, phases: int, done: int) -> dict[str, int]:
+    """What starting and submitting a phase costs in a run of so many, each of which needs the one before."""
+    names = [f"p{number}" for number in range(phases)]
+    scene.define(
+        *(phase(name, **({"needs": [names[number - 1]]} if number else {})) for number, name in enumerate(names)),
+        name=f"drill-{phases}",
+    )
+    run = str(answers.start_run(scene.engine, AGENT, f"drill-{phases}").run)
+    for name in names[:done]:
+        scene.do(run, name)
+    return {
+        "start_phase": counted(lambda: answers.start_phase(scene.engine, AGENT, run)),
+        "submit_artifact": counted(lambda: scene.submit(run, names[done])),
+    }
+
+
+@pytest.mark.parametrize("tool", ["start_phase", "submit_artifact"])
+def test_a_phase_that_waits_costs_a_call_next_to_nothing(scene: Scene, tool: str) -> None:
+    few, many = (cost(scene, count, 5)[tool] for count in (FEW, MANY))
+    assert (many - few) / (MANY - FEW) < 6
+
+
+@pytest.mark.parametrize(("tool", "most"), [("start_phase", 80), ("submit_artifact", 40)])
+def test_a_phase_that_is_over_costs_a_call_little(scene: Scene, tool: str, most: int) -> None:
+    few, many = (cost(scene, 40 + done, done)[tool] for done in (5, 25))
+    assert (many - few) / 20 < most

@@ -1,0 +1,212 @@
+"""Sums of the phases of ended runs: what statistics read instead of every log.
+
+    run ends ──► due ──► a reader of statistics adds its tasks to the sums ──► counted ──► pruned: taken out
+                  ▲                                                              │
+                  └────── its log continues: it is reopened, or ends again ──────┘
+
+Rules:
+1. The part of a run follows from its log up to an event, so it is taken out again exactly: ``run.counted`` says which event.
+2. Nothing is added where runs end: no call waits for it. Logs are read and computed before the transaction that writes.
+3. A time is kept in the bucket of its three leading digits, and exactly in the total.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import field
+from datetime import date
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.statistics.phase_timing import tasks_of
+from wfe_mcp.store.runs.phase_sums import ALL_DAYS, COUNTS, PhaseSumRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.runs.phase_sums import DueRun
+    from wfe_mcp.store.runs.timeline import Timeline
+
+_PASSED = {"completed"}
+_FINISHED = {"completed", "forced", "failed"}
+_A_STEP = 200
+"""Runs that are counted in one transaction."""
+
+
+@dataclass(slots=True)
+class PhaseTotals:
+    """The tasks of one phase, added up.
+
+    ``spent``: by what their time went to and the bucket of its seconds, how many tasks those are and their seconds together.
+    """
+
+    runs: int = 0
+    tasks: int = 0
+    attempts: int = 0
+    judged: int = 0
+    passed_first: int = 0
+    over: int = 0
+    passed: int = 0
+    forced: int = 0
+    spent: dict[tuple[str, float], tuple[int, float]] = field(
+        default_factory=dict[tuple[str, float], tuple[int, float]]
+    )
+
+    def spend(self, to: str, bucket_s: float, tasks: int, total_s: float) -> None:
+        """Add tasks to a bucket."""
+        before = self.spent.get((to, bucket_s), (0, 0.0))
+        self.spent[to, bucket_s] = before[0] + tasks, before[1] + total_s
+
+
+Totals = dict[tuple[str, str], PhaseTotals]
+"""By template and phase."""
+
+
+def add_run(totals: Totals, line: Timeline, now: datetime, sign: int = 1) -> None:
+    """Add the tasks of one run; with ``sign`` -1 take them out again."""
+    seen = set[PhasePath]()
+    for task in tasks_of(line.events, line.spec, now):
+        found = totals.setdefault((line.template, task.phase), PhaseTotals())
+        found.runs += sign * (task.phase not in seen)
+        seen.add(task.phase)
+        found.tasks += sign
+        found.attempts += sign * len(task.tries)
+        found.judged += sign * (task.first in _FINISHED)
+        found.passed_first += sign * (task.first in _PASSED)
+        found.over += sign * (task.last in _FINISHED)
+        found.passed += sign * (task.last in _PASSED)
+        found.forced += sign * (task.last == "forced")
+        for to, seconds in task.seconds.items():
+            if seconds > 0:
+                found.spend(to, bucket(seconds), sign, sign * seconds)
+
+
+def bucket(seconds: float) -> float:
+    """``seconds`` with three significant digits."""
+    return float(f"{seconds:.3g}")
+
+
+def read_rows(totals: Totals, rows: Iterable[PhaseSumRow]) -> None:
+    """Add what the sums have."""
+    for row in rows:
+        found = totals.setdefault((row.template, row.phase), PhaseTotals())
+        if row.spent:
+            found.spend(row.spent, row.bucket_s, row.tasks, row.total_s)
+        else:
+            for name in COUNTS:
+                setattr(found, name, getattr(found, name) + getattr(row, name))
+
+
+def count_ended(engine: Engine) -> None:
+    """Bring the sums up to date, a few runs in each transaction: what stops it leaves the rest to the next reader."""
+    while True:
+        with engine.store.read() as tx:
+            due = tx.phase_sums.due(_A_STEP)
+            logs = {line.run: line for line in tx.timelines.of([run.id for run in due])}
+            parts = [(run, logs[run.id], _before(tx, run)) for run in due]
+        if not due:
+            return
+        made = [(run, line.at, _part(line, earlier, has_ended=run.has_ended)) for run, line, earlier in parts]
+        with engine.store.tx() as tx:
+            added: dict[tuple[str, str], Totals] = {}
+            for run, at, part in made:
+                if tx.phase_sums.mark(run, run.last_seq if run.has_ended else None):
+                    for day in (ALL_DAYS, at.date().isoformat()):
+                        _merge(added.setdefault((run.project_id, day), {}), part)
+            _write(tx, added)
+
+
+def take_out(tx: Tx, project: str, run: RunId) -> None:
+    """Take a run out of the sums, before it is removed."""
+    counted = tx.phase_sums.counted(run)
+    line = tx.timelines.until(run, counted) if counted else None
+    if line is not None:
+        part: Totals = {}
+        add_run(part, line, line.at, -1)
+        _write(tx, {(project, day): part for day in (ALL_DAYS, line.at.date().isoformat())})
+
+
+def differences(engine: Engine) -> list[str]:
+    """The phases of this project, as ``template/phase``, whose sums are not those of the logs that they have."""
+    with engine.store.read() as tx:
+        kept: tuple[Totals, Totals] = ({}, {})
+        read_rows(kept[0], tx.phase_sums.rows(engine.project_id))
+        read_rows(kept[1], tx.phase_sums.rows(engine.project_id, after=date.min))
+        within = tx.phase_sums.within(engine.project_id)
+    found: Totals = {}
+    for start in range(0, len(within), _A_STEP):
+        # Logs are only added to: later transactions find the same ones up to these events.
+        with engine.store.read() as tx:
+            for run, counted in within[start : start + _A_STEP]:
+                line = tx.timelines.until(run, counted)
+                if line is None:  # pruned meanwhile, so the sums have changed too
+                    return []
+                add_run(found, line, line.at)
+    return sorted(
+        {
+            f"{key[0]}/{key[1]}"
+            for sums in kept
+            for key in {*sums, *found}
+            if not _is_same(sums.get(key), found.get(key))
+        }
+    )
+
+
+def _before(tx: Tx, run: DueRun) -> Timeline | None:
+    return tx.timelines.until(run.id, run.counted) if run.counted else None
+
+
+def _is_same(one: PhaseTotals | None, other: PhaseTotals | None) -> bool:
+    one, other = one or PhaseTotals(), other or PhaseTotals()
+    if any(getattr(one, name) != getattr(other, name) for name in COUNTS):
+        return False
+    places = {*one.spent, *other.spent}
+    pairs = [(one.spent.get(place, (0, 0.0)), other.spent.get(place, (0, 0.0))) for place in places]
+    # Sums of seconds are added in another order.
+    return all(
+        this[0] == that[0] and math.isclose(this[1], that[1], rel_tol=1e-6, abs_tol=0.01) for this, that in pairs
+    )
+
+
+def _part(line: Timeline, earlier: Timeline | None, *, has_ended: bool) -> Totals:
+    """What a run changes in the sums. When it is read does not matter: the times of a run that has ended are fixed."""
+    found: Totals = {}
+    if earlier is not None:
+        add_run(found, earlier, earlier.at, -1)
+    if has_ended:
+        add_run(found, line, line.at)
+    return found
+
+
+def _merge(into: Totals, part: Totals) -> None:
+    for (template, phase), totals in part.items():
+        read_rows(into, _rows(template, phase, totals))
+
+
+def _write(tx: Tx, added: dict[tuple[str, str], Totals]) -> None:
+    for (project, day), totals in added.items():
+        places = {phase: place for place, (_, phase) in enumerate(totals)}
+        rows = (row for (template, phase), found in totals.items() for row in _rows(template, phase, found))
+        tx.phase_sums.add(project, day, places, rows)
+
+
+def _rows(template: str, phase: str, totals: PhaseTotals) -> Iterator[PhaseSumRow]:
+    yield PhaseSumRow(
+        template,
+        phase,
+        runs=totals.runs,
+        tasks=totals.tasks,
+        attempts=totals.attempts,
+        judged=totals.judged,
+        passed_first=totals.passed_first,
+        over=totals.over,
+        passed=totals.passed,
+        forced=totals.forced,
+    )
+    for (to, bucket_s), (tasks, total_s) in totals.spent.items():
+        yield PhaseSumRow(template, phase, to, bucket_s, tasks=tasks, total_s=total_s)
