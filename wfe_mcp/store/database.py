@@ -154,9 +154,9 @@ class Store:
         ``durable=False`` is for tests: a commit does not wait for the disk (``sqlite.py``, rule 3).
         """
         path = sqlite.database_file(url)
-        sqlite.make_file(path)
+        head = sqlite.make_file(path)
         with sqlite.refusals(path):
-            store = cls(path, sqlite.choose_journal(path, driver()), clock, new_id, durable=durable)
+            store = cls(path, sqlite.choose_journal(path, driver(), head), clock, new_id, durable=durable)
             try:
                 store._bring_to_head()
                 store._look_for_fts5()
