@@ -42,6 +42,9 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 """A whole run needs some 200 MB at a time; a container with a few MB there has its files on the disk."""
 
+RARELY = 20_000, 10, 10
+"""When garbage is looked for. By default, after 700 new objects: half of that time goes into modules that a test has loaded."""
+
 MEASURED = os.environ.get("WFE_MEASURED")
 """The folder to which this process writes its coverage, if it measures it."""
 if MEASURED:  # before the first import of the package
@@ -128,6 +131,7 @@ def pytest_collection() -> Generator[None, object, object]:
         # What is loaded by now stays until the end: without it each full collection looks at a few million objects.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*RARELY)
         gc.enable()
 
 

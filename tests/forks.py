@@ -1,4 +1,4 @@
-"""``python -m wfe_mcp``, a Python text or a file of the tests that imports it, as a fork of a process that has the package loaded.
+"""``python -m wfe_mcp``, a Python text, or a file or module of the tests that imports it, as a fork of a process that has it loaded.
 
     test process ── Popen([python, -m, wfe_mcp, …]) ══ request, descriptors ══> this server ── fork, fork ──> __main__
                  <════════════════════ pid ═════════════════════════════════
@@ -203,17 +203,26 @@ def can_fork(given: Mapping[str, Any]) -> bool:
 def _is_ours(args: Sequence[Any]) -> bool:
     """Our program, or a Python text or file that imports our package; not one that asks what a new process has loaded."""
     if tuple(args[:3]) == _PROGRAM or (
-        len(args) > 1 and args[0] == sys.executable and _is_our_file(os.fsdecode(args[1]))
+        len(args) > 1
+        and args[0] == sys.executable
+        and _is_our_file(_file_of([os.fsdecode(each) for each in args[1:3]]))
     ):
         return True
     text = args[2] if len(args) > 2 and tuple(args[:2]) == (sys.executable, "-c") else None
     return isinstance(text, str) and "wfe_mcp" in text and not any(word in text for word in _FRESH)
 
 
+def _file_of(words: list[str]) -> str:
+    """The file that Python runs: ``tests.x``, after ``-m``, is one of the tests."""
+    if words[0] == "-m" and len(words) > 1 and words[1].startswith("tests."):
+        return os.path.join(_root(), *words[1].split(".")) + ".py"
+    return words[0]
+
+
 @functools.cache
 def _is_our_file(path: str) -> bool:
     """A file of the tests that imports our package, or is an MCP server: both take a second to load."""
-    if not (path.startswith(os.path.join(_root(), "tests") + os.sep) and path.endswith(".py")):
+    if not (path.startswith(os.path.join(_root(), "tests") + os.sep) and path.endswith(".py") and os.path.isfile(path)):
         return False
     with open(path, encoding="utf-8") as file:
         text = file.read()

@@ -90,6 +90,16 @@ def test_a_server_of_the_tests_is_forked_and_another_script_is_started(tmp_path:
     assert forks.made == before + 1
 
 
+def test_a_module_of_the_tests_is_forked_with_its_arguments(tmp_path: Path, forks: Forks) -> None:
+    words = [sys.executable, "-m", "tests.engine.credentials.dying", f"sqlite:///{tmp_path / 'wfe.db'}"]
+    before = forks.made
+    done = subprocess.run([*words, str(tmp_path)], capture_output=True, text=True)
+    assert forks.made == before + 1
+    assert (done.returncode, done.stderr.splitlines()[-1].split(":")[0]) == (1, "ValueError"), "two of four are missing"
+    subprocess.run([sys.executable, "-m", "tests.first_line"], check=True)
+    assert forks.made == before + 1, "it does not import our package"
+
+
 def test_a_fork_is_a_child_of_the_test_and_is_killed_as_one(tmp_path: Path, forks: Forks) -> None:
     environment = {
         "PATH": os.environ["PATH"],

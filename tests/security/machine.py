@@ -50,36 +50,7 @@ serve.stdin.close(); serve.wait()
 """
 """An agent's client: it has a server of ours and runs what the agent asks for."""
 
-TALK = """
-import fcntl, json, os, pty, select, struct, subprocess, sys, termios
-child, terminal = pty.fork()
-if child == 0:
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 400, 0, 0))
-    os.execvp(sys.argv[2], sys.argv[2:])
-lines, seen, at = json.loads(sys.argv[1]), b"", 0
-while True:
-    ready, _, _ = select.select([terminal], [], [], 120)
-    try:
-        piece = os.read(terminal, 65536) if ready else b""
-    except OSError:
-        piece = b""
-    if not piece:
-        break
-    seen += piece
-    while lines and (found := seen.find(lines[0][0].encode(), at)) >= 0:
-        asked, typed, *beside = lines.pop(0)
-        at = found + len(asked)
-        if beside:
-            place = os.readlink(f"/proc/{child}/fd/0")
-            subprocess.run([*beside[0], place], stdin=subprocess.DEVNULL, start_new_session=True)
-        os.write(terminal, typed.encode() + b"\\n")
-sys.stdout.write(seen.decode(errors="replace")); sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-"""A terminal of its own, at which a program waits for each question and types its answer.
-
-With a third part of a line, that program runs first, with the terminal's path.
-"""
+TERMINAL = Path(__file__).with_name("terminal.py")
 
 
 @dataclass(frozen=True)
@@ -91,8 +62,8 @@ class Done:
 
 
 def talking(lines: Sequence[tuple[str, str] | tuple[str, str, Sequence[str]]], *argv: str) -> list[str]:
-    """``argv`` at a terminal: each of ``lines`` is what is waited for, and what is typed then; see ``TALK``."""
-    return [sys.executable, "-c", TALK, json.dumps(lines), *argv]
+    """``argv`` at a terminal: each of ``lines`` is what is waited for, and what is typed then; see ``terminal.py``."""
+    return [sys.executable, str(TERMINAL), json.dumps(lines), *argv]
 
 
 def typist(asked: str, typed: str, *argv: str) -> list[str]:
@@ -143,6 +114,8 @@ class Machine:
 
     place: Path
     shells: list[Shell] = field(default_factory=list[Shell])
+    more: dict[str, str] = field(default_factory=dict[str, str])
+    """Variables of this machine in place of those of the process that runs the tests."""
 
     def __post_init__(self) -> None:
         self.project, self.home = self.place / "project", self.place / "home"
@@ -171,6 +144,7 @@ class Machine:
             "LOCALAPPDATA": home,
             "PYTHONPATH": str(ROOT),
             "WFE_DATABASE_URL": f"sqlite:///{self.database.as_posix()}",
+            **self.more,
         }
 
     def wfe(self, *words: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 
 import pytest
@@ -18,7 +19,15 @@ CHOOSE, REPEAT = "Choose a PIN", "Repeat it"
 
 @pytest.fixture
 def project(machine: Machine) -> Machine:
-    """A project with tests, and a client that is not connected."""
+    """A project with tests, and a client that is not connected.
+
+    Its ``python3`` has no packages: a trial runs the tests with unittest, not with all plug-ins of this machine's pytest.
+    """
+    python = machine.place / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -S "$@"\n')
+    python.chmod(0o755)
+    machine.more = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
     (machine.project / "test_it.py").write_text(TEST.format(body="open('ran', 'w').close()"))
     (machine.home / ".claude").mkdir()
     return machine
@@ -56,9 +65,9 @@ def test_the_folders_of_a_tool_chain_are_agreed_to_with_the_pin_and_a_secret_is_
     cargo.write_text(f'#!/bin/sh\n[ -n "${name}" ] || exit 1\necho "test result: ok. 1 passed; 0 failed;"\n')
     cargo.chmod(0o755)
     (machine.project / "Cargo.toml").write_text('[package]\nname = "x"\nversion = "0.1.0"\n')
-    argv = ["env", f"PATH={cargo.parent}:{os.environ['PATH']}", f"{name}={cargo.parent}", *machine.wfe("init")]
+    machine.more = {"PATH": f"{cargo.parent}:{os.environ['PATH']}", name: str(cargo.parent)}
 
-    done = machine.talk([(CHOOSE, PIN), (REPEAT, PIN)], *argv)
+    done = machine.talk([(CHOOSE, PIN), (REPEAT, PIN)], *machine.wfe("init"))
 
     assert done.code == 0, done.said
     above = " ".join(done.said[: done.said.index(CHOOSE)].split())
@@ -111,8 +120,8 @@ def test_where_a_pin_is_set_it_is_the_one_answer_and_a_wrong_one_runs_nothing(pr
 def test_what_was_not_on_the_screen_is_asked_for(project: Machine) -> None:
     (project.project / "test_it.py").write_text(TEST.format(body="assert 'TOOL_A' in os.environ"))
     lines = [(CHOOSE, PIN), (REPEAT, PIN), ("Write and trust it? [y/N]", "n")]
-    argv = project.wfe("init")
-    done = project.talk(lines, "env", "TOOL_A=x", *argv)
+    project.more["TOOL_A"] = "x"
+    done = project.talk(lines, *project.wfe("init"))
     assert "TOOL_A" in done.said
     assert (done.code, "Cancelled. Your PIN is set. Nothing else changed." in done.said) == (1, True), done.said
     assert not config(project)

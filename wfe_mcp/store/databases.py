@@ -154,10 +154,10 @@ class SqliteDatabase:
 
     def __init__(self, url: str, *, durable: bool) -> None:
         self._path = sqlite.database_file(url)
-        sqlite.make_file(self._path)
+        head = sqlite.make_file(self._path)
         library = driver()
         with self.refusals():
-            self._journal_mode = sqlite.choose_journal(self._path, library)
+            self._journal_mode = sqlite.choose_journal(self._path, library, head)
         self._version = tuple[int, ...](library.sqlite_version_info)
         self._writing = threading.Lock()
         self._watching = threading.Lock()

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,22 +20,40 @@ from tests.engine.delivery.delivery_scene import (
     operations,
     results,
 )
+from tests.engine.kept import KeptScenes
 from tests.engine.scene import Scene
 from wfe_mcp.engine.integrity.verification import verify
 
 STEPS = (BRANCH, COMMIT, PUSH, MERGE, CLEAN)
 
 
+class AtWork(NamedTuple):
+    """A run whose steps are at work, the remote that it delivers to, and the commit of ``main`` before."""
+
+    remote: Path
+    began: str
+    run: str
+
+
+def _at_work(scene: Scene) -> AtWork:
+    remote = delivered(scene, 'strategy = "squash"')
+    return AtWork(remote, scene.git("rev-parse", "main").strip(), approved(scene, *STEPS))
+
+
+@pytest.fixture
+def at_work(kept_engine_scenes: KeptScenes) -> Iterator[tuple[Scene, AtWork]]:
+    with kept_engine_scenes.scene(_at_work) as found:
+        yield found
+
+
 @pytest.mark.requirement("B-28")
 @pytest.mark.parametrize(("kind", "point"), points("one change, merged"))
 def test_after_kill_9_a_second_start_observes_what_the_first_one_did(
-    scene: Scene, tmp_path: Path, kind: str, point: str
+    at_work: tuple[Scene, AtWork], kind: str, point: str
 ) -> None:
-    remote = delivered(scene, 'strategy = "squash"')
-    began = scene.git("rev-parse", "main").strip()
-    run = approved(scene, *STEPS)
+    scene, (remote, began, run) = at_work
     worker = Path(__file__).with_name("dying_worker.py")
-    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
     done = subprocess.run(
         [sys.executable, str(worker), url, str(scene.root), kind, point],
         env=scene.environment,
