@@ -33,6 +33,7 @@ import hypothesis
 import pytest
 
 from tests.forks import Forks, forking
+from tests.on_postgresql import ON_POSTGRESQL, Databases
 from tests.packages import installed_once
 from tests.postgres import Cluster, missing, running_cluster
 from tests.slow import is_slow
@@ -77,6 +78,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")
+        if ON_POSTGRESQL and (reason := item.get_closest_marker("sqlite_only")):
+            item.add_marker(pytest.mark.skip(reason=f"SQLite only: {reason.args[0]}"))
 
 
 class Backwards:
@@ -159,12 +162,22 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 
 
 @pytest.fixture(scope="session", autouse=True)
-def not_durable() -> Iterator[None]:
+def not_durable(request: pytest.FixtureRequest) -> Iterator[Databases | None]:
     from wfe_mcp.store import Store
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "open", partial(Store.open, durable=False))
-        yield
+        made = Databases(request.getfixturevalue("postgres"), Store.open) if ON_POSTGRESQL else None
+        if made is not None:
+            patch.setattr(Store, "open", made.open)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _dropped(not_durable: Databases | None) -> Iterator[None]:
+    yield
+    if not_durable is not None:
+        not_durable.drop()
 
 
 @pytest.fixture(scope="session")

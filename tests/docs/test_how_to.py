@@ -197,7 +197,7 @@ def test_each_block_of_the_documentation_has_a_reader(root: Path) -> None:
         for block in blocks_of(page)
     }
 
-    assert {language for _, language in languages} <= {"sh", "text", "console", "json", "toml", "python", "yaml"}
+    assert {language for _, language in languages} <= {"sh", "text", "console", "json", "toml", "python", "yaml", "sql"}  # sql: tests/store/postgres
     assert {name for name, language in languages if language == "sh"} == executed
 
 

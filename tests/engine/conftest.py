@@ -9,6 +9,7 @@ import pytest
 
 from tests.engine.kept import KeptScenes
 from tests.engine.scene import Clock, Scene, environment
+from tests.on_postgresql import ON_POSTGRESQL
 from wfe_mcp.store import Store
 
 
@@ -28,7 +29,8 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*identity, "commit", "-q", "-m", "begin"],
     ):
         subprocess.run(["git", *args], cwd=root, check=True)
-    Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=Clock()).close()
+    if not ON_POSTGRESQL:
+        Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=Clock()).close()
     return folder
 
 

@@ -4,25 +4,16 @@ It is a file of SQLite; with ``WFE_TEST_DATABASE=postgresql`` a database of a Po
 a test is about the file.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.on_postgresql import ON_POSTGRESQL
 from tests.postgres import Cluster
 from tests.store.scene import Clock
 from wfe_mcp.store import Store
-
-ON_POSTGRESQL = os.environ.get("WFE_TEST_DATABASE") == "postgresql"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if ON_POSTGRESQL:
-        for item in items:
-            if reason := item.get_closest_marker("sqlite_only"):
-                item.add_marker(pytest.mark.skip(reason=f"SQLite only: {reason.args[0]}"))
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +41,8 @@ def clock() -> Clock:
 @pytest.fixture(scope="session")
 def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with tables and nothing in them; to copy it is ten times faster than to make it."""
+    if ON_POSTGRESQL:
+        return tmp_path_factory.mktemp("blank")
     path = tmp_path_factory.mktemp("blank") / "state.db"
     Store.open(f"sqlite:///{path}", clock=Clock()).close()
     return path

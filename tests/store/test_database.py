@@ -53,6 +53,7 @@ def test_a_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path, clock: 
     assert "WFE_DATABASE_URL" in refused.hint
 
 
+@pytest.mark.sqlite_only("a file and its journal")
 def test_a_path_that_is_a_folder_is_refused(tmp_path: Path, clock: Clock) -> None:
     assert "cannot be written" in refusal(f"sqlite:///{tmp_path}", clock).message
 
@@ -72,6 +73,7 @@ def test_a_folder_without_room_for_a_journal_is_refused(
     assert "its folder is read-only" in refusal(url, clock).message
 
 
+@pytest.mark.sqlite_only("a file and its journal")
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "state.db").write_text("dear diary " * 100)
 

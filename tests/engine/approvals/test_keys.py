@@ -18,7 +18,7 @@ FULL = keys.Cost(memory_kib=256 << 10, iterations=1, seconds=0.5)
 
 
 def key_file(scene: Scene) -> Path:
-    (found,) = (file for file in (scene.store.path.parent / "keys").glob("*.json"))
+    (found,) = (file for file in (scene.store.place.parent / "keys").glob("*.json"))
     return found
 
 
@@ -42,7 +42,7 @@ def test_the_rounds_are_raised_until_a_try_takes_long_enough(scene: Scene, monke
     times = iter([0.0, 0.125, 1.0, 1.25, 2.0, 2.75])
     monkeypatch.setattr(keys.time, "thread_time", lambda: next(times))
     monkeypatch.setattr(keys, "COST", keys.Cost(memory_kib=8, iterations=1, seconds=0.5))
-    made = keys.write_key(scene.store.path, keys.new_key(), PIN).derivation
+    made = keys.write_key(scene.store.place, keys.new_key(), PIN).derivation
     assert (made.iterations, made.measured_s) == (8, 0.75)
 
 
@@ -63,7 +63,7 @@ def test_neither_the_pin_nor_the_private_half_is_in_the_database(scene: Scene) -
     key = keys.unwrapped(keys.KeyFile.model_validate_json(key_file(scene).read_bytes()), PIN)
     assert key is not None
     raw = key.private_bytes_raw()
-    held = b"".join(file.read_bytes() for file in scene.store.path.parent.glob("wfe.db*"))
+    held = b"".join(file.read_bytes() for file in scene.store.place.parent.glob("wfe.db*"))
     for secret in (PIN.encode(), raw, raw.hex().encode(), keys.base64url(raw).encode()):
         assert secret not in held
 

@@ -33,7 +33,7 @@ def test_what_is_left_is_anchored_at_the_end_once_for_all(scene: Scene) -> None:
     stop_anchoring(scene.engine)
     (only,) = anchors(scene)
     assert only.runs == {run: tail(scene, run)}
-    assert (lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or [])[0].commit == only.commit
+    assert (lines_of(anchor_file(scene.store.place, scene.engine.project_id)) or [])[0].commit == only.commit
 
 
 def test_a_process_that_changed_nothing_anchors_nothing(scene: Scene) -> None:
@@ -58,7 +58,7 @@ def test_a_repository_that_cannot_be_written_stops_no_one(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     assert scene.do(run, "plan").run_state == "completed"
     stop_anchoring(scene.engine)
-    lines = lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or []  # on a busy machine more than one
+    lines = lines_of(anchor_file(scene.store.place, scene.engine.project_id)) or []  # on a busy machine more than one
     assert {line.commit for line in lines} == {""}
     assert lines[-1].runs == {run: tail(scene, run)}
 

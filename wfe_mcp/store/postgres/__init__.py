@@ -1,1 +1,1 @@
-"""The store on PostgreSQL; loaded only where ``WFE_DATABASE_URL`` names one (docs/adr/0074)."""
+"""The store on PostgreSQL; loaded only where ``WFE_DATABASE_URL`` names one."""

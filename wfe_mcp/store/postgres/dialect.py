@@ -7,7 +7,7 @@ statement is compiled: SQLite's path stays as it is, in statements and in import
     event.rowid                          the same: a column that only PostgreSQL's tables have (``schema.py``)
     INTEGER, any size                    BIGINT; a sum of them stays one
     json_extract(text, '$.a.b')          text::json #>> '{a,b}'; ``IS true``: = 'true'
-    json_each(text, '$.a')               json_array_elements(text::json #> '{a}')
+    json_each(text, '$.a')               json_array_elements or json_each of text::json #> '{a}', as it has an array or an object
     +column (no index)                   column
     LIMIT -1                             LIMIT NULL
     instr, date, substr                  strpos, to_char, substr with INTEGER places
@@ -58,7 +58,13 @@ class _Statements(PGCompiler):
 
     def visit_json_each_func(self, function: Any, **kw: object) -> str:
         value, path = function.clauses
-        return f"json_array_elements(({self.process(value, **kw)})::json #> '{_path(path)}')"
+        there = f"({self.process(value, **kw)})::json #> '{_path(path)}'"
+        kinds = (("array", "[]", "json_array_elements"), ("object", "{}", "json_each"))
+        rows = (
+            f"SELECT value FROM {each}(CASE WHEN json_typeof({there}) = '{kind}' THEN {there} ELSE '{none}' END)"  # noqa: S608 - our names
+            for kind, none, each in kinds
+        )
+        return f"LATERAL ({' UNION ALL '.join(rows)})"
 
     def visit_instr_func(self, function: Any, **kw: object) -> str:
         return f"strpos({', '.join(self.process(each, **kw) for each in function.clauses)})"
