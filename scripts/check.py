@@ -73,8 +73,8 @@ class Step(NamedTuple):
     tests start."""
     python: tuple[str, ...] = (str(COMMANDS / "python"),)
     """What runs failed tests once more, apart, where they failed."""
-    variables: tuple[tuple[str, str], ...] = ()
-    """What its environment has besides."""
+    database: str = ""
+    """The kind of database that tests of files use in place of SQLite (tests/on_postgresql.py)."""
 
 
 def stages(folder: Path) -> dict[str, list[Step]]:
@@ -97,14 +97,6 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         # the others, which wait for other programs and for limits of seconds a third of their time; the attacks among them are
         # played below, against the installed wheel
         "slow": [Step([*pytest, str(3 * (os.cpu_count() or 1) // 2), "-m", "slow and not attack"], report="slow.xml")],
-        # those of the store once more, whose fixtures give them another database; all others that need PostgreSQL are in the two above
-        "postgres": [
-            Step(
-                [*pytest, "auto", "tests/store"],
-                report="postgres.xml",
-                variables=(("WFE_TEST_DATABASE", "postgresql"),),
-            )
-        ],
         "demo": [Step(["bash", "-c", readme_commands()[0]])],
         # the second and third: the branches of other systems, and the newest Python; macOS differs in what asks the system only
         "types": [
@@ -116,6 +108,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "attacks": [Step([python, "-m", "bench", "attacks"])],
         # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
         "properties": [Step([*pytest, "auto", "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
+        "postgresql": [Step([*pytest, "auto", "tests/store"], report="postgresql.xml", database="postgresql")],
         "lint": [
             Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
             Step([str(COMMANDS / "ruff"), "format", "--check", "."]),
@@ -217,13 +210,15 @@ def passes(name: str, steps: list[Step], folder: Path, out: IO[str] | None = Non
 
 def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
     """Run one step in the checkout, without a terminal and with the visible part of the environment."""
-    environment = visible(os.environ) | dict(step.variables)
+    environment = visible(os.environ)
     if environment.get("CI") == "true":
         environment["WFE_POSTGRES_REQUIRED"] = (
             "true"  # tests/postgres.py: else its tests would be skipped without a word
         )
     if step.measured:
         environment["WFE_MEASURED"] = str(folder)
+    if step.database:
+        environment["WFE_TEST_DATABASE"] = step.database
     if step.report:
         environment["PYTEST_ADDOPTS"] = f'--junitxml="{(folder / step.report).as_posix()}"'
     stderr = subprocess.STDOUT if out else None
@@ -242,7 +237,7 @@ def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
 def pass_apart(step: Step, folder: Path, out: IO[str] | None) -> bool:
     """Whether what failed in a step is at most ``UNSTEADY`` tests, which pass when they are run once more."""
     names = [name for name, _ in failed_tests(folder / step.report)] if step.report else []
-    again = Step([*step.python, "-m", "pytest", "-q", *names], variables=step.variables)
+    again = Step([*step.python, "-m", "pytest", "-q", *names], database=step.database)
     return 0 < len(names) <= UNSTEADY and exit_code(again, folder, out) == 0
 
 

@@ -23,10 +23,10 @@ import os, sys
 from wfe_mcp.cli.app import main
 from wfe_mcp.engine.maintenance import moves
 from wfe_mcp.store import moving
-where, *words = sys.argv[1:]
+where, number, *words = sys.argv[1:]
 left = [12]
 def kill():
-    os.kill(os.getpid(), 9)
+    os.kill(os.getpid(), int(number))
 def add(self, rows):
     left[0] -= 1
     left[0] or kill()
@@ -39,6 +39,8 @@ elif where == "files":
     moves.replace_file = lambda *given: (put(*given), kill())
 elif where == "named":
     moves._give_name = lambda *given: kill()
+elif where == "logs":
+    moves._problems = lambda *given: kill()
 sys.exit(main(words))
 """
 
@@ -55,6 +57,12 @@ def worked(cli: Terminal) -> str:
     cli.clock.forward(hours=1)
     assert cli.json("verify").code == 0
     return run
+
+
+def stopped(where: str, number: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process that gets a signal where ``where`` is reached."""
+    argv = [sys.executable, "-c", KILLED, where, str(int(number)), *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
 @contextmanager
@@ -167,9 +175,7 @@ def test_a_move_that_is_killed_leaves_an_empty_database_and_the_next_one_is_whol
     cli: Terminal, worked: str, postgres_url: str, postgres: Cluster, where: str
 ) -> None:
     was = seen(cli, worked)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, where, "move-to", postgres_url], capture_output=True, check=False
-    )
+    done = stopped(where, signal.SIGKILL, "move-to", postgres_url)
     assert done.returncode == -signal.SIGKILL, done
 
     name = postgres_url.rpartition("/")[2]
@@ -190,7 +196,7 @@ def test_a_move_back_that_is_killed_leaves_no_file_of_that_name(
     words = ["move-to", f"sqlite:///{file.as_posix()}"]
     with using(postgres_url):
         was = seen(cli, worked)
-        done = subprocess.run([sys.executable, "-c", KILLED, where, *words], capture_output=True, check=False)
+        done = stopped(where, signal.SIGKILL, *words)
         assert done.returncode == -signal.SIGKILL, done
         assert not file.exists()
         moved = cli.json(*words)
@@ -200,9 +206,22 @@ def test_a_move_back_that_is_killed_leaves_no_file_of_that_name(
         assert seen(cli, worked) == was
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # psycopg: a cursor that it cannot close any more
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process can send itself")
+def test_a_move_that_is_stopped_says_what_the_new_database_has(cli: Terminal, worked: str, postgres_url: str) -> None:
+    done = stopped("rows", signal.SIGINT, "move-to", postgres_url)
+    assert (done.returncode, done.stdout) == (130, ""), done
+    assert done.stderr == f"Stopped. The new database is empty.\nNext: wfe-mcp move-to {postgres_url}\n"
+
+    done = stopped("logs", signal.SIGINT, "move-to", postgres_url)
+    assert (done.returncode, done.stdout) == (130, ""), done
+    said = "Stopped. The new database has everything; its logs were not checked. Set WFE_DATABASE_URL to it.\n"
+    assert done.stderr == f"{said}Next: wfe-mcp verify\n"
+    with using(postgres_url):
+        assert cli.json("verify").code == 0
+
+
+# psycopg complains about a cursor that it cannot close any more
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_server_that_is_ended_in_the_middle_leaves_an_empty_database(
     cli: Terminal, worked: str, postgres_url: str, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,13 +20,17 @@ def move_to(invocation: Invocation, url: To) -> None:
 
     The present database stays as it is.
     """
-    from wfe_mcp.engine.maintenance.moves import move
+    from wfe_mcp.engine.maintenance.moves import move, shareable
+
+    moved: list[bool] = []
 
     def stopped() -> tuple[str, list[str]]:
-        return "Nothing was moved.", ["move-to", "URL"]
+        if moved:
+            return "The new database has everything; its logs were not checked. Set WFE_DATABASE_URL to it.", ["verify"]
+        return "The new database is empty.", ["move-to", shareable(url) or "URL"]
 
     with invocation.stoppable(stopped):
-        done = move(invocation.engine, url, busy=invocation.screen.busy)
+        done = move(invocation.engine, url, busy=invocation.screen.busy, on_moved=lambda: moved.append(True))
     rows = done.rows
     counts = ((rows.get(name, 0), noun) for name, noun in (("run", "run"), ("event", "event"), ("project", "project")))
     summary = f"Moved {', '.join(plural(*each) for each in counts)}: {done.target}"

@@ -44,9 +44,10 @@ class MoveResult:
     problems: tuple[Detail, ...]
 
 
-def move(engine: Engine, url: str, *, busy: Busy = unseen) -> MoveResult:
+def move(engine: Engine, url: str, *, busy: Busy = unseen, on_moved: Callable[[], object] = lambda: None) -> MoveResult:
     """Copy the database of ``engine`` to ``url``, compare both, and close it. The source is left as it is.
 
+    ``on_moved``: called once the new database has everything under its name, which only the look at its logs may follow.
     Refuses ``bad_argument``: an address of the same kind, or a text that the target cannot store; ``conflict``: a target that is not
     empty; ``not_ready``: a source in use; ``unavailable``: a fault of the setup, or a target that differs. Nothing has changed then.
     """
@@ -65,9 +66,9 @@ def move(engine: Engine, url: str, *, busy: Busy = unseen) -> MoveResult:
         opened.close()
         copies = _copies(place, beside)
         rows, digests = _rows(source, url, clock, may_go, copies, busy)
+        on_moved()
         problems = _problems(url, clock, rows, busy)
-        setting = "" if _has_secret(url) else url
-        return MoveResult(shown, target, setting, rows, digests, tuple(to for _, to in copies), problems)
+        return MoveResult(shown, target, shareable(url), rows, digests, tuple(to for _, to in copies), problems)
     file = _new_file(url)
     copies = _copies(place, file)
     with new_beside(file) as new:
@@ -75,6 +76,7 @@ def move(engine: Engine, url: str, *, busy: Busy = unseen) -> MoveResult:
         rows, digests = _rows(source, here, clock, may_go, copies, busy)
         problems = _problems(here, clock, rows, busy)
         _give_name(new, file)
+        on_moved()
     setting = f"sqlite:///{file.as_posix()}"
     return MoveResult(shown, str(file), setting, rows, digests, tuple(to for _, to in copies), problems)
 
@@ -123,10 +125,10 @@ def _problems(url: str, clock: Callable[[], datetime], rows: dict[str, int], bus
         store.close()
 
 
-def _has_secret(url: str) -> bool:
-    """Whether an address may have a password: before its host, or among its parameters."""
+def shareable(url: str) -> str:
+    """The address, empty where it may have a password: before its host, or among its parameters."""
     parts = urlsplit(url)
-    return bool(parts.password or parts.query)
+    return "" if parts.password or parts.query else url
 
 
 def _refuse_same_kind(source: str, url: str) -> None:
