@@ -111,14 +111,10 @@ def _go_on(call: _Recorded, root: Path, script: Script, person: Callable[[str, s
             _write(root, work.files)
             arguments["artifact"] = work.artifact
         answer = call(tool, **arguments)
-        if _asks_a_person(answer):
+        if answer.get("error", {}).get("code") == "needs_human" and "phase" in answer:
             if person is None:
                 break
             person(answer["run"], answer["phase"])
-
-
-def _asks_a_person(answer: Envelope) -> bool:
-    return answer.get("error", {}).get("code") == "needs_human" and "phase" in answer
 
 
 def _work(script: Script, phase: str, attempt: int, answer: Envelope) -> Work:

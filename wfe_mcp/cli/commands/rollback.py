@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from wfe_mcp.core.model import By
+    from wfe_mcp.core.model import By, TakesBack
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.runs.checkpoints import CheckpointView
 
@@ -64,10 +64,7 @@ def rollback(
     def go(by: "By") -> "Envelope":
         return history.go_back(invocation.engine, by, run, to, not no_files, discard=discard)
 
-    def preview() -> "Envelope":
-        return history.preview(invocation.engine, run, to, not no_files)
-
-    _back(invocation, go, preview, "roll back to", pin_fd, dry_run=dry_run, discard=discard)
+    _back(invocation, run, go, "rollback", pin_fd, to=to, files=not no_files, dry_run=dry_run, discard=discard)
 
 
 def undo(
@@ -100,10 +97,7 @@ def undo(
     def go(by: "By") -> "Envelope":
         return history.undo(invocation.engine, by, run, files=files, discard=discard)
 
-    def preview() -> "Envelope":
-        return history.preview(invocation.engine, run, files=files, kind="undo")
-
-    _back(invocation, go, preview, "undo", pin_fd, dry_run=dry_run, discard=discard)
+    _back(invocation, run, go, "undo", pin_fd, files=files, dry_run=dry_run, discard=discard)
 
 
 def redo(
@@ -122,39 +116,38 @@ def redo(
     def go(by: "By") -> "Envelope":
         return history.redo(invocation.engine, by, run, files=files, discard=discard)
 
-    def preview() -> "Envelope":
-        return history.preview(invocation.engine, run, files=files, kind="redo")
-
-    _back(invocation, go, preview, "redo", pin_fd, dry_run=dry_run, discard=discard)
+    _back(invocation, run, go, "redo", pin_fd, files=files, dry_run=dry_run, discard=discard)
 
 
 def _back(
     invocation: Invocation,
+    run: str,
     go: "Callable[[By], Envelope]",
-    preview: "Callable[[], Envelope]",
-    verb: str,
+    kind: "TakesBack",
     pin_fd: int | None,
     *,
+    to: str = "",
+    files: bool,
     dry_run: bool,
     discard: bool,
 ) -> None:
     """Do it, or with ``dry_run`` show what it would do; that is shown, too, before it asks for the PIN."""
+    from wfe_mcp.views.answers.rollback import preview
     from wfe_mcp.views.runs.models import RollbackPreview
 
     def shown() -> str:
-        answer = preview()
-        for line in _foreseen(answer):
-            invocation.screen.talk(line)
-        return f"{verb} {answer.shown(RollbackPreview).what}"
+        answer = preview(invocation.engine, run, to, files, kind)
+        invocation.screen.talk(*_foreseen(answer))
+        return f"{'roll back to' if kind == 'rollback' else kind} {answer.shown(RollbackPreview).what}"
 
-    def render(screen: Screen, answer: "Envelope") -> None:
+    def render(screen: Screen) -> None:
         for line in _foreseen(answer):
             screen.line(line)
         screen.next(answer.shown(RollbackPreview).command)
 
     if dry_run:
-        answer = preview()
-        invocation.render(answer, lambda screen: render(screen, answer))
+        answer = preview(invocation.engine, run, to, files, kind)
+        invocation.render(answer, render)
     else:
         invocation.render(invocation.as_needed(go, pin_fd, shown, person=discard))
 

@@ -102,11 +102,6 @@ def installed(places: Places) -> list[Client]:
     return [each for each in CLIENTS if look.is_installed(each, places)]
 
 
-def scope_of(client: Client, wish: Wish) -> Scope:
-    """The scope of a client: the one that the user named, else the project's where it has one."""
-    return wish.scope or client.scopes[0]
-
-
 def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish: Wish) -> list[Connected]:
     """Show what would change, ask, start the server, and write. A refusal of one client leaves the others.
 
@@ -305,7 +300,7 @@ def _planned(client: Client, places: Places, records: files.Records, wish: Wish)
 
 
 def _plan(client: Client, places: Places, records: files.Records, wish: Wish) -> Plan:
-    scope = scope_of(client, wish)
+    scope = wish.scope or client.scopes[0]  # the one that the user named, else the project's where it has one
     found = look.look(client, places, scope)
     argv = launch.command(launch.this_installation(), places.env, scope, wish.by)
     return connect.plan(

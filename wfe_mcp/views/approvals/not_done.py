@@ -41,11 +41,9 @@ def not_done(
     looked = (each for each in decisions if not each.run and each.decision in {"approved", "rejected"})
     last = max((each.at for each in looked), default="")
     listed.sort(key=lambda each: each.at, reverse=True)
-    return tuple(_counted([replace(each, is_new=each.at > last, at=_to_the_second(each.at)) for each in listed]))
-
-
-def _to_the_second(at: str) -> str:
-    return f"{at[:19]}+00:00" if at else ""
+    return tuple(
+        _counted([replace(each, is_new=each.at > last, at=each.at and f"{each.at[:19]}+00:00") for each in listed])
+    )
 
 
 def _phase(found: Overview, attempt: Attempt, event: EventView | None) -> Iterator[NotDone]:

@@ -301,7 +301,7 @@ def read(
             return compared(
                 tx, record, against, pointer, lambda named: overview(engine, tx, engine.load(tx, named)), phase_of
             )
-        return revision_view(found, record, pointer)
+        return RevisionView(head=head_view(record), part=part_view(content_of(found, record), pointer))
 
 
 def what_of(view: ArtifactView) -> str:
@@ -315,11 +315,6 @@ def what_of(view: ArtifactView) -> str:
             return view.artifact
         case _:
             return view.line.artifact
-
-
-def revision_view(found: Overview, record: RevisionRecord, pointer: str = "") -> RevisionView:
-    """A revision with its content, or the part that ``pointer`` names; a long text is cut, saying so."""
-    return RevisionView(head=head_view(record), part=part_view(content_of(found, record), pointer))
 
 
 def content_of(found: Overview, record: RevisionRecord) -> Any:

@@ -21,7 +21,10 @@ def context_text(pack: ContextPack) -> str:
     sections = {
         "Sent back": _sent_back(pack),
         "Your phase": _duty(pack.duty),
-        "Goal": _inputs(pack),
+        "Goal": [
+            f"- {name}: {clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}"
+            for name, value in pack.inputs.items()
+        ],
         "Facts of the project, by a person": [
             f"- {_line(name)}: {_line(str(text))}" for name, text in pack.facts.items()
         ],
@@ -55,13 +58,6 @@ def _duty(duty: DutyView) -> Iterator[str] | list[str]:
         *([role] if duty.role else []),
         *([made] if duty.artifact else []),
         *(f"- gate {_line(gate)}" for gate in duty.gates),
-    ]
-
-
-def _inputs(pack: ContextPack) -> list[str]:
-    return [
-        f"- {name}: {clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}"
-        for name, value in pack.inputs.items()
     ]
 
 

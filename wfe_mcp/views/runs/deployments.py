@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.engine.deployments.history import Deployment, Known, known
-from wfe_mcp.views.values.model import second, view_model
+from wfe_mcp.engine.deployments.history import Known, known
+from wfe_mcp.views.values.model import second, view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -74,7 +74,11 @@ def deployments_view(engine: Engine, environment: str = "") -> Deployments:
     asked = [environment] if environment else list(names)
     return Deployments(
         environments=tuple(_environment(name, configured.get(name), found) for name in asked),
-        deployments=tuple(_view(one) for one in found.deployments if one.environment in asked),
+        deployments=tuple(
+            view_of(DeploymentView, one, rolled_back_at=second(one.rollback))
+            for one in found.deployments
+            if one.environment in asked
+        ),
         faults=engine.settings().faults_in("environments"),
     )
 
@@ -95,20 +99,4 @@ def _environment(name: str, settings: EnvironmentSettings | None, found: Known) 
         health="" if health is None else "healthy" if health.ok else "unhealthy",
         health_at="" if health is None else second(health.at),
         why=last.why if last else "",
-    )
-
-
-def _view(one: Deployment) -> DeploymentView:
-    return DeploymentView(
-        environment=one.environment,
-        state=one.state,
-        commit=one.commit,
-        version=one.version,
-        run=one.run,
-        at=second(one.at),
-        before=one.before,
-        approved_by=one.approved_by,
-        rolled_back_at=second(one.rollback),
-        why=one.why,
-        log=one.log,
     )
