@@ -161,10 +161,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         second_opinion.JOB: partial(work_opinion, engine),
         questions.JOB: partial(work_question, engine),
         driven.JOB: partial(work_phase, engine),
-        WEBHOOK: partial(_work_webhook, engine),
-        NOTICE: partial(_work_notice, engine),
-        "schedule": partial(_work_schedule, engine),
-        "claim": partial(_work_claim, engine),
+        **dict.fromkeys((WEBHOOK, NOTICE, "schedule", "claim"), partial(_work_rare, engine)),
     }
     queues, limits = queue_names(engine, kinds), work_limits(engine)
     worker = Worker(
@@ -237,25 +234,18 @@ def _work_gate(engine: Engine, context: JobContext) -> Outcome:
     )
 
 
-def _work_webhook(engine: Engine, context: JobContext) -> Outcome:
-    """The handler of messages to webhooks."""
-    from wfe_mcp.engine.webhooks.sending import deliver  # what sends loads where there is something to send
-
-    return deliver(engine, context)
-
-
-def _work_notice(engine: Engine, context: JobContext) -> Outcome:
-    """The handler of notifications of people."""
-    from wfe_mcp.engine.notifications.notify import show
-
-    return show(engine, context)
-
-
-def _work_schedule(engine: Engine, context: JobContext) -> Outcome:
-    """The handler of the times of schedules."""
-    from wfe_mcp.engine.triggers.schedules import start_due
-
-    return start_due(engine, context)
+def _work_rare(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of kinds that few projects have: what works them loads with the first such job."""
+    match context.job.kind:
+        case "webhook":
+            from wfe_mcp.engine.webhooks.sending import deliver as work
+        case "notify":
+            from wfe_mcp.engine.notifications.notify import show as work
+        case "schedule":
+            from wfe_mcp.engine.triggers.schedules import start_due as work
+        case _:
+            from wfe_mcp.engine.evaluation.claim_tests import work_claim as work
+    return work(engine, context)
 
 
 def _plan_schedules(engine: Engine) -> None:
@@ -263,13 +253,6 @@ def _plan_schedules(engine: Engine) -> None:
         from wfe_mcp.engine.triggers.schedules import plan  # what starts runs loads where there is a schedule
 
         plan(engine)
-
-
-def _work_claim(engine: Engine, context: JobContext) -> Outcome:
-    """The handler of tests of claims."""
-    from wfe_mcp.engine.evaluation.claim_tests import work_claim
-
-    return work_claim(engine, context)
 
 
 def _work_timer(engine: Engine, context: JobContext) -> Outcome:

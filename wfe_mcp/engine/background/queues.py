@@ -22,6 +22,7 @@ Rules:
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -145,7 +146,8 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
             )
         tx.jobs.request_cancel(job.id, reason=cancel_reason)
         if job.status is JobStatus.QUEUED:
-            _record_effect(gave_up, tx, replace(job, cancel_requested=True, cancel_reason=cancel_reason), cancel_reason)
+            with suppress(Refused):  # its attempt has moved on: the job is not needed
+                gave_up(tx, replace(job, cancel_requested=True, cancel_reason=cancel_reason), cancel_reason)
         tx.after_commit(engine.wake)
         after = tx.jobs.get(job.id)
     assert after is not None, "it was there in this transaction"
@@ -212,13 +214,6 @@ def _overviews(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobOve
             estimate = max(0.0, usual - (now - job.started_at).total_seconds())
         overviews.append(JobOverview(job, position, None if estimate is None else round(estimate, 1)))
     return overviews
-
-
-def _record_effect(gave_up: GaveUp, tx: Tx, job: JobRecord, reason: str) -> None:
-    try:
-        gave_up(tx, job, reason)
-    except Refused:
-        return  # its attempt has moved on: the job is not needed
 
 
 JOB = "question"

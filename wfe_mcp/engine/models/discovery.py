@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -122,7 +123,6 @@ def _target(loaded: LoadedSettings, name: str, model: str) -> Filled:
 
 
 def _list_models(connection: Connection) -> Tried:
-    from wfe_mcp.providers.call import ProviderFault
     from wfe_mcp.providers.probing import list_models
 
     began = time.monotonic()
@@ -138,7 +138,7 @@ def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> 
     from wfe_mcp.jobs.child import run_child
     from wfe_mcp.jobs.environment import child_env
     from wfe_mcp.providers.agents import LaunchContext, ask_agent
-    from wfe_mcp.providers.call import ProviderFault, Question
+    from wfe_mcp.providers.call import Question
 
     launch = LaunchContext(engine.root, run_child, lambda names: child_env(names, engine.environment))
     began = time.monotonic()
@@ -152,17 +152,8 @@ def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> 
 
 
 def _failure(connection: Connection, fault: ProviderFault, model_found: bool | None, models: tuple[str, ...]) -> Tried:
-    return Tried(
-        connection.provider,
-        connection.kind,
-        connection.model,
-        None,
-        model_found,
-        models,
-        without_hidden(fault.message),
-        fault.kind,
-        without_hidden(fault.hint),
-    )
+    found = _tried(connection, None, model_found, models, without_hidden(fault.message))
+    return replace(found, fault=fault.kind, hint=without_hidden(fault.hint))
 
 
 def _tried(
