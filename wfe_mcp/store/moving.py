@@ -38,7 +38,7 @@ from wfe_mcp.core.units import Progress, plural, unheard
 from wfe_mcp.store.database import Tx
 from wfe_mcp.store.databases import Database, database_at
 from wfe_mcp.store.layout import tables
-from wfe_mcp.store.repository import Caches, Shared
+from wfe_mcp.store.repository import Caches, Library, Shared
 
 _LEFT = (tables.FIND_RUN, tables.FIND_WAITING, tables.FIND_ENTRY, tables.PROCESS)
 """Made again by the target, or about the processes of the source alone."""
@@ -103,7 +103,7 @@ def move(
             each.prepare()
             each.close()  # of its connections: only those of other processes are to be found below
         reading = stack.enter_context(_locked(from_, is_source=True))
-        may_go(Tx(Shared(reading, clock, str, Caches())))
+        may_go(Tx(Shared(reading, clock, str, Caches(Library(from_.words)))))
         writing = stack.enter_context(_locked(to, is_source=False))
         _refuse_content(to, writing)
         ordered = {str(name) for name in (reading if to.has_file else writing).execute(_IN_ROW_ORDER).scalars()}
