@@ -138,7 +138,10 @@ def configuration() -> Lines:
     variables = [(md.code(variable), f"sets `{key}`") for variable, key in FROM_ENVIRONMENT.items()]
     places = [
         ("`WFE_PROJECT`", "the project's folder; `--project` wins over it"),
-        ("`WFE_DATABASE_URL`", "the database, `sqlite:///` and a path; any other kind is refused (`unavailable`)"),
+        (
+            "`WFE_DATABASE_URL`",
+            "the database: `sqlite:///` and a path, or `postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE` (with the extra `team`); any other kind is refused (`unavailable`)",
+        ),
     ]
     yield from md.table(("variable", "meaning"), [*variables, *places])
 

@@ -23,7 +23,7 @@ NAME = "io.github.wfe-mcp/wfe-mcp"
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
 VARIABLES = {
     "WFE_PROJECT": ("The project to serve; else the folder that the client opens", "filepath", False),
-    "WFE_DATABASE_URL": ("Another database: sqlite:/// and an absolute path", "string", False),
+    "WFE_DATABASE_URL": ("Another database: sqlite:/// and an absolute path, or postgresql+psycopg://", "string", True),
     "ANTHROPIC_API_KEY": ("For second opinions and models as workers", "string", True),
     "OPENAI_API_KEY": ("For second opinions and models as workers", "string", True),
 }
