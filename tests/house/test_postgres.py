@@ -36,7 +36,16 @@ def a_session(root: Path, folder: Path, end: str, **variables: str) -> "subproce
         f"import sys, pytest; sys.path.append({str(root)!r}); sys.exit(pytest.main({options}))",
     ]
     environment = {name: value for name, value in os.environ.items() if name != "WFE_POSTGRES_REQUIRED"} | variables
-    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        argv,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        start_new_session=True,
+    )
 
 
 def test_a_database_is_fresh_and_orders_text_by_its_bytes(postgres_url: str, postgres: Cluster) -> None:
@@ -89,7 +98,14 @@ def test_the_server_is_no_process_of_root(postgres: Cluster) -> None:
     assert psutil.Process(pid).uids().effective != 0
 
 
-@pytest.mark.parametrize(("end", "code"), [("assert 0", 1), ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ("assert 0", 1),
+        ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("os.killpg(os.getpgrp(), signal.SIGTERM)", -signal.SIGTERM),
+    ],
+)
 @pytest.mark.usefixtures("postgres")  # where there is none, this is skipped too
 def test_a_session_that_fails_or_is_killed_leaves_no_server_and_no_folder(
     root: Path, tmp_path: Path, end: str, code: int

@@ -92,9 +92,10 @@ def move(
 ) -> Moved:
     """Take the database at ``source`` over to the one at ``target``, which is made where it is not there; of them one is PostgreSQL.
 
-    ``may_go``: refuses by what is in the source, once no one else can write there. ``before_commit``: what else has to be in its place
-    when the target begins to count. ``progress`` counts rows, each twice. Refuses ``unavailable``: a fault of the setup; ``not_ready``:
-    a source in use; ``conflict``: a target with content; ``bad_argument``: a text that PostgreSQL cannot store. Raises ``Differs``.
+    ``may_go``: refuses by what is in the source, once no one else can write there. ``before_commit``: what else has to be in
+    its place when the target begins to count. ``progress`` counts rows, each twice. Refuses ``unavailable``: a fault of the
+    setup; ``not_ready``: a source in use; ``conflict``: a target with content; ``bad_argument``: a text that PostgreSQL
+    cannot store. Raises ``Differs``.
     """
     with ExitStack() as stack:
         from_, to = (stack.enter_context(closing(database_at(url, durable=durable))) for url in (source, target))

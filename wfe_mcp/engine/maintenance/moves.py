@@ -5,8 +5,8 @@
 Rules:
 1. The source and its files stay as they are: a move is a copy, and who sets WFE_DATABASE_URL decides which one counts.
 2. Until its last step the target has nothing: what a killed move leaves is an empty database, or a file ``.….new``.
-3. Keys, pinned keys and anchors lie beside a database and are named after it. They are copied before the target counts, since without
-   them no one can sign there. Those of another database are never replaced.
+3. Keys, pinned keys and anchors lie beside a database and are named after it. They are copied before the target counts, since
+   without them no one can sign there. Those of another database are never replaced.
 4. Logs of checks lie in the projects, and the key of stored secrets in the user's data folder: the same for each database.
 """
 
@@ -48,8 +48,9 @@ def move(engine: Engine, url: str, *, busy: Busy = unseen, on_moved: Callable[[]
     """Copy the database of ``engine`` to ``url``, compare both, and close it. The source is left as it is.
 
     ``on_moved``: called once the new database has everything under its name, which only the look at its logs may follow.
-    Refuses ``bad_argument``: an address of the same kind, or a text that the target cannot store; ``conflict``: a target that is not
-    empty; ``not_ready``: a source in use; ``unavailable``: a fault of the setup, or a target that differs. Nothing has changed then.
+    Refuses ``bad_argument``: an address of the same kind, or a text that the target cannot store; ``conflict``: a target that
+    is not empty; ``not_ready``: a source in use; ``unavailable``: a fault of the setup, or a target that differs. Nothing has
+    changed then.
     """
     source = database_url(engine.environment)
     _refuse_same_kind(source, url)
