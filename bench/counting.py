@@ -39,7 +39,7 @@ def count_into(file: Path) -> None:
     from sqlalchemy import Engine, event
 
     from wfe_mcp.jobs.worker import Worker
-    from wfe_mcp.store import database, sqlite
+    from wfe_mcp.store import sqlite
     from wfe_mcp.store.jobs.jobs import JobRepository
     from wfe_mcp.store.runs.runs import RunRepository
     from wfe_mcp.workspace.git.working_tree import WorkingTree
@@ -52,7 +52,7 @@ def count_into(file: Path) -> None:
         event.listen(engine, "before_cursor_execute", lambda *_: note("s"))
         return engine
 
-    database.sqlite.make_engine = made
+    sqlite.make_engine = made
     # What comes with time alone belongs to no call: only what wakes the worker makes it look.
     (Worker.__init__.__kwdefaults__ or {}).update(poll_s=3_600.0, take_over_s=3_600.0)
     for owner, name, letter in (

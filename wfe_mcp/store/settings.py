@@ -177,6 +177,7 @@ class SecretRepository(Repository):
 
     def set(self, name: str, value: str | None, by: By, at: datetime) -> None:
         """Set or remove (None) a secret, and log the change."""
+        self.alone("settings")
         self.note_use(name, value, at)
         self._log.note("SecretSet" if value is not None else "SecretForgotten", name, by, at, value)
 

@@ -38,6 +38,7 @@ class TemplateRepository(Repository):
     def save(self, new: NewTemplate) -> TemplateRecord:
         """Store a version; storing the same content again changes nothing. Refuses ``conflict`` for other content."""
         key = {"project_id_": new.project_id, "name_": new.name, "version_": new.version}
+        self.alone("template", *key.values())
         found = self._first(TemplateRecord, _SAME_VERSION, key)
         if found is None:
             return self._add(new, key)

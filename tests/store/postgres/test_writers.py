@@ -15,6 +15,7 @@ import pytest
 from tests.postgres import Cluster
 from tests.store.postgres.claiming import AT_ONCE, QUEUE
 from tests.store.scene import ADA, AGENT, NOW, PLAN_READY, STARTED, Clock, create, fold, new_run
+from tests.store.test_templates import version
 from wfe_mcp.core.items import ItemKind, added
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.store import Store
@@ -139,6 +140,22 @@ def test_secrets_of_eight_writers_are_one_chain(store: Store) -> None:
     at_once(put)
 
     with store.read() as tx:
+        assert not list(tx.settings_log.problems())
+
+
+def test_a_template_and_a_secret_that_eight_writers_save_at_once_are_kept_once(store: Store) -> None:
+    with store.tx() as tx:
+        new = version(tx, "1.0.0")
+
+    def save(number: int) -> None:
+        with store.tx() as tx:
+            tx.templates.save(new)
+            tx.secrets.set("same", f"sealed {number}", ADA, datetime.now(UTC))
+
+    at_once(save)
+
+    with store.read() as tx:
+        assert len(tx.templates.versions(new.project_id, new.name)) == 1
         assert not list(tx.settings_log.problems())
 
 
