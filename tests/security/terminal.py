@@ -5,8 +5,8 @@
 With a third part of a line, that program runs first, with the terminal's path. What the terminal showed goes to standard
 output; the exit code is the program's.
 
-As a fork (tests/forks.py) it has our package loaded: then ``python -m wfe_mcp …`` goes on in the terminal's first process,
-where any other program is started.
+As a fork (tests/forks.py) it has our package loaded: then ``python -m wfe_mcp …`` runs in the terminal's first process, and
+any other program is started there.
 """
 
 import fcntl

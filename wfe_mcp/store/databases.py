@@ -16,6 +16,7 @@ from wfe_mcp.store import sqlite
 from wfe_mcp.store.driver import HEAD, driver
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
+from wfe_mcp.store.search.fts5 import Fts5
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -148,7 +149,7 @@ class SqliteDatabase:
     A process has one writing connection and a few reading ones: threads queue here, processes at the file.
     """
 
-    words: WordIndex = sqlite.Fts5()
+    words: WordIndex = Fts5()
     has_file = True
     locks_rows = False
 

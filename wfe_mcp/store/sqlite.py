@@ -21,12 +21,12 @@ import errno
 import os
 import random
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Engine, QueuePool, Table, create_engine, event, exc
 from sqlalchemy.dialects.sqlite import insert
@@ -35,10 +35,6 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.util import LRUCache
 
 from wfe_mcp.core.errors import Refused
-
-if TYPE_CHECKING:
-    from wfe_mcp.store.search.query import Query, Term
-    from wfe_mcp.store.search.words import EntryWords
 
 BUSY_TIMEOUT_S = 10
 """How long a statement waits for another process before the call is refused; below the 45 s of a tool call."""
@@ -283,56 +279,6 @@ FIND_TEXT = (
 )
 """The indexed words without the texts. No column sizes: hits are ordered by time, not by bm25, which would read every
 occurrence of a common word first."""
-
-
-class Fts5:
-    """The words of the search index in ``find_text`` (``search/index.py``)."""
-
-    condition = "find_text MATCH :match"
-
-    @staticmethod
-    def create(connection: Connection) -> None:
-        """Create the table where it is missing."""
-        connection.exec_driver_sql(FIND_TEXT)
-
-    @staticmethod
-    def add(connection: Connection, words: Sequence["EntryWords"]) -> None:
-        """Put these words in."""
-        _write(connection, "INSERT INTO find_text (rowid, place, title, text) VALUES (?, ?, ?, ?)", words)
-
-    @staticmethod
-    def take_out(connection: Connection, words: Sequence["EntryWords"]) -> None:
-        """Take these words out: FTS5 needs those that were put in."""
-        statement = "INSERT INTO find_text (find_text, rowid, place, title, text) VALUES ('delete', ?, ?, ?, ?)"
-        _write(connection, statement, words)
-
-    @staticmethod
-    def clear(connection: Connection) -> None:
-        """Take all words out."""
-        connection.exec_driver_sql("INSERT INTO find_text (find_text) VALUES ('delete-all')")
-
-    @staticmethod
-    def expression(query: "Query", place: Sequence[str] = ()) -> str:
-        """``query`` within ``place`` in FTS5's syntax."""
-        return " AND ".join((*(f'place : "{name}"' for name in place), _any_group(query)))
-
-
-def _write(connection: Connection, statement: str, words: Sequence["EntryWords"]) -> None:
-    if words:
-        connection.exec_driver_sql(statement, [(each.id, each.place, each.title, each.text) for each in words])
-
-
-def _any_group(query: "Query") -> str:
-    return f"({' OR '.join(_group(wanted, unwanted) for wanted, unwanted in query.groups)})"
-
-
-def _group(wanted: Sequence["Term"], unwanted: Sequence["Term"]) -> str:
-    every = f"({' AND '.join(map(_term, wanted))})"
-    return f"({every} NOT ({' OR '.join(map(_term, unwanted))}))" if unwanted else every
-
-
-def _term(term: "Term") -> str:
-    return f'{{title text}} : "{" ".join(term.words)}"' + (" *" if term.is_prefix else "")
 
 
 def has_fts5(connection: Connection) -> bool:

@@ -92,7 +92,7 @@ def test_each_of_400_jobs_is_done_once_by_eight_processes_that_are_killed_and_fr
         lines += worker.communicate(timeout=60)[0].splitlines()
 
     ends = Counter(line for line in lines if line.startswith("done"))
-    assert [worker.returncode for worker in workers] == [-signal.SIGKILL] * 2 + [0] * (WRITERS - 2)
+    assert [worker.returncode for worker in workers] == [-signal.SIGKILL] * 2 + [0] * (WRITERS - 2), lines
     assert not [line for line in lines if line.startswith("crowded")], f"more than {AT_ONCE} at once"
     assert set(ends.values()) == {1}
     with store.read() as tx:
