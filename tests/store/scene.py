@@ -99,6 +99,9 @@ def tamper(url: str, *statements: str) -> None:
 
 
 AS_OF_0010 = (
+    "DROP TABLE phase_sum",
+    "DROP INDEX ix_run_project_id_created_at",
+    "ALTER TABLE run DROP COLUMN counted",
     "DROP TABLE item_file",
     "DROP TABLE item",
     "DROP TABLE item_event",

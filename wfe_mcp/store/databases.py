@@ -16,7 +16,7 @@ from wfe_mcp.store import sqlite
 from wfe_mcp.store.driver import HEAD, driver
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
-from wfe_mcp.store.search.fts5 import Fts5
+from wfe_mcp.store.words.fts5 import Fts5
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.store.repository import Library
-    from wfe_mcp.store.search.words import WordIndex
+    from wfe_mcp.store.words.index import WordIndex
 
 NO_FILE = "Back it up and restore it with pg_dump and pg_restore: docs/how-to/use-postgresql.md"
 """What to do in place of a command that copies, shrinks or reads the file."""

@@ -35,8 +35,8 @@ from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry, of_item, of_item_row
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
-from wfe_mcp.store.search.query import Query
 from wfe_mcp.store.sqlite import insert_new
+from wfe_mcp.store.words.query import Query
 
 ADDED, CHANGED = "ItemAdded", "ItemChanged"
 MOST_ROWS = 100

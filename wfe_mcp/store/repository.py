@@ -33,7 +33,7 @@ from wfe_mcp.store.layout.tables import RUN
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from wfe_mcp.store.search.words import WordIndex
+    from wfe_mcp.store.words.index import WordIndex
 
 V = TypeVar("V")
 R = TypeVar("R")

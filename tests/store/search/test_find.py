@@ -26,8 +26,8 @@ from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.records.search import Kind
-from wfe_mcp.store.search.fts5 import Fts5
-from wfe_mcp.store.search.query import MAX_TERMS, SNIPPET_CHARS, folded, parse_query, snippet, words
+from wfe_mcp.store.words.fts5 import Fts5
+from wfe_mcp.store.words.query import MAX_TERMS, SNIPPET_CHARS, folded, parse_query, snippet, words
 
 if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx

@@ -33,7 +33,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.index import NO_RUN
-from wfe_mcp.store.search.query import parse_query
+from wfe_mcp.store.words.query import parse_query
 
 if TYPE_CHECKING:
     from pathlib import Path

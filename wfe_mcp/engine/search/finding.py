@@ -50,7 +50,7 @@ def find(
     Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (an SQLite
     without full-text search).
     """
-    from wfe_mcp.store.search.query import parse_query
+    from wfe_mcp.store.words.query import parse_query
 
     wanted = parse_query(query)
     is_whole = catch_up(engine, within_s=CATCH_UP_S if catch_up_s is None else catch_up_s) == "whole"

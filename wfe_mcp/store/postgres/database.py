@@ -22,10 +22,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.postgres.dialect import DRIVER
 from wfe_mcp.store.postgres.schema import SCHEMA, bring_to_head, refuse_unfit
-from wfe_mcp.store.postgres.words import Tsvector
+from wfe_mcp.store.postgres.tsvector import Tsvector
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.repository import Library
-from wfe_mcp.store.search.words import WordIndex
+from wfe_mcp.store.words.index import WordIndex
 
 WAIT_S = 10
 """How long a statement waits for a lock, and a transaction for a connection; below the 45 s of a tool call."""

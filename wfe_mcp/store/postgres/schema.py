@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD, MIGRATIONS
 from wfe_mcp.store.layout import tables
-from wfe_mcp.store.postgres import words
+from wfe_mcp.store.postgres import tsvector
 from wfe_mcp.store.schema.upgrade import VERSION_TABLE, migrate
 
 SCHEMA = "wfe"
@@ -165,7 +165,7 @@ def _statements(connection: Connection) -> Iterator[str]:
             where = index.dialect_options["sqlite"]["where"]
             partly = "" if where is None else f" WHERE {where}"
             yield f"{CreateIndex(index).compile(dialect=dialect)}{partly}"
-    yield from (words.TABLE, words.INDEX)
+    yield from (tsvector.TABLE, tsvector.INDEX)
     for name, when, table_name, action in _triggers():
         each = "STATEMENT" if "TRUNCATE" in when else "ROW"
         yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {_ONLY_OURS} AS $wfe$BEGIN {action} END$wfe$"

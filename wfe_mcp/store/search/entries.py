@@ -27,7 +27,7 @@ from wfe_mcp.store.records.items import ItemRow
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.records.search import Kind
-from wfe_mcp.store.search.query import PlacedText, texts_of
+from wfe_mcp.store.words.query import PlacedText, texts_of
 
 VERSION = 3
 ITEMS = "item"

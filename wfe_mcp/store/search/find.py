@@ -26,9 +26,9 @@ from wfe_mcp.store.records.search import FindPage, Hit, Kind
 from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.search.entries import SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, token
-from wfe_mcp.store.search.query import Query, snippet
 from wfe_mcp.store.search.sources import SearchSourceRepository
 from wfe_mcp.store.search.upkeep import SearchIndexRepository
+from wfe_mcp.store.words.query import Query, snippet
 
 _WINDOW = 200
 _NEWEST = (1 << 63) - 1

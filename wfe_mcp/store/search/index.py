@@ -5,7 +5,7 @@
 
     find_run     the indexed runs, with version and last event; "" for what is in no run: opinions, and work items
     find_entry   one row per search entry; its id grows with its time, so the newest come first
-    find_text    its words (``words.py``), without the texts, which are read from their own tables
+    find_text    its words (``words/``), without the texts, which are read from their own tables
 
 Rules:
 1. A writer without indexing (an older process, a library without FTS5) leaves a run whose last event is not the one in
@@ -27,8 +27,8 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, ITEM_EVENT, OPINION, RUN
 from wfe_mcp.store.repository import Repository, Shared
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
-from wfe_mcp.store.search.query import folded
-from wfe_mcp.store.search.words import EntryWords
+from wfe_mcp.store.words.index import EntryWords
+from wfe_mcp.store.words.query import folded
 
 NO_RUN = RunId("")
 """In ``find_run``: what is in no run, the opinions requested outside of any and the work items."""

@@ -14,7 +14,7 @@ from wfe_mcp.engine.work.items import others_of
 from wfe_mcp.store import Tx
 from wfe_mcp.store.items import item_of
 from wfe_mcp.store.records.items import ItemRow
-from wfe_mcp.store.search.query import MAX_TERMS, Query, Term, words
+from wfe_mcp.store.words.query import MAX_TERMS, Query, Term, words
 from wfe_mcp.views.pages.decision import blocks_json
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.work.models import ItemLine, ItemView, item_line, item_lines, item_view

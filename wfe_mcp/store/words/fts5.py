@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from wfe_mcp.store.search.query import Query, Term
-from wfe_mcp.store.search.words import EntryWords
 from wfe_mcp.store.sqlite import FIND_TEXT
+from wfe_mcp.store.words.index import EntryWords
+from wfe_mcp.store.words.query import Query, Term
 
 
 class Fts5:

@@ -6,7 +6,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.store.search.query import Query
+from wfe_mcp.store.words.query import Query
 
 
 @dataclass(frozen=True, slots=True)

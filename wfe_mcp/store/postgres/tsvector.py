@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, text
 
-from wfe_mcp.store.search.query import Query, Term
-from wfe_mcp.store.search.words import EntryWords
+from wfe_mcp.store.words.index import EntryWords
+from wfe_mcp.store.words.query import Query, Term
 
 TABLE = "CREATE TABLE find_text (rowid BIGINT PRIMARY KEY, words tsvector NOT NULL)"
 INDEX = "CREATE INDEX ix_find_text_words ON find_text USING gin (words)"
