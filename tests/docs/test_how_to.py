@@ -188,6 +188,7 @@ def test_each_block_of_the_documentation_has_a_reader(root: Path) -> None:
         "set-a-budget.md",
         "check-what-is-on-main.md",
         "watch-and-cancel-jobs.md",
+        "use-postgresql.md",
         *(f"{page}.md" for page in EXECUTED),
     }
     languages = {

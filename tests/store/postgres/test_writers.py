@@ -72,17 +72,17 @@ def read_lines(process: subprocess.Popen[str], count: int) -> list[str]:
     return [process.stdout.readline().strip() for _ in range(count)]
 
 
+@pytest.mark.usefixtures("real_processes")
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
 def test_each_of_400_jobs_is_done_once_by_eight_processes_that_are_killed_and_frozen(
     store: Store, postgres: Cluster, postgres_url: str
 ) -> None:
     queue_all(store)
     workers = [claimer(postgres_url, f"w{number}") for number in range(WRITERS)]
-    lines = [line for worker in workers for line in read_lines(worker, 1)]
-
-    workers[0].kill()
-    workers[1].kill()
-    os.kill(workers[2].pid, signal.SIGSTOP)
+    lines: list[str] = []
+    for number, end in ((0, signal.SIGKILL), (1, signal.SIGKILL), (2, signal.SIGSTOP)):
+        lines += read_lines(workers[number], 1)
+        os.kill(workers[number].pid, end)
     lines += read_lines(workers[3], 5)
     postgres.restart("immediate")
     for worker in workers[3:]:
