@@ -209,6 +209,11 @@ def undo_open(place: Place, operation: Operation) -> Seen | None:
     return _seen(pull)
 
 
+def undo_close(_place: Place, operation: Operation) -> Seen | None:
+    """What was closed stays closed: the undo of what opened it would close it again."""
+    return operation.done
+
+
 def _site(place: Place, context: JobContext) -> Site:
     return site_of(place, lambda: context.stop.is_asked)
 

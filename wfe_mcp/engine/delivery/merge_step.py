@@ -8,7 +8,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.forge_steps import issue_after_merge
-from wfe_mcp.engine.delivery.operations import begun, merge_in, operate, operations_of
+from wfe_mcp.engine.delivery.operations import Operation, begun, merge_in, operate, operations_of
 from wfe_mcp.engine.delivery.place import (
     Place,
     base_of,
@@ -135,6 +135,11 @@ def change_of(place: Place, run: str) -> tuple[str, str]:
             f"The commits of run {run} are not in this repository. Fetch them; then retry.", "no_branch"
         )
     return start, tip
+
+
+def undo_merge(_place: Place, operation: Operation) -> Mapping[str, Any] | None:
+    """A merge is not taken out of the base: others may build on it, and a run of its own reverts it."""
+    raise DeliveryFault(f"{operation.commit[:12]} is on '{operation.target['base']}'.", "conflict")
 
 
 def _message(place: Place, branch: str, tip: str, strategy: str) -> str:

@@ -31,8 +31,7 @@ class DeliveryStep(NamedTuple):
     """A step: its call, its undo, and the mode of ``[delivery]`` that it belongs to; empty for each.
 
     ``undo``: what is there after the operation was reversed, None where there was nothing to reverse; raises DeliveryFault.
-    A step without one reverses nothing: a merge is reverted by a run of its own, a rollback restores files, what was closed
-    stays closed.
+    A step without one leaves nothing to reverse: reading changes nothing, and a rollback of the run restores its files.
     """
 
     call: Act
@@ -44,13 +43,13 @@ DELIVERY: Mapping[str, DeliveryStep] = {
     "git.branch": DeliveryStep(git_steps.make_branch, git_steps.undo_branch),
     "git.commit": DeliveryStep(git_steps.make_commit, git_steps.undo_commit),
     "git.push": DeliveryStep(git_steps.make_push, git_steps.undo_push),
-    "git.merge": DeliveryStep(merge_step.make_merge, mode="merge"),
+    "git.merge": DeliveryStep(merge_step.make_merge, merge_step.undo_merge, "merge"),
     "git.clean": DeliveryStep(git_steps.clean, git_steps.undo_clean),
     "git.revert": DeliveryStep(merge_step.make_revert),
     "forge.open": DeliveryStep(forge_steps.open_step, forge_steps.undo_open, "pull_request"),
     "forge.status": DeliveryStep(forge_steps.status_step, mode="pull_request"),
-    "forge.merge": DeliveryStep(forge_steps.merge_step, mode="pull_request"),
-    "forge.close": DeliveryStep(forge_steps.close_step, mode="pull_request"),
+    "forge.merge": DeliveryStep(forge_steps.merge_step, merge_step.undo_merge, "pull_request"),
+    "forge.close": DeliveryStep(forge_steps.close_step, forge_steps.undo_close, "pull_request"),
 }
 """Every step by the name of its built-in action."""
 

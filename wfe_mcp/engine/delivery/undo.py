@@ -86,7 +86,7 @@ def _reverse(engine: Engine, operation: Operation) -> Mapping[str, Any]:
     undo = DELIVERY[operation.kind].undo
     try:
         place = place_of(engine, run)
-        return (undo(place, operation) if undo is not None else operation.done) or {}
+        return (undo(place, operation) if undo is not None else None) or {}
     except NotDelivered as reason:
         why = f"{operation.kind} cannot be undone here: {reason}."
     except DeliveryFault as fault:
