@@ -98,10 +98,13 @@ def tamper(url: str, *statements: str) -> None:
             connection.execute(statement)
 
 
-AS_OF_0010 = (
+AS_OF_0016 = (
     "DROP TABLE phase_sum",
     "DROP INDEX ix_run_project_id_created_at",
     "ALTER TABLE run DROP COLUMN counted",
+)
+AS_OF_0010 = (
+    *AS_OF_0016,
     "DROP TABLE item_file",
     "DROP TABLE item",
     "DROP TABLE item_event",

@@ -1,5 +1,8 @@
 """How phases fare, as a person reads it."""
 
+import sqlite3
+from contextlib import closing
+
 from tests.cli.scene import PIN, Terminal
 
 
@@ -46,3 +49,20 @@ def test_stats_are_of_a_run_a_template_or_since_a_time(cli: Terminal) -> None:
     assert lines("--since", "1d") == ["letter.draft"]
     assert lines("--all", "--template", "none") == []
     assert cli.json("stats", "nothing").refusal == "unknown_run"
+
+
+def test_wrong_sums_are_found_by_verify_and_summed_again_by_doctor(cli: Terminal) -> None:
+    cli.submit_work(cli.start("note"), "draft")
+    right = cli.json("stats").data["phases"]
+    with closing(sqlite3.connect(cli.database)) as database, database:
+        database.execute("UPDATE phase_sum SET passed = 7")
+    assert cli.json("stats").data["phases"] != right
+
+    found = cli("verify")
+    assert (found.code, "[sums_differ]" in found.out) == (1, True)
+    assert "the sums of note/draft are not those of the logs" in found.out
+
+    cli("doctor", "--fix")
+
+    assert cli("verify").code == 0
+    assert cli.json("stats").data["phases"] == right

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cli.scene import Terminal, phase, template
-from tests.store.scene import tamper
+from tests.store.scene import AS_OF_0016, tamper
 
 BUG = "slug('v1.2') gives 'v1.2'; it should give 'v1-2' in every locale"
 FIRST_WORDS = "slug('v1.2') gives 'v1.2'; it should give 'v1-2' in every…"
@@ -139,6 +139,7 @@ def test_runs_from_before_are_named_after_their_inputs(cli: Terminal) -> None:
     tamper(
         f"sqlite:///{cli.database.as_posix()}",
         f"UPDATE run SET title = 'Fix one bug, proved by a test' WHERE id = '{run}'",
+        *AS_OF_0016,
         "DROP TABLE item",
         "DROP TABLE item_file",
         "DROP TABLE item_event",

@@ -8,13 +8,16 @@ from itertools import pairwise
 import pytest
 
 from tests.engine.scene import HUMAN, Scene, phase
-from tests.store.scene import raw
+from tests.store.scene import raw, tamper
+from wfe_mcp.cli.terminal.health import fix_sums
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.maintenance.pruning import prunable, prune
 from wfe_mcp.engine.statistics import phase_sums
 from wfe_mcp.engine.statistics.phase_sums import Totals, add_run, bucket, count_ended, differences
+from wfe_mcp.store import sqlite
 from wfe_mcp.views.history.stats import PhaseStats, phases, spread, week
 
 
@@ -139,7 +142,7 @@ def test_a_reader_that_is_stopped_leaves_the_rest_to_the_next(scene: Scene, monk
 def test_of_two_readers_one_counts_a_run(scene: Scene) -> None:
     played(scene)
     with scene.store.read() as tx:
-        (run,) = tx.phase_sums.due(10)
+        (run,) = tx.phase_sums.due(scene.engine.project_id, 10)
     with scene.store.tx() as tx:
         assert tx.phase_sums.mark(run, run.last_seq)
         assert not tx.phase_sums.mark(run, run.last_seq)
@@ -149,14 +152,70 @@ def test_of_two_readers_one_counts_a_run(scene: Scene) -> None:
 def test_verify_names_a_sum_that_is_not_that_of_the_logs(scene: Scene) -> None:
     played(scene)
     phases(scene.engine)
-    with closing(raw(f"sqlite:///{scene.store.path}")) as connection:
-        connection.execute("UPDATE phase_sum SET passed = 0 WHERE phase = 'build' AND day = ''")
-        connection.commit()
+    tamper(scene.url, "UPDATE phase_sum SET passed = 0 WHERE phase = 'build' AND day = ''")
 
     found = [(one.code, one.where, one.message) for one in verify(scene.engine).findings]
 
     name = f"{of(scene, 'build').template}/build"
-    assert found == [("sums_differ", "phase_sum", f"the sums of {name} are not those of the logs of its runs")]
+    assert found == [
+        (
+            "sums_differ",
+            "phase_sum",
+            f"the sums of {name} are not those of the logs of its runs (to sum them again: wfe-mcp doctor --fix)",
+        )
+    ]
+
+
+def test_doctor_sums_again_where_it_is_wrong(scene: Scene) -> None:
+    played(scene)
+    phases(scene.engine)
+    tamper(scene.url, "UPDATE phase_sum SET passed = 0 WHERE phase = 'build'")
+    assert shown(scene) == {"plan": (1, 1, 1), "build": (1, 1, 0)}
+
+    fix_sums(scene.engine)
+
+    assert shown(scene) == from_logs(scene)
+    assert set(counted(scene)) and differences(scene.engine) == []
+
+
+def test_a_reopened_run_that_is_still_in_the_sums_counts_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = played(scene)
+    played(scene)
+    phases(scene.engine)
+    going.rollback(scene.engine, HUMAN, run, "build")
+    monkeypatch.setattr(phase_sums, "_count_some", lambda *_: False)  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
+
+    assert set(counted(scene)) >= {run}
+    assert shown(scene) == from_logs(scene)
+
+
+def test_a_log_that_cannot_be_read_keeps_no_other_run_out_of_the_sums(scene: Scene) -> None:
+    damaged, whole = played(scene), played(scene)
+    tamper(scene.url, f"UPDATE event SET payload = 'not JSON' WHERE run_id = '{damaged}' AND type = 'PhaseStarted'")
+
+    count_ended(scene.engine)
+
+    assert set(counted(scene)) == {whole}
+    assert "sums_differ" not in {one.code for one in verify(scene.engine).findings}
+
+
+@pytest.mark.sqlite_only("a file has one writer")
+def test_statistics_answer_while_another_process_writes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(scene)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0)
+    with closing(raw(scene.url)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        assert shown(scene) == from_logs(scene)
+        assert counted(scene) == {}
+    assert shown(scene) == from_logs(scene)
+
+
+def test_the_phases_of_one_run_are_asked_for_with_its_template(scene: Scene) -> None:
+    run = RunId(played(scene))
+    name = of(scene, "plan").template
+
+    assert [one.phase for one in phases(scene.engine, run=run, template=name)] == ["plan", "build"]
+    assert phases(scene.engine, run=run, template="another") == ()
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(0.0123456, 0.0123), (1500, 1500), (86_399.9, 86_400), (7, 7)])

@@ -204,6 +204,7 @@ def test_an_upgrade_says_how_far_it_is_and_continues_where_it_was_stopped(
     assert (seen, revisions) == ([(1, 3), (2, 3), (1, 1)], [between, last])
 
 
+@pytest.mark.sqlite_only("migrations up to 0017 ran on files only")
 def test_an_upgrade_does_what_another_process_has_left_of_it(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from wfe_mcp.cli.terminal.health import (
     database_findings,
     event_findings,
     fix_journal,
+    fix_sums,
     health_findings,
     readable_by_others,
 )
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
 Fix = Annotated[
-    bool, typer.Option("--fix", help="Give the database a write-ahead log first, while no other process uses it.")
+    bool,
+    typer.Option("--fix", help="First sum wrong statistics again, and give the database a write-ahead log."),
 ]
 
 Forge = Annotated[
@@ -40,7 +42,6 @@ Forge = Annotated[
         "--forge", help="Ask the forge of the remote what the logins that an agent can use here may do to the base."
     ),
 ]
-
 
 Hosts = Annotated[
     bool, typer.Option("--hosts", help="Log in by ssh at the host of each environment, and do nothing there.")
@@ -52,6 +53,7 @@ def doctor(
 ) -> None:
     """Check that this project is ready to run."""
     if fix:
+        fix_sums(invocation.engine)
         fix_journal(invocation.engine)
     missing: list[MissingCheck] = []
     found = list(_findings(invocation, missing, deep=deep, hosts=hosts))

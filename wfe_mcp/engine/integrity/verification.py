@@ -257,7 +257,11 @@ def _unlike_sums(engine: Engine) -> list[Discrepancy]:
     from wfe_mcp.engine.statistics.phase_sums import differences
 
     return [
-        Discrepancy("sums_differ", "phase_sum", f"the sums of {each} are not those of the logs of its runs")
+        Discrepancy(
+            "sums_differ",
+            "phase_sum",
+            f"the sums of {each} are not those of the logs of its runs (to sum them again: wfe-mcp doctor --fix)",
+        )
         for each in differences(engine)
     ]
 

@@ -7,17 +7,22 @@
 Rules:
 1. The part of a run follows from its log up to an event, so it is taken out again exactly: ``run.counted`` says which event.
 2. Nothing is added where runs end: no call waits for it. Logs are read and computed before the transaction that writes.
-3. A time is kept in the bucket of its three leading digits, and exactly in the total.
+3. Statistics never wait for the sums: what they lack is read from the logs, and a log that cannot be read is left out of them.
+4. A time is kept in the bucket of its three leading digits, and exactly in the total.
+5. Who changes what ``tasks_of`` finds empties the sums in a migration.
 """
 
 from __future__ import annotations
 
 import math
+import time
+from contextlib import suppress
 from dataclasses import field
 from datetime import date
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.statistics.phase_timing import tasks_of
 from wfe_mcp.store.runs.phase_sums import ALL_DAYS, COUNTS, PhaseSumRow
@@ -34,8 +39,16 @@ if TYPE_CHECKING:
 
 _PASSED = {"completed"}
 _FINISHED = {"completed", "forced", "failed"}
-_A_STEP = 200
+_A_STEP = 50
 """Runs that are counted in one transaction."""
+_MOST_S = 1.0
+"""How long a reader counts, as after an upgrade with many runs."""
+_UNREADABLE = (Refused, LookupError, ValueError, TypeError, AttributeError)
+"""What a damaged log raises; ``verify`` names it."""
+
+
+class _GoneError(LookupError):
+    """The run was pruned."""
 
 
 @dataclass(slots=True)
@@ -102,33 +115,45 @@ def read_rows(totals: Totals, rows: Iterable[PhaseSumRow]) -> None:
                 setattr(found, name, getattr(found, name) + getattr(row, name))
 
 
-def count_ended(engine: Engine) -> None:
-    """Bring the sums up to date, a few runs in each transaction: what stops it leaves the rest to the next reader."""
-    while True:
-        with engine.store.read() as tx:
-            due = tx.phase_sums.due(_A_STEP)
-            logs = {line.run: line for line in tx.timelines.of([run.id for run in due])}
-            parts = [(run, logs[run.id], _before(tx, run)) for run in due]
-        if not due:
-            return
-        made = [(run, line.at, _part(line, earlier, has_ended=run.has_ended)) for run, line, earlier in parts]
+def count_ended(engine: Engine, *, everywhere: bool = False, most_s: float = _MOST_S) -> None:
+    """Bring the sums up to date, some runs in each transaction: what stops it leaves the rest to the next reader."""
+    until = time.monotonic() + most_s
+    unreadable: set[RunId] = set()
+    try:
+        while _count_some(engine, None if everywhere else engine.project_id, unreadable) and time.monotonic() < until:
+            pass
+    except Refused as refused:
+        if refused.code != "unavailable":  # another process writes for long, or this one may not
+            raise
+
+
+def _count_some(engine: Engine, project: str | None, unreadable: set[RunId]) -> bool:
+    """Count a step; False when none is left but those that are ``unreadable``, to which it adds."""
+    with engine.store.read() as tx:
+        found = tx.phase_sums.due(project, _A_STEP + len(unreadable))
+        due = [run for run in found if run.id not in unreadable]
+        read = [(run, _logs(tx, run)) for run in due]
+    changes = [(run, _change(lines)) for run, lines in read]
+    unreadable |= {run.id for run, change in changes if change is None}
+    added: dict[tuple[str, str], Totals] = {}
+    if any(change is not None for _, change in changes):
         with engine.store.tx() as tx:
-            added: dict[tuple[str, str], Totals] = {}
-            for run, at, part in made:
-                if tx.phase_sums.mark(run, run.last_seq if run.has_ended else None):
-                    for day in (ALL_DAYS, at.date().isoformat()):
-                        _merge(added.setdefault((run.project_id, day), {}), part)
+            for run, change in changes:
+                if change is not None and tx.phase_sums.mark(run, run.last_seq if run.has_ended else None):
+                    for day in (ALL_DAYS, change[0].date().isoformat()):
+                        _merge(added.setdefault((run.project_id, day), {}), change[1])
             _write(tx, added)
+    return bool(due)
 
 
 def take_out(tx: Tx, project: str, run: RunId) -> None:
-    """Take a run out of the sums, before it is removed."""
+    """Take a run out of the sums, before it is removed; where its log cannot be read, ``verify`` names what stays."""
     counted = tx.phase_sums.counted(run)
-    line = tx.timelines.until(run, counted) if counted else None
-    if line is not None:
-        part: Totals = {}
-        add_run(part, line, line.at, -1)
-        _write(tx, {(project, day): part for day in (ALL_DAYS, line.at.date().isoformat())})
+    if counted:
+        with suppress(*_UNREADABLE):
+            line = _until(tx, run, counted)
+            part = _part(line, -1)
+            _write(tx, {(project, day): part for day in (ALL_DAYS, line.at.date().isoformat())})
 
 
 def differences(engine: Engine) -> list[str]:
@@ -143,10 +168,12 @@ def differences(engine: Engine) -> list[str]:
         # Logs are only added to: later transactions find the same ones up to these events.
         with engine.store.read() as tx:
             for run, counted in within[start : start + _A_STEP]:
-                line = tx.timelines.until(run, counted)
-                if line is None:  # pruned meanwhile, so the sums have changed too
+                try:
+                    _merge(found, _part(_until(tx, run, counted)))
+                except _GoneError:  # pruned meanwhile, so the sums have changed too
                     return []
-                add_run(found, line, line.at)
+                except _UNREADABLE:
+                    continue
     return sorted(
         {
             f"{key[0]}/{key[1]}"
@@ -155,10 +182,6 @@ def differences(engine: Engine) -> list[str]:
             if not _is_same(sums.get(key), found.get(key))
         }
     )
-
-
-def _before(tx: Tx, run: DueRun) -> Timeline | None:
-    return tx.timelines.until(run.id, run.counted) if run.counted else None
 
 
 def _is_same(one: PhaseTotals | None, other: PhaseTotals | None) -> bool:
@@ -173,14 +196,40 @@ def _is_same(one: PhaseTotals | None, other: PhaseTotals | None) -> bool:
     )
 
 
-def _part(line: Timeline, earlier: Timeline | None, *, has_ended: bool) -> Totals:
-    """What a run changes in the sums. When it is read does not matter: the times of a run that has ended are fixed."""
-    found: Totals = {}
-    if earlier is not None:
-        add_run(found, earlier, earlier.at, -1)
-    if has_ended:
-        add_run(found, line, line.at)
-    return found
+def _logs(tx: Tx, run: DueRun) -> list[tuple[Timeline, int]]:
+    """What is taken out of the sums (-1), and what is added (1); empty where it cannot be read.
+
+    When that is read does not matter: the times of a run that has ended are fixed.
+    """
+    ends = [(run.counted, -1), (run.last_seq if run.has_ended else 0, 1)]
+    try:
+        return [(_until(tx, run.id, seq), sign) for seq, sign in ends if seq]
+    except _UNREADABLE:
+        return []
+
+
+def _change(lines: list[tuple[Timeline, int]]) -> tuple[datetime, Totals] | None:
+    """When the run began, and what it changes in the sums; None where that is unknown."""
+    changed: Totals = {}
+    try:
+        for line, sign in lines:
+            _merge(changed, _part(line, sign))
+    except _UNREADABLE:
+        return None
+    return (lines[-1][0].at, changed) if lines else None
+
+
+def _until(tx: Tx, run: RunId, seq: int) -> Timeline:
+    line = tx.timelines.until(run, seq)
+    if line is None:
+        raise _GoneError(run)
+    return line
+
+
+def _part(line: Timeline, sign: int = 1) -> Totals:
+    part: Totals = {}
+    add_run(part, line, line.at, sign)
+    return part
 
 
 def _merge(into: Totals, part: Totals) -> None:

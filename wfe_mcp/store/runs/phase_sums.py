@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Unpack
 
-from sqlalchemy import Boolean, bindparam, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import Boolean, bindparam, delete, func, literal_column, or_, select, text, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
@@ -32,7 +32,6 @@ _DUE = (
     select(RUN.c.id, RUN.c.project_id, RUN.c.counted, RUN.c.last_seq, RUN.c.ended_at)
     .where(_IS_UNCOUNTED, or_(RUN.c.ended_at.is_not(None), RUN.c.counted.is_not(None)))
     .order_by(RUN.c.project_id, RUN.c.created_at)
-    .limit(bindparam("limit"))
 )
 _MARK = (
     update(RUN)
@@ -44,9 +43,16 @@ _MARK = (
     .values(counted=bindparam("now_"))
 )
 _SAME = [_SUM[name] == bindparam(f"of_{name}") for name in _KEYS]
-_ADD = update(PHASE_SUM).where(*_SAME).values({name: _SUM[name] + bindparam(f"more_{name}") for name in _VALUES})
-_NEW = insert(PHASE_SUM)
+_COLUMNS = (*_KEYS, "place", *_VALUES)
+_ADD = text(
+    f"INSERT INTO phase_sum ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608 - our names
+    f"ON CONFLICT ({', '.join(_KEYS)}) DO UPDATE SET {', '.join(f'{name} = phase_sum.{name} + excluded.{name}' for name in _VALUES)}"
+)
 _EMPTY = delete(PHASE_SUM).where(*_SAME, _SUM.tasks == 0)
+_NOTHING = delete(PHASE_SUM).where(_SUM.project_id == bindparam("project"))
+_NOT_WITHIN = (
+    update(RUN).where(RUN.c.project_id == bindparam("project"), RUN.c.counted.is_not(None)).values(counted=None)
+)
 _PLACE = func.min(_SUM.place)
 _SUMS = [_SUM.template, _SUM.phase, _SUM.spent, _SUM.bucket_s, *(func.sum(_SUM[name]) for name in _VALUES)]
 
@@ -84,9 +90,9 @@ class PhaseSumRow:
 class PhaseSumRepository(Repository):
     """The sums, and the runs that they lack."""
 
-    def due(self, limit: int) -> list[DueRun]:
-        """Some of the runs that are to be added, added again or taken out, of all projects."""
-        rows = self._connection.execute(_DUE, {"limit": limit})
+    def due(self, project_id: str | None, limit: int) -> list[DueRun]:
+        """Some of the runs that are to be added, added again or taken out, of one project or of all."""
+        rows = self._connection.execute(_DUE.where(*given(((RUN.c.project_id, project_id),))).limit(limit))
         return [
             DueRun(row.id, row.project_id, row.counted or 0, row.last_seq, row.ended_at is not None) for row in rows
         ]
@@ -107,18 +113,25 @@ class PhaseSumRepository(Repository):
 
     def add(self, project: str, day: str, places: dict[str, int], rows: Iterable[PhaseSumRow]) -> None:
         """Add rows to those of a project and a day (``ALL_DAYS``); negative ones take away. ``places``: of new phases."""
+        self.alone("phase_sums")
+        more, fewer = list[dict[str, object]](), list[dict[str, object]]()
         for row in rows:
-            keys = dict(zip(_KEYS, (day, project, row.template, row.phase, row.spent, row.bucket_s), strict=True))
-            of = {f"of_{name}": value for name, value in keys.items()}
-            more = {name: getattr(row, name) for name in _VALUES}
-            if not any(more.values()):
+            values = {name: getattr(row, name) for name in _VALUES}
+            if not any(values.values()):
                 continue  # a log went on, and its tasks are as before
-            # Without "on conflict", which each database words in its own way: rows are few.
-            if self._run(_ADD, of | {f"more_{name}": value for name, value in more.items()}):
-                if row.tasks < 0:
-                    self._run(_EMPTY, of)
-            elif row.tasks > 0:
-                self._run(_NEW, keys | more | {"place": places.get(row.phase, 0)})
+            keys = dict(zip(_KEYS, (day, project, row.template, row.phase, row.spent, row.bucket_s), strict=True))
+            more.append({**keys, **values, "place": places.get(row.phase, 0)})
+            if row.tasks < 0:
+                fewer.append({f"of_{name}": value for name, value in keys.items()})
+        for statement, each in ((_ADD, more), (_EMPTY, fewer)):
+            if each:
+                self._run(statement, each)
+
+    def clear(self, project: str) -> None:
+        """Forget the sums of a project: they are added up again from the logs."""
+        self.alone("phase_sums")
+        self._run(_NOTHING, {"project": project})
+        self._run(_NOT_WITHIN, {"project": project})
 
     def rows(
         self, project_id: str | None = None, template: str | None = None, after: date | None = None
@@ -130,10 +143,11 @@ class PhaseSumRepository(Repository):
         query = query.order_by(_SUM.template, _SUM.spent, _PLACE, _SUM.phase)
         return [PhaseSumRow(*row) for row in self._connection.execute(query)]
 
-    def uncounted(self, **which: Unpack[WhichRuns]) -> list[RunId]:
-        """These runs that the sums do not have, the first to begin first."""
-        query = select(RUN.c.id).where(_IS_UNCOUNTED, *chosen_runs(**which)).order_by(RUN.c.created_at, RUN.c.id)
-        return [row[0] for row in self._connection.execute(query)]
+    def uncounted(self, **which: Unpack[WhichRuns]) -> list[tuple[RunId, int]]:
+        """These runs that the sums have not to their last event, the first to begin first, each with the last one there or 0."""
+        query = select(RUN.c.id, RUN.c.counted).where(_IS_UNCOUNTED, *chosen_runs(**which))
+        rows = self._connection.execute(query.order_by(RUN.c.created_at, RUN.c.id))
+        return [(row[0], int(row[1] or 0)) for row in rows]
 
     def begun(self, **which: Unpack[WhichRuns]) -> list[RunId]:
         """All of these runs, the first to begin first."""

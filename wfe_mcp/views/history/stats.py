@@ -123,16 +123,16 @@ def phases(
     which: WhichRuns = {"project_id": None if everywhere else engine.project_id, "template": template, "since": since}
     totals: Totals = {}
     if run is None:
-        count_ended(engine)
+        count_ended(engine, everywhere=everywhere)
+    which["run_id"] = run
     with engine.store.read() as tx:
-        left = [run] if run is not None else _kept(tx, totals, which)
+        left = tx.phase_sums.begun(**which) if run is not None else _kept(tx, totals, which)
     for start in range(0, len(left), _PAGE):
         # A transaction for each page: a long one would hold up those who write, where SQLite has no write-ahead log.
         with engine.store.read() as tx:
             page = tx.timelines.of(left[start : start + _PAGE])
         for line in page:
             add_run(totals, line, engine.clock())
-    which["run_id"] = run
     with engine.store.read() as tx:
         used = tx.timelines.usage_of_phases(**which)
     spent: dict[tuple[str, str], tuple[int, float]] = {}
@@ -151,11 +151,20 @@ def _kept(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
     since, project, template = which.get("since"), which.get("project_id"), which.get("template")
     if since is None:
         read_rows(totals, tx.phase_sums.rows(project, template))
-        return tx.phase_sums.uncounted(**which)
+        return _uncounted(tx, totals, which)
     day = since.astimezone(UTC).date()
     read_rows(totals, tx.phase_sums.rows(project, template, after=day))
     night = datetime.combine(day + timedelta(days=1), time(), UTC)
-    return [*tx.phase_sums.begun(**{**which, "until": night}), *tx.phase_sums.uncounted(**{**which, "since": night})]
+    return [*tx.phase_sums.begun(**{**which, "until": night}), *_uncounted(tx, totals, {**which, "since": night})]
+
+
+def _uncounted(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
+    """The runs that the sums do not have to their end; what they have of them is taken out of ``totals``."""
+    found = tx.phase_sums.uncounted(**which)
+    for run, counted in found:
+        if counted and (line := tx.timelines.until(run, counted)) is not None:
+            add_run(totals, line, line.at, -1)
+    return [run for run, _ in found]
 
 
 def spread(spent: Mapping[float, int], total_s: float) -> Spread:
