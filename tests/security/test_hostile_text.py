@@ -138,7 +138,9 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "commands.log._render_changes": lambda: (event(),),
     "commands.rollback._foreseen": lambda: (answer(RollbackPreview),),
     "commands.verify._show_branch": lambda: (poisoned(TEXT), poisoned(BRANCH)),
-    "commands.work_files.render_imported": lambda: (poisoned(IMPORTED),),
+    "commands.verify._show_problems": lambda: (poisoned(BRANCH),),
+    "commands.verify._show_rest": lambda: (poisoned(BRANCH), "approvers"),
+    "commands.work_files.render_imported": lambda: (replace(answer(RunView), data=poisoned(IMPORTED)),),
 }
 NOT_CALLED = {
     "commands.log._walk": "event by event what _render_changes shows; it asks at the terminal",

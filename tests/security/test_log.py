@@ -42,6 +42,10 @@ def test_the_database_refuses_to_change_events(scene: Scene, forger: Forger, sta
         "assurance = 3",
         "at = '2020-01-01 00:00:00.000000'",
         "payload = replace(payload, 'plan', 'plam')",
+        "payload = 'not JSON'",
+        "payload = '[]'",
+        "payload = '{}'",
+        "type = 'Nothing'",
     ],
 )
 def test_an_edited_event_is_found(scene: Scene, forger: Forger, change: str) -> None:
@@ -51,6 +55,14 @@ def test_an_edited_event_is_found(scene: Scene, forger: Forger, change: str) -> 
     assert (finding.run, finding.where) == (run, "event")
     assert finding.since is not None
     assert finding.since.replace(microsecond=0) == scene.clock.now  # steps of one moment are microseconds apart
+
+
+@pytest.mark.attack("make a log unreadable, so that verify fails", "detected", "T11")
+def test_an_unreadable_log_is_found_beside_what_else_is_wrong(scene: Scene, forger: Forger) -> None:
+    first, second = played(scene), played(scene)
+    forger.do(f"UPDATE event SET at = 'yesterday' WHERE run_id = '{first}' AND type = 'ApprovalGiven'")
+    forger.do(f"UPDATE event SET actor = 'eve' WHERE run_id = '{second}' AND type = 'ApprovalGiven'")
+    assert {(one.run, one.code) for one in found(scene)} >= {(first, "log_unreadable"), (second, "event_edited")}
 
 
 @pytest.mark.attack("edit the state of a run or an attempt", "detected", "T11")

@@ -65,6 +65,10 @@ class Known:
     since: datetime | None = None
 
 
+_UNREADABLE = (Refused, LookupError, ValueError, TypeError, AttributeError)
+"""What rows raise that were tampered with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What was found in a run. ``before``: pieces of evidence from before evidence was signed. ``is_behind``: no anchor names
@@ -101,18 +105,28 @@ def judge_run(
     tail = tx.events.tails([run]).get(run)
     if tail is None and run in known.pruned:
         return Judged([])
-    findings = discrepancies(run, tx.verification.problems(run, outside.named.get(run, ())))
+    try:
+        findings = discrepancies(run, tx.verification.problems(run, outside.named.get(run, ())))
+    except _UNREADABLE as fault:
+        return Judged([Discrepancy("log_unreadable", "event", f"the log cannot be read: {fault}", run)], is_behind=True)
     findings += _origins(tx, run, known, None if run in known.pruned else outside.here.get(run))
     findings += _unlike_commits(tx, run, outside.commits.get(run, ()))
-    decisions = audit_run(engine, tx, run, known.keys)
-    findings += decisions.findings
-    seals = evidence_seals(known.changes)
-    audit_evidence(tx, run, seals, findings)
-    known.since = known.since or says_gates(engine, tx, [run])
-    findings += weaker_gates(engine, tx, run, known.decisions.settings, known.since)
-    findings += also(engine, tx, run) if also is not None else ()
-    findings += seals.findings
-    return Judged(findings, decisions, seals.before, outside.newest.get(run) != tail)
+    is_behind = outside.newest.get(run) != tail
+    try:
+        decisions = audit_run(engine, tx, run, known.keys)
+        seals = evidence_seals(known.changes)
+        audit_evidence(tx, run, seals, findings)
+        known.since = known.since or says_gates(engine, tx, [run])
+        weaker = weaker_gates(engine, tx, run, known.decisions.settings, known.since)
+        others = also(engine, tx, run) if also is not None else ()
+        found = [*decisions.findings, *weaker, *others, *seals.findings]
+    except _UNREADABLE:
+        if not findings:
+            raise
+        return Judged(
+            findings, is_behind=is_behind
+        )  # rows that were tampered with can fail in any way; the log has named them
+    return Judged([*findings, *found], decisions, seals.before, is_behind)
 
 
 def unlike_files(engine: Engine, run: RunId) -> list[Discrepancy]:
