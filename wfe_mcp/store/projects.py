@@ -144,6 +144,7 @@ class DocumentRepository(Repository):
 
     def keep_texts(self, *texts: str) -> list[str]:
         """Store canonical texts; their sha256. Idempotent."""
+        self.alone("documents", shared=True)  # one that is there already is not removed before what names it is written
         now = self._clock()
         named = [(sha256_hex(text), text) for text in texts]
         self._run(_NEW_DOCUMENT, [{"sha256": name, "created_at": now, "content": text} for name, text in named])

@@ -173,6 +173,7 @@ class Part(Generic[P]):
 _LOCK_RUN = select(RUN.c.id).where(RUN.c.id == bindparam("run_")).with_for_update(key_share=True)
 """FOR UPDATE would block every insert of a row that names the run."""
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_BESIDE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name, 0))")
 
 
 class Repository:
@@ -185,14 +186,14 @@ class Repository:
         self._new_id = shared.new_id
         self._caches = shared.caches
 
-    def alone(self, *name: str) -> None:
+    def alone(self, *name: str, shared: bool = False) -> None:
         """Wait until no other transaction has said the same, and keep it until the end of this one.
 
         For what is read and then written, where no row can be locked: the next number, the end of a chain. SQLite has one writer
-        at a time, so nothing is asked of it.
+        at a time, so nothing is asked of it. ``shared``: others that say so may go on, too.
         """
         if self.shared.locks_rows:
-            self._connection.execute(_ALONE, {"name": "/".join(("wfe", *name))})
+            self._connection.execute(_BESIDE if shared else _ALONE, {"name": "/".join(("wfe", *name))})
 
     def lock_run(self, run_id: str) -> None:
         """Wait until no other transaction changes the run, and keep it until the end of this one; nothing on SQLite, as ``alone``."""

@@ -67,6 +67,7 @@ class SettingsLogRepository(Repository):
 
         None where the setting is stored elsewhere, such as a key in the system's keyring.
         """
+        self.alone("settings")  # before the end of the chain is read, from which on a person signs
         hidden = value if type_.startswith("Trust") else _sha256(value)
         if self._to_sign is not None and by is not self._to_sign[0]:
             self.sign()
@@ -148,7 +149,6 @@ class SettingsLogRepository(Repository):
         ]
 
     def _add_setting(self, type_: str, name: str, hidden: str | None, by: By, at: datetime) -> None:
-        self.alone("settings")  # before the end of the chain is read
         last, prev_hash = self.tail()
         self.has_changed, seq = True, last + 1
         event = SettingEvent(seq, type_, name, hidden, at, by.actor, by.channel, by.assurance, prev_hash, "")
@@ -177,12 +177,12 @@ class SecretRepository(Repository):
 
     def set(self, name: str, value: str | None, by: By, at: datetime) -> None:
         """Set or remove (None) a secret, and log the change."""
-        self.alone("settings")
-        self.note_use(name, value, at)
         self._log.note("SecretSet" if value is not None else "SecretForgotten", name, by, at, value)
+        self.note_use(name, value, at)
 
     def note_use(self, name: str, value: str | None, at: datetime) -> None:
         """Keep when a credential was used last (None: forget it); ``name`` begins with ``USED``, and no log has it."""
+        self.alone("secret", name)
         if value is None:
             self._run(_FORGET_SECRET, {"name_": name})
         elif not self._run(_CHANGE_SECRET, {"name_": name, "value_": value, "at_": at}):
@@ -210,6 +210,7 @@ class TrustRepository(Repository):
         ``still``: earlier bytes that stay trusted. ``everywhere``: the file holds in all projects, so in each of them
         trust in its other bytes ends.
         """
+        self.alone("settings")
         for one in self._all(TrustRecord, _TRUST_IN_KEY, {"path_key_": path_key}):
             if one.sha256 not in {sha256, *still} and (everywhere or one.project_id == project_id):
                 key = {"project_id_": one.project_id, "path_key_": path_key, "sha256_": one.sha256}
@@ -222,6 +223,7 @@ class TrustRepository(Repository):
 
     def withdraw(self, project_id: str, path_key: str, by: By, at: datetime) -> None:
         """Withdraw all trust in ``path_key``."""
+        self.alone("settings")
         if self._run(_WITHDRAW, {"project_id_": project_id, "path_key_": path_key}):
             self._log.note("TrustWithdrawn", _trust_name(project_id, path_key), by, at)
 

@@ -73,6 +73,7 @@ class TemplateRepository(Repository):
 
     def mark(self, project_id: str, name: str, mark: TemplateMark, by: By) -> None:
         """Mark the template ``name``. Only one is the default."""
+        self.alone("marks", project_id)
         if mark is TemplateMark.DEFAULT:
             self._run(_NO_DEFAULT, {"project_id_": project_id})
         row = {"project_id": project_id, "name": name, "mark": mark.value, "at": self._clock(), "actor": by.actor}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.leases import holds_locks
-from wfe_mcp.core.model import AttemptStatus, By, Channel, RunState
+from wfe_mcp.core.model import AttemptStatus, By, Channel, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
@@ -81,7 +81,10 @@ def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
             if not works and not engine.is_alive(other.holder, other.lease_until):
                 continue
             # The row names the lock; only the run's state says whether it is held.
-            there = engine.load(tx, other.run_id).state
+            found = tx.runs.load(RunId(other.run_id), to_change=False)  # it only has to be looked at
+            if found is None:
+                continue
+            there = found.state
             if holds_locks(there, there.attempts[other.phase][other.attempt - 1]):
                 return Refused(
                     "leased",

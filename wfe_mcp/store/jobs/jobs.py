@@ -191,7 +191,12 @@ _FIRST_DUE = func.coalesce(_FIRST_LOST.scalar_subquery(), _FIRST_QUEUED.scalar_s
 _DUE = select(_FIRST_DUE)
 _CLAIM = (
     update(JOB)
-    .where(JOB.c.id == _FIRST_DUE)
+    .where(
+        JOB.c.id == _FIRST_DUE,
+        # PostgreSQL asks this once more of a job that another transaction has just ended, cancelled or renewed.
+        ~JOB.c.cancel_requested,
+        or_(_LOST, and_(JOB.c.status == JobStatus.QUEUED, JOB.c.run_at <= bindparam("now"))),
+    )
     .values(
         status=JobStatus.RUNNING,
         lease_owner=bindparam("owner"),

@@ -46,6 +46,7 @@ class LineRepository(Repository):
 
     def enqueue(self, new: NewJob, line: str) -> str:
         """Queue a job at the end of ``line``; its id."""
+        self.alone("line", line)
         last = self._connection.execute(_LAST, _within(line)).scalar()
         number = 1 if last is None else int(str(last).rpartition(":")[2]) + 1
         run_at = BEHIND if self._is_busy(line) else new.run_at
@@ -54,6 +55,7 @@ class LineRepository(Repository):
     def advance(self, job: JobRecord) -> None:
         """``job`` has ended: the next of its line is due now."""
         line = line_of(job)
+        self.alone("line", line)
         if not self._is_busy(line):
             self._run(_ADVANCE, {**_within(line), "now": self._clock()})
 

@@ -188,8 +188,10 @@ class RetentionRepository(Repository):
     ) -> tuple[set[str], tuple[int, int]]:
         """Those of ``wanted`` named in texts of runs other than ``besides``, and the places of the last run and event read.
 
-        ``after``: the places from an earlier call; then only what came later is read.
+        ``after``: the places from an earlier call; then only what came later is read. In a transaction that writes, no other one
+        keeps documents from here on until its end.
         """
+        self.alone("documents")
         found: set[str] = set()
         places = [*after]
         for at, query in enumerate((_FROZEN, _PAYLOADS)):

@@ -127,9 +127,9 @@ class RunRepository(RunListRepository):
             self._run(_NEW_KEY, {**key, "run_id": new.id, "created_at": at})
         return record
 
-    def load(self, run_id: RunId) -> LoadedRun | None:
-        """The current run, or None when there is none."""
-        load = _LOAD_TO_CHANGE if self.shared.locks_rows else _LOAD
+    def load(self, run_id: RunId, *, to_change: bool = True) -> LoadedRun | None:
+        """The current run, or None when there is none. ``to_change``: no other transaction changes it until the end of this one."""
+        load = _LOAD_TO_CHANGE if to_change and self.shared.locks_rows else _LOAD
         row = self._connection.execute(load, {"id_": run_id}).first()
         if row is None:
             return None
