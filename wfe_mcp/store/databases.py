@@ -111,6 +111,9 @@ class Database(Protocol):
         ...
 
 
+_POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
+
+
 def database_at(url: str, *, durable: bool) -> Database:
     """The database that ``url`` names. Refuses ``unavailable``: one that is neither SQLite nor PostgreSQL."""
     if url.startswith("postgres"):
@@ -132,11 +135,13 @@ def _postgres(url: str, *, durable: bool) -> Database:
         address = make_url(url)
     except (exc.ArgumentError, ValueError):
         address = None
-    if address is None or address.drivername not in {"postgresql", "postgresql+psycopg"}:
+    # SQLAlchemy ends the password at the first @: the rest of one that is not escaped would be shown as host or database.
+    if address is None or "@" in f"{address.host}{address.database}" or address.drivername not in _POSTGRES:
         raise Refused(
             "unavailable",
             "The database address begins as one of PostgreSQL, and cannot be read.",
-            "Set WFE_DATABASE_URL to postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE.",
+            "Set WFE_DATABASE_URL to postgresql://USER:PASSWORD@HOST:PORT/DATABASE. PORT is a number; in USER and PASSWORD "
+            "@ is written as %40, and % as %25.",
         )
     from wfe_mcp.store.postgres.database import PostgresDatabase
 

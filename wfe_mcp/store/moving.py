@@ -138,8 +138,7 @@ def _refuse_sessions(connection: Connection, database: Database) -> None:
             if time.monotonic() > end:
                 raise Refused(
                     "not_ready",
-                    f"{plural(count, 'other process', 'other processes')} {'is' if count == 1 else 'are'} connected with "
-                    f"'{database.shown}', perhaps on other machines. Stop them before you move the database.",
+                    f"'{database.shown}' has {plural(count, 'other connection')}, perhaps from other machines. They end before it is moved.",
                     "Stop your clients, workers and decision pages, then run it again.",
                 )
             time.sleep(0.05)

@@ -89,7 +89,8 @@ def a_letter(cli: Terminal, text: str) -> str:
 def test_everything_is_the_same_on_postgresql_and_again_in_a_new_file(
     cli: Terminal, worked: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    before, was = cli.database.read_bytes(), seen(cli, worked)
+    was = seen(cli, worked)
+    before = cli.database.read_bytes()
 
     there = cli("move-to", postgres_url)
 
@@ -315,7 +316,7 @@ def test_a_connection_of_any_machine_is_a_use_of_the_server(
         with postgres.connect(postgres_url.rpartition("/")[2]) as other:
             other.execute("SET application_name = 'wfe-mcp'")
             refused = cli.json(*back)
-        assert refused.refusal == "not_ready" and "perhaps on other machines" in refused.out
+        assert refused.refusal == "not_ready" and "perhaps from other machines" in refused.out
         assert cli.json(*back).code == 0
 
 

@@ -50,12 +50,11 @@ def test_what_copies_or_shrinks_a_file_is_refused_and_names_pg_dump(server: Term
     assert PASSWORD not in said.out
 
 
-def test_find_is_refused_and_says_why(server: Terminal) -> None:
-    server.start("note")
-    said = server.json("find", "words")
+def test_a_word_of_an_artifact_is_found(server: Terminal) -> None:
+    run = server.start("note")
+    server.submit_work(run, "draft", "a marmot")
 
-    assert said.refusal == "unavailable"
-    assert "full-text" in said.out
+    assert [each["run"] for each in server.json("find", "marmot").data["hits"]] == [run]
 
 
 def test_a_server_that_is_away_is_refused_without_the_password(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,21 +117,43 @@ def test_a_server_that_is_not_there_is_refused_without_the_password(postgres: Cl
     assert "s3cret" not in f"{refused.value.message}{refused.value.hint}{refused.value!r}"
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql+asyncpg", "postgresql+psycopg2", "postgresqlx"])
-def test_an_address_of_another_driver_is_refused_without_showing_it(scheme: str, clock: Clock) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql+asyncpg://ada:s3cret@h/wfe",
+        "postgresql+psycopg2://ada:s3cret@h/wfe",
+        "postgresqlx://ada:s3cret@h/wfe",
+        "postgresql://ada:p@s3cret@h/wfe",
+        "postgresql://ada:s3cret@h:http/wfe",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_refused_without_showing_it(address: str, clock: Clock) -> None:
     with pytest.raises(Refused) as refused:
-        Store.open(f"{scheme}://ada:s3cret@h/wfe", clock=clock)
+        Store.open(address, clock=clock)
 
     assert refused.value.code == "unavailable"
-    assert "postgresql+psycopg://" in refused.value.hint
+    assert "%40" in refused.value.hint
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_missing_database_is_named(postgres: Cluster, clock: Clock) -> None:
+@pytest.mark.parametrize(
+    ("database", "named"),
+    [
+        ("not_there", "not_there"),
+        ("postgres?sslmode=perhaps", "sslmode"),
+        ("postgres?colour=red", "colour"),
+        ("postgres?user=stranger", "stranger"),
+        ("postgres?sslmode=require", "SSL"),
+    ],
+)
+def test_an_address_that_the_server_refuses_is_named_and_not_tried_again(
+    postgres: Cluster, clock: Clock, database: str, named: str
+) -> None:
     with pytest.raises(Refused) as refused:
-        Store.open(postgres.url("not_there"), clock=clock)
+        Store.open(postgres.url(database), clock=clock)
 
-    assert "not_there" in refused.value.message
+    assert (refused.value.code, refused.value.data) == ("unavailable", {"retry": False})
+    assert named in refused.value.message
 
 
 def test_a_text_with_nul_is_refused(store: Store) -> None:

@@ -41,9 +41,18 @@ _VERSION = text("SELECT hashtextextended(pg_current_snapshot()::text, 0)")
 ours would make every commit wait for the one before, or change before what it counts can be read; the position of the write-ahead
 log changes with the upkeep of the server too. Those of other databases of the server change it: then who polls looks once in vain."""
 
+_IDENTITY = text(
+    "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid FROM pg_database WHERE datname = current_database()"
+)
+"""The cluster and the database in it, by whatever name, port or role it is reached."""
 _OWNER = text("SELECT pg_has_role(current_user, nspowner, 'USAGE') FROM pg_namespace WHERE nspname = :schema")
 
 _BUSY = ("The database is busy: another transaction holds what this one needs.", "Call again in a moment.", True)
+_NO_CONNECTION = (
+    "All connections of this process with the database are in use.",
+    "Call again in a moment.",
+    True,
+)
 _LOST = (
     "The connection to the database was lost.",
     "Call again in a moment, and see whether the server runs.",
@@ -59,6 +68,11 @@ _FULL = ("The database server has no room left", "Free some space on it, or rais
 _NO_ACCESS = (
     "The database server refused the connection",
     "Check user, password and database of WFE_DATABASE_URL.",
+    False,
+)
+_BAD_ADDRESS = (
+    "WFE_DATABASE_URL has a parameter that cannot be used",
+    "Correct its port or what follows the question mark.",
     False,
 )
 _CHANGED = ("The database was changed outside wfe-mcp", "Restore a dump of it with pg_restore.", False)
@@ -96,6 +110,7 @@ class PostgresDatabase:
     def __init__(self, address: URL, *, durable: bool) -> None:
         self._address = address
         self.shown = _shown(address)
+        self._identity = ""
         self._write_engine = _make_engine(address, reads_only=False, durable=durable)
         self._read_engine = _make_engine(address, reads_only=True, durable=durable)
 
@@ -113,7 +128,7 @@ class PostgresDatabase:
         """Where a file of it would lie: beside it is what this machine keeps for itself (rule 4)."""
         import platformdirs  # 15 ms
 
-        named = sha256(self.shown.rpartition("@")[2].encode()).hexdigest()[:16]  # another role opens the same database
+        named = sha256(self._identity.encode()).hexdigest()[:16]
         return Path(platformdirs.user_data_dir("wfe-mcp", appauthor=False), "postgresql", named, "wfe.db")
 
     @property
@@ -125,6 +140,7 @@ class PostgresDatabase:
         """Create or upgrade the schema where it is not current, and the folder of this machine's files."""
         with self._read_engine.connect() as connection, connection.begin():
             revision = refuse_unfit(connection, self.shown)
+            self._identity = str(connection.execute(_IDENTITY).scalar_one())
         if revision != HEAD:
             with self._write_engine.connect() as connection, connection.begin():
                 bring_to_head(connection, self.shown)
@@ -216,7 +232,7 @@ def _make_engine(address: URL, *, reads_only: bool, durable: bool) -> Engine:
             pool_timeout=WAIT_S,
             pool_pre_ping=True,
             use_native_hstore=False,
-            connect_args={"connect_timeout": _CONNECT_S, "application_name": "wfe-mcp"},
+            connect_args={"connect_timeout": _CONNECT_S, "application_name": "wfe-mcp", "client_encoding": "utf8"},
         )
     except ImportError as error:
         raise Refused(
@@ -243,9 +259,29 @@ def _shown(address: URL) -> str:
     return f"postgresql://{user}{host}{port}/{address.database or ''}"
 
 
+_CONNECT_REFUSALS = (
+    (
+        _NO_ACCESS,
+        ("authentication failed", "no password supplied", "pg_hba.conf", "does not exist", "not permitted to log in"),
+    ),
+    (
+        _BAD_ADDRESS,
+        (
+            "invalid connection option",
+            "invalid sslmode",
+            "invalid port",
+            "invalid integer value",
+            "certificate",
+            "does not support SSL",
+        ),
+    ),
+)
+"""What a connection that failed is about, by the text of libpq: there is no SQLSTATE before one is open."""
+
+
 def _refusal(error: Exception) -> tuple[str, str, bool] | None:
-    if isinstance(error, exc.TimeoutError):  # every connection of this process is in use
-        return _BUSY
+    if isinstance(error, exc.TimeoutError):
+        return _NO_CONNECTION
     if not isinstance(error, exc.DBAPIError):
         return None
     state = str(getattr(error.orig, "sqlstate", None) or "")
@@ -254,11 +290,17 @@ def _refusal(error: Exception) -> tuple[str, str, bool] | None:
             return found
     if error.connection_invalidated:
         return _LOST
-    return _UNREACHABLE if not state and isinstance(error, exc.OperationalError) else None
+    if state or not isinstance(error, (exc.OperationalError, exc.ProgrammingError)):
+        return None
+    reported = str(error.orig)
+    for refusal, words in _CONNECT_REFUSALS:
+        if any(word in reported for word in words):
+            return refusal
+    return _UNREACHABLE if isinstance(error, exc.OperationalError) else None
 
 
 def _first_line(error: object) -> str:
-    """What the server said, in one line; it has the user and the host, never the password."""
+    """What the server reported, in one line; it has the user and the host, never the password."""
     return str(error).strip().split("\n", 1)[0].rstrip(".")
 
 

@@ -36,6 +36,7 @@ _FACTS = text(
 )
 _REVISION = select(VERSION_TABLE.c.version_num)
 _BY_BYTES = {"c", "posix", "c.utf-8", "c.utf8"}
+_PROVIDERS = {"c": "libc", "i": "ICU", "b": "PostgreSQL"}
 _OLDEST_SERVER = 15
 
 _IN_ORDER = (
@@ -117,9 +118,9 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
     if not sorts_by_bytes or facts.encoding != "UTF8":
         raise Refused(
             "unavailable",
-            f"The database '{shown}' sorts texts by '{facts.collation}' and stores them as {facts.encoding}; "
-            "the collation C and UTF8 are needed.",
-            "Create one with: createdb --template=template0 --encoding=UTF8 --locale=C NAME",
+            f"The database '{shown}' sorts texts by '{facts.collation}' of {_PROVIDERS.get(facts.provider, facts.provider)} and stores "
+            f"them as {facts.encoding}; the collation C of libc and UTF8 are needed.",
+            "Create one with: createdb --template=template0 --encoding=UTF8 --locale-provider=libc --locale=C NAME",
         )
     revision = str(connection.execute(_REVISION).scalar() or "base") if facts.has_version else None
     if (revision is None and facts.is_used) or (revision is not None and revision < FIRST):
