@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.completion import Completion
-from wfe_mcp.jobs.job_context import Progress, Stop, mark_of
+from wfe_mcp.jobs.job_context import Progress, Stop, log_fault, mark_of
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import Effect, JobRecord
@@ -108,16 +108,16 @@ class Heartbeat:
                 for running in self.running:
                     self._look_after(running, is_due=is_due, has_news=version != seen)
                 seen, next_beat = version, time.monotonic() + self._beat_s if is_due else next_beat
-            except Exception:
+            except Exception as fault:
                 # The store is unavailable: the lease decides. A second execution elsewhere is better than none.
-                _LOG.exception("the heartbeat could not be written")
+                log_fault("the heartbeat could not be written", fault)
             # After the limits and cancels: a text that cannot be written must not keep them from a job.
             if time.monotonic() >= next_show and (news := self._news()):
                 next_show = time.monotonic() + SHOW_S
                 try:
                     self._show(news)
-                except Exception:
-                    _LOG.exception("the text of a job could not be written")
+                except Exception as fault:
+                    log_fault("the text of a job could not be written", fault)
 
     def _goes_on(self) -> bool:
         with self._lock:

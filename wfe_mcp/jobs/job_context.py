@@ -15,6 +15,7 @@ Jobs are rows: ``Tx`` enqueues them in the transaction that causes them, and the
 backend only runs them.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +24,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, never, run_child
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import JobRecord
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,14 @@ class Outcome:
 
 NOTE_AFTER_S = 0.5
 """How long a child runs before its row names it: a quick check writes nothing. Until then its mark alone finds it after a crash."""
+
+
+def log_fault(message: str, fault: Exception) -> None:
+    """Log a fault that is being handled: what the setup causes in one line, every other one with its traceback."""
+    if isinstance(fault, Refused):
+        _LOG.warning("%s: %s", message, fault.message)
+    else:
+        _LOG.error(message, exc_info=fault)
 
 
 class RetryLater(Exception):

@@ -24,7 +24,16 @@ from wfe_mcp.artifacts.isolated import CheckAbandoned
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.completion import ApplyFailed, Completion, GaveUp
 from wfe_mcp.jobs.heartbeat import Heartbeat, Running, take_over
-from wfe_mcp.jobs.job_context import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended, mark_of
+from wfe_mcp.jobs.job_context import (
+    ChildStopped,
+    Handler,
+    JobContext,
+    Outcome,
+    RetryLater,
+    Suspended,
+    log_fault,
+    mark_of,
+)
 from wfe_mcp.jobs.limits import Slots, WorkLimits
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store, Tx
@@ -147,8 +156,8 @@ class Worker:
             try:
                 self._look_for_orphans()
                 self._fill_slots()
-            except Exception:
-                _LOG.exception("the job table could not be read; trying again")
+            except Exception as fault:
+                log_fault("the job table could not be read; trying again", fault)
             self._wakeup.wait(self._poll_s)
             self._wakeup.clear()
 
@@ -250,8 +259,8 @@ class Worker:
         if is_written and outcome.afterwards is not None:
             try:
                 outcome.afterwards()
-            except Exception:
-                _LOG.exception("the follow-up of job %s (%s) failed", job.id, job.kind)
+            except Exception as fault:
+                log_fault(f"the follow-up of job {job.id} ({job.kind}) failed", fault)
         return is_written
 
     def _end_stopped(self, job: JobRecord, reason: str, endings: Completion, limit_s: float | None) -> object:
@@ -270,8 +279,8 @@ class Worker:
         for number in range(_STORE_TRIES):
             try:
                 end()
-            except Exception:
-                _LOG.exception("a job could not be ended yet")
+            except Exception as fault:
+                log_fault("a job could not be ended yet", fault)
                 time.sleep(_STORE_PAUSE_S * 2**number)
             else:
                 return
