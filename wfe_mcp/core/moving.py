@@ -1,6 +1,6 @@
 """From which attempts of a run something may follow.
 
-Every event asks, and of hundreds of phases nearly all wait or are over: for those no function is called.
+Every event asks, and of hundreds of phases nearly all wait or are over: for those that wait no function is called.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def moving(
         now, path = attempt.state, attempt.phase
         if isinstance(now, Pending) and now.not_before is None:
             for need in index[path].needs if path in index else needs(path):
-                if not is_settled(attempts[need][-1].state):
+                other = attempts[need][-1].state
+                if isinstance(other, Pending) or not is_settled(other):
                     break
             else:
                 yield attempt
