@@ -108,7 +108,9 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "attacks": [Step([python, "-m", "bench", "attacks"])],
         # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
         "properties": [Step([*pytest, "auto", "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
-        "postgresql": [Step([*pytest, "auto", "tests/store"], report="postgresql.xml", database="postgresql")],
+        "postgresql": [
+            Step([*pytest, "auto", "tests/store", "tests/jobs"], report="postgresql.xml", database="postgresql")
+        ],
         "lint": [
             Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
             Step([str(COMMANDS / "ruff"), "format", "--check", "."]),

@@ -117,6 +117,11 @@ class Scene:
         self.engine = self.process()
         assert self.engine.project_id, "known from here on"
 
+    @property
+    def url(self) -> str:
+        """The address of the database, for other processes and for what goes past the store."""
+        return self.store.environment["WFE_DATABASE_URL"]
+
     # the project
 
     def git(self, *args: str) -> str:

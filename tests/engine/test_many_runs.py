@@ -39,7 +39,7 @@ def finished(scene: Scene) -> str:
 
 def copy(store: Store, run: str, count: int, first: int = 0) -> None:
     """So many more finished runs, each a minute older than the one before, with a cancelled timer each."""
-    with closing(raw(f"sqlite:///{store.path}")) as connection:
+    with closing(raw(store.environment["WFE_DATABASE_URL"])) as connection:
         connection.execute("BEGIN IMMEDIATE")
         numbers = "WITH RECURSIVE n(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
         earlier = "strftime('%Y-%m-%d %H:%M:%S.000000', '2026-01-01', '-' || n.i || ' minutes')"
@@ -122,7 +122,7 @@ def test_a_hook_reads_the_same_beside_many_open_runs(scene: Scene, finished: str
         opened = str(tx.shared.connection.execute(text("SELECT id FROM run WHERE ended_at IS NULL")).scalar())
     assert len(read()) == 2
     few = spent(read)
-    with closing(raw(f"sqlite:///{scene.engine.store.path}")) as connection:
+    with closing(raw(scene.url)) as connection:
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
         for table, key in (("run", "id"), ("attempt", "run_id")):
             names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
@@ -166,9 +166,9 @@ def test_a_process_in_the_middle_of_stats_holds_no_writer_up(
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)  # a writer that had to wait would be refused
     copy(scene.engine.store, finished, 500)
     scene.engine.store.close()
-    with closing(raw(f"sqlite:///{scene.engine.store.path}")) as connection:
+    with closing(raw(scene.url)) as connection:
         assert connection.execute(f"PRAGMA journal_mode={journal}").fetchone() == (journal,)
-    url = f"sqlite:///{scene.engine.store.path}"
+    url = scene.url
     environment = json.dumps({**scene.engine.environment, "WFE_DATABASE_URL": url})
     reader = subprocess.Popen(
         [sys.executable, "-c", _READER, str(scene.engine.root), environment],
@@ -192,7 +192,7 @@ def test_a_reader_of_another_process_holds_no_writer_up_with_a_write_ahead_log(
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
     scene.engine.store.close()
-    with closing(raw(f"sqlite:///{scene.engine.store.path}")) as connection:
+    with closing(raw(scene.url)) as connection:
         assert connection.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",)
     code = (
         "import sys; from wfe_mcp.store.driver import driver; c = driver().connect(sys.argv[1], isolation_level=None); "

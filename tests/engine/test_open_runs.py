@@ -54,7 +54,7 @@ def left(scene: Scene) -> list[str]:
 
 def copy(store: Store, runs: list[str], count: int) -> None:
     """So many more open runs, each like one of ``runs``."""
-    with closing(raw(f"sqlite:///{store.path}")) as connection:
+    with closing(raw(store.environment["WFE_DATABASE_URL"])) as connection:
         connection.execute("BEGIN IMMEDIATE")
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
         for table in TABLES:
@@ -138,7 +138,7 @@ def test_the_count_sees_an_index_that_is_gone(
     scene: Scene, left: list[str], few: dict[str, int], index: str, dearer: set[str]
 ) -> None:
     copy(scene.store, left, MANY)
-    with closing(raw(f"sqlite:///{scene.store.path}")) as connection:
+    with closing(raw(scene.url)) as connection:
         connection.execute(f"DROP INDEX {index}")
 
     many = costs(scene)

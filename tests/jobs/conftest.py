@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.on_postgresql import ON_POSTGRESQL
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
@@ -78,8 +80,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def scene(tmp_path: Path, empty_database: Path) -> Generator[Scene]:
-    shutil.copyfile(empty_database, tmp_path / "wfe.db")
-    made = Scene(f"sqlite:///{tmp_path / 'wfe.db'}")
+    if not ON_POSTGRESQL:
+        shutil.copyfile(empty_database, tmp_path / "wfe.db")
+    with closing(
+        Store.open(f"sqlite:///{tmp_path / 'wfe.db'}", clock=lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    ) as store:
+        made = Scene(store.environment["WFE_DATABASE_URL"])
     yield made
     for worker in made.workers:
         worker.stop()

@@ -54,9 +54,9 @@ class Scene:
     """A database in real time, and processes that work it."""
 
     def __init__(self, folder: Path) -> None:
-        self.url, self.log = f"sqlite:///{folder / 'wfe.db'}", folder / "log"
-        self.hold = folder / "hold"
-        self.store = Store.open(self.url, clock=lambda: datetime.now(UTC))
+        self.log, self.hold = folder / "log", folder / "hold"
+        self.store = Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=lambda: datetime.now(UTC))
+        self.url = self.store.environment["WFE_DATABASE_URL"]
 
     @contextmanager
     def worker(self, at_once: int = 100) -> Generator[subprocess.Popen[str]]:

@@ -4,6 +4,8 @@ import sqlite3
 import threading
 from contextlib import closing
 
+import pytest
+
 from tests.jobs.conftest import Scene, until
 from wfe_mcp.jobs.job_context import JobContext, Outcome, Progress, RetryLater
 from wfe_mcp.store.records.jobs import JobStatus
@@ -71,6 +73,7 @@ def test_a_long_text_keeps_its_end() -> None:
     assert (progress.news() or "").endswith("line 4999\n\nmore")
 
 
+@pytest.mark.sqlite_only("its trigger is one of SQLite")
 def test_a_text_that_cannot_be_written_delays_no_cancel_and_is_written_later(scene: Scene) -> None:
     begun, second, release = threading.Event(), threading.Event(), threading.Event()
 

@@ -26,7 +26,7 @@ OLD, NEW = "the-old-value", "the-new-value"
 def test_a_kill_leaves_the_old_or_the_new_one(scene: Scene, verb: str, before: str, after: str, when: str) -> None:
     if before:
         add_credential(scene.engine, HUMAN, "npm", "token", {"token": before}, kept_in="stored")
-    url = f"sqlite:///{Path(scene.store.health().path).as_posix()}"
+    url = scene.url
     argv = [sys.executable, "-m", "tests.engine.credentials.dying", url, str(scene.root), verb, when]
     done = subprocess.run(argv, cwd=Path(__file__).parents[3], env={**os.environ}, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr

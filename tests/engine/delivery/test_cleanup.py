@@ -215,7 +215,7 @@ def test_after_kill_9_at_any_point_the_next_one_continues(scene: Scene, tmp_path
     delivered(scene)
     run, _ = run_of(scene, 2, BRANCH, COMMIT, PUSH, MERGE)
     scene.git("checkout", "-q", "main")
-    argv = [sys.executable, "-c", DIES, f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root), point]
+    argv = [sys.executable, "-c", DIES, scene.url, str(scene.root), point]
     ended = subprocess.run(argv, env=scene.environment, check=False, capture_output=True, text=True, timeout=120)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     clean_up(scene.engine, AGENT, do=True)

@@ -50,7 +50,7 @@ def test_after_kill_9_there_is_one_pull_request_and_it_is_as_if_nothing_happened
     with at_forge(scene) as forge:
         run = approved(scene, *UP_TO_PUSH, *LAST[kind])
         worker = Path(__file__).with_name("dying_worker.py")
-        words = [sys.executable, str(worker), f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root), kind, point]
+        words = [sys.executable, str(worker), scene.url, str(scene.root), kind, point]
         env = scene.environment | {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
         with subprocess.Popen(words, env=env, cwd=Path.cwd()) as child:
             if point.endswith("the call"):

@@ -53,7 +53,7 @@ def test_after_kill_9_a_second_start_observes_what_the_first_one_did(
 ) -> None:
     scene, (remote, began, run) = at_work
     worker = Path(__file__).with_name("dying_worker.py")
-    url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
+    url = scene.url
     done = subprocess.run(
         [sys.executable, str(worker), url, str(scene.root), kind, point],
         env=scene.environment,

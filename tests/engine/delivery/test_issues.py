@@ -243,7 +243,7 @@ def test_after_kill_9_the_issue_is_closed_once_and_the_log_says_so(scene: Scene,
         forge.report("The total is off")
         run = worked(scene, address(forge, 1), *UP_TO_PUSH, OPEN, MERGE_IT)
         worker = Path(__file__).with_name("dying_worker.py")
-        words = [sys.executable, str(worker), f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root), "issue.close", point]
+        words = [sys.executable, str(worker), scene.url, str(scene.root), "issue.close", point]
         env = scene.environment | {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
         with subprocess.Popen(words, env=env, cwd=Path.cwd()) as child:
             assert child.wait(120) == -signal.SIGKILL

@@ -80,7 +80,7 @@ def acts(scene: Scene, run: str, *, recovers: bool) -> Iterator[tuple[str, Act]]
 def dies(scene: Scene, kind: str, point: str, forge: StubForge | None) -> None:
     """A worker of its own works the jobs until it dies at ``point`` of ``kind``; then others find that it is gone."""
     worker = Path(__file__).with_name("dying_worker.py")
-    url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
+    url = scene.url
     env = scene.environment | {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     words = [sys.executable, str(worker), url, str(scene.root), kind, point, scene.clock().isoformat()]
     with subprocess.Popen(words, env=env, cwd=Path.cwd()) as child:

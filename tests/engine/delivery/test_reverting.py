@@ -152,7 +152,7 @@ def test_after_kill_9_at_any_point_the_next_undo_continues_and_there_is_one_run(
     run, _ = merged(scene)
     if is_busy:
         scene.write("mine.txt", "not committed\n")
-    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    url = scene.url
     argv = [sys.executable, "-m", "tests.engine.delivery.dying_undo", url, str(scene.root), run, point]
     ended = subprocess.run(argv, env=scene.environment, check=False, capture_output=True, text=True, timeout=120)
     is_asked = point != "make_worktree" or is_busy

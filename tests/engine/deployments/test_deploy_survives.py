@@ -28,7 +28,7 @@ PARTS = [("deploy", ""), ("health", "health"), ("health", "test")]
 
 def killed(scene: Scene, tmp_path: Path, kind: str, part: str, point: str) -> None:
     worker = Path(__file__).with_name("dying_worker.py")
-    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    url = scene.url
     words = [sys.executable, str(worker), url, str(scene.root), kind, part, point]
     done = subprocess.run(words, env=scene.environment, cwd=Path.cwd(), timeout=120, check=False)
     assert done.returncode == -9, done

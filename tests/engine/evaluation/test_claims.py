@@ -323,7 +323,7 @@ def test_a_worker_killed_in_the_middle_of_a_test_leaves_the_claim_as_it_was(scen
     claim = claimed(scene, FAST)
     enqueue_test(scene.engine, claim.id)
     worker = Path(__file__).parents[1] / "deployments" / "dying_worker.py"
-    words = [sys.executable, str(worker), f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root), "", "", ""]
+    words = [sys.executable, str(worker), scene.url, str(scene.root), "", "", ""]
     done = subprocess.run(words, env=scene.environment, cwd=Path.cwd(), timeout=120, check=False)
     assert done.returncode == -9, done
     assert (current(scene, claim.id).status, current(scene, claim.id).results) == ("pending", ())

@@ -213,7 +213,7 @@ def test_what_someone_changed_meanwhile_is_kept_beside_it(killed: tuple[Scene, W
 def test_one_that_waited_in_a_backup_is_abandoned_when_that_is_restored(killed: tuple[Scene, Wrecked], tmp_path: Path):
     scene, (run, _, _) = killed
     scene.clock.advance(hours=2)
-    own = scene.environment | {"WFE_DATABASE_URL": f"sqlite:///{scene.store.path}"}
+    own = scene.environment | {"WFE_DATABASE_URL": scene.url}
     there = Scene(scene.root, scene.store, scene.clock, own)
     copy, _ = backup(there.engine, tmp_path / "copy.db")
     assert answers.status(there.engine, AGENT, run).run_state == "running", "it went back"

@@ -54,7 +54,7 @@ threading.Event().wait()
 @contextmanager
 def process(scene: Scene, tmp_path: Path, what: str) -> Generator[subprocess.Popen[str]]:
     """A process that works jobs which call a model; it ``answers``, or ``hangs`` in the call."""
-    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    url = scene.url
     argv = [sys.executable, "-c", PROCESS, url, str(scene.root), what]
     made = subprocess.Popen(argv, cwd=Path.cwd(), stdout=subprocess.PIPE, text=True)
     assert made.stdout is not None

@@ -392,7 +392,7 @@ def test_a_second_process_reads_the_same_state(scene: Scene) -> None:
     scene.do(run, "build[a].code")
     from wfe_mcp.store import Store
 
-    other = Store.open(f"sqlite:///{scene.root.parent / 'wfe.db'}", clock=scene.clock)
+    other = Store.open(scene.url, clock=scene.clock)
     with other.read() as tx, scene.store.read() as here:
         assert tx.runs.load(scene.engine.load(tx, run).record.id) == scene.engine.load(here, run)
     other.close()

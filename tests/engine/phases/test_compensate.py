@@ -135,7 +135,7 @@ def test_a_call_that_was_killed_with_kill_9_while_undoing_is_never_made_again_by
     with_child(scene, calls)
     undo = tool("undo", "stub.hang")
     run = scene.start(steps(BROKEN, name="deploy", compensate=[undo], on_fail=[{"do": "compensate"}, {"do": "retry"}]))
-    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    url = scene.url
     with subprocess.Popen(
         [sys.executable, "-c", WORKER, url, str(scene.root)], env=scene.environment, cwd=Path.cwd()
     ) as worker:

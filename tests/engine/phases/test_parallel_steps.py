@@ -96,7 +96,7 @@ def test_after_kill_9_what_was_acknowledged_is_not_called_again(scene: Scene, tm
     run = scene.start(
         steps(tool("say", "stub.say", **HI), hang, set_("beside", needs=[]), set_("all", needs=["hang", "beside"]))
     )
-    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    url = scene.url
     argv = [sys.executable, "-c", WORKER, url, str(scene.root)]
     with subprocess.Popen(argv, env=scene.environment, cwd=Path.cwd()) as worker:
         until(lambda: len(calls_in(calls)) == 2 and step_states(scene, run).get("beside") == "done")

@@ -63,7 +63,7 @@ def test_a_call_of_a_worker_killed_with_kill_9_is_never_made_again_by_itself(sce
             on_fail=[{"do": "retry", "max_attempts": 9}],
         )
     )
-    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    url = scene.url
     with subprocess.Popen(
         [sys.executable, "-c", WORKER, url, str(scene.root)], env=scene.environment, cwd=Path.cwd()
     ) as worker:

@@ -302,7 +302,7 @@ def test_an_action_of_a_worker_killed_with_kill_9_waits_for_a_person(scene: Scen
     calls = tmp_path / "calls"
     step = {"id": "act", "builtin": "acme.hangs", "params": {"file": str(calls)}}
     run = scene.start({"id": "ci", "kind": "steps", "steps": [step], "on_fail": [{"do": "retry", "max_attempts": 9}]})
-    argv = [sys.executable, "-c", WORKER, f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root)]
+    argv = [sys.executable, "-c", WORKER, scene.url, str(scene.root)]
     path = os.pathsep.join([str(ROOT), str(site)])
     with subprocess.Popen(argv, env={**scene.environment, "PYTHONPATH": path}) as worker:
         while not (calls.exists() and calls.read_text(encoding="utf-8")):

@@ -107,7 +107,7 @@ def test_kill_9_between_the_due_time_and_the_end_of_its_job_starts_one_run(
     configure(scene, NIGHTLY)
     plan(scene.engine)
     scene.clock.advance(hours=15)
-    words = [sys.executable, "-m", "tests.engine.triggers.dying_worker", f"sqlite:///{tmp_path / 'wfe.db'}"]
+    words = [sys.executable, "-m", "tests.engine.triggers.dying_worker", scene.url]
     env = scene.environment | {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     died = subprocess.run([*words, str(scene.root), where, scene.clock().isoformat()], env=env, check=False, timeout=60)
     assert died.returncode == -signal.SIGKILL, died

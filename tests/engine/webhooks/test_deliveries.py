@@ -288,7 +288,7 @@ def test_kill_9_of_the_sender_loses_nothing_and_keeps_the_order(scene: Scene, tm
         run = scene.start(*TWO)
         scene.begin(run, "plan")
         tool_answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact={"title": "A good title"})
-        words = [sys.executable, "-m", "tests.engine.webhooks.sender", f"sqlite:///{tmp_path / 'wfe.db'}"]
+        words = [sys.executable, "-m", "tests.engine.webhooks.sender", scene.url]
         env = scene.environment | {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
         with subprocess.Popen([*words, str(scene.root)], env=env, cwd=Path.cwd()) as child:
 

@@ -114,7 +114,7 @@ def test_a_run_whose_item_is_missing_continues_and_the_log_says_so(
 ) -> None:
     scene.define(phase("plan"))
     run = started(scene, made(scene))
-    tamper(f"sqlite:///{tmp_path / 'wfe.db'}", "DELETE FROM item")
+    tamper(scene.url, "DELETE FROM item")
     with caplog.at_level(logging.WARNING):
         scene.do(run, "plan")
     assert scene.state(run).status is RunStatus.COMPLETED
@@ -136,7 +136,7 @@ def test_a_run_that_any_work_has_started_is_no_run_of_an_item(scene: Scene) -> N
 def test_a_run_that_an_earlier_version_has_started_for_an_item_still_ends_it(scene: Scene, tmp_path: Path) -> None:
     scene.define(phase("plan"))
     run = started(scene, name := made(scene))
-    tamper(f"sqlite:///{tmp_path / 'wfe.db'}", "UPDATE run SET triggered_by = 'work'")
+    tamper(scene.url, "UPDATE run SET triggered_by = 'work'")
     scene.do(run, "plan")
     assert item(scene, name).status == "done"
 
