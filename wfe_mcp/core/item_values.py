@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from wfe_mcp.core.canonical import cannot_be_encoded
-from wfe_mcp.core.claims import checked_evidence, checked_tests
+from wfe_mcp.core.claims import Fault, checked_evidence, checked_tests
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.texts import one_line
 
@@ -43,14 +43,14 @@ def checked(given: Values) -> dict[str, Any]:
         fault, kept = _checked(name, value)
         values[name] = kept
         if fault:
-            faults.append(Detail(pointer("item", name), fault[0], fault[1], value))
+            faults.append(Detail(pointer("item", name, *fault[2:]), fault[0], fault[1], value))
     if faults:
         first = faults[0]
         raise Refused("bad_argument", f"{first.path}: {first.message}.", "Correct it and call again.", tuple(faults))
     return values
 
 
-def _checked(name: str, value: object) -> tuple[tuple[str, object] | None, object]:
+def _checked(name: str, value: object) -> tuple[Fault | None, object]:
     if name == "priority":
         number = PRIORITIES.get(value.lower(), value) if isinstance(value, str) else value
         is_one = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 10
