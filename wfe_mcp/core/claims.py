@@ -83,51 +83,51 @@ _ASKS = {
 """What a form asks for at each key."""
 
 
-def checked_tests(value: object) -> tuple[Fault | None, list[dict[str, Any]]]:
-    """``value`` as the tests of a claim, each with a name, or the first fault in it."""
+def checked_tests(value: object) -> tuple[list[Fault], list[dict[str, Any]]]:
+    """``value`` as the tests of a claim, each with a name, or the faults in it."""
     if not isinstance(value, list | tuple) or not 0 < len(cast("Sequence[object]", value)) <= MOST_TESTS:
-        return ("is no list of tests", f"1 to {MOST_TESTS} tests, such as {{type: script, check: NAME}}"), []
+        return [("is no list of tests", f"1 to {MOST_TESTS} tests, such as {{type: script, check: NAME}}")], []
+    faults: list[Fault] = []
     kept: list[dict[str, Any]] = []
     for number, given in enumerate(cast("Sequence[object]", value), 1):
-        fault, test = _checked_test(given)
-        if fault is None and any(test.get("name") == each["name"] for each in kept):
-            fault = (f"has the name {test['name']!r} twice", "another name", "name")
-        if fault is not None:
-            return (f"test {number} {fault[0]}", fault[1], number - 1, *fault[2:]), []
+        found, test = _checked_test(given)
+        if any(test.get("name") == each["name"] for each in kept):
+            found.append((f"has the name {test['name']!r} twice", "another name", "name"))
+        faults += [(f"test {number} {what}", expected, number - 1, *key) for what, expected, *key in found]
         kept.append({"name": f"test-{number}"} | test)
-    return None, kept
+    return faults, [] if faults else kept
 
 
-def _checked_test(given: object) -> tuple[Fault | None, dict[str, Any]]:
+def _checked_test(given: object) -> tuple[list[Fault], dict[str, Any]]:
     if not isinstance(given, Mapping):
-        return ("is no object", "an object with type and check"), {}
+        return [("is no object", "an object with type and check")], {}
     test: dict[str, Any] = dict(cast("Values", given))
     kind = TYPES.get(str(test.get("type", "")))
     if kind is None:
         near = nearest_hint(str(test.get("type", "")), TYPES, "")
-        return (f"has no known type: {test.get('type')!r}{near and f' ({near})'}", list(TYPES), "type"), {}
+        return [(f"has no known type: {test.get('type')!r}{near and f' ({near})'}", list(TYPES), "type")], {}
     keys = (*kind.needs, *kind.may, *_ANY)
     unknown = next((str(key) for key in test if key not in keys), None)
     if unknown is not None:
         near = nearest_hint(unknown, keys, "")
-        return (f"has the unknown key {unknown[:40]!r}{near and f' ({near})'}", list(keys)), {}
-    lacks = next((key for key in kind.needs if test.get(key) in (None, "", [], ())), None)
-    if lacks is not None:
-        return (f"of type {test['type']} lacks {lacks!r}", list(kind.needs), lacks), {}
-    fault = next(((*wrong, key) for key in test if (wrong := _value_fault(key, test[key])) is not None), None)
-    if fault is None and test["type"] == "benchmark" and ("regex" in test) == ("pointer" in test):
-        fault = ("needs exactly one of 'regex' and 'pointer'", "where the figure is in the output", "regex")
-    if fault is not None:
-        return fault, {}
+        return [(f"has the unknown key {unknown[:40]!r}{near and f' ({near})'}", list(keys))], {}
+    lacks = [key for key in kind.needs if test.get(key) in (None, "", [], ())]
+    faults: list[Fault] = [(f"of type {test['type']} lacks {key!r}", list(kind.needs), key) for key in lacks]
+    given_keys = [key for key in test if key not in lacks]
+    faults += [(*wrong, key) for key in given_keys if (wrong := _value_fault(key, test[key])) is not None]
+    if test["type"] == "benchmark" and ("regex" in test) == ("pointer" in test):
+        faults.append(("needs exactly one of 'regex' and 'pointer'", "where the figure is in the output", "regex"))
+    if faults:
+        return faults, {}
     if test["type"] == "gold_set":
         test.setdefault("metric", "accuracy")
     names = GOLD_METRICS if test["type"] == "gold_set" else MEASURES if test["type"] == "metric_threshold" else None
     if names is not None and test["metric"] not in names:
         near = nearest_hint(test["metric"], names, "")
-        return (f"has the unknown metric {test['metric']!r}{near and f' ({near})'}", [*names], "metric"), {}
+        return [(f"has the unknown metric {test['metric']!r}{near and f' ({near})'}", [*names], "metric")], {}
     if "threshold" in test:
         test.setdefault("comparison", GOLD_METRICS.get(test.get("metric", ""), "gte"))
-    return None, {key: list(value) if key in _LISTS else value for key, value in test.items()}
+    return [], {key: list(value) if key in _LISTS else value for key, value in test.items()}
 
 
 def schemas_of_tests(checks: Iterable[str], gold_sets: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -183,7 +183,7 @@ def _value_fault(key: str, value: object) -> tuple[str, object] | None:
     return None
 
 
-def checked_evidence(value: object) -> tuple[Fault | None, list[dict[str, Any]]]:
+def checked_evidence(value: object) -> tuple[tuple[str, object] | None, list[dict[str, Any]]]:
     """``value`` as evidence of a claim, or the first fault in it: what it refers to, why, and what a person says of it."""
     given = [cast("object", value)] if isinstance(value, Mapping) else value
     if not isinstance(given, list | tuple) or not 0 < len(cast("Sequence[object]", given)) <= MOST_EVIDENCE:

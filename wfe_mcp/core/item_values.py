@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from wfe_mcp.core.canonical import cannot_be_encoded
-from wfe_mcp.core.claims import Fault, checked_evidence, checked_tests
+from wfe_mcp.core.claims import checked_evidence, checked_tests
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.texts import one_line
 
@@ -40,25 +40,28 @@ def checked(given: Values) -> dict[str, Any]:
             near = nearest_hint(name, GIVEN, f"Fields: {', '.join(GIVEN)}.")
             faults.append(Detail(pointer("item", name), f"is no field that can be given. {near}", list(GIVEN), name))
             continue
-        fault, kept = _checked(name, value)
-        values[name] = kept
+        if name == "tests":
+            wrong, values[name] = checked_tests(value)
+            faults += [Detail(pointer("item", name, *where), what, expected) for what, expected, *where in wrong]
+            continue
+        fault, values[name] = _checked(name, value)
         if fault:
-            faults.append(Detail(pointer("item", name, *fault[2:]), fault[0], fault[1], value))
+            faults.append(Detail(pointer("item", name), *fault, value))
     if faults:
         first = faults[0]
         raise Refused("bad_argument", f"{first.path}: {first.message}.", "Correct it and call again.", tuple(faults))
     return values
 
 
-def _checked(name: str, value: object) -> tuple[Fault | None, object]:
+def _checked(name: str, value: object) -> tuple[tuple[str, object] | None, object]:
     if name == "priority":
         number = PRIORITIES.get(value.lower(), value) if isinstance(value, str) else value
         is_one = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 10
         return (None if is_one else ("is no priority", f"1 to 10, or {', '.join(PRIORITIES)}")), number
     if name == "sequential":
         return (None if isinstance(value, bool) else ("is no yes or no", "true or false")), value
-    if name in {"tests", "evidence"}:
-        return checked_tests(value) if name == "tests" else checked_evidence(value)
+    if name == "evidence":
+        return checked_evidence(value)
     if name in LISTS:
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple):
