@@ -7,11 +7,13 @@ import pytest
 from wfe_mcp.core.claims import (
     MOST_LISTED,
     MOST_TESTS,
+    TYPES,
     checked_evidence,
     checked_tests,
     is_met,
     of_stage,
     outcomes,
+    schemas_of_tests,
     verdict,
 )
 
@@ -50,16 +52,65 @@ GOLD = {"type": "gold_set", "check": "bench", "gold_set": "answers", "output": "
     ],
 )
 def test_a_test_that_says_nothing_is_refused_with_what_is_expected(tests: Any, answer: str) -> None:
-    fault, kept = checked_tests(tests)
-    assert fault is not None
-    assert answer in fault[0]
+    faults, kept = checked_tests(tests)
+    assert answer in faults[0][0]
     assert kept == []
 
 
 @pytest.mark.requirement("S4-22")
+@pytest.mark.parametrize(
+    ("tests", "where"),
+    [
+        ([], ()),
+        ([SCRIPT, "script"], (1,)),
+        ([SCRIPT | {"chck": "x"}], (0,)),
+        ([SCRIPT, {"type": "x"}], (1, "type")),
+        ([{"type": "script"}], (0, "check")),
+        ([SCRIPT | {"name": "a"}, SCRIPT | {"name": "a"}], (1, "name")),
+        ([BENCH], (0, "regex")),
+        ([SCRIPT, BENCH | {"regex": "("}], (1, "regex")),
+        ([METRIC | {"metric": "x"}], (0, "metric")),
+    ],
+)
+def test_a_fault_says_in_which_field_of_which_test_it_is(tests: Any, where: tuple[object, ...]) -> None:
+    (fault,), _ = checked_tests(tests)
+    assert fault[2:] == where
+
+
+def test_all_faults_of_all_tests_are_found_at_once() -> None:
+    faults, kept = checked_tests(
+        [{"type": "benchmark", "threshold": "ten", "regex": "("}, {"type": "x"}, SCRIPT, METRIC | {"threshold": ""}]
+    )
+    assert [fault[2:] for fault in faults] == [
+        (0, "check"),
+        (0, "threshold"),
+        (0, "regex"),
+        (1, "type"),
+        (3, "metric"),
+        (3, "threshold"),
+    ]
+    assert kept == []
+
+
+def test_a_form_asks_for_the_keys_of_a_type_and_the_names_that_it_may_have() -> None:
+    forms = schemas_of_tests(["unit", "bench"], [])
+    assert list(forms) == list(TYPES)
+    for name, form in forms.items():
+        assert form["required"] == list(TYPES[name].needs)
+        assert set(form["properties"]) == {*TYPES[name].needs, *TYPES[name].may, "name", "stages"}
+        assert all(each["description"] for each in form["properties"].values())
+    gold = forms["gold_set"]["properties"]
+    assert (gold["check"]["enum"], gold["gold_set"]["enum"]) == (["bench", "unit"], [])
+    assert gold["gold_set"]["description"].endswith("none is configured")
+    assert (gold["metric"]["enum"], gold["threshold"]["type"]) == (["accuracy", "mean_error"], "number")
+    assert "passed" in forms["metric_threshold"]["properties"]["metric"]["enum"]
+    assert forms["manual"]["properties"]["checklist"]["type"] == "array"
+
+
+@pytest.mark.requirement("S4-22")
 def test_tests_get_a_name_and_what_they_leave_out() -> None:
-    fault, kept = checked_tests((SCRIPT, BENCH | {"pointer": "/p95"}, GOLD, METRIC | {"metric": "passed"}))
-    assert fault is None
+    faults, kept = checked_tests((SCRIPT, BENCH | {"pointer": "/p95"}, GOLD, METRIC | {"metric": "passed"}))
+    assert faults == []
     assert [each["name"] for each in kept] == ["test-1", "test-2", "test-3", "test-4"]
     assert (kept[1]["comparison"], kept[2]["metric"], kept[2]["comparison"]) == ("gte", "accuracy", "gte")
 

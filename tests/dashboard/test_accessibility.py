@@ -12,6 +12,7 @@ from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab, comment_on, is_live
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene, approval, phase
+from wfe_mcp.core.claims import TYPES
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 
@@ -59,6 +60,7 @@ PAGES = [
     "/items/decisions",
     "/items/claims",
     "/items/new",
+    "/items/new?kind=claim",
     "/items/{project}/W-1",
     "/items/{project}/W-4",
     "/items/{project}/W-6",
@@ -144,6 +146,16 @@ def begin_to_send_back(shown: Tab_) -> None:
     shown.get_by_role("button", name="Send back").first.click()
 
 
+def add_faulty_tests(shown: Tab_) -> None:
+    shown.get_by_label("Title").fill("Answers are fast")
+    for number, kind in enumerate(TYPES, 1):
+        shown.get_by_role("button", name="Add a test").click()
+        test = shown.get_by_role("group", name=f"Test {number}", exact=True)
+        test.get_by_label("Type").select_option(kind)
+    shown.get_by_role("button", name="Add it").evaluate("(button) => { button.form.noValidate = true; }")
+    shown.get_by_role("button", name="Add it").click()
+
+
 OPENED: dict[str, tuple[str, Open, str]] = {
     "the palette": ("/inbox", lambda shown: shown.keyboard.press("Control+k"), "[role=dialog][aria-label=Commands]"),
     "the palette, nothing found": (
@@ -167,6 +179,7 @@ OPENED: dict[str, tuple[str, Open, str]] = {
     "a move of a work item": ("/items/board", press("Move W-13"), "dialog[open] button:disabled"),
     "a blocked work item": ("/items/{project}/W-6", press("Block…"), "dialog[open] input"),
     "a run for a work item": ("/items/{project}/W-6", press("Start a run…"), "dialog[open] button.solid:enabled"),
+    "tests of a claim": ("/items/new?kind=claim", add_faulty_tests, ".field.bad"),
     "a copy": ("/templates", press("Clone"), "dialog[open] input"),
 }
 """What opens on a page: its address, how it opens, and what is there then."""

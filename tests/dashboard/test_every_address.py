@@ -91,6 +91,7 @@ ADDRESSES = [
     "/items/claims",
     "/items/new",
     "/items/new?kind=decision",
+    "/items/new?kind=claim",
     "/items/{project}/W-1",
     "/items/{project}/W-4",
     "/items/{project}/W-4/edit",

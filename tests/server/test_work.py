@@ -161,7 +161,7 @@ async def test_an_agent_adds_a_claim_has_it_tested_and_cannot_say_that_it_holds(
         ]
         shown = await call(agent, "work", action="show", id="W-1")
 
-    assert wrong["error"]["details"][0]["path"] == "/item/tests"
+    assert wrong["error"]["details"][0]["path"] == "/item/tests/0/type"
     assert added["next"][0]["args"] == {"action": "change", "id": "W-1", "status": "active"}
     assert begun["summary"].endswith("tests W-1 'It works': pending claim")
     assert [each["error"]["code"] for each in refused] == [

@@ -1,10 +1,16 @@
 """Template ``spec_driven``: three documents, each approved, then code, then the proof."""
 
+import sys
 from typing import Any
 
-from tests.templates.scene import BROKEN, MENDED, SPEC, changed, feedback_to, judged, messages, started
-from wfe_mcp.testing.agent import Script, Work, drive
-from wfe_mcp.testing.playground import Playground
+import pytest
+
+from tests.playgrounds import Playgrounds
+from tests.templates.scene import BROKEN, CHECKS, FILES, MENDED, SPEC, changed, feedback_to, judged, messages, started
+from wfe_mcp.engine.history.rollback import rollback
+from wfe_mcp.testing.agent import Script, Work, drive, resume
+from wfe_mcp.testing.client import Agent
+from wfe_mcp.testing.playground import Playground, stand_in
 
 INPUTS = {"name": "sub", "goal": "calc subtracts too"}
 DESIGN = Work({"front": {"title": "Design"}, "body": "# sub()\n\nsub() subtracts (R-1), add() stays (R-2).\n"})
@@ -19,6 +25,11 @@ TASKS: dict[str, Any] = {
         },
         {"id": "T-1", "title": "Write sub()", "acceptance": ["sub(3, 1) is 2"], "requirements": ["R-1"]},
     ]
+}
+BENCH = [sys.executable, "-c", "print(open('speed.txt').read())"]
+FAST: dict[str, Any] = {
+    "title": "calc answers within 100 ms",
+    "tests": [{"type": "benchmark", "check": "bench", "regex": "p95: (.+)", "threshold": 100, "comparison": "lte"}],
 }
 SCRIPT: Script = {
     "requirements": [Work(SPEC)],
@@ -129,3 +140,39 @@ def test_an_acceptance_without_all_proofs_adds_tasks_and_keeps_the_design(projec
     assert started(played).count("design") == 1
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []
+
+
+@pytest.mark.requirement("S4-24")
+def test_a_falsified_claim_stops_the_acceptance_until_the_work_makes_it_hold(playgrounds: Playgrounds) -> None:
+    slow = changed("it is measured", {"README.md": "# calc\n", "speed.txt": "p95: 300\n"})
+    fast = changed("it is fast", {"README.md": "# calc\n", "speed.txt": "p95: 80\n"})
+    script = {**SCRIPT, "implement[T-2].build": [slow, fast], "accept": [judged(passed=True)] * 4}
+    with playgrounds.made(files=FILES, checks=CHECKS | {"bench": BENCH}) as project, project.agent() as agent:
+        assert agent.call("work", action="add", kind="claim", item=FAST)["data"]["status"] == "pending"
+        played = drive(agent.call, project.root, "spec_driven", INPUTS, script, person=project.approve)
+
+        assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+        assert played.codes.count("gate_failed") == 3
+        assert "300, wanted at most 100" in messages(feedback_to(played, "accept")[-1])
+        assert claim(agent) == "falsified"
+
+        rollback(project.engine, stand_in(project.engine), played.run, "implement[T-2].build")
+        over = resume(agent.call, project.root, played.run, script, person=project.approve)
+        assert over.last["run_state"] == "completed"
+        assert claim(agent) == "validated"
+        assert project.problems(played.run) == []
+
+
+@pytest.mark.requirement("S4-24")
+def test_a_claim_that_holds_is_shown_to_the_person_who_accepts(playgrounds: Playgrounds) -> None:
+    files = {**FILES, "speed.txt": "p95: 80\n"}
+    with playgrounds.made(files=files, checks=CHECKS | {"bench": BENCH}) as project, project.agent() as agent:
+        agent.call("work", action="add", kind="claim", item=FAST)
+        played = drive(agent.call, project.root, "spec_driven", INPUTS, SCRIPT, person=project.approve)
+        assert (played.last["run_state"], played.codes) == ("completed", ["needs_human"] * 4)
+        assert claim(agent) == "validated"
+        assert project.problems(played.run) == []
+
+
+def claim(agent: Agent) -> str:
+    return agent.call("work", action="show", id="W-1")["data"]["status"]

@@ -1993,6 +1993,10 @@ export interface TrustPage {
   shown_sha256: string;
 }
 
+export interface TypesOfTests {
+  types: Record<string, unknown>;
+}
+
 export interface UnaskedDecision {
   run: string;
   phase: string;

@@ -87,7 +87,7 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
     case "form":
       return first && second ? <Submission key={`${first} ${second}`} run={first} phase={second} /> : <Runs query={route.query} />;
     case "items":
-      if (first === "new") return <NewItem query={route.query} />;
+      if (first === "new") return <NewItem key={`${route.query}`} query={route.query} />;
       if (first === "import") return <ImportItems />;
       if (first && second) return <ItemPageView key={`${first} ${second}`} project={first} id={second} edits={route.parts[2] === "edit"} />;
       return first === "board" ? <WorkBoard /> : first === "decisions" ? <WorkDecisions /> : first === "claims" ? <WorkClaims /> : <WorkList query={route.query} />;
@@ -160,6 +160,7 @@ export function App() {
       ...PAGES.map(([name, , says]) => ({ name: `Go to ${says}`, does: () => go(to(name)) })),
       { name: "Start a run", does: () => go(to("start")), cli: "wfe-mcp start TEMPLATE" },
       { name: "Add a work item", does: () => go(to("items", "new")), cli: "wfe-mcp work add TITLE" },
+      { name: "Add a claim", does: () => go(`${to("items", "new")}?kind=claim`), cli: "wfe-mcp claim add TITLE" },
       { name: "Compare two runs", does: () => go(to("compare")), cli: "wfe-mcp compare ONE OTHER" },
       { name: "Switch between light and dark", does: switchTheme },
       { name: "Tell me in this browser when something waits", does: () => void Notification.requestPermission() },

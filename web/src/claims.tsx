@@ -26,7 +26,7 @@ export function WorkClaims() {
       <Problem error={error} />
       {!data && !error && <Waiting />}
       {data && !rows.length && (
-        <Empty title="No claim yet" steps={[{ say: "Add one with a test that names a check.", cli: `wfe-mcp claim add TITLE --test '{"type": "script", "check": "NAME"}'` }]}>
+        <Empty title="No claim yet" steps={[{ say: "Add one here, with a test that names a check, or let your agent add it.", cli: `wfe-mcp claim add TITLE --test '{"type": "script", "check": "NAME"}'` }]}>
           A claim holds as long as its tests show it. Whether they do, no agent says.
         </Empty>
       )}

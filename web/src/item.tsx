@@ -203,6 +203,11 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                   <a href={`#/items/new${query({ parent: data.id, project })}`}>Add an item under it</a>
                 </p>
               )}
+              {!decides && !claims && !closed && (
+                <p>
+                  <a href={`#/items/new${query({ kind: "claim", parent: data.id, project })}`}>Claim something about it</a>
+                </p>
+              )}
               {EARLY.includes(data.status) && !decides && (
                 <label className="field">
                   <span>{data.status === "idea" ? "Plan it as" : "Make another kind of it"}</span>

@@ -2,9 +2,10 @@
 import { useEffect, type ReactNode } from "react";
 import { useAct } from "./api";
 import type { Fault, ItemPage, ItemView } from "./api_types";
+import { ClaimTests, type ClaimTest } from "./claim_tests";
 import { useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
-import { KINDS } from "./item_acts";
+import { KINDS, shell } from "./item_acts";
 import { Cli, Problem } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
@@ -131,34 +132,47 @@ const OPTIONS: Record<keyof Fields, string> = {
 };
 
 const clean = (value: unknown): unknown => (Array.isArray(value) ? filled(value as string[]) : value);
+const cleaned = (given: object): Record<string, unknown> => Object.fromEntries(Object.entries(given).map(([name, value]) => [name, clean(value)]));
+
+/** What a new claim says besides its tests. */
+const CLAIMED = ["title", "body", "priority", "parent", "tags"];
+
+const HEADS: Record<string, [title: string, about: string, adds: string]> = {
+  decision: ["Propose a decision", "Say what holds from now on, and why. Prompts repeat it once you accept it.", "Propose it"],
+  claim: ["Add a claim", "Say what holds, and name checks that show it. Its status follows from their results; you and your agent set none.", "Add it"],
+  "": ["Add a work item", "An item that says what to do and when it is done can be made ready, and a run can work it.", "Add it"],
+};
 
 /** Add an item. */
 export function NewItem({ query: given }: { query: URLSearchParams }) {
   const at = useProject({ one: true });
-  const [draft, setDraft] = useDraft<{ kind: string; values: Fields }>(`item ${given}`, {
+  const [draft, setDraft] = useDraft<{ kind: string; values: Fields; tests?: ClaimTest[] }>(`item ${given}`, {
     kind: given.get("kind") ?? "task",
     values: { ...EMPTY, parent: given.get("parent") ?? "" },
   });
   const [act, busy, refused] = useAct();
   const { kind, values } = draft;
+  const claims = kind === "claim";
+  const tests = claims ? (draft.tests ?? []).map(cleaned) : [];
+  const [title, about, adds] = HEADS[kind] ?? HEADS[""]!;
   useEffect(() => {
     if (given.get("project")) at.choose(given.get("project") ?? "");
   }, []); // eslint-disable-line
-  const command = `wfe-mcp ${kind === "decision" ? "decision" : "work"} add ${JSON.stringify(values.title || "TITLE")}${kind === "decision" || kind === "task" ? "" : ` --kind ${kind}`}`;
+  const own = ["decision", "claim"].includes(kind);
+  const command = `wfe-mcp ${own ? kind : "work"} add ${shell(values.title || "TITLE")}${own || kind === "task" ? "" : ` --kind ${kind}`}${tests.map((each) => ` --test ${shell(JSON.stringify(each))}`).join("")}`;
   return (
     <>
-      <h1>{kind === "decision" ? "Propose a decision" : "Add a work item"}</h1>
+      <h1>{title}</h1>
       <p className="soft" style={{ marginBottom: "1rem" }}>
-        {kind === "decision"
-          ? "Say what holds from now on, and why. Prompts repeat it once you accept it."
-          : "An item that says what to do and when it is done can be made ready, and a run can work it."}
+        {about}
       </p>
       <form
         className="formgrid"
         onSubmit={(event) => {
           event.preventDefault();
           act(async () => {
-            const item = Object.fromEntries(Object.entries(values).filter(([name, value]) => !same(value, EMPTY[name as keyof Fields])).map(([name, value]) => [name, clean(value)]));
+            const set = Object.entries(values).filter(([name, value]) => !same(value, EMPTY[name as keyof Fields]) && (!claims || CLAIMED.includes(name)));
+            const item = { ...cleaned(Object.fromEntries(set)), ...(tests.length ? { tests } : {}) };
             const made = await send<ItemView>("/items", { kind, item, project: at.id });
             setDraft({ kind, values: EMPTY });
             go(to("items", at.id, made.data.id));
@@ -168,17 +182,19 @@ export function NewItem({ query: given }: { query: URLSearchParams }) {
         <ProjectChoice at={at} one />
         <label className="field">
           <span>Kind</span>
-          <select value={kind} onChange={(event) => setDraft({ kind: event.target.value, values })}>
-            {KINDS.map((each) => (
+          <select value={kind} onChange={(event) => setDraft({ ...draft, kind: event.target.value })}>
+            {[...KINDS, "claim"].map((each) => (
               <option key={each}>{each}</option>
             ))}
           </select>
         </label>
-        <ItemFields values={values} change={(name, value) => setDraft({ kind, values: { ...values, [name]: value } })} faults={refused?.details ?? []} kind={kind} />
+        <ItemFields values={values} change={(name, value) => setDraft({ ...draft, values: { ...values, [name]: value } })} faults={refused?.details ?? []} kind={kind} isNew>
+          {claims && <ClaimTests project={at.id} tests={draft.tests ?? []} change={(next) => setDraft({ ...draft, tests: next })} faults={refused?.details ?? []} />}
+        </ItemFields>
         <Problem error={refused} />
         <span className="row wrap">
           <button className="btn solid" disabled={busy || !at.id} title={command}>
-            {busy ? "Adding…" : kind === "decision" ? "Propose it" : "Add it"}
+            {busy ? "Adding…" : adds}
           </button>
           <Cli text={command} />
         </span>
@@ -209,12 +225,15 @@ interface Given {
   change: (name: keyof Fields, value: Fields[keyof Fields]) => void;
   faults: Fault[];
   kind: string;
+  isNew?: boolean;
+  children?: ReactNode;
 }
 
-function ItemFields({ values, change, faults, kind }: Given) {
+function ItemFields({ values, change, faults, kind, isNew, children }: Given) {
   const at = useProject({ one: true });
   const known = useBacklog(at, { limit: 500 }).data?.items ?? [];
   const decides = kind === "decision";
+  const claims = kind === "claim";
   const area = (name: "criteria" | "scopes", label: string, hint: string) => (
     <Field name={name} label={label} hint={hint} faults={faults}>
       <textarea rows={2} value={values[name].join("\n")} onChange={(event) => change(name, lines(event.target.value))} />
@@ -227,14 +246,15 @@ function ItemFields({ values, change, faults, kind }: Given) {
   );
   return (
     <>
-      <Field name="title" label="Title" faults={faults}>
-        <input type="text" required maxLength={200} value={values.title} onChange={(event) => change("title", event.target.value)} />
+      <Field name="title" label="Title" hint={claims ? (isNew ? "what holds, such as: answers take 100 ms at most" : "it and the tests stay as they were added") : ""} faults={faults}>
+        <input type="text" required maxLength={200} readOnly={claims && !isNew} value={values.title} onChange={(event) => change("title", event.target.value)} />
       </Field>
-      <Field name="body" label={decides ? "Why, and what follows from it" : "What is to be done, and why"} hint="Markdown" faults={faults}>
+      <Field name="body" label={decides ? "Why, and what follows from it" : claims ? "What it means" : "What is to be done, and why"} hint="Markdown" faults={faults}>
         <textarea rows={6} maxLength={20000} value={values.body} onChange={(event) => change("body", event.target.value)} />
       </Field>
-      {!decides && area("criteria", "Done when", "one criterion a line")}
-      {area("scopes", "Paths that it is about", "one a line, * allowed; items that touch the same files warn each other")}
+      {children}
+      {!decides && !claims && area("criteria", "Done when", "one criterion a line")}
+      {!claims && area("scopes", "Paths that it is about", "one a line, * allowed; items that touch the same files warn each other")}
       {!decides && (
         <>
           <div className="pair">
@@ -247,10 +267,10 @@ function ItemFields({ values, change, faults, kind }: Given) {
                 ))}
               </select>
             </Field>
-            <Field name="parent" label="Part of" hint="an item, such as W-3" faults={faults}>
+            <Field name="parent" label={claims ? "Claimed about" : "Part of"} hint="an item, such as W-3" faults={faults}>
               <input type="text" list="known-items" value={values.parent} onChange={(event) => change("parent", event.target.value)} />
             </Field>
-            {words("needs", "Needs", "items that must be over first, with commas")}
+            {!(claims && isNew) && words("needs", claims ? "Follow-ups" : "Needs", `items that must be over ${claims ? "before it is taken up again" : "first"}, with commas`)}
             {words("tags", "Tags", "with commas")}
           </div>
           <datalist id="known-items">

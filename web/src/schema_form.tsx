@@ -68,7 +68,7 @@ function alternative(schema: Schema, value: unknown, root: Schema): Schema {
 const typeOf = (value: unknown): string[] =>
   Array.isArray(value) ? ["array"] : Number.isInteger(value) ? ["integer", "number"] : [typeof value];
 
-/** `folds`: what is neither required nor set is folded away, and texts without a limit are one line. */
+/** `folds`: what is neither required nor set is folded away, of a list only what it names, and texts without a limit are one line. */
 export function SchemaForm({ schema, values, change, faults, root = schema, path = "", deep = 0, folds = false }: {
   schema: Schema;
   values: Values;
@@ -77,7 +77,7 @@ export function SchemaForm({ schema, values, change, faults, root = schema, path
   root?: Schema;
   path?: string;
   deep?: number;
-  folds?: boolean;
+  folds?: boolean | string[];
 }) {
   const [begun] = useState(() => new Set(Object.keys(values))); // what a person sets stays where it was set
   const set = (name: string, value: unknown) => {
@@ -107,11 +107,12 @@ export function SchemaForm({ schema, values, change, faults, root = schema, path
   const needed = fields.filter(([name]) => isNeeded(name));
   const others = fields.filter(([name]) => !isNeeded(name));
   if (!folds) return [...needed, ...others].map(field);
-  const more = others.filter(([name]) => !begun.has(name));
+  const isFolded = ([name]: [string, Schema]) => !begun.has(name) && (folds === true || folds.includes(name));
+  const more = others.filter(isFolded);
   return (
     <>
       {needed.map(field)}
-      {others.filter(([name]) => begun.has(name)).map(field)}
+      {others.filter((each) => !isFolded(each)).map(field)}
       {more.length > 0 && (
         <details className="more">
           <summary className="fold row small soft">More: {more.map(([name]) => name).join(", ")}</summary>
@@ -132,7 +133,7 @@ interface FieldProps {
   value: unknown;
   set: (value: unknown) => void;
   faults: Fault[];
-  folds: boolean;
+  folds: boolean | string[];
 }
 
 function Field(props: FieldProps) {
@@ -154,7 +155,7 @@ function Field(props: FieldProps) {
   if (deep < DEEPEST && kind === "array" && items && kindOf(items) === "object" && items.properties && (value === undefined || Array.isArray(value))) return <Items {...props} items={items} />;
   const example = schema.examples?.[0];
   const hint = [schema.description?.replaceAll("`", ""), example !== undefined ? `Example: ${Array.isArray(example) ? example.map(text).join(", ") : text(example)}.` : "", schema.default !== undefined && schema.default !== null ? `Without one: ${text(schema.default).slice(0, 120)}` : ""].filter(Boolean).join(" ");
-  const common = { id, required: required && schema.default === undefined, "aria-describedby": `${id}-hint`, "aria-invalid": faults.length > 0 || undefined };
+  const common = { id, required: required && schema.default === undefined, "aria-describedby": `${id}-hint ${id}-error`, "aria-invalid": faults.length > 0 || undefined };
   return (
     <div className={`field${faults.length ? " bad" : ""}`}>
       <label htmlFor={id}>
@@ -188,7 +189,7 @@ function Field(props: FieldProps) {
         {hint}
       </p>
       {faults.map((each, index) => (
-        <p key={index} className="error">
+        <p key={index} className="error" id={index ? undefined : `${id}-error`}>
           {each.path !== path && <code>{each.path}</code>} {each.message}
         </p>
       ))}

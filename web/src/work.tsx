@@ -31,6 +31,7 @@ export function useBacklog(at: InProject, given: { kind?: string[]; status?: str
 /** The views of work, and what adds an item. */
 export function WorkHead({ now, about, children }: { now: "list" | "board" | "decisions" | "claims"; about: string; children?: ReactNode }) {
   const views: [name: string, href: string][] = [["list", "#/items"], ["board", "#/items/board"], ["decisions", "#/items/decisions"], ["claims", "#/items/claims"]];
+  const kind = now === "decisions" ? "decision" : now === "claims" ? "claim" : "work";
   return (
     <header className="row wrap">
       <h1>{now === "decisions" ? "Decisions" : now === "claims" ? "Claims" : "Work"}</h1>
@@ -48,8 +49,8 @@ export function WorkHead({ now, about, children }: { now: "list" | "board" | "de
           Import…
         </a>
       )}
-      <a className="btn solid" href={now === "decisions" ? "#/items/new?kind=decision" : "#/items/new"} title={now === "decisions" ? "wfe-mcp decision add TITLE" : "wfe-mcp work add TITLE"}>
-        {now === "decisions" ? "Propose a decision" : "Add an item"}
+      <a className="btn solid" href={`#/items/new${kind === "work" ? "" : `?kind=${kind}`}`} title={`wfe-mcp ${kind} add TITLE`}>
+        {kind === "decision" ? "Propose a decision" : kind === "claim" ? "Add a claim" : "Add an item"}
       </a>
     </header>
   );

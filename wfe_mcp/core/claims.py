@@ -21,8 +21,8 @@ from wfe_mcp.core.errors import nearest_hint
 from wfe_mcp.core.texts import one_line
 
 Values = Mapping[str, Any]
-Fault = tuple[str, object]
-"""What is wrong, and what is expected."""
+Fault = tuple[str, object, *tuple[int | str, ...]]
+"""What is wrong, what is expected, and where in the value: the index of a test and its key."""
 
 COMPARISONS = {"gte": "at least", "lte": "at most", "eq": "exactly"}
 COUNTS = ("passed", "failed", "errors", "skipped")
@@ -36,74 +36,125 @@ MOST_LISTED = 20
 
 
 class TestType(NamedTuple):
-    """The keys of a type of test: those that it needs, and those that it may have."""
+    """When a test of a type passes, and its keys: those that it needs, and those that it may have."""
 
     __test__ = False  # no class of tests
 
+    passes: str
     needs: tuple[str, ...]
     may: tuple[str, ...] = ()
 
 
 TYPES: Mapping[str, TestType] = {
-    "script": TestType(("check",)),
-    "unit_test": TestType(("check",), ("tests",)),
-    "benchmark": TestType(("check", "threshold"), ("regex", "pointer", "file", "comparison")),
-    "metric_threshold": TestType(("check", "metric", "threshold"), ("comparison",)),
-    "gold_set": TestType(("check", "gold_set", "output", "threshold"), ("metric", "comparison")),
-    "manual": TestType(("checklist",)),
+    "script": TestType("The check exits with 0.", ("check",)),
+    "unit_test": TestType("The tests of the check pass, and at least one ran.", ("check",), ("tests",)),
+    "benchmark": TestType(
+        "A figure in the output of the check, or in a file that it wrote, is as wanted. Give either regex or pointer.",
+        ("check", "threshold"),
+        ("regex", "pointer", "file", "comparison"),
+    ),
+    "metric_threshold": TestType(
+        "What the server measures of the check is as wanted.", ("check", "metric", "threshold"), ("comparison",)
+    ),
+    "gold_set": TestType(
+        "An output file of the check agrees with known answers.",
+        ("check", "gold_set", "output", "threshold"),
+        ("metric", "comparison"),
+    ),
+    "manual": TestType("A person answers a list.", ("checklist",)),
 }
 _ANY = ("name", "type", "stages")
 _LISTS = {"tests", "stages", "checklist"}
+_ASKS = {
+    "check": "a check of the configuration that only looks: none that deploys or gets a credential",
+    "tests": "the names of the tests that must pass, one a line; without any all that ran",
+    "threshold": "the number that the figure is compared with",
+    "comparison": "gte: at least; lte: at most; eq: exactly",
+    "regex": r"where the figure is, such as p95: ([0-9.]+); the last one that it finds counts",
+    "pointer": "where the figure is in JSON, such as /results/0/p95",
+    "file": "a file of the project that the check wrote; without one its output",
+    "metric": "what is compared",
+    "gold_set": "a gold set of the configuration",
+    "output": "the file of the project that has the answers",
+    "checklist": "what a person looks at, one a line",
+    "name": "how it is called; without one test-1, test-2, …",
+    "stages": "the stages of a run that it is meant for, one a line; without any all of them",
+}
+"""What a form asks for at each key."""
 
 
-def checked_tests(value: object) -> tuple[Fault | None, list[dict[str, Any]]]:
-    """``value`` as the tests of a claim, each with a name, or the first fault in it."""
+def checked_tests(value: object) -> tuple[list[Fault], list[dict[str, Any]]]:
+    """``value`` as the tests of a claim, each with a name, or the faults in it."""
     if not isinstance(value, list | tuple) or not 0 < len(cast("Sequence[object]", value)) <= MOST_TESTS:
-        return ("is no list of tests", f"1 to {MOST_TESTS} tests, such as {{type: script, check: NAME}}"), []
+        return [("is no list of tests", f"1 to {MOST_TESTS} tests, such as {{type: script, check: NAME}}")], []
+    faults: list[Fault] = []
     kept: list[dict[str, Any]] = []
     for number, given in enumerate(cast("Sequence[object]", value), 1):
-        fault, test = _checked_test(given)
-        if fault is None and any(test.get("name") == each["name"] for each in kept):
-            fault = (f"has the name {test['name']!r} twice", "another name")
-        if fault is not None:
-            return (f"test {number} {fault[0]}", fault[1]), []
+        found, test = _checked_test(given)
+        if any(test.get("name") == each["name"] for each in kept):
+            found.append((f"has the name {test['name']!r} twice", "another name", "name"))
+        faults += [(f"test {number} {what}", expected, number - 1, *key) for what, expected, *key in found]
         kept.append({"name": f"test-{number}"} | test)
-    return None, kept
+    return faults, [] if faults else kept
 
 
-def _checked_test(given: object) -> tuple[Fault | None, dict[str, Any]]:
+def _checked_test(given: object) -> tuple[list[Fault], dict[str, Any]]:
     if not isinstance(given, Mapping):
-        return ("is no object", "an object with type and check"), {}
+        return [("is no object", "an object with type and check")], {}
     test: dict[str, Any] = dict(cast("Values", given))
     kind = TYPES.get(str(test.get("type", "")))
     if kind is None:
         near = nearest_hint(str(test.get("type", "")), TYPES, "")
-        return (f"has no known type: {test.get('type')!r}{near and f' ({near})'}", list(TYPES)), {}
+        return [(f"has no known type: {test.get('type')!r}{near and f' ({near})'}", list(TYPES), "type")], {}
     keys = (*kind.needs, *kind.may, *_ANY)
     unknown = next((str(key) for key in test if key not in keys), None)
     if unknown is not None:
         near = nearest_hint(unknown, keys, "")
-        return (f"has the unknown key {unknown[:40]!r}{near and f' ({near})'}", list(keys)), {}
-    lacks = next((key for key in kind.needs if test.get(key) in (None, "", [], ())), None)
-    if lacks is not None:
-        return (f"of type {test['type']} lacks {lacks!r}", list(kind.needs)), {}
-    fault = next((wrong for key in test if (wrong := _value_fault(key, test[key])) is not None), None)
-    if fault is None and test["type"] == "benchmark" and ("regex" in test) == ("pointer" in test):
-        fault = ("needs exactly one of 'regex' and 'pointer'", "where the figure is in the output")
-    if fault is not None:
-        return fault, {}
+        return [(f"has the unknown key {unknown[:40]!r}{near and f' ({near})'}", list(keys))], {}
+    lacks = [key for key in kind.needs if test.get(key) in (None, "", [], ())]
+    faults: list[Fault] = [(f"of type {test['type']} lacks {key!r}", list(kind.needs), key) for key in lacks]
+    given_keys = [key for key in test if key not in lacks]
+    faults += [(*wrong, key) for key in given_keys if (wrong := _value_fault(key, test[key])) is not None]
+    if test["type"] == "benchmark" and ("regex" in test) == ("pointer" in test):
+        faults.append(("needs exactly one of 'regex' and 'pointer'", "where the figure is in the output", "regex"))
+    if faults:
+        return faults, {}
     if test["type"] == "gold_set":
         test.setdefault("metric", "accuracy")
     names = GOLD_METRICS if test["type"] == "gold_set" else MEASURES if test["type"] == "metric_threshold" else None
     if names is not None and test["metric"] not in names:
         near = nearest_hint(test["metric"], names, "")
-        return (f"has the unknown metric {test['metric']!r}{near and f' ({near})'}", [*names]), {}
+        return [(f"has the unknown metric {test['metric']!r}{near and f' ({near})'}", [*names], "metric")], {}
     if "threshold" in test:
         test.setdefault("comparison", GOLD_METRICS.get(test.get("metric", ""), "gte"))
-    return None, {key: list(value) if key in _LISTS else value for key, value in test.items()}
+    return [], {key: list(value) if key in _LISTS else value for key, value in test.items()}
 
 
-def _value_fault(key: str, value: object) -> Fault | None:
+def schemas_of_tests(checks: Iterable[str], gold_sets: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What a form asks for: a JSON Schema of each type of test, which may name these checks and gold sets.
+
+    Whether a test may be kept ``checked_tests`` says.
+    """
+    names = {"check": sorted(checks), "gold_set": sorted(gold_sets), "comparison": list(COMPARISONS)}
+
+    def asked(kind: str, key: str) -> dict[str, Any]:
+        known = names | {"metric": list(GOLD_METRICS if kind == "gold_set" else MEASURES)}
+        shape: dict[str, Any] = {"type": "array", "items": {"type": "string"}} if key in _LISTS else {"type": "string"}
+        shape |= {"type": "number"} if key == "threshold" else {"enum": known[key]} if key in known else {}
+        return shape | {"description": _ASKS[key] + ("" if known.get(key, True) else "; none is configured")}
+
+    return {
+        name: {
+            "type": "object",
+            "description": kind.passes,
+            "required": list(kind.needs),
+            "properties": {key: asked(name, key) for key in (*kind.needs, *kind.may, *_ANY) if key != "type"},
+        }
+        for name, kind in TYPES.items()
+    }
+
+
+def _value_fault(key: str, value: object) -> tuple[str, object] | None:
     if key == "threshold":
         # Compared, since a whole number that no float holds cannot be made one.
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
@@ -132,7 +183,7 @@ def _value_fault(key: str, value: object) -> Fault | None:
     return None
 
 
-def checked_evidence(value: object) -> tuple[Fault | None, list[dict[str, Any]]]:
+def checked_evidence(value: object) -> tuple[tuple[str, object] | None, list[dict[str, Any]]]:
     """``value`` as evidence of a claim, or the first fault in it: what it refers to, why, and what a person says of it."""
     given = [cast("object", value)] if isinstance(value, Mapping) else value
     if not isinstance(given, list | tuple) or not 0 < len(cast("Sequence[object]", given)) <= MOST_EVIDENCE:

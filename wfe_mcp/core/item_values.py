@@ -40,10 +40,13 @@ def checked(given: Values) -> dict[str, Any]:
             near = nearest_hint(name, GIVEN, f"Fields: {', '.join(GIVEN)}.")
             faults.append(Detail(pointer("item", name), f"is no field that can be given. {near}", list(GIVEN), name))
             continue
-        fault, kept = _checked(name, value)
-        values[name] = kept
+        if name == "tests":
+            wrong, values[name] = checked_tests(value)
+            faults += [Detail(pointer("item", name, *where), what, expected) for what, expected, *where in wrong]
+            continue
+        fault, values[name] = _checked(name, value)
         if fault:
-            faults.append(Detail(pointer("item", name), fault[0], fault[1], value))
+            faults.append(Detail(pointer("item", name), *fault, value))
     if faults:
         first = faults[0]
         raise Refused("bad_argument", f"{first.path}: {first.message}.", "Correct it and call again.", tuple(faults))
@@ -57,8 +60,8 @@ def _checked(name: str, value: object) -> tuple[tuple[str, object] | None, objec
         return (None if is_one else ("is no priority", f"1 to 10, or {', '.join(PRIORITIES)}")), number
     if name == "sequential":
         return (None if isinstance(value, bool) else ("is no yes or no", "true or false")), value
-    if name in {"tests", "evidence"}:
-        return checked_tests(value) if name == "tests" else checked_evidence(value)
+    if name == "evidence":
+        return checked_evidence(value)
     if name in LISTS:
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple):

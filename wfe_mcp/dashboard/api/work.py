@@ -19,6 +19,7 @@ from wfe_mcp.engine.work.item_files import file_of
 from wfe_mcp.engine.work.items import OPEN
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.work import answers
+from wfe_mcp.views.work.claims import TypesOfTests, types_of_tests
 from wfe_mcp.views.work.imports import ItemImport, import_given
 from wfe_mcp.views.work.ledger import Ledger, ledger
 from wfe_mcp.views.work.models import ItemList, ItemView
@@ -141,6 +142,12 @@ def show_backlog(
 def show_ledger(caller: Reads, project: str = "") -> JSONResponse:
     """Every time that a claim was falsified: why, when, at which commit, with its follow-ups."""
     return reply(ledger(caller.engine(project)))
+
+
+@router.get("/claims/tests", response_model=answer_of(TypesOfTests), tags=["items"])
+def show_types_of_tests(caller: Reads, project: str = "") -> JSONResponse:
+    """The types of tests that a claim may have, each as the JSON Schema of a form, with the checks that it may name."""
+    return reply(types_of_tests(caller.engine(project)))
 
 
 @router.post("/items/{id}/test", response_model=answer_of(ItemView), tags=["items"])

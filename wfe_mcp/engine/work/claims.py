@@ -39,10 +39,15 @@ def checks_for_claims(settings: Settings) -> dict[str, CheckSettings]:
     return {name: check for name, check in settings.checks.items() if name not in acting and not check.credentials}
 
 
+def newest_settings(engine: Engine, tx: Tx) -> Settings:
+    """The configuration that tests of a claim may name checks and gold sets of: also one that waits for trust."""
+    loaded = engine.settings(tx)
+    return loaded.pending or loaded.settings
+
+
 def refuse_unknown(engine: Engine, tx: Tx, claim: Item) -> None:
     """Refuse tests that name a check or a gold set which the configuration does not have, or which a claim may not use."""
-    loaded = engine.settings(tx)
-    settings = loaded.pending or loaded.settings
+    settings = newest_settings(engine, tx)
     known = checks_for_claims(settings)
     for number, test in enumerate(claim.tests):
         name = test.get("check")

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wfe_mcp.core.claims import COMPARISONS, outcomes
+from wfe_mcp.core.claims import COMPARISONS, outcomes, schemas_of_tests
 from wfe_mcp.core.items import Item
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.work.claims import checks_for_claims, newest_settings
 from wfe_mcp.store import Tx
-from wfe_mcp.views.values.model import view_model
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.values.model import JsonObject, view_model
 
 
 @view_model
@@ -50,6 +53,21 @@ class ClaimFacts:
     tests: tuple[ClaimTest, ...]
     evidence: tuple[ClaimEvidence, ...]
     job: str = ""
+
+
+@view_model
+class TypesOfTests:
+    """Each type of test that a claim may have, as the JSON Schema of a form, with the checks and gold sets of the project."""
+
+    types: JsonObject
+
+
+def types_of_tests(engine: Engine) -> Envelope:
+    """What a form asks for where a test is added to a claim."""
+    with engine.store.read() as tx:
+        settings = newest_settings(engine, tx)
+    types = schemas_of_tests(checks_for_claims(settings), settings.claims.gold_sets)
+    return Envelope(True, summary=plural(len(types), "type") + " of tests", view=TypesOfTests(types=types))
 
 
 def claim_view(engine: Engine, tx: Tx, claim: Item) -> ClaimFacts:
