@@ -25,6 +25,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.statistics.phase_timing import tasks_of
+from wfe_mcp.engine.statistics.usage_sums import count_calls
 from wfe_mcp.store.runs.phase_sums import ALL_DAYS, COUNTS, PhaseSumRow
 
 if TYPE_CHECKING:
@@ -116,12 +117,14 @@ def read_rows(totals: Totals, rows: Iterable[PhaseSumRow]) -> None:
 
 
 def count_ended(engine: Engine, *, everywhere: bool = False, most_s: float = _MOST_S) -> None:
-    """Bring the sums up to date, some runs in each transaction: what stops it leaves the rest to the next reader."""
+    """Bring the sums up to date, some runs and calls in each transaction: what stops it leaves the rest to the next reader."""
     until = time.monotonic() + most_s
     unreadable: set[RunId] = set()
+    project = None if everywhere else engine.project_id
     try:
-        while _count_some(engine, None if everywhere else engine.project_id, unreadable) and time.monotonic() < until:
-            pass
+        while any([_count_some(engine, project, unreadable), count_calls(engine, project)]):
+            if time.monotonic() > until:
+                break
     except Refused as refused:
         if refused.code != "unavailable":  # another process writes for long, or this one may not
             raise
@@ -161,7 +164,7 @@ def differences(engine: Engine) -> list[str]:
     with engine.store.read() as tx:
         kept: tuple[Totals, Totals] = ({}, {})
         read_rows(kept[0], tx.phase_sums.rows(engine.project_id))
-        read_rows(kept[1], tx.phase_sums.rows(engine.project_id, after=date.min))
+        read_rows(kept[1], tx.phase_sums.rows(engine.project_id, begin=date.min))
         within = tx.phase_sums.within(engine.project_id)
     found: Totals = {}
     for start in range(0, len(within), _A_STEP):

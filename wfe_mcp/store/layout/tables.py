@@ -56,9 +56,10 @@ MODEL_CALL = Table(
     Column("input_tokens", Integer, nullable=False), Column("output_tokens", Integer, nullable=False),
     Column("cache_read_tokens", Integer, nullable=False), Column("cache_write_tokens", Integer, nullable=False),
     Column("cost_usd", Float, nullable=True), Column("reserved_tokens", Integer, nullable=False),
-    Column("reserved_usd", Float, nullable=True), Column("fault", Text, nullable=True), Index(None, "job_id"),
-    Index(None, "project_id", "started_at"), Index(None, "provider", "started_at"), Index(None, "run_id", "phase", "attempt"),
-    Index(None, "started_at"),
+    Column("reserved_usd", Float, nullable=True), Column("counted", Boolean, nullable=True),
+    Column("fault", Text, nullable=True), Index(None, "job_id"), Index(None, "project_id", "started_at"),
+    Index(None, "project_id", "status", "started_at", sqlite_where=text("counted IS NULL")),
+    Index(None, "provider", "started_at"), Index(None, "run_id", "phase", "attempt"), Index(None, "started_at"),
 )
 
 TOOL_CALL = Table(
@@ -197,6 +198,19 @@ PHASE_SUM = Table(
     Column("passed_first", Integer, nullable=False), Column("over", Integer, nullable=False),
     Column("passed", Integer, nullable=False), Column("forced", Integer, nullable=False),
     Column("total_s", Float, nullable=False),
+)
+
+USAGE_SUM = Table(
+    "usage_sum",
+    METADATA,
+    Column("of", String, primary_key=True), Column("day", String, primary_key=True),
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("template", String, primary_key=True),
+    Column("phase", String, primary_key=True), Column("role", String, primary_key=True),
+    Column("model", String, primary_key=True), Column("calls", Integer, nullable=False),
+    Column("failed", Integer, nullable=False), Column("unpriced", Integer, nullable=False),
+    Column("requests", Integer, nullable=False), Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False), Column("cache_read_tokens", Integer, nullable=False),
+    Column("cache_write_tokens", Integer, nullable=False), Column("cost_usd", Float, nullable=False),
 )
 
 PROJECT = Table(

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, RunId
+from wfe_mcp.store.jobs.usage_sums import UsageSumRepository
 from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.layout.run_records import PrunedRun
 from wfe_mcp.store.layout.tables import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
@@ -130,6 +131,7 @@ class RetentionRepository(Repository):
 
     _settings_log = Part(SettingsLogRepository)
     _search_index = Part(SearchIndexRepository)
+    _usage_sums = Part(UsageSumRepository)
 
     def old_runs(self, rules: OldRuns, limit: int = _ALL) -> list[RunRecord]:
         """The runs that may go by ``rules``, oldest first; at most ``limit``."""
@@ -224,6 +226,7 @@ class RetentionRepository(Repository):
         # First: the trigger of ``event`` lets events go only for a run with such a row (ADR 0015).
         self._run(_NEW, row_from(left, PRUNED_RUN))
         self._search_index.drop(run.id)  # reads the rows again, so it comes before their removal
+        self._usage_sums.take_out(run.id)
         self._run(_FORGET_CALLS, {"run_": run.id})
         for statement in (*_DELETES, _DELETE_RUN):
             self._run(statement, {"run_": run.id})

@@ -7,7 +7,7 @@ Rules:
 
 import re
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Unpack
 
 from sqlalchemy import Boolean, bindparam, delete, func, literal_column, or_, select, text, update
@@ -134,11 +134,11 @@ class PhaseSumRepository(Repository):
         self._run(_NOT_WITHIN, {"project": project})
 
     def rows(
-        self, project_id: str | None = None, template: str | None = None, after: date | None = None
+        self, project_id: str | None = None, template: str | None = None, begin: date | None = None
     ) -> list[PhaseSumRow]:
-        """The sums of the runs that began on a day after ``after``, or of all; a phase that comes first is first."""
+        """The sums of the runs that began on the day ``begin`` or later, or of all; a phase that comes first is first."""
         named = given(((_SUM.project_id, project_id), (_SUM.template, template)))
-        days = _SUM.day == ALL_DAYS if after is None else _SUM.day > after.isoformat()
+        days = _SUM.day == ALL_DAYS if begin is None else _SUM.day >= begin.isoformat()
         query = select(*_SUMS).where(days, *named).group_by(_SUM.template, _SUM.phase, _SUM.spent, _SUM.bucket_s)
         query = query.order_by(_SUM.template, _SUM.spent, _PLACE, _SUM.phase)
         return [PhaseSumRow(*row) for row in self._connection.execute(query)]
@@ -153,3 +153,8 @@ class PhaseSumRepository(Repository):
         """All of these runs, the first to begin first."""
         query = select(RUN.c.id).where(*chosen_runs(**which)).order_by(RUN.c.created_at, RUN.c.id)
         return [row[0] for row in self._connection.execute(query)]
+
+
+def first_whole_day(since: datetime) -> date:
+    """The first day (UTC) that is at or after ``since`` from its beginning on."""
+    return (since.astimezone(UTC) - timedelta(microseconds=1)).date() + timedelta(days=1)

@@ -17,7 +17,6 @@ from sqlalchemy import (
     bindparam,
     case,
     desc,
-    func,
     literal_column,
     null,
     or_,
@@ -29,7 +28,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.enums import EACH_RUN, RARE_TYPES
-from wfe_mcp.store.layout.tables import EVENT, MODEL_CALL, RUN
+from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, given
 from wfe_mcp.store.runs.events import event_record
@@ -140,22 +139,6 @@ class TimelineRepository(Repository):
             Timeline(row.id, row.created_at, row.template, self._runs.spec(row.spec_sha256), of_run.get(row.id, ()))
             for row in runs
         ]
-
-    def usage_of_phases(self, **which: Unpack[WhichRuns]) -> list[tuple[str, str, int, float]]:
-        """Template, phase, tokens and cost in dollars of these runs' model calls."""
-        call = MODEL_CALL.c
-        query = (
-            select(
-                RUN.c.template,
-                func.coalesce(call.phase, ""),
-                func.sum(call.input_tokens + call.output_tokens),
-                func.sum(func.coalesce(call.cost_usd, 0.0)),
-            )
-            .join(RUN, RUN.c.id == call.run_id)
-            .where(*chosen_runs(**which))
-            .group_by(RUN.c.template, call.phase)
-        )
-        return [(row[0], row[1], int(row[2]), float(row[3])) for row in self._connection.execute(query)]
 
 
 def chosen_runs(
