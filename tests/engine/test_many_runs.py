@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -27,6 +28,7 @@ from wfe_mcp.views.history import stats
 from wfe_mcp.views.runs import usage
 
 FEW, MANY = 20, 2_000
+WEEK = timedelta(days=7)
 TABLES = ("run", "attempt", "event")
 
 
@@ -45,11 +47,12 @@ def copy(store: Store, run: str, count: int, first: int = 0) -> None:
     with closing(raw(store.environment["WFE_DATABASE_URL"])) as connection:
         connection.execute("BEGIN IMMEDIATE")
         numbers = "WITH RECURSIVE n(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-        earlier = "strftime('%Y-%m-%d %H:%M:%S.000000', '2026-01-01', '-' || n.i || ' minutes')"
+        earlier = "strftime('%Y-%m-%d %H:%M:%S.000000', '2026-02-27', '-' || n.i || ' minutes')"
         for table in TABLES:
             key = "id" if table == "run" else "run_id"
             own = {key: f"'{run}-' || n.i"}
             if table == "run":
+                own["counted"] = "NULL"
                 own |= dict.fromkeys(("created_at", "updated_at", "ended_at"), earlier)
             names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             chosen = ", ".join(own.get(name, f't."{name}"') for name in names)
@@ -107,7 +110,13 @@ def readers(scene: Scene, run: str) -> dict[str, Callable[[], object]]:
         "phases": lambda: stats.phases(engine),
         "phases of all projects": lambda: stats.phases(engine, everywhere=True),
         "the week": lambda: stats.week(engine),
+        "the week of all projects": lambda: stats.week(engine, everywhere=True),
         "models": lambda: usage.stats(engine),
+        "models of all projects": lambda: usage.stats(engine, everywhere=True),
+        "models since a time": lambda: usage.stats(engine, since=engine.clock() - WEEK),
+        "models of all projects since a time": lambda: usage.stats(
+            engine, since=engine.clock() - WEEK, everywhere=True
+        ),
     }
 
 

@@ -10,18 +10,17 @@ Rules:
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, date, datetime, time
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Integer, bindparam, delete, func, literal_column, select, text, update
+from sqlalchemy import BindParameter, Integer, bindparam, delete, func, literal_column, select, text, update
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.store.jobs.model_calls import MADE_HERE, TOTALS
 from wfe_mcp.store.layout.tables import MODEL_CALL, RUN, USAGE_SUM
 from wfe_mcp.store.records.calls import CallStatus, UsageRecord
-from wfe_mcp.store.repository import Repository, given
+from wfe_mcp.store.repository import Repository, given, unindexed
 from wfe_mcp.store.runs.phase_sums import ALL_DAYS, first_whole_day
-from wfe_mcp.store.runs.timeline import chosen_runs
 
 SumOf = Literal["phase", "model", "day"]
 
@@ -44,7 +43,7 @@ FIGURES = (
     *("cache_read_tokens", "cache_write_tokens", "cost_usd"),
 )
 _CALL, _SUM = MODEL_CALL.c, USAGE_SUM.c
-_IDS = bindparam("ids", expanding=True)
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _WITH_RUN = MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id)
 _TEMPLATE = func.coalesce(RUN.c.template, "")
 _PLACE = (
@@ -112,18 +111,20 @@ class UsageSumRepository(Repository):
 
         ``since``: when the run began, for the sums of phases; else the call.
         """
-        if of == "phase":
-            begun, chosen = RUN.c.created_at, [*chosen_runs(project_id, template)]
-            query = select(_CALL.id).select_from(MODEL_CALL.join(RUN, RUN.c.id == _CALL.run_id))
-        else:
-            begun, chosen = _CALL.started_at, given(((_CALL.project_id, project_id), (RUN.c.template, template)))
-            query = select(_CALL.id).select_from(MODEL_CALL if template is None else _WITH_RUN).where(MADE_HERE)
-        query = query.where(*chosen)
+        is_phase = of == "phase"
+        begun = RUN.c.created_at if is_phase else _CALL.started_at
+        # Those not within only by their index: SQLite would take a larger one.
+        query = select(_CALL.id).select_from(MODEL_CALL.join(RUN, RUN.c.id == _CALL.run_id, isouter=not is_phase))
+        query = query.where(*given(((RUN.c.template, template),)), *(() if is_phase else (MADE_HERE,)))
+        of_project = () if project_id is None else (unindexed(_CALL.project_id) == project_id,)
+        lacking = query.where(*of_project, _UNCOUNTED)
         if since is None:
-            return list(self._connection.execute(query.where(_UNCOUNTED)).scalars())
+            return list(self._connection.execute(lacking).scalars())
         night = datetime.combine(first_whole_day(since), time(), UTC)
-        first = self._connection.execute(query.where(begun >= since, begun < night)).scalars().all()
-        return [*first, *self._connection.execute(query.where(begun >= night, _UNCOUNTED)).scalars()]
+        day = query.where(*given(((RUN.c.project_id if is_phase else _CALL.project_id, project_id),)))
+        day = day.where(begun >= since, begun < night)
+        lacking = lacking.where(unindexed(begun) >= night)
+        return [each for few in (day, lacking) for each in self._connection.execute(few).scalars()]
 
     def of_run(self, run: RunId) -> list[str]:
         """All calls of a run."""
@@ -133,7 +134,7 @@ class UsageSumRepository(Repository):
         """What these calls add, whether they are within or not; an open one only its reservation."""
         found: dict[UsageKey, UsageRecord] = {}
         for row in self._connection.execute(_PARTS, {"ids": ids}) if ids else ():
-            project, template, path, role, model, day, run_day, origin, *figures = row
+            project, template, path, role, model, day, run_day, origin, *figures = tuple[Any, ...](row)
             keys: list[UsageKey] = []
             if run_day is not None:
                 phase = declared(PhasePath(path)) if path else ""

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Unpack
 
-from sqlalchemy import Boolean, bindparam, delete, func, literal_column, or_, select, text, update
+from sqlalchemy import bindparam, delete, func, or_, select, text, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.enums import UNCOUNTED
 from wfe_mcp.store.layout.tables import PHASE_SUM, RUN
-from wfe_mcp.store.repository import Repository, given
+from wfe_mcp.store.repository import Repository, given, unindexed
 from wfe_mcp.store.runs.timeline import WhichRuns, chosen_runs
 
 ALL_DAYS = ""
@@ -26,7 +26,8 @@ COUNTS = ("runs", "tasks", "attempts", "judged", "passed_first", "over", "passed
 _KEYS = ("day", "project_id", "template", "phase", "spent", "bucket_s")
 _VALUES = (*COUNTS, "total_s")
 _SUM = PHASE_SUM.c
-_IS_UNCOUNTED = literal_column(f"({re.sub('counted|last_seq', lambda name: f'run.{name[0]}', UNCOUNTED)})", Boolean)
+# A boolean column would be compared with 1 on SQLite, and the index has no such condition.
+_IS_UNCOUNTED = text(f"({re.sub('counted|last_seq', lambda name: f'run.{name[0]}', UNCOUNTED)})")
 # In the order of its index: the open ones come last, as a rule.
 _DUE = (
     select(RUN.c.id, RUN.c.project_id, RUN.c.counted, RUN.c.last_seq, RUN.c.ended_at)
@@ -143,11 +144,20 @@ class PhaseSumRepository(Repository):
         query = query.order_by(_SUM.template, _SUM.spent, _PLACE, _SUM.phase)
         return [PhaseSumRow(*row) for row in self._connection.execute(query)]
 
-    def uncounted(self, **which: Unpack[WhichRuns]) -> list[tuple[RunId, int]]:
+    def uncounted(
+        self, project_id: str | None = None, template: str | None = None, since: datetime | None = None
+    ) -> list[tuple[RunId, int]]:
         """These runs that the sums have not to their last event, the first to begin first, each with the last one there or 0."""
-        query = select(RUN.c.id, RUN.c.counted).where(_IS_UNCOUNTED, *chosen_runs(**which))
-        rows = self._connection.execute(query.order_by(RUN.c.created_at, RUN.c.id))
-        return [(row[0], int(row[1] or 0)) for row in rows]
+        # Only by the index of those: SQLite would take a larger one of the other columns, or for an order.
+        which = [
+            unindexed(column) == value
+            for column, value in ((RUN.c.project_id, project_id), (RUN.c.template, template))
+            if value is not None
+        ]
+        which += [] if since is None else [unindexed(RUN.c.created_at) >= since]
+        query = select(RUN.c.created_at, RUN.c.id, RUN.c.counted).where(_IS_UNCOUNTED, *which)
+        rows = sorted(self._connection.execute(query), key=lambda row: row[:2])
+        return [(row[1], int(row[2] or 0)) for row in rows]
 
     def begun(self, **which: Unpack[WhichRuns]) -> list[RunId]:
         """All of these runs, the first to begin first."""

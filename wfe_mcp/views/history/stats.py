@@ -151,16 +151,18 @@ def _kept(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
     since, project, template = which.get("since"), which.get("project_id"), which.get("template")
     if since is None:
         read_rows(totals, tx.phase_sums.rows(project, template))
-        return _uncounted(tx, totals, which)
+        return _uncounted(tx, totals, project, template)
     day = first_whole_day(since)
     read_rows(totals, tx.phase_sums.rows(project, template, day))
     night = datetime.combine(day, time(), UTC)
-    return [*tx.phase_sums.begun(**{**which, "until": night}), *_uncounted(tx, totals, {**which, "since": night})]
+    return [*tx.phase_sums.begun(**{**which, "until": night}), *_uncounted(tx, totals, project, template, night)]
 
 
-def _uncounted(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
+def _uncounted(
+    tx: Tx, totals: Totals, project: str | None, template: str | None, since: datetime | None = None
+) -> list[RunId]:
     """The runs that the sums do not have to their end; what they have of them is taken out of ``totals``."""
-    found = tx.phase_sums.uncounted(**which)
+    found = tx.phase_sums.uncounted(project, template, since)
     for run, counted in found:
         if counted and (line := tx.timelines.until(run, counted)) is not None:
             add_run(totals, line, line.at, -1)
