@@ -120,7 +120,7 @@ _READERS: dict[str, tuple[str, str]] = {
     "stats, models": ("from wfe_mcp.views.runs.usage import stats", "found = stats(engine)"),
     "prune --dry-run": (
         "from wfe_mcp.engine.maintenance.pruning import prunable",
-        'found = prunable(engine, older="1d", keep=0, most=1_000)',
+        'found = prunable(engine, older="1d", keep=0, most=100)',
     ),
     "hook, open work of a folder": (
         "from wfe_mcp.clients.hooks import script_folder\nsys.path.append(str(script_folder()))\n"
@@ -200,7 +200,7 @@ def _count_ended(place: Scene) -> None:
     from wfe_mcp.workspace.system.location import project_at
 
     engine = create_engine(project_at(place.root), environment=place.environment)
-    count_ended(engine)
+    count_ended(engine, most_s=600)
     engine.close()
 
 

@@ -6,6 +6,7 @@ may number the rows anew; a position from before is then wrong, and a reader who
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TypedDict, Unpack
@@ -67,13 +68,14 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One run's events in order. ``at``: when it was started."""
+    """One run's events in order. ``at``: when it was started; ``last_at``: of the event that ``until`` named."""
 
     run: RunId
     at: datetime
     template: str
     spec: RunSpec
     events: tuple[Happened, ...]
+    last_at: datetime | None = None
 
 
 class WhichRuns(TypedDict, total=False):
@@ -95,6 +97,7 @@ _HAPPENED = (
     .order_by(EVENT.c.run_id, EVENT.c.seq)
 )
 
+_AT = select(EVENT.c.at).where(EVENT.c.run_id == bindparam("run"), EVENT.c.seq == bindparam("seq"))
 _BEGUN = select(RUN.c.id, RUN.c.created_at, RUN.c.template, RUN.c.spec_sha256).order_by(RUN.c.created_at, RUN.c.id)
 
 
@@ -128,7 +131,8 @@ class TimelineRepository(Repository):
         """A run up to an event; None where it is gone."""
         rows = self._connection.execute(_BEGUN.where(RUN.c.id == run)).all()
         events = self._connection.execute(_HAPPENED.where(EVENT.c.seq <= seq), {"runs": [run]})
-        return next(iter(self._lines(rows, events)), None)
+        last_at = self._connection.execute(_AT, {"run": run, "seq": seq}).scalar()
+        return next((replace(line, last_at=last_at) for line in self._lines(rows, events)), None)
 
     def _lines(self, runs: Sequence[Any], events: Iterable[Any]) -> list[Timeline]:
         of_run = {

@@ -11,12 +11,12 @@ from dataclasses import field
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import RunId, RunStatus
-from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, count_ended, read_rows
+from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, completed, count_ended, read_rows
 from wfe_mcp.engine.statistics.phase_timing import WAITS, For
 from wfe_mcp.engine.statistics.usage_sums import used
 from wfe_mcp.store.records.calls import UsageRecord
-from wfe_mcp.store.runs.phase_sums import first_whole_day
+from wfe_mcp.store.runs.phase_sums import NO_PHASE, first_whole_day
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 """Logs that are read in one transaction."""
-
-_MOST_RUNS = 1_000
-"""Of so many of the newest completed runs, those of the week are counted."""
 
 
 @view_model
@@ -88,7 +85,7 @@ class StatsList:
 
 @view_model
 class WeekView:
-    """The last seven days at a glance: completed runs; of the runs that began since, phases, attempts and what models used."""
+    """Today and the six days before it (UTC) at a glance: completed runs; of the runs that began since, phases, attempts and what models used."""
 
     finished: int
     phases: int
@@ -98,14 +95,12 @@ class WeekView:
 
 
 def week(engine: Engine, *, everywhere: bool = False) -> WeekView:
-    """The figures of the last seven days, of one project or of all."""
-    since = engine.clock() - timedelta(days=7)
+    """The figures of today and the six days before it (UTC), of one project or of all."""
+    # Whole days, so that all of it comes from sums.
+    since = datetime.combine(engine.clock().astimezone(UTC) - timedelta(days=6), time(), UTC)
     lines = phases(engine, since=since, everywhere=everywhere)
-    with engine.store.read() as tx:
-        project = None if everywhere else engine.project_id
-        done = tx.runs.page(project, status=(RunStatus.COMPLETED,), limit=_MOST_RUNS).runs
     return WeekView(
-        finished=sum(each.ended_at is not None and each.ended_at >= since for each in done),
+        finished=completed(engine, None if everywhere else engine.project_id, since),
         phases=sum(each.tasks for each in lines),
         attempts=sum(each.attempts for each in lines),
         tokens=sum(each.tokens for each in lines),
@@ -139,7 +134,9 @@ def phases(
     for key, more in used(engine, "phase", which.get("project_id"), template, since, run).items():
         spent[key.template, key.phase] = spent.get((key.template, key.phase), UsageRecord()) + more
     return tuple(
-        _line(*key, totals[key], spent.get(key, UsageRecord())) for key in sorted(totals, key=lambda key: key[0])
+        _line(*key, totals[key], spent.get(key, UsageRecord()))
+        for key in sorted(totals, key=lambda key: key[0])
+        if key[1] != NO_PHASE
     )
 
 
@@ -163,10 +160,10 @@ def _uncounted(
 ) -> list[RunId]:
     """The runs that the sums do not have to their end; what they have of them is taken out of ``totals``."""
     found = tx.phase_sums.uncounted(project, template, since)
-    for run, counted in found:
-        if counted and (line := tx.timelines.until(run, counted)) is not None:
+    for run in found:
+        if run.counted and (line := tx.timelines.until(run.id, run.counted)) is not None:
             add_run(totals, line, line.at, -1)
-    return [run for run, _ in found]
+    return [run.id for run in found]
 
 
 def spread(spent: Mapping[float, int], total_s: float) -> Spread:
