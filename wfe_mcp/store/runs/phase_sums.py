@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, Unpack
 
-from sqlalchemy import bindparam, delete, func, or_, select, text, update
+from sqlalchemy import bindparam, delete, func, literal_column, or_, select, text, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId, RunStatus
@@ -29,8 +29,8 @@ COUNTS = ("runs", "tasks", "attempts", "judged", "passed_first", "over", "passed
 _KEYS = ("day", "project_id", "template", "phase", "spent", "bucket_s")
 _VALUES = (*COUNTS, "total_s")
 _SUM = PHASE_SUM.c
-# A boolean column would be compared with 1 on SQLite, and the index has no such condition.
-_IS_UNCOUNTED = text(f"({re.sub('counted|last_seq', lambda name: f'run.{name[0]}', UNCOUNTED)})")
+# As a Boolean it would be compared with 1 on SQLite, and the index has no such condition.
+_IS_UNCOUNTED = literal_column(f"({re.sub('counted|last_seq', lambda name: f'run.{name[0]}', UNCOUNTED)})")
 # In the order of its index: the open ones come last, as a rule.
 _DUE = (
     select(RUN.c.id, RUN.c.project_id, RUN.c.counted, RUN.c.last_seq, RUN.c.ended_at)
