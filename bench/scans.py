@@ -1,7 +1,7 @@
 """Measures what grows with the number of runs: each reader of many runs, at 100 and at many.
 
 The databases are copies of a few played runs, made by SQL: one in ``_OPEN_OF`` is open up to ``_OPEN`` runs, all others have
-ended, one each minute backwards. Each reader runs in a process of its own: CPU time, memory above that of an opened
+ended, one each minute backwards from two days ago. Each reader runs in a process of its own: CPU time, memory above that of an opened
 database, and steps of SQLite's virtual machine, which do not depend on how busy the machine is.
 """
 
@@ -217,7 +217,7 @@ def _copy(connection: sqlite3.Connection, source: str, count: int, letter: str) 
         own = {name: f"t.{name} || '-{letter}' || n.i" for name in ("id", "dedupe_key")}
         where = "t.run_id = ?"
         if table == "run":
-            moment = "strftime('%Y-%m-%d %H:%M:%S.000000', '2026-11-01', '-' || n.i || ' minutes')"
+            moment = "strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-2 days', '-' || n.i || ' minutes')"
             own = {"id": made, "created_at": moment, "updated_at": moment}
             own["ended_at"] = f"CASE WHEN t.ended_at IS NULL THEN NULL ELSE {moment} END"
             where = "t.id = ?"

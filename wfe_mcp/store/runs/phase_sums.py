@@ -8,9 +8,9 @@ Rules:
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
-from sqlalchemy import bindparam, delete, func, literal_column, or_, select, text, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, or_, select, text, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId, RunStatus
@@ -30,7 +30,9 @@ _KEYS = ("day", "project_id", "template", "phase", "spent", "bucket_s")
 _VALUES = (*COUNTS, "total_s")
 _SUM = PHASE_SUM.c
 # As a Boolean it would be compared with 1 on SQLite, and the index has no such condition.
-_IS_UNCOUNTED = literal_column(f"({re.sub('counted|last_seq', lambda name: f'run.{name[0]}', UNCOUNTED)})")
+_IS_UNCOUNTED: ColumnElement[Any] = literal_column(
+    f"({re.sub('counted|last_seq', lambda name: f'run.{name[0]}', UNCOUNTED)})"
+)
 # In the order of its index: the open ones come last, as a rule.
 _DUE = (
     select(RUN.c.id, RUN.c.project_id, RUN.c.counted, RUN.c.last_seq, RUN.c.ended_at)
