@@ -85,7 +85,7 @@ def within(scene: Scene) -> int:
         return len(tx.usage_sums.within(scene.engine.project_id))
 
 
-@pytest.mark.parametrize("step", [1, 2, 500])
+@pytest.mark.parametrize("step", [1, 2, 250])
 def test_ended_calls_are_counted_once_and_open_ones_come_from_their_rows(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

@@ -26,7 +26,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.statistics.phase_timing import tasks_of
 from wfe_mcp.engine.statistics.usage_sums import count_calls
-from wfe_mcp.store.runs.phase_sums import ALL_DAYS, COUNTS, NO_PHASE, PhaseSumRow
+from wfe_mcp.store.enums import ALL_DAYS
+from wfe_mcp.store.runs.phase_sums import COUNTS, NO_PHASE, PhaseSumRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

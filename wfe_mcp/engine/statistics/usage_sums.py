@@ -10,8 +10,9 @@ from dataclasses import astuple
 from datetime import date
 from typing import TYPE_CHECKING
 
+from wfe_mcp.store.columns import first_whole_day
+from wfe_mcp.store.enums import ALL_DAYS
 from wfe_mcp.store.records.calls import UsageRecord
-from wfe_mcp.store.runs.phase_sums import ALL_DAYS, first_whole_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.jobs.usage_sums import SumOf, UsageKey, UsageSums
 
-_A_STEP = 500
+_A_STEP = 250
 """Calls that are counted or read in one transaction."""
 
 

@@ -16,11 +16,12 @@ from sqlalchemy import BindParameter, Integer, bindparam, delete, func, literal_
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.store.columns import first_whole_day
+from wfe_mcp.store.enums import ALL_DAYS
 from wfe_mcp.store.jobs.model_calls import MADE_HERE, TOTALS
 from wfe_mcp.store.layout.tables import MODEL_CALL, RUN, USAGE_SUM
 from wfe_mcp.store.records.calls import CallStatus, UsageRecord
 from wfe_mcp.store.repository import Repository, given, unindexed
-from wfe_mcp.store.runs.phase_sums import ALL_DAYS, first_whole_day
 
 SumOf = Literal["phase", "model", "day"]
 

@@ -18,13 +18,14 @@ import sqlalchemy as sa
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, RunId
+from wfe_mcp.store.columns import first_whole_day
 from wfe_mcp.store.jobs.usage_sums import UsageSumRepository
 from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.layout.run_records import PrunedRun
 from wfe_mcp.store.layout.tables import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from, unindexed
-from wfe_mcp.store.runs.phase_sums import PhaseSumRepository, first_whole_day
+from wfe_mcp.store.runs.phase_sums import PhaseSumRepository
 from wfe_mcp.store.search.upkeep import SearchIndexRepository
 from wfe_mcp.store.settings import SettingsLogRepository
 from wfe_mcp.store.sqlite import insert_new

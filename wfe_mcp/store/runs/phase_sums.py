@@ -7,20 +7,17 @@ Rules:
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, NamedTuple, Unpack
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, or_, select, text, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId, RunStatus
-from wfe_mcp.store.enums import UNCOUNTED
+from wfe_mcp.store.enums import ALL_DAYS, UNCOUNTED
 from wfe_mcp.store.layout.tables import PHASE_SUM, RUN
 from wfe_mcp.store.repository import Repository, given, unindexed
 from wfe_mcp.store.runs.timeline import WhichRuns, chosen_runs
-
-ALL_DAYS = ""
-"""The ``day`` of the rows over all days."""
 
 NO_PHASE = ""
 """The ``phase`` of the rows that count runs, by the event that ended them (``spent``), on the day they ended."""
@@ -190,8 +187,3 @@ class PhaseSumRepository(Repository):
         """All of these runs, the first to begin first."""
         query = select(RUN.c.id).where(*chosen_runs(**which)).order_by(RUN.c.created_at, RUN.c.id)
         return [row[0] for row in self._connection.execute(query)]
-
-
-def first_whole_day(since: datetime) -> date:
-    """The first day (UTC) that is at or after ``since`` from its beginning on."""
-    return (since.astimezone(UTC) - timedelta(microseconds=1)).date() + timedelta(days=1)

@@ -15,8 +15,9 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, completed, count_ended, read_rows
 from wfe_mcp.engine.statistics.phase_timing import WAITS, For
 from wfe_mcp.engine.statistics.usage_sums import used
+from wfe_mcp.store.columns import first_whole_day
 from wfe_mcp.store.records.calls import UsageRecord
-from wfe_mcp.store.runs.phase_sums import NO_PHASE, first_whole_day
+from wfe_mcp.store.runs.phase_sums import NO_PHASE
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:
