@@ -25,6 +25,11 @@ FEW = 100
 _OPEN = 20
 _RATIO = 1.5
 _MEMORY_MB = 60
+_MOMENT = "strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-2 days', '-' || n.i || ' minutes')"
+_SHIFTED = (
+    f"strftime('%Y-%m-%d %H:%M:%f', julianday({_MOMENT}) + julianday(t.at) - (SELECT julianday(updated_at) FROM run "
+    "WHERE id = t.run_id)) || '000'"
+)
 _TABLES = ("run", "attempt", "event", "revision", "evidence", "request", "decision")
 _SIGNED: dict[str, Any] = {
     "format": "wfe/1",
@@ -216,8 +221,10 @@ def _copy(connection: sqlite3.Connection, source: str, count: int, letter: str) 
         names = [name for name in names if not (table == "revision" and name == "id")]
         own = {name: f"t.{name} || '-{letter}' || n.i" for name in ("id", "dedupe_key")}
         where = "t.run_id = ?"
+        if table == "event":
+            own["at"] = _SHIFTED
         if table == "run":
-            moment = "strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-2 days', '-' || n.i || ' minutes')"
+            moment = _MOMENT
             own = {"id": made, "created_at": moment, "updated_at": moment}
             own["ended_at"] = f"CASE WHEN t.ended_at IS NULL THEN NULL ELSE {moment} END"
             where = "t.id = ?"

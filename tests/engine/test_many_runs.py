@@ -54,6 +54,8 @@ def copy(store: Store, run: str, count: int, first: int = 0) -> None:
             if table == "run":
                 own["counted"] = "NULL"
                 own |= dict.fromkeys(("created_at", "updated_at", "ended_at"), earlier)
+            if table == "event":
+                own["at"] = earlier
             names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             chosen = ", ".join(own.get(name, f't."{name}"') for name in names)
             quoted = ", ".join(f'"{name}"' for name in names)
