@@ -1,7 +1,7 @@
 """Measures what grows with the number of runs: each reader of many runs, at 100 and at many.
 
 The databases are copies of a few played runs, made by SQL: one in ``_OPEN_OF`` is open up to ``_OPEN`` runs, all others have
-ended, one each minute backwards. Each reader runs in a process of its own: CPU time, memory above that of an opened
+ended, one each minute backwards from two days ago. Each reader runs in a process of its own: CPU time, memory above that of an opened
 database, and steps of SQLite's virtual machine, which do not depend on how busy the machine is.
 """
 
@@ -25,6 +25,11 @@ FEW = 100
 _OPEN = 20
 _RATIO = 1.5
 _MEMORY_MB = 60
+_MOMENT = "strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-2 days', '-' || n.i || ' minutes')"
+_SHIFTED = (
+    f"strftime('%Y-%m-%d %H:%M:%f', julianday({_MOMENT}) + julianday(t.at) - (SELECT julianday(updated_at) FROM run "
+    "WHERE id = t.run_id)) || '000'"
+)
 _TABLES = ("run", "attempt", "event", "revision", "evidence", "request", "decision")
 _SIGNED: dict[str, Any] = {
     "format": "wfe/1",
@@ -120,7 +125,7 @@ _READERS: dict[str, tuple[str, str]] = {
     "stats, models": ("from wfe_mcp.views.runs.usage import stats", "found = stats(engine)"),
     "prune --dry-run": (
         "from wfe_mcp.engine.maintenance.pruning import prunable",
-        'found = prunable(engine, older="1d", keep=0, most=1_000)',
+        'found = prunable(engine, older="1d", keep=0, most=100)',
     ),
     "hook, open work of a folder": (
         "from wfe_mcp.clients.hooks import script_folder\nsys.path.append(str(script_folder()))\n"
@@ -200,7 +205,7 @@ def _count_ended(place: Scene) -> None:
     from wfe_mcp.workspace.system.location import project_at
 
     engine = create_engine(project_at(place.root), environment=place.environment)
-    count_ended(engine)
+    count_ended(engine, most_s=600)
     engine.close()
 
 
@@ -216,8 +221,10 @@ def _copy(connection: sqlite3.Connection, source: str, count: int, letter: str) 
         names = [name for name in names if not (table == "revision" and name == "id")]
         own = {name: f"t.{name} || '-{letter}' || n.i" for name in ("id", "dedupe_key")}
         where = "t.run_id = ?"
+        if table == "event":
+            own["at"] = _SHIFTED
         if table == "run":
-            moment = "strftime('%Y-%m-%d %H:%M:%S.000000', '2026-11-01', '-' || n.i || ' minutes')"
+            moment = _MOMENT
             own = {"id": made, "created_at": moment, "updated_at": moment}
             own["ended_at"] = f"CASE WHEN t.ended_at IS NULL THEN NULL ELSE {moment} END"
             where = "t.id = ?"

@@ -194,7 +194,7 @@ def _table(table: Table) -> str:
         partly = "" if where is None else f', sqlite_where=text("{where}")'
         lines.append(f"Index(None, {_names(list(index.columns))}{partly})")
     body = "".join(f"    {line}\n" for line in _packed(lines))
-    return f'\n{table.name.upper()} = Table(\n    "{table.name}",\n    METADATA,\n{body})\n'
+    return f'\n{table.name.upper()} = Table(\n    "{table.name}", METADATA,\n{body})\n'
 
 
 def _packed(words: list[str], width: int = 128) -> list[str]:

@@ -135,6 +135,7 @@ RECORDS = {
             "CallRecord",
             "ModelCall",
             "One call to a model.",
+            without="counted",
         ),
         Record(
             "NewToolCall",

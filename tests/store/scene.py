@@ -100,6 +100,9 @@ def tamper(url: str, *statements: str) -> None:
 
 AS_OF_0016 = (
     "DROP TABLE phase_sum",
+    "DROP TABLE usage_sum",
+    "DROP INDEX ix_model_call_project_id_status_started_at",
+    "ALTER TABLE model_call DROP COLUMN counted",
     "DROP INDEX ix_run_project_id_created_at",
     "ALTER TABLE run DROP COLUMN counted",
 )

@@ -7,7 +7,7 @@ Rules:
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -97,3 +97,8 @@ class Number(_EnumColumn):
 
     impl = Integer
     cache_ok = True
+
+
+def first_whole_day(since: datetime) -> date:
+    """The first day (UTC) that is at or after ``since`` from its beginning on."""
+    return (since.astimezone(UTC) - timedelta(microseconds=1)).date() + timedelta(days=1)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.jobs.lines import LineRepository
     from wfe_mcp.store.jobs.model_calls import ModelCallRepository
     from wfe_mcp.store.jobs.tool_calls import ToolCallRepository
+    from wfe_mcp.store.jobs.usage_sums import UsageSumRepository
     from wfe_mcp.store.maintenance.bundles import BundleRepository
     from wfe_mcp.store.maintenance.retention import RetentionRepository
     from wfe_mcp.store.maintenance.verify import VerificationRepository
@@ -78,6 +79,7 @@ class Tx(Repository):
     queues: Part[QueueRepository] = Part("wfe_mcp.store.jobs.jobs:QueueRepository")
     lines: Part[LineRepository] = Part("wfe_mcp.store.jobs.lines:LineRepository")
     model_calls: Part[ModelCallRepository] = Part("wfe_mcp.store.jobs.model_calls:ModelCallRepository")
+    usage_sums: Part[UsageSumRepository] = Part("wfe_mcp.store.jobs.usage_sums:UsageSumRepository")
     tool_calls: Part[ToolCallRepository] = Part("wfe_mcp.store.jobs.tool_calls:ToolCallRepository")
 
     secrets: Part[SecretRepository] = Part("wfe_mcp.store.settings:SecretRepository")

@@ -96,5 +96,8 @@ EACH_RUN = (
 UNCOUNTED = "counted IS NULL OR counted <> last_seq"
 """True of a run whose log ``phase_sum`` does not have as it is now: an open one, too."""
 
+ALL_DAYS = ""
+"""The ``day`` of sums over all days."""
+
 RARE_TYPES = f"type NOT IN {EACH_RUN}"
 """The condition of the index of the others. SQLite takes the index only for a query with the same condition."""

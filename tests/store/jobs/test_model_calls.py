@@ -10,7 +10,6 @@ from hypothesis import given, settings, strategies as st
 from tests.store.scene import BUILD, PLAN, Clock, create
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.jobs import model_calls
 from wfe_mcp.store.jobs.tool_calls import MAX_INPUT_CHARS, MAX_OUTPUT_CHARS
 from wfe_mcp.store.records.calls import (
     CallPurpose,
@@ -161,34 +160,6 @@ def test_totals_are_reported_by_template_role_model_and_day(store: Store, clock:
         assert reported("purpose") == [("opinion", 3.5)]
         assert reported("provider") == [("openai", 3.5)]
         assert reported("day") == [("2026-03-02", 3.0), ("2026-03-01", 0.5)]
-
-
-@pytest.mark.parametrize("size", [0, 1, 2, 5, 100])
-def test_pages_of_use_add_up_to_the_whole_whatever_their_size(
-    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    monkeypatch.setattr(model_calls, "_PAGE", size)
-    with store.tx() as tx:
-        create(tx, RUN, template="tiny")
-        for number in range(9):
-            more: dict[str, Any] = {"run_id": RUN} if number % 2 else {"model": "m-2", "role": "author"}
-            tx.model_calls.end(call(tx, **more), replace(ANSWER, cost_usd=number / 8))
-            clock.forward(number % 3)  # several begin at one moment
-        call(tx, run_id=RUN)
-
-    found: dict[str, UsageRecord] = {}
-    begin = None
-    while True:
-        with store.read() as tx:
-            page, begin = tx.model_calls.usage_page(("model", "role"), since=begin)
-        for (model, _), used in page:
-            found[model] = found.get(model, UsageRecord()) + used
-        if begin is None:
-            break
-
-    with store.read() as tx:
-        assert found == dict(tx.model_calls.usage_by("model"))
-        assert sum(found.values(), UsageRecord()) == tx.model_calls.usage()
 
 
 @settings(deadline=None)

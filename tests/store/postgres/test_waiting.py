@@ -66,6 +66,7 @@ CHANGES: dict[str, Callable[[Tx], object]] = {
     "trust withdrawn": lambda tx: tx.trust.withdraw(project(tx), "a.toml", ADA, NOW),
     "mark": lambda tx: tx.templates.mark(project(tx), "plan", TemplateMark.DEFAULT, ADA),
     "sums": lambda tx: tx.phase_sums.add(project(tx), "", {}, [PhaseSumRow("t", "plan", tasks=1)]),
+    "sums of calls": lambda tx: tx.usage_sums.count(project(tx), 1),
     "line": lambda tx: tx.lines.enqueue(job("a"), "events"),
 }
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import RunRecord
 
 
-_LISTED = 1_000
+_LISTED = 100
 """Runs that --dry-run lists; it counts all of them."""
 
 ChosenRuns = Annotated[

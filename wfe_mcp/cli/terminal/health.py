@@ -117,12 +117,16 @@ def fix_journal(engine: Engine) -> None:
 
 
 def fix_sums(engine: Engine) -> None:
-    """Empty the sums of statistics where they are not those of the logs: the next reader adds them up again."""
+    """Empty the sums of statistics where they are not those of logs and calls: the next reader adds them up again."""
     from wfe_mcp.engine.statistics.phase_sums import differences
+    from wfe_mcp.engine.statistics.usage_sums import usage_differences
 
     if differences(engine):
         with engine.store.tx() as tx:
             tx.phase_sums.clear(engine.project_id)
+    if usage_differences(engine):
+        with engine.store.tx() as tx:
+            tx.usage_sums.clear(engine.project_id)
 
 
 def _content(engine: Engine, *, deep: bool) -> Iterator[HealthFinding]:

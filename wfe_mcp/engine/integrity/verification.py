@@ -253,16 +253,19 @@ def _missing(
 
 
 def _unlike_sums(engine: Engine) -> list[Discrepancy]:
-    """The sums of statistics that are not those of the logs."""
+    """The sums of statistics that are not those of the logs and of the calls."""
     from wfe_mcp.engine.statistics.phase_sums import differences
+    from wfe_mcp.engine.statistics.usage_sums import usage_differences
 
+    found = [("phase_sum", each, "the logs of its runs") for each in differences(engine)]
+    found += [("usage_sum", each, "its calls to models") for each in usage_differences(engine)]
     return [
         Discrepancy(
             "sums_differ",
-            "phase_sum",
-            f"the sums of {each} are not those of the logs of its runs (to sum them again: wfe-mcp doctor --fix)",
+            table,
+            f"the sums of {each} are not those of {source} (to sum them again: wfe-mcp doctor --fix)",
         )
-        for each in differences(engine)
+        for table, each, source in found
     ]
 
 

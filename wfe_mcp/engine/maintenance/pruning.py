@@ -53,6 +53,7 @@ def prunable(
     Refuses ``not_ready`` for a named run that is not over, ``conflict`` for one that is kept, ``bad_argument`` where
     no maximum age is configured or given.
     """
+    from wfe_mcp.engine.statistics.phase_sums import count_ended
     from wfe_mcp.store.maintenance.retention import OldRuns
     from wfe_mcp.workspace.config.layers import seconds
 
@@ -82,7 +83,11 @@ def prunable(
             found = tx.retention.old_runs(old)
             return Prunable(tuple(found), len(found))
         found = tx.retention.old_runs(old, most)
-        return Prunable(tuple(found), tx.retention.old_count(old) if len(found) == most else len(found))
+    if len(found) < most:
+        return Prunable(tuple(found), len(found))
+    count_ended(engine)
+    with engine.store.read() as tx:
+        return Prunable(tuple(found), tx.retention.old_count(old))
 
 
 def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progress = unheard) -> Pruned:

@@ -25,7 +25,9 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.statistics.phase_timing import tasks_of
-from wfe_mcp.store.runs.phase_sums import ALL_DAYS, COUNTS, PhaseSumRow
+from wfe_mcp.engine.statistics.usage_sums import count_calls
+from wfe_mcp.store.enums import ALL_DAYS
+from wfe_mcp.store.runs.phase_sums import COUNTS, NO_PHASE, PhaseSumRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 _PASSED = {"completed"}
 _FINISHED = {"completed", "forced", "failed"}
+_ENDS = ("RunCompleted", "RunCancelled")
 _A_STEP = 50
 """Runs that are counted in one transaction."""
 _MOST_S = 1.0
@@ -116,12 +119,14 @@ def read_rows(totals: Totals, rows: Iterable[PhaseSumRow]) -> None:
 
 
 def count_ended(engine: Engine, *, everywhere: bool = False, most_s: float = _MOST_S) -> None:
-    """Bring the sums up to date, some runs in each transaction: what stops it leaves the rest to the next reader."""
+    """Bring the sums up to date, some runs and calls in each transaction: what stops it leaves the rest to the next reader."""
     until = time.monotonic() + most_s
     unreadable: set[RunId] = set()
+    project = None if everywhere else engine.project_id
     try:
-        while _count_some(engine, None if everywhere else engine.project_id, unreadable) and time.monotonic() < until:
-            pass
+        while any([_count_some(engine, project, unreadable), count_calls(engine, project)]):
+            if time.monotonic() > until:
+                break
     except Refused as refused:
         if refused.code != "unavailable":  # another process writes for long, or this one may not
             raise
@@ -140,8 +145,8 @@ def _count_some(engine: Engine, project: str | None, unreadable: set[RunId]) -> 
         with engine.store.tx() as tx:
             for run, change in changes:
                 if change is not None and tx.phase_sums.mark(run, run.last_seq if run.has_ended else None):
-                    for day in (ALL_DAYS, change[0].date().isoformat()):
-                        _merge(added.setdefault((run.project_id, day), {}), change[1])
+                    for day, part in change.items():
+                        _merge(added.setdefault((run.project_id, day), {}), part)
             _write(tx, added)
     return bool(due)
 
@@ -151,9 +156,19 @@ def take_out(tx: Tx, project: str, run: RunId) -> None:
     counted = tx.phase_sums.counted(run)
     if counted:
         with suppress(*_UNREADABLE):
-            line = _until(tx, run, counted)
-            part = _part(line, -1)
-            _write(tx, {(project, day): part for day in (ALL_DAYS, line.at.date().isoformat())})
+            change = _change([(_until(tx, run, counted), -1)]) or {}
+            _write(tx, {(project, day): part for day, part in change.items()})
+
+
+def completed(engine: Engine, project: str | None, since: datetime) -> int:
+    """How many runs were completed since the beginning of a day (UTC)."""
+    with engine.store.read() as tx:
+        found = tx.phase_sums.ended(project, since.date(), _ENDS[0])
+        for run in tx.phase_sums.uncounted(project):
+            found += run.completed_at is not None and run.completed_at >= since
+            line = tx.timelines.until(run.id, run.counted) if run.counted else None
+            found -= line is not None and _end(line) == _ENDS[0] and (line.last_at or line.at) >= since
+    return found
 
 
 def differences(engine: Engine) -> list[str]:
@@ -161,7 +176,7 @@ def differences(engine: Engine) -> list[str]:
     with engine.store.read() as tx:
         kept: tuple[Totals, Totals] = ({}, {})
         read_rows(kept[0], tx.phase_sums.rows(engine.project_id))
-        read_rows(kept[1], tx.phase_sums.rows(engine.project_id, after=date.min))
+        read_rows(kept[1], tx.phase_sums.rows(engine.project_id, begin=date.min))
         within = tx.phase_sums.within(engine.project_id)
     found: Totals = {}
     for start in range(0, len(within), _A_STEP):
@@ -176,7 +191,7 @@ def differences(engine: Engine) -> list[str]:
                     continue
     return sorted(
         {
-            f"{key[0]}/{key[1]}"
+            "/".join(filter(None, key))
             for sums in kept
             for key in {*sums, *found}
             if not _is_same(sums.get(key), found.get(key))
@@ -208,15 +223,18 @@ def _logs(tx: Tx, run: DueRun) -> list[tuple[Timeline, int]]:
         return []
 
 
-def _change(lines: list[tuple[Timeline, int]]) -> tuple[datetime, Totals] | None:
-    """When the run began, and what it changes in the sums; None where that is unknown."""
-    changed: Totals = {}
+def _change(lines: list[tuple[Timeline, int]]) -> dict[str, Totals] | None:
+    """What a run changes in the sums, by their day; None where that is unknown."""
+    changed: dict[str, Totals] = {}
     try:
         for line, sign in lines:
-            _merge(changed, _part(line, sign))
+            for key, totals in _part(line, sign).items():
+                at = line.last_at or line.at if key[1] == NO_PHASE else line.at
+                for day in (ALL_DAYS, at.date().isoformat()):
+                    _merge(changed.setdefault(day, {}), {key: totals})
     except _UNREADABLE:
         return None
-    return (lines[-1][0].at, changed) if lines else None
+    return changed or None
 
 
 def _until(tx: Tx, run: RunId, seq: int) -> Timeline:
@@ -229,7 +247,14 @@ def _until(tx: Tx, run: RunId, seq: int) -> Timeline:
 def _part(line: Timeline, sign: int = 1) -> Totals:
     part: Totals = {}
     add_run(part, line, line.at, sign)
+    if end := _end(line):
+        part.setdefault((line.template, NO_PHASE), PhaseTotals()).spend(end, 0.0, sign, 0.0)
     return part
+
+
+def _end(line: Timeline) -> str:
+    """The event that ended a run that has ended."""
+    return next((each.type for each in reversed(line.events) if each.type in _ENDS), "")
 
 
 def _merge(into: Totals, part: Totals) -> None:

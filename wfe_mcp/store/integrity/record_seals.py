@@ -99,7 +99,9 @@ KINDS: Mapping[str, _Kind] = {
     ),
     "step": _Kind(tables.STEP_RUN, ("phase", "attempt", "step"), every=False),  # sealed once it has ended
     "opinion": _Kind(tables.OPINION, every=False),  # sealed when a gate relies on it
-    "model_call": _Kind(tables.MODEL_CALL, every=False, has_fields=False),  # sealed once its job has ended
+    "model_call": _Kind(  # sealed once its job has ended
+        tables.MODEL_CALL, every=False, has_fields=False, left_out=frozenset({"project_id", "counted"})
+    ),
     "tool_call": _Kind(tables.TOOL_CALL, every=False, has_fields=False),
     SHOWN: _Kind(tables.DOCUMENT, ("sha256",), every=False, has_fields=False, left_out=frozenset({"created_at"})),
 }

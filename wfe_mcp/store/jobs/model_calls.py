@@ -7,7 +7,7 @@ Rules:
 3. Sums read only a range of an index: the calls of a run, of a project's day.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal, TypedDict, Unpack
@@ -47,7 +47,7 @@ def _sum(value: Any, condition: ColumnElement[bool] | None = None) -> ColumnElem
     return func.coalesce(func.sum(value if condition is None else case((condition, value), else_=0)), 0)
 
 
-_MADE_HERE = is_of_ours(_CALL.run_id)
+MADE_HERE = is_of_ours(_CALL.run_id)
 _IS_OPEN = _CALL.status.in_(_OPEN)
 _SUMS: dict[str, ColumnElement[Any]] = {
     "calls": func.count(_CALL.id),
@@ -58,8 +58,8 @@ _SUMS: dict[str, ColumnElement[Any]] = {
     "reserved_tokens": _sum(_CALL.reserved_tokens, _IS_OPEN),
     "reserved_usd": _sum(func.coalesce(_CALL.reserved_usd, 0.0), _IS_OPEN),
 }
-_TOTALS = [_SUMS[item.name] if item.name in _SUMS else _sum(_CALL[item.name]) for item in fields(UsageRecord)]
-_OF_RUN = select(*_TOTALS).where(_CALL.run_id == bindparam("run"))
+TOTALS = [_SUMS[item.name] if item.name in _SUMS else _sum(_CALL[item.name]) for item in fields(UsageRecord)]
+_OF_RUN = select(*TOTALS).where(_CALL.run_id == bindparam("run"))
 _COUNT_OF_RUN = select(func.count(_CALL.id)).where(_CALL.run_id == bindparam("run"))
 """Both are built once: every answer about a run uses them, and most runs call no model."""
 
@@ -87,10 +87,6 @@ class WhichCalls(TypedDict, total=False):
     since: datetime | None
     until: datetime | None
     template: str | None
-
-
-_PAGE = 20_000
-"""Calls that one statement adds up: some tenths of a second."""
 
 
 def in_order(by: UsageBy, found: Iterable[tuple[str, UsageRecord]]) -> list[tuple[str, UsageRecord]]:
@@ -158,47 +154,26 @@ class ModelCallRepository(Repository):
             if not self._connection.execute(_COUNT_OF_RUN, run).scalar_one():
                 return UsageRecord()
             return UsageRecord(*self._connection.execute(_OF_RUN, run).one())
-        query = select(*_TOTALS).where(*_which(**which))
+        query = select(*TOTALS).where(*_which(**which))
         return UsageRecord(*self._connection.execute(query).one())
 
     def usage_by(self, by: UsageBy, **which: Unpack[WhichCalls]) -> list[tuple[str, UsageRecord]]:
         """The same, one line for each template, phase, role, model or (UTC) day, ``in_order``."""
         key = _GROUPS[by].label("key_")
-        query = select(key, *_TOTALS).where(*_which(**which)).group_by(key)
+        query = select(key, *TOTALS).where(*_which(**which)).group_by(key)
         if by == "template":
             query = query.select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
         found = [(str(row[0]), UsageRecord(*row[1:])) for row in self._connection.execute(query)]
         return in_order(by, found)
 
-    def usage_page(
-        self, by: Sequence[UsageBy], **which: Unpack[WhichCalls]
-    ) -> tuple[list[tuple[tuple[str, ...], UsageRecord]], datetime | None]:
-        """The use of the first of these calls, some thousand, by all of ``by`` together; and ``since`` of the next ones.
-
-        The latter is None behind the last call.
-        """
-        chosen = _which(**which)
-        times = select(_CALL.started_at).where(*chosen).order_by(_CALL.started_at)
-        last = self._connection.execute(times.offset(_PAGE).limit(1)).scalar()
-        # Calls of one moment are in one page.
-        after = (
-            None if last is None else self._connection.execute(times.where(_CALL.started_at > last).limit(1)).scalar()
-        )
-        chosen += [] if after is None else [_CALL.started_at < after]
-        keys = [_GROUPS[each].label(f"by_{each}") for each in by]
-        query = select(*keys, *_TOTALS).select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
-        rows = self._connection.execute(query.where(*chosen).group_by(*keys))
-        count = len(keys)
-        return [(tuple(map(str, row[:count])), UsageRecord(*row[count:])) for row in rows], after
-
     def started_since(self, provider: str, since: datetime) -> list[datetime]:
         """When the calls to ``provider`` after ``since`` began, oldest first, over all projects: they share one account."""
-        query = select(_CALL.started_at).where(_CALL.provider == provider, _CALL.started_at > since, _MADE_HERE)
+        query = select(_CALL.started_at).where(_CALL.provider == provider, _CALL.started_at > since, MADE_HERE)
         return [row[0] for row in self._connection.execute(query.order_by(_CALL.started_at))]
 
     def in_flight(self, provider: str, since: datetime) -> int:
         """Number of calls to ``provider`` in flight: for a job, or begun after ``since``."""
-        is_made = (_CALL.provider == provider, _CALL.status == CallStatus.STARTED, _MADE_HERE)
+        is_made = (_CALL.provider == provider, _CALL.status == CallStatus.STARTED, MADE_HERE)
         query = select(func.count(_CALL.id)).where(*is_made, or_(_CALL.job_id.is_not(None), _CALL.started_at > since))
         return int(self._connection.execute(query).scalar_one())
 
@@ -219,7 +194,7 @@ def _which(
     found = given(
         ((_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.project_id, project_id))
     )
-    found += [] if run_id is not None else [_MADE_HERE]
+    found += [] if run_id is not None else [MADE_HERE]
     found += [] if since is None else [_CALL.started_at >= since]
     found += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]
     return found if until is None else [*found, _CALL.started_at <= until]

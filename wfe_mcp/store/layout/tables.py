@@ -30,8 +30,7 @@ from wfe_mcp.store.enums import CallPurpose, CallStatus, Effect, JobStatus, Kind
 METADATA = MetaData(naming_convention=NAMING)
 
 ATTACHMENT = Table(
-    "attachment",
-    METADATA,
+    "attachment", METADATA,
     Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("number", Integer, nullable=False), Column("phase", String, nullable=False),
     Column("attempt", Integer, nullable=False), Column("iteration", Integer, nullable=False),
@@ -44,8 +43,7 @@ ATTACHMENT = Table(
 )
 
 MODEL_CALL = Table(
-    "model_call",
-    METADATA,
+    "model_call", METADATA,
     Column("id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
     Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
     Column("attempt", Integer, nullable=True), Column("job_id", String, nullable=True),
@@ -56,14 +54,14 @@ MODEL_CALL = Table(
     Column("input_tokens", Integer, nullable=False), Column("output_tokens", Integer, nullable=False),
     Column("cache_read_tokens", Integer, nullable=False), Column("cache_write_tokens", Integer, nullable=False),
     Column("cost_usd", Float, nullable=True), Column("reserved_tokens", Integer, nullable=False),
-    Column("reserved_usd", Float, nullable=True), Column("fault", Text, nullable=True), Index(None, "job_id"),
-    Index(None, "project_id", "started_at"), Index(None, "provider", "started_at"), Index(None, "run_id", "phase", "attempt"),
-    Index(None, "started_at"),
+    Column("reserved_usd", Float, nullable=True), Column("counted", Boolean, nullable=True),
+    Column("fault", Text, nullable=True), Index(None, "job_id"), Index(None, "project_id", "started_at"),
+    Index(None, "project_id", "status", "started_at", sqlite_where=text("counted IS NULL")),
+    Index(None, "provider", "started_at"), Index(None, "run_id", "phase", "attempt"), Index(None, "started_at"),
 )
 
 TOOL_CALL = Table(
-    "tool_call",
-    METADATA,
+    "tool_call", METADATA,
     Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("phase", String, nullable=False), Column("attempt", Integer, nullable=False),
     Column("job_id", String, nullable=True), Column("name", String, nullable=False), Column("ok", Boolean, nullable=True),
@@ -74,8 +72,7 @@ TOOL_CALL = Table(
 )
 
 OPINION = Table(
-    "opinion",
-    METADATA,
+    "opinion", METADATA,
     Column("id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
     Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
     Column("attempt", Integer, nullable=True), Column("asked_by", String, nullable=False),
@@ -88,8 +85,7 @@ OPINION = Table(
 )
 
 ITEM = Table(
-    "item",
-    METADATA,
+    "item", METADATA,
     Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("number", Integer, primary_key=True),
     Column("kind", Word(ItemKind), nullable=False), Column("status", Word(ItemStatus), nullable=False),
     Column("priority", Integer, nullable=False), Column("parent", String, nullable=False),
@@ -100,15 +96,13 @@ ITEM = Table(
 )
 
 ITEM_FILE = Table(
-    "item_file",
-    METADATA,
+    "item_file", METADATA,
     Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("sha256", String, primary_key=True),
     Column("content", LargeBinary, nullable=False),
 )
 
 ITEM_EVENT = Table(
-    "item_event",
-    METADATA,
+    "item_event", METADATA,
     Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("seq", Integer, primary_key=True),
     Column("number", Integer, nullable=False), Column("type", String, nullable=False),
     Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False),
@@ -118,8 +112,7 @@ ITEM_EVENT = Table(
 )
 
 PROCESS = Table(
-    "process",
-    METADATA,
+    "process", METADATA,
     Column("host", String, primary_key=True), Column("pid", Integer, primary_key=True),
     Column("started_at", Float, primary_key=True), Column("kind", String, nullable=False),
     Column("client_pid", Integer, nullable=True), Column("client_started_at", Float, nullable=True),
@@ -127,8 +120,7 @@ PROCESS = Table(
 )
 
 JOB = Table(
-    "job",
-    METADATA,
+    "job", METADATA,
     Column("id", String, primary_key=True), Column("kind", String, nullable=False), Column("queue", String, nullable=False),
     Column("limit_key", String, nullable=True), Column("status", Word(JobStatus), nullable=False),
     Column("priority", Integer, nullable=False), Column("run_at", UtcDateTime, nullable=False),
@@ -148,8 +140,7 @@ JOB = Table(
 )
 
 PRUNED_RUN = Table(
-    "pruned_run",
-    METADATA,
+    "pruned_run", METADATA,
     Column("run_id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
     Column("template", String, nullable=False), Column("title", String, nullable=False),
     Column("events", Integer, nullable=False), Column("last_hash", String, nullable=False),
@@ -158,28 +149,24 @@ PRUNED_RUN = Table(
 )
 
 KEPT_RUN = Table(
-    "kept_run",
-    METADATA,
+    "kept_run", METADATA,
     Column("run_id", String, ForeignKey("run.id"), primary_key=True), Column("at", UtcDateTime, nullable=False),
     Column("actor", String, nullable=False),
 )
 
 FIND_RUN = Table(
-    "find_run",
-    METADATA,
+    "find_run", METADATA,
     Column("run_id", String, primary_key=True), Column("version", Integer, nullable=False),
     Column("last_seq", Integer, nullable=False),
 )
 
 FIND_WAITING = Table(
-    "find_waiting",
-    METADATA,
+    "find_waiting", METADATA,
     Column("run_id", String, primary_key=True),
 )
 
 FIND_ENTRY = Table(
-    "find_entry",
-    METADATA,
+    "find_entry", METADATA,
     Column("id", Integer, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
     Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("kind", Word(Kind), nullable=False),
     Column("source", String, nullable=False), Column("ref", String, nullable=False), Column("part", Integer, nullable=False),
@@ -187,8 +174,7 @@ FIND_ENTRY = Table(
 )
 
 PHASE_SUM = Table(
-    "phase_sum",
-    METADATA,
+    "phase_sum", METADATA,
     Column("day", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), primary_key=True),
     Column("template", String, primary_key=True), Column("phase", String, primary_key=True),
     Column("spent", String, primary_key=True), Column("bucket_s", Float, primary_key=True),
@@ -199,9 +185,20 @@ PHASE_SUM = Table(
     Column("total_s", Float, nullable=False),
 )
 
+USAGE_SUM = Table(
+    "usage_sum", METADATA,
+    Column("of", String, primary_key=True), Column("day", String, primary_key=True),
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("template", String, primary_key=True),
+    Column("phase", String, primary_key=True), Column("role", String, primary_key=True),
+    Column("model", String, primary_key=True), Column("calls", Integer, nullable=False),
+    Column("failed", Integer, nullable=False), Column("unpriced", Integer, nullable=False),
+    Column("requests", Integer, nullable=False), Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False), Column("cache_read_tokens", Integer, nullable=False),
+    Column("cache_write_tokens", Integer, nullable=False), Column("cost_usd", Float, nullable=False),
+)
+
 PROJECT = Table(
-    "project",
-    METADATA,
+    "project", METADATA,
     Column("id", String, primary_key=True), Column("key", String, nullable=False, unique=True),
     Column("root", String, nullable=False), Column("created_at", UtcDateTime, nullable=False),
     Column("name", String, nullable=True), Column("first_commit", String, nullable=True),
@@ -209,15 +206,13 @@ PROJECT = Table(
 )
 
 DOCUMENT = Table(
-    "document",
-    METADATA,
+    "document", METADATA,
     Column("sha256", String, primary_key=True), Column("created_at", UtcDateTime, nullable=False),
     Column("content", Text, nullable=False),
 )
 
 TEMPLATE = Table(
-    "template",
-    METADATA,
+    "template", METADATA,
     Column("id", Integer, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
     Column("source", String, nullable=False), Column("name", String, nullable=False), Column("version", String, nullable=False),
     Column("sha256", String, ForeignKey("document.sha256"), nullable=False),
@@ -227,16 +222,14 @@ TEMPLATE = Table(
 )
 
 TEMPLATE_MARK = Table(
-    "template_mark",
-    METADATA,
+    "template_mark", METADATA,
     Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("name", String, primary_key=True),
     Column("mark", String, primary_key=True), Column("at", UtcDateTime, nullable=False),
     Column("actor", String, nullable=False),
 )
 
 RUN = Table(
-    "run",
-    METADATA,
+    "run", METADATA,
     Column("id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
     Column("worktree", String, nullable=False), Column("template", String, nullable=False),
     Column("template_version", String, nullable=False), Column("template_sha256", String, nullable=False),
@@ -261,16 +254,14 @@ RUN = Table(
 )
 
 IDEMPOTENCY = Table(
-    "idempotency",
-    METADATA,
+    "idempotency", METADATA,
     Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("key", String, primary_key=True),
     Column("args_sha256", String, nullable=False), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
 ATTEMPT = Table(
-    "attempt",
-    METADATA,
+    "attempt", METADATA,
     Column("run_id", String, ForeignKey("run.id"), primary_key=True), Column("phase", String, primary_key=True),
     Column("attempt", Integer, primary_key=True), Column("iteration", Integer, nullable=False),
     Column("status", Word(AttemptStatus), nullable=False), Column("stage", Word(Stage), nullable=True),
@@ -281,16 +272,14 @@ ATTEMPT = Table(
 )
 
 HOLD = Table(
-    "hold",
-    METADATA,
+    "hold", METADATA,
     Column("run_id", String, primary_key=True), Column("phase", String, primary_key=True),
     Column("attempt", Integer, primary_key=True), Column("scope", String, primary_key=True),
     Column("name", String, primary_key=True), Column("rank", String, nullable=False), Index(None, "scope", "name", "rank"),
 )
 
 EVENT = Table(
-    "event",
-    METADATA,
+    "event", METADATA,
     Column("run_id", String, ForeignKey("run.id"), primary_key=True), Column("seq", Integer, primary_key=True),
     Column("type", String, nullable=False), Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False),
     Column("channel", Word(Channel), nullable=False), Column("assurance", Number(Assurance), nullable=False),
@@ -300,8 +289,7 @@ EVENT = Table(
 )
 
 REVISION = Table(
-    "revision",
-    METADATA,
+    "revision", METADATA,
     Column("id", Integer, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("phase", String, nullable=False), Column("revision", Integer, nullable=False),
     Column("attempt", Integer, nullable=False), Column("iteration", Integer, nullable=False),
@@ -313,8 +301,7 @@ REVISION = Table(
 )
 
 REFUSED_SUBMISSION = Table(
-    "refused_submission",
-    METADATA,
+    "refused_submission", METADATA,
     Column("id", Integer, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("phase", String, nullable=False), Column("attempt", Integer, nullable=False),
     Column("size_bytes", Integer, nullable=False), Column("at", UtcDateTime, nullable=False),
@@ -323,8 +310,7 @@ REFUSED_SUBMISSION = Table(
 )
 
 EVIDENCE = Table(
-    "evidence",
-    METADATA,
+    "evidence", METADATA,
     Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("phase", String, nullable=False), Column("attempt", Integer, nullable=False),
     Column("iteration", Integer, nullable=False), Column("stage", Word(Stage), nullable=False),
@@ -335,8 +321,7 @@ EVIDENCE = Table(
 )
 
 REQUEST = Table(
-    "request",
-    METADATA,
+    "request", METADATA,
     Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
     Column("phase", String, nullable=False), Column("attempt", Integer, nullable=False),
     Column("stage", Word(Stage), nullable=False), Column("gate", Integer, nullable=False),
@@ -348,8 +333,7 @@ REQUEST = Table(
 )
 
 DECISION = Table(
-    "decision",
-    METADATA,
+    "decision", METADATA,
     Column("request_id", String, ForeignKey("request.id"), primary_key=True), Column("approved", Boolean, nullable=False),
     Column("actor", String, nullable=False), Column("channel", Word(Channel), nullable=False),
     Column("assurance", Number(Assurance), nullable=False), Column("at", UtcDateTime, nullable=False),
@@ -357,8 +341,7 @@ DECISION = Table(
 )
 
 STEP_RUN = Table(
-    "step_run",
-    METADATA,
+    "step_run", METADATA,
     Column("run_id", String, ForeignKey("run.id"), primary_key=True), Column("phase", String, primary_key=True),
     Column("attempt", Integer, primary_key=True), Column("step", String, primary_key=True),
     Column("position", Integer, nullable=False), Column("does", String, nullable=False),
@@ -372,15 +355,13 @@ STEP_RUN = Table(
 )
 
 SECRET = Table(
-    "secret",
-    METADATA,
+    "secret", METADATA,
     Column("name", String, primary_key=True), Column("updated_at", UtcDateTime, nullable=False),
     Column("value", Text, nullable=False),
 )
 
 TRUST = Table(
-    "trust",
-    METADATA,
+    "trust", METADATA,
     Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("path_key", String, primary_key=True),
     Column("sha256", String, primary_key=True), Column("at", UtcDateTime, nullable=False),
     Column("actor", String, nullable=False), Column("channel", Word(Channel), nullable=False),
@@ -388,8 +369,7 @@ TRUST = Table(
 )
 
 SETTING_EVENT = Table(
-    "setting_event",
-    METADATA,
+    "setting_event", METADATA,
     Column("seq", Integer, primary_key=True), Column("type", String, nullable=False), Column("name", String, nullable=False),
     Column("value_sha256", String, nullable=True), Column("at", UtcDateTime, nullable=False),
     Column("actor", String, nullable=False), Column("channel", Word(Channel), nullable=False),

@@ -70,7 +70,7 @@ _SECTIONS: dict[str, _Section] = {
         tables.STEP_RUN, *(tables.STEP_RUN.c[name] for name in ("phase", "attempt", "position", "step")), left_out=_HERE
     ),
     "opinions": _section(tables.OPINION, left_out=_HERE),
-    "model_calls": _section(tables.MODEL_CALL, left_out=_HERE),
+    "model_calls": _section(tables.MODEL_CALL, left_out=[*_HERE, "counted"]),
     "tool_calls": _section(tables.TOOL_CALL, left_out=_HERE),
     "attachments": _section(tables.ATTACHMENT, tables.ATTACHMENT.c.number, left_out=_HERE),
 }

@@ -11,18 +11,21 @@ Rules:
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, time
 
 import sqlalchemy as sa
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, RunId
+from wfe_mcp.store.columns import first_whole_day
+from wfe_mcp.store.jobs.usage_sums import UsageSumRepository
 from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.layout.run_records import PrunedRun
 from wfe_mcp.store.layout.tables import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, row_from, unindexed
+from wfe_mcp.store.runs.phase_sums import PhaseSumRepository
 from wfe_mcp.store.search.upkeep import SearchIndexRepository
 from wfe_mcp.store.settings import SettingsLogRepository
 from wfe_mcp.store.sqlite import insert_new
@@ -102,8 +105,17 @@ _OLD = sa.and_(
     sa.tuple_(*_OLDEST) <= sa.tuple_(sa.bindparam("last_at", type_=RUN.c.ended_at.type), sa.bindparam("last_id")),
 )
 _OLD_RUNS = sa.select(*columns_for(RunRecord, RUN)).where(_OLD).order_by(*_OLDEST).limit(sa.bindparam("limit"))
-_OLD_COUNT = sa.select(sa.func.count()).select_from(
-    sa.select(RUN.c.id).where(_OLD).limit(sa.bindparam("limit")).subquery()
+_OLD_COUNT = sa.select(sa.func.count(RUN.c.id)).where(_OLD)
+_ENDED_BETWEEN = sa.select(sa.func.count(RUN.c.id)).where(
+    RUN.c.project_id == sa.bindparam("project"),
+    RUN.c.ended_at.is_not(None),
+    RUN.c.ended_at >= sa.bindparam("before"),
+    RUN.c.ended_at < sa.bindparam("night"),
+)
+_KEPT_ENDS = sa.select(RUN.c.ended_at).where(
+    RUN.c.id.in_(sa.select(KEPT_RUN.c.run_id)),
+    unindexed(RUN.c.project_id) == sa.bindparam("project"),  # else SQLite reads all runs of the project
+    unindexed(RUN.c.ended_at).is_not(None),
 )
 _LAST_OLD = sa.select(*_OLDEST).where(*_OVER).order_by(*_NEWEST).limit(1).offset(sa.bindparam("keep"))
 _PRUNED = sa.select(*columns_for(PrunedRun, PRUNED_RUN)).order_by(PRUNED_RUN.c.at, PRUNED_RUN.c.run_id)
@@ -130,16 +142,28 @@ class RetentionRepository(Repository):
 
     _settings_log = Part(SettingsLogRepository)
     _search_index = Part(SearchIndexRepository)
+    _usage_sums = Part(UsageSumRepository)
+    _phase_sums = Part(PhaseSumRepository)
 
     def old_runs(self, rules: OldRuns, limit: int = _ALL) -> list[RunRecord]:
         """The runs that may go by ``rules``, oldest first; at most ``limit``."""
         return self._all(RunRecord, _OLD_RUNS, values) if (values := self._old(rules, limit)) else []
 
-    def old_count(self, rules: OldRuns, limit: int = _ALL) -> int:
-        """How many runs may go by ``rules``, counted up to ``limit``."""
-        return (
-            int(self._connection.execute(_OLD_COUNT, values).scalar_one()) if (values := self._old(rules, limit)) else 0
+    def old_count(self, rules: OldRuns) -> int:
+        """How many runs may go by ``rules``: from the sums where those have every run that is over, else one by one."""
+        project, before = rules.project_id, rules.before
+        if rules.archived_only or self._phase_sums.due(project, 1):
+            values = self._old(rules, _ALL)
+            return int(self._connection.execute(_OLD_COUNT, values).scalar_one()) if values else 0
+        day = first_whole_day(before)
+        of_day = {"project": project, "before": before, "night": datetime.combine(day, time(), UTC)}
+        newer = self._phase_sums.ended(project, day) + int(
+            self._connection.execute(_ENDED_BETWEEN, of_day).scalar_one()
         )
+        kept = list(self._connection.execute(_KEPT_ENDS, {"project": project}).scalars())
+        ended = self._phase_sums.ended(project)
+        old = ended - newer - sum(at < before for at in kept)
+        return max(0, min(old, ended - len(kept) - rules.keep))
 
     def _old(self, rules: OldRuns, limit: int) -> dict[str, object]:
         """The parameters of ``_OLD``; none where all finished runs are among the last ones."""
@@ -224,6 +248,7 @@ class RetentionRepository(Repository):
         # First: the trigger of ``event`` lets events go only for a run with such a row (ADR 0015).
         self._run(_NEW, row_from(left, PRUNED_RUN))
         self._search_index.drop(run.id)  # reads the rows again, so it comes before their removal
+        self._usage_sums.take_out(run.id)
         self._run(_FORGET_CALLS, {"run_": run.id})
         for statement in (*_DELETES, _DELETE_RUN):
             self._run(statement, {"run_": run.id})

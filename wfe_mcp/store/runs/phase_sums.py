@@ -7,26 +7,29 @@ Rules:
 
 import re
 from collections.abc import Iterable
-from datetime import date
-from typing import Unpack
+from datetime import date, datetime
+from typing import Any, NamedTuple, Unpack
 
-from sqlalchemy import Boolean, bindparam, delete, func, literal_column, or_, select, text, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, or_, select, text, update
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import RunId
-from wfe_mcp.store.enums import UNCOUNTED
+from wfe_mcp.core.model import RunId, RunStatus
+from wfe_mcp.store.enums import ALL_DAYS, UNCOUNTED
 from wfe_mcp.store.layout.tables import PHASE_SUM, RUN
-from wfe_mcp.store.repository import Repository, given
+from wfe_mcp.store.repository import Repository, given, unindexed
 from wfe_mcp.store.runs.timeline import WhichRuns, chosen_runs
 
-ALL_DAYS = ""
-"""The ``day`` of the rows over all days."""
+NO_PHASE = ""
+"""The ``phase`` of the rows that count runs, by the event that ended them (``spent``), on the day they ended."""
 
 COUNTS = ("runs", "tasks", "attempts", "judged", "passed_first", "over", "passed", "forced")
 _KEYS = ("day", "project_id", "template", "phase", "spent", "bucket_s")
 _VALUES = (*COUNTS, "total_s")
 _SUM = PHASE_SUM.c
-_IS_UNCOUNTED = literal_column(f"({re.sub('counted|last_seq', lambda name: f'run.{name[0]}', UNCOUNTED)})", Boolean)
+# As a Boolean it would be compared with 1 on SQLite, and the index has no such condition.
+_IS_UNCOUNTED: ColumnElement[Any] = literal_column(
+    f"({re.sub('counted|last_seq', lambda name: f'run.{name[0]}', UNCOUNTED)})"
+)
 # In the order of its index: the open ones come last, as a rule.
 _DUE = (
     select(RUN.c.id, RUN.c.project_id, RUN.c.counted, RUN.c.last_seq, RUN.c.ended_at)
@@ -87,6 +90,14 @@ class PhaseSumRow:
     total_s: float = 0.0
 
 
+class Uncounted(NamedTuple):
+    """A run that the sums have up to event ``counted``, or not at all (0), and when it was completed, if it is."""
+
+    id: RunId
+    counted: int
+    completed_at: datetime | None
+
+
 class PhaseSumRepository(Repository):
     """The sums, and the runs that they lack."""
 
@@ -134,20 +145,43 @@ class PhaseSumRepository(Repository):
         self._run(_NOT_WITHIN, {"project": project})
 
     def rows(
-        self, project_id: str | None = None, template: str | None = None, after: date | None = None
+        self, project_id: str | None = None, template: str | None = None, begin: date | None = None
     ) -> list[PhaseSumRow]:
-        """The sums of the runs that began on a day after ``after``, or of all; a phase that comes first is first."""
+        """The sums of the runs that began on the day ``begin`` or later, or of all; a phase that comes first is first.
+
+        Those without a phase are of runs, by the day on which they ended.
+        """
         named = given(((_SUM.project_id, project_id), (_SUM.template, template)))
-        days = _SUM.day == ALL_DAYS if after is None else _SUM.day > after.isoformat()
+        days = _SUM.day == ALL_DAYS if begin is None else _SUM.day >= begin.isoformat()
         query = select(*_SUMS).where(days, *named).group_by(_SUM.template, _SUM.phase, _SUM.spent, _SUM.bucket_s)
         query = query.order_by(_SUM.template, _SUM.spent, _PLACE, _SUM.phase)
         return [PhaseSumRow(*row) for row in self._connection.execute(query)]
 
-    def uncounted(self, **which: Unpack[WhichRuns]) -> list[tuple[RunId, int]]:
-        """These runs that the sums have not to their last event, the first to begin first, each with the last one there or 0."""
-        query = select(RUN.c.id, RUN.c.counted).where(_IS_UNCOUNTED, *chosen_runs(**which))
-        rows = self._connection.execute(query.order_by(RUN.c.created_at, RUN.c.id))
-        return [(row[0], int(row[1] or 0)) for row in rows]
+    def uncounted(
+        self, project_id: str | None = None, template: str | None = None, since: datetime | None = None
+    ) -> list[Uncounted]:
+        """These runs that the sums have not to their last event, the first to begin first."""
+        # Only by the index of those: SQLite would take a larger one of the other columns, or for an order.
+        which = [
+            unindexed(column) == value
+            for column, value in ((RUN.c.project_id, project_id), (RUN.c.template, template))
+            if value is not None
+        ]
+        which += [] if since is None else [unindexed(RUN.c.created_at) >= since]
+        columns = (RUN.c.created_at, RUN.c.id, RUN.c.counted, RUN.c.status, RUN.c.ended_at)
+        query = select(*columns).where(_IS_UNCOUNTED, *which)
+        rows = sorted(self._connection.execute(query), key=lambda row: row[:2])
+        return [
+            Uncounted(row.id, row.counted or 0, row.ended_at if row.status == RunStatus.COMPLETED else None)
+            for row in rows
+        ]
+
+    def ended(self, project_id: str | None, begin: date | None = None, how: str | None = None) -> int:
+        """How many runs that the sums have ended on the day ``begin`` or later, or ever; ``how``: by this event."""
+        days = _SUM.day == ALL_DAYS if begin is None else _SUM.day >= begin.isoformat()
+        named = given(((_SUM.project_id, project_id), (_SUM.spent, how)))
+        query = select(func.coalesce(func.sum(_SUM.tasks), 0)).where(days, _SUM.phase == NO_PHASE, *named)
+        return int(self._connection.execute(query).scalar_one())
 
     def begun(self, **which: Unpack[WhichRuns]) -> list[RunId]:
         """All of these runs, the first to begin first."""

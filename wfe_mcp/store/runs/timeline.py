@@ -6,6 +6,7 @@ may number the rows anew; a position from before is then wrong, and a reader who
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TypedDict, Unpack
@@ -17,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     case,
     desc,
-    func,
     literal_column,
     null,
     or_,
@@ -29,7 +29,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.enums import EACH_RUN, RARE_TYPES
-from wfe_mcp.store.layout.tables import EVENT, MODEL_CALL, RUN
+from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, given
 from wfe_mcp.store.runs.events import event_record
@@ -68,13 +68,14 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One run's events in order. ``at``: when it was started."""
+    """One run's events in order. ``at``: when it was started; ``last_at``: of the event that ``until`` named."""
 
     run: RunId
     at: datetime
     template: str
     spec: RunSpec
     events: tuple[Happened, ...]
+    last_at: datetime | None = None
 
 
 class WhichRuns(TypedDict, total=False):
@@ -96,6 +97,7 @@ _HAPPENED = (
     .order_by(EVENT.c.run_id, EVENT.c.seq)
 )
 
+_AT = select(EVENT.c.at).where(EVENT.c.run_id == bindparam("run"), EVENT.c.seq == bindparam("seq"))
 _BEGUN = select(RUN.c.id, RUN.c.created_at, RUN.c.template, RUN.c.spec_sha256).order_by(RUN.c.created_at, RUN.c.id)
 
 
@@ -129,7 +131,8 @@ class TimelineRepository(Repository):
         """A run up to an event; None where it is gone."""
         rows = self._connection.execute(_BEGUN.where(RUN.c.id == run)).all()
         events = self._connection.execute(_HAPPENED.where(EVENT.c.seq <= seq), {"runs": [run]})
-        return next(iter(self._lines(rows, events)), None)
+        last_at = self._connection.execute(_AT, {"run": run, "seq": seq}).scalar()
+        return next((replace(line, last_at=last_at) for line in self._lines(rows, events)), None)
 
     def _lines(self, runs: Sequence[Any], events: Iterable[Any]) -> list[Timeline]:
         of_run = {
@@ -140,22 +143,6 @@ class TimelineRepository(Repository):
             Timeline(row.id, row.created_at, row.template, self._runs.spec(row.spec_sha256), of_run.get(row.id, ()))
             for row in runs
         ]
-
-    def usage_of_phases(self, **which: Unpack[WhichRuns]) -> list[tuple[str, str, int, float]]:
-        """Template, phase, tokens and cost in dollars of these runs' model calls."""
-        call = MODEL_CALL.c
-        query = (
-            select(
-                RUN.c.template,
-                func.coalesce(call.phase, ""),
-                func.sum(call.input_tokens + call.output_tokens),
-                func.sum(func.coalesce(call.cost_usd, 0.0)),
-            )
-            .join(RUN, RUN.c.id == call.run_id)
-            .where(*chosen_runs(**which))
-            .group_by(RUN.c.template, call.phase)
-        )
-        return [(row[0], row[1], int(row[2]), float(row[3])) for row in self._connection.execute(query)]
 
 
 def chosen_runs(

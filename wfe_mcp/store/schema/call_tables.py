@@ -8,7 +8,7 @@ run ── attempt ── job ── model_call       written before the call, s
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, String, Text
+from sqlalchemy import Column, Index, String, Text, text
 from sqlmodel import Field
 
 from wfe_mcp.core.model import RunId
@@ -19,13 +19,17 @@ from wfe_mcp.store.schema.base_table import Filled, Row
 
 
 class ModelCall(Row, table=True):
-    """One call to a model. ``reserved_…``: the most that it may use; this counts until its use is known."""
+    """One call to a model. ``reserved_…``: the most that it may use; this counts until its use is known.
+
+    ``counted``: ``usage_sum`` has it.
+    """
 
     __table_args__ = (
         Index(None, "run_id", "phase", "attempt"),
         Index(None, "project_id", "started_at"),
         Index(None, "provider", "started_at"),
         Index(None, "started_at"),
+        Index(None, "project_id", "status", "started_at", sqlite_where=text("counted IS NULL")),
     )
 
     id: str = Filled(primary_key=True)
@@ -49,6 +53,7 @@ class ModelCall(Row, table=True):
     cost_usd: float | None = Filled(default=None)
     reserved_tokens: int = 0
     reserved_usd: float | None = None
+    counted: bool | None = Filled(default=None)
     fault: str | None = Filled(sa_type=Text)
 
 

@@ -1,4 +1,4 @@
-"""The table of sums that statistics read, under the rules of ``tables.py``."""
+"""The tables of sums that statistics read, under the rules of ``tables.py``."""
 
 from sqlmodel import Field
 
@@ -28,3 +28,27 @@ class PhaseSum(Row, table=True):
     passed: int = 0
     forced: int = 0
     total_s: float = 0.0
+
+
+class UsageSum(Row, table=True):
+    """What calls to models used, see ``jobs/usage_sums.py``: of a phase, of a role and model, or of a day; empty is all else.
+
+    ``day`` as above: of the run for a phase, of the call for the others. ``model_call.counted`` says which calls are within.
+    """
+
+    of: str = Field(primary_key=True)
+    day: str = Field(primary_key=True)
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    template: str = Field(primary_key=True)
+    phase: str = Field(primary_key=True)
+    role: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    calls: int = 0
+    failed: int = 0
+    unpriced: int = 0
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float = 0.0

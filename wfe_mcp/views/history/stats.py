@@ -11,10 +11,13 @@ from dataclasses import field
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import RunId, RunStatus
-from wfe_mcp.core.paths import PhasePath, declared
-from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, count_ended, read_rows
+from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, completed, count_ended, read_rows
 from wfe_mcp.engine.statistics.phase_timing import WAITS, For
+from wfe_mcp.engine.statistics.usage_sums import used
+from wfe_mcp.store.columns import first_whole_day
+from wfe_mcp.store.records.calls import UsageRecord
+from wfe_mcp.store.runs.phase_sums import NO_PHASE
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 """Logs that are read in one transaction."""
-
-_MOST_RUNS = 1_000
-"""Of so many of the newest completed runs, those of the week are counted."""
 
 
 @view_model
@@ -86,7 +86,7 @@ class StatsList:
 
 @view_model
 class WeekView:
-    """The last seven days at a glance: completed runs; of the runs that began since, phases, attempts and what models used."""
+    """Today and the six days before it (UTC) at a glance: completed runs; of the runs that began since, phases, attempts and what models used."""
 
     finished: int
     phases: int
@@ -96,14 +96,12 @@ class WeekView:
 
 
 def week(engine: Engine, *, everywhere: bool = False) -> WeekView:
-    """The figures of the last seven days, of one project or of all."""
-    since = engine.clock() - timedelta(days=7)
+    """The figures of today and the six days before it (UTC), of one project or of all."""
+    # Whole days, so that all of it comes from sums.
+    since = datetime.combine(engine.clock().astimezone(UTC) - timedelta(days=6), time(), UTC)
     lines = phases(engine, since=since, everywhere=everywhere)
-    with engine.store.read() as tx:
-        project = None if everywhere else engine.project_id
-        done = tx.runs.page(project, status=(RunStatus.COMPLETED,), limit=_MOST_RUNS).runs
     return WeekView(
-        finished=sum(each.ended_at is not None and each.ended_at >= since for each in done),
+        finished=completed(engine, None if everywhere else engine.project_id, since),
         phases=sum(each.tasks for each in lines),
         attempts=sum(each.attempts for each in lines),
         tokens=sum(each.tokens for each in lines),
@@ -133,38 +131,40 @@ def phases(
             page = tx.timelines.of(left[start : start + _PAGE])
         for line in page:
             add_run(totals, line, engine.clock())
-    with engine.store.read() as tx:
-        used = tx.timelines.usage_of_phases(**which)
-    spent: dict[tuple[str, str], tuple[int, float]] = {}
-    for name, path, tokens, cost in used:
-        key = (name, declared(PhasePath(path)))
-        before = spent.get(key, (0, 0.0))
-        spent[key] = before[0] + tokens, before[1] + cost
-    return tuple(_line(*key, totals[key], *spent.get(key, (0, 0.0))) for key in sorted(totals, key=lambda key: key[0]))
+    spent: dict[tuple[str, str], UsageRecord] = {}
+    for key, more in used(engine, "phase", which.get("project_id"), template, since, run).items():
+        spent[key.template, key.phase] = spent.get((key.template, key.phase), UsageRecord()) + more
+    return tuple(
+        _line(*key, totals[key], spent.get(key, UsageRecord()))
+        for key in sorted(totals, key=lambda key: key[0])
+        if key[1] != NO_PHASE
+    )
 
 
 def _kept(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
     """Fill ``totals`` from the sums; the runs that those do not have.
 
-    With ``since`` the sums are those of the days after it. What began on the day itself is read from the logs.
+    With ``since`` the sums are those of whole days. What began on a part of a day is read from the logs.
     """
     since, project, template = which.get("since"), which.get("project_id"), which.get("template")
     if since is None:
         read_rows(totals, tx.phase_sums.rows(project, template))
-        return _uncounted(tx, totals, which)
-    day = since.astimezone(UTC).date()
-    read_rows(totals, tx.phase_sums.rows(project, template, after=day))
-    night = datetime.combine(day + timedelta(days=1), time(), UTC)
-    return [*tx.phase_sums.begun(**{**which, "until": night}), *_uncounted(tx, totals, {**which, "since": night})]
+        return _uncounted(tx, totals, project, template)
+    day = first_whole_day(since)
+    read_rows(totals, tx.phase_sums.rows(project, template, day))
+    night = datetime.combine(day, time(), UTC)
+    return [*tx.phase_sums.begun(**{**which, "until": night}), *_uncounted(tx, totals, project, template, night)]
 
 
-def _uncounted(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
+def _uncounted(
+    tx: Tx, totals: Totals, project: str | None, template: str | None, since: datetime | None = None
+) -> list[RunId]:
     """The runs that the sums do not have to their end; what they have of them is taken out of ``totals``."""
-    found = tx.phase_sums.uncounted(**which)
-    for run, counted in found:
-        if counted and (line := tx.timelines.until(run, counted)) is not None:
+    found = tx.phase_sums.uncounted(project, template, since)
+    for run in found:
+        if run.counted and (line := tx.timelines.until(run.id, run.counted)) is not None:
             add_run(totals, line, line.at, -1)
-    return [run for run, _ in found]
+    return [run.id for run in found]
 
 
 def spread(spent: Mapping[float, int], total_s: float) -> Spread:
@@ -188,7 +188,7 @@ def spread(spent: Mapping[float, int], total_s: float) -> Spread:
     )
 
 
-def _line(template: str, phase: str, totals: PhaseTotals, tokens: int, cost_usd: float) -> PhaseStats:
+def _line(template: str, phase: str, totals: PhaseTotals, used: UsageRecord) -> PhaseStats:
     by: dict[str, dict[float, int]] = {}
     total_s: dict[str, float] = {}
     for (to, bucket_s), (tasks, seconds) in totals.spent.items():
@@ -207,8 +207,8 @@ def _line(template: str, phase: str, totals: PhaseTotals, tokens: int, cost_usd:
         forced=totals.forced,
         working=spreads.get("working"),
         waiting={whom: spreads[whom] for whom in WAITS if whom in spreads},
-        tokens=tokens,
-        cost_usd=round(cost_usd, 6),
+        tokens=used.input_tokens + used.output_tokens,
+        cost_usd=round(used.cost_usd, 6),
     )
 
 

@@ -8,6 +8,8 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.caps import Spending, dollars
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.engine.statistics.phase_sums import count_ended
+from wfe_mcp.engine.statistics.usage_sums import used
 from wfe_mcp.store.jobs.model_calls import UsageBy, in_order
 from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.views.values.model import INLINE, view_model, view_of
@@ -164,22 +166,28 @@ def stats(
 
     ``template``, ``run``: only those of its runs, or of one.
     """
-    project = None if everywhere else engine.project_id
-    total = UsageRecord()
     groups: dict[UsageBy, dict[str, UsageRecord]] = {by: {} for by in GROUPS}
-    begin, is_first = since, True
-    while is_first or begin is not None:
-        is_first = False
-        with engine.store.read() as tx:  # each page alone: without a write-ahead log those who write wait for a reader
-            page, begin = tx.model_calls.usage_page(
-                GROUPS, since=begin, project_id=project, template=template, run_id=run
-            )
-        for keys, used in page:
-            total += used
-            for by, key in zip(GROUPS, keys, strict=True):
-                groups[by][key] = groups[by].get(key, UsageRecord()) + used
+
+    def add(by: UsageBy, key: str, more: UsageRecord) -> None:
+        groups[by][key] = groups[by].get(key, UsageRecord()) + more
+
+    if run is not None:
+        with engine.store.read() as tx:
+            groups |= {
+                by: dict(tx.model_calls.usage_by(by, run_id=run, since=since, template=template)) for by in GROUPS
+            }
+    else:
+        count_ended(engine, everywhere=everywhere)
+        for key, more in used(engine, "model", None if everywhere else engine.project_id, template, since).items():
+            if key.of == "day":
+                add("day", key.day, more)
+            else:
+                add("template", key.template, more)
+                add("role", key.role, more)
+                add("model", key.model, more)
+    total = sum(groups["model"].values(), UsageRecord())
     lines = {
-        f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in in_order(by, found.items()))
+        f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(each)) for key, each in in_order(by, found.items()))
         for by, found in groups.items()
     }
     return UsageStats(total=usage_view(total), **lines)
