@@ -71,13 +71,14 @@ def _measure(cluster: Cluster, variant: str, folder: Path, singles: int, idle_s:
 
 def _of_chaos(name: str, found: Chaos, *, fenced: bool) -> list[Figure]:
     limit = 0 if fenced else None
+    stuck = f"{found.overruled} the engine had as open"
     return [
-        Figure(f"{name}: lost, of {JOBS}", found.lost, "jobs", limit),
+        Figure(f"{name}: lost, of {JOBS}", found.lost, "jobs", limit, lines=found.left),
         Figure(f"{name}: effects recorded twice", found.twice, "effects", limit),
         Figure(f"{name}: late results accepted", found.late, "results", limit, f"{found.late_refused} refused"),
         Figure(f"{name}: delivered though rolled back", found.undone, "jobs", 0),
         Figure(f"{name}: begun more than once", found.repeated, "jobs", note=f"{found.in_vain} deliveries in vain"),
-        Figure(f"{name}: announced again by our sweep", found.healed, "jobs"),
+        Figure(f"{name}: announced again by our sweep", found.healed, "times", note=stuck),
         Figure(f"{name}: until all were done", found.took_s, "s"),
     ]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.engines.rows import Place
+    from bench.engines.rows import Place, Sweep
     from wfe_mcp.store import Store, Tx
 
 VARIANTS = ("own", "own+notify", "procrastinate", "absurd")
@@ -27,6 +27,8 @@ _NEEDED = {"procrastinate": ("procrastinate",), "absurd": ("absurd_sdk", "absurd
 
 class Delivery(Protocol):
     """What the job row needs of a delivery."""
+
+    sweeping: Sweep
 
     def prepare(self) -> None:
         """Create what it keeps in the database, once."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from bench.engines.rows import QUEUE, Rows, connection_of, to_deliver
+from bench.engines.rows import QUEUE, Rows, Sweep, connection_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class Delivery:
 
     def __init__(self, place: Place, variant: str) -> None:
         del variant
-        self._place = place
+        self._place, self.sweeping = place, Sweep(place)
         self._engine: Any = import_module("absurd_sdk")
 
     def prepare(self) -> None:
@@ -67,7 +67,8 @@ class Delivery:
         with store.tx() as tx:
             connection = connection_of(tx)
             connection.execute(_CLEAN, {"queue": QUEUE})
-            lost = to_deliver(tx) - set(connection.execute(_DELIVERED).scalars()) if self._place.fenced else set[str]()
+            delivered = set(connection.execute(_DELIVERED).scalars())
+            lost = self.sweeping.lost(tx, delivered) if self._place.fenced else set[str]()
             for job_id in lost:
                 self.announce(tx, job_id)
         return len(lost)

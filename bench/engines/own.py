@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from bench.engines.rows import KIND, QUEUE, connection_of, now, perform, record_effect
+from bench.engines.rows import KIND, QUEUE, Sweep, connection_of, now, perform, record_effect
 from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.workspace.system.process import this_process
@@ -28,6 +28,7 @@ class Delivery:
 
     def __init__(self, place: Place, variant: str) -> None:
         self._place, self._notifies = place, variant == "own+notify"
+        self.sweeping = Sweep(place)
 
     def prepare(self) -> None:
         """Nothing: the job table is there."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from bench.engines.rows import QUEUE, Rows, connection_of, to_deliver
+from bench.engines.rows import QUEUE, Rows, Sweep, connection_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class Delivery:
 
     def __init__(self, place: Place, variant: str) -> None:
         del variant
-        self._place = place
+        self._place, self.sweeping = place, Sweep(place)
         self._engine: Any = import_module("procrastinate")
         self._app: Any = self._engine.App(connector=self._engine.PsycopgConnector(conninfo=place.dsn))
         retry = self._engine.RetryStrategy(max_attempts=1000, wait=1)
@@ -87,7 +87,8 @@ class Delivery:
             connection = connection_of(tx)
             connection.execute(_FIND_IT)
             connection.execute(_RETRY_STALLED, {"silent_s": self._place.lease_s})
-            lost = to_deliver(tx) - set(connection.execute(_DELIVERED).scalars()) if self._place.fenced else set[str]()
+            delivered = set(connection.execute(_DELIVERED).scalars())
+            lost = self.sweeping.lost(tx, delivered) if self._place.fenced else set[str]()
             for job_id in lost:
                 self.announce(tx, job_id)
         return len(lost)

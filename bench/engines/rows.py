@@ -87,9 +87,26 @@ def record_effect(tx: Tx, job_id: str, fence: int, *, late: bool = False) -> Non
     connection_of(tx).execute(_EFFECT, {"job": job_id, "fence": fence, "late": late})
 
 
-def to_deliver(tx: Tx) -> set[str]:
-    """Our jobs that a worker could claim now."""
-    return set(connection_of(tx).execute(_TO_DELIVER, {"now": now()}).scalars())
+class Sweep:
+    """What has to be announced again: jobs that are due and have no delivery, or one that led to nothing for four leases.
+
+    The second is what makes the engine's status decide nothing: it can have a job as begun that no worker works on.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._patience_s = 4 * place.lease_s
+        self._due_since: dict[str, float] = {}
+        self.overruled = 0
+
+    def lost(self, tx: Tx, delivered: set[str]) -> set[str]:
+        """Those jobs now. ``delivered``: the jobs of the engine's open rows."""
+        at = time.monotonic()
+        due = set(connection_of(tx).execute(_TO_DELIVER, {"now": now()}).scalars())
+        self._due_since = {job: self._due_since.get(job, at) for job in due}
+        stale = {job for job, since in self._due_since.items() if at - since > self._patience_s}
+        self._due_since |= dict.fromkeys(stale, at)
+        self.overruled += len(stale & delivered)
+        return (due - delivered) | stale
 
 
 def perform(payload: Any, job_id: str, fence: int) -> None:

@@ -53,6 +53,8 @@ class Chaos:
     repeated: int = 0
     in_vain: int = 0
     healed: int = 0
+    overruled: int = 0
+    left: tuple[str, ...] = ()
     undone: int = 0
     took_s: float = 0.0
 
@@ -110,6 +112,11 @@ class Trial:
         found.twice = len(rows) - len(done)
         found.late = sum(1 for *_, late in rows if late)
         found.late_refused = sum(1 for claim in report.worked if claim not in recorded and claim[0] in done)
+        found.overruled = self._delivery.sweeping.overruled
+        if found.lost:
+            found.left = tuple(
+                map(str, self._rows("SELECT id, status, fence, lease_until FROM wfe.job WHERE status <> 'done'"))
+            )
         found.repeated, found.in_vain = report.repeated, report.refused
         found.undone = sum(1 for each in report.begun if each.job == undone)
         return found
