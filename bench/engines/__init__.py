@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bench.engines.rows import Place, Sweep
     from wfe_mcp.store import Store, Tx
 
-VARIANTS = ("own", "own+notify", "procrastinate", "absurd")
-_MODULES = {"own": "own", "own+notify": "own", "procrastinate": "procrastinate", "absurd": "absurd"}
+VARIANTS = ("own", "own+notify", "own-lean", "procrastinate", "absurd")
+_MODULES = {"own": "own", "own+notify": "own", "own-lean": "own", "procrastinate": "procrastinate", "absurd": "absurd"}
 _NEEDED = {"procrastinate": ("procrastinate",), "absurd": ("absurd_sdk", "absurdctl")}
 """The packages that a variant needs beside ours; absurdctl carries Absurd's schema."""
 

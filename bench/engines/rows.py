@@ -134,9 +134,10 @@ class Rows:
             return
         fence, payload = claim
         perform(payload, job_id, fence)
-        (self._end_fenced if self._place.fenced else self._end_anyway)(job_id, fence)
+        (self.end_fenced if self._place.fenced else self._end_anyway)(job_id, fence)
 
-    def _end_fenced(self, job_id: str, fence: int) -> None:
+    def end_fenced(self, job_id: str, fence: int) -> None:
+        """End the claim, with its effect, where the fence still is that of the row."""
         with self._store.tx() as tx:
             if tx.jobs.finish(job_id, fence, {}):
                 record_effect(tx, job_id, fence)
