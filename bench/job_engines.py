@@ -1,7 +1,7 @@
 """Measures who delivers jobs to workers on PostgreSQL: our own claims, procrastinate and Absurd, under faults and at rest.
 
 The engines are no dependency: ``uv run --with procrastinate==3.10.0 --with absurd-sdk==0.5.1 --with absurdctl==0.5.1 python -m
-bench job-engines`` measures them too. ``docs/adr/0075…`` has the decision and its figures.
+bench job-engines`` measures them too. docs/adr/0075 has the decision and its figures.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _GLUE: dict[str, dict[str, tuple[str, ...]]] = {
     "own": {},
     "own+notify": {"own": ("announce", "_listen")},
     "own-lean": {"own": ("announce", "_listen", "_claim_and_work")},
-    "procrastinate": {"procrastinate": (), "rows": ()},
-    "absurd": {"absurd": (), "rows": ()},
+    "procrastinate": {"procrastinate": (), "rows": ("run", "end_fenced", "Sweep")},
+    "absurd": {"absurd": (), "rows": ("run", "end_fenced", "Sweep")},
 }
 """What a variant needs beside the package: modules, and the functions of it where not all of it counts."""
 _PACKAGES = {"procrastinate": "procrastinate", "absurd": "absurd-sdk"}
