@@ -7,6 +7,7 @@ python -m bench trees --large   repositories of up to 50,000 files as well, whic
 python -m bench scans --large   what grows with the number of runs, at 1,000,000: ten minutes, 5 GB in the temporary folder
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
 python -m bench first-change FOLDER…   a new user's way to the first approved change in projects of others
+python -m bench job-engines   our claims, procrastinate and Absurd under kill -9 and crashes of PostgreSQL: six minutes; the engines where installed
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
@@ -42,6 +43,7 @@ from bench import (
     git_processes,
     hooks,
     hops,
+    job_engines,
     jobs,
     kills,
     large_repository,
@@ -65,7 +67,7 @@ from bench.scene import Scene, scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMED = ("scans", "decisions", "size", "page-load", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api")
+NAMED = ("scans", "decisions", "size", "page-load", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api", "job-engines")
 """What runs only when it is named: each takes many minutes."""
 
 
@@ -102,6 +104,10 @@ def main(argv: list[str]) -> int:
         "tokens": ("Tokens (o200k)", tokens.measure),
         "fleet": ("Eight servers on one database", partial(fleet.measure, each=50 if quick else 200)),
         "jobs": ("Jobs", partial(jobs.measure, times=5 if quick else 20)),
+        "job-engines": (
+            "Who delivers jobs on PostgreSQL",
+            partial(job_engines.measure, singles=20 if quick else 60, idle_s=4 if quick else 10),
+        ),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
         "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),
