@@ -165,7 +165,7 @@ def _decisions(change: RunChange, attempt: Attempt) -> Iterator[str]:
     from wfe_mcp.workflow.prompts import prompt_text
 
     phase = change.plan.phase(attempt.phase)
-    outputs = (each.output for each in all_phases(change.plan.template_of(attempt.phase).phases))
+    outputs = [each.output for each in all_phases(change.plan.template_of(attempt.phase).phases)]
     names = sorted({each.artifact for each in outputs if each is not None and each.schema_ == _DECISIONS})
     left = [name for name in names if name not in phase.context and f"artifacts.{name}" not in prompt_text(phase)]
     seen: dict[str, Any] = (
