@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts import apt
 
 
 def main() -> int:
     """Install it with apt-get as root in CI; say what there is."""
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if not shutil.which("bwrap") and os.environ.get("CI") == "true" and is_root and shutil.which("apt-get"):
+    if not shutil.which("bwrap") and os.environ.get("CI") == "true" and apt.can_install():
         print("No bubblewrap here: apt-get installs it.", flush=True)
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "bubblewrap"]):
-            subprocess.run(
-                ["apt-get", *words], env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
-            )
+        apt.install("bubblewrap")
     print(f"bubblewrap: {shutil.which('bwrap') or 'none, so the tests of sandboxes are skipped'}")
     return 0
 

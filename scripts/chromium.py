@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts import apt
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -25,28 +29,16 @@ def found() -> str | None:
 
 def main() -> int:
     program, is_ci = found(), os.environ.get("CI") == "true"
-    if program is None and is_ci and can_install():
+    if program is None and is_ci and apt.can_install():
         print("No Chromium here: apt-get installs it.", flush=True)
-        install()
+        apt.install("chromium")
         program = found()
     if program is not None:
         print(f"Chromium: {program}")
         return 0
     print("There is no Chromium, so nothing looks at the decision page in a browser.", flush=True)
     print("Next: apt-get install chromium, or set WFE_CHROMIUM to the program.", flush=True)
-    return 1 if is_ci and can_install() else 0
-
-
-def can_install() -> bool:
-    """True for root on a system with apt-get."""
-    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
-
-
-def install() -> None:
-    """Install it with apt-get; a failure is printed, and the caller checks again."""
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "chromium"]):
-        subprocess.run(["apt-get", *words], env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+    return 1 if is_ci and apt.can_install() else 0
 
 
 if __name__ == "__main__":

@@ -44,4 +44,4 @@ def page() -> Iterator[str]:
     yield "The turn says who can fix it: the *agent* by another call, a *human* by a decision, the author of the *setup*,"
     yield "or we, because it is a *bug*."
     yield ""
-    yield from md.table(("code", "turn", "meaning"), [(md.code(code), *told) for code, told in TURN.items()])
+    yield from md.table(("code", "turn", "meaning"), [(md.code(code), *meaning) for code, meaning in TURN.items()])

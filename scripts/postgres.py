@@ -14,6 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts import apt
+
 OLDEST = 15
 """The oldest major version that we support."""
 
@@ -51,7 +55,7 @@ def version_of(folder: Path) -> int:
 
 def main() -> int:
     folder, is_ci = found(), os.environ.get("CI") == "true"
-    if folder is None and is_ci and can_install():
+    if folder is None and is_ci and apt.can_install():
         print("No PostgreSQL here: apt-get installs it.", flush=True)
         install()
         folder = found()
@@ -63,22 +67,14 @@ def main() -> int:
     return 1 if is_ci else 0
 
 
-def can_install() -> bool:
-    """True for root on a system with apt-get."""
-    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
-
-
 def install() -> None:
-    """Install it with apt-get; a failure is printed, and the caller checks again. No cluster is made: the tests make theirs."""
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    """Install it. No cluster is made: the tests make theirs."""
     # postgresql-common would otherwise make a cluster and start it as a service
     settings = Path("/etc/postgresql-common")
     settings.mkdir(parents=True, exist_ok=True)
     if not (settings / "createcluster.conf").exists():
         (settings / "createcluster.conf").write_text("create_main_cluster = false\n", encoding="utf-8")
-    keep = ["-o", "Dpkg::Options::=--force-confold"]
-    for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *keep, "postgresql"]):
-        subprocess.run(["apt-get", *words], env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+    apt.install("postgresql")
 
 
 if __name__ == "__main__":

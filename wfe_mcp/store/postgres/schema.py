@@ -19,7 +19,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD, MIGRATIONS
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.postgres import tsvector
-from wfe_mcp.store.schema.upgrade import VERSION_TABLE, migrate
+from wfe_mcp.store.schema.upgrade import VERSION_TABLE, migrate, unlike
 
 SCHEMA = "wfe"
 FIRST = "0017"
@@ -193,18 +193,7 @@ _TRIGGERS = text(
 
 def differences(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """What the schema ``wfe`` has besides ours, lacks of it, or has in another form: its place, what is wrong, and a code."""
-    versions = [str(each) for each in connection.execute(_REVISION).scalars()]
-    if versions != [HEAD]:
-        yield "schema version", f"it is {', '.join(versions) or 'missing'}, not {HEAD}", "schema_version"
-    wanted, found = _our_objects(), _objects(connection)
-    for place in sorted({*wanted, *found}):
-        where = " ".join(place)
-        if place not in wanted:
-            yield where, "it is not part of the schema: another program added it", "schema_foreign"
-        elif place not in found:
-            yield where, "it is part of the schema, and missing", "schema_missing"
-        elif wanted[place] != found[place]:
-            yield where, "it is not as in the schema", "schema_edited"
+    yield from unlike(connection, _our_objects(), _objects(connection))
 
 
 def _objects(connection: Connection) -> dict[tuple[str, str], str]:

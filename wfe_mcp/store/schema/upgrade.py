@@ -14,7 +14,7 @@ Rules:
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,16 @@ def _create_in(connection: Connection, path: Path) -> None:
 
 def differences(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """What the file has besides our schema, lacks of it, or has in another form: its place, what is wrong, and a code."""
+    yield from unlike(connection, _our_objects(), _objects(connection))
+
+
+def unlike(
+    connection: Connection, wanted: Mapping[tuple[str, str], object], found: Mapping[tuple[str, str], object]
+) -> Iterator[tuple[str, str, str]]:
+    """The same of the objects of any database, by their kind and name."""
     versions = [str(each) for each in connection.execute(_REVISION).scalars()]
     if versions != [HEAD]:
         yield "schema version", f"it is {', '.join(versions) or 'missing'}, not {HEAD}", "schema_version"
-    wanted, found = _our_objects(), _objects(connection)
     for place in sorted({*wanted, *found}):
         where = " ".join(place)
         if place not in wanted:
