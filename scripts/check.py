@@ -109,7 +109,11 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
         "properties": [Step([*pytest, "auto", "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
         "postgresql": [
-            Step([*pytest, "auto", "tests/store", "tests/jobs"], report="postgresql.xml", database="postgresql")
+            Step(
+                [*pytest, "auto", "tests/store", "tests/jobs", "tests/engine"],
+                report="postgresql.xml",
+                database="postgresql",
+            )
         ],
         "lint": [
             Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),

@@ -27,6 +27,8 @@ from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.history import stats
 from wfe_mcp.views.runs import usage
 
+pytestmark = pytest.mark.sqlite_only("steps, locks and copies of rows are those of a file")
+
 FEW, MANY = 20, 2_000
 WEEK = timedelta(days=7)
 TABLES = ("run", "attempt", "event")

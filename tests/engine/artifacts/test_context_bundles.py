@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, NOTE, Scene, phase, refused
+from tests.store.scene import tamper
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_here
 from wfe_mcp.views.answers import tool_answers as answers
@@ -129,15 +130,10 @@ def test_the_same_content_has_the_same_sha256_and_verify_reads_it(scene: Scene) 
 
 
 def test_verify_names_a_bundle_that_was_changed_in_the_database(scene: Scene) -> None:
-    import sqlite3
-
     configure(scene)
     run = start(scene, "standards")
     (frozen,) = bundles(scene, run)
-    database = sqlite3.connect(scene.root.parent / "wfe.db")
-    with database:
-        database.execute("update document set content = '[]' where sha256 = ?", (frozen["sha256"],))
-    database.close()
+    tamper(scene.url, f"UPDATE document SET content = '[]' WHERE sha256 = '{frozen['sha256']}'")
 
     with scene.store.read() as tx:
         problems = tx.verification.problems(scene.engine.load(tx, run).record.id)

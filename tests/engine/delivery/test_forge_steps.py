@@ -55,6 +55,7 @@ def test_the_approved_change_is_proposed_and_merged_and_its_tree_is_the_approved
         assert scene.state(run).status == "completed"
 
 
+@pytest.mark.sqlite_only("it reads the bytes of the file")
 @pytest.mark.attack("the forge's token is read from a log, an event, an artifact or an error", "held", "#29")
 def test_the_token_is_in_no_record_of_the_run_and_in_no_file_of_the_project(scene: Scene) -> None:
     with at_forge(scene) as forge:

@@ -173,6 +173,7 @@ def test_a_run_that_was_begun_by_a_driver_is_forked_with_it(scene: Scene) -> Non
 
 
 @pytest.mark.attack("a run claims to be a fork of one that never stood so", "detected")
+@pytest.mark.sqlite_only("it takes SQLite's triggers away")
 def test_a_forged_origin_is_found(scene: Scene) -> None:
     from sqlalchemy import text
 

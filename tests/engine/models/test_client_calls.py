@@ -26,7 +26,7 @@ EVENT: dict[str, Any] = {
 
 
 def folder(scene: Scene) -> Path:
-    found = Path(scene.engine.store.path).parent / "hooks" / "calls"
+    found = scene.engine.store.place.parent / "hooks" / "calls"
     found.mkdir(parents=True, exist_ok=True)
     return found
 

@@ -34,7 +34,7 @@ def written(mine: Path) -> dict[str, Any]:
 
 def test_the_kinds_that_need_no_table_are_listed_last(scene: Scene, mine: Path) -> None:
     scene.engine.environment["OPENAI_API_KEY"] = KEY
-    mine.parent.mkdir(parents=True)
+    mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text('[providers.mine]\nkind = "codex"\n[roles.second]\nprovider = "mine"\n')
     found = providers.listed(scene.engine)
     assert [each.name for each in found] == [
@@ -76,7 +76,7 @@ def test_what_needs_trust_is_listed_as_such(scene: Scene) -> None:
 
 @pytest.mark.requirement("S1-05", "S1-20")
 def test_a_provider_is_added_to_what_the_user_wrote_and_its_key_is_not(scene: Scene, mine: Path) -> None:
-    mine.parent.mkdir(parents=True)
+    mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text("# mine\nauto = false  # slow\n")
     added = providers.add(scene.engine, HUMAN, "openai", {"kind": "openai", "key": "stored"}, KEY)
     assert (added.has_key, added.layer) == (True, "user")
@@ -125,14 +125,14 @@ def test_a_table_that_would_not_count_is_refused_without_repeating_a_key(
 
 
 def test_plain_http_to_another_machine_needs_an_origin_that_configuration_allows(scene: Scene, mine: Path) -> None:
-    mine.parent.mkdir(parents=True)
+    mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text('[http]\nallow = ["http://models.lan:8000"]\n')
     providers.add(scene.engine, HUMAN, "lan", {"kind": "openai-compatible", "base_url": "http://models.lan:8000/v1"})
     assert line(scene, "lan").enabled
 
 
 def test_a_file_that_cannot_be_edited_is_left_alone_and_the_key_is_not_kept(scene: Scene, mine: Path) -> None:
-    mine.parent.mkdir(parents=True)
+    mine.parent.mkdir(parents=True, exist_ok=True)
     text = 'providers = {mine = {kind = "codex"}}\n'
     mine.write_text(text)
     no = refused(providers.add, scene.engine, HUMAN, "openai", {"kind": "openai", "key": "stored"}, KEY)

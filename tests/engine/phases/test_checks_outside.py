@@ -17,6 +17,8 @@ from wfe_mcp.engine.files.mirrors import edited_artifact
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.views.answers import tool_answers as answers
 
+pytestmark = pytest.mark.sqlite_only("a file has one writer, which a program without psycopg asks for")
+
 _BACK = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/v"}}, {"$ref": "#/$defs/o"}]}
 SLOW: dict[str, Any] = {
     "type": "object",

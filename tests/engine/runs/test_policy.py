@@ -96,7 +96,7 @@ def test_no_one_trusts_a_template_or_their_own_configuration_with_it(scene: Scen
     del home
     scene.define(phase("plan"), name="unseen", trusted=False)
     file = user_config_file()
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text('[policy]\nevidence = "worktree"\n', encoding="utf-8")
     by, before = person(scene), own_configuration(scene.engine)
     change_policy(scene.engine, by, planned(scene.engine, Policy(None, "checkout")))
@@ -115,7 +115,7 @@ def test_the_signature_covers_what_the_person_saw(scene: Scene) -> None:
 def test_your_own_configuration_asks_for_more_than_the_file_and_never_for_less(scene: Scene, home: Path) -> None:
     del home
     by, file = person(scene), user_config_file()
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text('[policy]\nevidence = "sandbox"\n', encoding="utf-8")
     change_policy(scene.engine, by, planned(scene.engine, Policy(None, "checkout")))
     assert (policy_written(scene.engine).evidence, policy_in_force(scene.engine).evidence) == ("checkout", "sandbox")

@@ -1,10 +1,9 @@
 """The state of what a run works on follows from the phases it has completed."""
 
-from sqlite3 import connect
-
 import pytest
 
 from tests.engine.scene import HUMAN, Scene, approval, expr, phase, refused
+from tests.store.scene import tamper
 from tests.templates.scene import ISSUE
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.history import rollback
@@ -58,8 +57,7 @@ def test_the_row_of_a_run_has_its_state_which_the_log_confirms(scene: Scene) -> 
 @pytest.mark.requirement("S2-18")
 def test_a_state_that_someone_wrote_into_the_row_is_found(scene: Scene) -> None:
     run = scene.start(phase("build", reaches="BUILT", skip="never"), states=LIFE, initial_state="OPEN")
-    with connect(str(scene.root.parent / "wfe.db")) as database:
-        database.execute("UPDATE run SET reached = 'DONE'")
+    tamper(scene.url, "UPDATE run SET reached = 'DONE'")
     with scene.store.read() as tx:
         (problem,) = tx.verification.problems(scene.engine.load(tx, run).record.id)
     assert "reached" in problem.message

@@ -13,6 +13,7 @@ from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import JobRecord, NewJob
 from wfe_mcp.store.records.templates import TemplateMark
 from wfe_mcp.store.runs.phase_sums import PhaseSumRow
+from wfe_mcp.store.search.index import NO_RUN
 
 RUN = RunId("R-1")
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -35,6 +36,12 @@ def project(tx: Tx) -> str:
 
 def job(key: str) -> NewJob:
     return NewJob(kind="try", queue="checks", payload={}, dedupe_key=key)
+
+
+def outside(tx: Tx) -> None:
+    """The first row of what is in no run; two at once would both begin its count."""
+    tx.search_notes.note(NO_RUN, (), events=tx.search_notes.outside_rows())
+    tx.search_notes.write()
 
 
 def beside(
@@ -68,6 +75,8 @@ CHANGES: dict[str, Callable[[Tx], object]] = {
     "sums": lambda tx: tx.phase_sums.add(project(tx), "", {}, [PhaseSumRow("t", "plan", tasks=1)]),
     "sums of calls": lambda tx: tx.usage_sums.count(project(tx), 1),
     "line": lambda tx: tx.lines.enqueue(job("a"), "events"),
+    "what is found in no run": lambda tx: outside(tx),
+    "a run that is indexed": lambda tx: tx.search_index.index_run(RUN),
 }
 
 

@@ -87,11 +87,17 @@ class SearchNoteRepository(Repository):
 
     def write(self) -> None:
         """Write this transaction's notes to the index: the last action before its commit."""
+        if self._noted:
+            self.wait_for_index()
         for run_id, noted in self._noted.items():
             project = self._in_step(run_id, noted)
             if project and noted.entries:
                 self.add(project, run_id, noted.entries)
         self._noted.clear()
+
+    def wait_for_index(self) -> None:
+        """Before anything of the index is written: the next free id is read, and a run is put in or out by one at a time."""
+        self.alone("find")
 
     def forget(self, run_id: RunId) -> None:
         """Drop what was noted of a run: it is indexed as a whole."""
@@ -188,7 +194,6 @@ class SearchNoteRepository(Repository):
 
     def _free_ids(self, low: int, count: int) -> int:
         """The first of ``count`` consecutive free ids, not below ``low``."""
-        self.alone("find")
         newest = self._connection.execute(_NEWEST_ID).scalar()
         if newest is None or newest < low:
             return low

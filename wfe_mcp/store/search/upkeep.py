@@ -53,6 +53,7 @@ class SearchIndexRepository(Repository):
     def index_run(self, run_id: RunId) -> int:
         """Index a run again; the number of its entries. ``NO_RUN``: what is in no run."""
         self._must_find()
+        self._notes.wait_for_index()
         self.drop(run_id)
         self._notes.forget(run_id)
         if run_id == NO_RUN:
