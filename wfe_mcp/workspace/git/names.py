@@ -39,6 +39,8 @@ MOST = 20_000
 
 _LOCAL = word_set("bcachefs btrfs ext4 f2fs overlay tmpfs xfs zfs")
 """File systems whose folders get a new ctime with each change of a name, at once and whichever program makes it."""
+_TICK_NS = 100_000_000
+"""More than the time for which their clock stands still: a tick of the kernel, 10 ms at most."""
 
 # Whether `.gitignore` tells A from a is a matter of the system here, never of a repository's configuration.
 _CASE = f"core.ignoreCase={'true' if os.name == 'nt' or sys.platform == 'darwin' else 'false'}"
@@ -234,7 +236,7 @@ def _stamp_of(place: str, *, is_root: bool) -> tuple[int, ...] | None:
     facts, now_ns = os.stat(place, follow_symlinks=is_root), time.time_ns()  # noqa: PTH116 - a Path each takes longer
     if not stat.S_ISDIR(facts.st_mode):
         raise NotADirectoryError(place)
-    is_settled = facts.st_ctime_ns < now_ns - GRAIN_NS and _is_local(facts.st_dev)
+    is_settled = facts.st_ctime_ns < now_ns - _TICK_NS and _is_local(facts.st_dev)
     return (facts.st_dev, facts.st_ino, facts.st_ctime_ns, facts.st_mtime_ns) if is_settled else None
 
 
@@ -306,7 +308,8 @@ class _OthersInWfe:
                 if listed is None or listed[0] != stamp:
                     began = time.time_ns()
                     listed = (stamp, *self._entries(folder))
-                    if os.name == "nt" or facts.st_ctime_ns > began - GRAIN_NS:  # may change again under the same time
+                    grain_ns = _TICK_NS if _is_local(facts.st_dev) else GRAIN_NS
+                    if os.name == "nt" or facts.st_ctime_ns > began - grain_ns:  # may change again under the same time
                         listed = (0, 0), listed[1], listed[2]
             except OSError:  # gone meanwhile, or closed to us
                 continue

@@ -138,12 +138,14 @@ def _take(
     ):
         has_modes = os.name != "nt" and is_true(setting(root, "core.filemode", "true"))
         outbox = Outbox(repo, store.known(repo))
-        staging = pool.submit(store.staged, repo, at)  # the staged state does not depend on the files
+        state = _staged_state(repo)
+        # What is staged does not depend on the files. A thread where git is asked: to start one takes longer than to look.
+        staging = None if store.knows_staged(repo, state) else pool.submit(store.find_staged, repo, state, at)
         files = working_tree(root)
         look = (seen.look if seen is not None and seen.is_fresh else None) or files.look(repo, besides)
         found = gather(files, look, limits, has_modes=has_modes)
         tree, trees = files.trees(found.files, repo.hash_name, "checkpoint")
-        staged = staging.result()
+        staged = store.staged if staging is None else staging.result()
         modes = _modes(found) if has_modes else None
         snapshot = Snapshot("", tree, staged.head, staged.tree, found.skipped, modes, dict(note))
         if (
@@ -184,6 +186,12 @@ class _Staged(NamedTuple):
     commit: str
 
 
+def _staged_state(repo: Repository) -> tuple[str, bytes]:
+    """What the staged state follows from: HEAD, and a digest of the index."""
+    index = [repo.index, *sorted(repo.index.parent.glob("sharedindex.*"))]
+    return head_of(repo.root) or "", hashlib.blake2b(b"\0".join(e.read_bytes() for e in index if e.exists())).digest()
+
+
 class _Store:
     """Objects of a repository known to exist (rule 5): those of the last commit, while that exists."""
 
@@ -191,7 +199,8 @@ class _Store:
         self.lock = threading.RLock()
         self._commit = ""
         self._known: set[str] = set()
-        self._staged: tuple[bytes, _Staged] | None = None
+        self._staged_state: tuple[str, bytes] | None = None
+        self.staged = _Staged("", "", "")
 
     def known(self, repo: Repository) -> set[str]:
         """Ids of objects that certainly exist."""
@@ -201,16 +210,13 @@ class _Store:
         """Record that ``commit`` exists, with all objects that it needs."""
         self._commit, self._known = commit, known
 
-    def staged(self, repo: Repository, at: datetime) -> _Staged:
-        """The staged state; calls git when the index or HEAD has changed."""
-        head = head_of(repo.root) or ""
-        index = [repo.index, *sorted(repo.index.parent.glob("sharedindex.*"))]
-        state = hashlib.blake2b(
-            b"\0".join([head.encode(), *(each.read_bytes() for each in index if each.exists())])
-        ).digest()
-        before = self._staged
-        if before is not None and before[0] == state and (not before[1].commit or _is_there(repo, before[1].commit)):
-            return before[1]
+    def knows_staged(self, repo: Repository, state: tuple[str, bytes]) -> bool:
+        """Whether ``staged`` is that of ``state``, with the objects that it needs."""
+        commit = self.staged.commit
+        return self._staged_state == state and (not commit or _is_there(repo, commit))
+
+    def find_staged(self, repo: Repository, state: tuple[str, bytes], at: datetime) -> _Staged:
+        """Ask git for the staged state, which is that of ``state``."""
         with tempfile.TemporaryDirectory(prefix="wfe-index-", ignore_cleanup_errors=True) as folder:
             # In a copy: git may write to the index that it reads, and this one is the user's.
             copy = Path(folder, "index")
@@ -220,13 +226,12 @@ class _Store:
             done = run_git(repo.root, *words, env={"GIT_INDEX_FILE": str(copy)}, ok=None)
         tree = text_of(done) if done is not None and done.returncode == 0 else ""
         commit = ""
-        if tree and tree != _tree_of(repo, head):
+        if tree and tree != _tree_of(repo, state[0]):
             outbox = Outbox(repo, set())
             commit = outbox.add("commit", commit_content(tree, (), f"{_SUBJECT}: what was staged\n", at))
             outbox.send()
-        found = _Staged(head, tree, commit)
-        self._staged = state, found
-        return found
+        self.staged, self._staged_state = _Staged(state[0], tree, commit), state
+        return self.staged
 
 
 @lru_cache(32)
