@@ -5,6 +5,7 @@ python -m bench --quick    fewer repetitions, 10,000 artifacts at most
 python -m bench startup calls open-runs hooks hops find long-work loops phases memory tokens fleet jobs models fuzz checkpoints rooms git trees large scans bounds dashboard first-change   some of it
 python -m bench trees --large   repositories of up to 50,000 files as well, which it makes itself
 python -m bench scans --large   what grows with the number of runs, at 1,000,000: ten minutes, 5 GB in the temporary folder
+python -m bench scans-on-postgresql   the same on PostgreSQL, taken over by move-to
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
 python -m bench first-change FOLDER…   a new user's way to the first approved change in projects of others
 python -m bench job-engines   our claims, procrastinate and Absurd under kill -9 and crashes of PostgreSQL: six minutes; the engines where installed
@@ -56,6 +57,7 @@ from bench import (
     page_load,
     rooms,
     scans,
+    scans_on_postgresql,
     size,
     startup,
     tokens,
@@ -67,7 +69,18 @@ from bench.scene import Scene, scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMED = ("scans", "decisions", "size", "page-load", "exchanged-rows", "kills", "fuzz-lines", "fuzz-api", "job-engines")
+NAMED = (
+    "scans",
+    "scans-on-postgresql",
+    "decisions",
+    "size",
+    "page-load",
+    "exchanged-rows",
+    "kills",
+    "fuzz-lines",
+    "fuzz-api",
+    "job-engines",
+)
 """What runs only when it is named: each takes many minutes."""
 
 
@@ -121,6 +134,10 @@ def main(argv: list[str]) -> int:
         "scans": (
             "What grows with the number of runs",
             partial(scans.measure, many=1_000_000 if large else scanned),
+        ),
+        "scans-on-postgresql": (
+            "What grows with the number of runs, on PostgreSQL",
+            partial(scans_on_postgresql.measure, many=1_000_000 if large else scanned),
         ),
         "bounds": ("Input at and above the limits", bounds.measure),
         "dashboard": ("The dashboard", dashboard.measure),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FEW = 100
 _OPEN = 20
-_RATIO = 1.5
+RATIO = 1.5
 _MEMORY_MB = 60
 _MOMENT = "strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-2 days', '-' || n.i || ' minutes')"
 _SHIFTED = (
@@ -99,7 +99,7 @@ SELECT 'call-' || id, project_id, id, 'work', 1, 'opinion', 'reviewer', 'fake', 
 """A check, a cancelled timer and a call of a model for each run that has ended."""
 
 _READ = "with engine.store.read() as tx:\n        found = "
-_READERS: dict[str, tuple[str, str]] = {
+READERS: dict[str, tuple[str, str]] = {
     "a page of runs": ("", f"{_READ}tx.runs.page(engine.project_id)"),
     "runs to tend at a server's start": ("", f"{_READ}tx.runs.to_tend(engine.project_id, engine.clock())"),
     "find in one run": (
@@ -139,13 +139,13 @@ def measure(place: Scene, many: int) -> list[Figure]:
     """Each reader at ``FEW`` and at ``many`` runs; a hook beside 10 and beside 10,000 open runs."""
     figures: list[Figure] = []
     with scene() as other:
-        small, large = (_filled(each, count) for each, count in ((place, FEW), (other, many)))
+        small, large = (filled(each, count) for each, count in ((place, FEW), (other, many)))
         figures.append(Figure(f"the database of {many:,} runs", other.database.stat().st_size / 1e6, "MB"))
-        for name in _READERS:
+        for name in READERS:
             before, after = _spent(place, name, small), _spent(other, name, large)
             figures += _figures(name, before, after, f"{many:,} ÷ {FEW} runs")
     with scene() as beside:
-        opened = _filled(beside, 10_000, opened=10_000)
+        opened = filled(beside, 10_000, opened=10_000)
         name = "hook, open work of a folder"
         figures += _figures(name, _spent(place, name, small), _spent(beside, name, opened), "10,000 ÷ 20 open runs")
     return figures
@@ -154,13 +154,13 @@ def measure(place: Scene, many: int) -> list[Figure]:
 def _figures(name: str, before: list[float], after: list[float], of: str) -> list[Figure]:
     cpu = f"CPU {before[0]:.1f} → {after[0]:.1f} ms; {before[1]:,.0f} → {after[1]:,.0f} steps"
     return [
-        Figure(f"{name}, steps, {of}", max(1.0, after[1] / max(before[1], 2_000)), "×", _RATIO, cpu),
+        Figure(f"{name}, steps, {of}", max(1.0, after[1] / max(before[1], 2_000)), "×", RATIO, cpu),
         Figure("  memory", after[2], "MB", _MEMORY_MB, f"{before[2]:.1f} MB of few"),
     ]
 
 
 def _spent(place: Scene, name: str, run: str) -> list[float]:
-    imports, reader = _READERS[name]
+    imports, reader = READERS[name]
     done = subprocess.run(
         [sys.executable, "-c", _CHILD.replace("READER", reader).replace("IMPORTS", imports), run],
         cwd=place.root,
@@ -174,7 +174,7 @@ def _spent(place: Scene, name: str, run: str) -> list[float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _filled(place: Scene, count: int, opened: int = _OPEN) -> str:
+def filled(place: Scene, count: int, opened: int = _OPEN) -> str:
     """Fill the database with copies until it has ``count`` runs; the id of one that has ended."""
     place.add_template(_SIGNED)
     with place.server() as server:
@@ -194,18 +194,20 @@ def _filled(place: Scene, count: int, opened: int = _OPEN) -> str:
         _copy(connection, _newest(connection, "open"), opened // 2, "p")
         connection.executescript(_JOBS_AND_CALLS)
         _index_words(connection)
-    _count_ended(place)
+    _caught_up(place)
     return f"e-{count // 2:08d}" if count - opened > count // 2 else f"o-{opened // 4:08d}"
 
 
-def _count_ended(place: Scene) -> None:
-    """What the first reader of statistics does, as far as no one has before: it adds the runs that have ended to the sums."""
+def _caught_up(place: Scene) -> None:
+    """What the first readers do, as far as no one has before: the runs that have ended are in the sums, and all can be found."""
     from wfe_mcp.engine.factory import create_engine
+    from wfe_mcp.engine.search.finding import catch_up
     from wfe_mcp.engine.statistics.phase_sums import count_ended
     from wfe_mcp.workspace.system.location import project_at
 
     engine = create_engine(project_at(place.root), environment=place.environment)
-    count_ended(engine, most_s=600)
+    count_ended(engine, most_s=7200)
+    catch_up(engine, within_s=600)
     engine.close()
 
 
@@ -250,7 +252,7 @@ def _index_words(connection: sqlite3.Connection) -> None:
     )
     connection.execute(
         "INSERT INTO find_entry (id, project_id, run_id, kind, source, ref, part, title) "
-        "SELECT 1000 + revision.id, run.project_id, run.id, 'artifact', 'revision', revision.id, '', 'plan' "
+        "SELECT 1000 + revision.id, run.project_id, run.id, 'artifact', 'revision', revision.id, 0, 'plan' "
         "FROM revision JOIN run ON run.id = revision.run_id WHERE run.id LIKE 'e-%' OR run.id LIKE 'o-%'"
     )
     connection.execute(

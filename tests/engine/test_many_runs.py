@@ -20,6 +20,7 @@ from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.engine.background.queues import queues_now
 from wfe_mcp.engine.maintenance.pruning import prunable
+from wfe_mcp.engine.search.finding import catch_up, find
 from wfe_mcp.engine.statistics.phase_sums import count_ended
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.database import Store, Tx
@@ -243,3 +244,21 @@ def test_a_reader_of_another_process_holds_no_writer_up_with_a_write_ahead_log(
     assert answers.start_run(scene.engine, AGENT, "drill").ok
 
     assert (before, reader.communicate("\n", timeout=60)[0]) == ("3\n", "3\n")
+
+
+def test_a_run_that_is_not_found_yet_is_indexed_at_the_same_cost_beside_many(scene: Scene, finished: str) -> None:
+    def one_more(number: int) -> int:
+        assert catch_up(scene.engine, within_s=600) == "whole"
+        copy(scene.engine.store, finished, 1, number)
+        with steps() as seen:
+            assert catch_up(scene.engine, within_s=600) == "whole"
+        return seen[0]
+
+    one_more(0)  # loads modules and compiles statements
+    copy(scene.engine.store, finished, FEW, 1)
+    few = one_more(FEW + 1)
+    copy(scene.engine.store, finished, MANY, FEW + 2)
+    many = one_more(FEW + MANY + 2)
+
+    assert many <= few * 1.5 + 100, (few, many)
+    assert find(scene.engine, "drill", run=f"{finished}-{FEW + MANY + 3}").page.hits

@@ -176,13 +176,13 @@ def _take_over(reading: Connection, writing: Connection, ordered: set[str], step
     for table in tables.METADATA.sorted_tables:
         if table in _LEFT:
             continue
-        digest = sha256()
+        digest, new = sha256(), insert(_plain(table))
         for batch in _batches(reading, table, ordered):
             _add(digest, batch)
             if table not in _FILLED:
                 if to_postgres:
                     _refuse_nul(table, batch)
-                writing.execute(insert(_plain(table)), [row._asdict() for row in batch])
+                writing.execute(new, [row._asdict() for row in batch])
             rows[table.name] = rows.get(table.name, 0) + len(batch)
             steps.add(len(batch))
         digests[table.name] = digest.hexdigest()

@@ -6,6 +6,8 @@ Rules:
 3. A step is short, because writers wait for it. Newest runs come first: people search those most.
 """
 
+from datetime import datetime
+
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select
 
 from wfe_mcp.core.errors import Refused
@@ -29,13 +31,12 @@ _STALE = or_(
     and_(FIND_RUN.c.version == VERSION, FIND_RUN.c.last_seq != RUN.c.last_seq),
 )
 _JOINED = RUN.outerjoin(FIND_RUN, FIND_RUN.c.run_id == RUN.c.id)
-_WAITING = (
-    select(RUN.c.id, RUN.c.last_seq)
-    .select_from(_JOINED)
-    .where(_STALE)
-    .order_by(RUN.c.created_at.desc(), RUN.c.id.desc())
-    .limit(100)
-)
+_RUNS = select(RUN.c.id, RUN.c.last_seq, RUN.c.created_at)
+_WAITING = _RUNS.select_from(_JOINED).where(_STALE).order_by(RUN.c.created_at.desc(), RUN.c.id.desc()).limit(100)
+_MOST_LISTED = 500
+"""Of more, the newest are found sooner among all runs."""
+_LISTED = select(FIND_WAITING.c.run_id).limit(_MOST_LISTED + 1)
+_NAMED = _RUNS.where(RUN.c.id.in_(bindparam("names_", expanding=True)))
 _WAITING_COUNT = select(func.count()).select_from(_JOINED).where(_STALE)
 _LISTED_COUNT = select(func.count()).select_from(FIND_WAITING)
 _OUTSIDE_SEQ = select(FIND_RUN.c.last_seq).where(FIND_RUN.c.run_id == NO_RUN, FIND_RUN.c.version >= VERSION)
@@ -89,21 +90,29 @@ class SearchIndexRepository(Repository):
         ``after``: the result of the previous step.
         """
         self._must_find()
-        if self._connection.execute(_OLDER).first() is not None:
-            self.rebuild()
         indexed, there = self._outside()
+        if indexed is None and self._connection.execute(_OLDER).first() is not None:
+            self.rebuild()
         if after is None and indexed != there:
             self.index_run(NO_RUN)
         chosen: list[RunId] = []
         events = 0
-        for run_id, last_seq in self._connection.execute(_WAITING.where(*self._older_than(after))):
+        for waiting, last_seq, _ in self._newest_waiting(after):
             if events >= most:
                 break
-            chosen.append(RunId(run_id))
+            chosen.append(waiting)
             events += last_seq
         for run_id in reversed(chosen):  # keeps entries of the same second in order
             self.index_run(run_id)
         return chosen[-1] if chosen else None
+
+    def _newest_waiting(self, after: RunId | None) -> list[tuple[RunId, int, datetime]]:
+        """Waiting runs that are older than ``after``, the newest first: id, last event, and when it began."""
+        listed = list(self._connection.execute(_LISTED).scalars())
+        query = _WAITING if len(listed) > _MOST_LISTED else _NAMED
+        rows = self._connection.execute(query.where(*self._older_than(after)), {"names_": listed})
+        found = [(RunId(row.id), int(row.last_seq), row.created_at) for row in rows]
+        return sorted(found, key=lambda each: (each[2], each[0]), reverse=True)
 
     def rebuild(self) -> None:
         """Empty the index: every run waits to be indexed again."""
