@@ -8,7 +8,7 @@ python -m bench scans --large   what grows with the number of runs, at 1,000,000
 python -m bench scans-on-postgresql   the same on PostgreSQL, taken over by move-to
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
 python -m bench first-change FOLDER…   a new user's way to the first approved change in projects of others
-python -m bench job-engines   our claims, procrastinate and Absurd under kill -9 and crashes of PostgreSQL: six minutes; the engines where installed
+python -m bench job-engines   jobs on PostgreSQL, delivered and polled, under kill -9 and crashes of the server: two minutes
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
@@ -118,7 +118,7 @@ def main(argv: list[str]) -> int:
         "fleet": ("Eight servers on one database", partial(fleet.measure, each=50 if quick else 200)),
         "jobs": ("Jobs", partial(jobs.measure, times=5 if quick else 20)),
         "job-engines": (
-            "Who delivers jobs on PostgreSQL",
+            "How jobs get to workers on PostgreSQL",
             partial(job_engines.measure, singles=20 if quick else 60, idle_s=4 if quick else 10),
         ),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),

@@ -39,7 +39,6 @@ class Report:
 
     begun: list[Begun] = field(default_factory=list[Begun])
     worked: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-    refused: int = 0
 
     @property
     def repeated(self) -> int:
@@ -55,7 +54,7 @@ class Crew:
         self._changed = threading.Condition()
         self._ready = 0
         self._log = log.open("ab")
-        argv = [sys.executable, "-m", "bench.engines.worker", variant, place.url, str(place.fenced), str(place.lease_s)]
+        argv = [sys.executable, "-m", "bench.engines.worker", variant, place.url, str(place.lease_s)]
         self._workers = [
             subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=self._log, text=True)
             for _ in range(WORKERS)
@@ -110,8 +109,6 @@ class Crew:
                 self.report.begun.append(Begun(number, job, int(fence), float(at)))
             case ["worked", job, fence]:
                 self.report.worked.append((job, int(fence)))
-            case ["refused", *_]:
-                self.report.refused += 1
             case _:
                 pass
 

@@ -1,4 +1,4 @@
-"""The trial of one delivery: 400 jobs under kill -9, SIGSTOP and crashes of PostgreSQL, and the same at rest.
+"""The trial of one variant: 400 jobs under kill -9, SIGSTOP and crashes of PostgreSQL, and the same at rest.
 
 chaos   three workers killed and two frozen past their lease, most of them in the middle of a job; PostgreSQL crashes twice
 calm    400 jobs without a fault; then single jobs to idle workers; then nothing
@@ -13,16 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.engines import delivery
 from bench.engines.crew import WORKERS, Crew, settle
 from bench.engines.rows import EFFECTS, KIND, QUEUE, Place
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.records.jobs import NewJob
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.engines import Delivery
     from bench.engines.crew import Begun
     from tests.postgres import Cluster
     from wfe_mcp.store import Store
@@ -48,12 +45,8 @@ class Chaos:
 
     lost: int = 0
     twice: int = 0
-    late: int = 0
     late_refused: int = 0
     repeated: int = 0
-    in_vain: int = 0
-    healed: int = 0
-    overruled: int = 0
     left: tuple[str, ...] = ()
     undone: int = 0
     took_s: float = 0.0
@@ -61,7 +54,7 @@ class Chaos:
 
 @dataclass
 class Calm:
-    """What the same delivery costs. ``starts_ms``: from the announcement, before its commit, to the start of the work."""
+    """What the same costs. ``starts_ms``: from before the commit that queues a job to the start of its work."""
 
     took_s: float = 0.0
     statements: float = 0.0
@@ -75,15 +68,13 @@ class Undone(Exception):
 
 
 class Trial:
-    """One delivery in a database of its own."""
+    """One variant in a database of its own."""
 
-    def __init__(self, cluster: Cluster, variant: str, log: Path, *, fenced: bool = True, lease_s: float) -> None:
+    def __init__(self, cluster: Cluster, variant: str, log: Path, *, lease_s: float) -> None:
         self._cluster, self._variant, self._log = cluster, variant, log
         self._database = cluster.new_database()
-        self._place = Place(cluster.url(self._database), fenced=fenced, lease_s=lease_s)
+        self._place = Place(cluster.url(self._database), lease_s=lease_s)
         self._store: Store = self._place.open()
-        self._delivery: Delivery = delivery(variant, self._place)
-        self._delivery.prepare()
         self._long = set[str]()
         cluster.execute(EFFECTS, database=self._database)
 
@@ -101,23 +92,21 @@ class Trial:
             work = [LONG_S if number % LONG_EVERY == 0 else SHORT_S for number in range(JOBS)]
             jobs, _ = self._announce(work)
             self._long = {job for job, each in zip(jobs, work, strict=True) if each == LONG_S}
-            self._disturb(crew, found)
+            self._disturb(crew)
             found.took_s = time.monotonic() - began
             settle(1.0)  # what a resumed worker writes late comes now
         report = crew.report
-        rows = self._rows("SELECT job_id, fence, late FROM trial_effect")
-        recorded = {(job, fence) for job, fence, _ in rows}
+        rows = self._rows("SELECT job_id, fence FROM trial_effect")
+        recorded = {(job, fence) for job, fence in rows}
         done = {job for job, _ in recorded}
         found.lost = JOBS - len(done)
         found.twice = len(rows) - len(done)
-        found.late = sum(1 for *_, late in rows if late)
         found.late_refused = sum(1 for claim in report.worked if claim not in recorded and claim[0] in done)
-        found.overruled = self._delivery.sweeping.overruled
         if found.lost:
             found.left = tuple(
                 map(str, self._rows("SELECT id, status, fence, lease_until FROM wfe.job WHERE status <> 'done'"))
             )
-        found.repeated, found.in_vain = report.repeated, report.refused
+        found.repeated = report.repeated
         found.undone = sum(1 for each in report.begun if each.job == undone)
         return found
 
@@ -149,8 +138,6 @@ class Trial:
         """Queue and announce jobs in one transaction: their ids, and when it was about to be committed."""
         with self._store.tx() as tx:
             jobs = [tx.jobs.enqueue(NewJob(KIND, QUEUE, {"work_s": each}, max_attempts=1000)) for each in work]
-            for job in jobs:
-                self._delivery.announce(tx, job)
             return jobs, time.time()
 
     def _announce_and_undo(self) -> str:
@@ -162,7 +149,6 @@ class Trial:
 
         with suppress(Undone), self._store.tx() as tx:
             job = tx.jobs.enqueue(NewJob(KIND, QUEUE, {"work_s": 0.0}))
-            self._delivery.announce(tx, job)
             tx.before_commit(fail)
         return job
 
@@ -173,26 +159,20 @@ class Trial:
         time.sleep(random.uniform(0.1, 0.6))  # not in step with the polls
         return (started - at) * 1000
 
-    def _disturb(self, crew: Crew, found: Chaos) -> None:
-        """Kill, freeze and crash while the jobs are done, and sweep once a second, until all are done or none is any more."""
+    def _disturb(self, crew: Crew) -> None:
+        """Kill, freeze and crash while the jobs are done, until all are done or none is any more."""
         faults = Faults(crew, self._long)
-        crashes, done, progress, swept = list(_CRASHES), 0, time.monotonic(), 0.0
+        crashes, done, progress, counted = list(_CRASHES), 0, time.monotonic(), 0.0
         while (done < JOBS and time.monotonic() - progress < _GIVE_UP_S) or faults.frozen:
             crew.until(lambda seen=faults.seen: len(crew.report.begun) > seen, 0.05)
             faults.strike()
             if crashes and len(crew.report.worked) >= crashes[0]:
                 crashes.pop(0)
                 self._cluster.restart("immediate")
-            if time.monotonic() - swept < 1.0:
+            if time.monotonic() - counted < 1.0:
                 continue
-            swept = time.monotonic()
-            try:
-                found.healed += self._delivery.sweep(self._store)
-                now_done = int(self._rows("SELECT count(DISTINCT job_id) FROM trial_effect")[0][0])
-            except Refused as refused:
-                if not (refused.data or {}).get("retry"):
-                    raise
-                continue
+            counted = time.monotonic()
+            now_done = int(self._rows("SELECT count(DISTINCT job_id) FROM trial_effect")[0][0])
             if now_done > done:
                 done, progress = now_done, time.monotonic()
 

@@ -56,7 +56,14 @@ class Scene:
         return self.job(job_id).status
 
     def worker(self, handlers: Any, store: Callable[[], Store] | None = None, **more: Any) -> Worker:
-        options: dict[str, Any] = {"poll_s": 0.02, "watch_s": 0.02, "beat_s": 0.05, "rng": lambda: 0.5, **more}
+        options: dict[str, Any] = {
+            "poll_s": 0.02,
+            "sweep_s": 0.02,
+            "watch_s": 0.02,
+            "beat_s": 0.05,
+            "rng": lambda: 0.5,
+            **more,
+        }
         made = Worker(store or (lambda: self.store), this_process(), handlers, self.clock, QUEUES, **options)
         self.workers.append(made)
         return made

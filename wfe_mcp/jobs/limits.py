@@ -6,7 +6,7 @@ timeouts    per job, by queue; a job's own limit takes precedence
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Literal
 
@@ -34,6 +34,10 @@ class Slots:
         """Those of ``queues`` with a free slot, in their order."""
         with self._lock:
             return tuple(queue for queue in queues if self._taken.get(queue, 0) < self._number(queue))
+
+    def total(self, queues: Iterable[str]) -> int:
+        """How many jobs of ``queues`` may run at once."""
+        return sum(map(self._number, queues))
 
     def take(self, queue: str) -> None:
         """Occupy a slot of ``queue``."""

@@ -10,15 +10,18 @@ Rules:
 2. No error of a job or of the store ends a worker thread: it is logged, and the dispatcher continues.
 3. ``stop`` ends the children and returns unfinished jobs to the queue, so that another process can claim them at once.
    Jobs of a killed process are reclaimed by another worker (``takeover.py``), within ``take_over_s``.
+4. On PostgreSQL a job that becomes due is delivered (``delivery.py``); the poll, every ``sweep_s`` then, finds what was not.
 """
+
+from __future__ import annotations
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.isolated import CheckAbandoned
 from wfe_mcp.core.errors import Refused
@@ -39,6 +42,9 @@ from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id
+
+if TYPE_CHECKING:
+    from wfe_mcp.jobs.delivery import Deliveries
 
 _LOG = logging.getLogger(__name__)
 # Pauses of 0.1 to 1.6 s, 3.1 s in all: far less than a lease.
@@ -64,6 +70,7 @@ class Worker:
         *,
         slots: int | Mapping[str, int] = 2,
         poll_s: float = 1.0,
+        sweep_s: float = 5.0,
         # Three beats long: one may fail or come late.
         lease_s: float = 30.0,
         beat_s: float = 10.0,
@@ -79,6 +86,8 @@ class Worker:
         self._store_factory, self._identity, self._handlers, self._clock = store_factory, identity, handlers, clock
         self._owner = holder_id(identity)
         self._queues, self._poll_s, self._take_over_s, self._lease_s = tuple(queues), poll_s, take_over_s, lease_s
+        self._sweep_s = sweep_s
+        self._deliveries: Deliveries | None = None
         self._backoff: dict[str, Any] = {"base_s": backoff_base_s, "cap_s": backoff_cap_s, "random": rng}
         self._beat: dict[str, float] = {"lease_s": lease_s, "beat_s": beat_s, "watch_s": watch_s}
         self._gave_up, self._limits, self._tend = gave_up, limits, tend
@@ -114,6 +123,8 @@ class Worker:
         for running in heart.running:
             running.stop.ask("shutdown")
         end = time.monotonic() + timeout_s
+        if self._deliveries is not None:
+            self._deliveries.stop(timeout_s)
         # Listed again each time: the dispatcher may start one more before it notices.
         while (alive := [each for each in self._threads if each.is_alive()]) and time.monotonic() < end:
             alive[0].join(max(0.0, end - time.monotonic()))
@@ -126,6 +137,11 @@ class Worker:
     def is_ready(self) -> bool:
         """True while it works by itself: it was started, its store is open, and it was not stopped."""
         return self._open is not None and bool(self._threads) and not self._stopping.is_set()
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether jobs are delivered to it now, so that it looks by itself every ``sweep_s`` only."""
+        return self._deliveries is not None and self._deliveries.is_up
 
     def claim_in(self, tx: Tx, queue: str, limits: Callable[[], ClaimLimits]) -> bool:
         """Claim the next job of ``queue`` in the transaction that has just enqueued one; it begins after the commit.
@@ -153,13 +169,33 @@ class Worker:
 
     def _dispatch(self) -> None:
         while not self._stopping.is_set():
+            delivered = () if self._deliveries is None else self._deliveries.waiting()
             try:
+                self._deliveries = self._deliveries or self._deliveries_of(self._parts()[0])
                 self._look_for_orphans()
                 self._fill_slots()
+                self._settle(delivered)
+                pause_s = self._sweep_s if self.is_delivered else self._poll_s
             except Exception as fault:
                 log_fault("the job table could not be read; trying again", fault)
-            self._wakeup.wait(self._poll_s)
+                pause_s = self._poll_s
+            self._wakeup.wait(pause_s)
             self._wakeup.clear()
+
+    def _deliveries_of(self, store: Store) -> Deliveries | None:
+        if store.has_file:
+            return None
+        from wfe_mcp.jobs import delivery  # the event loop, and procrastinate with the first of its threads
+
+        made = delivery.Deliveries(store, self._queues, self._slots.total(self._queues), self._wakeup.set)
+        made.start()
+        return made
+
+    def _settle(self, delivered: Collection[str]) -> None:
+        """Say of delivered jobs which ones wait for no worker any more."""
+        if self._deliveries is not None and delivered:
+            with self._parts()[0].read() as tx:
+                self._deliveries.settle({*delivered} - tx.jobs.waiting(delivered))
 
     def _fill_slots(self) -> None:
         while not self._stopping.is_set():

@@ -16,7 +16,7 @@ Rules:
 7. A queue's rate counts claims; a provider's rate counts calls to its models.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -212,6 +212,7 @@ _CLAIM = (
     .returning(*_COLUMNS)
 )
 
+_WAITING = select(JOB.c.id).where(JOB.c.id.in_(bindparam("ids_", expanding=True)), JOB.c.status == JobStatus.QUEUED)
 _HELD = and_(JOB.c.id == bindparam("id_"), JOB.c.fence == bindparam("fence_"), JOB.c.status == JobStatus.RUNNING)
 _HEARTBEAT = update(JOB).where(_HELD, ~JOB.c.cancel_requested).values(lease_until=bindparam("until"))
 # The keys of the values decide the columns that it sets.
@@ -260,6 +261,10 @@ class JobRepository(Repository):
         if job is not None and job.tries > 1:
             self._run(LOSE_CALLS, {"job": job.id})
         return job
+
+    def waiting(self, among: Collection[str]) -> set[str]:
+        """Those of these jobs that wait for a worker."""
+        return set(self._connection.execute(_WAITING, {"ids_": list(among)}).scalars())
 
     def heartbeat(self, job_id: str, fence: int, until: datetime) -> bool:
         """Extend the lease. False when the claim is lost or the job should stop."""

@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD, MIGRATIONS
 from wfe_mcp.store.layout import tables
-from wfe_mcp.store.postgres import tsvector
+from wfe_mcp.store.postgres import delivery, tsvector
 from wfe_mcp.store.schema.upgrade import VERSION_TABLE, migrate, unlike
 
 SCHEMA = "wfe"
@@ -145,8 +145,9 @@ def bring_to_head(connection: Connection, shown: str) -> None:
     if revision is None:
         if not connection.execute(_FACTS).one().has_schema:
             connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
-        for statement in _statements(connection):
+        for statement in (*_statements(connection), *delivery.trigger()):
             connection.exec_driver_sql(statement)
+        delivery.create(connection)
         VERSION_TABLE.create(connection, checkfirst=False)
         connection.execute(insert(VERSION_TABLE), {"version_num": HEAD})
     while revision not in {None, HEAD}:
@@ -204,6 +205,7 @@ def _objects(connection: Connection) -> dict[tuple[str, str], str]:
         (row.name, f"{row.on_table} {row.enabled} {row.settings} {' '.join(row.body.split())}")
         for row in connection.execute(_TRIGGERS)
     )
+    found |= {("schema", delivery.SCHEMA): ""} if delivery.is_there(connection) else {}
     return found | {("trigger", name): body for name, body in made}
 
 
@@ -217,5 +219,11 @@ def _our_objects() -> dict[tuple[str, str], str]:
     indexes = (str(index.name) for table in tables.METADATA.sorted_tables for index in table.indexes)
     wanted |= {("index", name): "" for name in (*indexes, *(f"ix_{table.name}_rowid" for table in _READ_ON))}
     for name, _, table, action in _triggers():
-        wanted[("trigger", name)] = f"{table} O search_path={SCHEMA}, pg_temp {' '.join(f'BEGIN {action} END'.split())}"
+        wanted[("trigger", name)] = _as_made(table, f"{SCHEMA}, pg_temp", action)
+    wanted[("schema", delivery.SCHEMA)] = ""
+    wanted[("trigger", delivery.NAME)] = _as_made(delivery.TABLE, delivery.PATH, delivery.ACTION)
     return wanted
+
+
+def _as_made(table: str, path: str, action: str) -> str:
+    return f"{table} O search_path={path} {' '.join(f'BEGIN {action} END'.split())}"
