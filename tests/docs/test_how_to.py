@@ -62,6 +62,7 @@ EXECUTED = (
     "verify-a-run",
     "what-a-project-is",
     "when-a-gate-says-no",
+    "work-over-http",
 )
 
 

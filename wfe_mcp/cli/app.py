@@ -110,7 +110,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "config",
         ),
     ),
-    "Services": ((), ("serve", "ui", "worker", "jobs")),
+    "Services": ((), ("serve", "ui", "server", "worker", "jobs")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
 
@@ -128,7 +128,7 @@ NOUNS = {
     "mcp": "List and test the MCP servers that steps may call.",
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN; make a new key where it is lost.",
-    "token": "Make, list and revoke access tokens for the HTTP API.",
+    "token": "Make, list and revoke access tokens for MCP over HTTP and the HTTP API.",
     "webhook": "List and try the receivers of events, see what they got, send it again, change their secrets.",
     "incoming": "List the systems whose signed messages start a template; change their secrets.",
     "schedule": "List the times at which templates start.",

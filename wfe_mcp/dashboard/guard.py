@@ -1,4 +1,4 @@
-"""Guard of the decision page: refuses requests from other origins and hosts before they are handled.
+"""Guard of the decision page and of ``wfe-mcp server``: refuses requests from other origins and hosts before they are handled.
 
     web page elsewhere ──► localhost:PORT     another name for this machine (DNS rebinding)      421
                        ──►                    another origin, also another port of this host     403
@@ -39,8 +39,8 @@ HEADERS = (
 )
 """Headers of every answer and refusal, except pages with ``SCRIPTED``."""
 
-API = "/api/"
-"""Below this path a request authenticates itself by a token, which no other page has, and is JSON."""
+BY_TOKEN = ("/api/", "/mcp")
+"""Below these paths a request authenticates itself by a token, which no other page has, and is JSON."""
 
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SITES = {b"same-origin", b"none"}
@@ -49,18 +49,20 @@ _SHOWN = ("/decide/", "/open/decide/")
 
 
 class Guard:
-    """``app`` behind the rules above. ``ports``: those in its addresses."""
+    """``app`` behind the rules above. ``ports``: those of its addresses on this machine; ``origin``: its address elsewhere, if any."""
 
-    def __init__(self, app: App, *ports: int) -> None:
+    def __init__(self, app: App, *ports: int, origin: str = "") -> None:
         self._app = app
-        names = ("localhost", "127.0.0.1", "[::1]")
-        self._hosts = {f"{name}:{port}".encode() for name in names for port in ports}
+        here = [f"http://{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]") for port in ports]
+        self._origins = {each.partition("://")[2].encode(): each.encode() for each in (*here, origin) if each}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Only HTTP requests are answered; there are no upgrades."""
-        if scope["type"] != "http":
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":  # the start and the end of the server
+            await self._app(scope, receive, send)
             return
         refused = self._refusal(scope)
         if refused is not None:
@@ -81,16 +83,17 @@ class Guard:
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value)
         hosts = headers.get(b"host", [])
-        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
-            return 421, "This page answers on localhost only."
-        if any(origin != b"http://" + hosts[0].lower() for origin in headers.get(b"origin", ())):
+        ours = self._origins.get(hosts[0].lower()) if len(hosts) == 1 else None
+        if ours is None:
+            return 421, "This page answers at its own address only."
+        if any(origin != ours for origin in headers.get(b"origin", ())):
             return 403, "Another page sent this request. Open the address yourself."
         sites = set(headers.get(b"sec-fetch-site", ()))
         is_tab = scope["method"] == "GET" and headers.get(b"sec-fetch-dest") == [b"document"]
         comes_here = is_tab and sites == {b"same-site"} and scope["path"].startswith(_SHOWN)
         if not sites <= _SITES and not comes_here:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
-        is_api = scope["path"].startswith(API)
+        is_api = scope["path"].startswith(BY_TOKEN)
         wanted = b"application/json" if is_api else b"application/x-www-form-urlencoded"
         writes = scope["method"] in _WRITES if is_api else scope["method"] == "POST"
         if writes and headers.get(b"content-type") != [wanted]:

@@ -81,3 +81,4 @@ class HttpServer(uvicorn.Server):
         for connection in list(state.connections):
             cast("PageConnection", connection).transport.abort()
         await asyncio.sleep(0)  # in which they end
+        await self.lifespan.shutdown()

@@ -142,11 +142,12 @@ class WfeServer(MCPServer[None]):
         tool = self._tools.get(name)
         if tool is None:
             raise unknown_tool(name, list(self._tools))
+        self.place.refuse_tool(name)
         accepted = checked(tool, arguments)
         engine = await self.place.engine(partial(self._roots, context))
         if name != "status" or accepted.get("run"):  # otherwise ``_begin`` starts it after the answer
             self._start(no_roots)
-        call = ToolRequest(engine, self.place, by_client(context), context, self._go_on)
+        call = ToolRequest(engine, self.place, self.place.by or by_client(context), context, self._go_on)
         return cast("Envelope | InputRequiredResult", await tool.fn(call=call, **accepted))
 
     async def _refusal(self, refused: Refused, arguments: dict[str, Any], context: Ctx) -> Envelope:

@@ -6,6 +6,8 @@ Rules:
 2. Database, worker and process register are opened only after the first answer to the client.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import os
@@ -24,6 +26,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.served_project import ServedProject
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
     from wfe_mcp.jobs.worker import Worker
     from wfe_mcp.store.records.runs import ProcessRecord
 
@@ -51,6 +54,14 @@ class ProjectSession:
     began with as standard input and output. ``opened``: an engine of this project from before the event loop; the session
     closes it.
     """
+
+    by: By | None = None
+    """The caller, where the transport knows it; else the client names itself."""
+    is_remote = False
+    """Whether the client is a program elsewhere: then no user is asked through it, and what it answers for one does not count."""
+
+    def refuse_tool(self, name: str) -> None:
+        """Refuse a tool that this client may not call; one on standard input may call each."""
 
     def __init__(
         self,

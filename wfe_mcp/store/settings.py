@@ -23,7 +23,7 @@ _CHAIN = "settings"
 """Takes the place of the run id in the hash chain."""
 
 USED = "credential-used:"
-"""The names of what no log has: when a credential was used last."""
+"""The names of what no log has: when a credential or a token was used last."""
 
 _SECRET = select(SECRET.c.value).where(SECRET.c.name == bindparam("name_"))
 _SECRETS = select(SECRET.c.name, SECRET.c.value)
@@ -181,7 +181,7 @@ class SecretRepository(Repository):
         self.note_use(name, value, at)
 
     def note_use(self, name: str, value: str | None, at: datetime) -> None:
-        """Keep when a credential was used last (None: forget it); ``name`` begins with ``USED``, and no log has it."""
+        """Keep when something was used last (None: forget it); ``name`` begins with ``USED``, and no log has it."""
         self.alone("secret", name)
         if value is None:
             self._run(_FORGET_SECRET, {"name_": name})

@@ -1,4 +1,4 @@
-"""``wfe-mcp token``: access tokens for the HTTP API of ``wfe-mcp ui``."""
+"""``wfe-mcp token``: access tokens for MCP over HTTP and the HTTP API."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +25,9 @@ def create(
     everywhere: Everywhere = False,
     expires: Expires = "",
 ) -> None:
-    """Make a token for a program that uses the HTTP API, and print it once.
+    """Make a token for an agent or a program that works over HTTP.
 
-    read: look. work: what an agent may do too. manage: store templates and cancel jobs too. A token never approves for you.
+    It is printed once. read: look. work: what an agent may do too. manage: store templates and cancel jobs too. A token never approves for you.
     """
     from wfe_mcp.engine.access.tokens import SCOPES, create_token
 
@@ -50,7 +50,9 @@ def create(
     def render(screen: Screen) -> None:
         screen.line(summary)
         screen.line(f"  {text}", is_pasted=True)
-        screen.line("Send it as Authorization: Bearer TOKEN to http://localhost:PORT/api/v1 of wfe-mcp ui.")
+        screen.line(
+            "Send it as Authorization: Bearer TOKEN, to /mcp or /api/v1 at the address of the server or the page."
+        )
 
     invocation.answer(summary, render, data=_row(made) | {"token": text})
 
@@ -63,8 +65,14 @@ def list_all(invocation: Invocation) -> None:
 
     def render(screen: Screen) -> None:
         screen.table(
-            ("token", "scope", "project", "expires"),
-            [(row["name"], row["scope"], row["project"] or "every project", row["expires_at"] or "-") for row in rows],
+            ("token", "scope", "project", "expires", "made by", "last used"),
+            [
+                (
+                    *(row["name"], row["scope"], row["project"] or "every project"),
+                    *(row[name] or "-" for name in ("expires_at", "owner", "used_at")),
+                )
+                for row in rows
+            ],
         )
         if not rows:
             screen.line("No tokens.")
@@ -81,11 +89,13 @@ def revoke(invocation: Invocation, name: Name) -> None:
 
 
 def _row(token: "Token") -> dict[str, str]:
-    ends = "" if token.expires_at is None else token.expires_at.isoformat(timespec="seconds")
+    ends, used = ("" if at is None else at.isoformat(timespec="seconds") for at in (token.expires_at, token.used_at))
     return {
         "name": token.name,
         "scope": token.scope,
         "project": token.project,
         "created_at": token.created_at.isoformat(timespec="seconds"),
         "expires_at": ends,
+        "owner": token.owner,
+        "used_at": used,
     }

@@ -143,6 +143,8 @@ class Access:
             what = "is unknown, revoked or expired" if _given(authorization) else "is missing"
             raise Refused("unauthorized", f"The access token {what}.", _HINT)
         self._visited()
+        if session is None:
+            tokens.note_use(self._engine, token)
         by = By(token.name, Channel.HTTP, Assurance.AGENT)
         return Caller(token, by if session is None else tokens.sender(user_name()), self)
 

@@ -8,7 +8,7 @@ Rules:
 1. A token is shown once, when it is made. The database keeps its sha256: the token has 256 random bits, so no salt and no
    slow hash are needed.
 2. The holder of a token has the assurance of an agent, never that of a person, whatever its scope.
-3. Making and revoking one are entries of the settings log, which ``verify`` checks.
+3. Making and revoking one are entries of the settings log, which ``verify`` checks; when it was used last is in no log.
 
     a page starts ──► a key of its own, in a file that only its user reads
     a link is made, by any process of the user ──► a code signed with that key, after # in the address
@@ -40,6 +40,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.settings import USED
 from wfe_mcp.workspace.files.project_files import replace_file
 
 Scope = Literal["read", "work", "manage"]
@@ -47,6 +48,9 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 """Each scope includes those before it."""
 
 _ROW_PREFIX = "token:"
+_USE_PREFIX = f"{USED}token:"
+USE_S = 60
+"""How exact the last use of a token is kept, in seconds: a write for each request would make agents wait for each other."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _TEXT_PREFIX = "wfe_"
 _MOST = 100
@@ -54,7 +58,10 @@ _MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token without its secret part. ``project``: the id of the only project it opens; empty: every project."""
+    """A token without its secret part. ``project``: the id of the only project it opens; empty: every project.
+
+    ``owner``: who made it; empty for one of an earlier version. ``used_at``: to ``USE_S``.
+    """
 
     name: str
     scope: Scope
@@ -62,6 +69,8 @@ class Token:
     created_at: datetime
     expires_at: datetime | None
     sha256: str
+    owner: str = ""
+    used_at: datetime | None = None
 
     def allows(self, scope: Scope) -> bool:
         """True when ``scope`` is included in that of this token."""
@@ -84,7 +93,7 @@ def create_token(
     text = _TEXT_PREFIX + secrets.token_urlsafe(32)
     now = engine.clock()
     ends = None if expires_s is None else now + timedelta(seconds=expires_s)
-    made = Token(name, scope, project, now, ends, _hash(text))
+    made = Token(name, scope, project, now, ends, _hash(text), by.actor)
     with engine.store.tx() as tx:
         known = tx.secrets.named(_ROW_PREFIX)
         if _ROW_PREFIX + name in known:
@@ -100,8 +109,19 @@ def create_token(
 def tokens(engine: Engine) -> list[Token]:
     """Every token, by name; expired ones too."""
     with engine.store.read() as tx:
-        rows = tx.secrets.named(_ROW_PREFIX)
-    return [_read(name.removeprefix(_ROW_PREFIX), value) for name, value in sorted(rows.items())]
+        rows, uses = tx.secrets.named(_ROW_PREFIX), tx.secrets.named(_USE_PREFIX)
+    found = ((name.removeprefix(_ROW_PREFIX), value) for name, value in sorted(rows.items()))
+    return [_read(name, value, uses.get(_USE_PREFIX + name)) for name, value in found]
+
+
+def note_use(engine: Engine, token: Token) -> None:
+    """Keep that ``token`` is used now, unless that is known to ``USE_S``. A database that takes no writes now keeps nothing."""
+    now = engine.clock()
+    if token.used_at is not None and now - token.used_at < timedelta(seconds=USE_S):
+        return
+    with contextlib.suppress(Refused), engine.store.tx() as tx:
+        if tx.secrets.get(_ROW_PREFIX + token.name) is not None:  # not revoked meanwhile
+            tx.secrets.note_use(_USE_PREFIX + token.name, now.isoformat(), now)
 
 
 def revoke_token(engine: Engine, by: By, name: str) -> None:
@@ -112,6 +132,7 @@ def revoke_token(engine: Engine, by: By, name: str) -> None:
             hint = nearest_hint(name, names, "List them: wfe-mcp token list")
             raise Refused("bad_argument", f"There is no token {name!r}.", hint)
         tx.secrets.set(_ROW_PREFIX + name, None, by, engine.clock())
+        tx.secrets.note_use(_USE_PREFIX + name, None, engine.clock())
 
 
 def token_of(engine: Engine, text: str) -> Token | None:
@@ -136,12 +157,13 @@ def _written(token: Token) -> str:
             "project": token.project,
             "created_at": token.created_at.isoformat(),
             "expires_at": ends,
+            "owner": token.owner,
         },
         sort_keys=True,
     )
 
 
-def _read(name: str, value: str) -> Token:
+def _read(name: str, value: str, used: str | None) -> Token:
     stored = json.loads(value)
     ends = stored["expires_at"]
     return Token(
@@ -151,6 +173,8 @@ def _read(name: str, value: str) -> Token:
         datetime.fromisoformat(stored["created_at"]),
         None if ends is None else datetime.fromisoformat(ends),
         stored["sha256"],
+        stored.get("owner", ""),
+        None if used is None else datetime.fromisoformat(used),
     )
 
 

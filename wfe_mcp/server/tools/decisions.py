@@ -31,7 +31,7 @@ async def approve(
     """Ask the user to approve a submitted phase. You cannot approve for the user: it opens a form, or returns
     needs_human with what the user can do.
     """
-    brought = answer_brought(call.context)
+    brought = None if call.place.is_remote else answer_brought(call.context)
     if brought is not None:
         return await _settled(call, run, phase, brought)
     stored = await call.answer(
@@ -42,7 +42,7 @@ async def approve(
         comment=comment,
         starts_page=call.place.starts_page,
     )
-    asked = asked_in(call.context, stored)
+    asked = None if call.place.is_remote else asked_in(call.context, stored)
     if asked is None:
         return stored
     if call.is_modern:

@@ -1,0 +1,146 @@
+"""``wfe-mcp server``: agents with tokens work over HTTP as over standard input; each request stands alone."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx2
+import pytest
+from mcp import Client
+
+from tests.postgres import Cluster
+from tests.server.conftest import HUMAN, House, call, drill, submitted
+from tests.server.http.conftest import Running
+from wfe_mcp.engine.approvals import decide as approvals
+
+AGENTS = 16
+
+
+async def test_a_run_goes_from_its_start_to_its_checks_with_a_token_in_both_eras(running: Running, era: str) -> None:
+    async with running.agent(running.token(), era) as agent:
+        assert {tool.name for tool in (await agent.list_tools()).tools} >= {"status", "start_run", "submit_artifact"}
+        run = await drill(agent)
+        found = await submitted(agent, run, "plan")
+        assert found["ok"], found
+        begun = await call(agent, "start_phase", run=run, phase="checked")
+        assert begun["ok"], begun
+        found = await call(agent, "submit_artifact", run=run, phase="checked", artifact={"title": "It works"})
+        while found.get("waiting_on") == "gate":
+            found = await call(agent, "status", run=run, phase="checked", wait_s=30)
+        found = await call(agent, "read_artifact", run=run, phase="checked")
+        assert found["ok"], found
+    with running.house.engine().store.read() as tx:
+        (event, *_) = tx.events.of_run(running.house.engine().load(tx, run).record.id)
+    assert (event.actor, event.channel) == ("bot", "http")
+
+
+async def test_a_person_decides_elsewhere_and_the_agent_sees_it(running: Running, era: str) -> None:
+    async with running.agent(running.token(), era) as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "signed")
+        asked = await call(agent, "approve", run=run, phase="signed")
+        assert asked["error"]["code"] == "needs_human"
+        assert "wfe-mcp approve" in asked["error"]["hint"]
+        assert "signed" in await open_phases(agent, run)
+        approvals.decide(running.house.engine(), HUMAN, run, "signed", comment="fine")
+        assert "signed" not in await open_phases(agent, run)
+
+
+async def open_phases(agent: Client, run: str) -> set[str]:
+    return {each["phase"] for each in (await call(agent, "status", run=run))["data"]["phases"]}
+
+
+async def test_sixteen_agents_at_once_lose_nothing(running: Running) -> None:
+    tokens = [running.token(f"bot-{number}") for number in range(4)]
+
+    async def work(number: int) -> str:
+        async with running.agent(tokens[number % len(tokens)]) as agent:
+            run = await drill(agent, title=f"Drill {number}")
+            found = await submitted(agent, run, "plan")
+            assert found["ok"], found
+            return run
+
+    runs = await asyncio.gather(*(work(number) for number in range(AGENTS)))
+    assert len(set(runs)) == AGENTS
+    with running.house.engine().store.read() as tx:
+        assert {each.id for each in tx.runs.page(limit=99).runs} == set(runs)
+
+
+@pytest.mark.usefixtures("real_processes")
+async def test_a_client_continues_after_the_server_was_killed_and_started_again(running: Running) -> None:
+    token, port = running.token(), running.port
+    async with running.agent(token) as agent:
+        run = await drill(agent)
+        running.end(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+        running.start(port)
+        found = await submitted(agent, run, "plan")
+        assert found["ok"], found
+
+
+def test_it_ends_in_order_and_its_log_has_no_token(running: Running) -> None:
+    token = running.token()
+    running.post(Authorization=f"Bearer {token}")
+    log = running.end()
+    assert running.process.returncode == 0 or sys.platform == "win32", log
+    assert token not in log
+    assert "Traceback" not in log
+
+
+def test_it_says_that_it_lives_and_is_ready_and_shows_no_page(running: Running) -> None:
+    with httpx2.Client(trust_env=False) as http:
+        assert [http.get(running.url + path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+        assert [http.get(running.url + path).status_code for path in ("/", "/app/", "/security")] == [404] * 3
+        listed = http.get(f"{running.url}/api/v1/runs", headers={"Authorization": f"Bearer {running.token()}"})
+    assert listed.status_code == 200
+
+
+def test_it_is_not_ready_while_the_server_of_its_database_is_away(
+    house: House, postgres: Cluster, postgres_url: str
+) -> None:
+    house.environment["WFE_DATABASE_URL"] = postgres_url
+    running = Running(house)
+    running.start()
+    try:
+        with httpx2.Client(trust_env=False, timeout=60) as http:
+            assert http.get(f"{running.url}/readyz").status_code == 200
+            postgres.stop()
+            away = http.get(f"{running.url}/readyz")
+            assert (away.status_code, http.get(f"{running.url}/healthz").status_code) == (503, 200)
+            assert "database" in away.text
+            postgres.start()
+            assert http.get(f"{running.url}/readyz").status_code == 200
+    finally:
+        running.end()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--host", "0.0.0.0"], "this server speaks no TLS itself"),
+        (["--host", "0.0.0.0", "--origin", "http://wfe.example"], "this server speaks no TLS itself"),
+        (["--origin", "wfe.example"], "is no address of a server"),
+        (["--origin", "https://wfe.example/path"], "is no address of a server"),
+    ],
+)
+def test_an_address_by_which_tokens_could_be_read_or_that_is_none_is_refused(
+    house: House, more: list[str], message: str
+) -> None:
+    argv = [sys.executable, "-m", "wfe_mcp", "server", "--port", "0", *more]
+    done = subprocess.run(argv, cwd=house.root, env=house.environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, message in done.stderr) == (1, True), done.stderr
+
+
+def test_it_answers_at_the_address_of_its_proxy_and_on_this_machine(house: House) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    running = Running(house, ("--origin", "https://Wfe.example:443"))
+    running.start(port)
+    assert running.url == "https://wfe.example"
+    running.url = f"http://127.0.0.1:{port}"
+    token = f"Bearer {running.token()}"
+    hosts = ("wfe.example", "evil.example", f"localhost:{port}")
+    assert [running.post(Host=each, Authorization=token).status_code == 421 for each in hosts] == [False, True, False]
+    assert running.post(Host="wfe.example", Origin="http://wfe.example", Authorization=token).status_code == 403
+    running.end()

@@ -1,0 +1,130 @@
+"""``wfe-mcp server``: MCP and the HTTP API for programs with access tokens, on this machine or behind a proxy."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.dashboard.api.access import Access
+    from wfe_mcp.dashboard.http_server import HttpServer
+    from wfe_mcp.engine.access.tokens import Token
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.server.http import TokenServers
+
+DEFAULT_PORT = 8766
+_TICK_S, _ENDING_S = 0.2, 30.0
+
+Port = Annotated[
+    int, typer.Option("--port", metavar="N", min=0, max=65535, help=f"Else {DEFAULT_PORT}; 0: any free one.")
+]
+Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address to listen at; else 127.0.0.1.")]
+Origin = Annotated[
+    str, typer.Option("--origin", metavar="URL", help="Its address for others: https://wfe.example, where a proxy is.")
+]
+
+
+def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.0.0.1", origin: Origin = "") -> None:
+    """Serve MCP over HTTP to agents with tokens until Ctrl-C.
+
+    Several agents share it, and programs its HTTP API; a token says on which project it works, and what it may do. It shows
+    no page and takes no PIN: people decide in a terminal or on the page of wfe-mcp ui.
+    """
+    from wfe_mcp.dashboard.program_server import program_server
+
+    origin = _origin(origin, host)
+    with invocation.serving_engine() as engine:
+        try:
+            listening = socket.create_server((host, port), family=_family(host))
+        except OSError as taken:
+            raise Refused(
+                "unavailable", f"Port {port} of {host} cannot be used: {taken.strerror}.", "Choose another with --port."
+            ) from taken
+        with listening:
+            found: int = listening.getsockname()[1]
+            url = origin or f"http://localhost:{found}"
+            invocation.answer(f"{url}/mcp and {url}/api/v1 are served; Ctrl-C stops it.", data={"url": url})
+            invocation.screen.flush()
+            _run(program_server(engine, found, origin, _mcp), listening)
+
+
+def _run(serving: HttpServer, listening: socket.socket) -> None:
+    """Serve in a thread until a signal asks for the end: uvicorn would end the process by it."""
+    import threading
+
+    from wfe_mcp.cli.terminal.waiting import stop_requested
+
+    with stop_requested() as signals:
+        thread = threading.Thread(target=serving.run, args=([listening],), name="server", daemon=True)
+        thread.start()
+        while thread.is_alive() and not signals:
+            thread.join(_TICK_S)
+        serving.stop()
+        thread.join(_ENDING_S)
+
+
+def _origin(origin: str, host: str) -> str:
+    """``origin`` in its one spelling. Refuses one that is none, and to listen for others without TLS."""
+    parts = urlsplit(origin)
+    if origin and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query):
+        raise Refused(
+            "bad_argument",
+            f"{origin!r} is no address of a server.",
+            "Give scheme and host alone: --origin https://wfe.example",
+        )
+    if not _is_loopback(host) and parts.scheme != "https":
+        raise Refused(
+            "bad_argument",
+            f"At {host} others could read tokens on their way: this server speaks no TLS itself.",
+            "Let a proxy with TLS pass requests on to 127.0.0.1, and give its address: --origin https://wfe.example",
+        )
+    port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")  # browsers leave it out
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(port)}" if origin else ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _mcp(access: Access) -> TokenServers:
+    """MCP for the tokens of ``access``, whose engines and workers the API uses, too."""
+    from pathlib import Path
+
+    from wfe_mcp.server.http import TokenPlace, TokenServers
+
+    def place_of(token: Token) -> TokenPlace:
+        return TokenPlace(_engine_of(access, token), token, access.work, Path.cwd())
+
+    return TokenServers(lambda header: access.sender(header).token, place_of)
+
+
+def _engine_of(access: Access, token: Token) -> Engine:
+    """The engine that acts for ``token``. Refuses one for all projects, that of a page, and one whose project is gone."""
+    if not token.project:
+        raise Refused(
+            "forbidden",
+            f"The token {token.name!r} is for every project; an MCP client works on one.",
+            "Make one in the folder of the project: wfe-mcp token create NAME --scope work",
+        )
+    found = access.engines_of(token).by_id(token.project)
+    if found is None:
+        raise Refused(
+            "unavailable",
+            f"The folder of the project of {token.name!r} is not there any more.",
+            "Ask the user to say where it is now: wfe-mcp project move OLD NEW",
+        )
+    return found

@@ -1,0 +1,93 @@
+"""What ``wfe-mcp server`` serves: MCP and the HTTP API for programs with access tokens, and whether it is ready. No page.
+
+/mcp          the application that the caller makes of the tokens: this package knows no MCP
+/api/v1       the HTTP API
+/healthz      it lives        /readyz    its database answers; 503 where it does not
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.api.access import Access
+from wfe_mcp.dashboard.api.app import api
+from wfe_mcp.dashboard.guard import Guard
+from wfe_mcp.dashboard.http_server import HttpServer
+from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.requests import Request
+
+    from wfe_mcp.dashboard.guard import App, Receive, Scope, Send
+    from wfe_mcp.engine.kernel.engine import Engine
+
+
+class Served(Protocol):
+    """An ASGI application that is served while ``alive`` is entered."""
+
+    def alive(self) -> AbstractAsyncContextManager[None]:
+        """Begin, and end with the server."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        ...
+
+
+def program_server(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]) -> HttpServer:
+    """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
+    return HttpServer(
+        uvicorn.Config(
+            _app(engine, port, origin, mcp),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_graceful_shutdown=3,
+        )
+    )
+
+
+def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]) -> App:
+    no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
+    access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False))
+    served = mcp(access)
+
+    @asynccontextmanager
+    async def alive(_: Starlette) -> AsyncGenerator[None]:
+        async with served.alive():
+            yield
+        access.is_ending = True
+        await run_in_threadpool(access.close)
+
+    async def lives(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def is_ready(_: Request) -> Response:
+        try:
+            await run_in_threadpool(engine.store.data_version)
+        except Refused as refused:
+            return PlainTextResponse(f"{refused.message}\n", 503)
+        return PlainTextResponse("ok")
+
+    routes = [
+        Route("/healthz", lives),
+        Route("/readyz", is_ready),
+        Mount("/api/v1", api(access)),
+        Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
+    ]
+    return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)

@@ -1,0 +1,140 @@
+"""MCP over streamable HTTP, for programs with an access token.
+
+    POST /mcp, Authorization: Bearer TOKEN ──► token ──► the server of that token ──► SDK, stateless ──► the same tools as over stdio
+
+Rules:
+1. Every request brings its token: one that is revoked or has expired opens nothing any more. The token names the project.
+2. The caller is an agent of the channel ``http``, named after its token, never a person: it is not asked, and no answer that it
+   brings is a decision. What it claims, it holds as ``api:NAME``, like a program that uses the API.
+3. A token needs ``read`` for the tools that change nothing, ``manage`` to save a template, and ``work`` for the others.
+4. Nothing is kept between two requests but the engine of a token: any client may go on after a restart of the server.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import to_thread
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.limits import MESSAGE_BYTES
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.server.app import WfeServer
+from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
+from wfe_mcp.server.tools import ENTRIES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+    from pathlib import Path
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from wfe_mcp.engine.access.tokens import Scope, Token
+    from wfe_mcp.engine.kernel.engine import Engine
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+NEEDS: dict[str, Scope] = {each.body.__name__: "read" if each.reads else "work" for each in ENTRIES}
+NEEDS["save_template"] = "manage"
+"""Tool → the scope that a token needs for it."""
+
+_CHALLENGE = (b"www-authenticate", b"Bearer")
+log = logging.getLogger("wfe_mcp.server")
+
+
+class TokenPlace(ProjectSession):
+    """The project of a token. ``work``: lets this process work the project's jobs. The engine outlives it."""
+
+    is_remote = True
+
+    def __init__(self, engine: Engine, token: Token, work: Callable[[Engine], object], cwd: Path) -> None:
+        super().__init__(None, engine.environment, cwd, opened=engine)
+        self.by = By(token.name, Channel.HTTP, Assurance.AGENT)
+        self._token, self._work = token, work
+
+    def refuse_tool(self, name: str) -> None:
+        """Refuse ``forbidden``: the token may not call this tool."""
+        needed = NEEDS.get(name, "read")
+        if not self._token.allows(needed):
+            raise Refused(
+                "forbidden",
+                f"The token {self._token.name!r} may {self._token.scope}; {name} needs the scope {needed}.",
+                f"Ask the user to make another one: wfe-mcp token create NAME --scope {needed}",
+            )
+
+    async def start(self, ask_roots: AskRoots = no_roots) -> None:
+        """Work the jobs of the project. A failure is logged, and tried again with the next call."""
+        if not self.is_started:
+            self.is_started = True
+            try:
+                engine = await self.engine(ask_roots)
+                await self.in_thread(lambda: self._work(engine))
+            except Exception as fault:
+                self.is_started = False
+                log.warning("the worker of this project did not start: %s", fault)
+
+    async def close(self) -> None:
+        """Nothing: who made the engine closes it."""
+
+
+class TokenServers:
+    """An MCP server for each token that calls. ``token_of``: of a header, or refuses. ``place_of``: its project, or refuses."""
+
+    def __init__(self, token_of: Callable[[str], Token], place_of: Callable[[Token], TokenPlace]) -> None:
+        self._token_of, self._place_of = token_of, place_of
+        self._servers: dict[str, StreamableHTTPSessionManager] = {}
+        self._making = anyio.Lock()
+        self._group: TaskGroup | None = None
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncGenerator[None]:
+        """Serve in this block; what is under way at its end is cancelled."""
+        async with anyio.create_task_group() as group:
+            self._group = group
+            try:
+                yield
+            finally:
+                self._group = None
+                self._servers.clear()
+                group.cancel_scope.cancel()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """ASGI, for a path of its own."""
+        header = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
+        try:
+            token = await to_thread.run_sync(self._token_of, header)
+            server = await self._server_of(token)
+        except Refused as refused:
+            await _refuse(send, refused)
+            return
+        await server.handle_request(scope, receive, send)
+
+    async def _server_of(self, token: Token) -> StreamableHTTPSessionManager:
+        async with self._making:
+            if token.sha256 not in self._servers:
+                assert self._group is not None, "it is alive"
+                place = await to_thread.run_sync(self._place_of, token)
+                self._servers[token.sha256] = await self._group.start(self._serve, place)
+            return self._servers[token.sha256]
+
+    async def _serve(self, place: TokenPlace, *, task_status: TaskStatus[StreamableHTTPSessionManager]) -> None:
+        low = WfeServer(place)._lowlevel_server  # pyright: ignore[reportPrivateUsage] - the SDK has no other way to it
+        manager = StreamableHTTPSessionManager(low, stateless=True, max_request_body_size=MESSAGE_BYTES.most)
+        async with manager.run():
+            task_status.started(manager)
+            await anyio.sleep_forever()
+
+
+async def _refuse(send: Send, refused: Refused) -> None:
+    status = {"unauthorized": 401, "forbidden": 403}.get(refused.code, 400)
+    body = f"{refused.message} {refused.hint}".encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    headers += [_CHALLENGE] if status == 401 else []
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
