@@ -78,6 +78,7 @@ def test_a_claim_is_added_with_tests_by_keyboard_and_a_fault_is_shown_at_its_fie
     shown.get_by_label("Title").fill("Answers are fast")
     shown.get_by_label("What it means").fill("At *most* 100 ms")
     add_test = shown.get_by_role("button", name="Add a test")
+    expect(add_test).to_be_enabled()  # once the types of tests are there
     add_test.press("Enter")
     one = shown.get_by_role("group", name="Test 1")
     expect(one.get_by_label("Type")).to_be_focused()
