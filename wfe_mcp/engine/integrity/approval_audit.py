@@ -136,7 +136,7 @@ def _fault(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int,
     key = None if then is None else then.passkeys.get(answer.proof.key)
     if key is None:
         return "the key that signed it is not one that you trust in .wfe/approvers.json"
-    return answer.proof.fault(key.public_key)
+    return answer.proof.fault(key.public_key, key.origin)
 
 
 def _approves(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool:

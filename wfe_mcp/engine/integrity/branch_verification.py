@@ -141,7 +141,7 @@ def signer(decision: Decision, base: Pinned) -> ApproverKey | str:
     key = then.keys.get(proof.key)
     if key is None or (key.kind is None) != proof.is_by_passkey or base.keys.get(key.id) != key:
         return f"the key {proof.key[:16]} that signed it is not an approver of the commit before"
-    fault = proof.fault(key.public_key)
+    fault = proof.fault(key.public_key, key.origin)
     return f"{key.name!r} did not sign it: {fault}" if fault else key
 
 

@@ -141,7 +141,7 @@ def _verify_proof(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Prove
     key = _key_then(file, proof, pinned, before)
     if isinstance(key, Discrepancy):
         return key
-    fault = proof.fault(key.public_key)
+    fault = proof.fault(key.public_key, key.origin)
     if fault:
         return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {fault}", statement.run)
     return Proven(
