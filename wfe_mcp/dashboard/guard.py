@@ -39,8 +39,13 @@ HEADERS = (
 )
 """Headers of every answer and refusal, except pages with ``SCRIPTED``."""
 
-BY_TOKEN = ("/api/", "/mcp")
-"""Below these paths a request authenticates itself by a token, which no other page has, and is JSON."""
+_JSON = (b"application/json",)
+BY_TOKEN = {
+    "/api/": _JSON,
+    "/mcp": _JSON,
+    "/git/": (b"application/x-git-upload-pack-request", b"application/x-git-receive-pack-request"),
+}
+"""Below these paths a request authenticates itself by a token, which no other page has; what it may send. No form of a page can."""
 
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SITES = {b"same-origin", b"none"}
@@ -93,11 +98,12 @@ class Guard:
         comes_here = is_tab and sites == {b"same-site"} and scope["path"].startswith(_SHOWN)
         if not sites <= _SITES and not comes_here:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
-        is_api = scope["path"].startswith(BY_TOKEN)
-        wanted = b"application/json" if is_api else b"application/x-www-form-urlencoded"
-        writes = scope["method"] in _WRITES if is_api else scope["method"] == "POST"
-        if writes and headers.get(b"content-type") != [wanted]:
-            return 415, "Send application/json." if is_api else "Only forms of this page are accepted."
+        sent = headers.get(b"content-type", [b""])
+        wanted = next((kinds for path, kinds in BY_TOKEN.items() if scope["path"].startswith(path)), None)
+        if wanted and scope["method"] in _WRITES and (len(sent) != 1 or sent[0] not in wanted):
+            return 415, f"Send {wanted[0].decode()}."
+        if not wanted and scope["method"] == "POST" and sent != [b"application/x-www-form-urlencoded"]:
+            return 415, "Only forms of this page are accepted."
         return None
 
 

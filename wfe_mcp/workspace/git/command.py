@@ -12,7 +12,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -243,6 +243,30 @@ def run_git(
             "Repair the repository (`git status` shows the same problem), then try again.",
         )
     return done
+
+
+def run_git_between(
+    root: Path, *arguments: str, given: IO[bytes], answer: IO[bytes], timeout_s: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git in ``root`` from one open file to another. Refuses ``unavailable`` without git, and after ``timeout_s``."""
+    git = git_program(root)
+    if git is None:
+        raise Refused("unavailable", "git is not installed, or not on the PATH.", "Install git, then try again.")
+    command = [git, "--no-pager", *_SAFE, "-C", str(root), *arguments]
+    try:
+        return subprocess.run(
+            command,
+            stdin=given,
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            env=_environment(None),
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise Refused(
+            "unavailable", f"git {_subcommand(arguments)} did not end within {timeout_s:.0f} s.", "Send less at once."
+        ) from exc
 
 
 def output_of(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
