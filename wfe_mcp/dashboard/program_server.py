@@ -1,4 +1,6 @@
-"""What ``wfe-mcp server`` serves: MCP and the HTTP API for programs with access tokens, and whether it is ready. No page.
+"""What ``wfe-mcp server`` serves: MCP and the HTTP API for programs with access tokens, and whether it is ready.
+
+With a login configured, people come too: ``/login``, ``/app/`` and the pages of decisions (``server_pages.py``).
 
 /mcp          the application that the caller makes of the tokens: this package knows no MCP
 /api/v1       the HTTP API
@@ -18,10 +20,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
-from wfe_mcp.dashboard.guard import Guard
+from wfe_mcp.dashboard.guard import ENTRANCES, Guard
 from wfe_mcp.dashboard.http_server import HttpServer
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
@@ -32,7 +35,18 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wfe_mcp.dashboard.guard import App, Receive, Scope, Send
+    from wfe_mcp.engine.access.people import People
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.server_table import LoginSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """That people log in. ``secret``: of the client of the provider."""
+
+    people: People
+    login: LoginSettings
+    secret: str
 
 
 class Served(Protocol):
@@ -47,11 +61,13 @@ class Served(Protocol):
         ...
 
 
-def program_server(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]) -> HttpServer:
+def program_server(
+    engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served], visitors: Visitors | None = None
+) -> HttpServer:
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
     return HttpServer(
         uvicorn.Config(
-            _app(engine, port, origin, mcp),
+            _app(engine, port, origin, mcp, visitors),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -62,9 +78,9 @@ def program_server(engine: Engine, port: int, origin: str, mcp: Callable[[Access
     )
 
 
-def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]) -> App:
+def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served], visitors: Visitors | None) -> App:
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
-    access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False))
+    access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False), visitors and visitors.people)
     served = mcp(access)
 
     @asynccontextmanager
@@ -90,4 +106,11 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
         Mount("/api/v1", api(access)),
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
     ]
-    return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
+    if visitors is not None:
+        from wfe_mcp.dashboard.login import Logins
+        from wfe_mcp.dashboard.server_pages import ServerPages
+
+        routes += Logins(visitors.people, visitors.login, visitors.secret).routes()
+        routes += ServerPages(access.engines_of_people(), visitors.people).routes()
+    entrances = ENTRANCES if visitors else ()
+    return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin, entrances=entrances)

@@ -74,7 +74,12 @@ class Token:
 
     def allows(self, scope: Scope) -> bool:
         """True when ``scope`` is included in that of this token."""
-        return SCOPES.index(scope) <= SCOPES.index(self.scope)
+        return includes(self.scope, scope)
+
+
+def includes(scope: Scope, other: Scope) -> bool:
+    """Whether who has ``scope`` may do what needs ``other``."""
+    return SCOPES.index(other) <= SCOPES.index(scope)
 
 
 def create_token(

@@ -23,6 +23,7 @@ from wfe_mcp.workspace.config.limit_tables import (
 )
 from wfe_mcp.workspace.config.origins import origin_fault
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
+from wfe_mcp.workspace.config.server_table import ServerSettings
 from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.config.trigger_tables import IncomingSettings, ScheduleSettings
 
@@ -393,6 +394,7 @@ class Settings(Table):
     )
     claims: ClaimSettings = optional(ClaimSettings(), "Claims of a project and their tests.")
     ui: UiSettings = optional(UiSettings(), "The page on which a person decides in a browser.")
+    server: ServerSettings = optional(ServerSettings(), "`wfe-mcp server`: its address, login and roles.")
 
     def on_mismatch(self, template: str) -> str:
         """The effect of a changed file of a sealed artifact in a run of ``template``: ``warn`` or ``block``."""
