@@ -1766,6 +1766,7 @@ export interface SessionView {
   project?: string;
   token?: string;
   ends_at?: string;
+  login?: boolean;
 }
 
 export interface SettingsView {

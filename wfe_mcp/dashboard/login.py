@@ -141,17 +141,21 @@ class Logins:
             from authlib.integrations import starlette_client  # 150 ms, with httpx: only where people log in
 
             given = self._login
-            made: Any = cast("Any", starlette_client).OAuth().register(
-                "login",
-                client_id=given.client_id,
-                client_secret=self._secret,
-                server_metadata_url=f"{given.issuer}/.well-known/openid-configuration",
-                client_kwargs={
-                    "scope": given.scope,
-                    "code_challenge_method": "S256",
-                    "trust_env": False,
-                    "timeout": _WAIT_S,
-                },
+            made: Any = (
+                cast("Any", starlette_client)
+                .OAuth()
+                .register(
+                    "login",
+                    client_id=given.client_id,
+                    client_secret=self._secret,
+                    server_metadata_url=f"{given.issuer}/.well-known/openid-configuration",
+                    client_kwargs={
+                        "scope": given.scope,
+                        "code_challenge_method": "S256",
+                        "trust_env": False,
+                        "timeout": _WAIT_S,
+                    },
+                )
             )
             metadata: dict[str, Any] = await made.load_server_metadata()
             if metadata.get("issuer", "").rstrip("/") != given.issuer:

@@ -33,10 +33,10 @@ class Provider:
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the name of the library
+            def do_GET(self) -> None:
                 provider.get(self)
 
-            def do_POST(self) -> None:  # noqa: N802 - the name of the library
+            def do_POST(self) -> None:
                 provider.post(self)
 
             def log_message(self, format: str, *args: object) -> None:
@@ -71,7 +71,9 @@ class Provider:
             code = secrets.token_urlsafe(8)
             self.codes[code] = asked
             request.send_response(302)
-            request.send_header("Location", f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
+            request.send_header(
+                "Location", f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+            )
             request.end_headers()
 
     def post(self, request: BaseHTTPRequestHandler) -> None:

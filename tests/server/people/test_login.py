@@ -12,7 +12,9 @@ from wfe_mcp.engine.access.people import LOGGED_IN, LOGGED_OUT, REFUSED, end_ses
 
 def entries(team: Team) -> list[tuple[str, str]]:
     with team.running.house.engine().store.read() as tx:
-        return [(each.type, each.name) for each in tx.settings_log.events() if each.type.startswith(("Person", "Login"))]
+        return [
+            (each.type, each.name) for each in tx.settings_log.events() if each.type.startswith(("Person", "Login"))
+        ]
 
 
 def is_in(browser: Client) -> bool:
@@ -41,7 +43,9 @@ def test_a_person_logs_in_and_out_and_the_log_says_so(team: Team) -> None:
     assert entries(team) == [(LOGGED_IN, "ada from 127.0.0.1"), (LOGGED_OUT, "ada from 127.0.0.1")]
 
 
-@pytest.mark.parametrize("wrong", [{"aud": "other"}, {"iss": "http://evil"}, {"nonce": "other"}, {"exp": 1}, {"sub": None}])
+@pytest.mark.parametrize(
+    "wrong", [{"aud": "other"}, {"iss": "http://evil"}, {"nonce": "other"}, {"exp": 1}, {"sub": None}]
+)
 @pytest.mark.attack("an ID token of another client, issuer, login or time opens a session", "held", "#31")
 def test_an_id_token_that_is_not_for_this_login_opens_nothing(team: Team, wrong: dict[str, object]) -> None:
     team.provider.wrong = wrong
@@ -61,7 +65,9 @@ def test_an_id_token_that_the_provider_did_not_sign_opens_nothing(team: Team, al
     assert not is_in(browser)
 
 
-@pytest.mark.attack("an answer of the provider is brought by another browser, twice, or with another state", "held", "#31")
+@pytest.mark.attack(
+    "an answer of the provider is brought by another browser, twice, or with another state", "held", "#31"
+)
 def test_an_answer_counts_once_in_the_browser_that_began(team: Team) -> None:
     victim, attacker = team.browser(), team.browser()
     answer = attacker.provider_answer()
@@ -90,7 +96,17 @@ def test_only_a_session_of_a_login_opens_anything(team: Team) -> None:
 
 @pytest.mark.parametrize(
     "to",
-    ["//evil.example", "/\\evil.example", "https://evil.example", "/%5cevil", "/%2f/evil", "", "/login", "javascript:x", "/a\nb"],
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/%5cevil",
+        "/%2f/evil",
+        "",
+        "/login",
+        "javascript:x",
+        "/a\nb",
+    ],
 )
 @pytest.mark.attack("a link to the login leads to another site", "held", "#31")
 def test_a_login_leads_to_a_path_of_ours_alone(to: str) -> None:
