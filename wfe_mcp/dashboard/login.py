@@ -163,7 +163,7 @@ class Logins:
             offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
             metadata["id_token_signing_alg_values_supported"] = [each for each in offered if each in _ASYMMETRIC]
             self._client = made
-        return cast("Any", self._client)
+        return self._client
 
     async def _proven(self, request: Request) -> _Proven:
         client = await self._provider()

@@ -1,6 +1,6 @@
 """``wfe-mcp people``: who logs in to the server."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ def list_all(invocation: Invocation) -> None:
     with engine.store.read() as tx:
         projects = tx.projects.all()
     names = {each.id: name_of(each) for each in projects}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": each.name,
             "subject": each.sub,
@@ -36,7 +36,7 @@ def list_all(invocation: Invocation) -> None:
         lines = [
             (
                 str(row["name"]),
-                ", ".join(f"{role} in {name}" for name, role in dict(row["roles"]).items()) or "-",
+                ", ".join(f"{role} in {name}" for name, role in row["roles"].items()) or "-",
                 str(row["last_login"] or "-"),
                 str(row["sessions"]),
                 str(row["subject"]),
