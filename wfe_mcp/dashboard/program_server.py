@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
 
 
+_IDLE_S = 75
+"""How long a connection may idle: longer than proxies keep theirs, which would else send into one that just ends."""
+
+
 class Served(Protocol):
     """An ASGI application that is served while ``alive`` is entered."""
 
@@ -58,6 +62,7 @@ def program_server(engine: Engine, port: int, origin: str, mcp: Callable[[Access
             proxy_headers=False,
             ws="none",
             timeout_graceful_shutdown=3,
+            timeout_keep_alive=_IDLE_S,
         )
     )
 

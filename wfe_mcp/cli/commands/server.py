@@ -13,6 +13,8 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
     from wfe_mcp.dashboard.api.access import Access
     from wfe_mcp.dashboard.http_server import HttpServer
     from wfe_mcp.engine.access.tokens import Token
@@ -106,8 +108,8 @@ def _mcp(access: Access) -> TokenServers:
 
     from wfe_mcp.server.http import TokenPlace, TokenServers
 
-    def place_of(token: Token) -> TokenPlace:
-        return TokenPlace(_engine_of(access, token), token, access.work, Path.cwd())
+    def place_of(token: Token, threads: CapacityLimiter) -> TokenPlace:
+        return TokenPlace(_engine_of(access, token), token, access.work, Path.cwd(), threads)
 
     return TokenServers(lambda header: access.sender(header).token, place_of)
 
