@@ -128,7 +128,7 @@ class _Team:
                 continue
             self._runs.append(run)
             await self._call(http, token, "start_phase", run=run)
-            body = {"front": {}, "body": "word " * 700}
+            body: dict[str, Any] = {"front": {}, "body": "word " * 700}
             await self._call(http, token, "submit_artifact", run=run, phase="work", artifact=body)
             await self._call(http, token, "status", run=run)
 
@@ -138,7 +138,8 @@ class _Team:
         began = time.perf_counter()
         answer = await http.post("/mcp", json=call, headers=headers)
         self._spent[tool].append((time.perf_counter() - began) * 1000)
-        text = answer.text.partition("data: ")[2] or "{}"
+        # A stream of events, which may begin with comments that keep the connection open.
+        text = next((line[6:] for line in answer.text.splitlines() if line.startswith("data: {")), "{}")
         found: dict[str, Any] = json.loads(text).get("result", {}).get("structuredContent", {})
         if not found.get("ok"):
             self._refused[found.get("error", {}).get("code", str(answer.status_code))] += 1
