@@ -1,4 +1,4 @@
-"""The workflow for n8n has the nodes that the page describes. It was run by hand: n8n is no dependency of the tests."""
+"""The workflow for n8n has the nodes that the page describes. n8n is no dependency of the tests: a person ran it once."""
 
 import json
 import re

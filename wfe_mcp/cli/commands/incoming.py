@@ -27,7 +27,7 @@ def list_all(invocation: Invocation) -> None:
         for row in rows
     ]
     heads = ("incoming", "template", "inputs", "path at the page")
-    empty = "Nothing comes in. Add [incoming.NAME] with a template"
+    empty = "Nothing comes in. Add [incoming.NAME] with a template to .wfe/config.toml, then: wfe-mcp trust"
     listed(invocation, "incoming", f"{len(rows)} incoming", rows, heads, cells, empty)
 
 

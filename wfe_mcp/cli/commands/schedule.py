@@ -22,7 +22,7 @@ def list_all(invocation: Invocation) -> None:
         for row in rows
     ]
     heads = ("schedule", "template", "when", "next (UTC)", "last (UTC)", "run")
-    empty = "No schedules. Add [schedule.NAME] with cron and template"
+    empty = "No schedules. Add [schedule.NAME] with cron and template to .wfe/config.toml, then: wfe-mcp trust"
     listed(invocation, "schedule", plural(len(rows), "schedule"), rows, heads, cells, empty)
 
 

@@ -52,7 +52,7 @@ def list_all(invocation: Invocation) -> None:
         (row.name, row.origin, ", ".join(row.events) if row.enabled else "off", row.waiting, row.failed) for row in rows
     ]
     heads = ("webhook", "to", "events", "waiting", "failed")
-    empty = "No webhooks. Add [webhooks.NAME] with a url"
+    empty = "No webhooks. Add [webhooks.NAME] with a url to .wfe/config.toml, then: wfe-mcp trust"
     listed(invocation, "webhooks", plural(len(rows), "webhook"), rows, heads, cells, empty)
 
 
@@ -76,7 +76,7 @@ def listed(
         for fault in (*faults, *invocation.engine.settings().faults_in(table)):
             screen.line(f"  ! {fault}", "yellow")
         if not rows:
-            screen.line(f"{empty} to .wfe/config.toml, then: wfe-mcp trust")
+            screen.line(empty)
 
     invocation.answer(summary, render, view={table if table != "schedule" else "schedules": rows})
 
