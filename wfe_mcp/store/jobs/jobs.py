@@ -23,11 +23,13 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from wfe_mcp.core.model import RunId
+from wfe_mcp.core.observing import TRACE
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.jobs.model_calls import LOSE_CALLS
 from wfe_mcp.store.layout.tables import JOB, MODEL_CALL, RUN
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import (
+    TRACED,
     TREE_KEYS,
     ClaimLimits,
     Effect,
@@ -239,7 +241,8 @@ class JobRepository(Repository):
         now = self._clock()
         job_id = f"job-{self._new_id()}"
         values = row_from(new, JOB)
-        values |= {"id": job_id, "payload": dict(new.payload), "run_at": new.run_at or now, "created_at": now}
+        traced = {TRACED: trace} if (trace := TRACE.get()) else {}
+        values |= {"id": job_id, "payload": {**new.payload, **traced}, "run_at": new.run_at or now, "created_at": now}
         values |= {"status": JobStatus.QUEUED, "tries": 0, "fence": 0, "cancel_requested": False, "cancel_reason": None}
         self._run(_NEW, values)
         return job_id
