@@ -42,6 +42,9 @@ from wfe_mcp.store.records.jobs import (
 )
 from wfe_mcp.store.repository import Part, Repository, columns_for, given, row_from
 
+COUNTED = ("llm:", "agent:", "vision:", "command:", "step:", "webhook:", "manual:")
+"""The queues whose jobs count for the limits of a team and a project: what keeps the times of runs is never held up."""
+
 _MINUTE = timedelta(minutes=1)
 _AVERAGED = 50
 
@@ -89,7 +92,19 @@ class QueueRepository(Repository):
 
     def full(self, limits: ClaimLimits, queues: Sequence[str], now: datetime) -> set[str]:
         """Those of ``queues`` from which no further job may start now."""
+        if limits.team is not None or limits.project is not None:
+            counted = [queue for queue in queues if queue.startswith(COUNTED)]
+            team, project = self.running(counted)
+            if (limits.team or team + 1) <= team or (limits.project or project + 1) <= project:
+                return set(counted)
         return {queue for queue in queues if queue in limits.queues and self._is_full(queue, limits.queues[queue], now)}
+
+    def running(self, queues: Sequence[str]) -> tuple[int, int]:
+        """How many jobs run of all projects, and of the projects of ``queues``; without those that no limit counts."""
+        projects = {queue.partition(":")[2] for queue in queues}
+        found = [(str(row[0]), int(row[2])) for row in self._connection.execute(_OPEN) if row[1] == JobStatus.RUNNING]
+        counted = [(queue.partition(":")[2], number) for queue, number in found if queue.startswith(COUNTED)]
+        return sum(each for _, each in counted), sum(each for project, each in counted if project in projects)
 
     def full_keys(self, limits: ClaimLimits, now: datetime) -> set[str]:
         """The limit keys of providers that may get no more work now, and of folders in which a job is working."""

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, func, literal_column, or_, select
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import Channel, RunStatus
+from wfe_mcp.core.model import Channel, RunId, RunStatus
 from wfe_mcp.store.enums import JobStatus, RequestStatus
 from wfe_mcp.store.jobs.model_calls import MADE_HERE, TOTALS
 from wfe_mcp.store.layout.tables import EVENT, JOB, MODEL_CALL, PROJECT, REQUEST, RUN
@@ -42,6 +42,8 @@ _JOBS = (
 )
 _EVENTS = select(func.max(literal_column("event.rowid", Integer))).select_from(EVENT)
 _FIRST_EVENT = RUN.join(EVENT, and_(EVENT.c.run_id == RUN.c.id, EVENT.c.seq == 1))
+
+_STARTER = select(EVENT.c.actor, EVENT.c.channel).where(EVENT.c.run_id == bindparam("run_"), EVENT.c.seq == 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,11 @@ class FigureRepository(Repository):
     def events(self) -> int:
         """How many events were ever appended: those of removed runs too."""
         return int(self._connection.execute(_EVENTS).scalar() or 0)
+
+    def starter(self, run_id: RunId) -> tuple[str, Channel] | None:
+        """Who started a run, and by which channel."""
+        row = self._connection.execute(_STARTER, {"run_": run_id}).first()
+        return None if row is None else (str(row[0]), row[1])
 
     def started(
         self, since: datetime, *, project_id: str | None = None, starters: Collection[Starter] = ()

@@ -86,10 +86,15 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class ClaimLimits:
-    """The limits on claims, over all processes: by queue, and by the model provider that a job calls."""
+    """The limits on claims, over all processes: by queue, and by the model provider that a job calls.
+
+    ``team``, ``project``: jobs at once, of all projects and of the one whose queues are claimed from; None: unlimited.
+    """
 
     queues: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     providers: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
+    team: int | None = None
+    project: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
