@@ -1,6 +1,7 @@
 """Backup and restore of the database.
 
     backup     copy → checked → durable → given its name
+    dump       pg_restore, by the user → what the anchors know and the database lacks is noted, and anchored
     restore    file → copied beside the database, checked, brought to this version's tables, the restore noted in it
                     → today's database kept aside → one transaction puts the copy's content in its place → anchored
 
@@ -129,6 +130,25 @@ def restore(
             _put_in_place(new, path)
     restore_log.anchor_set_backs(engine)
     return RestoreResult(held, kept_aside, set_back, own_pin)
+
+
+def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.SetBack:
+    """Note that ``pg_restore`` has set the database of a server back, as a restore of a file does. ``prove``: as for it.
+
+    Refuses ``unavailable`` where the database is a file, and ``not_ready`` while a process of this host uses it.
+    """
+    if engine.store.has_file:
+        raise Refused(
+            "unavailable",
+            "The database is a file of this machine, which wfe-mcp restore replaces itself.",
+            "Name the backup: wfe-mcp restore FILE",
+        )
+    refuse_company(engine)
+    by, was = prove(engine), _anchored(engine.store.place, {})
+    with engine.store.tx() as tx:
+        set_back = _set_back(tx, was, tx.figures.newest(), "pg_restore", by, engine.clock())
+    restore_log.anchor_set_backs(engine)
+    return set_back
 
 
 def _database(engine: Engine) -> Path:
@@ -294,35 +314,49 @@ def _note(
 ) -> restore_log.SetBack:
     """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
     from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
+
+    was = _anchored(_database(engine), before)
+    with copied.tx() as tx:
+        if known_at(tx, engine.project) is None:
+            tx.projects.id_of(engine.project.key, str(engine.project.root))
+        set_back = _set_back(tx, was, held.newest, file.name, by, engine.clock())
+        if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
+            begin_signing(engine, tx, by, key.public_key)
+    return set_back
+
+
+def _anchored(database: Path, before: Mapping[str, int]) -> dict[str, int]:
+    """Run → the number of its newest event that ``before`` or an anchor beside the database knows."""
     from wfe_mcp.workspace.system.anchors import lines_of
 
     was = dict(before)
-    for anchors in sorted((_database(engine).parent / "anchors").glob(f"{_database(engine).stem}-*.jsonl")):
+    for anchors in sorted((database.parent / "anchors").glob(f"{database.stem}-*.jsonl")):
         for line in lines_of(anchors) or []:
             for run, (seq, _) in line.runs.items():
                 was[run] = max(seq, was.get(run, 0))
-    to = held.newest or datetime.min.replace(tzinfo=UTC)
-    at = engine.clock()
-    with copied.tx() as tx:
-        kept = {run: seq for run, (seq, _) in _tails(tx, list(was)).items()}
-        lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
-        events = sum(had - has for has, had in lost.values())
-        named = dict(list(lost.items())[:_MOST_RUNS])
-        payload = {
-            "to": to.isoformat(),
-            "file": file.name,
-            "lost": {run: list(each) for run, each in named.items()},
-            "lost_runs": len(lost),
-            "lost_events": events,
-        }
-        if known_at(tx, engine.project) is None:
-            tx.projects.id_of(engine.project.key, str(engine.project.root))
-        tx.processes.forget_all()
-        tx.jobs.hold_unrepeatable(at)
-        tx.settings_log.note(restore_log.RESTORED, canonical_json(payload), by, at)
-        if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
-            begin_signing(engine, tx, by, key.public_key)
-    return restore_log.SetBack(at, by.actor, to, file.name, named, len(lost), events)
+    return was
+
+
+def _set_back(
+    tx: Tx, was: Mapping[str, int], newest: datetime | None, name: str, by: By, at: datetime
+) -> restore_log.SetBack:
+    """Note in this transaction that the database was set back: what is lost of ``was``. Work that may have run since is held."""
+    to = newest or datetime.min.replace(tzinfo=UTC)
+    kept = {run: seq for run, (seq, _) in _tails(tx, list(was)).items()}
+    lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
+    events = sum(had - has for has, had in lost.values())
+    named = dict(list(lost.items())[:_MOST_RUNS])
+    payload = {
+        "to": to.isoformat(),
+        "file": name,
+        "lost": {run: list(each) for run, each in named.items()},
+        "lost_runs": len(lost),
+        "lost_events": events,
+    }
+    tx.processes.forget_all()
+    tx.jobs.hold_unrepeatable(at)
+    tx.settings_log.note(restore_log.RESTORED, canonical_json(payload), by, at)
+    return restore_log.SetBack(at, by.actor, to, name, named, len(lost), events)
 
 
 def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:

@@ -41,6 +41,7 @@ _JOBS = (
     .group_by(JOB.c.queue, JOB.c.kind, JOB.c.status)
 )
 _EVENTS = select(func.max(literal_column("event.rowid", Integer))).select_from(EVENT)
+_NEWEST = select(EVENT.c.at).order_by(literal_column("event.rowid", Integer).desc()).limit(1)
 _FIRST_EVENT = RUN.join(EVENT, and_(EVENT.c.run_id == RUN.c.id, EVENT.c.seq == 1))
 
 _STARTER = select(EVENT.c.actor, EVENT.c.channel).where(EVENT.c.run_id == bindparam("run_"), EVENT.c.seq == 1)
@@ -88,6 +89,10 @@ class FigureRepository(Repository):
         """Who started a run, and by which channel."""
         row = self._connection.execute(_STARTER, {"run_": run_id}).first()
         return None if row is None else (str(row[0]), row[1])
+
+    def newest(self) -> datetime | None:
+        """When the newest event of all runs was appended."""
+        return self._connection.execute(_NEWEST).scalar()
 
     def started(
         self, since: datetime, *, project_id: str | None = None, starters: Collection[Starter] = ()
