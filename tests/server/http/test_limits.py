@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.server.conftest import HUMAN, House, call, drill
-from tests.server.http.conftest import Running
+from tests.server.conftest import House, call, drill
+from tests.server.http.conftest import Running, configure
 from wfe_mcp.cli.app import main
-from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access.limits import uses
 from wfe_mcp.engine.access.tokens import create_token
-from wfe_mcp.engine.kernel.engine import utc_now
 
 GRACE = By("grace", Channel.CLI, Assurance.HUMAN)
 
@@ -52,7 +50,8 @@ async def test_a_run_above_the_limit_of_its_token_is_refused_with_what_frees_it(
         "used": 2,
     }
     assert refused["data"]["frees_at"]
-    assert (await started(running, other))["ok"], "another token has runs of its own"
+    answer = await started(running, other)
+    assert answer["ok"], answer
 
 
 async def test_the_tokens_of_a_person_share_what_the_person_may(running: Running) -> None:
@@ -60,11 +59,13 @@ async def test_the_tokens_of_a_person_share_what_the_person_may(running: Running
     engine = running.house.engine()
     graces = create_token(engine, GRACE, "graces", "work", project=engine.project_id)[1]
     first, second = running.token("first"), running.token("second")
-    assert (await started(running, first))["ok"]
+    answer = await started(running, first)
+    assert answer["ok"], answer
     refused = await started(running, second)
     assert refused["data"]["limit"] == "server.limits.person.open_runs"
     assert "End or cancel an open run first" in refused["error"]["hint"]
-    assert (await started(running, graces))["ok"], "another person made this one"
+    answer = await started(running, graces)
+    assert answer["ok"], answer
 
 
 @pytest.mark.parametrize("whose", ["team", "project"])
@@ -84,16 +85,13 @@ async def test_an_ended_run_frees_a_place(running: Running) -> None:
         assert (await started(running, token))["error"]["code"] == "limit_reached"
         ended = await call(agent, "control_run", run=run, action="cancel", reason="enough")
         assert ended["ok"], ended
-    assert (await started(running, token))["ok"]
+    answer = await started(running, token)
+    assert answer["ok"], answer
 
 
 async def test_a_project_cannot_set_limits_of_the_server(running: Running) -> None:
-    file = (running.house.root / ".wfe" / "config.toml").resolve()
-    file.write_text(f"{file.read_text(encoding='utf-8')}\n[server.limits.team]\nopen_runs = 1\n", encoding="utf-8")
-    engine = running.house.engine()
-    with engine.store.tx() as tx:
-        tx.trust.give(engine.project_id, str(file), sha256_hex(file.read_bytes()), HUMAN, utc_now())
-    assert engine.settings().faults_in("server") != ()
+    configure(running.house, "[server.limits.team]\nopen_runs = 1\n")
+    assert running.house.engine().settings().faults_in("server") != ()
     token = running.token()
     assert [(await started(running, token))["ok"] for _ in range(2)] == [True, True]
 

@@ -18,12 +18,10 @@ import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import count
 from pathlib import Path
-from typing import Any
 
-from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, Person
@@ -35,9 +33,6 @@ from wfe_mcp.engine.maintenance import restore_log
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.maintenance.copies import Held
 from wfe_mcp.workspace.files.project_files import name_of_copy
-
-_MOST_RUNS = 200
-"""At most so many runs with lost events are named; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +139,9 @@ def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.Se
             "Name the backup: wfe-mcp restore FILE",
         )
     refuse_company(engine)
-    by, was = prove(engine), _anchored(engine.store.place, {})
+    by, was = prove(engine), restore_log.anchored(engine.store.place, {})
     with engine.store.tx() as tx:
-        set_back = _set_back(tx, was, tx.figures.newest(), "pg_restore", by, engine.clock())
+        set_back = restore_log.note_set_back(tx, was, tx.figures.newest(), "pg_restore", by, engine.clock())
     restore_log.anchor_set_backs(engine)
     return set_back
 
@@ -315,55 +310,14 @@ def _note(
     """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
     from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
 
-    was = _anchored(_database(engine), before)
+    was = restore_log.anchored(_database(engine), before)
     with copied.tx() as tx:
         if known_at(tx, engine.project) is None:
             tx.projects.id_of(engine.project.key, str(engine.project.root))
-        set_back = _set_back(tx, was, held.newest, file.name, by, engine.clock())
+        set_back = restore_log.note_set_back(tx, was, held.newest, file.name, by, engine.clock())
         if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
             begin_signing(engine, tx, by, key.public_key)
     return set_back
-
-
-def _anchored(database: Path, before: Mapping[str, int]) -> dict[str, int]:
-    """Run → the number of its newest event that ``before`` or an anchor beside the database knows."""
-    from wfe_mcp.workspace.system.anchors import lines_of
-
-    was = dict(before)
-    for anchors in sorted((database.parent / "anchors").glob(f"{database.stem}-*.jsonl")):
-        for line in lines_of(anchors) or []:
-            for run, (seq, _) in line.runs.items():
-                was[run] = max(seq, was.get(run, 0))
-    return was
-
-
-def _set_back(
-    tx: Tx, was: Mapping[str, int], newest: datetime | None, name: str, by: By, at: datetime
-) -> restore_log.SetBack:
-    """Note in this transaction that the database was set back: what is lost of ``was``. Work that may have run since is held."""
-    to = newest or datetime.min.replace(tzinfo=UTC)
-    kept = {run: seq for run, (seq, _) in _tails(tx, list(was)).items()}
-    lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
-    events = sum(had - has for has, had in lost.values())
-    named = dict(list(lost.items())[:_MOST_RUNS])
-    payload = {
-        "to": to.isoformat(),
-        "file": name,
-        "lost": {run: list(each) for run, each in named.items()},
-        "lost_runs": len(lost),
-        "lost_events": events,
-    }
-    tx.processes.forget_all()
-    tx.jobs.hold_unrepeatable(at)
-    tx.settings_log.note(restore_log.RESTORED, canonical_json(payload), by, at)
-    return restore_log.SetBack(at, by.actor, to, name, named, len(lost), events)
-
-
-def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
-    found: dict[str, tuple[int, str]] = {}
-    for start in range(0, len(runs), 500):
-        found |= tx.events.tails(runs[start : start + 500])
-    return found
 
 
 def _put_in_place(new: Path, path: Path) -> None:
