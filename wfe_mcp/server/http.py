@@ -23,6 +23,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.observing import SENDER
 from wfe_mcp.server.app import WfeServer
 from wfe_mcp.server.project_session import THREADS, AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.tools import ENTRIES
@@ -114,9 +115,10 @@ class TokenServers:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI, for a path of its own."""
-        header = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
+        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        SENDER.set(headers.get(b"traceparent", ""))  # what serves this request has a copy of its context
         try:
-            token = await to_thread.run_sync(self._token_of, header)
+            token = await to_thread.run_sync(self._token_of, headers.get(b"authorization", ""))
             server = await self._server_of(token)
         except Refused as refused:
             await _refuse(send, refused)

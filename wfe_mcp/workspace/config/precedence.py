@@ -5,7 +5,7 @@
     artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
     templates.<t>.on_mismatch                 may only say ``block``
     [sandbox], [http] proxy and ca_file,      the user's own file only
-    [notify],
+    [notify], [server.limits],
     base_url of a provider with a key
 
 An agent's shell can set variables and write files, so neither may loosen a restriction on the agent.
@@ -66,6 +66,7 @@ def _strictest(declared: Sequence[tuple[str, str | None]]) -> str:
 _AT_HOME = (
     ("http", "proxy", "decides who sees your keys"),
     ("http", "ca_file", "decides who sees your keys"),
+    ("server", "limits", "decides what others may use"),
     ("sandbox", "bubblewrap", "decides what makes your sandboxes"),
     ("sandbox", "sha256", "decides what makes your sandboxes"),
     *(("notify", key, "decides how you are notified") for key in NotifySettings.model_fields),

@@ -20,6 +20,8 @@ from wfe_mcp.workspace.config.limit_tables import (
     LimitedQueue,
     OutageSettings,
     QueueSettings,
+    RetentionSettings,
+    ServerSettings,
 )
 from wfe_mcp.workspace.config.origins import origin_fault
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
@@ -302,20 +304,6 @@ class WorktreeSettings(Table):
     )
 
 
-class RetentionSettings(Table):
-    """Which runs ``wfe-mcp prune`` may remove; without ``runs`` it removes none."""
-
-    effect = "limit"
-
-    runs: Duration | None = optional(
-        None,
-        'How long a run is kept after its end: `"90d"`. Without it, for ever. Nothing goes by itself: a person '
-        "runs `wfe-mcp prune`.",
-    )
-    keep: int = optional(0, "So many of the runs that ended last stay, however old they are.", ge=0)
-    archived_only: bool = optional(False, "Whether only runs go that were archived.")
-
-
 class UiSettings(Table):
     """``auto``: whether the decision page starts automatically."""
 
@@ -355,6 +343,7 @@ class Settings(Table):
         {}, "How much background work is done at once, by its queue.", noun="queue"
     )
     budget: BudgetSettings = optional(BudgetSettings(), "What calls to models may use.")
+    server: ServerSettings = optional(ServerSettings(), "What a server of a team allows.")
     outage: OutageSettings = optional(OutageSettings(), "Providers that do not answer.")
     checkpoints: CheckpointSettings = optional(
         CheckpointSettings(), "What checkpoints save of the files, and for how long."
