@@ -80,8 +80,6 @@ class Approvers:
         pinned = _in_force(engine)
         making = _Making(form.get("name", "").strip(), secrets.token_bytes(32))
         _key(self._site, "x", making.name, "x")
-        if making.name in {key.name for key in pinned.keys.values()}:
-            raise Refused("conflict", f"A key called {making.name!r} is pinned already.", "Choose another name.")
         options = asking_for_key(self._site, making.name, secrets.token_bytes(16), making.once, pinned.passkeys)
         return {"ceremony": self._ceremonies.begin(session, f"make {engine.project_id}", making), "options": options}
 

@@ -120,6 +120,12 @@ def tokens_in(tx: Tx) -> list[Token]:
     return [_read(name, value, uses.get(_USE_PREFIX + name)) for name, value in found]
 
 
+def owner_of_token(tx: Tx, name: str) -> str:
+    """Who made the token ``name``; empty where it is revoked, or of an earlier version."""
+    value = tx.secrets.get(_ROW_PREFIX + name)
+    return "" if value is None else _read(name, value, None).owner
+
+
 def note_use(engine: Engine, token: Token) -> None:
     """Keep that ``token`` is used now, unless that is known to ``USE_S``. A database that takes no writes now keeps nothing."""
     now = engine.clock()

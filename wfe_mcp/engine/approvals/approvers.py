@@ -9,6 +9,8 @@ Rules:
 2. It is versioned and committed by people. It names approvers, so its bytes count only once the user trusts them; what
    this program writes after a valid signature is trusted with it.
 3. The file is enough to check it: ``verify --approvals`` does so in CI.
+4. People are compared by the name of their key, never by key or channel: two keys of one name are one person. What is not
+   pinned is no one's: another key, a form in a client, an agent's token.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import category, normalize
 
 from pydantic import Field, ValidationError
 
@@ -316,6 +319,18 @@ def pin_person(engine: Engine, by: Person, key: ApproverKey, do: Literal["add", 
 def by_passkey(key: ApproverKey) -> By:
     """The actor who decides with ``key``, by its pinned name."""
     return By(key.name, Channel.PASSKEY, Assurance.PASSKEY)
+
+
+def owner_of(by: By, pinned: Pinned) -> str:
+    """The person who decides as ``by``, by the names of ``pinned``; empty where that is no one."""
+    key = pinned.keys.get(by.key) if isinstance(by, Person) else None
+    return "" if key is None else person_named(key.name)
+
+
+def person_named(name: str) -> str:
+    """The name of a key as people are compared: case, width, invisible characters and space around words do not count."""
+    shown = "".join(each for each in normalize("NFKC", name) if category(each) != "Cf")
+    return " ".join(shown.casefold().split())
 
 
 def _plain(change: ApproverChange) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Precedence of restrictive settings: a later layer cannot loosen them.
 
     policy.templates                          allowed by every layer that sets it
-    policy.evidence                           the highest of all layers
+    policy.evidence, policy.people            the highest of all layers
     artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
     templates.<t>.on_mismatch                 may only say ``block``
     [sandbox], [http] proxy and ca_file,      the user's own file only
@@ -41,6 +41,9 @@ def _narrow_policy(layers: Sequence[Layer], values: dict[str, Any]) -> None:
     least = strictest(*(each.get("policy", {}).get("evidence") for _, each in layers))
     if least is not None:
         values["policy"]["evidence"] = least
+    people = [each["policy"]["people"] for _, each in layers if "people" in each.get("policy", {})]
+    if people:
+        values["policy"]["people"] = max(people)
 
 
 def _narrow_mismatch(layers: Sequence[Layer], values: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from wfe_mcp.workspace.config.limit_tables import (
     ServerSettings,
 )
 from wfe_mcp.workspace.config.origins import origin_fault
+from wfe_mcp.workspace.config.policy_table import PolicySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
 from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.config.trigger_tables import IncomingSettings, ScheduleSettings
@@ -116,6 +117,14 @@ class PhaseSettings(Table):
         "Who approves: `skip` (no approval), `human`, or the name of a role that gives its opinion instead.",
         effect="gates",
         weakens=lambda value: value != "human",
+    )
+    people: int | None = optional(
+        None,
+        "How many different people approve where this phase asks for an approval; it raises what the template says, "
+        "and never lowers it.",
+        effect="gates",
+        ge=1,
+        le=5,
     )
     max_retries: int | None = optional(None, "Attempts after the first one; `0`: none.", ge=0)
     same_blocker: int | None = optional(
@@ -231,21 +240,6 @@ class EnvSettings(Table):
         [],
         'Names of variables, such as `["CI"]`; a run stores their values when it starts, so name no secret.',
         effect="passes",
-    )
-
-
-class PolicySettings(Table):
-    """``templates``: what an agent may start; None is everything. ``evidence``: the least level of checks; None: any."""
-
-    effect = "policy"
-
-    templates: list[str] | None = optional(
-        None, 'Names of templates that an agent may start: `["quick_fix"]`; a person may start any.'
-    )
-    evidence: Literal["worktree", "checkout", "sandbox", "runner"] | None = optional(
-        None,
-        "The least level of evidence of every check that a gate or a step runs: `checkout`, say. The highest of "
-        "your own, the project's and the gate's counts.",
     )
 
 
