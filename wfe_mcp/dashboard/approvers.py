@@ -81,8 +81,6 @@ class Approvers:
         pinned = in_force(engine)
         making = Making(form.get("name", "").strip(), secrets.token_hex(32))
         _key(self._site, "x", making.name, "x")
-        if making.name in {key.name for key in pinned.keys.values()}:
-            raise Refused("conflict", f"A key called {making.name!r} is pinned already.", "Choose another name.")
         options = asking_for_key(
             self._site, making.name, secrets.token_bytes(16), bytes.fromhex(making.once), pinned.passkeys
         )

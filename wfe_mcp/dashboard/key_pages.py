@@ -1,4 +1,4 @@
-"""The passkeys of a project at a server: a person makes one and asks for it, and a pinned approver signs it in.
+"""The passkeys of a project at a server: a person makes one and asks for it, and a pinned approver accepts it.
 
     GET  /approvers/<project>                    the pinned keys, and those that wait
     POST /approvers/<project>/request/key        options for the browser to create a key
@@ -24,8 +24,16 @@ from wfe_mcp.dashboard.decision_page import SCRIPT
 from wfe_mcp.dashboard.fields import hidden, passkey_button
 from wfe_mcp.dashboard.guard import SCRIPTED
 from wfe_mcp.dashboard.html import Html, document, tag
-from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, Signer, by_passkey, pin_change
-from wfe_mcp.engine.approvals.key_requests import drop_request, request_key, requested_keys
+from wfe_mcp.engine.approvals.approvers import (
+    ApproverChange,
+    ApproverKey,
+    Signer,
+    by_passkey,
+    drop_request,
+    pin_change,
+    request_key,
+    requested_keys,
+)
 from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_key, asking_for_signature, created_key, signed
 from wfe_mcp.views.approvals.approvers import pinned_view
 

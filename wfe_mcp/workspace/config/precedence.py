@@ -1,7 +1,7 @@
 """Precedence of restrictive settings: a later layer cannot loosen them.
 
     policy.templates                          allowed by every layer that sets it
-    policy.evidence                           the highest of all layers
+    policy.evidence, policy.people            the highest of all layers
     artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
     templates.<t>.on_mismatch                 may only say ``block``
     [sandbox], [http] proxy and ca_file,      the user's own file only
@@ -42,6 +42,9 @@ def _narrow_policy(layers: Sequence[Layer], values: dict[str, Any]) -> None:
     least = strictest(*(each.get("policy", {}).get("evidence") for _, each in layers))
     if least is not None:
         values["policy"]["evidence"] = least
+    people = [each["policy"]["people"] for _, each in layers if "people" in each.get("policy", {})]
+    if people:
+        values["policy"]["people"] = max(people)
 
 
 def _narrow_mismatch(layers: Sequence[Layer], values: dict[str, Any]) -> None:
@@ -70,7 +73,7 @@ _AT_HOME = (
     ("sandbox", "bubblewrap", "decides what makes your sandboxes"),
     ("sandbox", "sha256", "decides what makes your sandboxes"),
     *(("notify", key, "decides how you are notified") for key in NotifySettings.model_fields),
-    *(("server", key, "decides who logs in, and what they may do") for key in ServerSettings.model_fields),
+    *(("server", key, "decides who logs in, and what others may do and use") for key in ServerSettings.model_fields),
 )
 """Table and key that only the user's own configuration sets, and why."""
 

@@ -1,4 +1,4 @@
-"""The table ``[server]`` of config.toml: the address of ``wfe-mcp server``, how people log in to it, and what they may do there."""
+"""The table ``[server]`` of config.toml: the address of ``wfe-mcp server``, how people log in to it, and what they may do."""
 
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from wfe_mcp.workspace.config.checks import Name
+from wfe_mcp.workspace.config.limit_tables import ServerLimits
 from wfe_mcp.workspace.config.origins import is_loopback
 from wfe_mcp.workspace.config.table import Table, optional, required
 
@@ -78,3 +79,6 @@ class ServerSettings(Table):
         None, "How people log in; without it the server shows no page.", effect="calls"
     )
     roles: dict[Name, ServerRole] = optional({}, "Who may do what, by a name of yours.", noun="role")
+    limits: ServerLimits = optional(
+        ServerLimits(), "Runs, jobs and cost; what exceeds one is refused.", effect="limit", noun=""
+    )
