@@ -131,7 +131,7 @@ class Logins:
     async def _refused(self, request: Request, why: str, fault: Exception | None = None, who: str = "") -> Response:
         log.warning("a login was refused: %s (%s)", why, type(fault).__name__ if fault else "")
         await run_in_threadpool(self._people.note_refused, why, who, address_of(request))
-        text = f"{fault.message} {fault.hint}" if isinstance(fault, Refused) else _SAYS.get(why, _SAYS["not_proven"])
+        text = f"{fault.message} {fault.hint}" if isinstance(fault, Refused) else _TEXTS.get(why, _TEXTS["not_proven"])
         again = tag("p", tag("a", "Log in again", href="/login"))
         return HTMLResponse(document("Not logged in", tag("h1", "Not logged in"), tag("p", text), again), 403)
 
@@ -187,7 +187,7 @@ _CODES = {
     "OAuthError": "provider_refused",
     "ConnectError": "provider_unreachable",
 }
-_SAYS = {
+_TEXTS = {
     "not_begun_here": "This login was not begun in this browser, was used already, or took too long.",
     "wrong_state": "This answer of the provider belongs to another login.",
     "provider_refused": "The provider refused the login.",
@@ -214,9 +214,9 @@ def login_path(to: str) -> str:
 def address_of(request: Request) -> str:
     """The address of the client; what a proxy says of it counts only where the proxy is on this machine."""
     peer = request.client.host if request.client else "?"
-    said = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
     try:
-        return str(ipaddress.ip_address(said)) if said and ipaddress.ip_address(peer).is_loopback else peer
+        return str(ipaddress.ip_address(forwarded)) if forwarded and ipaddress.ip_address(peer).is_loopback else peer
     except ValueError:
         return peer
 

@@ -1,4 +1,4 @@
-"""People log in to a server: who is let in, and what forged, repeated and foreign answers open."""
+"""People log in to a server: who may, and what forged, repeated and foreign answers open."""
 
 import pytest
 from joserfc.jwk import RSAKey

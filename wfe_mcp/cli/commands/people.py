@@ -45,7 +45,7 @@ def list_all(invocation: Invocation) -> None:
         ]
         screen.table(("name", "roles", "last login", "sessions", "subject"), lines)
         if not rows:
-            screen.line("Nobody has logged in.")
+            screen.line("No one has logged in.")
 
     invocation.answer(f"{len(rows)} people", render, data={"people": rows})
 

@@ -76,7 +76,7 @@ def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[Ser
         raise Refused(
             "bad_argument",
             "People log in to an address, and [server.login] is without one.",
-            'Say it: wfe-mcp config set server.origin "https://wfe.example", or --origin.',
+            'Set it in your own configuration: [server] origin = "https://wfe.example"; or give --origin.',
         )
     if find_spec("authlib") is None:
         raise Refused(

@@ -207,12 +207,12 @@ def people(engine: Engine) -> list[tuple[Known, int]]:
 
 
 def end_sessions(engine: Engine, by: By, name: str) -> int:
-    """End all sessions of a person; their number. Refuses ``bad_argument``: nobody of this name has logged in."""
+    """End all sessions of a person; their number. Refuses ``bad_argument``: no one of this name has logged in."""
     with engine.store.tx() as tx:
         names = [each.name for each in _known(tx)]
         if name not in names:
             hint = nearest_hint(name, names, "List them: wfe-mcp people list")
-            raise Refused("bad_argument", f"Nobody called {name!r} has logged in.", hint)
+            raise Refused("bad_argument", f"No one called {name!r} has logged in.", hint)
         found = [
             row.removeprefix(_SESSION)
             for row, value in tx.secrets.named(_SESSION).items()
