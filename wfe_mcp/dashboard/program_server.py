@@ -2,6 +2,7 @@
 
 /mcp          the application that the caller makes of the tokens: this package knows no MCP
 /api/v1       the HTTP API
+/runner/v1    work for runners    /git    the trees of their jobs
 /healthz      it lives        /readyz    its database answers; 503 where it does not
 """
 
@@ -21,8 +22,10 @@ from starlette.routing import Mount, Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
+from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import Guard
 from wfe_mcp.dashboard.http_server import HttpServer
+from wfe_mcp.dashboard.runners import git_grant, runner_routes
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
 if TYPE_CHECKING:
@@ -89,5 +92,7 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
         Route("/readyz", is_ready),
         Mount("/api/v1", api(access)),
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
+        *runner_routes(access),
+        *git_routes(lambda header, project: git_grant(access, header, project)),
     ]
     return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)

@@ -20,6 +20,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.integrity.runner_audit import audit_runner_reports
 from wfe_mcp.engine.kernel.evidence_seals import BEGUN, MADE, SEAL, evidence_facts, holds, verdict_facts
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, SettingEvent
@@ -65,6 +66,7 @@ def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> N
     except ValueError:  # a row that is no JSON any more: the log has named it
         return
     recorded = {each.id: each for each in every if f"evidence {each.id}" not in differs}
+    found.findings += audit_runner_reports(tx, list(recorded.values()))
     sealed = {id_: _is_sealed(each, found) for id_, each in recorded.items()}
     first: EventRecord | None = None
     for event in tx.events.log(run):

@@ -4,7 +4,8 @@
     a job that waits is cancelled ── trigger ──► its row goes
 
 Rules:
-1. Whatever changes a row of ``job`` announces it: a trigger sees each writer. Our row decides, and nothing reads that of the engine.
+1. Whatever changes a row of ``job`` announces it: a trigger sees each writer. Jobs for
+   runners are not announced: they ask over HTTP. Our row decides, and nothing reads that of the engine.
 2. The tables are those of the installed procrastinate, in a schema of their own. Where that is gone, workers find their jobs by looking.
 3. The trigger acts as the owner of the schema: who may queue a job needs no right to the engine.
 """
@@ -20,7 +21,7 @@ TASK = "deliver"
 PATH = f"{SCHEMA}, pg_temp"
 NAME, WHEN, TABLE = "job_is_due", "AFTER INSERT OR UPDATE OF status, run_at", "job"
 ACTION = f"""
-IF to_regclass('{SCHEMA}.procrastinate_jobs') IS NULL THEN RETURN NULL; END IF;
+IF to_regclass('{SCHEMA}.procrastinate_jobs') IS NULL OR left(NEW.queue, 7) = 'runner:' THEN RETURN NULL; END IF;
 IF NEW.status = 'queued' AND NEW.run_at < '9999-01-01' THEN
 IF TG_OP = 'INSERT' OR OLD.status <> 'queued' OR OLD.run_at <> NEW.run_at THEN
 PERFORM procrastinate_defer_jobs_v1(ARRAY[ROW(NEW.queue, '{TASK}', -NEW.priority, NULL, NULL, jsonb_build_object('job_id', NEW.id),
