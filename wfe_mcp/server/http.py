@@ -23,8 +23,9 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.observing import SENDER
 from wfe_mcp.server.app import WfeServer
-from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
+from wfe_mcp.server.project_session import THREADS, AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.tools import ENTRIES
 
 if TYPE_CHECKING:
@@ -53,8 +54,10 @@ class TokenPlace(ProjectSession):
 
     is_remote = True
 
-    def __init__(self, engine: Engine, token: Token, work: Callable[[Engine], object], cwd: Path) -> None:
-        super().__init__(None, engine.environment, cwd, opened=engine)
+    def __init__(
+        self, engine: Engine, token: Token, work: Callable[[Engine], object], cwd: Path, threads: anyio.CapacityLimiter
+    ) -> None:
+        super().__init__(None, engine.environment, cwd, opened=engine, threads=threads)
         self.by = By(token.name, Channel.HTTP, Assurance.AGENT)
         self._token, self._work = token, work
 
@@ -84,10 +87,16 @@ class TokenPlace(ProjectSession):
 
 
 class TokenServers:
-    """An MCP server for each token that calls. ``token_of``: of a header, or refuses. ``place_of``: its project, or refuses."""
+    """An MCP server for each token that calls. ``token_of``: of a header, or refuses. ``place_of``: its project, or refuses.
 
-    def __init__(self, token_of: Callable[[str], Token], place_of: Callable[[Token], TokenPlace]) -> None:
+    The calls of all tokens share ``THREADS``: more of them would wait for connections to the database, and be refused as busy.
+    """
+
+    def __init__(
+        self, token_of: Callable[[str], Token], place_of: Callable[[Token, anyio.CapacityLimiter], TokenPlace]
+    ) -> None:
         self._token_of, self._place_of = token_of, place_of
+        self._threads = anyio.CapacityLimiter(THREADS)
         self._servers: dict[str, StreamableHTTPSessionManager] = {}
         self._making = anyio.Lock()
         self._group: TaskGroup | None = None
@@ -106,9 +115,10 @@ class TokenServers:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI, for a path of its own."""
-        header = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
+        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        SENDER.set(headers.get(b"traceparent", ""))  # what serves this request has a copy of its context
         try:
-            token = await to_thread.run_sync(self._token_of, header)
+            token = await to_thread.run_sync(self._token_of, headers.get(b"authorization", ""))
             server = await self._server_of(token)
         except Refused as refused:
             await _refuse(send, refused)
@@ -118,8 +128,9 @@ class TokenServers:
     async def _server_of(self, token: Token) -> StreamableHTTPSessionManager:
         async with self._making:
             if token.sha256 not in self._servers:
-                assert self._group is not None, "it is alive"
-                place = await to_thread.run_sync(self._place_of, token)
+                if self._group is None:
+                    raise Refused("unavailable", "The server ends.", "Call again once it is back; nothing is lost.")
+                place = await to_thread.run_sync(self._place_of, token, self._threads)
                 self._servers[token.sha256] = await self._group.start(self._serve, place)
             return self._servers[token.sha256]
 
@@ -132,7 +143,7 @@ class TokenServers:
 
 
 async def _refuse(send: Send, refused: Refused) -> None:
-    status = {"unauthorized": 401, "forbidden": 403}.get(refused.code, 400)
+    status = {"unauthorized": 401, "forbidden": 403, "unavailable": 503}.get(refused.code, 400)
     body = f"{refused.message} {refused.hint}".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     headers += [_CHALLENGE] if status == 401 else []
