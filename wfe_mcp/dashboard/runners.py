@@ -113,7 +113,9 @@ async def _read(request: Request, kind: type[M], most: int) -> M:
     except ValidationError as wrong:
         first = wrong.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise Refused("bad_argument", f"{kind.__name__}: {place}: {first['msg']}", "Update wfe-mcp there.") from None
+        raise Refused(
+            "bad_argument", f"{kind.__name__}: {place}: {first['msg']}", "Update the program there."
+        ) from None
 
 
 def _runner(access: Access, request: Request) -> Token:

@@ -46,26 +46,27 @@ def judge_report(
     skipped_before: int | None = None,
 ) -> Judgement:
     """The judgement of ``report``, whose signature holds. ``tree``, ``head``: of the project ``root``, which the runner was given."""
-    said, name = report.statement, check.name
-    signed = {"runner": {"statement": said.model_dump(mode="json"), "signature": report.signature}, "level": "runner"}
-    if said.fault and said.next_step:
-        return _with(undecided(KIND, said.fault, said.next_step, {"check": name}), signed)
-    if said.fault:
-        fault = {"no_program": said.no_program, "fault": said.fault}
+    stated, name = report.statement, check.name
+    signed = {"runner": {"statement": stated.model_dump(mode="json"), "signature": report.signature}, "level": "runner"}
+    if stated.fault and stated.next_step:
+        return _with(undecided(KIND, stated.fault, stated.next_step, {"check": name}), signed)
+    if stated.fault:
+        fault = {"no_program": stated.no_program, "fault": stated.fault}
         return _with(
-            missing(name, if_missing, f"Check {name!r} could not start on {said.runner}. {said.fault}", fault), signed
+            missing(name, if_missing, f"Check {name!r} could not start on {stated.runner}. {stated.fault}", fault),
+            signed,
         )
     log = log_file(evidence_dir, name)
     content = raw_without_hidden(report.log)
     replace_file(log, content)
     result = ChildResult(
-        exit_code=said.exit_code,
-        timed_out=said.timed_out,
-        cancelled=said.exit_code is None and not said.timed_out,
-        duration_s=said.duration_s,
+        exit_code=stated.exit_code,
+        timed_out=stated.timed_out,
+        cancelled=stated.exit_code is None and not stated.timed_out,
+        duration_s=stated.duration_s,
         output_tail=plain_text(content[-_TAIL_BYTES:]),
-        output_sha256=said.log_sha256,
-        output_bytes=said.output_bytes,
+        output_sha256=stated.log_sha256,
+        output_bytes=stated.output_bytes,
         log_path=log,
     )
     with temporary_folder("report") as received:
@@ -74,8 +75,8 @@ def judge_report(
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(raw_without_hidden(each.content))
         plan = _read_from(execution(check, root, received / "reports" / REPORT, {}), root, received)
-        there = Path(said.root)
-        reports = read_reports(plan, there, {}, log, is_cut=said.output_bytes > MAX_OUTPUT_BYTES)
+        there = Path(stated.root)
+        reports = read_reports(plan, there, {}, log, is_cut=stated.output_bytes > MAX_OUTPUT_BYTES)
         count = count_of(plan, reports.tests, result.exit_code, log)
     if count.tests is not None:
         count = replace(count, tests=below(there, below(there / (check.cwd or ""), count.tests)))
@@ -84,7 +85,7 @@ def judge_report(
         root,
         log,
         check,
-        replace(plan, argv=said.argv_run),
+        replace(plan, argv=stated.argv_run),
         expectation,
         result,
         count,
@@ -93,11 +94,11 @@ def judge_report(
         seen,
         skipped_before,
     )
-    changed = list(said.changed)
+    changed = list(stated.changed)
     judged = judgement_of(facts)
     judged = judged if not changed else written_into(judged, changed)
-    place = {key: said.place[key] for key in _OF_THE_PLACE if key in said.place}
-    data = data_of(facts, [], list(said.notes)) | place | {"room": changed} | signed
+    place = {key: stated.place[key] for key in _OF_THE_PLACE if key in stated.place}
+    data = data_of(facts, [], list(stated.notes)) | place | {"room": changed} | signed
     return replace(
         judged, data=data | {"passed": judged.kind is VerdictKind.PASS}, evidence_kind=KIND, log_path=str(log)
     )

@@ -18,7 +18,7 @@ from tests.sandboxes import NEEDS_SANDBOX
 from tests.server.conftest import HUMAN, House
 from tests.server.http.conftest import Running
 from tests.server.http.runners import LEASE_S, Machine, OwnRunner, configure, evidence, gate_jobs, settle
-from wfe_mcp.engine.integrity.runner_audit import audit_runner_reports
+from wfe_mcp.engine.integrity.evidence_audit import audit_runner_reports
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.control import control
 from wfe_mcp.store.records.jobs import JobStatus

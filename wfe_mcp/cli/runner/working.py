@@ -1,4 +1,4 @@
-"""The work of a runner: claim, fetch, run, report, until it is told to stop.
+"""The work of a runner: claim, fetch, run, report, until a signal stops it.
 
     claim ──► fetch ──► check in its clean room ──► signed report          first signal    finish the check, take no more
       every third of the lease: a sign of life, which may say "stop"       second signal   stop the check, give it back
@@ -91,12 +91,12 @@ class Runner:
     def _work(self, task: Task) -> bool:
         """Do a task; False where another runner does it."""
         self._say(f"{task.job}: check {task.check.name} of run {task.run}, phase {task.phase}")
-        stop, told = Stop(), list[str]()
+        stop, shown = Stop(), list[str]()
 
         def must_stop() -> bool:
-            if self._signals and not told:
-                told.append("It ends after this check; the next signal gives it back.")
-                self._say(told[0])
+            if self._signals and not shown:
+                shown.append("It ends after this check; the next signal gives it back.")
+                self._say(shown[0])
             if len(self._signals) > 1:
                 stop.ask("shutdown")
             return stop.is_asked
@@ -153,18 +153,18 @@ class Runner:
             thread.join()
 
     def _beat(self, task: Task, stop: Stop, log_file: Path, over: threading.Event) -> None:
-        heard = time.monotonic()
+        answered = time.monotonic()
         while not over.wait(task.lease_s / 3):
             try:
                 if self._server.heartbeat(task, _tail(log_file)):
                     stop.ask("cancelled")
-                heard = time.monotonic()
+                answered = time.monotonic()
             except Refused as refused:
                 self._say(f"{task.job}: {refused.message}")
                 stop.ask("lost")
                 return
             except AwayError:
-                if time.monotonic() - heard > task.lease_s:
+                if time.monotonic() - answered > task.lease_s:
                     stop.ask("lost")
                     return
 

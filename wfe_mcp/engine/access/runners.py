@@ -38,7 +38,7 @@ SEEN_S = 60
 _KEY_ROW = "runner-key:"
 _CLAIM_ROW = f"{USED}job:"
 _SEEN_ROW = f"{USED}runner:"
-_TEXT_PREFIX = "wfej_"
+_MARK = "wfej_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ class RunnerClaim:
     tree: str
     oid: str
     root: str
-    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def pin_key(engine: Engine, token: Token, key: str) -> None:
                     tx.secrets.set(_KEY_ROW + token.name, kept, by, now)
                     tx.settings_log.note(PINNED, f"{token.name} {key}", by, now)
             return
-    raise Refused("bad_argument", "The key of this runner is none.", "Update wfe-mcp on the runner.")
+    raise Refused("bad_argument", "The key of this runner is none.", "Update the program on the runner.")
 
 
 def _is_pinned(tx: Tx, token: Token, key: str) -> bool:
@@ -115,7 +114,7 @@ def pinned_keys(tx: Tx) -> dict[str, set[str]]:
 
 def keep_claim(tx: Tx, claim: RunnerClaim, at: datetime) -> str:
     """The token of ``claim``, which replaces that of any claim of this job before."""
-    text = f"{_TEXT_PREFIX}{claim.job}.{secrets.token_urlsafe(32)}"
+    text = f"{_MARK}{claim.job}.{secrets.token_urlsafe(32)}"
     kept = asdict(claim) | {"sha256": sha256(text.encode()).hexdigest()}
     tx.secrets.note_use(_CLAIM_ROW + claim.job, json.dumps(kept, sort_keys=True), at)
     return text
@@ -131,12 +130,14 @@ def claimed_jobs(tx: Tx) -> list[str]:
     return [name.removeprefix(_CLAIM_ROW) for name in tx.secrets.named(_CLAIM_ROW)]
 
 
-def claim_of(engine: Engine, tx: Tx, text: str) -> tuple[RunnerClaim, JobRecord]:
+def claim_of(engine: Engine, tx: Tx, token: str) -> tuple[RunnerClaim, JobRecord]:
     """The claim that a token opens, and its job. Refuses ``unauthorized``: the claim is over, or never was."""
-    job_id = text.removeprefix(_TEXT_PREFIX).partition(".")[0]
-    kept = tx.secrets.get(_CLAIM_ROW + job_id) if text.startswith(_TEXT_PREFIX) else None
-    if kept is not None and hmac.compare_digest(json.loads(kept)["sha256"], sha256(text.encode()).hexdigest()):
-        claim, job = RunnerClaim(**json.loads(kept)), tx.jobs.get(job_id)
+    job_id = token.removeprefix(_MARK).partition(".")[0]
+    kept = tx.secrets.get(_CLAIM_ROW + job_id) if token.startswith(_MARK) else None
+    given = json.loads(kept or "{}")
+    if given and hmac.compare_digest(given["sha256"], sha256(token.encode()).hexdigest()):
+        job, about = tx.jobs.get(job_id), (given["runner"], given["key"], given["project"])
+        claim = RunnerClaim(job_id, given["fence"], *about, given["tree"], given["oid"], given["root"])
         if job is not None and is_held(job, claim, engine.clock()):
             return claim, job
     raise Refused(

@@ -33,10 +33,10 @@ from wfe_mcp.engine.access.runners import (
 )
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import work_limits
+from wfe_mcp.engine.background.runner_gates import Prepared, judged_from, prepare
 from wfe_mcp.engine.credentials.handing import Given, given_to_check
 from wfe_mcp.engine.evaluation.gate_jobs import record
 from wfe_mcp.engine.evaluation.gate_scene import Judged
-from wfe_mcp.engine.evaluation.runner_gates import Prepared, judged_from, prepare
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Pulse, Report, Task, Waiting
 from wfe_mcp.jobs.completion import Completion
@@ -246,7 +246,7 @@ def _claim_on(engine: Engine, tx: Tx, text: str, job_id: str) -> tuple[RunnerCla
 
 
 def _refuse_other(claim: RunnerClaim, job: JobRecord, report: Report) -> None:
-    said = report.statement
+    stated = report.statement
     given = (
         claim.job,
         claim.fence,
@@ -258,14 +258,24 @@ def _refuse_other(claim: RunnerClaim, job: JobRecord, report: Report) -> None:
         claim.key,
         claim.oid,
     )
-    told = (said.job, said.fence, said.project, said.run, said.phase, said.attempt, said.runner, said.key, said.tree)
+    reported = (
+        stated.job,
+        stated.fence,
+        stated.project,
+        stated.run,
+        stated.phase,
+        stated.attempt,
+        stated.runner,
+        stated.key,
+        stated.tree,
+    )
     names = ("job", "fence", "project", "run", "phase", "attempt", "runner", "key", "tree")
-    if differs := [name for name, one, other in zip(names, given, told, strict=True) if one != other]:
+    if differs := [name for name, one, other in zip(names, given, reported, strict=True) if one != other]:
         raise _other(f"it is about another {', '.join(differs)}")
-    if not is_signed(said.to_sign(), report.signature, claim.key):
+    if not is_signed(stated.to_sign(), report.signature, claim.key):
         raise _other("its signature does not hold")
     hashes = {each.path: sha256_hex(each.content) for each in report.reports}
-    if sha256_hex(report.log) != said.log_sha256 or hashes != said.reports:
+    if sha256_hex(report.log) != stated.log_sha256 or hashes != stated.reports:
         raise _other("its log or its reports have other hashes than it says")
     if any({"", ".", ".."} & {*each.path.split("/")} or "\\" in each.path for each in report.reports):
         raise _other("a report has a path that leads out")

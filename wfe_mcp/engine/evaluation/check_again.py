@@ -10,8 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.evaluation.command_gates import judge_command
-from wfe_mcp.engine.evaluation.gate_jobs import evidence_of
+from wfe_mcp.engine.evaluation.gate_jobs import evidence_of, judge_command
 from wfe_mcp.engine.evaluation.gate_scene import gate_scene
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence

@@ -1,9 +1,10 @@
-"""What a gate reads of the database before it judges, and what its judgement is about."""
+"""What a gate reads of the database before it judges, what it names by expressions, and what its judgement is about."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
@@ -13,13 +14,13 @@ from wfe_mcp.engine.files.tree_binding import ignored_globs, reads_files
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.gates.judgement import Judgement
+from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate
 from wfe_mcp.workspace.files.mirror import evidence_folder
 from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord
-    from wfe_mcp.workflow.model import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +92,27 @@ def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
     asked = (job.attempt, job.payload["stage"], job.payload["gate"], job.payload["sha256"], job.payload["tree"])
     now = (attempt.number, str(attempt.stage), attempt.gate, attempt.sha256, attempt.tree)
     return attempt if attempt.status is AttemptStatus.GATING and asked == now else None
+
+
+def exact_names(gate: Gate) -> frozenset[str]:
+    """The keys of ``expect`` whose test names come from an expression: an agent's text is no glob."""
+    if not isinstance(gate, CommandGate):
+        return frozenset()
+    named = {"fails": gate.expect.fails, "passes": gate.expect.passes}
+    return frozenset(key for key, names in named.items() if "${" in str(names))
+
+
+def file_beside(gate: Gate, values: dict[str, Any]) -> str:
+    """The ``file`` of the artifact whose ``test`` the gate names; empty where there is none."""
+    text = gate.expect.model_dump_json() if isinstance(gate, CommandGate) else ""
+    found = re.search(r"\$\{artifacts\.(\w+)\.test\}", text)
+    artifact: object = values["artifacts"].get(found[1]) if found else None
+    file = cast("dict[str, object]", artifact).get("file") if isinstance(artifact, dict) else None
+    return file if isinstance(file, str) else ""
+
+
+def allowing_input(gate: Gate) -> str:
+    """The input of the run that says which files a files gate allows; empty where the template itself says it."""
+    globs = gate.within if isinstance(gate, FilesGate) else ()
+    found = re.fullmatch(r"\$\{inputs\.(\w+)\}", globs[0]) if len(globs) == 1 else None
+    return found[1] if found else ""

@@ -4,8 +4,8 @@
     a job that waits is cancelled ── trigger ──► its row goes
 
 Rules:
-1. Whatever changes a row of ``job`` announces it: a trigger sees each writer. Jobs for
-   runners are not announced: they ask over HTTP. Our row decides, and nothing reads that of the engine.
+1. Whatever changes a row of ``job`` announces it: a trigger sees each writer. Our row decides, and nothing reads that of the engine.
+   Jobs of runners are not announced: no worker takes them, and runners ask over HTTP.
 2. The tables are those of the installed procrastinate, in a schema of their own. Where that is gone, workers find their jobs by looking.
 3. The trigger acts as the owner of the schema: who may queue a job needs no right to the engine.
 """
@@ -70,9 +70,9 @@ def create(connection: Connection) -> None:
 
 
 def trigger() -> tuple[str, str]:
-    """The statements that make the trigger, in the schema of our tables."""
+    """The statements that make the trigger, or bring it up to date, in the schema of our tables."""
     function = (
-        f"CREATE FUNCTION {NAME}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {PATH} "
+        f"CREATE OR REPLACE FUNCTION {NAME}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {PATH} "
         f"AS $wfe$BEGIN {ACTION} END$wfe$"
     )
-    return function, f"CREATE TRIGGER {NAME} {WHEN} ON {TABLE} FOR EACH ROW EXECUTE FUNCTION {NAME}()"
+    return function, f"CREATE OR REPLACE TRIGGER {NAME} {WHEN} ON {TABLE} FOR EACH ROW EXECUTE FUNCTION {NAME}()"

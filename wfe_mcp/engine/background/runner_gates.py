@@ -10,10 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.engine.evaluation.command_gates import AskedCheck, asked_check, skipped_before
-from wfe_mcp.engine.evaluation.gate_jobs import judged_by
-from wfe_mcp.engine.evaluation.gate_names import exact_names, file_beside
-from wfe_mcp.engine.evaluation.gate_scene import Judged, Scene, gate_scene, judged_attempt
+from wfe_mcp.engine.evaluation.gate_jobs import AskedCheck, asked_check, judged_by, skipped_before
+from wfe_mcp.engine.evaluation.gate_scene import Judged, Scene, exact_names, file_beside, gate_scene, judged_attempt
 from wfe_mcp.engine.files.tree_binding import kept_look
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.gates.check import written_by
