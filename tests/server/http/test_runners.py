@@ -80,13 +80,6 @@ def judged(house: House, run: str) -> dict[str, Any]:
     return found
 
 
-def waits_until(is_so: Callable[[], bool], most_s: float = 60) -> None:
-    end = time.monotonic() + most_s
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @NEEDS_SANDBOX
 def test_a_check_passes_on_a_runner_and_its_evidence_names_runner_tree_and_level(
     running: Running, machine: Make
@@ -117,7 +110,7 @@ def test_a_runner_that_is_killed_loses_its_check_to_another_and_it_is_recorded_o
     run = checked(running)
     first = machine("first")
     process = first.start(SLOW="1")
-    waits_until(lambda: is_checking(process.pid))
+    until(lambda: is_checking(process.pid))
     process.kill()
     machine("second").done()
     assert judged(running.house, run)["runner"]["statement"]["runner"] == "second"
@@ -129,7 +122,7 @@ def test_a_runner_that_was_frozen_past_its_lease_reports_nothing(running: Runnin
     run = checked(running)
     first = machine("first")
     process = first.start("--once", SLOW="1")
-    waits_until(lambda: is_checking(process.pid))
+    until(lambda: is_checking(process.pid))
     process.send_signal(signal.SIGSTOP)
     machine("second").done()
     process.send_signal(signal.SIGCONT)
@@ -284,7 +277,7 @@ def test_a_runner_gets_only_checks_whose_labels_it_has(running: Running, own: Ow
 def test_a_check_of_a_cancelled_run_is_stopped_on_its_runner(running: Running, machine: Make) -> None:
     run = checked(running)
     process = machine().start("--once", SLOW="1")
-    waits_until(lambda: is_checking(process.pid))
+    until(lambda: is_checking(process.pid))
     control(running.house.engine(), HUMAN, run, "cancel")
     process.communicate(timeout=60)
     assert [each.status for each in gate_jobs(running.house)] == [JobStatus.CANCELLED]
@@ -294,7 +287,7 @@ def test_a_second_signal_gives_the_check_back_and_a_first_one_lets_it_end(runnin
     checked(running)
     one = machine()
     process = one.start(SLOW="1")
-    waits_until(lambda: is_checking(process.pid))
+    until(lambda: is_checking(process.pid))
     process.send_signal(signal.SIGTERM)
     one.says(process, "It ends after this check")
     process.send_signal(signal.SIGTERM)

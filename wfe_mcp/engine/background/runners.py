@@ -20,17 +20,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.access.runners import (
-    OWNER,
-    RunnerClaim,
-    claim_of,
-    claimed_jobs,
-    forget_claim,
-    is_signed,
-    keep_claim,
-    note_seen,
-    pin_key,
-)
+from wfe_mcp.engine.access import runners as access
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import work_limits
 from wfe_mcp.engine.background.runner_gates import Prepared, judged_from, prepare
@@ -66,8 +56,8 @@ class _NotForItError(Exception):
 
 def meet(engine: Engine, token: Token, asked: Claim) -> None:
     """A runner asks for work: its key is the one that it has here, and people see that it is there. Refuses as ``pin_key``."""
-    pin_key(engine, token, asked.key)
-    note_seen(engine, token, asked.labels)
+    access.pin_key(engine, token, asked.key)
+    access.note_seen(engine, token, asked.labels)
 
 
 def projects_with_jobs(engine: Engine) -> list[str]:
@@ -111,7 +101,7 @@ def _claimed(engine: Engine, endings: Completion, token: Token, asked: Claim) ->
         return None
     with suppress(_NotForItError), engine.store.tx() as tx:
         limits = replace(claims, closed=closed)
-        job = tx.jobs.claim(OWNER + token.name, (queue,), asked.lease_s, engine.clock(), limits)
+        job = tx.jobs.claim(access.OWNER + token.name, (queue,), asked.lease_s, engine.clock(), limits)
         if job is not None and not labels_of(job.limit_key) <= labels:
             raise _NotForItError
         return job
@@ -122,15 +112,15 @@ def _task(engine: Engine, token: Token, asked: Claim, job: JobRecord, found: Pre
     scene, check = found.scene, found.check
     oid, commit = keep_files(scene.root, job.id, found.tree.files, engine.clock())
     given = given_to_check(engine, check, job.of_run, scene.attempt) if check.credentials else Given({}, {})
-    about = RunnerClaim(
+    about = access.RunnerClaim(
         job.id, job.fence, token.name, asked.key, engine.project_id, found.tree.id or "", oid, str(scene.root)
     )
     with engine.store.tx() as tx:
         open_now = {each.id for each in tx.jobs.filter(statuses=_OPEN, queues=(job.queue,))}
-        for each in claimed_jobs(tx):
+        for each in access.claimed_jobs(tx):
             if (gone := tx.jobs.get(each)) is None or gone.status is not JobStatus.RUNNING:
-                forget_claim(tx, each, engine.clock())
-        text = keep_claim(tx, about, engine.clock())
+                access.forget_claim(tx, each, engine.clock())
+        text = access.keep_claim(tx, about, engine.clock())
     drop_jobs(scene.root, open_now | {job.id})
     return Task(
         job=job.id,
@@ -226,7 +216,7 @@ def waiting_jobs(engines: Iterable[Engine]) -> list[Waiting]:
 def job_grant(engine: Engine, text: str, project: str) -> GitGrant:
     """What the token of a claim opens of a project's repository: the tree of its job. Refuses ``unauthorized``, ``forbidden``."""
     with engine.store.read() as tx:
-        claim, _ = claim_of(engine, tx, text)
+        claim, _ = access.claim_of(engine, tx, text)
     if claim.project != project:
         raise Refused("forbidden", "This token is for a job of another project.", "Fetch the ref that its task names.")
     return GitGrant(Path(claim.root), (job_ref(claim.job),), "")
@@ -235,17 +225,17 @@ def job_grant(engine: Engine, text: str, project: str) -> GitGrant:
 def project_of(engine: Engine, text: str) -> str:
     """The project of the claim that a token opens. Refuses ``unauthorized``."""
     with engine.store.read() as tx:
-        return claim_of(engine, tx, text)[0].project
+        return access.claim_of(engine, tx, text)[0].project
 
 
-def _claim_on(engine: Engine, tx: Tx, text: str, job_id: str) -> tuple[RunnerClaim, JobRecord]:
-    claim, job = claim_of(engine, tx, text)
+def _claim_on(engine: Engine, tx: Tx, text: str, job_id: str) -> tuple[access.RunnerClaim, JobRecord]:
+    claim, job = access.claim_of(engine, tx, text)
     if claim.job != job_id or claim.project != engine.project_id:
         raise Refused("forbidden", f"This token is for job {claim.job}.", "Use the token that came with the task.")
     return claim, job
 
 
-def _refuse_other(claim: RunnerClaim, job: JobRecord, report: Report) -> None:
+def _refuse_other(claim: access.RunnerClaim, job: JobRecord, report: Report) -> None:
     stated = report.statement
     given = (
         claim.job,
@@ -272,7 +262,7 @@ def _refuse_other(claim: RunnerClaim, job: JobRecord, report: Report) -> None:
     names = ("job", "fence", "project", "run", "phase", "attempt", "runner", "key", "tree")
     if differs := [name for name, one, other in zip(names, given, reported, strict=True) if one != other]:
         raise _other(f"it is about another {', '.join(differs)}")
-    if not is_signed(stated.to_sign(), report.signature, claim.key):
+    if not access.is_signed(stated.to_sign(), report.signature, claim.key):
         raise _other("its signature does not hold")
     hashes = {each.path: sha256_hex(each.content) for each in report.reports}
     if sha256_hex(report.log) != stated.log_sha256 or hashes != stated.reports:
@@ -292,13 +282,13 @@ def _outcome(engine: Engine, job: JobRecord, judged: Judged | None) -> Outcome:
     return Outcome({"verdict": verdict}, lambda tx: record(engine, tx, job, judged))
 
 
-def _over(engine: Engine, claim: RunnerClaim) -> None:
+def _over(engine: Engine, claim: access.RunnerClaim) -> None:
     """Remove what was made for a claim that has ended, unless another claim of the job has it by now."""
     with engine.store.tx() as tx:
         row = tx.jobs.get(claim.job)
         if row is not None and row.status is JobStatus.RUNNING:
             return
-        forget_claim(tx, claim.job, engine.clock())
+        access.forget_claim(tx, claim.job, engine.clock())
         busy = {each.id for each in tx.jobs.filter(statuses=_OPEN, queues=(queue_name("runner", claim.project),))}
     drop_jobs(Path(claim.root), busy)
 
