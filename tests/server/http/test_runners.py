@@ -14,6 +14,7 @@ import httpx2
 import psutil
 import pytest
 
+from tests.jobs.conftest import until
 from tests.sandboxes import NEEDS_SANDBOX
 from tests.server.conftest import HUMAN, House
 from tests.server.http.conftest import Running
@@ -110,7 +111,7 @@ def test_a_runner_that_is_killed_loses_its_check_to_another_and_it_is_recorded_o
     run = checked(running)
     first = machine("first")
     process = first.start(SLOW="1")
-    until(lambda: is_checking(process.pid))
+    until(lambda: is_checking(process.pid), 60)
     process.kill()
     machine("second").done()
     assert judged(running.house, run)["runner"]["statement"]["runner"] == "second"
@@ -122,7 +123,7 @@ def test_a_runner_that_was_frozen_past_its_lease_reports_nothing(running: Runnin
     run = checked(running)
     first = machine("first")
     process = first.start("--once", SLOW="1")
-    until(lambda: is_checking(process.pid))
+    until(lambda: is_checking(process.pid), 60)
     process.send_signal(signal.SIGSTOP)
     machine("second").done()
     process.send_signal(signal.SIGCONT)
@@ -277,7 +278,7 @@ def test_a_runner_gets_only_checks_whose_labels_it_has(running: Running, own: Ow
 def test_a_check_of_a_cancelled_run_is_stopped_on_its_runner(running: Running, machine: Make) -> None:
     run = checked(running)
     process = machine().start("--once", SLOW="1")
-    until(lambda: is_checking(process.pid))
+    until(lambda: is_checking(process.pid), 60)
     control(running.house.engine(), HUMAN, run, "cancel")
     process.communicate(timeout=60)
     assert [each.status for each in gate_jobs(running.house)] == [JobStatus.CANCELLED]
@@ -287,7 +288,7 @@ def test_a_second_signal_gives_the_check_back_and_a_first_one_lets_it_end(runnin
     checked(running)
     one = machine()
     process = one.start(SLOW="1")
-    until(lambda: is_checking(process.pid))
+    until(lambda: is_checking(process.pid), 60)
     process.send_signal(signal.SIGTERM)
     one.says(process, "It ends after this check")
     process.send_signal(signal.SIGTERM)
