@@ -111,7 +111,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "config",
         ),
     ),
-    "Services": ((), ("serve", "ui", "server", "worker", "jobs", "limits")),
+    "Services": ((), ("serve", "ui", "server", "runner", "worker", "jobs", "limits")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
 

@@ -4,6 +4,7 @@ With a login configured, people come too: ``/login``, ``/app/`` and the pages of
 
 /mcp          the application that the caller makes of the tokens: this package knows no MCP
 /api/v1       the HTTP API
+/runner/v1    work for runners    /git    the trees of their jobs
 /metrics      for Prometheus, with a token for all projects (extra ``team``)
 /healthz      it lives        /readyz    its database answers; 503 where it does not
 """
@@ -27,8 +28,10 @@ from wfe_mcp.core.observing import OBSERVERS, observed
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
 from wfe_mcp.dashboard.api.replies import status_of
+from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import ENTRANCES, Guard
 from wfe_mcp.dashboard.http_server import HttpServer
+from wfe_mcp.dashboard.runners import git_grant, runner_routes
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
 if TYPE_CHECKING:
@@ -116,6 +119,8 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
         Route("/metrics", _measures(access, metrics)),
         Mount("/api/v1", _seen(api(access))),
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
+        *runner_routes(access),
+        *git_routes(lambda header, project: git_grant(access, header, project)),
     ]
     if visitors is None:
         return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)

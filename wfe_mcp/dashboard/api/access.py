@@ -214,8 +214,14 @@ class Access:
         """The sender of a request with this header. Refuses ``unauthorized``."""
         session, token = self._known(authorization)
         if token is None:
-            what = "is unknown, revoked or expired" if _given(authorization) else "is missing"
+            what = "is unknown, revoked or expired" if bearer(authorization) else "is missing"
             raise Refused("unauthorized", f"The access token {what}.", _HINT)
+        if token.scope == "runner":
+            raise Refused(
+                "forbidden",
+                f"The token {token.name!r} is for a runner, which takes checks and nothing else.",
+                "Make one for this: wfe-mcp token create NAME --scope work",
+            )
         self._visited()
         if session is None:
             tokens.note_use(self._engine, token)
@@ -230,7 +236,7 @@ class Access:
 
     def _known(self, authorization: str) -> tuple[Token | None, Token | None]:
         """The session that a header has, and the token that it acts by."""
-        given = _given(authorization)
+        given = bearer(authorization)
         session = tokens.session_of(self._engine, given)
         return session, session or (token_of(self._engine, given) if given else None)
 
@@ -241,6 +247,15 @@ class Access:
     def engines_of_people(self) -> Engines:
         """The engines of the pages that people see."""
         return self._engines_as("people")
+
+    @property
+    def own_engine(self) -> Engine:
+        """The engine of the page or the server itself."""
+        return self._engine
+
+    def engine_of_runner(self, project: str) -> Engine | None:
+        """The engine that gives out and judges the checks of a project; None where its folder is gone."""
+        return self._engines_as("runners").by_id(project)
 
     def engine_of_senders(self, project: str) -> Engine | None:
         """The engine for signed messages of other systems, which have no token; ``project`` empty: that of the page."""
@@ -282,7 +297,8 @@ class Access:
             self._workers.clear()
 
 
-def _given(authorization: str) -> str:
+def bearer(authorization: str) -> str:
+    """The token in a header; empty where there is none."""
     scheme, _, given = authorization.partition(" ")
     return given.strip() if scheme.lower() == "bearer" else ""
 

@@ -13,7 +13,7 @@ from wfe_mcp.workspace.config.provider_tables import Count
 from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.git.snapshot_files import Limits
 
-LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
+LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook", "runner"]
 """The queues that may be limited. Timers are not: they trigger the deadlines of runs."""
 
 
