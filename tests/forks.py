@@ -152,7 +152,7 @@ class Forks:
             self._socket, theirs = socket.socketpair()
             with theirs:
                 # "wfe_mcp" as a word: the command line of a fork is the server's, and the dashboard looks for it there.
-                argv = [sys.executable, "-m", _MODULE, "wfe_mcp", str(theirs.fileno())]
+                argv = [_PROGRAM[0], "-m", _MODULE, "wfe_mcp", str(theirs.fileno())]
                 env = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": os.devnull}
                 self._server = subprocess.Popen(argv, cwd=_root(), env=env, pass_fds=[theirs.fileno()])
         return self._socket
