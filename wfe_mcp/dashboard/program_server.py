@@ -2,6 +2,7 @@
 
 /mcp          the application that the caller makes of the tokens: this package knows no MCP
 /api/v1       the HTTP API
+/bridge, /git what bridges of developers' machines ask besides (``bridge``)        /login    their logins (``device_login``)
 /healthz      it lives        /readyz    its database answers; 503 where it does not
 """
 
@@ -21,6 +22,8 @@ from starlette.routing import Mount, Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
+from wfe_mcp.dashboard.bridge import bridge_routes
+from wfe_mcp.dashboard.device_login import device_routes
 from wfe_mcp.dashboard.guard import Guard
 from wfe_mcp.dashboard.http_server import HttpServer
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
@@ -89,5 +92,7 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
         Route("/readyz", is_ready),
         Mount("/api/v1", api(access)),
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
+        *bridge_routes(access),
+        *device_routes(engine, origin or f"http://localhost:{port}"),
     ]
     return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)

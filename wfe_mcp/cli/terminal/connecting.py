@@ -20,7 +20,7 @@ from wfe_mcp.cli.terminal.client_changes import (
 )
 from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
 from wfe_mcp.clients import connect, files, launch, look
-from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
+from wfe_mcp.clients.table import CLIENTS, TOKEN, Client, Places, Scope, is_address
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
@@ -49,6 +49,10 @@ class Wish:
     hooks: bool | None = None
     yes: bool = False
     dry_run: bool = False
+    server: str = ""
+    """The address of the server that has the runs; empty: this machine."""
+    http: bool = False
+    """The client speaks to that server itself, instead of over a bridge."""
     picked: bool = False
     """The user chose the clients at the terminal already: they are not asked for again."""
 
@@ -253,7 +257,11 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
                 else ""
             )
             screen.aside(f"  It {plan.client.asks}{flag}.")
-        if plan.client.root == "unknown":
+        if is_address(plan.argv):
+            screen.aside(
+                f"  It needs {TOKEN} in its environment: the token that wfe-mcp token create made at the server."
+            )
+        elif plan.client.root == "unknown":
             screen.aside(
                 '  It may start the server outside the project: if status names another folder, add "--project", "<folder>".'
             )
@@ -303,6 +311,11 @@ def _plan(client: Client, places: Places, records: files.Records, wish: Wish) ->
     scope = wish.scope or client.scopes[0]  # the one that the user named, else the project's where it has one
     found = look.look(client, places, scope)
     argv = launch.command(launch.this_installation(), places.env, scope, wish.by)
+    if wish.http:
+        look.refuse_without_http(found)
+        argv = (f"{wish.server}/mcp",)
+    elif wish.server:
+        argv = (*argv, "--server", wish.server)
     return connect.plan(
         found,
         places,
@@ -351,6 +364,9 @@ def _connect(
         one.plan, one.state = plan, "connected"
         return
     path, here = places.env.get("PATH", ""), launch.this_installation()
+    if is_address(plan.argv):
+        _write(one, plan, places, records)
+        return
     if program(plan.argv[0], places.root, path) and launch.whose(plan.argv, places.root, path, here) != "this":
         raise Refused(
             "unavailable",
@@ -370,6 +386,10 @@ def _connect(
             f"{' '.join(plan.argv)} does not work as {one.client.title} starts it: {one.trial.fault}",
             "Nothing was written. Try --command path, or run wfe-mcp doctor.",
         )
+    _write(one, plan, places, records)
+
+
+def _write(one: Connected, plan: Plan, places: Places, records: files.Records) -> None:
     one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
     for change in plan.changes:
         kept = files.write(change, records, connect.originals(plan.found, places, change, records))

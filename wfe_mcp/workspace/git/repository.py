@@ -22,7 +22,7 @@ from wfe_mcp.workspace.git.command import (
     setting,
     text_of,
 )
-from wfe_mcp.workspace.git.objects import Head, head_of, known_commit, loose
+from wfe_mcp.workspace.git.objects import OWN_BRANCHES, Head, head_of, known_commit, loose
 
 NOT_OURS = ":(exclude,glob).wfe/**"
 """A pathspec that excludes the project's own ``.wfe`` folder; one below it is as any other."""
@@ -59,7 +59,8 @@ def branch(root: Path) -> str | None:
     known = _head(root)
     if known is not None:
         return known.branch or None
-    return text_of(run_git(root, "symbolic-ref", "--short", "-q", "HEAD", ok=None)) or None
+    name = text_of(run_git(root, "symbolic-ref", "--short", "-q", "HEAD", ok=None))
+    return name.removeprefix(OWN_BRANCHES.removeprefix("refs/")) or None
 
 
 def is_clean(root: Path) -> bool:

@@ -390,5 +390,6 @@ def _as_json(modes: Modes | None) -> dict[str, Any] | None:
 def _modes_in(modes: Mapping[str, Any] | None) -> Modes | None:
     if modes is None:
         return None
-    others = {path: int(mode, 8) for path, mode in cast("dict[str, str]", modes["others"]).items()}
-    return Modes(int(modes["plain"], 8), int(modes["executable"], 8), others)
+    # Permissions alone: a commit that came from elsewhere may name the bits that let a file act as its owner.
+    others = {path: int(mode, 8) & 0o777 for path, mode in cast("dict[str, str]", modes["others"]).items()}
+    return Modes(int(modes["plain"], 8) & 0o777, int(modes["executable"], 8) & 0o777, others)
