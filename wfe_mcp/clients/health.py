@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -167,7 +168,7 @@ def server_of(found: Found) -> str:
     words = found.argv
     if is_address(words):
         return words[0].removesuffix("/mcp")
-    return next((after for word, after in zip(words, words[1:], strict=False) if word == "--server"), "")
+    return next((after for word, after in pairwise(words) if word == "--server"), "")
 
 
 def _way(found: Found) -> str:

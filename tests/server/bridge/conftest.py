@@ -138,6 +138,15 @@ class Team:
     def house(self) -> House:
         return self.running.house
 
+    @property
+    def root(self) -> Path:
+        """The project's folder at the server."""
+        return self.house.root
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.house.environment
+
     def machine(self, name: str = "ada", *, token: str | None = None) -> Machine:
         folder = self.folder / f"of-{name}"
         folder.mkdir()

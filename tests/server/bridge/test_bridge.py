@@ -196,6 +196,7 @@ def test_an_answer_that_was_lost_is_said_to_be_and_the_call_may_be_repeated(team
         assert [each.id for each in tx.runs.page(limit=9).runs] == [run]
 
 
+@pytest.mark.attack("a bridge works on with a token that was revoked", "held", "#31")
 def test_an_ended_token_is_refused_and_a_new_one_works_in_the_same_process(team: Team) -> None:
     ada = team.machine(token="")
     client = ada.connect()
@@ -251,6 +252,11 @@ def test_what_is_no_server_of_this_version_is_refused(team: Team, answer: bytes,
             assert word in refused["error"]["message"]
 
 
+@pytest.mark.attack(
+    "a clone's hooks, filters, LFS, insteadOf or proxy run, or get the token, when a bridge sends its files",
+    "held",
+    "#31",
+)
 def test_a_hostile_tree_executes_nothing_on_either_side(team: Team, tmp_path: Path) -> None:
     ada, touched = team.machine(), tmp_path / "touched"
     run = f"touch {touched}"
@@ -276,6 +282,9 @@ def test_a_hostile_tree_executes_nothing_on_either_side(team: Team, tmp_path: Pa
     assert not touched.exists()
 
 
+@pytest.mark.attack(
+    "a token pushes to, or works from, another developer's ref, a branch or another project", "held", "#31"
+)
 def test_a_token_reaches_neither_another_project_nor_refs_that_are_not_its_own(
     team: Team, tmp_path: Path, other_project: House
 ) -> None:
@@ -304,6 +313,7 @@ def test_a_token_reaches_neither_another_project_nor_refs_that_are_not_its_own(
     assert "was not pushed with this token" in named.text
 
 
+@pytest.mark.attack("a corrupt pack is pushed to the server", "held", "#31")
 def test_a_corrupt_pack_is_refused_and_changes_nothing(team: Team) -> None:
     ada = team.machine()
     started(ada.connect())

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,7 +27,6 @@ PIN = "2468-1357-90"
 
 def command(at: Machine | Team, *words: str, pin: str = "") -> "subprocess.Popen[str]":
     """``wfe-mcp`` on a developer's machine, or on that of the server."""
-    root, env = (at.root, at.environment) if isinstance(at, Machine) else (at.house.root, at.house.environment)
     given: Sequence[int] = ()
     more: list[str] = []
     if pin:
@@ -36,8 +36,8 @@ def command(at: Machine | Team, *words: str, pin: str = "") -> "subprocess.Popen
         given, more = (reading,), ["--pin-fd", str(reading)]
     return subprocess.Popen(
         [sys.executable, "-m", "wfe_mcp", *words, *more],
-        cwd=root,
-        env=env,
+        cwd=at.root,
+        env=at.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -59,6 +59,7 @@ def person(team: Team) -> Person:
     return set_pin(team.house.engine(), PIN, HUMAN)
 
 
+@pytest.mark.attack("a person is sent the code of a stranger's login (device-code phishing)", "held", "#31")
 def test_a_login_that_a_person_confirms_lets_the_machine_work(team: Team) -> None:
     ada = team.machine(token="")
     person(team)
@@ -81,6 +82,7 @@ def test_a_login_that_a_person_confirms_lets_the_machine_work(team: Team) -> Non
     assert team.running.post({}, Authorization=f"Bearer {text}").status_code == 401
 
 
+@pytest.mark.attack("a login code is guessed, used twice, or its text hides who asked", "held", "#31")
 def test_a_code_counts_once_for_a_time_and_not_for_guesses(team: Team) -> None:
     engine, by = team.house.engine(), person(team)
     assert form(team, "token", grant_type=GRANT, device_code="guess").json()["error"] == "expired_token"
@@ -100,11 +102,13 @@ def test_a_code_counts_once_for_a_time_and_not_for_guesses(team: Team) -> None:
         device.take(engine, code)
 
 
+@pytest.mark.attack("login requests flood the server", "held", "#31")
 def test_logins_that_nobody_confirms_are_few(team: Team) -> None:
     answers = [form(team, "device", user="eve", machine=str(number)).status_code for number in range(7)]
     assert answers == [200] * 5 + [429] * 2
 
 
+@pytest.mark.attack("an agent confirms a login itself", "held", "#31")
 def test_no_program_confirms_a_login(team: Team) -> None:
     engine = team.house.engine()
     _, asked = device.begin(engine, "eve", "laptop", "127.0.0.1")
@@ -126,7 +130,7 @@ def test_a_client_is_configured_either_way_and_uninstall_restores_every_byte(
         assert found["error"]["code"] == "unavailable"
         return
     (made,) = found["data"]["clients"]
-    text = open(made["file"], encoding="utf-8").read()
+    text = Path(made["file"]).read_text(encoding="utf-8")
     assert (f"{url}/mcp" if way else url) in text
     assert ("WFE_TOKEN" in text) is bool(way)
     assert ada.token not in text
@@ -137,6 +141,7 @@ def test_a_client_is_configured_either_way_and_uninstall_restores_every_byte(
     assert after == before
 
 
+@pytest.mark.attack("a token goes to a server without TLS", "held", "#31")
 def test_a_token_is_sent_to_no_server_without_tls_elsewhere(team: Team) -> None:
     ada = team.machine(token="")
     for url in ("http://wfe.example", "wfe.example", "https://wfe.example/path", "https://ada@wfe.example"):

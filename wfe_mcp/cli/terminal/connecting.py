@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wfe_mcp.clients.files import Change
     from wfe_mcp.clients.trial import Trial
 
+_TOKEN_NOTE = f"it needs the variable {TOKEN}, with the text that wfe-mcp token create printed"
 SENTENCE = "tell your agent: Use wfe quick_fix to fix <the bug>."
 
 
@@ -248,7 +249,7 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             continue
         works = f"; a test start worked, {plural(len(each.trial.tools), 'tool')}" if each.trial else ""
         screen.aside(f"Connected {each.client.title} ({shown(plan.found.file, places)}){works}.", "green")
-        for note in filter(None, (plan.client.before, hook_note(plan))):
+        for note in filter(None, (plan.client.before, hook_note(plan), _TOKEN_NOTE if is_address(plan.argv) else "")):
             screen.aside(f"  In the client: {note}.")
         if not plan.allow:
             flag = (
@@ -257,11 +258,7 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
                 else ""
             )
             screen.aside(f"  It {plan.client.asks}{flag}.")
-        if is_address(plan.argv):
-            screen.aside(
-                f"  It needs {TOKEN} in its environment: the token that wfe-mcp token create made at the server."
-            )
-        elif plan.client.root == "unknown":
+        if plan.client.root == "unknown":
             screen.aside(
                 '  It may start the server outside the project: if status names another folder, add "--project", "<folder>".'
             )
