@@ -69,7 +69,7 @@ def _refuse_other_version(version: str) -> None:
         raise Refused(
             "unavailable",
             f"This server speaks version {PROTOCOL} of the bridge, and the developer's machine {version[:9]!r}.",
-            "Ask the user to install the same version of wfe-mcp on both.",
+            "Ask the user to install the same version on both machines.",
         )
 
 

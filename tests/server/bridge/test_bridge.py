@@ -37,7 +37,7 @@ def test_a_bug_is_fixed_over_a_bridge_by_editing_only_the_developers_clone(team:
     approvals.decide(team.house.engine(), HUMAN, run, "fix", comment="fine")
     found = client.call("status", run=run)
     assert found["run_state"] in {"running", "completed"}, found
-    assert (team.house.root / "app.py").read_text() == RED, "the server's own checkout is nobody's work folder"
+    assert (team.house.root / "app.py").read_text() == RED, "the server's own checkout is no work folder"
     assert (team.there() / "app.py").read_text() == GREEN
 
 
@@ -330,7 +330,7 @@ def test_a_corrupt_pack_is_refused_and_changes_nothing(team: Team) -> None:
     assert git(team.house.root, "for-each-ref") == before
 
 
-def test_the_client_may_cancel_a_call_and_goes_on(team: Team) -> None:
+def test_the_client_may_cancel_a_call_and_make_another(team: Team) -> None:
     ada = team.machine()
     client = ada.connect()
     run = started(client)

@@ -39,7 +39,7 @@ def command(at: Machine | Team, *words: str, pin: str = "") -> "subprocess.Popen
         cwd=at.root,
         env=at.environment,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.DEVNULL if "--json" in words else subprocess.STDOUT,
         text=True,
         pass_fds=given,
     )
@@ -69,7 +69,7 @@ def test_a_login_that_a_person_confirms_lets_the_machine_work(team: Team) -> Non
     assert code is not None
     told = said(command(team, "token", "confirm", code[0], pin=PIN))
     assert "127.0.0.1" in told
-    assert "A code that somebody sent you" in " ".join(told.split())
+    assert "A code that another person sent you" in " ".join(told.split())
     assert "Logged in" in said(login)
     (kept,) = (ada.folder / ".local/share/wfe-mcp/logins").iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -88,8 +88,8 @@ def test_a_code_counts_once_for_a_time_and_not_for_guesses(team: Team) -> None:
     assert form(team, "token", grant_type=GRANT, device_code="guess").json()["error"] == "expired_token"
     answer: dict[str, Any] = form(team, "device", user="eve", machine="laptop\x1b[2J\nOK").json()
     code, asked = str(answer["device_code"]), device.asked(engine, str(answer["user_code"]).lower())
-    assert "\x1b" not in asked.told
-    assert "\n" not in asked.told
+    assert "\x1b" not in asked.warning
+    assert "\n" not in asked.warning
     assert form(team, "token", grant_type=GRANT, device_code=code).json()["error"] == "authorization_pending"
     assert form(team, "token", grant_type=GRANT, device_code=code).json()["error"] == "slow_down"
     device.confirm_device(engine, by, asked.user_code, engine.project_id)
@@ -103,7 +103,7 @@ def test_a_code_counts_once_for_a_time_and_not_for_guesses(team: Team) -> None:
 
 
 @pytest.mark.attack("login requests flood the server", "held", "#31")
-def test_logins_that_nobody_confirms_are_few(team: Team) -> None:
+def test_logins_that_no_person_confirms_are_few(team: Team) -> None:
     answers = [form(team, "device", user="eve", machine=str(number)).status_code for number in range(7)]
     assert answers == [200] * 5 + [429] * 2
 
@@ -112,7 +112,7 @@ def test_logins_that_nobody_confirms_are_few(team: Team) -> None:
 def test_no_program_confirms_a_login(team: Team) -> None:
     engine = team.house.engine()
     _, asked = device.begin(engine, "eve", "laptop", "127.0.0.1")
-    refused = json.loads(said(command(team, "--json", "token", "confirm", asked.user_code)).splitlines()[-1])
+    refused = json.loads(said(command(team, "--json", "token", "confirm", asked.user_code)))
     assert refused["error"]["code"] == "needs_human"
 
 
@@ -145,5 +145,5 @@ def test_a_client_is_configured_either_way_and_uninstall_restores_every_byte(
 def test_a_token_is_sent_to_no_server_without_tls_elsewhere(team: Team) -> None:
     ada = team.machine(token="")
     for url in ("http://wfe.example", "wfe.example", "https://wfe.example/path", "https://ada@wfe.example"):
-        refused = json.loads(said(command(ada, "--json", "login", url)).splitlines()[-1])
+        refused = json.loads(said(command(ada, "--json", "login", url)))
         assert refused["error"]["code"] == "bad_argument"

@@ -39,6 +39,7 @@ def login(invocation: Invocation, url: Url) -> None:
     screen.aside(f"The code of this login is {code}. It counts once, for {int(asked['expires_in']) // 60} minutes.")
     screen.aside(f"Confirm it where you are logged in at {url}: {asked['verification_uri']}")
     screen.aside(f"Or in a terminal of the server's machine, in the project's folder: wfe-mcp token confirm {code}")
+    screen.flush()
     end = time.monotonic() + float(asked["expires_in"])
     while time.monotonic() < end:
         time.sleep(interval)

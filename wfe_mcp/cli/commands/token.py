@@ -69,7 +69,7 @@ def confirm(invocation: Invocation, code: Code, pin_fd: PinFd = None) -> None:
 
     engine = invocation.engine
     found = asked(engine, code)
-    invocation.screen.aside(found.told)
+    invocation.screen.aside(found.warning)
     by = invocation.person(pin_fd, f"log in {found.user} on {found.machine}")
     made = confirm_device(engine, by, code, engine.project_id)
     data = {"user": made.user, "machine": made.machine, "address": made.address}

@@ -7,7 +7,7 @@ Rules:
 1. A code counts once, for ``CODE_S``; a request that was not confirmed leaves nothing but its row, and that goes with the next request.
 2. The device code has 256 random bits and is kept as its sha256. The user code has 34 bits, and only a person with their PIN, or logged
    in, can try one; at most ``MOST`` wait at once, and ``MOST_FROM_ONE`` of one address.
-3. The person sees which machine, address and user asked (``told``), and that a code that somebody sent them is an attack.
+3. The person sees which machine, address and user asked (``warning``), and that a code that another person sent them is an attack.
 4. The token is made when the machine takes it: nobody but the holder of the device code ever has its text.
 """
 
@@ -48,11 +48,11 @@ class Asked:
     """By whom, and for which project."""
 
     @property
-    def told(self) -> str:
+    def warning(self) -> str:
         """What a person reads before they confirm."""
         return (
             f"{self.user} on {self.machine}, from the address {self.address}, asks to work in this project as you. "
-            "Confirm only if you have just typed wfe-mcp login there yourself. A code that somebody sent you, or that a page "
+            "Confirm only if you have just typed wfe-mcp login there yourself. A code that another person sent you, or that a page "
             "or an agent shows you, lets a stranger work as you."
         )
 
@@ -133,7 +133,14 @@ def _waiting(tx: Tx, now: datetime) -> dict[str, Asked]:
     for name, value in tx.secrets.named(_ROW_PREFIX).items():
         stored: dict[str, Any] = json.loads(value)
         until = datetime.fromisoformat(stored.pop("until"))
-        each = Asked(**stored, until=until)
+        each = Asked(
+            stored["user_code"],
+            stored["user"],
+            stored["machine"],
+            stored["address"],
+            until,
+            stored["confirmed"],
+        )
         if each.until > now:
             found[name.removeprefix(_ROW_PREFIX)] = each
     return found

@@ -100,13 +100,13 @@ class BridgedFolder:
         """
         root = self.engine.root
         with _LOCKS[root]:
-            seen, told = self._at("seen"), self._at("told")
+            seen, taken = self._at("seen"), self._at("taken")
             for each in filter(None, (commit, files)):
-                if not _OID.fullmatch(each) or (each not in {seen, told} and self._at(f"in/{each}") != each):
+                if not _OID.fullmatch(each) or (each not in {seen, taken} and self._at(f"in/{each}") != each):
                     raise Refused(
                         "bad_argument", f"{each[:80]!r} was not pushed with this token.", "Push it, then call."
                     )
-            want, before = read_snapshot(root, commit), read_snapshot(root, told) if told else None
+            want, before = read_snapshot(root, commit), read_snapshot(root, taken) if taken else None
             now = self._now()
             if seen and now.tree not in {read_snapshot(root, seen).tree, want.tree}:
                 self._point("back", now.commit)
@@ -117,7 +117,7 @@ class BridgedFolder:
             if before is None or _clone(before) != _clone(want):
                 set_head(root, *_clone(want))
             self._point("seen", commit)
-            self._point("told", commit)
+            self._point("taken", commit)
             if files:
                 self._give(files)
             self._forget_pushed()
@@ -132,7 +132,7 @@ class BridgedFolder:
             return now.commit
 
     def acknowledge(self, commit: str) -> None:
-        """The developer has, or was told of, all that is in ``commit``, the snapshot that was given back last."""
+        """The developer has, or was shown, all that is in ``commit``, the snapshot that was given back last."""
         with _LOCKS[self.engine.root]:
             if commit and commit == self._at("back"):
                 self._point("seen", commit)
@@ -187,7 +187,9 @@ def _clone(snapshot: Snapshot) -> tuple[str, str, str]:
         each and not _OID.fullmatch(each) for each in (snapshot.head, snapshot.index_tree)
     ):
         raise Refused(
-            "bad_argument", f"The snapshot {snapshot.commit[:12]} is none of a clone.", "Update wfe-mcp there."
+            "bad_argument",
+            f"The snapshot {snapshot.commit[:12]} is none of a clone.",
+            "Install the same version on that machine.",
         )
     return snapshot.head, branch, snapshot.index_tree
 

@@ -141,7 +141,7 @@ class Link:
                 "unavailable",
                 f"{self.url} cannot be worked with (HTTP {status}): {why}.",
                 "Call again when the server is back. Else ask the user whether the address is right, and to install the same "
-                "version of wfe-mcp on both machines.",
+                "version on both machines.",
             )
         content_ = cast("dict[str, Any]", found)
         error: dict[str, str] = content_.get("error", {}) if status not in {200, 409} else {}
