@@ -9,6 +9,7 @@ python -m bench scans-on-postgresql   the same on PostgreSQL, taken over by move
 python -m bench exchanged-rows kills fuzz   what an attack or an accident may leave behind: many minutes, or --quick
 python -m bench first-change FOLDER…   a new user's way to the first approved change in projects of others
 python -m bench job-engines   jobs on PostgreSQL, delivered and polled, under kill -9 and crashes of the server: two minutes
+python -m bench team   200 agents and 20 people on one server, on SQLite and on PostgreSQL: five minutes
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
@@ -60,6 +61,7 @@ from bench import (
     scans_on_postgresql,
     size,
     startup,
+    team,
     tokens,
     trees,
 )
@@ -80,6 +82,7 @@ NAMED = (
     "fuzz-lines",
     "fuzz-api",
     "job-engines",
+    "team",
 )
 """What runs only when it is named: each takes many minutes."""
 
@@ -121,6 +124,7 @@ def main(argv: list[str]) -> int:
             "How jobs get to workers on PostgreSQL",
             partial(job_engines.measure, singles=20 if quick else 60, idle_s=4 if quick else 10),
         ),
+        "team": ("A team on one server", partial(team.measure, each=1 if quick else 3)),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
         "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),

@@ -31,6 +31,10 @@ TURN: dict[Code, tuple[Turn, str]] = {
     "unauthorized": ("setup", "The HTTP request has no valid access token."),
     "forbidden": ("setup", "The access token does not allow this: its scope or its project."),
     "other_folder": ("agent", "The run works in another folder of the project: another worktree, or one that is gone."),
+    "limit_reached": (
+        "setup",
+        "A limit of the server is reached: the message has its name, its value, and when it frees.",
+    ),
 }
 
 

@@ -11,6 +11,7 @@ const DECISION = "https://wfe-mcp.invalid/attestation/person-decision/v1";
 const PAYLOAD = "application/vnd.in-toto+json";
 const TEXTS = ["format", "kind", "project", "run", "shown", "artifact", "tree", "comment", "approvers", "time", "key"];
 const [OBJECTS, LISTS] = [["request", "files", "log"], ["gates", "decision"]];
+const [HERE, ORIGIN] = [/^http:\/\/localhost:[0-9]{1,5}$/, /^https?:\/\/([a-z0-9.-]{1,253})(?::[0-9]{1,5})?$/];
 const COSE = [
   [/^a5010203262001215820(.{64})225820(.{64})$/, (m) => ({ kty: "EC", crv: "P-256", x: url(m[1]), y: url(m[2]) })],
   [/^a4010103272006215820(.{64})$/, (m) => ({ kty: "OKP", crv: "Ed25519", x: url(m[1]) })],
@@ -52,9 +53,9 @@ function check(made, text, key) {
   need(hasKeys(made, ["id", "client_data", "authenticator_data", "signature"]) && made.id === key.id);
   const [said, seen, signature] = [made.client_data, made.authenticator_data, made.signature].map(url64);
   const client = JSON.parse(utf8(said));
-  need(/^http:\/\/localhost:[0-9]{1,5}$/.test(client.origin) && client.type === "webauthn.get");
+  need((key.origin ? client.origin === key.origin : HERE.test(client.origin)) && client.type === "webauthn.get");
   need(client.challenge.replace(/=+$/, "") === sha(text).digest("base64url"));
-  need(seen.length > 36 && seen.subarray(0, 32).equals(sha("localhost").digest()) && (seen[32] & 5) === 5);
+  need(seen.length > 36 && seen.subarray(0, 32).equals(sha(ORIGIN.exec(client.origin)[1]).digest()) && (seen[32] & 5) === 5);
   const data = Buffer.concat([seen, sha(said).digest()]);
   const raw = url64(key.public_key).toString("hex");
   const [form, parts] = COSE.find(([each]) => each.test(raw));
@@ -73,11 +74,12 @@ function chain(raw) {
     const { key, do: what, at } = change;
     const made = ["signature", "assertion"].filter((name) => Object.hasOwn(change, name));
     need(hasKeys(change, ["do", "key", "at"], ["signed_by", "signature", "assertion"]) && typeof at === "string");
-    need(hasKeys(key, ["id", "name", "public_key"], ["kind"]) && (key.kind ?? "person") === "person" && key.kind !== null);
+    need(hasKeys(key, ["id", "name", "public_key"], ["kind", "origin"]) && (key.kind ?? "person") === "person" && key.kind !== null);
     need(typeof key.name === "string" && /^[^\x00-\x1f\x7f]{1,64}$/u.test(key.name) && url64(key.id).length && url64(key.public_key).length);
     const before = keys.get(key.id);
     need(what === "add" ? !before : what === "remove" && keys.size > 1 && canonical(before) === canonical(key));
     need(!key.kind || sha(url64(key.public_key)).digest("hex") === key.id);
+    need(!Object.hasOwn(key, "origin") || (!key.kind && typeof key.origin === "string" && ORIGIN.test(key.origin)));
     if (index === 0) need(made.length === 0 && !Object.hasOwn(change, "signed_by"));
     else {
       const signer = keys.get(change.signed_by);
@@ -111,8 +113,7 @@ function envelope(raw) {
 function decision(predicate, trees, heads) {
   need(hasKeys(predicate, ["statement", "signature"]) && typeof predicate.statement === "string");
   const [text, made] = [Buffer.from(predicate.statement), predicate.signature];
-  const said = JSON.parse(predicate.statement);
-  const isPerson = typeof made === "string";
+  const [said, isPerson] = [JSON.parse(predicate.statement), typeof made === "string"];
   need(hasKeys(said, [...TEXTS, ...OBJECTS, ...LISTS], ["target"]) && isObject(said.target ?? {}) && said.target !== null);
   need(TEXTS.every((name) => typeof said[name] === "string") && OBJECTS.every((name) => isObject(said[name])));
   need(LISTS.every((name) => Array.isArray(said[name])) && ["approve", "reject"].includes(said.kind));
@@ -128,8 +129,7 @@ function decision(predicate, trees, heads) {
 }
 
 function verify(heads, bundle) {
-  let statements = 0;
-  const decisions = new Map();
+  let [statements, decisions] = [0, new Map()];
   for (let from = 0, to; from < bundle.length; from = to + 1) {
     to = bundle.indexOf(10, from) < 0 ? bundle.length : bundle.indexOf(10, from);
     try {

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 DECISION = "https://wfe-mcp.invalid/attestation/person-decision/v1"
-PAYLOAD = "application/vnd.in-toto+json"
+PAYLOAD, ORIGIN = "application/vnd.in-toto+json", "https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?"
 TEXTS = ("format", "kind", "project", "run", "shown", "artifact", "tree", "comment", "approvers", "time", "key")
 FIELDS = dict.fromkeys(TEXTS, str) | {"request": dict, "files": dict, "log": dict, "gates": list, "decision": list}
 ES256 = re.compile(rb"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20(.{32})\x22\x58\x20(.{32})", re.DOTALL)
@@ -55,18 +55,18 @@ def check(made: Any, text: bytes, key: Any) -> None:
     need(made.keys() == {"id", "client_data", "authenticator_data", "signature"} and made["id"] == key["id"])
     said, seen, signature = (url64(made[name]) for name in ("client_data", "authenticator_data", "signature"))
     client, data, raw = LOAD(said.decode()), seen + sha256(said).digest(), url64(key["public_key"])
-    need(re.fullmatch("http://localhost:[0-9]{1,5}", client["origin"]) and client["type"] == "webauthn.get")
+    need(re.fullmatch(re.escape(key["origin"]) if "origin" in key else "http://localhost:[0-9]{1,5}", client["origin"]))
     need(client["challenge"].rstrip("=") == b64encode(sha256(text).digest(), b"-_").decode().rstrip("="))
-    need(len(seen) > 36 and seen[:32] == sha256(b"localhost").digest() and seen[32] & 5 == 5)
+    need(seen[:32] == sha256(client["origin"].split("/")[2].split(":")[0].encode()).digest())
+    need(len(seen) > 36 and seen[32] & 5 == 5 and client["type"] == "webauthn.get")
     if found := ES256.fullmatch(raw):
         point = ec.EllipticCurvePublicNumbers(int.from_bytes(found[1]), int.from_bytes(found[2]), ec.SECP256R1())
         point.public_key().verify(signature, data, ec.ECDSA(SHA256()))
     elif found := EDDSA.fullmatch(raw):
         ed25519.Ed25519PublicKey.from_public_bytes(found[1]).verify(signature, data)
     else:
-        (found,) = RS256.finditer(raw)
-        numbers = rsa.RSAPublicNumbers(int.from_bytes(found[2]), int.from_bytes(found[1]))
-        numbers.public_key().verify(signature, data, padding.PKCS1v15(), SHA256())
+        n, e = (int.from_bytes(each) for found in RS256.finditer(raw) for each in found.groups())
+        rsa.RSAPublicNumbers(e, n).public_key().verify(signature, data, padding.PKCS1v15(), SHA256())
 
 
 def chain(raw: bytes) -> dict[str, dict[str, Any]]:
@@ -79,13 +79,13 @@ def chain(raw: bytes) -> dict[str, dict[str, Any]]:
         key, do, at = change["key"], change["do"], change["at"]
         name, made = key["id"], {each: change[each] for each in ("signature", "assertion") if each in change}
         need(change.keys() - made.keys() - {"signed_by"} == {"do", "key", "at"} and isinstance(at, str))
-        need(key.keys() - {"kind"} == {"id", "name", "public_key"} and key.get("kind", "person") == "person")
+        need(key.keys() - {"kind", "origin"} == {"id", "name", "public_key"} and key.get("kind", "person") == "person")
         need(re.fullmatch(r"[^\x00-\x1f\x7f]{1,64}", key["name"]) and url64(name) and url64(key["public_key"]))
         need((do == "add" and name not in keys) or (do == "remove" and len(keys) > 1 and keys[name] == key))
         need("kind" not in key or sha256(url64(key["public_key"])).hexdigest() == name)
-        if number == 1:
-            need(not made and "signed_by" not in change)
-        else:
+        need({"kind", "origin"} - key.keys() and re.fullmatch(ORIGIN, key.get("origin", "http://h")))
+        need(number > 1 or not (made or "signed_by" in change))
+        if number > 1:
             signer = keys[change["signed_by"]]
             need(made.keys() == {"signature" if "kind" in signer else "assertion"})
             what = {"format": "wfe-approvers/1", "change": number, "before": head, "do": do, "key": key, "at": at}

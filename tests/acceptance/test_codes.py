@@ -177,6 +177,7 @@ ELSEWHERE = {
     "unauthorized": "tests/dashboard/api/test_access.py: only a request over HTTP has a token",
     "forbidden": "tests/dashboard/api/test_access.py: only a token has a scope",
     "other_folder": "tests/server/test_worktrees.py: only a caller in another work tree of the repository",
+    "limit_reached": "tests/server/http/test_limits.py: only a configured limit is reached",
     "wrong_pin": "tests/cli/test_people.py: no tool takes a PIN",
 }
 

@@ -22,7 +22,7 @@ from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 from wfe_mcp.core.undo import undo
 
 SPEC = (
-    phase("plan", gates=(GateSpec("expr"), GateSpec("approval", "human"))),
+    phase("plan", gates=(GateSpec("expr"), GateSpec("approval", "human", people=2))),
     phase("left", "plan", gates=(GateSpec("command", binds_tree=True),), exclusive=True, skip="agent", timeout_s=60),
     phase("right", "plan", when="inputs.right", gates_before=(GateSpec("expr"), GateSpec("approval", "client"))),
     phase(

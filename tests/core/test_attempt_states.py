@@ -41,6 +41,7 @@ VALUES: dict[str, Any] = {
     "deadline": NOW,
     "asked": "q1",
     "asked_tree": "t1",
+    "approvals": ("ada",),
     "not_before": NOW,
     "failure": FAILURE,
     "held": True,
@@ -53,7 +54,7 @@ ALLOWED = {
     "ready": "",
     "running": "claim deadline",
     "gating": "stage gate claim deadline",
-    "awaiting": "stage gate claim deadline asked asked_tree",
+    "awaiting": "stage gate claim deadline asked asked_tree approvals",
     "failed": "stage gate claim not_before failure",
     "completed": "held judged next_rule",
     "skipped": "not_before",
@@ -84,7 +85,7 @@ def test_a_value_that_the_status_cannot_have_cannot_be_built(status: AttemptStat
     if value in allowed:
         assert getattr(attempt, value) == VALUES[value]
         return
-    assert getattr(attempt, value) in {None, 0}
+    assert getattr(attempt, value) in {None, 0, ()}
     kind: Any = STATES[status]
     with pytest.raises(TypeError, match=value):
         kind(**{value: VALUES[value]})

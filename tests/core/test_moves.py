@@ -27,7 +27,7 @@ def table(rows: Mapping[str, Mapping[str, str]]) -> str:
 @pytest.mark.requirement("B-01", "S1-18")
 def test_every_cell_of_the_attempt_table_is_as_reviewed():
     assert table(ATTEMPT_MOVES) == snapshot("""\
-awaiting / Approve: gating | ready | completed
+awaiting / Approve: awaiting | gating | ready | completed
 awaiting / AskApproval: awaiting
 awaiting / Cancel: cancelled
 awaiting / Edit: gating

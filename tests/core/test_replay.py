@@ -152,7 +152,7 @@ SPEC = (
         body=(
             phase(
                 "diagnose",
-                gates=(GateSpec("expr"), GateSpec("approval")),
+                gates=(GateSpec("expr"), GateSpec("approval", people=2)),
                 on_fail=(FailRule("wait_human"),),
                 next=(NextRule(COMPLETE, "enough"),),
             ),

@@ -203,7 +203,8 @@ def seen() -> set[Cell]:
         ended = played(random.Random(seed), 0)
         finish(ended)
         found |= set(changes(ended.log))
-    return found | set(changes(overruled().log)) | set(changes(edited_prompts().log)) | set(changes(reported().log))
+    scenes = (overruled(), edited_prompts(), reported(), approved_by_one())
+    return found.union(*(changes(scene.log) for scene in scenes))
 
 
 def fork_of(then: RunState) -> tuple[e.Event, ...]:
@@ -226,6 +227,15 @@ def overruled() -> Scene:
     scene.start("plan")
     scene.submit("plan", revision=2)
     scene.give(scene.command(c.Overrule, "plan", HUMAN, reason="read it"))
+    return scene
+
+
+def approved_by_one() -> Scene:
+    """An approval at a gate that asks for two people."""
+    scene = run_of(phase("plan", gates=(GateSpec("approval", people=2),)))
+    scene.work("plan")
+    scene.ask("plan")
+    scene.give(scene.command(c.Approve, "plan", HUMAN, sha256="a" * 64, person="ada"))
     return scene
 
 

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url as text
 
 from tests.dashboard.browser import PIN, Answer, Browser
+from wfe_mcp.engine.approvals.approvers import Signer as At
+from wfe_mcp.engine.approvals.passkeys import Site
 
 PRESENT, VERIFIED, WITH_KEY = 0x01, 0x04, 0x40
 
@@ -63,6 +65,11 @@ class SoftKey:
 
     def _whole(self, response: dict[str, str]) -> dict[str, Any]:
         return {"id": text(self.id), "rawId": text(self.id), "type": "public-key", "response": response}
+
+
+def at_page(person: "Signer") -> At:
+    """The person as the page knows them."""
+    return At(Site.here(person.browser.port))
 
 
 @dataclass

@@ -110,6 +110,17 @@ def look_at(watched: Watched, scene: Scene, address: str, words: str, *runs: str
     watched.passes(10 * PAUSE_MS)
 
 
+def test_the_first_page_asks_for_each_thing_once(scene: Scene, page: Page, tab: Tab) -> None:
+    scene.start(phase("plan"), title="Mend the door")
+    watched = Watched(tab.page)
+    tab.page.goto(link(scene.engine, page.port))
+    is_live(tab.page)
+    watched.is_answered()
+    asked = Counter({path: often for path, often in watched.asked.items() if path not in OTHERS})
+    assert asked["/session"] == 2, "once it exchanges the code of the link, once it asks what it may"
+    assert {path for path, often in asked.items() if often > 1} == {"/session"}
+
+
 def test_many_events_are_one_question_a_second_and_the_last_is_shown(scene: Scene, watched: Watched) -> None:
     run = scene.start(phase("plan"), title="Mend the door")
     look_at(watched, scene, "/runs", "Mend the door", run)

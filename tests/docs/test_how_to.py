@@ -52,6 +52,7 @@ EXECUTED = (
     "keep-work-items",
     "back-a-claim-with-tests",
     "name-and-list-runs",
+    "operate-a-server",
     "look-back-and-compare",
     "recover-after-a-crash",
     "require-a-passkey",

@@ -7,7 +7,7 @@ import pytest
 from webauthn.helpers import bytes_to_base64url as text
 
 from tests.dashboard.browser import PIN, Browser, asked
-from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
+from tests.dashboard.soft_key import Signer, SoftKey, at_page, nothing_installed
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.security.forger import Forger, found
 from wfe_mcp.core.canonical import canonical_json
@@ -138,12 +138,10 @@ def test_a_passkeys_signature_proves_no_decision_but_its_own(scene: Scene, signe
     with scene.store.read() as tx:
         stored = tx.approvals.get(request)
     assert stored is not None
-    statement, _ = statement_to_sign(scene.engine, stored, "approve")
+    statement, _ = statement_to_sign(scene.engine, stored, "approve", at_page(signer))
     signature = key.get({"challenge": text(challenge(statement.values))}, signer.origin)
     control.skip(scene.engine, HUMAN, run, "notes", "because")
-    by = person_by_passkey(
-        scene.engine, statement, Assertion.of_browser(json.loads(signature)), port=signer.browser.port
-    )
+    by = person_by_passkey(scene.engine, statement, Assertion.of_browser(json.loads(signature)), at_page(signer))
     approvals.decide(scene.engine, by, run, "plan", request=request)
     assert ("decision_unsigned", "PhaseSkipped of notes") in {(one.code, one.where) for one in found(scene)}
     assert reported(scene) == []

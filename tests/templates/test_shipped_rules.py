@@ -18,6 +18,8 @@ TESTS = (
     "web/src/app.test.tsx",
     "store_test.go",
     "test/slug.test.mjs",
+    "test-slug.js",
+    "src/test-slug.mjs",
     "crate/tests/slug.rs",
     "src/slug/tests.rs",
     "spec/slug_spec.rb",
@@ -68,7 +70,14 @@ def test_who_fixes_the_code_may_not_touch_a_test(name: str, wanted: str) -> None
     assert "${inputs.tests}" in gate["unchanged"]
     tests = template(name)["inputs"]["properties"]["tests"]["default"]
     assert [path for path in TESTS if not match_globs(path, tests)] == []
-    for source in ("src/testing.py", "latest/app.py", "src/contest.rs", "src/lib.rs", "Testament.md"):
+    for source in (
+        "src/testing.py",
+        "latest/app.py",
+        "src/latest-test-app.py",
+        "src/contest.rs",
+        "src/lib.rs",
+        "Testament.md",
+    ):
         assert not match_globs(source, tests), source
 
 

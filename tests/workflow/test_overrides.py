@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workflow.overrides import PhaseOverride, StageOverride, overridden
+from wfe_mcp.workflow.overrides import PhaseOverride, StageOverride, overridden, with_people
 
 APPROVAL = {"kind": "approval", "assurance": "agent"}
 EXPR = {"kind": "expr", "assert": "${true}"}
@@ -219,3 +219,28 @@ def test_each_stage_has_retries_of_its_own(
     found = changed(phase, PhaseOverride(prompt=stages[0], response=stages[1]))
     assert found["on_fail"] == made
     assert found.get("retry", {"max_attempts": 1}) == {"max_attempts": 1}
+
+
+def test_as_many_people_approve_as_template_or_configuration_asks_whichever_is_more() -> None:
+    gates = [ASKED | {"people": 3}, ASKED, APPROVAL, EXPR]
+    made = changed({"gates": gates, "prompt_gates": [ASKED]}, PhaseOverride(people=2))
+    assert [gate.get("people") for gate in (*made["prompt_gates"], *made["gates"])] == [2, 3, 2, 2, None]
+    assert made["gates"][2]["assurance"] == "human", "an agent's approval is no person's"
+    assert changed({}, PhaseOverride(approver="human", people=2))["gates"] == [ASKED | {"people": 2}]
+    assert (
+        "asks for no approval"
+        in refusal(template({"gates": [EXPR]}), plan=PhaseOverride(people=2))["/templates/tiny/phases/plan/people"]
+    )
+
+
+def test_a_policy_reaches_every_gate_that_asks_a_person() -> None:
+    inner = {"phases": [{"id": "a", "gates": [ASKED]}]}
+    given = template(
+        {"gates": [ASKED, APPROVAL], "on_fail": [{"do": "subflow", "definition": inner}]},
+        defaults={"prompt_gates": [ASKED]},
+    )
+    made = with_people(given, 2)
+    plan = made["phases"][0]
+    assert [gate.get("people") for gate in plan["gates"]] == [2, None]
+    assert plan["on_fail"][0]["definition"]["phases"][0]["gates"] == [ASKED | {"people": 2}]
+    assert made["defaults"]["prompt_gates"] == [ASKED | {"people": 2}]

@@ -35,7 +35,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
     data
       ? [
           ...(closed ? [] : [{ name: `Edit ${data.id}`, does: () => void edit(), cli: `wfe-mcp work edit ${data.id}` }]),
-          ...(data.moves ?? []).filter((each) => !each.refused).map((each) => ({ name: `${moveName(each, data.status)} ${data.id}`, does: () => moving.move(data, each.to), cli: moveCommand(data.id, each.to) })),
+          ...(data.moves ?? []).filter((each) => !each.refused).map((each) => ({ name: `${moveName(each, data.status)} ${data.id}`, does: () => moving.move(data, each.to), cli: moveCommand(data, each.to) })),
         ]
       : [],
   );
@@ -71,7 +71,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
         </div>
         <span className="row wrap">
           {first && (
-            <button type="button" className={`btn ${first.refused ? "" : "solid"}`} disabled={moving.busy} title={first.refused || moveCommand(data.id, first.to)} onClick={() => moving.move(data, first.to)}>
+            <button type="button" className={`btn ${first.refused ? "" : "solid"}`} disabled={moving.busy} title={first.refused || moveCommand(data, first.to)} onClick={() => moving.move(data, first.to)}>
               <Icon name="play" />
               {moveName(first, data.status)}
             </button>
@@ -83,7 +83,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
             </a>
           )}
           {rest.map((each) => (
-            <button key={each.to} type="button" className="btn" disabled={moving.busy || !!each.refused} title={each.refused || moveCommand(data.id, each.to)} onClick={() => moving.move(data, each.to)}>
+            <button key={each.to} type="button" className="btn" disabled={moving.busy || !!each.refused} title={each.refused || moveCommand(data, each.to)} onClick={() => moving.move(data, each.to)}>
               {moveName(each, data.status)}
             </button>
           ))}

@@ -43,13 +43,14 @@ export const moveName = (move: ItemMove, from: string): string => {
 export const shell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** The same at a terminal. */
-export function moveCommand(id: string, to_: string, reason = "REASON"): string {
+export function moveCommand({ id, kind }: Movable, to_: string, reason = "REASON"): string {
   const say = reason === "REASON" ? reason : shell(reason);
   if (to_ === "active") return `wfe-mcp work start ${id}`;
   if (to_ === "blocked") return `wfe-mcp work block ${id} ${say}`;
   if (to_ === "dropped") return `wfe-mcp work drop ${id} ${say}`;
   if (to_ === "accepted") return `wfe-mcp decision accept ${id}`;
   if (to_ === "pending") return `wfe-mcp claim retry ${id}`;
+  if (to_ === "deprecated" && kind === "claim") return `wfe-mcp work edit ${id} --status deprecated --reason ${say}`;
   if (to_ === "deprecated") return `wfe-mcp decision deprecate ${id} --reason ${say}`;
   if (to_ === "superseded") return `wfe-mcp decision replace ${id} ${reason === "REASON" ? "OTHER" : reason}`;
   return `wfe-mcp work edit ${id} --status ${to_}`;
@@ -57,6 +58,7 @@ export function moveCommand(id: string, to_: string, reason = "REASON"): string 
 
 export interface Movable {
   id: string;
+  kind: string;
   title: string;
   status: string;
   project: string;
@@ -182,7 +184,7 @@ function Reason({ item, to: status, put, close }: { item: Movable; to: string; p
             Back
           </button>
         </span>
-        <Cli text={moveCommand(item.id, status, text || "REASON")} />
+        <Cli text={moveCommand(item, status, text || "REASON")} />
       </form>
     </Ask>
   );

@@ -110,7 +110,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "config",
         ),
     ),
-    "Services": ((), ("serve", "ui", "server", "login", "logout", "worker", "jobs")),
+    "Services": ((), ("serve", "ui", "server", "login", "logout", "worker", "jobs", "limits")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
 

@@ -1,11 +1,14 @@
 """Guards of verdicts and of the decisions at a gate; ``guards.py`` has those of the other commands."""
 
+from collections.abc import Sequence
+
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import Assurance, Attempt, Channel, RunState, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
+from wfe_mcp.core.spec import GateSpec
 from wfe_mcp.core.states import going_back_refused
 
 _NEEDS = {
@@ -17,13 +20,61 @@ _NEEDS = {
 _MORE = {"passkey": "A PIN is not enough. Sign on the decision page, whose address wfe-mcp ui shows."}
 
 
+_SEVERAL = "What several people approve, one alone can neither skip nor accept by force."
+
+
 def current_gate(state: RunState, attempt: Attempt) -> str:
     """The kind of the gate that judges ``attempt`` now; empty when it is under no gate or past the last one."""
     if attempt.stage is None:
         return ""
+    gates = gates_left(state, attempt)
+    return gates[0].kind if gates else ""
+
+
+def gate_of(state: RunState, attempt: Attempt) -> GateSpec:
+    """The gate that judges ``attempt`` now, which is under one."""
+    return gates_left(state, attempt)[0]
+
+
+def gates_left(state: RunState, attempt: Attempt) -> tuple[GateSpec, ...]:
+    """The gates of its stage that ``attempt`` has not passed; where it is at none, those on the artifact."""
     spec = state.phase(attempt.phase)
-    gates = spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates
-    return gates[attempt.gate].kind if attempt.gate < len(gates) else ""
+    return (spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates)[attempt.gate :]
+
+
+def several_refused(state: RunState, attempt: Attempt, *, skips: bool = False) -> Refused | None:
+    """Why one person cannot let ``attempt`` go on: several must approve it, and it has not passed that gate.
+
+    ``skips``: it would pass the gates of both stages.
+    """
+    spec, left = state.phase(attempt.phase), gates_left(state, attempt)
+    if skips and not attempt.gates_before_passed:
+        left = (*(left if attempt.stage is Stage.BEFORE else spec.gates_before), *spec.gates)
+    people = max((gate.people for gate in left), default=1)
+    if people == 1:
+        return None
+    return Refused(
+        "needs_human",
+        f"Phase {attempt.phase!r} needs the approval of {people} people. {_SEVERAL}",
+        "Each of them decides on it with their own key: wfe-mcp inbox",
+        data={"people": people, "approved_by": [*attempt.approvals]},
+    )
+
+
+def several_people(state: RunState, attempt: Attempt) -> str:
+    """Who has approved, and how many more are needed, in a sentence; empty where the gate asks for one person."""
+    people = gate_of(state, attempt).people
+    return people_line(attempt.approvals, people) if people > 1 else ""
+
+
+def people_line(approvals: Sequence[str], people: int) -> str:
+    """``1 of 2 people approved: ada; one more person is needed``."""
+    missing = people - len(approvals)
+    more = (
+        "no more person is" if missing < 1 else "one more person is" if missing == 1 else f"{missing} more people are"
+    )
+    named = f": {', '.join(approvals)}" if approvals else ""
+    return f"{len(approvals)} of {people} people approved{named}; {more} needed"
 
 
 def verdict_refused(state: RunState, command: c.RecordVerdict) -> Refused | None:
@@ -48,8 +99,7 @@ def approval_refused(state: RunState, command: c.Approve) -> Refused | None:
             f"The decision is for {command.sha256[:12]}; the open revision is {str(attempt.sha256)[:12]}.",
             "Review the open revision and decide again.",
         )
-    spec = state.phase(command.phase)
-    gate = (spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates)[attempt.gate]
+    gate = gate_of(state, attempt)
     if command.by.assurance < Assurance[gate.assurance.upper()]:
         return Refused(
             "needs_human",
@@ -58,7 +108,27 @@ def approval_refused(state: RunState, command: c.Approve) -> Refused | None:
         )
     if attempt.asked is None:
         return illegal(f"No request for phase {command.phase!r} is open.", "Ask for the approval first.")
-    return None
+    return None if gate.people == 1 else _person_refused(attempt, gate, command)
+
+
+def _person_refused(attempt: Attempt, gate: GateSpec, command: c.Approve) -> Refused | None:
+    """Why this approval adds no person to those who approved."""
+    if not command.by.is_human or not command.person:
+        why, hint = "this call names no person", "Each of them decides with a key that is pinned under their name."
+    elif command.person in attempt.approvals:
+        why = f"{command.person} has approved it already"
+        hint = (
+            "Another person decides, with a key or passkey that is pinned under their name: wfe-mcp approvers list. "
+            "Until then you can take yours back: reject it."
+        )
+    else:
+        return None
+    return Refused(
+        "needs_human",
+        f"Phase {attempt.phase!r} needs {gate.people} different people, and {why}: {people_line(attempt.approvals, gate.people)}.",
+        hint,
+        data={"people": gate.people, "approved_by": [*attempt.approvals]},
+    )
 
 
 def not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:

@@ -107,7 +107,11 @@ class Gating:
 
 @dataclass(frozen=True, slots=True)
 class Awaiting:
-    """Its gate waits for the user. ``asked``: the open request; ``asked_tree``: the files that it is about."""
+    """Its gate waits for the user. ``asked``: the open request; ``asked_tree``: the files that it is about.
+
+    ``approvals``: the people who have approved the open request, where the gate asks for more of them. They end with this
+    state, and with the request: what is decided on anew, all of them decide anew.
+    """
 
     stage: Stage
     gate: int = 0
@@ -115,6 +119,7 @@ class Awaiting:
     deadline: datetime | None = None
     asked: str | None = None
     asked_tree: str | None = None
+    approvals: tuple[str, ...] = ()
     status: ClassVar = AttemptStatus.AWAITING
 
 
@@ -215,6 +220,8 @@ class StateValues:
     """The open request for approval."""
     asked_tree = Part[str | None]("state", None)
     """The files that the open request is about; None without git, and in runs of older versions."""
+    approvals = Part[tuple[str, ...]]("state", ())
+    """The people who have approved the open request, where the gate asks for more of them."""
     claim = Part[Claim | None]("state", None)
     """Who works on it."""
     holder = Part[str | None]("claim", None)

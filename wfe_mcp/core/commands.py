@@ -145,11 +145,12 @@ class AskApproval(PhaseCommand):
 
 
 class Approve(PhaseCommand):
-    """Approve exactly these bytes."""
+    """Approve exactly these bytes. ``person``: who decides, by the name of their pinned key; for a gate that asks several."""
 
     call = Call("approve", "approve", "approve")
     sha256: str
     comment: str = ""
+    person: str = ""
 
 
 class Reject(PhaseCommand):

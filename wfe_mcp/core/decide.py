@@ -13,6 +13,7 @@ from typing import Any
 
 from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.answers import answered
+from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.consequences import completed, deadline, following_events, go_to, open_phase, reopen
@@ -135,7 +136,10 @@ def _ask_approval(state: RunState, command: c.AskApproval) -> list[e.Event]:
 
 def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
     attempt = state.current(command.phase)
-    return [e.ApprovalGiven(gate=attempt.gate, sha256=command.sha256, comment=command.comment, **attempt.on)]
+    people = gate_of(state, attempt).people
+    kind = e.ApprovalCounted if len(attempt.approvals) + 1 < people else e.ApprovalGiven
+    person = command.person if people > 1 else ""
+    return [kind(gate=attempt.gate, sha256=command.sha256, comment=command.comment, person=person, **attempt.on)]
 
 
 def _reject(state: RunState, command: c.Reject) -> list[e.Event]:

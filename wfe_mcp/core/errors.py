@@ -38,6 +38,7 @@ Code = Literal[
     "unauthorized",
     "forbidden",
     "other_folder",
+    "limit_reached",
 ]
 CODES: tuple[str, ...] = get_args(Code)
 

@@ -128,13 +128,26 @@ class ApprovalAsked(AttemptEvent):
     tree: str | None = None
 
 
+class ApprovalCounted(AttemptEvent):
+    """``person`` approved ``sha256``, and the gate asks for more people."""
+
+    gate: int
+    sha256: str
+    person: str
+    comment: str = ""
+
+
 class ApprovalGiven(AttemptEvent):
-    """``sha256`` was approved with enough assurance. ``proof``: of earlier versions, the document that a passkey signed."""
+    """``sha256`` was approved with enough assurance. ``proof``: of earlier versions, the document that a passkey signed.
+
+    ``person``: who was the last to approve, at a gate that asks for several people.
+    """
 
     gate: int
     sha256: str
     comment: str = ""
     proof: str = ""
+    person: str = ""
 
 
 class OpinionOverruled(AttemptEvent):

@@ -194,8 +194,8 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
         case e.ApprovalAwaited():
             at = _in(attempt, states.Gating)
             return replace(attempt, state=states.Awaiting(at.stage, at.gate, at.claim, at.deadline))
-        case e.ApprovalAsked(request=request, tree=tree):
-            return replace(attempt, state=replace(_in(attempt, states.Awaiting), asked=request, asked_tree=tree))
+        case e.ApprovalAsked() | e.ApprovalCounted():
+            return replace(attempt, state=_asked(_in(attempt, states.Awaiting), event))
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
             approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
             return _with_verdict(approved, _passed(attempt, gate, GateOutcome.PASS, sha256, comment))
@@ -255,6 +255,12 @@ def _then(
 
 def _gating(attempt: Attempt, gate: int) -> states.Gating:
     return states.Gating(attempt.stage or Stage.AFTER, gate, attempt.claim, attempt.deadline)
+
+
+def _asked(at: states.Awaiting, event: e.ApprovalAsked | e.ApprovalCounted) -> states.Awaiting:
+    if isinstance(event, e.ApprovalCounted):
+        return replace(at, approvals=(*at.approvals, event.person))
+    return replace(at, asked=event.request, asked_tree=event.tree, approvals=())
 
 
 def _passed(attempt: Attempt, gate: int, outcome: GateOutcome, sha256: str, message: str) -> Verdict:

@@ -216,7 +216,7 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
         return needs_user(f"A phase in loop {command.phase!r} waits for the user.")
     if not command.by.is_human and (policy == "human" or _is_stopped(state, attempt)):
         return needs_user(f"Only the user can skip phase {command.phase!r}.")
-    return None
+    return approval_guards.several_refused(state, attempt, skips=True)
 
 
 def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
@@ -232,7 +232,7 @@ def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
         return Refused(
             "conflict", f"Phase {command.phase!r} has no artifact to accept.", "Submit an artifact, or skip the phase."
         )
-    return None
+    return approval_guards.several_refused(state, attempt)
 
 
 def _overrule(state: RunState, command: c.Overrule) -> Refused | None:

@@ -248,7 +248,9 @@ _EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, c.OnAttempt], c.Phas
     c.StartPhase: lambda attempt, of: c.StartPhase(holder=attempt.holder or "holder", **of),
     c.Submit: lambda attempt, of: c.Submit(revision=attempt.revision + 1, sha256="1" * 64, **of),
     c.AskApproval: lambda _, of: c.AskApproval(request="request", **of),
-    c.Approve: lambda attempt, of: c.Approve(sha256=attempt.sha256 or "", **of),
+    c.Approve: lambda attempt, of: c.Approve(
+        sha256=attempt.sha256 or "", person=f"person {len(attempt.approvals) + 1}", **of
+    ),
     c.Reject: lambda _, of: c.Reject(feedback="", **of),
     c.Withdraw: lambda _, of: c.Withdraw(**of),
     c.Retry: lambda _, of: c.Retry(**of),

@@ -23,12 +23,16 @@ Assurance = Literal["agent", "client", "human", "passkey"]
 
 @dataclass(frozen=True, slots=True)
 class GateSpec:
-    """A gate as the machine sees it. ``binds_tree``: its evidence is void when the files change."""
+    """A gate as the machine sees it. ``binds_tree``: its evidence is void when the files change.
+
+    ``people``: how many different people approve the same revision.
+    """
 
     kind: str
     assurance: Assurance = "human"
     expires_s: float | None = None
     binds_tree: bool = False
+    people: int = 1
 
 
 @dataclass(frozen=True, slots=True)

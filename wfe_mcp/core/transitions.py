@@ -62,7 +62,7 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
     "awaiting": {
         "LoseLease": "awaiting",
         "AskApproval": "awaiting",
-        "Approve": "gating | ready | completed",
+        "Approve": "awaiting | gating | ready | completed",
         "Reject": "failed",
         "Withdraw": _NEW,
         "Edit": "gating",

@@ -95,6 +95,7 @@ _COMMANDS: dict[type[e.Event], str] = {
     e.RevisionSubmitted: "the submission of {phase}",
     e.SubmissionRefused: "the refused submission of {phase}",
     e.ApprovalAsked: "the request to approve {phase}",
+    e.ApprovalCounted: "one person's approval of {phase}",
     e.ApprovalGiven: "the approval of {phase}",
     e.OpinionOverruled: "the decision to overrule the opinions on {phase}",
     e.PhaseCompleted: "the completion of {phase}",

@@ -52,6 +52,7 @@ from wfe_mcp.dashboard.security_page import security
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals.decision_page import address, living_page
+from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS
@@ -154,8 +155,8 @@ class _Page:
         self.trusting, self.opinions = Trusting(*shared), Opinions(*shared)
         self.contents = Contents(self._desks)
         self._asks_pin, self._port = asks_pin, port
-        self._signing = Signing(ceremonies, port)
-        self.approvers = ApproverPages(*shared, Approvers(ceremonies, port))
+        self._signing = Signing(ceremonies, site := Site.here(port))
+        self.approvers = ApproverPages(*shared, Approvers(ceremonies, site))
 
     # -- requests ----------------------------------------------------------------------------------------------------
 

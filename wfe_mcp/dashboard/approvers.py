@@ -42,7 +42,7 @@ from wfe_mcp.engine.approvals.approvers import (
     pin_person,
     pinned_here,
 )
-from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_key, asking_for_signature, created_key, signed
+from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_key, asking_for_signature, created_key, signed
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.approvers import PinnedView, pinned_view
 
@@ -70,19 +70,17 @@ class _Asked:
 
 
 class Approvers:
-    """The pinned keys of projects, for the page at ``port``."""
+    """The pinned keys of projects, for the pages of ``site``."""
 
-    def __init__(self, ceremonies: Challenges, port: int) -> None:
-        self._ceremonies, self._port = ceremonies, port
+    def __init__(self, ceremonies: Challenges, site: Site) -> None:
+        self._ceremonies, self._site = ceremonies, site
 
     def make(self, engine: Engine, form: Mapping[str, str], session: str) -> dict[str, Any]:
         """The options with which the browser creates a key."""
         pinned = _in_force(engine)
         making = _Making(form.get("name", "").strip(), secrets.token_bytes(32))
-        _key("x", making.name, "x")
-        if making.name in {key.name for key in pinned.keys.values()}:
-            raise Refused("conflict", f"A key called {making.name!r} is pinned already.", "Choose another name.")
-        options = asking_for_key(making.name, secrets.token_bytes(16), making.once, pinned.passkeys)
+        _key(self._site, "x", making.name, "x")
+        options = asking_for_key(self._site, making.name, secrets.token_bytes(16), making.once, pinned.passkeys)
         return {"ceremony": self._ceremonies.begin(session, f"make {engine.project_id}", making), "options": options}
 
     def ask(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> dict[str, Any]:
@@ -91,8 +89,8 @@ class Approvers:
         if do == "add":
             name = form.get("ceremony", "")
             making = self._ceremonies.take(session, f"make {engine.project_id}", name, _Making)
-            made = created_key(form.get("key", ""), making.once, self._port)
-            asked = _Asked(before, "add", _key(made.id, making.name, made.public_key), _now(engine))
+            made = created_key(form.get("key", ""), making.once, self._site)
+            asked = _Asked(before, "add", _key(self._site, made.id, making.name, made.public_key), _now(engine))
         else:
             key = before.keys.get(form.get("id", ""))
             if key is None or len(before.keys) == 1:
@@ -103,7 +101,7 @@ class Approvers:
                 )
             asked = _Asked(before, "remove", key, _now(engine))
         ceremony = self._ceremonies.begin(session, f"{do} {engine.project_id}", asked)
-        options = asking_for_signature(asked.statement, before.passkeys) if before.passkeys else None
+        options = asking_for_signature(self._site, asked.statement, before.passkeys) if before.passkeys else None
         return {"ceremony": ceremony, "options": options}
 
     def change(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> Pinned:
@@ -116,7 +114,7 @@ class Approvers:
         signer = asked.before.passkeys.get(assertion.id)
         if signer is None:
             raise Refused("needs_human", "This passkey is not pinned here.", "Sign with one that is.")
-        signed(assertion, asked.statement, signer.public_key, port=self._port)
+        signed(assertion, asked.statement, signer.public_key, self._site)
         change = ApproverChange(do=asked.do, key=asked.key, at=asked.at, signed_by=signer.id, assertion=assertion)
         return pin_change(engine, by_passkey(signer), asked.before, change)
 
@@ -126,9 +124,9 @@ def _in_force(engine: Engine) -> Pinned:
     return pinned_here(engine, engine.root, needs_passkey=False) if approvers_here(engine.root).changes else Pinned()
 
 
-def _key(id_: str, name: str, public_key: str) -> ApproverKey:
+def _key(site: Site, id_: str, name: str, public_key: str) -> ApproverKey:
     try:
-        return ApproverKey(id=id_, name=name, public_key=public_key)
+        return ApproverKey(id=id_, name=name, public_key=public_key, origin=site.of_key)
     except ValidationError as error:
         raise Refused(
             "bad_argument", f"{name!r:.80} is not a valid name for a key.", "Use 1 to 64 characters in one line."

@@ -16,8 +16,9 @@ from wfe_mcp.core.model import By, Person
 from wfe_mcp.dashboard.comment_fields import comments_in
 from wfe_mcp.dashboard.sessions import Challenges
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals.approvers import Signer
 from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
-from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
+from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_signature
 from wfe_mcp.engine.approvals.statements import Statement
 from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.engine.kernel.engine import Engine
@@ -74,10 +75,10 @@ def record_answer(
 
 
 class Signing:
-    """Signatures for decisions, for the page at ``port``."""
+    """Signatures for decisions, on the pages of ``site``."""
 
-    def __init__(self, ceremonies: Challenges, port: int) -> None:
-        self._ceremonies, self._port = ceremonies, port
+    def __init__(self, ceremonies: Challenges, site: Site) -> None:
+        self._ceremonies, self._site = ceremonies, site
 
     def ask(
         self,
@@ -87,22 +88,33 @@ class Signing:
         comment: str,
         form: Mapping[str, str],
         session: str,
+        person: str = "",
     ) -> dict[str, Any]:
-        """The options with which the browser signs the statement. ``comment``: the comment, or the text of the rejection."""
+        """The options with which the browser signs the statement. ``comment``: the comment, or the text of the rejection.
+
+        ``person``: who is logged in, and signs with a key of their own.
+        """
+        signer = Signer(self._site, person)
         statement, keys = statement_to_sign(
-            engine, request, answer, comment=comment, to=form.get("to", ""), shown=form.get("shown", "")
+            engine, request, answer, signer, comment=comment, to=form.get("to", ""), shown=form.get("shown", "")
         )
-        options = asking_for_signature(statement.values, [key.id for key in keys])
+        options = asking_for_signature(self._site, statement.values, [key.id for key in keys])
         return {"ceremony": self._ceremonies.begin(session, f"{answer} {request.id}", statement), "options": options}
 
     def given(
-        self, engine: Engine, request: RequestRecord, answer: Answer, form: Mapping[str, str], session: str
+        self,
+        engine: Engine,
+        request: RequestRecord,
+        answer: Answer,
+        form: Mapping[str, str],
+        session: str,
+        person: str = "",
     ) -> tuple[Person, Statement]:
         """Who signed the decision in the form, verified, and what. Refuses ``stale_revision``, ``needs_human``, ``bad_argument``."""
         form_name = f"{answer} {request.id}"
         statement = self._ceremonies.take(session, form_name, form.get("ceremony", ""), Statement)
         assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
-        return person_by_passkey(engine, statement, assertion, self._port), statement
+        return person_by_passkey(engine, statement, assertion, Signer(self._site, person)), statement
 
 
 def read_json(text: str) -> Any:

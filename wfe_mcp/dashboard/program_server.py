@@ -3,6 +3,7 @@
 /mcp          the application that the caller makes of the tokens: this package knows no MCP
 /api/v1       the HTTP API
 /bridge, /git what bridges of developers' machines ask besides (``bridge``)        /login    their logins (``device_login``)
+/metrics      for Prometheus, with a token for all projects (extra ``team``)
 /healthz      it lives        /readyz    its database answers; 503 where it does not
 """
 
@@ -20,8 +21,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.observing import OBSERVERS, observed
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
+from wfe_mcp.dashboard.api.replies import status_of
 from wfe_mcp.dashboard.bridge import bridge_routes
 from wfe_mcp.dashboard.device_login import device_routes
 from wfe_mcp.dashboard.guard import Guard
@@ -34,8 +37,13 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.guard import App, Receive, Scope, Send
+    from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
+    from wfe_mcp.dashboard.metrics import Metrics
     from wfe_mcp.engine.kernel.engine import Engine
+
+
+_IDLE_S = 75
+"""How long a connection may idle: longer than proxies keep theirs, which would else send into one that just ends."""
 
 
 class Served(Protocol):
@@ -61,6 +69,7 @@ def program_server(engine: Engine, port: int, origin: str, mcp: Callable[[Access
             proxy_headers=False,
             ws="none",
             timeout_graceful_shutdown=3,
+            timeout_keep_alive=_IDLE_S,
         )
     )
 
@@ -69,6 +78,7 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
     access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False))
     served = mcp(access)
+    metrics = _metrics(engine, access)
 
     @asynccontextmanager
     async def alive(_: Starlette) -> AsyncGenerator[None]:
@@ -87,12 +97,63 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
             return PlainTextResponse(f"{refused.message}\n", 503)
         return PlainTextResponse("ok")
 
+    def shown(authorization: str) -> Response:
+        token = access.sender(authorization).token
+        if token.project:
+            raise Refused(
+                "forbidden",
+                f"The token {token.name!r} is for one project; metrics are about all of them.",
+                "Make one for all projects: wfe-mcp token create NAME --scope read --all-projects",
+            )
+        if metrics is None:
+            raise Refused("unavailable", "The package prometheus-client is not installed.", "Install wfe-mcp[team].")
+        return Response(metrics.text(), media_type=metrics.media_type)
+
+    async def measures(request: Request) -> Response:
+        try:
+            return await run_in_threadpool(shown, request.headers.get("authorization", ""))
+        except Refused as refused:
+            asks = {"www-authenticate": "Bearer"} if refused.code == "unauthorized" else None
+            return PlainTextResponse(f"{refused.message} {refused.hint}\n", status_of(refused.code), asks)
+
     routes = [
         Route("/healthz", lives),
         Route("/readyz", is_ready),
-        Mount("/api/v1", api(access)),
+        Route("/metrics", measures),
+        Mount("/api/v1", _seen(api(access))),
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
         *bridge_routes(access),
         *device_routes(engine, origin or f"http://localhost:{port}"),
     ]
     return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
+
+
+def _metrics(engine: Engine, access: Access) -> Metrics | None:
+    """The metrics of this process, which are counted from now on; None without the extra ``team``."""
+    try:
+        from wfe_mcp.dashboard.metrics import Metrics  # prometheus_client: 40 ms
+    except ImportError:
+        return None
+    made = Metrics(engine, access)
+    OBSERVERS.append(made.observe)
+    return made
+
+
+def _seen(app: App) -> App:
+    """``app``, whose requests are observed by the name of their operation and their status."""
+
+    async def seen(scope: Scope, receive: Receive, send: Send) -> None:
+        sent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), "")
+        with observed("request", "unknown", sent) as one:
+
+            async def noting(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    one.code = str(message["status"])
+                await send(message)
+
+            try:
+                await app(scope, receive, noting)
+            finally:
+                one.name = getattr(scope.get("route"), "name", None) or one.name
+
+    return seen

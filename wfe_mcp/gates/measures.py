@@ -20,14 +20,14 @@ from typing import Any, cast
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.claims import COMPARISONS, COUNTS, is_met
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.json_pointer import part_at
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, RunChild, run_child
+from wfe_mcp.jobs.child import ChildResult, RunChild, run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.output import plain_text
+from wfe_mcp.workspace.config.claim_table import GoldSetSettings
 from wfe_mcp.workspace.files.project_files import read_if_there
 
 MOST_BYTES = 10_000_000
@@ -50,58 +50,41 @@ class _UnreadableError(Exception):
     """There is no figure; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class GoldSet:
-    """The known answers: a file of the project, and the columns that name an answer and hold it."""
-
-    path: str
-    key: str
-    value: str
-
-
 Check = Callable[[Mapping[str, object], RunChild], Judgement]
 """Runs the check of a test: what is expected of it, and what starts its program."""
 
 
 def measured(
-    test: Test, check: Check, run: RunChild, root: Path, cwd: str | None, gold: GoldSet | None
-) -> dict[str, Any]:
-    """Run the check of ``test`` and read its result. ``cwd``: the folder of the check in the project. ``gold``: its gold set."""
-    wanted = str(test.get("file") or test.get("output") or "")
-    written: dict[str, bytes | None] = {}
+    tests: Sequence[Test],
+    check: Check,
+    run: RunChild,
+    root: Path,
+    cwd: str | None,
+    gold_sets: Mapping[str, GoldSetSettings],
+) -> list[dict[str, Any]]:
+    """Run the check of ``tests``, which expect the same of it, once, and read the result of each. ``cwd``: its folder in the project."""
+    files = {name for test in tests if (name := _file_of(test))}
+    folders = len([part for part in Path(cwd or ".").parts if part != "."])
+    written = dict[str, bytes | Refused | None]()
 
-    def watched(
-        argv: Sequence[str],
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-        timeout_s: float,
-        max_output_bytes: int = MAX_OUTPUT_BYTES,
-        log_path: Path | None = None,
-        linger_s: float = 0.0,
-    ) -> ChildResult:
+    def watched(argv: Sequence[str], *, cwd: Path, **limits: Any) -> ChildResult:
         place = cwd.parents[folders - 1] if folders else cwd
-        before = _stamp(place / wanted)
-        result = run(
-            argv,
-            cwd=cwd,
-            env=env,
-            timeout_s=timeout_s,
-            max_output_bytes=max_output_bytes,
-            log_path=log_path,
-            linger_s=linger_s,
-        )
-        if wanted and _stamp(place / wanted) != before:
-            written[wanted] = read_if_there(place, wanted, MOST_BYTES)
+        before = {name: _stamp(place / name) for name in files}
+        result = run(argv, cwd=cwd, **limits)
+        for name in files:
+            if _stamp(place / name) != before[name]:
+                try:
+                    written[name] = read_if_there(place, name, MOST_BYTES)
+                except Refused as refused:
+                    written[name] = refused
         return result
 
-    folders = len([part for part in Path(cwd or ".").parts if part != "."])
     try:
-        found = check(_expected(test), watched)
+        found = check(expected(tests[0]), watched)
     except Refused as refused:
-        return {"outcome": "error", "why": refused.message[:_WHY_CHARS], "log": ""}
+        return [{"outcome": "error", "why": refused.message[:_WHY_CHARS], "log": ""} for _ in tests]
     data = found.data
-    result: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "log": found.log_path or "",
         "tree": data.get("tree", {}).get("before"),
         "head": data.get("head", {}).get("before"),
@@ -110,28 +93,40 @@ def measured(
         "level": data.get("level"),
         "program": data.get("program"),
     }
+    return [facts | _read(test, found, written.get(_file_of(test)), root, gold_sets) for test in tests]
+
+
+def _file_of(test: Test) -> str:
+    return str(test.get("file") or test.get("output") or "")
+
+
+def _read(
+    test: Test, found: Judgement, written: bytes | Refused | None, root: Path, gold_sets: Mapping[str, GoldSetSettings]
+) -> dict[str, Any]:
+    data = found.data
     first = found.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS].rstrip(".")
     if _could_not_run(found):
-        return result | {"outcome": "error", "why": first}
+        return {"outcome": "error", "why": first}
     if changed := data.get("tree", {}).get("changed"):
-        return result | {"outcome": "error", "why": f"the check itself changed files: {', '.join(changed[:3])}"}
+        return {"outcome": "error", "why": f"the check itself changed files: {', '.join(changed[:3])}"}
     if test["type"] in {"script", "unit_test"}:
-        return result | {"outcome": "passed" if found.kind is VerdictKind.PASS else "failed", "why": first}
+        return {"outcome": "passed" if found.kind is VerdictKind.PASS else "failed", "why": first}
     counts: Mapping[str, Any] = data.get("tests") or {}
     are_counted = test.get("metric") in COUNTS and (counts.get("failed") or counts.get("errors"))
     if found.kind is not VerdictKind.PASS and not are_counted:
-        return result | {"outcome": "error", "why": first}
+        return {"outcome": "error", "why": first}
     try:
-        value, more = _figure(test, found, written.get(wanted), root, gold)
+        value, more = _figure(test, found, written, root, gold_sets.get(test.get("gold_set", "")))
     except _UnreadableError as fault:
-        return result | {"outcome": "error", "why": str(fault)[:_WHY_CHARS]}
+        return {"outcome": "error", "why": str(fault)[:_WHY_CHARS]}
     threshold, comparison = float(test["threshold"]), str(test["comparison"])
     outcome = "passed" if is_met(value, comparison, threshold) else "failed"
     why = f"{value:g}, wanted {COMPARISONS[comparison]} {threshold:g}{more}"
-    return result | {"outcome": outcome, "value": value, "why": why[:_WHY_CHARS]}
+    return {"outcome": outcome, "value": value, "why": why[:_WHY_CHARS]}
 
 
-def _expected(test: Test) -> dict[str, object]:
+def expected(test: Test) -> dict[str, object]:
+    """What a test expects of its check besides an end: tests with the same share one run of it."""
     if test["type"] != "unit_test":
         return {}
     return {"passes": list(test["tests"])} if test.get("tests") else {"min_tests": 1}
@@ -150,7 +145,9 @@ def _stamp(place: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _figure(test: Test, found: Judgement, written: bytes | None, root: Path, gold: GoldSet | None) -> tuple[float, str]:
+def _figure(
+    test: Test, found: Judgement, written: bytes | Refused | None, root: Path, gold: GoldSetSettings | None
+) -> tuple[float, str]:
     """The figure of a test, and what stands beside it."""
     if test["type"] == "metric_threshold":
         measures = found.data.get("tests") or {} if test["metric"] in COUNTS else found.data
@@ -173,7 +170,9 @@ def _figure(test: Test, found: Judgement, written: bytes | None, root: Path, gol
     return _searched(text, str(test["regex"]), root), ""
 
 
-def _text(written: bytes | None, name: str) -> str:
+def _text(written: bytes | Refused | None, name: str) -> str:
+    if isinstance(written, Refused):
+        raise _UnreadableError(written.message)
     if written is None:
         raise _UnreadableError(f"the check did not write {name!r}")
     try:
@@ -224,7 +223,7 @@ def _number(value: object, what: str) -> float:
     return number
 
 
-def _compared(test: Test, gold: GoldSet, root: Path, output: str) -> tuple[float, str]:
+def _compared(test: Test, gold: GoldSetSettings, root: Path, output: str) -> tuple[float, str]:
     """The metric of an output against a gold set, with how many answers were compared."""
     try:
         known = read_if_there(root, gold.path, MOST_BYTES)
@@ -249,7 +248,7 @@ def _compared(test: Test, gold: GoldSet, root: Path, output: str) -> tuple[float
     return sum(errors) / len(errors), more
 
 
-def _answers(text: str, name: str, gold: GoldSet) -> dict[str, str]:
+def _answers(text: str, name: str, gold: GoldSetSettings) -> dict[str, str]:
     """The answers in a file by their keys: CSV, a list of objects in JSON, or an object on each line."""
     try:
         if name.lower().endswith((".jsonl", ".ndjson")):

@@ -39,6 +39,11 @@ class Slots:
         """How many jobs of ``queues`` may run at once."""
         return sum(map(self._number, queues))
 
+    def taken(self, queues: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Queue → its occupied slots, and how many it has."""
+        with self._lock:
+            return {queue: (self._taken.get(queue, 0), self._number(queue)) for queue in queues}
+
     def take(self, queue: str) -> None:
         """Occupy a slot of ``queue``."""
         with self._lock:

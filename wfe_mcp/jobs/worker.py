@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.isolated import CheckAbandoned
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.observing import Observed, observed
 from wfe_mcp.jobs.completion import ApplyFailed, Completion, GaveUp
 from wfe_mcp.jobs.heartbeat import Heartbeat, Running, take_over
 from wfe_mcp.jobs.job_context import (
@@ -40,7 +41,7 @@ from wfe_mcp.jobs.job_context import (
 from wfe_mcp.jobs.limits import Slots, WorkLimits
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord
+from wfe_mcp.store.records.jobs import TRACED, ClaimLimits, JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id
 
 if TYPE_CHECKING:
@@ -133,6 +134,11 @@ class Worker:
             self._survive(lambda job=running.job: endings.handed_back(job, "the process that worked on it ended."))
         # Last: the caller closes the store next, and no thread may use it then.
         heart.stop(timeout_s)
+
+    @property
+    def slots(self) -> dict[str, tuple[int, int]]:
+        """Queue → its occupied slots in this process, and how many it has."""
+        return self._slots.taken(self._queues)
 
     def is_ready(self) -> bool:
         """True while it works by itself: it was started, its store is open, and it was not stopped."""
@@ -266,23 +272,32 @@ class Worker:
     def _handle(self, context: JobContext, endings: Completion, limit_s: float | None) -> Callable[[], object]:
         """Run the handler. Returns the call that ends the claim."""
         job = context.job
+        with observed("job", job.kind, str(job.payload.get(TRACED, ""))) as seen:
+            return self._handle_observed(context, endings, limit_s, seen)
+
+    def _handle_observed(
+        self, context: JobContext, endings: Completion, limit_s: float | None, seen: Observed
+    ) -> Callable[[], object]:
+        job = context.job
         try:
             outcome = self._handlers.get(job.kind, _unknown)(context)
         except ChildStopped:
+            seen.code = "stopped"
             return lambda: self._end_stopped(job, context.stop.reason, endings, limit_s)
         except CheckAbandoned:
+            seen.code = "stopped"
             return lambda: self._end_stopped(job, "shutdown", endings, limit_s)
         except Suspended as suspended:
-            outcome = Outcome({"suspended": str(suspended)})
+            outcome, seen.code = Outcome({"suspended": str(suspended)}), "suspended"
         except RetryLater as later:
-            reason, after_s = str(later), later.after_s
+            reason, after_s, seen.code = str(later), later.after_s, "retry"
             return lambda: endings.failed(job, reason, after_s)
         except Refused as refused:
-            reason, for_good = str(refused), refused.code != "unavailable"
+            reason, for_good, seen.code = str(refused), refused.code != "unavailable", refused.code
             return lambda: endings.failed(job, reason, for_good=for_good)
         except Exception as exc:
             _LOG.exception("job %s (%s) failed", job.id, job.kind)
-            reason = f"{type(exc).__name__}: {exc}"
+            reason, seen.code = f"{type(exc).__name__}: {exc}", "internal"
             return lambda: endings.failed(job, reason)
         return lambda: self._end_done(job, outcome, endings)
 

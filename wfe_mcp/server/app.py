@@ -34,6 +34,7 @@ from mcp_types import (
 
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.observing import observed
 from wfe_mcp.server.arguments import checked, unknown_tool
 from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.prompts import ICONS, add_prompts
@@ -111,15 +112,19 @@ class WfeServer(MCPServer[None]):
     ) -> CallToolResult | InputRequiredResult:
         """Answer one call, with an envelope or with a question to the user through the client."""
         assert context is not None  # the SDK always passes it; no code here calls tools
-        try:
-            if self._must_ask_roots(context):
-                return InputRequiredResult(input_requests={ROOTS_KEY: ListRootsRequest()})
-            answered = await self._answer_call(name, arguments, context)
-        except MCPError:
-            raise
-        except Exception as failed:
-            answered = await self._refusal(refused_by(failed, name), arguments, context)
-        return answered if isinstance(answered, InputRequiredResult) else tool_result(answered)
+        with observed("tool", name if name in self._tools else "unknown") as seen:
+            try:
+                if self._must_ask_roots(context):
+                    return InputRequiredResult(input_requests={ROOTS_KEY: ListRootsRequest()})
+                answered = await self._answer_call(name, arguments, context)
+            except MCPError:
+                raise
+            except Exception as failed:
+                answered = await self._refusal(refused_by(failed, name), arguments, context)
+            if isinstance(answered, InputRequiredResult):
+                return answered
+            seen.code = "ok" if answered.error is None else answered.error.code
+            return tool_result(answered)
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[None, Any] | None = None

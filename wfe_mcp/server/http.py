@@ -24,9 +24,10 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.observing import SENDER
 from wfe_mcp.server.app import WfeServer
 from wfe_mcp.server.bridged import answer_bridged, is_bridged, refuse_bridged
-from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
+from wfe_mcp.server.project_session import THREADS, AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.tools import ENTRIES
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ class TokenPlace(ProjectSession):
 
     is_remote = True
 
-    def __init__(self, engine: Engine, token: Token, work: Callable[[Engine], object], cwd: Path) -> None:
-        super().__init__(None, engine.environment, cwd, opened=engine)
+    def __init__(
+        self, engine: Engine, token: Token, work: Callable[[Engine], object], cwd: Path, threads: anyio.CapacityLimiter
+    ) -> None:
+        super().__init__(None, engine.environment, cwd, opened=engine, threads=threads)
         self.by = By(token.name, Channel.HTTP, Assurance.AGENT)
         self._token, self._work = token, work
 
@@ -90,15 +93,17 @@ class TokenServers:
     """An MCP server for each token that calls. ``token_of``: of a header, or refuses. ``place_of``: its project, or refuses.
 
     ``folder_of``: the work folder of a token that comes over a bridge, or refuses.
+    The calls of all tokens share ``THREADS``: more of them would wait for connections to the database, and be refused as busy.
     """
 
     def __init__(
         self,
         token_of: Callable[[str], Token],
-        place_of: Callable[[Token, BridgedFolder | None], TokenPlace],
+        place_of: Callable[[Token, BridgedFolder | None, anyio.CapacityLimiter], TokenPlace],
         folder_of: Callable[[Token], BridgedFolder],
     ) -> None:
         self._token_of, self._place_of, self._folder_of = token_of, place_of, folder_of
+        self._threads = anyio.CapacityLimiter(THREADS)
         self._servers: dict[tuple[str, Path | None], StreamableHTTPSessionManager] = {}
         self._making = anyio.Lock()
         self._group: TaskGroup | None = None
@@ -117,9 +122,10 @@ class TokenServers:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI, for a path of its own."""
-        header = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
+        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        SENDER.set(headers.get(b"traceparent", ""))  # what serves this request has a copy of its context
         try:
-            token = await to_thread.run_sync(self._token_of, header)
+            token = await to_thread.run_sync(self._token_of, headers.get(b"authorization", ""))
             folder = await to_thread.run_sync(self._folder_of, token) if is_bridged(scope) else None
             server = await self._server_of(token, folder)
         except Refused as refused:
@@ -134,8 +140,9 @@ class TokenServers:
         key = token.sha256, folder and folder.engine.root
         async with self._making:
             if key not in self._servers:
-                assert self._group is not None, "it is alive"
-                place = await to_thread.run_sync(self._place_of, token, folder)
+                if self._group is None:
+                    raise Refused("unavailable", "The server ends.", "Call again once it is back; nothing is lost.")
+                place = await to_thread.run_sync(self._place_of, token, folder, self._threads)
                 self._servers[key] = await self._group.start(self._serve, place, folder is not None)
             return self._servers[key]
 
@@ -152,7 +159,7 @@ class TokenServers:
 
 
 async def _refuse(send: Send, refused: Refused) -> None:
-    status = {"unauthorized": 401, "forbidden": 403}.get(refused.code, 400)
+    status = {"unauthorized": 401, "forbidden": 403, "unavailable": 503}.get(refused.code, 400)
     body = f"{refused.message} {refused.hint}".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     headers += [_CHALLENGE] if status == 401 else []

@@ -52,7 +52,7 @@ class ProjectSession:
 
     ``starts_page``: whether the decision page may be started, which outlives this process. ``streams``: what the process
     began with as standard input and output. ``opened``: an engine of this project from before the event loop; the session
-    closes it.
+    closes it. ``threads``: those that it shares with other sessions of the process.
     """
 
     by: By | None = None
@@ -72,6 +72,7 @@ class ProjectSession:
         starts_page: bool = False,
         streams: tuple[os.stat_result, os.stat_result] | None = None,
         opened: Engine | None = None,
+        threads: anyio.CapacityLimiter | None = None,
     ) -> None:
         self.starts_page = starts_page
         self._streams = streams
@@ -82,7 +83,7 @@ class ProjectSession:
         self._worker: Worker | None = None
         self._process: ProcessRecord | None = None
         self._opening = anyio.Lock()
-        self._threads: anyio.CapacityLimiter | None = None
+        self._threads = threads
         self._change = anyio.Event()
         self._changed: set[str] = set()
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.jobs.tool_calls import ToolCallRepository
     from wfe_mcp.store.jobs.usage_sums import UsageSumRepository
     from wfe_mcp.store.maintenance.bundles import BundleRepository
+    from wfe_mcp.store.maintenance.figures import FigureRepository
     from wfe_mcp.store.maintenance.retention import RetentionRepository
     from wfe_mcp.store.maintenance.verify import VerificationRepository
     from wfe_mcp.store.processes import ProcessRepository
@@ -90,6 +91,7 @@ class Tx(Repository):
     seals: Part[SealRepository] = Part("wfe_mcp.store.integrity.record_seals:SealRepository")
     verification: Part[VerificationRepository] = Part("wfe_mcp.store.maintenance.verify:VerificationRepository")
     bundles: Part[BundleRepository] = Part("wfe_mcp.store.maintenance.bundles:BundleRepository")
+    figures: Part[FigureRepository] = Part("wfe_mcp.store.maintenance.figures:FigureRepository")
     retention: Part[RetentionRepository] = Part("wfe_mcp.store.maintenance.retention:RetentionRepository")
     search: Part[SearchRepository] = Part("wfe_mcp.store.search.find:SearchRepository")
     search_index: Part[SearchIndexRepository] = Part("wfe_mcp.store.search.upkeep:SearchIndexRepository")
@@ -217,6 +219,10 @@ class Store:
     def others_version(self) -> int:
         """A number that changes with every commit of another process; on SQLite with none of this one."""
         return self._database.others_version()
+
+    def connections(self) -> tuple[int, int]:
+        """The connections with the database that this process uses now, and how many it may use."""
+        return self._database.connections()
 
     def health(self) -> Health:
         """The figures that ``doctor`` shows about the database."""

@@ -98,6 +98,10 @@ class Database(Protocol):
         """A number that changes with every commit of another process; where the database can tell, with none of this one."""
         ...
 
+    def connections(self) -> tuple[int, int]:
+        """The connections that this process uses now, and how many it may use."""
+        ...
+
     def health(self) -> Health:
         """The figures for ``doctor``."""
         ...
@@ -248,6 +252,10 @@ class SqliteDatabase:
             # SQLite leaves out the commits of the connection that asks
             raw: Any = self._writer.connection.dbapi_connection
             return int(sqlite.patiently(raw, "PRAGMA data_version")[0])
+
+    def connections(self) -> tuple[int, int]:
+        """One writes; those that read are as many as are needed."""
+        return int(self._writing.locked()), 1
 
     def health(self) -> Health:
         """The figures of the file and of the library."""

@@ -20,7 +20,16 @@ from msgspec import MsgspecError, convert, json, to_builtins
 
 from wfe_mcp.core.attempt_states import STATES, AttemptStatus
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.events import EVENTS, FORMER_NAMES, Event, GateJudged, RolledBack, RunForked, RunStarted
+from wfe_mcp.core.events import (
+    EVENTS,
+    FORMER_NAMES,
+    ApprovalGiven,
+    Event,
+    GateJudged,
+    RolledBack,
+    RunForked,
+    RunStarted,
+)
 from wfe_mcp.core.model import Attempt, RunState, Submission, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
@@ -133,6 +142,8 @@ def payload_of(event: Event) -> str:
             values["opened"] = _plain_attempts(event.opened)
         case GateJudged():
             values["verdict"]["kind"] = event.verdict.kind.value
+        case ApprovalGiven(person=""):
+            del values["person"]
         case _:
             pass
     return canonical_json(values)
@@ -215,6 +226,8 @@ def state_of(spec: RunSpec, run_state: str, attempt_states: Iterable[str]) -> Ru
 def attempt_values(attempt: Attempt) -> dict[str, object]:
     """The values of an attempt by their stored names."""
     values: dict[str, object] = {name: getattr(attempt, of) for name, of in _FLAT.items()}
+    if attempt.approvals:
+        values["approvals"] = attempt.approvals
     return values | {"verdicts": [_verdict_values(each) for each in attempt.verdicts]}
 
 
@@ -240,7 +253,12 @@ def _plain(value: RunSpec | RunState | Event) -> dict[str, Any]:
     """
     kind = type(value)
     own = to_builtins({each.name: getattr(value, each.name) for each in _own_fields(kind)})
-    return to_builtins(_own(kind, own))
+    plain: dict[str, Any] = to_builtins(_own(kind, own))
+    if kind is RunSpec:  # as before gates could ask for several people
+        for gate in (gate for phase in plain["phases"] for gate in (*phase["gates_before"], *phase["gates"])):
+            if gate["people"] == 1:
+                del gate["people"]
+    return plain
 
 
 def _plain_attempts(attempts: Iterable[Attempt]) -> list[Any]:

@@ -3,6 +3,7 @@
     approver = "skip"      the phase's approval gates are removed
     approver = "human"     they ask the user; one is added where there is none
     approver = "<role>"    an opinion of that role replaces them; an existing one becomes mandatory
+    people = 2             as many people approve, where the template says fewer
     max_retries = 2        at most 2 attempts after the first one; 0: none, and no recovery
     same_blocker = 1       its recovery ends when the same blocker is reported once more than this
     missing_checks = [..]  checks that this project does not have: their gates note that, and fail no more
@@ -23,6 +24,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, near_miss, pointer
+from wfe_mcp.workflow.model.gates import PEOPLE_SIGN
 
 _RETRIES = ("retry", "backoff")
 _STAGES = {"prompt": ("prompt_gates", "before"), "response": ("gates", "after")}
@@ -54,6 +56,7 @@ class PhaseOverride:
     prompt: StageOverride = StageOverride()
     response: StageOverride = StageOverride()
     write_json: bool | None = None
+    people: int | None = None
 
 
 def overridden(
@@ -128,6 +131,7 @@ def _change(
             adds = stage.approver is not None or name == "response"
             approver = stage.approver or override.approver or ""
             _set_approver(template, _own(phase, defaults, key), approver, adds=adds)
+    _set_people(phase, defaults, override.people, at, faults)
     if override.role is not None:
         _set_role(template, phase, override.role, at, faults)
     _set_opinions(phase, defaults, override, at, faults)
@@ -167,6 +171,50 @@ def _opinions(phase: dict[str, Any], defaults: Mapping[str, Any], key: str) -> l
     if not any(gate["kind"] == "opinion" for gate in phase.get(key, defaults.get(key, ()))):
         return []
     return [gate for gate in _own(phase, defaults, key) if gate["kind"] == "opinion"]
+
+
+def _set_people(
+    phase: dict[str, Any], defaults: Mapping[str, Any], people: int | None, at: tuple[str, ...], faults: list[Detail]
+) -> None:
+    """As many people approve at the gates of the phase that ask for an approval; never fewer than the template says."""
+    if people is None:
+        return
+    gates = [gate for key, _ in _STAGES.values() for gate in _own(phase, defaults, key) if gate["kind"] == "approval"]
+    for gate in gates:
+        raise_people(gate, people)
+    if not gates:
+        message = f"phase {phase['id']!r} asks for no approval, so people has no effect"
+        faults.append(Detail(pointer(*at, "people"), message, got=people))
+
+
+def raise_people(gate: dict[str, Any], people: int) -> None:
+    """Let an approval gate ask at least as many people, each with a key."""
+    gate["people"] = max(people, gate.get("people", 1))
+    if gate["people"] > 1 and gate.get("assurance", "human") not in PEOPLE_SIGN:
+        gate["assurance"] = "human"
+
+
+def with_people(definition: Mapping[str, Any], people: int) -> dict[str, Any]:
+    """``definition`` in which every gate that asks for a person's approval asks at least as many (``policy.people``)."""
+    made: dict[str, Any] = copy.deepcopy(dict(definition))
+    for gate in _approvals(made):
+        if gate.get("assurance", "human") in PEOPLE_SIGN:
+            raise_people(gate, people)
+    return made
+
+
+def _approvals(value: object) -> Iterator[dict[str, Any]]:
+    """The approval gates of a definition, those of its defaults and of embedded templates too."""
+    if isinstance(value, dict):
+        table = cast("dict[str, Any]", value)
+        for key, _ in _STAGES.values():
+            gates = cast("list[dict[str, Any]]", table.get(key) or [])
+            yield from (gate for gate in gates if gate["kind"] == "approval")
+        for key in ("phases", "defaults", "on_fail", "definition"):
+            yield from _approvals(table.get(key))
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from _approvals(inner)
 
 
 def _set_role(

@@ -125,7 +125,7 @@ def _runs_checks(phase: model.Phase) -> bool:
 
 def _gate(gate: model.Gate) -> GateSpec:
     if isinstance(gate, model.ApprovalGate):
-        return GateSpec(gate.kind, gate.assurance, _seconds(gate.expires))
+        return GateSpec(gate.kind, gate.assurance, _seconds(gate.expires), people=gate.people)
     return GateSpec(gate.kind, binds_tree=gate.tree != "unused")
 
 

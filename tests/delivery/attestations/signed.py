@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -38,10 +39,11 @@ class Approver:
         """What is stored beside a signed text."""
         if self.is_person:
             return base64url(self.sign(text.encode()))
-        said = {"type": "webauthn.get", "origin": "http://localhost:7333"}
+        said = {"type": "webauthn.get", "origin": self.key.origin or "http://localhost:7333"}
         said["challenge"] = base64url(sha256(text.encode()).digest())
         lines = json.dumps(said | client).encode()
-        seen = sha256(b"localhost").digest() + bytes([5]) + bytes(4)
+        party = urlsplit(said["origin"]).hostname or ""
+        seen = sha256(party.encode()).digest() + bytes([5]) + bytes(4)
         made = self.sign(seen + sha256(lines).digest())
         parts = {"client_data": lines, "authenticator_data": seen, "signature": made}
         return {"id": self.key.id} | {name: base64url(raw) for name, raw in parts.items()}
@@ -53,7 +55,7 @@ def person(name: str) -> Approver:
     return Approver(ApproverKey(id=fingerprint(public), name=name, public_key=public, kind="person"), secret.sign)
 
 
-def passkey(name: str, kind: str = "ES256") -> Approver:
+def passkey(name: str, kind: str = "ES256", origin: str | None = None) -> Approver:
     if kind == "EdDSA":
         secret = Ed25519PrivateKey.from_private_bytes(sha256(name.encode()).digest())
         cose, sign = b"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20" + secret.public_key().public_bytes_raw(), secret.sign
@@ -72,7 +74,9 @@ def passkey(name: str, kind: str = "ES256") -> Approver:
         def sign(data: bytes) -> bytes:
             return point.sign(data, ec.ECDSA(SHA256()))
 
-    return Approver(ApproverKey(id=base64url(name.encode()), name=name, public_key=base64url(cose)), sign)
+    return Approver(
+        ApproverKey(id=base64url(name.encode()), name=name, public_key=base64url(cose), origin=origin), sign
+    )
 
 
 def with_change(before: Pinned, do: Any, approver: Approver, by: Approver | None = None) -> Pinned:

@@ -12,6 +12,7 @@ import pytest
 from tests.delivery.attestations.signed import (
     OTHER,
     TREE,
+    Approver,
     base64,
     decided,
     decision,
@@ -23,7 +24,7 @@ from tests.delivery.attestations.signed import (
     said,
     with_change,
 )
-from tests.delivery.attestations.verifiers import ROOT, Found, ours, programs, theirs
+from tests.delivery.attestations.verifiers import ROOT, Found, chain_in, ours, programs, theirs
 from wfe_mcp.core.canonical import signed_text
 from wfe_mcp.delivery.attestations.statement import DECISION, TEST_RESULT, VERIFIED, check_result, verified
 from wfe_mcp.engine.approvals.approvers import Pinned
@@ -31,17 +32,19 @@ from wfe_mcp.engine.approvals.approvers import Pinned
 SEED, MOST_LINES = 29, 150
 ADA, BOB, EVE = person("ada"), person("bob"), person("eve")
 LAPTOP, PHONE, DESK = passkey("laptop"), passkey("phone", "EdDSA"), passkey("desktop", "RS256")
+BADGE = passkey("badge", origin="https://wfe.example")
+"""Made at a server that people log in to."""
 FIRST = with_change(Pinned(), "add", ADA)
 SECOND = with_change(FIRST, "add", LAPTOP, ADA)
 THIRD = with_change(with_change(SECOND, "add", BOB, LAPTOP), "remove", ADA, BOB)
-LAST = with_change(with_change(THIRD, "add", PHONE, BOB), "add", DESK, PHONE)
+LAST = with_change(with_change(with_change(THIRD, "add", PHONE, BOB), "add", DESK, PHONE), "add", BADGE, BOB)
 CHAINS = (FIRST, SECOND, THIRD, LAST)
 GOOD = len(CHAINS)
 
 
 def envelopes(chain: Pinned) -> list[bytes]:
     """Everything that a bundle may hold, signed under ``chain`` and under what came before it."""
-    by = [ADA, BOB, LAPTOP, PHONE, DESK, EVE]
+    by = [ADA, BOB, LAPTOP, PHONE, DESK, BADGE, EVE]
     made = [decision(each, head, tree) for each in by for head in (FIRST, chain) for tree in (TREE, OTHER)]
     made += [decision(ADA, FIRST, kind="reject"), decision(BOB, chain, decision=[])]
     made.append(decision(ADA, FIRST, time="yesterday"))
@@ -160,7 +163,7 @@ def other_decision(dice: random.Random, raw: bytes, others: list[bytes]) -> byte
     elif dice.random() < 0.5:
         predicate["statement"] = signed_text(said(approver, chain) | change)
     else:
-        made = dice.choice([decided(each, chain)["signature"] for each in (ADA, LAPTOP, PHONE)])
+        made = dice.choice([decided(each, chain)["signature"] for each in (ADA, LAPTOP, PHONE, BADGE)])
         damage = made[:-2] + "=!" if isinstance(made, str) else made | {dice.choice([*made]): "AAAA"}
         signatures: list[Any] = [made, damage, None, "", {}, [made]]
         predicate["signature"] = dice.choice(signatures)
@@ -189,6 +192,9 @@ def bad_files(dice: random.Random) -> list[bytes]:
         json.dumps(document, indent=2, sort_keys=True) + "\n",
         json.dumps(json.loads(text)),
         text.replace("bob", "b0b"),
+        text.replace(
+            "https://wfe.example", dice.choice(["https://wfe.example:8443", "https://wfe.example/", "localhost"])
+        ),
     ]
     return [each.encode() for each in (*spelled, text[:at], text.replace("\n", "\r\n"))]
 
@@ -232,12 +238,41 @@ def test_a_second_verifier_is_short_and_shares_no_code(name: str) -> None:
 def test_each_kind_of_key_proves_a_decision_to_all_three(tmp_path: Path) -> None:
     file, bundles = tmp_path / "approvers.json", tmp_path / "whole.intoto.jsonl"
     file.write_bytes(LAST.text.encode())
-    bundles.write_bytes(b"".join(decision(each, LAST) for each in (BOB, LAPTOP, PHONE, DESK, ADA, EVE)))
+    bundles.write_bytes(b"".join(decision(each, LAST) for each in (BOB, LAPTOP, PHONE, DESK, BADGE, ADA, EVE)))
     found = [ours(file.read_bytes(), bundles.read_bytes())]
     found += [theirs(program, tmp_path, file)[bundles.name] for program in programs()]
     assert [sorted(one[3] for one in each["decisions"]) for each in found] == [
-        ["bob", "desktop", "laptop", "phone"]
+        ["badge", "bob", "desktop", "laptop", "phone"]
     ] * len(found)
+
+
+@pytest.mark.attack("a passkey's signature made at another site counts as one of the server's", "held", "T1")
+@pytest.mark.parametrize(
+    ("key", "origin", "holds"),
+    [
+        (BADGE, "https://wfe.example", True),
+        (BADGE, "https://wfe.example:8443", False),
+        (BADGE, "http://wfe.example", False),
+        (BADGE, "http://localhost:7333", False),
+        (LAPTOP, "http://localhost:1", True),
+        (LAPTOP, "https://wfe.example", False),
+    ],
+)
+def test_a_key_signs_at_its_own_site_alone(tmp_path: Path, key: Approver, origin: str, holds: bool) -> None:
+    file, bundles = tmp_path / "approvers.json", tmp_path / "one.intoto.jsonl"
+    file.write_bytes(LAST.text.encode())
+    text = signed_text(said(key, LAST))
+    bundles.write_bytes(enveloped(DECISION, {"statement": text, "signature": key.signature(text, origin=origin)}))
+    found = [ours(file.read_bytes(), bundles.read_bytes())]
+    found += [theirs(program, tmp_path, file)[bundles.name] for program in programs()]
+    assert [bool(each["decisions"]) for each in found] == [holds] * len(found)
+
+
+def test_a_key_that_a_pin_unlocks_belongs_to_no_site() -> None:
+    """Else the same key would be pinned twice, and one of the three would count it."""
+    odd = Approver(ADA.key.model_copy(update={"origin": "https://wfe.example"}), ADA.sign)
+    raw = with_change(with_change(Pinned(), "add", BOB), "add", odd, BOB).text.encode()
+    assert chain_in(raw) == Pinned()
 
 
 def test_an_envelope_is_signed_as_dsse_says() -> None:

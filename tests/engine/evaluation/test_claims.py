@@ -117,6 +117,20 @@ TESTS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.requirement("S4-22")
+def test_tests_that_expect_the_same_of_a_check_are_read_from_one_run_of_it(scene: Scene) -> None:
+    code = "print('p95: 80'); open('.out/q', 'w').write('7'); open('.out/runs', 'a').write('x')"
+    (scene.root / ".out").mkdir()
+    scene.write(".out/link", "")
+    scene.check("bench", code, writes=[".out/**"])
+    wrote = {"type": "benchmark", "check": "bench", "file": ".out/q", "regex": "(.+)", "threshold": 7}
+    old = {**wrote, "file": ".out/link"}
+    made = after_tests(scene, claimed(scene, SCRIPT, FAST, wrote, old).id)
+    assert [each["outcome"] for each in made.results] == ["passed", "passed", "passed", "error"]
+    assert made.results[3]["why"] == "the check did not write '.out/link'"
+    assert (scene.root / ".out/runs").read_text() == "x"
+
+
+@pytest.mark.requirement("S4-22")
 @pytest.mark.parametrize("name", TESTS)
 def test_the_type_of_a_test_says_how_its_check_is_read(
     scene: Scene, name: str, monkeypatch: pytest.MonkeyPatch

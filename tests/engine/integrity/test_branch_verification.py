@@ -159,3 +159,49 @@ def test_what_is_no_attestation_breaks_nothing(made: Repository) -> None:
     ((tree, _),) = files_tree(made.root, ["HEAD:"], "sha1")
     add(made.root, [(tree, b"\xff{"), (tree, b"{}\n"), (tree, b"[" * 100_000)], NOW)
     assert made.named() == []
+
+
+def _place(**more: Any) -> list[dict[str, Any]]:
+    return [{"do": "approve", "phase": "ship", "attempt": 1, "stage": "after", "gate": 0, "people": 2} | more]
+
+
+ONE = {"run": "r", "request": {"id": "rq-1", "seq": 7, "hash": "0" * 64}, "decision": _place()}
+
+
+def test_an_approval_that_two_people_give_needs_two_approvers(made: Repository) -> None:
+    both = with_change(with_change(made.chain, "add", BOB, ADA), "add", LAPTOP, ADA)
+    made.commit("zero", chain=both)
+    made.decide(made.commit("one"), ADA, **ONE)
+    assert made.named() == ["people_missing"]
+    (fault,) = verify_branch(made.project, "main").findings
+    assert fault.message == "its files were approved, but 1 of 2 people approved: ada; one more person is needed"
+    made.decide("HEAD", BOB, **ONE)
+    assert made.named() == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"request": {"id": "rq-2", "seq": 8, "hash": "0" * 64}},
+        {"run": "r2"},
+        {"artifact": "f" * 64},
+        {"decision": _place(attempt=2)},
+        {"decision": _place(people=1)},
+    ],
+    ids=["another request", "another run", "another revision", "another attempt", "a gate of one"],
+)
+def test_approvals_of_other_questions_do_not_add_up(made: Repository, other: dict[str, Any]) -> None:
+    made.commit("zero", chain=with_change(made.chain, "add", BOB, ADA))
+    made.decide(made.commit("one"), ADA, **ONE)
+    made.decide("HEAD", BOB, **ONE | other)
+    is_whole = other == {"decision": _place(people=1)}
+    assert made.named() == ([] if is_whole else ["people_missing"])
+
+
+@pytest.mark.attack("one person approves a commit with two keys, where two people are asked", "detected", "§7")
+def test_two_keys_of_one_name_are_one_approver(made: Repository) -> None:
+    phone = passkey("Ada ")
+    made.commit("zero", chain=with_change(made.chain, "add", phone, ADA))
+    made.decide(made.commit("one"), ADA, **ONE)
+    made.decide("HEAD", phone, **ONE)
+    assert made.named() == ["people_missing"]

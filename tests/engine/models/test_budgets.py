@@ -1,6 +1,8 @@
 """No call exceeds a budget: the run is paused before the call, and a person resumes it."""
 
+import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -8,7 +10,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.engine.call_scene import DOLLAR, MODEL, UNPRICED, budget, calls, dollars, job, listener, resume, usage
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused
 from tests.examples import examples
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import Assurance, By, Channel, RunStatus
+from wfe_mcp.engine.access.tokens import create_token
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.models.budgets import OverBudget, pause_over_budget
@@ -216,3 +219,58 @@ def test_whatever_is_asked_for_a_cap_is_never_passed(scene: Scene, asked: list[t
         assert usage(scene, run).spent_usd <= 1.0 + 1e-9
         heard.after_call(MODEL, dollars(most / 100_000 * percent / 100), None)
     assert usage(scene, run).spent_usd <= 1.0 + 1e-9
+
+
+@pytest.fixture
+def of_server(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Writes the configuration of the user who runs the server."""
+
+    def write(text: str) -> None:
+        file = scene.engine.root.parent / "own" / "wfe-mcp" / "config.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(scene.engine.root.parent / "own"))
+    return write
+
+
+def start_by(scene: Scene, token: str, name: str) -> str:
+    """A run that an agent with this token starts."""
+    template = scene.define(phase("plan"), name=name)["name"]
+    found = answers.start_run(scene.engine, By(token, Channel.HTTP, Assurance.AGENT), template, {})
+    assert found.run is not None
+    return found.run
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the user's configuration is elsewhere")
+def test_a_month_of_the_team_is_capped_and_frees_with_the_next_one(
+    scene: Scene, of_server: Callable[[str], None]
+) -> None:
+    of_server("[server.limits.team]\ncost_per_month = 2\n")
+    run = scene.start(phase("plan"))
+    spend(scene, run, 1.5)
+    scene.clock.advance(hours=24)
+    assert "$1.50 of $2.00 (the team cost_per_month)" in over(scene, run)
+    assert "waits for the first of next month (UTC)" in str(scene.state(run).reason)
+    scene.clock.advance(hours=24 * 31)
+    resume(scene, run)
+    spend(scene, run, 1.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the user's configuration is elsewhere")
+@pytest.mark.parametrize("whose", ["token", "person"])
+def test_the_cost_of_a_token_and_of_its_owner_is_capped_in_a_day(
+    scene: Scene, of_server: Callable[[str], None], whose: str
+) -> None:
+    of_server(f"[server.limits.{whose}]\ncost_per_day = 2\n")
+    for token, owner in (("bot", "ada"), ("other", "ada"), ("third", "grace")):
+        create_token(scene.engine, By(owner, Channel.CLI, Assurance.HUMAN), token, "work")
+    spend(scene, start_by(scene, "bot", "first"), 1.5)
+    spend(scene, start_by(scene, "third", "fourth"), 1.5)
+    second = start_by(scene, "other", "second")
+    if whose == "token":
+        spend(scene, second, 1.0)
+        assert "(token 'bot' cost_per_day)" in over(scene, start_by(scene, "bot", "third"))
+    else:
+        assert "$1.50 of $2.00 (person 'ada' cost_per_day)" in over(scene, second)
+    spend(scene, scene.start(phase("plan"), name="agents"), 1.9)

@@ -256,6 +256,20 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "checks.*.credentials.*": "tests/engine/credentials/test_handing.py::test_a_check_is_given_a_variable_and_a_file_and_each_is_an_event",
     "http.logins.*": "tests/engine/phases/test_step_logins.py::test_a_step_logs_in_with_its_credential_and_keeps_no_value",
     "delivery.close_issues": "tests/engine/delivery/test_issues.py::test_after_a_direct_merge_the_server_closes_the_issue_only_where_configuration_says_so",
+    **{
+        f"server.limits.{whose}.{key}": f"tests/{place}"
+        for whose in ("team", "project", "person", "token")
+        for key, place in {
+            "runs_per_hour": "server/http/test_limits.py::test_a_run_above_the_limit_of_its_token_is_refused_with_what_frees_it",
+            "open_runs": "server/http/test_limits.py::test_of_runs_that_start_at_once_no_more_than_the_limit_begin",
+            "cost_per_day": "engine/models/test_budgets.py::test_the_cost_of_a_token_and_of_its_owner_is_capped_in_a_day",
+            "cost_per_month": "engine/models/test_budgets.py::test_a_month_of_the_team_is_capped_and_frees_with_the_next_one",
+        }.items()
+    },
+    **{
+        f"server.limits.{whose}.running_jobs": "tests/store/jobs/test_jobs.py::test_a_team_and_a_project_have_only_so_many_jobs_at_once_and_times_are_never_held_up"
+        for whose in ("team", "project")
+    },
     "webhooks.*.url": "tests/engine/webhooks/test_deliveries.py::test_the_events_of_a_run_reach_the_receiver_in_their_order",
     "webhooks.*.secret": "tests/engine/webhooks/test_deliveries.py::test_a_test_is_tried_once_and_a_missing_secret_is_said",
     "webhooks.*.format": "tests/engine/webhooks/test_deliveries.py::test_a_cloudevent_says_the_same",

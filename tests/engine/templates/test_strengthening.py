@@ -22,6 +22,9 @@ KINDS = [
     pytest.param(
         [approval("client")], 'approver = "human"\n', ["approval human"], id="a higher assurance than the template's"
     ),
+    pytest.param([approval()], "people = 2\n", ["approval human of 2"], id="more people"),
+    pytest.param([approval("agent")], "people = 3\n", ["approval human of 3"], id="more people than an agent"),
+    pytest.param([approval()], "[policy]\npeople = 2\n", ["approval human of 2"], id="more people at every gate"),
     pytest.param([LAXER], "allow_rewrite = false\n", ["opinion no rewrite"], id="no reviewer changes the artifact"),
 ]
 
@@ -45,7 +48,7 @@ def gates(scene: Scene) -> list[str]:
     found: list[str] = []
     for gate in overview_of(scene.engine, loaded.record.id).plan.phases["plan"].gates:
         if gate.kind == "approval":
-            found.append(f"approval {gate.assurance}")
+            found.append(f"approval {gate.assurance}{f' of {gate.people}' if gate.people > 1 else ''}")
         if gate.kind == "opinion":
             found.append(f"opinion {'rewrite' if gate.allow_rewrite else 'no rewrite'}")
     return found
@@ -183,3 +186,31 @@ def test_a_kept_row_that_is_not_ours_is_left_out(scene: Scene) -> None:
 
 def test_an_agent_cannot_loosen_what_is_kept(scene: Scene) -> None:
     assert refused(trust.give_trust, scene.engine, AGENT, []).code == "needs_human"
+
+
+def test_configuration_raises_how_many_people_approve_and_never_lowers_it(scene: Scene) -> None:
+    scene.define(phase("plan", approval(people=3), approval("agent")))
+    scene.write(CONFIG, AT + "people = 2\n[policy]\npeople = 1\n")
+    trust.give_trust(scene.engine, HUMAN, [])
+    assert gates(scene) == ["approval human of 3", "approval human of 2"]
+    scene.write(CONFIG, "[policy]\npeople = 4\n")
+    trust.give_trust(scene.engine, HUMAN, [])
+    assert gates(scene) == ["approval human of 4", "approval agent"], "an agent's approval is no person's"
+
+
+def test_a_run_records_where_more_people_come_from(scene: Scene) -> None:
+    scene.define(phase("plan", approval()))
+    scene.write(CONFIG, AT + "people = 2\n")
+    trust.give_trust(scene.engine, HUMAN, [])
+    loaded = start_run(scene.engine, AGENT, "drill", {"goal": "x"})
+    (one,) = loaded.state.gates or ()
+    assert (one.what, one.weakens, one.was, one.now) == ("2 people must approve instead of 1", False, "1", "2")
+    assert one.key == "templates.drill.phases.plan.people"
+
+
+def test_people_for_a_phase_that_asks_no_one_is_an_error(scene: Scene) -> None:
+    scene.define(phase("plan"))
+    scene.write(CONFIG, AT + "people = 2\n")
+    trust.give_trust(scene.engine, HUMAN, [])
+    no = refused(start_run, scene.engine, AGENT, "drill", {"goal": "x"})
+    assert (no.code, no.details[0].path) == ("invalid_template", "/templates/drill/phases/plan/people")

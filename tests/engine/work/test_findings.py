@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 
 from tests.engine.scene import AGENT, HUMAN, Scene, phase
 from wfe_mcp.core.items import Item
+from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.findings import follow_findings
 from wfe_mcp.engine.work.items import add_item, change_item, items_of
@@ -70,6 +71,25 @@ def test_what_is_found_no_more_is_done_and_what_returns_is_planned_again(scene: 
 
     assert (done.status, done.criteria) == ("done", ("Bind the values",))
     assert (again.status, again.runs) == ("planned", (first, second))
+
+
+@pytest.mark.requirement("S4-12", "B-29")
+def test_a_loop_that_repeats_a_review_finds_in_its_next_pass_what_is_left(scene: Scene) -> None:
+    until = {"if": "${artifacts.report.verdict == 'pass'}", "max": 3}
+    review = {**REVIEW, "gates": []}
+    each = {"in": "${inputs.parts}", "as": "part", "on_item_fail": "block"}
+    mended = {"id": "accept", "kind": "loop", "phases": [review], "until": until}
+    parts = {"id": "part", "kind": "loop", "phases": [mended], "for_each": each}
+    schema = {"type": "object", "properties": {"parts": {"type": "array", "items": {"type": "string"}}}}
+    run = scene.start(parts, inputs={"parts": ["a", "b"]}, schema=schema)
+    scene.do(run, "part[0].accept[1].review", report(finding("Unsafe"), finding("Slow")))
+    scene.do(run, "part[0].accept[2].review", report(finding("Slow")))
+    assert [(one.title, one.status) for one in items(scene)] == [("Unsafe", "done"), ("Slow", "planned")]
+    assert {one.source for one in items(scene)} == {f"part[0].accept.review of run {run}"}
+    scene.do(run, "part[0].accept[3].review", report())
+    scene.do(run, "part[1].accept[1].review", report(finding("Loud")))
+    assert [(one.title, one.status) for one in items(scene)][1:] == [("Slow", "done"), ("Loud", "planned")]
+    assert list(verify(scene.engine).findings) == []
 
 
 def test_a_milestone_is_planned_again_when_what_was_found_under_it_returns(scene: Scene) -> None:

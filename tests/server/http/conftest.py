@@ -15,9 +15,13 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.server.conftest import House
+from tests.server.conftest import DRILL, HUMAN, House
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access.tokens import Scope, create_token
+from wfe_mcp.engine.kernel.engine import utc_now
+from wfe_mcp.engine.templates.catalogue import trust_key
+from wfe_mcp.workflow.load import digest
 
 ADA = By("ada", Channel.CLI, Assurance.HUMAN)
 
@@ -31,12 +35,13 @@ class Running:
     process: "subprocess.Popen[str]" = field(init=False)
     url: str = ""
 
-    def start(self, port: int = 0) -> None:
+    def start(self, port: int = 0, tree: Path | None = None) -> None:
+        """``tree``: run the package that lies there."""
         argv = [sys.executable, "-m", "wfe_mcp", "--json", "server", "--port", str(port), *self.more]
         self.process = subprocess.Popen(
             argv,
             cwd=self.house.root,
-            env=self.house.environment,
+            env=self.house.environment | ({} if tree is None else {"PYTHONPATH": str(tree)}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -85,6 +90,25 @@ def running(house: House) -> Iterator[Running]:
     made.start()
     yield made
     made.end()
+
+
+@pytest.fixture
+def team(house: House, postgres_url: str) -> House:
+    """The project with its database on PostgreSQL."""
+    house.environment["WFE_DATABASE_URL"] = postgres_url
+    engine = house.engine()
+    with engine.store.tx() as tx:
+        tx.trust.give(engine.project_id, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
+    configure(house, (house.root / ".wfe" / "config.toml").read_text(encoding="utf-8"))
+    return house
+
+
+def configure(house: House, text: str) -> None:
+    """Write the project's configuration, which a person trusts."""
+    engine, file = house.engine(), (house.root / ".wfe" / "config.toml").resolve()
+    file.write_text(text, encoding="utf-8")
+    with engine.store.tx() as tx:
+        tx.trust.give(engine.project_id, str(file), sha256_hex(file.read_bytes()), HUMAN, utc_now())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from tests.store.scene import NOW, PLAN, Clock, create, lost_jobs
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records.jobs import Effect, JobRecord, JobStatus, NewJob
+from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
 
 RUN = RunId("R-1")
 CHECK = NewJob("check", "local", {"check": "test"})
@@ -179,3 +179,24 @@ def test_a_job_is_only_there_when_the_step_that_caused_it_is(store: Store) -> No
 
     with store.read() as tx:
         assert tx.jobs.filter() == []
+
+
+def test_a_team_and_a_project_have_only_so_many_jobs_at_once_and_times_are_never_held_up(
+    store: Store, clock: Clock
+) -> None:
+    queues = ("command:p", "llm:p", "timer:p")
+    limits = ClaimLimits(team=3, project=2)
+    with store.tx() as tx:
+        for queue in ("command:other", "command:other", *queues, "llm:p", "timer:p"):
+            tx.jobs.enqueue(NewJob("gate", queue, {}))
+
+    def claim(*of: str) -> str | None:
+        with store.tx() as tx:
+            job = tx.jobs.claim("w", of, 30, clock(), limits)
+        return None if job is None else job.queue
+
+    assert {claim("command:p", "llm:p"), claim("command:p", "llm:p")} == {"command:p", "llm:p"}
+    assert claim("command:p", "llm:p") is None, "the project has two"
+    assert claim("command:other") == "command:other"
+    assert claim("command:other") is None, "the team has three"
+    assert [claim(*queues), claim(*queues), claim(*queues)] == ["timer:p", "timer:p", None]

@@ -12,7 +12,7 @@ from wfe_mcp.core.units import plural
 
 APPROVERS = ".wfe/approvers.json"
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the key.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Who holds the key; keys of one person have one name.")]
 Key = Annotated[
     str,
     typer.Option("--key", metavar="KEY", help="Pin a person's signing key: mine, or another's public key."),
@@ -48,7 +48,7 @@ def add(invocation: Invocation, name: Name, key: Key = "", no_browser: NoBrowser
 
 
 def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
-    """Remove a pinned key.
+    """Remove a pinned key, by its name or its id.
 
     Your own signing key signs for it, where it is pinned; otherwise a passkey does, on a page. The last key cannot be
     removed.
@@ -59,7 +59,14 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     engine = invocation.engine
     pinned = approvers_here(engine.root).keys
     names = [key.name for key in pinned.values()]
-    if name not in names:
+    meant = [key for key in pinned.values() if name in {key.name, key.id}]
+    if len(meant) > 1:
+        raise Refused(
+            "bad_argument",
+            f"{plural(len(meant), 'key')} are called {name!r}.",
+            f"Name one by its id: {', '.join(key.id for key in meant)}",
+        )
+    if not meant:
         raise Refused(
             "bad_argument",
             f"No key called {name!r} is pinned here.",
@@ -68,7 +75,7 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     mine = own_key(engine)
     if mine is not None and mine.key in pinned:
         by = invocation.person(pin_fd, f"remove the key {name!r}")
-        pin_person(engine, by, next(key for key in pinned.values() if key.name == name), "remove")
+        pin_person(engine, by, meant[0], "remove")
         invocation.answer(f"Removed the key {name!r}; commit {APPROVERS}")
         return
     _open(invocation, "", no_browser, pin_fd, f"remove the key {name!r}")
@@ -84,8 +91,10 @@ def _add_person(invocation: Invocation, name: str, key: str, pin_fd: int | None)
     mine = own_key(engine)
     assert mine is not None, "it has just been unlocked"
     added = person_key(name, mine.public_key if key == "mine" else key)
-    if added.id in pinned or name in {one.name for one in pinned.values()}:
-        raise Refused("conflict", f"A key called {name!r}, or this key, is pinned already.", "wfe-mcp approvers list")
+    if added.id in pinned:
+        raise Refused(
+            "conflict", f"This key is pinned already, as {pinned[added.id].name!r}.", "wfe-mcp approvers list"
+        )
     pin_person(engine, by, added)
     summary = f"Pinned the key {added.id} as {name!r}; commit {APPROVERS}"
     invocation.answer(summary, data={"id": added.id, "public_key": added.public_key})

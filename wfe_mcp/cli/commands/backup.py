@@ -9,16 +9,22 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import exact
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.maintenance.restore_log import SetBack
     from wfe_mcp.store.maintenance.copies import Held
 
 To = Annotated[
     str,
     typer.Argument(metavar="[FILE]", help="The file; without it a new one in the folder backups beside the database."),
 ]
-From = Annotated[str, typer.Argument(metavar="FILE", help="A file that wfe-mcp backup wrote.")]
+From = Annotated[str, typer.Argument(metavar="[FILE]", help="A file that wfe-mcp backup wrote.")]
+Dump = Annotated[
+    bool,
+    typer.Option("--after-pg-restore", help="pg_restore has set a server's database back: note what is missing now."),
+]
 Replace = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
 Anyway = Annotated[bool, typer.Option("--force", help="Even when the logs in FILE are damaged.")]
 
@@ -40,12 +46,20 @@ def backup(invocation: Invocation, file: To = "", force: Replace = False) -> Non
     invocation.answer(summary, data={"file": str(path), "holds": _view(held)})
 
 
-def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: PinFd = None) -> None:
+def restore(
+    invocation: Invocation, file: From = "", force: Anyway = False, after_pg_restore: Dump = False, pin_fd: PinFd = None
+) -> None:
     """Replace the database by a backup.
 
     Later events are lost; the present database is kept aside.
     """
     from wfe_mcp.cli.terminal.pin import person
+
+    if after_pg_restore == bool(file):
+        raise Refused("bad_argument", "There is no backup to restore.", "Name one: wfe-mcp restore FILE")
+    if after_pg_restore:
+        _accept(invocation, pin_fd)
+        return
     from wfe_mcp.engine.maintenance.backups import restore as restored
     from wfe_mcp.engine.maintenance.restore_log import is_restored
 
@@ -68,11 +82,7 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
     data: dict[str, Any] = {
         "file": file,
         "holds": _view(done.held),
-        "set_back_to": back.to.isoformat(),
-        "lost": {
-            "events": back.lost_events,
-            "runs": {run: {"kept": has, "had": had} for run, (has, had) in back.lost.items()},
-        },
+        **_lost(back),
         "kept_aside": str(done.kept_aside) if done.kept_aside else None,
         "pin": "of the backup",
     }
@@ -80,16 +90,41 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
 
     def render(screen: Screen) -> None:
         screen.line(summary, "green")
-        runs = "; ".join(f"{run}: {had - has} of {had}" for run, (has, had) in back.lost.items())
-        screen.line(
-            f"Lost: {plural(back.lost_events, 'event')} of {plural(back.lost_runs, 'run')}"
-            + (f" ({runs})" if runs else "")
-        )
+        screen.line(_lost_words(back))
         if done.kept_aside:
             screen.line(f"The database before: {done.kept_aside}")
         screen.line("PIN, keys and trust are those of the backup. wfe-mcp verify reports this restore from now on.")
 
     invocation.answer(summary, render, data=data)
+
+
+def _accept(invocation: Invocation, pin_fd: int | None) -> None:
+    from wfe_mcp.cli.terminal.pin import person
+    from wfe_mcp.engine.maintenance.backups import accept_dump
+
+    with invocation.screen.busy("Comparing with the anchors"):
+        back = accept_dump(invocation.engine, lambda desk: person(desk, pin_fd, "accept the restored database"))
+    summary = f"Noted that the database was set back to {exact(back.to)}"
+
+    def render(screen: Screen) -> None:
+        screen.line(summary, "green")
+        screen.line(_lost_words(back))
+        screen.line(
+            "Work that must not run twice waits for you: wfe-mcp jobs list. wfe-mcp verify reports this restore."
+        )
+
+    invocation.answer(summary, render, data=_lost(back))
+
+
+def _lost(back: "SetBack") -> dict[str, Any]:
+    runs = {run: {"kept": has, "had": had} for run, (has, had) in back.lost.items()}
+    return {"set_back_to": back.to.isoformat(), "lost": {"events": back.lost_events, "runs": runs}}
+
+
+def _lost_words(back: "SetBack") -> str:
+    runs = "; ".join(f"{run}: {had - has} of {had}" for run, (has, had) in back.lost.items())
+    lost = f"Lost: {plural(back.lost_events, 'event')} of {plural(back.lost_runs, 'run')}"
+    return lost + (f" ({runs})" if runs else "")
 
 
 def _words(held: "Held") -> str:

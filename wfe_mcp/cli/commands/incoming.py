@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.commands.webhook import SecretFd, render_faults, rotated
+from wfe_mcp.cli.commands.webhook import SecretFd, listed, rotated
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
-from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 
 System = Annotated[str, typer.Argument(metavar="NAME", help="The system: NAME in [incoming.NAME].")]
@@ -17,28 +16,19 @@ def list_all(invocation: Invocation) -> None:
     """List the systems that may start a template in this project."""
     from wfe_mcp.views.project.webhooks import incoming_views
 
-    rows = incoming_views(invocation.engine)
-
-    def render(screen: Screen) -> None:
-        screen.table(
-            ("incoming", "template", "inputs", "path at the page"),
-            [
-                (
-                    row.name,
-                    row.template,
-                    ", ".join(row.inputs) if row.enabled else "off",
-                    f"/api/v1/incoming/{row.name}?project={invocation.engine.project_id}",
-                )
-                for row in rows
-            ],
+    rows, project = incoming_views(invocation.engine), invocation.engine.project_id
+    cells = [
+        (
+            row.name,
+            row.template,
+            ", ".join(row.inputs) if row.enabled else "off",
+            f"/api/v1/incoming/{row.name}?project={project}",
         )
-        render_faults(invocation, screen, "incoming", rows)
-        if not rows:
-            screen.line(
-                "Nothing comes in. Add [incoming.NAME] with a template to .wfe/config.toml, then: wfe-mcp trust"
-            )
-
-    invocation.answer(f"{len(rows)} incoming", render, view={"incoming": rows})
+        for row in rows
+    ]
+    heads = ("incoming", "template", "inputs", "path at the page")
+    empty = "Nothing comes in. Add [incoming.NAME] with a template to .wfe/config.toml, then: wfe-mcp trust"
+    listed(invocation, "incoming", f"{len(rows)} incoming", rows, heads, cells, empty)
 
 
 def rotate(invocation: Invocation, name: System, key_fd: SecretFd = None, pin_fd: PinFd = None) -> None:

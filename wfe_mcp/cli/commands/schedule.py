@@ -1,8 +1,7 @@
 """``wfe-mcp schedule``: the times at which templates start by themselves."""
 
-from wfe_mcp.cli.commands.webhook import render_faults
+from wfe_mcp.cli.commands.webhook import listed
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
 
 
@@ -11,29 +10,20 @@ def list_all(invocation: Invocation) -> None:
     from wfe_mcp.views.project.webhooks import schedule_views
 
     rows = schedule_views(invocation.engine)
-
-    def render(screen: Screen) -> None:
-        screen.table(
-            ("schedule", "template", "when", "next (UTC)", "last (UTC)", "run"),
-            [
-                (
-                    row.name,
-                    row.template,
-                    f"{row.cron} {row.timezone}".strip(),
-                    _minute(row.next) or "off",
-                    _minute(row.last) or "-",
-                    row.run or "-",
-                )
-                for row in rows
-            ],
+    cells = [
+        (
+            row.name,
+            row.template,
+            f"{row.cron} {row.timezone}".strip(),
+            _minute(row.next) or "off",
+            _minute(row.last) or "-",
+            row.run or "-",
         )
-        render_faults(invocation, screen, "schedule", rows)
-        if not rows:
-            screen.line(
-                "No schedules. Add [schedule.NAME] with cron and template to .wfe/config.toml, then: wfe-mcp trust"
-            )
-
-    invocation.answer(plural(len(rows), "schedule"), render, view={"schedules": rows})
+        for row in rows
+    ]
+    heads = ("schedule", "template", "when", "next (UTC)", "last (UTC)", "run")
+    empty = "No schedules. Add [schedule.NAME] with cron and template to .wfe/config.toml, then: wfe-mcp trust"
+    listed(invocation, "schedule", plural(len(rows), "schedule"), rows, heads, cells, empty)
 
 
 def _minute(at: str) -> str:

@@ -13,6 +13,8 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
     from wfe_mcp.dashboard.api.access import Access
     from wfe_mcp.dashboard.http_server import HttpServer
     from wfe_mcp.engine.access.tokens import Token
@@ -38,6 +40,7 @@ def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.
     no page and takes no PIN: people decide in a terminal or on the page of wfe-mcp ui.
     """
     from wfe_mcp.dashboard.program_server import program_server
+    from wfe_mcp.workspace.system.tracing import start_tracing
 
     origin = _origin(origin, host)
     with invocation.serving_engine() as engine:
@@ -52,7 +55,9 @@ def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.
             url = origin or f"http://localhost:{found}"
             invocation.answer(f"{url}/mcp and {url}/api/v1 are served; Ctrl-C stops it.", data={"url": url})
             invocation.screen.flush()
+            stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")
             _run(program_server(engine, found, origin, _mcp), listening)
+            stop_tracing()
 
 
 def _run(serving: HttpServer, listening: socket.socket) -> None:
@@ -106,7 +111,9 @@ def _mcp(access: Access) -> TokenServers:
 
     from wfe_mcp.server.http import TokenPlace, TokenServers
 
-    def place_of(token: Token, folder: BridgedFolder | None) -> TokenPlace:
-        return TokenPlace(folder.engine if folder else access.engine_for(token), token, access.work, Path.cwd())
+    def place_of(token: Token, folder: BridgedFolder | None, threads: CapacityLimiter) -> TokenPlace:
+        return TokenPlace(
+            folder.engine if folder else access.engine_for(token), token, access.work, Path.cwd(), threads
+        )
 
     return TokenServers(lambda header: access.sender(header).token, place_of, access.folder_of)

@@ -212,9 +212,11 @@ def _gate(gate: dict[str, Any]) -> str:
             must = "fail" if gate.get("expect", {}).get("exit_code") == "nonzero" else "pass"
             return f"check {gate.get('check', '')} must {must}"
         case "approval":
-            return {"human": "you, with your PIN", "passkey": "you, with a passkey"}.get(
-                gate.get("assurance", "human"), f"{gate.get('assurance')}"
-            )
+            people = gate.get("people", 1)
+            who = {"human": "you, with your PIN", "passkey": "you, with a passkey"}
+            if people > 1:
+                who = {"human": f"{people} people, each with a key", "passkey": f"{people} people, each with a passkey"}
+            return who.get(gate.get("assurance", "human"), f"{gate.get('assurance')}")
         case "opinion":
             missing = "; skipped if none is configured" if gate.get("if_missing") == "note" else ""
             return ", ".join(map(str, gate.get("reviewers", []))) + missing

@@ -12,7 +12,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from wfe_mcp.engine.webhooks.signing import Signed
     from wfe_mcp.views.project.webhooks import IncomingView, ReceiverView, ScheduleView
@@ -48,29 +48,37 @@ def list_all(invocation: Invocation) -> None:
     from wfe_mcp.views.project.webhooks import receiver_views
 
     rows = receiver_views(invocation.engine)
+    cells = [
+        (row.name, row.origin, ", ".join(row.events) if row.enabled else "off", row.waiting, row.failed) for row in rows
+    ]
+    heads = ("webhook", "to", "events", "waiting", "failed")
+    empty = "No webhooks. Add [webhooks.NAME] with a url to .wfe/config.toml, then: wfe-mcp trust"
+    listed(invocation, "webhooks", plural(len(rows), "webhook"), rows, heads, cells, empty)
+
+
+def listed(
+    invocation: Invocation,
+    table: str,
+    summary: str,
+    rows: "Sequence[WithFault]",
+    heads: "Sequence[str]",
+    cells: "Sequence[Sequence[object]]",
+    empty: str,
+) -> None:
+    """Answer with what ``table`` of the configuration names, why some of it does nothing now, and why others do not count.
+
+    ``cells``: those of each of ``rows``. ``empty``: what is said without any.
+    """
 
     def render(screen: Screen) -> None:
-        screen.table(
-            ("webhook", "to", "events", "waiting", "failed"),
-            [
-                (row.name, row.origin, ", ".join(row.events) if row.enabled else "off", row.waiting, row.failed)
-                for row in rows
-            ],
-        )
-        render_faults(invocation, screen, "webhooks", rows)
+        screen.table(heads, cells)
+        faults = [f"{row.name}: {row.fault}" for row in rows if row.fault]
+        for fault in (*faults, *invocation.engine.settings().faults_in(table)):
+            screen.line(f"  ! {fault}", "yellow")
         if not rows:
-            screen.line("No webhooks. Add [webhooks.NAME] with a url to .wfe/config.toml, then: wfe-mcp trust")
+            screen.line(empty)
 
-    invocation.answer(plural(len(rows), "webhook"), render, view={"webhooks": rows})
-
-
-def render_faults(invocation: Invocation, screen: Screen, table: str, rows: "Iterable[WithFault]") -> None:
-    """Why some of ``rows`` do nothing now, and why other entries of ``table`` of the configuration do not count."""
-    for row in rows:
-        if row.fault:
-            screen.line(f"  ! {row.name}: {row.fault}", "yellow")
-    for fault in invocation.engine.settings().faults_in(table):
-        screen.line(f"  ! {fault}", "yellow")
+    invocation.answer(summary, render, view={table if table != "schedule" else "schedules": rows})
 
 
 def try_out(invocation: Invocation, name: Webhook) -> None:

@@ -28,6 +28,7 @@ def worker(
     from wfe_mcp.cli.terminal.waiting import stop_requested
     from wfe_mcp.engine.background.daemon import Workers
     from wfe_mcp.engine.background.queues import QUEUES, queue_names
+    from wfe_mcp.workspace.system.tracing import start_tracing
 
     kinds = [kind for kind in queues.split(",") if kind] or list(QUEUES)
     with invocation.serving_engine() as engine, stop_requested() as signals:
@@ -35,7 +36,9 @@ def worker(
         whose = "all projects" if everywhere else str(engine.root)
         invocation.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C stops it.")
         ended = _closed() if until_closed else threading.Event()
+        stop_tracing = start_tracing(engine.environment, "wfe-mcp-worker")
         handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(signals) or ended.is_set())
+        stop_tracing()
     summary = f"Worker stopped; {plural(handed_back, 'unfinished job')} returned to the queue."
     invocation.answer(summary, data={"handed_back": handed_back})
 

@@ -217,6 +217,18 @@ class Access:
                 self._workers[engine.project_id] = start_worker(engine, process="page")
         self._workers[engine.project_id].wake()
 
+    @property
+    def slots(self) -> dict[str, tuple[int, int]]:
+        """Queue, without its project → the occupied slots of this process, and how many it has."""
+        found: dict[str, tuple[int, int]] = {}
+        with self._lock:
+            each = [item for worker in self._workers.values() for item in worker.slots.items()]
+        for name, (taken, total) in each:
+            queue = name.partition(":")[0]
+            before = found.get(queue, (0, 0))
+            found[queue] = (before[0] + taken, before[1] + total)
+        return found
+
     def close(self) -> None:
         """Stop the workers; running jobs are taken over by another process."""
         with self._lock:

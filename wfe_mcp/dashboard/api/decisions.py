@@ -29,7 +29,7 @@ from wfe_mcp.views.approvals.answers import MOST_COMMENTS, rejection
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.pages.decision import DecisionData, DecisionPage, decision_data
 from wfe_mcp.views.reports.envelopes import refusal
-from wfe_mcp.views.values.model import plain, view_model
+from wfe_mcp.views.values.model import plain, second, view_model
 
 router = APIRouter(prefix="/decisions/{request}", tags=["decisions"])
 
@@ -161,8 +161,12 @@ def _decide(
 def _refuse_unfit(view: DecisionView, body: _Decision, button: str) -> None:
     """Refuse what takes no answer, what was not shown, and what has no PIN."""
     if view.state != "open":
+        given = view.answer
+        by = f" {given.actor} {'approved' if given.approved else 'rejected'} it at {second(given.at)}." if given else ""
         raise Refused(
-            "stale_revision", f"The request {view.request.id} is {view.state}: it takes no answer.", "Look at it again."
+            "stale_revision",
+            f"The request {view.request.id} is {view.state}: it takes no answer.{by}",
+            "Look at it again.",
         )
     if button and button not in view.buttons:
         raise Refused("illegal_transition", "The run is stopped, so no decision is possible now.", "Resume it first.")

@@ -49,6 +49,7 @@ STATUS: dict[str, HTTPStatus] = {
     "invalid_artifact": HTTPStatus.UNPROCESSABLE_ENTITY,
     "invalid_template": HTTPStatus.UNPROCESSABLE_ENTITY,
     "gate_failed": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "limit_reached": HTTPStatus.TOO_MANY_REQUESTS,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }

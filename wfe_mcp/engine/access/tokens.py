@@ -40,6 +40,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.store.settings import USED
 from wfe_mcp.workspace.files.project_files import replace_file
 
@@ -109,9 +110,20 @@ def create_token(
 def tokens(engine: Engine) -> list[Token]:
     """Every token, by name; expired ones too."""
     with engine.store.read() as tx:
-        rows, uses = tx.secrets.named(_ROW_PREFIX), tx.secrets.named(_USE_PREFIX)
+        return tokens_in(tx)
+
+
+def tokens_in(tx: Tx) -> list[Token]:
+    """The same, in a transaction."""
+    rows, uses = tx.secrets.named(_ROW_PREFIX), tx.secrets.named(_USE_PREFIX)
     found = ((name.removeprefix(_ROW_PREFIX), value) for name, value in sorted(rows.items()))
     return [_read(name, value, uses.get(_USE_PREFIX + name)) for name, value in found]
+
+
+def owner_of_token(tx: Tx, name: str) -> str:
+    """Who made the token ``name``; empty where it is revoked, or of an earlier version."""
+    value = tx.secrets.get(_ROW_PREFIX + name)
+    return "" if value is None else _read(name, value, None).owner
 
 
 def note_use(engine: Engine, token: Token) -> None:

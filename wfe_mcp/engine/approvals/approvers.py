@@ -9,6 +9,8 @@ Rules:
 2. It is versioned and committed by people. It names approvers, so its bytes count only once the user trusts them; what
    this program writes after a valid signature is trusted with it.
 3. The file is enough to check it: ``verify --approvals`` does so in CI.
+4. People are compared by the name of their key, never by key or channel: two keys of one name are one person. What is not
+   pinned is no one's: another key, a form in a client, an agent's token.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import category, normalize
 
 from pydantic import Field, ValidationError
 
@@ -25,7 +28,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.approvals.keys import fingerprint
-from wfe_mcp.engine.approvals.passkeys import Assertion, Base64, Strict
+from wfe_mcp.engine.approvals.passkeys import Assertion, Base64, Site, Strict
 from wfe_mcp.engine.approvals.statements import signature_fault
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
@@ -40,13 +43,15 @@ class ApproverKey(Strict):
     """A pinned key: its id, its display name and its public half.
 
     ``kind`` None: a passkey, with the authenticator's id and a COSE key. ``person``: the key that a PIN unlocks; its id
-    is the fingerprint, its public half 32 bytes.
+    is the fingerprint, its public half 32 bytes. ``origin``: of the server at which a passkey was made and signs; None: of a
+    page on the person's own machine.
     """
 
     id: str = Base64
     name: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")
     public_key: str = Base64
     kind: Literal["person"] | None = None
+    origin: str | None = Field(default=None, pattern=r"^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$")
 
 
 class ApproverChange(Strict):
@@ -66,6 +71,18 @@ class ApproverChange(Strict):
 class _File(Strict):
     format: Literal["wfe-approvers/1"]
     changes: list[ApproverChange] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs at a page. ``name``: the person who is logged in there; empty: who sits at this machine, with any of its keys."""
+
+    site: Site
+    name: str = ""
+
+    def has(self, key: ApproverKey) -> bool:
+        """Whether the key is of this site, and of this person."""
+        return key.kind is None and key.origin == self.site.of_key and self.name in {"", key.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,10 @@ class Pinned:
     def passkeys(self) -> dict[str, ApproverKey]:
         """The passkeys in force, by id."""
         return {id_: key for id_, key in self.keys.items() if key.kind is None}
+
+    def passkeys_of(self, signer: Signer) -> dict[str, ApproverKey]:
+        """Those of them that ``signer`` can sign with."""
+        return {id_: key for id_, key in self.passkeys.items() if signer.has(key)}
 
     def at(self, head: str) -> Pinned | None:
         """The chain as it was when ``head`` named it; None when it never was."""
@@ -168,7 +189,8 @@ def _refuse_unsigned(before: Pinned, change: ApproverChange, what: str) -> None:
     if signer is None or (change.signature is None) == is_persons or named != (None if is_persons else signer.id):
         raise _broken(f"{what} is not signed by a key that was pinned before it")
     statement = change_statement(before, change.do, change.key, change.at)
-    fault = signature_fault(statement, change.assertion or change.signature or "", signer.public_key)
+    made = change.assertion or change.signature or ""
+    fault = signature_fault(statement, made, signer.public_key, signer.origin)
     if fault:
         raise _broken(f"{what} is not signed by {signer.name!r}: {fault}")
 
@@ -176,11 +198,11 @@ def _refuse_unsigned(before: Pinned, change: ApproverChange, what: str) -> None:
 def _refuse_misnamed(key: ApproverKey, what: str) -> None:
     if key.kind == "person":
         try:
-            if fingerprint(key.public_key) == key.id:
+            if key.origin is None and fingerprint(key.public_key) == key.id:
                 return
         except ValueError:
             pass
-        raise _broken(f"{what} names a key by another fingerprint")
+        raise _broken(f"{what} names a key by another fingerprint, or by a site")
 
 
 def _broken(why: str) -> Refused:
@@ -297,6 +319,18 @@ def pin_person(engine: Engine, by: Person, key: ApproverKey, do: Literal["add", 
 def by_passkey(key: ApproverKey) -> By:
     """The actor who decides with ``key``, by its pinned name."""
     return By(key.name, Channel.PASSKEY, Assurance.PASSKEY)
+
+
+def owner_of(by: By, pinned: Pinned) -> str:
+    """The person who decides as ``by``, by the names of ``pinned``; empty where that is no one."""
+    key = pinned.keys.get(by.key) if isinstance(by, Person) else None
+    return "" if key is None else person_named(key.name)
+
+
+def person_named(name: str) -> str:
+    """The name of a key as people are compared: case, width, invisible characters and space around words do not count."""
+    shown = "".join(each for each in normalize("NFKC", name) if category(each) != "Cf")
+    return " ".join(shown.casefold().split())
 
 
 def _plain(change: ApproverChange) -> dict[str, Any]:

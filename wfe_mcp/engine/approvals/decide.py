@@ -20,12 +20,13 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.events import ApprovalCounted
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, Stage
 from wfe_mcp.core.moves import refusal, with_commands_of_the_user
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.pin import Terminal
-from wfe_mcp.engine.approvals.requests import request_of
+from wfe_mcp.engine.approvals.requests import deciding_person, request_of, with_decision
 from wfe_mcp.engine.approvals.statements import Shown
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.artifacts.step_target import target_record
@@ -147,7 +148,7 @@ def reject(
         command = c.Reject(phase=path, feedback=feedback, to=target, holder_alive=alive, **current.given)
         refused = refusal(current.state, command)
         if refused is not None:
-            raise refused
+            raise with_decision(current, path, refused)
         _match(current, path, sha256)
         _match_request(current, path, request)
         if current_gate(current.state, current.attempt(path)) == "approval":
@@ -192,7 +193,7 @@ def _expect_approval(current: RunChange, path: PhasePath) -> None:
     asked = c.AskApproval(phase=path, request="", **current.given)
     refused = refusal(current.state, asked)
     if refused is not None:
-        raise with_commands_of_the_user(current.state, asked, refused)
+        raise with_decision(current, path, with_commands_of_the_user(current.state, asked, refused))
 
 
 def _question(current: RunChange, path: PhasePath) -> str:
@@ -203,8 +204,12 @@ def _question(current: RunChange, path: PhasePath) -> str:
 
 
 def _give_decision(current: RunChange, path: PhasePath, request: RequestRecord, comment: str) -> None:
-    current.give(c.Approve(phase=path, sha256=request.sha256, comment=comment, **current.given))
-    _close(current, request, comment, approved=True)
+    person = deciding_person(current, path)
+    approve = c.Approve(phase=path, sha256=request.sha256, comment=comment, person=person, **current.given)
+    if not any(
+        isinstance(event, ApprovalCounted) for event in current.give(approve)
+    ):  # the request waits for more people
+        _close(current, request, comment, approved=True)
 
 
 def refuse_altered(tx: Tx, loaded: LoadedRun) -> None:
@@ -229,7 +234,7 @@ def _keep_shown(current: RunChange, path: PhasePath, shown: Shown | None) -> Non
     now = shown.again(current.tx, current.loaded)
     if now != shown.values:
         names = [name for name in {**shown.values, **now} if shown.values.get(name) != now.get(name)]
-        raise Refused(
+        refused = Refused(
             "stale_revision",
             f"What you were shown of {path!r} is not what is stored now; it differs in: {', '.join(names)}.",
             "Review it again.",
@@ -237,6 +242,7 @@ def _keep_shown(current: RunChange, path: PhasePath, shown: Shown | None) -> Non
             phase=path,
             data={"differs": names},
         )
+        raise with_decision(current, path, refused) if current.attempt(path).approvals else refused
     current.tx.documents.keep(shown.values)
     current.tx.seals.keep_shown(current.run.id, shown.sha256)
 
@@ -300,13 +306,14 @@ def _match_request(current: RunChange, path: PhasePath, request: str | None) -> 
     stored = current.tx.approvals.open_request(current.run.id, path, current.attempt(path).number)
     expired = stored is not None and stored.expires_at is not None and stored.expires_at <= current.at
     if stored is None or stored.id != request or current.attempt(path).asked != request or expired:
-        raise Refused(
+        refused = Refused(
             "stale_revision",
             f"The request {request} takes no answer any more: it {'has expired' if expired else 'is closed'}.",
             "Call approve again: it asks about the open revision.",
             run=current.run.id,
             phase=path,
         )
+        raise refused if expired else with_decision(current, path, refused)
 
 
 def _asked_about_others(current: RunChange, path: PhasePath, now: FilesNow) -> bool:

@@ -17,7 +17,7 @@ from wfe_mcp.core.canonical import canonical_json, signed_text
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Person, Signature
-from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned, by_passkey, pinned_here
+from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned, Signer, by_passkey, pinned_here
 from wfe_mcp.engine.approvals.decide import note_facts
 from wfe_mcp.engine.approvals.passkeys import Assertion, signed
 from wfe_mcp.engine.approvals.statements import FIELDS, MORE, PASSKEY, Statement, read_statement
@@ -37,16 +37,23 @@ def statement_to_sign(
     engine: Engine,
     request: RequestRecord,
     answer: Literal["approve", "reject"],
+    signer: Signer,
     *,
     comment: str = "",
     to: str = "",
     shown: str = "",
 ) -> tuple[Statement, list[ApproverKey]]:
-    """The statement to sign for ``answer`` to an open request, and the keys that may sign it. ``shown``: what the person sees.
+    """The statement to sign for ``answer`` to an open request, and the keys with which ``signer`` may sign it. ``shown``: what the person sees.
 
-    Refuses what ``pinned_here`` refuses, and ``bad_argument`` for text that cannot be stored.
+    Refuses what ``pinned_here`` refuses, ``needs_human`` without such a key, and ``bad_argument`` for text that cannot be stored.
     """
-    pinned = _pinned_for(engine, request.run_id)
+    usable = _pinned_for(engine, request.run_id).passkeys_of(signer)
+    if not usable:
+        raise Refused(
+            "needs_human",
+            f"No passkey that is pinned in this project signs at {signer.site.origin}{signer.name and f' for {signer.name}'}.",
+            "Decide where yours was made, or pin one of this address.",
+        )
     code = code_tree(engine, request.run_id)
     with engine.store.read() as tx:
         current = run_as_read(engine, tx, request.run_id)
@@ -70,23 +77,23 @@ def statement_to_sign(
     except ValueError as error:
         raise Refused("bad_argument", f"This cannot be signed: {error}.", "Say it in other words.") from error
     assert made is not None, "it was made from the fields of a statement"
-    return made, list(pinned.passkeys.values())
+    return made, list(usable.values())
 
 
-def person_by_passkey(engine: Engine, statement: Statement, assertion: Assertion, port: int) -> Person:
-    """The person who signed ``statement``. Refuses ``needs_human``: not signed by a pinned key, or by a clone of one."""
+def person_by_passkey(engine: Engine, statement: Statement, assertion: Assertion, signer: Signer) -> Person:
+    """The person who signed ``statement`` as ``signer``. Refuses ``needs_human``: not signed by a pinned key, or by a clone of one."""
     pinned = _pinned_for(engine, statement.run)
-    key = pinned.passkeys.get(assertion.id)
+    key = pinned.passkeys_of(signer).get(assertion.id)
     if key is None or pinned.head != statement.values["approvers"]:
         raise Refused(
             "needs_human",
-            "This passkey is not pinned in the project, or the pinned keys have changed meanwhile.",
+            "This passkey is not pinned in the project as one of yours, or the pinned keys have changed meanwhile.",
             "Load the page and sign with one of them.",
         )
     name = _COUNT + key.id
     with engine.store.read() as tx:
         last = int(tx.secrets.get(name) or 0)
-    count = signed(assertion, statement.values, key.public_key, port=port, count=last)
+    count = signed(assertion, statement.values, key.public_key, signer.site, last)
     by = by_passkey(key)
     if count:
         with engine.store.tx() as tx:

@@ -1,7 +1,7 @@
 """WebAuthn passkeys: what a browser is asked to create or sign, and what its answer proves.
 
-A statement is a JSON object; what is
-signed is the sha256 of its text (``signed_text``). The page and the relying party are ``localhost``.
+A statement is a JSON object; what is signed is the sha256 of its text (``signed_text``). A key belongs to the site at which it was
+made: a page on this machine, which is ``localhost`` at any port, or a server that people log in to, by its address.
 
 Rules:
 1. A signature counts only with user verification by the authenticator.
@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,7 +28,7 @@ from wfe_mcp.engine.approvals.keys import base64url, unpadded
 
 INSTALL = "Install it beside wfe-mcp: uv tool install 'wfe-mcp[passkey]', or pip install 'wfe-mcp[passkey]'."
 
-_PARTY = "localhost"
+_HERE = "localhost"
 _ORIGIN = re.compile(r"http://localhost:[0-9]{1,5}")
 _WAIT_MS = 120_000
 
@@ -73,6 +74,28 @@ class Assertion(Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """Where passkeys are made and used. ``origin``: the address of its pages, as browsers send it."""
+
+    origin: str
+
+    @classmethod
+    def here(cls, port: int) -> Site:
+        """A page on this machine."""
+        return cls(f"http://{_HERE}:{port}")
+
+    @property
+    def party(self) -> str:
+        """The relying party of WebAuthn: the host, without a port."""
+        return urlsplit(self.origin).hostname or ""
+
+    @property
+    def of_key(self) -> str | None:
+        """What a key of this site is pinned with; None for one of this machine, which signs at any port."""
+        return None if self.party == _HERE else self.origin
+
+
+@dataclass(frozen=True, slots=True)
 class Created:
     """A new passkey: its id and its public key (COSE), both base64url."""
 
@@ -90,15 +113,15 @@ def challenge(statement: Mapping[str, object]) -> bytes:
     return bytes.fromhex(sha256_hex(signed_text(statement)))
 
 
-def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -> dict[str, Any]:
-    """Browser options to create a key that is none of ``others``. ``once``: a nonce returned with the answer."""
+def asking_for_key(site: Site, name: str, user: bytes, once: bytes, others: Iterable[str]) -> dict[str, Any]:
+    """Browser options to create a key of ``site`` that is none of ``others``. ``once``: a nonce returned with the answer."""
     require_library()
     from webauthn import generate_registration_options
     from webauthn.helpers import options_to_json_dict
     from webauthn.helpers.structs import AuthenticatorSelectionCriteria, UserVerificationRequirement
 
     made = generate_registration_options(
-        rp_id=_PARTY,
+        rp_id=site.party,
         rp_name="wfe-mcp",
         user_name=name,
         user_id=user,
@@ -110,15 +133,15 @@ def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -
     return options_to_json_dict(made)
 
 
-def asking_for_signature(statement: Mapping[str, object], keys: Iterable[str]) -> dict[str, Any]:
-    """Browser options to have ``statement`` signed by one of ``keys``."""
+def asking_for_signature(site: Site, statement: Mapping[str, object], keys: Iterable[str]) -> dict[str, Any]:
+    """Browser options to have ``statement`` signed by one of ``keys``, which are of ``site``."""
     require_library()
     from webauthn import generate_authentication_options
     from webauthn.helpers import options_to_json_dict
     from webauthn.helpers.structs import UserVerificationRequirement
 
     made = generate_authentication_options(
-        rp_id=_PARTY,
+        rp_id=site.party,
         challenge=challenge(statement),
         timeout=_WAIT_MS,
         allow_credentials=_descriptors(keys),
@@ -127,8 +150,8 @@ def asking_for_signature(statement: Mapping[str, object], keys: Iterable[str]) -
     return options_to_json_dict(made)
 
 
-def created_key(given: str, once: bytes, port: int) -> Created:
-    """The key that a browser created; ``given``: its answer as JSON. Refuses ``bad_argument``: not for ``once``."""
+def created_key(given: str, once: bytes, site: Site) -> Created:
+    """The key that a browser created at ``site``; ``given``: its answer as JSON. Refuses ``bad_argument``: not for ``once``."""
     require_library()
     from webauthn import verify_registration_response
     from webauthn.helpers import bytes_to_base64url
@@ -138,8 +161,8 @@ def created_key(given: str, once: bytes, port: int) -> Created:
         made = verify_registration_response(
             credential=given,
             expected_challenge=once,
-            expected_rp_id=_PARTY,
-            expected_origin=f"http://localhost:{port}",
+            expected_rp_id=site.party,
+            expected_origin=site.origin,
             require_user_verification=True,
         )
     except (WebAuthnException, ValueError, RecursionError) as error:
@@ -149,8 +172,8 @@ def created_key(given: str, once: bytes, port: int) -> Created:
     return Created(bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key))
 
 
-def signed(assertion: Assertion, statement: Mapping[str, object], public_key: str, *, port: int, count: int = 0) -> int:
-    """The authenticator's counter, after checking that the key signed ``statement``. Refuses ``needs_human``.
+def signed(assertion: Assertion, statement: Mapping[str, object], public_key: str, site: Site, count: int = 0) -> int:
+    """The authenticator's counter, after checking that the key signed ``statement`` at ``site``. Refuses ``needs_human``.
 
     ``count``: the last one known. One that does not grow indicates a cloned key; 0: the authenticator has no counter.
     """
@@ -163,8 +186,8 @@ def signed(assertion: Assertion, statement: Mapping[str, object], public_key: st
         found = verify_authentication_response(
             credential=assertion.of_library(),
             expected_challenge=challenge(statement),
-            expected_rp_id=_PARTY,
-            expected_origin=f"http://localhost:{port}",
+            expected_rp_id=site.party,
+            expected_origin=site.origin,
             credential_public_key=base64url_to_bytes(public_key),
             credential_current_sign_count=count,
             require_user_verification=True,
@@ -179,25 +202,27 @@ def signed(assertion: Assertion, statement: Mapping[str, object], public_key: st
 # stored proofs
 
 
-def stored_fault(assertion: Assertion, statement: Mapping[str, object], public_key: str) -> str:
-    """Why a stored signature of a passkey over ``statement`` does not hold; empty when it does."""
-    why = _why(assertion, statement, public_key)
+def stored_fault(
+    assertion: Assertion, statement: Mapping[str, object], public_key: str, origin: str | None = None
+) -> str:
+    """Why a stored signature of a passkey over ``statement`` does not hold; empty when it does. ``origin``: that of the key."""
+    why = _why(assertion, statement, public_key, origin)
     return f"The signature of the passkey does not hold: {why}." if why else ""
 
 
-def _why(assertion: Assertion, statement: Mapping[str, object], public_key: str) -> str:
+def _why(assertion: Assertion, statement: Mapping[str, object], public_key: str, own: str | None) -> str:
     from cryptography.exceptions import InvalidSignature
 
     try:
         answer, seen = unpadded(assertion.client_data), unpadded(assertion.authenticator_data)
         client: dict[str, Any] = json.loads(answer)
         origin = client["origin"]
-        if not _ORIGIN.fullmatch(origin):
-            return f"it was made at {origin!r:.100}, not at http://localhost"
+        if origin != own if own else not _ORIGIN.fullmatch(origin):
+            return f"it was made at {origin!r:.100}, not at {own or f'http://{_HERE}'}"
         asked = client["type"], str(client["challenge"]).rstrip("=")
         if asked != ("webauthn.get", base64url(challenge(statement))):
             return "it is about something else"
-        if len(seen) < _SEEN_BYTES or seen[:32] != sha256(_PARTY.encode()).digest():
+        if len(seen) < _SEEN_BYTES or seen[:32] != sha256(Site(origin).party.encode()).digest():
             return "it was made for another site"
         if seen[32] & _VERIFIED != _VERIFIED:
             return "the user was not verified"

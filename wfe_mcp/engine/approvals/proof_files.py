@@ -1,6 +1,7 @@
 """Signed approvals as files of the project: for git, and for ``verify --approvals`` without a database.
 
     DecisionSigned of an approval ──► .wfe/approvals/<run>/<phase path>/<attempt>-<request>.json
+    of one that several people give   …/<attempt>-<request>-<12 characters of the statement's sha256>.json
 
 Rules:
 1. They are written where the project pins the key that signed. The log has each of them too, so a file that a crash kept
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.artifacts.parse import parse_json
-from wfe_mcp.core.canonical import canonical_json, signed_text
+from wfe_mcp.core.canonical import canonical_json, sha256_hex, signed_text
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Signature
 from wfe_mcp.engine.approvals.approvers import approvers_here
@@ -53,9 +54,16 @@ def file_of(statement: Statement) -> str | None:
     """The path of its file, relative to the project's root; None for a statement that approves nothing."""
     try:
         decision, request = statement.values["decision"][0], statement.values["request"]["id"]
-        return f"{APPROVALS}/{statement.run}/{decision['phase']}/{int(decision['attempt'])}-{request}.json"
+        own = f"-{sha256_hex(signed_text(statement.values))[:12]}" if people_of(statement) > 1 else ""
+        return f"{APPROVALS}/{statement.run}/{decision['phase']}/{int(decision['attempt'])}-{request}{own}.json"
     except (LookupError, TypeError, ValueError):
         return None
+
+
+def people_of(statement: Statement) -> int:
+    """How many people had to approve, as the signed statement says."""
+    people = statement.values["decision"][0].get("people", 1)
+    return people if type(people) is int else 1
 
 
 def read_proof(raw: bytes) -> SignedStatement | None:

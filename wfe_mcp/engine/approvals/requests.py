@@ -1,20 +1,32 @@
-"""Approval requests: one stored request for the open gate, issued again when its subject changes.
+"""Approval requests: one stored request for the open gate, issued again when its subject changes; and who has answered it.
 
 ask ──► stored request ──► files or artifact change ──► gates again ──► a new request, automatically
                       └──► answered, expired, or its attempt is over: it is closed
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.approval_guards import current_gate
-from wfe_mcp.core.model import Assurance, AttemptStatus, Stage
+from wfe_mcp.core.approval_guards import current_gate, gate_of
+from wfe_mcp.core.calls import PROGRAMS
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store.records.approvals import RequestRecord
 from wfe_mcp.workflow.model import ApprovalGate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.store import Tx
 
 
 def request_of(
@@ -67,3 +79,72 @@ def reissue_requests(current: RunChange) -> None:
             current.give(
                 c.AskApproval(phase=attempt.phase, request=request.id, tree=request.tree, by=SYSTEM, at=current.at)
             )
+
+
+HOW = (
+    "Pin your key under your name: wfe-mcp approvers add NAME --key mine. Each of the others signs with a passkey that is "
+    "pinned under theirs: wfe-mcp approvers add NAME"
+)
+
+
+def deciding_person(current: RunChange, path: PhasePath) -> str:
+    """Who approves now, where the gate of ``path`` asks for several people; else empty.
+
+    Refuses ``needs_human``, ``needs_trust`` and ``conflict``: the key is no one's, or the pinned keys do not count.
+    """
+    from wfe_mcp.engine.approvals.approvers import APPROVERS, approvers_here, owner_of, trust_key
+
+    people = gate_of(current.state, current.attempt(path)).people
+    if people == 1 or not isinstance(current.by, Person):
+        return ""
+    pinned = approvers_here(Path(current.run.worktree))
+    if pinned.changes and not current.tx.trust.is_given(current.run.project_id, trust_key(), pinned.sha256):
+        raise Refused(
+            "needs_trust",
+            f"{APPROVERS} says whose the keys are, and it has changed and is not trusted.",
+            "Look at it and trust it: wfe-mcp trust approvers",
+        )
+    found = owner_of(current.by, pinned)
+    if not found:
+        raise Refused(
+            "needs_human",
+            f"Phase {path!r} needs {people} different people, and no name is pinned for your key {current.by.key[:16]}.",
+            HOW,
+            data={"people": people, "approved_by": [*current.attempt(path).approvals]},
+        )
+    return found
+
+
+_DECIDED = {
+    "ApprovalCounted": "approved",
+    "ApprovalGiven": "approved",
+    "AttemptFailed": "rejected",
+    "WentTo": "rejected",
+}
+"""Event → what a person decided with it."""
+
+
+def with_decision(current: RunChange, path: PhasePath, refused: Refused) -> Refused:
+    """``refused``, with who decided last about ``path``, what and when: two people may decide at once, and one is the first."""
+    if current.by.channel in PROGRAMS:
+        return refused
+    for event in reversed(current.tx.events.of_types(current.run.id, *_DECIDED)):
+        place = event.payload.get("source" if event.type == "WentTo" else "phase")
+        is_rule = event.payload.get("rule") or event.payload.get("kind", "rejected") != "rejected"
+        if place != path or is_rule or not event.assurance:
+            continue
+        who, at = str(event.payload.get("person") or event.actor), event.at.isoformat(timespec="seconds")
+        given = {"by": who, "decision": _DECIDED[event.type], "at": at, "channel": str(event.channel)}
+        what = f"{who} {given['decision']} it at {at} ({event.channel})"
+        return replace(refused, message=f"{refused.message} {what}.", data=refused.data | {"decided": given})
+    return refused
+
+
+def agents_owner(tx: Tx, run: RunId, path: PhasePath, attempt: int) -> str:
+    """The owner of the token whose agent submitted the revision of ``attempt``; empty for an agent without a token."""
+    from wfe_mcp.engine.access.tokens import owner_of_token
+
+    for event in reversed(tx.events.of_types(run, "RevisionSubmitted")):
+        if (event.payload["phase"], event.payload["attempt"]) == (path, attempt):
+            return owner_of_token(tx, event.actor) if event.channel is Channel.HTTP else ""
+    return ""

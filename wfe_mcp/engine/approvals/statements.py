@@ -156,19 +156,21 @@ class SignedStatement:
         """A passkey is said to have signed."""
         return isinstance(self.signature, Assertion)
 
-    def fault(self, public_key: str | None) -> str:
-        """Why the signature does not count; empty when it does. ``public_key``: of the pinned key that it names."""
+    def fault(self, public_key: str | None, origin: str | None = None) -> str:
+        """Why the signature does not count; empty when it does. ``public_key``, ``origin``: of the pinned key that it names."""
         if public_key is None:
             return f"the key {self.key[:16]} that signed it is not pinned"
         if not self.is_by_passkey and fingerprint(public_key) != self.key:
             return f"the signature is not by the key {self.key[:16]}"
-        return signature_fault(self.signed, self.signature, public_key)
+        return signature_fault(self.signed, self.signature, public_key, origin)
 
 
-def signature_fault(value: Mapping[str, object], signature: str | Assertion, public_key: str) -> str:
-    """Why ``signature`` is not by that key over the canonical text of ``value``; empty when it is."""
+def signature_fault(
+    value: Mapping[str, object], signature: str | Assertion, public_key: str, origin: str | None = None
+) -> str:
+    """Why ``signature`` is not by that key over the canonical text of ``value``; empty when it is. ``origin``: a passkey's."""
     if isinstance(signature, Assertion):
-        return stored_fault(signature, value, public_key)
+        return stored_fault(signature, value, public_key, origin)
     is_by_key = signature_holds(public_key, signature, signed_text(value))
     return "" if is_by_key else f"the signature is not by the key {fingerprint(public_key)[:16]}"
 

@@ -179,8 +179,10 @@ def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
     providers = {name: Limit(each.concurrency, each.requests_per_minute) for name, each in settings.providers.items()}
     limited = {name: limit for name, limit in providers.items() if limit != Limit()}
     timeouts = TIMEOUTS_S | {name: seconds(each.timeout) for name, each in settings.queues.items() if each.timeout}
+    allowed = settings.server.limits
     return WorkLimits(
-        ClaimLimits(queues, limited), {queue_name(name, project_id): value for name, value in timeouts.items()}
+        ClaimLimits(queues, limited, allowed.team.running_jobs, allowed.project.running_jobs),
+        {queue_name(name, project_id): value for name, value in timeouts.items()},
     )
 
 

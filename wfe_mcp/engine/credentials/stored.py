@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Code, Refused, nearest_hint
 from wfe_mcp.core.operation_events import CredentialGiven
 from wfe_mcp.engine.credentials.kinds import Kind, checked_parts, kind_of
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -28,7 +28,7 @@ from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.system.redaction import hide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from wfe_mcp.core.model import By, RunId
     from wfe_mcp.engine.kernel.engine import Engine
@@ -110,13 +110,13 @@ def credential(engine: Engine, name: str, scope: Scope | None = None) -> Credent
     there = credentials(engine)
     found = next((each for each in there if each.name == name and scope in (None, each.scope)), None)
     if found is None:
-        whose = f" {_OF[scope]}" if scope else ""
-        raise Refused(
-            "bad_argument",
-            f"There is no credential {name!r}{whose}.",
-            nearest_hint(name, {each.name for each in there}, f"Ask the user to add it: wfe-mcp credential add {name}"),
-        )
+        raise _unknown("bad_argument", name, {each.name for each in there}, f" {_OF[scope]}" if scope else "")
     return found
+
+
+def _unknown(code: Code, name: str, known: Collection[str], whose: str = "") -> Refused:
+    hint = nearest_hint(name, known, f"Ask the user to add it: wfe-mcp credential add {name}")
+    return Refused(code, f"There is no credential {name!r}{whose}.", hint)
 
 
 def add_credential(
@@ -208,11 +208,7 @@ def opened(engine: Engine, names: Iterable[str]) -> dict[str, Opened]:
     found: dict[str, Opened] = {}
     for name in names:
         if name not in there:
-            raise Refused(
-                "unavailable",
-                f"There is no credential {name!r}.",
-                nearest_hint(name, there, f"Ask the user to add it: wfe-mcp credential add {name}"),
-            )
+            raise _unknown("unavailable", name, there)
         if there[name].state(engine.clock()) == "expired":
             raise Refused(
                 "unavailable",

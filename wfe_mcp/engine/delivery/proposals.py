@@ -69,6 +69,16 @@ def _decisions(tx: Tx, run: RunId) -> list[Decision]:
         )
         for request, one in decided
         if one is not None
+    ] + [
+        Decision(
+            PhasePath(each.payload["phase"]),
+            True,
+            str(each.payload["person"]),
+            each.assurance.name.lower(),
+            each.at.isoformat(timespec="seconds"),
+            str(each.payload["comment"]),
+        )
+        for each in tx.events.of_types(run, "ApprovalCounted")
     ]
 
 

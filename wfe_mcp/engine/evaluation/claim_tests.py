@@ -12,7 +12,7 @@ Rules:
 4. Tests take long: what anyone does to a claim meanwhile is read again before a result is kept or the claim is judged.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from wfe_mcp.engine.work.items import item_of_run, items_of, keep_changes
 from wfe_mcp.gates.check import written_by
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement, needs_trust
-from wfe_mcp.gates.measures import MOST_BYTES, GoldSet, measured
+from wfe_mcp.gates.measures import MOST_BYTES, expected, measured
 from wfe_mcp.gates.scene import ClaimsFound, FoundClaim
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.jobs.job_context import JobContext, Outcome
@@ -175,14 +175,20 @@ class _Scene:
         return FrozenCheck.model_validate(self.frozen[name]) if name in self.frozen else found.frozen(name)
 
     def results(self, tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The results of the tests that checks do, each run once."""
-        return [self._result(test) for test in tests if "check" in test]
+        """The results of the tests that checks do. Those that expect the same of a check are read from one run of it."""
+        same: dict[str, list[Mapping[str, Any]]] = {}
+        for test in tests:
+            if "check" in test:
+                same.setdefault(f"{test['check']} {expected(test)}", []).append(test)
+        return [found for group in same.values() for found in self._results(group)]
 
-    def _result(self, test: Mapping[str, Any]) -> dict[str, Any]:
-        name, setup = str(test["check"]), self.setup(test)
-        check, gold = self.check(name), self.settings.settings.claims.gold_sets.get(test.get("gold_set", ""))
+    def _results(self, tests: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        name = str(tests[0]["check"])
+        check, setups = self.check(name), [self.setup(test) for test in tests]
         if check is None:
-            return {"test": test["name"], "outcome": "error", "why": f"no check {name!r} is configured for claims"}
+            why = f"no check {name!r} is configured for claims"
+            yield from ({"test": test["name"], "outcome": "error", "why": why} for test in tests)
+            return
 
         def run(expect: Mapping[str, object], child: RunChild) -> Judgement:
             return run_check(
@@ -197,11 +203,12 @@ class _Scene:
                 makes=self.settings.settings.sandbox,
             )
 
-        found = measured(test, run, self.child, self.root, check.cwd, gold and GoldSet(gold.path, gold.key, gold.value))
+        gold_sets = self.settings.settings.claims.gold_sets
+        results = measured(tests, run, self.child, self.root, check.cwd, gold_sets)
         at = self.engine.clock().isoformat(timespec="seconds")
-        return {"test": test["name"], "at": at, "setup": setup} | {
-            key: value for key, value in found.items() if value not in ("", None)
-        }
+        for test, setup, found in zip(tests, setups, results, strict=True):
+            facts = {key: value for key, value in found.items() if value not in ("", None)}
+            yield {"test": test["name"], "at": at, "setup": setup, **facts}
 
     def setup(self, test: Mapping[str, Any]) -> str | None:
         """The sha256 of all besides the project's files that a result is about; None: no check does the test."""

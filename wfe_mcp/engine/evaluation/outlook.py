@@ -16,6 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus
+from wfe_mcp.core.moves import example
 from wfe_mcp.core.paths import PhasePath, item_of
 from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, judge_inline_gate, wake_backoff
 from wfe_mcp.engine.kernel.engine import Engine
@@ -104,7 +105,7 @@ def approve(change: RunChange, path: PhasePath) -> None:
     attempt = change.attempt(path)
     if attempt.asked is None:
         change.give(c.AskApproval(phase=path, request="rehearsal", tree=attempt.tree, **change.given))
-    change.give(c.Approve(phase=path, sha256=attempt.sha256 or "", **change.given))
+    change.give(example(c.Approve, change.attempt(path), change.by, change.at))
 
 
 def reject(change: RunChange, path: PhasePath, to: str = "") -> None:

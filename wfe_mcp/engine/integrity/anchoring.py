@@ -35,6 +35,7 @@ QUIET_S, LATEST_S, PERIOD_S = 0.5, 5.0, 30.0
 
 SOON = frozenset(
     {
+        "ApprovalCounted",
         "ApprovalGiven",
         "AttemptFailed",
         "OpinionOverruled",

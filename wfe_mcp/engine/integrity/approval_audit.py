@@ -1,24 +1,31 @@
-"""Audit of passkeys: approvals and rejections in a log that need a passkey's signature and lack it.
+"""Audit of approvals: those that need a passkey's signature and lack it, and those that too few people gave.
 
-    approval   ``ApprovalGiven``, where the event claims a passkey or its gate requires one
+    approval   ``ApprovalGiven`` or ``ApprovalCounted``, where the event claims a passkey or its gate requires one
     rejection  ``AttemptFailed``, or ``WentTo`` back to an earlier phase, where the event claims a passkey
 
 The next ``DecisionSigned`` proves the event; in logs of earlier versions the document that the event, or the answered
 request, names. Hashes show that the log is unchanged, anchors that it was not rewritten. A signature proves more: an
 attacker who can write the database still has no key.
+
+    each of several people  signs with a key that was pinned then, under the name that the event gives
+    the last of them        comes after as many others, about the same request
+    what follows            a phase that completes, or is skipped, has passed such a gate
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from wfe_mcp.core import events as e
+from wfe_mcp.core.approval_guards import gate_of, gates_left, people_line, several_refused
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import meant_by
-from wfe_mcp.core.model import Assurance, Signature
+from wfe_mcp.core.model import Assurance, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, trusted_chain
+from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, person_named, trusted_chain
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
@@ -75,7 +82,7 @@ def _answers(tx: Tx, loaded: LoadedRun, events: Sequence[EventRecord], *, is_our
         place = (phase, event.payload.get("attempt"))
         if event.type == "ApprovalAsked":
             asked[place] = str(event.payload.get("request"))
-        elif event.type == "ApprovalGiven" and _is_meant(loaded, event):
+        elif event.type in {"ApprovalGiven", "ApprovalCounted"} and _is_meant(loaded, event):
             document = event.payload.get("proof")
             yield _Answer(event, "approval", phase, _proof(tx, document, events[index:]))
         elif is_ours and event.assurance is Assurance.PASSKEY and _is_rejection(event):
@@ -136,7 +143,7 @@ def _fault(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int,
     key = None if then is None else then.passkeys.get(answer.proof.key)
     if key is None:
         return "the key that signed it is not one that you trust in .wfe/approvers.json"
-    return answer.proof.fault(key.public_key)
+    return answer.proof.fault(key.public_key, key.origin)
 
 
 def _approves(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool:
@@ -162,3 +169,81 @@ def _rejects(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool
     target = meant_by(loaded.state.spec, PhasePath(answer.phase), to) if to else None
     (note, *_) = payload["feedback"]
     return target == payload.get("target") and note["message"] == comment
+
+
+# gates that several people approve
+
+TOO_FEW = "people_missing"
+_Approval = e.ApprovalCounted | e.ApprovalGiven
+
+
+def too_few_people(tx: Tx, run: RunId, rows: Sequence[EventRecord], pinned: Pinned) -> Iterator[Discrepancy]:
+    """The places in the log of ``run`` where it continued with fewer people than a gate asks.
+
+    ``pinned``: the keys that count. Of an imported run only the names that they know can be compared.
+    """
+    is_ours = tx.bundles.origin_sha256(run) is None
+    state, proven = RunState(), dict[tuple[PhasePath, int], set[str]]()
+    for index, (row, event) in enumerate(zip(rows, tx.events.decoded(run), strict=True)):
+        if isinstance(event, _Approval) and (people := gate_of(state, state.current(event.phase)).people) > 1:
+            place, attempt = (event.phase, event.attempt), state.current(event.phase)
+            fault = _unlike_person(event, _next_signed(rows[index:]), pinned, is_ours=is_ours)
+            if not attempt.approvals:
+                proven[place] = set()
+            proven.setdefault(place, set()).update(() if fault else (event.person,))
+            if fault:
+                yield _too_few(run, row, event.phase, fault)
+            elif (
+                isinstance(event, e.ApprovalGiven) and len(proven[place] & {*attempt.approvals, event.person}) < people
+            ):
+                yield _too_few(run, row, event.phase, people_line(sorted(proven[place]), people))
+        elif isinstance(event, e.PhaseCompleted | e.PhaseReady | e.PhaseSkipped):
+            yield from _went_on(run, row, state, event)
+        state = evolve(state, event)
+
+
+def _went_on(
+    run: RunId, row: EventRecord, state: RunState, event: e.PhaseCompleted | e.PhaseReady | e.PhaseSkipped
+) -> Iterator[Discrepancy]:
+    """Where ``event`` leaves out a gate that several people approve. A condition of the template may skip the phase."""
+    attempt = state.current(event.phase)
+    if isinstance(event, e.PhaseSkipped):
+        if attempt.when is not False and several_refused(state, attempt, skips=True) is not None:
+            yield _too_few(run, row, event.phase, "it was skipped, and several people had to approve it")
+        return
+    if isinstance(event, e.PhaseReady):
+        left = gates_left(state, attempt) if attempt.stage is Stage.BEFORE else state.phase(event.phase).gates_before
+    else:
+        left = gates_left(state, attempt) if attempt.stage is Stage.AFTER else state.phase(event.phase).gates
+    people = max((gate.people for gate in left), default=1)
+    if people > 1:
+        yield _too_few(run, row, event.phase, f"it continued without this gate: {people_line((), people)}")
+
+
+def _unlike_person(event: _Approval, proof: SignedStatement | None, pinned: Pinned, *, is_ours: bool) -> str:
+    """Why ``event`` is not the approval of the person that it names; empty when it is."""
+    if proof is None:
+        return "no key signed it"
+    values: Mapping[str, object] = proof.statement.values
+    decision = proof.statement.values["decision"][0]
+    same = all(decision.get(name) == getattr(event, name) for name in ("phase", "attempt", "gate", "sha256"))
+    if values["kind"] != "approve" or not same:
+        return "what was signed is another decision"
+    then = pinned.at(str(values["approvers"]))
+    key = None if then is None else then.keys.get(proof.key)
+    if key is None:
+        return "the key that signed it was pinned under no name" if is_ours else ""
+    if person_named(key.name) != event.person:
+        return f"it is said to be by {event.person}, and the key is that of {key.name!r}"
+    return proof.fault(key.public_key)
+
+
+def _next_signed(rows: Sequence[EventRecord]) -> SignedStatement | None:
+    signed = next((row for row in rows if row.type == "DecisionSigned"), None)
+    if signed is None:
+        return None
+    return read_signed(Signature(str(signed.payload["statement"]), str(signed.payload["signature"])))
+
+
+def _too_few(run: RunId, row: EventRecord, phase: PhasePath, message: str) -> Discrepancy:
+    return Discrepancy(TOO_FEW, f"approval of {phase} by several people", message, run, row.seq, row.at)

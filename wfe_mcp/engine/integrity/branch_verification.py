@@ -11,7 +11,9 @@ Rules:
    So a tree that was approved once and left behind does not come back without a new decision. Files of the last proven
    commit need none: what undoes an unproven commit is no change.
 4. A later decision of the same run on the same phase replaces an earlier one, unless both are on the branch.
-5. What the server signed is counted and shown. It proves nothing here: its key is on the machine of the agent.
+5. An approval that several people give needs as many of them: approvers of the commit before with different names, who
+   answered the same request about the same revision.
+6. What the server signed is counted and shown. It proves nothing here: its key is on the machine of the agent.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
 
+from wfe_mcp.core.approval_guards import people_line
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -31,7 +34,8 @@ from wfe_mcp.delivery.attestations import ref
 from wfe_mcp.delivery.attestations.envelope import Opened, opened
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.statement import DECISION
-from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, Pinned, chain_of
+from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, Pinned, chain_of, person_named
+from wfe_mcp.engine.approvals.proof_files import people_of
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.git.batch import stored
@@ -45,7 +49,10 @@ _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 class Decision(NamedTuple):
-    """What an envelope says that a person decided; not yet judged. ``id``: the sha256 of the signed text."""
+    """What an envelope says that a person decided; not yet judged. ``id``: the sha256 of the signed text.
+
+    ``people``: how many have to decide the same; ``asked``: the request and the revision that they decide on.
+    """
 
     id: str
     kind: str
@@ -56,11 +63,16 @@ class Decision(NamedTuple):
     at: str
     tree: str
     proof: SignedStatement
+    people: int
+    asked: tuple[str, str]
 
     def replaces(self, other: Decision) -> bool:
         """True where it is about the same phase of the same run, later, and differs."""
         same = (self.run, self.phase) == (other.run, other.phase) and self.seq > other.seq
         return same and (self.kind != "approve" or self.tree != other.tree)
+
+
+_Signed = tuple[Decision, ApproverKey]
 
 
 class BranchCommit(NamedTuple):
@@ -141,7 +153,7 @@ def signer(decision: Decision, base: Pinned) -> ApproverKey | str:
     key = then.keys.get(proof.key)
     if key is None or (key.kind is None) != proof.is_by_passkey or base.keys.get(key.id) != key:
         return f"the key {proof.key[:16]} that signed it is not an approver of the commit before"
-    fault = proof.fault(key.public_key)
+    fault = proof.fault(key.public_key, key.origin)
     return f"{key.name!r} did not sign it: {fault}" if fault else key
 
 
@@ -164,7 +176,9 @@ def _decision(found: Opened) -> Decision | None:
         return None
     if not tree or ("gitTree", tree) not in found.digests:
         return None
-    return Decision(sha256_hex(text), values["kind"], values["run"], phase, attempt, seq, values["time"], tree, proof)
+    asked, people = (str(values["request"].get("id")), values["artifact"]), people_of(proof.statement)
+    of = (values["kind"], values["run"], phase, attempt, seq, values["time"], tree)
+    return Decision(sha256_hex(text), *of, proof, people, asked)
 
 
 class _Walk:
@@ -209,21 +223,28 @@ class _Walk:
         ours = [one for one in self._decisions.values() if one.tree == commit.tree and one.kind == "approve"]
         signed = [(one, key) for one in ours if isinstance(key := self._signer(one), ApproverKey)]
         free = [(one, key) for one, key in signed if one.id not in self._used and one.at >= self._floor]
-        if free:
-            decision, key = min(free, key=lambda each: (each[0].at, each[0].id))
-            self._used[decision.id] = decision, self._base, commit
-            self._floor = decision.at
+        enough = [each for each in free if len(_people(each[0], free)) >= each[0].people]
+        if enough:
+            decision, key = min(enough, key=lambda each: (each[0].at, each[0].id))
+            for one, _ in enough:
+                if _together(one, decision):
+                    self._used[one.id] = one, self._base, commit
+                    self._floor = max(self._floor, one.at)
             if is_judged:
                 self.found.proven.append(_proven(commit, decision, key, self._statements))
             return True
         if is_judged:
-            self._name(commit, ours, signed)
+            self._name(commit, ours, signed, free)
         return False
 
     def _name(
-        self, commit: BranchCommit, ours: Sequence[Decision], signed: Sequence[tuple[Decision, ApproverKey]]
+        self, commit: BranchCommit, ours: Sequence[Decision], signed: Sequence[_Signed], free: Sequence[_Signed]
     ) -> None:
-        if signed:
+        if free:
+            decision = max((one for one, _ in free), key=lambda one: one.at)
+            line = people_line(sorted(_people(decision, free)), decision.people)
+            self._add("people_missing", commit, f"its files were approved, but {line}", decision.run)
+        elif signed:
             newest = max((one for one, _ in signed), key=lambda one: one.at)
             why = f"these files were approved before what this branch had already ({newest.at}, run {newest.run})"
             self._add("proof_stale", commit, f"{why}: to bring them back needs a decision of its own", newest.run)
@@ -276,6 +297,19 @@ class _Walk:
 
     def _add(self, code: str, commit: BranchCommit, message: str, run: str = "") -> None:
         self.found.findings.append(Discrepancy(code, _place(commit), message, run))
+
+
+def _people(decision: Decision, signed: Iterable[_Signed]) -> set[str]:
+    """The people who decided the same as ``decision``, together with it."""
+    return {person_named(key.name) for one, key in signed if _together(one, decision)}
+
+
+def _together(one: Decision, other: Decision) -> bool:
+    """Whether they are parts of one decision that several people make."""
+    place = (one.run, one.phase, one.attempt, one.asked, one.people)
+    return one.id == other.id or (
+        one.people > 1 and place == (other.run, other.phase, other.attempt, other.asked, other.people)
+    )
 
 
 def _proven(

@@ -3,6 +3,7 @@
     keys      which count: ``decision_keys.py``
     run       each transaction of a person ends with ``DecisionSigned``; other events need a person by what they do
     passkeys  sign one approval or rejection each: ``approval_audit.py``
+    people    as many as a gate asks: ``approval_audit.py``
     settings  the same for trust, PIN, policy, strictness and approvers
     work      the same for what ends a work item without a run, and for accepted decisions of architecture
 
@@ -25,11 +26,11 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
-from wfe_mcp.engine.approvals.approvers import Pinned, trust_key
+from wfe_mcp.engine.approvals.approvers import Pinned, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
-from wfe_mcp.engine.integrity.approval_audit import unproven_by_passkey
+from wfe_mcp.engine.integrity.approval_audit import too_few_people, unproven_by_passkey
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.store.integrity.chained_log import SIGNED
@@ -116,6 +117,7 @@ def audit_run(engine: Engine, tx: Tx, run: RunId, keys: DecisionKeys) -> SignedD
     rows = list(_run_rows(tx, run, before))
     found.findings += _judge(rows, before, run, found, pinned, keys.retired_for(pinned), is_ours=is_ours)
     found.findings += _passkeys_of(engine, tx, run, rows)
+    found.findings += _people_of(engine, tx, run, rows, keys)
     return found
 
 
@@ -148,7 +150,7 @@ def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_h
         first = {one.id for one in event.records if one.kind == "opinion"} & by_hand
         by_hand -= first
         return bool(first) and assurance is not Assurance.HUMAN
-    if assurance is Assurance.PASSKEY and isinstance(event, e.ApprovalGiven):
+    if assurance is Assurance.PASSKEY and isinstance(event, e.ApprovalGiven | e.ApprovalCounted):
         return False
     return assurance is not Assurance.HUMAN and _needs_person(state, event)
 
@@ -158,7 +160,7 @@ def _needs_person(state: RunState, event: e.Event) -> bool:
     match event:
         case e.PhaseForced() | e.OpinionOverruled() | e.PhaseProceeded() | e.PromptEdited():
             return True
-        case e.ApprovalGiven(phase=path, gate=number):
+        case e.ApprovalGiven(phase=path, gate=number) | e.ApprovalCounted(phase=path, gate=number):
             return _asks_person(_gates(state, path)[number:][:1])
         case e.PhaseReady(phase=path) | e.PhaseCompleted(phase=path):
             # The gates that it has not passed: it may not go on without them.
@@ -285,6 +287,18 @@ def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row]) -> li
     """The approvals and rejections of a run that no passkey signed although one must have."""
     try:
         return unproven_by_passkey(engine, tx, engine.load(tx, run), [row.source for row in rows])
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return []
+
+
+def _people_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row], keys: DecisionKeys) -> Sequence[Discrepancy]:
+    """Where a run went on with fewer people than a gate asks. Most runs have no such gate."""
+    try:
+        spec = engine.load(tx, run).state.spec
+        if all(gate.people == 1 for phase in spec.phases for gate in (*phase.gates_before, *phase.gates)):
+            return []
+        pinned = trusted_chain(tx, engine.project_id, keys.chain or Pinned())
+        return [*too_few_people(tx, run, [row.source for row in rows], pinned)]
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
         return []
 

@@ -137,11 +137,13 @@ def _was_task(tx: Tx, run: RunId, key: str, since: datetime) -> bool:
 def _is_gone(tx: Tx, run: RunId, item: Item, since: datetime) -> bool:
     """Whether a report of the item's source has found it, and one since then finds it no more."""
     was_found = False
+    # A loop over items has keys when it opens; one that repeats its phases opens a pass after the other.
+    repeated = {event.payload["phase"] for event in tx.events.of_types(run, "LoopOpened") if not event.payload["keys"]}
     for event in tx.events.of_types(run, "RevisionSubmitted"):
         phase = event.payload["phase"]
         revision = (
             tx.artifacts.revision(run, phase, event.payload["revision"])
-            if source_of(phase, run) == item.source
+            if item.source in {source_of(phase, run, repeated), source_of(phase, run, ())}
             else None
         )
         if revision is None:

@@ -8,7 +8,8 @@ Rules:
 1. Files and git only: neither the database nor this machine's keys are asked, so it works in CI and on any machine.
 2. ``base`` is a trusted commit, such as the branch to merge into: its key chain must be extended, its proofs kept,
    and no key that it removed signs anything new.
-3. A missing proof is found only for what ``require`` names: files, or ``.`` for the code as it is now. The code is
+3. An approval that several people give counts where as many different ones gave it, by the names of their keys.
+4. A missing proof is found only for what ``require`` names: files, or ``.`` for the code as it is now. The code is
    the tree of all files that are neither ignored nor in ``.wfe/``, read from the bytes on disk.
 """
 
@@ -16,11 +17,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
+from wfe_mcp.core.approval_guards import people_line
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, Pinned, approvers_file, approvers_here, chain_of
-from wfe_mcp.engine.approvals.proof_files import APPROVALS, file_of, is_as_written, read_proof
+from wfe_mcp.engine.approvals.approvers import (
+    APPROVERS,
+    ApproverKey,
+    Pinned,
+    approvers_file,
+    approvers_here,
+    chain_of,
+    person_named,
+)
+from wfe_mcp.engine.approvals.proof_files import APPROVALS, file_of, is_as_written, people_of, read_proof
 from wfe_mcp.engine.approvals.statements import SignedStatement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
@@ -35,7 +45,10 @@ _MOST_BYTES, _MOST_FILES, _FILE_BYTES = 500_000_000, 100_000, 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A valid proof and its signer. ``files``: path to sha256; ``tree``: of the code that was approved."""
+    """A valid proof and its signer. ``files``: path to sha256; ``tree``: of the code that was approved.
+
+    ``people``: how many had to approve; ``request``: what each of them answered.
+    """
 
     file: str
     run: str
@@ -46,6 +59,8 @@ class Proven:
     files: Mapping[str, str]
     tree: str
     key: ApproverKey
+    request: str = ""
+    people: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +76,8 @@ class VerifiedProofs:
     @property
     def of_code(self) -> Proven | None:
         """The newest approval of the code as it is now."""
-        ours = [one for one in self.approvals if self.code and parts_of(one.tree)[0] == self.code]
+        counted, _ = _by_enough_people(self.approvals)
+        ours = [one for one in counted if self.code and parts_of(one.tree)[0] == self.code]
         return max(ours, key=lambda one: (one.at, one.file), default=None)
 
 
@@ -97,10 +113,11 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
         raise Refused(
             "unknown_run", f"No approval of a run {run!r} is in {APPROVALS}.", "Leave the run out to see all."
         )
-    newest = _newest(held)
+    counted, waiting = _by_enough_people(held)
+    newest = _newest(counted)
     theirs += [one for path, proven in newest.items() if proven in ours for one in _unlike_file(root, path, proven)]
     code = parts_of(tree_hash(root) or "")[0]  # a checkout elsewhere has no ignored files
-    is_approved = code and any(parts_of(one.tree)[0] == code for one in held)
+    is_approved = code and any(parts_of(one.tree)[0] == code for one in counted)
     for path in require:
         if path == CODE and not is_approved:
             message = "the code as it is now needs an approval by a pinned key, and no proof that holds is about it"
@@ -109,7 +126,23 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
             message = "it needs an approval by a pinned key, and no proof that holds names it"
             theirs.append(Discrepancy("proof_missing", path, message))
     notes = ("No key is pinned and nothing is approved by one.",) if not pinned.changes and not held else ()
+    notes += tuple(f"{phase} of run {of}: {line}." for of, phase, line in waiting if of.startswith(run))
     return VerifiedProofs(tuple(ours), tuple(theirs), tuple(pinned.keys.values()), notes, code)
+
+
+def _by_enough_people(held: Sequence[Proven]) -> tuple[list[Proven], list[tuple[str, str, str]]]:
+    """The proofs that as many different people gave as they had to; of the others run, phase, and who did."""
+    who: dict[tuple[object, ...], set[str]] = {}
+    for one in held:
+        who.setdefault(_asked(one), set()).add(person_named(one.key.name))
+    counted = [one for one in held if len(who[_asked(one)]) >= one.people]
+    few = {_asked(one): one for one in held if len(who[_asked(one)]) < one.people}
+    return counted, [(one.run, one.phase, people_line(sorted(who[at]), one.people)) for at, one in few.items()]
+
+
+def _asked(one: Proven) -> tuple[object, ...]:
+    """What people answer together: the same request about the same revision."""
+    return one.run, one.phase, one.attempt, one.request, one.sha256, one.people
 
 
 def _repository_keys(root: Path, findings: list[Discrepancy]) -> Pinned:
@@ -141,7 +174,7 @@ def _verify_proof(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Prove
     key = _key_then(file, proof, pinned, before)
     if isinstance(key, Discrepancy):
         return key
-    fault = proof.fault(key.public_key)
+    fault = proof.fault(key.public_key, key.origin)
     if fault:
         return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {fault}", statement.run)
     return Proven(
@@ -154,6 +187,8 @@ def _verify_proof(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Prove
         {str(path): str(sha256) for path, sha256 in values["files"].items()},
         str(values["tree"]),
         key,
+        str(values["request"]["id"]),
+        people_of(statement),
     )
 
 

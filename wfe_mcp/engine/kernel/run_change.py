@@ -13,6 +13,7 @@ from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.events import Event
     from wfe_mcp.core.model import Attempt, By, RunState
     from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import NewJobValues
@@ -137,8 +139,11 @@ def queue_name(kind: str, project_id: str) -> str:
 
 
 _SCALARS = (str, int, float, bool)
-_ENGINES = {"holder_alive"}
-"""What a command says of the engine's own knowledge: the person does not decide it, and it may change while they sign."""
+_ENGINES = {"holder_alive", "person"}
+"""What a command says of the engine's own knowledge: the person does not decide it, and it may change while they sign.
+
+Who decides is known by the key that signs.
+"""
 
 
 def facts_of(change: RunChange) -> dict[str, object]:
@@ -158,18 +163,27 @@ def facts_of(change: RunChange) -> dict[str, object]:
         facts |= {
             "artifact": attempt.sha256 or "",
             "tree": attempt.tree or "",
-            "gates": [{each.name: getattr(gate, each.name) for each in fields(gate)} for gate in gates],
-            "decision": [_with_position(one, attempt) for one in cast("list[dict[str, object]]", facts["decision"])],
+            "gates": [_gate(gate) for gate in gates],
+            "decision": [
+                _with_position(one, attempt, before) for one in cast("list[dict[str, object]]", facts["decision"])
+            ],
         }
     return facts | change.facts
 
 
-def _with_position(described: dict[str, object], attempt: Attempt) -> dict[str, object]:
-    """With the attempt, and the gate that waited."""
+def _gate(gate: GateSpec) -> dict[str, object]:
+    """The values of a gate; ``people`` only where it asks for several, as statements of older versions have it."""
+    values = {each.name: getattr(gate, each.name) for each in fields(gate)}
+    return {name: value for name, value in values.items() if (name, value) != ("people", 1)}
+
+
+def _with_position(described: dict[str, object], attempt: Attempt, before: RunState) -> dict[str, object]:
+    """With the attempt, and the gate that waited: of an approval that several people give, how many."""
     if described.get("phase") != attempt.phase:
         return described
-    stage = {"stage": str(attempt.stage), "gate": attempt.gate} if attempt.stage is not None else {}
-    return {"attempt": attempt.number, **stage, **described}
+    stage: dict[str, object] = {"stage": str(attempt.stage), "gate": attempt.gate} if attempt.stage else {}
+    people = gate_of(before, attempt).people if described["do"] == "approve" else 1
+    return {"attempt": attempt.number, **stage, **({"people": people} if people > 1 else {}), **described}
 
 
 def _word(command: c.Command) -> str:

@@ -1,6 +1,7 @@
 """Backup and restore of the database.
 
     backup     copy → checked → durable → given its name
+    dump       pg_restore, by the user → what the anchors know and the database lacks is noted, and anchored
     restore    file → copied beside the database, checked, brought to this version's tables, the restore noted in it
                     → today's database kept aside → one transaction puts the copy's content in its place → anchored
 
@@ -17,12 +18,10 @@ import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import count
 from pathlib import Path
-from typing import Any
 
-from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, Person
@@ -34,9 +33,6 @@ from wfe_mcp.engine.maintenance import restore_log
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.maintenance.copies import Held
 from wfe_mcp.workspace.files.project_files import name_of_copy
-
-_MOST_RUNS = 200
-"""At most so many runs with lost events are named; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +125,25 @@ def restore(
             _put_in_place(new, path)
     restore_log.anchor_set_backs(engine)
     return RestoreResult(held, kept_aside, set_back, own_pin)
+
+
+def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.SetBack:
+    """Note that ``pg_restore`` has set the database of a server back, as a restore of a file does. ``prove``: as for it.
+
+    Refuses ``unavailable`` where the database is a file, and ``not_ready`` while a process of this host uses it.
+    """
+    if engine.store.has_file:
+        raise Refused(
+            "unavailable",
+            "The database is a file of this machine, which wfe-mcp restore replaces itself.",
+            "Name the backup: wfe-mcp restore FILE",
+        )
+    refuse_company(engine)
+    by, was = prove(engine), restore_log.anchored(engine.store.place, {})
+    with engine.store.tx() as tx:
+        set_back = restore_log.note_set_back(tx, was, tx.figures.newest(), "pg_restore", by, engine.clock())
+    restore_log.anchor_set_backs(engine)
+    return set_back
 
 
 def _database(engine: Engine) -> Path:
@@ -294,42 +309,15 @@ def _note(
 ) -> restore_log.SetBack:
     """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
     from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
-    from wfe_mcp.workspace.system.anchors import lines_of
 
-    was = dict(before)
-    for anchors in sorted((_database(engine).parent / "anchors").glob(f"{_database(engine).stem}-*.jsonl")):
-        for line in lines_of(anchors) or []:
-            for run, (seq, _) in line.runs.items():
-                was[run] = max(seq, was.get(run, 0))
-    to = held.newest or datetime.min.replace(tzinfo=UTC)
-    at = engine.clock()
+    was = restore_log.anchored(_database(engine), before)
     with copied.tx() as tx:
-        kept = {run: seq for run, (seq, _) in _tails(tx, list(was)).items()}
-        lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
-        events = sum(had - has for has, had in lost.values())
-        named = dict(list(lost.items())[:_MOST_RUNS])
-        payload = {
-            "to": to.isoformat(),
-            "file": file.name,
-            "lost": {run: list(each) for run, each in named.items()},
-            "lost_runs": len(lost),
-            "lost_events": events,
-        }
         if known_at(tx, engine.project) is None:
             tx.projects.id_of(engine.project.key, str(engine.project.root))
-        tx.processes.forget_all()
-        tx.jobs.hold_unrepeatable(at)
-        tx.settings_log.note(restore_log.RESTORED, canonical_json(payload), by, at)
+        set_back = restore_log.note_set_back(tx, was, held.newest, file.name, by, engine.clock())
         if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
             begin_signing(engine, tx, by, key.public_key)
-    return restore_log.SetBack(at, by.actor, to, file.name, named, len(lost), events)
-
-
-def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
-    found: dict[str, tuple[int, str]] = {}
-    for start in range(0, len(runs), 500):
-        found |= tx.events.tails(runs[start : start + 500])
-    return found
+    return set_back
 
 
 def _put_in_place(new: Path, path: Path) -> None:

@@ -5,18 +5,25 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import SettingEvent
 from wfe_mcp.workspace.system.process import started_at
 
 RESTORED = "DatabaseRestored"
 """Noted among the settings: the database was set back to an older copy."""
+
+
+_MOST_RUNS = 200
+"""At most so many runs with lost events are named; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,45 @@ def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
                         payload["lost_events"],
                     )
                 )
+    return found
+
+
+def anchored(database: Path, before: Mapping[str, int]) -> dict[str, int]:
+    """Run → the number of its newest event that ``before`` or an anchor beside the database knows."""
+    from wfe_mcp.workspace.system.anchors import lines_of
+
+    was = dict(before)
+    for anchors in sorted((database.parent / "anchors").glob(f"{database.stem}-*.jsonl")):
+        for line in lines_of(anchors) or []:
+            for run, (seq, _) in line.runs.items():
+                was[run] = max(seq, was.get(run, 0))
+    return was
+
+
+def note_set_back(tx: Tx, was: Mapping[str, int], newest: datetime | None, name: str, by: By, at: datetime) -> SetBack:
+    """Note in this transaction that the database was set back: what is lost of ``was``. Work that may have run since is held."""
+    to = newest or datetime.min.replace(tzinfo=UTC)
+    kept = {run: seq for run, (seq, _) in _tails(tx, list(was)).items()}
+    lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
+    events = sum(had - has for has, had in lost.values())
+    named = dict(list(lost.items())[:_MOST_RUNS])
+    payload = {
+        "to": to.isoformat(),
+        "file": name,
+        "lost": {run: list(each) for run, each in named.items()},
+        "lost_runs": len(lost),
+        "lost_events": events,
+    }
+    tx.processes.forget_all()
+    tx.jobs.hold_unrepeatable(at)
+    tx.settings_log.note(RESTORED, canonical_json(payload), by, at)
+    return SetBack(at, by.actor, to, name, named, len(lost), events)
+
+
+def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
+    found: dict[str, tuple[int, str]] = {}
+    for start in range(0, len(runs), 500):
+        found |= tx.events.tails(runs[start : start + 500])
     return found
 
 

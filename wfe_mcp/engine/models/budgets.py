@@ -45,7 +45,7 @@ class Overspend:
         if cap.since is None:
             option = "--max-cost" if cap.unit == "usd" else "--max-tokens"
             return f"{about}. Raise it and continue: wfe-mcp resume {run} {option} N"
-        return f"{about}. A person raises it in {cap.where}, or waits for tomorrow (UTC); then: wfe-mcp resume {run}"
+        return f"{about}. A person raises it in {cap.where}, or waits for {cap.until}; then: wfe-mcp resume {run}"
 
 
 class OverBudget(Suspended):
@@ -86,6 +86,8 @@ def overspend(tx: Tx, call: NewCall, limits: list[Cap]) -> Overspend | None:
         usage = (
             tx.model_calls.usage(run_id=call.run_id)
             if of_run
+            else tx.figures.usage(cap.since, project_id=cap.project_id, starters=cap.starters)
+            if cap.since is not None and cap.starters
             else tx.model_calls.usage(project_id=cap.project_id, since=cap.since)
         )
         spent = cap.spent(usage)

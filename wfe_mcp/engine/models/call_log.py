@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.models.budgets import OverBudget, overspend, pause_over_budget, used, worst_case
-from wfe_mcp.engine.models.caps import caps
+from wfe_mcp.engine.models.caps import caps, server_caps
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext
 from wfe_mcp.store.records.calls import CallPurpose, NewCall, NewToolCall, Used
 from wfe_mcp.workspace.system.redaction import HidingStream, without_hidden
@@ -146,12 +146,14 @@ class Recording:
         provider = settings.settings.providers.get(connection.provider)
         with engine.store.tx() as tx:
             self._refuse_unwanted(tx)
+            tx.alone("model_calls")  # what is counted next, and reserved: as under SQLite's write lock
             wait_s = 0.0 if provider is None else _until_free(tx, connection.provider, provider, engine.clock())
             if wait_s > 0:
                 return wait_s
             loaded = None if new.run_id is None else engine.load(tx, new.run_id)
             of_run = None if loaded is None else (engine.plans.of_run(tx, loaded.record), loaded.state)
-            too_much = overspend(tx, new, caps(settings, engine.project_id, engine.clock(), of_run))
+            limits = caps(settings, engine.project_id, engine.clock(), of_run)
+            too_much = overspend(tx, new, [*limits, *server_caps(engine, tx, settings, new.run_id)])
             if too_much is None:
                 self._call = tx.model_calls.begin(new)
                 return 0.0

@@ -2,7 +2,7 @@
 
 template limits.max_cost      ┐ the smaller one; the user's raise for this run replaces both
 [budget] cost_per_run         ┘
-[budget] tokens_per_run, cost_per_day, tokens_per_day
+[budget] tokens_per_run, cost_per_day, tokens_per_day; [server.limits] cost_per_day, cost_per_month
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.model import Channel
+from wfe_mcp.engine.access.limits import holders, periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from wfe_mcp.core.model import RunState
+    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.maintenance.figures import Starter
     from wfe_mcp.store.records.calls import UsageRecord
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 class Cap:
     """One limit. ``unit``: ``usd`` or ``tokens``; ``where``: the setting that raises it; ``since`` None: of the run.
 
-    ``project_id``: whose calls of that day count; None are all projects. ``before``: what the runs had used from which
-    this one was forked.
+    ``project_id``: whose calls since then count; None are all projects; ``starters``: of whose runs. ``until``: when it
+    frees. ``before``: what the runs had used from which this one was forked.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Cap:
     since: datetime | None = None
     project_id: str | None = None
     before: float = 0.0
+    starters: tuple[Starter, ...] = ()
+    until: str = "tomorrow (UTC)"
 
     def spent(self, usage: UsageRecord) -> float:
         """What counts against it."""
@@ -86,6 +91,29 @@ def caps(
             where, from_project = _where(settings, name)
             found.append(Cap(name, unit, limit, where, today, project_id if from_project else None))
     return found
+
+
+def server_caps(engine: Engine, tx: Tx, settings: LoadedSettings, run_id: RunId | None) -> list[Cap]:
+    """The caps of ``[server.limits]`` on a call of the project, for a run that somebody started or for none."""
+    if not settings.settings.server.limits.model_fields_set:
+        return []
+    starter = None if run_id is None else tx.figures.starter(run_id)
+    whose = holders(engine, tx, *(starter or ("", Channel.MCP)))
+    return [
+        Cap(
+            f"{each.name} {key}",
+            "usd",
+            limit,
+            each.setting,
+            since,
+            each.project_id,
+            starters=each.starters,
+            until=until,
+        )
+        for each in whose
+        for key, since, until in periods(engine.clock())
+        if (limit := each.most(key)) is not None
+    ]
 
 
 def _of_run(settings: LoadedSettings, plan: CompiledTemplate, state: RunState) -> Iterator[Cap]:

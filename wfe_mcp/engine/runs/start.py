@@ -22,6 +22,7 @@ from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.core.origins import origin_of, refuse_of_triggers
 from wfe_mcp.core.spec import PhaseSpec, RunSpec
 from wfe_mcp.core.titles import first_words, title_of
+from wfe_mcp.engine.access.limits import refuse_start
 from wfe_mcp.engine.artifacts.context_bundles import Bundle, bundles_of
 from wfe_mcp.engine.artifacts.last_work import last_run_in_a_line
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
@@ -128,6 +129,7 @@ def start_run(
             known = tx.runs.for_key(engine.project_id, idempotency_key, args)
             if known is not None:
                 return engine.load(tx, known)
+        refuse_start(engine, tx, by)
         document = tx.documents.keep(plan.definition)
         tx.documents.keep(chosen.own)  # verify compares the run's gates with it
         for bundle in bundles:

@@ -48,6 +48,7 @@ _TURNS: dict[str, For | None] = {
     "LeaseLost": "agent",
     "ApprovalAwaited": "human",
     "ApprovalAsked": "human",
+    "ApprovalCounted": "human",
     "HumanAwaited": "human",
     "PhaseCompleted": None,
     "PhaseForced": None,

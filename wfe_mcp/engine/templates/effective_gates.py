@@ -1,6 +1,6 @@
 """The effective gates of a run: every difference to the gates of its template, and the configuration key it comes from.
 
-    approval    removed, replaced by a role's opinion, added, another assurance
+    approval    removed, replaced by a role's opinion, added, another assurance, another number of people
     opinion     removed, added, a rewrite allowed, a reviewer filled by another role
     artifact    ``on_mismatch = "warn"``: a changed file of an accepted artifact no longer blocks
     command     a check that may be missing; ``policy.evidence``: every check gives evidence of at least this level
@@ -125,7 +125,12 @@ def _approvals(path: str, old: list[Gate], new: list[Gate], opinions: list[GateD
             yield GateDifference(
                 path, "approval", f"the approval asks for assurance {now} instead of {was}", is_less, was, now
             )
-        elif before != after:
+        was, now = before["people"], after["people"]
+        if was != now:
+            what = f"{now} people must approve instead of {was}"
+            yield GateDifference(path, "approval", what, now < was, str(was), str(now))
+        same = {"assurance": None, "people": None}
+        if before | same != after | same:
             yield GateDifference(path, "approval", "the approval has other conditions", True, str(before), str(after))
     if len(new) > len(old):
         yield GateDifference(path, "approval", "your approval is required too", False, "none", new[-1]["assurance"])
@@ -183,12 +188,13 @@ def _sourced(one: GateDifference, stage: str, settings: LoadedSettings, template
         candidates = [key for key in settings.origins if key.startswith(roles)]
     else:
         is_about = {
-            "approval": ("approver",),
+            "approval": ("people",) if one.now.isdecimal() else ("approver",),
             "opinion": _OPINION_KEYS.get(one.what, ("approver",)),
             "command": ("missing_checks",),
         }.get(one.gate, ())
         places = [f"templates.{template}.phases.{name}" for name in (one.phase, f'"{one.phase}"')]
         candidates = [f"{at}.{part}{key}" for key in is_about for part in (f"{stage}.", "") for at in places]
+        candidates += ["policy.people"] if is_about == ("people",) else []
     key = next((key for key in candidates if key in settings.origins), "")
     return _with_origin(one, settings, key) if key else one
 

@@ -51,7 +51,7 @@ def configured(
     plan = engine.plans.of(definition)
     changed = _with_effect(plan, loaded) or TemplateSettings()
     if not (changed.phases or changed.roles or roles):
-        return _deployed(engine, plan, asked, inputs), {}
+        return _deployed(engine, plan, asked, inputs, loaded), {}
     from wfe_mcp.workflow.overrides import PhaseOverride, overridden
 
     made: MadeRoles = {}
@@ -73,19 +73,32 @@ def configured(
                 for stage in ("prompt", "response")
             ),
             write_json=phase.write_json,
+            people=phase.people,
         )
         for name, phase in changed.phases.items()
     }
     definition = overridden(plan.definition, overrides, made_for)
     engine.plans.report(definition)
-    return _deployed(engine, engine.plans.of(definition), asked, inputs), made
+    return _deployed(engine, engine.plans.of(definition), asked, inputs, loaded), made
 
 
 def _deployed(
-    engine: Engine, plan: CompiledTemplate, asked: Mapping[str, Asks], inputs: Mapping[str, Any] | None
+    engine: Engine,
+    plan: CompiledTemplate,
+    asked: Mapping[str, Asks],
+    inputs: Mapping[str, Any] | None,
+    loaded: LoadedSettings,
 ) -> CompiledTemplate:
-    """The plan with its deployments as the environments ask: last, so that no other key takes an approval away."""
-    return engine.plans.of(as_deployed(plan.definition, asked, inputs or {}))
+    """The plan with its deployments as the environments ask, and as many people as the policy asks: last, so that no other
+    key takes an approval away.
+    """
+    definition = as_deployed(plan.definition, asked, inputs or {})
+    people = loaded.settings.policy.people or 1
+    if people > 1:
+        from wfe_mcp.workflow.overrides import with_people
+
+        definition = with_people(definition, people)
+    return engine.plans.of(definition)
 
 
 def _stage_of(
@@ -135,6 +148,8 @@ def _strengthens(plan: CompiledTemplate, phase: str, key: str, value: object) ->
     if found is None:
         return False
     kinds = {gate.kind for gate in (*found.prompt_gates, *found.gates)}
+    if key == "people":
+        return "approval" in kinds
     return "opinion" in kinds if key == "allow_rewrite" else value == "human" or "approval" not in kinds
 
 

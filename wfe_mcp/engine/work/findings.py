@@ -5,17 +5,20 @@
 
 Rules:
 1. The fingerprint is made of the scanner's rule, else of the title, and of the file. The line is not in it: lines move.
-2. An item of a finding is under the item that the run works, if it works one.
+2. A loop that repeats its phases until something holds looks at the same work in each pass, so its passes are one phase.
+3. An item of a finding is under the item that the run works, if it works one.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.events import RevisionSubmitted
 from wfe_mcp.core.item_values import BODY_CHARS, LINE_CHARS, TITLE_CHARS
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, added, changed
+from wfe_mcp.core.model import PhasePath
+from wfe_mcp.core.paths import items_around
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -33,11 +36,20 @@ def follow_findings(change: RunChange) -> None:
         if isinstance(event, RevisionSubmitted) and change.plan.schema_name(event.phase) in _REPORTS:
             record = change.tx.artifacts.revision(change.run.id, event.phase, event.revision)
             if record is not None:
-                _follow(change, source_of(event.phase, change.run.id), json.loads(record.content))
+                loops = {path for path in change.state.loops if _repeats(change, path)}
+                _follow(change, source_of(event.phase, change.run.id, loops), json.loads(record.content))
 
 
-def source_of(phase: str, run: str) -> str:
-    """What an item has as its source that a report of this phase has found."""
+def _repeats(change: RunChange, loop: PhasePath) -> bool:
+    spec = change.state.phase(loop).loop
+    return spec is not None and spec.until is not None
+
+
+def source_of(phase: PhasePath, run: str, repeated: Collection[PhasePath]) -> str:
+    """What an item has as its source that a report of this phase has found, in whichever pass of the ``repeated`` loops."""
+    for loop, key in items_around(phase):
+        if loop in repeated:
+            phase = PhasePath(loop + phase[len(f"{loop}[{key}]") :])
     return f"{phase} of run {run}"
 
 

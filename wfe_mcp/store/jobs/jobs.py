@@ -23,11 +23,13 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from wfe_mcp.core.model import RunId
+from wfe_mcp.core.observing import TRACE
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.jobs.model_calls import LOSE_CALLS
 from wfe_mcp.store.layout.tables import JOB, MODEL_CALL, RUN
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import (
+    TRACED,
     TREE_KEYS,
     ClaimLimits,
     Effect,
@@ -39,6 +41,9 @@ from wfe_mcp.store.records.jobs import (
     provider_key,
 )
 from wfe_mcp.store.repository import Part, Repository, columns_for, given, row_from
+
+COUNTED = ("llm:", "agent:", "vision:", "command:", "step:", "webhook:", "manual:")
+"""The queues whose jobs count for the limits of a team and a project: what keeps the times of runs is never held up."""
 
 _MINUTE = timedelta(minutes=1)
 _AVERAGED = 50
@@ -87,7 +92,19 @@ class QueueRepository(Repository):
 
     def full(self, limits: ClaimLimits, queues: Sequence[str], now: datetime) -> set[str]:
         """Those of ``queues`` from which no further job may start now."""
+        if limits.team is not None or limits.project is not None:
+            counted = [queue for queue in queues if queue.startswith(COUNTED)]
+            team, project = self.running(counted)
+            if (limits.team or team + 1) <= team or (limits.project or project + 1) <= project:
+                return set(counted)
         return {queue for queue in queues if queue in limits.queues and self._is_full(queue, limits.queues[queue], now)}
+
+    def running(self, queues: Sequence[str]) -> tuple[int, int]:
+        """How many jobs run of all projects, and of the projects of ``queues``; without those that no limit counts."""
+        projects = {queue.partition(":")[2] for queue in queues}
+        found = [(str(row[0]), int(row[2])) for row in self._connection.execute(_OPEN) if row[1] == JobStatus.RUNNING]
+        counted = [(queue.partition(":")[2], number) for queue, number in found if queue.startswith(COUNTED)]
+        return sum(each for _, each in counted), sum(each for project, each in counted if project in projects)
 
     def full_keys(self, limits: ClaimLimits, now: datetime) -> set[str]:
         """The limit keys of providers that may get no more work now, and of folders in which a job is working."""
@@ -239,7 +256,8 @@ class JobRepository(Repository):
         now = self._clock()
         job_id = f"job-{self._new_id()}"
         values = row_from(new, JOB)
-        values |= {"id": job_id, "payload": dict(new.payload), "run_at": new.run_at or now, "created_at": now}
+        traced = {TRACED: trace} if (trace := TRACE.get()) else {}
+        values |= {"id": job_id, "payload": {**new.payload, **traced}, "run_at": new.run_at or now, "created_at": now}
         values |= {"status": JobStatus.QUEUED, "tries": 0, "fence": 0, "cancel_requested": False, "cancel_reason": None}
         self._run(_NEW, values)
         return job_id

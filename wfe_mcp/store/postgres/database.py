@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, exc, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD
@@ -190,6 +190,11 @@ class PostgresDatabase:
     def others_version(self) -> int:
         """The same: who asks reads once more after commits of its own, too."""
         return self.data_version()
+
+    def connections(self) -> tuple[int, int]:
+        """Those of both pools."""
+        pools = [cast("QueuePool", each.pool) for each in (self._write_engine, self._read_engine)]
+        return sum(each.checkedout() for each in pools), CONNECTIONS * len(pools)
 
     def health(self) -> Health:
         """The figures for ``doctor``."""

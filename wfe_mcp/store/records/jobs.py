@@ -13,6 +13,7 @@ from wfe_mcp.store.layout.job_records import JobRecordColumns, NewJobColumns
 
 __all__ = [
     "BEHIND",
+    "TRACED",
     "TREE_KEYS",
     "ClaimLimits",
     "Effect",
@@ -28,6 +29,9 @@ __all__ = [
 
 BEHIND = datetime(9999, 1, 1, tzinfo=UTC)
 """When a job is due that waits for an earlier one of its line (``store/jobs/lines.py``)."""
+
+TRACED = "traceparent"
+"""The key of a payload with the trace of what enqueued the job; only where traces are kept."""
 
 TREE_KEYS = "tree:"
 """Prefix of the keys of ``tree_key``."""
@@ -82,10 +86,15 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class ClaimLimits:
-    """The limits on claims, over all processes: by queue, and by the model provider that a job calls."""
+    """The limits on claims, over all processes: by queue, and by the model provider that a job calls.
+
+    ``team``, ``project``: jobs at once, of all projects and of the one whose queues are claimed from; None: unlimited.
+    """
 
     queues: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     providers: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
+    team: int | None = None
+    project: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

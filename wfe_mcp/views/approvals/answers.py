@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath, typed
@@ -44,6 +45,8 @@ def ask_approval(
     may_decide = signs or pin_is_set(engine)
     page = page_for(engine, asked.request.id, may_start=starts_page, signs=signs) if may_decide else None
     data |= {"url": page.url} if page else {}
+    people = several_people(found.loaded.state, found.loaded.state.current(PhasePath(phase)))
+    people = f"{people}. " if people else ""
     run_it = f"run this in a terminal of their own: {command}{' (sign with a passkey)' if signs else ''}"
     if page is None:
         how = f"Ask the user to {run_it}"
@@ -53,7 +56,7 @@ def ask_approval(
         how = f"If the address does not open, call approve again. Ask the user to look at {page.url} (it takes a passkey but no PIN) and to {run_it}"
     refused = Refused(
         "needs_human",
-        f"{phase!r} awaits the user's approval. This is expected, not an error.",
+        f"{phase!r} awaits the user's approval. {people}This is expected, not an error.",
         f"Never ask for a PIN. {how}",
     )
     envelope = envelope_of(found, f"{phase}: awaits the user's approval", data, phase=phase, error=refused)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from wfe_mcp.core.approval_guards import people_line
 from wfe_mcp.core.evidence_levels import level_named
 from wfe_mcp.core.model import Attempt, Stage, Verdict
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
@@ -49,15 +50,27 @@ _DETAILS = (
 
 
 def gate_lines(
-    attempt: Attempt, stage: Stage, gates: Sequence[Gate], evidence: Sequence[EvidenceRecord]
+    attempt: Attempt, stage: Stage, gates: Sequence[Gate], evidence: Sequence[EvidenceRecord], owner: str = ""
 ) -> tuple[GateEvidence, ...]:
-    """A line for each of ``gates``, in their order, about the open revision of ``attempt``."""
+    """A line for each of ``gates``, in their order, about the open revision of ``attempt``.
+
+    ``owner``: who owns the agent that made it; said where several people approve: they count as one of them at most.
+    """
     verdicts = {each.gate: each for each in attempt.verdicts if each.stage == stage and each.sha256 == attempt.sha256}
     found = {each.gate: each for each in evidence if each.stage == stage and each.sha256 in {attempt.sha256, None}}
     return tuple(
-        _line(gate, verdicts.get(number), found.get(number), is_open=number == attempt.gate)
+        _people(gate, attempt, owner)
+        if number == attempt.gate and number not in verdicts and getattr(gate, "people", 1) > 1
+        else _line(gate, verdicts.get(number), found.get(number), is_open=number == attempt.gate)
         for number, gate in enumerate(gates)
     )
+
+
+def _people(gate: Gate, attempt: Attempt, owner: str) -> GateEvidence:
+    """The line of an open gate that several people approve."""
+    line = people_line(attempt.approvals, getattr(gate, "people", 1))
+    own = f"; {owner} owns the agent that made this" if owner else ""
+    return GateEvidence(gate_name(gate), "awaiting", f"{line}{own}")
 
 
 def besides_opinions(gates: Sequence[Gate], lines: Sequence[GateEvidence]) -> tuple[GateEvidence, ...]:

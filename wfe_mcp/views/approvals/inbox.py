@@ -15,8 +15,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import Need, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import RequestRecord
-from wfe_mcp.views.approvals.request import waiting_line
-from wfe_mcp.views.approvals.shown import question_of
+from wfe_mcp.views.approvals.request import listed_question, waiting_line
 from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
 from wfe_mcp.views.moves.blockers import Blocker, blocker_for, blockers
 from wfe_mcp.views.moves.calls import user_command_lines, user_moves
@@ -96,7 +95,7 @@ def _rows(
                 if line is not None:
                     return (line,)
             since, command = second(record.updated_at), f"wfe-mcp approve {place}"
-            question = question_of(found, found.loaded.state.current(phase))
+            question = listed_question(found, found.loaded.state.current(phase))
             return (view_of(UnaskedDecision, record, **about, since=since, question=question, command=command),)
         case Stop.HUMAN_TASK if phase is not None:
             title, command = found.plan.phase(phase).title or phase, f"wfe-mcp submit {place} --path FILE"

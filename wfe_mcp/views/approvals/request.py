@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
@@ -186,6 +187,12 @@ def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[Waitin
     return tuple(sorted((each for each in lines if each is not None), key=lambda each: (each.asked_at, each.request)))
 
 
+def listed_question(found: Overview, attempt: Attempt) -> str:
+    """The question in a list: with who has approved, where several people do."""
+    people = several_people(found.loaded.state, attempt)
+    return f"{question_of(found, attempt)}{f' {people}.' if people else ''}"
+
+
 def waiting_line(
     engine: Engine, found: Overview, request: RequestRecord, project: ProjectFacts
 ) -> WaitingDecision | None:
@@ -216,7 +223,7 @@ def waiting_line(
         template=f"{record.template} {record.template_version}",
         asked_at=second(request.created_at),
         expires_at=second(request.expires_at),
-        question=question_of(found, attempt),
+        question=listed_question(found, attempt),
         command=f"wfe-mcp approve {record.id} {typed(request.phase)}",
         tainted=record.tainted,
         unusual=unusual,

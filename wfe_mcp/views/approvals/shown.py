@@ -8,7 +8,7 @@ from typing import Any
 
 from wfe_mcp.artifacts.content import written_to
 from wfe_mcp.artifacts.validate import to_file
-from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.approval_guards import current_gate, several_people
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -16,6 +16,7 @@ from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import refuse_altered
+from wfe_mcp.engine.approvals.requests import agents_owner
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
 from wfe_mcp.engine.artifacts.step_target import asked_head, target_of
@@ -100,12 +101,13 @@ def open_approval(
         return None
     view, rows, ignored = read
     state, attempt = found.loaded.state, found.loaded.state.current(PhasePath(phase))
+    people = several_people(state, attempt)
     changes = changes_of(Path(found.loaded.record.worktree), state, attempt, ignored, seen)
     lines = besides_opinions(found.plan.gates(attempt), view.evidence)
     unusual = unusual_things(engine, found, rows.evidence, changes, lines, view.opinions, rows.decisions)
     whole = replace(
         view,
-        effect=leads_to(engine, found, "approve", phase),
+        effect=f"{f'{people}. ' if people else ''}{leads_to(engine, found, 'approve', phase)}",
         send_back=leads_to(engine, found, "reject", phase),
         changes=changes,
         artifact=None if view.artifact is None else _with_files(found, view.artifact, changes),
@@ -165,7 +167,8 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
     of_phase = [each for each in rows.evidence if each.phase == path]
     evidence = [each for number in made_in for each in of_phase if each.attempt == number]
-    lines = gate_lines(attempt, stage, gates, evidence)
+    owner = agents_owner(tx, record.id, path, attempt.made_in) if attempt.revision and wanted.people > 1 else ""
+    lines = gate_lines(attempt, stage, gates, evidence, owner)
     return ApprovalView(
         run=record.id,
         project=project_of(tx, record),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import UnionType
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import refusal
@@ -151,7 +152,8 @@ def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
     phase, why = attempt.phase, _first_line(attempt.reason)
     match stop:
         case Stop.APPROVAL:
-            assurance = found.plan.assurance(attempt)
+            people = several_people(found.loaded.state, attempt)
+            assurance = f"{found.plan.assurance(attempt)}{f'; {people}' if people else ''}"
             approve = _command(found, attempt, c.AskApproval)
             return Blocker(stop, phase, str(attempt.sha256)[:12], assurance, approve, approve)
         case Stop.REPAIRED:

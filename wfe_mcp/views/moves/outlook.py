@@ -9,6 +9,7 @@ from functools import partial
 from typing import Literal
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
@@ -175,7 +176,11 @@ def _of_phase(found: Overview, seen: Outlook) -> str:
 def _gates(found: Overview, seen: Outlook) -> str:
     """The gates that the phase is at once the decision is made."""
     assert seen.phase is not None and seen.gate is not None, "only a phase is at gates"
-    left = found.plan.gates(found.loaded.state.current(seen.phase))[seen.gate :]
+    before = found.loaded.state.current(seen.phase)
+    left = found.plan.gates(before)[seen.gate :]
+    if seen.gate_kind == "approval" and seen.gate == before.gate:
+        missing = gate_of(found.loaded.state, before).people - len(before.approvals) - 1
+        return f"your approval counts, and {plural(missing, 'more person has', 'more people have')} to approve"
     if seen.gate_kind == "approval":
         return "the next gate asks for another approval"
     names = [gate.label.format_map(dict(gate)) for gate in left if gate.judged != "person"]

@@ -58,14 +58,11 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
 def receiver_views(engine: Engine) -> tuple[ReceiverView, ...]:
     """Every webhook that counts here."""
     return tuple(
-        ReceiverView(
+        view_of(
+            ReceiverView,
+            each.hook,
             name=each.name,
             origin=origin_of(each.hook.url) or "",
-            events=tuple(each.hook.events),
-            templates=tuple(each.hook.templates),
-            projects=tuple(each.hook.projects),
-            format=each.hook.format,
-            enabled=each.hook.enabled,
             waiting=each.waiting,
             failed=each.failed,
             fault=each.fault,
@@ -136,11 +133,11 @@ def triggers_view(engine: Engine) -> TriggersView:
 def incoming_views(engine: Engine) -> tuple[IncomingView, ...]:
     """The systems that configuration allows."""
     return tuple(
-        IncomingView(
+        view_of(
+            IncomingView,
+            each.settings,
             name=each.name,
-            template=each.settings.template,
             inputs=(*each.settings.inputs, *each.settings.from_body),
-            enabled=each.settings.enabled,
             fault=each.fault,
         )
         for each in systems(engine)

@@ -30,7 +30,12 @@ from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, v
 _VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
 _COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _REJECTED = "AttemptFailed"
-_DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
+_DECISIONS = {
+    "ApprovalCounted": "co-approved",
+    "ApprovalGiven": "approved",
+    "PhaseForced": "accepted by force",
+    "PhaseSkipped": "skipped",
+}
 
 
 @view_model
@@ -167,7 +172,7 @@ def _decision_lines(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
         DecisionLine(
             decision=decision,
             at=each.at,
-            actor=each.actor,
+            actor=payload.get("person") or each.actor,
             channel=each.channel,
             assurance=each.assurance,
             phase=payload.get("phase") or "",

@@ -30,6 +30,9 @@ def _is_fast_forward(value: object) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and bool(value))
 
 
+MOST_PEOPLE = 5
+PEOPLE_SIGN = ("human", "passkey")
+"""The assurance of approvals that a person's key signs."""
 READABLE_CHARACTERS = 60
 """A longer condition should have a sentence beside it."""
 
@@ -297,6 +300,13 @@ class ApprovalGate(GateShape):
         weakens=lambda value: value in {"agent", "client"},
         order=ASSURANCES,
     )
+    people: int = optional(
+        1,
+        "How many different people approve the same revision, distinguished by the names of their pinned keys.",
+        example=2,
+        ge=1,
+        le=MOST_PEOPLE,
+    )
     expires: Duration | None = optional(None, "An approval is void after this time.", example="24h")
     phrase: str | None = optional(None, "A phrase the user must type.", example="YES MERGE", min_length=1)
     question: str | None = optional(
@@ -307,7 +317,10 @@ class ApprovalGate(GateShape):
     )
 
     def lint(self, lint: GateLint) -> None:
-        """None: its form says it all."""
+        """Several people are distinguished by their keys."""
+        if self.people > 1 and self.assurance not in PEOPLE_SIGN:
+            what = f"{self.people} people are distinguished by their keys: 'assurance' is 'human' or 'passkey'"
+            lint.error("/assurance", what, "human", self.assurance)
 
 
 class PluginGate(GateShape):

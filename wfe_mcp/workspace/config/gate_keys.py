@@ -15,6 +15,7 @@ What strengthens a gate counts from any bytes, and outlives those that were trus
 
     templates.<t>.phases.<p>.approver       human: the user's approval is required too
                                             a role: its opinion too, where no approval would be replaced
+    templates.<t>.phases.<p>.people, policy.people   more people approve
     templates.<t>.phases.<p>.allow_rewrite  false: no reviewer changes the artifact
     templates.<t>.on_mismatch, artifacts.on_mismatch   block
 
@@ -136,14 +137,20 @@ def _strict_keys(values: Mapping[str, Any], *, signed: bool) -> Iterator[tuple[P
             approver = keys.get("approver")
             if approver == "human" or (signed and approver not in {None, "skip"}):
                 yield (*at, "approver"), approver
+            if keys.get("people") is not None:
+                yield (*at, "people"), keys["people"]
             if keys.get("allow_rewrite") is False:
                 yield (*at, "allow_rewrite"), False
         if template.get("on_mismatch") == "block":
             yield ("templates", name, "on_mismatch"), "block"
     if values.get("artifacts", {}).get("on_mismatch") == "block":
         yield ("artifacts", "on_mismatch"), "block"
+    if values.get("policy", {}).get("people") is not None:
+        yield ("policy", "people"), values["policy"]["people"]
 
 
 def _asks_for_less(now: object, strict: object) -> bool:
     """Whether ``now`` asks for less than ``strict``; a role in place of a person never counts."""
+    if type(strict) is int:
+        return type(now) is not int or now < strict
     return now in {None, "skip"} if isinstance(strict, str) and strict not in {"human", "block"} else now != strict

@@ -73,6 +73,54 @@ class BudgetSettings(Table):
     tokens_per_day: Count | None = optional(None, "Tokens in one day, counted as `cost_per_day`.")
 
 
+class StarterLimits(Table):
+    """``[server.limits.person]`` and ``[server.limits.token]``: what each of them may use."""
+
+    effect = "limit"
+
+    runs_per_hour: Count | None = optional(None, "Runs that may be started in any hour.")
+    open_runs: Count | None = optional(None, "Runs that may be open at once; a further one is refused.")
+    cost_per_day: Amount | None = optional(None, "US dollars in one day (UTC) for calls to models in runs.")
+    cost_per_month: Amount | None = optional(None, "US dollars in one month (UTC), counted likewise.")
+
+
+class TeamLimits(StarterLimits):
+    """``[server.limits.team]`` and ``[server.limits.project]``: what all projects, and each of them, may use."""
+
+    running_jobs: Count | None = optional(
+        None, "Jobs at the same time, over all servers and workers; timers and schedules do not count."
+    )
+
+
+class ServerLimits(Table):
+    """``[server.limits]``: the limits of a team's server, from your own configuration only."""
+
+    team: TeamLimits = optional(TeamLimits(), "All projects of the database together.", noun="")
+    project: TeamLimits = optional(TeamLimits(), "Each project.", noun="")
+    person: StarterLimits = optional(StarterLimits(), "Each person: with the tokens that they made.", noun="")
+    token: StarterLimits = optional(StarterLimits(), "Each access token.", noun="")
+
+
+class ServerSettings(Table):
+    """``[server]``: a server of a team."""
+
+    limits: ServerLimits = optional(ServerLimits(), "Runs, jobs and cost; what exceeds one is refused.", noun="")
+
+
+class RetentionSettings(Table):
+    """Which runs ``wfe-mcp prune`` may remove; without ``runs`` it removes none."""
+
+    effect = "limit"
+
+    runs: Duration | None = optional(
+        None,
+        'How long a run is kept after its end: `"90d"`. Without it, for ever. Nothing goes by itself: a person '
+        "runs `wfe-mcp prune`.",
+    )
+    keep: int = optional(0, "So many of the runs that ended last stay, however old they are.", ge=0)
+    archived_only: bool = optional(False, "Whether only runs go that were archived.")
+
+
 class OutageSettings(Table):
     """``[outage]``: what happens when a provider, and its fallbacks, do not answer."""
 

@@ -1,11 +1,11 @@
 """Precedence of restrictive settings: a later layer cannot loosen them.
 
     policy.templates                          allowed by every layer that sets it
-    policy.evidence                           the highest of all layers
+    policy.evidence, policy.people            the highest of all layers
     artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
     templates.<t>.on_mismatch                 may only say ``block``
     [sandbox], [http] proxy and ca_file,      the user's own file only
-    [notify],
+    [notify], [server.limits],
     base_url of a provider with a key
 
 An agent's shell can set variables and write files, so neither may loosen a restriction on the agent.
@@ -41,6 +41,9 @@ def _narrow_policy(layers: Sequence[Layer], values: dict[str, Any]) -> None:
     least = strictest(*(each.get("policy", {}).get("evidence") for _, each in layers))
     if least is not None:
         values["policy"]["evidence"] = least
+    people = [each["policy"]["people"] for _, each in layers if "people" in each.get("policy", {})]
+    if people:
+        values["policy"]["people"] = max(people)
 
 
 def _narrow_mismatch(layers: Sequence[Layer], values: dict[str, Any]) -> None:
@@ -66,6 +69,7 @@ def _strictest(declared: Sequence[tuple[str, str | None]]) -> str:
 _AT_HOME = (
     ("http", "proxy", "decides who sees your keys"),
     ("http", "ca_file", "decides who sees your keys"),
+    ("server", "limits", "decides what others may use"),
     ("sandbox", "bubblewrap", "decides what makes your sandboxes"),
     ("sandbox", "sha256", "decides what makes your sandboxes"),
     *(("notify", key, "decides how you are notified") for key in NotifySettings.model_fields),

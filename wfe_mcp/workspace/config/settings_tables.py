@@ -20,8 +20,11 @@ from wfe_mcp.workspace.config.limit_tables import (
     LimitedQueue,
     OutageSettings,
     QueueSettings,
+    RetentionSettings,
+    ServerSettings,
 )
 from wfe_mcp.workspace.config.origins import origin_fault
+from wfe_mcp.workspace.config.policy_table import PolicySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
 from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.config.trigger_tables import IncomingSettings, ScheduleSettings
@@ -114,6 +117,14 @@ class PhaseSettings(Table):
         "Who approves: `skip` (no approval), `human`, or the name of a role that gives its opinion instead.",
         effect="gates",
         weakens=lambda value: value != "human",
+    )
+    people: int | None = optional(
+        None,
+        "How many different people approve where this phase asks for an approval; it raises what the template says, "
+        "and never lowers it.",
+        effect="gates",
+        ge=1,
+        le=5,
     )
     max_retries: int | None = optional(None, "Attempts after the first one; `0`: none.", ge=0)
     same_blocker: int | None = optional(
@@ -232,21 +243,6 @@ class EnvSettings(Table):
     )
 
 
-class PolicySettings(Table):
-    """``templates``: what an agent may start; None is everything. ``evidence``: the least level of checks; None: any."""
-
-    effect = "policy"
-
-    templates: list[str] | None = optional(
-        None, 'Names of templates that an agent may start: `["quick_fix"]`; a person may start any.'
-    )
-    evidence: Literal["worktree", "checkout", "sandbox", "runner"] | None = optional(
-        None,
-        "The least level of evidence of every check that a gate or a step runs: `checkout`, say. The highest of "
-        "your own, the project's and the gate's counts.",
-    )
-
-
 class ArtifactSettings(Table):
     """``on_mismatch``: the effect of a changed file of a sealed artifact; ``hash_prompts``: whether the log names prompts."""
 
@@ -302,20 +298,6 @@ class WorktreeSettings(Table):
     )
 
 
-class RetentionSettings(Table):
-    """Which runs ``wfe-mcp prune`` may remove; without ``runs`` it removes none."""
-
-    effect = "limit"
-
-    runs: Duration | None = optional(
-        None,
-        'How long a run is kept after its end: `"90d"`. Without it, for ever. Nothing goes by itself: a person '
-        "runs `wfe-mcp prune`.",
-    )
-    keep: int = optional(0, "So many of the runs that ended last stay, however old they are.", ge=0)
-    archived_only: bool = optional(False, "Whether only runs go that were archived.")
-
-
 class UiSettings(Table):
     """``auto``: whether the decision page starts automatically."""
 
@@ -355,6 +337,7 @@ class Settings(Table):
         {}, "How much background work is done at once, by its queue.", noun="queue"
     )
     budget: BudgetSettings = optional(BudgetSettings(), "What calls to models may use.")
+    server: ServerSettings = optional(ServerSettings(), "What a server of a team allows.")
     outage: OutageSettings = optional(OutageSettings(), "Providers that do not answer.")
     checkpoints: CheckpointSettings = optional(
         CheckpointSettings(), "What checkpoints save of the files, and for how long."

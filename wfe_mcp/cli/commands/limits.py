@@ -1,0 +1,35 @@
+"""``wfe-mcp limits``: the limits of ``[server.limits]``, and how much of each is used."""
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.access.limits import Use
+
+
+def limits(invocation: Invocation) -> None:
+    """Show what the team, this project, people and tokens may use, and what they use now."""
+    from wfe_mcp.engine.access.limits import uses
+
+    engine = invocation.engine
+    with engine.store.read() as tx:
+        found = list(uses(engine, tx))
+    reached = sum(each.used >= each.most for each in found)
+    summary = f"{plural(len(found), 'limit')}, {reached} reached" if found else "No limits: [server.limits] is empty"
+
+    def render(screen: Screen) -> None:
+        screen.line(f"{summary}.")
+        screen.table(("whose", "limit", "used", "of", "frees"), [_line(each) for each in found])
+
+    invocation.answer(summary, render, view={"limits": found})
+
+
+def _line(use: "Use") -> tuple[object, ...]:
+    from wfe_mcp.engine.models.caps import dollars
+
+    shown = dollars if use.key.startswith("cost") else "{:g}".format
+    frees = "" if use.frees_at is None else f"{use.frees_at:%H:%M:%S} UTC"
+    return f"{use.by} {use.of}".strip(), use.key, shown(use.used), shown(use.most), frees
