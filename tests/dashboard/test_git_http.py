@@ -92,7 +92,8 @@ def test_what_was_not_granted_is_not_there(url: str, served: Path, tmp_path: Pat
         protocol = ("-c", f"protocol.version={version}")
         refused = git(*protocol, "fetch", "-q", f"{url}/readable", f"{main}:refs/stolen", at=mirror, ok=False)
         assert refused.returncode, "neither version hands out a commit by its name"
-    assert git("cat-file", "-e", main, at=mirror, ok=False).returncode
+    found = git("cat-file", "-e", main, at=mirror, ok=False)
+    assert found.returncode, found.stdout
 
 
 def test_a_push_moves_the_callers_own_refs_and_no_others(url: str, served: Path, tmp_path: Path, git: Git) -> None:
@@ -140,8 +141,9 @@ def test_a_tree_that_leads_out_of_its_folder_is_refused(url: str, served: Path, 
     tree = git("hash-object", "-t", "tree", "-w", "--literally", str(tmp_path / "tree"), at=clone).stdout.strip()
     commit = git("commit-tree", "-m", "bad", tree, at=clone).stdout.strip()
     refused = git("push", "-q", f"{url}/own", f"{commit}:{OWN}/bad", at=clone, ok=False)
-    assert refused.returncode
-    assert git("rev-parse", "-q", "--verify", f"{OWN}/bad", at=served, ok=False).returncode
+    assert refused.returncode, refused.stderr
+    found = git("rev-parse", "-q", "--verify", f"{OWN}/bad", at=served, ok=False)
+    assert found.returncode, found.stdout
 
 
 def test_each_fault_of_a_caller_has_its_answer(url: str) -> None:

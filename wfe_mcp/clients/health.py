@@ -5,7 +5,6 @@ from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from wfe_mcp.clients import connect, files, hooks, launch, look
 from wfe_mcp.clients.formats import entry
@@ -182,11 +181,10 @@ def _server_faults(server: str) -> Iterator[tuple[Level, str]]:
         return
     import http.client
 
-    parts = urlsplit(server)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    from wfe_mcp.workspace.system.logins import connection_to
+
     try:
-        connection = kind(parts.hostname or "", parts.port, timeout=_ANSWER_S)
-        with closing(connection):
+        with closing(connection_to(server, _ANSWER_S)) as connection:
             connection.request("GET", "/readyz")
             status = connection.getresponse().status
         why = "" if status == 200 else f"answers with HTTP {status}"

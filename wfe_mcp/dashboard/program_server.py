@@ -123,7 +123,7 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
         Mount("/api/v1", _seen(api(access))),
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
         *bridge_routes(access),
-        *device_routes(engine, origin or f"http://localhost:{port}"),
+        *device_routes(engine),
     ]
     return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.server.bridge.conftest import FAILING, GREEN, RED, TEST, Client, Machine, Team, git, reproduced, started
@@ -305,12 +307,22 @@ def test_a_token_reaches_neither_another_project_nor_refs_that_are_not_its_own(
     assert push("refs/wfe/bridge/ada/in/x", ada.token, other_project.engine().project_id) != 0
     assert push("refs/wfe/bridge/ada/in/x", "wfe_stolen-and-revoked") != 0
     secret = git(team.house.root, "rev-parse", "refs/wfe/bridge/bob/seen")
-    named = team.running.post(
-        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "status", "arguments": {}}},
-        **{"Authorization": f"Bearer {ada.token}", "Wfe-Bridge": "1", "Wfe-Tree": secret},
-    )
-    assert named.status_code == 400
-    assert "was not pushed with this token" in named.text
+    named = {"Authorization": f"Bearer {ada.token}", "Wfe-Bridge": "1", "Wfe-Tree": secret}
+    call: dict[str, Any] = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "status", "arguments": {}},
+    }
+    refused = team.running.post(call, **named)
+    assert refused.status_code == 400
+    assert "was not pushed with this token" in refused.text
+    nothing = b"PACK\0\0\0\2\0\0\0\0"
+    pushed = pushed_raw(team, ada, secret, nothing + sha1(nothing, usedforsecurity=False).digest())
+    assert b"unpack ok" in pushed, "git points a ref to any object that the server has"
+    refused = team.running.post(call, **named)
+    assert refused.status_code == 400
+    assert "is another token's" in refused.text
 
 
 @pytest.mark.attack("a corrupt pack is pushed to the server", "held", "#31")
@@ -318,16 +330,17 @@ def test_a_corrupt_pack_is_refused_and_changes_nothing(team: Team) -> None:
     ada = team.machine()
     started(ada.connect())
     before = git(team.house.root, "for-each-ref")
-    project, zero = team.house.engine().project_id, "0" * 40
-    line = f"{zero} {'1' * 40} refs/wfe/bridge/ada/in/x\0 report-status"
-    body = f"{len(line) + 4:04x}{line}0000".encode() + b"PACK\0\0\0\2\0\0\0\1garbage"
-    headers = {"Authorization": f"Bearer {ada.token}", "Content-Type": "application/x-git-receive-pack-request"}
-    import httpx2
-
-    with httpx2.Client(trust_env=False, timeout=60) as http:
-        answer = http.post(f"{team.running.url}/git/{project}/git-receive-pack", headers=headers, content=body)
-    assert b"unpack ok" not in answer.content
+    assert b"unpack ok" not in pushed_raw(team, ada, "1" * 40, b"PACK\0\0\0\2\0\0\0\1garbage")
     assert git(team.house.root, "for-each-ref") == before
+
+
+def pushed_raw(team: Team, machine: Machine, commit: str, pack: bytes) -> bytes:
+    """What the server answers to ``pack``, with a ref of the machine's token for ``commit``."""
+    line = f"{'0' * 40} {commit} refs/wfe/bridge/ada/in/{commit}\0 report-status"
+    headers = {"Authorization": f"Bearer {machine.token}", "Content-Type": "application/x-git-receive-pack-request"}
+    url = f"{team.running.url}/git/{team.house.engine().project_id}/git-receive-pack"
+    with httpx2.Client(trust_env=False, timeout=60) as http:
+        return http.post(url, headers=headers, content=f"{len(line) + 4:04x}{line}0000".encode() + pack).content
 
 
 def test_the_client_may_cancel_a_call_and_make_another(team: Team) -> None:

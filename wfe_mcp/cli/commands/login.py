@@ -37,25 +37,21 @@ def login(invocation: Invocation, url: Url) -> None:
     code, interval = str(asked["user_code"]), float(asked["interval"])
     screen = invocation.screen
     screen.aside(f"The code of this login is {code}. It counts once, for {int(asked['expires_in']) // 60} minutes.")
-    screen.aside(f"Confirm it where you are logged in at {url}: {asked['verification_uri']}")
-    screen.aside(f"Or in a terminal of the server's machine, in the project's folder: wfe-mcp token confirm {code}")
+    screen.aside(
+        f"Confirm it in a terminal of the server's machine, in the project's folder: wfe-mcp token confirm {code}"
+    )
     screen.flush()
     end = time.monotonic() + float(asked["expires_in"])
     while time.monotonic() < end:
         time.sleep(interval)
         _, answer = _post(url, "token", {"grant_type": _GRANT, "device_code": str(asked["device_code"])})
         if "access_token" in answer:
-            made = Login(url, str(answer["name"]), str(answer["access_token"]), str(answer["expires_at"]))
-            keep_login(made, invocation.project)
-            ends = f" until {made.expires_at[:10]}" if made.expires_at else ""
-            data = {"url": url, "name": made.name, "expires_at": made.expires_at}
-            invocation.answer(
-                f"Logged in at {url} as {made.name}{ends}. Now: wfe-mcp install --server {url}", data=data
-            )
+            name, ends = str(answer["name"]), str(answer["expires_at"])
+            keep_login(Login(url, name, str(answer["access_token"])), invocation.project)
+            said = f"Logged in at {url} as {name} until {ends[:10]}. Now: wfe-mcp install --server {url}"
+            invocation.answer(said, data={"url": url, "name": name, "expires_at": ends})
             return
-        if answer.get("error") == "slow_down":
-            interval += 5
-        elif answer.get("error") != "authorization_pending":
+        if answer.get("error") != "authorization_pending":
             raise Refused("unauthorized", f"The login was not confirmed: {_why(answer)}", f"wfe-mcp login {url}")
     raise Refused("unauthorized", "The login was not confirmed in time.", f"wfe-mcp login {url}")
 
@@ -70,12 +66,10 @@ def logout(invocation: Invocation, url: Url) -> None:
         invocation.answer(f"You are not logged in at {url}; nothing to do.", data={"url": url})
         return
     try:
-        status, _ = _post(url, "revoke", {"token": found.token})
-        note = (
-            "" if status == 200 else f" The server did not revoke it (HTTP {status}): wfe-mcp token revoke {found.name}"
-        )
+        status = f"HTTP {_post(url, 'revoke', {'token': found.token})[0]}"
     except Refused as refused:
-        note = f" The server does not answer ({refused.message}): revoke it there: wfe-mcp token revoke {found.name}"
+        status = refused.message
+    note = "" if status == "HTTP 200" else f" Revoke it there ({status}): wfe-mcp token revoke {found.name}"
     forget_login(url, invocation.project)
     invocation.answer(f"Logged out at {url}.{note}", data={"url": url, "name": found.name})
 
@@ -83,11 +77,11 @@ def logout(invocation: Invocation, url: Url) -> None:
 def _post(url: str, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
     """Status and answer of a form. Refuses ``unavailable`` where no such server answers."""
     from http import client
-    from urllib.parse import urlencode, urlsplit
+    from urllib.parse import urlencode
 
-    parts = urlsplit(url)
-    kind = client.HTTPSConnection if parts.scheme == "https" else client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_ANSWER_S)
+    from wfe_mcp.workspace.system.logins import connection_to
+
+    connection = connection_to(url, _ANSWER_S)
     try:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         connection.request("POST", f"/login/{path}", urlencode(form), headers)

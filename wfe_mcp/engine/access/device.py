@@ -132,15 +132,7 @@ def _waiting(tx: Tx, now: datetime) -> dict[str, Asked]:
     found: dict[str, Asked] = {}
     for name, value in tx.secrets.named(_ROW_PREFIX).items():
         stored: dict[str, Any] = json.loads(value)
-        until = datetime.fromisoformat(stored.pop("until"))
-        each = Asked(
-            stored["user_code"],
-            stored["user"],
-            stored["machine"],
-            stored["address"],
-            until,
-            stored["confirmed"],
-        )
+        each = Asked(until=datetime.fromisoformat(stored.pop("until")), **stored)
         if each.until > now:
             found[name.removeprefix(_ROW_PREFIX)] = each
     return found

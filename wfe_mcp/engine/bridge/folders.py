@@ -10,7 +10,7 @@ Rules:
 1. ``seen`` is the snapshot that both sides had last. What the folder has that differs from it is the server's, and is given back
    before anything is taken over it: neither side loses what the other has not seen.
 2. Files come by our own restore: no filter, no hook, no ``.wfe/``. The configuration is that of the server's project.
-3. A token takes over only what was pushed with it.
+3. A token takes over only what was pushed with it; the snapshot names the token, too.
 4. HEAD, branch and index follow the developer's clone. What a run moves here stays until the clone moves.
 """
 
@@ -107,6 +107,8 @@ class BridgedFolder:
                         "bad_argument", f"{each[:80]!r} was not pushed with this token.", "Push it, then call."
                     )
             want, before = read_snapshot(root, commit), read_snapshot(root, taken) if taken else None
+            if want.note.get("token") != self.name:  # git points a ref to what the server has, whoever sent that
+                raise Refused("bad_argument", f"{commit!r} is another token's.", "Push your own, then call.")
             now = self._now()
             if seen and now.tree not in {read_snapshot(root, seen).tree, want.tree}:
                 self._point("back", now.commit)

@@ -40,17 +40,16 @@ class Files:
 
     def __init__(self, project: Project, link: Link) -> None:
         self._root, self._link = project.root, link
-        self._snapshots, self._branch = Snapshots(), ""
+        self._snapshots, self._note = Snapshots(), dict[str, str]()
         self._sent: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def send(self, arguments: dict[str, Any]) -> dict[str, str]:
         """Send the files as they are, and those that the arguments of the call name; the headers of the call."""
         with self._lock:
-            name = branch(self._root) or ""
-            if name != self._branch:
-                self._snapshots, self._branch = Snapshots(), name
-            note = {"branch": name}
+            note = {"branch": branch(self._root) or "", "token": self._link.name}
+            if note != self._note:
+                self._snapshots, self._note = Snapshots(), note
             commit = self._snapshots.take(self._root, note, Limits(), datetime.now(UTC)).commit
             given = self._given(commit, arguments)
             self._push([each for each in (commit, given) if each])

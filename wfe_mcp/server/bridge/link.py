@@ -14,12 +14,11 @@ import http.client
 import json
 import os
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from wfe_mcp.core.bridge import PROTOCOL
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import CODES, Code, Refused
-from wfe_mcp.workspace.system.logins import login_of, server_url
+from wfe_mcp.workspace.system.logins import connection_to, login_of, server_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,9 +85,7 @@ class Link:
 
         ``opened``: gets the connection, which another thread may cut.
         """
-        parts = urlsplit(self.url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        token, connection = self.token, kind(parts.hostname or "", parts.port, timeout=_CONNECT_S)
+        token, connection = self.token, connection_to(self.url, _CONNECT_S)
         try:
             connection.connect()
             connection.sock.settimeout(_ANSWER_S)
@@ -130,25 +127,20 @@ class Link:
         except ValueError:
             found = None
         if bridge != PROTOCOL or not isinstance(found, dict):
-            why = (
-                f"it speaks version {bridge[:9]} of the bridge, and this program {PROTOCOL}"
-                if bridge
-                else "no bridge is there"
-            )
-            if not bridge and status >= 500:
-                why = "its proxy has no server behind it"
+            why = "its proxy has no server behind it" if status >= 500 else "no bridge is there"
+            if bridge:
+                why = f"it speaks version {bridge[:9]} of the bridge, and this program {PROTOCOL}"
             raise Refused(
                 "unavailable",
                 f"{self.url} cannot be worked with (HTTP {status}): {why}.",
                 "Call again when the server is back. Else ask the user whether the address is right, and to install the same "
                 "version on both machines.",
             )
-        content_ = cast("dict[str, Any]", found)
-        error: dict[str, str] = content_.get("error", {}) if status not in {200, 409} else {}
+        answer = cast("dict[str, Any]", found)
+        error: dict[str, str] = answer.get("error", {}) if status not in {200, 202, 409} else {}
         if status == 401:
-            raise Refused(
-                "unauthorized", f"{self.url}: {error.get('message', 'the token opens nothing')}", self._log_in
-            )
-        if status not in {200, 202, 409} and error.get("code") in CODES:
+            message = error.get("message", "the token opens nothing")
+            raise Refused("unauthorized", f"{self.url}: {message}", self._log_in)
+        if error.get("code") in CODES:
             raise Refused(cast("Code", error["code"]), error.get("message", ""), error.get("hint", ""))
-        return Answer(status, tree, content_)
+        return Answer(status, tree, answer)

@@ -22,6 +22,7 @@ from wfe_mcp.workspace.system.location import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from http.client import HTTPConnection
     from pathlib import Path
 
     from wfe_mcp.workspace.system.location import Project
@@ -31,24 +32,18 @@ _HERE = {"localhost", "127.0.0.1", "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login: the server, the name of its token, and its text. ``expires_at``: ISO 8601, empty for never."""
+    """A login: the server, the name of its token, and its text."""
 
     url: str
     name: str
     token: str
-    expires_at: str = ""
 
 
 def server_url(given: str) -> str:
     """The address of a server in its one spelling. Refuses ``bad_argument``: none, and one where others could read a token."""
     parts = urlsplit(given)
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or parts.path.strip("/")
-        or parts.query
-        or parts.username
-    ):
+    more = parts.path.strip("/") or parts.query or parts.username
+    if parts.scheme not in {"http", "https"} or not parts.hostname or more:
         raise Refused(
             "bad_argument", f"{given[:100]!r} is no address of a server.", "Give scheme and host: https://wfe.example"
         )
@@ -59,6 +54,15 @@ def server_url(given: str) -> str:
             f"Use TLS: https://{parts.netloc}",
         )
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def connection_to(url: str, timeout_s: float) -> HTTPConnection:
+    """A connection to the server, which connects with the first request."""
+    from http import client
+
+    parts = urlsplit(url)
+    kind = client.HTTPSConnection if parts.scheme == "https" else client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=timeout_s)
 
 
 def login_of(url: str, project: Project, env: Mapping[str, str]) -> Login | None:
@@ -72,18 +76,15 @@ def login_of(url: str, project: Project, env: Mapping[str, str]) -> Login | None
 
 def keep_login(login: Login, project: Project) -> None:
     """Keep a login, in place of the one before."""
-    kept = {"url": login.url, "name": login.name, "token": login.token, "expires_at": login.expires_at}
+    kept = {"url": login.url, "name": login.name, "token": login.token}
     place = _file(login.url, project)
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     replace_file(place, json.dumps(kept).encode(), 0o600)
 
 
-def forget_login(url: str, project: Project) -> bool:
-    """Remove the login; False where there was none."""
-    place = _file(url, project)
-    was_there = place.exists()
-    place.unlink(missing_ok=True)
-    return was_there
+def forget_login(url: str, project: Project) -> None:
+    """Remove the login, if there is one."""
+    _file(url, project).unlink(missing_ok=True)
 
 
 def _file(url: str, project: Project) -> Path:
