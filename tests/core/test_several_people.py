@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
@@ -98,7 +100,7 @@ def test_who_approved_can_take_it_back_before_the_last():
     assert scene.give(approve("bob", sha256="a" * 64)) == ["ApprovalCounted"]
 
 
-VOIDS = {
+VOIDS: dict[str, Callable[[Scene], object]] = {
     "another revision": lambda scene: scene.give(c.Edit(phase=PLAN, revision=2, sha256="b" * 64, by=HUMAN, at=NOW)),
     "other files": lambda scene: scene.give(scene.command(c.TreeChange, "plan", tree="t2")),
     "another request": lambda scene: scene.ask("plan", "q2"),

@@ -12,18 +12,9 @@ from tests.dashboard.soft_key import PRESENT, Signer, SoftKey, at_page
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.core.model import Assurance, Channel, Person
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.approvals.approvers import APPROVERS, Signer as At
+from wfe_mcp.engine.approvals.approvers import APPROVERS
 from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
-from wfe_mcp.engine.approvals.passkeys import (
-    Assertion,
-    Site,
-    asking_for_key,
-    asking_for_signature,
-    challenge,
-    created_key,
-    signed,
-    stored_fault,
-)
+from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
 from wfe_mcp.engine.approvals.proof_files import read_proof
 from wfe_mcp.engine.approvals.statements import PASSKEY, Statement
 from wfe_mcp.engine.background.daemon import tend_open_runs
@@ -385,32 +376,3 @@ def test_nothing_is_asked_for_what_takes_no_answer_or_by_a_form_that_is_not_ours
     assert person.ask(seen, f"{path}/reject", f"{path}/reject/sign")[0] == 400, "say what should change"
     assert person.decide(key, request).status == 200
     assert person.ask(seen, f"{path}/approve", f"{path}/approve/sign")[0] == 409
-
-
-def test_a_key_of_a_server_is_made_and_signs_at_its_address_alone() -> None:
-    site, statement = Site("https://wfe.example"), {"kind": "approve"}
-    key, once = SoftKey("badge", party="wfe.example"), bytes(16)
-    options = asking_for_key(site, "ada", bytes(16), once, [])
-    assert (options["rp"]["id"], site.of_key, Site.here(8765).of_key) == ("wfe.example", site.origin, None)
-    made = created_key(key.create(options, site.origin), once, site)
-    asked_of_key = asking_for_signature(site, statement, [made.id])
-    signature = Assertion.of_browser(json.loads(key.get(asked_of_key, site.origin)))
-    assert signed(signature, statement, made.public_key, site) == 0
-    assert stored_fault(signature, statement, made.public_key, site.origin) == ""
-    assert "not at http://localhost" in stored_fault(signature, statement, made.public_key)
-    for elsewhere in (Site("https://wfe.example:8443"), Site.here(8765)):
-        assert refused(signed, signature, statement, made.public_key, elsewhere).code == "needs_human"
-        assert refused(created_key, key.create(options, site.origin), once, elsewhere).code == "bad_argument"
-
-
-def test_a_person_who_is_logged_in_signs_with_their_own_keys(scene: Scene, person: Signer, key: SoftKey) -> None:
-    """The keys of one project are of several people, and a page at a server knows who uses it."""
-    _, request = waiting(scene)
-    with scene.store.read() as tx:
-        stored = tx.approvals.get(request)
-    assert stored is not None
-    here = Site.here(person.browser.port)
-    assert len(statement_to_sign(scene.engine, stored, "approve", At(here, "laptop"))[1]) == 1
-    for other in (At(here, "ada"), At(Site("https://wfe.example"), "laptop"), At(Site("https://wfe.example"))):
-        no_key = refused(statement_to_sign, scene.engine, stored, "approve", other)
-        assert (no_key.code, other.site.origin in no_key.message) == ("needs_human", True)

@@ -178,7 +178,8 @@ def test_who_decides_on_what_another_has_just_approved_learns_it_and_decides_aga
     request, seen = seen_by(scene.engine, run)
     approve(scene, first, run)
     no = refused(approvals.decide, scene.engine, second, run, "plan", request=request, shown=seen)
-    assert (no.code, no.data["decided"]["by"], no.data["decided"]["decision"]) == ("stale_revision", "ada", "approved")
+    decided: Any = no.data["decided"]
+    assert (no.code, decided["by"], decided["decision"]) == ("stale_revision", "ada", "approved")
     assert "ada approved it at 2026-03-01T12:00:00" in no.message
     assert scene.attempt(run, "plan").approvals == ("ada",)
     approve(scene, second, run)

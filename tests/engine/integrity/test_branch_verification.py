@@ -165,7 +165,7 @@ def _place(**more: Any) -> list[dict[str, Any]]:
     return [{"do": "approve", "phase": "ship", "attempt": 1, "stage": "after", "gate": 0, "people": 2} | more]
 
 
-ONE = {"run": "r", "request": {"id": "rq-1", "seq": 7, "hash": "0" * 64}, "decision": _place()}
+ONE: dict[str, Any] = {"run": "r", "request": {"id": "rq-1", "seq": 7, "hash": "0" * 64}, "decision": _place()}
 
 
 def test_an_approval_that_two_people_give_needs_two_approvers(made: Repository) -> None:

@@ -203,7 +203,7 @@ def test_a_run_records_where_more_people_come_from(scene: Scene) -> None:
     scene.write(CONFIG, AT + "people = 2\n")
     trust.give_trust(scene.engine, HUMAN, [])
     loaded = start_run(scene.engine, AGENT, "drill", {"goal": "x"})
-    (one,) = loaded.state.gates or ()
+    (one,) = list(loaded.state.gates or ())
     assert (one.what, one.weakens, one.was, one.now) == ("2 people must approve instead of 1", False, "1", "2")
     assert one.key == "templates.drill.phases.plan.people"
 

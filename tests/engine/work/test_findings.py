@@ -76,10 +76,10 @@ def test_what_is_found_no_more_is_done_and_what_returns_is_planned_again(scene: 
 @pytest.mark.requirement("S4-12", "B-29")
 def test_a_loop_that_repeats_a_review_finds_in_its_next_pass_what_is_left(scene: Scene) -> None:
     until = {"if": "${artifacts.report.verdict == 'pass'}", "max": 3}
-    review = {**REVIEW, "gates": []}
+    review: dict[str, Any] = {**REVIEW, "gates": []}
     each = {"in": "${inputs.parts}", "as": "part", "on_item_fail": "block"}
-    mended = {"id": "accept", "kind": "loop", "phases": [review], "until": until}
-    parts = {"id": "part", "kind": "loop", "phases": [mended], "for_each": each}
+    mended: dict[str, Any] = {"id": "accept", "kind": "loop", "phases": [review], "until": until}
+    parts: dict[str, Any] = {"id": "part", "kind": "loop", "phases": [mended], "for_each": each}
     schema = {"type": "object", "properties": {"parts": {"type": "array", "items": {"type": "string"}}}}
     run = scene.start(parts, inputs={"parts": ["a", "b"]}, schema=schema)
     scene.do(run, "part[0].accept[1].review", report(finding("Unsafe"), finding("Slow")))
