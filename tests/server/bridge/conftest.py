@@ -4,9 +4,12 @@ import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -214,3 +217,49 @@ def reproduced(machine: Machine, client: Client, run: str) -> None:
     client.does("start_phase", run=run, phase="reproduce")
     machine.write("tests/test_add.py", TEST.format("two", 2))
     client.does("submit_artifact", run=run, phase="reproduce", artifact=FAILING)
+
+
+class Cut:
+    """A proxy that cuts the answers to some requests."""
+
+    def __init__(self, to: int) -> None:
+        self._listening, self._to, self.answers_of = socket.create_server(("127.0.0.1", 0)), to, b""
+        self.port = int(self._listening.getsockname()[1])
+
+    def __enter__(self) -> "Cut":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass, args=(client,), daemon=True).start()
+
+    def _pass(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._to)) as server:
+            host = f"localhost:{self.port}".encode()
+            first = client.recv(65_536)
+            is_cut = bool(self.answers_of) and first.startswith(self.answers_of)
+            back = threading.Thread(target=self._back, args=(server, client, is_cut), daemon=True)
+            back.start()
+            more = first
+            while more:
+                server.sendall(more.replace(b"Host: " + host, f"Host: localhost:{self._to}".encode()))
+                more = client.recv(65_536)
+            back.join(60)
+
+    @staticmethod
+    def _back(server: socket.socket, client: socket.socket, is_cut: bool) -> None:
+        while more := server.recv(65_536):
+            if is_cut:
+                client.shutdown(socket.SHUT_RDWR)
+                return
+            client.sendall(more)
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.server.bridge.conftest import FAILING, GREEN, RED, TEST, Client, Machine, Team, git, reproduced, started
+from tests.server.bridge.conftest import FAILING, GREEN, RED, TEST, Client, Cut, Machine, Team, git, reproduced, started
 from tests.server.conftest import HUMAN, House
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.access.tokens import revoke_token
@@ -365,49 +364,3 @@ def test_lists_and_pings_are_answered_without_a_server(tmp_path: Path) -> None:
         assert client.call("status")["error"]["code"] == "unavailable"
     finally:
         client.end()
-
-
-class Cut:
-    """A proxy that cuts the answers to some requests."""
-
-    def __init__(self, to: int) -> None:
-        self._listening, self._to, self.answers_of = socket.create_server(("127.0.0.1", 0)), to, b""
-        self.port = int(self._listening.getsockname()[1])
-
-    def __enter__(self) -> "Cut":
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listening.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._pass, args=(client,), daemon=True).start()
-
-    def _pass(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self._to)) as server:
-            host = f"localhost:{self.port}".encode()
-            first = client.recv(65_536)
-            is_cut = bool(self.answers_of) and first.startswith(self.answers_of)
-            back = threading.Thread(target=self._back, args=(server, client, is_cut), daemon=True)
-            back.start()
-            more = first
-            while more:
-                server.sendall(more.replace(b"Host: " + host, f"Host: localhost:{self._to}".encode()))
-                more = client.recv(65_536)
-            back.join(60)
-
-    @staticmethod
-    def _back(server: socket.socket, client: socket.socket, is_cut: bool) -> None:
-        while more := server.recv(65_536):
-            if is_cut:
-                client.shutdown(socket.SHUT_RDWR)
-                return
-            client.sendall(more)
-        with suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)

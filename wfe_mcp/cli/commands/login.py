@@ -48,8 +48,8 @@ def login(invocation: Invocation, url: Url) -> None:
         if "access_token" in answer:
             name, ends = str(answer["name"]), str(answer["expires_at"])
             keep_login(Login(url, name, str(answer["access_token"])), invocation.project)
-            said = f"Logged in at {url} as {name} until {ends[:10]}. Now: wfe-mcp install --server {url}"
-            invocation.answer(said, data={"url": url, "name": name, "expires_at": ends})
+            summary = f"Logged in at {url} as {name} until {ends[:10]}. Now: wfe-mcp install --server {url}"
+            invocation.answer(summary, data={"url": url, "name": name, "expires_at": ends})
             return
         if answer.get("error") != "authorization_pending":
             raise Refused("unauthorized", f"The login was not confirmed: {_why(answer)}", f"wfe-mcp login {url}")

@@ -132,7 +132,9 @@ def _waiting(tx: Tx, now: datetime) -> dict[str, Asked]:
     found: dict[str, Asked] = {}
     for name, value in tx.secrets.named(_ROW_PREFIX).items():
         stored: dict[str, Any] = json.loads(value)
-        each = Asked(until=datetime.fromisoformat(stored.pop("until")), **stored)
+        code, user, machine, address = (str(stored[part]) for part in ("user_code", "user", "machine", "address"))
+        until = datetime.fromisoformat(stored["until"])
+        each = Asked(code, user, machine, address, until, stored["confirmed"])
         if each.until > now:
             found[name.removeprefix(_ROW_PREFIX)] = each
     return found
