@@ -63,6 +63,7 @@ EXECUTED = (
     "verify-a-run",
     "what-a-project-is",
     "when-a-gate-says-no",
+    "run-checks-on-a-runner",
     "work-over-http",
 )
 

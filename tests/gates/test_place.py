@@ -101,7 +101,7 @@ def test_a_check_below_the_level_that_is_asked_for_fails_without_running(project
     assert '`where = "checkout"`' in judgement.message and "wfe-mcp trust" in judgement.message
     assert not (project.root / "ran").exists()
     assert judge(project, check(PY, "-c", ""), level="checkout").data["level"] == "checkout"
-    assert "set a runner" in judge(project, found, level="runner").message
+    assert '`where = "runner"`' in judge(project, found, level="runner").message
 
 
 BIND = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)"

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { ActivityView, Answer, Fault } from "./api_types";
 import { chosenProject } from "./chosen";
-import { bearer, prove } from "./session";
+import { given as headersOf, leaves, prove } from "./session";
 
 /** An answer that is no refusal: its data is there. */
 export type Answered<T> = Answer<T> & { data: T };
@@ -34,7 +34,7 @@ function ofProject(path: string, body: unknown): [path: string, body: unknown] {
 
 export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST"): Promise<Answered<T>> {
   const [path, body] = ofProject(given, content);
-  const headers: Record<string, string> = { authorization: `Bearer ${bearer()}` };
+  const headers: Record<string, string> = headersOf();
   if (method !== "GET") headers["content-type"] = "application/json";
   let found: Response;
   try {
@@ -44,6 +44,7 @@ export async function ask<T>(given: string, content?: unknown, method = content 
   }
   const said = await found.json().catch(() => null);
   if (!found.ok || !said?.ok) {
+    leaves(found.status, said?.data);
     if (said?.data?.read_only && (await prove(said.error?.message))) return ask<T>(given, content, method);
     throw refusalOf(found.status, said);
   }
@@ -128,7 +129,7 @@ export function follow(): void {
 }
 
 async function read(): Promise<void> {
-  const headers: Record<string, string> = { authorization: `Bearer ${bearer()}`, accept: "text/event-stream" };
+  const headers: Record<string, string> = { ...headersOf(), accept: "text/event-stream" };
   if (position !== null) headers["last-event-id"] = String(position);
   const found = await fetch("/api/v1/events", { headers });
   if (!found.ok || !found.body) throw new Error(String(found.status));
@@ -164,7 +165,7 @@ async function* messages(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGe
 
 /** The parts of the answer of `path` as they come, then the whole. Throws Refused. */
 export async function* answered<T>(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<{ kind: string; text: string } | { answer: Answered<T> }> {
-  const headers = { authorization: `Bearer ${bearer()}`, "content-type": "application/json" };
+  const headers = { ...headersOf(), "content-type": "application/json" };
   const found = await fetch(`/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body), signal });
   if (!found.ok || !found.body) throw refusalOf(found.status, await found.json().catch(() => null));
   for await (const each of messages(found.body)) {

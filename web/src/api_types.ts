@@ -1029,6 +1029,7 @@ export interface JobRow {
   error?: string;
   does?: string;
   title?: string;
+  runner?: string;
 }
 
 export interface JobView {
@@ -1048,6 +1049,7 @@ export interface JobView {
   error?: string;
   does?: string;
   title?: string;
+  runner?: string;
   effect: string;
   tries: number;
   max_attempts: number;
@@ -1766,6 +1768,7 @@ export interface SessionView {
   project?: string;
   token?: string;
   ends_at?: string;
+  login?: boolean;
 }
 
 export interface SettingsView {

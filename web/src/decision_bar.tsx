@@ -1,5 +1,5 @@
 // The bar that decides: PIN, comment or feedback, always in reach.
-import { useState } from "react";
+import { useContext, useState } from "react";
 import { ask, useAct } from "./api";
 import type { ApprovalView, DecisionData } from "./api_types";
 import { useDraft } from "./draft";
@@ -8,6 +8,7 @@ import { Cli } from "./parts";
 import { usePromise } from "./promise";
 import { PromptEdit } from "./prompt_edit";
 import { to } from "./route";
+import { Session } from "./session";
 import { count } from "./words";
 
 export type Choice = "" | "approve" | "reject" | "edit";
@@ -58,7 +59,8 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
     </label>
   );
   const edit = data.command.replace(" approve ", " edit ");
-  if (!takesPin) return <Elsewhere data={data} shown={shown} reject={reject} />;
+  const login = useContext(Session)?.login === true;
+  if (!takesPin) return <Elsewhere login={login} data={data} shown={shown} reject={reject} />;
   return (
     <section className="decide" aria-label="Your decision">
       {choice === "edit" && <PromptEdit data={data} reload={reload} />}
@@ -172,7 +174,21 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
 }
 
 /** The bar of a page that takes no PIN: how to decide, and no field. */
-function Elsewhere({ data, shown, reject }: { data: DecisionData; shown: ApprovalView; reject: string }) {
+function Elsewhere({ data, shown, reject, login }: { login: boolean; data: DecisionData; shown: ApprovalView; reject: string }) {
+  if (login)
+    return (
+      <section className="decide" aria-label="Your decision">
+        <div className="pane shown">
+          <p className="then">{shown.effect}</p>
+          <p>
+            <a className="btn solid" href={`/decide/${data.request.id}`}>
+              <Icon name="key" />
+              Decide with your passkey
+            </a>
+          </p>
+        </div>
+      </section>
+    );
   return (
     <section className="decide" aria-label="Your decision">
       <div className="pane shown">

@@ -5,7 +5,7 @@ import type { ItemFileLine } from "./api_types";
 import { shell } from "./item_acts";
 import { Problem } from "./parts";
 import { send } from "./pin";
-import { bearer } from "./session";
+import { given as headersOf } from "./session";
 
 /** The bytes of a blob as the address of an image: the page's policy takes no others. */
 const addressOf = (found: Blob): Promise<string> =>
@@ -79,7 +79,7 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
 }
 
 async function bytes(path: string): Promise<Blob> {
-  const found = await fetch(`/api/v1${path}`, { headers: { authorization: `Bearer ${bearer()}` } });
+  const found = await fetch(`/api/v1${path}`, { headers: headersOf() });
   if (!found.ok) throw new Refused(found.status, "unavailable", "The file could not be read.", "wfe-mcp verify names what is missing.", [], null);
   return found.blob();
 }

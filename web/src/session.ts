@@ -16,12 +16,26 @@ const channel = new BroadcastChannel("wfe-session");
 
 let token = sessionStorage.getItem(KEY) ?? "";
 let refusal = "";
+let isLogin = false;
 
 channel.addEventListener("message", ({ data }) => {
   if (data === "who" && token) channel.postMessage({ token });
 });
 
-export const bearer = (): string => token;
+/** The headers of a request: the token of this tab; at a server the browser sends the cookie of the login. */
+export const given = (): Record<string, string> => (isLogin ? {} : { authorization: `Bearer ${token}` });
+
+/** To the login of a server, and back to this page. */
+export function logIn(): void {
+  location.assign(`/login?${new URLSearchParams({ to: `/app/${location.hash || "#/inbox"}` })}`);
+}
+
+/** At a server, who is not logged in (any more) logs in. True: the page is left. */
+export function leaves(status: number, data: unknown): boolean {
+  const isLeft = status === 401 && (data as { login?: boolean } | null)?.login === true;
+  if (isLeft) logIn();
+  return isLeft;
+}
 
 /** Why the link of this tab opened nothing; empty where it had none. */
 export const refusedLink = (): string => refusal;
@@ -42,9 +56,9 @@ export function forget(): void {
 
 /** Whether this tab has a token afterwards. */
 export async function begin(): Promise<boolean> {
-  const given = new URLSearchParams(location.hash.slice(1));
-  const code = given.get("code");
-  if (code || given.has("to")) history.replaceState(null, "", `${location.pathname}#${given.get("to") ?? "/inbox"}`);
+  const sent = new URLSearchParams(location.hash.slice(1));
+  const code = sent.get("code");
+  if (code || sent.has("to")) history.replaceState(null, "", `${location.pathname}#${sent.get("to") ?? "/inbox"}`);
   if (code) {
     const answer = await fetch("/api/v1/session", {
       method: "POST",
@@ -56,7 +70,13 @@ export async function begin(): Promise<boolean> {
     else refusal = said.error?.message ?? "";
   }
   if (!token) keep(await lent());
-  return token !== "";
+  if (!token) {
+    const answer = await fetch("/api/v1/session");
+    const said = await answer.json().catch(() => null);
+    if (leaves(answer.status, said?.data)) return new Promise(() => undefined);
+    isLogin = answer.ok && said?.data?.login === true;
+  }
+  return isLogin || token !== "";
 }
 
 function keep(given: string): void {

@@ -100,6 +100,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "approvers",
             "pin",
             "token",
+            "people",
             "webhook",
             "incoming",
             "schedule",
@@ -110,7 +111,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "config",
         ),
     ),
-    "Services": ((), ("serve", "ui", "server", "login", "logout", "worker", "jobs", "limits")),
+    "Services": ((), ("serve", "ui", "server", "runner", "login", "logout", "worker", "jobs", "limits")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
 
@@ -129,6 +130,7 @@ NOUNS = {
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN; make a new key where it is lost.",
     "token": "Make, list and revoke access tokens, and confirm logins, for MCP over HTTP and the HTTP API.",
+    "people": "List who logs in to the server, and end their sessions.",
     "webhook": "List and try the receivers of events, see what they got, send it again, change their secrets.",
     "incoming": "List the systems whose signed messages start a template; change their secrets.",
     "schedule": "List the times at which templates start.",
@@ -153,8 +155,9 @@ VERBS: dict[str, tuple[str, ...]] = {
     "providers": names("list add test remove enable disable key role"),
     "credential": names("list add rotate delete"),
     "mcp": names("list test"),
-    "approvers": names("list add remove"),
+    "approvers": names("list add accept remove"),
     "token": names("create confirm list revoke"),
+    "people": names("list revoke"),
     "webhook": names("list test deliveries redeliver rotate"),
     "incoming": names("list rotate"),
     "schedule": names("list"),

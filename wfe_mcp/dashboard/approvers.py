@@ -48,15 +48,15 @@ from wfe_mcp.views.approvals.approvers import PinnedView, pinned_view
 
 
 @dataclass(frozen=True, slots=True)
-class _Making:
+class Making:
     """A key that a browser was asked to create."""
 
     name: str
-    once: bytes
+    once: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A change that needs a signature, or, for the first key, the PIN."""
 
     before: Pinned
@@ -66,6 +66,7 @@ class _Asked:
 
     @property
     def statement(self) -> dict[str, Any]:
+        """What is to be signed."""
         return change_statement(self.before, self.do, self.key, self.at)
 
 
@@ -77,20 +78,22 @@ class Approvers:
 
     def make(self, engine: Engine, form: Mapping[str, str], session: str) -> dict[str, Any]:
         """The options with which the browser creates a key."""
-        pinned = _in_force(engine)
-        making = _Making(form.get("name", "").strip(), secrets.token_bytes(32))
+        pinned = in_force(engine)
+        making = Making(form.get("name", "").strip(), secrets.token_hex(32))
         _key(self._site, "x", making.name, "x")
-        options = asking_for_key(self._site, making.name, secrets.token_bytes(16), making.once, pinned.passkeys)
+        options = asking_for_key(
+            self._site, making.name, secrets.token_bytes(16), bytes.fromhex(making.once), pinned.passkeys
+        )
         return {"ceremony": self._ceremonies.begin(session, f"make {engine.project_id}", making), "options": options}
 
     def ask(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> dict[str, Any]:
         """What a pinned key must sign; ``options`` None for the first key, which the PIN pins."""
-        before = _in_force(engine)
+        before = in_force(engine)
         if do == "add":
             name = form.get("ceremony", "")
-            making = self._ceremonies.take(session, f"make {engine.project_id}", name, _Making)
-            made = created_key(form.get("key", ""), making.once, self._site)
-            asked = _Asked(before, "add", _key(self._site, made.id, making.name, made.public_key), _now(engine))
+            making = self._ceremonies.take(session, f"make {engine.project_id}", name, Making)
+            made = created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
+            asked = Asked(before, "add", _key(self._site, made.id, making.name, made.public_key), now_of(engine))
         else:
             key = before.keys.get(form.get("id", ""))
             if key is None or len(before.keys) == 1:
@@ -99,14 +102,14 @@ class Approvers:
                     "This key is not pinned, or it is the last one.",
                     "Pin another key first: at least one must remain.",
                 )
-            asked = _Asked(before, "remove", key, _now(engine))
+            asked = Asked(before, "remove", key, now_of(engine))
         ceremony = self._ceremonies.begin(session, f"{do} {engine.project_id}", asked)
         options = asking_for_signature(self._site, asked.statement, before.passkeys) if before.passkeys else None
         return {"ceremony": ceremony, "options": options}
 
     def change(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> Pinned:
         """Make the change. Refuses ``wrong_pin``, ``needs_human``, ``stale_revision``."""
-        asked = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), _Asked)
+        asked = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), Asked)
         if not asked.before.passkeys:
             by = person_in(engine, form)
             return pin_person(engine, by, asked.key, asked.do)
@@ -119,7 +122,7 @@ class Approvers:
         return pin_change(engine, by_passkey(signer), asked.before, change)
 
 
-def _in_force(engine: Engine) -> Pinned:
+def in_force(engine: Engine) -> Pinned:
     """The valid pinned keys; none before the first. Refuses untrusted or broken ones."""
     return pinned_here(engine, engine.root, needs_passkey=False) if approvers_here(engine.root).changes else Pinned()
 
@@ -133,7 +136,8 @@ def _key(site: Site, id_: str, name: str, public_key: str) -> ApproverKey:
         ) from error
 
 
-def _now(engine: Engine) -> str:
+def now_of(engine: Engine) -> str:
+    """The time of a change."""
     return engine.clock().isoformat(timespec="seconds")
 
 

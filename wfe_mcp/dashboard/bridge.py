@@ -3,13 +3,12 @@
 GET  /bridge     the token's name, its project, the version of the bridge
 POST /bridge     {"seen": COMMIT}: the developer has this snapshot of the work folder
 
-Git, for agents' tokens: push below ``refs/wfe/bridge/NAME/in``, fetch all below ``refs/wfe/bridge/NAME``.
+Git, for the tokens of agents (``agents_grant``): push below ``refs/wfe/bridge/NAME/in``, fetch all below ``refs/wfe/bridge/NAME``.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +18,6 @@ from starlette.routing import Route
 from wfe_mcp import __version__
 from wfe_mcp.core.bridge import PROTOCOL
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.workspace.git.service import GitGrant
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def bridge_routes(access: Access) -> list[Route]:
             return JSONResponse({"error": error}, _STATUS.get(refused.code, 400), {"wfe-bridge": PROTOCOL})
         return JSONResponse(answer, headers={"wfe-bridge": PROTOCOL})
 
-    return [Route("/bridge", bridge, methods=["GET", "POST"]), *git_routes(partial(agents_grant, access))]
+    return [Route("/bridge", bridge, methods=["GET", "POST"])]
 
 
 def agents_grant(access: Access, header: str, project: str) -> GitGrant:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
-from wfe_mcp.dashboard.fields import NO_PIN, buttons, field, hidden, passkey_button, pin_field, submit, text_field
+from wfe_mcp.dashboard.fields import buttons, field, hidden, passkey_button, pin_field, submit, text_field
 from wfe_mcp.dashboard.html import Child, Html, icon, tag
 from wfe_mcp.views.approvals.model import ApprovalView
 from wfe_mcp.views.approvals.request import DecisionView
@@ -22,16 +22,16 @@ def decision_bar(
     given: Mapping[str, str],
     elsewhere: Sequence[Html] = (),
     *,
-    asks_pin: bool = True,
+    no_pin: str = "",
     split: bool = False,
 ) -> Html:
     """The forms of the decisions that are legal now. ``given``: what the person typed before an error or another comment.
 
-    ``elsewhere``: comments on lines that the change does not show any more. ``split``: how the change is shown. Without ``asks_pin`` they take a passkey where one is pinned, and say how to decide by PIN.
+    ``elsewhere``: comments on lines that the change does not show any more. ``split``: how the change is shown. ``no_pin``: why this page takes no PIN, then they take a passkey where one is pinned, and say how to decide by PIN.
     """
     panes = {
-        "Approve": _approve(view, shown, tokens["approve"], given, asks_pin=asks_pin),
-        "Reject": _reject(view, tokens["reject"], given, elsewhere, asks_pin=asks_pin, split=split),
+        "Approve": _approve(view, shown, tokens["approve"], given, no_pin=no_pin),
+        "Reject": _reject(view, tokens["reject"], given, elsewhere, no_pin=no_pin, split=split),
     }
     legal = [name for name in panes if name in view.buttons]
     run, phase = view.request.run_id, typed(view.request.phase)
@@ -39,9 +39,9 @@ def decision_bar(
     if not legal:
         stopped = tag("p", "The run is stopped, so no decision is possible now.", class_="note warn")
         return tag("div", stopped, class_="decide", aria_label="Your decision")
-    if not asks_pin and not view.passkeys:
+    if no_pin and not view.passkeys:
         return _at_terminal(
-            shown, [lines[name] for name in legal], "" if shown.assurance != "passkey" else view.no_passkey
+            shown, [lines[name] for name in legal], "" if shown.assurance != "passkey" else view.no_passkey, no_pin
         )
     choices = [_choice(name, is_chosen=given.get("answer") == name.lower()) for name in legal]
     about = f"sha256 of everything on this page: {view.shown_sha256}"
@@ -50,7 +50,7 @@ def decision_bar(
         "div",
         tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"),
         tag("span", signs, class_="facts"),
-        _check_again(view, shown, tokens.get("check", "")) if asks_pin else None,
+        _check_again(view, shown, tokens.get("check", "")) if not no_pin else None,
         tag(
             "span",
             *(tag("span", tag("code", lines[name]), class_=f"cli {_CHOICES[name][3]}") for name in legal),
@@ -65,7 +65,7 @@ _CHOICES = {"Approve": ("c-yes", "passed", "Approve", "yes"), "Reject": ("c-back
 """Of each decision: the id of its button, its sign and label, and the class of what belongs to it."""
 
 
-def _at_terminal(shown: ApprovalView, lines: Sequence[str], why: str) -> Html:
+def _at_terminal(shown: ApprovalView, lines: Sequence[str], why: str, no_pin: str) -> Html:
     """The bar of a page that takes neither the PIN nor a passkey: how to decide, and no field."""
     return tag(
         "div",
@@ -75,7 +75,7 @@ def _at_terminal(shown: ApprovalView, lines: Sequence[str], why: str) -> Html:
             tag("p", f"This gate needs the signature of a passkey. {why}", class_="note warn") if why else None,
             tag("p", "To decide, run this in a terminal of your own:"),
             *(tag("p", tag("code", line, class_="copy")) for line in lines),
-            tag("p", NO_PIN, class_="note warn"),
+            tag("p", no_pin, class_="note warn"),
             class_="pane shown",
         ),
         class_="decide",
@@ -103,7 +103,7 @@ def _choice(name: str, *, is_chosen: bool) -> Html:
     )
 
 
-def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str], *, asks_pin: bool) -> Html:
+def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str], *, no_pin: str) -> Html:
     phrase = f"Type the phrase: {shown.phrase}"
     asked = text_field(phrase, "phrase", given.get("phrase", ""), required=True) if shown.phrase else None
     takes_pin = shown.assurance != "passkey"
@@ -115,24 +115,24 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
         tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"),
         asked,
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
-        _pin("pin-approve", view.command, asks_pin=asks_pin) if takes_pin else None,
+        _pin("pin-approve", view.command, no_pin=no_pin) if takes_pin else None,
         buttons(
-            submit("Sign approval", "btn yes") if takes_pin and asks_pin else None,
+            submit("Sign approval", "btn yes") if takes_pin and not no_pin else None,
             *_by_passkey(view, "Approve with a passkey", "yes", explains=not takes_pin),
         ),
     )
 
 
-def _pin(where: str, command: str, *, asks_pin: bool) -> Html:
-    if asks_pin:
+def _pin(where: str, command: str, *, no_pin: str) -> Html:
+    if not no_pin:
         return pin_field(where)
     return tag(
-        "p", "Sign with a passkey, or run ", tag("code", command, class_="copy"), f". {NO_PIN}", class_="note warn"
+        "p", "Sign with a passkey, or run ", tag("code", command, class_="copy"), f". {no_pin}", class_="note warn"
     )
 
 
 def _reject(
-    view: DecisionView, token: str, given: Mapping[str, str], elsewhere: Sequence[Html], *, asks_pin: bool, split: bool
+    view: DecisionView, token: str, given: Mapping[str, str], elsewhere: Sequence[Html], *, no_pin: str, split: bool
 ) -> Html:
     fields = len(Fields.of(given).texts)
     more = f", and what you said on {plural(fields, 'line')}" if fields else ""
@@ -151,8 +151,8 @@ def _reject(
         hidden("split", "1") if split else None,
         field("What should change", "feedback", feedback),
         field("Go back to", "to", tag("select", *back, id="to", name="to")),
-        _pin("pin-reject", view.command.replace(" approve ", " reject ", 1), asks_pin=asks_pin),
-        buttons(submit("Sign and send back") if asks_pin else None, *_by_passkey(view, "Reject with a passkey", "")),
+        _pin("pin-reject", view.command.replace(" approve ", " reject ", 1), no_pin=no_pin),
+        buttons(submit("Sign and send back") if not no_pin else None, *_by_passkey(view, "Reject with a passkey", "")),
     )
 
 

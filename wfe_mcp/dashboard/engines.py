@@ -6,6 +6,7 @@ An engine is created at its first use. A project whose folder is missing has non
 import contextlib
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from wfe_mcp.core.commands import Overrule
@@ -118,21 +119,23 @@ class Engines:
         """The newest open runs of all projects, with who each waits for."""
         return [_open_run(engine, found) for engine, found in self.overviews(most=MOST_RUNS)]
 
-    def overviews(self, project: str = "", most: int = ALL_RUNS) -> list[tuple[Engine, Overview]]:
-        """The open runs of all projects, or of one, newest first; without those whose folder is missing."""
+    def overviews(
+        self, project: str = "", most: int = ALL_RUNS, sees: Callable[[str], bool] = lambda _: True
+    ) -> list[tuple[Engine, Overview]]:
+        """The open runs of all projects that the caller ``sees``, or of one, newest first; without those whose folder is missing."""
         found: list[tuple[Engine, Overview]] = []
         for record in self._newest(project, most):
-            engine = self.by_id(record.project_id)
+            engine = self.by_id(record.project_id) if sees(record.project_id) else None
             if engine is not None:
                 with contextlib.suppress(Refused):  # it was removed meanwhile
                     found.append((engine, overview_of(engine, record.id)))
         return found
 
-    def untrusted(self) -> list[WaitingTrust]:
+    def untrusted(self, sees: Callable[[str], bool] = lambda _: True) -> list[WaitingTrust]:
         """The projects of this page, of open runs and of open requests in which something needs trust."""
         projects = dict.fromkeys([self.engine.project_id, *(one.project_id for one in self._newest())])
         found: list[WaitingTrust] = []
-        for engine in filter(None, map(self.by_id, projects)):
+        for engine in filter(None, map(self.by_id, filter(sees, projects))):
             with contextlib.suppress(Refused):  # a file changed meanwhile
                 found += [needs for needs in [needs_trust(engine)] if needs is not None]
         return found

@@ -44,21 +44,31 @@ BY_TOKEN = {
     "/api/": _JSON,
     "/mcp": _JSON,
     "/bridge": _JSON,
+    "/runner/": _JSON,
     "/git/": (b"application/x-git-upload-pack-request", b"application/x-git-receive-pack-request"),
 }
 """Below these paths a request authenticates itself by a token, which no other page has; what it may send. No form of a page can."""
 
+COOKIE = "__Host-wfe"
+"""The cookie of a login at a server. The browser keeps it for this host alone, from scripts and from plain http elsewhere."""
+SAFE = {"GET", "HEAD"}
+"""Methods that change nothing."""
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SITES = {b"same-origin", b"none"}
 _SHOWN = ("/decide/", "/open/decide/")
 """What a tab may come to from another port of this host: a decision, which only shows, and takes no frame."""
+ENTRANCES = ("/login", "/app", "/open/", "/decide/")
+"""What a tab may come to from anywhere at a server that people log in to: from the provider, a chat, a mail. It only shows."""
 
 
 class Guard:
-    """``app`` behind the rules above. ``ports``: those of its addresses on this machine; ``origin``: its address elsewhere, if any."""
+    """``app`` behind the rules above. ``ports``: those of its addresses on this machine; ``origin``: its address elsewhere, if any.
 
-    def __init__(self, app: App, *ports: int, origin: str = "") -> None:
-        self._app = app
+    ``entrances``: paths to which a tab may come from any page.
+    """
+
+    def __init__(self, app: App, *ports: int, origin: str = "", entrances: tuple[str, ...] = ()) -> None:
+        self._app, self._entrances = app, entrances
         here = [f"http://{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]") for port in ports]
         self._origins = {each.partition("://")[2].encode(): each.encode() for each in (*here, origin) if each}
 
@@ -97,7 +107,8 @@ class Guard:
         sites = set(headers.get(b"sec-fetch-site", ()))
         is_tab = scope["method"] == "GET" and headers.get(b"sec-fetch-dest") == [b"document"]
         comes_here = is_tab and sites == {b"same-site"} and scope["path"].startswith(_SHOWN)
-        if not sites <= _SITES and not comes_here:
+        enters = is_tab and bool(self._entrances) and scope["path"].startswith(self._entrances)
+        if not sites <= _SITES and not comes_here and not enters:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
         sent = headers.get(b"content-type", [b""])
         wanted = next((kinds for path, kinds in BY_TOKEN.items() if scope["path"].startswith(path)), None)

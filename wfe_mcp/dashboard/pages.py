@@ -3,7 +3,7 @@
 The inbox of a database: all that waits for a person in its projects. The page, the API and the terminal show it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -111,10 +111,15 @@ def plain_page(title: str, text: str) -> Html:
     return document(title, tag("h1", title), tag("p", text))
 
 
-def everything_waiting(engines: Engines, only: Engine | None = None) -> InboxView:
-    """What waits for a person in the projects of ``engines``; in that of ``only`` alone, where it is given."""
-    found = engines.overviews("" if only is None else only.project_id)
+def everything_waiting(
+    engines: Engines, only: Engine | None = None, sees: Callable[[str], bool] = lambda _: True
+) -> InboxView:
+    """What waits for a person in the projects of ``engines``; in that of ``only`` alone, where it is given.
+
+    ``sees``: whether a project, by its id, exists for them.
+    """
+    found = engines.overviews("" if only is None else only.project_id, sees=sees)
     with engines.engine.store.read() as tx:
         requests = tx.approvals.open_requests()
-    trust = [each for each in engines.untrusted() if only is None or each.folder == str(only.root)]
+    trust = [each for each in engines.untrusted(sees) if only is None or each.folder == str(only.root)]
     return inbox_view(found, requests, trust)

@@ -1,8 +1,11 @@
-"""What ``wfe-mcp server`` serves: MCP and the HTTP API for programs with access tokens, and whether it is ready. No page.
+"""What ``wfe-mcp server`` serves: MCP and the HTTP API for programs with access tokens, and whether it is ready.
+
+With a login configured, people come too: ``/login``, ``/app/`` and the pages of decisions (``server_pages.py``).
 
 /mcp          the application that the caller makes of the tokens: this package knows no MCP
 /api/v1       the HTTP API
-/bridge, /git what bridges of developers' machines ask besides (``bridge``)        /login    their logins (``device_login``)
+/bridge       what bridges of developers' machines ask besides, and /login/… their logins (``device_login``)
+/runner/v1    work for runners    /git    the trees of their jobs, the files of bridges
 /metrics      for Prometheus, with a token for all projects (extra ``team``)
 /healthz      it lives        /readyz    its database answers; 503 where it does not
 """
@@ -20,26 +23,41 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.observing import OBSERVERS, observed
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
 from wfe_mcp.dashboard.api.replies import status_of
-from wfe_mcp.dashboard.bridge import bridge_routes
+from wfe_mcp.dashboard.bridge import agents_grant, bridge_routes
 from wfe_mcp.dashboard.device_login import device_routes
-from wfe_mcp.dashboard.guard import Guard
+from wfe_mcp.dashboard.git_http import git_routes
+from wfe_mcp.dashboard.guard import ENTRANCES, Guard
 from wfe_mcp.dashboard.http_server import HttpServer
+from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
     from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
     from wfe_mcp.dashboard.metrics import Metrics
+    from wfe_mcp.engine.access.people import People
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.server_table import LoginSettings
+    from wfe_mcp.workspace.git.service import GitGrant
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """That people log in. ``secret``: of the client of the provider."""
+
+    people: People
+    login: LoginSettings
+    secret: str
 
 
 _IDLE_S = 75
@@ -58,11 +76,13 @@ class Served(Protocol):
         ...
 
 
-def program_server(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]) -> HttpServer:
+def program_server(
+    engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served], visitors: Visitors | None = None
+) -> HttpServer:
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
     return HttpServer(
         uvicorn.Config(
-            _app(engine, port, origin, mcp),
+            _app(engine, port, origin, mcp, visitors),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -74,9 +94,9 @@ def program_server(engine: Engine, port: int, origin: str, mcp: Callable[[Access
     )
 
 
-def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]) -> App:
+def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served], visitors: Visitors | None) -> App:
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
-    access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False))
+    access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False), visitors and visitors.people)
     served = mcp(access)
     metrics = _metrics(engine, access)
 
@@ -97,6 +117,45 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
             return PlainTextResponse(f"{refused.message}\n", 503)
         return PlainTextResponse("ok")
 
+    routes = [
+        Route("/healthz", lives),
+        Route("/readyz", is_ready),
+        Route("/metrics", _measures(access, metrics)),
+        Mount("/api/v1", _seen(api(access))),
+        Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
+        *runner_routes(access),
+        *bridge_routes(access),
+        *device_routes(engine),
+        *git_routes(lambda header, project: _git_grant(access, header, project)),
+    ]
+    if visitors is None:
+        return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
+    routes += _pages(access, visitors)
+    return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin, entrances=ENTRANCES)
+
+
+def _git_grant(access: Access, header: str, project: str) -> GitGrant:
+    """What a token opens of a repository: one of an agent, else that of a runner's job."""
+    try:
+        return agents_grant(access, header, project)
+    except Refused as refused:
+        if refused.code != "unauthorized":
+            raise
+    return job_grant(access, header, project)
+
+
+def _pages(access: Access, visitors: Visitors) -> list[Route]:
+    """The pages for people."""
+    from wfe_mcp.dashboard.login import Logins
+    from wfe_mcp.dashboard.server_pages import ServerPages
+
+    logins = Logins(visitors.people, visitors.login, visitors.secret)
+    return logins.routes() + ServerPages(access.engines_of_people(), visitors.people).routes()
+
+
+def _measures(access: Access, metrics: Metrics | None) -> Callable[[Request], Awaitable[Response]]:
+    """The handler that shows ``metrics`` to a token for all projects."""
+
     def shown(authorization: str) -> Response:
         token = access.sender(authorization).token
         if token.project:
@@ -116,16 +175,7 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
             asks = {"www-authenticate": "Bearer"} if refused.code == "unauthorized" else None
             return PlainTextResponse(f"{refused.message} {refused.hint}\n", status_of(refused.code), asks)
 
-    routes = [
-        Route("/healthz", lives),
-        Route("/readyz", is_ready),
-        Route("/metrics", measures),
-        Mount("/api/v1", _seen(api(access))),
-        Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
-        *bridge_routes(access),
-        *device_routes(engine),
-    ]
-    return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
+    return measures
 
 
 def _metrics(engine: Engine, access: Access) -> Metrics | None:

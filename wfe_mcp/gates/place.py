@@ -3,6 +3,7 @@
     worktree   the project's folder, as the agent left it                   the user's HOME and TMPDIR
     checkout   a new folder: the files of the tree, and what is brought     a HOME and TMPDIR of its own
     sandbox    the same folder under bubblewrap                             the project hidden, no network
+    runner     a checkout on another machine (``on_runner.py``), never here
 
 What cannot be had as it was asked for is never replaced by less: ``NotPossibleError`` says why, and the gate is
 undecided.
@@ -113,7 +114,7 @@ class Place:
 
 def level_of_check(check: FrozenCheck) -> Level:
     """The level of the evidence that the check gives."""
-    return "sandbox" if check.sandbox else check.where
+    return "sandbox" if check.sandbox and check.where == "checkout" else check.where
 
 
 @contextlib.contextmanager
@@ -126,14 +127,18 @@ def place_of(
     makes: SandboxSettings | None = None,
     *,
     acts: bool = False,
+    stored: bool = False,
 ) -> Generator[Place]:
     """The place where ``check`` runs. ``files``: of the tree; None without git. ``reports``: the folder of the evidence.
 
     ``makes``: the program that makes sandboxes, where the person configured one. ``acts``: what runs in the worktree runs in
-    a checkout with the user's own HOME, and may write there.
+    a checkout with the user's own HOME, and may write there. ``stored``: git's store of ``root`` alone has the files.
 
     Raises NotPossibleError.
     """
+    if check.where == "runner":
+        why = f"Check {check.name!r} runs on a runner only, and runners work for the gates of runs alone."
+        raise NotPossibleError(why, "name the check in a `command` gate.")
     env = child_env(check.env, environ)
     if check.where == "worktree" and not acts:
         yield Place(root, reports, _activated(check, root, env), lambda argv, _cwd, _program, _more: argv)
@@ -149,7 +154,7 @@ def place_of(
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(checkout_folder())
-            place = _checkout(check, root, files, env, folder, bubblewrap(own) or "", acts)
+            place = _checkout(check, root, files, env, folder, bubblewrap(own) or "", acts or stored)
             if acts:
                 own_home = {"env": _activated(check, place.root, env)} if check.where == "worktree" else {}
                 place = replace(place, foreign=list[str], **own_home)

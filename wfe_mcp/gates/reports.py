@@ -84,6 +84,13 @@ def read_reports(plan: Execution, root: Path, before: Stamps, log: Path, *, is_c
     return reader.reports
 
 
+def report_files(plan: Execution, before: Stamps) -> list[Path]:
+    """The files that the check wrote as reports since ``before``."""
+    written = {*plan.reports.values(), *(_files(plan.tests) if plan.tests else ())}
+    found = {path: _stamp(path) for path in sorted(written)}
+    return [path for path, stamp in found.items() if stamp is not None and stamp != before.get(path)]
+
+
 def hide_in_reports(plan: Execution, before: Stamps, log: Path) -> None:
     """Take hidden values out of the reports that the check wrote since ``before``, where they lie: agents read them there."""
     own = log.with_suffix(".tests")

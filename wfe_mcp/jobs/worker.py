@@ -58,7 +58,7 @@ class Worker:
 
     ``store_factory`` is called in the dispatcher thread until it succeeds once; its provider closes the store.
     ``gave_up(tx, job, reason)`` runs in the transaction that ends a job finally without a result; ``tend()`` every
-    ``take_over_s``, and enqueues what time alone makes due.
+    ``take_over_s``, and enqueues what time alone makes due. ``frees``: queues that others work, whose lost jobs it frees, too.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Worker:
         clock: Callable[[], datetime],
         queues: Sequence[str],
         *,
+        frees: Sequence[str] = (),
         slots: int | Mapping[str, int] = 2,
         poll_s: float = 1.0,
         sweep_s: float = 5.0,
@@ -87,7 +88,7 @@ class Worker:
         self._store_factory, self._identity, self._handlers, self._clock = store_factory, identity, handlers, clock
         self._owner = holder_id(identity)
         self._queues, self._poll_s, self._take_over_s, self._lease_s = tuple(queues), poll_s, take_over_s, lease_s
-        self._sweep_s = sweep_s
+        self._sweep_s, self._freed = sweep_s, (*queues, *frees)
         self._deliveries: Deliveries | None = None
         self._backoff: dict[str, Any] = {"base_s": backoff_base_s, "cap_s": backoff_cap_s, "random": rng}
         self._beat: dict[str, float] = {"lease_s": lease_s, "beat_s": beat_s, "watch_s": watch_s}
@@ -236,7 +237,7 @@ class Worker:
     def _look_for_orphans(self) -> None:
         if time.monotonic() >= self._next_take_over:
             store, endings, _ = self._parts()
-            take_over(store, self._identity, self._clock, endings, self._queues)
+            take_over(store, self._identity, self._clock, endings, self._freed)
             self._next_take_over = time.monotonic() + self._take_over_s
             self._tend()
 

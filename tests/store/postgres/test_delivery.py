@@ -141,6 +141,31 @@ def test_a_database_of_before_gets_the_engine_by_its_migration_and_loses_no_job(
     assert [row[0] for row in announced(postgres, database)] == [new]
 
 
+def test_a_job_of_a_runner_is_announced_to_no_worker(store: Store, postgres: Cluster, database: str) -> None:
+    with store.tx() as tx:
+        tx.jobs.enqueue(NewJob("gate", "runner:project", {}))
+        job = tx.jobs.enqueue(JOB)
+    assert [row[0] for row in announced(postgres, database)] == [job]
+
+
+def test_a_database_from_before_runners_gets_the_trigger_of_now_by_its_migration(
+    store: Store, postgres: Cluster, database: str, clock: Clock
+) -> None:
+    store.close()
+    postgres.execute(
+        "CREATE OR REPLACE FUNCTION wfe.job_is_due() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$",
+        "UPDATE wfe.alembic_version SET version_num = '0018'",
+        database=database,
+    )
+    upgraded = Store.open(postgres.url(database), clock=clock)
+    with upgraded.tx() as tx:
+        assert not list(tx.verification.schema_problems())
+        tx.jobs.enqueue(NewJob("gate", "runner:project", {}))
+        job = tx.jobs.enqueue(JOB)
+    upgraded.close()
+    assert [row[0] for row in announced(postgres, database)] == [job]
+
+
 def test_a_schema_of_another_program_is_left_alone(postgres: Cluster, database: str, clock: Clock) -> None:
     postgres.execute(f"CREATE SCHEMA {delivery.SCHEMA}", database=database)
     with pytest.raises(Refused, match="'procrastinate' of the database is of another program") as refused:

@@ -47,6 +47,25 @@ def add(invocation: Invocation, name: Name, key: Key = "", no_browser: NoBrowser
     _open(invocation, name, no_browser, pin_fd, f"pin the passkey {name!r}")
 
 
+def accept(invocation: Invocation, name: Name, pin_fd: PinFd = None) -> None:
+    """Pin a passkey that a person made at the server and asks to have pinned.
+
+    The first key needs your PIN, each further one the signature of a pinned key: yours here, or a passkey at the server.
+    """
+    from wfe_mcp.engine.approvals.approvers import drop_request, pin_person, requested_keys
+
+    engine = invocation.engine
+    waits = {key.name: key for key in requested_keys(engine).values()}
+    if name not in waits:
+        hint = nearest_hint(name, waits, "They make one at the server: /approvers/" + engine.project_id)
+        raise Refused("bad_argument", f"No passkey of {name!r} waits to be pinned.", hint)
+    key = waits[name]
+    by = invocation.person(pin_fd, f"pin the passkey {name!r} of {key.origin}")
+    pin_person(engine, by, key)
+    drop_request(engine, by, key)
+    invocation.answer(f"Pinned the passkey of {name!r}, made at {key.origin}; commit {APPROVERS}")
+
+
 def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
     """Remove a pinned key, by its name or its id.
 

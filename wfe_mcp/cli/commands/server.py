@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
     from wfe_mcp.dashboard.api.access import Access
     from wfe_mcp.dashboard.http_server import HttpServer
+    from wfe_mcp.dashboard.program_server import Visitors
     from wfe_mcp.engine.access.tokens import Token
     from wfe_mcp.engine.bridge.folders import BridgedFolder
+    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.server.http import TokenServers
+    from wfe_mcp.workspace.config.server_table import LoginSettings, ServerRole
 
 DEFAULT_PORT = 8766
 _TICK_S, _ENDING_S = 0.2, 30.0
@@ -36,14 +39,16 @@ Origin = Annotated[
 def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.0.0.1", origin: Origin = "") -> None:
     """Serve MCP over HTTP to agents with tokens until Ctrl-C.
 
-    Several agents share it, and programs its HTTP API; a token says on which project it works, and what it may do. It shows
-    no page and takes no PIN: people decide in a terminal or on the page of wfe-mcp ui.
+    Several agents share it, and programs its HTTP API; a token says on which project it works, and what it may do. With
+    [server.login] in your configuration people log in to it, and decide by passkey; without, it shows no page.
     """
     from wfe_mcp.dashboard.program_server import program_server
     from wfe_mcp.workspace.system.tracing import start_tracing
 
-    origin = _origin(origin, host)
     with invocation.serving_engine() as engine:
+        given = engine.settings().settings.server
+        origin = _origin(origin or given.origin, host)
+        visitors = None if given.login is None else _visitors(engine, origin, given.login, [*given.roles.values()])
         try:
             listening = socket.create_server((host, port), family=_family(host))
         except OSError as taken:
@@ -56,8 +61,41 @@ def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.
             invocation.answer(f"{url}/mcp and {url}/api/v1 are served; Ctrl-C stops it.", data={"url": url})
             invocation.screen.flush()
             stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")
-            _run(program_server(engine, found, origin, _mcp), listening)
+            _run(program_server(engine, found, origin, _mcp, visitors), listening)
             stop_tracing()
+
+
+def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[ServerRole]) -> Visitors:
+    """The people of the configuration. Refuses a login without an address of the server, a secret, or the package."""
+    from importlib.util import find_spec
+
+    from wfe_mcp.dashboard.program_server import Visitors
+    from wfe_mcp.engine.access.people import People
+    from wfe_mcp.engine.credentials.stored import Use, hand_out
+
+    if not origin:
+        raise Refused(
+            "bad_argument",
+            "People log in to an address, and [server.login] is without one.",
+            'Set it in your own configuration: [server] origin = "https://wfe.example"; or give --origin.',
+        )
+    if find_spec("authlib") is None:
+        raise Refused(
+            "unavailable", "A login needs the package 'authlib'.", "Install the extra: uv tool install 'wfe-mcp[team]'"
+        )
+    use = Use("the login of the server")
+    secret = (
+        hand_out(engine, [login.secret], use)[login.secret].value
+        if login.secret
+        else engine.environment.get("WFE_OIDC_SECRET", "")
+    )
+    if not secret:
+        raise Refused(
+            "unavailable", "The login has no secret.", "Set WFE_OIDC_SECRET, or name a credential: server.login.secret"
+        )
+    people = People(engine, origin, roles)
+    people.note_roles()
+    return Visitors(people, login, secret)
 
 
 def _run(serving: HttpServer, listening: socket.socket) -> None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.access.tokens import Token
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token: ci, release-bot.")]
-ScopeGiven = Annotated[str, typer.Option("--scope", metavar="SCOPE", help="What it may do: read, work or manage.")]
+ScopeGiven = Annotated[
+    str, typer.Option("--scope", metavar="SCOPE", help="What it may do: read, work, manage or runner.")
+]
 Everywhere = Annotated[bool, typer.Option("--all-projects", help="For every project, not only for this one.")]
 Expires = Annotated[str, typer.Option("--expires", metavar="DURATION", help="How long it is valid: 12h, 90d.")]
 
@@ -27,7 +29,8 @@ def create(
 ) -> None:
     """Make a token for an agent or a program that works over HTTP.
 
-    It is printed once. read: look. work: what an agent may do too. manage: store templates and cancel jobs too. A token never approves for you.
+    It is printed once. read: look. work: what an agent may do too. manage: store templates and cancel jobs too. runner: take checks
+    on another machine, and nothing else. A token never approves for you.
     """
     from wfe_mcp.engine.access.tokens import SCOPES, create_token
 
@@ -45,13 +48,16 @@ def create(
     )
     ends = "" if made.expires_at is None else f", until {made.expires_at:%Y-%m-%d %H:%M} UTC"
     where = "every project" if everywhere else "this project"
-    summary = f"Token {name} may {scope} in {where}{ends}. It is shown only now."
+    may = f"Token {name} may {scope} in" if scope != "runner" else f"Token {name} lets one runner take checks of"
+    summary = f"{may} {where}{ends}. It is shown only now."
 
     def render(screen: Screen) -> None:
         screen.line(summary)
         screen.line(f"  {text}", is_pasted=True)
         screen.line(
             "Send it as Authorization: Bearer TOKEN, to /mcp or /api/v1 at the address of the server or the page."
+            if scope != "runner"
+            else "Give it to the runner as WFE_TOKEN: wfe-mcp runner --server URL"
         )
 
     invocation.answer(summary, render, data=_row(made) | {"token": text})

@@ -229,6 +229,14 @@ def _waiting(engine: Engine) -> Iterator[HealthFinding]:
     found = [overview_of(engine, each.id) for each in open_runs]
     asks = [each.loaded.record.id for each in found if each.who is Who.HUMAN]
     idle = [each.loaded.record.id for each in found if any(need.stop is Stop.NO_WORKER for need in each.needs)]
+    unserved = [
+        (each.loaded.record.id, need.about) for each in found for need in each.needs if need.stop is Stop.NO_RUNNER
+    ]
+    if unserved:
+        labels = f" --labels {unserved[0][1]}" if unserved[0][1] else ""
+        runs = _named(list(dict.fromkeys(run for run, _ in unserved)))
+        message = f"{runs} with a check for a runner, and none asks for it: wfe-mcp runner --server URL{labels}"
+        yield HealthFinding("runners", "note", message)
     if asks:
         yield HealthFinding("waiting for you", "note", f"{_named(asks)}: wfe-mcp inbox")
     if idle:

@@ -3,14 +3,16 @@
     a program's token    an agent of the channel ``http``, named after its token; never a person
     a page's session     the user at the page, without a proof; with the PIN in the request, the person. After 12 hours it
                          only looks, until the PIN is typed into it
+    a login              a person at a server, by the cookie of their session; roles say in which projects (``engine/access/people.py``)
 
-Every request needs ``Authorization: Bearer TOKEN``. What a caller claims, it holds as ``api:<token>``, until the time-out
+Every request needs ``Authorization: Bearer TOKEN`` or that cookie; what changes something by the cookie, also our ``Origin``. What a caller claims, it holds as ``api:<token>``, until the time-out
 of the phase.
 """
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -22,18 +24,24 @@ from wfe_mcp.core.model import Assurance, By, Channel, Person, RunId
 from wfe_mcp.core.units import duration
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
+from wfe_mcp.dashboard.guard import COOKIE, SAFE
 from wfe_mcp.engine.access import tokens
+from wfe_mcp.engine.access.people import SCOPES_OF
 from wfe_mcp.engine.access.tokens import Entry, Scope, Token, token_of
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.factory import create_beside
+from wfe_mcp.workspace.config.server_table import ROLES
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wfe_mcp.engine.access.people import Login, People
     from wfe_mcp.engine.bridge.folders import BridgedFolder, BridgedFolders
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.worker import Worker
+    from wfe_mcp.store import Store
+    from wfe_mcp.workspace.config.server_table import Role
 
 _HINT = "Make one: wfe-mcp token create NAME --scope work. Send it as Authorization: Bearer TOKEN."
 
@@ -45,6 +53,28 @@ class Caller:
     token: Token
     by: By
     access: Access
+    login: Login | None = None
+    needs: Scope = "read"
+
+    def sees(self, project: str) -> bool:
+        """Whether the project exists for the caller."""
+        return self.login.is_("reader", project) if self.login else self.token.project in {"", project}
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every project of the database exists for the caller."""
+        if self.login is None:
+            return not self.token.project
+        with self.access.store.read() as tx:
+            return all(self.sees(each.id) for each in tx.projects.all())
+
+    def narrowed(self, project: str) -> str:
+        """The project that a list is limited to; empty: to what the caller ``sees``."""
+        return project or self.token.project
+
+    def summed(self, project: str) -> str:
+        """The project of a sum or a search, which no one filters afterwards; empty: all of them, which the caller sees."""
+        return self.narrowed(project) or ("" if self.sees_all else self.engine().project_id)
 
     @property
     def is_page(self) -> bool:
@@ -54,6 +84,13 @@ class Caller:
     def person(self, engine: Engine, pin: str) -> Person:
         """The user, proven by the PIN typed at the page. Refuses ``forbidden`` for programs, and ``wrong_pin``."""
         self.refuse_program()
+        if self.login is not None:
+            raise Refused(
+                "needs_human",
+                "This server takes no PIN.",
+                "Decide with your passkey on the page of the request; the rest is done at the terminal of the server.",
+                data={"takes_pin": False},
+            )
         refuse_pin(asks_pin=self.access.asks_pin)
         return pins.person_at_page(engine, pin, self.by.actor)
 
@@ -77,25 +114,41 @@ class Caller:
         """
         engines = self.access.engines_of(self.token)
         wanted = project or self.token.project or engines.engine.project_id
+        if self.login is not None and not self.sees(wanted):
+            wanted = project or next(iter(self.login.roles), "")
         if self.token.project and wanted != self.token.project:
             raise Refused(
                 "forbidden",
                 f"The token {self.token.name!r} is for another project.",
                 "Use a token of that project, or one of all projects.",
             )
-        found = engines.by_id(wanted)
+        found = engines.by_id(wanted) if self.sees(wanted) else None
         if found is None:
             with engines.engine.store.read() as tx:
-                hint = nearest_hint(wanted, [each.id for each in tx.projects.all()], "List them: GET /api/v1/projects")
+                known = [each.id for each in tx.projects.all() if self.sees(each.id)]
+            hint = nearest_hint(wanted, known, "List them: GET /api/v1/projects")
             raise Refused("bad_argument", f"There is no project {wanted!r}, or its folder is gone.", hint)
+        if self.login is not None and not tokens.includes(SCOPES_OF[self.login.roles[wanted]], self.needs):
+            raise _too_little(self.login.roles[wanted], self.needs)
         return found
 
+    def engine_for(self, project: str) -> Engine:
+        """An engine to change what is known of ``project``, whose folder may be gone; a person needs it there."""
+        return self.engine(project if self.login else "")
+
+    def decides_in(self) -> set[str]:
+        """The folders of the projects in which this person decides."""
+        login = self.login
+        mine = [each for each in login.roles if login.is_("approver", each)] if login else []
+        with self.access.store.read() as tx:
+            return {*tx.projects.roots(mine).values()}
+
     def engine_of(self, run: str) -> Engine:
-        """The engine of the project of ``run``, a full id. Refuses ``unknown_run`` and ``forbidden``."""
+        """The engine of the project of ``run``, a full id. Refuses ``unknown_run``, also where it is of another project."""
         engines = self.access.engines_of(self.token)
         with engines.engine.store.read() as tx:
             loaded = tx.runs.load(RunId(run))
-        if loaded is None:
+        if loaded is None or not self.sees(loaded.record.project_id):
             raise Refused("unknown_run", f"There is no run {run[:80]!r}.", "List them: GET /api/v1/runs")
         return self.engine(loaded.record.project_id)
 
@@ -113,8 +166,10 @@ class Caller:
 class Access:
     """The tokens of a database, an engine for each project and token, and the workers of the projects in use."""
 
-    def __init__(self, engine: Engine, visited: Callable[[], object], entry: Entry) -> None:
-        self._engine, self._visited, self._entry = engine, visited, entry
+    def __init__(
+        self, engine: Engine, visited: Callable[[], object], entry: Entry, people: People | None = None
+    ) -> None:
+        self._engine, self._visited, self._entry, self.people = engine, visited, entry, people
         self._engines: dict[str, Engines] = {}
         self._workers: dict[str, Worker] = {}
         self._folders: BridgedFolders | None = None
@@ -132,31 +187,58 @@ class Access:
         """The port of the page."""
         return self._entry.port
 
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self._engine.store
+
     def begin_session(self, code: str) -> str:
         """The token of a new session for a code from a link. Refuses ``unauthorized``."""
         self._entry.codes.take(code, self._engine.clock())
         self._visited()
         return tokens.begin_session(self._engine, tokens.sender(user_name()))
 
+    def caller(self, request: Request) -> Caller:
+        """The sender of a request, by its token or the cookie of a login. Refuses ``unauthorized`` and ``forbidden``."""
+        header = request.headers.get("authorization", "")
+        if header or self.people is None:
+            return self.sender(header)
+        login = self.people.login_of(request.cookies.get(COOKIE, ""))
+        if login is None:
+            raise Refused("unauthorized", "You are not logged in.", "Log in: GET /login", data={"login": True})
+        if request.method not in SAFE and request.headers.get("origin") != self.people.origin:
+            raise Refused("forbidden", "Only a page of this server changes something by its cookie.", "Use a token.")
+        name = login.person.name
+        token = Token(name, login.scope, "", self._engine.clock(), login.ends_at, login.row, name)
+        return Caller(token, login.person.by, self, login)
+
     def sender(self, authorization: str) -> Caller:
         """The sender of a request with this header. Refuses ``unauthorized``."""
         session, token = self._known(authorization)
         if token is None:
-            what = "is unknown, revoked or expired" if _given(authorization) else "is missing"
+            what = "is unknown, revoked or expired" if bearer(authorization) else "is missing"
             raise Refused("unauthorized", f"The access token {what}.", _HINT)
+        if token.scope == "runner":
+            raise Refused(
+                "forbidden",
+                f"The token {token.name!r} is for a runner, which takes checks and nothing else.",
+                "Make one for this: wfe-mcp token create NAME --scope work",
+            )
         self._visited()
         if session is None:
             tokens.note_use(self._engine, token)
         by = By(token.name, Channel.HTTP, Assurance.AGENT)
         return Caller(token, by if session is None else tokens.sender(user_name()), self)
 
-    def still_opens(self, authorization: str) -> bool:
-        """Whether the token of a stream's request is neither revoked nor expired since. No visit: only the stream asks."""
+    def still_opens(self, authorization: str, cookie: str = "") -> bool:
+        """Whether the token or the login of a stream's request is neither ended nor expired since. No visit: only the stream asks."""
+        if self.people is not None and not authorization:
+            return self.people.login_of(cookie, counts=False) is not None
         return self._known(authorization)[1] is not None
 
     def _known(self, authorization: str) -> tuple[Token | None, Token | None]:
         """The session that a header has, and the token that it acts by."""
-        given = _given(authorization)
+        given = bearer(authorization)
         session = tokens.session_of(self._engine, given)
         return session, session or (token_of(self._engine, given) if given else None)
 
@@ -196,6 +278,19 @@ class Access:
 
                 self._folders = BridgedFolders()
         return self._folders.of(engine, token.name)
+
+    def engines_of_people(self) -> Engines:
+        """The engines of the pages that people see."""
+        return self._engines_as("people")
+
+    @property
+    def own_engine(self) -> Engine:
+        """The engine of the page or the server itself."""
+        return self._engine
+
+    def engine_of_runner(self, project: str) -> Engine | None:
+        """The engine that gives out and judges the checks of a project; None where its folder is gone."""
+        return self._engines_as("runners").by_id(project)
 
     def engine_of_senders(self, project: str) -> Engine | None:
         """The engine for signed messages of other systems, which have no token; ``project`` empty: that of the page."""
@@ -237,7 +332,8 @@ class Access:
             self._workers.clear()
 
 
-def _given(authorization: str) -> str:
+def bearer(authorization: str) -> str:
+    """The token in a header; empty where there is none."""
     scheme, _, given = authorization.partition(" ")
     return given.strip() if scheme.lower() == "bearer" else ""
 
@@ -252,8 +348,10 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
     def caller(request: Request, credentials: Bearer) -> Caller:
         del credentials  # read by ``app.Authenticated``, before the path was even looked at
-        found: Caller = request.state.caller
+        found: Caller = replace(request.state.caller, needs=scope)
         if not found.token.allows(scope):
+            if found.login is not None:
+                raise _too_little("reader", scope)
             if found.is_page:
                 raise Refused(
                     "forbidden",
@@ -269,6 +367,13 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
         return found
 
     return caller
+
+
+def _too_little(role: Role, scope: Scope) -> Refused:
+    wanted = next(each for each in ROLES if tokens.includes(SCOPES_OF[each], scope))
+    return Refused(
+        "forbidden", f"A {role} may not do this; it needs the role {wanted}.", "Ask an admin of the project."
+    )
 
 
 Reads = Annotated[Caller, Depends(_needs("read"))]

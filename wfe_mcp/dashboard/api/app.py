@@ -105,7 +105,7 @@ class Authenticated:
             return
         request = Request(scope)
         try:
-            caller = await run_in_threadpool(request.state.access.sender, request.headers.get("authorization", ""))
+            caller = await run_in_threadpool(request.state.access.caller, request)
         except Refused as refused:
             await on_refused(request, refused)(scope, receive, send)
             return

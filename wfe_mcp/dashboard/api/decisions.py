@@ -202,7 +202,7 @@ def _judged_again(caller: Caller, request: str) -> DecisionView:
 def _find_decision(caller: Caller, request: str) -> tuple[DecisionView, Engine]:
     engines = caller.access.engines_of(caller.token)
     engine = engines.of_request(request)
-    if engine is None:
+    if engine is None or not caller.sees(engine.project_id):
         raise Refused(
             "bad_argument", f"There is no request {request[:80]!r}, or its folder is gone.", "List them: GET /inbox"
         )

@@ -55,7 +55,7 @@ _MOST = 100
 @router.get("/board", response_model=answer_of(BoardView))
 def show_board(caller: Reads, template: str, project: str = "") -> JSONResponse:
     """The newest runs of a template, by the phase that each is at; of a project, or of every one that the token opens."""
-    wanted = project or caller.token.project
+    wanted = caller.narrowed(project)
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
         page = tx.runs.page(wanted or None, template, limit=_MOST, archived=False)

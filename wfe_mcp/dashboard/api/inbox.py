@@ -1,5 +1,7 @@
 """The operation that shows what waits for a person."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
@@ -17,5 +19,8 @@ router = APIRouter(tags=["inbox"])
 def show_inbox(caller: Reads) -> JSONResponse:
     """What waits for a person in the projects that the token opens, each kind oldest first."""
     only = caller.engine() if caller.token.project else None
-    view = everything_waiting(caller.access.engines_of(caller.token), only)
+    view = everything_waiting(caller.access.engines_of(caller.token), only, caller.sees)
+    if caller.login is not None:
+        mine = caller.decides_in()
+        view = replace(view, decisions=tuple(sorted(view.decisions, key=lambda each: each.project not in mine)))
     return shown(f"{plural(len(inbox_lines(view)), 'thing')} for a person", view)

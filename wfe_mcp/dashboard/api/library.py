@@ -100,7 +100,7 @@ def save_template(caller: Manages, body: NewTemplate) -> JSONResponse:
 def list_projects(caller: Reads) -> JSONResponse:
     """Every project that the token opens."""
     with caller.engine().store.read() as tx:
-        found = [each for each in known_projects(tx) if caller.token.project in {"", each.id}]
+        found = [each for each in known_projects(tx) if caller.sees(each.id)]
     return shown(plural(len(found), "project"), ProjectList(projects=tuple(map(project_row, found))))
 
 
@@ -137,8 +137,8 @@ def project_stats(caller: Reads, project: str, template: str = "") -> JSONRespon
 @router.get("/stats/week", response_model=answer_of(WeekView), tags=["projects"])
 def stats_of_the_week(caller: Reads, project: str = "") -> JSONResponse:
     """The last seven days at a glance, of a project, else of every project that the token opens."""
-    everywhere = not (project or caller.token.project)
-    view = week(caller.engine(project), everywhere=everywhere)
+    wanted = caller.summed(project)
+    view = week(caller.engine(wanted), everywhere=not wanted)
     return shown(f"{plural(view.finished, 'run')} finished", view)
 
 
@@ -155,5 +155,5 @@ def search(
 ) -> JSONResponse:
     """Full-text search of a project's history."""
     engine = caller.engine_of(run) if run else caller.engine(project)
-    everywhere = everywhere and not (project or caller.token.project)
+    everywhere = everywhere and not caller.summed(project)
     return done(caller, engine, found, run, query=query, kind=kind, limit=limit, cursor=cursor, everywhere=everywhere)

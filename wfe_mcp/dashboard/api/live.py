@@ -11,7 +11,8 @@ expired.
 """
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
@@ -20,11 +21,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.api.access import Access, Caller, Manages, Reads
+from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
 from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_overviews, queues_now
 from wfe_mcp.engine.runs.looks import visited_before
 from wfe_mcp.store import Store
@@ -116,7 +119,9 @@ def look(caller: Reads, body: Look) -> JSONResponse:
     caller.refuse_program()
     engine = caller.engine()
     with engine.store.read() as tx:
-        known = [each.id for each in tx.projects.all()]
+        known = (
+            [] if caller.login else [each.id for each in tx.projects.all()]
+        )  # a look is of the one user of a machine
     view = news(engine, visited_before(engine, known, looks=body.looks))
     return shown(plural(len(view.runs), "run"), view)
 
@@ -137,11 +142,12 @@ def export_activity(
 def _activity(
     caller: Caller, project: str, run: str, type_: str, actor: str, before: int, limit: int
 ) -> list[Activity]:
-    wanted = project or caller.token.project
+    wanted = caller.narrowed(project)
     engine = caller.engine_of(run) if run else caller.engine(wanted)
     with engine.store.read() as tx:
         at = before or tx.activity.last_position() + 1
-        return tx.activity.before(at, project=wanted, run=run, type_=type_, actor=actor, limit=limit)
+        found = tx.activity.before(at, project=wanted, run=run, type_=type_, actor=actor, limit=limit)
+    return [each for each in found if caller.sees(each.project_id)]
 
 
 @router.get("/events", tags=["activity"], response_class=EventSourceResponse)
@@ -153,40 +159,45 @@ async def stream(
     last_event_id: Annotated[str, Header()] = "",
 ) -> EventSourceResponse:
     """New events over all runs, as they are committed by any process. Without ``after``: from now on."""
-    wanted = project or caller.token.project
+    wanted = caller.narrowed(project)
     engine = await run_in_threadpool(caller.engine, wanted)
     is_ours = last_event_id.isdecimal() and len(last_event_id) <= _POSITION_DIGITS
     begin = int(last_event_id) if is_ours else after
     return EventSourceResponse(
-        _news(caller.access, request.headers.get("authorization", ""), engine.store, wanted, begin),
+        _news(caller, partial(caller.access.still_opens, *_given(request)), engine.store, wanted, begin),
         ping=PING_S,
         headers={"cache-control": "no-store"},
         send_timeout=30,
     )
 
 
+def _given(request: Request) -> tuple[str, str]:
+    return request.headers.get("authorization", ""), request.cookies.get(COOKIE, "")
+
+
 async def _news(
-    access: Access, authorization: str, store: Store, project: str, after: int | None
+    caller: Caller, still_opens: Callable[[], bool], store: Store, project: str, after: int | None
 ) -> AsyncGenerator[ServerSentEvent]:
     last, items = await run_in_threadpool(_ends, store)
     position = last if after is None else min(after, last)
     is_past = after is not None and after > last
-    work = await run_in_threadpool(_Work, store, project)
+    work = await run_in_threadpool(_Work, store, project, caller)
     yield ServerSentEvent("{}", event="reset" if is_past else "ready", id=str(position), retry=RETRY_MS)
     seen = -1
-    while not access.is_ending:
+    while not caller.access.is_ending:
         version = await run_in_threadpool(store.data_version)
-        if version != seen and not await run_in_threadpool(access.still_opens, authorization):
+        if version != seen and not await run_in_threadpool(still_opens):
             return
         found, changed = list[Activity](), list[tuple[int, str, str]]()
         if version != seen:
             found, changed = await run_in_threadpool(_after, store, position, items, project)
-        for each in found:
+        for each in filter(lambda each: caller.sees(each.project_id), found):
             yield ServerSentEvent(
                 json.dumps(plain(activity_view(each)), ensure_ascii=False), event="event", id=str(each.position)
             )
         for row, of_project, item in changed:
-            yield ServerSentEvent(json.dumps({"project": of_project, "item": item}), event="item")
+            if caller.sees(of_project):
+                yield ServerSentEvent(json.dumps({"project": of_project, "item": item}), event="item")
             items = row
         for kind, data in [] if version == seen else await run_in_threadpool(work.news):
             yield ServerSentEvent(json.dumps(data, ensure_ascii=False), event=kind)
@@ -201,8 +212,8 @@ async def _news(
 class _Work:
     """What one connection has sent of the texts and tool calls of models at work."""
 
-    def __init__(self, store: Store, project: str) -> None:
-        self._store, self._project = store, project
+    def __init__(self, store: Store, project: str, caller: Caller) -> None:
+        self._store, self._project, self._caller = store, project, caller
         self._texts: dict[str, str] = {}
         self._open: set[str] = set()
         with store.read() as tx:
@@ -214,19 +225,23 @@ class _Work:
             self._row = min(self._row, tx.tool_calls.last_row())  # runs may have been pruned
             tools = tx.tool_calls.news(self._row, self._open, self._project)
             shown = tx.jobs.shown(self._project)
+            of = tx.runs.projects(
+                list({*(RunId(str(each["run_id"])) for each in tools), *(job.run_id or RunId("") for job in shown)})
+            )
+        shown = [job for job in shown if self._caller.sees(of.get(job.run_id or RunId(""), ""))]
         texts = {job.id: str((job.result or {}).get("text", "")) for job in shown}
         found: list[tuple[str, dict[str, Any]]] = []
         for job in shown:
             before, text = self._texts.get(job.id, ""), texts[job.id]
             if text != before:
                 adds = bool(before) and text[: len(before)] == before
-                of = {"job": job.id, "run": job.run_id, "phase": job.phase, "attempt": job.attempt}
-                found.append(("text", {**of, "text": text[len(before) :] if adds else text, "adds": adds}))
+                on = {"job": job.id, "run": job.run_id, "phase": job.phase, "attempt": job.attempt}
+                found.append(("text", {**on, "text": text[len(before) :] if adds else text, "adds": adds}))
         self._texts = texts
         for each in tools:
             self._row = max(self._row, each.pop("row"))
             is_known, is_over = each["id"] in self._open, each["ok"] is not None
-            if is_over or not is_known:
+            if (is_over or not is_known) and self._caller.sees(of.get(RunId(str(each["run_id"])), "")):
                 found.append(("tool", {"run": each.pop("run_id"), "tool": each.pop("name"), **each}))
             (self._open.discard if is_over else self._open.add)(each["id"])
         return found

@@ -106,7 +106,7 @@ def on_refused(request: Request, exc: Exception) -> JSONResponse:
     del request
     assert isinstance(exc, Refused), exc
     answer = reply(Envelope(False, summary=exc.message, data=exc.data, error=exc))
-    if exc.code == "unauthorized":
+    if exc.code == "unauthorized" and "login" not in exc.data:
         answer.headers["www-authenticate"] = "Bearer"
     return answer
 

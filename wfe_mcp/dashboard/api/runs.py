@@ -150,7 +150,7 @@ def list_runs(
     cursor: str = "",
 ) -> JSONResponse:
     """The runs of a project, or of every project that the token opens, newest first."""
-    wanted = project or caller.token.project
+    wanted = caller.narrowed(project)
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
         page = tx.runs.page(
@@ -165,7 +165,8 @@ def list_runs(
             archived=archived,
             reached=reached or (),
         )
-    rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id))
+    seen = [each for each in page.runs if caller.sees(each.project_id)]
+    rows = run_rows(engine, seen, lambda run: caller.engine(run.project_id))
     return shown(f"{len(rows)} runs", RunList(runs=rows, cursor=page.cursor or ""))
 
 

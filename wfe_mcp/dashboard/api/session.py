@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
@@ -49,16 +50,20 @@ def show_session(caller: Reads) -> JSONResponse:
     asks_pin = caller.is_page and caller.access.asks_pin
     user, token = caller.by.actor, caller.token
     here = caller.engine().project_id
-    view = SessionView(user=user, asks_pin=asks_pin, scope=token.scope, project=here, ends_at=second(token.expires_at))
+    login = caller.login is not None
+    view = SessionView(
+        user=user, asks_pin=asks_pin, scope=token.scope, project=here, ends_at=second(token.expires_at), login=login
+    )
     return shown(user, view)
 
 
 @router.post("/session/confirm", response_model=answer_of(SessionView))
 def confirm_session(caller: Reads, credentials: Bearer, body: Proof) -> JSONResponse:
     """Let a session that only looks, 12 hours after it began, do what a new one may, with the PIN."""
-    assert credentials is not None, "the caller has a token"
     engine = caller.engine()
-    tokens.confirm_session(engine, caller.person(engine, body.pin), credentials.credentials)
+    person = caller.person(engine, body.pin)
+    assert credentials is not None, "who has a PIN has a token"
+    tokens.confirm_session(engine, person, credentials.credentials)
     view = SessionView(user=caller.by.actor, asks_pin=True, scope="manage")
     return shown("The session may do what a new one may.", view)
 
@@ -67,6 +72,8 @@ def confirm_session(caller: Reads, credentials: Bearer, body: Proof) -> JSONResp
 def end_session(caller: Reads, credentials: Bearer) -> JSONResponse:
     """End this session: its token opens nothing any more."""
     caller.refuse_program()
+    if caller.login is not None:
+        raise Refused("forbidden", "A person logs out at /logout.", "Press Log out.")
     assert credentials is not None, "the caller has a token"
     tokens.end_session(caller.engine(), caller.by, credentials.credentials)
     return shown("The session has ended.", SessionView(user=caller.by.actor, asks_pin=False, scope=caller.token.scope))

@@ -283,8 +283,10 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
     """Make a folder known as a project; one that is known already is shown. `wfe-mcp init` there adds its checks."""
     if caller.token.project:
         raise Refused("forbidden", f"The token {caller.token.name!r} is for one project.", "Use one of --all-projects.")
-    if body.template:
-        caller.refuse_program()  # as for the default of any project
+    if body.template or caller.login:
+        caller.person(
+            caller.engine(), ""
+        ) if caller.login else caller.refuse_program()  # as for the default of any project
     place = Path(body.folder)
     if not place.is_absolute() or not place.is_dir():
         raise Refused(
@@ -304,7 +306,7 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
 @router.post("/projects/{project}/move", response_model=answer_of(MoveView), tags=["projects"])
 def move_project(caller: Manages, project: str, body: Moved) -> JSONResponse:
     """Say that a project was renamed or moved, with the PIN. Without ``shown`` nothing changes: the answer says what it means."""
-    engine, place = caller.engine(), Path(body.folder)
+    engine, place = caller.engine_for(project), Path(body.folder)
     caller.refuse_program()
     if not place.is_absolute():
         raise Refused(
@@ -324,7 +326,7 @@ def move_project(caller: Manages, project: str, body: Moved) -> JSONResponse:
 @router.post("/projects/{project}/forget", response_model=answer_of(), tags=["projects"])
 def forget_project(caller: Manages, project: str, body: Forgotten) -> JSONResponse:
     """Take a project out of the lists, with the PIN. Its runs and their log stay; work in its folder brings it back."""
-    engine = caller.engine()
+    engine = caller.engine_for(project)
     with engine.store.read() as tx:
         record = projects.by_id(tx, project)
     projects.forget(engine.store, caller.person(engine, body.pin), record, engine.clock())
@@ -334,7 +336,7 @@ def forget_project(caller: Manages, project: str, body: Forgotten) -> JSONRespon
 @router.post("/projects/{project}/rename", response_model=answer_of(), tags=["projects"])
 def rename_project(caller: Manages, project: str, body: NewName) -> JSONResponse:
     """Give a project a name. Nothing on the disk changes."""
-    engine = caller.engine()
+    engine = caller.engine_for(project)
     if caller.token.project not in {"", project}:
         raise Refused(
             "forbidden", f"The token {caller.token.name!r} is for another project.", "Use one of that project."

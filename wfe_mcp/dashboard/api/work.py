@@ -131,7 +131,7 @@ def show_backlog(
 
     Without a status those on which something is left to do.
     """
-    wanted = project or caller.token.project
+    wanted = caller.summed(project)
     view = backlog(
         caller.engine(wanted), wanted, kind or (), status or OPEN, text, newest=order == "newest", limit=limit
     )

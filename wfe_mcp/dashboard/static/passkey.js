@@ -21,7 +21,7 @@ async function sign(form, report) {
   const complete = form.reportValidity();
   if (optional) pin.required = true;
   if (!complete) return;
-  if (location.hostname !== "localhost") {
+  if (/^(127\.|\[)/.test(location.hostname)) {
     report.textContent = `Passkeys know this page as localhost only: open http://localhost:${location.port}${location.pathname}`;
     return;
   }

@@ -3,6 +3,7 @@
     read      look at runs, artifacts, templates, queues and history
     work      read, and do what an agent may: start runs, submit artifacts, ask for approval, pause, roll back
     manage    work, and store templates and cancel jobs
+    runner    take checks and report what came of them (``runners.py``), and none of the above
 
 Rules:
 1. A token is shown once, when it is made. The database keeps its sha256: the token has 256 random bits, so no salt and no
@@ -44,9 +45,9 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.settings import USED
 from wfe_mcp.workspace.files.project_files import replace_file
 
-Scope = Literal["read", "work", "manage"]
+Scope = Literal["read", "work", "manage", "runner"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""Each scope includes those before it."""
+"""Each of the first three includes those before it; ``runner`` includes none, and none includes it."""
 
 _ROW_PREFIX = "token:"
 _USE_PREFIX = f"{USED}token:"
@@ -75,7 +76,14 @@ class Token:
 
     def allows(self, scope: Scope) -> bool:
         """True when ``scope`` is included in that of this token."""
-        return SCOPES.index(scope) <= SCOPES.index(self.scope)
+        return includes(self.scope, scope)
+
+
+def includes(scope: Scope, other: Scope) -> bool:
+    """Whether who has ``scope`` may do what needs ``other``."""
+    if "runner" in {scope, other}:
+        return scope == other
+    return SCOPES.index(other) <= SCOPES.index(scope)
 
 
 def create_token(

@@ -11,6 +11,7 @@ Rules:
 3. The file is enough to check it: ``verify --approvals`` does so in CI.
 4. People are compared by the name of their key, never by key or channel: two keys of one name are one person. What is not
    pinned is no one's: another key, a form in a client, an agent's token.
+5. A passkey that a person made at a server waits, a row of the database and in the settings log, until one who may pins it.
 """
 
 from __future__ import annotations
@@ -331,6 +332,34 @@ def person_named(name: str) -> str:
     """The name of a key as people are compared: case, width, invisible characters and space around words do not count."""
     shown = "".join(each for each in normalize("NFKC", name) if category(each) != "Cf")
     return " ".join(shown.casefold().split())
+
+
+def request_key(engine: Engine, by: By, key: ApproverKey) -> None:
+    """Ask to have ``key`` pinned; an earlier request of the same person is replaced."""
+    with engine.store.tx() as tx:
+        for row, value in tx.secrets.named(_requests(engine)).items():
+            if ApproverKey.model_validate_json(value).name == key.name:
+                tx.secrets.set(row, None, by, engine.clock())
+        tx.secrets.set(_requests(engine) + key.id, key.model_dump_json(exclude_none=True), by, engine.clock())
+
+
+def requested_keys(engine: Engine) -> dict[str, ApproverKey]:
+    """What waits to be pinned in the project of ``engine``, by the id of the key."""
+    with engine.store.read() as tx:
+        found = [ApproverKey.model_validate_json(each) for each in tx.secrets.named(_requests(engine)).values()]
+    return {each.id: each for each in sorted(found, key=lambda each: each.name)}
+
+
+def drop_request(engine: Engine, by: By, key: ApproverKey) -> None:
+    """The key is pinned, or is not wanted."""
+    with engine.store.tx() as tx:
+        if tx.secrets.get(_requests(engine) + key.id) is not None:
+            tx.secrets.set(_requests(engine) + key.id, None, by, engine.clock())
+
+
+def _requests(engine: Engine) -> str:
+    """Where they wait: ``<this><key id>``, JSON of the key with the name of the person who was logged in."""
+    return f"key-request:{engine.project_id}:"
 
 
 def _plain(change: ApproverChange) -> dict[str, Any]:

@@ -163,6 +163,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         driven.JOB: partial(work_phase, engine),
         **dict.fromkeys((WEBHOOK, NOTICE, "schedule", "claim"), partial(_work_rare, engine)),
     }
+    kinds = [kind for kind in kinds if SLOTS.get(kind, 1)]
     queues, limits = queue_names(engine, kinds), work_limits(engine)
     worker = Worker(
         lambda: engine.store,
@@ -171,6 +172,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         engine.clock,
         queues,
         slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)},
+        frees=queue_names(engine, ("runner",)),
         gave_up=gave_up_of(engine),
         limits=limits,
         tend=partial(_plan_schedules, engine),
@@ -278,7 +280,7 @@ def _work_timer(engine: Engine, context: JobContext) -> Outcome:
 
 def _gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
     """A gate whose job cannot run at all is an error of the gate, a step's is in doubt: the attempt must not hang."""
-    from wfe_mcp.engine.evaluation.gate_jobs import judged_attempt
+    from wfe_mcp.engine.evaluation.gate_scene import judged_attempt
 
     if job.kind == WEBHOOK:
         tx.lines.advance(job)

@@ -3,6 +3,7 @@
     timer    times of runs            command  gates that read files and run checks
     step     steps                    llm, agent, vision   models        webhook   messages, notifications
     manual   waiting for a person who works in place of a model                schedule  times that start a run
+    runner   checks that a runner does, on another machine
 
 Rules:
 1. Each queue has its own slots in a process, so that a long model call delays no gate.
@@ -56,8 +57,9 @@ SLOTS = {
     "vision": 2,
     "agent": 2,
     "manual": 16,
+    "runner": 0,
 }
-"""Every queue, and how many of its jobs one process works at a time."""
+"""Every queue, and how many of its jobs one process works at a time. Those of runners are worked on other machines."""
 
 QUEUES = tuple(SLOTS)
 
@@ -210,7 +212,7 @@ def _overviews(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobOve
         position, usual = tx.queues.position(job, now), queues[job.queue].average_run_s
         estimate = None
         if usual is not None and position is not None:
-            at_once = limits.get(job.queue, Limit()).concurrency or SLOTS[job.queue.partition(":")[0]]
+            at_once = limits.get(job.queue, Limit()).concurrency or SLOTS[job.queue.partition(":")[0]] or 1
             estimate = usual * (-(-(position + queues[job.queue].running) // at_once))
         elif usual is not None and job.status is JobStatus.RUNNING and job.started_at is not None:
             estimate = max(0.0, usual - (now - job.started_at).total_seconds())

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, RunId
 from wfe_mcp.engine.credentials.kinds import targets
 from wfe_mcp.engine.credentials.stored import Use, hand_out
@@ -16,20 +17,34 @@ from wfe_mcp.workspace.config.origins import origin_of
 _FILE = "file:"
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The credentials of one check. ``variables``: values by name; ``files``: contents by the variable that names the file."""
+
+    variables: dict[str, str]
+    files: dict[str, str]
+
+
+def given_to_check(engine: Engine, check: FrozenCheck, run: RunId | None, attempt: Attempt | None = None) -> Given:
+    """What ``check`` of an attempt, or of no run, names in ``credentials``; each is an event of the run."""
+    phase, number = (attempt.phase, attempt.number) if attempt is not None else ("", 0)
+    opened = hand_out(engine, check.credentials, Use(f"check {check.name}", run, phase, number))
+    found = Given({}, {})
+    for name, wanted in check.credentials.items():
+        given = opened[name]
+        for part, target in targets(name, given.kind, given.values, wanted).items():
+            place = found.files if target.startswith(_FILE) else found.variables
+            place[target.removeprefix(_FILE)] = given.values[part]
+    return found
+
+
 def hand_to_check(engine: Engine, run: RunId | None, attempt: Attempt | None = None) -> HandOut:
-    """Hands a check of an attempt, or of no run, what it names in ``credentials``; each is an event of the run."""
+    """Hands a check of this process what it names."""
 
     @contextmanager
     def hand(check: FrozenCheck) -> Generator[Handed]:
-        phase, number = (attempt.phase, attempt.number) if attempt is not None else ("", 0)
-        opened = hand_out(engine, check.credentials, Use(f"check {check.name}", run, phase, number))
-        variables, files = dict[str, str](), dict[str, str]()
-        for name, wanted in check.credentials.items():
-            given = opened[name]
-            for part, target in targets(name, given.kind, given.values, wanted).items():
-                place = files if target.startswith(_FILE) else variables
-                place[target.removeprefix(_FILE)] = given.values[part]
-        with handed(variables, files) as found:
+        given = given_to_check(engine, check, run, attempt)
+        with handed(given.variables, given.files) as found:
             yield found
 
     return hand

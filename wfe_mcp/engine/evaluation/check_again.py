@@ -10,7 +10,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.evaluation.gate_jobs import evidence_of, gate_scene, judge_command
+from wfe_mcp.engine.evaluation.gate_jobs import evidence_of, judge_command
+from wfe_mcp.engine.evaluation.gate_scene import gate_scene
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.run_change import run_as_read

@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.evidence_levels import strictest
-from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
+from wfe_mcp.core.evidence_levels import Level, strictest
+from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.credentials.handing import hand_to_check
-from wfe_mcp.engine.evaluation.gate_names import allowing_input, exact_names, file_beside
-from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs, kept_look, reads_files
+from wfe_mcp.engine.evaluation.gate_scene import (
+    Judged,
+    Scene,
+    allowing_input,
+    exact_names,
+    file_beside,
+    gate_scene,
+    judged_attempt,
+)
+from wfe_mcp.engine.files.tree_binding import first_tree, kept_look
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
@@ -34,6 +40,7 @@ from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError, filled
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, OpinionGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.config.settings import Settings
 from wfe_mcp.workspace.files.mirror import evidence_folder
 from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles, changed_paths
 
@@ -45,21 +52,6 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The outcome of a job. ``tree`` and ``head`` are those after the gate; ``changed``: paths the check itself changed.
-
-    ``judgement`` None: the files had changed before the gate could read them.
-    """
-
-    judgement: Judgement | None
-    tree: str | None = None
-    head: str | None = None
-    changed: tuple[str, ...] = ()
-    seen: SeenFiles | None = None
-    """The look that found ``tree``."""
 
 
 def judge(engine: Engine, context: JobContext) -> Judged | None:
@@ -86,24 +78,6 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
     return judged_by(gate, scene, context.run_child, seen)
 
 
-def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> _Scene:
-    """What ``gate`` reads of the database."""
-    artifact = current.plan.artifact_name(attempt.phase)
-    named = f"{gate.model_dump_json()} artifacts.{artifact}"
-    values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
-    ignored = ignored_globs(engine, tx, current.loaded, attempt.phase)
-    attached = frozenset((each.name, each.sha256) for each in tx.attachments.of_run(current.run.id))
-    return _Scene(engine, current, attempt, values, ignored, attached, current.frozen)
-
-
-def judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
-    """Run the check of ``gate`` now, for no job. Raises ExpressionError."""
-    exact, test_file = exact_names(gate), file_beside(gate, scene.values)
-    filled_in = filled(gate, scene.values, scene.change.plan.expressions)
-    assert isinstance(filled_in, CommandGate), "filling in expressions keeps the kind"
-    return _judge_command(filled_in, scene, run, exact, test_file, scene.look())
-
-
 def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
     """Write the verdict inside the transaction that ends the job."""
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
@@ -113,7 +87,7 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
             give_verdict(current, attempt, judged)
 
 
-def judged_by(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | None) -> Judged:
+def judged_by(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None) -> Judged:
     """The verdict on the files as ``seen``; on those after it, where the gate runs a program."""
     try:
         exact, test_file, allowed_by = (
@@ -123,7 +97,7 @@ def judged_by(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | None) 
         )
         gate = filled(gate, scene.values, scene.change.plan.expressions)
         if isinstance(gate, CommandGate):
-            return _judge_command(gate, scene, run, exact, test_file, seen)
+            return judge_check(gate, scene, run, exact, test_file, seen)
         return _judge_by_kind(gate, scene, run, seen, allowed_by)
     except ExpressionError as exc:
         step = "ask the user to fix the template, or to skip the phase."
@@ -167,46 +141,6 @@ def give_verdict(current: RunChange, attempt: Attempt, judged: Judged) -> None:
             **on,
         )
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """The input of a gate, read from the database before it runs."""
-
-    engine: Engine
-    change: RunChange
-    attempt: Attempt
-    values: dict[str, Any]
-    ignored: tuple[str, ...]
-    attached: frozenset[tuple[str, str]]
-    frozen: dict[str, Any]
-    """``RunChange.frozen``: the gate runs outside the transaction that read it."""
-
-    @property
-    def root(self) -> Path:
-        return Path(self.change.run.worktree)
-
-    def look(self) -> SeenFiles | None:
-        """The files as they are now; None where no gate of the phase reads them."""
-        return SeenFiles(self.root) if reads_files(self.change.loaded.state, self.attempt.phase) else None
-
-    def tree_of(self, seen: SeenFiles | None) -> str | None:
-        """The tree that the gates judge."""
-        return None if seen is None else seen.tree(self.ignored).id
-
-    def judged(
-        self, judgement: Judgement, seen: SeenFiles | None, *, head: str | None = None, changed: tuple[str, ...] = ()
-    ) -> Judged:
-        """The outcome, about the files as ``seen``."""
-        return Judged(judgement, self.tree_of(seen), head, changed, seen)
-
-
-def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
-    """The attempt, while the job's revision, gate and tree are still under judgement."""
-    attempt = current.state.current(PhasePath(job.phase or ""))
-    asked = (job.attempt, job.payload["stage"], job.payload["gate"], job.payload["sha256"], job.payload["tree"])
-    now = (attempt.number, str(attempt.stage), attempt.gate, attempt.sha256, attempt.tree)
-    return attempt if attempt.status is AttemptStatus.GATING and asked == now else None
 
 
 def _review(
@@ -258,58 +192,7 @@ def _review(
     return asked
 
 
-def _judge_command(
-    gate: CommandGate,
-    scene: _Scene,
-    run: RunChild,
-    exact: frozenset[str],
-    test_file: str,
-    seen: SeenFiles | None,
-) -> Judged:
-    from wfe_mcp.workspace.config.ports import with_ports
-    from wfe_mcp.workspace.git.repository import head
-
-    with scene.engine.store.read() as tx:
-        settings = scene.engine.settings(tx)
-        least = least_evidence(scene.engine, settings, tx)
-    frozen: dict[str, Any] | None = scene.frozen.get("checks", {}).get(gate.check)
-    if frozen is None and gate.check in settings.settings.checks:
-        frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
-    if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
-        return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
-    folder = evidence_folder(scene.root, scene.change.run.id, scene.attempt.phase, scene.attempt.number)
-    looks: list[SeenFiles] = []
-    judgement = run_check(
-        None if frozen is None else FrozenCheck.model_validate(frozen),
-        name=gate.check,
-        root=scene.root,
-        evidence_dir=folder,
-        expect=gate.expect.model_dump(mode="json", exclude_unset=True),
-        if_missing=gate.if_missing,
-        environ=with_ports(scene.engine.environment, scene.root, settings.settings.worktrees.ports),
-        run=run,
-        skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
-        exact=exact,
-        test_file=test_file,
-        level=strictest(gate.level, scene.frozen.get("evidence"), least),
-        seen=seen,
-        look_after=looks.append,
-        makes=settings.settings.sandbox,
-        hand=hand_to_check(scene.engine, scene.change.run.id, scene.attempt),
-    )
-    after = looks[-1] if looks and seen is not None else scene.look()
-    changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
-    return scene.judged(judgement, after, head=head(scene.root), changed=changed)
-
-
-def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
-    run, attempt = scene.change.run, scene.attempt
-    with scene.engine.store.read() as tx:
-        begun = attempt.started_at or scene.change.at
-        return tx.evidence.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
-
-
-def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild, seen: SeenFiles | None, allowed_by: str) -> Judged:
+def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None, allowed_by: str) -> Judged:
     from wfe_mcp.workspace.git.repository import head
 
     attempt, root = scene.attempt, scene.root
@@ -353,23 +236,13 @@ def files_in(tree: HashedTree, paths: Iterable[str]) -> frozenset[str]:
     return frozenset(path for path, node in nodes if node is not None and node.mode.startswith("100"))
 
 
-def claims_of(scene: _Scene, run: RunChild, stage: str) -> ClaimsFound:
+def claims_of(scene: Scene, run: RunChild, stage: str) -> ClaimsFound:
     """The claims of the run, after their tests."""
     from wfe_mcp.engine.evaluation.claim_tests import claims_found
 
     change, attempt = scene.change, scene.attempt
     folder = evidence_folder(scene.root, change.run.id, attempt.phase, attempt.number)
     return claims_found(scene.engine, change.run, scene.frozen, run, folder, stage)
-
-
-def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
-    if trusted_before:
-        message = f"The project's configuration changed, so check {check!r} waits for a person."
-        step = "ask the user to look at it and run: wfe-mcp trust"
-    else:
-        message = f"This project has no trusted check {check!r} yet."
-        step = "ask the user to run: wfe-mcp init (or wfe-mcp trust)"
-    return needs_trust("command", message, step, {"check": check})
 
 
 def evidence_of(current: RunChange, attempt: Attempt, judged: Judged, found: Judgement) -> EvidenceRecord:
@@ -390,3 +263,93 @@ def evidence_of(current: RunChange, attempt: Attempt, judged: Judged, found: Jud
         log_path=found.log_path,
         at=current.at,
     )
+
+
+def judge_command(gate: CommandGate, scene: Scene, run: RunChild) -> Judged:
+    """Run the check of ``gate`` now, for no job. Raises ExpressionError."""
+    exact, test_file = exact_names(gate), file_beside(gate, scene.values)
+    filled_in = filled(gate, scene.values, scene.change.plan.expressions)
+    assert isinstance(filled_in, CommandGate), "filling in expressions keeps the kind"
+    return judge_check(filled_in, scene, run, exact, test_file, scene.look())
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCheck:
+    """The check of a gate as the run froze it; None: there is none. ``level``: the least level of evidence that is asked for."""
+
+    check: FrozenCheck | None
+    level: Level | None
+    settings: Settings
+
+
+def asked_check(gate: CommandGate, scene: Scene) -> AskedCheck | Judged:
+    """The check of ``gate``; what is judged at once where a person has to trust it first."""
+    with scene.engine.store.read() as tx:
+        settings = scene.engine.settings(tx)
+        least = least_evidence(scene.engine, settings, tx)
+    frozen: dict[str, Any] | None = scene.frozen.get("checks", {}).get(gate.check)
+    if frozen is None and gate.check in settings.settings.checks:
+        frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
+    if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
+        return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
+    check = None if frozen is None else FrozenCheck.model_validate(frozen)
+    return AskedCheck(check, strictest(gate.level, scene.frozen.get("evidence"), least), settings.settings)
+
+
+def judge_check(
+    gate: CommandGate,
+    scene: Scene,
+    run: RunChild,
+    exact: frozenset[str],
+    test_file: str,
+    seen: SeenFiles | None,
+) -> Judged:
+    """The judgement of ``gate``, whose expressions are filled in, after its check ran."""
+    from wfe_mcp.workspace.config.ports import with_ports
+    from wfe_mcp.workspace.git.repository import head
+
+    asked = asked_check(gate, scene)
+    if isinstance(asked, Judged):
+        return asked
+    looks: list[SeenFiles] = []
+    judgement = run_check(
+        asked.check,
+        name=gate.check,
+        root=scene.root,
+        evidence_dir=scene.evidence_dir,
+        expect=gate.expect.model_dump(mode="json", exclude_unset=True),
+        if_missing=gate.if_missing,
+        environ=with_ports(scene.engine.environment, scene.root, asked.settings.worktrees.ports),
+        run=run,
+        skipped_before=skipped_before(gate, scene),
+        exact=exact,
+        test_file=test_file,
+        level=asked.level,
+        seen=seen,
+        look_after=looks.append,
+        makes=asked.settings.sandbox,
+        hand=hand_to_check(scene.engine, scene.change.run.id, scene.attempt),
+    )
+    after = looks[-1] if looks and seen is not None else scene.look()
+    changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
+    return scene.judged(judgement, after, head=head(scene.root), changed=changed)
+
+
+def skipped_before(gate: CommandGate, scene: Scene) -> int | None:
+    """How many tests the check skipped before, where the gate asks for that; None: unknown, or not asked for."""
+    if not gate.expect.no_new_skips:
+        return None
+    run, attempt = scene.change.run, scene.attempt
+    with scene.engine.store.read() as tx:
+        begun = attempt.started_at or scene.change.at
+        return tx.evidence.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
+
+
+def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
+    if trusted_before:
+        message = f"The project's configuration changed, so check {check!r} waits for a person."
+        step = "ask the user to look at it and run: wfe-mcp trust"
+    else:
+        message = f"This project has no trusted check {check!r} yet."
+        step = "ask the user to run: wfe-mcp init (or wfe-mcp trust)"
+    return needs_trust("command", message, step, {"check": check})

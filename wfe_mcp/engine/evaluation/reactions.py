@@ -305,6 +305,7 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
     have not answered. ``again``: one of them has.
     """
     from wfe_mcp.engine.models.waits import OPEN_JOBS, gate_payload, persons_asked
+    from wfe_mcp.store.records.jobs import labels_key
 
     judge = gate_now(change, attempt)
     if judge is None or judge.judged not in {"command", "llm"} or change.state.status is RunStatus.CANCELLED:
@@ -319,4 +320,17 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
         if asked is not None:
             job["max_attempts"] = asked
         queue = "vision" if getattr(judge, "images", ()) else judge.judged
+        labels = _labels(change, judge) if judge.kind == "command" else None
+        if labels is not None:
+            queue, job["limit_key"] = "runner", labels_key(labels)
         change.enqueue("gate", queue=queue, **job)
+
+
+def _labels(change: RunChange, gate: Gate) -> list[str] | None:
+    """The labels of the runner that a command gate waits for; None: this machine runs its check."""
+    frozen, name = change.frozen, getattr(gate, "check", "")
+    check: dict[str, Any] = frozen.get("checks", {}).get(name)
+    if not check:
+        return None
+    is_asked = "runner" in {check.get("where"), getattr(gate, "level", None), frozen.get("evidence")}
+    return list(check.get("labels", ())) if is_asked else None

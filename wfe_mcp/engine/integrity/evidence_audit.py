@@ -3,15 +3,17 @@
     a verdict with evidence      its evidence has a seal, and is about this gate, revision and outcome
     a verdict without evidence   the event has a seal
     evidence of steps            it has a seal
+    evidence of a runner         besides, the report that the runner signed with the key that it has here, about this run
 
 What was recorded before seals began is counted, not judged. A run that was imported is a report of elsewhere.
+The seal says that the server judged; the signature of a runner says what it judged.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
@@ -19,11 +21,14 @@ from wfe_mcp.core.events import GateJudged
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.access.runners import is_signed, pinned_keys
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.evidence_seals import BEGUN, MADE, SEAL, evidence_facts, holds, verdict_facts
+from wfe_mcp.gates.runner_protocol import signed_bytes
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, SettingEvent
 from wfe_mcp.store.serialization import event_of
+from wfe_mcp.workspace.git.working_tree import parts_of
 
 
 @dataclass(slots=True)
@@ -65,6 +70,7 @@ def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> N
     except ValueError:  # a row that is no JSON any more: the log has named it
         return
     recorded = {each.id: each for each in every if f"evidence {each.id}" not in differs}
+    found.findings += audit_runner_reports(tx, list(recorded.values()))
     sealed = {id_: _is_sealed(each, found) for id_, each in recorded.items()}
     first: EventRecord | None = None
     for event in tx.events.log(run):
@@ -127,3 +133,39 @@ def _seal(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON
+
+
+def audit_runner_reports(tx: Tx, evidence: list[EvidenceRecord]) -> Iterator[Discrepancy]:
+    """What is wrong with each piece of ``evidence``, of one run, that claims to come from a runner."""
+    ours = [each for each in evidence if each.data.get("level") == "runner" or "runner" in each.data]
+    keys = pinned_keys(tx) if ours else {}
+    for each in ours:
+        if fault := _report_fault(each, keys):
+            yield Discrepancy("runner_report_wrong", f"evidence {each.id}", fault, each.run_id, None, each.at)
+
+
+def _report_fault(each: EvidenceRecord, keys: dict[str, set[str]]) -> str:
+    kept = _object(each.data.get("runner"))
+    stated = _object(kept.get("statement"))
+    if not stated:
+        return "it says that a runner ran the check, and has no report of one"
+    name, key = str(stated.get("runner")), str(stated.get("key"))
+    if key not in keys.get(name, set()):
+        return f"its report is signed by a key that no runner {name[:60]!r} has had here"
+    if not is_signed(signed_bytes(stated), str(kept.get("signature")), key):
+        return f"the signature of runner {name!r} does not hold for its report"
+    data = each.data
+    about = (stated.get("run"), stated.get("phase"), stated.get("attempt")) == (each.run_id, each.phase, each.attempt)
+    if not about:
+        return "its report is about another run, phase or attempt"
+    if "exit_code" not in data:
+        return ""  # the check did not start
+    tree = parts_of(str(_object(data.get("tree")).get("before")))[0]
+    reported = (stated.get("tree"), stated.get("exit_code"), stated.get("argv"), stated.get("log_sha256"))
+    kept_facts = (tree, data.get("exit_code"), data.get("argv"), _object(data.get("output")).get("sha256"))
+    return "" if reported == kept_facts else "the evidence says something else than the report of its runner"
+
+
+def _object(value: object) -> dict[str, Any]:
+    """The value where it is an object; else an empty one: evidence may hold any JSON."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

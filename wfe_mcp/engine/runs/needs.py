@@ -41,6 +41,8 @@ class Who(StrEnum):
     """Another run, which holds the folder or a lock."""
     WORKER = "worker"
     """A process that works the queue: none does."""
+    RUNNER = "runner"
+    """A machine that runs a check: none asks for work."""
     OUTAGE = "outage"
     """A provider that did not answer: a timer asks it again."""
     MODEL = "model"
@@ -88,6 +90,7 @@ class Stop(StrEnum):
     OTHER_RUN = "other_run"
     CHANGED_FILE = "changed_file"
     NO_WORKER = "no_worker"
+    NO_RUNNER = "no_runner"
     WORK = "work"
     """Nothing is in the way: an agent or the server works, or may begin."""
 
@@ -121,6 +124,8 @@ class RunFacts:
     """When a run that an outage paused is tried again."""
     has_worker: bool = True
     """A process works what the run has in its queues."""
+    no_runner: tuple[tuple[PhasePath, str], ...] = ()
+    """Phases whose check waits for a runner while none with its labels asks for work, each with those labels."""
     by_hand: tuple[PhasePath, ...] = ()
     """Phases that a person works in place of a model."""
     unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
@@ -238,6 +243,8 @@ def _work(found: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
         yield Need(Stop.WORK, works)
         if not found.has_worker:
             yield Need(Stop.NO_WORKER, Who.WORKER)
+        for path, labels in found.no_runner:
+            yield Need(Stop.NO_RUNNER, Who.RUNNER, path, labels)
     elif not stops and not found.startable and state.status is not RunStatus.WAITING:
         yield Need(Stop.WORK, Who.AGENT)
 

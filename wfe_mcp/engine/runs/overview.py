@@ -14,10 +14,11 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import run_roots
 from wfe_mcp.engine.files.drift import ChangedFile, blocks, changed_artifacts
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, held_elsewhere, lock_elsewhere
-from wfe_mcp.engine.kernel.run_change import run_as_read
+from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
 from wfe_mcp.engine.kernel.transaction import origin_of, way_on
 from wfe_mcp.engine.models import waits
 from wfe_mcp.engine.models.caps import Spending, spending
@@ -26,6 +27,7 @@ from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
 from wfe_mcp.engine.phases.steps import has_steps, is_worked
 from wfe_mcp.engine.runs.needs import Need, RunFacts, Stop, WaitingOn, Who, is_worked_by_server, needs_of, who_is_needed
+from wfe_mcp.store.records.jobs import JobStatus, labels_of
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.delivery.operations import Operation
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
 
 
-_BY_ITSELF = {Who.RUN, Who.WORKER, Who.OUTAGE, Who.MODEL, Who.CHECK, Who.REVIEWER, Who.SERVER}
+_BY_ITSELF = {Who.RUN, Who.WORKER, Who.RUNNER, Who.OUTAGE, Who.MODEL, Who.CHECK, Who.REVIEWER, Who.SERVER}
+_ABSENT = {Who.WORKER, Who.RUNNER}
 _IN_THE_WAY = {Stop.UNTRUSTED_STEP, Stop.CHANGED_FILE}
 
 
@@ -88,7 +90,7 @@ class Overview(RunFacts):
     @property
     def waiting_on(self) -> WaitingOn:
         """The same in the word of an answer, whether or not a process takes the work up."""
-        return who_is_needed(tuple(each for each in self.needs if each.who is not Who.WORKER)).waiting_on
+        return who_is_needed(tuple(each for each in self.needs if each.who not in _ABSENT)).waiting_on
 
     @property
     def goes_on(self) -> bool:
@@ -139,6 +141,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         context=tuple(frozen.get("context", ())),
         roles=frozen.get("given_roles", {}),
         spending=spending(engine, tx, loaded, plan),
+        no_runner=_no_runner(engine, tx, loaded) if works else (),
         by_hand=_by_hand(tx, loaded) if works else (),
         changed=changed,
         origin=origin_of(tx, loaded.record),
@@ -196,6 +199,25 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
             job.kind == JOB and job.queue.startswith("manual:")
             for job in tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, waits.OPEN_JOBS)
         )
+    )
+
+
+def _no_runner(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[tuple[PhasePath, str], ...]:
+    """The phases whose check waits for a runner that is not there, each with the labels that it must have."""
+    gating = any(
+        one.status is AttemptStatus.GATING and current_gate(loaded.state, one) == "command"
+        for one in loaded.state.moving_attempts
+    )
+    queue = queue_name("runner", engine.project_id)
+    jobs = tx.jobs.filter(loaded.record.id, statuses=(JobStatus.QUEUED,), queues=(queue,)) if gating else ()
+    if not jobs:
+        return ()
+    from wfe_mcp.engine.access.runners import seen_runners
+
+    there = [each.labels for each in seen_runners(engine, tx) if each.project in {"", engine.project_id}]
+    asked = ((PhasePath(job.phase or ""), labels_of(job.limit_key)) for job in jobs)
+    return tuple(
+        (phase, ",".join(sorted(labels))) for phase, labels in asked if not any(labels <= each for each in there)
     )
 
 

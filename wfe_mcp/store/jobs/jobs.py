@@ -109,7 +109,7 @@ class QueueRepository(Repository):
     def full_keys(self, limits: ClaimLimits, now: datetime) -> set[str]:
         """The limit keys of providers that may get no more work now, and of folders in which a job is working."""
         busy = {provider_key(name) for name, limit in limits.providers.items() if self._is_busy(name, limit, now)}
-        return busy | {str(row[0]) for row in self._connection.execute(_TREES_IN_USE)}
+        return busy | limits.closed | {str(row[0]) for row in self._connection.execute(_TREES_IN_USE)}
 
     def status(self, names: Sequence[str]) -> list[QueueRecord]:
         """The status of these queues, in this order."""

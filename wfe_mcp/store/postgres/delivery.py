@@ -5,6 +5,7 @@
 
 Rules:
 1. Whatever changes a row of ``job`` announces it: a trigger sees each writer. Our row decides, and nothing reads that of the engine.
+   Jobs of runners are not announced: no worker takes them, and runners ask over HTTP.
 2. The tables are those of the installed procrastinate, in a schema of their own. Where that is gone, workers find their jobs by looking.
 3. The trigger acts as the owner of the schema: who may queue a job needs no right to the engine.
 """
@@ -20,7 +21,7 @@ TASK = "deliver"
 PATH = f"{SCHEMA}, pg_temp"
 NAME, WHEN, TABLE = "job_is_due", "AFTER INSERT OR UPDATE OF status, run_at", "job"
 ACTION = f"""
-IF to_regclass('{SCHEMA}.procrastinate_jobs') IS NULL THEN RETURN NULL; END IF;
+IF to_regclass('{SCHEMA}.procrastinate_jobs') IS NULL OR left(NEW.queue, 7) = 'runner:' THEN RETURN NULL; END IF;
 IF NEW.status = 'queued' AND NEW.run_at < '9999-01-01' THEN
 IF TG_OP = 'INSERT' OR OLD.status <> 'queued' OR OLD.run_at <> NEW.run_at THEN
 PERFORM procrastinate_defer_jobs_v1(ARRAY[ROW(NEW.queue, '{TASK}', -NEW.priority, NULL, NULL, jsonb_build_object('job_id', NEW.id),
@@ -69,9 +70,9 @@ def create(connection: Connection) -> None:
 
 
 def trigger() -> tuple[str, str]:
-    """The statements that make the trigger, in the schema of our tables."""
+    """The statements that make the trigger, or bring it up to date, in the schema of our tables."""
     function = (
-        f"CREATE FUNCTION {NAME}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {PATH} "
+        f"CREATE OR REPLACE FUNCTION {NAME}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {PATH} "
         f"AS $wfe$BEGIN {ACTION} END$wfe$"
     )
-    return function, f"CREATE TRIGGER {NAME} {WHEN} ON {TABLE} FOR EACH ROW EXECUTE FUNCTION {NAME}()"
+    return function, f"CREATE OR REPLACE TRIGGER {NAME} {WHEN} ON {TABLE} FOR EACH ROW EXECUTE FUNCTION {NAME}()"

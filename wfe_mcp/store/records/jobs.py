@@ -1,6 +1,6 @@
 """Jobs, claim limits and queues as plain values, free of SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Required, TypedDict
@@ -23,6 +23,8 @@ __all__ = [
     "NewJob",
     "NewJobValues",
     "QueueRecord",
+    "labels_key",
+    "labels_of",
     "provider_key",
     "tree_key",
 ]
@@ -32,6 +34,8 @@ BEHIND = datetime(9999, 1, 1, tzinfo=UTC)
 
 TRACED = "traceparent"
 """The key of a payload with the trace of what enqueued the job; only where traces are kept."""
+
+_LABELS = "labels:"
 
 TREE_KEYS = "tree:"
 """Prefix of the keys of ``tree_key``."""
@@ -95,6 +99,8 @@ class ClaimLimits:
     providers: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     team: int | None = None
     project: int | None = None
+    closed: frozenset[str] = frozenset()
+    """Limit keys of jobs that the caller cannot do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +122,13 @@ def provider_key(provider: str) -> str:
 def tree_key(worktree: str) -> str:
     """The limit key of jobs in the same folder: one of them runs at a time, independent of other limits."""
     return f"{TREE_KEYS}{worktree}"
+
+
+def labels_key(labels: Collection[str]) -> str | None:
+    """The limit key of jobs for runners with ``labels``; None for any runner."""
+    return f"{_LABELS}{','.join(sorted(labels))}" if labels else None
+
+
+def labels_of(limit_key: str | None) -> frozenset[str]:
+    """The labels that a job with this limit key asks for."""
+    return frozenset(limit_key.removeprefix(_LABELS).split(",")) if limit_key else frozenset()

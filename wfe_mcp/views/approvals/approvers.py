@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_here, pinned_here, trusted_before
+from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, Signer, approvers_here, pinned_here, trusted_before
 from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
 from wfe_mcp.engine.kernel.engine import Engine
 
@@ -58,15 +58,16 @@ def approvers_path(engine: Engine, name: str = "") -> str:
     return f"approvers/{engine.project_id}?in={quote(str(engine.root), safe='')}{more}"
 
 
-def signers(engine: Engine, root: Path) -> tuple[tuple[str, ...], str]:
-    """The names of the keys that may sign in ``root``; where there is none, why, and what to do."""
+def signers(engine: Engine, root: Path, signer: Signer | None = None) -> tuple[tuple[str, ...], str]:
+    """The names of the keys that may sign in ``root``, those of ``signer`` alone; where there is none, why, and what to do."""
     try:
         found = pinned_here(engine, root)
     except Refused as refused:
         return (), f"{refused.message} {refused.hint}"
     if not passkeys_are_installed():
         return (), f"The package for passkeys is not installed here. {INSTALL}"
-    return tuple(key.name for key in found.passkeys.values()), ""
+    names = tuple(key.name for key in found.passkeys.values() if signer is None or signer.has(key))
+    return names, "" if names else "No passkey of yours that was made at this address is pinned in this project."
 
 
 def _keys(found: Pinned) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from wfe_mcp.views.values.model import view_model
 class SessionView:
     """Whose session it is. ``project``: the id of that which the page was started in. ``asks_pin``: this page takes the PIN. ``token``: only when the session begins.
 
-    ``scope``: ``read`` looks, and ``manage`` does what an agent may; only the PIN decides.
+    ``scope``: ``read`` looks, and ``manage`` does what an agent may; only the PIN decides. ``login``: a person at a server, who decides by passkey.
     """
 
     user: str
@@ -16,3 +16,4 @@ class SessionView:
     project: str = ""
     token: str = ""
     ends_at: str = ""
+    login: bool = False

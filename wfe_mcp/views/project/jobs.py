@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.core.paths import declared
-from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus, QueueRecord
+from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus, QueueRecord, labels_of
 from wfe_mcp.views.approvals.evidence import gate_name
 from wfe_mcp.views.values.model import INLINE, Json, second, view_model, view_of
 
@@ -27,7 +27,7 @@ PRIORITIES = {10: "critical", 50: "high", 100: "normal", 200: "low"}
 
 @view_model
 class JobRow:
-    """One line of the list. ``does``: in words; ``title``: of its run."""
+    """One line of the list. ``does``: in words; ``title``: of its run. ``runner``: the one that runs its check, or whom it waits for."""
 
     job: str
     queue: str
@@ -45,6 +45,7 @@ class JobRow:
     error: str = ""
     does: str = ""
     title: str = ""
+    runner: str = ""
 
 
 @view_model
@@ -103,6 +104,7 @@ def _row(overview: JobOverview, title: str, gate: Gate | None) -> JobRow:
         error=(job.error or "")[:300],
         does=_does(job, gate),
         title=title,
+        runner=_runner(job),
     )
 
 
@@ -173,6 +175,14 @@ _TIMERS = {
     "wake": "continues after a wait",
     "resume": "resumes the run after an outage",
 }
+
+
+def _runner(job: JobRecord) -> str:
+    """The runner that runs the job's check now, or the labels of the one that it waits for."""
+    if not job.queue.startswith("runner:") or job.status not in {JobStatus.QUEUED, JobStatus.RUNNING}:
+        return ""
+    labels = ", ".join(sorted(labels_of(job.limit_key)))
+    return (job.lease_owner or "").removeprefix("runner:") or (f"any with {labels}" if labels else "any")
 
 
 def _waits(overview: JobOverview) -> bool:

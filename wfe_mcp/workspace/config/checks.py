@@ -71,7 +71,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Word = Annotated[str, AfterValidator(_word)]
 Target = Annotated[str, AfterValidator(_target)]
 """Where a check finds a credential: a variable with it, or `file:` and a variable with the path of a file; or so for each part."""
-Where = Literal["worktree", "checkout"]
+Where = Literal["worktree", "checkout", "runner"]
 
 
 class FrozenCheck(Frozen):
@@ -87,6 +87,7 @@ class FrozenCheck(Frozen):
     sarif: str | None = None
     writes: tuple[str, ...] = ()
     where: Where = "worktree"
+    labels: tuple[str, ...] = ()
     bring: tuple[str, ...] = ()
     sandbox: bool = False
     network: bool = False
@@ -136,8 +137,11 @@ class CheckSettings(Table):
     where: Where = optional(
         "worktree",
         "Where it runs: `worktree`, the folder that the agent works in, or `checkout`, a new folder with a copy of "
-        "exactly the hashed tree, an empty HOME and no file that git ignores.",
+        "exactly the hashed tree, an empty HOME and no file that git ignores; or `runner`, such a checkout on another machine.",
         effect="gates",
+    )
+    labels: list[Name] = optional(
+        [], 'With `where = "runner"`: what the runner must have, as in `wfe-mcp runner --labels`: `["linux", "gpu"]`.'
     )
     bring: list[ProjectPath] = optional(
         [], 'What else a checkout gets, as paths: `[".venv"]`, `["node_modules"]`. Folders are linked, files copied.'
@@ -151,9 +155,14 @@ class CheckSettings(Table):
 
     def fault(self) -> str:
         """Why the check cannot be used; empty when it can. Its keys may come from several files."""
-        if self.where == "worktree" and (self.sandbox or self.bring):
-            key = "sandbox" if self.sandbox else "bring"
-            return f"'{key}' needs where = \"checkout\""
+        if self.where == "worktree" and self.sandbox:
+            return "'sandbox' needs where = \"checkout\""
+        if self.where != "checkout" and self.bring:
+            return "'bring' needs where = \"checkout\""
+        if self.where != "runner" and self.labels:
+            return "'labels' needs where = \"runner\""
+        if self.where == "runner":
+            return ""
         return (
             "'network' needs sandbox = true; without it a check has your network"
             if self.network and not self.sandbox

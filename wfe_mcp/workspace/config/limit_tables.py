@@ -13,7 +13,7 @@ from wfe_mcp.workspace.config.provider_tables import Count
 from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.git.snapshot_files import Limits
 
-LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
+LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook", "runner"]
 """The queues that may be limited. Timers are not: they trigger the deadlines of runs."""
 
 
@@ -99,12 +99,6 @@ class ServerLimits(Table):
     project: TeamLimits = optional(TeamLimits(), "Each project.", noun="")
     person: StarterLimits = optional(StarterLimits(), "Each person: with the tokens that they made.", noun="")
     token: StarterLimits = optional(StarterLimits(), "Each access token.", noun="")
-
-
-class ServerSettings(Table):
-    """``[server]``: a server of a team."""
-
-    limits: ServerLimits = optional(ServerLimits(), "Runs, jobs and cost; what exceeds one is refused.", noun="")
 
 
 class RetentionSettings(Table):

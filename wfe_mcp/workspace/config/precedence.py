@@ -5,7 +5,7 @@
     artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
     templates.<t>.on_mismatch                 may only say ``block``
     [sandbox], [http] proxy and ca_file,      the user's own file only
-    [notify], [server.limits],
+    [notify], [server],
     base_url of a provider with a key
 
 An agent's shell can set variables and write files, so neither may loosen a restriction on the agent.
@@ -19,6 +19,7 @@ from wfe_mcp.core.evidence_levels import strictest
 from wfe_mcp.workspace.config.documents import Document, merge
 from wfe_mcp.workspace.config.event_tables import NotifySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
+from wfe_mcp.workspace.config.server_table import ServerSettings
 
 Layer = tuple[str, Mapping[str, Any]]
 """Its name and its values."""
@@ -69,10 +70,10 @@ def _strictest(declared: Sequence[tuple[str, str | None]]) -> str:
 _AT_HOME = (
     ("http", "proxy", "decides who sees your keys"),
     ("http", "ca_file", "decides who sees your keys"),
-    ("server", "limits", "decides what others may use"),
     ("sandbox", "bubblewrap", "decides what makes your sandboxes"),
     ("sandbox", "sha256", "decides what makes your sandboxes"),
     *(("notify", key, "decides how you are notified") for key in NotifySettings.model_fields),
+    *(("server", key, "decides who logs in, and what others may do and use") for key in ServerSettings.model_fields),
 )
 """Table and key that only the user's own configuration sets, and why."""
 

@@ -21,11 +21,11 @@ from wfe_mcp.workspace.config.limit_tables import (
     OutageSettings,
     QueueSettings,
     RetentionSettings,
-    ServerSettings,
 )
 from wfe_mcp.workspace.config.origins import origin_fault
 from wfe_mcp.workspace.config.policy_table import PolicySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
+from wfe_mcp.workspace.config.server_table import ServerSettings
 from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.config.trigger_tables import IncomingSettings, ScheduleSettings
 
@@ -337,7 +337,6 @@ class Settings(Table):
         {}, "How much background work is done at once, by its queue.", noun="queue"
     )
     budget: BudgetSettings = optional(BudgetSettings(), "What calls to models may use.")
-    server: ServerSettings = optional(ServerSettings(), "What a server of a team allows.")
     outage: OutageSettings = optional(OutageSettings(), "Providers that do not answer.")
     checkpoints: CheckpointSettings = optional(
         CheckpointSettings(), "What checkpoints save of the files, and for how long."
@@ -376,6 +375,7 @@ class Settings(Table):
     )
     claims: ClaimSettings = optional(ClaimSettings(), "Claims of a project and their tests.")
     ui: UiSettings = optional(UiSettings(), "The page on which a person decides in a browser.")
+    server: ServerSettings = optional(ServerSettings(), "`wfe-mcp server`: its address, login, roles and limits.")
 
     def on_mismatch(self, template: str) -> str:
         """The effect of a changed file of a sealed artifact in a run of ``template``: ``warn`` or ``block``."""

@@ -246,7 +246,12 @@ def run_git(
 
 
 def run_git_between(
-    root: Path, *arguments: str, given: IO[bytes], answer: IO[bytes], timeout_s: float
+    root: Path,
+    *arguments: str,
+    given: IO[bytes],
+    answer: IO[bytes],
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git in ``root`` from one open file to another. Refuses ``unavailable`` without git, and after ``timeout_s``."""
     git = git_program(root)
@@ -259,7 +264,7 @@ def run_git_between(
             stdin=given,
             stdout=answer,
             stderr=subprocess.PIPE,
-            env=_environment(None),
+            env=_environment(env),
             timeout=timeout_s,
             check=False,
         )

@@ -1,0 +1,123 @@
+"""A real server that people log in to, with a provider of this machine, and browsers of theirs."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser as Chromium
+
+from tests.dashboard.chromium import Tab, launched
+from tests.server.conftest import House
+from tests.server.http.conftest import Running
+from tests.server.people.provider import CLIENT, SECRET, Provider
+
+HOST = "wfe.localhost"
+
+
+@dataclass
+class Team:
+    """The server at ``origin``, and its provider. ``workers``: further processes of it, by their ports."""
+
+    running: Running
+    provider: Provider
+    origin: str
+    workers: list[Running] = field(default_factory=list[Running])
+
+    def browser(self) -> "Client":
+        return Client(self)
+
+
+@dataclass
+class Client:
+    """A browser without a screen: it keeps cookies, and follows each step by itself."""
+
+    team: Team
+    cookies: dict[str, str] = field(default_factory=dict[str, str])
+    turn: int = 0
+
+    def send(self, method: str, path: str, body: object = None, **headers: str) -> httpx2.Response:
+        every = [self.team.running, *self.team.workers]
+        self.turn += 1
+        port = every[self.turn % len(every)].port
+        sent = {"host": self.team.origin.partition("://")[2], **headers}
+        if self.cookies:
+            sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        content = None if body is None else json.dumps(body)
+        if body is not None:
+            sent |= {"content-type": "application/json"}
+        with httpx2.Client(trust_env=False, timeout=30) as http:
+            found = http.request(method, f"http://127.0.0.1:{port}{path}", headers=sent, content=content)
+        for line in found.headers.get_list("set-cookie"):
+            name, _, value = line.partition(";")[0].partition("=")
+            self.cookies[name] = value.strip('"')
+        return found
+
+    def provider_answer(self, to: str = "/app/") -> str:
+        """The path with which the provider sends the browser back."""
+        begun = self.send("GET", f"/login?to={to}")
+        with httpx2.Client(trust_env=False, timeout=30) as http:
+            back = http.get(begun.headers["location"])
+        return back.headers["location"].removeprefix(self.team.origin)
+
+    def log_in(self, to: str = "/app/") -> httpx2.Response:
+        return self.send("GET", self.provider_answer(to))
+
+    def api(self, method: str, path: str, body: object = None) -> httpx2.Response:
+        return self.send(method, f"/api/v1{path}", body, origin=self.team.origin)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+@pytest.fixture
+def team(house: House, tmp_path: Path) -> Iterator[Team]:
+    provider = Provider()
+    provider.start()
+    port = free_port()
+    origin = f"http://{HOST}:{port}"
+    config = tmp_path / "own" / "config.toml"
+    config.parent.mkdir()
+    name = house.root.name
+    roles = "".join(
+        f'[server.roles.{role}s]\nrole = "{role}"\ngroups = ["shop-{role}s"]\nprojects = ["{name}"]\n'
+        for role in ("reader", "author", "approver", "admin")
+    )
+    login = f'[server.login]\nissuer = "{provider.url}"\nclient_id = "{CLIENT}"\n'
+    config.write_text(f'[server]\norigin = "{origin}"\n{login}{roles}', encoding="utf-8")
+    house.environment |= {"WFE_OIDC_SECRET": SECRET, "XDG_CONFIG_HOME": str(config.parent)}
+    (config.parent / "wfe-mcp").mkdir()
+    config.rename(config.parent / "wfe-mcp" / "config.toml")
+    running = Running(house)
+    running.start(port)
+    running.url = f"http://127.0.0.1:{port}"
+    made = Team(running, provider, origin)
+    yield made
+    for each in (running, *made.workers):
+        each.end()
+    provider.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Generator[Chromium]:
+    with launched(tmp_path_factory.mktemp("home")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(chromium: Chromium) -> Iterator[Tab]:
+    made = Tab.open(chromium)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def git_project(house: House) -> House:
+    subprocess.run(["git", "-C", str(house.root), "add", "-A"], check=True)
+    return house

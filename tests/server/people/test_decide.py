@@ -1,0 +1,74 @@
+"""A person at a browser logs in, makes a passkey at the server's address, and decides with it."""
+
+import subprocess
+import sys
+
+from playwright.sync_api import expect
+
+from tests.dashboard.chromium import Tab
+from tests.server.http.conftest import ADA
+from tests.server.people.conftest import Team
+from wfe_mcp.core.model import Channel, RunId
+from wfe_mcp.engine.approvals.approvers import pinned_here
+from wfe_mcp.engine.approvals.pin import set_pin
+
+PIN = "correct horse"
+
+
+def asked(team: Team) -> tuple[str, str]:
+    """A run whose phase waits for a person, and the request."""
+    author = team.browser()
+    team.provider.person, team.provider.claims = "bob", {"groups": ["shop-authors"]}
+    author.log_in()
+    run = author.api("POST", "/runs", {"template": "drill", "inputs": {"goal": "g"}}).json()["run"]
+    author.api("POST", f"/runs/{run}/start_phase", {"phase": "signed"})
+    author.api("POST", f"/runs/{run}/submit_artifact", {"phase": "signed", "artifact": {"title": "A good title"}})
+    found = author.api("POST", f"/runs/{run}/approve", {"phase": "signed"}).json()
+    assert found["error"]["code"] == "needs_human", found
+    team.provider.person, team.provider.claims = "ada", {"groups": ["shop-approvers"]}
+    return run, found["data"]["request"]
+
+
+def terminal(team: Team, *argv: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "wfe_mcp", *argv],
+        cwd=team.running.house.root,
+        env=team.running.house.environment,
+        input=f"{PIN}\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return f"{done.returncode} {done.stdout}{done.stderr}"
+
+
+def test_a_person_logs_in_and_decides_with_a_passkey_of_the_server(team: Team, tab: Tab) -> None:
+    engine = team.running.house.engine()
+    set_pin(engine, PIN, ADA)
+    run, request = asked(team)
+    page = tab.page
+    page.goto(f"{team.origin}/app/")
+    expect(page.locator("main")).to_contain_text("signed")
+    tab.add_key()
+    page.goto(f"{team.origin}/approvers/{engine.project_id}")
+    with page.expect_navigation():
+        page.click("button:has-text('Make a passkey')")
+    expect(page.locator("body")).to_contain_text("Waiting to be pinned")
+    assert terminal(team, "approvers", "accept", "ada", "--pin-fd", "0").startswith("0"), terminal(team, "status")
+    (key,) = pinned_here(engine, engine.root).keys.values()
+    assert (key.name, key.origin) == ("ada", team.origin)
+    page.goto(f"{team.origin}/app/#/inbox/{request}")
+    page.click("text=Decide with your passkey")
+    page.check("#c-yes")
+    with page.expect_navigation():
+        page.click("button:has-text('Approve with a passkey')")
+    expect(page.locator("body")).to_contain_text("Approved by ada")
+    with engine.store.read() as tx:
+        events = tx.events.of_run(RunId(run))
+    approved = next(each for each in events if each.type == "PhaseApproved" or each.type == "ApprovalGiven")
+    assert (approved.actor, approved.channel) == ("ada", Channel.PASSKEY)
+    assert terminal(team, "verify").startswith("0"), terminal(team, "verify")
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(f"{team.origin}/decide/{request}")
+    assert tab.overflow == 0

@@ -1,0 +1,144 @@
+"""People log in to a server: who may, and what forged, repeated and foreign answers open."""
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from tests.server.http.conftest import ADA
+from tests.server.people.conftest import Client, Team
+from wfe_mcp.dashboard.guard import COOKIE
+from wfe_mcp.dashboard.login import HOME, own_path
+from wfe_mcp.engine.access.people import LOGGED_IN, LOGGED_OUT, REFUSED, end_sessions, people
+
+
+def entries(team: Team) -> list[tuple[str, str]]:
+    with team.running.house.engine().store.read() as tx:
+        return [
+            (each.type, each.name) for each in tx.settings_log.events() if each.type.startswith(("Person", "Login"))
+        ]
+
+
+def is_in(browser: Client) -> bool:
+    return browser.api("GET", "/session").status_code == 200
+
+
+def test_a_person_logs_in_and_out_and_the_log_says_so(team: Team) -> None:
+    browser = team.browser()
+    first = browser.send("GET", "/app/")
+    assert first.headers["location"].startswith("/login?to=")
+    assert browser.api("GET", "/session").json()["data"] == {"login": True}
+    found = browser.log_in("/decide/x")
+    assert (found.status_code, found.headers["location"]) == (303, "/decide/x")
+    cookie = next(each for each in found.headers.get_list("set-cookie") if each.startswith(f"{COOKIE}="))
+    for word in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
+        assert word in cookie
+    session = browser.api("GET", "/session").json()["data"]
+    assert (session["user"], session["login"], session["asks_pin"]) == ("ada", True, False)
+    assert team.provider.requests[0]["code_challenge_method"] == "S256"
+    assert browser.send("POST", "/logout", **{"content-type": "application/x-www-form-urlencoded"}).status_code == 403
+    headers = {"content-type": "application/x-www-form-urlencoded", "origin": team.origin}
+    kept = dict(browser.cookies)
+    assert browser.send("POST", "/logout", **headers).status_code == 200
+    browser.cookies = kept
+    assert not is_in(browser), "the session ended at the server"
+    assert entries(team) == [(LOGGED_IN, "ada from 127.0.0.1"), (LOGGED_OUT, "ada from 127.0.0.1")]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"aud": "other"}, {"iss": "http://evil"}, {"nonce": "other"}, {"exp": 1}, {"sub": None}]
+)
+@pytest.mark.attack("an ID token of another client, issuer, login or time opens a session", "held", "#31")
+def test_an_id_token_that_is_not_for_this_login_opens_nothing(team: Team, wrong: dict[str, object]) -> None:
+    team.provider.wrong = wrong
+    browser = team.browser()
+    assert browser.log_in().status_code == 403
+    assert not is_in(browser)
+    assert [kind for kind, _ in entries(team)] == [REFUSED]
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256"])
+@pytest.mark.attack("an ID token that the provider did not sign opens a session", "held", "#31")
+def test_an_id_token_that_the_provider_did_not_sign_opens_nothing(team: Team, algorithm: str) -> None:
+    team.provider.algorithm = algorithm
+    team.provider.signs_with = RSAKey.generate_key(2048, {"kid": "one"})
+    browser = team.browser()
+    assert browser.log_in().status_code == 403
+    assert not is_in(browser)
+
+
+@pytest.mark.attack(
+    "an answer of the provider is brought by another browser, twice, or with another state", "held", "#31"
+)
+def test_an_answer_counts_once_in_the_browser_that_began(team: Team) -> None:
+    victim, attacker = team.browser(), team.browser()
+    answer = attacker.provider_answer()
+    assert victim.send("GET", answer).status_code == 403, "login CSRF"
+    begun = victim.provider_answer()
+    state = answer.partition("state=")[2]
+    assert victim.send("GET", begun.partition("state=")[0] + f"state={state}").status_code == 403, "another state"
+    used = dict(attacker.cookies)
+    assert attacker.send("GET", answer).status_code == 303
+    attacker.cookies = used
+    assert attacker.send("GET", answer).status_code == 403, "a second time"
+    assert not is_in(victim)
+
+
+@pytest.mark.attack("a session that was made up, fixed beforehand or revoked opens the server", "held", "#31")
+def test_only_a_session_of_a_login_opens_anything(team: Team) -> None:
+    browser = team.browser()
+    browser.cookies[COOKIE] = fixed = "chosen-by-someone-else"
+    assert not is_in(browser)
+    browser.log_in()
+    assert browser.cookies[COOKIE] != fixed
+    assert is_in(browser)
+    end_sessions(team.running.house.engine(), ADA, "ada")
+    assert not is_in(browser)
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/%5cevil",
+        "/%2f/evil",
+        "",
+        "/login",
+        "javascript:x",
+        "/a\nb",
+    ],
+)
+@pytest.mark.attack("a link to the login leads to another site", "held", "#31")
+def test_a_login_leads_to_a_path_of_ours_alone(to: str) -> None:
+    assert own_path(to) == HOME
+
+
+def test_a_second_person_of_the_same_name_is_another_one(team: Team) -> None:
+    team.browser().log_in()
+    team.provider.wrong = {"sub": "another"}
+    browser = team.browser()
+    browser.log_in()
+    assert browser.api("GET", "/session").json()["data"]["user"] == "ada 2"
+    assert [each.name for each, _ in people(team.running.house.engine())] == ["ada", "ada 2"]
+
+
+@pytest.mark.attack("a group of another spelling, or a claim of a name, gives a role", "held", "#31")
+def test_a_role_needs_the_group_exactly(team: Team) -> None:
+    for groups in (["Shop-Approvers"], ["shop-approvers "], [], "shop", [["shop-approvers"]]):
+        team.provider.claims = {"groups": groups, "name": "shop-approvers"}
+        assert team.browser().log_in().status_code == 403, groups
+    assert {kind for kind, _ in entries(team)} == {REFUSED}
+
+
+@pytest.mark.attack("another site sends a change with the cookie of a login", "held", "#31")
+def test_a_change_by_the_cookie_needs_our_origin(team: Team) -> None:
+    team.provider.claims = {"groups": ["shop-admins"]}
+    browser = team.browser()
+    browser.log_in()
+    body = {"template": "drill", "inputs": {"goal": "g"}}
+    assert browser.send("POST", "/api/v1/runs", body).status_code == 403
+    assert browser.send("POST", "/api/v1/runs", body, origin="http://evil.example").status_code == 403
+    assert browser.send("GET", "/app/", host="evil.example").status_code == 421
+    assert browser.api("POST", "/runs", body).status_code == 200
+    page = browser.send("GET", "/app/")
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]

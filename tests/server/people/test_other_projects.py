@@ -1,0 +1,61 @@
+"""What a person sees of a project in which they have no role: nothing, by any operation of the API."""
+
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import House
+from tests.server.http.conftest import other_project as other_project
+from tests.server.people.conftest import Team
+from wfe_mcp.dashboard.api.app import OPEN, document
+
+SECRET = "zephyr-of-the-other-project"
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    for name, value in ids.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path.replace("{", "").replace("}", "")
+
+
+@pytest.mark.parametrize("role", ["reader", "author", "approver", "admin"])
+@pytest.mark.attack(
+    "a person reads or changes a project without a role in it, by any operation of the API", "held", "#31"
+)
+def test_no_operation_shows_a_project_without_a_role(team: Team, other_project: House, role: str) -> None:
+    engine = other_project.engine()
+    hidden = engine.project_id
+    with engine.store.tx() as tx:
+        tx.projects.change(hidden, {"name": SECRET})
+    team.provider.claims = {"groups": [f"shop-{role}s"]}
+    browser = team.browser()
+    assert browser.log_in().status_code == 303
+    own = team.running.house.engine().project_id
+    assert own in browser.api("GET", "/projects").text
+    ids = {"project": hidden, "run": "run-of-no-one", "request": "none", "name": "drill", "id": "WI-1"}
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            if (method.upper(), path) in OPEN or path == "/events":
+                continue
+            asks = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+            query = f"?project={hidden}&query=x&template=drill" if "project" in asks else "?query=x&template=drill"
+            body: Any = {"project": hidden} if method != "get" else None
+            found = browser.api(method.upper(), filled(path, ids) + query, body)
+            assert SECRET not in found.text, (method, path)
+            assert str(other_project.root) not in found.text, (method, path)
+            if "project" in asks or "{project}" in path:
+                assert found.status_code >= 400, (method, path, found.text[:300])
+    with engine.store.read() as tx:
+        record = tx.projects.get(hidden)
+    assert record is not None
+    assert record.name == SECRET
+    assert record.forgotten_at is None
+
+
+@pytest.mark.attack("an operation of the API answers without a login", "held", "#31")
+def test_no_operation_answers_without_a_login(team: Team) -> None:
+    browser = team.browser()
+    for path, operations in document()["paths"].items():
+        for method in operations:
+            if (method.upper(), path) not in OPEN:
+                assert browser.api(method.upper(), filled(path, {}), {}).status_code == 401, (method, path)

@@ -1,0 +1,189 @@
+"""The pages of a server for people who are logged in: the application, decisions, and the passkeys of a project.
+
+    who has no session            ──► /login, and back
+    a project without a role      ──► the same answer as a wrong address
+    a decision                    ──► the role ``approver``, and a passkey of this person, pinned in the project, made at this address
+
+Rules:
+1. Nothing is kept in this process between two requests: N processes answer at one address. A form's token is made of the
+   session's secret, which no other page knows; a challenge is a row that is taken once.
+2. There is no PIN here. What needs one is done at the terminal of the server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.readers import for_person
+from wfe_mcp.dashboard.answers import json_no, page_no, status_of, unknown
+from wfe_mcp.dashboard.application import application
+from wfe_mcp.dashboard.decision_routes import DecisionPages, log, page_routes
+from wfe_mcp.dashboard.guard import COOKIE, SAFE
+from wfe_mcp.dashboard.key_pages import KeyPages
+from wfe_mcp.dashboard.login import HOME, login_path
+from wfe_mcp.dashboard.sessions import Challenges, Sessions
+from wfe_mcp.engine.access.people import Waiting
+from wfe_mcp.engine.approvals.approvers import Signer
+from wfe_mcp.engine.approvals.passkeys import Site
+from wfe_mcp.views.approvals.approvers import signers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.engine.access.people import Login, People
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.views.approvals.request import DecisionView
+
+T = TypeVar("T")
+
+NO_PIN_HERE = "This server takes no PIN: decisions are signed with a passkey of yours that was made at this address and is pinned in the project."
+
+
+class StoredChallenges(Challenges):
+    """Open challenges in the database, for any process of the server."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__()
+        self._waits = waiting
+
+    def begin(self, session: str, form: str, about: object) -> str:
+        """Open a challenge."""
+        text = TypeAdapter(type(about)).dump_json(about, exclude_none=True).decode()
+        return self._waits.keep("challenge", f"{session}\n{form}", {"about": text})
+
+    def take(self, session: str, form: str, name: str, kind: type[T]) -> T:
+        """Close it. Refuses ``stale_revision``."""
+        kept = self._waits.take("challenge", f"{session}\n{form}", name)
+        try:
+            if kept is not None:
+                return TypeAdapter(kind).validate_json(kept["about"])
+        except ValidationError:
+            log.warning("a challenge of another form was answered")
+        raise Refused(
+            "stale_revision", "This signature belongs to no open challenge.", "Reload the page and sign again."
+        )
+
+
+class LoginSessions(Sessions):
+    """Form tokens of logins. Each is made of the secret in the session's cookie, so every process makes the same."""
+
+    def token(self, session: str, form: str) -> str:
+        """The token of ``form``."""
+        return hmac.new(session.encode(), form.encode(), hashlib.sha256).hexdigest()
+
+
+class ServerPages(DecisionPages):
+    """The handlers, for the ``people`` of a server. A session is the text of its cookie."""
+
+    def __init__(self, engines: Engines, people: People) -> None:
+        self._people = people
+        sessions, challenges, site = LoginSessions(), StoredChallenges(Waiting(people.engine)), Site(people.origin)
+        super().__init__(engines, sessions, challenges, site, asks_pin=False)
+        self._keys = KeyPages(engines, sessions, challenges, site, self._login)
+
+    def routes(self) -> list[Route]:
+        """The paths."""
+        app = [Route(path, self.answers(application), methods=["GET"]) for path in ("/app", "/app/")]
+        return [
+            Route("/", self.answers(_home), methods=["GET"]),
+            *app,
+            Route("/open/{page:path}", self.answers(_opened), methods=["GET"]),
+            Route("/approvers/{project}", self.answers(self._keys.show), methods=["GET"]),
+            Route("/approvers/{project}/{do:str}", self.takes(self._keys.change), methods=["POST"]),
+            Route("/approvers/{project}/{do:str}/{step:str}", self.takes(self._keys.ask, json_no), methods=["POST"]),
+            *page_routes(self),
+        ]
+
+    async def _perform(
+        self, request: Request, make: Callable[[str], Response], no: Callable[[str, int], Response] = page_no
+    ) -> Response:
+        session = request.cookies.get(COOKIE, "")
+        try:
+            login = await run_in_threadpool(self._people.login_of, session)
+            if login is None and request.method in SAFE:
+                query = f"?{request.url.query}" if request.url.query else ""
+                to = HOME if request.url.path.startswith("/app") else request.url.path + query
+                return RedirectResponse(login_path(to), 303)
+            if login is None:
+                return no("You are not logged in any more. Nothing was done.", 401)
+            if request.method not in SAFE and request.headers.get("origin") != self._people.origin:
+                return no("Another page sent this request. Nothing was done.", 403)
+            refusal = await run_in_threadpool(self._refusal, login, request, no)
+            return refusal or await run_in_threadpool(make, session)
+        except Refused as refused:
+            return no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            return no("This is a bug in wfe-mcp; see its log.", 500)
+
+    def _refusal(self, login: Login, request: Request, no: Callable[[str, int], Response]) -> Response | None:
+        """The answer to who may not; None where they may."""
+        given = request.path_params
+        project = given.get("project", "")
+        if "request" in given:
+            engine = self._desks.of_request(given["request"])
+            project = "" if engine is None else engine.project_id
+        elif not project:
+            return None
+        if not login.is_("reader", project):
+            return unknown() if no is page_no else json_no("There is no such page.", 404)
+        if request.method not in SAFE and not login.is_("approver", project):
+            return no(f"A {login.roles[project]} does not decide here; it needs the role approver.", 403)
+        return None
+
+    def _login(self, session: str) -> Login:
+        login = self._people.login_of(session)
+        if login is None:
+            raise Refused("needs_human", "You were logged out meanwhile.", "Log in again.")
+        return login
+
+    def _person(self, session: str) -> str:
+        return self._login(session).person.name
+
+    def _as_seen(self, view: DecisionView, session: str) -> DecisionView:
+        """The request with the keys that this person signs with."""
+        if view.shown is None:
+            return view
+        engine, login = self._engine(view), self._login(session)
+        if not login.is_("approver", engine.project_id):
+            return replace(view, passkeys=(), no_passkey="You look: to decide needs the role approver.", buttons=())
+        place = self._place(engine, view)
+        names, why = signers(engine, place, Signer(Site(self._people.origin), login.person.name))
+        return replace(view, passkeys=names, no_passkey=why)
+
+    @staticmethod
+    def _place(engine: Engine, view: DecisionView) -> Path:
+        with engine.store.read() as tx:
+            loaded = tx.runs.load(view.request.run_id)
+        assert loaded is not None, "its request is shown"
+        return Path(loaded.record.worktree)
+
+    @property
+    def _no_pin(self) -> str:
+        return NO_PIN_HERE
+
+
+def _home(request: Request, session: str) -> Response:
+    del request, session
+    return RedirectResponse(HOME, 303)
+
+
+def _opened(request: Request, session: str) -> Response:
+    """A link from a message: a decision in the application, any other plain page by itself."""
+    del session
+    page = str(request.path_params["page"])
+    if page.startswith("decide/"):
+        return RedirectResponse(f"/app/#/inbox/{page.removeprefix('decide/').split('/')[0]}", 303)
+    return RedirectResponse(HOME, 303)

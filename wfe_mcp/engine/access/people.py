@@ -1,0 +1,314 @@
+"""People who log in to the server: who they are, their sessions, and what they may do in which project.
+
+    person:<sha256 of iss, sub>       JSON: iss, sub and the name, pinned by the first login          in the settings log
+    person-session:<sha256 of an id>  JSON: person, groups, times; the id is in a cookie alone        in the settings log
+    credential-used:…                 when a session was used last, what a login waits for            in no log
+
+Rules:
+1. A person is the pair of issuer and subject, never a name or an address of mail. Names are unique: who comes second with a
+   name gets a number behind it.
+2. Groups are those of the login. Roles follow from them and the configuration with each request, so nothing stored grants one.
+3. A session ends after ``SESSION_S``, or ``IDLE_S`` without a request. A login always makes a new one.
+4. What spans two requests is a row here or a cookie: any process of the server may answer the next one.
+5. Logins, refusals and logouts are entries of the settings log, with the person and the address they came from.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import unicodedata
+from collections import Counter
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.kernel.identity import name_of
+from wfe_mcp.store.settings import USED
+from wfe_mcp.workspace.config.server_table import EVERY_PROJECT, ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wfe_mcp.engine.access.tokens import Scope
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import ProjectRecord
+    from wfe_mcp.workspace.config.server_table import Role, ServerRole
+
+SESSION_S = 12 * 3600
+"""Seconds after which a person logs in again."""
+IDLE_S = 2 * 3600
+"""Seconds without a request after which they do so too."""
+WAITS_S = 600
+"""Seconds for which a login may be under way, and a passkey's challenge open."""
+SEEN_S = 60
+"""How exact the last use of a session is kept."""
+
+SCOPES_OF: Mapping[Role, Scope] = {"reader": "read", "author": "work", "approver": "work", "admin": "manage"}
+"""What an operation of the API or a tool may need (``tokens.Scope``) → who has it. Decisions need ``approver``."""
+
+LOGGED_IN, REFUSED, LOGGED_OUT, ROLES_SET = "PersonLoggedIn", "LoginRefused", "PersonLoggedOut", "RolesConfigured"
+"""Types of entries of the settings log; their names say who, and from which address."""
+
+_PERSON, _SESSION = "person:", "person-session:"
+_SEEN, _WAITS = f"{USED}person-session:", f"{USED}waits:"
+_LONGEST = 40
+_MOST_GROUPS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A person who has logged in. ``sub``: the subject of the issuer ``iss``."""
+
+    name: str
+    iss: str
+    sub: str
+    groups: tuple[str, ...] = ()
+    last_login: datetime | None = None
+
+    @property
+    def by(self) -> By:
+        """They, without a proof beyond the login: no more than an agent. A decision needs their passkey."""
+        return By(self.name, Channel.DASHBOARD, Assurance.AGENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A session. ``row``: its name in the database. ``roles``: by the id of the project; others do not exist for them."""
+
+    person: Known
+    row: str
+    ends_at: datetime
+    roles: Mapping[str, Role]
+
+    @property
+    def scope(self) -> Scope:
+        """What they may do somewhere."""
+        most = max((ROLES.index(each) for each in self.roles.values()), default=0)
+        return SCOPES_OF[ROLES[most]]
+
+    def is_(self, role: Role, project: str) -> bool:
+        """Whether they have at least ``role`` in the project."""
+        return project in self.roles and ROLES.index(self.roles[project]) >= ROLES.index(role)
+
+
+class People:
+    """The people of one database, by the roles of a configuration. ``origin``: the address that they come to."""
+
+    def __init__(self, engine: Engine, origin: str, roles: Sequence[ServerRole]) -> None:
+        self.engine, self.origin, self._roles = engine, origin, roles
+
+    def log_in(self, iss: str, sub: str, name: str, groups: Sequence[str], address: str) -> str:
+        """A new session of this person: the text of its cookie. Refuses ``forbidden``: no role in any project."""
+        text, now = secrets.token_urlsafe(32), self.engine.clock()
+        kept = tuple(groups[:_MOST_GROUPS])
+        with self.engine.store.tx() as tx:
+            tx.secrets.alone("people")  # two of one name may come at once
+            person = Known(self._name(tx, iss, sub, name), iss, sub, kept)
+            if not roles_of(self._roles, tx.projects.all(), sub, kept):
+                raise Refused(
+                    "forbidden",
+                    f"{person.name} has no role here.",
+                    f"Ask an admin to give one of your groups a role, or you: your subject is {sub!r}.",
+                    data={"subject": sub},
+                )
+            self._end_old(tx, now)
+            value = {
+                "iss": iss,
+                "sub": sub,
+                "name": person.name,
+                "groups": kept,
+                "at": now.isoformat(),
+                "ends_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
+            }
+            tx.secrets.set(_SESSION + _hash(text), json.dumps(value, sort_keys=True), person.by, now)
+            tx.secrets.note_use(_SEEN + _hash(text), now.isoformat(), now)
+            tx.settings_log.note(LOGGED_IN, f"{person.name} from {address}", person.by, now)
+        return text
+
+    def login_of(self, text: str, *, counts: bool = True) -> Login | None:
+        """The session of a cookie; None for one that was made up, is over or was ended. ``counts``: it is in use."""
+        row, now = _hash(text), self.engine.clock()
+        with self.engine.store.read() as tx:
+            value, seen = tx.secrets.get(_SESSION + row), tx.secrets.get(_SEEN + row)
+            projects = tx.projects.all()
+        if not text or value is None:
+            return None
+        person, ends_at = _person(json.loads(value))
+        last = datetime.fromisoformat(seen) if seen else now - timedelta(seconds=IDLE_S)
+        if ends_at <= now or last + timedelta(seconds=IDLE_S) <= now:
+            return None
+        if counts and now - last >= timedelta(seconds=SEEN_S):
+            with self.engine.store.tx() as tx:
+                if tx.secrets.get(_SESSION + row) is not None:  # not ended meanwhile
+                    tx.secrets.note_use(_SEEN + row, now.isoformat(), now)
+        return Login(person, row, ends_at, roles_of(self._roles, projects, person.sub, person.groups))
+
+    def log_out(self, login: Login, address: str) -> None:
+        """End a session."""
+        with self.engine.store.tx() as tx:
+            now = self.engine.clock()
+            _end(tx, login.row, login.person.by, now)
+            tx.settings_log.note(LOGGED_OUT, f"{login.person.name} from {address}", login.person.by, now)
+
+    def note_refused(self, why: str, who: str, address: str) -> None:
+        """Record a login that was refused. ``why``: a code of ours. ``who``: the subject, where the provider has proven it."""
+        by = By("wfe-mcp server", Channel.SYSTEM, Assurance.AGENT)
+        with self.engine.store.tx() as tx:
+            tx.settings_log.note(REFUSED, f"{why} {who or 'unknown'} from {address}", by, self.engine.clock())
+
+    def note_roles(self) -> None:
+        """Record the roles of the configuration, where they are not those that were recorded last."""
+        text = json.dumps([each.model_dump(mode="json") for each in self._roles], sort_keys=True)
+        name = f"roles {sha256(text.encode()).hexdigest()}"
+        by = By("wfe-mcp server", Channel.SYSTEM, Assurance.AGENT)
+        with self.engine.store.tx() as tx:
+            last = next((each for each in reversed(tx.settings_log.events()) if each.type == ROLES_SET), None)
+            if last is None or last.name != name:
+                tx.settings_log.note(ROLES_SET, name, by, self.engine.clock())
+
+    def _name(self, tx: Tx, iss: str, sub: str, wanted: str) -> str:
+        """The pinned name of a person; of one who is new, the wanted one, with a number where another person has it."""
+        row = _PERSON + _hash(f"{iss}\n{sub}")
+        kept = tx.secrets.get(row)
+        if kept is not None:
+            return str(json.loads(kept)["name"])
+        base = _clean(wanted) or _clean(sub) or "person"
+        taken = {each.name.casefold() for each in _known(tx)}
+        number = 1
+        while (name := base if number == 1 else f"{base} {number}").casefold() in taken:
+            number += 1
+        value = json.dumps({"iss": iss, "sub": sub, "name": name}, sort_keys=True)
+        tx.secrets.set(row, value, Known(name, iss, sub).by, self.engine.clock())
+        return name
+
+    def _end_old(self, tx: Tx, now: datetime) -> None:
+        for name, value in tx.secrets.named(_SESSION).items():
+            person, ends_at = _person(json.loads(value))
+            if ends_at <= now:
+                _end(tx, name.removeprefix(_SESSION), person.by, now)
+
+
+def people(engine: Engine) -> list[tuple[Known, int]]:
+    """Everyone who has ever logged in, by name, each with the number of open sessions."""
+    with engine.store.read() as tx:
+        now = engine.clock()
+        open_ = Counter(
+            (person.iss, person.sub)
+            for person, ends_at in map(_person, map(json.loads, tx.secrets.named(_SESSION).values()))
+            if ends_at > now
+        )
+        return [(each, open_[each.iss, each.sub]) for each in _known(tx)]
+
+
+def end_sessions(engine: Engine, by: By, name: str) -> int:
+    """End all sessions of a person; their number. Refuses ``bad_argument``: no one of this name has logged in."""
+    with engine.store.tx() as tx:
+        names = [each.name for each in _known(tx)]
+        if name not in names:
+            hint = nearest_hint(name, names, "List them: wfe-mcp people list")
+            raise Refused("bad_argument", f"No one called {name!r} has logged in.", hint)
+        found = [
+            row.removeprefix(_SESSION)
+            for row, value in tx.secrets.named(_SESSION).items()
+            if _person(json.loads(value))[0].name == name
+        ]
+        for row in found:
+            _end(tx, row, by, engine.clock())
+        tx.settings_log.note(LOGGED_OUT, f"{name} by {by.actor}", by, engine.clock())
+    return len(found)
+
+
+def roles_of(
+    roles: Sequence[ServerRole], projects: Sequence[ProjectRecord], sub: str, groups: Sequence[str]
+) -> dict[str, Role]:
+    """The highest role of a person in each project by its id; a project without a role is left out.
+
+    A name that several projects have counts for none of them, and none counts that is the id of another project.
+    """
+    ids, names = {each.id for each in projects}, Counter(map(name_of, projects))
+    found: dict[str, Role] = {}
+    for each in roles:
+        if sub not in each.people and not {*groups} & {*each.groups}:
+            continue
+        named = {*each.projects}
+        for project in projects:
+            name = name_of(project)
+            by_name = name in named and names[name] == 1 and name not in ids
+            is_in = EVERY_PROJECT in named or project.id in named or by_name
+            if is_in and ROLES.index(each.role) >= ROLES.index(found.get(project.id, ROLES[0])):
+                found[project.id] = each.role
+    return found
+
+
+class Waiting:
+    """What waits for the next request of one browser: a login at the provider, a challenge of a passkey. Each counts once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def keep(self, kind: str, of: str, value: Mapping[str, Any]) -> str:
+        """Keep ``value`` for ``WAITS_S``; the name by which it is taken. ``of``: the secret of a browser."""
+        name, now = secrets.token_urlsafe(24), self._engine.clock()
+        until = (now + timedelta(seconds=WAITS_S)).isoformat()
+        row = {"until": until, "of": _hash(of), "value": value}
+        with self._engine.store.tx() as tx:
+            for each, text in tx.secrets.named(_WAITS).items():
+                if datetime.fromisoformat(json.loads(text)["until"]) <= now:
+                    tx.secrets.note_use(each, None, now)
+            tx.secrets.note_use(f"{_WAITS}{kind}:{_hash(name)}", json.dumps(row), now)
+        return name
+
+    def take(self, kind: str, of: str, name: str) -> dict[str, Any] | None:
+        """What was kept, once; None for anything else."""
+        row, now = f"{_WAITS}{kind}:{_hash(name)}", self._engine.clock()
+        with self._engine.store.tx() as tx:
+            tx.secrets.alone("secret", row)
+            text = tx.secrets.get(row)
+            if text is None:
+                return None
+            tx.secrets.note_use(row, None, now)
+        kept = json.loads(text)
+        is_ours = hmac.compare_digest(kept["of"], _hash(of)) and datetime.fromisoformat(kept["until"]) > now
+        return cast("dict[str, Any]", kept["value"]) if is_ours else None
+
+
+def _known(tx: Tx) -> list[Known]:
+    last: dict[tuple[str, str], tuple[datetime, tuple[str, ...]]] = {}
+    for value in map(json.loads, tx.secrets.named(_SESSION).values()):
+        at, who = datetime.fromisoformat(value["at"]), (value["iss"], value["sub"])
+        if who not in last or last[who][0] < at:
+            last[who] = (at, tuple(value["groups"]))
+    rows = map(json.loads, tx.secrets.named(_PERSON).values())
+    found = [
+        Known(each["name"], *who, last[who][1] if who in last else (), last[who][0] if who in last else None)
+        for each in rows
+        for who in [(each["iss"], each["sub"])]
+    ]
+    return sorted(found, key=lambda each: each.name.casefold())
+
+
+def _person(value: Mapping[str, Any]) -> tuple[Known, datetime]:
+    at, ends_at = datetime.fromisoformat(value["at"]), datetime.fromisoformat(value["ends_at"])
+    return Known(value["name"], value["iss"], value["sub"], tuple(value["groups"]), at), ends_at
+
+
+def _end(tx: Tx, row: str, by: By, now: datetime) -> None:
+    if tx.secrets.get(_SESSION + row) is not None:
+        tx.secrets.set(_SESSION + row, None, by, now)
+    tx.secrets.note_use(_SEEN + row, None, now)
+
+
+def _clean(text: str) -> str:
+    """A name that can be shown and signed with: no letters that hide, and not long."""
+    shown = "".join(each if each.isprintable() else " " for each in unicodedata.normalize("NFKC", text))
+    return " ".join(shown.split())[:_LONGEST].strip()
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode(errors="replace")).hexdigest()

@@ -1,0 +1,297 @@
+"""Jobs of runners: the server claims each for a runner, and ends it by what the runner reports. The job's row decides, as for workers.
+
+    claim ──► prepared, its tree at refs/wfe/jobs/JOB, a token ──► … heartbeats … ──► end: judged, recorded once, by the fence
+      │ decided without a runner: recorded at once, then the next one            └──► back: queued again
+
+Rules:
+1. A runner decides nothing: what it says about its job has to be what it was given, and signed by the key that it has here.
+2. A claim whose lease is over is over: workers free it (``jobs/heartbeat.py``), and a later report of it opens nothing.
+3. Nothing is kept in this process: any server of the database takes the report of a job that another one gave out.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.access import runners as access
+from wfe_mcp.engine.background.daemon import gave_up_of
+from wfe_mcp.engine.background.queues import work_limits
+from wfe_mcp.engine.background.runner_gates import Prepared, judged_from, prepare
+from wfe_mcp.engine.credentials.handing import Given, given_to_check
+from wfe_mcp.engine.evaluation.gate_jobs import record
+from wfe_mcp.engine.evaluation.gate_scene import Judged
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Pulse, Report, Task, Waiting
+from wfe_mcp.jobs.completion import Completion
+from wfe_mcp.jobs.heartbeat import take_over
+from wfe_mcp.jobs.job_context import Outcome
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, labels_of
+from wfe_mcp.workspace.git.job_refs import drop_jobs, job_ref, keep_files
+from wfe_mcp.workspace.git.service import GitGrant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wfe_mcp.engine.access.tokens import Token
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+
+log = logging.getLogger("wfe_mcp.engine")
+
+_OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
+_MOST = 20
+"""How many jobs that need no runner are ended in the time of one question."""
+
+
+class _NotForItError(Exception):
+    """The job that was due asks for other labels: its claim is rolled back."""
+
+
+def meet(engine: Engine, token: Token, asked: Claim) -> None:
+    """A runner asks for work: its key is the one that it has here, and people see that it is there. Refuses as ``pin_key``."""
+    access.pin_key(engine, token, asked.key)
+    access.note_seen(engine, token, asked.labels)
+
+
+def projects_with_jobs(engine: Engine) -> list[str]:
+    """The projects in which a check waits for a runner, or runs on one."""
+    with engine.store.read() as tx:
+        found = (queue.partition(":") for queue in sorted(tx.queues.open_names()))
+    return [project for kind, _, project in found if kind == "runner"]
+
+
+def next_task(engine: Engine, token: Token, asked: Claim) -> Task | None:
+    """The next check of this project for the runner with ``token``; None: there is none now."""
+    endings = _endings(engine)
+    for _ in range(_MOST):
+        job = _claimed(engine, endings, token, asked)
+        if job is None:
+            return None
+        try:
+            found = prepare(engine, job)
+            if isinstance(found, Prepared):
+                return _task(engine, token, asked, job, found)
+            endings.done(job, _outcome(engine, job, found))
+        except Refused as refused:
+            endings.failed(job, str(refused), for_good=refused.code != "unavailable")
+        except Exception as fault:
+            log.exception("job %s could not be given to a runner", job.id)
+            endings.failed(job, f"{type(fault).__name__}: {fault}")
+    return None
+
+
+def _claimed(engine: Engine, endings: Completion, token: Token, asked: Claim) -> JobRecord | None:
+    labels, queue = frozenset(asked.labels), queue_name("runner", engine.project_id)
+    with engine.store.read() as tx:
+        found = tx.jobs.filter(statuses=_OPEN, queues=(queue,))
+        claims = work_limits(engine)(tx).claims if found else None
+    now = engine.clock()
+    if any(each.lease_until is not None and each.lease_until < now for each in found):
+        take_over(engine.store, engine.identity, engine.clock, endings, (queue,))
+    keys = {each.limit_key for each in found if each.limit_key}
+    closed = frozenset(key for key in keys if not labels_of(key) <= labels)
+    if claims is None or all(each.limit_key in closed for each in found):
+        return None
+    with suppress(_NotForItError), engine.store.tx() as tx:
+        limits = replace(claims, closed=closed)
+        job = tx.jobs.claim(access.OWNER + token.name, (queue,), asked.lease_s, engine.clock(), limits)
+        if job is not None and not labels_of(job.limit_key) <= labels:
+            raise _NotForItError
+        return job
+    return None
+
+
+def _task(engine: Engine, token: Token, asked: Claim, job: JobRecord, found: Prepared) -> Task:
+    scene, check = found.scene, found.check
+    oid, commit = keep_files(scene.root, job.id, found.tree.files, engine.clock())
+    given = given_to_check(engine, check, job.of_run, scene.attempt) if check.credentials else Given({}, {})
+    about = access.RunnerClaim(
+        job.id, job.fence, token.name, asked.key, engine.project_id, found.tree.id or "", oid, str(scene.root)
+    )
+    with engine.store.tx() as tx:
+        open_now = {each.id for each in tx.jobs.filter(statuses=_OPEN, queues=(job.queue,))}
+        for each in access.claimed_jobs(tx):
+            if (gone := tx.jobs.get(each)) is None or gone.status is not JobStatus.RUNNING:
+                access.forget_claim(tx, each, engine.clock())
+        text = access.keep_claim(tx, about, engine.clock())
+    drop_jobs(scene.root, open_now | {job.id})
+    return Task(
+        job=job.id,
+        fence=job.fence,
+        project=engine.project_id,
+        run=job.of_run,
+        phase=scene.attempt.phase,
+        attempt=scene.attempt.number,
+        runner=token.name,
+        check=check,
+        tree=oid,
+        commit=commit,
+        ref=job_ref(job.id),
+        token=text,
+        lease_s=asked.lease_s,
+        variables=given.variables,
+        files=given.files,
+    )
+
+
+def heartbeat(engine: Engine, text: str, job_id: str, beat: Heartbeat) -> Pulse:
+    """Renew the lease of a claim. Refuses ``unauthorized``: it is over."""
+    with engine.store.tx() as tx:
+        claim, job = _claim_on(engine, tx, text, job_id)
+        until = engine.clock() + timedelta(seconds=beat.lease_s)
+        if job.cancel_requested or not tx.jobs.heartbeat(job.id, claim.fence, until):
+            return Pulse(cancel=True)
+        if beat.tail and beat.tail != (job.result or {}).get("text"):
+            tx.jobs.show(job.id, claim.fence, beat.tail)
+    return Pulse(cancel=False)
+
+
+def end(engine: Engine, text: str, job_id: str, report: Report) -> Ended:
+    """Judge the report of a claim, and record the verdict in the transaction that ends the job.
+
+    Refuses ``unauthorized`` (the claim is over) and ``conflict`` (the report is not about it, or its signature does not hold).
+    """
+    with engine.store.read() as tx:
+        claim, job = _claim_on(engine, tx, text, job_id)
+    endings = _endings(engine)
+    _refuse_other(claim, job, report)
+    if job.cancel_requested:
+        endings.cancelled(job)
+        _over(engine, claim)
+        return Ended(verdict="cancelled")
+    found = prepare(engine, job)
+    if isinstance(found, Prepared):
+        if report.statement.argv != found.check.argv:
+            raise _other("it ran another command")
+        if found.tree.id == claim.tree:
+            found = judged_from(found, report, claim.tree)
+        else:
+            found = Judged(None, found.scene.tree_of(found.seen), seen=found.seen)
+    outcome = _outcome(engine, job, found)
+    is_written = endings.done(job, outcome)
+    _over(engine, claim)
+    return Ended(verdict=str(outcome.result.get("verdict", "dropped")) if is_written else "dropped")
+
+
+def give_back(engine: Engine, text: str, job_id: str) -> Ended:
+    """Queue the job of a claim again: its runner stops. Refuses ``unauthorized``."""
+    with engine.store.read() as tx:
+        claim, job = _claim_on(engine, tx, text, job_id)
+    endings = _endings(engine)
+    endings.cancelled(job) if job.cancel_requested else endings.handed_back(job, f"its runner {claim.runner} stopped.")
+    _over(engine, claim)
+    return Ended(verdict="queued")
+
+
+def waiting_jobs(engines: Iterable[Engine]) -> list[Waiting]:
+    """What waits for runners and what they do, by project and set of labels."""
+    found: list[Waiting] = []
+    for engine in engines:
+        now = engine.clock()
+        with engine.store.read() as tx:
+            jobs = tx.jobs.filter(statuses=_OPEN, queues=(queue_name("runner", engine.project_id),))
+        for labels in sorted({tuple(sorted(labels_of(each.limit_key))) for each in jobs}):
+            ours = [each for each in jobs if tuple(sorted(labels_of(each.limit_key))) == labels]
+            queued = [each for each in ours if each.status is JobStatus.QUEUED]
+            oldest = max(((now - each.run_at).total_seconds() for each in queued), default=0.0)
+            found.append(
+                Waiting(
+                    project=engine.project_id,
+                    labels=labels,
+                    queued=len(queued),
+                    running=len(ours) - len(queued),
+                    oldest_wait_s=round(max(0.0, oldest), 1),
+                )
+            )
+    return found
+
+
+def job_grant(engine: Engine, text: str, project: str) -> GitGrant:
+    """What the token of a claim opens of a project's repository: the tree of its job. Refuses ``unauthorized``, ``forbidden``."""
+    with engine.store.read() as tx:
+        claim, _ = access.claim_of(engine, tx, text)
+    if claim.project != project:
+        raise Refused("forbidden", "This token is for a job of another project.", "Fetch the ref that its task names.")
+    return GitGrant(Path(claim.root), (job_ref(claim.job),), "")
+
+
+def project_of(engine: Engine, text: str) -> str:
+    """The project of the claim that a token opens. Refuses ``unauthorized``."""
+    with engine.store.read() as tx:
+        return access.claim_of(engine, tx, text)[0].project
+
+
+def _claim_on(engine: Engine, tx: Tx, text: str, job_id: str) -> tuple[access.RunnerClaim, JobRecord]:
+    claim, job = access.claim_of(engine, tx, text)
+    if claim.job != job_id or claim.project != engine.project_id:
+        raise Refused("forbidden", f"This token is for job {claim.job}.", "Use the token that came with the task.")
+    return claim, job
+
+
+def _refuse_other(claim: access.RunnerClaim, job: JobRecord, report: Report) -> None:
+    stated = report.statement
+    given = (
+        claim.job,
+        claim.fence,
+        claim.project,
+        job.of_run,
+        job.phase,
+        job.attempt,
+        claim.runner,
+        claim.key,
+        claim.oid,
+    )
+    reported = (
+        stated.job,
+        stated.fence,
+        stated.project,
+        stated.run,
+        stated.phase,
+        stated.attempt,
+        stated.runner,
+        stated.key,
+        stated.tree,
+    )
+    names = ("job", "fence", "project", "run", "phase", "attempt", "runner", "key", "tree")
+    if differs := [name for name, one, other in zip(names, given, reported, strict=True) if one != other]:
+        raise _other(f"it is about another {', '.join(differs)}")
+    if not access.is_signed(stated.to_sign(), report.signature, claim.key):
+        raise _other("its signature does not hold")
+    hashes = {each.path: sha256_hex(each.content) for each in report.reports}
+    if sha256_hex(report.log) != stated.log_sha256 or hashes != stated.reports:
+        raise _other("its log or its reports have other hashes than it says")
+    if any({"", ".", ".."} & {*each.path.split("/")} or "\\" in each.path for each in report.reports):
+        raise _other("a report has a path that leads out")
+
+
+def _other(why: str) -> Refused:
+    return Refused("conflict", f"This report does not count: {why}.", "Report what the task named, as it was given.")
+
+
+def _outcome(engine: Engine, job: JobRecord, judged: Judged | None) -> Outcome:
+    if judged is None:
+        return Outcome({"stale": True})
+    verdict = str(judged.judgement.kind) if judged.judgement else "the files had changed"
+    return Outcome({"verdict": verdict}, lambda tx: record(engine, tx, job, judged))
+
+
+def _over(engine: Engine, claim: access.RunnerClaim) -> None:
+    """Remove what was made for a claim that has ended, unless another claim of the job has it by now."""
+    with engine.store.tx() as tx:
+        row = tx.jobs.get(claim.job)
+        if row is not None and row.status is JobStatus.RUNNING:
+            return
+        access.forget_claim(tx, claim.job, engine.clock())
+        busy = {each.id for each in tx.jobs.filter(statuses=_OPEN, queues=(queue_name("runner", claim.project),))}
+    drop_jobs(Path(claim.root), busy)
+
+
+def _endings(engine: Engine) -> Completion:
+    return Completion(engine.store, engine.clock, gave_up_of(engine))

@@ -1,0 +1,86 @@
+"""Starts the command of a check in its place and waits for its end: here, and on a runner.
+
+Nothing is judged: what it printed and wrote is read by ``reports.py`` and ``executed.py``.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.gates.check import Execution, execution, program_facts
+from wfe_mcp.gates.executed import MAX_CHANGED_PATHS
+from wfe_mcp.gates.place import NotPossibleError, Place, given_credentials
+from wfe_mcp.gates.reports import Stamps, hide_in_reports, stamps
+from wfe_mcp.jobs import child
+from wfe_mcp.jobs.handed import HandOut
+from wfe_mcp.workspace.config.checks import FrozenCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """One execution. ``old_reports``: the reports from before it. ``foreign``: files of the place that it may not write, and did.
+
+    ``facts``: of the place and the program, for the evidence.
+    """
+
+    plan: Execution
+    result: child.ChildResult
+    old_reports: Stamps
+    foreign: list[str]
+    facts: dict[str, Any]
+
+
+def execute(
+    check: FrozenCheck, place: Place, root: Path, report: Path, log: Path, run: child.RunChild, hand: HandOut
+) -> Executed:
+    """Run ``check`` in ``place``. ``root``: of the project; ``report``: where its runner may write one, without a suffix.
+
+    Raises ChildNotStarted, and NotPossibleError where the place does not allow it.
+    """
+    name = check.name
+    plan = execution(check, place.root, report, place.env)
+    if not plan.cwd.resolve().is_relative_to(place.root.resolve()):
+        raise NotPossibleError(f"Check {name!r} would run outside the project, in {check.cwd!r}.")
+    if plan.tests is not None and plan.tests.is_asked:
+        plan.tests.folder.mkdir(parents=True, exist_ok=True)
+    old_reports = stamps(plan)
+    program = Path(child.program_path(plan.argv, plan.cwd, place.env))
+    program_file = program.parent.resolve() / program.name
+    if not place.sees(program_file):
+        raise _hidden(name, program, root)
+    started = program_facts(program)
+    # What is brought is hashed while the check runs.
+    with given_credentials(check, hand) as given, ThreadPoolExecutor(1) as pool:
+        place = replace(place, env=place.env | dict(given.variables))
+        facts_of_place = pool.submit(place.data, check)
+        result = run(
+            place.wrap(plan.argv, plan.cwd, program_file, given.folders),
+            cwd=plan.cwd,
+            env=place.env | dict(plan.env),
+            timeout_s=check.timeout_s,
+            log_path=log,
+            linger_s=plan.runner.reporter.linger_s if plan.runner and plan.runner.reporter else 0.0,
+        )
+    if not place.has_begun() and result.exit_code is not None:
+        why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
+        raise NotPossibleError(why, "ask the user whether this works: `bwrap --unshare-all --ro-bind / / true`.")
+    if check.credentials:
+        hide_in_reports(plan, old_reports, log)
+    foreign = place.foreign()
+    facts = facts_of_place.result() | {"program": started, "room": foreign[:MAX_CHANGED_PATHS]}
+    return Executed(plan, result, old_reports, foreign, facts)
+
+
+def _hidden(name: str, program: Path, root: Path) -> NotPossibleError:
+    """``program`` does not exist in the sandbox. The project is there as a checkout, elsewhere; nothing else can be brought."""
+    why = f"Check {name!r} starts {str(program)!r}, which is hidden in its sandbox."
+    if program.is_relative_to(root):
+        relative = program.relative_to(root).as_posix()
+        brought = f"ask the user to write {relative!r} in `argv`, to name its folder in `bring` where git ignores it"
+        return NotPossibleError(why, f"{brought}, and to run `wfe-mcp trust`.")
+    elsewhere = (
+        "ask the user to install it outside the folders of wfe-mcp's own data and settings, which a sandbox hides"
+    )
+    return NotPossibleError(why, f"{elsewhere}, or to remove `sandbox` from the check, and to run `wfe-mcp trust`.")

@@ -1,0 +1,64 @@
+"""Refs by which a runner fetches the tree of its job: one commit without a parent for each, with exactly the files that are judged.
+
+Files that git does not have yet are stored as they are on the disk: no filter takes part, and each is hashed again.
+"""
+
+import os
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, object_id, trees_of
+
+_REFS = "refs/wfe/jobs/"
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def job_ref(job: str) -> str:
+    """The ref of the tree of ``job``."""
+    return _REFS + job
+
+
+def keep_files(root: Path, job: str, files: Mapping[str, Node], at: datetime) -> tuple[str, str]:
+    """Point the ref of ``job`` to a commit of ``files`` of ``root``; the ids of the tree and of the commit.
+
+    Refuses ``conflict`` where a file is another one by now.
+    """
+    repo = require_repository(root)
+    outbox = Outbox(repo, set())
+    paths = {node.oid: path for path, node in files.items() if node.mode != "160000"}
+    for oid in sorted(outbox.missing(paths)):
+        content = _content(root, paths[oid], files[paths[oid]])
+        if content is not None and object_id("blob", content, repo.hash_name) == oid:
+            outbox.add("blob", content, oid)
+        elif stored(root, [oid]) == [None]:
+            raise Refused("conflict", f"{paths[oid]!r} changed while it was read.", "Submit again.")
+    tree, trees = trees_of(files, repo.hash_name)
+    for oid, content in trees.items():
+        outbox.add("tree", content, oid)
+    commit = outbox.add("commit", commit_content(tree, (), job, at))
+    outbox.send()
+    run_git(root, "-c", "core.logAllRefUpdates=false", "update-ref", job_ref(job), commit)
+    return tree, commit
+
+
+def drop_jobs(root: Path, but: Collection[str]) -> None:
+    """Remove the refs of all jobs ``but`` these. A repository that cannot be written keeps them until later."""
+    found = text_of(run_git(root, "for-each-ref", "--format=%(refname)", _REFS, ok=None)).splitlines()
+    lines = [f"delete {ref}\n" for ref in found if ref.removeprefix(_REFS) not in but]
+    if lines:
+        run_git(root, "update-ref", "--stdin", stdin="".join(lines).encode(), ok=None)
+
+
+def _content(root: Path, path: str, node: Node) -> bytes | None:
+    place = f"{root}/{path}"
+    try:
+        if node.mode == "120000":
+            return os.readlink(os.fsencode(place))  # noqa: PTH115 - a Path would tidy up where it leads
+        with open(os.open(place, _READ), "rb") as file:  # noqa: PTH123 - opened with care
+            return file.read()
+    except OSError:
+        return None
