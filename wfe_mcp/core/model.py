@@ -12,14 +12,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Literal, NewType
 
-from wfe_mcp.core.attempt_states import (
-    AttemptState,
-    AttemptStatus as AttemptStatus,
-    Part,
-    Pending,
-    Stage,
-    StateValues,
-)
+from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus as AttemptStatus, Part, Pending, Stage, StateValues
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt

@@ -25,13 +25,7 @@ from wfe_mcp.importers.aiw_settings import from_aiw_settings, is_aiw_settings
 from wfe_mcp.importers.backlog import read_backlog
 from wfe_mcp.importers.entries import Entries
 from wfe_mcp.importers.gate_settings import Criteria, from_gate_settings, is_gate_settings
-from wfe_mcp.importers.imported import (
-    ImportedPlan,
-    ImportedSettings,
-    ImportedTemplate,
-    ImportedWork,
-    PlanReading,
-)
+from wfe_mcp.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate, ImportedWork, PlanReading
 from wfe_mcp.importers.milestones import read_milestones
 from wfe_mcp.importers.other_tools import holds, nearest_formats, work_in
 from wfe_mcp.importers.work_entries import plan_file, work_entries

@@ -18,18 +18,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    MetaData,
-    Table,
-    func,
-    insert,
-    literal_column,
-    select,
-    text,
-)
+from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, func, insert, literal_column, select, text
 from sqlalchemy.types import LargeBinary, Text, TypeDecorator, TypeEngine
 
 from wfe_mcp.core.dataclass import dataclass

@@ -90,7 +90,8 @@ async def test_an_ended_run_frees_a_place(running: Running) -> None:
 
 
 async def test_a_project_cannot_set_limits_of_the_server(running: Running) -> None:
-    configure(running.house, "[server.limits.team]\nopen_runs = 1\n")
+    own = (running.house.root / ".wfe" / "config.toml").read_text(encoding="utf-8")
+    configure(running.house, f"{own}\n[server.limits.team]\nopen_runs = 1\n")
     assert running.house.engine().settings().faults_in("server") != ()
     token = running.token()
     assert [(await started(running, token))["ok"] for _ in range(2)] == [True, True]

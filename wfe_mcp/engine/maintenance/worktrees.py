@@ -18,14 +18,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.config.ports import PORTS_FILE, ports_in, ports_text
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import write_atomic
-from wfe_mcp.workspace.git.worktrees import (
-    Worktree,
-    add_worktree,
-    copy_files,
-    needed_files,
-    remove_worktree,
-    worktrees,
-)
+from wfe_mcp.workspace.git.worktrees import Worktree, add_worktree, copy_files, needed_files, remove_worktree, worktrees
 
 
 class MadeWorktree(NamedTuple):

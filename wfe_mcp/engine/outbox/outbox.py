@@ -16,13 +16,7 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.public_events import matches
 from wfe_mcp.engine.kernel.run_change import queue_name
-from wfe_mcp.engine.outbox.messages import (
-    Message,
-    deployment_of,
-    item_messages,
-    run_messages,
-    start_message,
-)
+from wfe_mcp.engine.outbox.messages import Message, deployment_of, item_messages, run_messages, start_message
 from wfe_mcp.workspace.config.layers import may_set, seconds
 
 if TYPE_CHECKING:

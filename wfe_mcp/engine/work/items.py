@@ -34,13 +34,7 @@ from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.outbox.outbox import publish_item
-from wfe_mcp.engine.work.claims import (
-    bound_evidence,
-    refuse_fixed,
-    refuse_unknown,
-    taken_up,
-    values_with_evidence,
-)
+from wfe_mcp.engine.work.claims import bound_evidence, refuse_fixed, refuse_unknown, taken_up, values_with_evidence
 from wfe_mcp.engine.work.item_files import with_files
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED

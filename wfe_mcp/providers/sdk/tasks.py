@@ -22,11 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_ai import Agent, ModelRetry, RunContext, StructuredDict, TextOutput, ToolOutput
 from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.exceptions import UnexpectedModelBehavior, UsageLimitExceeded, UserError
-from pydantic_ai.messages import (
-    ModelMessage,
-    ModelRequest,
-    ToolReturnPart,
-)
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.usage import UsageLimits
 
 from wfe_mcp.providers.call import Connection, Listener, Task, Worked

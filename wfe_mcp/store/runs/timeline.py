@@ -11,19 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    and_,
-    bindparam,
-    case,
-    desc,
-    literal_column,
-    null,
-    or_,
-    select,
-    text,
-)
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, desc, literal_column, null, or_, select, text
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
