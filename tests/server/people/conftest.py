@@ -104,7 +104,7 @@ def team(house: House, tmp_path: Path) -> Iterator[Team]:
     provider.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Generator[Chromium]:
     with launched(tmp_path_factory.mktemp("home")) as browser:
         yield browser
