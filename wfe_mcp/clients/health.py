@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -167,7 +166,7 @@ def server_of(found: Found) -> str:
     words = found.argv
     if is_address(words):
         return words[0].removesuffix("/mcp")
-    return next((after for word, after in pairwise(words) if word == "--server"), "")
+    return words[words.index("--server") + 1] if "--server" in words[:-1] else ""
 
 
 def _way(found: Found) -> str:

@@ -15,7 +15,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from wfe_mcp import __version__
 from wfe_mcp.core.bridge import PROTOCOL
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.service import GitGrant
@@ -63,4 +62,4 @@ def _answer(access: Access, header: str, seen: str) -> dict[str, str]:
     folder = access.folder_of(token)
     if seen:
         folder.acknowledge(seen)
-    return {"bridge": PROTOCOL, "version": __version__, "token": token.name, "project": token.project}
+    return {"bridge": PROTOCOL, "token": token.name, "project": token.project}

@@ -9,7 +9,6 @@ There is no ``verification_uri``: no page takes the code, ``wfe-mcp token confir
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -19,8 +18,7 @@ from starlette.routing import Route
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel
-from wfe_mcp.engine.access import device
-from wfe_mcp.engine.access.tokens import revoke_token, token_of
+from wfe_mcp.engine.access import device, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,16 +36,14 @@ _FORM_BYTES = 4_096
 def device_routes(engine: Engine) -> list[Route]:
     """The paths of the login at the server of ``engine``."""
     steps: dict[str, Step] = {"device": _begin, "token": _take, "revoke": _revoke}
-    return [
-        Route(f"/login/{name}", partial(_answer, engine, step), methods=["POST"], name=name)
-        for name, step in steps.items()
-    ]
 
+    async def answer(request: Request) -> Response:
+        step = steps[request.url.path.rpartition("/")[2]]
+        host = request.client.host if request.client else ""
+        status, content = await run_in_threadpool(step, engine, await _form(request), host)
+        return JSONResponse(content, status)
 
-async def _answer(engine: Engine, step: Step, request: Request) -> Response:
-    host = request.client.host if request.client else ""
-    status, answer = await run_in_threadpool(step, engine, await _form(request), host)
-    return JSONResponse(answer, status)
+    return [Route(f"/login/{name}", answer, methods=["POST"]) for name in steps]
 
 
 def _begin(engine: Engine, given: dict[str, str], host: str) -> tuple[int, dict[str, Any]]:
@@ -75,9 +71,9 @@ def _take(engine: Engine, given: dict[str, str], _: str) -> tuple[int, dict[str,
 
 
 def _revoke(engine: Engine, given: dict[str, str], _: str) -> tuple[int, dict[str, Any]]:
-    token = token_of(engine, given.get("token", ""))
+    token = tokens.token_of(engine, given.get("token", ""))
     if token is not None:
-        revoke_token(engine, By(token.name, Channel.HTTP), token.name)
+        tokens.revoke_token(engine, By(token.name, Channel.HTTP), token.name)
     return 200, {}
 
 

@@ -9,15 +9,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.client_changes import (
-    change_view,
-    hook_changes,
-    hook_command,
-    hook_note,
-    show_change,
-    shown,
-    wants_hooks,
-)
+from wfe_mcp.cli.terminal.client_changes import change_view, hook_changes, hook_note, show_change, shown, wants_hooks
 from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
 from wfe_mcp.clients import connect, files, launch, look
 from wfe_mcp.clients.table import CLIENTS, TOKEN, Client, Places, Scope, is_address
@@ -320,7 +312,7 @@ def _plan(client: Client, places: Places, records: files.Records, wish: Wish) ->
         argv,
         allow=bool(wish.allow),
         instructions=bool(wish.instructions),
-        hook=hook_command(client) if wish.hooks else "",
+        hook=connect.hook_command(client) if wish.hooks else "",
     )
 
 

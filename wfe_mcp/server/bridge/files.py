@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.server.bridge.link import Link
 from wfe_mcp.workspace.files.project_files import read_file, read_folder
 from wfe_mcp.workspace.git.batch import entries_below
 from wfe_mcp.workspace.git.carried import fetch, push
@@ -23,16 +25,23 @@ from wfe_mcp.workspace.git.repository import branch
 from wfe_mcp.workspace.git.restore import bring
 from wfe_mcp.workspace.git.snapshot import Snapshots, require_available
 from wfe_mcp.workspace.git.snapshot_files import Limits
+from wfe_mcp.workspace.system.location import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.server.bridge.link import Link
     from wfe_mcp.workspace.system.location import Project
 
 _KEPT = 20
 _ATTACHMENT_BYTES = 10_000_000
 _NO_TIME = datetime.fromtimestamp(0, UTC)
+
+
+def connected(server: str, folder: str) -> tuple[Link, Files]:
+    """The connection to a server and the files of the project of ``folder``, or of where this runs. Refuses what is none."""
+    project = find_project(folder or None, os.environ, (), Path.cwd())
+    link = Link(server, project)
+    return link, Files(project, link)
 
 
 class Files:

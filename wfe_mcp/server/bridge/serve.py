@@ -158,16 +158,9 @@ class Bridge:
         """The connection and the files, found with the first call. Refuses a folder that is none, and a bad address."""
         with self._making:
             if self._made is None:
-                import os
-                from pathlib import Path
+                from wfe_mcp.server.bridge.files import connected
 
-                from wfe_mcp.server.bridge.files import Files
-                from wfe_mcp.server.bridge.link import Link
-                from wfe_mcp.workspace.system.location import find_project
-
-                project = find_project(self._project or None, os.environ, (), Path.cwd())
-                link = Link(self._server, project)
-                self._made = link, Files(project, link)
+                self._made = connected(self._server, self._project)
             return self._made
 
     def _refused(self, request: str | int, refused: Refused) -> Frame:

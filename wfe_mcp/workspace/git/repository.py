@@ -13,15 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.workspace.git.command import (
-    is_true,
-    quiet_filters,
-    repository,
-    require_repository,
-    run_git,
-    setting,
-    text_of,
-)
+from wfe_mcp.workspace.git.command import is_set, quiet_filters, repository, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import OWN_BRANCHES, Head, head_of, known_commit, loose
 
 NOT_OURS = ":(exclude,glob).wfe/**"
@@ -79,7 +71,7 @@ def is_clean(root: Path) -> bool:
         fresh = quiet | {"GIT_INDEX_FILE": str(Path(folder, "index"))}
         run_git(root, "read-tree", commit, env=fresh)
         lines = _status(root, fresh)
-    if lines and is_true(setting(root, "core.sparsecheckout", "false")):
+    if lines and is_set(root, "core.sparsecheckout", "false"):
         listed = text_of(run_git(root, "ls-files", "-z", "-t", "--full-name", "--", ".", NOT_OURS)).split("\0")
         left_out = {line[2:] for line in listed if line.startswith("S ")}
         lines = [line for line in lines if not (line.startswith(" D ") and line[3:] in left_out)]

@@ -12,10 +12,9 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import replace_file
 from wfe_mcp.workspace.system.location import data_dir
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 _HERE = {"localhost", "127.0.0.1", "::1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(NamedTuple):
     """A login: the server, the name of its token, and its text."""
 
     url: str
@@ -76,10 +74,9 @@ def login_of(url: str, project: Project, env: Mapping[str, str]) -> Login | None
 
 def keep_login(login: Login, project: Project) -> None:
     """Keep a login, in place of the one before."""
-    kept = {"url": login.url, "name": login.name, "token": login.token}
     place = _file(login.url, project)
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    replace_file(place, json.dumps(kept).encode(), 0o600)
+    replace_file(place, json.dumps(login._asdict()).encode(), 0o600)
 
 
 def forget_login(url: str, project: Project) -> None:
