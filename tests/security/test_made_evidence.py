@@ -3,8 +3,11 @@
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -18,6 +21,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.evidence_seals import MADE, ServerKey, server_key
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.answers import tool_answers as answers
@@ -244,3 +248,28 @@ def test_a_check_that_fails_when_it_runs_again_is_named_and_refused(scene: Scene
     assert view is not None
     assert [(line.gate, line.state) for line in view.evidence[:1]] == [("ok", "fail")]
     assert found(scene) == []
+
+
+def test_threads_that_judge_first_at_once_share_one_key(scene: Scene) -> None:
+    """Agents of one server do: a verdict of the others would have no seal."""
+    together = Barrier(8)
+
+    def first(_: int) -> bytes:
+        together.wait()
+        return server_key(scene.engine).private_bytes_raw()
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            (scene.engine.store.place.parent / "keys" / "server.key").unlink(missing_ok=True)
+            assert len(set(pool.map(first, range(8)))) == 1
+
+
+def test_a_key_that_was_noted_where_nothing_was_kept_is_noted_again(scene: Scene) -> None:
+    key = ServerKey()
+    with suppress(RuntimeError), scene.store.tx() as tx:
+        key.signer(scene.engine, tx)
+        raise RuntimeError
+    with scene.store.tx() as tx:
+        public, _ = key.signer(scene.engine, tx)
+    with scene.store.read() as tx:
+        assert tx.settings_log.first_noted(MADE, public) is not None

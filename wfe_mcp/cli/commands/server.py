@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.access.tokens import Token
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.server.http import TokenServers
-    from wfe_mcp.workspace.config.server_table import LoginSettings, ServerRole
+    from wfe_mcp.workspace.config.server_table import LoginSettings, ServerRole, ServerSettings
 
 DEFAULT_PORT = 8766
 _TICK_S, _ENDING_S = 0.2, 30.0
@@ -45,7 +45,7 @@ def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.
     from wfe_mcp.workspace.system.tracing import start_tracing
 
     with invocation.serving_engine() as engine:
-        given = engine.settings().settings.server
+        given = _own_settings(engine)
         origin = _origin(origin or given.origin, host)
         visitors = None if given.login is None else _visitors(engine, origin, given.login, [*given.roles.values()])
         try:
@@ -62,6 +62,13 @@ def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.
             stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")
             _run(program_server(engine, found, origin, _mcp, visitors), listening)
             stop_tracing()
+
+
+def _own_settings(engine: Engine) -> ServerSettings:
+    """The table ``[server]``, which counts from the user's file alone: no trust of the database is asked, which may be away."""
+    from wfe_mcp.workspace.config.settings import load_settings
+
+    return load_settings(engine.root, lambda path, sha256: False, engine.environment, engine.overrides).settings.server
 
 
 def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[ServerRole]) -> Visitors:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +25,7 @@ from wfe_mcp.workspace.files.project_files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -41,6 +43,8 @@ BEGUN = "EvidenceSealsBegun"
 FORMAT = "wfe-evidence/1"
 SEAL = "seal"
 """The key of the seal in the data of evidence."""
+_MAKING = threading.Lock()
+"""Held by the thread that makes the file: those of one process would use one name for it."""
 Process = Literal["server", "worker", "page", "command", "again"]
 """Of the agent's client, of ``wfe-mcp worker``, of ``wfe-mcp ui``, of another command; one that checked again for a person."""
 
@@ -72,14 +76,16 @@ class ServerKey:
 
     def signer(self, engine: Engine, tx: Tx) -> tuple[str, Callable[[bytes], bytes]]:
         """The public half, base64url, and what signs with the key. OSError, ValueError: it cannot be read or written."""
-        key = self._key = self._key or _key_of(engine)
+        key = self._key = self._key or server_key(engine)
         public = _base64(key.public_key().public_bytes_raw())
-        if not self._noted and tx.settings_log.first_noted(MADE, public) is None:
-            from wfe_mcp.engine.kernel.engine import SYSTEM
+        if not self._noted:
+            # What is noted now is gone where this transaction fails: only what is found there counts as noted.
+            self._noted = tx.settings_log.first_noted(MADE, public) is not None
+            if not self._noted:
+                from wfe_mcp.engine.kernel.engine import SYSTEM
 
-            note_seals(engine, tx)
-            tx.settings_log.note(MADE, public, SYSTEM, engine.clock())
-        self._noted = True
+                note_seals(engine, tx)
+                tx.settings_log.note(MADE, public, SYSTEM, engine.clock())
         return public, key.sign
 
 
@@ -148,15 +154,21 @@ def _statement(facts: Mapping[str, Any], by: str) -> bytes:
     return canonical_json({"format": FORMAT, "by": by, "facts": dict(facts)}).encode()
 
 
-def _key_of(engine: Engine) -> Ed25519PrivateKey:
+def server_key(engine: Engine) -> Ed25519PrivateKey:
     """The key in its file; made where there is none. OSError, ValueError: it cannot be read or written."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # 25 ms: with the first verdict
 
     file = engine.store.place.parent / "keys" / "server.key"
+    with _MAKING:
+        _make(file, Ed25519PrivateKey)
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
+
+
+def _make(file: Path, kind: type[Ed25519PrivateKey]) -> None:
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = file.with_name(f".{file.name}.{os.getpid()}.new")
-        replace_file(made, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode())
+        replace_file(made, kind.generate().private_bytes_raw().hex().encode())
         try:
             os.link(made, file)  # of two processes that make one, the first wins
             made.unlink()
@@ -164,7 +176,6 @@ def _key_of(engine: Engine) -> Ed25519PrivateKey:
             made.unlink()
         except OSError:  # no hard links here
             made.replace(file)
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
 
 
 def _base64(raw: bytes) -> str:
