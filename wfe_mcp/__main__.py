@@ -8,11 +8,11 @@ def main() -> int:
     """Run the command line ``sys.argv``. Returns the exit code."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["serve"]:
-        from wfe_mcp.server.entry import project_flag, serve
+        from wfe_mcp.server.entry import plain_options, serve
 
-        flag = project_flag(arguments[1:])
-        if flag is not None:
-            return serve(flag)
+        options = plain_options(arguments[1:])
+        if options is not None:
+            return serve(*options)
     from wfe_mcp.cli.app import main as command_line
 
     code = command_line(arguments)

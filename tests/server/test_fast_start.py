@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.server.entry import project_flag
+from wfe_mcp.server.entry import plain_options
 from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, LISTS, MODERN, VERSION_KEY, FastStart
 from wfe_mcp.server.wire import Wire
 
@@ -113,15 +113,17 @@ def test_calls_that_come_early_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "flag"),
+    ("arguments", "options"),
     [
-        ([], ""),
-        (["--project", "x"], "x"),
-        (["--project=x"], "x"),
+        ([], ("", "")),
+        (["--project", "x"], ("x", "")),
+        (["--project=x"], ("x", "")),
+        (["--server", "u", "--project=x"], ("x", "u")),
+        (["--server"], None),
         (["--help"], None),
         (["--project"], None),
         (["--project", "x", "y"], None),
     ],
 )
-def test_serve_reads_its_one_option_itself(arguments: list[str], flag: str | None) -> None:
-    assert project_flag(arguments) == flag
+def test_serve_reads_its_options_itself(arguments: list[str], options: tuple[str, str] | None) -> None:
+    assert plain_options(arguments) == options

@@ -111,7 +111,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "config",
         ),
     ),
-    "Services": ((), ("serve", "ui", "server", "runner", "worker", "jobs", "limits")),
+    "Services": ((), ("serve", "ui", "server", "runner", "login", "logout", "worker", "jobs", "limits")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
 
@@ -129,7 +129,7 @@ NOUNS = {
     "mcp": "List and test the MCP servers that steps may call.",
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN; make a new key where it is lost.",
-    "token": "Make, list and revoke access tokens for MCP over HTTP and the HTTP API.",
+    "token": "Make, list and revoke access tokens, and confirm logins, for MCP over HTTP and the HTTP API.",
     "people": "List who logs in to the server, and end their sessions.",
     "webhook": "List and try the receivers of events, see what they got, send it again, change their secrets.",
     "incoming": "List the systems whose signed messages start a template; change their secrets.",
@@ -156,7 +156,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "credential": names("list add rotate delete"),
     "mcp": names("list test"),
     "approvers": names("list add accept remove"),
-    "token": names("create list revoke"),
+    "token": names("create confirm list revoke"),
     "people": names("list revoke"),
     "webhook": names("list test deliveries redeliver rotate"),
     "incoming": names("list rotate"),
@@ -172,6 +172,7 @@ VERBS: dict[str, tuple[str, ...]] = {
 
 _MODULES: dict[str, tuple[str, ...]] = {
     "install": names("install uninstall plugin"),
+    "login": names("login logout"),
     "submit": names("submit attach"),
     "control": names("pause resume cancel auto proceed retry skip force-accept"),
     "rollback": names("rollback undo redo checkpoint checkpoints"),

@@ -1,12 +1,13 @@
 """What connects a client and what disconnects it: the changes of files, planned before anything is written."""
 
 import re
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from wfe_mcp.clients import files, hooks
+from wfe_mcp.clients import files, hooks, launch
 from wfe_mcp.clients.files import Change, Records
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
@@ -274,3 +275,14 @@ def _editing(what: str, instead: str) -> Generator[None]:
         yield
     except (Unsplicable, Unreadable) as fault:
         raise Refused("conflict", f"{what}: {fault}", f"{instead}; nothing was changed.") from None
+
+
+def hook_command(client: Client) -> str:
+    """The command of the client's hooks. Refuses where this installation may be gone tomorrow."""
+    if launch.this_installation().is_temporary:
+        raise Refused(
+            "unavailable",
+            "Hooks need an installation that stays, and uvx keeps this one in its cache.",
+            "Install it first (uv tool install), or use the plugin for Claude Code: wfe-mcp plugin FOLDER",
+        )
+    return hooks.command(client.name, sys.executable, str(hooks.script_folder()))

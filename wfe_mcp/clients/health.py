@@ -1,7 +1,7 @@
-"""What is wrong with the connections of clients, and how to fix it. Reads files and starts nothing."""
+"""What is wrong with the connections of clients, and how to fix it. Reads files, starts nothing, and asks a server whether it is there."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,12 +10,13 @@ from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.launch import Installation
 from wfe_mcp.clients.look import Found
-from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places
+from wfe_mcp.clients.table import CLIENTS, SERVER, TOKEN, Client, Places, is_address
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding, Level
 from wfe_mcp.workspace.config.edits import value_at
 from wfe_mcp.workspace.files.programs import program
 
+_ANSWER_S = 3.0
 _PLUGIN = f"{SERVER}@wfe-mcp"
 
 
@@ -75,12 +76,12 @@ def _connection(found: Found, here: Installation, places: Places) -> Iterator[He
         )
         return
     good = True
-    for level, message in _faults(found, here, places):
+    for level, message in (*_faults(found, here, places), *_server_faults(server_of(found))):
         good = False
         yield HealthFinding(topic, level, f"{found.file}: {message}")
     if good:
         asks = "" if connect.is_allowed(found, places) else f"; it {client.asks}"
-        yield HealthFinding(topic, "ok", f"{found.file}, serves {_root(found)}{asks}")
+        yield HealthFinding(topic, "ok", f"{found.file}, serves {_root(found)}{_way(found)}{asks}")
 
 
 def _hook_findings(client: Client, here: Installation, places: Places) -> Iterator[HealthFinding]:
@@ -134,6 +135,10 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
     held: dict[str, Any] = cast("dict[str, Any]", found.entry)
     if held.get("enabled") is False or held.get("disabled") is True:
         yield "problem", "the server is disabled there; fix: enable it"
+    if is_address(found.argv):
+        if not places.env.get(TOKEN):
+            yield "note", f"it needs {TOKEN} in the environment of the client; here it is not set"
+        return
     if program(found.argv[0], places.root, found.variables.get("PATH", places.env.get("PATH", ""))) is None:
         yield "problem", f"its command {found.argv[0]} is not found; fix: {again}"
     elif found.whose != "this":
@@ -154,6 +159,38 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
     trust = TRUST.get(found.client.name)
     if trust is not None:
         yield from trust(found, places)
+
+
+def server_of(found: Found) -> str:
+    """The server that has the runs of an entry; empty: this machine."""
+    words = found.argv
+    if is_address(words):
+        return words[0].removesuffix("/mcp")
+    return words[words.index("--server") + 1] if "--server" in words[:-1] else ""
+
+
+def _way(found: Found) -> str:
+    server = server_of(found)
+    return f" {'at' if is_address(found.argv) else 'over a bridge to'} {server}, which answers" if server else ""
+
+
+def _server_faults(server: str) -> Iterator[tuple[Level, str]]:
+    """Whether the server answers; asked where there is one."""
+    if not server:
+        return
+    import http.client
+
+    from wfe_mcp.workspace.system.logins import connection_to
+
+    try:
+        with closing(connection_to(server, _ANSWER_S)) as connection:
+            connection.request("GET", "/readyz")
+            status = connection.getresponse().status
+        why = "" if status == 200 else f"answers with HTTP {status}"
+    except (OSError, ValueError, http.client.HTTPException) as fault:
+        why = f"does not answer: {fault}"
+    if why:
+        yield "problem", f"the server {server} {why}; fix: is the address right, and the server up?"
 
 
 def _project(found: Found, places: Places) -> Iterator[tuple[Level, str]]:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from wfe_mcp import __version__
+from wfe_mcp.clients.table import is_address
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.programs import is_of_project, program
 
@@ -101,6 +102,8 @@ def whose(argv: Sequence[str], root: Path, path: str, here: Installation) -> Who
     This installation is known by the path of its program, whose content is the one that was installed, and by a copy with
     the same SHA-256 outside the project.
     """
+    if is_address(argv):
+        return "installed" if argv[0].endswith("/mcp") else "foreign"
     if not is_ours(argv):
         return "foreign"
     found = program(argv[0], root, path)

@@ -48,7 +48,7 @@ class Found:
     def argv(self) -> tuple[str, ...]:
         """The words of the command of the entry; empty without one."""
         held = table_of(self.entry)
-        head: Any = held.get("command", held.get("cmd", ()))
+        head: Any = held.get("command", held.get("cmd", held.get("url", ())))
         words: list[Any] = [head] if isinstance(head, str) else [*head] if isinstance(head, list) else []
         more: Any = held.get("args", ())
         return tuple(str(each) for each in (*words, *(cast("list[Any]", more) if isinstance(more, list) else ())))
@@ -138,3 +138,13 @@ def read_document(client: Client, places: Places, scope: Scope, file: Path) -> t
 def table_of(value: object) -> dict[str, Any]:
     """``value`` where it is a table; else an empty one."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def refuse_without_http(found: Found) -> None:
+    """Refuse a client that is not known to speak to a server with a token."""
+    if found.shape.remote is None:
+        raise Refused(
+            "unavailable",
+            f"How {found.client.title} speaks to a server with a token of a variable is not known here.",
+            f"Use the bridge, which it starts itself: wfe-mcp install --client {found.client.name} --server URL",
+        )

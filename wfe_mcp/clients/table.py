@@ -14,12 +14,14 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from wfe_mcp.clients.formats.entry import Format
 
 Scope = Literal["project", "user"]
 SERVER = "wfe"
+TOKEN = "WFE_TOKEN"  # noqa: S105 - its name
+"""The variable that has the token, where a client speaks to a server over HTTP itself."""
 TOOLS = words(
     """
     list_templates start_run status start_phase submit_artifact approve reject retry_phase skip_phase
@@ -82,8 +84,13 @@ class Shape:
     always: Mapping[str, Any] = field(default_factory=dict[str, Any])
     allowed: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    remote: Callable[[str], Mapping[str, Any]] | None = None
+    """The entry of a server over HTTP, by its address; None: the client is not known to do that with a token."""
+
     def entry(self, argv: tuple[str, ...], *, allow: bool) -> dict[str, Any]:
-        """The entry that starts ``argv``."""
+        """The entry that starts ``argv``, or speaks to the address that is its only word."""
+        if is_address(argv):
+            return {**(self.remote(argv[0]) if self.remote else {}), **(self.allowed if allow else {})}
         more = {**self.always, **(self.allowed if allow else {})}
         if self.form == "list":
             return {"type": "local", "command": [*argv], **more}
@@ -91,6 +98,11 @@ class Shape:
             return {"name": SERVER, "type": "stdio", "cmd": argv[0], "args": [*argv[1:]], **more}
         head = {"type": more.pop("type")} if "type" in more else {}
         return {**head, "command": argv[0], "args": [*argv[1:]], **more}
+
+
+def is_address(argv: Sequence[str]) -> bool:
+    """Whether the words of an entry are the address of a server over HTTP."""
+    return len(argv) == 1 and argv[0].startswith(("http://", "https://"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +165,17 @@ class Client:
 
     def entry(self, shape: Shape, places: Places, argv: tuple[str, ...], *, allow: bool) -> dict[str, Any]:
         """The entry that starts ``argv`` on this machine."""
-        names = self.passed_on(places)
+        names = () if is_address(argv) else self.passed_on(places)
         return shape.entry(argv, allow=allow) | ({self.names: [*names]} if names else {})
 
     def offers_permission(self, shape: Shape) -> bool:
         """Whether a file can allow wfe's tools."""
         return bool(shape.allowed) or self.permission is not None
+
+
+def _with_header(form: str, **more: Any) -> Callable[[str], Mapping[str, Any]]:
+    """An entry with the address and the token, which is written as ``form``."""
+    return lambda url: {**more, "url": url, "headers": {"Authorization": f"Bearer {form}"}}
 
 
 def _claude(places: Places) -> Path:
@@ -185,6 +202,7 @@ def _cline(places: Places) -> Path:
     return places.vscode / "globalStorage" / "saoudrizwan.claude-dev"
 
 
+_OPENCODE = _with_header(f"{{env:{TOKEN}}}", type="remote", oauth=False)
 _CLINE = Shape(("mcpServers",), always={"disabled": False, "timeout": 120}, allowed={"autoApprove": [*TOOLS]})
 
 CLIENTS: tuple[Client, ...] = (
@@ -194,7 +212,13 @@ CLIENTS: tuple[Client, ...] = (
         ("claude",),
         lambda at: (_claude(at), *_claude_user(at)),
         "json",
-        (Shape(("mcpServers",), always={"type": "stdio", "alwaysLoad": True}),),
+        (
+            Shape(
+                ("mcpServers",),
+                always={"type": "stdio", "alwaysLoad": True},
+                remote=_with_header(f"${{{TOKEN}}}", type="http"),
+            ),
+        ),
         _claude_user,
         (".mcp.json",),
         instructions="CLAUDE.md",
@@ -219,6 +243,7 @@ CLIENTS: tuple[Client, ...] = (
                 ("mcp_servers",),
                 always={"required": True, "startup_timeout_sec": 30, "tool_timeout_sec": 120},
                 allowed={"default_tools_approval_mode": "approve"},
+                remote=lambda url: {"url": url, "bearer_token_env_var": TOKEN},
             ),
         ),
         lambda at: (_codex(at) / "config.toml",),
@@ -259,7 +284,14 @@ CLIENTS: tuple[Client, ...] = (
         ("gemini",),
         lambda at: (at.home / ".gemini",),
         "jsonc",
-        (Shape(("mcpServers",), always={"timeout": 120_000}, allowed={"trust": True}),),
+        (
+            Shape(
+                ("mcpServers",),
+                always={"timeout": 120_000},
+                allowed={"trust": True},
+                remote=_with_header(f"${TOKEN}", type="http"),
+            ),
+        ),
         lambda at: (at.home / ".gemini" / "settings.json",),
         (".gemini/settings.json",),
         instructions="GEMINI.md",
@@ -273,8 +305,13 @@ CLIENTS: tuple[Client, ...] = (
         lambda at: (at.xdg / "opencode", at.home / ".opencode"),
         "jsonc",
         (
-            Shape(("mcp",), "list", {"enabled": True, "timeout": 60_000}),
-            Shape(("mcp", "servers"), "list", {"disabled": False, "timeout": {"startup": 30_000, "request": 120_000}}),
+            Shape(("mcp",), "list", {"enabled": True, "timeout": 60_000}, remote=_OPENCODE),
+            Shape(
+                ("mcp", "servers"),
+                "list",
+                {"disabled": False, "timeout": {"startup": 30_000, "request": 120_000}},
+                remote=_OPENCODE,
+            ),
         ),
         lambda at: (at.xdg / "opencode" / "opencode.json", at.xdg / "opencode" / "opencode.jsonc"),
         ("opencode.json", "opencode.jsonc"),

@@ -43,6 +43,7 @@ _JSON = (b"application/json",)
 BY_TOKEN = {
     "/api/": _JSON,
     "/mcp": _JSON,
+    "/bridge": _JSON,
     "/runner/": _JSON,
     "/git/": (b"application/x-git-upload-pack-request", b"application/x-git-receive-pack-request"),
 }

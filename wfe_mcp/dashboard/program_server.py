@@ -4,7 +4,8 @@ With a login configured, people come too: ``/login``, ``/app/`` and the pages of
 
 /mcp          the application that the caller makes of the tokens: this package knows no MCP
 /api/v1       the HTTP API
-/runner/v1    work for runners    /git    the trees of their jobs
+/bridge       what bridges of developers' machines ask besides, and /login/… their logins (``device_login``)
+/runner/v1    work for runners    /git    the trees of their jobs, the files of bridges
 /metrics      for Prometheus, with a token for all projects (extra ``team``)
 /healthz      it lives        /readyz    its database answers; 503 where it does not
 """
@@ -28,10 +29,12 @@ from wfe_mcp.core.observing import OBSERVERS, observed
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
 from wfe_mcp.dashboard.api.replies import status_of
+from wfe_mcp.dashboard.bridge import agents_grant, bridge_routes
+from wfe_mcp.dashboard.device_login import device_routes
 from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import ENTRANCES, Guard
 from wfe_mcp.dashboard.http_server import HttpServer
-from wfe_mcp.dashboard.runners import git_grant, runner_routes
+from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.access.people import People
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.config.server_table import LoginSettings
+    from wfe_mcp.workspace.git.service import GitGrant
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +124,24 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
         Mount("/api/v1", _seen(api(access))),
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
         *runner_routes(access),
-        *git_routes(lambda header, project: git_grant(access, header, project)),
+        *bridge_routes(access),
+        *device_routes(engine),
+        *git_routes(lambda header, project: _git_grant(access, header, project)),
     ]
     if visitors is None:
         return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
     routes += _pages(access, visitors)
     return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin, entrances=ENTRANCES)
+
+
+def _git_grant(access: Access, header: str, project: str) -> GitGrant:
+    """What a token opens of a repository: one of an agent, else that of a runner's job."""
+    try:
+        return agents_grant(access, header, project)
+    except Refused as refused:
+        if refused.code != "unauthorized":
+            raise
+    return job_grant(access, header, project)
 
 
 def _pages(access: Access, visitors: Visitors) -> list[Route]:

@@ -23,27 +23,31 @@ if TYPE_CHECKING:
     from wfe_mcp.server.served_project import ServedProject
 
 
-def project_flag(arguments: Sequence[str]) -> str | None:
-    """The folder after ``--project`` (empty without one); None when the full command line must parse the arguments."""
-    match list(arguments):
-        case []:
-            return ""
-        case ["--project", folder]:
-            return folder
-        case [only] if only.startswith("--project="):
-            return only.removeprefix("--project=")
-        case _:
+def plain_options(arguments: Sequence[str]) -> tuple[str, str] | None:
+    """The folder after ``--project`` and the address after ``--server``, each empty without one; None when the full command
+    line must parse the arguments.
+    """
+    found, words = {"--project": "", "--server": ""}, list(arguments)
+    while words:
+        name, has_value, value = words.pop(0).partition("=")
+        if name not in found or not (has_value or words):
             return None
+        found[name] = value if has_value else words.pop(0)
+    return found["--project"], found["--server"]
 
 
-def serve(project: str) -> int:
-    """Serve one client on standard input and output until it disconnects."""
+def serve(project: str, server: str = "") -> int:
+    """Serve one client on standard input and output until it disconnects. ``server``: the one that answers, elsewhere."""
     # A client may end the server while it loads. The loop of the SDK has a handler of its own.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with open(CACHE, "rb") as cache:  # noqa: PTH123 - pathlib takes longer to load than the answer
             front = FastStart(Wire.take(), json.loads(cache.read()))
         threading.Thread(target=front.read, name="wire", daemon=True).start()
+        if server:
+            from wfe_mcp.server.bridge.serve import run as pass_on
+
+            return pass_on(front, server, project)
         served, calls = _load(front, project)
         from wfe_mcp.server.stdio import run
 

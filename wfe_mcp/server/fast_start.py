@@ -35,6 +35,8 @@ scripts/generate_front.py."""
 
 MODERN = "2026-07-28"
 LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
+FIXED = ("tools/list", "prompts/list", "resources/templates/list")
+"""Of these the lists that are the same in every project and at every time."""
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
@@ -104,18 +106,43 @@ class FastStart:
             methods = [frame and frame.get("method") for frame in self._backlog]
             del self._backlog[methods.index("tools/call")]
             is_cancelled = _cancelled(self._backlog, call.request)
-        if call.is_stateless:
-            meta = self._cache["stateless"]["tools/list"]["_meta"]
-            result = {
-                "content": result["content"],
-                "isError": result["isError"],
-                "resultType": "complete",
-                "structuredContent": result["structuredContent"],
-                "_meta": meta,
-            }
+        result = self.in_this_era(result)
         if not is_cancelled:
             message = {"jsonrpc": "2.0", "id": call.request, "result": result}
             self.wire.write(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
+
+    def in_this_era(self, result: Frame) -> Frame:
+        """``result``, which a handshake client gets, as the client of this connection gets it."""
+        if not self.is_modern:
+            return result
+        meta = self._cache["stateless"]["tools/list"]["_meta"]
+        parts = {key: result[key] for key in ("content", "isError")}
+        return {**parts, "resultType": "complete", "structuredContent": result["structuredContent"], "_meta": meta}
+
+    @property
+    def is_modern(self) -> bool:
+        """True for a client of the stateless protocol."""
+        return self._era == "stateless"
+
+    @property
+    def version(self) -> str:
+        """The version of the protocol that this connection speaks."""
+        if self.is_modern:
+            return MODERN
+        asked, known = self._hello.get("protocolVersion"), cast("list[str]", self._cache["versions"])
+        return asked if asked in known else known[-1]
+
+    def listed(self, frame: Frame) -> Frame | None:
+        """The cached result of a list that never changes; None for all that the server must be asked."""
+        if self._era not in {"handshake", "stateless"} or frame.get("method") not in FIXED:
+            return None
+        found: Frame = self._cache[self._era][frame["method"]]
+        return found
+
+    def only_reads(self, tool: str) -> bool:
+        """Whether the list of tools says that a tool changes nothing."""
+        tools: list[Frame] = self._cache["handshake"]["tools/list"]["tools"]
+        return any(each["name"] == tool and each["annotations"].get("readOnlyHint") is True for each in tools)
 
     def drops(self, request: str | int | None) -> bool:
         """True once for a request that the front has answered."""

@@ -8,6 +8,7 @@ Rules:
    brings is a decision. What it claims, it holds as ``api:NAME``, like a program that uses the API.
 3. A token needs ``read`` for the tools that change nothing, ``manage`` to save a template, and ``work`` for the others.
 4. Nothing is kept between two requests but the engine of a token: any client may go on after a restart of the server.
+5. A call that comes over a bridge works in the work folder of its token (``bridged``), and is answered as JSON, at its end.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.observing import SENDER
 from wfe_mcp.server.app import WfeServer
+from wfe_mcp.server.bridged import answer_bridged, is_bridged, refuse_bridged
 from wfe_mcp.server.project_session import THREADS, AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.tools import ENTRIES
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from wfe_mcp.engine.access.tokens import Scope, Token
+    from wfe_mcp.engine.bridge.folders import BridgedFolder
     from wfe_mcp.engine.kernel.engine import Engine
 
     Message = MutableMapping[str, Any]
@@ -89,15 +92,19 @@ class TokenPlace(ProjectSession):
 class TokenServers:
     """An MCP server for each token that calls. ``token_of``: of a header, or refuses. ``place_of``: its project, or refuses.
 
+    ``folder_of``: the work folder of a token that comes over a bridge, or refuses.
     The calls of all tokens share ``THREADS``: more of them would wait for connections to the database, and be refused as busy.
     """
 
     def __init__(
-        self, token_of: Callable[[str], Token], place_of: Callable[[Token, anyio.CapacityLimiter], TokenPlace]
+        self,
+        token_of: Callable[[str], Token],
+        place_of: Callable[[Token, BridgedFolder | None, anyio.CapacityLimiter], TokenPlace],
+        folder_of: Callable[[Token], BridgedFolder],
     ) -> None:
-        self._token_of, self._place_of = token_of, place_of
+        self._token_of, self._place_of, self._folder_of = token_of, place_of, folder_of
         self._threads = anyio.CapacityLimiter(THREADS)
-        self._servers: dict[str, StreamableHTTPSessionManager] = {}
+        self._servers: dict[tuple[str, Path | None], StreamableHTTPSessionManager] = {}
         self._making = anyio.Lock()
         self._group: TaskGroup | None = None
 
@@ -119,24 +126,33 @@ class TokenServers:
         SENDER.set(headers.get(b"traceparent", ""))  # what serves this request has a copy of its context
         try:
             token = await to_thread.run_sync(self._token_of, headers.get(b"authorization", ""))
-            server = await self._server_of(token)
+            folder = await to_thread.run_sync(self._folder_of, token) if is_bridged(scope) else None
+            server = await self._server_of(token, folder)
         except Refused as refused:
-            await _refuse(send, refused)
+            await (refuse_bridged if is_bridged(scope) else _refuse)(send, refused)
             return
-        await server.handle_request(scope, receive, send)
+        if folder is None:
+            await server.handle_request(scope, receive, send)
+        else:
+            await answer_bridged(server.handle_request, folder, scope, receive, send)
 
-    async def _server_of(self, token: Token) -> StreamableHTTPSessionManager:
+    async def _server_of(self, token: Token, folder: BridgedFolder | None) -> StreamableHTTPSessionManager:
+        key = token.sha256, folder and folder.engine.root
         async with self._making:
-            if token.sha256 not in self._servers:
+            if key not in self._servers:
                 if self._group is None:
                     raise Refused("unavailable", "The server ends.", "Call again once it is back; nothing is lost.")
-                place = await to_thread.run_sync(self._place_of, token, self._threads)
-                self._servers[token.sha256] = await self._group.start(self._serve, place)
-            return self._servers[token.sha256]
+                place = await to_thread.run_sync(self._place_of, token, folder, self._threads)
+                self._servers[key] = await self._group.start(self._serve, place, folder is not None)
+            return self._servers[key]
 
-    async def _serve(self, place: TokenPlace, *, task_status: TaskStatus[StreamableHTTPSessionManager]) -> None:
+    async def _serve(
+        self, place: TokenPlace, at_once: bool, *, task_status: TaskStatus[StreamableHTTPSessionManager]
+    ) -> None:
         low = WfeServer(place)._lowlevel_server  # pyright: ignore[reportPrivateUsage] - the SDK has no other way to it
-        manager = StreamableHTTPSessionManager(low, stateless=True, max_request_body_size=MESSAGE_BYTES.most)
+        manager = StreamableHTTPSessionManager(
+            low, stateless=True, json_response=at_once, max_request_body_size=MESSAGE_BYTES.most
+        )
         async with manager.run():
             task_status.started(manager)
             await anyio.sleep_forever()

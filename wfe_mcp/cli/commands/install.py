@@ -50,6 +50,14 @@ By = Annotated[
     typer.Option("--command", metavar="FORM", help="The command to write: auto, path (absolute), name, or uvx."),
 ]
 
+Server = Annotated[
+    str, typer.Option("--server", metavar="URL", help="Work with this wfe-mcp server: over a bridge, with your files.")
+]
+Http = Annotated[
+    bool,
+    typer.Option("--http", help="With --server: the client speaks to it itself, about the files that are there."),
+]
+
 _SCOPES, _FORMS = ("project", "user"), ("auto", "path", "name", "uvx")
 
 
@@ -63,6 +71,8 @@ def install(
     instructions: Instructions = None,
     hooks: Hooks = None,
     by: By = "auto",
+    server: Server = "",
+    http: Http = False,
 ) -> None:
     """Connect AI coding clients to wfe-mcp.
 
@@ -71,9 +81,17 @@ def install(
     is, to the byte; its content before is kept. An entry of the name wfe that is not wfe-mcp is refused.
     """
     from wfe_mcp.cli.terminal import connecting
+    from wfe_mcp.workspace.system.logins import server_url
 
+    if http and not server:
+        raise Refused(
+            "bad_argument", "--http says how a client speaks to a server, and none is named.", "Add --server URL"
+        )
     places = connecting.places_of(invocation.project.root)
-    wish = connecting.Wish(_scope(scope), _form(by), allow, instructions, hooks, yes, dry_run)
+    address = server_url(server) if server else ""
+    wish = connecting.Wish(
+        _scope(scope), _form(by), allow, instructions, hooks, yes, dry_run, server=address, http=http
+    )
     chosen = _chosen(client, places, "install")
     outcomes = connecting.connect_all(invocation.screen, places, chosen, wish)
     _answer(invocation, outcomes, places)

@@ -13,10 +13,16 @@ from wfe_mcp.core.errors import Refused
 Hooks = Annotated[bool, typer.Option("--hooks", hidden=True, help="Of earlier plans; it is refused.")]
 
 
-def serve(invocation: Invocation, hooks: Hooks = False) -> None:
+Server = Annotated[
+    str, typer.Option("--server", metavar="URL", help="Pass its calls on to this wfe-mcp server, with your files.")
+]
+
+
+def serve(invocation: Invocation, server: Server = "", hooks: Hooks = False) -> None:
     """Serve one MCP client on standard input and output.
 
-    Your client starts it.
+    Your client starts it. With --server the runs are those of a server: it gets your files with each call that is about them,
+    and you get what it changes.
     """
     if hooks:
         raise Refused(
@@ -26,4 +32,4 @@ def serve(invocation: Invocation, hooks: Hooks = False) -> None:
         )
     from wfe_mcp.server.entry import serve as speak
 
-    invocation.exit_code = speak(invocation.world.project)
+    invocation.exit_code = speak(invocation.world.project or "", server)

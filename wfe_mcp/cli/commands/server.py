@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.http_server import HttpServer
     from wfe_mcp.dashboard.program_server import Visitors
     from wfe_mcp.engine.access.tokens import Token
+    from wfe_mcp.engine.bridge.folders import BridgedFolder
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.server.http import TokenServers
     from wfe_mcp.workspace.config.server_table import LoginSettings, ServerRole, ServerSettings
@@ -155,25 +156,9 @@ def _mcp(access: Access) -> TokenServers:
 
     from wfe_mcp.server.http import TokenPlace, TokenServers
 
-    def place_of(token: Token, threads: CapacityLimiter) -> TokenPlace:
-        return TokenPlace(_engine_of(access, token), token, access.work, Path.cwd(), threads)
-
-    return TokenServers(lambda header: access.sender(header).token, place_of)
-
-
-def _engine_of(access: Access, token: Token) -> Engine:
-    """The engine that acts for ``token``. Refuses one for all projects, that of a page, and one whose project is gone."""
-    if not token.project:
-        raise Refused(
-            "forbidden",
-            f"The token {token.name!r} is for every project; an MCP client works on one.",
-            "Make one in the folder of the project: wfe-mcp token create NAME --scope work",
+    def place_of(token: Token, folder: BridgedFolder | None, threads: CapacityLimiter) -> TokenPlace:
+        return TokenPlace(
+            folder.engine if folder else access.engine_for(token), token, access.work, Path.cwd(), threads
         )
-    found = access.engines_of(token).by_id(token.project)
-    if found is None:
-        raise Refused(
-            "unavailable",
-            f"The folder of the project of {token.name!r} is not there any more.",
-            "Ask the user to say where it is now: wfe-mcp project move OLD NEW",
-        )
-    return found
+
+    return TokenServers(lambda header: access.sender(header).token, place_of, access.folder_of)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import seconds_of
+from wfe_mcp.cli.terminal.options import PinFd, seconds_of
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 
@@ -61,6 +61,25 @@ def create(
         )
 
     invocation.answer(summary, render, data=_row(made) | {"token": text})
+
+
+Code = Annotated[str, typer.Argument(metavar="CODE", help="The code that wfe-mcp login shows.")]
+
+
+def confirm(invocation: Invocation, code: Code, pin_fd: PinFd = None) -> None:
+    """Confirm the login of a machine, with your PIN.
+
+    The machine gets a token of the scope work for this project, for 90 days. Confirm only what you began yourself.
+    """
+    from wfe_mcp.engine.access.device import asked, confirm_device
+
+    engine = invocation.engine
+    found = asked(engine, code)
+    invocation.screen.aside(found.warning)
+    by = invocation.person(pin_fd, f"log in {found.user} on {found.machine}")
+    made = confirm_device(engine, by, code, engine.project_id)
+    data = {"user": made.user, "machine": made.machine, "address": made.address}
+    invocation.answer(f"Confirmed: {made.user} on {made.machine} may work in this project.", data=data)
 
 
 def list_all(invocation: Invocation) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.confirm import agreed
 from wfe_mcp.clients import hooks, launch
-from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.clients.connect import Plan
     from wfe_mcp.clients.files import Change
-    from wfe_mcp.clients.table import Client, Places
+    from wfe_mcp.clients.table import Places
 
 
 def show_change(screen: Screen, title: str, change: Change, places: Places) -> None:
@@ -61,17 +59,6 @@ def _common(one: str, other: str) -> int:
     """How many characters both begin with."""
     shortest = min(len(one), len(other))
     return next((at for at in range(shortest) if one[at] != other[at]), shortest)
-
-
-def hook_command(client: Client) -> str:
-    """The command of the client's hooks. Refuses where this installation may be gone tomorrow."""
-    if launch.this_installation().is_temporary:
-        raise Refused(
-            "unavailable",
-            "Hooks need an installation that stays, and uvx keeps this one in its cache.",
-            "Install it first (uv tool install), or use the plugin for Claude Code: wfe-mcp plugin FOLDER",
-        )
-    return hooks.command(client.name, sys.executable, str(hooks.script_folder()))
 
 
 def wants_hooks(plans: Sequence[Plan]) -> bool:

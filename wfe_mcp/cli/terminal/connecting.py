@@ -9,18 +9,10 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.client_changes import (
-    change_view,
-    hook_changes,
-    hook_command,
-    hook_note,
-    show_change,
-    shown,
-    wants_hooks,
-)
+from wfe_mcp.cli.terminal.client_changes import change_view, hook_changes, hook_note, show_change, shown, wants_hooks
 from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
 from wfe_mcp.clients import connect, files, launch, look
-from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
+from wfe_mcp.clients.table import CLIENTS, TOKEN, Client, Places, Scope, is_address
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
@@ -35,6 +27,7 @@ if TYPE_CHECKING:
     from wfe_mcp.clients.files import Change
     from wfe_mcp.clients.trial import Trial
 
+_TOKEN_NOTE = f"it needs the variable {TOKEN}, with the text that wfe-mcp token create printed"
 SENTENCE = "tell your agent: Use wfe quick_fix to fix <the bug>."
 
 
@@ -49,6 +42,10 @@ class Wish:
     hooks: bool | None = None
     yes: bool = False
     dry_run: bool = False
+    server: str = ""
+    """The address of the server that has the runs; empty: this machine."""
+    http: bool = False
+    """The client speaks to that server itself, instead of over a bridge."""
     picked: bool = False
     """The user chose the clients at the terminal already: they are not asked for again."""
 
@@ -244,7 +241,7 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             continue
         works = f"; a test start worked, {plural(len(each.trial.tools), 'tool')}" if each.trial else ""
         screen.aside(f"Connected {each.client.title} ({shown(plan.found.file, places)}){works}.", "green")
-        for note in filter(None, (plan.client.before, hook_note(plan))):
+        for note in filter(None, (plan.client.before, hook_note(plan), _TOKEN_NOTE if is_address(plan.argv) else "")):
             screen.aside(f"  In the client: {note}.")
         if not plan.allow:
             flag = (
@@ -303,6 +300,11 @@ def _plan(client: Client, places: Places, records: files.Records, wish: Wish) ->
     scope = wish.scope or client.scopes[0]  # the one that the user named, else the project's where it has one
     found = look.look(client, places, scope)
     argv = launch.command(launch.this_installation(), places.env, scope, wish.by)
+    if wish.http:
+        look.refuse_without_http(found)
+        argv = (f"{wish.server}/mcp",)
+    elif wish.server:
+        argv = (*argv, "--server", wish.server)
     return connect.plan(
         found,
         places,
@@ -310,7 +312,7 @@ def _plan(client: Client, places: Places, records: files.Records, wish: Wish) ->
         argv,
         allow=bool(wish.allow),
         instructions=bool(wish.instructions),
-        hook=hook_command(client) if wish.hooks else "",
+        hook=connect.hook_command(client) if wish.hooks else "",
     )
 
 
@@ -351,6 +353,9 @@ def _connect(
         one.plan, one.state = plan, "connected"
         return
     path, here = places.env.get("PATH", ""), launch.this_installation()
+    if is_address(plan.argv):
+        _write(one, plan, places, records)
+        return
     if program(plan.argv[0], places.root, path) and launch.whose(plan.argv, places.root, path, here) != "this":
         raise Refused(
             "unavailable",
@@ -370,6 +375,10 @@ def _connect(
             f"{' '.join(plan.argv)} does not work as {one.client.title} starts it: {one.trial.fault}",
             "Nothing was written. Try --command path, or run wfe-mcp doctor.",
         )
+    _write(one, plan, places, records)
+
+
+def _write(one: Connected, plan: Plan, places: Places, records: files.Records) -> None:
     one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
     for change in plan.changes:
         kept = files.write(change, records, connect.originals(plan.found, places, change, records))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wfe_mcp.engine.access.people import Login, People
+    from wfe_mcp.engine.bridge.folders import BridgedFolder, BridgedFolders
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.worker import Worker
     from wfe_mcp.store import Store
@@ -171,6 +172,7 @@ class Access:
         self._engine, self._visited, self._entry, self.people = engine, visited, entry, people
         self._engines: dict[str, Engines] = {}
         self._workers: dict[str, Worker] = {}
+        self._folders: BridgedFolders | None = None
         self._lock = threading.Lock()
         self.is_ending = False
         """The streams of events end where this is true: what still streams holds up the end of the page, and is cut off with an error."""
@@ -243,6 +245,39 @@ class Access:
     def engines_of(self, token: Token) -> Engines:
         """The engines that act for ``token``."""
         return self._engines_as(f"api:{token.name}")
+
+    def engine_for(self, token: Token) -> Engine:
+        """The engine that acts for ``token`` in its project. Refuses one for all projects, and one whose project is gone."""
+        if not token.project:
+            raise Refused(
+                "forbidden",
+                f"The token {token.name!r} is for every project; an MCP client works on one.",
+                "Make one in the folder of the project: wfe-mcp token create NAME --scope work",
+            )
+        found = self.engines_of(token).by_id(token.project)
+        if found is None:
+            raise Refused(
+                "unavailable",
+                f"The folder of the project of {token.name!r} is not there any more.",
+                "Ask the user to say where it is now: wfe-mcp project move OLD NEW",
+            )
+        return found
+
+    def folder_of(self, token: Token) -> BridgedFolder:
+        """The work folder of the developer with this token. Refuses ``forbidden`` to one that only reads."""
+        if not token.allows("work"):
+            raise Refused(
+                "forbidden",
+                f"The token {token.name!r} may {token.scope}; a bridge needs the scope work.",
+                "Ask the user for another one: wfe-mcp login URL",
+            )
+        engine = self.engine_for(token)
+        with self._lock:
+            if self._folders is None:
+                from wfe_mcp.engine.bridge.folders import BridgedFolders
+
+                self._folders = BridgedFolders()
+        return self._folders.of(engine, token.name)
 
     def engines_of_people(self) -> Engines:
         """The engines of the pages that people see."""

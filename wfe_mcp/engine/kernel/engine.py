@@ -115,6 +115,8 @@ class Engine:
         """What ``state_of`` has created, by class."""
         self._store = store
         self._project_id: str | None = None
+        self.serves_folder = False
+        """Whether its callers work in its folder whatever their channel: the other end of a bridge."""
         self.perhaps = ""
         """The missing project that this one may continue, as a sentence with the command; shown where nothing is open."""
         self._opening = threading.Lock()

@@ -35,7 +35,8 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
 
     The gates read the run's own folder: work in another one would only use up attempts.
     """
-    folder = folder_elsewhere(engine, run) if by.channel in _IN_A_FOLDER else ""
+    is_in_folder = engine.serves_folder or by.channel in _IN_A_FOLDER
+    folder = folder_elsewhere(engine, run) if is_in_folder else ""
     if not folder:
         return None
     named = shlex.quote(folder)

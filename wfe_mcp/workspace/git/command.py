@@ -326,9 +326,9 @@ def setting(root: Path, key: str, default: str) -> str:
     return next((each.value for each in reversed(settings_of(root)) if each.key == key), default)
 
 
-def is_true(value: str) -> bool:
-    """``value`` as git parses a boolean; a key without a value is true."""
-    return value.lower() in {"", "true", "yes", "on", "1"}
+def is_set(root: Path, key: str, default: str) -> bool:
+    """The configured value of ``key`` as git parses a boolean; a key without a value is true."""
+    return setting(root, key, default).lower() in {"", "true", "yes", "on", "1"}
 
 
 def quiet_filters(root: Path, at: Path | None = None) -> dict[str, str]:

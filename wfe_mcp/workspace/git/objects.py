@@ -261,6 +261,10 @@ _NOT_PLAIN = (b"refstorage", b"sharedrepository")
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
+OWN_BRANCHES = "refs/worktree/heads/"
+"""A branch of one work tree alone: what a developer's clone has checked out, where the server holds a copy of it."""
+
+
 class Head(NamedTuple):
     """The checked-out branch and commit. ``branch``: ``""`` on a detached HEAD; ``commit``: ``""`` before the first one."""
 
@@ -282,6 +286,9 @@ def head_of(git: Path, common: Path) -> Head | None:
         if _OID.fullmatch(text):
             return Head("", text)
         ref = text.removeprefix("ref: ")
+        if ref.startswith(OWN_BRANCHES):
+            commit = (git / ref).read_text(encoding="ascii").strip() if (git / ref).exists() else ""
+            return Head(ref.removeprefix(OWN_BRANCHES), commit)
         if not ref.startswith("refs/heads/") or ref == text or ".." in ref:
             return None
         return _branch_of(common, ref)

@@ -13,16 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.workspace.git.command import (
-    is_true,
-    quiet_filters,
-    repository,
-    require_repository,
-    run_git,
-    setting,
-    text_of,
-)
-from wfe_mcp.workspace.git.objects import Head, head_of, known_commit, loose
+from wfe_mcp.workspace.git.command import is_set, quiet_filters, repository, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.objects import OWN_BRANCHES, Head, head_of, known_commit, loose
 
 NOT_OURS = ":(exclude,glob).wfe/**"
 """A pathspec that excludes the project's own ``.wfe`` folder; one below it is as any other."""
@@ -59,7 +51,8 @@ def branch(root: Path) -> str | None:
     known = _head(root)
     if known is not None:
         return known.branch or None
-    return text_of(run_git(root, "symbolic-ref", "--short", "-q", "HEAD", ok=None)) or None
+    name = text_of(run_git(root, "symbolic-ref", "--short", "-q", "HEAD", ok=None))
+    return name.removeprefix(OWN_BRANCHES.removeprefix("refs/")) or None
 
 
 def is_clean(root: Path) -> bool:
@@ -78,7 +71,7 @@ def is_clean(root: Path) -> bool:
         fresh = quiet | {"GIT_INDEX_FILE": str(Path(folder, "index"))}
         run_git(root, "read-tree", commit, env=fresh)
         lines = _status(root, fresh)
-    if lines and is_true(setting(root, "core.sparsecheckout", "false")):
+    if lines and is_set(root, "core.sparsecheckout", "false"):
         listed = text_of(run_git(root, "ls-files", "-z", "-t", "--full-name", "--", ".", NOT_OURS)).split("\0")
         left_out = {line[2:] for line in listed if line.startswith("S ")}
         lines = [line for line in lines if not (line.startswith(" D ") and line[3:] in left_out)]

@@ -84,6 +84,42 @@ def prepare(root: Path, commit: str, *, expect: str | None, **values: Unpack[Res
         return done
 
 
+def bring(root: Path, old: str, new: str, *, safety: str, limits: Limits, at: datetime) -> tuple[FileChange, ...]:
+    """Make the changes from the snapshot ``old`` to ``new`` in the files below ``root``; what else changed there stays.
+
+    Refuses ``conflict``, with nothing changed and ``data`` ``paths``, where a file to change is neither that of ``old`` nor
+    that of ``new``. ``safety``: as in ``restore``.
+    """
+    found = require_available(root)
+    with refusing_faults(str(root)), _alone(found):
+        was, want = read_snapshot(root, old), read_snapshot(root, new)
+        files = _files_of(root, want)
+        differing = changes(root, was.tree, want.tree)
+        now = take(root, {"before": new}, limits, at=at, besides=_obstacles(root, [each.path for each in differing]))
+        left = {each.path for each in changes(root, now.tree, want.tree)}
+        todo = [each for each in differing if each.path in left]
+        todo += _modes_only(files, {each.path for each in differing}, was, want)
+        own = {each.path for each in changes(root, was.tree, now.tree)}
+        own |= {each.path for each in todo if is_skipped(each.path, places_of(now.skipped))}
+        foreign = [each.path for each in todo if each.path in own]
+        if foreign:
+            raise Refused(
+                "conflict",
+                f"Files changed here and there: {', '.join(map(repr, foreign[:3]))}{_more(len(foreign) - 3)}.",
+                "Nothing was changed.",
+                tuple(Detail(pointer(*path.split("/")), "changed on both sides") for path in foreign[:_SHOWN]),
+                data={"paths": foreign},
+            )
+        if todo:
+            _kept_safety(root, safety, now, {each.path for each in todo})
+            _apply(root, todo, want)
+    return tuple(todo)
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
+
+
 @contextmanager
 def _prepared(
     root: Path, commit: str, expect: str | None, safety: str, limits: Limits, at: datetime
@@ -175,10 +211,10 @@ def _refuse_foreign(root: Path, expect: str, now: Snapshot, todo: set[str], safe
     if not foreign:
         return
     paths = [change.path for change in foreign]
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    shown = f"{', '.join(map(repr, paths[:3]))}{_more(len(paths) - 3)}"
     raise Refused(
         "conflict",
-        f"Files changed since their state was last recorded: {', '.join(map(repr, paths[:3]))}{more}. Nothing was restored.",
+        f"Files changed since their state was last recorded: {shown}. Nothing was restored.",
         f"Look at the difference. What is there now is kept as checkpoint '{safety}'; a person may restore all the same.",
         tuple(Detail(pointer(*change.path.split("/")), _VERBS[change.status]) for change in foreign[:_SHOWN]),
         data={

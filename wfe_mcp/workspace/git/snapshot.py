@@ -36,7 +36,7 @@ from typing import Any, NamedTuple, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import refusing_faults
-from wfe_mcp.workspace.git.command import Repository, git_program, is_true, repository, run_git, setting, text_of
+from wfe_mcp.workspace.git.command import Repository, git_program, is_set, repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import MODE
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
 from wfe_mcp.workspace.git.repository import head as head_of
@@ -136,7 +136,7 @@ def _take(
         store.lock,
         ThreadPoolExecutor(1) as pool,
     ):
-        has_modes = os.name != "nt" and is_true(setting(root, "core.filemode", "true"))
+        has_modes = os.name != "nt" and is_set(root, "core.filemode", "true")
         outbox = Outbox(repo, store.known(repo))
         state = _staged_state(repo)
         # What is staged does not depend on the files. A thread where git is asked: to start one takes longer than to look.
@@ -390,5 +390,6 @@ def _as_json(modes: Modes | None) -> dict[str, Any] | None:
 def _modes_in(modes: Mapping[str, Any] | None) -> Modes | None:
     if modes is None:
         return None
-    others = {path: int(mode, 8) for path, mode in cast("dict[str, str]", modes["others"]).items()}
-    return Modes(int(modes["plain"], 8), int(modes["executable"], 8), others)
+    # Permissions alone: a commit that came from elsewhere may name the bits that let a file act as its owner.
+    others = {path: int(mode, 8) & 0o777 for path, mode in cast("dict[str, str]", modes["others"]).items()}
+    return Modes(int(modes["plain"], 8) & 0o777, int(modes["executable"], 8) & 0o777, others)

@@ -32,7 +32,7 @@ from typing import NamedTuple
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.staging import Stamp
-from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, setting
+from wfe_mcp.workspace.git.command import Repository, is_set, repository, require_repository
 from wfe_mcp.workspace.git.file_facts import (
     CTIME_NS,
     GRAIN_NS,
@@ -392,4 +392,4 @@ def counts(path: str, ignore_globs: Sequence[str] = ()) -> bool:
 def left_out(look: Look) -> list[str]:
     """Absent paths that a sparse checkout has left out. A checkpoint keeps them with their index entry; a tree does not."""
     absent = [path for path, each in look.tracked.items() if each.is_left_out and path not in look.facts]
-    return absent if absent and is_true(setting(look.repo.root, "core.sparsecheckout", "false")) else []
+    return absent if absent and is_set(look.repo.root, "core.sparsecheckout", "false") else []

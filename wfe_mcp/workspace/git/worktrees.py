@@ -16,6 +16,7 @@ from typing import NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.git.command import output_of, quiet_filters, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.objects import OWN_BRANCHES
 from wfe_mcp.workspace.git.repository import changes, commit_of, is_ancestor
 
 INCLUDE_FILE = ".worktreeinclude"
@@ -75,6 +76,28 @@ def add_worktree(root: Path, path: Path, branch: str, base: str) -> None:
     where = [str(path), branch] if is_there else ["-b", branch, str(path), begin]
     where = where if branch else ["--detach", str(path), begin]
     run_git(root, "worktree", "add", "--quiet", *where, env=quiet_filters(root))
+
+
+def set_head(root: Path, commit: str, branch: str, staged: str) -> None:
+    """Let a linked work tree stand where another clone does: its HEAD, its branch and what is staged, and no file.
+
+    The branch is one of this work tree alone, whatever the repository calls by that name. ``commit``: empty before the first
+    one; ``branch``: empty on no branch; ``staged``: a tree, empty for that of the commit.
+    """
+    ref = f"{OWN_BRANCHES}{branch}"
+    done = run_git(root, "check-ref-format", ref, ok=None) if branch else None
+    if done is not None and done.returncode:
+        raise Refused("bad_argument", f"{branch!r} is no name for a branch.", "Switch to another branch.")
+    for each in text_of(run_git(root, "for-each-ref", "--format=%(refname)", OWN_BRANCHES)).split():
+        if each != ref:  # the name of one may be the folder of another
+            run_git(root, "update-ref", "--no-deref", "-d", each)
+    if branch:
+        run_git(root, "symbolic-ref", "HEAD", ref)
+        change = [ref, commit] if commit else ["-d", ref]
+        run_git(root, "update-ref", *change, ok=None if not commit else (0,))
+    else:
+        run_git(root, "update-ref", "--no-deref", "HEAD", commit)
+    run_git(root, "read-tree", *([staged or commit] if staged or commit else ["--empty"]))
 
 
 def needed_files(root: Path) -> list[str]:

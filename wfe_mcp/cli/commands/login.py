@@ -1,0 +1,102 @@
+"""``wfe-mcp login`` and ``logout``: this machine at a server, for the runs of this project that are there."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Url = Annotated[str, typer.Argument(metavar="URL", help="The address of the server: https://wfe.example.")]
+_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+_ANSWER_S = 30.0
+_MOST_BYTES = 100_000
+
+
+def login(invocation: Invocation, url: Url) -> None:
+    """Log this machine in at a server, for this project.
+
+    It shows a code, which you confirm at the server; then your client may work over the bridge: wfe-mcp install --server URL. The token
+    is kept in your data folder, in a file that only you read.
+    """
+    from wfe_mcp.workspace.system.logins import Login, keep_login, server_url
+    from wfe_mcp.workspace.system.process import user_name
+
+    url = server_url(url)
+    _, asked = _post(url, "device", {"user": user_name(), "machine": platform.node()})
+    if "user_code" not in asked:
+        raise Refused("unavailable", _why(asked), "Try again later.")
+    code, interval = str(asked["user_code"]), float(asked["interval"])
+    screen = invocation.screen
+    screen.aside(f"The code of this login is {code}. It counts once, for {int(asked['expires_in']) // 60} minutes.")
+    screen.aside(
+        f"Confirm it in a terminal of the server's machine, in the project's folder: wfe-mcp token confirm {code}"
+    )
+    screen.flush()
+    end = time.monotonic() + float(asked["expires_in"])
+    while time.monotonic() < end:
+        time.sleep(interval)
+        _, answer = _post(url, "token", {"grant_type": _GRANT, "device_code": str(asked["device_code"])})
+        if "access_token" in answer:
+            name, ends = str(answer["name"]), str(answer["expires_at"])
+            keep_login(Login(url, name, str(answer["access_token"])), invocation.project)
+            summary = f"Logged in at {url} as {name} until {ends[:10]}. Now: wfe-mcp install --server {url}"
+            invocation.answer(summary, data={"url": url, "name": name, "expires_at": ends})
+            return
+        if answer.get("error") != "authorization_pending":
+            raise Refused("unauthorized", f"The login was not confirmed: {_why(answer)}", f"wfe-mcp login {url}")
+    raise Refused("unauthorized", "The login was not confirmed in time.", f"wfe-mcp login {url}")
+
+
+def logout(invocation: Invocation, url: Url) -> None:
+    """End the login of this machine at a server, for this project: the token is revoked there, and removed here."""
+    from wfe_mcp.workspace.system.logins import forget_login, login_of, server_url
+
+    url = server_url(url)
+    found = login_of(url, invocation.project, {})
+    if found is None:
+        invocation.answer(f"You are not logged in at {url}; nothing to do.", data={"url": url})
+        return
+    try:
+        status = f"HTTP {_post(url, 'revoke', {'token': found.token})[0]}"
+    except Refused as refused:
+        status = refused.message
+    note = "" if status == "HTTP 200" else f" Revoke it there ({status}): wfe-mcp token revoke {found.name}"
+    forget_login(url, invocation.project)
+    invocation.answer(f"Logged out at {url}.{note}", data={"url": url, "name": found.name})
+
+
+def _post(url: str, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    """Status and answer of a form. Refuses ``unavailable`` where no such server answers."""
+    from http import client
+    from urllib.parse import urlencode
+
+    from wfe_mcp.workspace.system.logins import connection_to
+
+    connection = connection_to(url, _ANSWER_S)
+    try:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", f"/login/{path}", urlencode(form), headers)
+        response = connection.getresponse()
+        found: object = json.loads(response.read(_MOST_BYTES))
+    except (OSError, client.HTTPException, ValueError) as fault:
+        raise Refused(
+            "unavailable",
+            f"No server with logins answers at {url}: {fault}",
+            "Is the address right, and the server up?",
+        ) from None
+    finally:
+        connection.close()
+    return response.status, cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("error_description") or answer.get("error") or "it answers otherwise than expected")

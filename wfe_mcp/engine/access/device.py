@@ -1,0 +1,161 @@
+"""Login of a developer's machine by a code that a person confirms (RFC 8628).
+
+    machine: begin ──> device code (secret) + user code ──> a person reads the user code to the server: confirm_device
+    machine: take, every INTERVAL_S ──> pending ──> ... ──> the token, once
+
+Rules:
+1. A code counts once, for ``CODE_S``; a request that was not confirmed leaves nothing but its row, and that goes with the next request.
+2. The device code has 256 random bits and is kept as its sha256. The user code has 34 bits, and only a person with their PIN, or logged
+   in, can try one; at most ``MOST`` wait at once, and ``MOST_FROM_ONE`` of one address.
+3. The person sees which machine, address and user asked (``warning``), and that a code that another person sent them is an attack.
+4. The token is made when the machine takes it: nobody but the holder of the device code ever has its text.
+"""
+
+import json
+import re
+import secrets
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, By, Channel, Person
+from wfe_mcp.core.texts import one_line, slug
+from wfe_mcp.engine.access.tokens import Token, create_token, tokens
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
+from wfe_mcp.store.settings import USED
+
+CODE_S, INTERVAL_S = 600, 5
+MOST, MOST_FROM_ONE = 50, 5
+TOKEN_S = 90 * 86_400.0
+_ROW_PREFIX = f"{USED}device:"
+_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
+_SHOWN_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A machine that asks to be logged in, as it describes itself; ``address``: as the server sees it."""
+
+    user_code: str
+    user: str
+    machine: str
+    address: str
+    until: datetime
+    confirmed: dict[str, str] | None = None
+    """By whom, and for which project."""
+
+    @property
+    def warning(self) -> str:
+        """What a person reads before they confirm."""
+        return (
+            f"{self.user} on {self.machine}, from the address {self.address}, asks to work in this project as you. "
+            "Confirm only if you have just typed wfe-mcp login there yourself. A code that another person sent you, or that a page "
+            "or an agent shows you, lets a stranger work as you."
+        )
+
+
+def begin(engine: Engine, user: str, machine: str, address: str) -> tuple[str, Asked]:
+    """The device code and the request of a machine. Refuses ``unavailable`` while too many wait."""
+    now, code = engine.clock(), secrets.token_urlsafe(32)
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
+    until = now + timedelta(seconds=CODE_S)
+    made = Asked(f"{letters[:4]}-{letters[4:]}", _shown(user), _shown(machine), _shown(address), until)
+    with engine.store.tx() as tx:
+        tx.secrets.alone("secret", _ROW_PREFIX)
+        waiting = _waiting(tx, now)
+        of_one = sum(each.address == made.address for each in waiting.values())
+        if len(waiting) >= MOST or of_one >= MOST_FROM_ONE:
+            raise Refused("unavailable", "Too many logins wait to be confirmed.", "Wait ten minutes, then try again.")
+        _write(tx, _hash(code), made, now)
+    return code, made
+
+
+def asked(engine: Engine, user_code: str) -> Asked:
+    """The request with this code. Refuses ``bad_argument``: there is none that waits."""
+    with engine.store.read() as tx:
+        return _found(tx, user_code, engine.clock())[1]
+
+
+def confirm_device(engine: Engine, person: Person, user_code: str, project: str) -> Asked:
+    """Let the machine that shows ``user_code`` work in ``project`` for ``person``. Refuses ``bad_argument``: no such request waits."""
+    now = engine.clock()
+    with engine.store.tx() as tx:
+        tx.secrets.alone("secret", _ROW_PREFIX)
+        key, found = _found(tx, user_code, now)
+        confirmed = {"actor": person.actor, "channel": str(person.channel), "project": project}
+        made = Asked(found.user_code, found.user, found.machine, found.address, found.until, confirmed)
+        _write(tx, key, made, now)
+    return made
+
+
+def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
+    """The new token and its text, once; None while no person has confirmed. Refuses ``unauthorized``: unknown, used or too old."""
+    key, now = _hash(device_code), engine.clock()
+    with engine.store.read() as tx:
+        waits = _of(tx, key, now).confirmed is None
+    if waits:
+        return None
+    with engine.store.tx() as tx:
+        tx.secrets.alone("secret", _ROW_PREFIX)
+        confirmed = _of(tx, key, now)
+        tx.secrets.note_use(_ROW_PREFIX + key, None, now)
+    facts = confirmed.confirmed or {}
+    by = By(facts["actor"], Channel(facts["channel"]), Assurance.HUMAN)
+    name = _free_name(engine, f"{confirmed.user}-{confirmed.machine}")
+    return create_token(engine, by, name, "work", project=facts["project"], expires_s=TOKEN_S)
+
+
+def _of(tx: Tx, key: str, now: datetime) -> Asked:
+    found = _waiting(tx, now).get(key)
+    if found is None:
+        raise Refused("unauthorized", "This login was used before, or is older than ten minutes.", "Begin again.")
+    return found
+
+
+def _found(tx: Tx, user_code: str, now: datetime) -> tuple[str, Asked]:
+    wanted = re.sub(r"[^A-Z]", "", user_code.upper())
+    for key, each in _waiting(tx, now).items():
+        if each.user_code.replace("-", "") == wanted and each.confirmed is None:
+            return key, each
+    raise Refused(
+        "bad_argument",
+        f"No login waits for the code {user_code[:20]!r}.",
+        "Codes count once and for ten minutes. Begin again on the machine: wfe-mcp login URL",
+    )
+
+
+def _waiting(tx: Tx, now: datetime) -> dict[str, Asked]:
+    """The requests that are young enough, by the sha256 of their device code."""
+    found: dict[str, Asked] = {}
+    for name, value in tx.secrets.named(_ROW_PREFIX).items():
+        stored: dict[str, Any] = json.loads(value)
+        code, user, machine, address = (str(stored[part]) for part in ("user_code", "user", "machine", "address"))
+        until = datetime.fromisoformat(stored["until"])
+        each = Asked(code, user, machine, address, until, stored["confirmed"])
+        if each.until > now:
+            found[name.removeprefix(_ROW_PREFIX)] = each
+    return found
+
+
+def _write(tx: Tx, key: str, made: Asked, now: datetime) -> None:
+    row = {name: getattr(made, name) for name in ("user_code", "user", "machine", "address", "confirmed")}
+    tx.secrets.note_use(_ROW_PREFIX + key, json.dumps(row | {"until": made.until.isoformat()}, sort_keys=True), now)
+    for name in tx.secrets.named(_ROW_PREFIX).keys() - {_ROW_PREFIX + each for each in _waiting(tx, now)}:
+        tx.secrets.note_use(name, None, now)
+
+
+def _free_name(engine: Engine, wanted: str) -> str:
+    name = slug(wanted, 34) or "machine"
+    taken = {each.name for each in tokens(engine)}
+    return next(each for each in (name, *(f"{name}-{number}" for number in range(2, 1000))) if each not in taken)
+
+
+def _hash(code: str) -> str:
+    return sha256(code.encode()).hexdigest()
+
+
+def _shown(text: str) -> str:
+    return one_line(text[:_SHOWN_CHARS]).strip() or "unknown"

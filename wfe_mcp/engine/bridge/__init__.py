@@ -1,0 +1,1 @@
+"""The server's copy of the files of developers who work over a bridge."""

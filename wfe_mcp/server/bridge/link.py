@@ -1,0 +1,146 @@
+"""The connection of a bridge to its server: one request over HTTP each, and what its failure means.
+
+    nothing was sent            unavailable: nothing happened
+    the answer did not come     unavailable: the call may have been made; ``status`` shows it
+    401                         unauthorized: log in again
+    no ``Wfe-Bridge``           unavailable: something else answers there, or another version
+
+The token is read for each request: after a new login the next call works.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.bridge import PROTOCOL
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import CODES, Code, Refused
+from wfe_mcp.workspace.system.logins import connection_to, login_of, server_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wfe_mcp.workspace.system.location import Project
+
+_CONNECT_S, _ANSWER_S = 10.0, 900.0
+_MOST_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server answered. ``tree``: the snapshot of the files that the call left, where they are other ones."""
+
+    status: int
+    tree: str
+    content: dict[str, Any]
+
+
+class Link:
+    """The server at ``url``, for the developer of ``project``."""
+
+    def __init__(self, url: str, project: Project) -> None:
+        self.url, self._project = server_url(url), project
+        self._known: tuple[str, dict[str, str]] = "", {}
+
+    @property
+    def token(self) -> str:
+        """The text of the token. Refuses ``unauthorized`` without a login."""
+        found = login_of(self.url, self._project, os.environ)
+        if found is None:
+            raise Refused("unauthorized", f"You are not logged in at {self.url}.", self._log_in)
+        return found.token
+
+    @property
+    def name(self) -> str:
+        """The name of the token, as the server knows it."""
+        return self._about()["token"]
+
+    @property
+    def git(self) -> str:
+        """The address of the server's repository of the project."""
+        return f"{self.url}/git/{self._about()['project']}"
+
+    def _about(self) -> dict[str, str]:
+        token = self.token
+        if self._known[0] != token:
+            self._known = token, cast("dict[str, str]", self.ask("GET", "/bridge").content)
+        return self._known[1]
+
+    @property
+    def _log_in(self) -> str:
+        return f"Ask the user to log in, in a terminal in this project: wfe-mcp login {self.url}"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        opened: Callable[[http.client.HTTPConnection], object] | None = None,
+    ) -> Answer:
+        """The answer to one request, 200 or 409. Refuses every other, and ``unavailable`` where none came.
+
+        ``opened``: gets the connection, which another thread may cut.
+        """
+        token, connection = self.token, connection_to(self.url, _CONNECT_S)
+        try:
+            connection.connect()
+            connection.sock.settimeout(_ANSWER_S)
+        except OSError as fault:
+            raise Refused(
+                "unavailable",
+                f"The server {self.url} does not answer: {fault.strerror or fault}. Nothing was sent.",
+                "Wait and call again; what was recorded there is kept. The user can look: wfe-mcp doctor",
+            ) from None
+        try:
+            if opened is not None:
+                opened(connection)
+            sent = {
+                "Authorization": f"Bearer {token}",
+                "Content-Type": "application/json",
+                "Accept": "application/json, text/event-stream",
+                "Wfe-Bridge": PROTOCOL,
+                **(headers or {}),
+            }
+            connection.request(method, path, None if body is None else json.dumps(body).encode(), sent)
+            response = connection.getresponse()
+            content = response.read(_MOST_BYTES)
+            bridge, tree = response.getheader("wfe-bridge") or "", response.getheader("wfe-tree") or ""
+        except (OSError, http.client.HTTPException, ValueError, AttributeError) as fault:
+            raise Refused(
+                "unavailable",
+                f"The connection to {self.url} ended before the answer came ({fault or type(fault).__name__}): the call may "
+                "have been made there, or not.",
+                "Call status to see. It is safe to repeat the call: the same artifact is not submitted twice, and start_run "
+                "with the same idempotency_key returns the same run.",
+            ) from None
+        finally:
+            connection.close()
+        return self._checked(response.status, bridge, tree, content)
+
+    def _checked(self, status: int, bridge: str, tree: str, content: bytes) -> Answer:
+        try:
+            found: object = json.loads(content) if content.strip() else {}
+        except ValueError:
+            found = None
+        if bridge != PROTOCOL or not isinstance(found, dict):
+            why = "its proxy has no server behind it" if status >= 500 else "no bridge is there"
+            if bridge:
+                why = f"it speaks version {bridge[:9]} of the bridge, and this program {PROTOCOL}"
+            raise Refused(
+                "unavailable",
+                f"{self.url} cannot be worked with (HTTP {status}): {why}.",
+                "Call again when the server is back. Else ask the user whether the address is right, and to install the same "
+                "version on both machines.",
+            )
+        answer = cast("dict[str, Any]", found)
+        error: dict[str, str] = answer.get("error", {}) if status not in {200, 202, 409} else {}
+        if status == 401:
+            message = error.get("message", "the token opens nothing")
+            raise Refused("unauthorized", f"{self.url}: {message}", self._log_in)
+        if error.get("code") in CODES:
+            raise Refused(cast("Code", error["code"]), error.get("message", ""), error.get("hint", ""))
+        return Answer(status, tree, answer)

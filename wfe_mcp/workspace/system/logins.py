@@ -1,0 +1,88 @@
+"""Logins at servers of ``wfe-mcp``: the token of this user for a server and a project, in a file that only its user reads.
+
+    WFE_TOKEN  >  the file of the server and this project
+
+Rules:
+1. A token goes over TLS, or to this machine.
+2. A login is for one project: another clone has one of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.project_files import replace_file
+from wfe_mcp.workspace.system.location import data_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from http.client import HTTPConnection
+    from pathlib import Path
+
+    from wfe_mcp.workspace.system.location import Project
+
+_HERE = {"localhost", "127.0.0.1", "::1"}
+
+
+class Login(NamedTuple):
+    """A login: the server, the name of its token, and its text."""
+
+    url: str
+    name: str
+    token: str
+
+
+def server_url(given: str) -> str:
+    """The address of a server in its one spelling. Refuses ``bad_argument``: none, and one where others could read a token."""
+    parts = urlsplit(given)
+    more = parts.path.strip("/") or parts.query or parts.username
+    if parts.scheme not in {"http", "https"} or not parts.hostname or more:
+        raise Refused(
+            "bad_argument", f"{given[:100]!r} is no address of a server.", "Give scheme and host: https://wfe.example"
+        )
+    if parts.scheme == "http" and parts.hostname not in _HERE:
+        raise Refused(
+            "bad_argument",
+            f"On the way to {parts.hostname} others could read the token.",
+            f"Use TLS: https://{parts.netloc}",
+        )
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def connection_to(url: str, timeout_s: float) -> HTTPConnection:
+    """A connection to the server, which connects with the first request."""
+    from http import client
+
+    parts = urlsplit(url)
+    kind = client.HTTPSConnection if parts.scheme == "https" else client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=timeout_s)
+
+
+def login_of(url: str, project: Project, env: Mapping[str, str]) -> Login | None:
+    """The login at ``url`` for ``project``; None without one."""
+    if env.get("WFE_TOKEN"):
+        return Login(url, "WFE_TOKEN", env["WFE_TOKEN"])
+    with suppress(OSError, ValueError, TypeError):
+        return Login(**json.loads(_file(url, project).read_text(encoding="utf-8")))
+    return None
+
+
+def keep_login(login: Login, project: Project) -> None:
+    """Keep a login, in place of the one before."""
+    place = _file(login.url, project)
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    replace_file(place, json.dumps(login._asdict()).encode(), 0o600)
+
+
+def forget_login(url: str, project: Project) -> None:
+    """Remove the login, if there is one."""
+    _file(url, project).unlink(missing_ok=True)
+
+
+def _file(url: str, project: Project) -> Path:
+    return data_dir() / "logins" / f"{sha256(f'{url} {project.key}'.encode()).hexdigest()[:32]}.json"
