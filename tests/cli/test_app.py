@@ -265,8 +265,8 @@ def test_a_reader_that_leaves_early_is_no_error(cli: Terminal) -> None:
 def test_serve_is_a_command_of_its_own(empty: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def speak(project: str) -> int:
-        asked.append(project)
+    def speak(project: str, server: str) -> int:
+        asked.append(project + server)
         return 0
 
     monkeypatch.setattr("wfe_mcp.server.entry.serve", speak)

@@ -18,7 +18,7 @@ from hypothesis import given, strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.events import EVENTS, FORMER_NAMES, GateJudged, RunResumed, RunStarted
+from wfe_mcp.core.events import EVENTS, FORMER_NAMES, ApprovalGiven, GateJudged, RunResumed, RunStarted
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, PhaseSpec, RunSpec
 from wfe_mcp.store import serialization
@@ -119,6 +119,12 @@ def canonical_of(kind: Any, value: object) -> str:
     values = adapter(kind).dump_python(value, mode="json", exclude=left_out)
     if isinstance(value, GateJudged):
         values["verdict"]["kind"] = value.verdict.kind.value  # for processes of earlier versions
+    if kind is ApprovalGiven and not values["person"]:  # as before gates could ask for several people
+        del values["person"]
+    spec = values if kind is RunSpec else values.get("spec") or {"phases": []}
+    for gate in (gate for phase in spec["phases"] for gate in (*phase["gates_before"], *phase["gates"])):
+        if gate["people"] == 1:
+            del gate["people"]
     return canonical_json(values)
 
 

@@ -64,13 +64,11 @@ def test_a_token_of_one_project_sees_no_other(scene: Scene, connect: Connect) ->
         other = tx.projects.id_of("/elsewhere", "/elsewhere")
     foreign = connect(name="foreign", project=other)
 
-    for found in (
-        foreign.get("/runs", project=scene.engine.project_id),
-        foreign.get("/runs/{run}", {"run": run}),
-        foreign.get("/activity", project=scene.engine.project_id),
-        foreign.get("/search", query="plan", run=run),
-    ):
+    for path in ("/runs", "/activity"):
+        found = foreign.get(path, project=scene.engine.project_id)
         assert (found.status, found.code) == (403, "forbidden")
+    for found in (foreign.get("/runs/{run}", {"run": run}), foreign.get("/search", query="plan", run=run)):
+        assert (found.status, found.code) == (404, "unknown_run"), "as one that does not exist"
 
 
 def test_an_unknown_project_is_refused_with_the_nearest(scene: Scene, program: Program) -> None:

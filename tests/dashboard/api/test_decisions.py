@@ -236,7 +236,9 @@ def test_a_program_of_another_project_sees_no_decision(scene: Scene, connect: Co
     with scene.store.tx() as tx:
         other = tx.projects.id_of("/elsewhere", "/elsewhere")
 
-    assert connect("read", "foreign", project=other).get(PATH, {"request": request_id}).code == "forbidden"
+    foreign = connect("read", "foreign", project=other)
+    hidden, nothing = (foreign.get(PATH, {"request": each}) for each in (request_id, "rq-nothing"))
+    assert (hidden.status, hidden.code) == (nothing.status, nothing.code) == (400, "bad_argument")
     assert connect("read", "own").get(PATH, {"request": request_id}).status == 200
 
 

@@ -48,7 +48,7 @@ def add(invocation: Invocation, name: Name, key: Key = "", no_browser: NoBrowser
 
 
 def accept(invocation: Invocation, name: Name, pin_fd: PinFd = None) -> None:
-    """Pin a passkey that a person made at the server and asks to have pinned.
+    """Pin a passkey that a person made at the server.
 
     The first key needs your PIN, each further one the signature of a pinned key: yours here, or a passkey at the server.
     """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def limits(invocation: Invocation) -> None:
-    """Show what the team, this project, people and tokens may use, and what they use now."""
+    """Show the limits of team, project, people and tokens, and their use."""
     from wfe_mcp.engine.access.limits import uses
 
     engine = invocation.engine

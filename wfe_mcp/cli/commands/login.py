@@ -57,7 +57,10 @@ def login(invocation: Invocation, url: Url) -> None:
 
 
 def logout(invocation: Invocation, url: Url) -> None:
-    """End the login of this machine at a server, for this project: the token is revoked there, and removed here."""
+    """End the login of this machine at a server.
+
+    It is that of this project: the token is revoked there, and removed here.
+    """
     from wfe_mcp.workspace.system.logins import forget_login, login_of, server_url
 
     url = server_url(url)

@@ -11,7 +11,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Their name, as wfe-mc
 
 
 def list_all(invocation: Invocation) -> None:
-    """List who has logged in to the server: subject, roles by their last login, and open sessions."""
+    """List who has logged in to the server.
+
+    With the subject, the roles by the last login, and the open sessions of each.
+    """
     from wfe_mcp.engine.access.people import people, roles_of
     from wfe_mcp.engine.kernel.identity import name_of
 
@@ -51,7 +54,10 @@ def list_all(invocation: Invocation) -> None:
 
 
 def revoke(invocation: Invocation, name: Name) -> None:
-    """End all sessions of a person; they may log in again, as long as a role is theirs."""
+    """End all sessions of a person.
+
+    They may log in again, as long as a role is theirs.
+    """
     from wfe_mcp.engine.access.people import end_sessions
 
     ended = end_sessions(invocation.engine, invocation.by, name)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.maintenance.figures import Starter
-    from wfe_mcp.workspace.config.limit_tables import StarterLimits
+    from wfe_mcp.workspace.config.limit_tables import ServerLimits, StarterLimits
 
 _HOUR = timedelta(hours=1)
 _PEOPLE = {Channel.CLI, Channel.DASHBOARD}
@@ -77,11 +77,12 @@ def periods(now: datetime) -> tuple[tuple[str, datetime, str], ...]:
     )
 
 
-def holders(engine: Engine, tx: Tx, actor: str = "", channel: Channel = Channel.MCP) -> list[Holder]:
-    """Whose limits hold for what ``actor`` starts in the project of ``engine``."""
+def holders(
+    engine: Engine, tx: Tx, limits: ServerLimits, actor: str = "", channel: Channel = Channel.MCP
+) -> list[Holder]:
+    """Whose ``limits`` hold for what ``actor`` starts in the project of ``engine``."""
     from wfe_mcp.store.maintenance.figures import Starter
 
-    limits = engine.settings(tx).settings.server.limits
     found = [
         Holder("team", "", limits.team),
         Holder("project", engine.project_id, limits.project, engine.project_id),
@@ -100,12 +101,12 @@ def holders(engine: Engine, tx: Tx, actor: str = "", channel: Channel = Channel.
     return found
 
 
-def refuse_start(engine: Engine, tx: Tx, by: By) -> None:
-    """Refuse ``limit_reached`` where one more run would exceed a limit on runs."""
-    if not engine.settings(tx).settings.server.limits.model_fields_set:
+def refuse_start(engine: Engine, tx: Tx, limits: ServerLimits, by: By) -> None:
+    """Refuse ``limit_reached`` where one more run would exceed one of ``limits``."""
+    if not limits.model_fields_set:
         return
     tx.alone("starts")
-    for holder in holders(engine, tx, by.actor, by.channel):
+    for holder in holders(engine, tx, limits, by.actor, by.channel):
         for use in _uses_of_runs(engine, tx, holder):
             if use.used >= use.most:
                 raise _reached(holder, use)
@@ -113,10 +114,10 @@ def refuse_start(engine: Engine, tx: Tx, by: By) -> None:
 
 def uses(engine: Engine, tx: Tx) -> Iterator[Use]:
     """Every limit on the team, this project, each token and each person who made one."""
-    known = tokens_in(tx)
-    whose = holders(engine, tx)
+    known, limits = tokens_in(tx), engine.settings(tx).settings.server.limits
+    whose = holders(engine, tx, limits)
     for token in known:
-        whose += holders(engine, tx, token.name, Channel.HTTP)
+        whose += holders(engine, tx, limits, token.name, Channel.HTTP)
     for holder in {(each.by, each.of): each for each in whose}.values():
         yield from _uses_of_runs(engine, tx, holder)
         if (most := holder.most("running_jobs")) is not None:

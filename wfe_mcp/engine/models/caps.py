@@ -98,7 +98,7 @@ def server_caps(engine: Engine, tx: Tx, settings: LoadedSettings, run_id: RunId 
     if not settings.settings.server.limits.model_fields_set:
         return []
     starter = None if run_id is None else tx.figures.starter(run_id)
-    whose = holders(engine, tx, *(starter or ("", Channel.MCP)))
+    whose = holders(engine, tx, settings.settings.server.limits, *(starter or ("", Channel.MCP)))
     return [
         Cap(
             f"{each.name} {key}",

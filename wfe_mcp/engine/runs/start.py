@@ -129,7 +129,7 @@ def start_run(
             known = tx.runs.for_key(engine.project_id, idempotency_key, args)
             if known is not None:
                 return engine.load(tx, known)
-        refuse_start(engine, tx, by)
+        refuse_start(engine, tx, settings.settings.server.limits, by)
         document = tx.documents.keep(plan.definition)
         tx.documents.keep(chosen.own)  # verify compares the run's gates with it
         for bundle in bundles:
