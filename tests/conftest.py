@@ -147,6 +147,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     for each in cast("list[object]", gc.get_objects()):
         if issubclass(type(each), subprocess.Popen):  # isinstance would ask proxies, some of which load modules
             process = cast("subprocess.Popen[Any]", each)
+            if cast("int | None", process.pid) is None:  # it never began
+                continue
             if not is_controller:
                 process.kill()  # nothing where it has ended
             process.wait(60)

@@ -300,7 +300,8 @@ def preload(names: Iterable[str]) -> None:
             continue
         if name.startswith("wfe_mcp."):
             for each in pkgutil.walk_packages(found.__path__, f"{name}."):
-                importlib.import_module(each.name)
+                with contextlib.suppress(ModuleNotFoundError):  # it needs an optional dependency
+                    importlib.import_module(each.name)
     gc.collect()
     gc.freeze()  # what is loaded stays shared between the children
     gc.enable()

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.delivery.stub_issues import StubIssues
+from tests.first_line import python_line
 
 TOKEN = "ghp_canary-4f1f7c1d9b2e4a0c"
 WHO = {
@@ -344,7 +345,7 @@ def serving(forge: StubForge) -> Generator[StubForge]:
         server.server_close()
 
 
-COMMAND = '''#!{python}
+COMMAND = '''{first_line}
 """A stub of gh and glab: ``api --include --hostname HOST --method M PATH [--header H] [--input -]``."""
 import json, os, sys, urllib.error, urllib.request
 
@@ -373,10 +374,8 @@ sys.exit(1 if answer.status >= 400 else 0)
 
 def stub_command(folder: Path, name: str, prefix: str = "", token: str = TOKEN) -> Path:
     """A program ``gh`` or ``glab`` that is logged in with ``token`` (empty: not). It notes what it saw in ``seen.json``."""
-    import sys
-
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / name
-    made.write_text(COMMAND.format(python=sys.executable, token=token, prefix=prefix))
+    made.write_text(COMMAND.format(first_line=python_line(), token=token, prefix=prefix))
     made.chmod(0o755)
     return made

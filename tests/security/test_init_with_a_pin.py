@@ -137,7 +137,7 @@ def test_a_configuration_that_weakens_a_gate_is_not_agreed_to_with_the_rest(proj
 
 
 def test_what_is_not_on_the_screen_is_not_agreed_to_by_a_pin(project: Machine) -> None:
-    init = " ".join(project.wfe("init"))
+    init = shlex.join(project.wfe("init"))
     done = project.talk([("Try them? [y/N]", "n"), ("Write and trust it? [y/N]", "n")], "sh", "-c", f"{init} > out.txt")
     assert done.code == 1, done.said
     assert "Choose a PIN" not in done.said

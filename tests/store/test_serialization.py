@@ -121,7 +121,7 @@ def canonical_of(kind: Any, value: object) -> str:
         values["verdict"]["kind"] = value.verdict.kind.value  # for processes of earlier versions
     if kind is ApprovalGiven and not values["person"]:  # as before gates could ask for several people
         del values["person"]
-    spec = values if kind is RunSpec else values.get("spec") or {"phases": []}
+    spec: dict[str, Any] = values if kind is RunSpec else values.get("spec") or {"phases": []}
     for gate in (gate for phase in spec["phases"] for gate in (*phase["gates_before"], *phase["gates"])):
         if gate["people"] == 1:
             del gate["people"]

@@ -20,6 +20,7 @@ from tests.engine.deployments.deployment_scene import (
 )
 from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import configure
+from tests.first_line import python_line
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.deployments.history import known
@@ -146,7 +147,7 @@ def test_by_ssh_each_check_runs_on_the_host_and_gets_the_files_of_the_commit(
 ) -> None:
     here = tmp_path / "bin"
     here.mkdir()
-    (here / "ssh").write_text(f"#!{sys.executable} -S\n{SSH}")
+    (here / "ssh").write_text(f"{python_line(options='-S')}\n{SSH}")
     (here / "ssh").chmod(0o755)
     scene.engine.environment["PATH"] = f"{here}{os.pathsep}{os.environ['PATH']}"
     scene.write("app.txt", "one\n")

@@ -204,12 +204,14 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
 
 def _no_runner(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[tuple[PhasePath, str], ...]:
     """The phases whose check waits for a runner that is not there, each with the labels that it must have."""
-    gating = any(
-        one.status is AttemptStatus.GATING and current_gate(loaded.state, one) == "command"
-        for one in loaded.state.moving_attempts
-    )
     queue = queue_name("runner", engine.project_id)
-    jobs = tx.jobs.filter(loaded.record.id, statuses=(JobStatus.QUEUED,), queues=(queue,)) if gating else ()
+    jobs = [
+        job
+        for one in loaded.state.moving_attempts
+        if one.status is AttemptStatus.GATING and current_gate(loaded.state, one) == "command"
+        for job in tx.jobs.filter(loaded.record.id, one.phase, one.number, (JobStatus.QUEUED,))
+        if job.queue == queue
+    ]
     if not jobs:
         return ()
     from wfe_mcp.engine.access.runners import seen_runners
