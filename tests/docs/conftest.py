@@ -27,12 +27,12 @@ MARK = "<end of block>"
 TIMEOUT_S = 300
 PIN = "correct horse"
 AT_A_TERMINAL = f"""#!/bin/sh
-case " $* " in *" --pin-fd "*|*" --help "*) exec {{program}} "$@";; esac
-case "$1 $2 " in {{asks}}) exec {{program}} "$@" --pin-fd 9 9<<END
+case " $* " in *" --pin-fd "*|*" --help "*) exec "{{program}}" "$@";; esac
+case "$1 $2 " in {{asks}}) exec "{{program}}" "$@" --pin-fd 9 9<<END
 {PIN}
 END
 esac
-exec {{program}} "$@"
+exec "{{program}}" "$@"
 """
 """The command of a reader who types their PIN when it is asked for: a page shows what people type, and they type no ``--pin-fd``."""
 
