@@ -212,6 +212,11 @@ export function App() {
           <span className="grow-text only-desktop">Search or run a command</span>
           <kbd className="only-desktop">Ctrl K</kbd>
         </button>
+        {session.data?.login && (
+          <a className="btn bare slim" href="/access" title="Your tokens, machines and passkeys, and the way out">
+            {session.data.user}
+          </a>
+        )}
         <button className="btn bare icon-only" type="button" aria-label="Switch between light and dark" onClick={switchTheme}>
           <Icon name="theme" />
         </button>

@@ -75,6 +75,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
         (
             "verify",
+            "audit",
             "attest",
             "ci",
             "export",

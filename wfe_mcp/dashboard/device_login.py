@@ -4,7 +4,8 @@ POST /login/device     user, machine ──► device_code, user_code, expires_i
 POST /login/token      device_code ──► access_token, or an error of the RFC
 POST /login/revoke     token: its holder ends it (RFC 7009)
 
-There is no ``verification_uri``: no page takes the code, ``wfe-mcp token confirm CODE`` does.
+Where people log in, ``/access`` takes the user code (``verification_uri``); else ``wfe-mcp token confirm CODE`` does, at the server's
+terminal. No address carries a code: whoever confirms one has typed it.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _FORM_BYTES = 4_096
 
 
-def device_routes(engine: Engine) -> list[Route]:
-    """The paths of the login at the server of ``engine``."""
+def device_routes(engine: Engine, page: str = "") -> list[Route]:
+    """The paths of the login at the server of ``engine``. ``page``: the address that takes the user code, if any."""
     steps: dict[str, Step] = {"device": _begin, "token": _take, "revoke": _revoke}
 
     async def answer(request: Request) -> Response:
         step = steps[request.url.path.rpartition("/")[2]]
         host = request.client.host if request.client else ""
         status, content = await run_in_threadpool(step, engine, await _form(request), host)
+        if page and "user_code" in content:
+            content["verification_uri"] = page
         return JSONResponse(content, status)
 
     return [Route(f"/login/{name}", answer, methods=["POST"]) for name in steps]

@@ -125,7 +125,7 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
         *runner_routes(access),
         *bridge_routes(access),
-        *device_routes(engine),
+        *device_routes(engine, f"{visitors.people.origin}/access" if visitors else ""),
         *git_routes(lambda header, project: _git_grant(access, header, project)),
     ]
     if visitors is None:

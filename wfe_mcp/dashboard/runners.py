@@ -22,7 +22,7 @@ from starlette.routing import Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import bearer
 from wfe_mcp.dashboard.api.replies import status_of
-from wfe_mcp.engine.access.tokens import note_use, token_of
+from wfe_mcp.engine.access.tokens import note_use
 from wfe_mcp.engine.background import runners
 from wfe_mcp.gates.runner_protocol import MAX_BODY_BYTES, AllWaiting, Claim, Heartbeat, Message, Offer, Report, Task
 
@@ -120,7 +120,7 @@ async def _read(request: Request, kind: type[M], most: int) -> M:
 
 def _runner(access: Access, request: Request) -> Token:
     given = bearer(request.headers.get("authorization", ""))
-    token = token_of(access.own_engine, given) if given else None
+    token = access.token_of(given) if given else None
     if token is None:
         raise Refused("unauthorized", "The token of the runner is missing, unknown, revoked or expired.", _HINT)
     if not token.allows("runner"):

@@ -1,4 +1,4 @@
-"""The pages of a server for people who are logged in: the application, decisions, and the passkeys of a project.
+"""The pages of a server for people who are logged in: the application, decisions, their access, and the passkeys of a project.
 
     who has no session            ──► /login, and back
     a project without a role      ──► the same answer as a wrong address
@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
+from wfe_mcp.dashboard.access_page import AccessPage
 from wfe_mcp.dashboard.answers import json_no, page_no, status_of, unknown
 from wfe_mcp.dashboard.application import application
 from wfe_mcp.dashboard.decision_routes import DecisionPages, log, page_routes
@@ -92,6 +93,7 @@ class ServerPages(DecisionPages):
         sessions, challenges, site = LoginSessions(), StoredChallenges(Waiting(people.engine)), Site(people.origin)
         super().__init__(engines, sessions, challenges, site, asks_pin=False)
         self._keys = KeyPages(engines, sessions, challenges, site, self._login)
+        self._access = AccessPage(people.engine, sessions, self._login)
 
     def routes(self) -> list[Route]:
         """The paths."""
@@ -100,6 +102,8 @@ class ServerPages(DecisionPages):
             Route("/", self.answers(_home), methods=["GET"]),
             *app,
             Route("/open/{page:path}", self.answers(_opened), methods=["GET"]),
+            Route("/access", self.answers(self._access.show), methods=["GET"]),
+            Route("/access/{do:str}", self.takes(self._access.change), methods=["POST"]),
             Route("/approvers/{project}", self.answers(self._keys.show), methods=["GET"]),
             Route("/approvers/{project}/{do:str}", self.takes(self._keys.change), methods=["POST"]),
             Route("/approvers/{project}/{do:str}/{step:str}", self.takes(self._keys.ask, json_no), methods=["POST"]),

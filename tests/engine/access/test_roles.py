@@ -11,7 +11,7 @@ def project(id_: str, root: str) -> ProjectRecord:
     return ProjectRecord(id_, f"key-{id_}", root, datetime(2026, 2, 1, tzinfo=UTC))
 
 
-PROJECTS = [project("p1", "/work/shop"), project("p2", "/work/letters"), project("p3", "/home/shop")]
+PROJECTS = [project("p1", "/srv/shop"), project("p2", "/srv/letters"), project("p3", "/opt/shop")]
 LOOK = ServerRole(role="reader", projects=["*"], groups=["shop"], people=[])
 DECIDE = ServerRole(role="approver", projects=["letters"], groups=[], people=["subject-1"])
 
@@ -32,4 +32,4 @@ def test_a_name_that_two_projects_have_or_that_is_an_id_counts_for_none() -> Non
 
     assert of("shop") == set()
     assert of("p3", "letters") == {"p2", "p3"}
-    assert of("p1", projects=[*PROJECTS, project("p4", "/work/p1")]) == {"p1"}
+    assert of("p1", projects=[*PROJECTS, project("p4", "/srv/p1")]) == {"p1"}

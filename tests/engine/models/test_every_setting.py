@@ -9,10 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
 
 import pytest
-from pydantic import BaseModel
 
 from tests.engine.models.setting_effects import (
     bundle,
@@ -34,6 +32,7 @@ from tests.engine.models.setting_effects import (
     who_fills_the_roles,
     who_is_asked,
 )
+from tests.engine.models.setting_keys import keys_of
 from tests.engine.scene import Scene
 from tests.tools.stub import STUB, Stub, running_stub
 from wfe_mcp.workspace.config.settings_tables import Settings
@@ -238,14 +237,16 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "claims.gold_sets.*.key": "tests/engine/evaluation/test_claims.py::test_an_output_is_compared_with_a_gold_set_of_the_configuration",
     "claims.gold_sets.*.value": "tests/engine/evaluation/test_claims.py::test_an_output_is_compared_with_a_gold_set_of_the_configuration",
     "checks.*.labels": "tests/server/http/test_runners.py::test_a_runner_gets_only_checks_whose_labels_it_has",
-    "policy.people": "tests/workflow/test_overrides.py::test_as_many_people_approve_as_template_or_configuration_asks_whichever_is_more",
-    "templates.*.phases.*.people": "tests/workflow/test_overrides.py::test_as_many_people_approve_as_template_or_configuration_asks_whichever_is_more",
+    **dict.fromkeys(
+        ("policy.people", "templates.*.phases.*.people"),
+        "tests/workflow/test_overrides.py::test_as_many_people_approve_as_template_or_configuration_asks_whichever_is_more",
+    ),
     "server.login": "tests/server/people/test_login.py::test_a_person_logs_in_and_out_and_the_log_says_so",
     "server.origin": "tests/server/people/test_login.py::test_a_change_by_the_cookie_needs_our_origin",
-    "server.roles.*.groups": "tests/server/people/test_login.py::test_a_role_needs_the_group_exactly",
-    "server.roles.*.people": "tests/engine/access/test_roles.py::test_a_role_is_given_by_group_or_subject_and_the_highest_counts",
-    "server.roles.*.projects": "tests/server/people/test_other_projects.py::test_no_operation_shows_a_project_without_a_role",
-    "server.roles.*.role": "tests/server/people/test_other_projects.py::test_no_operation_shows_a_project_without_a_role",
+    **{
+        f"server.roles.*.{key}": "tests/engine/access/test_roles.py::test_a_role_is_given_by_group_or_subject_and_the_highest_counts"
+        for key in ("groups", "people", "projects", "role")
+    },
     "worktrees.folder": "tests/cli/commands/test_worktree.py::test_they_are_made_in_the_configured_folder",
     "worktrees.ports": "tests/cli/commands/test_worktree.py::test_each_has_ports_of_its_own_which_its_checks_see",
     "worktrees.setup": "tests/cli/commands/test_worktree.py::test_a_set_up_that_fails_is_said_and_the_same_command_completes_it",
@@ -356,21 +357,6 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "queues.*.timeout": "tests/engine/background/test_queues.py::test_a_job_takes_no_longer_than_its_queue_allows",
 }
 """Key → the file and name of a test that shows its effect, where that takes a scene of its own."""
-
-
-def keys_of(model: Any, above: str = "") -> Iterator[tuple[str, str]]:
-    """Every key that a config.toml may have, with its description; a name of the person's own is ``*``."""
-    for name, field in model.model_fields.items():
-        yield from _below(field.annotation, f"{above}{name}", field.description or "")
-
-
-def _below(kind: Any, path: str, description: str) -> Iterator[tuple[str, str]]:
-    if get_origin(kind) is dict:
-        yield from _below(get_args(kind)[1], f"{path}.*", description)
-    elif isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield from keys_of(kind, f"{path}.")
-    else:
-        yield path, description
 
 
 @pytest.mark.requirement("B-08", "S0-37")

@@ -1,11 +1,14 @@
 """A real server that people log in to, with a provider of this machine, and browsers of theirs."""
 
 import json
+import re
 import socket
 import subprocess
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -40,15 +43,16 @@ class Client:
     cookies: dict[str, str] = field(default_factory=dict[str, str])
     turn: int = 0
 
-    def send(self, method: str, path: str, body: object = None, **headers: str) -> httpx2.Response:
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         every = [self.team.running, *self.team.workers]
         self.turn += 1
         port = every[self.turn % len(every)].port
         sent = {"host": self.team.origin.partition("://")[2], **headers}
         if self.cookies:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        content = None if body is None else json.dumps(body)
-        if body is not None:
+        is_form = sent.get("content-type") == "application/x-www-form-urlencoded"
+        content = None if body is None else urlencode(body) if is_form else json.dumps(body)
+        if body is not None and not is_form:
             sent |= {"content-type": "application/json"}
         with httpx2.Client(trust_env=False, timeout=30) as http:
             found = http.request(method, f"http://127.0.0.1:{port}{path}", headers=sent, content=content)
@@ -66,6 +70,14 @@ class Client:
 
     def log_in(self, to: str = "/app/") -> httpx2.Response:
         return self.send("GET", self.provider_answer(to))
+
+    def fill(self, page: str, action: str, **fields: str) -> httpx2.Response:
+        """Send the form of ``page`` that goes to ``action``, with its own token, as a browser would."""
+        shown = self.send("GET", page).text
+        form = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', shown, re.DOTALL)
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form[1] if form else ""))
+        headers = {"content-type": "application/x-www-form-urlencoded", "origin": self.team.origin}
+        return self.send("POST", action, {**hidden, **fields}, **headers)
 
     def api(self, method: str, path: str, body: object = None) -> httpx2.Response:
         return self.send(method, f"/api/v1{path}", body, origin=self.team.origin)

@@ -7,7 +7,7 @@ from tests.server.http.conftest import ADA
 from tests.server.people.conftest import Client, Team
 from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.dashboard.login import HOME, own_path
-from wfe_mcp.engine.access.people import LOGGED_IN, LOGGED_OUT, REFUSED, end_sessions, people
+from wfe_mcp.engine.access.people import LOGGED_IN, LOGGED_OUT, REFUSED, end_access, people
 
 
 def entries(team: Team) -> list[tuple[str, str]]:
@@ -90,7 +90,7 @@ def test_only_a_session_of_a_login_opens_anything(team: Team) -> None:
     browser.log_in()
     assert browser.cookies[COOKIE] != fixed
     assert is_in(browser)
-    end_sessions(team.running.house.engine(), ADA, "ada")
+    end_access(team.running.house.engine(), ADA, "ada")
     assert not is_in(browser)
 
 

@@ -37,9 +37,11 @@ def login(invocation: Invocation, url: Url) -> None:
     code, interval = str(asked["user_code"]), float(asked["interval"])
     screen = invocation.screen
     screen.aside(f"The code of this login is {code}. It counts once, for {int(asked['expires_in']) // 60} minutes.")
-    screen.aside(
-        f"Confirm it in a terminal of the server's machine, in the project's folder: wfe-mcp token confirm {code}"
-    )
+    page, terminal = str(asked.get("verification_uri", "")), f"wfe-mcp token confirm {code}"
+    if page:
+        screen.aside(f"Type it at {page}, or at the terminal of the server: {terminal}")
+    else:
+        screen.aside(f"Confirm it in a terminal of the server's machine, in the project's folder: {terminal}")
     screen.flush()
     end = time.monotonic() + float(asked["expires_in"])
     while time.monotonic() < end:

@@ -54,11 +54,12 @@ def list_all(invocation: Invocation) -> None:
 
 
 def revoke(invocation: Invocation, name: Name) -> None:
-    """End all sessions of a person.
+    """End all sessions of a person, and the tokens that they made.
 
     They may log in again, as long as a role is theirs.
     """
-    from wfe_mcp.engine.access.people import end_sessions
+    from wfe_mcp.engine.access.people import end_access
 
-    ended = end_sessions(invocation.engine, invocation.by, name)
-    invocation.answer(f"Ended {ended} sessions of {name}.", data={"name": name, "ended": ended})
+    ended, revoked = end_access(invocation.engine, invocation.by, name)
+    data = {"name": name, "ended": ended, "revoked": revoked}
+    invocation.answer(f"Ended {ended} sessions and {revoked} tokens of {name}.", data=data)

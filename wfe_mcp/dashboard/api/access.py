@@ -216,7 +216,11 @@ class Access:
         """The sender of a request with this header. Refuses ``unauthorized``."""
         session, token = self._known(authorization)
         if token is None:
-            what = "is unknown, revoked or expired" if bearer(authorization) else "is missing"
+            what = (
+                "is unknown, revoked or expired, or its owner lost the role for it"
+                if bearer(authorization)
+                else "is missing"
+            )
             raise Refused("unauthorized", f"The access token {what}.", _HINT)
         if token.scope == "runner":
             raise Refused(
@@ -240,7 +244,12 @@ class Access:
         """The session that a header has, and the token that it acts by."""
         given = bearer(authorization)
         session = tokens.session_of(self._engine, given)
-        return session, session or (token_of(self._engine, given) if given else None)
+        return session, session or (self.token_of(given) if given else None)
+
+    def token_of(self, given: str) -> Token | None:
+        """The token with this text; None for any other text, and where who made it has not the role for it any more."""
+        found = token_of(self._engine, given)
+        return found if found is None or self.people is None or self.people.allow(found) else None
 
     def engines_of(self, token: Token) -> Engines:
         """The engines that act for ``token``."""

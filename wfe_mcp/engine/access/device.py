@@ -20,7 +20,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, By, Channel, Person
+from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.engine.access.tokens import Token, create_token, tokens
 from wfe_mcp.engine.kernel.engine import Engine
@@ -45,7 +45,7 @@ class Asked:
     address: str
     until: datetime
     confirmed: dict[str, str] | None = None
-    """By whom, and for which project."""
+    """By whom and how (``By``, ``Token.person``), and for which project."""
 
     @property
     def warning(self) -> str:
@@ -79,13 +79,22 @@ def asked(engine: Engine, user_code: str) -> Asked:
         return _found(tx, user_code, engine.clock())[1]
 
 
-def confirm_device(engine: Engine, person: Person, user_code: str, project: str) -> Asked:
-    """Let the machine that shows ``user_code`` work in ``project`` for ``person``. Refuses ``bad_argument``: no such request waits."""
+def confirm_device(engine: Engine, by: By, user_code: str, project: str, person: str = "") -> Asked:
+    """Let the machine that shows ``user_code`` work in ``project`` for the person ``by``, proven by PIN or login.
+
+    ``person``: as in ``Token``. Refuses ``bad_argument``: no such request waits.
+    """
     now = engine.clock()
     with engine.store.tx() as tx:
         tx.secrets.alone("secret", _ROW_PREFIX)
         key, found = _found(tx, user_code, now)
-        confirmed = {"actor": person.actor, "channel": str(person.channel), "project": project}
+        confirmed = {
+            "actor": by.actor,
+            "channel": str(by.channel),
+            "assurance": by.assurance.name,
+            "project": project,
+            "person": person,
+        }
         made = Asked(found.user_code, found.user, found.machine, found.address, found.until, confirmed)
         _write(tx, key, made, now)
     return made
@@ -103,9 +112,10 @@ def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
         confirmed = _of(tx, key, now)
         tx.secrets.note_use(_ROW_PREFIX + key, None, now)
     facts = confirmed.confirmed or {}
-    by = By(facts["actor"], Channel(facts["channel"]), Assurance.HUMAN)
+    by = By(facts["actor"], Channel(facts["channel"]), Assurance[facts.get("assurance", "HUMAN")])
     name = _free_name(engine, f"{confirmed.user}-{confirmed.machine}")
-    return create_token(engine, by, name, "work", project=facts["project"], expires_s=TOKEN_S)
+    person = facts.get("person", "")
+    return create_token(engine, by, name, "work", project=facts["project"], expires_s=TOKEN_S, person=person)
 
 
 def _of(tx: Tx, key: str, now: datetime) -> Asked:

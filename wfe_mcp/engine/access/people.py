@@ -2,15 +2,17 @@
 
     person:<sha256 of iss, sub>       JSON: iss, sub and the name, pinned by the first login          in the settings log
     person-session:<sha256 of an id>  JSON: person, groups, times; the id is in a cookie alone        in the settings log
-    credential-used:…                 when a session was used last, what a login waits for            in no log
+    credential-used:…                 when a session was used last, what a login waits for,           in no log
+                                      the groups of a person's last login
 
 Rules:
 1. A person is the pair of issuer and subject, never a name or an address of mail. Names are unique: who comes second with a
    name gets a number behind it.
 2. Groups are those of the login. Roles follow from them and the configuration with each request, so nothing stored grants one.
 3. A session ends after ``SESSION_S``, or ``IDLE_S`` without a request. A login always makes a new one.
-4. What spans two requests is a row here or a cookie: any process of the server may answer the next one.
-5. Logins, refusals and logouts are entries of the settings log, with the person and the address they came from.
+4. A token that a person made counts while the roles of their last login include its scope in its project.
+5. What spans two requests is a row here or a cookie: any process of the server may answer the next one.
+6. Logins, refusals and logouts are entries of the settings log, with the person and the address they came from.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.access.tokens import revoke_in, tokens_in
 from wfe_mcp.engine.kernel.identity import name_of
 from wfe_mcp.store.settings import USED
 from wfe_mcp.workspace.config.server_table import EVERY_PROJECT, ROLES
@@ -34,7 +37,7 @@ from wfe_mcp.workspace.config.server_table import EVERY_PROJECT, ROLES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.engine.access.tokens import Scope
+    from wfe_mcp.engine.access.tokens import Scope, Token
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import ProjectRecord
@@ -52,11 +55,14 @@ SEEN_S = 60
 SCOPES_OF: Mapping[Role, Scope] = {"reader": "read", "author": "work", "approver": "work", "admin": "manage"}
 """What an operation of the API or a tool may need (``tokens.Scope``) → who has it. Decisions need ``approver``."""
 
+ROLE_FOR: Mapping[Scope, Role] = {"read": "reader", "work": "author", "manage": "admin", "runner": "admin"}
+"""The scope of a token → the role that its maker needs in its project."""
+
 LOGGED_IN, REFUSED, LOGGED_OUT, ROLES_SET = "PersonLoggedIn", "LoginRefused", "PersonLoggedOut", "RolesConfigured"
 """Types of entries of the settings log; their names say who, and from which address."""
 
 _PERSON, _SESSION = "person:", "person-session:"
-_SEEN, _WAITS = f"{USED}person-session:", f"{USED}waits:"
+_SEEN, _WAITS, _GROUPS = f"{USED}person-session:", f"{USED}waits:", f"{USED}person-groups:"
 _LONGEST = 40
 _MOST_GROUPS = 500
 
@@ -70,6 +76,11 @@ class Known:
     sub: str
     groups: tuple[str, ...] = ()
     last_login: datetime | None = None
+
+    @property
+    def row(self) -> str:
+        """What identifies them in the database, and the tokens that they made."""
+        return _hash(f"{self.iss}\n{self.sub}")
 
     @property
     def by(self) -> By:
@@ -128,6 +139,7 @@ class People:
             }
             tx.secrets.set(_SESSION + _hash(text), json.dumps(value, sort_keys=True), person.by, now)
             tx.secrets.note_use(_SEEN + _hash(text), now.isoformat(), now)
+            tx.secrets.note_use(_GROUPS + person.row, json.dumps(kept), now)
             tx.settings_log.note(LOGGED_IN, f"{person.name} from {address}", person.by, now)
         return text
 
@@ -148,6 +160,18 @@ class People:
                 if tx.secrets.get(_SESSION + row) is not None:  # not ended meanwhile
                     tx.secrets.note_use(_SEEN + row, now.isoformat(), now)
         return Login(person, row, ends_at, roles_of(self._roles, projects, person.sub, person.groups))
+
+    def allow(self, token: Token) -> bool:
+        """Whether who made ``token`` still may: they have the role for its scope in its project. Others than people always may."""
+        if not token.person:
+            return True
+        with self.engine.store.read() as tx:
+            person, groups = tx.secrets.get(_PERSON + token.person), tx.secrets.get(_GROUPS + token.person)
+            projects = tx.projects.all()
+        if person is None or groups is None:
+            return False
+        role = roles_of(self._roles, projects, json.loads(person)["sub"], json.loads(groups)).get(token.project)
+        return role is not None and ROLES.index(role) >= ROLES.index(ROLE_FOR[token.scope])
 
     def log_out(self, login: Login, address: str) -> None:
         """End a session."""
@@ -174,7 +198,7 @@ class People:
 
     def _name(self, tx: Tx, iss: str, sub: str, wanted: str) -> str:
         """The pinned name of a person; of one who is new, the wanted one, with a number where another person has it."""
-        row = _PERSON + _hash(f"{iss}\n{sub}")
+        row = _PERSON + Known("", iss, sub).row
         kept = tx.secrets.get(row)
         if kept is not None:
             return str(json.loads(kept)["name"])
@@ -206,11 +230,12 @@ def people(engine: Engine) -> list[tuple[Known, int]]:
         return [(each, open_[each.iss, each.sub]) for each in _known(tx)]
 
 
-def end_sessions(engine: Engine, by: By, name: str) -> int:
-    """End all sessions of a person; their number. Refuses ``bad_argument``: no one of this name has logged in."""
+def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
+    """End all sessions and tokens of a person; how many of each. Refuses ``bad_argument``: no one of this name has logged in."""
     with engine.store.tx() as tx:
-        names = [each.name for each in _known(tx)]
-        if name not in names:
+        known = {each.name: each for each in _known(tx)}
+        if name not in known:
+            names = [*known]
             hint = nearest_hint(name, names, "List them: wfe-mcp people list")
             raise Refused("bad_argument", f"No one called {name!r} has logged in.", hint)
         found = [
@@ -220,8 +245,11 @@ def end_sessions(engine: Engine, by: By, name: str) -> int:
         ]
         for row in found:
             _end(tx, row, by, engine.clock())
+        made = [each.name for each in tokens_in(tx) if each.person == known[name].row]
+        for each in made:
+            revoke_in(tx, by, each, engine.clock())
         tx.settings_log.note(LOGGED_OUT, f"{name} by {by.actor}", by, engine.clock())
-    return len(found)
+    return len(found), len(made)
 
 
 def roles_of(

@@ -55,14 +55,15 @@ USE_S = 60
 """How exact the last use of a token is kept, in seconds: a write for each request would make agents wait for each other."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _TEXT_PREFIX = "wfe_"
-_MOST = 100
+_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token without its secret part. ``project``: the id of the only project it opens; empty: every project.
 
-    ``owner``: who made it; empty for one of an earlier version. ``used_at``: to ``USE_S``.
+    ``owner``: who made it; empty for one of an earlier version. ``person``: their row, where they had logged in to the server
+    (``people.py``). ``used_at``: to ``USE_S``.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Token:
     sha256: str
     owner: str = ""
     used_at: datetime | None = None
+    person: str = ""
 
     def allows(self, scope: Scope) -> bool:
         """True when ``scope`` is included in that of this token."""
@@ -87,9 +89,16 @@ def includes(scope: Scope, other: Scope) -> bool:
 
 
 def create_token(
-    engine: Engine, by: By, name: str, scope: Scope = "read", *, project: str = "", expires_s: float | None = None
+    engine: Engine,
+    by: By,
+    name: str,
+    scope: Scope = "read",
+    *,
+    project: str = "",
+    expires_s: float | None = None,
+    person: str = "",
 ) -> tuple[Token, str]:
-    """A new token, and the text that a program sends; the text is stored nowhere.
+    """A new token, and the text that a program sends; the text is stored nowhere. ``person``: as in ``Token``.
 
     Refuses ``bad_argument`` (the name, the number of tokens) and ``conflict`` (the name is taken).
     """
@@ -102,7 +111,7 @@ def create_token(
     text = _TEXT_PREFIX + secrets.token_urlsafe(32)
     now = engine.clock()
     ends = None if expires_s is None else now + timedelta(seconds=expires_s)
-    made = Token(name, scope, project, now, ends, _hash(text), by.actor)
+    made = Token(name, scope, project, now, ends, _hash(text), by.actor, person=person)
     with engine.store.tx() as tx:
         known = tx.secrets.named(_ROW_PREFIX)
         if _ROW_PREFIX + name in known:
@@ -151,17 +160,37 @@ def revoke_token(engine: Engine, by: By, name: str) -> None:
         if name not in names:
             hint = nearest_hint(name, names, "List them: wfe-mcp token list")
             raise Refused("bad_argument", f"There is no token {name!r}.", hint)
-        tx.secrets.set(_ROW_PREFIX + name, None, by, engine.clock())
-        tx.secrets.note_use(_USE_PREFIX + name, None, engine.clock())
+        revoke_in(tx, by, name, engine.clock())
+
+
+def revoke_in(tx: Tx, by: By, name: str, at: datetime) -> None:
+    """The same for a token that is there, in a transaction."""
+    tx.secrets.set(_ROW_PREFIX + name, None, by, at)
+    tx.secrets.note_use(_USE_PREFIX + name, None, at)
+
+
+class _Names:
+    """The names of tokens by their sha256, as this process read them last: a request reads one row, not that of each token."""
+
+    def __init__(self) -> None:
+        self.by_sha256: dict[str, str] = {}
 
 
 def token_of(engine: Engine, text: str) -> Token | None:
     """The token that ``text`` is; None for an unknown, a revoked or an expired one."""
-    given = _hash(text)
-    found = next((each for each in tokens(engine) if hmac.compare_digest(each.sha256, given)), None)
-    if found is None or (found.expires_at is not None and found.expires_at <= engine.clock()):
-        return None
-    return found
+    given, names = _hash(text), engine.state_of(_Names)
+    with engine.store.read() as tx:
+        found = _one(tx, names.by_sha256.get(given, ""), given)
+        if found is None:
+            names.by_sha256 = {each.sha256: each.name for each in tokens_in(tx)}
+            found = _one(tx, names.by_sha256.get(given, ""), given)
+    return None if found is None or (found.expires_at is not None and found.expires_at <= engine.clock()) else found
+
+
+def _one(tx: Tx, name: str, given: str) -> Token | None:
+    value = tx.secrets.get(_ROW_PREFIX + name) if name else None
+    found = None if value is None else _read(name, value, tx.secrets.get(_USE_PREFIX + name))
+    return found if found is not None and hmac.compare_digest(found.sha256, given) else None
 
 
 def _hash(text: str) -> str:
@@ -170,17 +199,15 @@ def _hash(text: str) -> str:
 
 def _written(token: Token) -> str:
     ends = None if token.expires_at is None else token.expires_at.isoformat()
-    return json.dumps(
-        {
-            "sha256": token.sha256,
-            "scope": token.scope,
-            "project": token.project,
-            "created_at": token.created_at.isoformat(),
-            "expires_at": ends,
-            "owner": token.owner,
-        },
-        sort_keys=True,
-    )
+    stored = {
+        "sha256": token.sha256,
+        "scope": token.scope,
+        "project": token.project,
+        "created_at": token.created_at.isoformat(),
+        "expires_at": ends,
+        "owner": token.owner,
+    }
+    return json.dumps(stored | ({"person": token.person} if token.person else {}), sort_keys=True)
 
 
 def _read(name: str, value: str, used: str | None) -> Token:
@@ -195,6 +222,7 @@ def _read(name: str, value: str, used: str | None) -> Token:
         stored["sha256"],
         stored.get("owner", ""),
         None if used is None else datetime.fromisoformat(used),
+        stored.get("person", ""),
     )
 
 

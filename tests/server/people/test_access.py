@@ -1,0 +1,178 @@
+"""People make tokens for their agents at a server, log in their machines, and end both."""
+
+import html
+import re
+
+import httpx2
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.chromium import Tab
+from tests.server.conftest import House
+from tests.server.http.conftest import ADA, other_project as other_project
+from tests.server.people.conftest import Client, Team
+from wfe_mcp.engine.access import device
+from wfe_mcp.engine.access.people import end_access
+from wfe_mcp.engine.access.tokens import create_token, tokens
+
+
+def logged_in(team: Team, who: str, *roles: str) -> Client:
+    team.provider.person, team.provider.claims = who, {"groups": [f"shop-{role}s" for role in roles]}
+    browser = team.browser()
+    assert browser.log_in().status_code == 303
+    return browser
+
+
+def shown(answer: httpx2.Response) -> str:
+    return html.unescape(answer.text)
+
+
+def make(browser: Client, name: str = "mine", scope: str = "work", days: str = "7") -> httpx2.Response:
+    project = browser.team.running.house.engine().project_id
+    return browser.fill("/access", "/access/make", name=name, scope=scope, project=project, days=days)
+
+
+def text_of(answer: httpx2.Response) -> str:
+    found = re.search(r"<pre>(wfe_[^<]+)</pre>", answer.text)
+    assert found, shown(answer)
+    return found[1]
+
+
+def status(team: Team, text: str, path: str = "/runs") -> int:
+    with httpx2.Client(trust_env=False, timeout=30) as http:
+        headers = {"authorization": f"Bearer {text}", "host": team.origin.partition("://")[2]}
+        return http.get(f"{team.running.url}/api/v1{path}", headers=headers).status_code
+
+
+def test_an_author_makes_a_token_for_an_agent_and_ends_it(team: Team) -> None:
+    browser = logged_in(team, "ada", "author")
+    text = text_of(make(browser))
+    assert status(team, text) == 200
+    (token,) = tokens(team.running.house.engine())
+    assert (token.scope, token.owner, token.project) == ("work", "ada", team.running.house.engine().project_id)
+    page = shown(browser.send("GET", "/access"))
+    assert "mine" in page
+    assert text not in page, "it is shown once"
+    assert browser.fill("/access", "/access/end", name="mine").status_code == 303
+    assert status(team, text) == 401
+
+
+@pytest.mark.parametrize(
+    ("role", "scope"),
+    [("reader", "work"), ("author", "manage"), ("approver", "runner"), ("admin", "every"), ("author", "")],
+)
+@pytest.mark.attack("a person makes a token that may more than they do", "held", "#31")
+def test_no_token_may_more_than_its_maker(team: Team, role: str, scope: str) -> None:
+    assert make(logged_in(team, "ada", role), scope=scope).status_code in {400, 409}
+    assert tokens(team.running.house.engine()) == []
+
+
+@pytest.mark.attack("a person makes a token for a project without a role in it", "held", "#31")
+def test_no_token_opens_a_project_without_a_role(team: Team, other_project: House) -> None:
+    browser = logged_in(team, "ada", "admin")
+    hidden = other_project.engine().project_id
+    for project in (hidden, "", "*"):
+        answer = browser.fill("/access", "/access/make", name="x", scope="read", project=project, days="7")
+        assert (answer.status_code, "There is no project" in shown(answer)) == (400, True)
+    create_token(team.running.house.engine(), ADA, "theirs", "read", project=hidden)
+    assert "theirs" not in browser.send("GET", "/access").text
+    assert browser.fill("/access", "/access/end", name="theirs").status_code in {400, 403}
+    assert [each.name for each in tokens(team.running.house.engine())] == ["theirs"]
+
+
+@pytest.mark.parametrize("days", ["0", "366", "-1", "", "1e9"])
+def test_a_token_of_a_person_ends_within_a_year(team: Team, days: str) -> None:
+    answer = make(logged_in(team, "ada", "author"), days=days)
+    assert (answer.status_code, "From 1 to 365" in shown(answer)) == (400, True)
+
+
+@pytest.mark.attack("a token still opens after its maker lost the role for it", "held", "#31")
+def test_a_token_ends_with_the_role_of_its_maker(team: Team) -> None:
+    text = text_of(make(logged_in(team, "ada", "author")))
+    logged_in(team, "ada", "reader")
+    assert status(team, text) == 401
+    logged_in(team, "ada", "author")
+    assert status(team, text) == 200, "the role is back"
+
+
+def test_ending_a_persons_access_ends_their_tokens(team: Team) -> None:
+    text = text_of(make(logged_in(team, "ada", "author")))
+    assert end_access(team.running.house.engine(), ADA, "ada") == (1, 1)
+    assert status(team, text) == 401
+
+
+@pytest.mark.attack("a person sees or ends the token of another one", "held", "#31")
+def test_only_its_maker_and_an_admin_see_and_end_a_token(team: Team) -> None:
+    text = text_of(make(logged_in(team, "ada", "author"), "of-ada"))
+    bob = logged_in(team, "bob", "approver")
+    assert "of-ada" not in bob.send("GET", "/access").text
+    make(bob, "of-bob")
+    assert browser_ends(bob, "of-ada") == 400
+    assert status(team, text) == 200
+    eve = logged_in(team, "eve", "admin")
+    assert "of-ada" in eve.send("GET", "/access").text
+    assert browser_ends(eve, "of-ada") == 303
+    assert status(team, text) == 401
+
+
+def browser_ends(browser: Client, name: str) -> int:
+    return browser.fill("/access", "/access/end", name=name).status_code
+
+
+@pytest.mark.attack("another page sends the form that makes a token", "held", "#31")
+def test_a_form_that_this_browser_was_not_shown_makes_nothing(team: Team) -> None:
+    browser = logged_in(team, "ada", "author")
+    project = team.running.house.engine().project_id
+    fields = {"name": "x", "scope": "work", "project": project, "days": "7", "token": "guessed"}
+    headers = {"content-type": "application/x-www-form-urlencoded", "origin": team.origin}
+    assert browser.send("POST", "/access/make", fields, **headers).status_code == 403
+    headers["origin"] = "http://evil.example"
+    assert browser.send("POST", "/access/make", fields, **headers).status_code == 403
+    assert tokens(team.running.house.engine()) == []
+
+
+def test_a_person_logs_in_their_machine_on_the_page(team: Team) -> None:
+    engine = team.running.house.engine()
+    with httpx2.Client(trust_env=False, timeout=30) as http:
+        headers = {"host": team.origin.partition("://")[2]}
+        given = http.post(f"{team.running.url}/login/device", data={"user": "ada", "machine": "box"}, headers=headers)
+    answer = given.json()
+    assert answer["verification_uri"] == f"{team.origin}/access"
+    browser = logged_in(team, "ada", "author")
+    asked = browser.fill("/access", "/access/machine", code=answer["user_code"].lower())
+    assert "A code that another person sent you" in shown(asked)
+    assert device.take(engine, answer["device_code"]) is None, "it was only looked at"
+    token = re.search(r'action="/access/confirm"><input type="hidden" name="token" value="(\w+)"', asked.text)
+    assert token
+    fields = {"token": token[1], "code": answer["user_code"], "project": engine.project_id}
+    headers = {"content-type": "application/x-www-form-urlencoded", "origin": team.origin}
+    assert "may work as you now" in shown(browser.send("POST", "/access/confirm", fields, **headers))
+    taken = device.take(engine, answer["device_code"])
+    assert taken
+    assert (taken[0].owner, taken[0].scope) == ("ada", "work")
+    assert status(team, taken[1]) == 200
+    logged_in(team, "ada", "reader")
+    assert status(team, taken[1]) == 401
+
+
+def test_a_person_finds_their_access_in_the_application(team: Team, tab: Tab) -> None:
+    team.provider.person, team.provider.claims = "ada", {"groups": ["shop-admins"]}
+    page = tab.page
+    page.goto(f"{team.origin}/app/")
+    page.click("header a:has-text('ada')")
+    page.fill("#name", "mine")
+    page.select_option("#scope", "work")
+    page.click("button:has-text('Make a token')")
+    shown_once = page.locator("pre")
+    expect(shown_once).to_contain_text("wfe_")
+    assert status(team, shown_once.inner_text()) == 200
+    page.click("button:has-text('End')")
+    expect(page.locator("body")).to_contain_text("You have none.")
+    page.click("a:has-text('Log out')")
+    page.click("button:has-text('Log out')")
+    expect(page.locator("body")).to_contain_text("logged out")
+
+
+def test_who_only_looks_logs_in_no_machine(team: Team) -> None:
+    browser = logged_in(team, "ada", "reader")
+    assert "Log in a machine" not in browser.send("GET", "/access").text

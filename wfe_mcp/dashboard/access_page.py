@@ -1,0 +1,177 @@
+"""The page of a person's access at a server: their tokens, the login of a machine by its code, their passkeys, and the way out.
+
+GET  /access             the tokens that they see, and the forms
+POST /access/make        a token, shown once in the answer
+            /end         end a token
+            /machine     who asks with this code
+            /confirm     let that machine work in a project as them
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.answers import not_ours
+from wfe_mcp.dashboard.fields import field, hidden, submit, text_field
+from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
+from wfe_mcp.engine.access import device, own_tokens
+from wfe_mcp.engine.kernel.identity import name_of
+from wfe_mcp.views.approvals.words import second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from starlette.requests import Request
+
+    from wfe_mcp.dashboard.sessions import Sessions
+    from wfe_mcp.engine.access.people import Login
+    from wfe_mcp.engine.access.tokens import Token
+    from wfe_mcp.engine.kernel.engine import Engine
+
+_COLUMNS = ("Token", "May", "Project", "Until", "Last used", "Made by", "")
+_DAYS = ("90", "30", "7", "1", "365")
+
+
+class AccessPage:
+    """The handlers. ``login_of``: the session that a handler was called with, which is one."""
+
+    def __init__(self, engine: Engine, sessions: Sessions, login_of: Callable[[str], Login]) -> None:
+        self._engine, self._sessions, self._login_of = engine, sessions, login_of
+
+    def show(self, request: Request, session: str) -> Response:
+        """The page."""
+        del request
+        return self._page(session)
+
+    def change(self, request: Request, form: Mapping[str, str], session: str) -> Response:
+        """What one of its forms asks for."""
+        do = str(request.path_params["do"])
+        act = {"make": self._make, "end": self._end, "machine": self._machine, "confirm": self._confirm}.get(do)
+        if act is None or not self._sessions.accepts(session, f"access {do}", form):
+            return not_ours()
+        return act(form, session)
+
+    def _make(self, form: Mapping[str, str], session: str) -> Response:
+        days = form.get("days", "")
+        made, text = own_tokens.make_own(
+            self._engine,
+            self._login_of(session),
+            form.get("name", ""),
+            form.get("scope", ""),
+            form.get("project", ""),
+            int(days) if days.isdecimal() and len(days) < 5 else 0,
+        )
+        shown = tag(
+            "div",
+            tag("p", f"Token {made.name} is shown only now. Send it as Authorization: Bearer TOKEN."),
+            tag("pre", text),
+            class_="note yes",
+            role="status",
+        )
+        return self._page(session, shown)
+
+    def _end(self, form: Mapping[str, str], session: str) -> Response:
+        own_tokens.end_seen(self._engine, self._login_of(session), form.get("name", ""))
+        return RedirectResponse("/access", 303)
+
+    def _machine(self, form: Mapping[str, str], session: str) -> Response:
+        found = device.asked(self._engine, form.get("code", ""))
+        names = self._projects(self._login_of(session), "work")
+        ask = self._form(
+            "confirm",
+            session,
+            tag("p", found.warning),
+            hidden("code", found.user_code),
+            _select("In the project", "project", names.items()),
+            submit("It is mine, log it in"),
+        )
+        return self._page(session, tag("div", tag("h2", f"Code {found.user_code}"), ask, class_="note warn"))
+
+    def _confirm(self, form: Mapping[str, str], session: str) -> Response:
+        login, project = self._login_of(session), form.get("project", "")
+        if project not in self._projects(login, "work"):
+            raise Refused("forbidden", "You have no role author in this project.", "Choose another one.")
+        person = login.person
+        found = device.confirm_device(self._engine, person.by, form.get("code", ""), project, person.row)
+        text = f"{found.user} on {found.machine} may work as you now. Its token is below once the machine has taken it."
+        return self._page(session, tag("p", text, class_="note yes", role="status"))
+
+    def _page(self, session: str, notice: Html | None = None) -> Response:
+        login = self._login_of(session)
+        names = self._projects(login, "read")
+        seen = own_tokens.tokens_seen(self._engine, login)
+        own = [each for each in seen if each.person == login.person.row]
+        others = [each for each in seen if each not in own]
+        keys = [tag("li", tag("a", name, href=f"/approvers/{id_}")) for id_, name in names.items()]
+        body = [
+            tag("h1", f"Access of {login.person.name}"),
+            notice,
+            tag("h2", "Your tokens"),
+            self._table(own, names, session) if own else tag("p", "You have none.", class_="quiet"),
+            self._making(login, names, session),
+            *(self._logging_in(session) if self._projects(login, "work") else ()),
+            tag("h2", "Tokens of others in projects that you administer") if others else None,
+            self._table(others, names, session) if others else None,
+            tag("h2", "Passkeys of your projects"),
+            tag("ul", *keys, class_="listing"),
+            tag("p", tag("a", "Inbox", href="/"), " · ", tag("a", "Log out", href="/logout")),
+        ]
+        return HTMLResponse(document("Access", *body))
+
+    def _making(self, login: Login, names: Mapping[str, str], session: str) -> Html:
+        scopes = {each for project in names for each in own_tokens.scopes_in(login, project)}
+        chosen = [each for each in ("work", "read", "manage", "runner") if each in scopes]
+        return self._form(
+            "make",
+            session,
+            text_field("Name", "name", required=True),
+            _select("May", "scope", ((each, each) for each in chosen)),
+            _select("In the project", "project", names.items()),
+            _select("For how many days", "days", ((each, each) for each in _DAYS)),
+            submit("Make a token"),
+        )
+
+    def _logging_in(self, session: str) -> list[Html]:
+        about = (
+            "wfe-mcp login shows a code on your machine. Type it here; you are shown who asks before anything happens."
+        )
+        form = self._form("machine", session, text_field("Code", "code", required=True), submit("Show who asks", "btn"))
+        return [tag("h2", "Log in a machine"), tag("p", about), form]
+
+    def _table(self, rows: Sequence[Token], names: Mapping[str, str], session: str) -> Html:
+        return table(
+            _COLUMNS,
+            (
+                named_row(
+                    _COLUMNS,
+                    (
+                        tag("code", each.name),
+                        each.scope,
+                        names.get(each.project, each.project),
+                        second(each.expires_at) if each.expires_at else "without an end",
+                        second(each.used_at) if each.used_at else "never",
+                        each.owner,
+                        self._form("end", session, hidden("name", each.name), submit("End", "btn")),
+                    ),
+                )
+                for each in rows
+            ),
+        )
+
+    def _projects(self, login: Login, scope: str) -> dict[str, str]:
+        """The projects in which they may make a token of ``scope``, with their names."""
+        with self._engine.store.read() as tx:
+            known = tx.projects.all()
+        return {each.id: name_of(each) for each in known if scope in own_tokens.scopes_in(login, each.id)}
+
+    def _form(self, do: str, session: str, *content: Html) -> Html:
+        token = hidden("token", self._sessions.token(session, f"access {do}"))
+        return tag("form", token, *content, method="post", action=f"/access/{do}")
+
+
+def _select(label: str, name: str, choices: Iterable[tuple[str, str]]) -> Html:
+    options = [tag("option", text, value=value) for value, text in choices]
+    return field(label, name, tag("select", *options, id=name, name=name))
