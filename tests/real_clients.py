@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
@@ -81,7 +81,17 @@ def environment(client: RealClient, home: Path, database: str) -> dict[str, str]
     }
 
 
-def connect(client: RealClient, project: Playground, home: Path, *options: str) -> str:
+class Folder(Protocol):
+    """Where a client works: a playground, or a clone of its project."""
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+
+
+def connect(client: RealClient, project: Folder, home: Path, *options: str) -> str:
     """What ``wfe-mcp install`` says when it connects the client, for the project or the user as is usual for it."""
     env = environment(client, home, project.environment["WFE_DATABASE_URL"])
     argv = [sys.executable, "-m", "wfe_mcp", "install", "--client", client.name, "--scope", client.scope, "--yes"]
@@ -110,7 +120,7 @@ class Session:
 
 def prompt(
     client: RealClient,
-    project: Playground,
+    project: Folder,
     home: Path,
     model: Callable[[RecordedRequest], Turn],
     text: str = "go",

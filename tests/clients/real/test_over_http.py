@@ -1,4 +1,4 @@
-"""Each real client, configured as the page says, finishes a quick_fix at ``wfe-mcp server`` with a token."""
+"""Each real client finishes a quick_fix at ``wfe-mcp server``: with a token, as the page says, and over a bridge, in a clone."""
 
 import json
 import re
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 
 from tests.acceptance.scene import BUGGED, FIXED, PROBLEM, QUICK_FIX, UNITTEST
 from tests.docs.conftest import ROOT
-from tests.real_clients import REAL_CLIENTS, Follower, RealClient, program, prompt
+from tests.real_clients import REAL_CLIENTS, Follower, RealClient, connect, environment, program, prompt
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.access.device import confirm_device
 from wfe_mcp.engine.access.tokens import create_token
 from wfe_mcp.testing.playground import Playground
 
@@ -80,3 +82,49 @@ def test_a_real_client_finishes_a_quick_fix_over_http(client: RealClient, tmp_pa
             submitted = list(tx.events.of_types(project.engine.load(tx, run).record.id, "RevisionSubmitted"))
         assert {(each.actor, each.channel) for each in submitted} == {("bot", Channel.HTTP)}
         assert token not in str([each.body for each in done.asked])
+
+
+@dataclass(frozen=True, slots=True)
+class Clone:
+    """A developer's clone of a project, on a machine without its database."""
+
+    root: Path
+    environment: dict[str, str]
+
+
+def log_in(clone: Clone, project: Playground, url: str, by: By, env: dict[str, str]) -> None:
+    """Type ``wfe-mcp login`` in the clone; a person confirms its code at the server."""
+    argv = [sys.executable, "-m", "wfe_mcp", "login", url]
+    login = subprocess.Popen(argv, cwd=clone.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert login.stdout is not None
+    code = re.search(r"[A-Z]{4}-[A-Z]{4}", login.stdout.readline())
+    assert code is not None
+    confirm_device(project.engine, by, code[0], project.engine.project_id)
+    said, _ = login.communicate(timeout=60)
+    assert "Logged in" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the server is ended by a signal")
+@pytest.mark.parametrize("client", REAL_CLIENTS, ids=lambda client: client.name)
+def test_a_real_client_finishes_a_quick_fix_over_a_bridge(client: RealClient, tmp_path: Path) -> None:
+    program(client.program)
+    (folder := tmp_path / "play").mkdir()
+    (home := tmp_path / "home").mkdir()
+    ada = By("ada", Channel.CLI, Assurance.HUMAN)
+    with Playground(folder, files=BUGGED, checks={"test": UNITTEST}) as project, serving(project) as url:
+        clone = Clone(tmp_path / "clone", {"WFE_DATABASE_URL": f"sqlite:///{tmp_path}/none/here.db"})
+        project.git("clone", "-q", "--template=", str(project.root), str(clone.root))
+        client.before(home, clone.root)
+        log_in(clone, project, url, ada, environment(client, home, clone.environment["WFE_DATABASE_URL"]))
+        connect(client, clone, home, "--server", url)
+        model = Follower(client, clone.root, "quick_fix", PROBLEM, QUICK_FIX, project.approve)
+        done = prompt(client, clone, home, model)
+        assert (done.code, model.heard[-1].run_state) == (0, "completed"), done.output[-3_000:]
+        run = model.heard[-1].run
+        assert {name: (clone.root / name).read_text(encoding="utf-8") for name in FIXED} == FIXED
+        assert {name: (project.root / name).read_text(encoding="utf-8") for name in BUGGED} == BUGGED
+        assert project.problems(run) == []
+        with project.engine.store.read() as tx:
+            submitted = list(tx.events.of_types(project.engine.load(tx, run).record.id, "RevisionSubmitted"))
+        assert {each.channel for each in submitted} == {Channel.HTTP}
+    assert not (tmp_path / "none").exists(), "the developer's machine has no database"
