@@ -9,7 +9,17 @@ import pytest
 from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.dashboard.soft_key import PRESENT, Signer, SoftKey, nothing_installed
 from tests.engine.scene import HUMAN, Scene, refused
-from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_here, chain_of, pin_change, pinned_here
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.approvals.approvers import (
+    APPROVERS,
+    Pinned,
+    approvers_here,
+    chain_of,
+    pin_change,
+    pinned_here,
+    trust_key,
+)
+from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.views.approvals.approvers import approvers_path
 
 
@@ -43,6 +53,28 @@ def test_a_second_key_is_added_with_the_first(scene: Scene, person: Signer) -> N
     answer = person.pin(SoftKey("phone"), by=first, pin="")
     assert (answer.status, names(scene)) == (200, ["laptop", "phone"])
     assert "pinned by laptop" in answer.words
+
+
+def test_what_passkeys_changed_is_no_difference_from_the_record(scene: Scene, person: Signer) -> None:
+    first, second = SoftKey("laptop"), SoftKey("phone")
+    person.pin(first)
+    person.pin(second, by=first)
+    person.remove(first, by=second)
+    assert verify(scene.engine).findings == ()
+
+
+@pytest.mark.attack("a trust of other approvers is written into the log in a passkey's name", "detected", "T1")
+def test_trust_in_a_passkeys_name_that_no_signed_change_led_to_is_named(scene: Scene, person: Signer) -> None:
+    first = SoftKey("laptop")
+    person.pin(first)
+    person.pin(SoftKey("phone"), by=first)
+    robot = By("laptop", Channel.PASSKEY, Assurance.PASSKEY)
+    for sha256 in ("0" * 64, Pinned(approvers_here(scene.root).changes[:1]).sha256):
+        with scene.store.tx() as tx:
+            tx.trust.give(scene.engine.project_id, trust_key(), sha256, robot, scene.engine.clock())
+    assert {each.code for each in verify(scene.engine).findings} == {"decision_unsigned"}
+    (scene.root / APPROVERS).unlink()
+    assert "decision_unsigned" in {each.code for each in verify(scene.engine).findings}
 
 
 @pytest.mark.attack("a passkey of the agent's own is pinned with the PIN alone, beside the person's", "held", "T1")

@@ -57,7 +57,7 @@ _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SITES = {b"same-origin", b"none"}
 _SHOWN = ("/decide/", "/open/decide/")
 """What a tab may come to from another port of this host: a decision, which only shows, and takes no frame."""
-ENTRANCES = ("/login", "/app", "/open/", "/decide/")
+ENTRANCES = ("/login", "/app", "/open/", "/decide/", "/approvers/", "/access")
 """What a tab may come to from anywhere at a server that people log in to: from the provider, a chat, a mail. It only shows."""
 
 

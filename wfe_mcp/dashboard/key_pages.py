@@ -134,7 +134,7 @@ class KeyPages:
             signed(assertion, asked.statement, signer.public_key, self._site)
             change = ApproverChange(do="add", key=asked.key, at=asked.at, signed_by=signer.id, assertion=assertion)
             pin_change(engine, by_passkey(signer), asked.before, change)
-            drop_request(engine, by_passkey(signer), asked.key)
+            drop_request(engine, login.person.by, asked.key)
         return RedirectResponse(f"/approvers/{engine.project_id}", 303)
 
     def _asked(self, request: Request, form: Mapping[str, str], session: str) -> Engine | None:

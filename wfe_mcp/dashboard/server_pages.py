@@ -118,7 +118,7 @@ class ServerPages(DecisionPages):
             login = await run_in_threadpool(self._people.login_of, session)
             if login is None and request.method in SAFE:
                 query = f"?{request.url.query}" if request.url.query else ""
-                to = HOME if request.url.path.startswith("/app") else request.url.path + query
+                to = HOME if request.url.path in {"/app", "/app/"} else request.url.path + query
                 return RedirectResponse(login_path(to), 303)
             if login is None:
                 return no("You are not logged in any more. Nothing was done.", 401)

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.dashboard.chromium import Tab
 from tests.server.http.conftest import ADA
@@ -72,3 +73,52 @@ def test_a_person_logs_in_and_decides_with_a_passkey_of_the_server(team: Team, t
     page.set_viewport_size({"width": 400, "height": 800})
     page.goto(f"{team.origin}/decide/{request}")
     assert tab.overflow == 0
+
+
+def at_approvers(team: Team, tab: Tab, who: str) -> None:
+    """``who`` logs in, makes a passkey and asks for it to be pinned."""
+    team.provider.person, team.provider.claims = who, {"groups": ["shop-approvers"]}
+    tab.add_key()
+    tab.page.goto(f"{team.origin}/approvers/{team.running.house.engine().project_id}")
+    with tab.page.expect_navigation():
+        tab.page.click("button:has-text('Make a passkey')")
+    expect(tab.page.locator("body")).to_contain_text("Waiting to be pinned")
+
+
+def approves(team: Team, tab: Tab, request: str) -> None:
+    tab.page.goto(f"{team.origin}/decide/{request}")
+    tab.page.check("#c-yes")
+    with tab.page.expect_navigation():
+        tab.page.click("button:has-text('Approve with a passkey')")
+
+
+def test_two_people_approve_at_the_server_each_with_a_passkey_of_theirs(
+    team: Team, tab: Tab, chromium: Browser
+) -> None:
+    engine, second = team.running.house.engine(), Tab.open(chromium)
+    set_pin(engine, PIN, ADA)
+    own = Path(team.running.house.environment["XDG_CONFIG_HOME"], "wfe-mcp", "config.toml")
+    own.write_text(own.read_text(encoding="utf-8") + "[policy]\npeople = 2\n", encoding="utf-8")
+    run, request = asked(team)
+    at_approvers(team, tab, "ada")
+    assert terminal(team, "approvers", "accept", "ada", "--pin-fd", "0").startswith("0"), terminal(team, "status")
+    at_approvers(team, second, "bob")
+    tab.page.reload()
+    with tab.page.expect_navigation():
+        tab.page.click("button:has-text('Pin bob')")
+    assert {each.name for each in pinned_here(engine, engine.root).keys.values()} == {"ada", "bob"}
+
+    approves(team, tab, request)
+    expect(tab.page.locator("body")).to_contain_text("1 of 2 people approved: ada")
+    tab.page.goto(f"{team.origin}/decide/{request}")
+    tab.page.check("#c-yes")
+    tab.page.click("button:has-text('Approve with a passkey')")
+    expect(tab.page.locator(".report.no, .note.no").first).to_contain_text("different people")
+    approves(team, second, request)
+
+    with engine.store.read() as tx:
+        events = tx.events.of_run(RunId(run))
+    given = [(each.actor, each.channel) for each in events if each.type in {"ApprovalCounted", "ApprovalGiven"}]
+    assert given == [("ada", Channel.PASSKEY), ("bob", Channel.PASSKEY)]
+    assert terminal(team, "verify").startswith("0"), terminal(team, "verify")
+    second.close()

@@ -1,5 +1,7 @@
 """People log in to a server: who may, and what forged, repeated and foreign answers open."""
 
+from urllib.parse import quote
+
 import pytest
 from joserfc.jwk import RSAKey
 
@@ -142,3 +144,13 @@ def test_a_change_by_the_cookie_needs_our_origin(team: Team) -> None:
     assert browser.api("POST", "/runs", body).status_code == 200
     page = browser.send("GET", "/app/")
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/access", "/approvers/p-1", "/decide/x"])
+def test_a_login_leads_back_to_the_page_that_was_asked_for(team: Team, path: str) -> None:
+    browser = team.browser()
+    assert browser.send("GET", path).headers["location"] == f"/login?to={quote(path, safe='')}"
+    assert browser.log_in(path).headers["location"] == path
+    # as a browser comes from the provider
+    headers = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
+    assert browser.send("GET", path, **headers).status_code != 403

@@ -38,11 +38,11 @@ from wfe_mcp.store.items import chain_of
 from wfe_mcp.store.records.opinions import MANUAL_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
-    from wfe_mcp.engine.integrity.decision_keys import Began, DecisionKeys
+    from wfe_mcp.engine.integrity.decision_keys import DecisionKeys
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
@@ -101,11 +101,11 @@ def audit_settings(engine: Engine, tx: Tx, keys: DecisionKeys) -> SignedDecision
     found.findings += _judge(rows, before, work, found, keys.of_runs, keys.retired_for(keys.of_runs))
     pinned = keys.of_settings
     since = began.settings if began.is_known else None
-    wrong = list(_judge(list(_setting_rows(events)), since, "", found, pinned, keys.retired_for(pinned)))
+    rows = list(_setting_rows(events, {*_by_passkey(engine, events, keys.chain)}))
+    wrong = list(_judge(rows, since, "", found, pinned, keys.retired_for(pinned)))
     found.findings += wrong
     unsigned = {one.seq for one in wrong if one.code == "decision_unsigned"}
     found.settings = tuple(one for one in events if one.type != "TrustGiven" or one.seq not in unsigned)
-    found.findings += _by_passkey(engine, tx, keys.chain, began)
     return found
 
 
@@ -191,12 +191,14 @@ def _asks_person(gates: Iterable[GateSpec]) -> bool:
     return any(gate.kind == "approval" and gate.assurance in {"human", "passkey"} for gate in gates)
 
 
-def _setting_rows(events: Sequence[SettingEvent]) -> Iterator[_Row]:
+def _setting_rows(events: Sequence[SettingEvent], by_passkey: Collection[int]) -> Iterator[_Row]:
+    """The settings. ``by_passkey``: the numbers of those that passkeys prove, which no key of a person signs."""
     for event in events:
         is_kept = event.type.startswith("Secret") and event.name.partition(":")[0] in _PERSONS_SECRETS
         # Anyone says which template comes first; which version a name starts, a person.
         is_version = event.type == "TemplateDefault" and "@" in event.name
-        needs = is_kept or is_version or event.type in _PERSONS_SETTINGS
+        needs = is_kept or is_version or event.type in _PERSONS_SETTINGS or event.assurance is Assurance.PASSKEY
+        needs &= event.seq not in by_passkey
         where = f"{event.type} '{event.name}'" if event.type != SIGNED else SIGNED
         yield _Row(event.seq, event.type, event.hash, event.assurance, event, where, needs)
 
@@ -303,24 +305,21 @@ def _people_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row], keys: D
         return []
 
 
-def _by_passkey(engine: Engine, tx: Tx, chain: Pinned | None, began: Began) -> Iterator[Discrepancy]:
-    """Settings in a passkey's name. It may only continue a chain of approvers that was trusted before."""
-    if chain is None or not chain.changes or not began.is_known:
-        return
-    texts = [type(chain)(chain.changes[:length]).sha256 for length in range(1, len(chain.changes) + 1)]
+def _by_passkey(engine: Engine, events: Sequence[SettingEvent], chain: Pinned | None) -> Iterator[int]:
+    """The numbers of what passkeys decided in the settings: they continue a chain of approvers that was trusted before, no more."""
+    changes = () if chain is None else chain.changes
+    texts = [Pinned(changes[:length]).sha256 for length in range(1, len(changes) + 1)]
     before = dict(zip(texts[1:], texts, strict=False))
     name, ending = json.dumps([engine.project_id, trust_key()]), json.dumps(trust_key()) + "]"
     trusted = set[str]()
-    for event in tx.settings_log.events():
+    for event in events:
+        is_count = event.type == "SecretSet" and event.name.startswith("passkey:")
         is_change = event.type in {"TrustGiven", "TrustWithdrawn"} and event.name.endswith(ending)
         goes_on = (
             event.name != name or event.type == "TrustWithdrawn" or before.get(event.value_sha256 or "") in trusted
         )
-        is_count = event.type == "SecretSet" and event.name.startswith("passkey:")
         if event.type == "TrustGiven" and event.name == name:
             trusted.add(event.value_sha256 or "")
-        if event.assurance is not Assurance.PASSKEY or event.seq <= began.settings[0]:
-            continue
-        if not is_count and not (is_change and event.channel is Channel.PASSKEY and goes_on):
-            message = "a passkey is said to have decided it, and no signed change of the approvers says so"
-            yield Discrepancy("decision_unsigned", f"{event.type} '{event.name}'", message, "", event.seq, event.at)
+        is_by_key = event.channel is Channel.PASSKEY and is_change and goes_on
+        if event.assurance is Assurance.PASSKEY and (is_count or is_by_key):
+            yield event.seq
