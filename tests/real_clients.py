@@ -84,11 +84,8 @@ def environment(client: RealClient, home: Path, database: str) -> dict[str, str]
 class Folder(Protocol):
     """Where a client works: a playground, or a clone of its project."""
 
-    @property
-    def root(self) -> Path: ...
-
-    @property
-    def environment(self) -> Mapping[str, str]: ...
+    root: Path
+    environment: dict[str, str]
 
 
 def connect(client: RealClient, project: Folder, home: Path, *options: str) -> str:

@@ -84,7 +84,7 @@ def test_a_real_client_finishes_a_quick_fix_over_http(client: RealClient, tmp_pa
         assert token not in str([each.body for each in done.asked])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Clone:
     """A developer's clone of a project, on a machine without its database."""
 
