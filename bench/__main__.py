@@ -10,6 +10,7 @@ python -m bench exchanged-rows kills fuzz   what an attack or an accident may le
 python -m bench first-change FOLDER…   a new user's way to the first approved change in projects of others
 python -m bench job-engines   jobs on PostgreSQL, delivered and polled, under kill -9 and crashes of the server: two minutes
 python -m bench team   200 agents and 20 people on one server, on SQLite and on PostgreSQL: five minutes
+python -m bench chaos      a team whose servers, runners, network and database fail all the time: half an hour, or --quick; root
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
@@ -32,6 +33,7 @@ from bench import (
     bounds,
     call_costs,
     calls,
+    chaos,
     checkpoints,
     dashboard,
     decisions,
@@ -83,6 +85,7 @@ NAMED = (
     "fuzz-api",
     "job-engines",
     "team",
+    "chaos",
 )
 """What runs only when it is named: each takes many minutes."""
 
@@ -125,6 +128,7 @@ def main(argv: list[str]) -> int:
             partial(job_engines.measure, singles=20 if quick else 60, idle_s=4 if quick else 10),
         ),
         "team": ("A team on one server", partial(team.measure, each=1 if quick else 3)),
+        "chaos": ("A team whose machines fail", partial(chaos.measure, runs=40 if quick else 1_000)),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
         "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),

@@ -92,6 +92,7 @@ class Machine:
     folder: Path
     url: str
     token: str
+    variables: dict[str, str] = field(default_factory=dict[str, str])
     clients: list[Client] = field(default_factory=list[Client])
 
     @property
@@ -102,7 +103,13 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         token = {"WFE_TOKEN": self.token} if self.token else {}
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": os.getcwd(), **token}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "PYTHONPATH": os.getcwd(),
+            **token,
+            **self.variables,
+        }
 
     def connect(self, url: str = "") -> Client:
         argv = [sys.executable, "-m", "wfe_mcp", "serve", "--server", url or self.url]

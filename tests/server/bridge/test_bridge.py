@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from bench.team_chaos.network import Proxy
 from tests.server.bridge.conftest import FAILING, GREEN, RED, TEST, Client, Cut, Machine, Team, git, reproduced, started
 from tests.server.conftest import HUMAN, House
 from wfe_mcp.core.paths import PhasePath
@@ -364,3 +365,18 @@ def test_lists_and_pings_are_answered_without_a_server(tmp_path: Path) -> None:
         assert client.call("status")["error"]["code"] == "unavailable"
     finally:
         client.end()
+
+
+def test_a_bridge_trusts_the_authority_that_its_environment_names(team: Team, tmp_path: Path) -> None:
+    port = team.running.port
+    proxy = Proxy(tmp_path, lambda: [port], "127.0.0.1")
+    team.running.end()
+    team.running.more = ("--origin", f"https://127.0.0.1:{proxy.port}")
+    team.running.start(port)
+    ada = team.machine()
+    ada.variables["SSL_CERT_FILE"] = str(proxy.certificate)
+    client = ada.connect()
+    run = started(client)
+    reproduced(ada, client, run)
+    assert (team.there() / "tests/test_add.py").exists()
+    proxy.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
@@ -19,7 +20,7 @@ import httpx2
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Code, Refused
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Message, Offer, Pulse, Report, Task
-from wfe_mcp.workspace.git.command import run_git, run_git_between
+from wfe_mcp.workspace.git.command import authorities, run_git, run_git_between
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,11 @@ class Connection:
         if parts.scheme == "http" and not is_here:
             raise Refused("bad_argument", f"Others could read the token on its way to {url}.", "Use its https address.")
         self.url, self._token, self._is_here = url.rstrip("/"), token, is_here
-        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=not is_here, follow_redirects=False)
+        bundle = os.environ.get(
+            "SSL_CERT_FILE"
+        )  # else read with the proxies of the environment, which are not for this machine
+        verify = ssl.create_default_context(cafile=bundle) if is_here and bundle else True
+        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=not is_here, follow_redirects=False, verify=verify)
 
     def claim(self, labels: Sequence[str], key: str, wait_s: float, lease_s: float) -> Task | None:
         """The next task; None: there is none now."""
@@ -87,7 +92,6 @@ class Connection:
             "GIT_CONFIG_KEY_0": "http.extraHeader",
             "GIT_CONFIG_VALUE_0": f"Authorization: Bearer {task.token}",
         }
-        given = {name: os.environ[name] for name in ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH") if name in os.environ}
         options = [word for each in (*_OPTIONS, *(["http.proxy="] if self._is_here else [])) for word in ("-c", each)]
         words = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
         with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as answer:
@@ -97,7 +101,7 @@ class Connection:
                 given=nothing,
                 answer=answer,
                 timeout_s=_FETCH_S,
-                env=_ENVIRONMENT | header | given,
+                env=_ENVIRONMENT | header | authorities(),
             )
         if done.returncode:
             why = done.stderr.decode(errors="replace").strip()[-500:]

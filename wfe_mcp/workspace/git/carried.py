@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git.command import Repository, require_repository, run_git
+from wfe_mcp.workspace.git.command import Repository, authorities, require_repository, run_git
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def _environment(repo: Repository, token: str) -> dict[str, str]:
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "http.extraHeader",
         "GIT_CONFIG_VALUE_0": f"Authorization: Bearer {token}",
-    }
+    } | authorities()
 
 
 def _own(repo: Repository) -> Path:

@@ -274,6 +274,13 @@ def run_git_between(
         ) from exc
 
 
+def authorities() -> dict[str, str]:
+    """The variables that make git trust the certificate authorities that Python trusts here, and none where that is the system's."""
+    pairs = (("GIT_SSL_CAINFO", "SSL_CERT_FILE"), ("GIT_SSL_CAPATH", "SSL_CERT_DIR"))
+    found = {name: os.environ.get(name) or os.environ.get(other) for name, other in pairs}
+    return {name: value for name, value in found.items() if value}
+
+
 def output_of(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     """What git prints in ``root``. Refuses ``unavailable`` where it fails or is not installed."""
     done = run_git(root, *arguments, stdin=stdin)

@@ -1,0 +1,212 @@
+"""Lets a team work while its machines fail: 8 servers, 4 runners in network namespaces, PostgreSQL, and 24 agents.
+
+Each run has ten checks, two of them on a runner. Meanwhile, one every three seconds and in turn: a server is killed or frozen past its
+leases, a runner is killed, frozen or cut off, PostgreSQL is restarted or killed. An agent repeats what was not answered. At the end
+every run that was acknowledged must be complete, each of its gates judged once, and ``verify`` must find nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from bench.figures import Figure
+from bench.team_chaos.machines import Chaos, Machines
+from bench.team_chaos.network import Network, Proxy, missing as no_network
+from wfe_mcp.core.events import GateJudged
+from wfe_mcp.core.model import Assurance, By, Channel, RunId, RunStatus
+from wfe_mcp.engine.access.tokens import create_token
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.store.enums import JobStatus
+from wfe_mcp.workspace.system.location import project_at
+
+if TYPE_CHECKING:
+    from bench.scene import Scene
+    from wfe_mcp.engine.kernel.engine import Engine
+
+SERVERS, RUNNERS, AGENTS, CHECKS, REMOTE = 8, 4, 24, 10, 2
+_CALL_S, _PAUSE_S = 60.0, 0.5
+_GIVE_UP_S = 300.0
+"""A run that has not moved for so long is lost."""
+_TOOLS = {"Accept": "application/json, text/event-stream"}
+_BY = By("bench", Channel.CLI, Assurance.HUMAN)
+
+TEMPLATE: dict[str, Any] = {
+    "format": "wfe/1",
+    "name": "chaos",
+    "version": "1.0.0",
+    "title": "Ten checks",
+    "description": "What the agents of bench/chaos.py do.",
+    "phases": [
+        {
+            "id": "work",
+            "prompt": "Do it.",
+            "output": {"artifact": "report", "schema": "markdown_doc@1"},
+            "gates": [{"kind": "command", "check": f"c{at}", "expect": {"exit_code": 0}} for at in range(CHECKS)],
+        }
+    ],
+}
+
+
+def measure(place: Scene, runs: int) -> list[Figure]:
+    """What is lost, doubled or not whole after ``runs`` runs under faults."""
+    from tests.postgres import missing as no_server, running_cluster
+
+    if reason := no_network() or no_server():
+        return [Figure(f"not measured: {reason}", 0, "")]
+    with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="wfe-chaos-") as folder:
+        cluster.execute("ALTER SYSTEM SET max_connections = 600")
+        cluster.restart()
+        place.environment["WFE_DATABASE_URL"] = cluster.url(cluster.new_database())
+        _prepare(place)
+        with Network(RUNNERS) as network:
+            machines = Machines(place, cluster, network, Path(folder))
+            engine = create_engine(project_at(place.root), environment=place.environment)
+            try:
+                return _Team(place, machines, engine, Path(folder)).figures(runs)
+            finally:
+                engine.close()
+                machines.close()
+
+
+def _prepare(place: Scene) -> None:
+    """The checks, and a commit for the runners."""
+    argv = json.dumps([sys.executable, "-S", "-c", "pass"])
+    where = {True: 'where = "runner"\n', False: ""}
+    text = "".join(f"[checks.c{at}]\nargv = {argv}\n{where[at >= CHECKS - REMOTE]}" for at in range(CHECKS))
+    (place.root / ".wfe" / "config.toml").write_text(text, encoding="utf-8")
+    (place.root / ".gitignore").write_text(".wfe/\n", encoding="utf-8")
+    (place.root / "app.py").write_text("pass\n", encoding="utf-8")
+    place.git("add", ".")
+    place.git("commit", "-q", "-m", "As it begins")
+    place.add_template(TEMPLATE)
+
+
+class _Team:
+    """The agents, and what is counted afterwards."""
+
+    def __init__(self, place: Scene, machines: Machines, engine: Engine, folder: Path) -> None:
+        self._place, self._machines, self._engine, self._folder = place, machines, engine, folder
+        self._acknowledged: list[str] = []
+        self._repeated: Counter[str] = Counter()
+        self._token = create_token(engine, _BY, "agent", "work", project=engine.project_id)[1]
+
+    def figures(self, runs: int) -> list[Figure]:
+        """Work, with faults, until every run is complete or lost."""
+        one = self._machines
+        one.proxy = Proxy(self._folder, lambda: one.ports)
+        names = [f"runner-{at}" for at in range(RUNNERS)]
+        one.tokens = [
+            create_token(self._engine, _BY, name, "runner", project=self._engine.project_id)[1] for name in names
+        ]
+        for port in _free_ports(SERVERS):
+            one.start_server(port)
+        for at in range(RUNNERS):
+            one.start_runner(at)
+        began = time.perf_counter()
+        chaos = Chaos(one)
+        asyncio.run(self._work(runs))
+        chaos.stop()
+        took = time.perf_counter() - began
+        one.proxy.close()
+        counted = self._counted()
+        faults = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(chaos.done.items()))
+        repeated = ", ".join(f"{name} {count}" for name, count in self._repeated.most_common())
+        return [
+            Figure(f"runs that are not complete, of {runs:,}", counted["open"], "", 0),
+            Figure(f"jobs that did not end, of {counted['jobs']:,}", counted["jobs"] - counted["ended"], "", 0),
+            Figure("gates that were judged twice", counted["twice"], "", 0),
+            Figure("gates of complete runs that were not judged", counted["unjudged"], "", 0),
+            Figure("differences that verify finds", self._differences(), "", 0),
+            Figure("faults", sum(chaos.done.values()), "", note=faults),
+            Figure("calls that were repeated", sum(self._repeated.values()), "", note=repeated),
+            Figure("time", took, "s", note=f"{counted['jobs'] / took:,.1f} jobs/s"),
+        ]
+
+    async def _work(self, runs: int) -> None:
+        left = iter(range(runs))
+
+        async def agent() -> None:
+            async with httpx2.AsyncClient(trust_env=False, timeout=_CALL_S) as http:
+                for number in left:
+                    await self._run(http, number)
+
+        await asyncio.gather(*(agent() for _ in range(min(AGENTS, runs))))
+
+    async def _run(self, http: httpx2.AsyncClient, number: int) -> None:
+        run = str((await self._call(http, "start_run", template="chaos", title=f"run {number}"))["run"])
+        self._acknowledged.append(run)
+        body: dict[str, Any] = {"front": {}, "body": f"word {number}"}
+        until = time.monotonic() + _GIVE_UP_S
+        while time.monotonic() < until:
+            found = await self._call(http, "status", run=run, phase="work", wait_s=20)
+            if found.get("run_state") == "completed":
+                return
+            if found.get("waiting_on") == "gate":
+                continue
+            await self._call(http, "start_phase", run=run, phase="work")
+            await self._call(http, "submit_artifact", run=run, phase="work", artifact=body)
+
+    async def _call(self, http: httpx2.AsyncClient, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The envelope. What was not answered, or could not be done now, is repeated, at any server."""
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+        while True:
+            port = random.choice(self._machines.ports)
+            try:
+                headers = _TOOLS | {"Authorization": f"Bearer {self._token}"}
+                answer = await http.post(f"http://127.0.0.1:{port}/mcp", json=call, headers=headers)
+                text = next((line[6:] for line in answer.text.splitlines() if line.startswith("data: {")), "{}")
+                found: dict[str, Any] = json.loads(text).get("result", {}).get("structuredContent", {})
+                code = str(found.get("error", {}).get("code", ""))
+                if found.get("ok") or (code and code != "unavailable" and tool != "start_run"):
+                    return found
+                self._repeated[code or f"HTTP {answer.status_code}"] += 1
+            except httpx2.HTTPError as broken:
+                self._repeated[type(broken).__name__] += 1
+            await asyncio.sleep(_PAUSE_S)
+
+    def _counted(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for run in self._acknowledged:
+            with self._engine.store.read() as tx:
+                state = self._engine.load(tx, run).state
+                jobs = tx.jobs.filter(RunId(run), limit=10_000)
+                events = [each for each in tx.events.decoded(RunId(run)) if isinstance(each, GateJudged)]
+            judged = Counter((each.phase, each.attempt) for each in events)
+            found["twice"] += sum(max(0, count - CHECKS) for count in judged.values())
+            found["open"] += state.status is not RunStatus.COMPLETED
+            found["unjudged"] += state.status is RunStatus.COMPLETED and max(judged.values(), default=0) < CHECKS
+            found["jobs"] += len(jobs)
+            found["ended"] += sum(each.status not in {JobStatus.QUEUED, JobStatus.RUNNING} for each in jobs)
+        return found
+
+    def _differences(self) -> int:
+        done = subprocess.run(
+            [sys.executable, "-m", "wfe_mcp", "--json", "verify"],
+            cwd=self._place.root,
+            env=self._place.environment | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found: dict[str, Any] = json.loads(done.stdout).get("data", {})
+        return len(found.get("problems", ())) + (done.returncode != 0)
+
+
+def _free_ports(count: int) -> list[int]:
+    listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(each.getsockname()[1]) for each in listening]
+    for each in listening:
+        each.close()
+    return ports

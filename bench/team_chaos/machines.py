@@ -1,0 +1,186 @@
+"""The processes of the team, and what happens to them while agents work."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.team_chaos.network import ADDRESS
+
+if TYPE_CHECKING:
+    from bench.scene import Scene
+    from bench.team_chaos.network import Network, Proxy
+    from tests.postgres import Cluster
+
+LEASE_S = 5
+_FROZEN_S, _CUT_S = 8.0, 8.0
+"""Longer than the lease: what it does then is another's by the time that it goes on."""
+_EVERY_S = 3.0
+_HERE = str(Path(__file__).resolve().parents[2])
+_ENDING_S = 120
+
+
+class Machines:
+    """Servers, runners and the database. ``ports``: of the servers; a killed one comes back at its own."""
+
+    def __init__(self, place: Scene, cluster: Cluster, network: Network, folder: Path) -> None:
+        self._place, self._cluster, self._network, self._folder = place, cluster, network, folder
+        self._servers: dict[int, subprocess.Popen[bytes]] = {}
+        self._runners: dict[int, subprocess.Popen[bytes]] = {}
+        self._frozen: set[int] = set()
+        self._log = (folder / "processes.log").open("ab")
+        self.proxy: Proxy | None = None
+        self.tokens: list[str] = []
+
+    @property
+    def ports(self) -> list[int]:
+        """The servers."""
+        return list(self._servers)
+
+    def start_server(self, port: int) -> None:
+        """One more process of the server, or one again."""
+        assert self.proxy is not None
+        argv = [sys.executable, "-m", "wfe_mcp", "server", "--port", str(port)]
+        self._servers[port] = subprocess.Popen(
+            [*argv, "--origin", f"https://{ADDRESS}:{self.proxy.port}"],
+            cwd=self._place.root,
+            env=self._place.environment | {"PYTHONPATH": _HERE},
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def start_runner(self, at: int) -> None:
+        """The runner of host ``at``: it has nothing of the servers' but their address and its token."""
+        assert self.proxy is not None
+        home = self._folder / f"runner-{at}"
+        home.mkdir(exist_ok=True)
+        url = f"https://{ADDRESS}:{self.proxy.port}"
+        words = [
+            sys.executable,
+            "-m",
+            "wfe_mcp",
+            "runner",
+            "--server",
+            url,
+            "--labels",
+            "linux",
+            "--lease",
+            f"{LEASE_S}s",
+        ]
+        self._runners[at] = subprocess.Popen(
+            self._network.argv(at, words),
+            cwd=home,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(home),
+                "TMPDIR": str(home),
+                "PYTHONPATH": _HERE,
+                "WFE_TOKEN": self.tokens[at],
+                "SSL_CERT_FILE": str(self.proxy.certificate),
+            },
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def close(self) -> None:
+        """End all of them."""
+        every = [*self._servers.values(), *self._runners.values()]
+        for each in every:
+            with suppress(ProcessLookupError):
+                each.send_signal(signal.SIGCONT)
+                each.terminate()
+        for each in every:
+            try:
+                each.wait(_ENDING_S)
+            except subprocess.TimeoutExpired:
+                each.kill()
+                each.wait()
+        self._log.close()
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def kill_server(self) -> None:
+        """kill -9, and a new process at the same port."""
+        port = random.choice(self.ports)
+        self._servers[port].kill()
+        self._servers[port].wait()
+        self.start_server(port)
+
+    def freeze_server(self) -> None:
+        """SIGSTOP past its leases."""
+        self._freeze(self._servers[random.choice(self.ports)])
+
+    def kill_runner(self) -> None:
+        """kill -9, and a new process on the same host."""
+        at = random.choice([*self._runners])
+        self._runners[at].kill()
+        self._runners[at].wait()
+        self.start_runner(at)
+
+    def freeze_runner(self) -> None:
+        """SIGSTOP past its lease."""
+        self._freeze(self._runners[random.choice([*self._runners])])
+
+    def cut_network(self) -> None:
+        """A runner's cable is out for longer than its lease."""
+        at = random.choice([*self._runners])
+        self._network.cut(at, yes=True)
+        threading.Timer(_CUT_S, self._network.cut, [at], {"yes": False}).start()
+
+    def restart_database(self) -> None:
+        """PostgreSQL ends its sessions, and starts again."""
+        self._cluster.restart()
+
+    def kill_database(self) -> None:
+        """kill -9 of PostgreSQL and each of its processes."""
+        self._cluster.kill()
+        self._cluster.start()
+
+    def _freeze(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGSTOP)
+
+        def thaw() -> None:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+
+        threading.Timer(_FROZEN_S, thaw).start()
+
+
+class Chaos:
+    """Faults, one every few seconds, each kind as often as the others, until ``stop``. ``done``: how often each happened."""
+
+    def __init__(self, machines: Machines) -> None:
+        self.done: Counter[str] = Counter()
+        self._machines = machines
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No more faults; those under way end by themselves."""
+        self._is_over.set()
+        self._thread.join()
+        time.sleep(max(_FROZEN_S, _CUT_S) + 1)
+
+    def _run(self) -> None:
+        one = self._machines
+        faults = [
+            *(one.kill_server, one.freeze_server, one.kill_runner, one.freeze_runner, one.cut_network),
+            *(one.restart_database, one.kill_database),
+        ]
+        while True:
+            random.shuffle(faults)
+            for fault in faults:
+                if self._is_over.wait(_EVERY_S):
+                    return
+                fault()
+                self.done[fault.__name__] += 1
