@@ -121,6 +121,7 @@ class _Team:
         took = time.perf_counter() - began
         one.proxy.close()
         counted = self._counted()
+        errors = one.errors()
         faults = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(chaos.done.items()))
         repeated = ", ".join(f"{name} {count}" for name, count in self._repeated.most_common())
         return [
@@ -131,6 +132,12 @@ class _Team:
             Figure("differences that verify finds", self._differences(), "", 0),
             Figure("faults", sum(chaos.done.values()), "", note=faults),
             Figure("calls that were repeated", sum(self._repeated.values()), "", note=repeated),
+            Figure(
+                "errors in the logs",
+                sum(errors.values()),
+                "",
+                lines=tuple(f"{n} × {each}" for each, n in errors.most_common(8)),
+            ),
             Figure("time", took, "s", note=f"{counted['jobs'] / took:,.1f} jobs/s"),
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ _FROZEN_S, _CUT_S = 8.0, 8.0
 _EVERY_S = 3.0
 _HERE = str(Path(__file__).resolve().parents[2])
 _ENDING_S = 120
+_FAULT = re.compile(r"[a-z_]+(\.[A-Za-z_]+)*\.[A-Z]\w+(Error|Exception|Timeout)?: ")
+"""The last line of a traceback."""
 
 
 class Machines:
@@ -38,6 +41,7 @@ class Machines:
         self._runners: dict[int, subprocess.Popen[bytes]] = {}
         self._frozen: set[int] = set()
         self._log = (folder / "processes.log").open("ab")
+        """What all of them print."""
         self.proxy: Proxy | None = None
         self.tokens: list[str] = []
 
@@ -105,6 +109,12 @@ class Machines:
                 each.kill()
                 each.wait()
         self._log.close()
+
+    def errors(self) -> Counter[str]:
+        """The errors that they logged, with how often, and the faults that no one caught."""
+        text = Path(self._log.name).read_text(encoding="utf-8", errors="replace")
+        lines = [line for line in text.splitlines() if line.startswith("ERROR") or _FAULT.match(line)]
+        return Counter(re.sub(r"[0-9a-f]{8,}|\d+", "N", line)[:160] for line in lines)
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
