@@ -11,6 +11,7 @@ python -m bench first-change FOLDER…   a new user's way to the first approved 
 python -m bench job-engines   jobs on PostgreSQL, delivered and polled, under kill -9 and crashes of the server: two minutes
 python -m bench team   200 agents and 20 people on one server, on SQLite and on PostgreSQL: five minutes
 python -m bench chaos      a team whose servers, runners, network and database fail all the time: half an hour, or --quick; root
+python -m bench upgrade COMMIT   a team that works while its server is upgraded from that commit to this one: two minutes
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
 python -m bench decisions  what a decision costs beside an earlier commit, which runs beside this one: minutes
@@ -66,6 +67,7 @@ from bench import (
     team,
     tokens,
     trees,
+    upgrade,
 )
 from bench.figures import Figure, print_figures
 from bench.scene import Scene, scene
@@ -96,6 +98,8 @@ def main(argv: list[str]) -> int:
         return {"attacks": attacks.main, "mutants": mutants.main}[argv[0]](argv[1:])
     if argv[:1] == ["first-change"] and argv[1:] and all(map(os.path.isdir, argv[1:])):
         return first_changes.main(argv[1:])
+    if argv[:1] == ["upgrade"] and argv[1:]:
+        return upgrade.main(argv[1:])
     if not {"-h", "--help"}.isdisjoint(argv):
         print(__doc__)
         return 0
