@@ -163,9 +163,9 @@ def at_the_page(cli: Terminal) -> None:
         cli.hear(each)
 
 
-def a_hundred_tokens(cli: Terminal) -> None:
+def a_thousand_tokens(cli: Terminal) -> None:
     with engine_of(cli) as engine:
-        for number in range(100):
+        for number in range(1_000):
             create_token(engine, By("ci", Channel.CLI), f"t{number}", "read")
     cli("token", "create", "more", "--scope", "read")
 
@@ -189,7 +189,7 @@ REACHED = (
     model_that_does_not_answer_by_its_name,
     plugins_at_fault,
     at_the_page,
-    a_hundred_tokens,
+    a_thousand_tokens,
     no_pin,
 )
 """States; ``tests/proposals.toml`` says which texts are followed there."""
