@@ -1,0 +1,74 @@
+"""What a check on a runner is handed and what it writes: credentials, reports of tests, and whether it had a sandbox."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server.conftest import HUMAN, House
+from tests.server.http.conftest import Running, configure
+from tests.server.http.test_runners import Make, checked, judged, machine as machine, running as running
+from wfe_mcp.engine.credentials.stored import add_credential
+from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.jobs.sandbox import sandbox_fault
+
+TOKEN = "npm-canary-0123456789"
+DEPLOY = (
+    'import os, pathlib\nprint("token", os.environ["NPM"])\npathlib.Path("kept.txt").write_text(os.environ["NPM"])\n'
+)
+TESTED = """
+import pathlib
+cases = '<testcase classname="a" name="one"/><testcase classname="a" name="two"><failure/></testcase>'
+pathlib.Path("out.xml").write_text(f"<testsuite>{cases}</testsuite>")
+raise SystemExit(1)
+"""
+
+
+def checks(house: House, script: str, *lines: str) -> None:
+    """The check ``ok`` runs ``script`` on a runner."""
+    (house.root / "script.py").write_text(script)
+    text = f'[checks.ok]\nargv = {json.dumps([sys.executable, "script.py"])}\nwhere = "runner"\n'
+    configure(house, text + "".join(f"{line}\n" for line in lines))
+
+
+def bytes_below(folder: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in folder.rglob("*") if each.is_file())
+
+
+@pytest.mark.attack("a credential stays in what a runner reports, or on its machine", "held", "#31")
+def test_a_check_is_handed_its_credential_on_a_runner_and_it_stays_nowhere(
+    running: Running, machine: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, one = running.house, machine()
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, house.environment["HOME"])
+        house.environment[name] = house.environment["HOME"]
+    running.end()
+    running.start(running.port)
+    add_credential(house.engine(), HUMAN, "npm", "token", {"token": TOKEN}, kept_in="stored")
+    checks(house, DEPLOY, 'credentials = { npm = "NPM" }', 'writes = ["kept.txt"]')
+
+    run = checked(running)
+    output = one.done()
+
+    found = judged(house, run)
+    assert found["passed"], (output, found)
+    assert "token" in found["output"]["tail"]
+    assert TOKEN not in json.dumps(found) + output
+    assert TOKEN.encode() not in bytes_below(house.root.parent)
+
+
+def test_the_report_of_a_runners_tests_names_which_failed(running: Running, machine: Make) -> None:
+    checks(running.house, TESTED, 'junit = "out.xml"')
+
+    run = checked(running)
+    output = machine().done()
+
+    found = judged(running.house, run)
+    assert (found["passed"], found["exit_code"]) == (False, 1), output
+    fault = sandbox_fault()
+    assert found["where"] == ("checkout" if fault else "sandbox")
+    assert ("unsandboxed" in json.dumps(found)) == bool(fault)
+    assert "a::two" in json.dumps(found) or "a.two" in json.dumps(found), found
+    assert verify(running.house.engine(), run).findings == ()
