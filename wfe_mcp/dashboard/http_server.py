@@ -13,6 +13,8 @@ MOST_ANSWERED = 64
 MOST_OPEN = 48
 """Connections above these end the oldest one without a complete request."""
 _TICK_S = 0.1
+_ACCEPTING_TURNS = 3
+"""Turns of the loop in which what was accepted becomes a connection: asyncio leaves its socket open where the server is closed before."""
 _LOOK_S = 0.005
 
 
@@ -66,16 +68,22 @@ class HttpServer(uvicorn.Server):
 
         A connection may still be accepted while the others end. The loop cancels the requests that it leaves.
         """
+        loop = asyncio.get_running_loop()
+        for listening in (one for each in self.servers for one in each.sockets):
+            with contextlib.suppress(NotImplementedError):  # on Windows
+                loop.remove_reader(listening.fileno())
+        for _ in range(_ACCEPTING_TURNS):
+            await asyncio.sleep(0)
         for each in (*self.servers, *(sockets or ())):
             each.close()
         state = self.server_state
         ending: set[Any] = set()
-        until = asyncio.get_running_loop().time() + (self.config.timeout_graceful_shutdown or 0)
+        until = loop.time() + (self.config.timeout_graceful_shutdown or 0)
         while True:
             for connection in state.connections - ending:
                 connection.shutdown()
                 ending.add(connection)
-            if not (state.connections or state.tasks) or asyncio.get_running_loop().time() >= until:
+            if not (state.connections or state.tasks) or loop.time() >= until:
                 break
             await asyncio.sleep(_LOOK_S)
         for connection in list(state.connections):
