@@ -11,7 +11,6 @@ import asyncio
 import json
 import random
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from bench.figures import Figure
+from bench.over_http import call
 from bench.team_chaos.machines import Chaos, Machines
 from bench.team_chaos.network import Network, Proxy, missing as no_network
 from wfe_mcp.core.events import GateJudged
@@ -39,7 +39,6 @@ SERVERS, RUNNERS, AGENTS, CHECKS, REMOTE = 8, 4, 24, 10, 2
 _CALL_S, _PAUSE_S = 60.0, 0.5
 _GIVE_UP_S = 300.0
 """A run that has not moved for so long is lost."""
-_TOOLS = {"Accept": "application/json, text/event-stream"}
 _BY = By("bench", Channel.CLI, Assurance.HUMAN)
 
 TEMPLATE: dict[str, Any] = {
@@ -129,7 +128,7 @@ class _Team:
             Figure(f"jobs that did not end, of {counted['jobs']:,}", counted["jobs"] - counted["ended"], "", 0),
             Figure("gates that were judged twice", counted["twice"], "", 0),
             Figure("gates of complete runs that were not judged", counted["unjudged"], "", 0),
-            Figure("differences that verify finds", self._differences(), "", 0),
+            Figure("differences that verify finds", self._place.verified()[1], "", 0),
             Figure("faults", sum(chaos.done.values()), "", note=faults),
             Figure("calls that were repeated", sum(self._repeated.values()), "", note=repeated),
             Figure(
@@ -167,20 +166,13 @@ class _Team:
 
     async def _call(self, http: httpx2.AsyncClient, tool: str, **arguments: Any) -> dict[str, Any]:
         """The envelope. What was not answered, or could not be done now, is repeated, at any server."""
-        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
         while True:
-            port = random.choice(self._machines.ports)
-            try:
-                headers = _TOOLS | {"Authorization": f"Bearer {self._token}"}
-                answer = await http.post(f"http://127.0.0.1:{port}/mcp", json=call, headers=headers)
-                text = next((line[6:] for line in answer.text.splitlines() if line.startswith("data: {")), "{}")
-                found: dict[str, Any] = json.loads(text).get("result", {}).get("structuredContent", {})
-                code = str(found.get("error", {}).get("code", ""))
-                if found.get("ok") or (code and code != "unavailable" and tool != "start_run"):
-                    return found
-                self._repeated[code or f"HTTP {answer.status_code}"] += 1
-            except httpx2.HTTPError as broken:
-                self._repeated[type(broken).__name__] += 1
+            url = f"http://127.0.0.1:{random.choice(self._machines.ports)}"
+            found, why = await call(http, url, self._token, tool, arguments)
+            is_answered = bool(found) and why != "unavailable"
+            if not why or (is_answered and tool != "start_run"):
+                return found
+            self._repeated[why] += 1
             await asyncio.sleep(_PAUSE_S)
 
     def _counted(self) -> Counter[str]:
@@ -197,18 +189,6 @@ class _Team:
             found["jobs"] += len(jobs)
             found["ended"] += sum(each.status not in {JobStatus.QUEUED, JobStatus.RUNNING} for each in jobs)
         return found
-
-    def _differences(self) -> int:
-        done = subprocess.run(
-            [sys.executable, "-m", "wfe_mcp", "--json", "verify"],
-            cwd=self._place.root,
-            env=self._place.environment | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found: dict[str, Any] = json.loads(done.stdout).get("data", {})
-        return len(found.get("problems", ())) + (done.returncode != 0)
 
 
 def _free_ports(count: int) -> list[int]:

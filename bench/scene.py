@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 LEGACY = "2025-11-25"
+HERE = str(Path(__file__).resolve().parent.parent)
+"""The checkout whose package the processes of a measurement use."""
 _KEPT = ("PATH", "LANG", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
 
 TEMPLATE: dict[str, Any] = {
@@ -85,6 +87,19 @@ class Scene:
         who = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
         subprocess.run(["git", *who, *words], cwd=self.root, check=True, capture_output=True, env=self.environment)
 
+    def verified(self) -> tuple[int, int]:
+        """How many runs ``verify`` has checked, and how many differences it finds."""
+        done = subprocess.run(
+            [sys.executable, "-m", "wfe_mcp", "--json", "verify"],
+            cwd=self.root,
+            env=self.environment | {"PYTHONPATH": HERE},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found: dict[str, Any] = json.loads(done.stdout).get("data", {})
+        return int(found.get("runs", 0)), len(found.get("problems", ())) or int(done.returncode != 0)
+
     def _trust(self) -> None:
         from wfe_mcp.core.model import Assurance, By, Channel
         from wfe_mcp.engine.templates.trust import give_trust
@@ -110,11 +125,10 @@ class Server:
 
     def __init__(self, argv: Sequence[str], cwd: Path, environment: dict[str, str]) -> None:
         self.spawned_at = time.perf_counter()
-        here = str(Path(__file__).resolve().parent.parent)
         self.child = subprocess.Popen(
             argv,
             cwd=cwd,
-            env=environment | {"PYTHONPATH": here},
+            env=environment | {"PYTHONPATH": HERE},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -14,13 +14,13 @@ import sys
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from bench.figures import Figure, median, percentile
-from bench.scene import scene
+from bench.over_http import call
+from bench.scene import HERE, scene
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -99,7 +99,7 @@ class _Team:
         process = subprocess.Popen(
             [sys.executable, "-m", "wfe_mcp", "--json", "server", "--port", "0"],
             cwd=self._place.root,
-            env=self._place.environment | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
+            env=self._place.environment | {"PYTHONPATH": HERE},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -133,16 +133,11 @@ class _Team:
             await self._call(http, token, "status", run=run)
 
     async def _call(self, http: httpx2.AsyncClient, token: str, tool: str, **arguments: Any) -> dict[str, Any]:
-        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
         began = time.perf_counter()
-        answer = await http.post("/mcp", json=call, headers=headers)
+        found, why = await call(http, "", token, tool, arguments)
         self._spent[tool].append((time.perf_counter() - began) * 1000)
-        # A stream of events, which may begin with comments that keep the connection open.
-        text = next((line[6:] for line in answer.text.splitlines() if line.startswith("data: {")), "{}")
-        found: dict[str, Any] = json.loads(text).get("result", {}).get("structuredContent", {})
-        if not found.get("ok"):
-            self._refused[found.get("error", {}).get("code", str(answer.status_code))] += 1
+        if why:
+            self._refused[why] += 1
         await asyncio.sleep(_PAUSE_S)
         return found
 
@@ -160,15 +155,5 @@ class _Team:
                 await asyncio.sleep(_LOOKS_S)
 
     def _faults(self) -> int:
-        done = subprocess.run(
-            [sys.executable, "-m", "wfe_mcp", "--json", "verify"],
-            cwd=self._place.root,
-            env=self._place.environment | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        data: dict[str, Any] = json.loads(done.stdout).get("data", {})
-        checked = data.get("runs", 0) if isinstance(data.get("runs"), int) else len(data.get("runs", ()))
-        lost = max(0, len(set(self._runs)) - checked)
-        return lost + len(data.get("problems", ())) + (done.returncode != 0)
+        checked, differences = self._place.verified()
+        return max(0, len(set(self._runs)) - checked) + differences

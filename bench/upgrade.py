@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from bench.figures import Figure, print_figures
-from bench.scene import scene
+from bench.over_http import call
+from bench.scene import HERE, scene
 
 if TYPE_CHECKING:
     from bench.scene import Scene
 
 AGENTS = 8
-_ROOT = Path(__file__).resolve().parent.parent
 _CALM_S, _PAUSE_S, _LOOK_S = 5.0, 0.2, 0.3
 _TRUST = """
 import os
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
 
     with tempfile.TemporaryDirectory(prefix="wfe-upgrade-") as folder, scene() as place, running_cluster() as cluster:
         tree = Path(folder, "tree")
-        git = ("git", "-C", str(_ROOT), "worktree")
+        git = ("git", "-C", HERE, "worktree")
         subprocess.run([*git, "add", "--quiet", "--detach", str(tree), argv[0]], check=True)
         try:
             databases = {
@@ -81,15 +81,15 @@ class _Upgrade:
     def figures(self) -> list[Figure]:
         """What the agents met, and what ``verify`` finds."""
         asyncio.run(self._upgrade())
-        verified = json.loads(self._run(_ROOT, "-m", "wfe_mcp", "--json", "verify"))["data"]
+        checked, differences = self._place.verified()
         refused = ", ".join(f"{what} {count}" for what, count in self._refused.items())
         runs = self._asked["start_run"]
         return [
             Figure("calls", sum(self._asked.values()), "", note=f"of {AGENTS} agents"),
             Figure("calls refused, or without an answer", sum(self._refused.values()), "", 0, refused),
             Figure("the slowest call", self._slowest, "s"),
-            Figure(f"runs that are missing, of {runs:,}", runs - verified["runs"], "", 0),
-            Figure("differences that verify finds", len(verified["problems"]), "", 0),
+            Figure(f"runs that are missing, of {runs:,}", runs - checked, "", 0),
+            Figure("differences that verify finds", differences, "", 0),
         ]
 
     async def _upgrade(self) -> None:
@@ -98,11 +98,11 @@ class _Upgrade:
         agents = [asyncio.create_task(self._agent()) for _ in range(AGENTS)]
         await asyncio.sleep(_CALM_S)
         before = list(self._serving)
-        await self._start(_ROOT)
+        await self._start(Path(HERE))
         await asyncio.sleep(_CALM_S)
         for each in before:
             await self._end(each)
-            await self._start(_ROOT)
+            await self._start(Path(HERE))
         await asyncio.sleep(_CALM_S)
         self._is_over = True
         await asyncio.gather(*agents)
@@ -149,19 +149,10 @@ class _Upgrade:
 
     async def _call(self, http: httpx2.AsyncClient, tool: str, **arguments: Any) -> dict[str, Any]:
         url, began = random.choice(list(self._serving)), time.perf_counter()
-        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json, text/event-stream"}
-        found: dict[str, Any] = {}
-        try:
-            answer = await http.post(f"{url}/mcp", json=call, headers=headers)
-            text = next((line[6:] for line in answer.text.splitlines() if line.startswith("data: {")), "{}")
-            found = json.loads(text).get("result", {}).get("structuredContent", {})
-            why = str(found.get("error", {}).get("code", answer.status_code))
-        except httpx2.HTTPError as broken:
-            why = type(broken).__name__
+        found, why = await call(http, url, self._token, tool, arguments)
         self._slowest = max(self._slowest, time.perf_counter() - began)
         self._asked[tool] += 1
-        if not found.get("ok"):
+        if why:
             self._refused[f"{tool} {why}"] += 1
         await asyncio.sleep(_PAUSE_S)
         return found

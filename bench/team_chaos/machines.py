@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.scene import HERE
 from bench.team_chaos.network import ADDRESS
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ LEASE_S = 5
 _FROZEN_S, _CUT_S = 8.0, 8.0
 """Longer than the lease: what it does then is another's by the time that it goes on."""
 _EVERY_S = 3.0
-_HERE = str(Path(__file__).resolve().parents[2])
 _ENDING_S = 120
 _FAULT = re.compile(r"[a-z_]+(\.[A-Za-z_]+)*\.[A-Z]\w+(Error|Exception|Timeout)?: ")
 """The last line of a traceback."""
@@ -57,7 +57,7 @@ class Machines:
         self._servers[port] = subprocess.Popen(
             [*argv, "--origin", f"https://{ADDRESS}:{self.proxy.port}"],
             cwd=self._place.root,
-            env=self._place.environment | {"PYTHONPATH": _HERE},
+            env=self._place.environment | {"PYTHONPATH": HERE},
             stdout=self._log,
             stderr=self._log,
         )
@@ -87,7 +87,7 @@ class Machines:
                 "PATH": os.environ["PATH"],
                 "HOME": str(home),
                 "TMPDIR": str(home),
-                "PYTHONPATH": _HERE,
+                "PYTHONPATH": HERE,
                 "WFE_TOKEN": self.tokens[at],
                 "SSL_CERT_FILE": str(self.proxy.certificate),
             },

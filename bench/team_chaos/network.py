@@ -18,9 +18,9 @@ import ssl
 import subprocess
 import threading
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
+
+from tests.providers.certificate import FILE, self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,10 +82,7 @@ class Proxy:
 
     def __init__(self, folder: Path, ports: Callable[[], list[int]], address: str = ADDRESS) -> None:
         self._ports = ports
-        self.certificate, key = folder / "proxy.pem", folder / "proxy.key"
-        _make_certificate(self.certificate, key, address)
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(self.certificate, key)
+        self._tls, self.certificate = self_signed(folder, address), folder / FILE
         self._listening = socket.create_server((address, 0), backlog=128)
         self.port = int(self._listening.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -123,28 +120,3 @@ def _exchange(client: ssl.SSLSocket, server: socket.socket) -> None:
             if not data:
                 return
             (server if each is client else client).sendall(data)
-
-
-def _make_certificate(file: Path, key_file: Path, address: str) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "wfe-mcp chaos")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
