@@ -1,10 +1,12 @@
 """The page of a person's access at a server: their tokens, the login of a machine by its code, their passkeys, and the way out.
 
-GET  /access             the tokens that they see, and the forms
-POST /access/make        a token, shown once in the answer
-            /end         end a token
-            /machine     who asks with this code
-            /confirm     let that machine work in a project as them
+    GET  /access             the tokens that they see, and the forms
+    POST /access/make        a token, shown once in the answer
+                /end         end a token
+                /machine     who asks with this code
+                /confirm     let that machine work in a project as them
+
+Rules of tokens: ``engine/access/own_tokens.py``; of codes: ``engine/access/device.py``.
 """
 
 from __future__ import annotations
@@ -112,7 +114,7 @@ class AccessPage:
             tag("h2", "Your tokens"),
             self._table(own, names, session) if own else tag("p", "You have none.", class_="quiet"),
             self._making(login, names, session),
-            *(self._logging_in(session) if self._projects(login, "work") else ()),
+            *(self._logging_in(session) if any(login.is_("author", each) for each in names) else ()),
             tag("h2", "Tokens of others in projects that you administer") if others else None,
             self._table(others, names, session) if others else None,
             tag("h2", "Passkeys of your projects"),

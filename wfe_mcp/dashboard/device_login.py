@@ -5,7 +5,7 @@ POST /login/token      device_code ──► access_token, or an error of the RF
 POST /login/revoke     token: its holder ends it (RFC 7009)
 
 Where people log in, ``/access`` takes the user code (``verification_uri``); else ``wfe-mcp token confirm CODE`` does, at the server's
-terminal. No address carries a code: whoever confirms one has typed it.
+terminal. No address carries a code: who confirms one has typed it.
 """
 
 from __future__ import annotations

@@ -21,11 +21,14 @@ def test_it_lists_who_changed_what_the_newest_last(empty: Terminal) -> None:
 
     lines = [line for line in empty("audit").out.splitlines() if "token:ci" in line]
 
-    assert [" ".join(line.split()[2:]) for line in lines] == [
+    assert [" ".join(line.split()[3:]) for line in lines] == [
         "ada cli secret set token:ci",
         "ada cli secret forgotten token:ci",
     ]
-    assert empty.json("audit", "--limit", "1").data["earlier"] == len(entries(empty)) - 1
+    assert empty.json("audit", "--limit", "1").data["left"] == len(entries(empty)) - 1
+    seqs = [row["seq"] for row in entries(empty)]
+    for options, shown in (((), seqs[-2:]), (("--after", "0"), seqs[:2]), (("--after", "1"), seqs[1:3])):
+        assert [row["seq"] for row in entries(empty, "--limit", "2", *options)] == shown
     assert entries(empty, "--since", "1h") == entries(empty)
     assert "is not a duration" in empty("audit", "--since", "soon").err
 

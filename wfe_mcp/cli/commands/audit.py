@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 _NAME_CHARS = 60
 
+After = Annotated[
+    int | None,
+    typer.Option("--after", min=0, metavar="SEQ", help="The first ones after this number; 0: from the first on."),
+]
 Since = Annotated[str, typer.Option("--since", metavar="DURATION", help="Only the last 12h, 30d.")]
 
 
-def audit(invocation: Invocation, since: Since = "", limit: Limit = 100) -> None:
+def audit(invocation: Invocation, since: Since = "", after: After = None, limit: Limit = 100) -> None:
     """List logins, and changes of trust, secrets, tokens and roles.
 
-    Keys and the PIN too, the newest last. It is the log of settings of the whole database, which wfe-mcp verify checks. With --json each entry has its hash and the
-    hash before it: an export can be checked without the database.
+    Keys and the PIN too, the newest last; without --after the last ones. It is the log of settings of the whole database, which
+    wfe-mcp verify checks. With --json each entry has its hash and the hash before it: an export can be checked without the database.
     """
     from datetime import timedelta
 
@@ -33,20 +37,30 @@ def audit(invocation: Invocation, since: Since = "", limit: Limit = 100) -> None
     if seconds is not None:
         begin = invocation.engine.clock() - timedelta(seconds=seconds)
         events = [each for each in events if each.at >= begin]
-    shown = events[-limit:]
+    events = [each for each in events if each.seq > (after or 0)]
+    shown = events[-limit:] if after is None else events[:limit]
 
     def render(screen: Screen) -> None:
         rows = [
-            (f"{each.at:%Y-%m-%d %H:%M:%S}", each.actor, str(each.channel), words(each.type), name_of(each))
+            (
+                str(each.seq),
+                f"{each.at:%Y-%m-%d %H:%M:%S}",
+                each.actor,
+                str(each.channel),
+                words(each.type),
+                name_of(each),
+            )
             for each in shown
         ]
-        screen.table(("at (UTC)", "by", "over", "what", "of"), rows)
+        screen.table(("seq", "at (UTC)", "by", "over", "what", "of"), rows)
         if not shown:
             screen.line("No entries.")
         elif len(shown) < len(events):
-            screen.line(f"{len(events) - len(shown)} earlier entries: --limit N, at most 10000.")
+            screen.line(
+                f"{len(events) - len(shown)} {'earlier' if after is None else 'later'} entries: --limit N, or --after SEQ"
+            )
 
-    data = {"entries": [row_of(each) for each in shown], "earlier": len(events) - len(shown)}
+    data = {"entries": [row_of(each) for each in shown], "left": len(events) - len(shown)}
     invocation.answer(f"{len(shown)} entries", render, data=data)
 
 

@@ -57,9 +57,8 @@ class Connection:
         if parts.scheme == "http" and not is_here:
             raise Refused("bad_argument", f"Others could read the token on its way to {url}.", "Use its https address.")
         self.url, self._token, self._is_here = url.rstrip("/"), token, is_here
-        bundle = os.environ.get(
-            "SSL_CERT_FILE"
-        )  # else read with the proxies of the environment, which are not for this machine
+        # httpx2 reads it together with the proxies of the environment, which are not for this machine.
+        bundle = os.environ.get("SSL_CERT_FILE")
         verify = ssl.create_default_context(cafile=bundle) if is_here and bundle else True
         self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=not is_here, follow_redirects=False, verify=verify)
 

@@ -275,7 +275,7 @@ def run_git_between(
 
 
 def authorities() -> dict[str, str]:
-    """The variables that make git trust the certificate authorities that Python trusts here, and none where that is the system's."""
+    """The variables that name git's certificate authorities; where there are none, those of Python's."""
     pairs = (("GIT_SSL_CAINFO", "SSL_CERT_FILE"), ("GIT_SSL_CAPATH", "SSL_CERT_DIR"))
     found = {name: os.environ.get(name) or os.environ.get(other) for name, other in pairs}
     return {name: value for name, value in found.items() if value}
