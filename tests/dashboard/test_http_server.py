@@ -10,11 +10,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 
 from tests.dashboard.api.client import first
 from tests.dashboard.browser import WAIT_S
-from wfe_mcp.dashboard.http_server import HttpServer, PageConnection
+from wfe_mcp.dashboard.http_server import HttpServer, PageConnection, PromptConnection
 
 
 class Slow:
@@ -47,13 +48,15 @@ class Large(Slow):
 
 
 @contextmanager
-def running(app: Slow, patience_s: int) -> Generator[tuple[HttpServer, threading.Thread, http.client.HTTPConnection]]:
+def running(
+    app: Slow, patience_s: int, kind: type[PromptConnection] = PromptConnection
+) -> Generator[tuple[HttpServer, threading.Thread, http.client.HTTPConnection]]:
     """The server, its thread, and a client whose request it has begun."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=kind,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -93,6 +96,16 @@ def test_a_request_that_was_begun_is_answered_before_the_server_ends() -> None:
         assert client.getresponse().read() == b"ok"
         thread.join(WAIT_S)
         assert (thread.is_alive(), app.ended) == (False, "answered")
+
+
+@pytest.mark.parametrize("kind", [PromptConnection, PageConnection])
+def test_the_body_of_an_answer_does_not_wait_for_an_acknowledgement_of_its_head(kind: type[PromptConnection]) -> None:
+    with running(Slow(), 60, kind) as (server, _, client):
+        (accepted,) = server.server_state.connections
+        one = accepted.transport.get_extra_info("socket")  # type: ignore[attr-defined]
+
+        assert one.getpeername() == client.sock.getsockname()
+        assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_request_that_never_ends_is_cancelled_when_its_time_is_over() -> None:

@@ -9,6 +9,8 @@ from sqlalchemy import Engine, event
 from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
 from tests.store.scene import raw
 from wfe_mcp.core.model import RunId
+from wfe_mcp.dashboard.engines import Engines
+from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.store.database import Store
 from wfe_mcp.views.answers import tool_answers as answers
 
@@ -30,6 +32,19 @@ def steps() -> Generator[list[int]]:
 
     def watch(_connection: object, cursor: object, *_: object) -> None:
         cursor.connection.set_progress_handler(count, 10)  # type: ignore[attr-defined]
+
+    event.listen(Engine, "before_cursor_execute", watch)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", watch)
+
+
+@contextmanager
+def statements() -> Generator[list[int]]:
+    """How many statements were sent meanwhile."""
+    seen = [0]
+
+    def watch(*_: object) -> None:
+        seen[0] += 1
 
     event.listen(Engine, "before_cursor_execute", watch)
     yield seen
@@ -68,7 +83,7 @@ def copy(store: Store, runs: list[str], count: int) -> None:
                 ", ".join(f'"{name}"' for name in names),
             )
             connection.execute(
-                f"INSERT INTO {table} ({into}) {numbers} SELECT {chosen} FROM {table} t, n WHERE t.{key} IN (?, ?, ?)",
+                f"INSERT INTO {table} ({into}) {numbers} SELECT {chosen} FROM {table} t, n WHERE t.{key} IN ({', '.join('?' * len(runs))})",
                 (count // len(runs), *runs),
             )
         connection.execute("COMMIT")
@@ -124,6 +139,45 @@ def test_calls_cost_the_same_beside_a_hundred_times_as_many_open_runs(
     many = costs(scene)
 
     assert {name: (few[name], count) for name, count in many.items() if count > 1.3 * few[name] + 10} == {}
+
+
+def test_the_inbox_reads_no_run_again_that_waits_for_no_person(scene: Scene, left: list[str]) -> None:
+    started, claimed, awaiting = left
+    engines = Engines(scene.engine)
+    everything_waiting(engines)
+    with statements() as few:
+        everything_waiting(engines)
+    copy(scene.store, [started, claimed], 200)
+
+    with statements() as first:
+        everything_waiting(engines)
+    with statements() as many:
+        view = everything_waiting(engines)
+
+    assert [each.run for each in view.unasked] == [awaiting]
+    assert many == few
+    assert first[0] > 200, "else nothing was to be read"
+
+
+def test_the_inbox_sees_at_once_what_a_quiet_run_waits_for(scene: Scene, left: list[str]) -> None:
+    started, _, awaiting = left
+    engines = Engines(scene.engine)
+    everything_waiting(engines)
+
+    scene.begin(started, "fix")
+    assert scene.submit(started, "fix").state == "awaiting"
+
+    assert {each.run for each in everything_waiting(engines).unasked} == {started, awaiting}
+
+
+def test_the_inbox_ends_a_quiet_run_whose_time_is_over(scene: Scene) -> None:
+    run = scene.start(phase("plan"), limits={"timeout": "1h"})
+    engines = Engines(scene.engine)
+    assert everything_waiting(engines).stopped == ()
+
+    scene.clock.advance(hours=2)
+
+    assert [each.run for each in everything_waiting(engines).stopped] == [run]
 
 
 @pytest.mark.parametrize(

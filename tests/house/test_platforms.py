@@ -303,7 +303,7 @@ def test_an_unchanged_work_file_is_remembered_except_on_windows(
     for name, given in (("rendered_artifact", "x"), ("changed_on_disk", None)):
         monkeypatch.setattr(drift, name, always(given))
     seen = drift.SeenFiles()
-    engine = SimpleNamespace(state_of=always(seen))
+    engine = SimpleNamespace(shared_state_of=always(seen))
     record = SimpleNamespace(id="r1", worktree=str(tmp_path))
     attempt = SimpleNamespace(phase="plan", number=1, sha256="0")
     changed: Any = vars(drift)["_drift_of_attempt"]

@@ -4,10 +4,13 @@ import queue
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import pytest
+from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus
 
 from tests.acceptance.scene import BUGGED, PROBLEM, PROOF, SHOWN, UNITTEST
@@ -142,6 +145,29 @@ def test_all_runs_are_read_for_commits_of_other_processes_alone(
 
     assert (first, own) == (({}, None), ({}, set()))
     assert (list(others[0]), others[1]) == ([run], None)
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+async def test_for_a_handshake_client_over_http_no_run_is_read_once_its_request_is_over(
+    project: Playground, monkeypatch: pytest.MonkeyPatch, is_remote: bool
+) -> None:
+    monkeypatch.setattr(run_changes, "LOOK_S", 0.0)
+    place = ProjectSession(None, project.environment, project.root)
+    place.is_remote = is_remote
+    changes, looks = RunChanges(place, InMemorySubscriptionBus()), list[object]()
+
+    async def look(own: object) -> None:
+        looks.append(own)
+
+    monkeypatch.setattr(changes, "_look", look)
+    changes.meet(cast("ServerSession", SimpleNamespace(protocol_version="2025-11-25")))
+    async with anyio.create_task_group() as group:
+        group.start_soon(changes.follow)
+        for _ in range(100):
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+
+    assert bool(looks) is not is_remote
 
 
 async def test_a_change_by_the_server_itself_reads_that_run_alone(

@@ -6,7 +6,7 @@ An engine is created at its first use. A project whose folder is missing has non
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from wfe_mcp.core.commands import Overrule
@@ -17,7 +17,7 @@ from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import other_key
 from wfe_mcp.engine.runs.needs import NOT_OVER
-from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.engine.runs.overview import Overview, is_quiet
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.store.records.approvals import RequestRecord
@@ -26,7 +26,7 @@ from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_a
 from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for
 from wfe_mcp.views.moves.calls import user_moves
-from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.envelopes import overviews_of
 from wfe_mcp.views.runs.requests import WaitingTrust
 from wfe_mcp.views.values.model import view_of
 from wfe_mcp.workspace.system.location import project_at
@@ -41,6 +41,8 @@ _GATES_S = 900.0
 
 MOST_RUNS = 30
 ALL_RUNS = 100_000
+_TOGETHER = 200
+"""So many runs are asked about in one reading transaction: without a write-ahead log a writer waits for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,27 +119,37 @@ class Engines:
 
     def open_runs(self) -> list[OpenRun]:
         """The newest open runs of all projects, with who each waits for."""
-        return [_open_run(engine, found) for engine, found in self.overviews(most=MOST_RUNS)]
+        return [_open_run(engine, found) for engine, found in _looks(self._with_engines(self._newest(most=MOST_RUNS)))]
 
-    def overviews(
-        self, project: str = "", most: int = ALL_RUNS, sees: Callable[[str], bool] = lambda _: True
-    ) -> list[tuple[Engine, Overview]]:
-        """The open runs of all projects that the caller ``sees``, or of one, newest first; without those whose folder is missing."""
-        found: list[tuple[Engine, Overview]] = []
-        for record in self._newest(project, most):
-            engine = self.by_id(record.project_id) if sees(record.project_id) else None
-            if engine is not None:
-                with contextlib.suppress(Refused):  # it was removed meanwhile
-                    found.append((engine, overview_of(engine, record.id)))
-        return found
+    def waiting(
+        self, project: str = "", sees: Callable[[str], bool] = lambda _: True
+    ) -> tuple[list[tuple[Engine, Overview]], list[WaitingTrust]]:
+        """The open runs in which a person may be needed, newest first, and the projects in which something needs trust.
 
-    def untrusted(self, sees: Callable[[str], bool] = lambda _: True) -> list[WaitingTrust]:
-        """The projects of this page, of open runs and of open requests in which something needs trust."""
-        projects = dict.fromkeys([self.engine.project_id, *(one.project_id for one in self._newest())])
-        found: list[WaitingTrust] = []
-        for engine in filter(None, map(self.by_id, filter(sees, projects))):
+        Of the projects that the caller ``sees``, or of one; without those whose folder is missing. A project without an open
+        run is looked at only where it is that of this page.
+        """
+        runs = self._with_engines(self._newest(project), sees)
+        engines = {engine.project_id: engine for engine, _ in runs}
+        if project in {"", self.engine.project_id} and sees(self.engine.project_id):
+            engines = {self.engine.project_id: self.engine} | engines
+        trust: list[WaitingTrust] = []
+        for engine in engines.values():
             with contextlib.suppress(Refused):  # a file changed meanwhile
-                found += [needs for needs in [needs_trust(engine)] if needs is not None]
+                trust += [needs for needs in [needs_trust(engine)] if needs is not None]
+        return _looks(self._not_quiet(runs)), trust
+
+    def _with_engines(
+        self, runs: Iterable[RunRecord], sees: Callable[[str], bool] = lambda _: True
+    ) -> list[tuple[Engine, RunRecord]]:
+        found = ((self.by_id(run.project_id), run) for run in runs if sees(run.project_id))
+        return [(engine, run) for engine, run in found if engine is not None]
+
+    def _not_quiet(self, runs: Sequence[tuple[Engine, RunRecord]]) -> list[tuple[Engine, RunRecord]]:
+        found: list[tuple[Engine, RunRecord]] = []
+        for start in range(0, len(runs), _TOGETHER):
+            with self.engine.store.read() as tx:
+                found += [one for one in runs[start : start + _TOGETHER] if not is_quiet(one[0], tx, one[1])]
         return found
 
     def waits(self) -> bool:
@@ -187,6 +199,10 @@ class Engines:
             engine = self.by_id(projects[request.run_id])
             found += [(request, engine)] if engine is not None else []
         return found
+
+
+def _looks(runs: Iterable[tuple[Engine, RunRecord]]) -> list[tuple[Engine, Overview]]:
+    return list(overviews_of([(engine, run.id) for engine, run in runs]))
 
 
 def _open_run(engine: Engine, stands: Overview) -> OpenRun:

@@ -18,7 +18,20 @@ _ACCEPTING_TURNS = 3
 _LOOK_S = 0.005
 
 
-class PageConnection(H11Protocol):
+class PromptConnection(H11Protocol):
+    """A connection that sends each write at once.
+
+    The head and the body of an answer are two: with Nagle's algorithm the second waits for the client's delayed acknowledgement,
+    40 ms. asyncio switches it off only where the socket that listens names its protocol, which ``socket.create_server`` does not.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection begins."""
+        super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class PageConnection(PromptConnection):
     """A connection that gives way: while there are many, the oldest whose request is not complete is closed for a new one."""
 
     _began: float = 0.0

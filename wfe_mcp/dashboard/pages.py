@@ -118,8 +118,7 @@ def everything_waiting(
 
     ``sees``: whether a project, by its id, exists for them.
     """
-    found = engines.overviews("" if only is None else only.project_id, sees=sees)
+    found, trust = engines.waiting("" if only is None else only.project_id, sees)
     with engines.engine.store.read() as tx:
         requests = tx.approvals.open_requests()
-    trust = [each for each in engines.untrusted(sees) if only is None or each.folder == str(only.root)]
     return inbox_view(found, requests, trust)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import uvicorn
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
@@ -33,7 +34,7 @@ from wfe_mcp.dashboard.bridge import agents_grant, bridge_routes
 from wfe_mcp.dashboard.device_login import device_routes
 from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import ENTRANCES, Guard
-from wfe_mcp.dashboard.http_server import HttpServer
+from wfe_mcp.dashboard.http_server import HttpServer, PromptConnection
 from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
@@ -60,6 +61,8 @@ class Visitors:
     secret: str
 
 
+_THREADS = 6
+"""Of the API and of logins, beside those of MCP. More would only take turns at Python's lock, and wait for connections."""
 _IDLE_S = 75
 """How long a connection may idle: longer than proxies keep theirs, which would else send into one that just ends."""
 
@@ -83,6 +86,7 @@ def program_server(
     return HttpServer(
         uvicorn.Config(
             _app(engine, port, origin, mcp, visitors),
+            http=PromptConnection,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -102,6 +106,7 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
 
     @asynccontextmanager
     async def alive(_: Starlette) -> AsyncGenerator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
         async with served.alive():
             yield
         access.is_ending = True

@@ -30,13 +30,24 @@ def create_engine(
     store: Store | None = None,
     overrides: Mapping[str, str] | None = None,
     holder: str | None = None,
+    beside: Engine | None = None,
 ) -> Engine:
     """The engine of ``project`` with every capability. ``store``: one that is open already, shared with its owner."""
-    made = Engine(project, environment=environment, clock=clock, store=store, overrides=overrides, holder=holder)
+    made = Engine(
+        project,
+        environment=environment,
+        clock=clock,
+        store=store,
+        overrides=overrides,
+        holder=holder,
+        beside=beside,
+    )
     compose(made, _composition)
     return made
 
 
 def create_beside(own: Engine, project: Project, holder: str | None = None) -> Engine:
     """The engine of another ``project`` with the database, environment and clock of ``own``."""
-    return create_engine(project, environment=own.environment, clock=own.clock, store=own.store, holder=holder)
+    return create_engine(
+        project, environment=own.environment, clock=own.clock, store=own.store, holder=holder, beside=own
+    )

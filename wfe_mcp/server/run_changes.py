@@ -5,7 +5,7 @@
 
 Rules:
 1. A handshake client hears of the list without asking, and of an address after ``resources/subscribe``. A stateless
-   client hears of both on the ``subscriptions/listen`` that it opened, and of nothing else.
+   client, and any over HTTP, hears of both on the ``subscriptions/listen`` that it opened, and of nothing else.
 2. An address below ``wfe://runs/RUN`` changes with its run. Tools, prompts and templates of addresses never change.
 3. Nothing is read without a listener. What changed meanwhile is reported at the next look: once too often, never too seldom.
 4. A call costs the same beside many open runs: all are read only when another process has changed the database, at most
@@ -67,8 +67,8 @@ class RunChanges:
         low.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
 
     def meet(self, session: ServerSession) -> None:
-        """Note the session of a handshake client, which hears outside of its requests."""
-        if not is_modern(session.protocol_version):
+        """Note the session of a handshake client, which hears outside of its requests. Over HTTP it ends with each of them."""
+        if not self._place.is_remote and not is_modern(session.protocol_version):
             self._session = session
 
     async def follow(self) -> None:

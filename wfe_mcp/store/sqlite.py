@@ -44,7 +44,9 @@ _FIRST_S, _NEXT_S, _OLDEST_S = 0.001, 0.012, 0.004
 _OLD_S = 0.1
 """How long a waiter has waited when its pauses are half as long."""
 
-READERS = 4
+READERS = 12
+"""At most; a process of one agent opens some four. Not fewer than the threads of a server (``dashboard/program_server.py``): each
+call reads several times, and would stand in line each time."""
 
 
 _HEAD_BYTES = 20
@@ -117,6 +119,7 @@ def make_engine(path: Path, library: ModuleType, *, reads_only: bool, durable: b
         lambda: library.connect(str(path), timeout=0, isolation_level=None, check_same_thread=False),
         pool_size=READERS if reads_only else 1,
         max_overflow=0,
+        use_lifo=True,  # the others stay unused, and small
         timeout=BUSY_TIMEOUT_S,
         dialect=dialect,
     )

@@ -1,8 +1,13 @@
 """Old checkpoints are removed automatically, but never the only copy of a user's work."""
 
+import pytest
+
 from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
+from wfe_mcp.engine.factory import create_beside
+from wfe_mcp.engine.files import checkpoints
 from wfe_mcp.engine.files.checkpoints import prune, take_checkpoint
 from wfe_mcp.engine.history import rollback as going
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.git.checkpoints import content, drop, kept
 from wfe_mcp.workspace.git.snapshot import Snapshots
 
@@ -19,6 +24,21 @@ def test_a_run_lets_its_old_checkpoints_go_as_it_continues(scene: Scene):
         scene.write("app.py", f"VALUE = {number}\n")
         take_checkpoint(scene.engine, run, AGENT)
     assert len(kept(scene.root, run)) == 3
+
+
+def test_the_engines_of_a_server_look_for_old_checkpoints_of_a_project_once_together(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+):
+    looked = list[str]()
+
+    def prune(engine: Engine, run: str) -> None:
+        looked.append(run)
+
+    monkeypatch.setattr(checkpoints, "prune", prune)
+    for holder in ("api:ada", "api:bob", "api:eve"):
+        one = create_beside(scene.engine, scene.engine.project, holder)
+        take_checkpoint(one, scene.start(phase("plan")), AGENT)
+    assert looked == [""]
 
 
 def test_the_first_checkpoint_of_a_run_lets_those_of_old_runs_go(scene: Scene):
@@ -95,4 +115,4 @@ def test_shared_files_that_someone_else_let_go_are_kept_again(scene: Scene):
 
 def still(scene: Scene) -> None:
     """Nothing in the folder is so new that its time says nothing."""
-    scene.engine.states[Snapshots] = Snapshots()
+    scene.engine.shared_states[Snapshots] = Snapshots()

@@ -7,6 +7,8 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import steps
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.dashboard.engines import Engines
+from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.phases import claim as phases
@@ -41,6 +43,21 @@ def test_block_lets_nothing_new_start_and_names_the_file_and_its_fix(scene: Scen
     assert f".wfe/runs/{run}/plan/1/artifact.json" in answer.data["blockers"][-1]
     assert len(answer.data["warnings"]) == 1
     assert [one.code for one in verify(scene.engine, run).findings] == ["artifact_changed"]
+
+
+@pytest.mark.requirement("B-04", "S0-19")
+def test_the_inbox_has_a_quiet_run_as_soon_as_its_file_is_changed(scene: Scene) -> None:
+    run = sealed(scene)
+    put_back(scene.engine, HUMAN, run, "plan")
+    engines = Engines(scene.engine)
+    assert [len(everything_waiting(engines).stopped) for _ in range(2)] == [0, 0]
+
+    change(scene, run)
+    changed = everything_waiting(engines).stopped
+    put_back(scene.engine, HUMAN, run, "plan")
+
+    assert [(each.run, each.kind) for each in changed] == [(run, "changed_file")]
+    assert everything_waiting(engines).stopped == ()
 
 
 @pytest.mark.requirement("B-04", "S0-19")

@@ -265,12 +265,12 @@ def test_what_changes_while_a_phase_is_claimed_is_saved_too(scene: Scene):
             self, root: Path, note: dict[str, str], limits: Limits, at: datetime, seen: SeenFiles | None = None
         ) -> Snapshot:
             found = super().take(root, note, limits, at, seen)
-            scene.engine.states[Snapshots] = Snapshots()
+            scene.engine.shared_states[Snapshots] = Snapshots()
             scene.write("late.txt", "late\n")
             take_checkpoint(scene.process(), run, HUMAN)
             return found
 
-    scene.engine.states[Snapshots] = Late()
+    scene.engine.shared_states[Snapshots] = Late()
     scene.begin(run, "plan")
     assert [(why, place) for _, why, place in names(scene, run)] == [("manual", None), ("start", "plan")]
     with scene.store.read() as tx:

@@ -255,7 +255,7 @@ def test_without_its_folder_a_rollback_is_abandoned_and_said(killed: tuple[Scene
 @BEFORE_THE_FILES
 def test_one_that_continues_elsewhere_is_waited_for(killed: tuple[Scene, Wrecked]):
     scene, (run, _, _) = killed
-    scene.engine.state_of(RestoringRuns).add(run)
+    scene.engine.shared_state_of(RestoringRuns).add(run)
     assert refused(scene.begin, run, "build").code == "leased"
     assert answers.status(scene.engine, AGENT, run).ok
     assert "going back" in str(scene.status(run).data["blockers"])
@@ -265,7 +265,7 @@ def test_one_that_continues_elsewhere_is_waited_for(killed: tuple[Scene, Wrecked
     with at_the_files:
         again = refused(going.rollback, scene.engine, HUMAN, run, f"cp-{going_back.to}")
     assert (again.code, "are being restored" in again.message) == ("leased", True), again.message
-    scene.engine.state_of(RestoringRuns).clear()
+    scene.engine.shared_state_of(RestoringRuns).clear()
     assert scene.begin(run, "build").ok
 
 

@@ -229,19 +229,20 @@ def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]
 
 
 class _Pruning:
-    """When this process last pruned the project's checkpoints, and how often it saved the files of each run."""
+    """When this process last pruned the checkpoints of each project, and how often it saved the files of each run."""
 
     def __init__(self) -> None:
-        self.at: datetime | None = None
+        self.at: dict[str, datetime] = {}
         self.saved = Counter[str]()
 
 
 def _prune_now_and_then(engine: Engine, run: str) -> None:
     """Prune automatically: the run's own old files as it proceeds, the project's once an hour of work."""
-    now, pruning = engine.clock(), engine.state_of(_Pruning)
+    now, pruning = engine.clock(), engine.shared_state_of(_Pruning)
     pruning.saved[run] += 1
-    if pruning.at is None or now - pruning.at >= _PRUNED_EVERY:
-        pruning.at = now
+    before = pruning.at.get(engine.project_id)
+    if before is None or now - before >= _PRUNED_EVERY:
+        pruning.at[engine.project_id] = now
         whose = ""
     elif pruning.saved[run] % _PRUNED_EACH == 0:
         whose = run
@@ -263,7 +264,7 @@ def save(engine: Engine, record: RunRecord, why: Why, seen: SeenFiles | None = N
 
     root = Path(record.worktree)
     try:
-        snapshot = engine.state_of(Snapshots).take(
+        snapshot = engine.shared_state_of(Snapshots).take(
             root, {"run": record.id, "why": why}, limits_of(engine), engine.clock(), seen
         )
         keep(root, ref_of(record.id, snapshot.commit), snapshot.commit)

@@ -14,6 +14,7 @@ Rules:
 import os
 import stat
 import time
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,11 @@ _FRESH_NS = 50_000_000
 """A file that changed less than this before it was read is read again: the clock of file systems is coarse."""
 
 
-class SeenFiles(dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]]):
+SealedFile = tuple[str, str, int, str]
+"""A mirror of a sealed artifact: its run, phase, attempt and sha256."""
+
+
+class SeenFiles(dict[SealedFile, tuple[str, tuple[tuple[str, int, int, int], ...]]]):
     """The mirrors that were as sealed when they were read: their path and how the file system described them."""
 
 
@@ -64,10 +69,21 @@ def changed_artifacts(
     """The changed mirrors of sealed artifacts."""
     return tuple(
         found
-        for attempt in state.open_attempts
-        if attempt.state.status is not AttemptStatus.PENDING  # hundreds perhaps
-        if _is_sealed(plan, attempt) and (found := _drift_of_attempt(engine, tx, record, plan, attempt)) is not None
+        for attempt in _sealed(state, plan)
+        if (found := _drift_of_attempt(engine, tx, record, plan, attempt)) is not None
     )
+
+
+def sealed_files(record: RunRecord, state: RunState, plan: CompiledTemplate) -> tuple[SealedFile, ...]:
+    """The mirrors that ``changed_artifacts`` looks at; they follow from the log alone."""
+    return tuple(_key(record, attempt) for attempt in _sealed(state, plan))
+
+
+def are_as_seen(engine: Engine, record: RunRecord, files: Iterable[SealedFile]) -> bool:
+    """Whether each of ``files`` is as it was when it was read and equalled its artifact. False where one was not read yet."""
+    seen = engine.shared_state_of(SeenFiles)
+    known = (seen.get(each) for each in files)
+    return all(each is not None and each[1] == _signature(f"{record.worktree}/{each[0]}") for each in known)
 
 
 def changed_files(engine: Engine, loaded: LoadedRun) -> list[ChangedFile]:
@@ -125,6 +141,16 @@ def prompt_hash(current: RunChange, attempt: Attempt) -> str | None:
         return None
 
 
+def _sealed(state: RunState, plan: CompiledTemplate) -> Iterator[Attempt]:
+    for attempt in state.open_attempts:
+        if attempt.state.status is not AttemptStatus.PENDING and _is_sealed(plan, attempt):  # hundreds perhaps
+            yield attempt
+
+
+def _key(record: RunRecord, attempt: Attempt) -> SealedFile:
+    return (record.id, attempt.phase, attempt.number, attempt.sha256 or "")
+
+
 def _is_sealed(plan: CompiledTemplate, attempt: Attempt) -> bool:
     if attempt.status is AttemptStatus.COMPLETED:
         return attempt.revision > 0
@@ -140,8 +166,8 @@ def _blocking_file(current: RunChange) -> ChangedFile | None:
 def _drift_of_attempt(
     engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt
 ) -> ChangedFile | None:
-    key = (record.id, attempt.phase, attempt.number, attempt.sha256 or "")
-    seen = engine.state_of(SeenFiles)
+    key = _key(record, attempt)
+    seen = engine.shared_state_of(SeenFiles)
     known = seen.get(key)
     if known is not None and known[1] == _signature(f"{record.worktree}/{known[0]}"):
         return None

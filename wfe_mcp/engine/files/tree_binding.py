@@ -48,12 +48,12 @@ def keep_look(change: RunChange) -> None:
     """After the commit: what is judged next is what the caller of this change has seen."""
     if change.seen is not None:
         record = change.loaded.record
-        change.engine.state_of(_KeptLooks)[Path(record.worktree)] = (record.id, record.last_seq), change.seen
+        change.engine.shared_state_of(_KeptLooks)[Path(record.worktree)] = (record.id, record.last_seq), change.seen
 
 
 def kept_look(engine: Engine, record: RunRecord) -> SeenFiles | None:
     """The look of the last change of a run: taken here, within seconds, and nothing has happened to the run since."""
-    at, seen = engine.state_of(_KeptLooks).pop(Path(record.worktree), (None, None))
+    at, seen = engine.shared_state_of(_KeptLooks).pop(Path(record.worktree), (None, None))
     return seen if seen is not None and at == (record.id, record.last_seq) and seen.is_fresh else None
 
 

@@ -49,7 +49,7 @@ class RestoringRuns(set[str]):
 
 def is_interrupted(engine: Engine, loaded: LoadedRun) -> bool:
     """True when a rollback began here and its process is gone. An imported run touches no file."""
-    return loaded.record.id not in engine.state_of(RestoringRuns) and _is_left(engine, loaded)
+    return loaded.record.id not in engine.shared_state_of(RestoringRuns) and _is_left(engine, loaded)
 
 
 def _is_left(engine: Engine, loaded: LoadedRun) -> bool:
@@ -155,7 +155,7 @@ _asking = threading.Lock()
 def alone(engine: Engine, run: str) -> Generator[bool]:
     """Mark the run as being restored in this process; False when it already is."""
     with _asking:
-        restoring = engine.state_of(RestoringRuns)
+        restoring = engine.shared_state_of(RestoringRuns)
         is_first = run not in restoring
         restoring.add(run)
     try:

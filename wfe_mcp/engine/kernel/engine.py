@@ -82,7 +82,7 @@ class CommitWatcher(Protocol):
 
 
 class Engine:
-    """The engine of one project in one process."""
+    """The engine of one project in one process. ``beside``: another one of this process with the same database."""
 
     def __init__(
         self,
@@ -93,6 +93,7 @@ class Engine:
         store: Store | None = None,
         overrides: Mapping[str, str] | None = None,
         holder: str | None = None,
+        beside: Engine | None = None,
     ) -> None:
         self.project = project
         self.environment = dict(os.environ if environment is None else environment)
@@ -105,7 +106,7 @@ class Engine:
         self.overrides = dict(overrides or {})
         self.identity = this_process()
         self.holder = holder or holder_id(self.identity)
-        self.plans = TemplateCache()
+        self.plans = TemplateCache() if beside is None else beside.plans
         self.listeners: list[Callable[[str], None]] = []
         self.wakers: list[Callable[[], None]] = []
         self.claimers: list[Callable[[Tx, str], bool]] = []
@@ -113,6 +114,7 @@ class Engine:
         self.watchers: list[CommitWatcher] = []
         self.states: dict[type, object] = {}
         """What ``state_of`` has created, by class."""
+        self.shared_states: dict[type, object] = {} if beside is None else beside.shared_states
         self._store = store
         self._project_id: str | None = None
         self.serves_folder = False
@@ -156,6 +158,13 @@ class Engine:
         found = self.states.get(kind)
         if found is None:
             found = self.states.setdefault(kind, kind())  # of two threads that create one, both get the first
+        return cast("S", found)
+
+    def shared_state_of(self, kind: type[S]) -> S:
+        """The same for all engines beside each other in this process: a server has one for each token, and each would begin anew."""
+        found = self.shared_states.get(kind)
+        if found is None:
+            found = self.shared_states.setdefault(kind, kind())
         return cast("S", found)
 
     @property

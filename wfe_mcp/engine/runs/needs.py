@@ -218,6 +218,30 @@ def need_of(found: RunFacts, attempt: Attempt) -> Need | None:
             return None
 
 
+def may_need_a_person(state: RunState) -> bool:
+    """Whether ``needs_of`` could name a person, whatever is found beside ``state``; a changed file is left to the caller.
+
+    False only where it cannot: who lists all open runs then spares the look at jobs, steps and other runs.
+    """
+    if state.going_back is not None or state.status not in {RunStatus.RUNNING, RunStatus.WAITING}:
+        return True
+    return any(_may_need_a_person(state, attempt) for attempt in state.moving_attempts)
+
+
+def _may_need_a_person(state: RunState, attempt: Attempt) -> bool:
+    match attempt.status:
+        case AttemptStatus.AWAITING | AttemptStatus.FAILED:
+            return True
+        case AttemptStatus.COMPLETED:
+            return attempt.held
+        case AttemptStatus.GATING:
+            return current_gate(state, attempt) == "opinion"
+        case AttemptStatus.READY | AttemptStatus.RUNNING:
+            return state.phase(attempt.phase).kind == "human" or is_worked_by_server(state, attempt)
+        case _:
+            return False
+
+
 def _failure(state: RunState, attempt: Attempt) -> Stop:
     # Where the run stopped for the same reason, the sentence about the run says it.
     with_run = state.status in {RunStatus.PAUSED, *_STOPPED} and state.reason in {attempt.reason, failure_of(attempt)}

@@ -16,7 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import run_roots
-from wfe_mcp.engine.files.drift import ChangedFile, blocks, changed_artifacts
+from wfe_mcp.engine.files import drift
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, held_elsewhere, lock_elsewhere
 from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
 from wfe_mcp.engine.kernel.transaction import origin_of, way_on
@@ -26,9 +26,20 @@ from wfe_mcp.engine.models.waits import all_persons_asked
 from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
 from wfe_mcp.engine.phases.steps import has_steps, is_worked
-from wfe_mcp.engine.runs.needs import Need, RunFacts, Stop, WaitingOn, Who, is_worked_by_server, needs_of, who_is_needed
+from wfe_mcp.engine.runs.needs import (
+    Need,
+    RunFacts,
+    Stop,
+    WaitingOn,
+    Who,
+    is_worked_by_server,
+    may_need_a_person,
+    needs_of,
+    who_is_needed,
+)
 from wfe_mcp.store.records.jobs import JobStatus, labels_of
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.repository import Recent
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
 if TYPE_CHECKING:
@@ -40,7 +51,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import ToolTotal
-    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 
 _BY_ITSELF = {Who.RUN, Who.WORKER, Who.RUNNER, Who.OUTAGE, Who.MODEL, Who.CHECK, Who.REVIEWER, Who.SERVER}
@@ -62,7 +73,7 @@ class Overview(RunFacts):
     """What its calls to models have used; None before the first."""
     tools: tuple[ToolTotal, ...] = ()
     """The tools that models used; empty where the caller does not want them."""
-    changed: tuple[ChangedFile, ...] = ()
+    changed: tuple[drift.ChangedFile, ...] = ()
     """Mirrors of sealed artifacts that differ from them."""
     origin: Mapping[str, Any] | None = None
     """Where an imported run comes from."""
@@ -123,7 +134,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     works = not is_history and state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     startable = claimable(engine, tx, loaded) if works else ()
     steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(state.spec) else ()
-    changed = changed_artifacts(engine, tx, loaded.record, state, plan)
+    changed = drift.changed_artifacts(engine, tx, loaded.record, state, plan)
     blocking = _blocking_files(engine, tx, loaded, changed) if works else ()
     resumes_at = waits.resumes_at(tx, loaded.record.id) if works and state.status is RunStatus.PAUSED else None
     frozen = tx.documents.load(loaded.record.frozen_sha256)
@@ -172,10 +183,10 @@ def _needs_worker(loaded: LoadedRun, resumes_at: datetime | None) -> bool:
 
 
 def _blocking_files(
-    engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[ChangedFile, ...]
+    engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[drift.ChangedFile, ...]
 ) -> tuple[tuple[PhasePath, str], ...]:
     """Changed files that stop new phases, as sentences."""
-    if not changed or not blocks(engine, tx, loaded.record.template):
+    if not changed or not drift.blocks(engine, tx, loaded.record.template):
         return ()
     return tuple(
         (
@@ -289,3 +300,35 @@ def run_outputs(engine: Engine, tx: Tx, loaded: LoadedRun, plan: CompiledTemplat
         except ExpressionError as error:
             found.faults[name] = str(error)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a state says: ``busy`` where a person may be needed."""
+
+    busy: bool
+    ends_at: datetime | None = None
+    sealed: tuple[drift.SealedFile, ...] = ()
+
+
+_KNOWN: Recent[_Known] = Recent(20_000)
+"""By a run and the hash of its last event: some 500 bytes each. With fewer than open runs, each would be read each time."""
+
+
+def is_quiet(engine: Engine, tx: Tx, record: RunRecord) -> bool:
+    """Whether no person is needed in the run, and its time is not over; False where it is not known.
+
+    Who lists what waits for people makes the overview of the others alone. What a state says is kept, as the hash of the
+    last event determines it; time and files are asked each time.
+    """
+
+    def read() -> _Known:
+        loaded = tx.runs.load(record.id)
+        if loaded is None or loaded.record.last_hash != record.last_hash or may_need_a_person(loaded.state):
+            return _Known(busy=True)
+        plan = engine.plans.of_run(tx, record)
+        return _Known(False, loaded.state.ends_at, drift.sealed_files(record, loaded.state, plan))
+
+    known = _KNOWN.get(f"{record.id}:{record.last_hash}", read)
+    is_over = known.ends_at is not None and engine.clock() >= known.ends_at
+    return not known.busy and not is_over and drift.are_as_seen(engine, record, known.sealed)

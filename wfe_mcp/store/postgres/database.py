@@ -33,8 +33,9 @@ _CONNECT_S = 10
 _SILENT_S = 15
 """The server ends a transaction of a process that says nothing for so long, because it is frozen or its machine is gone: others
 wait for what it has locked. A transaction of ours is never this slow: no gate, no git and no network inside one."""
-CONNECTIONS = 4
-"""Of this process, for writing; as many again for reading."""
+WRITERS, READERS = 4, 10
+"""The connections of this process, at most. Each call reads several times and would stand in line each time: so many threads read
+(``dashboard/program_server.py``)."""
 
 _VERSION = text("SELECT hashtextextended(pg_current_snapshot()::text, 0)")
 """The transactions that a snapshot leaves out change with every commit of one that wrote; no text of it comes twice. A counter of
@@ -194,7 +195,7 @@ class PostgresDatabase:
     def connections(self) -> tuple[int, int]:
         """Those of both pools."""
         pools = [cast("QueuePool", each.pool) for each in (self._write_engine, self._read_engine)]
-        return sum(each.checkedout() for each in pools), CONNECTIONS * len(pools)
+        return sum(each.checkedout() for each in pools), WRITERS + READERS
 
     def health(self) -> Health:
         """The figures for ``doctor``."""
@@ -232,8 +233,9 @@ def _make_engine(address: URL, *, reads_only: bool, durable: bool) -> Engine:
         engine = create_engine(
             address.set(drivername=DRIVER),
             isolation_level=level,
-            pool_size=CONNECTIONS,
+            pool_size=READERS if reads_only else WRITERS,
             max_overflow=0,
+            pool_use_lifo=True,
             pool_timeout=WAIT_S,
             pool_pre_ping=True,
             use_native_hstore=False,

@@ -4,6 +4,7 @@ Level-triggered: a poll reads the state, never a change since a cursor; a lost w
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,17 +23,38 @@ from wfe_mcp.views.moves.calls import next_moves, submit_call
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.values.model import plain
 
+_TOGETHER = 25
+"""Looks at runs in one reading transaction: without a write-ahead log a writer waits for its end."""
+
 
 def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
     """The status of ``run`` as this process sees it. An interrupted rollback, and a time that is over, are ended first."""
     with engine.store.read() as tx:
         found = overview(engine, tx, engine.load(tx, run))
+    return _ended(engine, found)
+
+
+def overviews_of(runs: Sequence[tuple[Engine, str]]) -> Iterator[tuple[Engine, Overview]]:
+    """The same for each of ``runs`` of one database; those that were removed meanwhile are left out."""
+    for start in range(0, len(runs), _TOGETHER):
+        some = list[tuple[Engine, Overview]]()
+        with runs[start][0].store.read() as tx:
+            for engine, run in runs[start : start + _TOGETHER]:
+                with suppress(Refused):
+                    some.append((engine, overview(engine, tx, engine.load(tx, run))))
+        for engine, found in some:
+            with suppress(Refused):
+                yield engine, _ended(engine, found)
+
+
+def _ended(engine: Engine, found: Overview) -> Overview:
+    run = found.loaded.record.id
     if end_time(engine, found.loaded):
-        return overview_of(engine, found.loaded.record.id)
+        return overview_of(engine, run)
     if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
         return found
     with suppress(Refused):  # it cannot be ended now; the blockers name it
-        end_interrupted(engine, found.loaded.record.id)
+        end_interrupted(engine, run)
     with engine.store.read() as tx:
         return overview(engine, tx, engine.load(tx, run))
 

@@ -6,11 +6,10 @@ from contextlib import suppress
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.control import stale_of, stuck_of
-from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.store.repository import Recent
-from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.envelopes import overviews_of
 from wfe_mcp.views.runs.models import RunRow
 from wfe_mcp.views.runs.run import OVER, Place, place_of, run_row
 
@@ -23,14 +22,14 @@ def run_rows(
 ) -> tuple[RunRow, ...]:
     """A row for each run, in their order. ``engine_of``: that of the run's project; None where its folder is gone."""
     stale, stuck = stale_of(engine, runs), stuck_of(engine, runs)
-    known: dict[str, Overview] = {}
+    looked_at = list[tuple[Engine, str]]()
     for run in runs[:_LOOKED_AT]:
         if run.status in OVER:
             continue
-        with suppress(Refused):  # it was removed meanwhile, or its folder is gone
+        with suppress(Refused):  # its folder is gone
             of_run = engine if engine_of is None else engine_of(run)
-            if of_run is not None:
-                known[run.id] = overview_of(of_run, run.id)
+            looked_at += [(of_run, run.id)] if of_run is not None else []
+    known = {str(one.loaded.record.id): one for _, one in overviews_of(looked_at)}
     with engine.store.read() as tx:
         weaker = tx.runs.weakened_gates(run.id for run in runs)
         places = {run.id: _place(tx, run) for run in runs if run.id not in known}
