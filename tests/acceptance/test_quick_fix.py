@@ -1,6 +1,7 @@
 """A bug is fixed through the real server, in both protocol eras."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.acceptance.scene import BUGGED, CHANGE, FIXED, PROBLEM, PROOF, QUICK_
 from tests.sandboxes import NEEDS_SANDBOX
 from wfe_mcp.testing.agent import Work, drive, follow
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era
+from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
 from wfe_mcp.workspace.config.checks import CheckSettings
 
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
@@ -26,6 +27,36 @@ def test_a_happy_quick_fix_takes_at_most_nine_calls(bugged: Playground, era: Era
     assert played.last["run_state"] == "completed"
     assert len(agent.calls) <= 9
     assert bugged.problems(played.run) == []
+
+
+OF_A_TEAM = {
+    "authlib",
+    "fastapi",
+    "httpx",
+    "joserfc",
+    "procrastinate",
+    "prometheus_client",
+    "psycopg",
+    "opentelemetry.sdk",
+}
+NOT_FOR_THIS = {"alembic", "cel_expr_python", "google", "jsonschema", "keyring", "openai", "rich", "webauthn", "xml"}
+"""Each takes 0.5 to 15 MB: CEL only for expressions that are no paths, XML only for reports that are."""
+
+
+def test_a_server_that_has_seen_a_quick_fix_through_holds_nothing_that_it_did_not_need(
+    bugged: Playground, tmp_path: Path
+):
+    listed = tmp_path / "modules"
+    script = f"import sys, wfe_mcp.__main__ as m; m.main(); open({str(listed)!r}, 'w').write(' '.join(sys.modules))"
+    argv = [sys.executable, "-c", script, "serve", "--project", str(bugged.root)]
+
+    with StdioClient(argv, cwd=bugged.root, env=bugged.environment) as agent:
+        played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, QUICK_FIX, person=bugged.approve)
+
+    assert played.last["run_state"] == "completed"
+    loaded = set(listed.read_text(encoding="utf-8").split())
+    assert "mcp.server.mcpserver" in loaded
+    assert (OF_A_TEAM | NOT_FOR_THIS) & loaded == set()
 
 
 @pytest.mark.parametrize(

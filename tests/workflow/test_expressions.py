@@ -1,8 +1,9 @@
 """Expressions have values, errors are errors, and values are never expressions."""
 
 import pytest
+from hypothesis import given, strategies as st
 
-from wfe_mcp.workflow.expressions import ExpressionError, Expressions, Part, scan, source_of
+from wfe_mcp.workflow.expressions import ExpressionError, Expressions, Part, as_text, scan, source_of
 from wfe_mcp.workflow.load import parse
 
 ROOTS: dict[str, object] = {
@@ -86,6 +87,24 @@ def test_what_has_no_value_is_an_error_and_never_false(text: str, words: str) ->
 def test_a_value_that_the_expression_language_cannot_hold_is_an_error(root: object) -> None:
     with pytest.raises(ExpressionError):
         Expressions().evaluate("${inputs.x}", {"inputs": {"x": root}})
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.floats() | st.text(st.characters(), max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@given(PLAIN, st.sampled_from(["inputs", "inputs.a", " inputs.a.b ", "inputs.a.in", "item.a", "phase"]))
+def test_a_path_has_the_value_that_it_has_in_the_expression_language(value: object, path: str) -> None:
+    def answered(text: str) -> object:
+        try:
+            return as_text([Expressions().evaluate(text, {"inputs": {"a": value}, "phase": value, "nobody": value})])
+        except ExpressionError:
+            return ExpressionError
+
+    assert answered(f"${{{path}}}") == answered(f"${{({path})}}")
 
 
 def test_a_comprehension_that_never_ends_is_stopped() -> None:

@@ -6,10 +6,13 @@ Rules:
 2. The depth is limited while parsing; ``reports.py`` limits the size before reading.
 """
 
+from __future__ import annotations
+
 import json
-from typing import cast
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 MAX_DEPTH = 64
 
@@ -20,6 +23,9 @@ class UnreadableReport(Exception):
 
 def parse_xml(content: bytes) -> Element:
     """The root element. Refuses (UnreadableReport): malformed text, entities, an internal DTD, deep nesting."""
+    from xml.etree.ElementTree import TreeBuilder  # 2 MB: many a project has no such report
+    from xml.parsers import expat
+
     builder = TreeBuilder()
     parser = expat.ParserCreate()
     parser.buffer_text = True

@@ -4,10 +4,16 @@ The counts come from the test cases, never from the report's totals. Supported: 
 Gradle, Jest, go-junit-report, nextest: ``testsuites``, nested ``testsuite``, ``testcase``.
 """
 
-import re
+from __future__ import annotations
 
-from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
+import re
+from typing import TYPE_CHECKING
+
+from wfe_mcp.gates.markup import UnreadableReport, parse_xml
 from wfe_mcp.gates.results import Case, FailedTest, Outcome, TestResults, first_line, results_of, spellings
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _NO_FIXTURE = re.compile(r"fixture '[^'\n]+' not found")
 """pytest: nothing of the test ran, nor any code that it is about."""

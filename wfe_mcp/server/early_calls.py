@@ -42,7 +42,6 @@ STEPS = (
     "pydantic",
     "mcp_types",
     "mcp_types.methods",
-    "jsonschema",
     "starlette.applications",
     "mcp",
     "wfe_mcp.server.stdio",

@@ -9,6 +9,8 @@ Rules:
 5. CEL's extension for texts is there: ``join``, ``split``, ``replace``, ``substring``, ``lowerAscii``, ``trim`` …
 6. Conditions see the roots as maps, so ``has(artifacts.plan)`` tests for a key. Lint uses another environment, with
    dotted names (``naming.py``): there ``has`` would return the value itself.
+7. A path (``inputs.problem``), as most expressions are, is followed here: CEL takes 15 MB and 40 ms of a process. Where there
+   is no value that CEL could hold, CEL says why.
 
 ``filled`` evaluates the fields that take text or JSON with ``${…}``. Conditions, single expressions and prompts stay
 unevaluated: their users evaluate them.
@@ -24,6 +26,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import reduce
+from operator import getitem
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
@@ -31,7 +36,7 @@ from pydantic import ValidationError
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.faults import faults_of
 from wfe_mcp.workflow.model import Shape
-from wfe_mcp.workflow.model.base import ROOTS, takes
+from wfe_mcp.workflow.model.base import RESERVED_WORDS, ROOTS, takes
 from wfe_mcp.workflow.model.phases import LoopPhase
 from wfe_mcp.workflow.model.template import Template, all_phases
 
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     import cel_expr_python.cel as cel
 
 
+_PATH = re.compile(r"\s*([a-z_]\w*(?:\.[a-z_]\w*)*)\s*", re.ASCII | re.IGNORECASE)
 _RAW_PREFIX = re.compile(r"(?<![A-Za-z0-9_])[bB]?[rR][bB]?$")
 
 
@@ -95,6 +101,12 @@ def source_of(text: str) -> str | None:
     """The CEL source when ``text`` is exactly one ``${…}``, else None."""
     parts = scan(text)
     return parts[0].text if len(parts) == 1 and parts[0].is_expression else None
+
+
+def names_of_path(source: str) -> list[str]:
+    """The names of a CEL source that is a path, as ``inputs.problem``, and nothing else; empty for any other."""
+    names = found[1].split(".") if (found := _PATH.fullmatch(source)) else []
+    return [] if RESERVED_WORDS.intersection(names) else names
 
 
 def _closing_brace(text: str, start: int) -> int:
@@ -178,29 +190,34 @@ class Expressions:
 
     def value(self, source: str, roots: Mapping[str, object]) -> object:
         """The value of CEL ``source`` (without ``${}``) as plain JSON. Raises ExpressionError."""
-        # 10 ms and a 16 MB library: loaded at the first evaluation.
-        import cel_expr_python.cel as cel
-
+        path = names_of_path(source)
+        if path and path[0] in self._names:
+            with suppress(LookupError, TypeError, UnicodeEncodeError, ExpressionError):
+                return _plain(reduce(getitem, path, cast("Any", roots)), source)
         data = {name: roots.get(name, {}) for name in self._names}
         try:
             result = self._compile(source).eval(data=cast("Any", data))
             value: object = result.plain_value()
         except RuntimeError as exc:  # an exhausted budget, invalid UTF-8, an invalid expression
             raise ExpressionError(source, _reason(str(exc))) from exc
-        if result.type() == cel.Type.ERROR:
+        if result.type().name() == "ERROR":
             raise ExpressionError(source, _reason(str(value)))
         return _plain(value, source)
 
     def _compile(self, source: str) -> "cel.Expression":
-        import cel_expr_python.cel as cel
-        from cel_expr_python.ext.ext_strings import ExtStrings
-
         compiled = self._compiled.get(source)
         if compiled is None:
-            if self._env is None:
-                self._env = cel.NewEnv(variables=dict.fromkeys(self._names, cel.Type.DYN), extensions=[ExtStrings(2)])
+            self._env = self._env or new_environment(self._names)
             compiled = self._compiled[source] = self._env.compile(source)
         return compiled
+
+
+def new_environment(names: Iterable[str]) -> "cel.Env":
+    """An environment in which each of ``names`` has a value of any type."""
+    import cel_expr_python.cel as cel  # 15 MB and 40 ms: only for what is no path
+    from cel_expr_python.ext.ext_strings import ExtStrings
+
+    return cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN), extensions=[ExtStrings(2)])
 
 
 def _reason(words: str) -> str:
@@ -213,9 +230,14 @@ def _reason(words: str) -> str:
 
 def _plain(value: object, source: str) -> object:
     match value:
-        case None | bool() | str():
+        case None | bool():
             return value
-        case int() | float() if math.isfinite(value):
+        case str():
+            value.encode()  # CEL holds no lone surrogate
+            return value
+        case int() if -(2**63) <= value < 2**63:
+            return value
+        case float() if math.isfinite(value):
             return value
         case list():
             return [_plain(item, source) for item in cast("list[object]", value)]

@@ -12,21 +12,18 @@ would return the value. Evaluation has its own environment, see ``workflow/expre
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from itertools import accumulate
 
 from wfe_mcp.core.errors import Detail, near_miss, nearest
 from wfe_mcp.core.limits import EXPRESSION_CHARACTERS
 from wfe_mcp.core.units import words
-from wfe_mcp.workflow.expressions import ExpressionError, scan
+from wfe_mcp.workflow.expressions import ExpressionError, names_of_path, new_environment, scan
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields, Unknown, used_names
 from wfe_mcp.workflow.lint.scope import PhaseView, Scope, outputs_scope, step_scopes
 from wfe_mcp.workflow.model import LoopPhase, Shape, Step, Template
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesKind
 from wfe_mcp.workflow.set_fields import SetField, set_fields, texts
-
-if TYPE_CHECKING:
-    import cel_expr_python.cel as cel
 
 MAX_SOURCE = EXPRESSION_CHARACTERS.most
 """Most characters of one expression."""
@@ -41,6 +38,7 @@ _FUNCTIONS = words(
 
 _JUDGED = frozenset({"gates", "on_fail", "next", "compensate"})
 _IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_environment = lru_cache(maxsize=256)(new_environment)
 _CEL_FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$", re.MULTILINE)
 
 
@@ -198,16 +196,10 @@ def _declared(source: str, scope: Scope, whole_roots: set[str]) -> frozenset[str
 @lru_cache(maxsize=1024)
 def _compiled(source: str, names: frozenset[str]) -> tuple[str | None, str]:
     """The type of the expression's value in CEL; None, and CEL's words, when it cannot be compiled."""
+    path = names_of_path(source)
+    if not names.isdisjoint(accumulate(path, "{}.{}".format)):  # below what is declared, CEL knows no types
+        return "DYN", ""
     try:
-        return _environment(names).compile(source).return_type().name(), ""
+        return _environment(tuple(sorted(names))).compile(source).return_type().name(), ""
     except RuntimeError as exc:
         return None, str(exc)
-
-
-@lru_cache(maxsize=256)
-def _environment(names: frozenset[str]) -> "cel.Env":
-    # 10 ms and a 16 MB library: only lint and runs that evaluate something load it.
-    import cel_expr_python.cel as cel
-    from cel_expr_python.ext.ext_strings import ExtStrings
-
-    return cel.NewEnv(variables=dict.fromkeys(sorted(names), cel.Type.DYN), extensions=[ExtStrings(2)])
