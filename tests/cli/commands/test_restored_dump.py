@@ -83,6 +83,28 @@ def test_the_gap_after_a_restored_dump_is_named_and_accepted_by_a_person(
     assert server.json("verify").code == 0
 
 
+def test_without_the_anchors_a_restored_dump_says_that_the_gap_is_not_known(
+    server: Terminal, postgres: Cluster, postgres_url: str, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.start("note")
+    dump = server.place / "night.dump"
+    schemas = ("--format=custom", "--schema=wfe", "--schema=procrastinate")
+    run_program(postgres, "pg_dump", *schemas, f"--file={dump}", postgres_url.replace("+psycopg", ""))
+    server.clock.forward(hours=1)
+    server.start("note")
+
+    run_program(postgres, "pg_restore", f"--dbname={empty_url.replace('+psycopg', '')}", dump)
+    monkeypatch.setenv("WFE_DATABASE_URL", empty_url)
+    (before,) = (server.place / "data" / "wfe-mcp" / "postgresql").iterdir()
+    server.json("doctor")
+    (now,) = [each for each in before.parent.iterdir() if each != before]
+    shutil.copytree(before / "keys", now / "keys", dirs_exist_ok=True)
+
+    nothing = "Lost: 0 events of 0 runs. No anchor was here: what came after 2026-11-20T08:00:00Z is not known."
+    assert nothing in server("restore", "--after-pg-restore", pin=PIN).out
+    assert "No anchor was here: what came after 2026-11-20T08:00:00Z is not known" in server("verify").out
+
+
 def test_only_a_servers_database_is_accepted_so(cli: Terminal, tmp_path: Path) -> None:
     for words in (("restore",), ("restore", str(tmp_path / "x.db"), "--after-pg-restore")):
         assert cli.json(*words).refusal == "bad_argument"

@@ -118,13 +118,13 @@ def _accept(invocation: Invocation, pin_fd: int | None) -> None:
 
 def _lost(back: "SetBack") -> dict[str, Any]:
     runs = {run: {"kept": has, "had": had} for run, (has, had) in back.lost.items()}
-    return {"set_back_to": back.to.isoformat(), "lost": {"events": back.lost_events, "runs": runs}}
+    return {"set_back_to": back.to.isoformat(), "lost": {"events": back.lost_events, "runs": runs}, "reach": back.reach}
 
 
 def _lost_words(back: "SetBack") -> str:
     runs = "; ".join(f"{run}: {had - has} of {had}" for run, (has, had) in back.lost.items())
     lost = f"Lost: {plural(back.lost_events, 'event')} of {plural(back.lost_runs, 'run')}"
-    return lost + (f" ({runs})" if runs else "")
+    return f"{lost}{f' ({runs})' if runs else ''}{back.reach and f'. {back.reach}.'}"
 
 
 def _words(held: "Held") -> str:

@@ -204,6 +204,7 @@ def _restore(one: "SetBack") -> dict[str, Any]:
         "lost_events": one.lost_events,
         "lost_runs": one.lost_runs,
         "runs": lost,
+        "reach": one.reach,
     }
 
 
@@ -274,9 +275,10 @@ def _show_verification(screen: Screen, summary: str, data: dict[str, Any]) -> No
         screen.line(f"Note: {plural(data['pruned'], 'run')} removed by wfe-mcp prune")
     for one in data.get("restores", ()):
         runs = "; ".join(f"{run}: {lost['had'] - lost['kept']} of {lost['had']}" for run, lost in one["runs"].items())
+        reach = one["reach"] and f". {one['reach']}."
         screen.line(
             f"Note: restored {one['at']} by {one['actor']} to {one['to']} ({one['file']}): {plural(one['lost_events'], 'event')} of "
-            f"{plural(one['lost_runs'], 'run')} lost" + (f" ({runs})" if runs else ""),
+            f"{plural(one['lost_runs'], 'run')} lost{f' ({runs})' if runs else ''}{reach}",
             "yellow",
         )
     settings = (

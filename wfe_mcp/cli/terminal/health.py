@@ -42,6 +42,12 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
         yield from _room(engine, deep=deep)
         yield from _backups(engine)
     yield from _anchors(engine)
+    from wfe_mcp.engine.kernel.identity import perhaps_of
+
+    with engine.store.read() as tx:
+        perhaps = perhaps_of(tx, engine.project, engine.project_id)
+    if perhaps:
+        yield HealthFinding("project", "note", perhaps)
     if never := engine.settings().settings.delivery.never:
         left = joined([repr(each) for each in never[:_NAMED]])
         message = (

@@ -32,6 +32,7 @@ from wfe_mcp.engine.integrity.evidence_audit import evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates
 from wfe_mcp.engine.integrity.run_verification import Judged, Outside, discrepancies, judge_run, known_now, unlike_files
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.identity import perhaps_of
 from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.record_seals import Anchored
@@ -141,7 +142,7 @@ def verify(
             if known.pruned.get(one.run_id) != (one.events, one.last_hash)
         ]
         begun = tx.settings_log.first_noted(BEGUN, project)
-        findings += _missing(read, project, begun, is_git=engine.project.is_git, restored=bool(restores))
+        findings += _missing(read, project, begun, is_git=engine.project.is_git, restores=restores)
         known.since = says_gates(engine, tx, runs[: len(runs) - len(todo)])
     findings += [] if run or after else _unlike_sums(engine)
     seals, behind, done = evidence_seals(known.changes), list[RunId](), 0
@@ -169,7 +170,9 @@ def verify(
         f"The file with the anchors was begun again at {at:%Y-%m-%d %H:%M:%S}Z: it does not show what was before."
         for at in lost
     )
-    notes = (*_notes(read, project), *gone, *seals.notes())
+    with engine.store.read() as tx:
+        perhaps = perhaps_of(tx, engine.project, project)
+    notes = (*([perhaps] if perhaps else []), *_notes(read, project), *gone, *seals.notes())
     return Verified(
         tuple(todo[:done]),
         tuple(findings),
@@ -230,21 +233,24 @@ def _read(engine: Engine, ref: str) -> _Anchors:
 
 
 def _missing(
-    outside: _Anchors, project: str, begun: datetime | None, *, is_git: bool, restored: bool
+    outside: _Anchors, project: str, begun: datetime | None, *, is_git: bool, restores: Sequence[SetBack]
 ) -> Iterator[Discrepancy]:
-    """Missing anchors: the ref, commits of it, the file. ``restored``: the database may be new on this machine."""
+    """Missing anchors: the ref, commits of it, the file. After a restore the machine and its clone may be new: a person
+    has accepted what was missing then.
+    """
+    accepted = max((each.missing.get(project, 0) for each in restores), default=0)
     lines = [one for one in outside.lines or () if one.project == project]
     in_git = [one for one in lines if one.commit]
     if outside.unreadable:
         yield Discrepancy("anchors_unreadable", AUDIT_REF, outside.unreadable)
-    elif is_git and outside.commits is None and (in_git or (begun and not restored)):
+    elif is_git and outside.commits is None and (len(in_git) > accepted or (begun and not restores)):
         yield Discrepancy(
             "anchors_deleted", AUDIT_REF, "the ref with the anchors is gone", since=_last(in_git) or begun
         )
     elif outside.commits is not None:
         there = {one.commit for one in outside.commits}
         lost = [one for one in in_git if one.commit not in there]
-        if lost:
+        if len(lost) > accepted:
             message = f"it no longer holds {len(lost)} anchor(s), the first is commit {lost[0].commit[:12]}"
             yield Discrepancy("anchors_moved", AUDIT_REF, message, since=lost[0].at)
     if outside.lines is None and begun:

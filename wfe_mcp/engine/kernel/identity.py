@@ -4,7 +4,7 @@
     key of the same folder with or without its repository, and its own mark      that project: ``git init`` moves nothing
     mark of a project whose place is gone      refused: a person says whether it is that one (``wfe-mcp project move``)
     mark of a project that still has its place     a copy: a project of its own, with a mark of its own
-    no mark, the same first commit as a missing one      a project of its own; the missing one is named once
+    no mark, the same first commit as a missing one      a project of its own; doctor and verify name the missing one until it has a run
 
 Rules:
 1. A mark (``.wfe/runs/.project``) is only a claim: it may have been copied, or come with a clone. It gives nothing.
@@ -141,6 +141,11 @@ def _of_its_runs(tx: Tx, root: Path) -> str:
     """The project whose runs left files in the folder, where an earlier version left no mark; empty without any."""
     found = tx.runs.projects([RunId(run) for run in runs_with_files(root)[:_LOOKED_AT]])
     return next(iter(found.values()), "")
+
+
+def perhaps_of(tx: Tx, project: Project, id_: str) -> str:
+    """The missing project that this one may continue, as a sentence with the command; empty once this one has a run."""
+    return "" if tx.runs.page(id_, limit=1).runs else _perhaps(tx, project)
 
 
 def _perhaps(tx: Tx, project: Project) -> str:

@@ -17,7 +17,7 @@ Rules:
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC
 from itertools import count
 from pathlib import Path
@@ -139,9 +139,11 @@ def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.Se
             "Name the backup: wfe-mcp restore FILE",
         )
     refuse_company(engine)
-    by, was = prove(engine), restore_log.anchored(engine.store.place, {})
+    by = prove(engine)
+    with engine.store.read() as tx:
+        before = restore_log.anchored(engine.store.place, tx)
     with engine.store.tx() as tx:
-        set_back = restore_log.note_set_back(tx, was, tx.figures.newest(), "pg_restore", by, engine.clock())
+        set_back = restore_log.note_set_back(tx, before, tx.figures.newest(), "pg_restore", by, engine.clock())
     restore_log.anchor_set_backs(engine)
     return set_back
 
@@ -310,11 +312,15 @@ def _note(
     """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
     from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
 
-    was = restore_log.anchored(_database(engine), before)
+    with copied.read() as tx:
+        known = restore_log.anchored(_database(engine), tx)
+    heads = {run: max(before.get(run, 0), known.heads.get(run, 0)) for run in {*before, *known.heads}}
+    at = engine.clock()
+    known = replace(known, heads=heads, to=at if before else known.to)
     with copied.tx() as tx:
         if known_at(tx, engine.project) is None:
             tx.projects.id_of(engine.project.key, str(engine.project.root))
-        set_back = restore_log.note_set_back(tx, was, held.newest, file.name, by, engine.clock())
+        set_back = restore_log.note_set_back(tx, known, held.newest, file.name, by, at)
         if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
             begin_signing(engine, tx, by, key.public_key)
     return set_back

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ _MOST_RUNS = 200
 class SetBack:
     """A restore, as recorded in the log of settings: when, by whom, and to which moment.
 
-    ``lost``: for each run the events that it kept and those that it had had.
+    ``lost``: for each run the events that it kept and those that it had had, as far as was known: up to ``known_to``, None
+    where nothing was. ``missing``: for each project how many anchors its repository had not, as a new clone has none.
     """
 
     at: datetime
@@ -40,6 +42,15 @@ class SetBack:
     lost: Mapping[str, tuple[int, int]]
     lost_runs: int
     lost_events: int
+    known_to: datetime | None = None
+    missing: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def reach(self) -> str:
+        """What is said beside the lost events: how far they are known; empty for a restore by an earlier version."""
+        if self.known_to is None:
+            return f"No anchor was here: what came after {_second(self.to)} is not known"
+        return f"What came after {_second(max(self.known_to, self.to))} is not known" if self.known_to < self.at else ""
 
     def took_back(self, at: datetime) -> bool:
         """True for records between the backup and its restore: their events may be gone."""
@@ -64,26 +75,56 @@ def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
                         lost,
                         payload["lost_runs"],
                         payload["lost_events"],
+                        datetime.fromisoformat(known)
+                        if (known := payload.get("known_to", event.at.isoformat()))
+                        else None,
+                        {str(project): int(count) for project, count in payload.get("missing", {}).items()},
                     )
                 )
     return found
 
 
-def anchored(database: Path, before: Mapping[str, int]) -> dict[str, int]:
-    """Run → the number of its newest event that ``before`` or an anchor beside the database knows."""
-    from wfe_mcp.workspace.system.anchors import lines_of
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known outside a database that was set back: the newest event of each run, to which moment, and what its
+    repositories lack (``SetBack.missing``).
+    """
 
-    was = dict(before)
-    for anchors in sorted((database.parent / "anchors").glob(f"{database.stem}-*.jsonl")):
-        for line in lines_of(anchors) or []:
-            for run, (seq, _) in line.runs.items():
-                was[run] = max(seq, was.get(run, 0))
-    return was
+    heads: Mapping[str, int]
+    to: datetime | None
+    missing: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-def note_set_back(tx: Tx, was: Mapping[str, int], newest: datetime | None, name: str, by: By, at: datetime) -> SetBack:
-    """Note in this transaction that the database was set back: what is lost of ``was``. Work that may have run since is held."""
-    to = newest or datetime.min.replace(tzinfo=UTC)
+def anchored(database: Path, tx: Tx) -> Before:
+    """What the anchors beside the database and in the repositories of its projects know."""
+    from wfe_mcp.workspace.system.anchors import Anchor, commits_of, lines_of
+
+    roots: dict[str, Path | None] = {record.id: Path(record.root) for record in tx.projects.all()}
+    beside: dict[str, list[Anchor]] = {project: [] for project in roots}
+    for file in sorted((database.parent / "anchors").glob(f"{database.stem}-*.jsonl")):
+        for line in lines_of(file) or []:
+            beside.setdefault(line.project, []).append(line)
+    heads, missing, known = dict[str, int](), dict[str, int](), list[Anchor]()
+    for project, lines in beside.items():
+        commits: list[Anchor] = []
+        with suppress(Refused, OSError):  # it is not on this machine, or has no repository
+            if (root := roots.get(project)) is not None:
+                commits = commits_of(root) or []
+        named = {line.commit for line in lines} - {"", *(one.commit for one in commits)}
+        missing |= {project: len(named)} if named else {}
+        marks = {line.database for line in lines}
+        known += lines
+        known += (one for one in commits if one.project == project and (not marks or one.database in marks))
+    for one in known:
+        for run, (seq, _) in one.runs.items():
+            heads[run] = max(seq, heads.get(run, 0))
+    to = max((one.at for one in known), default=None)
+    return Before(heads, to, missing)
+
+
+def note_set_back(tx: Tx, before: Before, newest: datetime | None, name: str, by: By, at: datetime) -> SetBack:
+    """Note in this transaction that the database was set back: what is lost of ``before``. Work that may have run since is held."""
+    to, was = newest or datetime.min.replace(tzinfo=UTC), before.heads
     kept = {run: seq for run, (seq, _) in _tails(tx, list(was)).items()}
     lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
     events = sum(had - has for has, had in lost.values())
@@ -94,11 +135,17 @@ def note_set_back(tx: Tx, was: Mapping[str, int], newest: datetime | None, name:
         "lost": {run: list(each) for run, each in named.items()},
         "lost_runs": len(lost),
         "lost_events": events,
+        "known_to": before.to.isoformat() if before.to else "",
+        "missing": dict(before.missing),
     }
     tx.processes.forget_all()
     tx.jobs.hold_unrepeatable(at)
     tx.settings_log.note(RESTORED, canonical_json(payload), by, at)
-    return SetBack(at, by.actor, to, name, named, len(lost), events)
+    return SetBack(at, by.actor, to, name, named, len(lost), events, before.to, before.missing)
+
+
+def _second(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
