@@ -250,7 +250,8 @@ RUN = Table(
     Index(None, "project_id", "created_at", sqlite_where=text("counted IS NULL OR counted <> last_seq")),
     Index(None, "project_id", "created_at", "id"),
     Index(None, "project_id", "ended_at", "id", "archived_at", sqlite_where=text("ended_at IS NOT NULL")),
-    Index(None, "project_id", "status", "created_at", "id"), Index(None, "worktree", "status", "created_at", "id"),
+    Index(None, "project_id", "status", "created_at", "id"),
+    Index(None, "project_id", "template", "status", "created_at", "id"), Index(None, "worktree", "status", "created_at", "id"),
 )
 
 IDEMPOTENCY = Table(

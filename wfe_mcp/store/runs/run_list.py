@@ -134,6 +134,8 @@ class RunListRepository(Repository):
         if cursor is not None:
             query = self._after(query, cursor)
         query = query.order_by(*_NEWEST).limit(limit + 1)
+        if template is not None and status is None:  # the index of templates has an order within each status
+            status = tuple(RunStatus)
         if status is None:
             found = self._all(RunRecord, query)
         else:

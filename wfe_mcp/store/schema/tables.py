@@ -123,6 +123,7 @@ class Run(Row, table=True):
     __table_args__ = (
         Index(None, "project_id", "created_at", "id"),
         Index(None, "project_id", "status", "created_at", "id"),
+        Index(None, "project_id", "template", "status", "created_at", "id"),
         Index(None, "created_at", "id"),
         Index(None, "worktree", "status", "created_at", "id"),
         Index(None, "project_id", "ended_at", "id", "archived_at", sqlite_where=text("ended_at IS NOT NULL")),

@@ -7,7 +7,8 @@ Rules:
 1. The order never changes: the ids of a window determine it, and a cursor names its window. New entries are newer than
    the first window, so paging shows each hit once.
 2. A frequent word costs no more than a rare one: the index is read newest first, only as far as a page needs. Hits are
-   therefore not ranked by bm25, which reads every occurrence of each word first.
+   therefore not ranked by bm25, which reads every occurrence of each word first. An index that gives all matches at once
+   (``is_newest_first``) is asked when the newest entries have none: then the word is rare.
 3. Project, run and kind are indexed as words too, and checked against the row again.
 """
 
@@ -21,7 +22,7 @@ from sqlalchemy import Row, TextClause, bindparam, select, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.layout.tables import RUN
+from wfe_mcp.store.layout.tables import FIND_ENTRY, RUN
 from wfe_mcp.store.records.search import FindPage, Hit, Kind
 from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.search.entries import SearchEntry
@@ -31,13 +32,15 @@ from wfe_mcp.store.search.upkeep import SearchIndexRepository
 from wfe_mcp.store.words.query import Query, snippet
 
 _WINDOW = 200
+_LOOKED_AT = _WINDOW
+"""So many of the newest entries are read themselves before an index is asked that gives all matches at once."""
 _NEWEST = (1 << 63) - 1
 _ALL = _NEWEST
 _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})")
 
 
 @cache
-def _matches(condition: str) -> TextClause:
+def _matches(condition: str, order: str) -> TextClause:
     # CROSS JOIN: SQLite reads the index first, newest first, and only as far as the limit.
     return text(
         "SELECT find_entry.id, find_entry.project_id, find_entry.run_id, find_entry.source, find_entry.ref, "  # noqa: S608 - our words
@@ -47,10 +50,17 @@ def _matches(condition: str) -> TextClause:
         "AND (CAST(:project AS TEXT) IS NULL OR find_entry.project_id = :project) "
         "AND (CAST(:run AS TEXT) IS NULL OR find_entry.run_id = :run) "
         "AND (CAST(:kind AS TEXT) IS NULL OR find_entry.kind = :kind) "
-        "ORDER BY find_text.rowid DESC LIMIT :limit"
+        f"ORDER BY {order} DESC LIMIT :limit"
     )
 
 
+_OLDEST_LOOKED_AT = (
+    select(FIND_ENTRY.c.id)
+    .where(FIND_ENTRY.c.id <= bindparam("top"))
+    .order_by(FIND_ENTRY.c.id.desc())
+    .limit(1)
+    .offset(_LOOKED_AT - 1)
+)
 _ARCHIVED = select(RUN.c.archived_at).where(RUN.c.id == bindparam("run_id_"))
 
 
@@ -104,19 +114,35 @@ class SearchRepository(Repository):
         self, query: Query, place: Sequence[str], given: dict[str, Any], top: int, mark: _Mark | None
     ) -> tuple[list[tuple[_Mark, Row[Any]]], int | None]:
         """The hits of one window in order, after ``mark`` if given; and the start of the next window."""
-        low, limit = (0, _WINDOW) if mark is None else (mark.low, _ALL)
-        span = given | {"low": low, "top": top if mark is None else mark.top, "limit": limit}
         words, groups = self._caches.library.words, query.matchers_by_group
-        values = span | {"match": words.expression(query, place)}
-        rows = self._connection.execute(_matches(words.condition), values).all()
+        given = given | {"match": words.expression(query, place)}
+        if mark is not None:
+            rows, rest = self._rows(given, mark.low, mark.top, _ALL), mark.low - 1
+        else:
+            oldest = 0 if words.is_newest_first or given["run"] else self._oldest_looked_at(top)
+            rows, rest = self._rows(given, oldest, top), oldest - 1
+            if oldest and not rows:
+                rows, rest = self._rows(given, 0, oldest - 1), -1
+            rest = rows[-1].id - 1 if len(rows) == _WINDOW else rest
         if not rows:
-            return [], None if mark is None else mark.low - 1
+            return [], rest if rest >= 0 else None
         high, low = (rows[0].id, rows[-1].id) if mark is None else (mark.top, mark.low)
         marked = [(_Mark(high, low, not _title_matches(groups, row.title or ""), row.id), row) for row in rows]
         ordered = sorted(marked, key=lambda each: (each[0].in_text, -each[0].id))
         if mark is not None:
             ordered = [each for each in ordered if (each[0].in_text, -each[0].id) > (mark.in_text, -mark.id)]
-        return ordered, low - 1 if mark is not None or len(rows) == _WINDOW else None
+        return ordered, rest if rest >= 0 else None
+
+    def _oldest_looked_at(self, top: int) -> int:
+        """The id of the last of the newest entries up to ``top`` that are read themselves; 0 where there are no older ones."""
+        return int(self._connection.execute(_OLDEST_LOOKED_AT, {"top": top}).scalar() or 0)
+
+    def _rows(self, given: dict[str, Any], low: int, top: int, limit: int = _WINDOW) -> Sequence[Row[Any]]:
+        """The newest matches between two ids; where there is no lower one, read by the words."""
+        words = self._caches.library.words
+        order = "find_text.rowid" if low else words.by_words
+        span = given | {"low": low, "top": top, "limit": limit}
+        return self._connection.execute(_matches(words.condition, order), span).all()
 
     def _hit(self, query: Query, row: Row[Any]) -> Hit | None:
         """The hit of a row with the text around the match; None when the row was removed meanwhile."""

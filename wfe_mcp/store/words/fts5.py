@@ -13,6 +13,8 @@ class Fts5:
     """The words of the search index in ``find_text``."""
 
     condition = "find_text MATCH :match"
+    by_words = "find_text.rowid"
+    is_newest_first = True
 
     @staticmethod
     def create(connection: Connection) -> None:

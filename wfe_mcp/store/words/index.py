@@ -28,6 +28,16 @@ class WordIndex(Protocol):
         """A row of ``find_text`` matches the parameter ``match`` (``expression``). In SQL that each database reads."""
         ...
 
+    @property
+    def by_words(self) -> str:
+        """``find_text.rowid``, in a form that makes the database read by the words where it sorts by it."""
+        ...
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether what matches is read newest first, and only as far as it is wanted, however frequent a word is."""
+        ...
+
     def create(self, connection: Connection) -> None:
         """Create it where it is missing."""
         ...
