@@ -1,6 +1,6 @@
 """Measures what grows with the number of runs: each reader of many runs, at 100 and at many.
 
-The databases are copies of a few played runs, made by SQL: one in ``_OPEN_OF`` is open up to ``_OPEN`` runs, all others have
+The databases are copies of a few played runs, made by SQL: one in ``_OPEN_OF`` is open up to ``OPEN`` runs, all others have
 ended, one each minute backwards from two days ago. Each reader runs in a process of its own: CPU time, memory above that of an opened
 database, and steps of SQLite's virtual machine, which do not depend on how busy the machine is.
 """
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from bench.scene import Scene
 
 FEW = 100
-_OPEN = 20
+OPEN = 20
 RATIO = 1.5
+_LEAST_STEPS = 2_000
+_LEAST_OF = {"find a word of every run": 4_000}
+"""It reads the newest 200 matches, and ``FEW`` runs have half as many."""
 _MEMORY_MB = 60
 _MOMENT = "strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-2 days', '-' || n.i || ' minutes')"
 _SHIFTED = (
     f"strftime('%Y-%m-%d %H:%M:%f', julianday({_MOMENT}) + julianday(t.at) - (SELECT julianday(updated_at) FROM run "
     "WHERE id = t.run_id)) || '000'"
 )
-_TABLES = ("run", "attempt", "event", "revision", "evidence", "request", "decision")
+TABLES = ("run", "attempt", "event", "revision", "evidence", "request", "decision")
 _SIGNED: dict[str, Any] = {
     "format": "wfe/1",
     "name": "signed",
@@ -99,13 +102,23 @@ SELECT 'call-' || id, project_id, id, 'work', 1, 'opinion', 'reviewer', 'fake', 
 """A check, a cancelled timer and a call of a model for each run that has ended."""
 
 _READ = "with engine.store.read() as tx:\n        found = "
+_FIND = "from wfe_mcp.engine.search.finding import find"
+_BY = 'from wfe_mcp.core.model import Assurance, By, Channel\nby = By("bench", Channel.MCP, Assurance.AGENT)\n'
 READERS: dict[str, tuple[str, str]] = {
+    "status": (f"{_BY}from wfe_mcp.views.answers.reading import status", "found = status(engine, by)"),
+    "status of a run": (f"{_BY}from wfe_mcp.views.answers.reading import status", "found = status(engine, by, run)"),
     "a page of runs": ("", f"{_READ}tx.runs.page(engine.project_id)"),
-    "runs to tend at a server's start": ("", f"{_READ}tx.runs.to_tend(engine.project_id, engine.clock())"),
-    "find in one run": (
-        "from wfe_mcp.engine.search.finding import find",
-        'found = find(engine, "word", "", run, 10)',
+    "a page of runs, far back": ("", f"{_READ}tx.runs.page(engine.project_id, cursor=run)"),
+    "a page of the runs of a state": (
+        "from wfe_mcp.core.model import RunStatus",
+        f"{_READ}tx.runs.page(engine.project_id, status=[RunStatus.COMPLETED])",
     ),
+    "a page of the runs of a rare template": ("", f'{_READ}tx.runs.page(engine.project_id, template="signed")'),
+    "runs to tend at a server's start": ("", f"{_READ}tx.runs.to_tend(engine.project_id, engine.clock())"),
+    "find in one run": (_FIND, 'found = find(engine, "word", "", run, 10)'),
+    "find a word of every run": (_FIND, 'found = find(engine, "word", "", "", 10)'),
+    "find a rare word": (_FIND, 'found = find(engine, "signed", "", "", 10)'),
+    "find a word that no run has": (_FIND, 'found = find(engine, "neversaid", "", "", 10)'),
     "inbox": (
         "from wfe_mcp.dashboard.engines import Engines\nfrom wfe_mcp.dashboard.pages import everything_waiting",
         "found = everything_waiting(Engines(engine))",
@@ -152,9 +165,10 @@ def measure(place: Scene, many: int) -> list[Figure]:
 
 
 def _figures(name: str, before: list[float], after: list[float], of: str) -> list[Figure]:
+    least = max(before[1], _LEAST_OF.get(name, _LEAST_STEPS))
     cpu = f"CPU {before[0]:.1f} → {after[0]:.1f} ms; {before[1]:,.0f} → {after[1]:,.0f} steps"
     return [
-        Figure(f"{name}, steps, {of}", max(1.0, after[1] / max(before[1], 2_000)), "×", RATIO, cpu),
+        Figure(f"{name}, steps, {of}", max(1.0, after[1] / least), "×", RATIO, cpu),
         Figure("  memory", after[2], "MB", _MEMORY_MB, f"{before[2]:.1f} MB of few"),
     ]
 
@@ -174,7 +188,7 @@ def _spent(place: Scene, name: str, run: str) -> list[float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def filled(place: Scene, count: int, opened: int = _OPEN) -> str:
+def filled(place: Scene, count: int, opened: int = OPEN) -> str:
     """Fill the database with copies until it has ``count`` runs; the id of one that has ended."""
     place.add_template(_SIGNED)
     with place.server() as server:
@@ -218,7 +232,7 @@ def _newest(connection: sqlite3.Connection, title: str) -> str:
 
 def _copy(connection: sqlite3.Connection, source: str, count: int, letter: str) -> None:
     made = f"'{letter}-' || printf('%08d', n.i)"
-    for table in _TABLES:
+    for table in TABLES:
         names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
         names = [name for name in names if not (table == "revision" and name == "id")]
         own = {name: f"t.{name} || '-{letter}' || n.i" for name in ("id", "dedupe_key")}

@@ -249,14 +249,17 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running_cluster() -> Generator[Cluster]:
-    """A new cluster, which is ended and removed at the end of the block. Raises ``RuntimeError`` where it does not start."""
+def running_cluster(where: Path | None = None) -> Generator[Cluster]:
+    """A new cluster, which is ended and removed at the end of the block. Raises ``RuntimeError`` where it does not start.
+
+    ``where``: the folder in which its own is made, if not in memory.
+    """
     from wfe_mcp.workspace.system.temporary import new_folder, remove_folder
 
     bin_folder = programs.found()
     assert bin_folder is not None, missing()
     # The path of a socket has at most 103 bytes, and other users must reach it: pytest's own folders are long and closed.
-    folder = new_folder("postgres", MEMORY if _has_room(MEMORY) else Path("/tmp"))
+    folder = new_folder("postgres", where or (MEMORY if _has_room(MEMORY) else Path("/tmp")))
     folder.chmod(0o711)
     watch = subprocess.Popen(
         [sys.executable, "-S", "-c", _WATCH, str(folder)], stdin=subprocess.PIPE, start_new_session=True
