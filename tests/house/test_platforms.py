@@ -41,6 +41,7 @@ BRANCHES = {
     "workspace/files/disk.py": "tests/workspace/git/test_durable_objects.py",
     "gates/remedies.py": "tests/gates/test_remedies.py",
     "artifacts/isolated.py": HERE,
+    "cli/commands/server.py": "tests/server/http/test_workers.py",
     "cli/terminal/health.py": HERE,
     "cli/terminal/confirm.py": HERE,
     "cli/terminal/connecting.py": HERE,

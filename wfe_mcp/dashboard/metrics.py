@@ -3,11 +3,14 @@
     observed(…)      ──► counters and durations of this process
     GET /metrics     ──► those, and figures of the database, read once in ``FRESH_S`` seconds
 
+With ``--workers N`` the N processes count in one folder (``PROMETHEUS_MULTIPROC_DIR``), and each answers for all of them: what they
+counted, also those that ended, and the sum of their slots and connections, which each writes down every ``FRESH_S`` seconds.
+
 Rules:
 1. A label is a name of ours (tool, code, operation, kind, queue), or the id of a project. None has a title, a path, a token, or a
    person, and ``MOST_PROJECTS`` projects have labels of their own: the others are ``other``.
 2. What a scrape reads is what is open: it costs the same with a million runs.
-3. Several processes on one database report the same figures of it: take the ``max`` of those, and the ``sum`` of the others.
+3. Several servers on one database report the same figures of it: take the ``max`` of those, and the ``sum`` of the others.
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from wfe_mcp.store.records.jobs import JobStatus
@@ -53,15 +58,33 @@ _OBSERVED = {
 
 
 class Metrics:
-    """The metrics of one process, with a registry of their own."""
+    """The metrics of one process, with a registry of their own, or of the processes that share a folder."""
 
     media_type = CONTENT_TYPE_LATEST
 
     def __init__(self, engine: Engine, access: Access) -> None:
         disable_created_metrics()
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        self._registry.register(_Figures(engine, access))
+        self._engine, self._access = engine, access
+        own = self._registry = CollectorRegistry()
+        self._figures = _Figures(engine)
+        self.is_shared = "PROMETHEUS_MULTIPROC_DIR" in engine.environment
+        if not self.is_shared:
+            ProcessCollector(registry=own)
+            own.register(self._figures)
+        self._slots = Gauge(
+            "wfe_worker_slots",
+            "Jobs that can be worked at once.",
+            ["queue", "state"],
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+        self._connections = Gauge(
+            "wfe_database_connections",
+            "Connections with the database.",
+            ["state"],
+            registry=own,
+            multiprocess_mode="livesum",
+        )
         self._ended: dict[str, tuple[Counter, Histogram]] = {}
         for kind, (name, label, what) in _OBSERVED.items():
             number = Counter(f"{name}s", f"{what}, by how they ended.", [label, "code"], registry=self._registry)
@@ -83,14 +106,29 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of them. Refuses ``unavailable``: the database does not answer."""
-        return generate_latest(self._registry)
+        self.note()
+        if not self.is_shared:
+            return generate_latest(self._registry)
+        every = CollectorRegistry()
+        MultiProcessCollector(every)
+        every.register(self._figures)
+        return generate_latest(every)
+
+    def note(self) -> None:
+        """Note what this process has now."""
+        for queue, (taken, total) in self._access.slots.items():
+            self._slots.labels(queue, "busy").set(taken)
+            self._slots.labels(queue, "free").set(total - taken)
+        used, most = self._engine.store.connections()
+        self._connections.labels("used").set(used)
+        self._connections.labels("free").set(max(0, most - used))
 
 
 class _Figures(Collector):
-    """Figures of the database, and of this process's part in it."""
+    """Figures of the database."""
 
-    def __init__(self, engine: Engine, access: Access) -> None:
-        self._engine, self._access = engine, access
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._known: list[Any] = []
         self._until = 0.0
         self._reading = threading.Lock()
@@ -105,7 +143,7 @@ class _Figures(Collector):
             if time.monotonic() >= self._until:
                 self._known = self._read()
                 self._until = time.monotonic() + FRESH_S
-            return [*self._known, *self._of_process()]
+            return self._known
 
     def _read(self) -> list[Any]:
         now, began = self._engine.clock(), time.perf_counter()
@@ -140,21 +178,6 @@ class _Figures(Collector):
                 "wfe_database_answer_seconds", "How long the database took to begin a transaction.", value=seconds
             ),
         ]
-
-    def _of_process(self) -> list[Any]:
-        slots = GaugeMetricFamily(
-            "wfe_worker_slots", "Jobs that this process can work at once.", labels=["queue", "state"]
-        )
-        for queue, (taken, total) in sorted(self._access.slots.items()):
-            slots.add_metric((queue, "busy"), taken)
-            slots.add_metric((queue, "free"), total - taken)
-        used, most = self._engine.store.connections()
-        pool = GaugeMetricFamily(
-            "wfe_database_connections", "Connections of this process with the database.", labels=["state"]
-        )
-        pool.add_metric(["used"], used)
-        pool.add_metric(["free"], max(0, most - used))
-        return [slots, pool]
 
 
 def _by_project(name: str, meaning: str, numbers: Mapping[str, int]) -> GaugeMetricFamily:

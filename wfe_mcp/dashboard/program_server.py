@@ -17,8 +17,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import anyio
+import anyio.to_thread
 import uvicorn
-from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
@@ -66,6 +67,8 @@ _THREADS = 6
 _IDLE_S = 75
 """How long a connection may idle: longer than proxies keep theirs, which would else send into one that just ends."""
 
+_NOTED_S = 5.0
+
 
 class Served(Protocol):
     """An ASGI application that is served while ``alive`` is entered."""
@@ -106,9 +109,12 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
 
     @asynccontextmanager
     async def alive(_: Starlette) -> AsyncGenerator[None]:
-        to_thread.current_default_thread_limiter().total_tokens = _THREADS
-        async with served.alive():
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        async with served.alive(), anyio.create_task_group() as group:
+            if metrics is not None and metrics.is_shared:
+                group.start_soon(_note, metrics)
             yield
+            group.cancel_scope.cancel()
         access.is_ending = True
         await run_in_threadpool(access.close)
 
@@ -181,6 +187,13 @@ def _measures(access: Access, metrics: Metrics | None) -> Callable[[Request], Aw
             return PlainTextResponse(f"{refused.message} {refused.hint}\n", status_of(refused.code), asks)
 
     return measures
+
+
+async def _note(metrics: Metrics) -> None:
+    """Tell the other processes of the address what this one has, every few seconds."""
+    while True:
+        await run_in_threadpool(metrics.note)
+        await anyio.sleep(_NOTED_S)
 
 
 def _metrics(engine: Engine, access: Access) -> Metrics | None:

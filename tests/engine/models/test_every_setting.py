@@ -242,6 +242,7 @@ SHOWN_ELSEWHERE: dict[str, str] = {
         "tests/workflow/test_overrides.py::test_as_many_people_approve_as_template_or_configuration_asks_whichever_is_more",
     ),
     "server.login": "tests/server/people/test_login.py::test_a_person_logs_in_and_out_and_the_log_says_so",
+    "server.workers": "tests/server/http/test_workers.py::test_a_signal_ends_all_processes_in_order",
     "server.origin": "tests/server/people/test_login.py::test_a_change_by_the_cookie_needs_our_origin",
     **{
         f"server.roles.*.{key}": "tests/engine/access/test_roles.py::test_a_role_is_given_by_group_or_subject_and_the_highest_counts"

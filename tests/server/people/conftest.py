@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from playwright.sync_api import Browser as Chromium
 
 from tests.dashboard.chromium import Tab, launched
 from tests.server.conftest import House
-from tests.server.http.conftest import Running
+from tests.server.http.conftest import Running, free_port
 from tests.server.people.provider import CLIENT, SECRET, Provider
 
 HOST = "wfe.localhost"
@@ -71,21 +70,16 @@ class Client:
     def log_in(self, to: str = "/app/") -> httpx2.Response:
         return self.send("GET", self.provider_answer(to))
 
-    def fill(self, page: str, action: str, **fields: str) -> httpx2.Response:
-        """Send the form of ``page`` that goes to ``action``, with its own token, as a browser would."""
+    def fill(self, page: str, action: str, to: str = "", **fields: str) -> httpx2.Response:
+        """Send the form of ``page`` that goes to ``action``, with its own token, as a browser would. ``to``: elsewhere."""
         shown = self.send("GET", page).text
         form = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', shown, re.DOTALL)
         hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form[1] if form else ""))
         headers = {"content-type": "application/x-www-form-urlencoded", "origin": self.team.origin}
-        return self.send("POST", action, {**hidden, **fields}, **headers)
+        return self.send("POST", to or action, {**hidden, **fields}, **headers)
 
     def api(self, method: str, path: str, body: object = None) -> httpx2.Response:
         return self.send(method, f"/api/v1{path}", body, origin=self.team.origin)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 @pytest.fixture

@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.dashboard.chromium import Tab
+from tests.dashboard.soft_key import SoftKey
 from tests.server.http.conftest import ADA
-from tests.server.people.conftest import Team
+from tests.server.http.processes import InTurn
+from tests.server.people.conftest import HOST, Team
 from wfe_mcp.core.model import Channel, RunId
 from wfe_mcp.engine.approvals.approvers import pinned_here
 from wfe_mcp.engine.approvals.pin import set_pin
@@ -122,3 +125,31 @@ def test_two_people_approve_at_the_server_each_with_a_passkey_of_theirs(
     assert given == [("ada", Channel.PASSKEY), ("bob", Channel.PASSKEY)]
     assert terminal(team, "verify").startswith("0"), terminal(team, "verify")
     second.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no socket is shared there")
+def test_a_login_a_new_passkey_and_a_decision_take_each_step_in_another_process(team: Team) -> None:
+    engine, in_turn = team.running.house.engine(), InTurn(team.running)
+    set_pin(engine, PIN, ADA)
+    team.running.end()
+    in_turn.start(team.origin)
+    _, request = asked(team)
+    ada, key = team.browser(), SoftKey("ada", party=HOST)
+    assert ada.log_in().status_code == 303
+    page, form = f"/approvers/{engine.project_id}", f"/approvers/{engine.project_id}/request"
+    began = ada.fill(page, form, f"{form}/key").json()
+    made = {"ceremony": began["ceremony"], "key": key.create(began["options"], team.origin)}
+    ada.send("GET", "/passkey.js")  # so that the next form does not go where the challenge was made
+    assert ada.fill(page, form, **made).status_code == 303
+    assert terminal(team, "approvers", "accept", "ada", "--pin-fd", "0").startswith("0"), terminal(team, "status")
+    page, form = f"/decide/{request}", f"/decide/{request}/approve"
+    before = len(in_turn.turns)
+    began = ada.fill(page, form, f"{form}/sign").json()
+    signed = {"ceremony": began["ceremony"], "assertion": key.get(began["options"], team.origin)}
+    ada.send("GET", "/passkey.js")
+    assert ada.fill(page, form, **signed).status_code == 303
+    assert "Approved by ada" in ada.send("GET", page).text
+    first, second, *_ = in_turn.turns[before:]
+    assert in_turn.turns[before:] == [first, second] * 3
+    assert first != second
+    in_turn.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import sys
+import threading
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -34,9 +36,21 @@ Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The addres
 Origin = Annotated[
     str, typer.Option("--origin", metavar="URL", help="Its address for others: https://wfe.example, where a proxy is.")
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Processes, each for one core; else that of [server], or 1."),
+]
+Shared = Annotated[int, typer.Option("--shared", hidden=True, help="The number of a socket that listens already.")]
 
 
-def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.0.0.1", origin: Origin = "") -> None:
+def server(
+    invocation: Invocation,
+    port: Port = DEFAULT_PORT,
+    host: Host = "127.0.0.1",
+    origin: Origin = "",
+    workers: Workers = None,
+    shared: Shared = -1,
+) -> None:
     """Serve MCP over HTTP to agents with tokens until Ctrl-C.
 
     Several agents share it, and programs its HTTP API; a token says on which project it works, and what it may do. With
@@ -45,24 +59,52 @@ def server(invocation: Invocation, port: Port = DEFAULT_PORT, host: Host = "127.
     from wfe_mcp.dashboard.program_server import program_server
     from wfe_mcp.workspace.system.tracing import start_tracing
 
+    is_child = shared >= 0
     with invocation.serving_engine() as engine:
         given = _own_settings(engine)
+        number = 1 if is_child else _number(workers or given.workers)
         origin = _origin(origin or given.origin, host)
         visitors = None if given.login is None else _visitors(engine, origin, given.login, [*given.roles.values()])
-        try:
-            listening = socket.create_server((host, port), family=_family(host))
-        except OSError as taken:
-            raise Refused(
-                "unavailable", f"Port {port} of {host} cannot be used: {taken.strerror}.", "Choose another with --port."
-            ) from taken
-        with listening:
-            found: int = listening.getsockname()[1]
+        listening = socket.socket(fileno=shared) if is_child else _listening(host, port)
+        found: int = listening.getsockname()[1]
+        if is_child:
+            listening.set_inheritable(False)
+        else:
             url = origin or f"http://localhost:{found}"
             invocation.answer(f"{url}/mcp and {url}/api/v1 are served; Ctrl-C stops it.", data={"url": url})
             invocation.screen.flush()
-            stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")
-            _run(program_server(engine, found, origin, _mcp, visitors), listening)
-            stop_tracing()
+        if number == 1:
+            with listening:
+                stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")
+                _run(program_server(engine, found, origin, _mcp, visitors), listening, is_child=is_child)
+                stop_tracing()
+            return
+    from wfe_mcp.cli.terminal.server_processes import run_processes
+
+    own = ["--project", invocation.world.project] if invocation.world.project else []
+    with listening:  # the parent keeps no database open
+        words = ["server", *own, "--host", host, *(["--origin", origin] if origin else [])]
+        run_processes(number, words, listening, invocation.screen.talk)
+
+
+def _number(workers: int) -> int:
+    """The number of processes. Refuses several on Windows, where none can be handed a socket that way."""
+    if workers > 1 and sys.platform == "win32":
+        raise Refused(
+            "unavailable",
+            f"{workers} processes cannot share one port on Windows.",
+            "Start each with a port of its own, behind one proxy: wfe-mcp server --port 8767 --workers 1",
+        )
+    return workers
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=_family(host))
+    except OSError as taken:
+        raise Refused(
+            "unavailable", f"Port {port} of {host} cannot be used: {taken.strerror}.", "Choose another with --port."
+        ) from taken
 
 
 def _own_settings(engine: Engine) -> ServerSettings:
@@ -105,16 +147,15 @@ def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[Ser
     return Visitors(people, login, secret)
 
 
-def _run(serving: HttpServer, listening: socket.socket) -> None:
-    """Serve in a thread until a signal asks for the end: uvicorn would end the process by it."""
-    import threading
+def _run(serving: HttpServer, listening: socket.socket, *, is_child: bool) -> None:
+    """Serve in a thread until a signal asks for the end, by which uvicorn would end the process, or the parent is gone."""
+    from wfe_mcp.cli.terminal.waiting import input_closed, stop_requested
 
-    from wfe_mcp.cli.terminal.waiting import stop_requested
-
+    ends = input_closed() if is_child else threading.Event()
     with stop_requested() as signals:
         thread = threading.Thread(target=serving.run, args=([listening],), name="server", daemon=True)
         thread.start()
-        while thread.is_alive() and not signals:
+        while thread.is_alive() and not signals and not ends.is_set():
             thread.join(_TICK_S)
         serving.stop()
         thread.join(_ENDING_S)

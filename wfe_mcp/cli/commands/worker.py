@@ -1,6 +1,5 @@
 """``wfe-mcp worker``: run background jobs without a server."""
 
-import sys
 import threading
 from typing import Annotated
 
@@ -25,7 +24,7 @@ def worker(
 
     Runs continue without a client's server then. Unfinished jobs return to the queue when it stops.
     """
-    from wfe_mcp.cli.terminal.waiting import stop_requested
+    from wfe_mcp.cli.terminal.waiting import input_closed, stop_requested
     from wfe_mcp.engine.background.daemon import Workers
     from wfe_mcp.engine.background.queues import QUEUES, queue_names
     from wfe_mcp.workspace.system.tracing import start_tracing
@@ -35,21 +34,9 @@ def worker(
         queue_names(engine, kinds)
         whose = "all projects" if everywhere else str(engine.root)
         invocation.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C stops it.")
-        ended = _closed() if until_closed else threading.Event()
+        ended = input_closed() if until_closed else threading.Event()
         stop_tracing = start_tracing(engine.environment, "wfe-mcp-worker")
         handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(signals) or ended.is_set())
         stop_tracing()
     summary = f"Worker stopped; {plural(handed_back, 'unfinished job')} returned to the queue."
     invocation.answer(summary, data={"handed_back": handed_back})
-
-
-def _closed() -> threading.Event:
-    """Set once standard input is closed: the command that waits for this worker has ended."""
-    ended = threading.Event()
-
-    def wait() -> None:
-        sys.stdin.buffer.read()
-        ended.set()
-
-    threading.Thread(target=wait, daemon=True).start()
-    return ended

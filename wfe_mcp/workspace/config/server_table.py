@@ -75,6 +75,12 @@ class ServerSettings(Table):
     origin: Annotated[str, AfterValidator(_origin)] = optional(
         "", "The address of the server in a browser, to which passkeys are bound: `https://wfe.example`.", effect="name"
     )
+    workers: int = optional(
+        1,
+        "Processes that answer at its address, each on one core. `--workers` wins; above 1 not on Windows.",
+        effect="limit",
+        ge=1,
+    )
     login: LoginSettings | None = optional(
         None, "How people log in; without it the server shows no page.", effect="calls"
     )
