@@ -10,6 +10,7 @@ python -m bench exchanged-rows kills fuzz   what an attack or an accident may le
 python -m bench first-change FOLDER…   a new user's way to the first approved change in projects of others
 python -m bench job-engines   jobs on PostgreSQL, delivered and polled, under kill -9 and crashes of the server: two minutes
 python -m bench team   200 agents and 20 people on one server, on SQLite and on PostgreSQL: five minutes
+python -m bench team --workers 2   the same with so many processes at one address; chaos, too
 python -m bench chaos      a team whose servers, runners, network and database fail all the time: half an hour, or --quick; root
 python -m bench upgrade COMMIT   a team that works while its server is upgraded from that commit to this one: two minutes
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
@@ -103,6 +104,10 @@ def main(argv: list[str]) -> int:
     if not {"-h", "--help"}.isdisjoint(argv):
         print(__doc__)
         return 0
+    workers = 1
+    if "--workers" in argv:
+        at = argv.index("--workers")
+        workers, argv = int(argv[at + 1]), [*argv[:at], *argv[at + 2 :]]
     quick, large = "--quick" in argv, "--large" in argv
     wanted = [word for word in argv if word not in {"--quick", "--large"}]
     scanned = 10_000 if quick else 100_000
@@ -131,8 +136,11 @@ def main(argv: list[str]) -> int:
             "How jobs get to workers on PostgreSQL",
             partial(job_engines.measure, singles=20 if quick else 60, idle_s=4 if quick else 10),
         ),
-        "team": ("A team on one server", partial(team.measure, each=1 if quick else 3)),
-        "chaos": ("A team whose machines fail", partial(chaos.measure, runs=40 if quick else 1_000)),
+        "team": ("A team on one server", partial(team.measure, each=1 if quick else 3, workers=workers)),
+        "chaos": (
+            "A team whose machines fail",
+            partial(chaos.measure, runs=40 if quick else 1_000, workers=workers),
+        ),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
         "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),

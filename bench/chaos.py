@@ -58,8 +58,8 @@ TEMPLATE: dict[str, Any] = {
 }
 
 
-def measure(place: Scene, runs: int) -> list[Figure]:
-    """What is lost, doubled or not whole after ``runs`` runs under faults."""
+def measure(place: Scene, runs: int, workers: int = 1) -> list[Figure]:
+    """What is lost, doubled or not whole after ``runs`` runs under faults. ``workers``: processes of each server."""
     from tests.postgres import missing as no_server, running_cluster
 
     if reason := no_network() or no_server():
@@ -70,7 +70,7 @@ def measure(place: Scene, runs: int) -> list[Figure]:
         place.environment["WFE_DATABASE_URL"] = cluster.url(cluster.new_database())
         _prepare(place)
         with Network(RUNNERS) as network:
-            machines = Machines(place, cluster, network, Path(folder))
+            machines = Machines(place, cluster, network, Path(folder), workers)
             engine = create_engine(project_at(place.root), environment=place.environment)
             try:
                 return _Team(place, machines, engine, Path(folder)).figures(runs)

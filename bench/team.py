@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import psutil
 
 from bench.figures import Figure, median, percentile
 from bench.over_http import call
@@ -34,25 +35,30 @@ _LOOKS_S = 3.0
 _LOOKS = ("inbox", "runs?limit=20", "runs/{run}")
 _TOOLS = ("start_run", "start_phase", "submit_artifact", "status")
 _WAIT_S = 120.0
+_STARTING_S = 10.0
+"""Until each of several processes answers: the first would get all connections, which clients keep."""
 
 
-def measure(place: Scene, each: int) -> list[Figure]:
-    """p50 and p99 of every tool and page while ``AGENTS`` agents have ``each`` runs and ``PEOPLE`` people look."""
+def measure(place: Scene, each: int, workers: int = 1) -> list[Figure]:
+    """p50 and p99 of every tool and page while ``AGENTS`` agents have ``each`` runs and ``PEOPLE`` people look.
+
+    ``workers``: processes of the server.
+    """
     from tests.postgres import running_cluster
 
-    figures = _Team(place, "SQLite").figures(each)
+    figures = _Team(place, "SQLite", workers).figures(each)
     with running_cluster() as cluster, scene() as other:
         other.environment["WFE_DATABASE_URL"] = cluster.url(cluster.new_database())
         other._trust()  # pyright: ignore[reportPrivateUsage] - of the new database
-        figures += _Team(other, "PostgreSQL").figures(each)
+        figures += _Team(other, "PostgreSQL", workers).figures(each)
     return figures
 
 
 class _Team:
     """A server, its tokens, and everybody who uses it."""
 
-    def __init__(self, place: Scene, database: str) -> None:
-        self._place, self._database = place, database
+    def __init__(self, place: Scene, database: str, workers: int) -> None:
+        self._place, self._database, self._workers = place, database, workers
         self._spent: dict[str, list[float]] = defaultdict(list)
         self._refused: dict[str, int] = defaultdict(int)
         self._runs: list[str] = []
@@ -61,10 +67,11 @@ class _Team:
     def figures(self, each: int) -> list[Figure]:
         """All of them, and what ``verify`` says of each run afterwards."""
         tokens = self._tokens()
-        with self._serving() as url:
-            began = time.perf_counter()
+        with self._serving() as (url, server):
+            began, before = time.perf_counter(), _cpu_s(server)
             asyncio.run(self._work(url, tokens, each))
             took = time.perf_counter() - began
+            cpu_s = {pid: spent - before.get(pid, 0.0) for pid, spent in _cpu_s(server).items()}
         found = [
             Figure(
                 f"{self._database}: {name}, p50",
@@ -79,7 +86,17 @@ class _Team:
         found.append(
             Figure(f"{self._database}: runs that are not whole, of {len(self._runs):,}", self._faults(), "", 0)
         )
-        found.append(Figure(f"{self._database}: calls a second", sum(map(len, self._spent.values())) / took, "1/s"))
+        calls = sum(map(len, self._spent.values()))
+        shares = ", ".join(f"{spent:.1f}" for spent in cpu_s.values() if spent > 0.1)
+        found += [
+            Figure(f"{self._database}: calls a second", calls / took, "1/s"),
+            Figure(
+                f"{self._database}: CPU of the server for a call",
+                sum(cpu_s.values()) / calls * 1000,
+                "ms",
+                note=f"its processes: {shares} s in {took:.0f} s",
+            ),
+        ]
         return found
 
     def _tokens(self) -> list[str]:
@@ -95,9 +112,9 @@ class _Team:
         return made
 
     @contextmanager
-    def _serving(self) -> Generator[str]:
+    def _serving(self) -> Generator[tuple[str, psutil.Process]]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "wfe_mcp", "--json", "server", "--port", "0"],
+            [sys.executable, "-m", "wfe_mcp", "--json", "server", "--port", "0", "--workers", str(self._workers)],
             cwd=self._place.root,
             env=self._place.environment | {"PYTHONPATH": HERE},
             stdout=subprocess.PIPE,
@@ -106,7 +123,10 @@ class _Team:
         )
         assert process.stdout is not None
         try:
-            yield str(json.loads(process.stdout.readline())["data"]["url"])
+            url = str(json.loads(process.stdout.readline())["data"]["url"])
+            if self._workers > 1:
+                time.sleep(_STARTING_S)
+            yield url, psutil.Process(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=_WAIT_S)
@@ -157,3 +177,9 @@ class _Team:
     def _faults(self) -> int:
         checked, differences = self._place.verified()
         return max(0, len(set(self._runs)) - checked) + differences
+
+
+def _cpu_s(server: psutil.Process) -> dict[int, float]:
+    """Process → the seconds of CPU that it has used."""
+    spent = {each.pid: each.cpu_times() for each in (server, *server.children(recursive=True))}
+    return {pid: times.user + times.system for pid, times in spent.items()}

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from bench.scene import HERE
 from bench.team_chaos.network import ADDRESS
 
@@ -35,7 +37,8 @@ _FAULT = re.compile(r"[a-z_]+(\.[A-Za-z_]+)*\.[A-Z]\w+(Error|Exception|Timeout)?
 class Machines:
     """Servers, runners and the database. ``ports``: of the servers; a killed one comes back at its own."""
 
-    def __init__(self, place: Scene, cluster: Cluster, network: Network, folder: Path) -> None:
+    def __init__(self, place: Scene, cluster: Cluster, network: Network, folder: Path, workers: int) -> None:
+        self._workers = workers
         self._place, self._cluster, self._network, self._folder = place, cluster, network, folder
         self._servers: dict[int, subprocess.Popen[bytes]] = {}
         self._runners: dict[int, subprocess.Popen[bytes]] = {}
@@ -53,7 +56,7 @@ class Machines:
     def start_server(self, port: int) -> None:
         """One more process of the server, or one again."""
         assert self.proxy is not None
-        argv = [sys.executable, "-m", "wfe_mcp", "server", "--port", str(port)]
+        argv = [sys.executable, "-m", "wfe_mcp", "server", "--port", str(port), "--workers", str(self._workers)]
         self._servers[port] = subprocess.Popen(
             [*argv, "--origin", f"https://{ADDRESS}:{self.proxy.port}"],
             cwd=self._place.root,
@@ -119,15 +122,25 @@ class Machines:
     # -- faults ------------------------------------------------------------------------------------------------------
 
     def kill_server(self) -> None:
-        """kill -9, and a new process at the same port."""
+        """kill -9, and a new process at the same port: the server starts one of several itself, and they end with it."""
         port = random.choice(self.ports)
-        self._servers[port].kill()
-        self._servers[port].wait()
-        self.start_server(port)
+        server = psutil.Process(self._servers[port].pid)
+        answering = self._answering(server)
+        victim = random.choice([server, *answering])
+        victim.kill()
+        if victim == server:
+            self._servers[port].wait()
+            psutil.wait_procs(answering, _ENDING_S)
+            self.start_server(port)
 
     def freeze_server(self) -> None:
         """SIGSTOP past its leases."""
-        self._freeze(self._servers[random.choice(self.ports)])
+        server = psutil.Process(self._servers[random.choice(self.ports)].pid)
+        self._freeze(random.choice(self._answering(server) or [server]))
+
+    def _answering(self, server: psutil.Process) -> list[psutil.Process]:
+        """The processes of a server with several."""
+        return server.children() if self._workers > 1 else []
 
     def kill_runner(self) -> None:
         """kill -9, and a new process on the same host."""
@@ -155,11 +168,11 @@ class Machines:
         self._cluster.kill()
         self._cluster.start()
 
-    def _freeze(self, process: subprocess.Popen[bytes]) -> None:
+    def _freeze(self, process: subprocess.Popen[bytes] | psutil.Process) -> None:
         process.send_signal(signal.SIGSTOP)
 
         def thaw() -> None:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):
                 process.send_signal(signal.SIGCONT)
 
         threading.Timer(_FROZEN_S, thaw).start()
