@@ -5,7 +5,9 @@
 Rules:
 1. Git checks nothing out: no hook, filter, attribute or submodule takes part (``workspace/git/trees.py``).
 2. The check gets variables of the runner's own environment by name, and the credentials that were handed with the task.
-3. Nothing is judged here.
+3. ``[sandbox]`` of whoever runs the runner says what makes the clean room. What they named is never replaced by less; the network is
+   for the check to have, which the server sends.
+4. Nothing is judged here.
 """
 
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ from wfe_mcp.jobs import child
 from wfe_mcp.jobs.handed import Handed, handed
 from wfe_mcp.jobs.sandbox import sandbox_fault
 from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 from wfe_mcp.workspace.git.batch import entries_below
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.objects import Node, trees_of
@@ -44,7 +47,13 @@ class Ran:
 
 
 def carry_out(
-    task: Task, mirror: Path, folder: Path, key: str, run: child.RunChild, environ: Mapping[str, str] | None = None
+    task: Task,
+    mirror: Path,
+    folder: Path,
+    key: str,
+    run: child.RunChild,
+    environ: Mapping[str, str] | None = None,
+    makes: SandboxSettings | None = None,
 ) -> Ran:
     """Run the check of ``task``; its commit is in ``mirror``. ``folder``: for the log. ``key``: public half, for the statement."""
     log = folder / "check.log"
@@ -53,14 +62,15 @@ def carry_out(
         hide(value)
     try:
         files = _files_of(mirror, task)
-        fault = sandbox_fault()
-        _refuse_less(task.check, fault)
+        makes = makes or SandboxSettings()
+        fault = sandbox_fault(makes.bubblewrap, makes.sha256)
+        _refuse_less(task.check, makes, fault)
         check = task.check.model_copy(update={"where": "checkout", "sandbox": fault is None, "bring": ()})
 
         def hand(_: FrozenCheck) -> AbstractContextManager[Handed]:
             return handed(task.variables, task.files)
 
-        with place_of(check, mirror, files, folder, environ, stored=True) as place:
+        with place_of(check, mirror, files, folder, environ, makes, stored=True) as place:
             done = execute(check, place, mirror, place.reports / REPORT, log, run, hand)
             reports = _reports(done, place.root, place.reports)
             facts |= _facts(done, place.root, fault) | {"notes": tuple(place.notes[:50])}
@@ -75,9 +85,10 @@ def carry_out(
     return Ran(Statement(**facts, log_sha256=sha256_hex(content), reports=hashes), content, reports)
 
 
-def _refuse_less(check: FrozenCheck, fault: str | None) -> None:
-    if check.sandbox and fault is not None:
-        why = f"Check {check.name!r} runs in a sandbox only, and this runner makes none. {fault}"
+def _refuse_less(check: FrozenCheck, makes: SandboxSettings, fault: str | None) -> None:
+    if fault is not None and (check.sandbox or makes.is_own):
+        who = f"Check {check.name!r} runs" if check.sandbox else "This runner runs checks"
+        why = f"{who} in a sandbox only, and this runner makes none. {fault}"
         raise NotPossibleError(why, "ask the user to do so on the runner.")
 
 

@@ -31,11 +31,12 @@ def runner(
     """Do checks of a server that say where = "runner", until Ctrl-C.
 
     Set WFE_TOKEN to a token of the scope runner, one for each runner. It gets exactly the files that are judged, runs the
-    check in a sandbox where this machine has bubblewrap, and signs what it reports. Ctrl-C ends it after the check; twice at once.
+    check in a sandbox where this machine has bubblewrap, or as [sandbox] of your configuration says, and signs what it reports.
+    Ctrl-C ends it after the check; twice at once.
     """
     from wfe_mcp.cli.runner.connection import Connection
     from wfe_mcp.cli.runner.key import RunnerKey
-    from wfe_mcp.cli.runner.working import Runner, ended
+    from wfe_mcp.cli.runner.working import Runner, ended, own_sandbox
     from wfe_mcp.cli.terminal.waiting import stop_requested
     from wfe_mcp.jobs.sandbox import sandbox_fault
     from wfe_mcp.workspace.system.location import data_dir
@@ -48,11 +49,14 @@ def runner(
         raise Refused("bad_argument", f"A lease of {lease} is too short or too long.", "Give 3s to 5m.")
     names = tuple(name.strip() for name in labels.split(",") if name.strip())
     connection, folder = Connection(server, token), data_dir() / "runner"
-    key, screen = RunnerKey(folder / "key"), invocation.screen
-    if (fault := sandbox_fault()) is not None:
+    key, screen, makes = RunnerKey(folder / "key"), invocation.screen, own_sandbox(folder)
+    fault = sandbox_fault(makes.bubblewrap, makes.sha256)
+    if fault is not None and makes.is_own:
+        raise Refused("unavailable", fault, "Or remove [sandbox] from your configuration.")
+    if fault is not None:
         screen.talk(f"Checks run without a sandbox here, and their evidence says so. {fault}")
     with stop_requested() as signals:
         screen.talk(f"Waiting for checks of {connection.url}" + (f" for {', '.join(names)}" if names else "") + ".")
-        working = Runner(connection, key, names, folder, dict(os.environ), lease_s, signals, screen.talk)
+        working = Runner(connection, key, names, folder, dict(os.environ), makes, lease_s, signals, screen.talk)
         done = working.run(once=once, drain=drain)
     invocation.answer(ended(done), data={"done": done})

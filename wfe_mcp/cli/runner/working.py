@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.runner.connection import Connection
     from wfe_mcp.cli.runner.key import RunnerKey
     from wfe_mcp.gates.runner_protocol import Task
+    from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
 log = logging.getLogger("wfe_mcp.runner")
 
@@ -44,7 +45,7 @@ _TICK_S = 0.2
 
 
 class Runner:
-    """A runner at work. ``signals``: grows with each signal to stop. ``say``: for people."""
+    """A runner at work. ``makes``: its clean room. ``signals``: grows with each signal to stop. ``say``: for people."""
 
     def __init__(
         self,
@@ -53,12 +54,13 @@ class Runner:
         labels: Sequence[str],
         folder: Path,
         environ: Mapping[str, str],
+        makes: SandboxSettings,
         lease_s: float,
         signals: Sequence[Any],
         say: Callable[[str], object],
     ) -> None:
         self._server, self._key, self._labels, self._mirrors = server, key, tuple(labels), folder / "mirrors"
-        self._environ, self._lease_s, self._signals, self._say = environ, lease_s, signals, say
+        self._environ, self._makes, self._lease_s, self._signals, self._say = environ, makes, lease_s, signals, say
 
     def run(self, *, once: bool, drain: bool) -> int:
         """Work until a signal; ``once``: for one check; ``drain``: until none waits. The number of checks that were done."""
@@ -105,7 +107,7 @@ class Runner:
             try:
                 mirror = self._server.fetch(task, self._mirrors)
                 run = partial(run_child, should_stop=must_stop)
-                ran = carry_out(task, mirror, folder, self._key.public, run, self._environ)
+                ran = carry_out(task, mirror, folder, self._key.public, run, self._environ, self._makes)
             except Refused as refused:
                 self._say(f"{task.job}: {refused.message}")
                 return self._give_back(task)
@@ -181,3 +183,13 @@ def _tail(log_file: Path) -> str:
 def ended(done: int) -> str:
     """What a runner says at its end."""
     return f"Runner stopped; {plural(done, 'check')} done."
+
+
+def own_sandbox(folder: Path) -> SandboxSettings:
+    """``[sandbox]`` of the user's own file, which counts as it is: a runner has no database that could know what they trust."""
+    from wfe_mcp.workspace.config.settings import load_settings
+
+    loaded = load_settings(folder, lambda path, sha256: False, {}, {})
+    if unclear := [each.message for each in loaded.problems if each.path.split("/")[:2] in ([""], ["", "sandbox"])]:
+        raise Refused("bad_argument", f"{unclear[0]}.", "Correct it: it may say how checks are to run here.")
+    return loaded.settings.sandbox

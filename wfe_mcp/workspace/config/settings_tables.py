@@ -232,6 +232,11 @@ class SandboxSettings(Table):
         pattern=r"^([0-9a-f]{64})?$",
     )
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the person said something."""
+        return self != SandboxSettings()
+
 
 class EnvSettings(Table):
     """``allow``: names of variables that expressions may read as ``env``."""
