@@ -132,7 +132,8 @@ class _Team:
             process.communicate(timeout=_WAIT_S)
 
     async def _work(self, url: str, tokens: list[str], each: int) -> None:
-        limits = httpx2.Limits(max_connections=AGENTS + PEOPLE)
+        # A pool would give most calls to the connections that it made first, and so to the process that took those.
+        limits = httpx2.Limits(max_connections=AGENTS + PEOPLE, max_keepalive_connections=0)
         async with httpx2.AsyncClient(trust_env=False, timeout=_WAIT_S, limits=limits, base_url=url) as http:
             people = [asyncio.create_task(self._look(http, tokens[at % TOKENS], at)) for at in range(PEOPLE)]
             agents = (self._agent(http, tokens[at % TOKENS], at, each) for at in range(AGENTS))
