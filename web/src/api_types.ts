@@ -449,6 +449,7 @@ export interface DecisionData {
   shown_sha256?: string;
   shown?: ApprovalView | null;
   since?: Change | null;
+  present?: PersonHere[];
 }
 
 export interface DecisionPage {
@@ -1259,6 +1260,16 @@ export interface Package {
 export interface PathNote {
   path: string;
   message: string;
+}
+
+export interface PeopleHere {
+  present: PersonHere[];
+  text?: string;
+}
+
+export interface PersonHere {
+  name: string;
+  since: string;
 }
 
 export interface PhaseComparison {

@@ -11,6 +11,7 @@ import { comments, LineComments, type Drafts } from "./line_comments";
 import { useCommands } from "./palette";
 import { Problem, Waiting } from "./parts";
 import { Position } from "./position";
+import { Present } from "./present";
 import { go, to } from "./route";
 import { Since } from "./since";
 import { age } from "./words";
@@ -43,6 +44,7 @@ export function Decision({ request, at, inbox, takesPin }: { request: string; at
   return (
     <>
       <Position request={decision.request.id} inbox={inbox} />
+      <Present request={decision.request.id} />
       <Open key={decision.shown_sha256} data={decision} shown={decision.shown} html={html} at={at} takesPin={takesPin} reload={reload} split={split} toggleSplit={toggleSplit} />
     </>
   );

@@ -38,21 +38,22 @@ def decision_page(
     no_pin: str = "",
     split: bool = False,
     untrusted: WaitingTrust | None = None,
+    people: Html | None = None,
 ) -> Html:
     """The whole page of one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
 
     ``no_pin``: why this page takes no PIN; empty where it does. ``split``: old lines of the change beside the new ones. ``untrusted``: what
-    needs trust in the project.
+    needs trust in the project. ``people``: what a server says of others; its script keeps it up to date.
     """
     title, shown = f"{view.request.phase}: {view.title}", view.shown
     fields = Fields.of(typed or {})
     may_talk = "Reject" in view.buttons and (not no_pin or bool(view.passkeys))
-    above = (note(notice), _trust(untrusted))
+    above = (note(notice), people, _trust(untrusted))
     body = decision_body(view, *above, talk=fields if may_talk else None, may_edit=not no_pin, split=split)
     if shown is None:
         return document(title, body, refresh_s=_LOOK_AGAIN_S if view.gating else 0, class_="")
     bar = decision_bar(view, shown, tokens, typed or {}, fields.elsewhere(body), no_pin=no_pin, split=split)
-    return document(title, body, script=SCRIPT if view.passkeys else "", class_="", bar=bar)
+    return document(title, body, script=SCRIPT if view.passkeys or people else "", class_="", bar=bar)
 
 
 def decision_body(

@@ -25,6 +25,7 @@ from wfe_mcp.dashboard.edits import MOST_FORM_BYTES
 from wfe_mcp.dashboard.engines import Engines, needs_trust
 from wfe_mcp.dashboard.fields import NO_PIN, Notice, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED
+from wfe_mcp.dashboard.html import Html
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
@@ -151,6 +152,11 @@ class DecisionPages:
         del session
         return view
 
+    def _people_at(self, view: DecisionView, session: str) -> Html | None:
+        """What a person sees of the others at this request; None where no one logs in."""
+        del view, session
+        return None
+
     @property
     def _no_pin(self) -> str:
         """Why this page takes no PIN."""
@@ -272,6 +278,7 @@ class DecisionPages:
         tokens = {
             each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject", "check")
         }
+        people = self._people_at(view, session)
         return HTMLResponse(
             decision_page(
                 view,
@@ -281,9 +288,10 @@ class DecisionPages:
                 no_pin="" if self._asks_pin else self._no_pin,
                 split=split,
                 untrusted=self._trust_wanted(view),
+                people=people,
             ),
             status,
-            headers=SCRIPTED if view.passkeys else None,
+            headers=SCRIPTED if view.passkeys or people else None,
         )
 
     def _trust_wanted(self, view: DecisionView) -> WaitingTrust | None:

@@ -31,19 +31,21 @@ from wfe_mcp.dashboard.answers import json_no, page_no, status_of, unknown
 from wfe_mcp.dashboard.application import application
 from wfe_mcp.dashboard.decision_routes import DecisionPages, log, page_routes
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
+from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.key_pages import KeyPages
 from wfe_mcp.dashboard.login import HOME, login_path
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
-from wfe_mcp.engine.access.people import Waiting
+from wfe_mcp.engine.access.people import Login, People, Waiting
+from wfe_mcp.engine.access.presence import come
 from wfe_mcp.engine.approvals.approvers import Signer
 from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.views.approvals.approvers import signers
+from wfe_mcp.views.pages.decision import people_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wfe_mcp.dashboard.engines import Engines
-    from wfe_mcp.engine.access.people import Login, People
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.approvals.request import DecisionView
 
@@ -166,6 +168,12 @@ class ServerPages(DecisionPages):
         place = self._place(engine, view)
         names, why = signers(engine, place, Signer(Site(self._people.origin), login.person.name))
         return replace(view, passkeys=names, no_passkey=why)
+
+    def _people_at(self, view: DecisionView, session: str) -> Html | None:
+        if view.state != "open":
+            return None
+        here = people_here(come(self._people.engine, self._login(session), view.request.id))
+        return tag("p", here.text, class_="note", role="status", data_present=view.request.id, hidden=not here.text)
 
     @staticmethod
     def _place(engine: Engine, view: DecisionView) -> Path:

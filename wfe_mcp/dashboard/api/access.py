@@ -203,7 +203,8 @@ class Access:
         header = request.headers.get("authorization", "")
         if header or self.people is None:
             return self.sender(header)
-        login = self.people.login_of(request.cookies.get(COOKIE, ""))
+        asks_alone = request.url.path.endswith("/present")  # a page that is only open does not keep its session in use
+        login = self.people.login_of(request.cookies.get(COOKIE, ""), counts=not asks_alone)
         if login is None:
             raise Refused("unauthorized", "You are not logged in.", "Log in: GET /login", data={"login": True})
         if request.method not in SAFE and request.headers.get("origin") != self.people.origin:

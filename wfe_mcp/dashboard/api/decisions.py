@@ -24,10 +24,11 @@ from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.deciding import changed_files, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_body
 from wfe_mcp.dashboard.edits import nothing_to_edit, open_text, store_edit, what_is_editable
+from wfe_mcp.engine.access.presence import come, present
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS, rejection
 from wfe_mcp.views.approvals.request import DecisionView
-from wfe_mcp.views.pages.decision import DecisionData, DecisionPage, decision_data
+from wfe_mcp.views.pages.decision import DecisionData, DecisionPage, PeopleHere, decision_data, people_here
 from wfe_mcp.views.reports.envelopes import refusal
 from wfe_mcp.views.values.model import plain, second, view_model
 
@@ -84,7 +85,7 @@ class TextToEdit:
 def show_decision(caller: Reads, request: str) -> JSONResponse:
     """What a request asks: everything that `show --decision --json` shows, with the change line by line."""
     view = _looked_at(caller, request)
-    return shown(f"{view.request.phase}: {view.state}", _data(view))
+    return shown(f"{view.request.phase}: {view.state}", _data(view, caller))
 
 
 @router.get("/page", response_model=answer_of(DecisionPage))
@@ -93,7 +94,16 @@ def decision_as_page(caller: Reads, request: str, *, split: bool = False) -> JSO
     view = _looked_at(caller, request)
     talk = Fields() if "Reject" in view.buttons else None
     html = decision_body(view, talk=talk, split=split)
-    return shown(f"{view.request.phase}: {view.state}", DecisionPage(decision=_data(view), html=html))
+    return shown(f"{view.request.phase}: {view.state}", DecisionPage(decision=_data(view, caller), html=html))
+
+
+@router.post("/present", response_model=answer_of(PeopleHere))
+def be_present(caller: Reads, request: str) -> JSONResponse:
+    """Say that a person has the page of this request open, for a bit over a minute; the others who have. It hinders no decision."""
+    caller.refuse_program()
+    _find_decision(caller, request)
+    view = people_here([] if caller.login is None else come(caller.access.own_engine, caller.login, request))
+    return shown(view.text or "No one else has it open.", view)
 
 
 @router.post("/approve", response_model=answer_of(DecisionData))
@@ -155,7 +165,7 @@ def _decide(
     except Refused as refused:
         return _refusal(caller, engine, view, refused)
     now = _judged_again(caller, request)
-    return shown(f"{view.request.phase}: {'edited' if not button else button.lower()}", _data(now))
+    return shown(f"{view.request.phase}: {'edited' if not button else button.lower()}", _data(now, caller))
 
 
 def _refuse_unfit(view: DecisionView, body: _Decision, button: str) -> None:
@@ -183,7 +193,7 @@ def _refusal(caller: Caller, engine: Engine, view: DecisionView, refused: Refuse
     if refused.code == "stale_revision":
         changed = changed_files(engine, view.request, refused)
         now = _judged_again(caller, view.request.id)
-        data: dict[str, Any] = plain(_data(now))
+        data: dict[str, Any] = plain(_data(now, caller))
         answer.data.update({"decision": data, "newer": now.newer or "", "changed": list(changed)})
     return reply(answer)
 
@@ -212,5 +222,6 @@ def _find_decision(caller: Caller, request: str) -> tuple[DecisionView, Engine]:
     return view, engine
 
 
-def _data(view: DecisionView) -> DecisionData:
-    return decision_data(view, what_is_editable(view))
+def _data(view: DecisionView, caller: Caller) -> DecisionData:
+    here = present(caller.access.own_engine, view.request.id, caller.login) if caller.access.people else ()
+    return decision_data(view, what_is_editable(view), here)

@@ -1,4 +1,5 @@
 // Has a passkey made, or something signed by one, and sends the form with it. What is signed is the server's word.
+// At a server it also says that this page is open, and shows who else has it open.
 "use strict";
 
 async function ask(path, form) {
@@ -50,4 +51,18 @@ for (const form of document.querySelectorAll("form[data-sign]")) {
   const report = form.querySelector("p.report");
   button.hidden = false;
   button.addEventListener("click", () => sign(form, report));
+}
+
+const PRESENT_MS = 30000;
+
+for (const place of document.querySelectorAll("[data-present]")) {
+  const say = async () => {
+    if (document.hidden) return;
+    const headers = { "Content-Type": "application/json" };
+    const answer = await fetch(`/api/v1/decisions/${place.dataset.present}/present`, { method: "POST", headers, body: "{}" });
+    const text = answer.ok ? ((await answer.json()).data.text ?? "") : "";
+    place.textContent = text;
+    place.hidden = !text;
+  };
+  setInterval(() => say().catch(() => {}), PRESENT_MS);
 }

@@ -61,7 +61,8 @@ ROLE_FOR: Mapping[Scope, Role] = {"read": "reader", "work": "author", "manage": 
 LOGGED_IN, REFUSED, LOGGED_OUT, ROLES_SET = "PersonLoggedIn", "LoginRefused", "PersonLoggedOut", "RolesConfigured"
 """Types of entries of the settings log; their names say who, and from which address."""
 
-_PERSON, _SESSION = "person:", "person-session:"
+_PERSON, SESSION = "person:", "person-session:"
+"""``SESSION`` and the sha256 of an id is the row of a session."""
 _SEEN, _WAITS, _GROUPS = f"{USED}person-session:", f"{USED}waits:", f"{USED}person-groups:"
 _LONGEST = 40
 _MOST_GROUPS = 500
@@ -137,7 +138,7 @@ class People:
                 "at": now.isoformat(),
                 "ends_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
             }
-            tx.secrets.set(_SESSION + _hash(text), json.dumps(value, sort_keys=True), person.by, now)
+            tx.secrets.set(SESSION + _hash(text), json.dumps(value, sort_keys=True), person.by, now)
             tx.secrets.note_use(_SEEN + _hash(text), now.isoformat(), now)
             tx.secrets.note_use(_GROUPS + person.row, json.dumps(kept), now)
             tx.settings_log.note(LOGGED_IN, f"{person.name} from {address}", person.by, now)
@@ -147,7 +148,7 @@ class People:
         """The session of a cookie; None for one that was made up, is over or was ended. ``counts``: it is in use."""
         row, now = _hash(text), self.engine.clock()
         with self.engine.store.read() as tx:
-            value, seen = tx.secrets.get(_SESSION + row), tx.secrets.get(_SEEN + row)
+            value, seen = tx.secrets.get(SESSION + row), tx.secrets.get(_SEEN + row)
             projects = tx.projects.all()
         if not text or value is None:
             return None
@@ -157,7 +158,7 @@ class People:
             return None
         if counts and now - last >= timedelta(seconds=SEEN_S):
             with self.engine.store.tx() as tx:
-                if tx.secrets.get(_SESSION + row) is not None:  # not ended meanwhile
+                if tx.secrets.get(SESSION + row) is not None:  # not ended meanwhile
                     tx.secrets.note_use(_SEEN + row, now.isoformat(), now)
         return Login(person, row, ends_at, roles_of(self._roles, projects, person.sub, person.groups))
 
@@ -212,10 +213,10 @@ class People:
         return name
 
     def _end_old(self, tx: Tx, now: datetime) -> None:
-        for name, value in tx.secrets.named(_SESSION).items():
+        for name, value in tx.secrets.named(SESSION).items():
             person, ends_at = _person(json.loads(value))
             if ends_at <= now:
-                _end(tx, name.removeprefix(_SESSION), person.by, now)
+                _end(tx, name.removeprefix(SESSION), person.by, now)
 
 
 def people(engine: Engine) -> list[tuple[Known, int]]:
@@ -224,7 +225,7 @@ def people(engine: Engine) -> list[tuple[Known, int]]:
         now = engine.clock()
         open_ = Counter(
             (person.iss, person.sub)
-            for person, ends_at in map(_person, map(json.loads, tx.secrets.named(_SESSION).values()))
+            for person, ends_at in map(_person, map(json.loads, tx.secrets.named(SESSION).values()))
             if ends_at > now
         )
         return [(each, open_[each.iss, each.sub]) for each in _known(tx)]
@@ -239,8 +240,8 @@ def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
             hint = nearest_hint(name, names, "List them: wfe-mcp people list")
             raise Refused("bad_argument", f"No one called {name!r} has logged in.", hint)
         found = [
-            row.removeprefix(_SESSION)
-            for row, value in tx.secrets.named(_SESSION).items()
+            row.removeprefix(SESSION)
+            for row, value in tx.secrets.named(SESSION).items()
             if _person(json.loads(value))[0].name == name
         ]
         for row in found:
@@ -308,7 +309,7 @@ class Waiting:
 
 def _known(tx: Tx) -> list[Known]:
     last: dict[tuple[str, str], tuple[datetime, tuple[str, ...]]] = {}
-    for value in map(json.loads, tx.secrets.named(_SESSION).values()):
+    for value in map(json.loads, tx.secrets.named(SESSION).values()):
         at, who = datetime.fromisoformat(value["at"]), (value["iss"], value["sub"])
         if who not in last or last[who][0] < at:
             last[who] = (at, tuple(value["groups"]))
@@ -327,8 +328,8 @@ def _person(value: Mapping[str, Any]) -> tuple[Known, datetime]:
 
 
 def _end(tx: Tx, row: str, by: By, now: datetime) -> None:
-    if tx.secrets.get(_SESSION + row) is not None:
-        tx.secrets.set(_SESSION + row, None, by, now)
+    if tx.secrets.get(SESSION + row) is not None:
+        tx.secrets.set(SESSION + row, None, by, now)
     tx.secrets.note_use(_SEEN + row, None, now)
 
 

@@ -6,12 +6,14 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts import content
+from wfe_mcp.core.units import joined
 from wfe_mcp.views.values import markdown
 from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from wfe_mcp.engine.access.presence import Present
     from wfe_mcp.store.records.approvals import DecisionRecord
     from wfe_mcp.views.approvals.model import ApprovalView, Change
     from wfe_mcp.views.approvals.request import DecisionView, RequestState
@@ -45,11 +47,27 @@ class AnswerGiven:
 
 
 @view_model
+class PersonHere:
+    """A person who has the page of a decision open. ``since``: a time."""
+
+    name: str
+    since: str
+
+
+@view_model
+class PeopleHere:
+    """The others who have the page of a decision open. ``text``: the same as a sentence; empty without one."""
+
+    present: tuple[PersonHere, ...]
+    text: str = ""
+
+
+@view_model
 class DecisionData:
     """A request as shown to the user; ``shown`` is what ``show --decision --json`` shows, only while it is open.
 
     ``shown_sha256`` names it. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit. ``since``: the change
-    since the attempt of this phase that a person sent back last.
+    since the attempt of this phase that a person sent back last. ``present``: people of a server who have its page open now.
     """
 
     request: AskedView
@@ -71,6 +89,7 @@ class DecisionData:
     shown_sha256: str = ""
     shown: ApprovalView | None = None
     since: Change | None = None
+    present: tuple[PersonHere, ...] = ()
 
 
 @view_model
@@ -84,7 +103,16 @@ class DecisionPage:
     html: str
 
 
-def decision_data(view: DecisionView, editable: str = "") -> DecisionData:
+def people_here(found: Sequence[Present]) -> PeopleHere:
+    """``found`` as JSON, and as a sentence."""
+    if not found:
+        return PeopleHere(present=())
+    names = joined([f"{each.name} (since {each.since:%H:%M} UTC)" for each in found])
+    text = f"{names} {'has' if len(found) == 1 else 'have'} this decision open, too."
+    return PeopleHere(present=tuple(view_of(PersonHere, each) for each in found), text=text)
+
+
+def decision_data(view: DecisionView, editable: str = "", present: Sequence[Present] = ()) -> DecisionData:
     """``view`` as JSON."""
     return view_of(
         DecisionData,
@@ -92,6 +120,7 @@ def decision_data(view: DecisionView, editable: str = "") -> DecisionData:
         request=view_of(AskedView, view.request),
         answer=None if view.answer is None else _answer(view.answer),
         editable=editable,
+        present=people_here(present).present,
     )
 
 

@@ -1,0 +1,65 @@
+"""Who has the page of a decision open now, at a server that people log in to.
+
+    credential-used:here:<request>:<person>   JSON: name, session, since and until; in no log
+
+Rules:
+1. A page says so when it opens, and each ``EVERY_S`` while it is seen; ``LASTS_S`` after the last time it is over, or with the session.
+2. Rows of the database, so that every process of the server knows them. Who comes takes away those that are over.
+3. Nothing depends on it: no decision waits for a person, or is refused, because another one is there.
+"""
+
+import json
+from datetime import datetime, timedelta
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.engine.access.people import SESSION, Login
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
+from wfe_mcp.store.settings import USED
+
+EVERY_S = 30
+"""How often a page that is seen says so; ``web/src/present.tsx`` and ``static/passkey.js`` have it, too."""
+LASTS_S = 75
+"""Seconds after which one that says nothing is taken for closed."""
+
+_HERE = f"{USED}here:"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A person who has the page of a decision open, by the name of their login."""
+
+    name: str
+    since: datetime
+
+
+def come(engine: Engine, login: Login, request: str) -> list[Present]:
+    """Record that this person has the page of ``request`` open; the others who have."""
+    row, now = f"{_HERE}{request}:{login.person.row}", engine.clock()
+    with engine.store.tx() as tx:
+        known = tx.secrets.named(_HERE)
+        for each in known:
+            if not _is_here(tx, json.loads(known[each]), now):
+                tx.secrets.note_use(each, None, now)
+        before = json.loads(known.get(row, "{}"))
+        since = before["since"] if before and _is_here(tx, before, now) else now.isoformat()
+        until = (now + timedelta(seconds=LASTS_S)).isoformat()
+        value = {"name": login.person.name, "session": login.row, "since": since, "until": until}
+        tx.secrets.note_use(row, json.dumps(value, sort_keys=True), now)
+    return present(engine, request, login)
+
+
+def present(engine: Engine, request: str, besides: Login | None = None) -> list[Present]:
+    """Who has the page of ``request`` open, by name. ``besides``: without this person."""
+    own = f"{_HERE}{request}:{besides.person.row}" if besides else ""
+    with engine.store.read() as tx:
+        rows = tx.secrets.named(f"{_HERE}{request}:")
+        found = [json.loads(text) for row, text in rows.items() if row != own]
+        here = [each for each in found if _is_here(tx, each, engine.clock())]
+    return sorted(
+        (Present(each["name"], datetime.fromisoformat(each["since"])) for each in here), key=lambda each: each.name
+    )
+
+
+def _is_here(tx: Tx, value: dict[str, str], now: datetime) -> bool:
+    return datetime.fromisoformat(value["until"]) > now and tx.secrets.get(SESSION + value["session"]) is not None
