@@ -46,6 +46,7 @@ EVENT_CHANGES: Mapping[str, Change] = {
     "TreeChanged": Change(_each("gating awaiting", "gating")),
     "ApprovalAwaited": Change({"gating": "awaiting"}),
     "ApprovalAsked": Change({"awaiting": "awaiting"}),
+    "ApprovalHanded": Change({"awaiting": "awaiting"}),
     "ApprovalCounted": Change({"awaiting": "awaiting"}),
     "ApprovalGiven": Change({"awaiting": "gating"}),
     "OpinionOverruled": Change(_each("gating failed", "gating"), _CLOSED),

@@ -32,6 +32,7 @@ awaiting / AskApproval: awaiting
 awaiting / Cancel: cancelled
 awaiting / Edit: gating
 awaiting / ForceAccept: ready | completed
+awaiting / HandOver: awaiting
 awaiting / LoseLease: awaiting
 awaiting / Reject: failed
 awaiting / Skip: skipped
@@ -142,6 +143,7 @@ paused / BeginRollback: paused
 paused / Cancel: cancelled
 paused / Edit: paused
 paused / ForceAccept: paused
+paused / HandOver: paused
 paused / LoseLease: paused
 paused / Overrule: paused
 paused / RecordOperation: paused
@@ -172,6 +174,7 @@ running / Edit: running | waiting | completed | blocked | failed | paused
 running / EndCompensation: running | waiting | completed | blocked | failed | paused
 running / FailAttempt: running | waiting | completed | blocked | failed | paused
 running / ForceAccept: running | waiting | completed | blocked | failed | paused
+running / HandOver: running | waiting | completed | blocked | failed | paused
 running / LoseLease: running | waiting | completed | blocked | failed | paused
 running / OpenGates: running | waiting | completed | blocked | failed | paused
 running / Overrule: running | waiting | completed | blocked | failed | paused
@@ -203,6 +206,7 @@ waiting / Edit: running | waiting | completed | blocked | failed | paused
 waiting / EndCompensation: running | waiting | completed | blocked | failed | paused
 waiting / FailAttempt: running | waiting | completed | blocked | failed | paused
 waiting / ForceAccept: running | waiting | completed | blocked | failed | paused
+waiting / HandOver: running | waiting | completed | blocked | failed | paused
 waiting / LoseLease: running | waiting | completed | blocked | failed | paused
 waiting / OpenGates: running | waiting | completed | blocked | failed | paused
 waiting / Overrule: running | waiting | completed | blocked | failed | paused

@@ -21,6 +21,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, Origin, RunId, RunState, RunStatus
 from wfe_mcp.core.moves import action, caller, example, legal_moves, refusal
 from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 
@@ -36,6 +37,7 @@ NOT_OF_A_CALLER = {
     "Answer",
     "OpenGates",
     "LoseLease",
+    "HandOver",
     "RefuseSubmission",
     "RecordVerdict",
     "TreeChange",
@@ -203,7 +205,7 @@ def seen() -> set[Cell]:
         ended = played(random.Random(seed), 0)
         finish(ended)
         found |= set(changes(ended.log))
-    scenes = (overruled(), edited_prompts(), reported(), approved_by_one())
+    scenes = (overruled(), edited_prompts(), reported(), approved_by_one(), handed_on())
     return found.union(*(changes(scene.log) for scene in scenes))
 
 
@@ -236,6 +238,16 @@ def approved_by_one() -> Scene:
     scene.work("plan")
     scene.ask("plan")
     scene.give(scene.command(c.Approve, "plan", HUMAN, sha256="a" * 64, person="ada"))
+    return scene
+
+
+def handed_on() -> Scene:
+    """A request that one person handed to another."""
+    scene = run_of(phase("plan", gates=(GateSpec("approval"),)))
+    scene.work("plan")
+    scene.ask("plan")
+    asked = scene.state.current(PhasePath("plan")).asked or ""
+    scene.give(scene.command(c.HandOver, "plan", HUMAN, request=asked, to="bob", giver="ada"))
     return scene
 
 

@@ -143,6 +143,13 @@ def not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
     )
 
 
+def hand_over_refused(state: RunState, command: c.HandOver) -> Refused | None:
+    """Why the request cannot be handed on: another one is open, or none."""
+    if state.current(command.phase).asked == command.request:
+        return None
+    return Refused("stale_revision", f"The request {command.request} is closed.", "Look at the open one.")
+
+
 def rejection_refused(state: RunState, command: c.Reject) -> Refused | None:
     """Why this rejection does not count."""
     attempt = state.current(command.phase)

@@ -106,11 +106,20 @@ class Gating:
 
 
 @dataclass(frozen=True, slots=True)
+class Handed:
+    """To whom a person handed the open request, by the names of their logins. Any approver may still decide."""
+
+    to: str
+    by: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Awaiting:
     """Its gate waits for the user. ``asked``: the open request; ``asked_tree``: the files that it is about.
 
     ``approvals``: the people who have approved the open request, where the gate asks for more of them. They end with this
-    state, and with the request: what is decided on anew, all of them decide anew.
+    state, and with the request: what is decided on anew, all of them decide anew. So does ``handed``.
     """
 
     stage: Stage
@@ -120,6 +129,7 @@ class Awaiting:
     asked: str | None = None
     asked_tree: str | None = None
     approvals: tuple[str, ...] = ()
+    handed: Handed | None = None
     status: ClassVar = AttemptStatus.AWAITING
 
 
@@ -222,6 +232,8 @@ class StateValues:
     """The files that the open request is about; None without git, and in runs of older versions."""
     approvals = Part[tuple[str, ...]]("state", ())
     """The people who have approved the open request, where the gate asks for more of them."""
+    handed = Part[Handed | None]("state", None)
+    """To whom the open request was handed."""
     claim = Part[Claim | None]("state", None)
     """Who works on it."""
     holder = Part[str | None]("claim", None)

@@ -144,6 +144,19 @@ class AskApproval(PhaseCommand):
     tree: str | None = None
 
 
+class HandOver(PhaseCommand):
+    """Hand the open request to the person ``to``; ``giver``: who does. It decides nothing.
+
+    Who may is not said by the state of a run, so no list of legal moves has it.
+    """
+
+    call = Call("", "", "", callers=())
+    request: str
+    to: str
+    giver: str
+    note: str = ""
+
+
 class Approve(PhaseCommand):
     """Approve exactly these bytes. ``person``: who decides, by the name of their pinned key; for a gate that asks several."""
 

@@ -134,6 +134,11 @@ def _ask_approval(state: RunState, command: c.AskApproval) -> list[e.Event]:
     return [e.ApprovalAsked(request=command.request, tree=command.tree, **attempt.on)]
 
 
+def _hand_over(state: RunState, command: c.HandOver) -> list[e.Event]:
+    on = state.current(command.phase).on
+    return [e.ApprovalHanded(request=command.request, to=command.to, by=command.giver, note=command.note, **on)]
+
+
 def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
     attempt = state.current(command.phase)
     people = gate_of(state, attempt).people
@@ -305,6 +310,7 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.RefuseSubmission: _refuse_submission,
     c.RecordVerdict: _record_verdict,
     c.AskApproval: _ask_approval,
+    c.HandOver: _hand_over,
     c.Approve: _approve,
     c.Reject: _reject,
     c.Withdraw: _withdraw,

@@ -128,6 +128,15 @@ class ApprovalAsked(AttemptEvent):
     tree: str | None = None
 
 
+class ApprovalHanded(AttemptEvent):
+    """``by`` handed the open request to ``to``, both by the names of their logins. Who may decide stays as it is."""
+
+    request: str
+    to: str
+    by: str
+    note: str = ""
+
+
 class ApprovalCounted(AttemptEvent):
     """``person`` approved ``sha256``, and the gate asks for more people."""
 

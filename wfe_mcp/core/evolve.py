@@ -194,7 +194,7 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
         case e.ApprovalAwaited():
             at = _in(attempt, states.Gating)
             return replace(attempt, state=states.Awaiting(at.stage, at.gate, at.claim, at.deadline))
-        case e.ApprovalAsked() | e.ApprovalCounted():
+        case e.ApprovalAsked() | e.ApprovalCounted() | e.ApprovalHanded():
             return replace(attempt, state=_asked(_in(attempt, states.Awaiting), event))
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
             approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
@@ -257,10 +257,12 @@ def _gating(attempt: Attempt, gate: int) -> states.Gating:
     return states.Gating(attempt.stage or Stage.AFTER, gate, attempt.claim, attempt.deadline)
 
 
-def _asked(at: states.Awaiting, event: e.ApprovalAsked | e.ApprovalCounted) -> states.Awaiting:
+def _asked(at: states.Awaiting, event: e.ApprovalAsked | e.ApprovalCounted | e.ApprovalHanded) -> states.Awaiting:
+    if isinstance(event, e.ApprovalHanded):
+        return replace(at, handed=states.Handed(event.to, event.by, event.note))
     if isinstance(event, e.ApprovalCounted):
         return replace(at, approvals=(*at.approvals, event.person))
-    return replace(at, asked=event.request, asked_tree=event.tree, approvals=())
+    return replace(at, asked=event.request, asked_tree=event.tree, approvals=(), handed=None)
 
 
 def _passed(attempt: Attempt, gate: int, outcome: GateOutcome, sha256: str, message: str) -> Verdict:

@@ -328,6 +328,7 @@ GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.RecordVerdict: approval_guards.verdict_refused,
     c.Approve: approval_guards.approval_refused,
     c.AskApproval: lambda state, command: approval_guards.not_an_approval(state, state.current(command.phase)),
+    c.HandOver: approval_guards.hand_over_refused,
     c.Reject: approval_guards.rejection_refused,
     c.Withdraw: approval_guards.withdrawal_refused,
     c.Edit: _edit,

@@ -251,6 +251,7 @@ _EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, c.OnAttempt], c.Phas
     c.Approve: lambda attempt, of: c.Approve(
         sha256=attempt.sha256 or "", person=f"person {len(attempt.approvals) + 1}", **of
     ),
+    c.HandOver: lambda attempt, of: c.HandOver(request=attempt.asked or "", to="bob", giver="ada", **of),
     c.Reject: lambda _, of: c.Reject(feedback="", **of),
     c.Withdraw: lambda _, of: c.Withdraw(**of),
     c.Retry: lambda _, of: c.Retry(**of),

@@ -62,6 +62,7 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
     "awaiting": {
         "LoseLease": "awaiting",
         "AskApproval": "awaiting",
+        "HandOver": "awaiting",
         "Approve": "awaiting | gating | ready | completed",
         "Reject": "failed",
         "Withdraw": _NEW,
@@ -103,7 +104,7 @@ so no command of a phase has their name."""
 
 _RESULTS = words(
     """
-    LoseLease Submit RefuseSubmission RecordVerdict TimeOut AskApproval Approve Reject Withdraw Edit TreeChange Skip
+    LoseLease Submit RefuseSubmission RecordVerdict TimeOut AskApproval HandOver Approve Reject Withdraw Edit TreeChange Skip
     ForceAccept Overrule Retry
     """
 )

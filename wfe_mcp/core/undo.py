@@ -135,6 +135,7 @@ _FOLLOWS = (
     e.LeaseLost,
     e.ApprovalAwaited,
     e.ApprovalAsked,
+    e.ApprovalHanded,
     e.CheckpointTaken,
     e.RecoveryOpened,
     e.BlockerFound,
@@ -145,7 +146,7 @@ _FOLLOWS = (
 """What follows from a person's command by itself; it is not a decision of that person."""
 
 
-_NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned, e.DecisionSigned, *e.OPERATIONS)
+_NOTES = (e.ApprovalHanded, e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned, e.DecisionSigned, *e.OPERATIONS)
 """Events that change no status."""
 
 

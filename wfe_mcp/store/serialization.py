@@ -228,6 +228,8 @@ def attempt_values(attempt: Attempt) -> dict[str, object]:
     values: dict[str, object] = {name: getattr(attempt, of) for name, of in _FLAT.items()}
     if attempt.approvals:
         values["approvals"] = attempt.approvals
+    if attempt.handed:
+        values["handed"] = attempt.handed
     return values | {"verdicts": [_verdict_values(each) for each in attempt.verdicts]}
 
 

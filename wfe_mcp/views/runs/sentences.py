@@ -31,6 +31,7 @@ _SENTENCES = {
     "GateJudged": "{gate} of {phase} {verdict}",
     "ApprovalAwaited": "{phase} needs a decision",
     "ApprovalAsked": "{who} asked for a decision on {phase}",
+    "ApprovalHanded": "{by} handed the decision on {phase} to {to}{note}",
     "ApprovalCounted": "{who} approved {phase} as one of several people{comment}",
     "ApprovalGiven": "{who} approved {phase}{comment}",
     "OpinionOverruled": "{who} overruled the reviewers of {phase}{reason}",
