@@ -271,6 +271,8 @@ AROUND = {
     "request.closed_at": "of a closed request; the answer has its time",
     "request.tree": "what is shown has the tree that is bound",
     "request.data": "what a channel keeps of its question; no part of what is decided",
+    **dict.fromkeys(("handed.to", "handed.by", "handed.note"), "beside the decision, at a server: tests/server/people"),
+    "approvals[]": "the question names them",
     "answer.ancestors": "of a terminal: a warning of the verification, not of the answer",
 }
 """Of a request, besides what it shows: what no page and no JSON needs, with the reason."""

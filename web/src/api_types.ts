@@ -12,6 +12,16 @@ export interface Answer<T> {
   data?: T | null;
 }
 
+export interface AbsenceList {
+  away: AbsenceView[];
+}
+
+export interface AbsenceView {
+  name: string;
+  until: string;
+  to?: string;
+}
+
 export interface ActivityList {
   events: ActivityView[];
   last?: number;
@@ -450,6 +460,7 @@ export interface DecisionData {
   shown?: ApprovalView | null;
   since?: Change | null;
   present?: PersonHere[];
+  handed?: HandedOn | null;
 }
 
 export interface DecisionPage {
@@ -784,6 +795,13 @@ export interface GateView {
 
 export interface GraphView {
   nodes: NodeView[];
+}
+
+export interface HandedOn {
+  to: string;
+  by: string;
+  note?: string;
+  text: string;
 }
 
 export interface HeadView {
@@ -1265,6 +1283,13 @@ export interface PathNote {
 export interface PeopleHere {
   present: PersonHere[];
   text?: string;
+  handed?: string;
+  able?: PersonAble[];
+}
+
+export interface PersonAble {
+  name: string;
+  away?: string;
 }
 
 export interface PersonHere {
@@ -1844,6 +1869,7 @@ export interface StoppedRun {
   updated_at: string;
   command: string;
   commands?: string[];
+  for_others?: string;
 }
 
 export interface StretchView {
@@ -2020,6 +2046,7 @@ export interface UnaskedDecision {
   since: string;
   question: string;
   command: string;
+  for_others?: string;
 }
 
 export interface Unusual {
@@ -2079,6 +2106,9 @@ export interface WaitingDecision {
   tainted?: boolean;
   unusual?: Unusual[];
   evidence?: GateLine[];
+  approved_by?: string[];
+  handed?: HandedOn | null;
+  for_others?: string;
 }
 
 export interface WaitingOpinion {
@@ -2089,6 +2119,7 @@ export interface WaitingOpinion {
   project: string;
   path: string;
   command: string;
+  for_others?: string;
 }
 
 export interface WaitingTask {
@@ -2100,12 +2131,14 @@ export interface WaitingTask {
   template: string;
   since: string;
   command: string;
+  for_others?: string;
 }
 
 export interface WaitingTrust {
   folder: string;
   path: string;
   names: string[];
+  for_others?: string;
 }
 
 export interface WebhooksView {

@@ -28,6 +28,8 @@ export interface Item {
   details: string[];
   /** Of a decision: its request, whose change is loaded once the line is chosen. */
   request: string;
+  /** At a server: why it is not for who looks, and who can do it. */
+  others: string;
 }
 
 const FAILED: [Item["kind"], Look, string] = ["Stopped", "failed", "failed"];
@@ -42,18 +44,22 @@ const STOPS: Record<string, [Item["kind"], Look, string]> = {
   untrusted_step: ["Trust", "weak", "has a step that needs trust"],
 };
 
-const none = { run: "", unusual: [], gates: [], details: [], request: "" };
+const none = { run: "", unusual: [], gates: [], details: [], request: "", others: "" };
 
 /** What an agent or the engine notes while it works: nothing waits for a person by it alone. */
 const AT_WORK = new Set(["DecisionSigned", "GatesOpened", "LeaseLost", "LocksNamed", "NextJudged", "SubmissionRefused", "WhenAnswered"]);
 
 export const changesWaits = (event: ActivityView): boolean => !AT_WORK.has(event.type);
 
-/** Everything that waits, oldest first. */
-export function waits(data: InboxView): Item[] {
+/** What waits for who looks: what was handed to them, then the oldest first. */
+export const waits = (data: InboxView): Item[] => all(data).filter((each) => !each.others);
+
+/** Everything that waits, also for others. */
+function all(data: InboxView): Item[] {
   const items: Item[] = [
     ...data.decisions.map((each): Item => ({
       ...none,
+      others: each.for_others ?? "",
       key: each.request,
       run: each.run,
       kind: "Decisions",
@@ -67,11 +73,12 @@ export function waits(data: InboxView): Item[] {
       cli: each.command,
       unusual: [...(each.tainted ? [{ weight: "weakened" as const, text: "The run is tainted." }] : []), ...(each.unusual ?? [])],
       gates: each.evidence ?? [],
-      details: [each.question],
+      details: [...(each.handed ? [each.handed.text] : []), each.question],
       request: each.request,
     })),
     ...(data.unasked ?? []).map((each): Item => ({
       ...none,
+      others: each.for_others ?? "",
       key: `ask ${each.run} ${each.phase}`,
       run: each.run,
       kind: "Decisions",
@@ -87,6 +94,7 @@ export function waits(data: InboxView): Item[] {
     })),
     ...(data.tasks ?? []).map((each): Item => ({
       ...none,
+      others: each.for_others ?? "",
       key: `task ${each.run} ${each.phase}`,
       run: each.run,
       kind: "Tasks",
@@ -102,6 +110,7 @@ export function waits(data: InboxView): Item[] {
     })),
     ...(data.opinions ?? []).map((each): Item => ({
       ...none,
+      others: each.for_others ?? "",
       key: `${each.run} ${each.phase} ${each.reviewer}`,
       run: each.run,
       kind: "Opinions",
@@ -118,6 +127,7 @@ export function waits(data: InboxView): Item[] {
       const [kind, look, says] = STOPS[each.kind] ?? FAILED;
       return {
         ...none,
+        others: each.for_others ?? "",
         key: `${each.kind} ${each.run} ${each.phase ?? ""}`,
         run: each.run,
         kind,
@@ -134,6 +144,7 @@ export function waits(data: InboxView): Item[] {
     }),
     ...(data.trust ?? []).map((each): Item => ({
       ...none,
+      others: each.for_others ?? "",
       key: `trust ${each.folder}`,
       kind: "Trust",
       icon: "key",
@@ -146,7 +157,9 @@ export function waits(data: InboxView): Item[] {
       cli: "wfe-mcp trust",
     })),
   ];
-  return items.sort((one, two) => (one.at ? moment(one.at) : Infinity) - (two.at ? moment(two.at) : Infinity) || 0);
+  const handed = new Set(data.decisions.filter((each) => each.handed).map((each) => each.request));
+  const late = (each: Item) => (each.at ? moment(each.at) : Infinity);
+  return items.sort((one, two) => Number(handed.has(two.request)) - Number(handed.has(one.request)) || late(one) - late(two) || 0);
 }
 
 const SNOOZED = "wfe-snoozed";
@@ -166,10 +179,11 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
   const [project, setProject] = useState("");
   const [snoozed, setSnoozed] = useState(snoozes);
   const [chosen, setChosen] = useState("");
-  const all = useMemo(() => (data ? waits(data) : []), [data]);
-  const awake = all.filter((each) => (snoozed[each.key] ?? 0) < Date.now());
+  const mine = useMemo(() => (data ? waits(data) : []), [data]);
+  const others = useMemo(() => (data ? all(data).filter((each) => each.others) : []), [data]);
+  const awake = mine.filter((each) => (snoozed[each.key] ?? 0) < Date.now());
   const shown = awake.filter((each) => (kind === "All" || each.kind === kind) && (!project || each.project === project));
-  const projects = [...new Set(all.map((each) => each.project))];
+  const projects = [...new Set(mine.map((each) => each.project))];
   const at = Math.max(0, shown.findIndex((each) => each.key === chosen));
   const item = shown[at];
 
@@ -202,16 +216,16 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
   });
 
   if (!data) return <Waiting />;
-  const asleep = all.length - awake.length;
+  const asleep = mine.length - awake.length;
   return (
     <>
       <header className="row wrap">
         <h1>Inbox</h1>
         <span className="muted">
-          {all.length ? `${count(all.length, "thing waits", "things wait")} for you in ${count(projects.length, "project")}. Oldest first.` : "Nothing waits for you."}
+          {mine.length ? `${count(mine.length, "thing waits", "things wait")} for you in ${count(projects.length, "project")}. Oldest first.` : "Nothing waits for you."}
         </span>
       </header>
-      {all.length === 0 ? (
+      {mine.length === 0 ? (
         <>
           <Empty
             title="You are up to date"
@@ -294,6 +308,18 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
             {item && <Peek item={item} snooze={() => snooze(item.key, tomorrow())} open={() => open()} />}
           </div>
         </>
+      )}
+      {others.length > 0 && (
+        <details className="panel" open={mine.length === 0}>
+          <summary className="fold">For others {others.length}</summary>
+          <ul className="listing" aria-label="What waits for others">
+            {others.map((each) => (
+              <li key={each.key}>
+                <a href={each.href}>{each.title}</a> <span className="soft">{each.others}</span>
+              </li>
+            ))}
+          </ul>
+        </details>
       )}
     </>
   );

@@ -1,7 +1,9 @@
-// At a server: who else has this decision open. The server says it in a sentence, and takes this page for open while it asks.
+// At a server: who else has this decision open, to whom it was handed, and the form that hands it on. The server takes this page for
+// open while it asks.
 import { useContext, useEffect, useState } from "react";
-import { ask } from "./api";
-import type { PeopleHere } from "./api_types";
+import { ask, useAct } from "./api";
+import type { DecisionData, PeopleHere } from "./api_types";
+import { Problem } from "./parts";
 import { Session } from "./session";
 
 /** Half as often as the stream of events is heard from (`PING_S` of the server). */
@@ -9,15 +11,12 @@ const EVERY_MS = 30_000;
 
 export function Present({ request }: { request: string }) {
   const login = useContext(Session)?.login === true;
-  const [text, setText] = useState("");
+  const [here, setHere] = useState<PeopleHere | null>(null);
+  const path = `/decisions/${encodeURIComponent(request)}`;
+  const say = () => {
+    if (login && !document.hidden) ask<PeopleHere>(`${path}/present`, {}).then(({ data }) => setHere(data), () => setHere(null));
+  };
   useEffect(() => {
-    if (!login) return;
-    const say = () => {
-      if (document.hidden) return;
-      ask<PeopleHere>(`/decisions/${encodeURIComponent(request)}/present`, {})
-        .then(({ data }) => setText(data.text ?? ""))
-        .catch(() => setText(""));
-    };
     say();
     const timer = setInterval(say, EVERY_MS);
     document.addEventListener("visibilitychange", say);
@@ -25,10 +24,62 @@ export function Present({ request }: { request: string }) {
       clearInterval(timer);
       document.removeEventListener("visibilitychange", say);
     };
-  }, [login, request]);
-  return text === "" ? null : (
-    <p className="note" role="status">
-      {text}
-    </p>
+  }, [login, path]); // eslint-disable-line
+  if (!here) return null;
+  return (
+    <>
+      {here.handed && <p className="note">{here.handed}</p>}
+      {here.text && (
+        <p className="note" role="status">
+          {here.text}
+        </p>
+      )}
+      {(here.able ?? []).length > 0 && <HandOver path={path} able={here.able ?? []} handed={say} />}
+    </>
+  );
+}
+
+function HandOver({ path, able, handed }: { path: string; able: NonNullable<PeopleHere["able"]>; handed: () => void }) {
+  const [to, setTo] = useState("");
+  const [note, setNote] = useState("");
+  const [act, busy, error] = useAct();
+  const send = () =>
+    act(async () => {
+      await ask<DecisionData>(`${path}/hand-over`, { to: to || able[0]?.name, note });
+      setNote("");
+      handed();
+    });
+  return (
+    <details className="panel">
+      <summary className="fold">Hand over</summary>
+      <form
+        className="body"
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
+        <label className="field">
+          <span>To</span>
+          <select value={to} onChange={(event) => setTo(event.target.value)}>
+            {able.map((each) => (
+              <option key={each.name} value={each.name}>
+                {each.away ? `${each.name} (${each.away})` : each.name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label className="field">
+          <span>
+            Note <span className="hint">optional, kept in the log of the run</span>
+          </span>
+          <input type="text" maxLength={500} value={note} onChange={(event) => setNote(event.target.value)} />
+        </label>
+        {error && <Problem error={error} />}
+        <button type="submit" className="btn" disabled={busy}>
+          Hand over
+        </button>
+      </form>
+    </details>
   );
 }

@@ -5,8 +5,9 @@
                 /end         end a token
                 /machine     who asks with this code
                 /confirm     let that machine work in a project as them
+                /away        be away until a day, or say it of others as an admin; back: be there again
 
-Rules of tokens: ``engine/access/own_tokens.py``; of codes: ``engine/access/device.py``.
+Rules of tokens: ``engine/access/own_tokens.py``; of codes: ``engine/access/device.py``; of absence: ``engine/access/absence.py``.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import not_ours
-from wfe_mcp.dashboard.fields import field, hidden, submit, text_field
+from wfe_mcp.dashboard.fields import field, hidden, select_field, submit, text_field
 from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
 from wfe_mcp.engine.access import device, own_tokens
 from wfe_mcp.engine.kernel.identity import name_of
+from wfe_mcp.engine.people import absence
 from wfe_mcp.views.approvals.words import second
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.requests import Request
 
     from wfe_mcp.dashboard.sessions import Sessions
-    from wfe_mcp.engine.access.people import Login
+    from wfe_mcp.engine.access.people import Login, People
     from wfe_mcp.engine.access.tokens import Token
-    from wfe_mcp.engine.kernel.engine import Engine
 
 _COLUMNS = ("Token", "May", "Project", "Until", "Last used", "Made by", "")
 _DAYS = ("90", "30", "7", "1", "365")
@@ -40,8 +41,9 @@ _DAYS = ("90", "30", "7", "1", "365")
 class AccessPage:
     """The handlers. ``login_of``: the session that a handler was called with, which is one."""
 
-    def __init__(self, engine: Engine, sessions: Sessions, login_of: Callable[[str], Login]) -> None:
-        self._engine, self._sessions, self._login_of = engine, sessions, login_of
+    def __init__(self, people: People, sessions: Sessions, login_of: Callable[[str], Login]) -> None:
+        self._people, self._sessions, self._login_of = people, sessions, login_of
+        self._engine = people.engine
 
     def show(self, request: Request, session: str) -> Response:
         """The page."""
@@ -51,7 +53,8 @@ class AccessPage:
     def change(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """What one of its forms asks for."""
         do = str(request.path_params["do"])
-        act = {"make": self._make, "end": self._end, "machine": self._machine, "confirm": self._confirm}.get(do)
+        acts = {"make": self._make, "end": self._end, "machine": self._machine, "confirm": self._confirm}
+        act = (acts | {"away": self._away, "back": self._back}).get(do)
         if act is None or not self._sessions.accepts(session, f"access {do}", form):
             return not_ours()
         return act(form, session)
@@ -87,7 +90,7 @@ class AccessPage:
             session,
             tag("p", found.warning),
             hidden("code", found.user_code),
-            _select("In the project", "project", names.items()),
+            select_field("In the project", "project", names.items()),
             submit("It is mine, log it in"),
         )
         return self._page(session, tag("div", tag("h2", f"Code {found.user_code}"), ask, class_="note warn"))
@@ -100,6 +103,43 @@ class AccessPage:
         found = device.confirm_device(self._engine, person.by, form.get("code", ""), project, person.row)
         text = f"{found.user} on {found.machine} may work as you now. Its token is below once the machine has taken it."
         return self._page(session, tag("p", text, class_="note yes", role="status"))
+
+    def _away(self, form: Mapping[str, str], session: str) -> Response:
+        login, to = self._login_of(session), form.get("deputy", "")
+        absence.refuse_strangers(self._people, login, name := form.get("who", ""), to)
+        absence.go_away(self._engine, login.person.by, name, form.get("until", ""), to)
+        return RedirectResponse("/access", 303)
+
+    def _back(self, form: Mapping[str, str], session: str) -> Response:
+        login = self._login_of(session)
+        absence.refuse_strangers(self._people, login, name := form.get("who", ""))
+        absence.come_back(self._engine, login.person.by, name)
+        return RedirectResponse("/access", 303)
+
+    def _absences(self, login: Login, session: str) -> list[Html]:
+        """Who is away, and the forms for those of whom this person says it."""
+        with self._engine.store.read() as tx:
+            roles, away = self._people.roles(tx), absence.absences(tx, self._engine.clock())
+        me, others = login.person.name, sorted(each for each, held in roles.items() if {*held} & {*login.roles})
+        own = [each for each in others if each == me or any(login.is_("admin", project) for project in roles[each])]
+        rows = [
+            tag(
+                "li",
+                f"{each} is {away[each].text}. ",
+                self._form("back", session, hidden("who", each), submit("Is back", "btn")) if each in own else None,
+            )
+            for each in others
+            if each in away
+        ]
+        form = self._form(
+            "away",
+            session,
+            select_field("Who", "who", ((each, each) for each in sorted(own, key=lambda each: each != me))),
+            field("Away until", "until", tag("input", type="date", id="until", name="until", required=True)),
+            select_field("Deputy", "deputy", [("", "no one"), *((each, each) for each in others if each != me)]),
+            submit("Be away"),
+        )
+        return [tag("h2", "Absence"), tag("ul", *rows, class_="listing"), form]
 
     def _page(self, session: str, notice: Html | None = None) -> Response:
         login = self._login_of(session)
@@ -117,6 +157,7 @@ class AccessPage:
             *(self._logging_in(session) if any(login.is_("author", each) for each in names) else ()),
             tag("h2", "Tokens of others in projects that you administer") if others else None,
             self._table(others, names, session) if others else None,
+            *self._absences(login, session),
             tag("h2", "Passkeys of your projects"),
             tag("ul", *keys, class_="listing"),
             tag("p", tag("a", "Inbox", href="/"), " · ", tag("a", "Log out", href="/logout")),
@@ -130,9 +171,9 @@ class AccessPage:
             "make",
             session,
             text_field("Name", "name", required=True),
-            _select("May", "scope", ((each, each) for each in chosen)),
-            _select("In the project", "project", names.items()),
-            _select("For how many days", "days", ((each, each) for each in _DAYS)),
+            select_field("May", "scope", ((each, each) for each in chosen)),
+            select_field("In the project", "project", names.items()),
+            select_field("For how many days", "days", ((each, each) for each in _DAYS)),
             submit("Make a token"),
         )
 
@@ -172,8 +213,3 @@ class AccessPage:
     def _form(self, do: str, session: str, *content: Html) -> Html:
         token = hidden("token", self._sessions.token(session, f"access {do}"))
         return tag("form", token, *content, method="post", action=f"/access/{do}")
-
-
-def _select(label: str, name: str, choices: Iterable[tuple[str, str]]) -> Html:
-    options = [tag("option", text, value=value) for value, text in choices]
-    return field(label, name, tag("select", *options, id=name, name=name))

@@ -97,6 +97,11 @@ class Engines:
             self._engines[project] = found
             return found
 
+    def by_root(self, folder: str) -> Engine | None:
+        """The engine that is there already for the project in ``folder``."""
+        with self._lock:
+            return next((each for each in self._engines.values() if str(each.root) == folder), None)
+
     def of_project(self, project: str, folder: str) -> Engine | None:
         """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
         found = self.by_id(project)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
@@ -53,6 +54,12 @@ def text_field(label: str, where: str, value: str = "", *, required: bool = Fals
     """A field for one line."""
     control = tag("input", type="text", id=where, name=where, value=value, required=required, autocomplete="off")
     return field(label, where, control)
+
+
+def select_field(label: str, where: str, choices: Iterable[tuple[str, str]]) -> Html:
+    """A field for one of ``choices``: value and text."""
+    options = [tag("option", text, value=value) for value, text in choices]
+    return field(label, where, tag("select", *options, id=where, name=where))
 
 
 def text_area(label: str, where: str, text: str, rows: int, *, required: bool = False, class_: str = "") -> Html:

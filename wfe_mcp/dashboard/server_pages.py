@@ -27,20 +27,22 @@ from starlette.routing import Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.access_page import AccessPage
-from wfe_mcp.dashboard.answers import json_no, page_no, status_of, unknown
+from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
 from wfe_mcp.dashboard.application import application
-from wfe_mcp.dashboard.decision_routes import DecisionPages, log, page_routes
+from wfe_mcp.dashboard.decision_routes import DecisionPages, Form, log, page_routes
+from wfe_mcp.dashboard.fields import hidden, select_field, submit, text_field
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.html import Html, panel, tag
 from wfe_mcp.dashboard.key_pages import KeyPages
 from wfe_mcp.dashboard.login import HOME, login_path
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.engine.access.people import Login, People, Waiting
-from wfe_mcp.engine.access.presence import come
 from wfe_mcp.engine.approvals.approvers import Signer
 from wfe_mcp.engine.approvals.passkeys import Site
+from wfe_mcp.engine.people.deciders import hand_over
 from wfe_mcp.views.approvals.approvers import signers
-from wfe_mcp.views.pages.decision import people_here
+from wfe_mcp.views.pages.decision import PeopleHere
+from wfe_mcp.views.pages.inbox_of_person import people_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +97,7 @@ class ServerPages(DecisionPages):
         sessions, challenges, site = LoginSessions(), StoredChallenges(Waiting(people.engine)), Site(people.origin)
         super().__init__(engines, sessions, challenges, site, asks_pin=False)
         self._keys = KeyPages(engines, sessions, challenges, site, self._login)
-        self._access = AccessPage(people.engine, sessions, self._login)
+        self._access = AccessPage(people, sessions, self._login)
 
     def routes(self) -> list[Route]:
         """The paths."""
@@ -109,6 +111,7 @@ class ServerPages(DecisionPages):
             Route("/approvers/{project}", self.answers(self._keys.show), methods=["GET"]),
             Route("/approvers/{project}/{do:str}", self.takes(self._keys.change), methods=["POST"]),
             Route("/approvers/{project}/{do:str}/{step:str}", self.takes(self._keys.ask, json_no), methods=["POST"]),
+            Route("/decide/{request}/hand-over", self.takes(self._hand_over), methods=["POST"]),
             *page_routes(self),
         ]
 
@@ -172,8 +175,40 @@ class ServerPages(DecisionPages):
     def _people_at(self, view: DecisionView, session: str) -> Html | None:
         if view.state != "open":
             return None
-        here = people_here(come(self._people.engine, self._login(session), view.request.id))
-        return tag("p", here.text, class_="note", role="status", data_present=view.request.id, hidden=not here.text)
+        request = view.request.id
+        here = people_at(self._engine(view), self._people, self._login(session), view)
+        says = tag("p", here.text, class_="note", role="status", data_present=request, hidden=not here.text)
+        return tag(
+            "div",
+            tag("p", here.handed, class_="note") if here.handed else None,
+            says,
+            self._handing(here, request, session),
+        )
+
+    def _handing(self, here: PeopleHere, request: str, session: str) -> Html | None:
+        """The form that hands a request on; None where there is no one to hand it to."""
+        if not here.able:
+            return None
+        form = tag(
+            "form",
+            hidden("token", self._sessions.token(session, f"hand-over {request}")),
+            select_field("To", "person", ((each.name, f"{each.name} {each.away}".strip()) for each in here.able)),
+            text_field("Note", "note"),
+            submit("Hand over", "btn"),
+            method="post",
+            action=f"/decide/{request}/hand-over",
+        )
+        return panel(tag("summary", "Hand over", class_="fold"), form)
+
+    def _hand_over(self, request: Request, form: Form, session: str) -> Response:
+        asked = str(request.path_params["request"])
+        view = self._desks.view(asked)
+        if view is None or not self._sessions.accepts(session, f"hand-over {asked}", form):
+            return not_ours()
+        hand_over(
+            self._engine(view), self._people, self._login(session), asked, form.get("person", ""), form.get("note", "")
+        )
+        return RedirectResponse(f"/decide/{asked}", 303)
 
     @staticmethod
     def _place(engine: Engine, view: DecisionView) -> Path:

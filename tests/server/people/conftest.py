@@ -82,6 +82,24 @@ class Client:
         return self.send(method, f"/api/v1{path}", body, origin=self.team.origin)
 
 
+def of_another_project(team: Team, other: House, who: str) -> Client:
+    """``who``, logged in with a role in the project ``other`` alone; the server is started again for it."""
+    config = Path(team.running.house.environment["XDG_CONFIG_HOME"], "wfe-mcp", "config.toml")
+    role = (
+        f'[server.roles.elsewhere]\nrole = "admin"\ngroups = ["others"]\nprojects = ["{other.engine().project_id}"]\n'
+    )
+    with config.open("a", encoding="utf-8") as file:
+        file.write(role)
+    port = int(team.origin.rpartition(":")[2])
+    team.running.end()
+    team.running.start(port)
+    team.running.url = f"http://127.0.0.1:{port}"
+    team.provider.person, team.provider.claims = who, {"groups": ["others"]}
+    browser = team.browser()
+    assert browser.log_in().status_code == 303
+    return browser
+
+
 @pytest.fixture
 def team(house: House, tmp_path: Path) -> Iterator[Team]:
     provider = Provider()

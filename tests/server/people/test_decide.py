@@ -113,6 +113,9 @@ def test_two_people_approve_at_the_server_each_with_a_passkey_of_theirs(
 
     approves(team, tab, request)
     expect(tab.page.locator("body")).to_contain_text("1 of 2 people approved: ada")
+    tab.page.goto(f"{team.origin}/app/#/inbox")
+    others = tab.page.locator("[aria-label='What waits for others']")
+    expect(others).to_contain_text("You approved it, and it needs another person. bob can decide it.")
     tab.page.goto(f"{team.origin}/decide/{request}")
     tab.page.check("#c-yes")
     tab.page.click("button:has-text('Approve with a passkey')")

@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -10,11 +9,11 @@ from playwright.sync_api import Browser, expect
 from tests.dashboard.chromium import Tab
 from tests.server.conftest import House
 from tests.server.http.conftest import Running, other_project as other_project
-from tests.server.people.conftest import Team, free_port
+from tests.server.people.conftest import Team, free_port, of_another_project
 from tests.server.people.test_access import logged_in
 from tests.server.people.test_decide import asked
-from wfe_mcp.engine.access.presence import LASTS_S, present
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
+from wfe_mcp.engine.people.presence import LASTS_S, present
 
 
 def later(engine: Engine, seconds: float) -> Engine:
@@ -84,18 +83,7 @@ def test_presence_of_another_project_is_not_shown(team: Team, other_project: Hou
     _, request = asked(team)
     ada = logged_in(team, "ada", "approver")
     ada.api("POST", f"/decisions/{request}/present", {})
-    name = other_project.engine().project_id
-    role = f'[server.roles.elsewhere]\nrole = "admin"\ngroups = ["others"]\nprojects = ["{name}"]\n'
-    config = Path(team.running.house.environment["XDG_CONFIG_HOME"], "wfe-mcp", "config.toml")
-    with config.open("a", encoding="utf-8") as file:
-        file.write(role)
-    port = team.running.port
-    team.running.end()
-    team.running.start(port)
-    team.running.url = f"http://127.0.0.1:{port}"
-    team.provider.person, team.provider.claims = "eve", {"groups": ["others"]}
-    eve = team.browser()
-    assert eve.log_in().status_code == 303
+    eve = of_another_project(team, other_project, "eve")
     for method, path in (("GET", ""), ("GET", "/page"), ("POST", "/present")):
         found = eve.api(method, f"/decisions/{request}{path}", None if method == "GET" else {})
         assert (found.status_code, "ada" in found.text) == (400, False), path

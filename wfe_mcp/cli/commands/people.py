@@ -1,11 +1,13 @@
-"""``wfe-mcp people``: who logs in to the server."""
+"""``wfe-mcp people``: who logs in to the server, who is away, and to whom a decision is handed."""
 
 from typing import Annotated, Any
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Phase, Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Their name, as wfe-mcp people list shows it.")]
 
@@ -13,15 +15,16 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Their name, as wfe-mc
 def list_all(invocation: Invocation) -> None:
     """List who has logged in to the server.
 
-    With the subject, the roles by the last login, and the open sessions of each.
+    With the subject, the roles by the last login, the open sessions of each, and who is away.
     """
     from wfe_mcp.engine.access.people import people, roles_of
     from wfe_mcp.engine.kernel.identity import name_of
+    from wfe_mcp.engine.people.absence import absences
 
     engine = invocation.engine
     roles = [*engine.settings().settings.server.roles.values()]
     with engine.store.read() as tx:
-        projects = tx.projects.all()
+        projects, is_away = tx.projects.all(), absences(tx, engine.clock())
     names = {each.id: name_of(each) for each in projects}
     rows: list[dict[str, Any]] = [
         {
@@ -31,6 +34,7 @@ def list_all(invocation: Invocation) -> None:
             "roles": {names[id_]: role for id_, role in roles_of(roles, projects, each.sub, each.groups).items()},
             "last_login": "" if each.last_login is None else each.last_login.isoformat(timespec="seconds"),
             "sessions": sessions,
+            "away": is_away[each.name].text if each.name in is_away else "",
         }
         for each, sessions in people(engine)
     ]
@@ -42,11 +46,12 @@ def list_all(invocation: Invocation) -> None:
                 ", ".join(f"{role} in {name}" for name, role in row["roles"].items()) or "-",
                 str(row["last_login"] or "-"),
                 str(row["sessions"]),
+                str(row["away"] or "-"),
                 str(row["subject"]),
             )
             for row in rows
         ]
-        screen.table(("name", "roles", "last login", "sessions", "subject"), lines)
+        screen.table(("name", "roles", "last login", "sessions", "away", "subject"), lines)
         if not rows:
             screen.line("No one has logged in.")
 
@@ -63,3 +68,53 @@ def revoke(invocation: Invocation, name: Name) -> None:
     ended, revoked = end_access(invocation.engine, invocation.by, name)
     data = {"name": name, "ended": ended, "revoked": revoked}
     invocation.answer(f"Ended {ended} sessions and {revoked} tokens of {name}.", data=data)
+
+
+def away(
+    invocation: Invocation,
+    name: Name,
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The day of the return: 2026-12-01.")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="Their deputy.")] = "",
+) -> None:
+    """Say that a person is away until a day, such as one who is ill.
+
+    They get no messages meanwhile, and what was handed to them is for their deputy.
+    """
+    from wfe_mcp.engine.people.absence import go_away
+
+    made = go_away(invocation.engine, invocation.by, name, until, to)
+    data = {"name": made.name, "until": made.until.isoformat(), "to": made.to}
+    invocation.answer(f"{made.name} is {made.text}.", data=data)
+
+
+def back(invocation: Invocation, name: Name) -> None:
+    """Say that a person is there again, before the day they named."""
+    from wfe_mcp.engine.people.absence import come_back
+
+    come_back(invocation.engine, invocation.by, name)
+    invocation.answer(f"{name} is there.", data={"name": name})
+
+
+def hand_over(
+    invocation: Invocation,
+    run: Run,
+    phase: Phase,
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="A person who can decide it.")],
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What they should know.")] = "",
+) -> None:
+    """Hand a decision that waits to another person: they see it first.
+
+    Who may decide stays as it is. The log of the run has who handed it to whom, and the note.
+    """
+    from wfe_mcp.engine.access.people import People
+    from wfe_mcp.engine.people import deciders
+
+    engine, run = invocation.engine, invocation.at(run, phase)
+    server = engine.settings().settings.server
+    attempts = invocation.overview(run).loaded.state.open_attempts
+    asked = next((each.asked for each in attempts if each.phase == phase), None)
+    if asked is None:
+        raise Refused("illegal_transition", f"No request of {phase!r} is open in run {run}.", "See: wfe-mcp inbox")
+    people = People(engine, server.origin, [*server.roles.values()])
+    deciders.hand_over(engine, people, invocation.by, asked, to, note)
+    invocation.answer(f"Handed {phase} of run {run} to {to}.", run=run, data={"request": asked, "to": to})

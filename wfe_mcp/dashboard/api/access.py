@@ -136,13 +136,6 @@ class Caller:
         """An engine to change what is known of ``project``, whose folder may be gone; a person needs it there."""
         return self.engine(project if self.login else "")
 
-    def decides_in(self) -> set[str]:
-        """The folders of the projects in which this person decides."""
-        login = self.login
-        mine = [each for each in login.roles if login.is_("approver", each)] if login else []
-        with self.access.store.read() as tx:
-            return {*tx.projects.roots(mine).values()}
-
     def engine_of(self, run: str) -> Engine:
         """The engine of the project of ``run``, a full id. Refuses ``unknown_run``, also where it is of another project."""
         engines = self.access.engines_of(self.token)

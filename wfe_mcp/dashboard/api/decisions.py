@@ -24,11 +24,13 @@ from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.deciding import changed_files, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_body
 from wfe_mcp.dashboard.edits import nothing_to_edit, open_text, store_edit, what_is_editable
-from wfe_mcp.engine.access.presence import come, present
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.people.deciders import MOST_NOTE, hand_over
+from wfe_mcp.engine.people.presence import present
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS, rejection
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.pages.decision import DecisionData, DecisionPage, PeopleHere, decision_data, people_here
+from wfe_mcp.views.pages.inbox_of_person import people_at
 from wfe_mcp.views.reports.envelopes import refusal
 from wfe_mcp.views.values.model import plain, second, view_model
 
@@ -65,6 +67,13 @@ class Sending(_Decision):
     comments: list[Comment] = Field([], max_length=MOST_COMMENTS)
 
 
+class HandOver(Body):
+    """A person who can decide, by name, and a note to them."""
+
+    to: str = Field(max_length=100)
+    note: str = Field("", max_length=MOST_NOTE)
+
+
 class Edit(_Decision):
     """The prompt or the artifact, as a person edited it. ``note``: stored with the new revision."""
 
@@ -99,11 +108,24 @@ def decision_as_page(caller: Reads, request: str, *, split: bool = False) -> JSO
 
 @router.post("/present", response_model=answer_of(PeopleHere))
 def be_present(caller: Reads, request: str) -> JSONResponse:
-    """Say that a person has the page of this request open, for a bit over a minute; the others who have. It hinders no decision."""
+    """Say that a person has the page of this request open, for a bit over a minute; the others there. It hinders no decision."""
     caller.refuse_program()
-    _find_decision(caller, request)
-    view = people_here([] if caller.login is None else come(caller.access.own_engine, caller.login, request))
-    return shown(view.text or "No one else has it open.", view)
+    view, engine = _find_decision(caller, request)
+    people, login = caller.access.people, caller.login
+    here = people_here([]) if people is None or login is None else people_at(engine, people, login, view)
+    return shown(here.text or "No one else has it open.", here)
+
+
+@router.post("/hand-over", response_model=answer_of(DecisionData))
+def hand_request_over(caller: Reads, request: str, body: HandOver) -> JSONResponse:
+    """Hand a request to another person who can decide it; they see it first. It stays open to everyone who may decide."""
+    caller.refuse_program()
+    view, engine = _find_decision(caller, request)
+    people, login = caller.access.people, caller.login
+    if people is None or login is None:
+        raise Refused("unavailable", "No one logs in here, so there is no one to hand it to.", "See: wfe-mcp server")
+    hand_over(engine, people, login, request, body.to, body.note)
+    return shown(f"{view.request.phase}: handed to {body.to}", _data(_find_decision(caller, request)[0], caller))
 
 
 @router.post("/approve", response_model=answer_of(DecisionData))

@@ -181,6 +181,14 @@ class People:
             _end(tx, login.row, login.person.by, now)
             tx.settings_log.note(LOGGED_OUT, f"{login.person.name} from {address}", login.person.by, now)
 
+    def roles(self, tx: Tx) -> dict[str, Mapping[str, Role]]:
+        """Everyone who has ever logged in, by name, with their roles by the groups of their last login."""
+        groups, projects = tx.secrets.named(_GROUPS), tx.projects.all()
+        return {
+            each.name: roles_of(self._roles, projects, each.sub, json.loads(groups.get(_GROUPS + each.row, "[]")))
+            for each in _known(tx)
+        }
+
     def note_refused(self, why: str, who: str, address: str) -> None:
         """Record a login that was refused. ``why``: a code of ours. ``who``: the subject, where the provider has proven it."""
         by = By("wfe-mcp server", Channel.SYSTEM, Assurance.AGENT)
@@ -234,11 +242,7 @@ def people(engine: Engine) -> list[tuple[Known, int]]:
 def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
     """End all sessions and tokens of a person; how many of each. Refuses ``bad_argument``: no one of this name has logged in."""
     with engine.store.tx() as tx:
-        known = {each.name: each for each in _known(tx)}
-        if name not in known:
-            names = [*known]
-            hint = nearest_hint(name, names, "List them: wfe-mcp people list")
-            raise Refused("bad_argument", f"No one called {name!r} has logged in.", hint)
+        person = known_as(tx, name)
         found = [
             row.removeprefix(SESSION)
             for row, value in tx.secrets.named(SESSION).items()
@@ -246,11 +250,20 @@ def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
         ]
         for row in found:
             _end(tx, row, by, engine.clock())
-        made = [each.name for each in tokens_in(tx) if each.person == known[name].row]
+        made = [each.name for each in tokens_in(tx) if each.person == person.row]
         for each in made:
             revoke_in(tx, by, each, engine.clock())
         tx.settings_log.note(LOGGED_OUT, f"{name} by {by.actor}", by, engine.clock())
     return len(found), len(made)
+
+
+def known_as(tx: Tx, name: str) -> Known:
+    """The person of this name. Refuses ``bad_argument``: no one of it has logged in."""
+    known = {each.name: each for each in _known(tx)}
+    if name not in known:
+        hint = nearest_hint(name, [*known], "Names are those of logins: wfe-mcp people list")
+        raise Refused("bad_argument", f"No one called {name[:80]!r} has logged in.", hint)
+    return known[name]
 
 
 def roles_of(

@@ -83,7 +83,7 @@ def _rows(
     facts: dict[str, ProjectFacts],
 ) -> Sequence[_Row]:
     record, phase, folder = found.loaded.record, need.phase, str(engine.root)
-    about = {"run": record.id, "phase": phase, "project": folder}
+    about = {"run": record.id, "phase": phase, "project": folder, "for_others": ""}
     place = f"{record.id} {'' if phase is None else typed(phase)}"
     match need.stop:
         case Stop.APPROVAL if phase is not None:
@@ -142,6 +142,7 @@ def _stopped(found: Overview, need: Need, folder: str) -> StoppedRun:
         state=str(found.loaded.state.status),
         project=folder,
         blockers=tuple(each.sentence for each in blockers(found)) if need.stop in _OF_THE_RUN else (blocker.sentence,),
+        for_others="",
         command=commands[0],
         commands=commands,
     )

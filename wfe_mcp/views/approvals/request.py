@@ -20,6 +20,7 @@ from typing import Literal
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import several_people
+from wfe_mcp.core.attempt_states import Handed
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
@@ -40,7 +41,7 @@ from wfe_mcp.views.approvals.unusual import ProjectFacts, change_between, known_
 from wfe_mcp.views.moves.calls import button, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
-from wfe_mcp.views.runs.requests import GateLine, WaitingDecision
+from wfe_mcp.views.runs.requests import GateLine, WaitingDecision, handed_on
 from wfe_mcp.views.runs.sentences import who
 from wfe_mcp.views.values.model import second, view_of
 
@@ -54,7 +55,8 @@ class DecisionView:
     ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
     the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: who asked. ``since``: the change since the
-    attempt of this phase that a person sent back last; it is no part of what is signed.
+    attempt of this phase that a person sent back last; it is no part of what is signed, nor is ``handed``: to whom it was handed on.
+    ``approvals``: who has approved it, where several people do.
     """
 
     request: RequestRecord
@@ -73,6 +75,8 @@ class DecisionView:
     passkeys: tuple[str, ...] = ()
     no_passkey: str = ""
     buttons: tuple[str, ...] = ()
+    handed: Handed | None = None
+    approvals: tuple[str, ...] = ()
 
     shown_sha256: str = field(init=False)
     """The sha256 of what is shown; empty when nothing is asked."""
@@ -145,6 +149,8 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
     passkeys, no_passkey = signers(engine, Path(found.loaded.record.worktree))
     return replace(
         base,
+        handed=attempt.handed,
+        approvals=attempt.approvals,
         passkeys=passkeys,
         no_passkey=no_passkey,
         shown=shown,
@@ -228,4 +234,6 @@ def waiting_line(
         tainted=record.tainted,
         unusual=unusual,
         evidence=tuple(view_of(GateLine, each) for each in lines),
+        approved_by=attempt.approvals,
+        handed=handed_on(attempt.handed),
     )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts import content
 from wfe_mcp.core.units import joined
+from wfe_mcp.views.runs.requests import HandedOn, handed_on
 from wfe_mcp.views.values import markdown
 from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.engine.access.presence import Present
+    from wfe_mcp.engine.people.presence import Present
     from wfe_mcp.store.records.approvals import DecisionRecord
     from wfe_mcp.views.approvals.model import ApprovalView, Change
     from wfe_mcp.views.approvals.request import DecisionView, RequestState
@@ -55,11 +56,24 @@ class PersonHere:
 
 
 @view_model
+class PersonAble:
+    """A person who can decide, by name. ``away``: ``away until 2026-12-01``, where they are."""
+
+    name: str
+    away: str = ""
+
+
+@view_model
 class PeopleHere:
-    """The others who have the page of a decision open. ``text``: the same as a sentence; empty without one."""
+    """The others who have the page of a decision open. ``text``: the same as a sentence; empty without one.
+
+    ``handed``: to whom it was handed on, as a sentence. ``able``: to whom who asks can hand it on.
+    """
 
     present: tuple[PersonHere, ...]
     text: str = ""
+    handed: str = ""
+    able: tuple[PersonAble, ...] = ()
 
 
 @view_model
@@ -90,6 +104,7 @@ class DecisionData:
     shown: ApprovalView | None = None
     since: Change | None = None
     present: tuple[PersonHere, ...] = ()
+    handed: HandedOn | None = None
 
 
 @view_model
@@ -121,6 +136,7 @@ def decision_data(view: DecisionView, editable: str = "", present: Sequence[Pres
         answer=None if view.answer is None else _answer(view.answer),
         editable=editable,
         present=people_here(present).present,
+        handed=handed_on(view.handed),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
+from wfe_mcp.core.attempt_states import Handed
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import split_comments
 from wfe_mcp.core.texts import as_given, unseen, unseen_words
@@ -84,9 +85,29 @@ class GateLine:
 
 
 @view_model
+class HandedOn:
+    """To whom a request was handed, by whom, with what note; ``text``: the same as a sentence."""
+
+    to: str
+    by: str
+    note: str = ""
+    text: str
+
+
+def handed_on(found: Handed | None) -> HandedOn | None:
+    """``found`` as shown."""
+    if found is None:
+        return None
+    text = f"Handed to {found.to} by {found.by}{f': {found.note}' if found.note else '.'}"
+    return view_of(HandedOn, found, text=text)
+
+
+@view_model
 class WaitingDecision:
     """A request that takes an answer, in a line. ``project``: its folder; ``command``: the same at a terminal.
 
+    ``approved_by``: who has approved it, where several people do. ``for_others``, at a server that people log in to: why it is not
+    for who asks, and who can decide; empty where it is for them.
     ``unusual``: what the record tells; the change, what is unusual about its files, and the sha256 to decide on are in
     the decision itself.
     """
@@ -106,6 +127,9 @@ class WaitingDecision:
     tainted: bool = False
     unusual: tuple[Unusual, ...] = ()
     evidence: tuple[GateLine, ...] = ()
+    approved_by: tuple[str, ...] = ()
+    handed: HandedOn | None = None
+    for_others: str = ""
 
 
 @view_model
@@ -120,6 +144,7 @@ class UnaskedDecision:
     since: str
     question: str
     command: str
+    for_others: str = ""
 
 
 @view_model
@@ -133,6 +158,7 @@ class WaitingOpinion:
     project: str
     path: str
     command: str
+    for_others: str = ""
 
 
 @view_model
@@ -147,6 +173,7 @@ class WaitingTask:
     template: str
     since: str
     command: str
+    for_others: str = ""
 
 
 @view_model
@@ -168,6 +195,7 @@ class StoppedRun:
     updated_at: str
     command: str
     commands: tuple[str, ...] = ()
+    for_others: str = ""
 
 
 @view_model
@@ -177,6 +205,7 @@ class WaitingTrust:
     folder: str
     path: str
     names: tuple[str, ...]
+    for_others: str = ""
 
 
 @view_model

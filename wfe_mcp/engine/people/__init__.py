@@ -1,0 +1,1 @@
+"""People of a server: who looks at a decision, who is away, and whose it is."""

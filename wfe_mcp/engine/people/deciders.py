@@ -1,0 +1,113 @@
+"""Who can decide in a project of a server: by role, by pinned passkey, and whom a request was handed to.
+
+    role approver ──► a passkey of theirs, pinned there, made at this address ──► has not approved this request yet
+
+Rules:
+1. It says what a decision would find, and gives no right: each decision is checked by itself (``approvals/decide.py``).
+2. Roles are those of a person's last login.
+3. A request that was handed to someone who can decide is theirs alone to be told of; while they are away it is their deputy's.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import By
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.access.people import Login, People
+from wfe_mcp.engine.approvals.approvers import Signer, person_named, pinned_here
+from wfe_mcp.engine.approvals.passkeys import Site
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.transaction import change_run
+from wfe_mcp.engine.people.absence import Absence, absences, acting_for
+from wfe_mcp.workspace.config.server_table import ROLES, Role
+
+MOST_NOTE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Deciders:
+    """The people of one project. ``roles``: by name; ``keys``: the names of those with a passkey that counts."""
+
+    roles: Mapping[str, Role]
+    keys: frozenset[str]
+    away: Mapping[str, Absence]
+
+    def having(self, role: Role) -> tuple[str, ...]:
+        """Who has at least ``role``."""
+        return tuple(each for each, given in self.roles.items() if ROLES.index(given) >= ROLES.index(role))
+
+    def able(self, approvals: Sequence[str] = ()) -> tuple[str, ...]:
+        """Who can decide. ``approvals``: the people who have approved already, where several do."""
+        return tuple(
+            each for each in self.having("approver") if each in self.keys and person_named(each) not in approvals
+        )
+
+    def whose(self, approvals: Sequence[str], to: str = "", present: str = "") -> tuple[str, ...]:
+        """Whose a request is now: who got it, or their deputy, else who can decide and is there; else all who can.
+
+        ``to``: whom it was handed to. ``present``: who is there, whatever they said.
+        """
+        able, away = self.able(approvals), {name: each for name, each in self.away.items() if name != present}
+        got = acting_for(to, away) if to in able else ""
+        here = (acting_for(each, away) for each in able)
+        return (got,) if got in able else tuple(dict.fromkeys(each for each in here if each in able)) or able
+
+
+NO_ONE = Deciders({}, frozenset(), {})
+"""Of a project whose folder is gone."""
+
+
+def deciders(engine: Engine, people: People) -> Deciders:
+    """The people of the project of ``engine``."""
+    with engine.store.read() as tx:
+        roles: dict[str, Role] = {
+            name: held[engine.project_id] for name, held in people.roles(tx).items() if engine.project_id in held
+        }
+        away = absences(tx, engine.clock())
+    try:
+        pinned = pinned_here(engine, engine.root).passkeys.values()
+    except Refused:
+        pinned = ()
+    site = Site(people.origin)
+    keys = frozenset(name for name in roles for key in pinned if Signer(site, name).has(key))
+    return Deciders(roles, keys, away)
+
+
+def hand_over(engine: Engine, people: People, giver: Login | By, request: str, to: str, note: str = "") -> None:
+    """Hand an open request of the project of ``engine`` to the person ``to``. ``giver``: a person there, or the terminal of the server.
+
+    Refuses ``bad_argument`` (no such person in the project, or the note is too long), ``forbidden`` (the giver does not decide
+    there, or ``to`` cannot) and ``stale_revision`` (it takes no answer).
+    """
+    by = giver if isinstance(giver, By) else giver.person.by
+    if not isinstance(giver, By) and not giver.is_("approver", engine.project_id):
+        role = giver.roles.get(engine.project_id, "person without a role")
+        raise Refused("forbidden", f"A {role} hands no decision on; it needs the role approver.", "Ask an approver.")
+    found, now = deciders(engine, people), engine.clock()
+    with engine.store.read() as tx:
+        asked = tx.approvals.get(request)
+    is_over = asked is not None and asked.expires_at is not None and asked.expires_at <= now
+    if asked is None or asked.status != "open" or is_over:
+        raise Refused("stale_revision", f"The request {request} is closed.", "Look at it again: nothing was handed on.")
+    if to not in found.roles:
+        hint = nearest_hint(to, [*found.able()], f"Who can decide there: {', '.join(found.able()) or 'no one yet'}.")
+        raise Refused("bad_argument", f"No one called {to[:80]!r} has a role in this project.", hint)
+    if len(note) > MOST_NOTE:
+        raise Refused("bad_argument", f"The note has {len(note)} characters.", f"At most {MOST_NOTE}.")
+    with change_run(engine, asked.run_id, by) as current:
+        path = PhasePath(asked.phase)
+        able = found.able(current.attempt(path).approvals)
+        if to not in able:
+            why = "has approved it already" if to in found.able() else _lacks(found, to)
+            raise Refused(
+                "forbidden", f"{to} cannot decide it: {to} {why}.", f"Who can: {', '.join(able) or 'no one'}."
+            )
+        current.give(c.HandOver(phase=path, request=request, to=to, giver=by.actor, note=note.strip(), **current.given))
+
+
+def _lacks(found: Deciders, name: str) -> str:
+    if name not in found.having("approver"):
+        return f"has the role {found.roles[name]}, and needs approver"
+    return "has no passkey of this address that is pinned in the project"

@@ -1,0 +1,133 @@
+"""The inbox of a person who is logged in at a server: what they can do first, and apart from it what others can, with who they are.
+
+    decision, approval that is not asked for    who can decide: role, passkey, not twice, to whom it was handed (``Deciders``)
+    task, stopped run                           the role author
+    opinion                                     the person who is asked, by name
+    trust                                       no one here: it is given at the terminal of the server
+
+Where no one logs in, nothing is for others.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from wfe_mcp.core.units import joined
+from wfe_mcp.engine.access.people import Login, People
+from wfe_mcp.engine.approvals.approvers import person_named
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.people.absence import Absence
+from wfe_mcp.engine.people.deciders import NO_ONE, Deciders, deciders
+from wfe_mcp.engine.people.presence import come
+from wfe_mcp.views.approvals.request import DecisionView
+from wfe_mcp.views.pages.decision import PeopleHere, PersonAble, people_here
+from wfe_mcp.views.runs.requests import HandedOn, InboxView, UnaskedDecision, WaitingDecision, handed_on
+from wfe_mcp.views.values.model import view_model, view_of
+
+_NO_KEY = "You have no passkey that counts in this project: make one and have it pinned, at the foot of /access."
+
+
+@view_model
+class AbsenceView:
+    """A person who is away until a day, and their deputy."""
+
+    name: str
+    until: str
+    to: str = ""
+
+
+@view_model
+class AbsenceList:
+    """Who is away now."""
+
+    away: tuple[AbsenceView, ...]
+
+
+def absence_list(found: Iterable[Absence]) -> AbsenceList:
+    """``found`` as JSON."""
+    return AbsenceList(away=tuple(view_of(AbsenceView, each, until=each.until.isoformat()) for each in found))
+
+
+def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:
+    """``view`` for the person ``me``. ``of``: the people of each project, by its folder."""
+
+    def sorted_out(rows: tuple[Any, ...], why: Callable[[Any], str]) -> tuple[Any, ...]:
+        changed = [replace(each, for_others=why(each)) for each in rows]
+        return tuple(sorted(changed, key=lambda each: (bool(each.for_others), not _is_handed(each))))
+
+    def people(row: Any) -> Deciders:
+        return of.get(row.project, NO_ONE)
+
+    def of_authors(row: Any) -> str:
+        able = people(row).having("author")
+        return "" if me in able else f"{_who(able, people(row))} can continue it, by the role author."
+
+    return replace(
+        view,
+        decisions=sorted_out(view.decisions, lambda each: _decision(each, me, people(each))),
+        unasked=sorted_out(view.unasked, lambda each: _decision(each, me, people(each))),
+        tasks=sorted_out(view.tasks, of_authors),
+        stopped=sorted_out(view.stopped, of_authors),
+        opinions=sorted_out(
+            view.opinions,
+            lambda each: "" if person_named(each.reviewer) == person_named(me) else f"{each.reviewer} is asked.",
+        ),
+        trust=sorted_out(view.trust, lambda _: "It is given at the terminal of the server."),
+    )
+
+
+def yours(view: InboxView) -> InboxView:
+    """What of ``view`` is for who asks."""
+    rows = {each.name: getattr(view, each.name) for each in fields(view)}
+    return replace(view, **{name: tuple(row for row in those if not row.for_others) for name, those in rows.items()})
+
+
+def people_at(engine: Engine, people: People, login: Login, view: DecisionView) -> PeopleHere:
+    """What ``login``, who has the page of ``view`` open, sees of others there; it records that they have it open."""
+    here, found = people_here(come(people.engine, login, view.request.id)), deciders(engine, people)
+    if view.state != "open":
+        return here
+    me, away = login.person.name, found.away
+    able = (
+        [each for each in found.able(view.approvals) if each != me] if login.is_("approver", engine.project_id) else []
+    )
+    return replace(
+        here,
+        handed=_handed(handed_on(view.handed), found),
+        able=tuple(PersonAble(name=each, away=away[each].text if each in away else "") for each in able),
+    )
+
+
+def _decision(row: WaitingDecision | UnaskedDecision, me: str, people: Deciders) -> str:
+    """Why it is not for ``me``; empty where it is."""
+    handed = row.handed if isinstance(row, WaitingDecision) else None
+    approvals = row.approved_by if isinstance(row, WaitingDecision) else ()
+    whose = people.whose(approvals, handed.to if handed else "", present=me)
+    if me in whose:
+        return ""
+    if handed is not None and handed.to in people.able(approvals):
+        return _handed(handed, people)
+    others = f"{_who(whose, people)} can decide it." if whose else "No one can decide it yet."
+    if person_named(me) in approvals:
+        return f"You approved it, and it needs another person. {others}"
+    if me in people.having("approver") and me not in people.keys:
+        return f"{_NO_KEY} {others}"
+    return others
+
+
+def _handed(handed: HandedOn | None, people: Deciders) -> str:
+    """To whom it was handed, and that they are away."""
+    if handed is None:
+        return ""
+    away = people.away.get(handed.to)
+    return f"{handed.text} {handed.to} is {away.text}." if away else handed.text
+
+
+def _is_handed(row: object) -> bool:
+    return getattr(row, "handed", None) is not None
+
+
+def _who(names: tuple[str, ...], people: Deciders) -> str:
+    """The names, each with their absence."""
+    away = people.away
+    return joined([f"{each} ({away[each].text})" if each in away else each for each in names]) or "No one"
