@@ -58,6 +58,7 @@ BRANCHES = {
     "engine/notifications/notify.py": "tests/engine/notifications/test_notify.py",
     "gates/place.py": HERE,
     "jobs/child.py": HERE,
+    "jobs/container.py": "tests/gates/test_container.py",
     "jobs/process_tree.py": HERE,
     "jobs/sandbox.py": "tests/gates/test_place.py",
     "jobs/writers.py": "tests/gates/test_room_writers.py",

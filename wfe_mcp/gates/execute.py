@@ -46,26 +46,32 @@ def execute(
     if plan.tests is not None and plan.tests.is_asked:
         plan.tests.folder.mkdir(parents=True, exist_ok=True)
     old_reports = stamps(plan)
-    program = Path(child.program_path(plan.argv, plan.cwd, place.env))
-    program_file = program.parent.resolve() / program.name
+    image = place.maker.image
+    program = Path(plan.argv[0] if image else child.program_path(plan.argv, plan.cwd, place.env))
+    program_file = program if image else program.parent.resolve() / program.name
     if not place.sees(program_file):
         raise _hidden(name, program, root)
-    started = program_facts(program)
+    # The image has the program, and all that it loads.
+    started = {"path": f"{program} in {image}", "sha256": place.maker.id} if image else program_facts(program)
     # What is brought is hashed while the check runs.
     with given_credentials(check, hand) as given, ThreadPoolExecutor(1) as pool:
         place = replace(place, env=place.env | dict(given.variables))
         facts_of_place = pool.submit(place.data, check)
-        result = run(
-            place.wrap(plan.argv, plan.cwd, program_file, given.folders),
-            cwd=plan.cwd,
-            env=place.env | dict(plan.env),
-            timeout_s=check.timeout_s,
-            log_path=log,
-            linger_s=plan.runner.reporter.linger_s if plan.runner and plan.runner.reporter else 0.0,
-        )
+        argv, env = place.wrap(plan.argv, plan.cwd, program_file, given.folders, place.env | dict(plan.env))
+        try:
+            result = run(
+                argv,
+                cwd=plan.cwd,
+                env=env,
+                timeout_s=check.timeout_s,
+                log_path=log,
+                linger_s=plan.runner.reporter.linger_s if plan.runner and plan.runner.reporter else 0.0,
+            )
+        finally:
+            place.maker.end(place.root.parent.name)  # a container goes on without the program that started it
     if not place.has_begun() and result.exit_code is not None:
         why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
-        raise NotPossibleError(why, "ask the user whether this works: `bwrap --unshare-all --ro-bind / / true`.")
+        raise NotPossibleError(why, f"ask the user whether this works: `{place.maker.trial}`.")
     if check.credentials:
         hide_in_reports(plan, old_reports, log)
     foreign = place.foreign()

@@ -5,7 +5,7 @@
 Rules:
 1. Git checks nothing out: no hook, filter, attribute or submodule takes part (``workspace/git/trees.py``).
 2. The check gets variables of the runner's own environment by name, and the credentials that were handed with the task.
-3. ``[sandbox]`` of whoever runs the runner says what makes the clean room. What they named is never replaced by less; the network is
+3. ``[sandbox]`` of whoever runs the runner says what makes the clean room, bubblewrap or a container. What they named is never replaced by less; the network is
    for the check to have, which the server sends.
 4. Nothing is judged here.
 """
@@ -22,8 +22,8 @@ from wfe_mcp.gates.place import NotPossibleError, place_of
 from wfe_mcp.gates.reports import report_files
 from wfe_mcp.gates.runner_protocol import MAX_REPORTS, MAX_REPORTS_BYTES, Statement, Task, Written
 from wfe_mcp.jobs import child
+from wfe_mcp.jobs.container import sandbox_maker
 from wfe_mcp.jobs.handed import Handed, handed
-from wfe_mcp.jobs.sandbox import sandbox_fault
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 from wfe_mcp.workspace.git.batch import entries_below
@@ -63,7 +63,8 @@ def carry_out(
     try:
         files = _files_of(mirror, task)
         makes = makes or SandboxSettings()
-        fault = sandbox_fault(makes.bubblewrap, makes.sha256)
+        maker = sandbox_maker(makes)
+        fault = maker if isinstance(maker, str) else None
         _refuse_less(task.check, makes, fault)
         check = task.check.model_copy(update={"where": "checkout", "sandbox": fault is None, "bring": ()})
 

@@ -2,7 +2,7 @@
 
     worktree   the project's folder, as the agent left it                   the user's HOME and TMPDIR
     checkout   a new folder: the files of the tree, and what is brought     a HOME and TMPDIR of its own
-    sandbox    the same folder under bubblewrap                             the project hidden, no network
+    sandbox    the same folder under bubblewrap, or in a container          the project hidden, no network
     runner     a checkout on another machine (``on_runner.py``), never here
 
 What cannot be had as it was asked for is never replaced by less: ``NotPossibleError`` says why, and the gate is
@@ -24,18 +24,12 @@ from wfe_mcp.core.units import words
 from wfe_mcp.gates.brought import Brought, NotBroughtError, bring, import_folders, listed
 from wfe_mcp.gates.check import program_facts, written_by
 from wfe_mcp.gates.judgement import shortened
+from wfe_mcp.jobs.container import Maker, contained, sandbox_maker
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.handed import Handed
-from wfe_mcp.jobs.sandbox import (
-    CheckoutFolder,
-    bubblewrap,
-    checkout_folder,
-    is_visible,
-    program_folders,
-    sandbox_fault,
-    sandboxed,
-)
+from wfe_mcp.jobs.sandbox import CheckoutFolder, checkout_folder, is_visible, program_folders, sandboxed
 from wfe_mcp.jobs.writers import open_for_writing, untraced
+from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile, stamp_of
 from wfe_mcp.workspace.git.command import require_repository
@@ -50,9 +44,12 @@ if TYPE_CHECKING:
     from wfe_mcp.core.evidence_levels import Level
     from wfe_mcp.jobs.handed import HandOut
     from wfe_mcp.workspace.config.checks import FrozenCheck
-    from wfe_mcp.workspace.config.settings_tables import SandboxSettings
     from wfe_mcp.workspace.git.objects import Node
 
+    Started = tuple[Sequence[str], Mapping[str, str]]
+    Wrap = Callable[[Sequence[str], Path, Path, Sequence[Path], Mapping[str, str]], Started]
+
+_NO_MAKER = Maker()
 _CORRECT_IT = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
 
 _TOOL_HOMES = {
@@ -85,20 +82,20 @@ class NotPossibleError(Exception):
 class Place:
     """Where one check runs. ``root``: its project folder there. ``reports``: a folder for reports that it is asked for.
 
-    ``wrap``: the command as it is started, with the file of its program and folders that it must be able to read. ``has_begun``: False when that command failed before
-    the check began. ``sees``: whether that file exists there. ``foreign``: what was changed there that the check may not write.
-    ``bubblewrap``: the program that makes the sandbox.
+    ``wrap``: the command and the variables as it is started, with the file of its program and folders that it must be able to read.
+    ``has_begun``: False when that command failed before the check began. ``sees``: whether that file exists there. ``foreign``:
+    what was changed there that the check may not write. ``maker``: of the sandbox.
     """
 
     root: Path
     reports: Path
     env: dict[str, str]
-    wrap: Callable[[Sequence[str], Path, Path, Sequence[Path]], Sequence[str]]
+    wrap: Wrap
     has_begun: Callable[[], bool] = lambda: True
     sees: Callable[[Path], bool] = lambda _program: True
     brought: tuple[Brought, ...] = ()
     notes: list[str] = field(default_factory=list[str])
-    bubblewrap: str = ""
+    maker: Maker = _NO_MAKER
     foreign: Callable[[], list[str]] = list[str]
 
     def data(self, check: FrozenCheck) -> dict[str, Any]:
@@ -108,7 +105,7 @@ class Place:
             facts["bring"] = listed(self.brought)
         if check.sandbox:
             facts["network"] = check.network
-            facts["sandbox"] = program_facts(Path(self.bubblewrap))
+            facts["sandbox"] = program_facts(Path(self.maker.program)) | self.maker.facts
         return facts
 
 
@@ -141,20 +138,19 @@ def place_of(
         raise NotPossibleError(why, "name the check in a `command` gate.")
     env = child_env(check.env, environ)
     if check.where == "worktree" and not acts:
-        yield Place(root, reports, _activated(check, root, env), lambda argv, _cwd, _program, _more: argv)
+        yield Place(root, reports, _activated(check, root, env), _as_it_is)
         return
-    own = "" if makes is None else makes.bubblewrap
-    fault = sandbox_fault(own, "" if makes is None else makes.sha256) if check.sandbox else None
-    if fault is not None:
+    maker = sandbox_maker(makes or SandboxSettings()) if check.sandbox else _NO_MAKER
+    if isinstance(maker, str):
         step = "ask the user to do so, or to remove `sandbox` from the check and to run `wfe-mcp trust`."
-        raise NotPossibleError(f"Check {check.name!r} runs in a sandbox only. {fault}", step)
+        raise NotPossibleError(f"Check {check.name!r} runs in a sandbox only. {maker}", step)
     if files is None:
         why = f"Check {check.name!r} runs in a checkout only, and this folder has no git tree to check out."
         raise NotPossibleError(why, 'run `git init`, or ask the user to set `where = "worktree"` for the check.')
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(checkout_folder())
-            place = _checkout(check, root, files, env, folder, bubblewrap(own) or "", acts or stored)
+            place = _checkout(check, root, files, env, folder, maker, acts or stored)
             if acts:
                 own_home = {"env": _activated(check, place.root, env)} if check.where == "worktree" else {}
                 place = replace(place, foreign=list[str], **own_home)
@@ -191,7 +187,7 @@ def _checkout(
     files: Mapping[str, Node],
     env: dict[str, str],
     folder: CheckoutFolder,
-    bwrap: str,
+    maker: Maker,
     committed: bool,
 ) -> Place:
     if folder.top.is_relative_to(root):
@@ -218,13 +214,41 @@ def _checkout(
             folder.files,
             folder.reports,
             fresh,
-            lambda argv, _cwd, _program, _more: argv,
+            _as_it_is,
             brought=brought,
             notes=notes,
             foreign=foreign,
         )
     begun = folder.reports / "begun"
     readable = [each.source for each in brought if each.how == "linked"]
+    if maker.image:
+
+        def in_container(
+            argv: Sequence[str], cwd: Path, _program: Path, more: Sequence[Path], variables: Mapping[str, str]
+        ) -> Started:
+            return contained(
+                argv,
+                maker=maker,
+                name=folder.top.name,
+                cwd=cwd,
+                writable=folder.top,
+                begun=begun,
+                readable=[*readable, *more],
+                variables=variables,
+                network=check.network,
+            )
+
+        return Place(
+            folder.files,
+            folder.reports,
+            fresh,
+            in_container,
+            begun.exists,
+            brought=brought,
+            notes=notes,
+            maker=maker,
+            foreign=foreign,
+        )
     url = database_url(os.environ)
     keys = [Path(url.removeprefix("sqlite:///")).parent / "keys"] if url.startswith("sqlite:") else []
     # Also where the database lies elsewhere; what belongs to a server's database is in the data folder.
@@ -234,11 +258,13 @@ def _checkout(
         """What is readable: what is brought, and the program's own folder where the sandbox empties the one around it."""
         return [*readable, *program_folders(program, writable=folder.top, hidden=concealed)]
 
-    def wrap(argv: Sequence[str], cwd: Path, program: Path, more: Sequence[Path]) -> Sequence[str]:
+    def wrap(
+        argv: Sequence[str], cwd: Path, program: Path, more: Sequence[Path], variables: Mapping[str, str]
+    ) -> Started:
         notes.extend(f"{each}: the program's own folder, read-only" for each in seen(program) if each not in readable)
-        return sandboxed(
+        line = sandboxed(
             argv,
-            program=bwrap,
+            program=maker.program,
             cwd=cwd,
             writable=folder.top,
             begun=begun,
@@ -246,11 +272,18 @@ def _checkout(
             hidden=concealed,
             network=check.network,
         )
+        return line, variables
 
     def sees(program: Path) -> bool:
         return is_visible(program, writable=folder.top, readable=seen(program), hidden=concealed)
 
-    return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes, bwrap, foreign)
+    return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes, maker, foreign)
+
+
+def _as_it_is(
+    argv: Sequence[str], _cwd: Path, _program: Path, _more: Sequence[Path], variables: Mapping[str, str]
+) -> Started:
+    return argv, variables
 
 
 def _refuse_writers(room: Path, seen: Mapping[str, Stamp | None]) -> None:

@@ -66,10 +66,15 @@ def sandbox_fault(own: str = "", sha256: str = "") -> str | None:
     if program is None:
         step = "or, where it lies elsewhere, to name it as `bubblewrap` in [sandbox] of their own configuration"
         return f"bubblewrap is not installed: ask the user to install it (Debian, Ubuntu: `apt install bubblewrap`), {step}."
-    if own and (found := program_sha256(Path(own).resolve())) != sha256:
-        step = "if they have changed it, ask the user to write that as `sha256` in [sandbox] and to run `wfe-mcp trust`"
-        return f"{own!r} has the sha256 {found}, and [sandbox] names {sha256 or 'none'}, so it is not started: {step}."
-    return _probed(program)
+    return (own and changed_program(own, sha256)) or _probed(program)
+
+
+def changed_program(own: str, sha256: str) -> str:
+    """Why the program ``own`` is not started: its bytes are not those of ``sha256``; empty where they are."""
+    if (found := program_sha256(Path(own).resolve())) == sha256:
+        return ""
+    step = "if they have changed it, ask the user to write that as `sha256` in [sandbox] and to run `wfe-mcp trust`"
+    return f"{own!r} has the sha256 {found}, and [sandbox] names {sha256 or 'none'}, so it is not started: {step}."
 
 
 def program_sha256(program: Path) -> str | None:

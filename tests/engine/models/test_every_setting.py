@@ -329,6 +329,8 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "checks.*.sandbox": "tests/gates/test_place.py::test_a_sandbox_has_no_network_unless_it_is_asked_for",
     "checks.*.network": "tests/gates/test_place.py::test_a_sandbox_has_no_network_unless_it_is_asked_for",
     "sandbox.bubblewrap": "tests/gates/test_room_writers.py::test_a_configured_bubblewrap_makes_the_sandbox_and_the_evidence_names_it",
+    "sandbox.container": "tests/gates/test_container.py::test_the_evidence_names_the_image_its_content_and_its_digest",
+    "sandbox.container_program": "tests/gates/test_container.py::test_the_evidence_names_the_image_its_content_and_its_digest",
     "sandbox.sha256": "tests/gates/test_room_writers.py::test_a_configured_bubblewrap_with_another_sha256_is_not_started",
     "providers.*.concurrency": "tests/engine/models/test_call_log.py::test_only_so_many_calls_of_a_provider_are_in_flight",
     "providers.*.requests_per_minute": "tests/engine/models/test_call_log.py::test_the_rate_of_a_provider_holds_over_all_that_call_it",

@@ -1,15 +1,18 @@
 """What makes the clean room of a runner: what the person who runs it says, and never less."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.gates.containers import IMAGE, OF_CONTENT, Podman
 from tests.sandboxes import NEEDS_SANDBOX
 from tests.server.http.conftest import Running
 from tests.server.http.runners import Machine, evidence
 from tests.server.http.test_runners import Make, checked, judged, machine as machine, running as running
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.jobs.sandbox import bubblewrap
 
 
@@ -33,12 +36,29 @@ def test_a_runner_makes_its_clean_room_as_the_person_who_runs_it_says(
     assert (found["where"], found["sandbox"]) == ("sandbox", {"path": str(elsewhere), "sha256": sha256}), output
 
 
+def test_a_runner_whose_clean_room_is_a_container_says_which_image(
+    running: Running, machine: Make, tmp_path: Path
+) -> None:
+    podman, one = Podman(tmp_path / "podman"), machine()
+    keys = podman.settings().model_dump(exclude={"bubblewrap"})
+    own_config(one, "[sandbox]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()))
+    run = checked(running)
+    output = one.done()
+    found = judged(running.house, run)
+    assert (found["passed"], found["level"], found["where"]) == (True, "runner", "sandbox"), output
+    assert found["sandbox"]["id"] == OF_CONTENT
+    assert found["runner"]["statement"]["place"]["sandbox"] == found["sandbox"]
+    assert f"Checks run in sandboxes of {podman.program} with the image {IMAGE}." in output
+    assert verify(running.house.engine(), run).findings == ()
+
+
 @pytest.mark.attack("a runner's clean room is exchanged, and checks run without one", "held", "#31")
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ('[sandbox]\nbubblewrap = "/no/such/bwrap"\n', "which is no file"),
         ('[sandbox]\nbubblewrap = "/bin/sh"\n', "so it is not started"),
+        ('[sandbox]\ncontainer = "nowhere:1"\ncontainer_program = "/bin/sh"\n', "so it is not started"),
         ("[sandbox\n", "is no valid TOML"),
         ("[sandbox]\nbubblewrap = 5\n", "'sandbox.bubblewrap' does not count"),
     ],

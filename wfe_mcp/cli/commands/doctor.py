@@ -245,17 +245,18 @@ def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
 
 
 def _sandbox(asking: list[str], makes: "SandboxSettings") -> Iterator[HealthFinding]:
-    """Whether bubblewrap can make the sandbox that these checks ask for."""
+    """Whether the sandbox can be made that these checks ask for."""
     if not asking:
         return
     from wfe_mcp.gates.judgement import shortened
-    from wfe_mcp.jobs.sandbox import bubblewrap, sandbox_fault
+    from wfe_mcp.jobs.container import sandbox_maker
 
     checks = f"for check {shortened(sorted(asking), 3)}"
-    if fault := sandbox_fault(makes.bubblewrap, makes.sha256):
-        yield HealthFinding("sandbox", "problem", f"{fault} Needed {checks}")
+    maker = sandbox_maker(makes)
+    if isinstance(maker, str):
+        yield HealthFinding("sandbox", "problem", f"{maker} Needed {checks}")
     else:
-        yield HealthFinding("sandbox", "ok", f"{bubblewrap(makes.bubblewrap)} works, {checks}")
+        yield HealthFinding("sandbox", "ok", f"{maker.text} works, {checks}")
 
 
 def _missing(missing: "Sequence[MissingCheck]", remembered: "Mapping[str, LastTrial]") -> Iterator[HealthFinding]:

@@ -38,7 +38,7 @@ def runner(
     from wfe_mcp.cli.runner.key import RunnerKey
     from wfe_mcp.cli.runner.working import Runner, ended, own_sandbox
     from wfe_mcp.cli.terminal.waiting import stop_requested
-    from wfe_mcp.jobs.sandbox import sandbox_fault
+    from wfe_mcp.jobs.container import sandbox_maker
     from wfe_mcp.workspace.system.location import data_dir
 
     token, lease_s = os.environ.pop(_TOKEN, ""), seconds_of(lease) or 30.0
@@ -50,11 +50,13 @@ def runner(
     names = tuple(name.strip() for name in labels.split(",") if name.strip())
     connection, folder = Connection(server, token), data_dir() / "runner"
     key, screen, makes = RunnerKey(folder / "key"), invocation.screen, own_sandbox(folder)
-    fault = sandbox_fault(makes.bubblewrap, makes.sha256)
-    if fault is not None and makes.is_own:
-        raise Refused("unavailable", fault, "Or remove [sandbox] from your configuration.")
-    if fault is not None:
-        screen.talk(f"Checks run without a sandbox here, and their evidence says so. {fault}")
+    maker = sandbox_maker(makes)
+    if isinstance(maker, str) and makes.is_own:
+        raise Refused("unavailable", maker, "Or remove [sandbox] from your configuration.")
+    if isinstance(maker, str):
+        screen.talk(f"Checks run without a sandbox here, and their evidence says so. {maker}")
+    elif makes.is_own:
+        screen.talk(f"Checks run in sandboxes of {maker.text}.")
     with stop_requested() as signals:
         screen.talk(f"Waiting for checks of {connection.url}" + (f" for {', '.join(names)}" if names else "") + ".")
         working = Runner(connection, key, names, folder, dict(os.environ), makes, lease_s, signals, screen.talk)

@@ -184,7 +184,9 @@ def _place(data: Mapping[str, Any]) -> Iterator[Named]:
     if brought:
         yield Named("brought", brought)
     if data.get("sandbox"):
-        yield Named("sandbox", program_text(data["sandbox"]))
+        image = data["sandbox"].get("image")
+        which = f", image {image} ({data['sandbox']['id'][:19]})" if image else ""
+        yield Named("sandbox", program_text(data["sandbox"]) + which)
     if data.get("network"):
         yield Named("network", "open")
 

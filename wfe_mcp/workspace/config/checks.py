@@ -148,7 +148,7 @@ class CheckSettings(Table):
     )
     sandbox: bool = optional(
         False,
-        "Whether a checkout is also a sandbox (bubblewrap, Linux only): no network, and nothing else can be written.",
+        "Whether a checkout is also a sandbox (bubblewrap, Linux only, or a container): no network, and nothing else can be written.",
         effect="gates",
     )
     network: bool = optional(False, "Whether the sandbox has the network.", effect="calls")

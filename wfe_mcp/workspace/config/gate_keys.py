@@ -7,7 +7,7 @@ What removes or weakens a gate counts only from bytes that the user trusts, whic
     templates.<t>.phases.<p>.missing_checks   a check that the project does not have no longer stops the phase
     templates.<t>.phases.<p>.prompt.…, .response.…   the same of one stage; model, criteria: another reviewer, other questions
     templates.<t>.roles.<r>                another reviewer than the template's
-    sandbox.bubblewrap, sandbox.sha256     another program that makes the sandboxes of checks
+    sandbox.…                              another program or image that makes the sandboxes of checks
     notify.command, notify.apprise         a program and addresses that you hear from
     templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
 
@@ -32,10 +32,11 @@ from typing import Any, Literal, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.documents import Document, put
 from wfe_mcp.workspace.config.edits import value_at
+from wfe_mcp.workspace.config.sandbox_table import SandboxSettings
 
 Path = tuple[str, ...]
 
-_PROGRAMS = {"sandbox": ("bubblewrap", "sha256"), "notify": ("command", "apprise")}
+_PROGRAMS = {"sandbox": (*SandboxSettings.model_fields,), "notify": ("command", "apprise")}
 
 
 def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:

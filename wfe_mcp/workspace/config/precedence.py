@@ -19,6 +19,7 @@ from wfe_mcp.core.evidence_levels import strictest
 from wfe_mcp.workspace.config.documents import Document, merge
 from wfe_mcp.workspace.config.event_tables import NotifySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
+from wfe_mcp.workspace.config.sandbox_table import SandboxSettings
 from wfe_mcp.workspace.config.server_table import ServerSettings
 
 Layer = tuple[str, Mapping[str, Any]]
@@ -70,8 +71,7 @@ def _strictest(declared: Sequence[tuple[str, str | None]]) -> str:
 _AT_HOME = (
     ("http", "proxy", "decides who sees your keys"),
     ("http", "ca_file", "decides who sees your keys"),
-    ("sandbox", "bubblewrap", "decides what makes your sandboxes"),
-    ("sandbox", "sha256", "decides what makes your sandboxes"),
+    *(("sandbox", key, "decides what makes your sandboxes") for key in SandboxSettings.model_fields),
     *(("notify", key, "decides how you are notified") for key in NotifySettings.model_fields),
     *(("server", key, "decides who logs in, and what others may do and use") for key in ServerSettings.model_fields),
 )

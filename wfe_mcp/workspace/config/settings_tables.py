@@ -25,6 +25,7 @@ from wfe_mcp.workspace.config.limit_tables import (
 from wfe_mcp.workspace.config.origins import origin_fault
 from wfe_mcp.workspace.config.policy_table import PolicySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
+from wfe_mcp.workspace.config.sandbox_table import SandboxSettings
 from wfe_mcp.workspace.config.server_table import ServerSettings
 from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.config.trigger_tables import IncomingSettings, ScheduleSettings
@@ -211,31 +212,6 @@ class HttpSettings(Table):
         "A file with the authorities that certificates of models may have, in place of the system's. Only in your own configuration.",
         effect="calls",
     )
-
-
-class SandboxSettings(Table):
-    """``bubblewrap``, ``sha256``: the program that makes sandboxes, where it is in none of the known places."""
-
-    effect = "starts"
-
-    bubblewrap: str = optional(
-        "",
-        "The absolute path of bubblewrap, where it lies in none of the places where systems install it. Only in your "
-        "own configuration, once you have trusted it.",
-        weakens=bool,
-        pattern=r"^(/.*)?$",
-    )
-    sha256: str = optional(
-        "",
-        "The sha256 of that program. With another, no sandbox is made, and the message names the one that was found.",
-        weakens=bool,
-        pattern=r"^([0-9a-f]{64})?$",
-    )
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the person said something."""
-        return self != SandboxSettings()
 
 
 class EnvSettings(Table):

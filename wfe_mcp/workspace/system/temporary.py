@@ -48,6 +48,14 @@ def remove_abandoned(within: Path | None = None) -> list[Path]:
     return removed
 
 
+def is_left_behind(name: str) -> bool:
+    """Whether a process of this host made ``name``, of a folder or a container, and is gone."""
+    me, found = this_process(), _NAME.fullmatch(name)
+    if found is None or found["host"] != _short(me.host):
+        return False
+    return not is_alive(ProcessIdentity(me.host, int(found["pid"]), int(found["start"]) / 1000))
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder with everything in it, read-only folders too; what belongs to others stays."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -72,7 +80,7 @@ def _is_abandoned(entry: "os.DirEntry[str]") -> bool:
         return _COPY_OF_INDEX.fullmatch(entry.name) is not None and age_s > _ONE_CALL_S
     if name["host"] != _short(me.host):
         return age_s > _FORGOTTEN_S
-    return not is_alive(ProcessIdentity(me.host, int(name["pid"]), int(name["start"]) / 1000))
+    return is_left_behind(entry.name)
 
 
 def _place(within: Path | None) -> Path:
