@@ -6,6 +6,7 @@
                 /machine     who asks with this code
                 /confirm     let that machine work in a project as them
                 /away        be away until a day, or say it of others as an admin; back: be there again
+                /address     where they get messages about decisions
 
 Rules of tokens: ``engine/access/own_tokens.py``; of codes: ``engine/access/device.py``; of absence: ``engine/access/absence.py``.
 """
@@ -22,6 +23,7 @@ from wfe_mcp.dashboard.fields import field, hidden, select_field, submit, text_f
 from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
 from wfe_mcp.engine.access import device, own_tokens
 from wfe_mcp.engine.kernel.identity import name_of
+from wfe_mcp.engine.notifications.people import MOST_CHARS, has_address, set_address
 from wfe_mcp.engine.people import absence
 from wfe_mcp.views.approvals.words import second
 
@@ -54,7 +56,7 @@ class AccessPage:
         """What one of its forms asks for."""
         do = str(request.path_params["do"])
         acts = {"make": self._make, "end": self._end, "machine": self._machine, "confirm": self._confirm}
-        act = (acts | {"away": self._away, "back": self._back}).get(do)
+        act = (acts | {"away": self._away, "back": self._back, "address": self._set_address}).get(do)
         if act is None or not self._sessions.accepts(session, f"access {do}", form):
             return not_ours()
         return act(form, session)
@@ -116,6 +118,20 @@ class AccessPage:
         absence.come_back(self._engine, login.person.by, name)
         return RedirectResponse("/access", 303)
 
+    def _set_address(self, form: Mapping[str, str], session: str) -> Response:
+        set_address(self._engine, self._login_of(session), form.get("address", "").strip())
+        return RedirectResponse("/access", 303)
+
+    def _messages(self, login: Login, session: str) -> list[Html]:
+        """Where this person gets messages; the address itself is never shown again."""
+        now = "You get them." if has_address(self._engine, login) else "You get none."
+        about = f"A decision that waits for you is named to an https address of yours, such as a chat's webhook: {now}"
+        control = tag("input", type="url", id="address", name="address", maxlength=MOST_CHARS, autocomplete="off")
+        form = self._form(
+            "address", session, field("Address, empty for no messages", "address", control), submit("Keep")
+        )
+        return [tag("h2", "Messages"), tag("p", about), form]
+
     def _absences(self, login: Login, session: str) -> list[Html]:
         """Who is away, and the forms for those of whom this person says it."""
         with self._engine.store.read() as tx:
@@ -158,6 +174,7 @@ class AccessPage:
             tag("h2", "Tokens of others in projects that you administer") if others else None,
             self._table(others, names, session) if others else None,
             *self._absences(login, session),
+            *self._messages(login, session),
             tag("h2", "Passkeys of your projects"),
             tag("ul", *keys, class_="listing"),
             tag("p", tag("a", "Inbox", href="/"), " · ", tag("a", "Log out", href="/logout")),

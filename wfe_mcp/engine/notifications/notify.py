@@ -53,11 +53,17 @@ def show(engine: Engine, context: JobContext) -> Outcome:
     """The handler of notifications."""
     given = context.job.payload
     with engine.store.read() as tx:
-        notify = engine.settings(tx).settings.notify
+        settings = engine.settings(tx).settings
         request = tx.approvals.get(given["request"]) if given["request"] else None
     if given["request"] and (request is None or request.status != "open"):
         return Outcome({"dropped": "the request is decided"})
-    shown, faults = send(engine, notify, given)
+    if request is not None and given.get("people"):
+        from wfe_mcp.engine.notifications.people import send_to_people  # only where people log in
+
+        until = request.expires_at.isoformat(timespec="seconds") if request.expires_at else ""
+        about = {"reference": str(given["reference"]), "expires_at": until}
+        return Outcome(send_to_people(engine, request.id, {"text": _sentence(given | about), **about}))
+    shown, faults = send(engine, settings.notify, given)
     if faults and not shown:
         raise Refused("conflict", "; ".join(faults), "Try it: wfe-mcp notify test")
     return Outcome({"shown": shown, "failed": faults})
@@ -65,9 +71,7 @@ def show(engine: Engine, context: JobContext) -> Outcome:
 
 def send(engine: Engine, notify: NotifySettings, given: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Show one notification every way that is configured: the ways that worked, and what is wrong with the others."""
-    says, severity = _ABOUT[given["kind"]]
-    until = _until(given.get("expires_at", ""))
-    text = f"{given['reference']} {says}{until}"
+    severity, text = _ABOUT[given["kind"]][1], _sentence(given)
     values = {"event": given["kind"], "reference": given["reference"], "severity": severity, "text": text}
     values["expires_at"] = given.get("expires_at", "")
     ways: dict[str, Callable[[], None]] = {}
@@ -146,6 +150,10 @@ def _apprise(engine: Engine, name: str, text: str, severity: Severity) -> None:
         raise Refused("unavailable", f"The credential {name!r} is no address of Apprise.", "See its documentation.")
     if not target.notify(body=text, title=_TITLE, notify_type=kind):
         raise Refused("unavailable", f"The service of {name!r} did not take it.", "Check its address.")
+
+
+def _sentence(given: Mapping[str, Any]) -> str:
+    return f"{given['reference']} {_ABOUT[given['kind']][0]}{_until(given.get('expires_at', ''))}"
 
 
 def _until(text: str) -> str:

@@ -46,7 +46,7 @@ class _Notice(NamedTuple):
     request: str = ""
 
 
-_TABLES = frozenset({"webhooks", "notify"})
+_TABLES = frozenset({"webhooks", "notify", "server"})
 _STOPPED = {RunStatus.BLOCKED, RunStatus.FAILED}
 
 
@@ -61,6 +61,12 @@ def publish_changes(change: RunChange) -> None:
         for notice in _notices(change):
             if notice.kind in settings.notify.events:
                 _notify(change, settings.notify, notice)
+    if settings.server.login is not None:
+        for event in change.events:
+            if isinstance(event, e.ApprovalAsked | e.ApprovalHanded):
+                to = event.to if isinstance(event, e.ApprovalHanded) else ""
+                notice = _Notice("approval", f"{event.request}:people:{to}", event.phase, request=event.request)
+                _notify(change, settings.notify, notice, people=True)
 
 
 def publish_start(change: RunChange) -> None:
@@ -167,7 +173,7 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
         yield _Notice("stopped", f"{run}:{change.run.last_seq}")
 
 
-def _notify(change: RunChange, notify: NotifySettings, notice: _Notice) -> None:
+def _notify(change: RunChange, notify: NotifySettings, notice: _Notice, *, people: bool = False) -> None:
     from wfe_mcp.store.records.jobs import NewJob
 
     due = change.at
@@ -179,7 +185,7 @@ def _notify(change: RunChange, notify: NotifySettings, notice: _Notice) -> None:
         "reference": " ".join(filter(None, (change.run.id, notice.phase))),
         "request": notice.request,
         "expires_at": "" if notice.expires_at is None else notice.expires_at.isoformat(timespec="seconds"),
-    }
+    } | ({"people": True} if people else {})
     queue, key = queue_name("webhook", change.engine.project_id), f"notify:{notice.kind}:{notice.key}"
     change.tx.jobs.enqueue(NewJob(NOTICE, queue, payload, dedupe_key=key, run_at=due))
     change.tx.after_commit(change.engine.wake)

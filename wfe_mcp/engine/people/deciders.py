@@ -14,7 +14,6 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
-from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.access.people import Login, People
 from wfe_mcp.engine.approvals.approvers import Signer, person_named, pinned_here
 from wfe_mcp.engine.approvals.passkeys import Site
@@ -97,14 +96,15 @@ def hand_over(engine: Engine, people: People, giver: Login | By, request: str, t
     if len(note) > MOST_NOTE:
         raise Refused("bad_argument", f"The note has {len(note)} characters.", f"At most {MOST_NOTE}.")
     with change_run(engine, asked.run_id, by) as current:
-        path = PhasePath(asked.phase)
-        able = found.able(current.attempt(path).approvals)
+        able = found.able(current.attempt(asked.phase).approvals)
         if to not in able:
             why = "has approved it already" if to in found.able() else _lacks(found, to)
             raise Refused(
                 "forbidden", f"{to} cannot decide it: {to} {why}.", f"Who can: {', '.join(able) or 'no one'}."
             )
-        current.give(c.HandOver(phase=path, request=request, to=to, giver=by.actor, note=note.strip(), **current.given))
+        current.give(
+            c.HandOver(phase=asked.phase, request=request, to=to, giver=by.actor, note=note.strip(), **current.given)
+        )
 
 
 def _lacks(found: Deciders, name: str) -> str:

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.access.people import SESSION, Login
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.store import Tx
 from wfe_mcp.store.settings import USED
 
 EVERY_S = 30
@@ -37,12 +36,12 @@ def come(engine: Engine, login: Login, request: str) -> list[Present]:
     """Record that this person has the page of ``request`` open; the others who have."""
     row, now = f"{_HERE}{request}:{login.person.row}", engine.clock()
     with engine.store.tx() as tx:
-        known = tx.secrets.named(_HERE)
-        for each in known:
-            if not _is_here(tx, json.loads(known[each]), now):
-                tx.secrets.note_use(each, None, now)
-        before = json.loads(known.get(row, "{}"))
-        since = before["since"] if before and _is_here(tx, before, now) else now.isoformat()
+        known = {name: json.loads(text) for name, text in tx.secrets.named(_HERE).items()}
+        sessions = tx.secrets.values([SESSION + each["session"] for each in known.values()])
+        over = [name for name, each in known.items() if not _is_here(each, sessions, now)]
+        for each in over:
+            tx.secrets.note_use(each, None, now)
+        since = known[row]["since"] if row in known and row not in over else now.isoformat()
         until = (now + timedelta(seconds=LASTS_S)).isoformat()
         value = {"name": login.person.name, "session": login.row, "since": since, "until": until}
         tx.secrets.note_use(row, json.dumps(value, sort_keys=True), now)
@@ -55,11 +54,12 @@ def present(engine: Engine, request: str, besides: Login | None = None) -> list[
     with engine.store.read() as tx:
         rows = tx.secrets.named(f"{_HERE}{request}:")
         found = [json.loads(text) for row, text in rows.items() if row != own]
-        here = [each for each in found if _is_here(tx, each, engine.clock())]
+        sessions = tx.secrets.values([SESSION + each["session"] for each in found])
+    here = [each for each in found if _is_here(each, sessions, engine.clock())]
     return sorted(
         (Present(each["name"], datetime.fromisoformat(each["since"])) for each in here), key=lambda each: each.name
     )
 
 
-def _is_here(tx: Tx, value: dict[str, str], now: datetime) -> bool:
-    return datetime.fromisoformat(value["until"]) > now and tx.secrets.get(SESSION + value["session"]) is not None
+def _is_here(value: dict[str, str], sessions: dict[str, str], now: datetime) -> bool:
+    return datetime.fromisoformat(value["until"]) > now and SESSION + value["session"] in sessions

@@ -1,0 +1,89 @@
+"""Messages to the people of a server about a decision that waits for them, at an address of their own.
+
+    person-address:<person>                       JSON: the address, sealed by the key file; in the settings log as a sha256
+    credential-used:message:<request>:<person>    that they got their message, while the request is open
+
+    request asked or handed on ──► job ──► whose it is now (``Deciders.whose``), who is there ──► POST {"text", "reference", "expires_at"}
+
+Rules:
+1. The message has the reference and the end of the request, nothing else.
+2. An address is https at a public host, or an origin that ``[http] allow`` names; no redirect is followed, and it is shown to no one.
+3. Each person gets one message about a request, in one try: who does not get it finds it in the inbox.
+"""
+
+import json
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.access.people import Login, People, known_as
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.models.secrets import seal, unseal
+from wfe_mcp.engine.people.deciders import deciders
+from wfe_mcp.store.settings import USED
+from wfe_mcp.tools.fault import ToolFault
+from wfe_mcp.tools.http import Request, exchange
+from wfe_mcp.workspace.config.origins import origin_fault
+
+MOST_CHARS = 500
+_ADDRESS, _SENT = "person-address:", f"{USED}message:"
+_TIMEOUT_S, _EXCERPT_BYTES = 10.0, 1_000
+
+
+def set_address(engine: Engine, login: Login, address: str) -> None:
+    """Keep where this person gets messages; empty: nowhere. Refuses ``bad_argument`` for what is no address that may be reached."""
+    fault = origin_fault(address, engine.settings().settings.http.allow) if address else ""
+    if fault or len(address) > MOST_CHARS:
+        raise Refused("bad_argument", fault or f"The address is longer than {MOST_CHARS} characters.", "Use https.")
+    row = _ADDRESS + login.person.row
+    with engine.store.tx() as tx:
+        sealed = json.dumps(seal(json.dumps({"row": row, "url": address}), "stored")) if address else None
+        if sealed or tx.secrets.get(row) is not None:
+            tx.secrets.set(row, sealed, login.person.by, engine.clock())
+
+
+def has_address(engine: Engine, login: Login) -> bool:
+    """Whether this person gets messages."""
+    with engine.store.read() as tx:
+        return tx.secrets.get(_ADDRESS + login.person.row) is not None
+
+
+def send_to_people(engine: Engine, request: str, body: dict[str, str]) -> dict[str, list[str]]:
+    """Send ``body`` about ``request`` to those whose it is now: who got it, and whom it did not reach."""
+    settings = engine.settings().settings
+    people = People(engine, settings.server.origin, [*settings.server.roles.values()])
+    found = deciders(engine, people)
+    with engine.store.read() as tx:
+        asked = tx.approvals.get(request)
+        loaded = None if asked is None else engine.load(tx, asked.run_id)
+    if asked is None or loaded is None:
+        return {}
+    attempt = loaded.state.current(asked.phase)
+    whose = found.whose(attempt.approvals, attempt.handed.to if attempt.handed else "")
+    sent, failed = list[str](), list[str]()
+    for name in (each for each in whose if each not in found.away):
+        address = _taken(engine, request, name)
+        if not address:
+            continue
+        try:
+            message = Request(address, "POST", body=body)
+            answer = exchange(message, allow=settings.http.allow, timeout_s=_TIMEOUT_S, excerpt_bytes=_EXCERPT_BYTES)
+            (sent if 200 <= answer.status < 300 else failed).append(name)
+        except (ToolFault, Refused):  # its text has the address
+            failed.append(name)
+    return {"sent": sent, "failed": failed}
+
+
+def _taken(engine: Engine, request: str, name: str) -> str:
+    """The address of a person for their message about a request, which is theirs from now on; empty without one, or where it was sent."""
+    now = engine.clock()
+    with engine.store.tx() as tx:
+        row = _ADDRESS + (person := known_as(tx, name).row)
+        mark, sealed = f"{_SENT}{request}:{person}", tx.secrets.get(row)
+        if sealed is None or tx.secrets.get(mark) is not None:
+            return ""
+        for each in tx.secrets.named(_SENT):
+            other = tx.approvals.get(each.removeprefix(_SENT).partition(":")[0])
+            if other is None or other.status != "open":
+                tx.secrets.note_use(each, None, now)
+        tx.secrets.note_use(mark, now.isoformat(), now)
+    content = json.loads(unseal(json.loads(sealed), "stored", "address for messages", "at /access"))
+    return str(content["url"]) if content["row"] == row else ""  # that of another row was put here
