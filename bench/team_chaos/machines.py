@@ -124,23 +124,27 @@ class Machines:
     def kill_server(self) -> None:
         """kill -9, and a new process at the same port: the server starts one of several itself, and they end with it."""
         port = random.choice(self.ports)
-        server = psutil.Process(self._servers[port].pid)
+        server = self._servers[port]
         answering = self._answering(server)
         victim = random.choice([server, *answering])
-        victim.kill()
-        if victim == server:
-            self._servers[port].wait()
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+        if victim is server:
+            server.wait()
             psutil.wait_procs(answering, _ENDING_S)
             self.start_server(port)
 
     def freeze_server(self) -> None:
         """SIGSTOP past its leases."""
-        server = psutil.Process(self._servers[random.choice(self.ports)].pid)
-        self._freeze(random.choice(self._answering(server) or [server]))
+        server = self._servers[random.choice(self.ports)]
+        with suppress(psutil.NoSuchProcess):
+            self._freeze(random.choice(self._answering(server) or [server]))
 
-    def _answering(self, server: psutil.Process) -> list[psutil.Process]:
-        """The processes of a server with several."""
-        return server.children() if self._workers > 1 else []
+    def _answering(self, server: subprocess.Popen[bytes]) -> list[psutil.Process]:
+        """The processes of a server with several; none where it did not start, such as without its database."""
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(server.pid).children() if self._workers > 1 else []
+        return []
 
     def kill_runner(self) -> None:
         """kill -9, and a new process on the same host."""
