@@ -120,6 +120,18 @@ def test_a_sandbox_has_no_network_unless_it_is_asked_for(project: Project) -> No
     assert (alone.data["level"], outside.data["level"]) == ("sandbox", "checkout")
 
 
+@pytest.mark.attack("a variable of a check loads code into what makes its sandbox", "held", "#31")
+@NEEDS_SANDBOX
+def test_what_the_loader_reads_acts_inside_a_sandbox_and_not_on_what_makes_it(project: Project, tmp_path: Path) -> None:
+    asked = {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(tmp_path / "loaded"), "PLAIN": "a 'b' $c"}
+    code = "import os; print(*(os.environ[name] for name in ('LD_DEBUG_OUTPUT', 'PLAIN')), sep='|')"
+
+    judgement = judge(project, check(BASE_PY, "-c", code, sandbox=True, env=tuple(asked)), environ=os.environ | asked)
+
+    assert f"{tmp_path / 'loaded'}|a 'b' $c" in printed(judgement)
+    assert list(tmp_path.glob("loaded*")) == []
+
+
 WRITE = """
 import json, os, sys
 def tried(path):

@@ -262,7 +262,7 @@ def _checkout(
         argv: Sequence[str], cwd: Path, program: Path, more: Sequence[Path], variables: Mapping[str, str]
     ) -> Started:
         notes.extend(f"{each}: the program's own folder, read-only" for each in seen(program) if each not in readable)
-        line = sandboxed(
+        return sandboxed(
             argv,
             program=maker.program,
             cwd=cwd,
@@ -271,8 +271,8 @@ def _checkout(
             readable=[*seen(program), *more],
             hidden=concealed,
             network=check.network,
+            variables=variables,
         )
-        return line, variables
 
     def sees(program: Path) -> bool:
         return is_visible(program, writable=folder.top, readable=seen(program), hidden=concealed)

@@ -23,7 +23,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import words
-from wfe_mcp.jobs.sandbox import bubblewrap, changed_program, sandbox_fault
+from wfe_mcp.jobs.sandbox import bubblewrap, changed_program, handed_inside, sandbox_fault
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 from wfe_mcp.workspace.system.temporary import is_left_behind
 
@@ -37,7 +37,6 @@ _CLIENT = words(
     """
 )
 """Variables that podman and docker themselves need, with the values of whoever runs them."""
-_HANDED = "WFE_VARIABLE_"
 _ASK_S = 30
 _MADE = "wfe-checkout-"
 _BEGUN = (
@@ -140,13 +139,11 @@ def contained(
         line += ["--mount", f"type=bind,source={each},target={each},readonly"]
     line += ["--mount", f"type=bind,source={writable},target={writable}", "--workdir", str(cwd)]
     handed = {key: value for key, value in variables.items() if key != "PATH"}  # the image has its own
-    named = {f"{_HANDED}{at}": key for at, key in enumerate(handed)}
-    for each in named:
+    named, environ = handed_inside(handed)
+    for each in environ:
         line += ["--env", each]
-    inside = "".join(f'export {key}="${each}"; unset {each}; ' for each, key in named.items()) + _BEGUN
-    environ = {key: os.environ[key] for key in _CLIENT if key in os.environ}
-    environ |= {each: handed[key] for each, key in named.items()}
-    return (*line, "--entrypoint", "/bin/sh", maker.id, "-c", inside, str(begun), *argv), environ
+    environ |= {key: os.environ[key] for key in _CLIENT if key in os.environ}
+    return (*line, "--entrypoint", "/bin/sh", maker.id, "-c", named + _BEGUN, str(begun), *argv), environ
 
 
 def is_podman(program: str) -> bool:

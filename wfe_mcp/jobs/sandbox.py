@@ -20,10 +20,11 @@ The name holds the identity of the process that made it, so that no other one re
 import contextlib
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,6 +47,9 @@ _PROBE_S = 20
 _SHELL = "/bin/sh"
 """By its place, as bubblewrap itself: the PATH of the check may begin with the agent's own folder."""
 _BEGUN = ': > "$0" && exec "$@"'
+_HANDED = "WFE_VARIABLE_"
+_OF_LOADER = re.compile(r"LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH", re.ASCII)
+"""Variables by which whatever program is started next loads or writes files: bubblewrap would, before there is a sandbox."""
 
 
 def bubblewrap(own: str = "") -> str | None:
@@ -133,8 +137,11 @@ def sandboxed(
     readable: Iterable[Path] = (),
     hidden: Iterable[Path] = (),
     network: bool = False,
-) -> tuple[str, ...]:
-    """``argv`` inside a sandbox that ``program``, a bubblewrap without fault, makes. All paths are absolute.
+    variables: Mapping[str, str],
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """``argv`` inside a sandbox that ``program``, a bubblewrap without fault, makes, and the environment of that program.
+
+    All paths are absolute. ``variables``: those of ``argv``.
 
     ``begun``: a file, in ``writable``, that exists once the sandbox is set up; without it the exit code is bubblewrap's own.
     """
@@ -151,7 +158,19 @@ def sandboxed(
     for each in empty:
         if each not in _EMPTY:
             words += ["--remount-ro", each]
-    return (*words, "--chdir", str(cwd), "--", _SHELL, "-c", _BEGUN, str(begun), *argv)
+    named, handed = handed_inside({key: value for key, value in variables.items() if _OF_LOADER.fullmatch(key)})
+    others = {key: value for key, value in variables.items() if not _OF_LOADER.fullmatch(key)}
+    return (*words, "--chdir", str(cwd), "--", _SHELL, "-c", named + _BEGUN, str(begun), *argv), others | handed
+
+
+def handed_inside(variables: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Shell words that give ``variables`` their names, and the environment that they come in, under names of ours.
+
+    What makes a sandbox reads none of them, and none is in an argument, which other users see.
+    """
+    names = {f"{_HANDED}{at}": key for at, key in enumerate(variables)}
+    words = "".join(f'export {key}="${each}"; unset {each}; ' for each, key in names.items())
+    return words, {each: variables[key] for each, key in names.items()}
 
 
 def program_folders(program: Path, *, writable: Path, hidden: Iterable[Path]) -> list[Path]:
