@@ -22,9 +22,6 @@ PAGE = "docs/reference/attacks.md"
 VERDICTS = ("held", "detected", "declared")
 OWN = "our own list"
 
-NOT_BUILT = (("one user of a team server reads or approves what is another's", "T13", "the server for teams"),)
-"""Attack, source, and the feature that it needs: without that there is nothing to attack."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Attack:
@@ -97,15 +94,6 @@ def _lines(found: Sequence[Attack]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for one in found:
         yield f"| {_cell(one.name)} | {_cell(one.source)} | {one.verdict} | `{one.test.removeprefix('tests/')}` |"
-    yield ""
-    yield "## Not built yet"
-    yield ""
-    yield "What these would attack is not there, so neither is the way in."
-    yield ""
-    yield "| attack | source | waits for |"
-    yield "|---|---|---|"
-    for name, source, feature in NOT_BUILT:
-        yield f"| {_cell(name)} | {source} | {feature} |"
 
 
 def _cell(text: str) -> str:

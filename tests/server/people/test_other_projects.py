@@ -20,7 +20,7 @@ def filled(path: str, ids: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("role", ["reader", "author", "approver", "admin"])
 @pytest.mark.attack(
-    "a person reads or changes a project without a role in it, by any operation of the API", "held", "#31"
+    "a person reads or changes a project without a role in it, by any operation of the API", "held", "#31; T13"
 )
 def test_no_operation_shows_a_project_without_a_role(team: Team, other_project: House, role: str) -> None:
     engine = other_project.engine()
