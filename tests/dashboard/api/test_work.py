@@ -97,6 +97,7 @@ def test_files_are_attached_to_an_item_and_read_back_and_nothing_of_them_runs(
     assert program.get("/items/{id}/files/{number}", {"id": "W-1", "number": "3"}).code == "unknown_artifact"
     assert program.post("/items/{id}/files", {"id": "W-1"}, name="a/b.png", content=picture).code == "bad_argument"
     assert program.post("/items/{id}/files", {"id": "W-1"}, name="b.png", content="?").code == "bad_argument"
+    assert program.post("/items/{id}/files", {"id": "W-1"}, name="b.png", content=5).code == "bad_argument"
     look = connect("read", "reader")
     assert look.post("/items/{id}/files", {"id": "W-1"}, name="c.png", content=picture).code == "forbidden"
     assert look.post("/items/{id}/detach", {"id": "W-1"}, file="shot.png").code == "forbidden"

@@ -55,11 +55,17 @@ class ChangedItem(OfProject):
     pin: Pin = ""
 
 
+def _decoded(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("Base64 is a text")  # noqa: TRY004 - pydantic reports this one
+    return b64decode(text, validate=True)
+
+
 class GivenFile(OfProject):
     """A file to attach to a work item, such as the screenshot of a bug."""
 
     name: str = Field(min_length=1, max_length=200, description="without folders")
-    content: Annotated[bytes, BeforeValidator(partial(b64decode, validate=True))] = Field(
+    content: Annotated[bytes, BeforeValidator(_decoded)] = Field(
         description="its bytes as Base64, at most 5 MB of them"
     )
 
