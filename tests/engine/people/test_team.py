@@ -3,6 +3,7 @@
 import base64
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -54,9 +55,10 @@ def pin_keys(scene: Scene, *names: str) -> None:
         pin_person(scene.engine, person, ApproverKey(id=key, name=each, public_key=key, origin=ORIGIN))
 
 
-def configure(scene: Scene, more: str) -> None:
+def configure(scene: Scene, home: Path, more: str) -> None:
     """The server in the user's own configuration, which is trusted."""
     file = user_config_file()
+    assert file.is_relative_to(home)
     file.parent.mkdir(parents=True, exist_ok=True)
     role = '[server.roles.a]\nrole = "approver"\ngroups = ["approver"]\nprojects = ["*"]\n'
     file.write_text(f'[server]\norigin = "{ORIGIN}"\n{role}{more}', encoding="utf-8")
@@ -207,13 +209,13 @@ def test_who_has_a_decision_open_is_there_until_they_say_nothing_or_log_out(scen
 
 
 def test_a_message_goes_once_to_those_whose_the_request_is_at_an_address_that_may_be_reached(
-    scene: Scene, team: People
+    scene: Scene, team: People, home: Path
 ) -> None:
     chat = Receiver()
     chat.start()
     pin_keys(scene, "ada", "bob")
     ada, bob = come_in(team, "ada"), come_in(team, "bob")
-    configure(scene, f'[http]\nallow = ["{chat.origin}"]\n')
+    configure(scene, home, f'[http]\nallow = ["{chat.origin}"]\n')
     _, request = asked(scene)
 
     assert refused(set_address, scene.engine, ada, "http://192.168.0.1/x").code == "bad_argument"
