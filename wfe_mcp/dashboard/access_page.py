@@ -8,7 +8,7 @@
                 /away        be away until a day, or say it of others as an admin; back: be there again
                 /address     where they get messages about decisions
 
-Rules of tokens: ``engine/access/own_tokens.py``; of codes: ``engine/access/device.py``; of absence: ``engine/access/absence.py``.
+Rules of tokens: ``engine/access/own_tokens.py``; of codes: ``engine/access/device.py``; of absence: ``engine/people/absence.py``.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 Rules:
 1. Git checks nothing out: no hook, filter, attribute or submodule takes part (``workspace/git/trees.py``).
 2. The check gets variables of the runner's own environment by name, and the credentials that were handed with the task.
-3. ``[sandbox]`` of whoever runs the runner says what makes the clean room, bubblewrap or a container. What they named is never replaced by less; the network is
-   for the check to have, which the server sends.
+3. ``[sandbox]`` of the user who runs the runner says what makes the clean room, bubblewrap or a container. What it names is never
+   replaced by less; the network is for the check to have, which the server sends.
 4. Nothing is judged here.
 """
 

@@ -36,7 +36,7 @@ _CLIENT = words(
     DOCKER_HOST DOCKER_CONFIG DOCKER_CONTEXT CONTAINER_HOST CONTAINERS_CONF
     """
 )
-"""Variables that podman and docker themselves need, with the values of whoever runs them."""
+"""Variables that podman and docker themselves need, with the values of the user who runs them."""
 _ASK_S = 30
 _MADE = "wfe-checkout-"
 _BEGUN = (

@@ -106,7 +106,7 @@ def test_the_tokens_of_a_person_count_while_their_role_does_and_end_with_them(sc
     assert (team.allow(token), team.allow(own)) == (True, True)
     come_in(team, "ada", "reader")
     assert not team.allow(token)
-    assert not team.allow(replace(token, person="nobody"))
+    assert not team.allow(replace(token, person="unknown"))
     assert end_access(scene.engine, HUMAN, "ada") == (2, 1)
     assert [each.name for each in tokens(scene.engine)] == ["other"]
     assert refused(end_access, scene.engine, HUMAN, "adda").code == "bad_argument"

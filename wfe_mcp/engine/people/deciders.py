@@ -5,7 +5,7 @@
 Rules:
 1. It says what a decision would find, and gives no right: each decision is checked by itself (``approvals/decide.py``).
 2. Roles are those of a person's last login.
-3. A request that was handed to someone who can decide is theirs alone to be told of; while they are away it is their deputy's.
+3. A request that was handed to a person who can decide is theirs alone in inboxes and messages; while they are away it is their deputy's.
 """
 
 from collections.abc import Mapping, Sequence
