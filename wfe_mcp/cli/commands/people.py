@@ -110,11 +110,9 @@ def hand_over(
     from wfe_mcp.engine.people import deciders
 
     engine, run = invocation.engine, invocation.at(run, phase)
-    server = engine.settings().settings.server
     attempts = invocation.overview(run).loaded.state.open_attempts
     asked = next((each.asked for each in attempts if each.phase == phase), None)
     if asked is None:
         raise Refused("illegal_transition", f"No request of {phase!r} is open in run {run}.", "See: wfe-mcp inbox")
-    people = People(engine, server.origin, [*server.roles.values()])
-    deciders.hand_over(engine, people, invocation.by, asked, to, note)
+    deciders.hand_over(engine, People.configured(engine), invocation.by, asked, to, note)
     invocation.answer(f"Handed {phase} of run {run} to {to}.", run=run, data={"request": asked, "to": to})

@@ -115,6 +115,12 @@ class People:
     def __init__(self, engine: Engine, origin: str, roles: Sequence[ServerRole]) -> None:
         self.engine, self.origin, self._roles = engine, origin, roles
 
+    @classmethod
+    def configured(cls, engine: Engine) -> People:
+        """Those of ``[server]`` in the configuration of ``engine``."""
+        server = engine.settings().settings.server
+        return cls(engine, server.origin, [*server.roles.values()])
+
     def log_in(self, iss: str, sub: str, name: str, groups: Sequence[str], address: str) -> str:
         """A new session of this person: the text of its cookie. Refuses ``forbidden``: no role in any project."""
         text, now = secrets.token_urlsafe(32), self.engine.clock()

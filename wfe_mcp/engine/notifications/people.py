@@ -48,9 +48,7 @@ def has_address(engine: Engine, login: Login) -> bool:
 
 def send_to_people(engine: Engine, request: str, body: dict[str, str]) -> dict[str, list[str]]:
     """Send ``body`` about ``request`` to those whose it is now: who got it, and whom it did not reach."""
-    settings = engine.settings().settings
-    people = People(engine, settings.server.origin, [*settings.server.roles.values()])
-    found = deciders(engine, people)
+    found, allow = deciders(engine, People.configured(engine)), engine.settings().settings.http.allow
     with engine.store.read() as tx:
         asked = tx.approvals.get(request)
         loaded = None if asked is None else engine.load(tx, asked.run_id)
@@ -65,7 +63,7 @@ def send_to_people(engine: Engine, request: str, body: dict[str, str]) -> dict[s
             continue
         try:
             message = Request(address, "POST", body=body)
-            answer = exchange(message, allow=settings.http.allow, timeout_s=_TIMEOUT_S, excerpt_bytes=_EXCERPT_BYTES)
+            answer = exchange(message, allow=allow, timeout_s=_TIMEOUT_S, excerpt_bytes=_EXCERPT_BYTES)
             (sent if 200 <= answer.status < 300 else failed).append(name)
         except (ToolFault, Refused):  # its text has the address
             failed.append(name)
