@@ -112,6 +112,20 @@ def test_a_signal_ends_all_processes_in_order(several: Running, number: signal.S
     assert not any(each.is_running() for each in every)
 
 
+def test_a_process_that_gets_the_signal_itself_as_from_a_terminal_ends_without_a_fault(several: Running) -> None:
+    until(lambda: len(children(several)) == 2, 60)
+    every = children(several)
+    assert is_ready(several)
+    for each in every:
+        each.send_signal(signal.SIGINT)
+    assert psutil.wait_procs(every, timeout=60)[1] == []
+    until(lambda: len(children(several)) == 2, 60)
+    assert is_ready(several)
+    log = several.end(signal.SIGINT)
+    assert all(f"Process {each.pid} ended (exit code" in log for each in every), log
+    assert "Fatal" not in log
+
+
 @pytest.mark.usefixtures("real_processes")
 def test_no_process_outlives_the_one_that_started_it(several: Running) -> None:
     until(lambda: len(children(several)) == 2, 60)

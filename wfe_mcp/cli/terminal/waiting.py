@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import signal
-import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -140,7 +140,10 @@ def input_closed() -> threading.Event:
     ended = threading.Event()
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not by the buffer of sys.stdin, whose lock a thread that waits holds: Python aborts at its end where it cannot take it.
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
         ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
