@@ -77,6 +77,7 @@ CHANGES: dict[str, Callable[[Tx], object]] = {
     "line": lambda tx: tx.lines.enqueue(job("a"), "events"),
     "what is found in no run": lambda tx: outside(tx),
     "a run that is indexed": lambda tx: tx.search_index.index_run(RUN),
+    "a run that was read before": lambda tx: tx.runs.revision(RUN),
 }
 
 

@@ -48,6 +48,8 @@ _LOAD_ATTEMPTS = (
     select(ATTEMPT.c.state).where(ATTEMPT.c.run_id == bindparam("run_id")).order_by(ATTEMPT.c.phase, ATTEMPT.c.attempt)
 )
 _REVISION = select(RUN.c.revision).where(_THIS_RUN)
+_REVISION_TO_CHANGE = _REVISION.with_for_update(key_share=True)
+"""A run that was loaded before is changed next: between this look and the change nobody else may change it."""
 _NEW_RUN, _NEW_ATTEMPTS, _NEW_KEY = insert(RUN), insert(ATTEMPT), insert(IDEMPOTENCY)
 # The keys of the values decide the columns these two set: every key that ends in "_" is in the condition.
 _STEP = update(RUN).where(_THIS_RUN, RUN.c.revision == bindparam("expected_"))
@@ -200,8 +202,9 @@ class RunRepository(RunListRepository):
         return LoadedRun(record, self._caches.states.keep(f"{before.id}:{record.last_hash}", after))
 
     def revision(self, run_id: RunId) -> int:
-        """The change counter of a run. 0 when there is no such run."""
-        return self._connection.execute(_REVISION, {"id_": run_id}).scalar() or 0
+        """The change counter of a run, which no other transaction changes until the end of this one. 0 when there is no such run."""
+        look = _REVISION_TO_CHANGE if self.shared.locks_rows else _REVISION
+        return self._connection.execute(look, {"id_": run_id}).scalar() or 0
 
     def for_key(self, project_id: str, key: str, args_sha256: str) -> RunId | None:
         """The run created with this idempotency key. Refuses ``conflict`` when the key was used with other arguments."""
