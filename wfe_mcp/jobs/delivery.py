@@ -23,6 +23,8 @@ _LOG = logging.getLogger(__name__)
 _HELD_S = 1.0
 """A delivery is kept for so long, in which a slot may become free, then it goes back: another worker may have one."""
 _AGAIN_S = 1.0
+_GIVEN_BACK_MS = 1250
+"""Longer than ``_AGAIN_S``: who gives a job back looks for the next one at once, and would have it again before anybody else looks."""
 _PAUSE_S = 1.0
 _SILENT_S = 60
 """A worker of procrastinate that has been silent for so long is gone: the rows that it began are of no use any more."""
@@ -111,11 +113,14 @@ class Deliveries:
 
         from wfe_mcp.store.postgres import delivery
 
+        deliveries = self
+
         class WhereItStillWaits(BaseRetryStrategy):
             def get_retry_decision(self, *, exception: BaseException, job: object) -> RetryDecision | None:
                 del job
-                is_ours = isinstance(exception, _StillWaitsError)
-                return RetryDecision(retry_in={"seconds": 0}) if is_ours else None
+                if not isinstance(exception, _StillWaitsError):
+                    return None
+                return RetryDecision(retry_in={"milliseconds": 0 if deliveries._ends else _GIVEN_BACK_MS})
 
         for name in _THEIR_LOGS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
