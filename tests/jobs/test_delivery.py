@@ -102,6 +102,26 @@ def test_a_job_that_a_busy_worker_cannot_begin_is_delivered_to_another(team: Tea
     until(lambda: all(map(team.is_done, jobs)))
 
 
+def test_a_busy_worker_leaves_what_it_gives_back_to_the_others_for_a_moment(team: Team, postgres: Cluster) -> None:
+    may_end = threading.Event()
+
+    def slow(_: JobContext) -> Outcome:
+        may_end.wait(60)
+        return Outcome({})
+
+    busy = team.worker(slow, slots=1)
+    until(lambda: delivers(busy))
+    first = team.enqueue()
+    until(lambda: team.job(first).status is JobStatus.RUNNING)
+    waits = team.enqueue()
+    left = """SELECT count(*) FROM procrastinate.procrastinate_jobs
+        WHERE args ->> 'job_id' = %s AND status = 'todo' AND attempts > 0 AND scheduled_at > now()"""
+    with postgres.connect(team.url.rpartition("/")[2]) as looking:
+        until(lambda: looking.execute(left, (waits,)).fetchone()[0] == 1)
+    may_end.set()
+    until(lambda: all(map(team.is_done, (first, waits))))
+
+
 def test_a_worker_that_ends_leaves_what_it_could_not_begin_to_another(team: Team) -> None:
     begun, may_end = threading.Event(), threading.Event()
 

@@ -23,8 +23,8 @@ _LOG = logging.getLogger(__name__)
 _HELD_S = 1.0
 """A delivery is kept for so long, in which a slot may become free, then it goes back: another worker may have one."""
 _AGAIN_S = 1.0
-_GIVEN_BACK_MS = 1250
-"""Longer than ``_AGAIN_S``: who gives a job back looks for the next one at once, and would have it again before anybody else looks."""
+_GIVEN_BACK_MS = int(1250 * _AGAIN_S)
+"""What goes back is due a little later than the next look of the worker that gives it back, and so after a look of each other one."""
 _PAUSE_S = 1.0
 _SILENT_S = 60
 """A worker of procrastinate that has been silent for so long is gone: the rows that it began are of no use any more."""

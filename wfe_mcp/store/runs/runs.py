@@ -49,7 +49,7 @@ _LOAD_ATTEMPTS = (
 )
 _REVISION = select(RUN.c.revision).where(_THIS_RUN)
 _REVISION_TO_CHANGE = _REVISION.with_for_update(key_share=True)
-"""A run that was loaded before is changed next: between this look and the change nobody else may change it."""
+"""As ``_LOAD_TO_CHANGE``, for a run that the caller has loaded before."""
 _NEW_RUN, _NEW_ATTEMPTS, _NEW_KEY = insert(RUN), insert(ATTEMPT), insert(IDEMPOTENCY)
 # The keys of the values decide the columns these two set: every key that ends in "_" is in the condition.
 _STEP = update(RUN).where(_THIS_RUN, RUN.c.revision == bindparam("expected_"))
@@ -202,7 +202,7 @@ class RunRepository(RunListRepository):
         return LoadedRun(record, self._caches.states.keep(f"{before.id}:{record.last_hash}", after))
 
     def revision(self, run_id: RunId) -> int:
-        """The change counter of a run, which no other transaction changes until the end of this one. 0 when there is no such run."""
+        """The change counter of a run. 0 when there is no such run. In a transaction that writes, no other changes it until the end."""
         look = _REVISION_TO_CHANGE if self.shared.locks_rows else _REVISION
         return self._connection.execute(look, {"id_": run_id}).scalar() or 0
 
