@@ -125,6 +125,7 @@ def play(request: pytest.FixtureRequest, cli: Terminal, monkeypatch: pytest.Monk
         git(cli.root, "remote", "add", "origin", str(remote))
         git(cli.root, "push", "-q", "origin", "main")
         engine = create_engine(project_at(cli.root), clock=cli.clock)
+        stack.callback(engine.close)
         worker = new_worker(engine)
         stack.callback(worker.stop)
         yield Play(cli, remote, forge, engine, worker)

@@ -27,6 +27,7 @@ from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
 from wfe_mcp.views.approvals.approvers import approvers_path
+from wfe_mcp.workspace.system.anchors import commits_of
 from wfe_mcp.workspace.system.location import project_at
 
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
@@ -246,6 +247,19 @@ def test_a_page_that_a_command_of_the_user_started_asks_for_the_pin(playground: 
     assert url is not None
     assert 'type="password"' in Browser(port_of(url)).get("/").text
     assert [row.kind for row in registered(playground)] == [pages.PAGE]
+
+
+@pytest.mark.attack("a decision on the page is taken out before any other process anchored it", "detected", "T11; A2")
+def test_a_decision_on_the_page_is_anchored_by_it(playground: Playground) -> None:
+    with playground.server() as agent:
+        run = waiting(agent)
+        request = sent_to_page(agent, run)["data"]["request"]
+    url = pages.page_at(playground.engine, opened=True)
+    assert url is not None
+    assert "Approved by" in Browser(port_of(url)).approve(request).words
+    with playground.engine.store.read() as tx:
+        tail = tx.events.tails([run])
+    wait_until(lambda: any(one.runs == tail for one in commits_of(playground.root) or ()), every_s=0.05)
 
 
 def test_configuration_may_say_that_no_page_starts(playground: Playground) -> None:

@@ -194,6 +194,26 @@ def test_a_job_claimed_while_stopping_goes_back_too(scene: Scene, tmp_path: Path
     assert scene.status(job) is JobStatus.QUEUED
 
 
+def test_a_worker_that_is_stopped_while_it_opens_the_database_has_ended_then(scene: Scene) -> None:
+    opens, goes_on, order = threading.Event(), threading.Event(), list[str]()
+
+    def factory() -> Store:
+        opens.set()
+        goes_on.wait(60)
+        order.append("opened")
+        return scene.store
+
+    worker = scene.worker({}, factory)
+    worker.start()
+    assert opens.wait(60)
+    stopping = threading.Thread(target=lambda: (worker.stop(60), order.append("stopped")))
+    stopping.start()
+    stopping.join(0.2)
+    goes_on.set()
+    stopping.join()
+    assert order == ["opened", "stopped"]
+
+
 def test_a_store_that_is_away_for_a_moment_costs_nothing(scene: Scene) -> None:
     tries: list[int] = []
 

@@ -1,10 +1,12 @@
 """The server finds its project without a model, and is registered while it runs."""
 
 import subprocess
+import threading
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio import to_thread
 from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp_types import INTERNAL_ERROR, ErrorData, ListRootsResult, Root
@@ -13,6 +15,7 @@ from pydantic import FileUrl
 from tests.server.conftest import House, call, drill
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases.submit import submit
 from wfe_mcp.server.app import WfeServer
 from wfe_mcp.server.project_session import ProjectSession
@@ -113,6 +116,35 @@ async def test_a_server_is_registered_while_it_works_and_forgotten_when_it_ends(
 
     assert [(each.kind, each.pid, each.project_id is not None) for each in found] == [("serve", me.pid, True)]
     assert left == []
+
+
+async def test_a_server_that_ends_while_it_starts_leaves_no_worker_and_no_open_database(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wfe_mcp.engine.background import daemon
+
+    waits, goes_on, before = threading.Event(), threading.Event(), {*threading.enumerate()}
+    tend = daemon.tend_open_runs
+
+    def slowly(engine: Engine) -> None:
+        waits.set()
+        goes_on.wait(60)
+        tend(engine)
+
+    monkeypatch.setattr(daemon, "tend_open_runs", slowly)
+    place = ProjectSession(str(house.root), house.environment, house.root)
+    engine = await place.engine()
+    async with anyio.create_task_group() as group:
+        group.start_soon(place.start)
+        with anyio.fail_after(60):
+            await to_thread.run_sync(waits.wait)
+        group.start_soon(place.close)
+        with anyio.move_on_after(0.2):
+            await anyio.sleep_forever()
+        goes_on.set()
+
+    assert engine.wakers and not any(each.name.startswith("wfe-") for each in {*threading.enumerate()} - before)
+    assert engine._store is None  # pyright: ignore[reportPrivateUsage] - to ask for it would open it
 
 
 async def test_a_worker_that_cannot_start_is_logged_and_tried_again(

@@ -37,6 +37,8 @@ _GATES = ("command",)
 """The queues worked here: gates that are fast and free. A server or a worker calls models."""
 _LOOK_S = 0.2
 _GATES_S = 900.0
+_END_S = 6.0
+"""Seconds for what judges gates to end: a worker takes five at most."""
 
 
 MOST_RUNS = 30
@@ -66,7 +68,7 @@ class Engines:
         self.engine = engine
         self._engines = {engine.project_id: engine}
         self._worktrees: dict[Path, Engine] = {}
-        self._judging: set[str] = set()
+        self._judging: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
         self._ends = threading.Event()
 
@@ -167,12 +169,17 @@ class Engines:
         with self._lock:
             if engine is None or request_id in self._judging:
                 return
-            self._judging.add(request_id)
-        threading.Thread(target=self._judge, args=(engine, request_id), name="gates", daemon=True).start()
+            judging = threading.Thread(target=self._judge, args=(engine, request_id), name="gates", daemon=True)
+            self._judging[request_id] = judging
+            judging.start()
 
     def close(self) -> None:
-        """Stop the background work; the given engine stays open."""
+        """Stop the background work, which uses the database until this returns; the given engine stays open."""
         self._ends.set()
+        with self._lock:
+            judging = [*self._judging.values()]
+        for each in judging:
+            each.join(_END_S)
 
     def _judge(self, engine: Engine, request_id: str) -> None:
         from wfe_mcp.engine.background.daemon import start_worker
@@ -189,7 +196,7 @@ class Engines:
             log.exception("the gates of request %s did not run here", request_id)
         finally:
             with self._lock:
-                self._judging.discard(request_id)
+                self._judging.pop(request_id, None)
 
     def _newest(self, project: str = "", most: int = ALL_RUNS) -> tuple[RunRecord, ...]:
         with self.engine.store.read() as tx:

@@ -47,7 +47,16 @@ def create_engine(
 
 
 def create_beside(own: Engine, project: Project, holder: str | None = None) -> Engine:
-    """The engine of another ``project`` with the database, environment and clock of ``own``."""
-    return create_engine(
+    """The engine of another ``project`` with the database, environment and clock of ``own``. Its changes are anchored where those of
+    ``own`` are.
+    """
+    made = create_engine(
         project, environment=own.environment, clock=own.clock, store=own.store, holder=holder, beside=own
     )
+    if own.watchers:
+        from wfe_mcp.engine.integrity.anchoring import start_anchoring
+
+        own.watched.setdefault(own.project_id, own.watchers)
+        made.watchers = own.watched.setdefault(made.project_id, [])
+        start_anchoring(made)
+    return made

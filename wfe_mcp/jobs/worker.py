@@ -119,17 +119,17 @@ class Worker:
         """End the running jobs and return unfinished ones to the queue. Takes at most ``timeout_s``, whatever a handler does."""
         self._stopping.set()
         self._wakeup.set()
-        if self._open is None:
-            return
-        _, endings, heart = self._open
-        for running in heart.running:
-            running.stop.ask("shutdown")
         end = time.monotonic() + timeout_s
+        for running in () if self._open is None else self._open[2].running:
+            running.stop.ask("shutdown")
         if self._deliveries is not None:
             self._deliveries.stop(timeout_s)
         # Listed again each time: the dispatcher may start one more before it notices.
         while (alive := [each for each in self._threads if each.is_alive()]) and time.monotonic() < end:
             alive[0].join(max(0.0, end - time.monotonic()))
+        if self._open is None:
+            return
+        _, endings, heart = self._open
         for running in heart.running:
             # Its handler ignores the stop. The fence rejects its later result.
             self._survive(lambda job=running.job: endings.handed_back(job, "the process that worked on it ended."))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -38,6 +39,9 @@ THREADS = 4
 
 PATIENCE_S = 1.5
 """How long a request that the client cancelled or left may still run."""
+
+START_S = 5.0
+"""How long the end waits for a start that still runs, as long as for the jobs of the worker."""
 
 log = logging.getLogger("wfe_mcp.server")
 
@@ -83,6 +87,7 @@ class ProjectSession:
         self._worker: Worker | None = None
         self._process: ProcessRecord | None = None
         self._opening = anyio.Lock()
+        self._starting = threading.Lock()
         self._threads = threads
         self._change = anyio.Event()
         self._changed: set[str] = set()
@@ -171,6 +176,11 @@ class ProjectSession:
         self._change = anyio.Event()
 
     def _start_in(self, engine: Engine) -> None:
+        with self._starting:
+            if engine is self._engine:
+                self._start_worker(engine)
+
+    def _start_worker(self, engine: Engine) -> None:
         from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
         from wfe_mcp.engine.maintenance.restore_log import remove_all_left_copies
         from wfe_mcp.store.records.runs import ProcessRecord
@@ -196,6 +206,15 @@ class ProjectSession:
         self._worker = start_worker(engine, process="server")
 
     def _close_in(self, engine: Engine) -> None:
+        # A start that goes on after the end would leave a worker that no one stops, and open the database again.
+        has_ended = self._starting.acquire(timeout=START_S)
+        try:
+            self._end_worker(engine)
+        finally:
+            if has_ended:
+                self._starting.release()
+
+    def _end_worker(self, engine: Engine) -> None:
         worker, self._worker = self._worker, None
         process, self._process = self._process, None
         end_children()  # the worker would wait for them

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from contextlib import closing
 
 import pytest
 
@@ -50,10 +51,11 @@ def delivered(cli: Terminal) -> str:
     (cli.root / ".wfe" / "built.json").write_text("{}")
     assert cli.json("submit", run, "build", "--path", ".wfe/built.json").code == 0
     assert cli.json("approve", run, "build", pin=PIN).code == 0
-    worker = new_worker(create_engine(project_at(cli.root), clock=cli.clock))
-    while worker.work_one():
-        pass
-    worker.stop()
+    with closing(create_engine(project_at(cli.root), clock=cli.clock)) as engine:
+        worker = new_worker(engine)
+        while worker.work_one():
+            pass
+        worker.stop()
     assert cli.json("status", run).document["run_state"] == "completed"
     return cli.git("branch", "--show-current").strip()
 

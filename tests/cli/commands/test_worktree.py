@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.scene import PIN, Terminal
+from wfe_mcp.workspace.system.anchors import commits_of
 
 MAKES = [sys.executable, "-c", "import os, pathlib; pathlib.Path('made').write_text(os.environ.get('PORT', ''))"]
 NEEDS = "import pathlib, sys; sys.exit(not pathlib.Path('.env').read_text().startswith('KEY=2'))"
@@ -220,6 +221,14 @@ def test_where_runs_deliver_the_work_tree_is_on_no_branch_for_they_make_their_ow
     assert f"In {tree}:" in answer.out
     assert cli.git("-C", str(tree), "branch", "--show-current").strip() == ""
     assert cli.git("branch", "--list", "w-1*").strip() == ""
+
+
+def test_a_run_that_starts_in_a_new_work_tree_is_anchored_by_the_command_that_started_it(cli: Terminal) -> None:
+    cli("work", "add", "Log in twice", "--body", "What is to be done", "--criterion", "it works")
+    cli("work", "edit", "1", "--status", "ready")
+    answer = cli.json("work", "start", "1", "--template", "note", "--worktree")
+    (*_, last) = commits_of(cli.root) or []
+    assert [*last.runs] == [answer.document["run"]]
 
 
 @pytest.mark.attack("a filter of the repository runs while its changes are listed", "held", "T4")

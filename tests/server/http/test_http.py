@@ -14,6 +14,7 @@ from tests.postgres import Cluster
 from tests.server.conftest import HUMAN, House, call, drill, submitted
 from tests.server.http.conftest import Running
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.workspace.system.anchors import anchor_file, commits_of, lines_of
 
 AGENTS = 16
 
@@ -46,6 +47,28 @@ async def test_a_person_decides_elsewhere_and_the_agent_sees_it(running: Running
         assert "signed" in await open_phases(agent, run)
         approvals.decide(running.house.engine(), HUMAN, run, "signed", comment="fine")
         assert "signed" not in await open_phases(agent, run)
+
+
+@pytest.mark.attack(
+    "what a team's server has stored is rewritten before any other process anchored it", "detected", "T11; A2"
+)
+async def test_what_agents_change_through_the_server_is_anchored(running: Running, other_project: House) -> None:
+    for house in (running.house, other_project):
+        async with running.agent(Running(house, url=running.url).token(f"bot-{house.root.name}")) as agent:
+            started = await call(
+                agent, "start_run", template="plan_generate_review", inputs={"goal": "g", "folder": "docs"}
+            )
+            assert started["ok"], started
+    running.end()
+    for house in (running.house, other_project):
+        engine = house.engine()
+        with engine.store.read() as tx:
+            (run,) = tx.runs.page(engine.project_id).runs
+            tail = tx.events.tails([run.id])
+        (*_, last) = commits_of(house.root) or []
+        assert last.runs == tail
+        (*_, line) = lines_of(anchor_file(engine.store.place, engine.project_id)) or []
+        assert line.runs == tail
 
 
 async def open_phases(agent: Client, run: str) -> set[str]:

@@ -133,9 +133,11 @@ class Invocation:
     def serving_engine(self) -> Generator[Engine]:
         """An engine for a process that serves: that of a command acts for a terminal, which holds phases after its end."""
         from wfe_mcp.engine.factory import create_engine
+        from wfe_mcp.engine.integrity.anchoring import start_anchoring
 
         gc.enable()  # main() turned it off; this process may now run for days
         with contextlib.closing(create_engine(self.engine.project, clock=self.engine.clock)) as engine:
+            start_anchoring(engine)
             yield engine
 
     @cached_property

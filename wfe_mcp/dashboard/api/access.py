@@ -308,9 +308,12 @@ class Access:
     def work(self, engine: Engine) -> None:
         """Work the jobs of the project of ``engine`` in this process. Idempotent."""
         from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
+        from wfe_mcp.engine.integrity.anchoring import anchoring_of
 
         with self._lock:
             if engine.project_id not in self._workers:
+                if (anchoring := anchoring_of(engine)) is not None:
+                    anchoring.catch_up()  # with what the last process left undone
                 tend_open_runs(engine)
                 self._workers[engine.project_id] = start_worker(engine, process="page")
         self._workers[engine.project_id].wake()
@@ -329,6 +332,10 @@ class Access:
 
     def close(self) -> None:
         """Stop the workers; running jobs are taken over by another process."""
+        with self._lock:
+            kept = [*self._engines.values()]
+        for engines in kept:
+            engines.close()
         with self._lock:
             for worker in self._workers.values():
                 worker.stop()

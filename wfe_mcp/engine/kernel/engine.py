@@ -112,6 +112,8 @@ class Engine:
         self.claimers: list[Callable[[Tx, str], bool]] = []
         """The workers of this process: each may claim the next job of a queue in the transaction that enqueued it."""
         self.watchers: list[CommitWatcher] = []
+        self.watched: dict[str, list[CommitWatcher]] = {} if beside is None else beside.watched
+        """The watchers of all engines beside each other, by project; the first of these that is closed ends them."""
         self.states: dict[type, object] = {}
         """What ``state_of`` has created, by class."""
         self.shared_states: dict[type, object] = {} if beside is None else beside.shared_states
@@ -221,8 +223,9 @@ class Engine:
 
     def close(self) -> None:
         """End the watchers of commits and close the database."""
-        while self.watchers:
-            self.watchers.pop().close()
+        for watchers in (self.watchers, *self.watched.values()):
+            while watchers:
+                watchers.pop().close()
         if self._store is not None:
             self._store.close()
             self._store = None
