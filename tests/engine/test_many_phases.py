@@ -59,13 +59,18 @@ def cost(scene: Scene, phases: int, done: int) -> dict[str, int]:
     }
 
 
+def least(scene: Scene, tool: str, phases: int, done: int) -> int:
+    """The least of three: now and then a call finds a file that changed within the tick of its clock, and reads it once more."""
+    return min(cost(scene, phases, done)[tool] for _ in range(3))
+
+
 @pytest.mark.parametrize("tool", ["start_phase", "submit_artifact"])
 def test_a_phase_that_waits_costs_a_call_next_to_nothing(scene: Scene, tool: str) -> None:
-    few, many = (cost(scene, count, 5)[tool] for count in (FEW, MANY))
+    few, many = (least(scene, tool, count, 5) for count in (FEW, MANY))
     assert (many - few) / (MANY - FEW) < 6
 
 
 @pytest.mark.parametrize(("tool", "most"), [("start_phase", 80), ("submit_artifact", 40)])
 def test_a_phase_that_is_over_costs_a_call_little(scene: Scene, tool: str, most: int) -> None:
-    few, many = (cost(scene, 40 + done, done)[tool] for done in (5, 25))
+    few, many = (least(scene, tool, 40 + done, done) for done in (5, 25))
     assert (many - few) / 20 < most

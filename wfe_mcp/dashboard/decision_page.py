@@ -39,11 +39,12 @@ def decision_page(
     split: bool = False,
     untrusted: WaitingTrust | None = None,
     people: Html | None = None,
+    looks: str = "",
 ) -> Html:
     """The whole page of one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
 
     ``no_pin``: why this page takes no PIN; empty where it does. ``split``: old lines of the change beside the new ones. ``untrusted``: what
-    needs trust in the project. ``people``: what a server says of others; its script keeps it up to date.
+    needs trust in the project. ``people``: what a server says of others; its script keeps it up to date. ``looks``: why this person decides nothing here.
     """
     title, shown = f"{view.request.phase}: {view.title}", view.shown
     fields = Fields.of(typed or {})
@@ -52,7 +53,9 @@ def decision_page(
     body = decision_body(view, *above, talk=fields if may_talk else None, may_edit=not no_pin, split=split)
     if shown is None:
         return document(title, body, refresh_s=_LOOK_AGAIN_S if view.gating else 0, class_="")
-    bar = decision_bar(view, shown, tokens, typed or {}, fields.elsewhere(body), no_pin=no_pin, split=split)
+    bar = decision_bar(
+        view, shown, tokens, typed or {}, fields.elsewhere(body), no_pin=no_pin, split=split, looks=looks
+    )
     return document(title, body, script=SCRIPT if view.passkeys or people else "", class_="", bar=bar)
 
 

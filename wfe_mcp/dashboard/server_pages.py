@@ -56,6 +56,10 @@ T = TypeVar("T")
 NO_PIN_HERE = "This server takes no PIN: decisions are signed with a passkey of yours that was made at this address and is pinned in the project."
 
 
+_APPLICATION = ("/app", "/app/")
+NEEDS_APPROVER = "To decide needs the role approver, which [server.roles] of the server gives."
+
+
 class StoredChallenges(Challenges):
     """Open challenges in the database, for any process of the server."""
 
@@ -101,7 +105,7 @@ class ServerPages(DecisionPages):
 
     def routes(self) -> list[Route]:
         """The paths."""
-        app = [Route(path, self.answers(application), methods=["GET"]) for path in ("/app", "/app/")]
+        app = [Route(path, self.answers(application), methods=["GET"]) for path in _APPLICATION]
         return [
             Route("/", self.answers(_home), methods=["GET"]),
             *app,
@@ -120,11 +124,14 @@ class ServerPages(DecisionPages):
     ) -> Response:
         session = request.cookies.get(COOKIE, "")
         try:
+            if (
+                request.url.path in _APPLICATION
+            ):  # no more than its files: what it shows it asks for, and logs in with its whole address
+                return make("")
             login = await run_in_threadpool(self._people.login_of, session)
             if login is None and request.method in SAFE:
                 query = f"?{request.url.query}" if request.url.query else ""
-                to = HOME if request.url.path in {"/app", "/app/"} else request.url.path + query
-                return RedirectResponse(login_path(to), 303)
+                return RedirectResponse(login_path(request.url.path + query), 303)
             if login is None:
                 return no("You are not logged in any more. Nothing was done.", 401)
             if request.method not in SAFE and request.headers.get("origin") != self._people.origin:
@@ -149,7 +156,7 @@ class ServerPages(DecisionPages):
         if not login.is_("reader", project):
             return unknown() if no is page_no else json_no("There is no such page.", 404)
         if request.method not in SAFE and not login.is_("approver", project):
-            return no(f"A {login.roles[project]} does not decide here; it needs the role approver.", 403)
+            return no(f"Your role here is {login.roles[project]}. {NEEDS_APPROVER}", 403)
         return None
 
     def _login(self, session: str) -> Login:
@@ -167,10 +174,14 @@ class ServerPages(DecisionPages):
             return view
         engine, login = self._engine(view), self._login(session)
         if not login.is_("approver", engine.project_id):
-            return replace(view, passkeys=(), no_passkey="You look: to decide needs the role approver.", buttons=())
+            return replace(view, passkeys=(), buttons=())
         place = self._place(engine, view)
         names, why = signers(engine, place, Signer(Site(self._people.origin), login.person.name))
         return replace(view, passkeys=names, no_passkey=why)
+
+    def _why_only_looks(self, view: DecisionView, session: str) -> str:
+        login, project = self._login(session), self._engine(view).project_id
+        return "" if login.is_("approver", project) else f"Your role here is {login.roles[project]}. {NEEDS_APPROVER}"
 
     def _people_at(self, view: DecisionView, session: str) -> Html | None:
         if view.state != "open":

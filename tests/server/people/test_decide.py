@@ -78,6 +78,24 @@ def test_a_person_logs_in_and_decides_with_a_passkey_of_the_server(team: Team, t
     assert tab.overflow == 0
 
 
+def test_a_link_to_a_page_of_the_application_leads_there_over_the_login(team: Team, tab: Tab) -> None:
+    _, request = asked(team)
+    tab.page.goto(f"{team.origin}/app/#/inbox/{request}")
+    expect(tab.page.locator("h1")).to_contain_text("signed")
+    assert tab.page.url == f"{team.origin}/app/#/inbox/{request}"
+    assert len(team.provider.requests) == 2, "the author who asked, and this login"
+
+
+def test_who_may_only_look_sees_what_is_asked_and_which_role_decides(team: Team, tab: Tab) -> None:
+    _, request = asked(team)
+    team.provider.person, team.provider.claims = "bob", {"groups": ["shop-readers"]}
+    tab.page.goto(f"{team.origin}/decide/{request}")
+    bar = tab.page.get_by_label("Your decision")
+    expect(bar).to_have_text(
+        "Your role here is reader. To decide needs the role approver, which [server.roles] of the server gives."
+    )
+
+
 def at_approvers(team: Team, tab: Tab, who: str) -> None:
     """``who`` logs in, makes a passkey and asks for it to be pinned."""
     team.provider.person, team.provider.claims = who, {"groups": ["shop-approvers"]}

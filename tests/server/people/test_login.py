@@ -25,8 +25,10 @@ def is_in(browser: Client) -> bool:
 
 def test_a_person_logs_in_and_out_and_the_log_says_so(team: Team) -> None:
     browser = team.browser()
-    first = browser.send("GET", "/app/")
-    assert first.headers["location"].startswith("/login?to=")
+    assert browser.send("GET", "/access").headers["location"] == "/login?to=%2Faccess"
+    assert browser.send("GET", "/app/").status_code == 200, (
+        "its script logs in, with what is behind the # of its address"
+    )
     assert browser.api("GET", "/session").json()["data"] == {"login": True}
     found = browser.log_in("/decide/x")
     assert (found.status_code, found.headers["location"]) == (303, "/decide/x")

@@ -27,7 +27,6 @@ def names(engine: Engine, request: str) -> list[str]:
 
 def test_the_page_of_a_decision_shows_who_else_has_it_open(team: Team, tab: Tab, chromium: Browser) -> None:
     _, request = asked(team)
-    tab.page.goto(f"{team.origin}/app/")
     tab.page.goto(f"{team.origin}/app/#/inbox/{request}")
     expect(tab.page.locator("h1")).to_contain_text("signed")
     expect(tab.page.locator("body")).not_to_contain_text("open, too")
