@@ -277,7 +277,7 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
         )
         return int(found or 0)
     except UsageError as wrong:
-        return _misused(wrong, as_json=_wants_json(given))
+        return _misused(wrong, given[0] if given else "", as_json=_wants_json(given))
     except typer.Abort:
         return INTERRUPTED
     except SystemExit as end:  # the reader of the pipe has closed it
@@ -294,18 +294,36 @@ def _command_line(first: str) -> Any:
     return made
 
 
-def _misused(wrong: Exception, *, as_json: bool) -> int:
-    """Report what is wrong with the command line: as JSON, or on standard error with the usage."""
-    message = str(wrong.format_message())  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownArgumentType] - every usage error has it
+_MEANT = {
+    **dict.fromkeys(("runs", "ls", "ps"), "list"),
+    **dict.fromkeys(("dashboard", "web", "page"), "ui"),
+    **dict.fromkeys(("decisions", "approvals", "pending"), "inbox"),
+    **dict.fromkeys(("logs", "history", "events"), "log"),
+    **dict.fromkeys(("items", "tasks", "todo"), "work list"),
+    **dict.fromkeys(("template",), "templates list"),
+    **dict.fromkeys(("stop", "abort", "kill"), "cancel"),
+    **dict.fromkeys(("setup", "configure"), "init"),
+    **dict.fromkeys(("search", "grep"), "find"),
+    "diff": "compare",
+    "check": "doctor",
+    "settings": "config show",
+}
+"""What others call our commands. The parser knows only which of our words look alike: for ``runs`` it names ``trust``."""
+
+
+def _misused(wrong: Exception, first: str, *, as_json: bool) -> int:
+    """Report what is wrong with the command line, whose first word is ``first``: as JSON, or on standard error with the usage."""
+    meant = _MEANT.get(first, "")
+    message = f"No such command {first!r}: here it is '{meant}'." if meant else str(wrong.format_message())  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownArgumentType] - every usage error has it
     if as_json:
-        error = {"code": "bad_argument", "message": message, "hint": "See: wfe-mcp --help"}
+        error = {"code": "bad_argument", "message": message, "hint": f"See: wfe-mcp {meant or '--help'}"}
         print(json.dumps({"ok": False, "summary": message, "error": error}, ensure_ascii=False))
     else:
         context: Any = getattr(wrong, "ctx", None)
         is_help = type(wrong).__name__ == "NoArgsIsHelpError"  # it has no public name either
         lines = [message if is_help else f"error: {message} [bad_argument]"]
         if context is not None and not is_help:
-            lines += [context.get_usage(), f"Next: {context.command_path} --help"]
+            lines += [context.get_usage(), f"Next: {f'wfe-mcp {meant}' if meant else f'{context.command_path} --help'}"]
         print("\n".join(map(clean, lines)), file=sys.stderr)
     return MISUSED
 
