@@ -128,7 +128,7 @@ def _refuse_sessions(connection: Connection, database: Database) -> None:
                 raise Refused(
                     "not_ready",
                     f"'{database.shown}' has {plural(count, 'other connection')}, perhaps from other machines. They end before it is moved.",
-                    "Stop your clients, workers and decision pages, then run it again.",
+                    "Stop your clients, servers, workers and decision pages, then run it again.",
                 )
             time.sleep(0.05)
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -14,9 +15,11 @@ from tests.postgres import Cluster
 from tests.server.conftest import HUMAN, House, call, drill, submitted
 from tests.server.http.conftest import Running
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.workspace.system.anchors import anchor_file, commits_of, lines_of
 
 AGENTS = 16
+PIN = "correct horse"
 
 
 async def test_a_run_goes_from_its_start_to_its_checks_with_a_token_in_both_eras(running: Running, era: str) -> None:
@@ -69,6 +72,33 @@ async def test_what_agents_change_through_the_server_is_anchored(running: Runnin
         assert last.runs == tail
         (*_, line) = lines_of(anchor_file(engine.store.place, engine.project_id)) or []
         assert line.runs == tail
+
+
+def test_a_server_keeps_a_restore_and_a_move_away_until_it_has_ended(
+    running: Running, tmp_path: Path, postgres_url: str
+) -> None:
+    house = running.house
+    set_pin(house.engine(), PIN, HUMAN)
+
+    def at_terminal(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "wfe_mcp", *words],
+            cwd=house.root,
+            env=house.environment,
+            input=f"{PIN}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    copy = str(tmp_path / "copy.db")
+    assert at_terminal("backup", copy)[0] == 0
+    for words in (("restore", copy, "--pin-fd", "0"), ("move-to", postgres_url)):
+        code, text = at_terminal(*words)
+        assert code != 0 and f"server {running.process.pid}" in text and "[not_ready]" in text, text
+    running.end()
+    assert at_terminal("restore", copy, "--pin-fd", "0")[0] == 0
 
 
 async def open_phases(agent: Client, run: str) -> set[str]:

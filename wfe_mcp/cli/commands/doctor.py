@@ -392,8 +392,9 @@ def _servers(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
     with invocation.engine.store.read() as tx:
-        known = [each for each in tx.processes.on_host(invocation.engine.identity.host) if each.kind == "serve"]
-    alive = [each for each in known if is_alive(ProcessIdentity(each.host, each.pid, each.started_at))]
-    here = sum(1 for each in alive if each.project_id == invocation.engine.project_id)
+        known = tx.processes.on_host(invocation.engine.identity.host)
+    running = [each for each in known if is_alive(ProcessIdentity(each.host, each.pid, each.started_at))]
+    alive = [each for each in running if each.kind in {"serve", "server"}]
+    here = sum(1 for each in alive if each.project_id in {None, invocation.engine.project_id})
     message = f"{len(alive)} alive, {here} of this project" if alive else "none alive; your client starts one"
     yield HealthFinding("servers", "ok" if alive else "note", message)

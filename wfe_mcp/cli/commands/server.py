@@ -57,6 +57,7 @@ def server(
     [server.login] in your configuration people log in to it, and decide by passkey; without, it shows no page.
     """
     from wfe_mcp.dashboard.program_server import program_server
+    from wfe_mcp.engine.background.processes import registered
     from wfe_mcp.workspace.system.tracing import start_tracing
 
     is_child = shared >= 0
@@ -74,7 +75,7 @@ def server(
             invocation.answer(f"{url}/mcp and {url}/api/v1 are served; Ctrl-C stops it.", data={"url": url})
             invocation.screen.flush()
         if number == 1:
-            with listening:
+            with listening, registered(engine, "server"):
                 stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")
                 _run(program_server(engine, found, origin, _mcp, visitors), listening, is_child=is_child)
                 stop_tracing()

@@ -25,6 +25,7 @@ from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background import queues as questions
+from wfe_mcp.engine.background.processes import registered
 from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits, work_question
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
@@ -47,10 +48,8 @@ from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
-from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.config.layers import may_set
 from wfe_mcp.workspace.system.location import project_at
-from wfe_mcp.workspace.system.process import this_process
 from wfe_mcp.workspace.system.temporary import remove_abandoned
 
 log = logging.getLogger("wfe_mcp.engine")
@@ -67,9 +66,6 @@ class Workers:
         self._workers: dict[str, Worker] = {}
         self._engines: list[Engine] = []
         self._left_alone: set[str] = set()
-        me = this_process()
-        project = None if everywhere else engine.project_id
-        self._process = ProcessRecord(me.host, me.pid, me.started_at, "worker", project_id=project)
 
     @property
     def projects(self) -> tuple[str, ...]:
@@ -78,19 +74,16 @@ class Workers:
 
     def run_until(self, is_over: Callable[[], bool]) -> int:
         """Work until ``is_over()``, polled often; then return unfinished jobs to their queues and count them."""
-        with self._engine.store.tx() as tx:
-            tx.processes.register(self._process)
-        try:
-            next_look = 0.0
-            while not is_over():
-                if time.monotonic() >= next_look:
-                    self._look()
-                    next_look = time.monotonic() + LOOK_S
-                time.sleep(_ASK_S)
-        finally:
-            handed_back = self._stop()
-            with self._engine.store.tx() as tx:
-                tx.processes.forget(self._process)
+        with registered(self._engine, "worker", None if self._everywhere else self._engine.project_id):
+            try:
+                next_look = 0.0
+                while not is_over():
+                    if time.monotonic() >= next_look:
+                        self._look()
+                        next_look = time.monotonic() + LOOK_S
+                    time.sleep(_ASK_S)
+            finally:
+                handed_back = self._stop()
         return handed_back
 
     def _look(self) -> None:

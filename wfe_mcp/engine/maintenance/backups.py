@@ -185,7 +185,7 @@ def refuse_processes(tx: Tx, host: str, to: str) -> None:
         raise Refused(
             "not_ready",
             f"{plural(len(alive), 'process', 'processes')} {'uses' if len(alive) == 1 else 'use'} the database: {named}. Stop them before you {to}.",
-            "Stop your clients, workers and decision pages, then run it again.",
+            "Stop your clients, servers, workers and decision pages, then run it again.",
         )
 
 
