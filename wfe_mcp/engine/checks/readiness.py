@@ -12,6 +12,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.last_trials import last_trial
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workflow.model import Gate, Phase
@@ -115,16 +116,16 @@ def templates_without_git(engine: Engine) -> list[str]:
     return found
 
 
-def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mapping[str, Any]) -> tuple[str, ...]:
+def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, Any]) -> tuple[str, ...]:
     """What keeps the checks of a run from passing here: not configured, not found, or did not work in their last trial.
 
     ``frozen``: the checks as the run has them, by name.
     """
     from wfe_mcp.workspace.config.checks import FrozenCheck
 
-    requires = engine.plans.report(dict(definition)).requires.checks
+    requires = engine.plans.report(plan).requires.checks
     absent = [name for name in requires if name not in frozen]
-    required = required_checks(dict(definition)) if absent else set[str]()
+    required = required_checks(plan.definition) if absent else set[str]()
     fix = "wfe-mcp trust" if absent and engine.settings().untrusted else INIT
     found: list[str] = []
     for name in requires:

@@ -36,13 +36,14 @@ class CompiledTemplate:
     """A template version: as the author wrote it, as the machine sees it, and its compiled conditions.
 
     Each part is made when it is first used: the models of templates take 0.1 s to load. All refuse ``invalid_template``.
-    ``own``: the definition without the templates that it holds, where it was looked up to start a run.
+    ``sha256``: of ``definition``. ``own``, ``own_sha256``: the definition without the templates that it holds, where it was looked up to
+    start a run.
     """
 
     def __init__(self, definition: dict[str, Any], sha256: str) -> None:
         self.definition = definition
         self.sha256 = sha256
-        self.own = dict[str, Any]()
+        self.own, self.own_sha256 = definition, sha256
         self._held: dict[str, Template] = {}
 
     @cached_property
@@ -245,14 +246,17 @@ class TemplateCache:
         self._parsed: dict[str, CompiledTemplate] = {}
         self._reports: dict[str, LintReport] = {}
 
-    def report(self, definition: dict[str, Any]) -> LintReport:
-        """The cached lint report of ``definition``. Refuses ``invalid_template``."""
+    def checked(self, definition: dict[str, Any]) -> CompiledTemplate:
+        """The compiled template of ``definition``, after lint. Refuses ``invalid_template`` with every error."""
         from wfe_mcp.workflow.load import digest
 
         sha256 = digest(definition)
-        if sha256 not in self._reports:
-            self._reports[sha256] = linted(definition)
-        return self._reports[sha256]
+        self._report(definition, sha256)
+        return self._compiled(definition, sha256)
+
+    def report(self, plan: CompiledTemplate) -> LintReport:
+        """The cached lint report of ``plan``. Refuses ``invalid_template``."""
+        return self._report(plan.definition, plan.sha256)
 
     def of_run(self, tx: Tx, run: RunRecord) -> CompiledTemplate:
         """The frozen compiled template of ``run``."""
@@ -262,13 +266,25 @@ class TemplateCache:
             found = self._parsed.setdefault(made.sha256, made)
         return found
 
-    def of(self, definition: dict[str, Any]) -> CompiledTemplate:
-        """The compiled template of ``definition``. Refuses ``invalid_template``."""
+    def of(self, definition: dict[str, Any], before: CompiledTemplate | None = None) -> CompiledTemplate:
+        """The compiled template of ``definition``. Refuses ``invalid_template``.
+
+        ``before``: what it was made from, perhaps without a change; then the digest is known, which costs up to a millisecond.
+        """
         from wfe_mcp.workflow.load import digest
 
-        found = self._parsed.get(digest(definition))
+        if before is not None and definition is before.definition:
+            return self._compiled(definition, before.sha256)
+        return self._compiled(definition, digest(definition))
+
+    def _report(self, definition: dict[str, Any], sha256: str) -> LintReport:
+        if sha256 not in self._reports:
+            self._reports[sha256] = linted(definition)
+        return self._reports[sha256]
+
+    def _compiled(self, definition: dict[str, Any], sha256: str) -> CompiledTemplate:
+        found = self._parsed.get(sha256)
         if found is None:
-            found = compile_template(definition)
-            self._parsed[found.sha256] = found
+            found = self._parsed[sha256] = CompiledTemplate(definition, sha256)
         _ = found.spec, found.expressions
         return found

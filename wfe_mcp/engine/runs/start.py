@@ -131,9 +131,9 @@ def start_run(
                 return engine.load(tx, known)
         refuse_start(engine, tx, settings.settings.server.limits, by)
         document = tx.documents.keep(plan.definition)
-        tx.documents.keep(chosen.own)  # verify compares the run's gates with it
-        for bundle in bundles:
-            tx.documents.keep(bundle.parts)
+        own = [chosen.own] if chosen.own_sha256 != document else []  # verify compares the run's gates with it
+        for content in (*own, *(bundle.parts for bundle in bundles)):
+            tx.documents.keep(content)
         state = RunState()
         events = decide(state, StartRun(spec=spec, auto=goes_on, gates=gates, tree=tree, by=by, at=engine.clock()))
         for event in events:
@@ -144,7 +144,7 @@ def start_run(
             worktree=str(engine.root),
             template=plan.template.name,
             template_version=plan.template.version,
-            template_sha256=chosen.sha256,
+            template_sha256=chosen.own_sha256,
             definition_sha256=document,
             title=_title(tx, engine, plan, title, given),
             inputs=given,
@@ -156,7 +156,7 @@ def start_run(
         )
         facts = {
             "kind": "start",
-            "decision": [{"do": "start", "template": plan.template.name, "sha256": chosen.sha256}],
+            "decision": [{"do": "start", "template": plan.template.name, "sha256": chosen.own_sha256}],
         }
         note_seals(engine, tx)
         record = tx.runs.create(new, state, events, by, engine.clock(), facts)
@@ -278,7 +278,7 @@ def refuse_missing(
     """
     from wfe_mcp.workflow.lint import ProjectNames, lint
 
-    requires = engine.plans.report(plan.definition).requires
+    requires = engine.plans.report(plan).requires
     refuse_absent(plan.template.name, requires.plugins)
     checks, servers, context = settings.settings.checks, settings.settings.mcp_servers, settings.settings.context
     roles = {*known_names(settings.settings), *made}
@@ -319,7 +319,7 @@ def _roles(
     engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, made: MadeRoles, driver: str
 ) -> dict[str, Any]:
     """Who fills the roles and drives the run, as it is configured and trusted now. Refuses an unknown driver."""
-    names = engine.plans.report(plan.definition).requires.roles
+    names = engine.plans.report(plan).requires.roles
     if driver:
         filled(settings, driver)
     return freeze_roles(settings, [*names, driver] if driver else names, made)
@@ -362,7 +362,7 @@ def _is_left_out(plan: CompiledTemplate, when: str, inputs: dict[str, Any]) -> b
 
 def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:
     """What the run may use, as it is configured and trusted now."""
-    requires = engine.plans.report(plan.definition).requires
+    requires = engine.plans.report(plan).requires
     checks, servers = settings.settings.checks, settings.settings.mcp_servers
     return {
         "engine": f"wfe-mcp {__version__}",

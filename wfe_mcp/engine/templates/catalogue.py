@@ -142,16 +142,15 @@ def template_definition(engine: Engine, name: str) -> Offer:
 
 
 def find_template(engine: Engine, name: str) -> CompiledTemplate:
-    """The plan of the template called ``name`` with those that it runs inside, ready to start; its sha256 is its own.
+    """The plan of the template called ``name`` with those that it runs inside, ready to start.
 
     Refuses disabled and untrusted templates, inside too.
     """
     offer = _in_use(engine, name)
     made = whole_definition(engine, offer.definition, ready=True)
-    engine.plans.report(made.definition)
+    plan = copy(engine.plans.checked(made.definition))
     _trusted(engine, offer, name)
-    plan = copy(engine.plans.of(made.definition))
-    plan.sha256, plan.own = offer.sha256, offer.definition
+    plan.own, plan.own_sha256 = offer.definition, offer.sha256
     return plan
 
 

@@ -48,7 +48,7 @@ def configured(
     settings = loaded.settings
     definition = as_delivered(plan.definition, delivers=settings.delivery.mode != "none")
     asked = {name: Asks(each.approval, each.phrase) for name, each in settings.environments.items()}
-    plan = engine.plans.of(definition)
+    plan = engine.plans.of(definition, plan)
     changed = _with_effect(plan, loaded) or TemplateSettings()
     if not (changed.phases or changed.roles or roles):
         return _deployed(engine, plan, asked, inputs, loaded), {}
@@ -78,8 +78,7 @@ def configured(
         for name, phase in changed.phases.items()
     }
     definition = overridden(plan.definition, overrides, made_for)
-    engine.plans.report(definition)
-    return _deployed(engine, engine.plans.of(definition), asked, inputs, loaded), made
+    return _deployed(engine, engine.plans.checked(definition), asked, inputs, loaded), made
 
 
 def _deployed(
@@ -98,7 +97,7 @@ def _deployed(
         from wfe_mcp.workflow.overrides import with_people
 
         definition = with_people(definition, people)
-    return engine.plans.of(definition)
+    return engine.plans.of(definition, plan)
 
 
 def _stage_of(

@@ -48,8 +48,8 @@ def begun(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
     """The status of a run that was just started or forked, with what keeps its checks from passing here."""
     answer = status(engine, by, loaded)
     with engine.store.read() as tx:
-        definition = engine.plans.of_run(tx, loaded.record).definition
+        plan = engine.plans.of_run(tx, loaded.record)
         frozen = tx.documents.load(loaded.record.frozen_sha256)
     view = answer.shown(RunView)
-    warnings = start_warnings(engine, definition, frozen["checks"])
+    warnings = start_warnings(engine, plan, frozen["checks"])
     return answer.showing(replace(view, warnings=(*view.warnings, *warnings))) if warnings else answer
