@@ -1,12 +1,34 @@
 """Changes are anchored soon, automatically, without delaying a caller."""
 
-from tests.engine.scene import HUMAN, Scene, approval, phase
+import subprocess
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.jobs.conftest import until
 from wfe_mcp.core import events
 from wfe_mcp.core.event import Event
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.integrity.anchoring import SOON, start_anchoring, stop_anchoring
-from wfe_mcp.workspace.system.anchors import AUDIT_REF, Anchor, anchor_file, commits_of, lines_of
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.integrity.anchoring import (
+    SOON,
+    Anchoring,
+    anchor_again,
+    lost_anchors,
+    start_anchoring,
+    stop_anchoring,
+)
+from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.kernel.engine import Engine, utc_now
+from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.store import Store
+from wfe_mcp.workspace.system import anchors as outside
+from wfe_mcp.workspace.system.anchors import AUDIT_REF, BEGUN, Anchor, anchor_file, commits_of, lines_of
+from wfe_mcp.workspace.system.location import project_at
 
 
 def anchors(scene: Scene) -> list[Anchor]:
@@ -82,6 +104,56 @@ def test_two_processes_share_the_ref(scene: Scene) -> None:
         stop_anchoring(engine)
     assert len(anchors(scene)) >= 1
     assert scene.git("rev-list", "--count", AUDIT_REF).strip() == str(len(anchors(scene)))
+
+
+def test_of_two_processes_that_anchor_first_at_once_none_takes_the_file_for_lost(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    second, add_commit = Anchoring(scene.process("second")), outside.add_commit
+    second.note([run])
+
+    def with_the_second(root: Path, anchor: Anchor) -> str:
+        monkeypatch.setattr(outside, "add_commit", add_commit)
+        assert second.write()
+        return add_commit(root, anchor)
+
+    monkeypatch.setattr(outside, "add_commit", with_the_second)
+    first = Anchoring(scene.engine)
+    first.note([run])
+    assert first.write()
+    with scene.store.read() as tx:
+        noted = [each.type for each in tx.settings_log.events() if each.type.startswith("Anchors")]
+    assert noted == [BEGUN]
+    assert verify(scene.engine).notes == ()
+
+
+def test_each_machine_has_its_own_anchors_of_a_database_on_a_server(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "project"
+    subprocess.run(["git", "init", "-q", "--template=", str(root)], check=True)
+
+    @contextmanager
+    def at(host: str) -> Generator[Engine]:
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / host))
+        with closing(create_engine(project_at(root), store=Store.open(postgres_url, clock=utc_now))) as engine:
+            engine.identity = replace(engine.identity, host=host)
+            yield engine
+
+    for host in ("one", "two", "one"):
+        with at(host) as engine:
+            start_run(engine, AGENT, "plan_generate_review", {"goal": "g", "folder": "docs"})
+            assert lost_anchors(engine) == ""
+            anchor_again(engine)
+            assert verify(engine).findings == ()
+            assert not any("begun again" in each for each in verify(engine).notes)
+    with at("two") as engine:
+        anchor_file(engine.store.place, engine.project_id).unlink()
+        assert "is gone" in lost_anchors(engine)
+        assert [each.code for each in verify(engine).findings] == ["anchors_deleted"]
+    with at("one") as engine:
+        assert lost_anchors(engine) == "" and verify(engine).findings == ()
 
 
 def test_what_is_anchored_soon_are_events():

@@ -311,12 +311,13 @@ class Access:
         from wfe_mcp.engine.integrity.anchoring import anchoring_of
 
         with self._lock:
-            if engine.project_id not in self._workers:
-                if (anchoring := anchoring_of(engine)) is not None:
-                    anchoring.catch_up()  # with what the last process left undone
+            is_first = engine.project_id not in self._workers
+            if is_first:
                 tend_open_runs(engine)
                 self._workers[engine.project_id] = start_worker(engine, process="page")
         self._workers[engine.project_id].wake()
+        if is_first and (anchoring := anchoring_of(engine)) is not None:
+            anchoring.catch_up()  # with what the last process left undone; it reads every anchor, so no one else waits for it
 
     @property
     def slots(self) -> dict[str, tuple[int, int]]:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.project_files import create_empty
 from wfe_mcp.workspace.system import anchors
 
 if TYPE_CHECKING:
@@ -86,9 +87,14 @@ def lost_anchors(engine: Engine) -> str:
     if file.exists():
         return ""
     with engine.store.read() as tx:
-        if tx.settings_log.first_noted(anchors.BEGUN, engine.project_id) is None:
+        if tx.settings_log.first_noted(anchors.BEGUN, anchors_here(engine)) is None:
             return ""
     return f"{UNKNOWN}: {file}. Put the file back; if you cannot, anchor what is there now: wfe-mcp verify --anchor"
+
+
+def anchors_here(engine: Engine) -> str:
+    """What the log of settings calls the anchors of this project here: a database on PostgreSQL has some beside it on each machine."""
+    return engine.project_id if engine.store.has_file else f"{engine.project_id}@{engine.identity.host}"
 
 
 def anchor_again(engine: Engine) -> None:
@@ -119,6 +125,7 @@ class Anchoring:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._has_complained = False
+        self._has_begun = False
 
     def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
         """These runs have new events; none given: the settings have changed."""
@@ -224,15 +231,24 @@ class Anchoring:
         self._has_complained = True
 
     def _begin(self) -> None:
-        """Record the first anchor, and one that begins a new file in place of a lost one."""
-        engine = self._engine
-        if anchors.anchor_file(engine.store.place, engine.project_id).exists():
-            return
-        from wfe_mcp.engine.kernel.engine import SYSTEM
+        """Record the first anchor here, and one that begins a new file in place of a lost one.
 
-        with engine.store.tx() as tx:
-            begun = tx.settings_log.first_noted(anchors.BEGUN, engine.project_id)
-            tx.settings_log.note(anchors.LOST if begun else anchors.BEGUN, engine.project_id, SYSTEM, engine.clock())
+        Of processes that begin at once, one creates the file; the others must not take its absence a moment before for a loss.
+        """
+        engine, name = self._engine, anchors_here(self._engine)
+        file = anchors.anchor_file(engine.store.place, engine.project_id)
+        if self._has_begun and file.exists():
+            return
+        with engine.store.read() as tx:
+            had_begun = tx.settings_log.first_noted(anchors.BEGUN, name) is not None
+        is_lost = create_empty(file) and had_begun
+        if is_lost or not had_begun:
+            from wfe_mcp.engine.kernel.engine import SYSTEM
+
+            with engine.store.tx() as tx:
+                if is_lost or tx.settings_log.first_noted(anchors.BEGUN, name) is None:
+                    tx.settings_log.note(anchors.LOST if is_lost else anchors.BEGUN, name, SYSTEM, engine.clock())
+        self._has_begun = True
 
 
 def _pinned_fingerprint(tx: Tx) -> str:

@@ -25,7 +25,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import Progress, unheard
-from wfe_mcp.engine.integrity.anchoring import UNKNOWN
+from wfe_mcp.engine.integrity.anchoring import UNKNOWN, anchors_here
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import evidence_seals
@@ -141,7 +141,7 @@ def verify(
             for one in tx.retention.pruned(project)
             if known.pruned.get(one.run_id) != (one.events, one.last_hash)
         ]
-        begun = tx.settings_log.first_noted(BEGUN, project)
+        begun = tx.settings_log.first_noted(BEGUN, anchors_here(engine))
         findings += _missing(read, project, begun, is_git=engine.project.is_git, restores=restores)
         known.since = says_gates(engine, tx, runs[: len(runs) - len(todo)])
     findings += [] if run or after else _unlike_sums(engine)
@@ -165,7 +165,7 @@ def verify(
     except KeyboardInterrupt:
         pass
     last = ours[-1].at if ours else None
-    lost = (one.at for one in known.changes if (one.type, one.name) == (LOST, project))
+    lost = (one.at for one in known.changes if (one.type, one.name) == (LOST, anchors_here(engine)))
     gone = (
         f"The file with the anchors was begun again at {at:%Y-%m-%d %H:%M:%S}Z: it does not show what was before."
         for at in lost

@@ -177,6 +177,7 @@ def anchor_set_backs(engine: Engine) -> None:
         if not restores:
             return
         settings, begun = tx.settings_log.tail(), [event.name for event in events if event.type == anchors.BEGUN]
+        begun = dict.fromkeys(name.partition("@")[0] for name in begun)  # on PostgreSQL each machine has its own
     last = restores[-1]
     for project in begun:
         file = anchors.anchor_file(engine.store.place, project)

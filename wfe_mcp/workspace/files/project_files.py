@@ -185,6 +185,16 @@ def append_line(file: Path, line: str) -> None:
         os.close(number)
 
 
+def create_empty(file: Path) -> bool:
+    """Create a file that its user alone may read; False where it is there already."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
 @contextmanager
 def named_file(path: str | Path, use: Literal["read", "written"], hint: str = "Name another file.") -> Generator[None]:
     """Refuse what the system refuses: ``conflict`` for a new file that exists already, else ``bad_argument``."""
