@@ -116,7 +116,7 @@ class Metrics:
 
     def note(self) -> None:
         """Note what this process has now."""
-        for queue, (taken, total) in self._access.slots.items():
+        for queue, (taken, total) in self._access.workers.slots.items():
             self._slots.labels(queue, "busy").set(taken)
             self._slots.labels(queue, "free").set(total - taken)
         used, most = self._engine.store.connections()

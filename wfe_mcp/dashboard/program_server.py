@@ -12,6 +12,7 @@ With a login configured, people come too: ``/login``, ``/app/`` and the pages of
 
 from __future__ import annotations
 
+import logging
 import secrets
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,7 +68,10 @@ _THREADS = 6
 _IDLE_S = 75
 """How long a connection may idle: longer than proxies keep theirs, which would else send into one that just ends."""
 
+log = logging.getLogger("wfe_mcp.dashboard")
+
 _NOTED_S = 5.0
+_LOOK_S = 2.0
 
 
 class Served(Protocol):
@@ -111,6 +115,7 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
     async def alive(_: Starlette) -> AsyncGenerator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         async with served.alive(), anyio.create_task_group() as group:
+            group.start_soon(_work_what_waits, access)
             if metrics is not None and metrics.is_shared:
                 group.start_soon(_note, metrics)
             yield
@@ -187,6 +192,20 @@ def _measures(access: Access, metrics: Metrics | None) -> Callable[[Request], Aw
             return PlainTextResponse(f"{refused.message} {refused.hint}\n", status_of(refused.code), asks)
 
     return measures
+
+
+async def _work_what_waits(access: Access) -> None:
+    """Look every two seconds for jobs in projects for which no call has come yet."""
+    is_away = False
+    while True:
+        try:
+            await run_in_threadpool(access.workers.work_what_waits)
+            is_away = False
+        except Exception as fault:  # the database may be away; the server answers that to each call
+            if not is_away:
+                log.warning("waiting jobs cannot be looked for: %s", fault)
+            is_away = True
+        await anyio.sleep(_LOOK_S)
 
 
 async def _note(metrics: Metrics) -> None:

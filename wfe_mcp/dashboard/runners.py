@@ -148,7 +148,7 @@ def _engines(access: Access, token: Token) -> list[Engine]:
 def _next_task(access: Access, token: Token, asked: Claim) -> Task | None:
     runners.meet(access.own_engine, token, asked)
     for engine in _engines(access, token):
-        access.work(engine)
+        access.workers.work(engine)
         if (task := runners.next_task(engine, token, asked)) is not None:
             return task
     return None

@@ -11,11 +11,16 @@ import httpx2
 import pytest
 from mcp import Client
 
+from tests.jobs.conftest import until
 from tests.postgres import Cluster
 from tests.server.conftest import HUMAN, House, call, drill, submitted
 from tests.server.http.conftest import Running
+from wfe_mcp.core.model import By
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.pin import set_pin
+from wfe_mcp.engine.phases.submit import submit
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.anchors import anchor_file, commits_of, lines_of
 
 AGENTS = 16
@@ -99,6 +104,25 @@ def test_a_server_keeps_a_restore_and_a_move_away_until_it_has_ended(
         assert code != 0 and f"server {running.process.pid}" in text and "[not_ready]" in text, text
     running.end()
     assert at_terminal("restore", copy, "--pin-fd", "0")[0] == 0
+
+
+def test_a_server_that_is_started_again_continues_with_what_waits_before_any_call(house: House) -> None:
+    engine = house.engine()
+    run = str(answers.start_run(engine, By(), "drill", inputs={"goal": "try"}).run)
+    for name in ("plan", "checked"):
+        answers.start_phase(engine, By(), run, name)
+        submit(engine, By(), run, name, artifact={"title": "A good title"})
+
+    def stands() -> str:
+        with engine.store.read() as tx:
+            return engine.load(tx, run).state.current(PhasePath("checked")).status
+
+    assert stands() == "gating"
+    running = Running(house)
+    running.start()
+    until(lambda: stands() != "gating", every_s=0.1)
+    running.end()
+    assert stands() == "completed"
 
 
 async def open_phases(agent: Client, run: str) -> set[str]:

@@ -200,7 +200,7 @@ def _mcp(access: Access) -> TokenServers:
 
     def place_of(token: Token, folder: BridgedFolder | None, threads: CapacityLimiter) -> TokenPlace:
         return TokenPlace(
-            folder.engine if folder else access.engine_for(token), token, access.work, Path.cwd(), threads
+            folder.engine if folder else access.engine_for(token), token, access.workers.work, Path.cwd(), threads
         )
 
     return TokenServers(lambda header: access.sender(header).token, place_of, access.folder_of)

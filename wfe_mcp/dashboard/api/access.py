@@ -25,6 +25,7 @@ from wfe_mcp.core.units import duration
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
+from wfe_mcp.dashboard.workers import ProjectWorkers
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.access.people import SCOPES_OF
 from wfe_mcp.engine.access.tokens import Entry, Scope, Token, token_of
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.access.people import Login, People
     from wfe_mcp.engine.bridge.folders import BridgedFolder, BridgedFolders
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.jobs.worker import Worker
     from wfe_mcp.store import Store
     from wfe_mcp.workspace.config.server_table import Role
 
@@ -148,7 +148,7 @@ class Caller:
     def works(self, project: str = "") -> Engine:
         """As ``engine``; this process works the jobs of that project from now on: no server may run there."""
         engine = self.engine(project)
-        self.access.work(engine)
+        self.access.workers.work(engine)
         return engine
 
     def at_work(self, run: str) -> Engine:
@@ -164,7 +164,7 @@ class Access:
     ) -> None:
         self._engine, self._visited, self._entry, self.people = engine, visited, entry, people
         self._engines: dict[str, Engines] = {}
-        self._workers: dict[str, Worker] = {}
+        self.workers = ProjectWorkers(lambda: self._engines_as("server"))
         self._folders: BridgedFolders | None = None
         self._lock = threading.Lock()
         self.is_ending = False
@@ -305,42 +305,13 @@ class Access:
                 self._engines[holder] = Engines(create_beside(self._engine, self._engine.project, holder))
             return self._engines[holder]
 
-    def work(self, engine: Engine) -> None:
-        """Work the jobs of the project of ``engine`` in this process. Idempotent."""
-        from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
-        from wfe_mcp.engine.integrity.anchoring import anchoring_of
-
-        with self._lock:
-            is_first = engine.project_id not in self._workers
-            if is_first:
-                tend_open_runs(engine)
-                self._workers[engine.project_id] = start_worker(engine, process="page")
-        self._workers[engine.project_id].wake()
-        if is_first and (anchoring := anchoring_of(engine)) is not None:
-            anchoring.catch_up()  # with what the last process left undone; it reads every anchor, so no one else waits for it
-
-    @property
-    def slots(self) -> dict[str, tuple[int, int]]:
-        """Queue, without its project → the occupied slots of this process, and how many it has."""
-        found: dict[str, tuple[int, int]] = {}
-        with self._lock:
-            each = [item for worker in self._workers.values() for item in worker.slots.items()]
-        for name, (taken, total) in each:
-            queue = name.partition(":")[0]
-            before = found.get(queue, (0, 0))
-            found[queue] = (before[0] + taken, before[1] + total)
-        return found
-
     def close(self) -> None:
-        """Stop the workers; running jobs are taken over by another process."""
+        """End the background work; running jobs are taken over by another process."""
         with self._lock:
             kept = [*self._engines.values()]
         for engines in kept:
             engines.close()
-        with self._lock:
-            for worker in self._workers.values():
-                worker.stop()
-            self._workers.clear()
+        self.workers.stop()
 
 
 def bearer(authorization: str) -> str:

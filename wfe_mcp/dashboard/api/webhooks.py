@@ -79,5 +79,5 @@ def _started(access: Access, name: str, project: str, headers: dict[str, str], b
     if engine is None:
         refuse()
     run = receive(engine, name, headers, body)
-    access.work(engine)
+    access.workers.work(engine)
     return reply(Envelope(True, run=run, summary=f"Run {run} is started.", view=StartedView(started=run)))

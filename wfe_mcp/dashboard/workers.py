@@ -1,0 +1,72 @@
+"""The workers of a page's or server's process: one for each project in use."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.jobs.worker import Worker
+
+log = logging.getLogger("wfe_mcp.dashboard")
+
+
+class ProjectWorkers:
+    """A worker for each project that was called for, or has a job that waits. ``engines``: those of all projects."""
+
+    def __init__(self, engines: Callable[[], Engines]) -> None:
+        self._engines = engines
+        self._workers: dict[str, Worker] = {}
+        self._left_alone: set[str] = set()
+        self._lock = threading.Lock()
+
+    def work(self, engine: Engine) -> None:
+        """Work the jobs of the project of ``engine`` in this process. Idempotent."""
+        from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
+        from wfe_mcp.engine.integrity.anchoring import anchoring_of
+
+        with self._lock:
+            is_first = engine.project_id not in self._workers
+            if is_first:
+                tend_open_runs(engine)
+                self._workers[engine.project_id] = start_worker(engine, process="page")
+        self._workers[engine.project_id].wake()
+        if is_first and (anchoring := anchoring_of(engine)) is not None:
+            anchoring.catch_up()  # with what the last process left undone; it reads every anchor, so no one else waits for it
+
+    def work_what_waits(self) -> None:
+        """Work the projects in which a job waits and no one works here: they need no call to go on, such as after a restart."""
+        engines = self._engines()
+        with engines.engine.store.read() as tx:
+            waiting = {queue.partition(":")[2] for queue in tx.queues.open_names()}
+        for project in sorted(waiting - self._workers.keys() - self._left_alone):
+            engine = engines.by_id(project)
+            if engine is None:
+                self._left_alone.add(project)
+                log.warning("the jobs of the project %s are left alone: its folder is not there", project)
+            else:
+                self.work(engine)
+
+    @property
+    def slots(self) -> dict[str, tuple[int, int]]:
+        """Queue, without its project → the occupied slots of this process, and how many it has."""
+        found: dict[str, tuple[int, int]] = {}
+        with self._lock:
+            each = [item for worker in self._workers.values() for item in worker.slots.items()]
+        for name, (taken, total) in each:
+            queue = name.partition(":")[0]
+            before = found.get(queue, (0, 0))
+            found[queue] = (before[0] + taken, before[1] + total)
+        return found
+
+    def stop(self) -> None:
+        """Stop them; running jobs are taken over by another process."""
+        with self._lock:
+            for worker in self._workers.values():
+                worker.stop()
+            self._workers.clear()
