@@ -137,7 +137,6 @@ def test_a_person_hands_a_decision_on_in_the_browser(team: Team, people: People,
     _, request, _ = people
     team.provider.person, team.provider.claims = "ada", {"groups": ["shop-approvers"]}
     page = tab.page
-    page.goto(f"{team.origin}/app/")
     page.goto(f"{team.origin}/app/#/inbox/{request}")
     page.click("summary:has-text('Hand over')")
     page.locator("label:has-text('To') select").last.select_option("bob")
