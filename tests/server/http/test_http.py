@@ -125,6 +125,16 @@ def test_a_server_that_is_started_again_continues_with_what_waits_before_any_cal
     assert stands() == "completed"
 
 
+def test_a_server_in_a_folder_that_was_renamed_says_how_to_move_the_project(house: House) -> None:
+    answers.start_run(house.engine(), By(), "drill", inputs={"goal": "try"})
+    renamed = house.root.rename(house.root.with_name("renamed"))
+    argv = [sys.executable, "-m", "wfe_mcp", "server", "--port", "0"]
+    done = subprocess.run(
+        argv, cwd=renamed, env=house.environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0 and "wfe-mcp project move" in done.stderr and "served" not in done.stdout
+
+
 async def open_phases(agent: Client, run: str) -> set[str]:
     return {each["phase"] for each in (await call(agent, "status", run=run))["data"]["phases"]}
 

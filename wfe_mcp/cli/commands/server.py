@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import sys
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -61,9 +62,11 @@ def server(
     from wfe_mcp.workspace.system.tracing import start_tracing
 
     is_child = shared >= 0
-    with invocation.serving_engine() as engine:
+    with invocation.serving_engine() as engine, ExitStack() as stack:
         given = _own_settings(engine)
         number = 1 if is_child else _number(workers or given.workers)
+        if number == 1:
+            stack.enter_context(registered(engine, "server"))
         origin = _origin(origin or given.origin, host)
         visitors = None if given.login is None else _visitors(engine, origin, given.login, [*given.roles.values()])
         listening = socket.socket(fileno=shared) if is_child else _listening(host, port)
@@ -75,7 +78,7 @@ def server(
             invocation.answer(f"{url}/mcp and {url}/api/v1 are served; Ctrl-C stops it.", data={"url": url})
             invocation.screen.flush()
         if number == 1:
-            with listening, registered(engine, "server"):
+            with listening:
                 stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")
                 _run(program_server(engine, found, origin, _mcp, visitors), listening, is_child=is_child)
                 stop_tracing()

@@ -28,6 +28,8 @@ def registered(engine: Engine, kind: str, project: str | None = None) -> Generat
                     tx.processes.forget(row)
             tx.processes.register(own)
     except Refused as away:
+        if away.code != "unavailable":  # such as a folder that was renamed: what is not registered must not serve later
+            raise
         log.warning("this process could not be registered: %s", away.message)
     try:
         yield
