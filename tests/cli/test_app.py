@@ -197,6 +197,7 @@ def test_a_word_that_other_programs_use_names_the_command_that_is_meant(cli: Ter
     assert (wrong.code, wrong.err.splitlines()[-1]) == (2, "Next: wfe-mcp list")
     assert "error: No such command 'runs': here it is 'list'. [bad_argument]" in wrong.err
     assert json.loads(cli("runs", "--json").out)["error"]["hint"] == "See: wfe-mcp list"
+    assert json.loads(cli("--json", "runs").out)["error"]["hint"] == "See: wfe-mcp list"
 
 
 def test_status_of_runs_that_wait_for_hours_between_phases_loads_no_models(cli: Terminal) -> None:

@@ -277,7 +277,9 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
         )
         return int(found or 0)
     except UsageError as wrong:
-        return _misused(wrong, given[0] if given else "", as_json=_wants_json(given))
+        return _misused(
+            wrong, next((word for word in given if not word.startswith("-")), ""), as_json=_wants_json(given)
+        )
     except typer.Abort:
         return INTERRUPTED
     except SystemExit as end:  # the reader of the pipe has closed it

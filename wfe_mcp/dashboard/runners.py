@@ -24,6 +24,7 @@ from wfe_mcp.dashboard.api.access import bearer
 from wfe_mcp.dashboard.api.replies import status_of
 from wfe_mcp.engine.access.tokens import note_use
 from wfe_mcp.engine.background import runners
+from wfe_mcp.engine.background.queues import projects_with_jobs
 from wfe_mcp.gates.runner_protocol import MAX_BODY_BYTES, AllWaiting, Claim, Heartbeat, Message, Offer, Report, Task
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _job(access: Access, request: Request) -> tuple[Engine, str, str]:
 
 
 def _engines(access: Access, token: Token) -> list[Engine]:
-    projects = [token.project] if token.project else runners.projects_with_jobs(access.own_engine)
+    projects = [token.project] if token.project else sorted(projects_with_jobs(access.own_engine, ("runner",)))
     found = [access.engine_of_runner(each) for each in projects]
     return [each for each in found if each is not None]
 

@@ -41,10 +41,10 @@ class ProjectWorkers:
 
     def work_what_waits(self) -> None:
         """Work the projects in which a job waits and no one works here: they need no call to go on, such as after a restart."""
+        from wfe_mcp.engine.background.queues import projects_with_jobs
+
         engines = self._engines()
-        with engines.engine.store.read() as tx:
-            waiting = {queue.partition(":")[2] for queue in tx.queues.open_names()}
-        for project in sorted(waiting - self._workers.keys() - self._left_alone):
+        for project in sorted(projects_with_jobs(engines.engine) - self._workers.keys() - self._left_alone):
             engine = engines.by_id(project)
             if engine is None:
                 self._left_alone.add(project)

@@ -92,10 +92,8 @@ class Workers:
             if not self._workers:
                 self._begin(self._engine)
             return
+        wanted = questions.projects_with_jobs(self._engine) - self._workers.keys() - self._left_alone
         with self._engine.store.read() as tx:
-            wanted = (
-                {queue.partition(":")[2] for queue in tx.queues.open_names()} - set(self._workers) - self._left_alone
-            )
             roots = tx.projects.roots(sorted(wanted))
         for project, root in roots.items():
             found = self._engine_of(project, Path(root))

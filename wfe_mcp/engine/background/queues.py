@@ -80,6 +80,13 @@ class JobOverview:
     estimate_s: float | None = None
 
 
+def projects_with_jobs(engine: Engine, kinds: Sequence[str] = QUEUES) -> set[str]:
+    """The projects of the database in which a job of these queues waits or runs."""
+    with engine.store.read() as tx:
+        names = [queue.partition(":") for queue in tx.queues.open_names()]
+    return {project for kind, _, project in names if kind in kinds}
+
+
 def work_limits(engine: Engine) -> Callable[..., WorkLimits]:
     """The configured limits, read again every two seconds: no restart is needed. Takes the transaction of its caller."""
     known: list[tuple[float, WorkLimits]] = []

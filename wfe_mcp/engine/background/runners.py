@@ -60,13 +60,6 @@ def meet(engine: Engine, token: Token, asked: Claim) -> None:
     access.note_seen(engine, token, asked.labels)
 
 
-def projects_with_jobs(engine: Engine) -> list[str]:
-    """The projects in which a check waits for a runner, or runs on one."""
-    with engine.store.read() as tx:
-        found = (queue.partition(":") for queue in sorted(tx.queues.open_names()))
-    return [project for kind, _, project in found if kind == "runner"]
-
-
 def next_task(engine: Engine, token: Token, asked: Claim) -> Task | None:
     """The next check of this project for the runner with ``token``; None: there is none now."""
     endings = _endings(engine)
