@@ -11,7 +11,7 @@ python -m bench first-change FOLDER…   a new user's way to the first approved 
 python -m bench job-engines   jobs on PostgreSQL, delivered and polled, under kill -9 and crashes of the server: two minutes
 python -m bench team   200 agents and 20 people on one server, on SQLite and on PostgreSQL: five minutes
 python -m bench team --workers 2   the same with so many processes at one address; chaos, too
-python -m bench chaos      a team whose servers, runners, network and database fail all the time: half an hour, or --quick; root
+python -m bench chaos      a team whose servers, runners, network and database fail all the time: two hours, --runs N or --quick; root
 python -m bench upgrade COMMIT   a team that works while its server is upgraded from that commit to this one: two minutes
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
@@ -104,10 +104,8 @@ def main(argv: list[str]) -> int:
     if not {"-h", "--help"}.isdisjoint(argv):
         print(__doc__)
         return 0
-    workers = 1
-    if "--workers" in argv:
-        at = argv.index("--workers")
-        workers, argv = int(argv[at + 1]), [*argv[:at], *argv[at + 2 :]]
+    workers, argv = _number(argv, "--workers", 1)
+    chaotic, argv = _number(argv, "--runs", 40 if "--quick" in argv else 1_000)
     quick, large = "--quick" in argv, "--large" in argv
     wanted = [word for word in argv if word not in {"--quick", "--large"}]
     scanned = 10_000 if quick else 100_000
@@ -139,7 +137,7 @@ def main(argv: list[str]) -> int:
         "team": ("A team on one server", partial(team.measure, each=1 if quick else 3, workers=workers)),
         "chaos": (
             "A team whose machines fail",
-            partial(chaos.measure, runs=40 if quick else 1_000, workers=workers),
+            partial(chaos.measure, runs=chaotic, workers=workers),
         ),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
@@ -189,6 +187,14 @@ def main(argv: list[str]) -> int:
                 kept &= print_figures(title, measure(place))
     print("\nevery budget is kept" if kept else "\nsome budgets are missed")
     return 0
+
+
+def _number(argv: list[str], name: str, otherwise: int) -> tuple[int, list[str]]:
+    """The number behind an option, and the words without both."""
+    if name not in argv:
+        return otherwise, argv
+    at = argv.index(name)
+    return int(argv[at + 1]), [*argv[:at], *argv[at + 2 :]]
 
 
 def _first_run(place: Scene) -> None:

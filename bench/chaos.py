@@ -66,6 +66,8 @@ def measure(place: Scene, runs: int, workers: int = 1) -> list[Figure]:
         return [Figure(f"not measured: {reason}", 0, "")]
     with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="wfe-chaos-") as folder:
         cluster.execute("ALTER SYSTEM SET max_connections = 600")
+        # A server that is frozen while it connects would hold up each restart for a minute.
+        cluster.execute("ALTER SYSTEM SET authentication_timeout = '10s'")
         cluster.restart()
         place.environment["WFE_DATABASE_URL"] = cluster.url(cluster.new_database())
         _prepare(place)
@@ -115,7 +117,7 @@ class _Team:
             one.start_runner(at)
         began = time.perf_counter()
         chaos = Chaos(one)
-        asyncio.run(self._work(runs))
+        asyncio.run(self._work(runs, chaos))
         chaos.stop()
         took = time.perf_counter() - began
         one.proxy.close()
@@ -140,13 +142,19 @@ class _Team:
             Figure("time", took, "s", note=f"{counted['jobs'] / took:,.1f} jobs/s"),
         ]
 
-    async def _work(self, runs: int) -> None:
+    async def _work(self, runs: int, chaos: Chaos) -> None:
         left = iter(range(runs))
 
         async def agent() -> None:
             async with httpx2.AsyncClient(trust_env=False, timeout=_CALL_S) as http:
                 for number in left:
-                    await self._run(http, number)
+                    if chaos.broken is None:
+                        await self._run(http, number)
+                        print(
+                            f"\r{number + 1:,} of {runs:,} runs begun, {sum(chaos.done.values()):,} faults",
+                            end="",
+                            file=sys.stderr,
+                        )
 
         await asyncio.gather(*(agent() for _ in range(min(AGENTS, runs))))
 

@@ -183,19 +183,25 @@ class Machines:
 
 
 class Chaos:
-    """Faults, one every few seconds, each kind as often as the others, until ``stop``. ``done``: how often each happened."""
+    """Faults, one every few seconds, each kind as often as the others, until ``stop``. ``done``: how often each happened.
+
+    ``broken``: a fault could not be made, such as a database that did not start again; then the work cannot end well.
+    """
 
     def __init__(self, machines: Machines) -> None:
         self.done: Counter[str] = Counter()
+        self.broken: Exception | None = None
         self._machines = machines
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """No more faults; those under way end by themselves."""
+        """No more faults; those under way end by themselves. Raises what could not be made."""
         self._is_over.set()
         self._thread.join()
+        if self.broken is not None:
+            raise self.broken
         time.sleep(max(_FROZEN_S, _CUT_S) + 1)
 
     def _run(self) -> None:
@@ -209,5 +215,9 @@ class Chaos:
             for fault in faults:
                 if self._is_over.wait(_EVERY_S):
                     return
-                fault()
+                try:
+                    fault()
+                except Exception as error:
+                    self.broken = error
+                    return
                 self.done[fault.__name__] += 1
