@@ -154,6 +154,7 @@ class _Team:
                             f"\r{number + 1:,} of {runs:,} runs begun, {sum(chaos.done.values()):,} faults",
                             end="",
                             file=sys.stderr,
+                            flush=True,
                         )
 
         await asyncio.gather(*(agent() for _ in range(min(AGENTS, runs))))
