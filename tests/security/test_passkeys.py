@@ -256,7 +256,7 @@ def test_a_proof_of_another_attempt_proves_no_rejection(scene: Scene, signer: Si
 
 
 @pytest.mark.attack("a passkey is said to have forced a phase", "detected", "T1")
-def test_a_passkey_decides_nothing_but_approvals_and_rejections(scene: Scene, signer: Signer) -> None:
+def test_a_passkey_that_signed_nothing_forces_no_phase(scene: Scene, signer: Signer) -> None:
     signed(scene, signer)
     run = scene.start(phase("plan", approval("passkey")), phase("build"))
     scene.do(run, "plan")

@@ -32,9 +32,9 @@ function ofProject(path: string, body: unknown): [path: string, body: unknown] {
   return body === undefined ? [`${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams({ project })}`, body] : [path, { project, ...(body as object) }];
 }
 
-export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST"): Promise<Answered<T>> {
+export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST", more: Record<string, string> = {}): Promise<Answered<T>> {
   const [path, body] = ofProject(given, content);
-  const headers: Record<string, string> = headersOf();
+  const headers: Record<string, string> = { ...headersOf(), ...more };
   if (method !== "GET") headers["content-type"] = "application/json";
   let found: Response;
   try {
@@ -45,7 +45,7 @@ export async function ask<T>(given: string, content?: unknown, method = content 
   const said = await found.json().catch(() => null);
   if (!found.ok || !said?.ok) {
     leaves(found.status, said?.data);
-    if (said?.data?.read_only && (await prove(said.error?.message))) return ask<T>(given, content, method);
+    if (said?.data?.read_only && (await prove(said.error?.message))) return ask<T>(given, content, method, more);
     throw refusalOf(found.status, said);
   }
   return said as Answered<T>;

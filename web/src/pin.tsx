@@ -1,8 +1,9 @@
-// What only a person does asks for the PIN once, beside what it signs; the PIN is sent and never kept.
-import { useEffect, useState } from "react";
+// What only a person does asks for the PIN once, beside what it signs; the PIN is sent and never kept. At a server the passkey of
+// who is logged in signs it.
+import { useContext, useEffect, useState } from "react";
 import { Refused, ask, type Answered } from "./api";
 import { Ask, Cli } from "./parts";
-import { provenBy } from "./session";
+import { Session, provenBy } from "./session";
 
 interface Wanted {
   why: string;
@@ -11,7 +12,11 @@ interface Wanted {
 
 let show: ((wanted: Wanted) => void) | null = null;
 
-/** `ask`, and where that needs a person: again with the PIN that is typed in. */
+/** What a person who is logged in answers in place of a PIN. */
+const PASSKEY = "";
+const SIGN = "wfe-sign";
+
+/** `ask`, and where that needs a person: again with the PIN that is typed in, or with the signature of a passkey. */
 export async function send<T>(path: string, body: Record<string, unknown>): Promise<Answered<T>> {
   let pin = "";
   for (;;) {
@@ -22,8 +27,23 @@ export async function send<T>(path: string, body: Record<string, unknown>): Prom
       if (!asks) throw error;
       const given = await new Promise<string | null>((answer) => show?.({ why: error.message, answer }));
       if (given === null) throw error;
+      if (given === PASSKEY) return signed<T>(path, body);
       pin = given;
     }
+  }
+}
+
+/** The same once more, signed: the server says what, and has done nothing before. */
+async function signed<T>(path: string, body: Record<string, unknown>): Promise<Answered<T>> {
+  try {
+    return await ask<T>(path, body, "POST", { [SIGN]: "ask" });
+  } catch (error) {
+    const sign = error instanceof Refused && (error.data as { sign?: { ceremony: string; options: PublicKeyCredentialRequestOptionsJSON } } | null)?.sign;
+    if (!sign) throw error;
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(sign.options);
+    const made = (await navigator.credentials.get({ publicKey })) as PublicKeyCredential;
+    const text = btoa(JSON.stringify(made.toJSON())).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    return ask<T>(path, body, "POST", { [SIGN]: `${sign.ceremony} ${text}` });
   }
 }
 
@@ -47,6 +67,7 @@ async function confirm(why: string): Promise<boolean> {
 export function PinHost({ takesPin }: { takesPin: boolean }) {
   const [wanted, setWanted] = useState<Wanted | null>(null);
   const [pin, setPin] = useState("");
+  const login = useContext(Session)?.login === true;
   useEffect(() => {
     show = setWanted;
     provenBy(confirm);
@@ -64,7 +85,17 @@ export function PinHost({ takesPin }: { takesPin: boolean }) {
   return (
     <Ask title="Only you decide this" onClose={() => end(null)}>
       <p>{wanted.why}</p>
-      {takesPin || (
+      {login && (
+        <span className="row">
+          <button className="btn solid" autoFocus onClick={() => end(PASSKEY)}>
+            Sign with your passkey
+          </button>
+          <button type="button" className="btn" onClick={() => end(null)}>
+            Back
+          </button>
+        </span>
+      )}
+      {takesPin || login || (
         <p>
           <Cli text="wfe-mcp ui" />
         </p>

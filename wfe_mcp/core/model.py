@@ -89,12 +89,13 @@ class Person(By):
     """A person whose key, of the fingerprint or id ``key``, is unlocked.
 
     ``sign``: the statement of one transaction from its facts; None for what a passkey was not asked to sign. ``sign_text``
-    signs a text as it is.
+    signs a text as it is. ``rehearses``: they have not signed yet, and what they change is rolled back with what they have to sign.
     """
 
     key: str = field(kw_only=True)
     sign: Callable[[Mapping[str, object]], Signature | None] = field(kw_only=True, compare=False, repr=False)
     sign_text: Callable[[str], str] = field(kw_only=True, compare=False, repr=False)
+    rehearses: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

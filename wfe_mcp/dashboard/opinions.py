@@ -5,6 +5,10 @@
 
 It is ``wfe-mcp opinion answer``: the same validation and effect. What was typed survives a refusal.
 
+At a server a passkey signs it in place of the PIN, and the role allows it:
+
+    POST /opinion/<run>/<reviewer>/sign?phase=<path>    what it signs; nothing is stored
+
 The forms with which a person overrules an opinion gate: its reviewers rejected, or have not answered.
 
 POST /overrule/<run>     with phase, reason and PIN; then the list again
@@ -16,15 +20,22 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Person
 from wfe_mcp.dashboard import fields
 from wfe_mcp.dashboard.answers import Handlers, person_in, status_of
-from wfe_mcp.dashboard.engines import OpenRun
+from wfe_mcp.dashboard.deciding import read_json
+from wfe_mcp.dashboard.decision_page import SCRIPT
+from wfe_mcp.dashboard.engines import Engines, OpenRun
+from wfe_mcp.dashboard.guard import SCRIPTED
 from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
 from wfe_mcp.dashboard.pages import login_page
+from wfe_mcp.dashboard.sessions import Sessions
+from wfe_mcp.dashboard.signing import Signing
+from wfe_mcp.engine.approvals.passkey_decisions import Unsigned
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs import control
@@ -50,7 +61,7 @@ class Opinions(Handlers):
         engine = self._engine(place)
         self.sessions.expect(session, place.path, form, "stored")
         try:
-            _take(engine, place, form)
+            answer_question(engine, place, form, lambda: person_in(engine, form))
         except Refused as refused:
             if refused.code in {"illegal_transition", "unknown_phase"} or not self.sessions.is_open(session):
                 raise
@@ -95,14 +106,19 @@ class Place:
         """Where on the page it is answered."""
         return f"/{opinion_path(self.run, self.phase, self.reviewer)}"
 
+    def path_to(self, step: str) -> str:
+        """The path of a step of the answer."""
+        path, _, query = self.path.partition("?")
+        return f"{path}/{step}?{query}"
 
-def _take(engine: Engine, place: Place, form: Mapping[str, str]) -> None:
+
+def answer_question(engine: Engine, place: Place, form: Mapping[str, str], person: Callable[[], Person]) -> None:
+    """Store the opinion that the form gives of the question that it showed. ``person``: who answers, asked last."""
     question = open_question(engine, place.run, place.phase, place.reviewer)
     if form.get("shown") != question.sha256:
         raise Refused("stale_revision", "The question has changed since you opened this page.", "Read it again.")
     text = _answer(form)
-    by = person_in(engine, form)
-    take_opinion(engine, by, place.run, place.phase, text=text, reviewer=place.reviewer, shown=question.sha256)
+    take_opinion(engine, person(), place.run, place.phase, text=text, reviewer=place.reviewer, shown=question.sha256)
 
 
 def opinion_page(
@@ -111,8 +127,13 @@ def opinion_page(
     token: str,
     notice: fields.Notice | None = None,
     typed: Mapping[str, str] | None = None,
+    *,
+    sign: str = "",
 ) -> Html:
-    """The question and the form. ``typed``: what was typed before a refusal; else what the answer's file holds."""
+    """The question and the form. ``typed``: what was typed before a refusal; else what the answer's file holds.
+
+    ``sign``: the path that says what a passkey signs; empty where the PIN does.
+    """
     given = typed or {"whole": question.answer}
     reviewer = question.asked.reviewer
     where = crumbs(tag("span", f"run {place.run}"), tag("span", f"opinion of {reviewer}"))
@@ -129,12 +150,12 @@ def opinion_page(
             tag("pre", question.text, class_="block prompt"),
             class_="section",
         ),
-        _form(question, place.path, token, given),
+        _form(question, place.path, token, given, sign),
     ]
-    return document(f"Opinion on {place.phase}", *body, class_="")
+    return document(f"Opinion on {place.phase}", *body, script=SCRIPT if sign else "", class_="")
 
 
-def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, str]) -> Html:
+def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, str], sign: str) -> Html:
     choices = [
         tag("option", name, value=value, selected=given.get("verdict", "") == value)
         for value, name in (("", "choose"), *((each, each) for each in VERDICTS))
@@ -149,10 +170,14 @@ def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, st
         fields.text_area("Summary", "summary", given.get("summary", ""), 3),
         fields.text_area("What to change (optional)", "suggestion", given.get("suggestion", ""), 3),
         fields.text_area(whole, "whole", given.get("whole", ""), 8),
-        fields.pin_field("pin"),
-        fields.buttons(fields.submit("Sign and give the opinion"), tag("a", "Back", href="/", class_="btn")),
+        None if sign else fields.pin_field("pin"),
+        *(fields.passkey_button("Sign and give the opinion", "yes") if sign else ()),
+        fields.buttons(
+            None if sign else fields.submit("Sign and give the opinion"), tag("a", "Back", href="/", class_="btn")
+        ),
         method="post",
         action=path,
+        data_sign=sign or None,
         autocomplete="off",
         class_="stack section",
     )
@@ -168,6 +193,75 @@ def _answer(form: Mapping[str, str]) -> str:
     suggestion = form.get("suggestion", "").strip()
     value: dict[str, object] = {"verdict": verdict, "findings": [], "summary": form.get("summary", "").strip()}
     return json.dumps(value | ({"suggestion": suggestion} if suggestion else {}))
+
+
+class SignedOpinions:
+    """The handlers at a server, which has looked whether the role allows them. ``name_of``: who is logged in; ``signing``: of a
+    session and a place.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        sessions: Sessions,
+        name_of: Callable[[str], str],
+        signing: Callable[[str, str], Signing],
+    ) -> None:
+        self._engines, self._sessions, self._name, self._signing = engines, sessions, name_of, signing
+
+    def show(self, request: Request, session: str) -> Response:
+        """The question and the form."""
+        place = Place.of(request)
+        return self._page(self._engine(place), place, session)
+
+    def sign(self, request: Request, form: Mapping[str, str], session: str) -> Response:
+        """What the passkey has to sign."""
+        place = Place.of(request)
+        engine, signing, name = self._engine(place), self._signing(session, place.path), self._name(session)
+        self._sessions.expect(session, place.path, form, "stored")
+        try:
+            answer_question(engine, place, form, lambda: signing.asked(engine, place.run, name))
+        except Unsigned as unsigned:
+            return JSONResponse(signing.asking(unsigned))
+        raise AssertionError("who has not signed changes nothing")
+
+    def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
+        """Store the opinion; a refusal shows the form again."""
+        place = Place.of(request)
+        engine, signing, name = self._engine(place), self._signing(session, place.path), self._name(session)
+        self._sessions.expect(session, place.path, form, "stored")
+        try:
+            credential = read_json(form.get("assertion", ""))
+            answer_question(
+                engine, place, form, lambda: signing.person(engine, name, form.get("ceremony", ""), credential)
+            )
+        except Refused as refused:
+            if refused.code in {"illegal_transition", "unknown_phase"}:
+                raise
+            notice = fields.Notice("no", f"Nothing was stored. {refused.message}")
+            return self._page(engine, place, session, notice, form, status_of(refused))
+        return RedirectResponse("/", 303)
+
+    def _page(
+        self,
+        engine: Engine,
+        place: Place,
+        session: str,
+        notice: fields.Notice | None = None,
+        typed: Mapping[str, str] | None = None,
+        status: int = 200,
+    ) -> Response:
+        question = open_question(engine, place.run, place.phase, place.reviewer)
+        page = opinion_page(
+            question, place, self._sessions.token(session, place.path), notice, typed, sign=place.path_to("sign")
+        )
+        return HTMLResponse(page, status, headers=SCRIPTED)
+
+    def _engine(self, place: Place) -> Engine:
+        engine = self._engines.of_run(place.run)
+        if engine is None:
+            raise Refused("bad_argument", f"This database has no open run {place.run!r}.", "Open it from the inbox.")
+        return engine
 
 
 _FORM = "overrule"

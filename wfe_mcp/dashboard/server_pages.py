@@ -15,10 +15,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -30,12 +30,15 @@ from wfe_mcp.dashboard.access_page import AccessPage
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
 from wfe_mcp.dashboard.application import application
 from wfe_mcp.dashboard.decision_routes import DecisionPages, Form, log, page_routes
+from wfe_mcp.dashboard.edits import MOST_FORM_BYTES
 from wfe_mcp.dashboard.fields import hidden, select_field, submit, text_field
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
 from wfe_mcp.dashboard.html import Html, panel, tag
 from wfe_mcp.dashboard.key_pages import KeyPages
 from wfe_mcp.dashboard.login import HOME, login_path
-from wfe_mcp.dashboard.sessions import Challenges, Sessions
+from wfe_mcp.dashboard.opinions import SignedOpinions
+from wfe_mcp.dashboard.sessions import Sessions
+from wfe_mcp.dashboard.signing import NEEDS_APPROVER, Signing, StoredChallenges
 from wfe_mcp.engine.access.people import Login, People, Waiting
 from wfe_mcp.engine.approvals.approvers import Signer
 from wfe_mcp.engine.approvals.passkeys import Site
@@ -51,38 +54,10 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.approvals.request import DecisionView
 
-T = TypeVar("T")
-
 NO_PIN_HERE = "This server takes no PIN: decisions are signed with a passkey of yours that was made at this address and is pinned in the project."
 
 
 _APPLICATION = ("/app", "/app/")
-NEEDS_APPROVER = "To decide needs the role approver, which [server.roles] of the server gives."
-
-
-class StoredChallenges(Challenges):
-    """Open challenges in the database, for any process of the server."""
-
-    def __init__(self, waiting: Waiting) -> None:
-        super().__init__()
-        self._waits = waiting
-
-    def begin(self, session: str, form: str, about: object) -> str:
-        """Open a challenge."""
-        text = TypeAdapter(type(about)).dump_json(about, exclude_none=True).decode()
-        return self._waits.keep("challenge", f"{session}\n{form}", {"about": text})
-
-    def take(self, session: str, form: str, name: str, kind: type[T]) -> T:
-        """Close it. Refuses ``stale_revision``."""
-        kept = self._waits.take("challenge", f"{session}\n{form}", name)
-        try:
-            if kept is not None:
-                return TypeAdapter(kind).validate_json(kept["about"])
-        except ValidationError:
-            log.warning("a challenge of another form was answered")
-        raise Refused(
-            "stale_revision", "This signature belongs to no open challenge.", "Reload the page and sign again."
-        )
 
 
 class LoginSessions(Sessions):
@@ -101,6 +76,7 @@ class ServerPages(DecisionPages):
         sessions, challenges, site = LoginSessions(), StoredChallenges(Waiting(people.engine)), Site(people.origin)
         super().__init__(engines, sessions, challenges, site, asks_pin=False)
         self._keys = KeyPages(engines, sessions, challenges, site, self._login)
+        self._opinions = SignedOpinions(engines, sessions, self._person, partial(Signing, people))
         self._access = AccessPage(people, sessions, self._login)
 
     def routes(self) -> list[Route]:
@@ -115,6 +91,17 @@ class ServerPages(DecisionPages):
             Route("/approvers/{project}", self.answers(self._keys.show), methods=["GET"]),
             Route("/approvers/{project}/{do:str}", self.takes(self._keys.change), methods=["POST"]),
             Route("/approvers/{project}/{do:str}/{step:str}", self.takes(self._keys.ask, json_no), methods=["POST"]),
+            Route("/opinion/{run}/{reviewer}", self.answers(self._opinions.show), methods=["GET"]),
+            Route(
+                "/opinion/{run}/{reviewer}",
+                self.takes(self._opinions.take, most_bytes=MOST_FORM_BYTES),
+                methods=["POST"],
+            ),
+            Route(
+                "/opinion/{run}/{reviewer}/sign",
+                self.takes(self._opinions.sign, json_no, MOST_FORM_BYTES),
+                methods=["POST"],
+            ),
             Route("/decide/{request}/hand-over", self.takes(self._hand_over), methods=["POST"]),
             *page_routes(self),
         ]
@@ -150,6 +137,9 @@ class ServerPages(DecisionPages):
         project = given.get("project", "")
         if "request" in given:
             engine = self._desks.of_request(given["request"])
+            project = "" if engine is None else engine.project_id
+        elif "run" in given:
+            engine = self._desks.of_run(given["run"])
             project = "" if engine is None else engine.project_id
         elif not project:
             return None

@@ -78,8 +78,8 @@ class Client:
         headers = {"content-type": "application/x-www-form-urlencoded", "origin": self.team.origin}
         return self.send("POST", to or action, {**hidden, **fields}, **headers)
 
-    def api(self, method: str, path: str, body: object = None) -> httpx2.Response:
-        return self.send(method, f"/api/v1{path}", body, origin=self.team.origin)
+    def api(self, method: str, path: str, body: object = None, **headers: str) -> httpx2.Response:
+        return self.send(method, f"/api/v1{path}", body, origin=self.team.origin, **headers)
 
 
 def of_another_project(team: Team, other: House, who: str) -> Client:

@@ -25,11 +25,13 @@ from wfe_mcp.core.units import duration
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
+from wfe_mcp.dashboard.signing import ASK, HEADER, NEEDS_APPROVER, Signing, read_header
 from wfe_mcp.dashboard.workers import ProjectWorkers
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.access.people import SCOPES_OF
 from wfe_mcp.engine.access.tokens import Entry, Scope, Token, token_of
 from wfe_mcp.engine.approvals import pin as pins
+from wfe_mcp.engine.approvals.passkey_decisions import Unsigned
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.workspace.config.server_table import ROLES
 from wfe_mcp.workspace.system.process import user_name
@@ -55,6 +57,8 @@ class Caller:
     access: Access
     login: Login | None = None
     needs: Scope = "read"
+    signing: Signing | None = None
+    signature: str = ""
 
     def sees(self, project: str) -> bool:
         """Whether the project exists for the caller."""
@@ -87,8 +91,8 @@ class Caller:
         if self.login is not None:
             raise Refused(
                 "needs_human",
-                "This server takes no PIN.",
-                "Decide with your passkey on the page of the request; the rest is done at the terminal of the server.",
+                "A passkey does not sign this, and this server takes no PIN.",
+                "It is done at the terminal of the server.",
                 data={"takes_pin": False},
             )
         refuse_pin(asks_pin=self.access.asks_pin)
@@ -96,7 +100,30 @@ class Caller:
 
     def sender(self, engine: Engine, pin: str) -> By:
         """The caller; with a PIN the person, and a PIN that is given is always checked."""
-        return self.person(engine, pin) if pin else self.by
+        return self.person(engine, pin) if pin or self.signs else self.by
+
+    @property
+    def signs(self) -> bool:
+        """Whether the request is signed with a passkey, or asks what to sign."""
+        return self.signing is not None and bool(self.signature)
+
+    def mover(self, engine: Engine, run: str, pin: str) -> By:
+        """As ``sender``, for a change of ``run`` in one transaction: at a server, who signs it with a passkey."""
+        if self.login is None or self.signing is None or not self.signature:
+            return self.sender(engine, pin)
+        if not self.login.is_("approver", engine.project_id):
+            role = self.login.roles[engine.project_id]
+            raise Refused("needs_human", f"Your role here is {role}. {NEEDS_APPROVER}", "Ask someone who has it.")
+        name = self.login.person.name
+        if self.signature == ASK:
+            return self.signing.asked(engine, run, name)
+        return self.signing.person(engine, name, *read_header(self.signature))
+
+    def asking(self, refused: Refused) -> Refused:
+        """``refused``, or, where a passkey has to sign first, the refusal with what the browser has it sign."""
+        if self.signing is None or not isinstance(refused, Unsigned):
+            return refused
+        return Refused(refused.code, refused.message, data={"sign": self.signing.asking(refused)})
 
     def refuse_program(self) -> None:
         """Refuse ``forbidden`` for what only the user at the page does."""
@@ -197,14 +224,16 @@ class Access:
         if header or self.people is None:
             return self.sender(header)
         asks_alone = request.url.path.endswith("/present")  # a page that is only open does not keep its session in use
-        login = self.people.login_of(request.cookies.get(COOKIE, ""), counts=not asks_alone)
+        cookie = request.cookies.get(COOKIE, "")
+        login = self.people.login_of(cookie, counts=not asks_alone)
         if login is None:
             raise Refused("unauthorized", "You are not logged in.", "Log in: GET /login", data={"login": True})
         if request.method not in SAFE and request.headers.get("origin") != self.people.origin:
             raise Refused("forbidden", "Only a page of this server changes something by its cookie.", "Use a token.")
         name = login.person.name
         token = Token(name, login.scope, "", self._engine.clock(), login.ends_at, login.row, name)
-        return Caller(token, login.person.by, self, login)
+        signing, signature = Signing(self.people, cookie, request.url.path), request.headers.get(HEADER, "")
+        return Caller(token, login.person.by, self, login, signing=signing, signature=signature)
 
     def sender(self, authorization: str) -> Caller:
         """The sender of a request with this header. Refuses ``unauthorized``."""

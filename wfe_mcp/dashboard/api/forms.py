@@ -44,10 +44,10 @@ def show_form(caller: Reads, run: str, phase: str) -> JSONResponse:
 def edit_artifact(caller: Works, run: str, body: EditedArtifact) -> JSONResponse:
     """Store an edited artifact as a new revision, with the PIN; its gates run again."""
     caller.refuse_program()
-    if not body.pin:  # also where an agent could submit again: what a person wrote is theirs
+    if not (body.pin or caller.signs):  # also where an agent could submit again: what a person wrote is theirs
         command = f"wfe-mcp edit {run} {typed(body.phase)}"
         raise Refused("needs_human", "An edit is stored with your PIN.", f"Type it at the page, or run: {command}")
-    return done(caller, caller.at_work(run), _edit, run, **body.model_dump())
+    return done(caller, caller.at_work(run), _edit, run, moves=True, **body.model_dump())
 
 
 def _edit(engine: Engine, by: By, run: str, phase: str, artifact: dict[str, Any], note: str) -> Envelope:

@@ -85,19 +85,23 @@ def done(
     phase: str = "",
     *,
     pin: str = "",
+    moves: bool = False,
     **given: Any,
 ) -> JSONResponse:
     """The answer of ``ask(engine, by, **given)``, or its refusal with the state of ``run`` and the calls that are legal now.
 
-    ``pin``: what the user typed at the page; with it, ``by`` is the person.
+    ``pin``: what the user typed at the page; with it, ``by`` is the person. ``moves``: it changes the run in one transaction, and
+    does nothing before, so at a server a passkey can sign it.
     """
     if run:
         given["run"] = run
     if phase:
         given["phase"] = phase
     try:
-        return reply(ask(engine, caller.sender(engine, pin), **given))
+        by = caller.mover(engine, run, pin) if moves else caller.sender(engine, pin)
+        return reply(ask(engine, by, **given))
     except Refused as refused:
+        refused = caller.asking(refused)
         return reply(refusal(engine, refused, run or None, phase or None))
 
 

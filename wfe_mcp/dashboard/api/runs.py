@@ -224,14 +224,14 @@ async def submit_artifact(caller: Works, run: str, body: Submission) -> JSONResp
     """Submit an artifact; the answer waits up to 20 seconds for the gates. A person's own phase needs the PIN."""
     engine = await run_in_threadpool(caller.at_work, run)
     try:
-        by = await run_in_threadpool(caller.sender, engine, body.pin)
+        by = await run_in_threadpool(caller.mover, engine, run, body.pin)
         found = await run_in_threadpool(answers.submit_artifact, engine, by, run, **body.model_dump(exclude={"pin"}))
         if found.state == "gating":
             made = found.shown(SubmittedView)
             await _until(partial(envelopes.gates_are_done, engine, run, body.phase, made.attempt), GATES_WAIT_S)
             found = await run_in_threadpool(answers.submitted, engine, run, body.phase, made.attempt, made.revision)
     except Refused as refused:
-        found = await run_in_threadpool(refusal, engine, refused, run, body.phase)
+        found = await run_in_threadpool(refusal, engine, caller.asking(refused), run, body.phase)
     return reply(found)
 
 
@@ -250,19 +250,19 @@ def reject(caller: Works, run: str, body: Rejection) -> JSONResponse:
 @router.post("/runs/{run}/retry_phase", response_model=answer_of())
 def retry_phase(caller: Works, run: str, body: Retry) -> JSONResponse:
     """Open a new attempt at a phase."""
-    return done(caller, caller.at_work(run), answers.retry_phase, run, **body.model_dump())
+    return done(caller, caller.at_work(run), answers.retry_phase, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/skip_phase", response_model=answer_of())
 def skip_phase(caller: Works, run: str, body: Skip) -> JSONResponse:
     """Leave a phase out, where the template lets an agent do so."""
-    return done(caller, caller.at_work(run), answers.skip_phase, run, **body.model_dump())
+    return done(caller, caller.at_work(run), answers.skip_phase, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/control", response_model=answer_of(RunView))
 def control(caller: Works, run: str, body: Control) -> JSONResponse:
     """Pause, resume, cancel, proceed, or switch automatic mode."""
-    return done(caller, caller.at_work(run), answers.control_run, run, **body.model_dump())
+    return done(caller, caller.at_work(run), answers.control_run, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/rollback", response_model=answer_of(RollbackView))

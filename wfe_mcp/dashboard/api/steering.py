@@ -74,14 +74,14 @@ def promise(caller: Reads, run: str, way: Way, phase: str = "", to: str = "", fr
 def force_accept(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Accept a phase although its gates fail, with the PIN; the run is tainted from then on."""
     caller.refuse_program()
-    return done(caller, caller.at_work(run), tool_answers.force_accept, run, **body.model_dump())
+    return done(caller, caller.at_work(run), tool_answers.force_accept, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/overrule", response_model=answer_of())
 def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Overrule the reviewers of a phase, with the PIN."""
     caller.refuse_program()
-    return done(caller, caller.at_work(run), tool_answers.overrule, run, **body.model_dump())
+    return done(caller, caller.at_work(run), tool_answers.overrule, run, moves=True, **body.model_dump())
 
 
 @router.get("/runs/{run}/rollback", response_model=answer_of(RollbackPreview))

@@ -1,10 +1,13 @@
-"""Decisions by passkey: the statement that is to be signed for an answer to a request, and the person who signed it.
+"""Decisions by passkey: the statement that is to be signed, and the person who signed it.
 
-    the page shows a request ──► statement, with a nonce ──► the passkey signs its sha256 ──► a ``Person`` ──► decide
+    an answer   the page shows a request ──► statement, with a nonce ──► the passkey signs its sha256 ──► a ``Person`` ──► decide
+    a move      the change of a run is made and rolled back: ``Unsigned`` ──► signed as above ──► the same change again
 
 Rules:
-1. The statement is made here, from the stored request and the revision, never from what a browser sends.
+1. The statement is made here, from the stored request and the revision, or from what the change would record, never from what
+   a browser sends.
 2. The person signs nothing but that decision: another one is refused, whatever it says.
+3. A move counts at the place in the log that was signed, and nowhere else: one that has changed meanwhile is signed again.
 """
 
 import secrets
@@ -14,9 +17,10 @@ from typing import Literal, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, signed_text
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
-from wfe_mcp.core.model import Person, Signature
+from wfe_mcp.core.model import Assurance, Channel, Person, Signature
 from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned, Signer, by_passkey, pinned_here
 from wfe_mcp.engine.approvals.decide import note_facts
 from wfe_mcp.engine.approvals.passkeys import Assertion, signed
@@ -33,6 +37,14 @@ _DECIDED = ("kind", "run", "artifact", "files", "decision", "comment", "shown", 
 judges whether that matters."""
 
 
+@dataclass(slots=True, kw_only=True)
+class Unsigned(Refused):
+    """What a person wants to do in a run, rolled back: one of ``keys`` has to sign ``statement`` first."""
+
+    statement: Statement
+    keys: tuple[str, ...]
+
+
 def statement_to_sign(
     engine: Engine,
     request: RequestRecord,
@@ -47,13 +59,7 @@ def statement_to_sign(
 
     Refuses what ``pinned_here`` refuses, ``needs_human`` without such a key, and ``bad_argument`` for text that cannot be stored.
     """
-    usable = _pinned_for(engine, request.run_id).passkeys_of(signer)
-    if not usable:
-        raise Refused(
-            "needs_human",
-            f"No passkey that is pinned in this project signs at {signer.site.origin}{signer.name and f' for {signer.name}'}.",
-            "Decide where yours was made, or pin one of this address.",
-        )
+    usable = _usable(_pinned_for(engine, request.run_id), signer)
     code = code_tree(engine, request.run_id)
     with engine.store.read() as tx:
         current = run_as_read(engine, tx, request.run_id)
@@ -65,19 +71,60 @@ def statement_to_sign(
             current.commands = [c.Reject(phase=path, feedback=comment, to=target, by=by, at=at)]
         note_facts(current, path, request.id, shown, code)
         run, facts = current.run, facts_of(current)
+    place = {"id": request.id, "seq": run.last_seq, "hash": run.last_hash}
+    return _statement(engine, facts | {"run": run.id}, place), usable
+
+
+def person_to_ask(engine: Engine, run: str, signer: Signer) -> Person:
+    """Who wants to change ``run``, and has signed nothing: the change is rolled back, with ``Unsigned``.
+
+    Only for what changes a run in a transaction and does nothing before it. Refuses what ``statement_to_sign`` refuses.
+    """
+    pinned = _pinned_for(engine, run)
+    keys = tuple(key.id for key in _usable(pinned, signer))
+
+    def sign(facts: Mapping[str, object]) -> Signature | None:
+        place = cast("dict[str, object]", facts["request"])
+        statement = _statement(engine, {**facts, "approvers": pinned.head, "log": {}}, place)
+        raise Unsigned(
+            "needs_human", "Only a person does this: sign it with your passkey.", statement=statement, keys=keys
+        )
+
+    return Person(
+        signer.name,
+        Channel.PASSKEY,
+        Assurance.PASSKEY,
+        key=PASSKEY,
+        sign=sign,
+        sign_text=_refuse_text,
+        rehearses=True,
+    )
+
+
+def _statement(engine: Engine, facts: Mapping[str, object], place: Mapping[str, object]) -> Statement:
     more = {
         "project": engine.project_id,
-        "run": run.id,
-        "request": {"id": request.id, "seq": run.last_seq, "hash": run.last_hash, "nonce": secrets.token_urlsafe(16)},
+        "request": {**place, "nonce": secrets.token_urlsafe(16)},
         "time": engine.clock().isoformat(timespec="seconds"),
         "key": PASSKEY,
     }
     try:
-        made = read_statement(signed_text(FIELDS | facts | more))
+        made = read_statement(signed_text(FIELDS | dict(facts) | more))
     except ValueError as error:
         raise Refused("bad_argument", f"This cannot be signed: {error}.", "Say it in other words.") from error
     assert made is not None, "it was made from the fields of a statement"
-    return made, list(usable.values())
+    return made
+
+
+def _usable(pinned: Pinned, signer: Signer) -> list[ApproverKey]:
+    found = pinned.passkeys_of(signer)
+    if not found:
+        raise Refused(
+            "needs_human",
+            f"No passkey that is pinned in this project signs at {signer.site.origin}{signer.name and f' for {signer.name}'}.",
+            "Decide where yours was made, or pin one of this address.",
+        )
+    return [*found.values()]
 
 
 def person_by_passkey(engine: Engine, statement: Statement, assertion: Assertion, signer: Signer) -> Person:
@@ -101,7 +148,7 @@ def person_by_passkey(engine: Engine, statement: Statement, assertion: Assertion
     signature = Signature(signed_text(statement.values), canonical_json(assertion.model_dump()))
 
     def sign(facts: Mapping[str, object]) -> Signature | None:
-        if facts["kind"] != statement.values["kind"]:
+        if statement.values["request"]["id"] and facts["kind"] != statement.values["kind"]:
             return None  # what comes before a refusal, such as the revision of an edited file
         _refuse_another(statement, facts)
         return signature
@@ -111,8 +158,10 @@ def person_by_passkey(engine: Engine, statement: Statement, assertion: Assertion
 
 def _refuse_another(statement: Statement, facts: Mapping[str, object]) -> None:
     """Refuse to record a decision that is not the signed one."""
-    request = cast("dict[str, object]", facts["request"])
-    is_asked = request["id"] == statement.values["request"]["id"]
+    place, signed_place = cast("dict[str, object]", facts["request"]), statement.values["request"]
+    # A request waits for its answer while the run moves; what a move finds is what it was signed for.
+    same = ("id",) if signed_place["id"] else ("id", "seq", "hash")
+    is_asked = all(place[name] == signed_place[name] for name in same)
     empty = FIELDS | MORE
     decided, signed_values = (
         {name: one.get(name, empty[name]) for name in _DECIDED} for one in (facts, statement.values)

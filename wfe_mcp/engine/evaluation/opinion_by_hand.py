@@ -9,7 +9,6 @@ Rules:
 4. A file that is no opinion is refused and may be corrected; nothing is stored.
 """
 
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def take_opinion(
             _read(Path(current.run.worktree), place, command) if text is None else _opinion(text, "the form", command)
         )
         made = OpinionRecord(
-            f"op-{uuid.uuid4().hex[:16]}",
+            _id_of(current, attempt, asked, value),
             current.run.project_id,
             current.run.id,
             attempt.phase,
@@ -141,6 +140,13 @@ def take_opinion(
         enqueue_gate(current, attempt, again=True)
         current.tx.after_commit(engine.wake)
     return made
+
+
+def _id_of(current: RunChange, attempt: Attempt, asked: AskedPerson, value: dict[str, Any]) -> str:
+    """The name of an opinion: the same for the same answer here, since a passkey signs it before it is stored."""
+    earlier = len(current.tx.opinions.of_run(current.run.id))
+    named = [current.run.id, attempt.phase, attempt.number, asked.reviewer, asked.question_sha256, earlier, value]
+    return f"op-{sha256_hex(canonical_json(named).encode())[:16]}"
 
 
 def _person_asked(current: RunChange, attempt: Attempt, reviewer: str, command: str) -> AskedPerson:

@@ -118,7 +118,10 @@ class _Rehearsal(RunChange):
     """A run that no transaction saves. It asks for no job."""
 
     __slots__ = ()
-    is_rehearsed = True
+
+    @property
+    def is_rehearsed(self) -> bool:
+        return True
 
     def enqueue(self, kind: str, queue: str, **job: Unpack[NewJobValues]) -> str:
         return ""

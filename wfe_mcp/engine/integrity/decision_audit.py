@@ -2,7 +2,7 @@
 
     keys      which count: ``decision_keys.py``
     run       each transaction of a person ends with ``DecisionSigned``; other events need a person by what they do
-    passkeys  sign one approval or rejection each: ``approval_audit.py``
+    passkeys  sign one approval or rejection each: ``approval_audit.py``; or one move, at its place in the log
     people    as many as a gate asks: ``approval_audit.py``
     settings  the same for trust, PIN, policy, strictness and approvers
     work      the same for what ends a work item without a run, and for accepted decisions of architecture
@@ -20,16 +20,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
-from wfe_mcp.engine.approvals.approvers import Pinned, trust_key, trusted_chain
+from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
-from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
+from wfe_mcp.engine.approvals.statements import SignedStatement, Statement, read_signed
 from wfe_mcp.engine.integrity.approval_audit import too_few_people, unproven_by_passkey
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.item_audit import item_changes
@@ -38,7 +40,7 @@ from wfe_mcp.store.items import chain_of
 from wfe_mcp.store.records.opinions import MANUAL_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
@@ -115,7 +117,8 @@ def audit_run(engine: Engine, tx: Tx, run: RunId, keys: DecisionKeys) -> SignedD
     is_ours = tx.bundles.origin_sha256(run) is None
     before = began.runs.get(run, (0, "")) if began.is_known else None
     rows = list(_run_rows(tx, run, before))
-    found.findings += _judge(rows, before, run, found, pinned, keys.retired_for(pinned), is_ours=is_ours)
+    chain = partial(_chain_of, engine, tx, run) if is_ours else None
+    found.findings += _judge(rows, before, run, found, pinned, keys.retired_for(pinned), chain, is_ours=is_ours)
     found.findings += _passkeys_of(engine, tx, run, rows)
     found.findings += _people_of(engine, tx, run, rows, keys)
     return found
@@ -141,7 +144,7 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
 
 
 def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_hand: set[str]) -> bool:
-    """Whether only a person's key can have signed ``event``. Passkeys approve and reject (``approval_audit``), no more.
+    """Whether only a person can have signed ``event``: with their key, or as a move with a passkey. Approvals: ``approval_audit``.
 
     ``by_hand``: the opinions that fill a gate in a person's name and that no event has sealed yet.
     """
@@ -210,10 +213,14 @@ def _judge(
     found: SignedDecisions,
     pinned: dict[str, str],
     retired: Sequence[RetiredKey] = (),
+    chain: Callable[[], Pinned] | None = None,
     *,
     is_ours: bool = True,
 ) -> Iterator[Discrepancy]:
-    """The decisions in one log that no key proves. ``began``: where signing began in it; None: it never did."""
+    """The decisions in one log that no key proves. ``began``: where signing began in it; None: it never did.
+
+    ``chain``: reads the passkeys that make moves in it; None: they are not judged.
+    """
     by_seq = {row.seq: row for row in rows}
     proven: set[int] = set()
     for row in rows:
@@ -221,7 +228,12 @@ def _judge(
             continue
         until_now = {each.key: each.public_key for each in retired if row.seq <= each.end(run)[0]}
         signed, fault = _signed(row, by_seq, run, pinned | until_now)
-        if signed is not None and signed.is_by_passkey:  # the answer that it proves is judged, not what lies before it
+        if signed is not None and signed.is_by_passkey:  # what it proves is judged, not what lies before it
+            if chain is not None and signed.statement.values["kind"] not in _ANSWERS:
+                if fault := _fault_of_move(signed, row, by_seq, run, chain()):
+                    yield Discrepancy("signature_wrong", row.where, fault, run, row.seq, row.source.at)
+                else:
+                    proven.update(_moved(signed.statement, row, by_seq))
             continue
         if signed is not None and not is_ours and fault == signed.fault(None):
             found.foreign[signed.key] += 1
@@ -273,6 +285,60 @@ def _signed(row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]
     return signed, signed.fault(pinned.get(signed.key))
 
 
+_ANSWERS = {"approve", "reject"}
+"""What passkeys sign of requests."""
+
+_MOVES = {
+    "AttemptOpened": {"retry"},
+    "AutoSwitched": {"set_auto"},
+    "OpinionOverruled": {"overrule"},
+    "PhaseCompleted": {"force_accept"},
+    "PhaseForced": {"force_accept"},
+    "PhaseProceeded": {"proceed"},
+    "PhaseReady": {"force_accept"},
+    "PhaseSkipped": {"skip"},
+    "RecordsKept": {"opinion"},
+    "RunResumed": {"resume"},
+}
+"""Event that needs a person → the moves that cause it."""
+
+
+def _fault_of_move(signed: SignedStatement, row: _Row, by_seq: dict[int, _Row], run: str, chain: Pinned) -> str:
+    """Why a passkey's statement of a move does not count at ``row``; empty where it does."""
+    statement = signed.statement
+    seq, hash_ = statement.position("request")
+    if statement.run != run or seq not in by_seq or by_seq[seq].hash != hash_ or seq >= row.seq - 1:
+        return "its statement is about another place of the log"
+    then = chain.at(str(statement.values["approvers"]))
+    key = None if then is None else then.passkeys.get(signed.key)
+    if key is None:
+        return "the key that signed it is not one that you trust in .wfe/approvers.json"
+    return signed.fault(key.public_key, key.origin)
+
+
+def _moved(statement: Statement, row: _Row, by_seq: dict[int, _Row]) -> Iterator[int]:
+    """The events of the move that ``row`` ends, where they are what was signed: its statement names no end of the log after it."""
+    decisions: list[dict[str, Any]] = statement.values["decision"]
+    for seq in range(statement.position("request")[0] + 1, row.seq):
+        found = by_seq.get(seq)
+        if found is not None and any(_causes(statement, decision, found) for decision in decisions):
+            yield seq
+
+
+def _causes(statement: Statement, decision: dict[str, Any], found: _Row) -> bool:
+    """Whether ``decision``, signed by a passkey, is what ``found`` records."""
+    payload = found.source.payload
+    if decision["do"] not in _MOVES.get(found.type, ()):
+        return False
+    if found.type == "RecordsKept":
+        return [one["id"] for one in payload["records"] if one["kind"] == "opinion"] == [decision["opinion"]]
+    path, of = str(payload.get("phase", "")), str(decision.get("phase", ""))
+    same_phase = not of or path == of or path.startswith((f"{of}.", f"{of}["))
+    same_reason = payload.get("reason") in {None, statement.values["comment"]} or found.type == "PhaseSkipped"
+    same_text = payload.get("sha256") in {None, decision.get("sha256"), statement.values["artifact"]}
+    return same_phase and same_reason and same_text and payload.get("auto", True) == decision.get("auto", True)
+
+
 def _signature(row: _Row) -> Signature | None:
     try:
         payload = row.source.payload if hasattr(row.source, "payload") else row.source.name
@@ -291,6 +357,14 @@ def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row]) -> li
         return unproven_by_passkey(engine, tx, engine.load(tx, run), [row.source for row in rows])
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
         return []
+
+
+def _chain_of(engine: Engine, tx: Tx, run: RunId) -> Pinned:
+    """The passkeys that a person trusts where ``run`` works; none where that cannot be read, which is a finding of its own."""
+    try:
+        return trusted_chain(tx, engine.project_id, approvers_here(Path(engine.load(tx, run).record.worktree)))
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return Pinned()
 
 
 def _people_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row], keys: DecisionKeys) -> Sequence[Discrepancy]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import Person
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ class RunChange:
     """More facts for the statement that a person's key signs: ``shown``, ``request``, ``files``."""
     seen: SeenFiles | None = None
     """The caller's look at the files, for what follows the commit: the next gate and the checkpoint."""
-    is_rehearsed: ClassVar[bool] = False
-    """No transaction saves it: nothing outside the database may change either."""
 
     def __post_init__(self) -> None:
         self.state = self.loaded.state
@@ -65,6 +64,11 @@ class RunChange:
     def reading(self, tx: Tx) -> RunChange:
         """The same moment, read through another transaction (after the commit)."""
         return RunChange(self.engine, tx, self.loaded, self.plan, self.by, self.at)
+
+    @property
+    def is_rehearsed(self) -> bool:
+        """No transaction saves it: nothing outside the database may change either."""
+        return isinstance(self.by, Person) and self.by.rehearses
 
     @property
     def run(self) -> RunRecord:

@@ -1,8 +1,9 @@
 """The inbox of a person who is logged in at a server: what they can do first, and apart from it what others can, with who they are.
 
     decision, approval that is not asked for    who can decide: role, passkey, not twice, to whom it was handed (``Deciders``)
-    task, stopped run                           the role author
-    opinion                                     the person who is asked, by name
+    task                                        who can decide: it is signed, too
+    stopped run                                 the role author
+    opinion                                     the person whose name the reviewer has; else who can decide
     trust                                       no one here: it is given at the terminal of the server
 
 Where no one logs in, nothing is for others.
@@ -66,11 +67,11 @@ def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:
         view,
         decisions=sorted_out(view.decisions, lambda each: _decision(each, me, people(each))),
         unasked=sorted_out(view.unasked, lambda each: _decision(each, me, people(each))),
-        tasks=sorted_out(view.tasks, of_authors),
+        tasks=sorted_out(view.tasks, lambda each: _signed(me, people(each).able(), people(each), "fill it in")),
         stopped=sorted_out(view.stopped, of_authors),
         opinions=sorted_out(
             view.opinions,
-            lambda each: "" if person_named(each.reviewer) == person_named(me) else f"{each.reviewer} is asked.",
+            lambda each: _signed(me, _asked(each.reviewer, people(each)), people(each), "answer it"),
         ),
         trust=sorted_out(view.trust, lambda _: "It is given at the terminal of the server."),
     )
@@ -110,9 +111,25 @@ def _decision(row: WaitingDecision | UnaskedDecision, me: str, people: Deciders)
     others = f"{_who(whose, people)} can decide it." if whose else "No one can decide it yet."
     if person_named(me) in approvals:
         return f"You approved it, and it needs another person. {others}"
-    if me in people.having("approver") and me not in people.keys:
-        return f"{_NO_KEY} {others}"
-    return others
+    return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
+
+
+def _asked(reviewer: str, people: Deciders) -> tuple[str, ...]:
+    """Who can answer for ``reviewer``: the person of that name, else everyone who signs."""
+    able = people.able()
+    return tuple(each for each in able if person_named(each) == person_named(reviewer)) or able
+
+
+def _signed(me: str, able: tuple[str, ...], people: Deciders, does: str) -> str:
+    """Why what a passkey signs is not for ``me``; empty where it is."""
+    if me in able:
+        return ""
+    others = f"{_who(able, people)} can {does}."
+    return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
+
+
+def _lacks_key(me: str, people: Deciders) -> bool:
+    return me in people.having("approver") and me not in people.keys
 
 
 def _handed(handed: HandedOn | None, people: Deciders) -> str:
