@@ -15,11 +15,14 @@ def never() -> bool:
 
 
 class ToolFault(Exception):
-    """The action failed; the text says why and is shown to the user. ``may_have_happened``: it may have had its effect."""
+    """The action failed; the text says why and is shown to the user.
 
-    def __init__(self, message: str, *, may_have_happened: bool = False) -> None:
+    ``may_have_happened``: it may have had its effect. ``is_passing``: the other side may answer later.
+    """
+
+    def __init__(self, message: str, *, may_have_happened: bool = False, is_passing: bool = False) -> None:
         super().__init__(message)
-        self.may_have_happened = may_have_happened
+        self.may_have_happened, self.is_passing = may_have_happened, is_passing
 
 
 class StepStopped(Exception):

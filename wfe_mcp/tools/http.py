@@ -116,7 +116,7 @@ def exchange(
         raise StepStopped(may_have_happened=unsafe)
     if cut or fault:
         why = f"no complete answer within {timeout_s:g} s" if cut else f"the connection broke ({_error_text(fault)})"
-        raise ToolFault(f"{_request_line(request)}: {why}", may_have_happened=unsafe) from fault
+        raise ToolFault(f"{_request_line(request)}: {why}", may_have_happened=unsafe, is_passing=True) from fault
     if len(content) > MAX_RESULT_BYTES:
         raise ToolFault(
             f"{_request_line(request)}: the answer is larger than {MAX_RESULT_BYTES:,} bytes", may_have_happened=unsafe
@@ -139,7 +139,7 @@ def _addresses(parts: SplitResult, ask: Resolve, *, allowed: bool) -> list[str]:
     try:
         found = ask(host, _port(parts))
     except (OSError, UnicodeError) as exc:
-        raise ToolFault(f"{host!r} cannot be resolved: {_error_text(exc)}") from exc
+        raise ToolFault(f"{host!r} cannot be resolved: {_error_text(exc)}", is_passing=True) from exc
     inside = [address for address in found if not is_public(address)]
     if inside and not allowed:
         raise ToolFault(
@@ -227,7 +227,7 @@ def _connected(parts: SplitResult, addresses: list[str], end: float) -> socket.s
             raise ToolFault(f"{host!r} could not be reached safely: {_error_text(exc)}") from exc
         made.settimeout(None)  # from here on the watch limits the total time
         return made
-    raise ToolFault(f"{host!r} could not be reached: {fault}")
+    raise ToolFault(f"{host!r} could not be reached: {fault}", is_passing=True)
 
 
 @contextlib.contextmanager

@@ -19,12 +19,12 @@ from wfe_mcp.engine.approvals.pin import set_pin
 PIN = "correct horse"
 
 
-def asked(team: Team) -> tuple[str, str]:
+def asked(team: Team, template: str = "drill") -> tuple[str, str]:
     """A run whose phase waits for a person, and the request."""
     author = team.browser()
     team.provider.person, team.provider.claims = "bob", {"groups": ["shop-authors"]}
     author.log_in()
-    run = author.api("POST", "/runs", {"template": "drill", "inputs": {"goal": "g"}}).json()["run"]
+    run = author.api("POST", "/runs", {"template": template, "inputs": {"goal": "g"}}).json()["run"]
     author.api("POST", f"/runs/{run}/start_phase", {"phase": "signed"})
     author.api("POST", f"/runs/{run}/submit_artifact", {"phase": "signed", "artifact": {"title": "A good title"}})
     found = author.api("POST", f"/runs/{run}/approve", {"phase": "signed"}).json()

@@ -1,23 +1,33 @@
 """People of a server get messages about what is theirs to decide, at an address of their own."""
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engine.webhooks.receiver import Receiver
-from tests.server.conftest import HUMAN
+from tests.security.forger import Forger
+from tests.server.conftest import DRILL, HUMAN, phase
 from tests.server.people.conftest import Client, Team
 from tests.server.people.test_access import logged_in, shown
 from tests.server.people.test_decide import asked, terminal
 from tests.server.people.test_hand_over import DAY, hand, with_keys
+from tests.server.people.test_moves import trusted
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.engine.kernel.engine import own_key, utc_now
-from wfe_mcp.store.records.jobs import JobRecord
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 
 PATH = "/secret-path-of-"
+
+ENDING: dict[str, Any] = {
+    **DRILL,
+    "name": "ending",
+    "phases": [phase("signed", gates=[{"kind": "approval", "assurance": "human", "expires": "1h"}])],
+}
 
 
 @pytest.fixture
@@ -84,6 +94,52 @@ def test_who_is_away_gets_none_and_who_a_request_is_handed_to_gets_one(team: Tea
     assert len(jobs(team)) == 2
     assert names(chat) == ["cleo", "max"], "each person gets one about a request"
     assert run
+
+
+def due_now(team: Team) -> None:
+    """Let the jobs that wait for their time run now."""
+    Forger(team.running.house.environment["WFE_DATABASE_URL"]).do(
+        "UPDATE job SET run_at = created_at WHERE kind = 'notify'"
+    )
+
+
+def test_a_message_whose_receiver_is_down_comes_when_it_answers_again_and_once(team: Team, chat: Receiver) -> None:
+    with_keys(team, "ada", "cleo")
+    with_addresses(team, chat, ada="approver", cleo="approver")
+    chat.answer = lambda heard: (503 if heard.path.endswith("ada") else 204, {}, b"")
+    asked(team)
+    while not (waiting := messages(team)[0]).tries or waiting.status is not JobStatus.QUEUED:
+        time.sleep(0.05)
+    assert waiting.run_at - waiting.created_at >= timedelta(seconds=25)
+    chat.answer = lambda _: (204, {}, b"")
+    due_now(team)
+    assert jobs(team) == [{"sent": ["ada"], "failed": []}]
+    assert names(chat) == ["ada", "ada", "cleo"]
+
+
+def test_a_message_that_an_address_refuses_is_not_sent_again(team: Team, chat: Receiver) -> None:
+    with_keys(team, "ada")
+    with_addresses(team, chat, ada="approver")
+    chat.answer = lambda _: (404, {}, b"")
+    asked(team)
+    assert jobs(team) == [{"sent": [], "failed": ["ada"]}]
+    assert names(chat) == ["ada"]
+
+
+def test_a_request_that_ends_is_said_once_more_before_it_does(team: Team, chat: Receiver) -> None:
+    with_keys(team, "ada")
+    with_addresses(team, chat, ada="approver")
+    trusted(team.running.house, ENDING)
+    run, _ = asked(team, "ending")
+    first, again = messages(team)
+    assert terminal(team, "jobs", "wait", first.id).startswith("0")
+    ends_at = chat.heard[0].body["expires_at"]
+    assert again.run_at.replace(microsecond=0) == datetime.fromisoformat(ends_at) - timedelta(minutes=10)
+    due_now(team)
+    assert jobs(team)[1] == {"sent": ["ada"], "failed": []}
+    assert [(each.body["reference"], each.body["expires_at"]) for each in chat.heard] == [
+        (f"{run} signed", ends_at)
+    ] * 2
 
 
 @pytest.mark.attack("a person has messages sent to an address inside the network of the server", "held", "#31")

@@ -5,7 +5,8 @@
     apprise    the package of that name (extra ``notify``); each address is a credential
 
 Rules:
-1. Each way is tried once and alone: one that fails keeps none from the others, and the job says which failed.
+1. Each way is tried once and alone: one that fails keeps none from the others, and the job says which failed. A message to a person of
+   a server whose address does not answer now is tried again a few times, over three quarters of an hour.
 2. A reminder whose request is decided meanwhile is dropped.
 """
 
@@ -22,7 +23,7 @@ from wfe_mcp.engine.credentials.stored import Use, hand_out
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.child import ChildNotStarted, run_child
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
 from wfe_mcp.workspace.config.event_tables import NotifySettings
 from wfe_mcp.workspace.files.programs import outside
 
@@ -37,6 +38,9 @@ _ABOUT: Mapping[str, tuple[str, Severity]] = {
 """Kind → what is said of the reference, and how severe it is."""
 
 _TIMEOUT_S = 30.0
+_AGAIN_S = 30.0
+"""Until a message to a person is tried again; each further time takes four times as long."""
+
 _TITLE = "wfe-mcp"
 
 _APPLE = ("on run argv", f'display notification (item 1 of argv) with title "{_TITLE}"', "end run")
@@ -62,7 +66,11 @@ def show(engine: Engine, context: JobContext) -> Outcome:
 
         until = request.expires_at.isoformat(timespec="seconds") if request.expires_at else ""
         about = {"reference": str(given["reference"]), "expires_at": until}
-        return Outcome(send_to_people(engine, request.id, {"text": _sentence(given | about), **about}))
+        body = {"text": _sentence(given | about), **about}
+        done = send_to_people(engine, request.id, body, again=bool(given["expires_at"]))
+        if done.later and context.job.tries < context.job.max_attempts:
+            raise RetryLater(f"no answer for {joined(done.later)}", _AGAIN_S * 4 ** (context.job.tries - 1))
+        return Outcome({"sent": done.sent, "failed": [*done.failed, *done.later]})
     shown, faults = send(engine, settings.notify, given)
     if faults and not shown:
         raise Refused("conflict", "; ".join(faults), "Try it: wfe-mcp notify test")

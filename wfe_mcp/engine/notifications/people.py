@@ -1,18 +1,20 @@
 """Messages to the people of a server about a decision that waits for them, at an address of their own.
 
     person-address:<person>                       JSON: the address, sealed by the key file; in the settings log as a sha256
-    credential-used:message:<request>:<person>    that they got their message, while the request is open
+    credential-used:message:<request>:<person>    that they got their message, while the request is open; with ``:again`` the reminder
 
     request asked or handed on ──► job ──► whose it is now (``Deciders.whose``), who is there ──► POST {"text", "reference", "expires_at"}
 
 Rules:
 1. The message has the reference and the end of the request, nothing else.
 2. An address is https at a public host, or an origin that ``[http] allow`` names; no redirect is followed, and it is shown to no one.
-3. Each person gets one message about a request, in one try: who does not get it finds it in the inbox.
+3. Each person gets one message about a request, and one again before it ends (``[notify] remind``). Where their address does not
+   answer, or answers 408, 429 or 5xx, it is tried again (``notify.py``); who never gets it finds it in the inbox.
 """
 
 import json
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.access.people import Login, People, known_as
 from wfe_mcp.engine.kernel.engine import Engine
@@ -26,6 +28,7 @@ from wfe_mcp.workspace.config.origins import origin_fault
 MOST_CHARS = 500
 _ADDRESS, _SENT = "person-address:", f"{USED}message:"
 _TIMEOUT_S, _EXCERPT_BYTES = 10.0, 1_000
+_LATER = {408, 425, 429}
 
 
 def set_address(engine: Engine, login: Login, address: str) -> None:
@@ -46,42 +49,61 @@ def has_address(engine: Engine, login: Login) -> bool:
         return tx.secrets.get(_ADDRESS + login.person.row) is not None
 
 
-def send_to_people(engine: Engine, request: str, body: dict[str, str]) -> dict[str, list[str]]:
-    """Send ``body`` about ``request`` to those whose it is now: who got it, and whom it did not reach."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Whose a request is: who got the message, whom it did not reach, and who may get it later."""
+
+    sent: list[str]
+    failed: list[str]
+    later: list[str]
+
+
+def send_to_people(engine: Engine, request: str, body: dict[str, str], *, again: bool = False) -> Sent:
+    """Send ``body`` about ``request`` to those whose it is now, who do not have it yet. ``again``: the reminder."""
     found, allow = deciders(engine, People.configured(engine)), engine.settings().settings.http.allow
+    done = Sent([], [], [])
     with engine.store.read() as tx:
         asked = tx.approvals.get(request)
         loaded = None if asked is None else engine.load(tx, asked.run_id)
     if asked is None or loaded is None:
-        return {}
+        return done
     attempt = loaded.state.current(asked.phase)
     whose = found.whose(attempt.approvals, attempt.handed.to if attempt.handed else "")
-    sent, failed = list[str](), list[str]()
     for name in (each for each in whose if each not in found.away):
-        address = _taken(engine, request, name)
+        address, mark = _taken(engine, request, name, again=again)
         if not address:
             continue
         try:
             message = Request(address, "POST", body=body)
             answer = exchange(message, allow=allow, timeout_s=_TIMEOUT_S, excerpt_bytes=_EXCERPT_BYTES)
-            (sent if 200 <= answer.status < 300 else failed).append(name)
-        except (ToolFault, Refused):  # its text has the address
-            failed.append(name)
-    return {"sent": sent, "failed": failed}
+            is_passing = answer.status >= 500 or answer.status in _LATER
+            outcome = done.sent if 200 <= answer.status < 300 else done.later if is_passing else done.failed
+        except ToolFault as fault:  # its text has the address
+            outcome = done.later if fault.is_passing else done.failed
+        except Refused:
+            outcome = done.failed
+        outcome.append(name)
+        if outcome is done.later:
+            with engine.store.tx() as tx:
+                tx.secrets.note_use(mark, None, engine.clock())
+    return done
 
 
-def _taken(engine: Engine, request: str, name: str) -> str:
-    """The address of a person for their message about a request, which is theirs from now on; empty without one, or where it was sent."""
+def _taken(engine: Engine, request: str, name: str, *, again: bool) -> tuple[str, str]:
+    """The address of a person for their message about a request, which is theirs from now on, and the note of that.
+
+    The address is empty without one, or where it was sent.
+    """
     now = engine.clock()
     with engine.store.tx() as tx:
         row = _ADDRESS + (person := known_as(tx, name).row)
-        mark, sealed = f"{_SENT}{request}:{person}", tx.secrets.get(row)
+        mark, sealed = f"{_SENT}{request}:{person}{':again' if again else ''}", tx.secrets.get(row)
         if sealed is None or tx.secrets.get(mark) is not None:
-            return ""
+            return "", mark
         for each in tx.secrets.named(_SENT):
             other = tx.approvals.get(each.removeprefix(_SENT).partition(":")[0])
             if other is None or other.status != "open":
                 tx.secrets.note_use(each, None, now)
         tx.secrets.note_use(mark, now.isoformat(), now)
     content = json.loads(unseal(json.loads(sealed), "stored", "address for messages", "at /access"))
-    return str(content["url"]) if content["row"] == row else ""  # that of another row was put here
+    return str(content["url"]) if content["row"] == row else "", mark  # that of another row was put here

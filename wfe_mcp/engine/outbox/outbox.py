@@ -67,6 +67,9 @@ def publish_changes(change: RunChange) -> None:
                 to = event.to if isinstance(event, e.ApprovalHanded) else ""
                 notice = _Notice("approval", f"{event.request}:people:{to}", event.phase, request=event.request)
                 _notify(change, settings.notify, notice, people=True)
+            if isinstance(event, e.ApprovalAsked) and (ends_at := _end_of(change, event.request)) is not None:
+                notice = _Notice("approval", f"{event.request}:people:again", event.phase, ends_at, event.request)
+                _notify(change, settings.notify, notice, people=True)
 
 
 def publish_start(change: RunChange) -> None:
@@ -157,10 +160,8 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
                 if current_gate(change.state, attempt) == "approval":
                     what = f"{attempt.stage}:{attempt.gate}:{attempt.sha256}:{attempt.tree}"
                     yield _Notice("approval", f"{run}:{phase}:{attempt.number}:{what}", phase)
-                if isinstance(event, e.ApprovalAsked):
-                    stored = change.tx.approvals.get(event.request)
-                    if stored is not None and stored.expires_at is not None:
-                        yield _Notice("approval", f"{event.request}:again", phase, stored.expires_at, event.request)
+                if isinstance(event, e.ApprovalAsked) and (ends_at := _end_of(change, event.request)) is not None:
+                    yield _Notice("approval", f"{event.request}:again", phase, ends_at, event.request)
             case e.HumanAwaited(phase=phase, attempt=number):
                 yield _Notice("stopped", f"{run}:{phase}:{number}", phase)
             case _ if deployment_of(change, event)[0] == "deployment.failed":
@@ -173,12 +174,19 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
         yield _Notice("stopped", f"{run}:{change.run.last_seq}")
 
 
+def _end_of(change: RunChange, request: str) -> datetime | None:
+    stored = change.tx.approvals.get(request)
+    return None if stored is None else stored.expires_at
+
+
 def _notify(change: RunChange, notify: NotifySettings, notice: _Notice, *, people: bool = False) -> None:
     from wfe_mcp.store.records.jobs import NewJob
 
     due = change.at
     if notice.expires_at is not None:  # a reminder
         due = max(change.at, notice.expires_at - timedelta(seconds=seconds(notify.remind)))
+        if people and due == change.at:
+            return  # the message about it is as late
     due = due if notice.kind == "deployment" else quiet_until(notify.quiet, due)
     payload = {
         "kind": notice.kind,
