@@ -35,6 +35,7 @@ from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
 from wfe_mcp.dashboard.pages import login_page
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing
+from wfe_mcp.engine.approvals.approvers import person_named, pinned_here
 from wfe_mcp.engine.approvals.passkey_decisions import Unsigned
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
 from wfe_mcp.engine.kernel.engine import Engine
@@ -217,7 +218,7 @@ class SignedOpinions:
     def sign(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """What the passkey has to sign."""
         place = Place.of(request)
-        engine, signing, name = self._engine(place), self._signing(session, place.path), self._name(session)
+        engine, signing, name = self._asked(place, session), self._signing(session, place.path), self._name(session)
         self._sessions.expect(session, place.path, form, "stored")
         try:
             answer_question(engine, place, form, lambda: signing.asked(engine, place.run, name))
@@ -228,7 +229,7 @@ class SignedOpinions:
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store the opinion; a refusal shows the form again."""
         place = Place.of(request)
-        engine, signing, name = self._engine(place), self._signing(session, place.path), self._name(session)
+        engine, signing, name = self._asked(place, session), self._signing(session, place.path), self._name(session)
         self._sessions.expect(session, place.path, form, "stored")
         try:
             credential = read_json(form.get("assertion", ""))
@@ -256,6 +257,14 @@ class SignedOpinions:
             question, place, self._sessions.token(session, place.path), notice, typed, sign=place.path_to("sign")
         )
         return HTMLResponse(page, status, headers=SCRIPTED)
+
+    def _asked(self, place: Place, session: str) -> Engine:
+        """The engine of the run, for who answers. Refuses ``needs_human`` where another person with a key is asked by name."""
+        engine, asked = self._engine(place), person_named(place.reviewer)
+        named = {person_named(key.name) for key in pinned_here(engine, engine.root).passkeys.values()}
+        if asked in named and person_named(self._name(session)) != asked:
+            raise Refused("needs_human", f"{place.reviewer} is asked, by name.", "Leave it to that person.")
+        return engine
 
     def _engine(self, place: Place) -> Engine:
         engine = self._engines.of_run(place.run)

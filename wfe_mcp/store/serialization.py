@@ -13,13 +13,15 @@ msgspec reads and writes the dataclasses of ``core`` as they are (``docs/adr/003
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
+from datetime import datetime
 from functools import cache
+from math import floor
 from typing import Any, Required, TypedDict, TypeVar, get_type_hints
 
 from msgspec import MsgspecError, convert, json, to_builtins
 
 from wfe_mcp.core.attempt_states import STATES, AttemptStatus
-from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.events import (
     EVENTS,
     FORMER_NAMES,
@@ -127,6 +129,19 @@ def spec_text(spec: RunSpec) -> str:
 def spec_of(text: str) -> RunSpec:
     """The specification that ``spec_text`` wrote."""
     return _read(_loaded(text), RunSpec)
+
+
+_SLACK_S = 0.25
+"""A change is recorded a moment later than it was decided where the clock is coarse (``RunRepository.save``)."""
+
+
+def signed_form(event: Event, at: datetime) -> str:
+    """What ``event`` records, by its type and a sha256, whenever that is: its times are whole seconds from ``at``, when it was recorded."""
+    values: dict[str, Any] = _loaded(payload_of(event))
+    for each in fields(event):
+        if isinstance(moment := getattr(event, each.name), datetime):
+            values[each.name] = floor((moment - at).total_seconds() + _SLACK_S)
+    return f"{type(event).__name__} {sha256_hex(canonical_json(values).encode())}"
 
 
 def payload_of(event: Event) -> str:

@@ -35,6 +35,8 @@ _COUNT = "passkey:"
 _DECIDED = ("kind", "run", "artifact", "files", "decision", "comment", "shown", "target")
 """What a signed decision and the recorded one have in common. The tree may change while the person signs: ``decide``
 judges whether that matters."""
+_MOVED = ("events", "attached")
+"""And what a signed move has beside it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +87,8 @@ def person_to_ask(engine: Engine, run: str, signer: Signer) -> Person:
 
     def sign(facts: Mapping[str, object]) -> Signature | None:
         place = cast("dict[str, object]", facts["request"])
+        if not facts["decision"]:
+            raise Refused("illegal_transition", "There is nothing to sign: the run is so already.", "Load the page.")
         statement = _statement(engine, {**facts, "approvers": pinned.head, "log": {}}, place)
         raise Unsigned(
             "needs_human", "Only a person does this: sign it with your passkey.", statement=statement, keys=keys
@@ -160,11 +164,13 @@ def _refuse_another(statement: Statement, facts: Mapping[str, object]) -> None:
     """Refuse to record a decision that is not the signed one."""
     place, signed_place = cast("dict[str, object]", facts["request"]), statement.values["request"]
     # A request waits for its answer while the run moves; what a move finds is what it was signed for.
-    same = ("id",) if signed_place["id"] else ("id", "seq", "hash")
+    is_move = not signed_place["id"]
+    same = ("id", "seq", "hash") if is_move else ("id",)
     is_asked = all(place[name] == signed_place[name] for name in same)
     empty = FIELDS | MORE
     decided, signed_values = (
-        {name: one.get(name, empty[name]) for name in _DECIDED} for one in (facts, statement.values)
+        {name: one.get(name, empty[name]) for name in (*_DECIDED, *(_MOVED if is_move else ()))}
+        for one in (facts, statement.values)
     )
     if not is_asked or signed_text(decided) != signed_text(signed_values):
         raise Refused(

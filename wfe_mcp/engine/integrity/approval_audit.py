@@ -10,20 +10,23 @@ attacker who can write the database still has no key.
     each of several people  signs with a key that was pinned then, under the name that the event gives
     the last of them        comes after as many others, about the same request
     what follows            a phase that completes, or is skipped, has passed such a gate
+
+    moves                   the events that a statement names, at its place in the log, by the name of the key
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from wfe_mcp.core import events as e
 from wfe_mcp.core.approval_guards import gate_of, gates_left, people_line, several_refused
 from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import meant_by
-from wfe_mcp.core.model import Assurance, RunId, RunState, Signature, Stage
+from wfe_mcp.core.model import Assurance, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, person_named, trusted_chain
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
@@ -32,7 +35,9 @@ from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
+from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun
+from wfe_mcp.store.serialization import signed_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def unproven_by_passkey(engine: Engine, tx: Tx, loaded: LoadedRun, events: Seque
     if is_ours:
         pinned = trusted_chain(tx, engine.project_id, pinned)
     hashes = {event.seq: event.hash for event in events}
-    found = ((one, _fault(loaded, one, pinned, hashes)) for one in answers)
+    found = ((one, _fault_or_unreadable(loaded, one, pinned, hashes)) for one in answers)
     return [
         Discrepancy(f"{one.what}_unproven", f"{one.what} of {one.phase}", why, run, one.event.seq, one.event.at)
         for one, why in found
@@ -126,6 +131,13 @@ def _proof(tx: Tx, document: object, events: Sequence[EventRecord]) -> SignedSta
     return proof if proof is not None and proof.is_by_passkey else None
 
 
+def _fault_or_unreadable(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int, str]) -> str:
+    try:
+        return _fault(loaded, answer, pinned, hashes)
+    except Exception:  # what was tampered with can fail in any way; the other answers are judged
+        return "what was signed cannot be read as an answer"
+
+
 def _fault(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int, str]) -> str:
     """Why the proof does not prove the event; empty when it does."""
     if answer.proof is None:
@@ -146,17 +158,26 @@ def _fault(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int,
     return answer.proof.fault(key.public_key, key.origin)
 
 
+_PLACE = ("phase", "attempt", "gate", "sha256")
+
+
+def _only(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The one decision of a statement that answers a request; empty where it has none, or several."""
+    decisions = values["decision"]
+    return decisions[0] if len(decisions) == 1 and isinstance(decisions[0], dict) else {}
+
+
 def _approves(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool:
     del loaded
-    (decision,), payload = values["decision"], answer.event.payload
-    same = all(decision[name] == payload.get(name) for name in ("phase", "attempt", "gate", "sha256"))
+    decision, payload = _only(values), answer.event.payload
+    same = all(name in decision and decision[name] == payload.get(name) for name in _PLACE)
     return same and (values["kind"], values["comment"]) == ("approve", payload.get("comment"))
 
 
 def _rejects(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool:
     """An attempt is rejected once, so its number and the request that the log asked name the one rejection."""
-    (decision,), payload = values["decision"], answer.event.payload
-    if (values["kind"], decision["phase"], decision["attempt"], values["request"]["id"]) != (
+    decision, payload = _only(values), answer.event.payload
+    if (values["kind"], decision.get("phase"), decision.get("attempt"), values["request"]["id"]) != (
         "reject",
         answer.phase,
         payload.get("attempt"),
@@ -225,8 +246,8 @@ def _unlike_person(event: _Approval, proof: SignedStatement | None, pinned: Pinn
     if proof is None:
         return "no key signed it"
     values: Mapping[str, object] = proof.statement.values
-    decision = proof.statement.values["decision"][0]
-    same = all(decision.get(name) == getattr(event, name) for name in ("phase", "attempt", "gate", "sha256"))
+    decision = _only(proof.statement.values)
+    same = all(name in decision and decision[name] == getattr(event, name) for name in _PLACE)
     if values["kind"] != "approve" or not same:
         return "what was signed is another decision"
     then = pinned.at(str(values["approvers"]))
@@ -247,3 +268,63 @@ def _next_signed(rows: Sequence[EventRecord]) -> SignedStatement | None:
 
 def _too_few(run: RunId, row: EventRecord, phase: PhasePath, message: str) -> Discrepancy:
     return Discrepancy(TOO_FEW, f"approval of {phase} by several people", message, run, row.seq, row.at)
+
+
+# moves
+
+MoveKeys = Callable[[], tuple[Pinned, Mapping[str, OpinionRecord]]]
+"""Reads the passkeys that count in a run, and its opinions by id."""
+_FIRST = e.RecordsKept | e.LeaseLost
+"""What may come before the first event that a person decided: the server's own."""
+
+
+def moved_by_passkey(
+    signed: SignedStatement,
+    row: EventRecord,
+    between: Sequence[tuple[EventRecord, Any]],
+    pinned: Pinned,
+    opinions: Mapping[str, OpinionRecord],
+) -> tuple[set[int], str]:
+    """The events of a move that a passkey's statement proves, or why it proves none. ``between``: from its place in the log to ``row``.
+
+    A statement of a passkey names no end of the log after the move: the events are those that it names, each once, in its order.
+    """
+    values = signed.statement.values
+    then = pinned.at(str(values["approvers"]))
+    key = None if then is None else then.passkeys.get(signed.key)
+    if key is None:
+        return set(), "the key that signed it is not one that you trust in .wfe/approvers.json"
+    if fault := signed.fault(key.public_key, key.origin):
+        return set(), fault
+    names = {(each.actor, each.channel, each.assurance) for each in (*(one for one, _ in between), row)}
+    if names != {(key.name, Channel.PASSKEY, Assurance.PASSKEY)}:
+        return set(), f"its events are not all by {key.name!r}, whose key signed it"
+    wanted, proven = [*values.get("events", ())], set[int]()
+    for record, event in between:
+        if wanted and event is not None and signed_form(event, record.at) == wanted[0]:
+            proven.add(record.seq)
+            del wanted[0]
+        elif wanted and not proven and not isinstance(event, _FIRST):
+            return set(), f"{record.type} comes before what was signed"
+        elif isinstance(event, e.RecordsKept) and _keeps(event, values, opinions):
+            proven.add(record.seq)
+    return (set(), "its events are not those that were signed") if wanted else (proven, "")
+
+
+def _keeps(event: e.RecordsKept, values: Mapping[str, Any], opinions: Mapping[str, OpinionRecord]) -> bool:
+    """Whether ``event`` seals the opinion that was signed, and the stored one says the same."""
+    decision = _only(values)
+    kept = [opinions.get(each.id) for each in event.records if each.kind == "opinion"]
+    one = kept[0] if len(kept) == 1 else None
+    if values["kind"] != "opinion" or one is None:
+        return False
+    stored = {
+        "opinion": one.id,
+        "phase": str(one.phase),
+        "attempt": one.attempt,
+        "reviewer": one.reviewer,
+        "verdict": one.verdict,
+        "question": one.question_sha256,
+        "sha256": sha256_hex(canonical_json(one.value).encode()),
+    }
+    return one.artifact_sha256 == values["artifact"] and all(decision.get(name) == it for name, it in stored.items())

@@ -31,16 +31,22 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunStat
 from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
-from wfe_mcp.engine.approvals.statements import SignedStatement, Statement, read_signed
-from wfe_mcp.engine.integrity.approval_audit import too_few_people, unproven_by_passkey
+from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
+from wfe_mcp.engine.integrity.approval_audit import (
+    TOO_FEW,
+    MoveKeys,
+    moved_by_passkey,
+    too_few_people,
+    unproven_by_passkey,
+)
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import chain_of
-from wfe_mcp.store.records.opinions import MANUAL_MODEL
+from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
@@ -88,6 +94,8 @@ class _Row:
     source: Any
     where: str
     needs_person: bool
+    event: Any = None
+    """Of a run, as the core knows it; None where it cannot be read."""
 
 
 def audit_settings(engine: Engine, tx: Tx, keys: DecisionKeys) -> SignedDecisions:
@@ -117,8 +125,8 @@ def audit_run(engine: Engine, tx: Tx, run: RunId, keys: DecisionKeys) -> SignedD
     is_ours = tx.bundles.origin_sha256(run) is None
     before = began.runs.get(run, (0, "")) if began.is_known else None
     rows = list(_run_rows(tx, run, before))
-    chain = partial(_chain_of, engine, tx, run) if is_ours else None
-    found.findings += _judge(rows, before, run, found, pinned, keys.retired_for(pinned), chain, is_ours=is_ours)
+    moves = partial(_keys_of_moves, engine, tx, run) if is_ours else None
+    found.findings += _judge(rows, before, run, found, pinned, keys.retired_for(pinned), moves, is_ours=is_ours)
     found.findings += _passkeys_of(engine, tx, run, rows)
     found.findings += _people_of(engine, tx, run, rows, keys)
     return found
@@ -131,7 +139,7 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
     by_hand = {one.id for one in tx.opinions.of_run(run) if one.model == MANUAL_MODEL and one.asked_by == "gate"}
     events: Iterator[Any] = iter(()) if before is None else tx.events.decoded(run)
     for row in rows:
-        needs = False
+        needs, event = False, None
         if before is not None:
             try:
                 event = next(events)
@@ -140,7 +148,7 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
             except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
                 events, before = iter(()), None
         where = f"{row.type} of {row.payload['phase']}" if "phase" in row.payload else row.type
-        yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs)
+        yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs, event)
 
 
 def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_hand: set[str]) -> bool:
@@ -213,13 +221,13 @@ def _judge(
     found: SignedDecisions,
     pinned: dict[str, str],
     retired: Sequence[RetiredKey] = (),
-    chain: Callable[[], Pinned] | None = None,
+    keys: MoveKeys | None = None,
     *,
     is_ours: bool = True,
 ) -> Iterator[Discrepancy]:
     """The decisions in one log that no key proves. ``began``: where signing began in it; None: it never did.
 
-    ``chain``: reads the passkeys that make moves in it; None: they are not judged.
+    ``keys``: reads the passkeys that make moves in it, and its opinions; None: they are not judged.
     """
     by_seq = {row.seq: row for row in rows}
     proven: set[int] = set()
@@ -229,11 +237,11 @@ def _judge(
         until_now = {each.key: each.public_key for each in retired if row.seq <= each.end(run)[0]}
         signed, fault = _signed(row, by_seq, run, pinned | until_now)
         if signed is not None and signed.is_by_passkey:  # what it proves is judged, not what lies before it
-            if chain is not None and signed.statement.values["kind"] not in _ANSWERS:
-                if fault := _fault_of_move(signed, row, by_seq, run, chain()):
+            if keys is not None and signed.statement.values["kind"] not in _ANSWERS:
+                moved, fault = _moved(signed, row, by_seq, run, keys)
+                proven |= moved
+                if fault:
                     yield Discrepancy("signature_wrong", row.where, fault, run, row.seq, row.source.at)
-                else:
-                    proven.update(_moved(signed.statement, row, by_seq))
             continue
         if signed is not None and not is_ours and fault == signed.fault(None):
             found.foreign[signed.key] += 1
@@ -256,7 +264,7 @@ def _unproven(
     rows: Iterable[_Row], began: tuple[int, str] | None, proven: set[int], run: str, found: SignedDecisions
 ) -> Iterator[Discrepancy]:
     for row in rows:
-        is_passkey = row.assurance is Assurance.PASSKEY and not row.needs_person
+        is_passkey = row.assurance is Assurance.PASSKEY and not row.needs_person and row.type not in _MOVES
         if is_passkey or row.seq in proven or not (row.assurance >= Assurance.HUMAN or row.needs_person):
             continue
         if began is None or row.seq <= began[0]:
@@ -289,54 +297,26 @@ _ANSWERS = {"approve", "reject"}
 """What passkeys sign of requests."""
 
 _MOVES = {
-    "AttemptOpened": {"retry"},
-    "AutoSwitched": {"set_auto"},
-    "OpinionOverruled": {"overrule"},
-    "PhaseCompleted": {"force_accept"},
-    "PhaseForced": {"force_accept"},
-    "PhaseProceeded": {"proceed"},
-    "PhaseReady": {"force_accept"},
-    "PhaseSkipped": {"skip"},
-    "RecordsKept": {"opinion"},
-    "RunResumed": {"resume"},
+    "AutoSwitched",
+    "OpinionOverruled",
+    "PhaseForced",
+    "PhaseProceeded",
+    "PromptEdited",
+    "RunCancelled",
+    "RunResumed",
 }
-"""Event that needs a person → the moves that cause it."""
+"""Events that follow from no answer to a request: where a passkey is said to have caused one, it signed that."""
 
 
-def _fault_of_move(signed: SignedStatement, row: _Row, by_seq: dict[int, _Row], run: str, chain: Pinned) -> str:
-    """Why a passkey's statement of a move does not count at ``row``; empty where it does."""
-    statement = signed.statement
-    seq, hash_ = statement.position("request")
-    if statement.run != run or seq not in by_seq or by_seq[seq].hash != hash_ or seq >= row.seq - 1:
-        return "its statement is about another place of the log"
-    then = chain.at(str(statement.values["approvers"]))
-    key = None if then is None else then.passkeys.get(signed.key)
-    if key is None:
-        return "the key that signed it is not one that you trust in .wfe/approvers.json"
-    return signed.fault(key.public_key, key.origin)
-
-
-def _moved(statement: Statement, row: _Row, by_seq: dict[int, _Row]) -> Iterator[int]:
-    """The events of the move that ``row`` ends, where they are what was signed: its statement names no end of the log after it."""
-    decisions: list[dict[str, Any]] = statement.values["decision"]
-    for seq in range(statement.position("request")[0] + 1, row.seq):
-        found = by_seq.get(seq)
-        if found is not None and any(_causes(statement, decision, found) for decision in decisions):
-            yield seq
-
-
-def _causes(statement: Statement, decision: dict[str, Any], found: _Row) -> bool:
-    """Whether ``decision``, signed by a passkey, is what ``found`` records."""
-    payload = found.source.payload
-    if decision["do"] not in _MOVES.get(found.type, ()):
-        return False
-    if found.type == "RecordsKept":
-        return [one["id"] for one in payload["records"] if one["kind"] == "opinion"] == [decision["opinion"]]
-    path, of = str(payload.get("phase", "")), str(decision.get("phase", ""))
-    same_phase = not of or path == of or path.startswith((f"{of}.", f"{of}["))
-    same_reason = payload.get("reason") in {None, statement.values["comment"]} or found.type == "PhaseSkipped"
-    same_text = payload.get("sha256") in {None, decision.get("sha256"), statement.values["artifact"]}
-    return same_phase and same_reason and same_text and payload.get("auto", True) == decision.get("auto", True)
+def _moved(
+    signed: SignedStatement, row: _Row, by_seq: dict[int, _Row], run: str, keys: MoveKeys
+) -> tuple[set[int], str]:
+    """The events of the move that ends with ``row``, or why what a passkey signed does not count there."""
+    seq, hash_ = signed.statement.position("request")
+    if signed.statement.run != run or seq not in by_seq or by_seq[seq].hash != hash_ or seq >= row.seq - 1:
+        return set(), "its statement is about another place of the log"
+    between = [by_seq[each] for each in range(seq + 1, row.seq) if each in by_seq]
+    return moved_by_passkey(signed, row.source, [(one.source, one.event) for one in between], *keys())
 
 
 def _signature(row: _Row) -> Signature | None:
@@ -350,21 +330,25 @@ def _signature(row: _Row) -> Signature | None:
 
 # what passkeys decided
 
+_UNREADABLE = "its log cannot be read as one of a run, so nothing in it is proven"
+
 
 def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row]) -> list[Discrepancy]:
     """The approvals and rejections of a run that no passkey signed although one must have."""
     try:
         return unproven_by_passkey(engine, tx, engine.load(tx, run), [row.source for row in rows])
-    except Exception:  # rows that were tampered with can fail in any way; the log has named them
-        return []
+    except Exception:  # rows that were tampered with can fail in any way: then nothing is proven
+        return [Discrepancy("approval_unproven", "approvals by passkeys", _UNREADABLE, run)]
 
 
-def _chain_of(engine: Engine, tx: Tx, run: RunId) -> Pinned:
-    """The passkeys that a person trusts where ``run`` works; none where that cannot be read, which is a finding of its own."""
+def _keys_of_moves(engine: Engine, tx: Tx, run: RunId) -> tuple[Pinned, Mapping[str, OpinionRecord]]:
+    """The passkeys that a person trusts where ``run`` works, none where that cannot be read, and the opinions of the run."""
+    opinions = {one.id: one for one in tx.opinions.of_run(run)}
     try:
-        return trusted_chain(tx, engine.project_id, approvers_here(Path(engine.load(tx, run).record.worktree)))
-    except Exception:  # rows that were tampered with can fail in any way; the log has named them
-        return Pinned()
+        worktree = Path(engine.load(tx, run).record.worktree)
+        return trusted_chain(tx, engine.project_id, approvers_here(worktree)), opinions
+    except Exception:  # rows that were tampered with can fail in any way: then no key counts
+        return Pinned(), opinions
 
 
 def _people_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row], keys: DecisionKeys) -> Sequence[Discrepancy]:
@@ -375,8 +359,8 @@ def _people_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row], keys: D
             return []
         pinned = trusted_chain(tx, engine.project_id, keys.chain or Pinned())
         return [*too_few_people(tx, run, [row.source for row in rows], pinned)]
-    except Exception:  # rows that were tampered with can fail in any way; the log has named them
-        return []
+    except Exception:  # rows that were tampered with can fail in any way: then nothing is proven
+        return [Discrepancy(TOO_FEW, "approvals by several people", _UNREADABLE, run)]
 
 
 def _by_passkey(engine: Engine, events: Sequence[SettingEvent], chain: Pinned | None) -> Iterator[int]:

@@ -17,7 +17,7 @@ from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.model import Person
+from wfe_mcp.core.model import Channel, Person
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class RunChange:
     refusal: Refused | None = None
     commands: list[Command] = field(default_factory=list["Command"])
     """What the caller commanded; what the engine gave by itself is not here."""
+    decided: list[Event] = field(default_factory=list["Event"])
+    """The events of these commands."""
     facts: dict[str, object] = field(default_factory=dict[str, object])
     """More facts for the statement that a person's key signs: ``shown``, ``request``, ``files``."""
     seen: SeenFiles | None = None
@@ -128,6 +130,7 @@ class RunChange:
         self.events += events
         if command.by is self.by:
             self.commands.append(command)
+            self.decided += events
         return events
 
 
@@ -159,6 +162,10 @@ def facts_of(change: RunChange) -> dict[str, object]:
         "decision": [_described(one) for one in decided],
         "comment": _comment(first),
     }
+    if change.by.channel is Channel.PASSKEY:
+        from wfe_mcp.store.serialization import signed_form
+
+        facts["events"] = [signed_form(event, change.at) for event in change.decided]
     path = getattr(first, "phase", None)
     before = change.loaded_before.state
     if path is not None and path in before.attempts:

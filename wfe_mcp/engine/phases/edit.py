@@ -166,6 +166,7 @@ def edit(engine: Engine, by: By, run_id: str, phase: PhasePath, value: object, n
     content, (tree, seen, _) = canonical_json(checked.value), look()
     with change_run(engine, loaded, by) as current:
         current.seen = seen
+        current.facts |= {"comment": note} if note else {}
         receipt = store_revision(current, phase, content, note, tree=tree, edited=True)
         write_output(current, phase, content)
     return Receipt(current.loaded, phase, receipt.attempt, receipt.revision)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.model import Attempt, AttemptStatus, By
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
@@ -100,11 +100,16 @@ def submit(
         elif faults:
             receipt = _refuse(current, spot, value, faults)
         else:
+            current.facts |= {"comment": note} if note else {}
             receipt = store_revision(current, spot, content, note, tree=tree)
             write_output(current, spot, content)
         if files and not faults:
             made = current.state.attempts[spot][receipt.attempt - 1]
             if answered is None or (made is current.attempt(spot) and takes_files(made)):
+                if (
+                    current.by.channel is Channel.PASSKEY
+                ):  # another statement names the end of the log, with the files in it
+                    current.facts["attached"] = {each.name: sha256_hex(each.content) for each in files}
                 keep(current, made, files)  # also where its gates have ended the attempt already
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
 
