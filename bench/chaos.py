@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SERVERS, RUNNERS, AGENTS, CHECKS, REMOTE = 8, 4, 24, 10, 2
 _CALL_S, _PAUSE_S = 60.0, 0.5
 _GIVE_UP_S = 300.0
-"""A run that has not moved for so long is lost."""
+"""Where no run was completed for so long, those that are open are lost. They wait for each other: all work in one folder."""
 _BY = By("bench", Channel.CLI, Assurance.HUMAN)
 
 TEMPLATE: dict[str, Any] = {
@@ -101,6 +101,8 @@ class _Team:
         self._place, self._machines, self._engine, self._folder = place, machines, engine, folder
         self._acknowledged: list[str] = []
         self._repeated: Counter[str] = Counter()
+        self._completed = 0.0
+        """When the last run was."""
         self._token = create_token(engine, _BY, "agent", "work", project=engine.project_id)[1]
 
     def figures(self, runs: int) -> list[Figure]:
@@ -163,10 +165,11 @@ class _Team:
         run = str((await self._call(http, "start_run", template="chaos", title=f"run {number}"))["run"])
         self._acknowledged.append(run)
         body: dict[str, Any] = {"front": {}, "body": f"word {number}"}
-        until = time.monotonic() + _GIVE_UP_S
-        while time.monotonic() < until:
+        self._completed = max(self._completed, time.monotonic())
+        while time.monotonic() < self._completed + _GIVE_UP_S:
             found = await self._call(http, "status", run=run, phase="work", wait_s=20)
             if found.get("run_state") == "completed":
+                self._completed = time.monotonic()
                 return
             if found.get("waiting_on") == "gate":
                 continue
