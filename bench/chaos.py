@@ -165,7 +165,7 @@ class _Team:
         run = str((await self._call(http, "start_run", template="chaos", title=f"run {number}"))["run"])
         self._acknowledged.append(run)
         body: dict[str, Any] = {"front": {}, "body": f"word {number}"}
-        self._completed = max(self._completed, time.monotonic())
+        self._completed = self._completed or time.monotonic()
         while time.monotonic() < self._completed + _GIVE_UP_S:
             found = await self._call(http, "status", run=run, phase="work", wait_s=20)
             if found.get("run_state") == "completed":
