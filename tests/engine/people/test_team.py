@@ -19,7 +19,7 @@ from wfe_mcp.engine.access.tokens import create_token, tokens
 from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.engine.approvals.approvers import ApproverKey, pin_person
 from wfe_mcp.engine.kernel.engine import own_key
-from wfe_mcp.engine.notifications.people import has_address, send_to_people, set_address
+from wfe_mcp.engine.notifications.people import Sent, has_address, send_to_people, set_address
 from wfe_mcp.engine.people.absence import absences, come_back, go_away, refuse_strangers
 from wfe_mcp.engine.people.deciders import MOST_NOTE, deciders, hand_over
 from wfe_mcp.engine.people.presence import LASTS_S, come, present
@@ -228,6 +228,6 @@ def test_a_message_goes_once_to_those_whose_the_request_is_at_an_address_that_ma
     first, second = (send_to_people(scene.engine, request, {"text": "one waits"}) for _ in range(2))
     chat.stop()
 
-    assert (first, second) == ({"sent": ["ada"], "failed": []}, {"sent": [], "failed": []})
+    assert (first, second) == (Sent(["ada"], [], []), Sent([], [], []))
     assert [(each.path, each.body) for each in chat.heard] == [("/ada", {"text": "one waits"})]
-    assert send_to_people(scene.engine, "unknown", {}) == {}
+    assert send_to_people(scene.engine, "unknown", {}) == Sent([], [], [])
