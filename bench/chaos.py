@@ -101,6 +101,7 @@ class _Team:
         self._place, self._machines, self._engine, self._folder = place, machines, engine, folder
         self._acknowledged: list[str] = []
         self._repeated: Counter[str] = Counter()
+        self._chaos: Chaos | None = None
         self._completed = 0.0
         """When the last run was."""
         self._token = create_token(engine, _BY, "agent", "work", project=engine.project_id)[1]
@@ -118,7 +119,7 @@ class _Team:
         for at in range(RUNNERS):
             one.start_runner(at)
         began = time.perf_counter()
-        chaos = Chaos(one)
+        chaos = self._chaos = Chaos(one)
         asyncio.run(self._work(runs, chaos))
         chaos.stop()
         took = time.perf_counter() - began
@@ -179,6 +180,8 @@ class _Team:
     async def _call(self, http: httpx2.AsyncClient, tool: str, **arguments: Any) -> dict[str, Any]:
         """The envelope. What was not answered, or could not be done now, is repeated, at any server."""
         while True:
+            if self._chaos is not None and self._chaos.broken is not None:
+                raise self._chaos.broken
             url = f"http://127.0.0.1:{random.choice(self._machines.ports)}"
             found, why = await call(http, url, self._token, tool, arguments)
             is_answered = bool(found) and why != "unavailable"

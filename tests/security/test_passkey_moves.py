@@ -163,11 +163,11 @@ def test_an_approval_beside_a_statement_without_a_decision_is_found(
 def test_an_approval_before_the_signature_of_a_submission_is_found(
     scene: Scene, signer: Signer, key: SoftKey, forger: Forger
 ) -> None:
-    told = {**phase("told", needs=[]), "kind": "human"}
-    run = scene.start(phase("plan", approval("passkey")), told, phase("build"), limits={"max_parallel": 2})
+    form = {**phase("filled", needs=[]), "kind": "human"}
+    run = scene.start(phase("plan", approval("passkey")), form, phase("build"), limits={"max_parallel": 2})
     scene.do(run, "plan")
     asked(scene, run)
-    moved(scene, signer, key, run, lambda by: submit(scene.engine, by, run, "told", artifact={"title": "mine"}))
+    moved(scene, signer, key, run, lambda by: submit(scene.engine, by, run, "filled", artifact={"title": "mine"}))
     assert everything(scene) == []
     sha256 = scene.state(run).current(PhasePath("plan")).sha256
     on = {"attempt": 1, "phase": "plan"}

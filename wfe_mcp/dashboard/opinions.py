@@ -72,10 +72,7 @@ class Opinions(Handlers):
 
     def _engine(self, place: Place) -> Engine:
         fields.refuse_pin(asks_pin=self.asks_pin)
-        engine = self.engines.of_run(place.run)
-        if engine is None:
-            raise Refused("bad_argument", f"This database has no open run {place.run!r}.", "Open it from the inbox.")
-        return engine
+        return engine_of(self.engines, place)
 
     def _page(
         self,
@@ -111,6 +108,14 @@ class Place:
         """The path of a step of the answer."""
         path, _, query = self.path.partition("?")
         return f"{path}/{step}?{query}"
+
+
+def engine_of(engines: Engines, place: Place) -> Engine:
+    """The engine of the run that asks. Refuses ``bad_argument``: there is no such open run."""
+    engine = engines.of_run(place.run)
+    if engine is None:
+        raise Refused("bad_argument", f"This database has no open run {place.run!r}.", "Open it from the inbox.")
+    return engine
 
 
 def answer_question(engine: Engine, place: Place, form: Mapping[str, str], person: Callable[[], Person]) -> None:
@@ -267,10 +272,7 @@ class SignedOpinions:
         return engine
 
     def _engine(self, place: Place) -> Engine:
-        engine = self._engines.of_run(place.run)
-        if engine is None:
-            raise Refused("bad_argument", f"This database has no open run {place.run!r}.", "Open it from the inbox.")
-        return engine
+        return engine_of(self._engines, place)
 
 
 _FORM = "overrule"

@@ -36,7 +36,7 @@ MOVES: dict[str, Any] = {
             skip="human",
             on_fail=[{"do": "wait_human"}],
         ),
-        {**phase("told"), "kind": "human"},
+        {**phase("filled"), "kind": "human"},
         phase("signed", gates=[{"kind": "approval", "assurance": "human"}]),
     ],
 }
@@ -144,7 +144,7 @@ def test_a_person_at_a_server_accepts_a_phase_by_force_with_a_passkey(ada: Perso
 
 def test_a_person_at_a_server_skips_submits_and_edits_with_a_passkey(ada: Person) -> None:
     assert ada.moves("skip_phase", phase="plan", reason="not now").status_code == 200
-    done = ada.moves("submit_artifact", phase="told", artifact={"title": "By a person"})
+    done = ada.moves("submit_artifact", phase="filled", artifact={"title": "By a person"})
     assert done.status_code == 200, done.text
     ada.client.api("POST", ada.path("start_phase"), {"phase": "signed"})
     ada.client.api("POST", ada.path("submit_artifact"), {"phase": "signed", "artifact": {"title": LONG}})
@@ -162,11 +162,11 @@ def test_a_person_at_a_server_resumes_what_a_person_paused_and_turns_automatic_m
     assert ada.moves("control", action="auto_on").status_code == 200
     assert ada.moves("retry_phase", phase="plan", feedback="a longer title").status_code == 200
     assert ada.moves("control", action="auto_off").status_code == 200
-    assert ada.moves("submit_artifact", phase="told", artifact={"title": "By a person"}).status_code == 200
-    refused = ada.client.api("POST", ada.path("control"), {"action": "proceed", "phase": "told"})
+    assert ada.moves("submit_artifact", phase="filled", artifact={"title": "By a person"}).status_code == 200
+    refused = ada.client.api("POST", ada.path("control"), {"action": "proceed", "phase": "filled"})
     assert refused.json()["error"]["code"] == "needs_human"
-    assert ada.moves("control", action="proceed", phase="told").status_code == 200
-    assert [event.payload["phase"] for event in ada.events("PhaseProceeded")] == ["told"]
+    assert ada.moves("control", action="proceed", phase="filled").status_code == 200
+    assert [event.payload["phase"] for event in ada.events("PhaseProceeded")] == ["filled"]
     assert ada.codes == []
 
 
@@ -218,7 +218,7 @@ def test_only_an_approver_with_a_pinned_passkey_of_theirs_moves_a_run(ada: Perso
 def test_what_waits_for_a_signature_has_changed_nothing(ada: Person) -> None:
     ada.client.api("POST", ada.path("skip_phase"), {"phase": "plan", "reason": "r"})
     before = {each.name for each in ada.team.running.house.root.rglob("*") if not {".wfe", ".git"} & {*each.parts}}
-    ada.asked("submit_artifact", phase="told", artifact={"title": "By a person"})
+    ada.asked("submit_artifact", phase="filled", artifact={"title": "By a person"})
     ada.asked("force_accept", phase="plan", reason="good enough")
     assert ada.events("Submitted")[1:] == ada.events("PhaseForced") == []
     assert before == {
@@ -246,7 +246,7 @@ def test_a_person_moves_a_run_in_the_application_with_a_passkey(team: Team, tab:
     with engine.store.read() as tx:
         (forced,) = tx.events.of_types(RunId(run), "PhaseForced")
     assert (forced.actor, forced.payload["reason"]) == ("ada", "good enough")
-    page.click("text=fill in told")
+    page.click("text=fill in filled")
     page.get_by_label("Title").fill("By a person")
     page.get_by_role("button", name="Submit").click()
     sign.click()

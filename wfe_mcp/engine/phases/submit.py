@@ -106,9 +106,7 @@ def submit(
         if files and not faults:
             made = current.state.attempts[spot][receipt.attempt - 1]
             if answered is None or (made is current.attempt(spot) and takes_files(made)):
-                if (
-                    current.by.channel is Channel.PASSKEY
-                ):  # another statement names the end of the log, with the files in it
+                if current.by.channel is Channel.PASSKEY:  # any other statement names the end of the log after them
                     current.facts["attached"] = {each.name: sha256_hex(each.content) for each in files}
                 keep(current, made, files)  # also where its gates have ended the attempt already
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
