@@ -1,8 +1,9 @@
 """Lets a team work while its machines fail: 8 servers, 4 runners in network namespaces, PostgreSQL, and 24 agents.
 
-Each run has ten checks, two of them on a runner. Meanwhile, one every three seconds and in turn: a server is killed or frozen past its
-leases, a runner is killed, frozen or cut off, PostgreSQL is restarted or killed. An agent repeats what was not answered. At the end
-every run that was acknowledged must be complete, each of its gates judged once, and ``verify`` must find nothing.
+Each agent has a work folder of its own at the server, as over a bridge. Each run has ten checks, two of them on a runner. Meanwhile, one
+every three seconds and in turn: a server is killed or frozen past its leases, a runner is killed, frozen or cut off, PostgreSQL is
+restarted or killed. An agent repeats what was not answered. At the end every run that was acknowledged must be complete, each of its gates
+judged once, and ``verify`` must find nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +34,17 @@ from wfe_mcp.store.enums import JobStatus
 from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bench.scene import Scene
     from wfe_mcp.engine.kernel.engine import Engine
+
+    Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 SERVERS, RUNNERS, AGENTS, CHECKS, REMOTE = 8, 4, 24, 10, 2
 _CALL_S, _PAUSE_S = 60.0, 0.5
 _GIVE_UP_S = 300.0
-"""Where no run was completed for so long, those that are open are lost. They wait for each other: all work in one folder."""
+"""Where no run was completed for so long, those that are open are lost."""
 _BY = By("bench", Channel.CLI, Assurance.HUMAN)
 
 TEMPLATE: dict[str, Any] = {
@@ -104,7 +110,9 @@ class _Team:
         self._chaos: Chaos | None = None
         self._completed = 0.0
         """When the last run was."""
-        self._token = create_token(engine, _BY, "agent", "work", project=engine.project_id)[1]
+        self._tokens = [
+            create_token(engine, _BY, f"agent-{at}", "work", project=engine.project_id)[1] for at in range(AGENTS)
+        ]
 
     def figures(self, runs: int) -> list[Figure]:
         """Work, with faults, until every run is complete or lost."""
@@ -148,11 +156,11 @@ class _Team:
     async def _work(self, runs: int, chaos: Chaos) -> None:
         left = iter(range(runs))
 
-        async def agent() -> None:
+        async def agent(token: str) -> None:
             async with httpx2.AsyncClient(trust_env=False, timeout=_CALL_S) as http:
                 for number in left:
                     if chaos.broken is None:
-                        await self._run(http, number)
+                        await self._run(partial(self._call, http, token), number)
                         print(
                             f"\r{number + 1:,} of {runs:,} runs begun, {sum(chaos.done.values()):,} faults",
                             end="",
@@ -160,30 +168,30 @@ class _Team:
                             flush=True,
                         )
 
-        await asyncio.gather(*(agent() for _ in range(min(AGENTS, runs))))
+        await asyncio.gather(*(agent(each) for each in self._tokens[:runs]))
 
-    async def _run(self, http: httpx2.AsyncClient, number: int) -> None:
-        run = str((await self._call(http, "start_run", template="chaos", title=f"run {number}"))["run"])
+    async def _run(self, ask: Ask, number: int) -> None:
+        run = str((await ask("start_run", template="chaos", title=f"run {number}"))["run"])
         self._acknowledged.append(run)
         body: dict[str, Any] = {"front": {}, "body": f"word {number}"}
         self._completed = self._completed or time.monotonic()
         while time.monotonic() < self._completed + _GIVE_UP_S:
-            found = await self._call(http, "status", run=run, phase="work", wait_s=20)
+            found = await ask("status", run=run, phase="work", wait_s=20)
             if found.get("run_state") == "completed":
                 self._completed = time.monotonic()
                 return
             if found.get("waiting_on") == "gate":
                 continue
-            await self._call(http, "start_phase", run=run, phase="work")
-            await self._call(http, "submit_artifact", run=run, phase="work", artifact=body)
+            await ask("start_phase", run=run, phase="work")
+            await ask("submit_artifact", run=run, phase="work", artifact=body)
 
-    async def _call(self, http: httpx2.AsyncClient, tool: str, **arguments: Any) -> dict[str, Any]:
+    async def _call(self, http: httpx2.AsyncClient, token: str, tool: str, **arguments: Any) -> dict[str, Any]:
         """The envelope. What was not answered, or could not be done now, is repeated, at any server."""
         while True:
             if self._chaos is not None and self._chaos.broken is not None:
                 raise self._chaos.broken
             url = f"http://127.0.0.1:{random.choice(self._machines.ports)}"
-            found, why = await call(http, url, self._token, tool, arguments)
+            found, why = await call(http, url, token, tool, arguments, bridged=True)
             is_answered = bool(found) and why != "unavailable"
             if not why or (is_answered and tool != "start_run"):
                 return found
