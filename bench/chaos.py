@@ -176,7 +176,7 @@ class _Team:
         body: dict[str, Any] = {"front": {}, "body": f"word {number}"}
         self._completed = self._completed or time.monotonic()
         while time.monotonic() < self._completed + _GIVE_UP_S:
-            found = await ask("status", run=run, phase="work", wait_s=20)
+            found = await ask("status", run=run, wait_s=20)
             if found.get("run_state") == "completed":
                 self._completed = time.monotonic()
                 return
