@@ -1,12 +1,17 @@
 """uvicorn's server for the page: stopped from another thread at once, and reachable while clients hold requests half open."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import socket
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_ANSWERED = 64
 """Requests above these are answered with 503."""
@@ -55,9 +60,13 @@ class PageConnection(PromptConnection):
 
 
 class HttpServer(uvicorn.Server):
-    """A server in a thread of its own. ``stop`` ends it from another thread."""
+    """A server in a thread of its own. ``stop`` ends it from another thread. ``end_waits``: lets requests that wait answer at once."""
 
     _loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, config: uvicorn.Config, end_waits: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self._end_waits = end_waits
 
     def stop(self) -> None:
         """Take no more requests, answer those that wait, and end."""
@@ -81,6 +90,7 @@ class HttpServer(uvicorn.Server):
 
         A connection may still be accepted while the others end. The loop cancels the requests that it leaves.
         """
+        self._end_waits()
         loop = asyncio.get_running_loop()
         for listening in (one for each in self.servers for one in each.sockets):
             with contextlib.suppress(NotImplementedError):  # on Windows

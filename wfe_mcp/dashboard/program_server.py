@@ -81,6 +81,10 @@ class Served(Protocol):
         """Begin, and end with the server."""
         ...
 
+    def end_waits(self) -> None:
+        """Let each call that waits for something answer now: the server ends."""
+        ...
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         ...
@@ -90,9 +94,17 @@ def program_server(
     engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served], visitors: Visitors | None = None
 ) -> HttpServer:
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
+    no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
+    access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False), visitors and visitors.people)
+    served = mcp(access)
+
+    def end_waits() -> None:
+        access.is_ending = True
+        served.end_waits()
+
     return HttpServer(
         uvicorn.Config(
-            _app(engine, port, origin, mcp, visitors),
+            _app(engine, access, origin, served, visitors),
             http=PromptConnection,
             log_config=None,
             access_log=False,
@@ -101,14 +113,12 @@ def program_server(
             ws="none",
             timeout_graceful_shutdown=3,
             timeout_keep_alive=_IDLE_S,
-        )
+        ),
+        end_waits,
     )
 
 
-def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served], visitors: Visitors | None) -> App:
-    no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
-    access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False), visitors and visitors.people)
-    served = mcp(access)
+def _app(engine: Engine, access: Access, origin: str, served: Served, visitors: Visitors | None) -> App:
     metrics = _metrics(engine, access)
 
     @asynccontextmanager
@@ -120,7 +130,6 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
                 group.start_soon(_note, metrics)
             yield
             group.cancel_scope.cancel()
-        access.is_ending = True
         await run_in_threadpool(access.close)
 
     async def lives(_: Request) -> Response:
@@ -145,9 +154,9 @@ def _app(engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served]
         *git_routes(lambda header, project: _git_grant(access, header, project)),
     ]
     if visitors is None:
-        return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
+        return Guard(Starlette(routes=routes, lifespan=alive), access.port, origin=origin)
     routes += _pages(access, visitors)
-    return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin, entrances=ENTRANCES)
+    return Guard(Starlette(routes=routes, lifespan=alive), access.port, origin=origin, entrances=ENTRANCES)
 
 
 def _git_grant(access: Access, header: str, project: str) -> GitGrant:

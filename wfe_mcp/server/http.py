@@ -85,6 +85,11 @@ class TokenPlace(ProjectSession):
                 self.is_started = False
                 log.warning("the worker of this project did not start: %s", fault)
 
+    def end_waits(self) -> None:
+        """Let each call that waits for something answer now."""
+        self.is_ending = True
+        self.next_change().set()
+
     async def close(self) -> None:
         """Nothing: who made the engine closes it."""
 
@@ -105,6 +110,7 @@ class TokenServers:
         self._token_of, self._place_of, self._folder_of = token_of, place_of, folder_of
         self._threads = anyio.CapacityLimiter(THREADS)
         self._servers: dict[tuple[str, Path | None], StreamableHTTPSessionManager] = {}
+        self._places: list[TokenPlace] = []
         self._making = anyio.Lock()
         self._group: TaskGroup | None = None
 
@@ -119,6 +125,11 @@ class TokenServers:
                 self._group = None
                 self._servers.clear()
                 group.cancel_scope.cancel()
+
+    def end_waits(self) -> None:
+        """Let each call that waits for something answer now."""
+        for each in self._places:
+            each.end_waits()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI, for a path of its own."""
@@ -143,6 +154,7 @@ class TokenServers:
                 if self._group is None:
                     raise Refused("unavailable", "The server ends.", "Call again once it is back; nothing is lost.")
                 place = await to_thread.run_sync(self._place_of, token, folder, self._threads)
+                self._places.append(place)
                 self._servers[key] = await self._group.start(self._serve, place, folder is not None)
             return self._servers[key]
 

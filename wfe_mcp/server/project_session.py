@@ -61,6 +61,8 @@ class ProjectSession:
 
     by: By | None = None
     """The caller, where the transport knows it; else the client names itself."""
+    is_ending = False
+    """Whether calls that wait answer now, since the process ends."""
     is_remote = False
     """Whether the client is a program elsewhere: then no user is asked through it, and what it answers for one does not count."""
 

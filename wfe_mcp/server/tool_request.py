@@ -50,7 +50,7 @@ class ToolRequest:
         return is_modern(self.context.protocol_version)
 
     async def until(self, is_so: Callable[[], bool], within_s: float, doing: str = "") -> bool:
-        """Wait until ``is_so``; False when ``within_s`` is over first. Cancelling ends the wait at once.
+        """Wait until ``is_so``; False when ``within_s`` is over, or the process ends, first. Cancelling ends the wait at once.
 
         ``doing`` is the sentence that the client shows its user meanwhile, if it asked for progress; empty once the call is
         answered.
@@ -61,6 +61,8 @@ class ToolRequest:
                 changed = self.place.next_change()
                 if await self.place.in_thread(is_so):
                     return True
+                if self.place.is_ending:
+                    return False
                 if doing and (passed_s := anyio.current_time() - began) - reported_s >= PROGRESS_S:
                     reported_s = passed_s
                     await self.context.report_progress(round(passed_s, 1), within_s, doing)

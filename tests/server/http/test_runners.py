@@ -1,10 +1,12 @@
 """Checks that run on a runner: another process, with another data directory, that talks HTTP with the server alone."""
 
+import asyncio
 import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 
 from tests.jobs.conftest import until
 from tests.sandboxes import NEEDS_SANDBOX
-from tests.server.conftest import HUMAN, House
+from tests.server.conftest import HUMAN, House, call, drill, structured
 from tests.server.http.conftest import Running
 from tests.server.http.runners import LEASE_S, Machine, OwnRunner, configure, evidence, gate_jobs, settle
 from wfe_mcp.engine.integrity.evidence_audit import audit_runner_reports
@@ -61,18 +63,26 @@ def own(running: Running) -> OwnRunner:
 
 def checked(running: Running) -> str:
     """A run whose check waits for a runner."""
+    return checking(running)[0]
+
+
+def checking(running: Running) -> tuple[str, "Future[httpx2.Response]"]:
+    """The run, and the answer to its submission, which waits for the gates, and so for the runner that the test starts next."""
     headers = {"Authorization": f"Bearer {running.token(f'bot-{time.monotonic_ns()}')}"}
-    with httpx2.Client(trust_env=False, timeout=60, headers=headers, base_url=f"{running.url}/api/v1") as http:
-        started = http.post("/runs", json={"template": "drill", "inputs": {"goal": "try"}}).json()
-        assert started["ok"], started
-        run = str(started["run"])
-        begun = http.post(f"/runs/{run}/start_phase", json={"phase": "checked"}).json()
-        assert begun["ok"], begun
-        sent = {"phase": "checked", "artifact": {"title": "It works"}}
-        # A submission waits for its gates, and this one for the runner that the test starts next.
-        with suppress(httpx2.ReadTimeout):
-            http.post(f"/runs/{run}/submit_artifact", json=sent, timeout=1)
-    return run
+
+    def post(path: str, **body: object) -> httpx2.Response:
+        return httpx2.post(f"{running.url}/api/v1{path}", json=body, headers=headers, timeout=60, trust_env=False)
+
+    started = post("/runs", template="drill", inputs={"goal": "try"}).json()
+    assert started["ok"], started
+    run = str(started["run"])
+    begun = post(f"/runs/{run}/start_phase", phase="checked").json()
+    assert begun["ok"], begun
+    thread = ThreadPoolExecutor(1)
+    answer = thread.submit(post, f"/runs/{run}/submit_artifact", phase="checked", artifact={"title": "It works"})
+    thread.shutdown(wait=False)
+    until(lambda: answer.done() or any(each.run_id == run for each in gate_jobs(running.house)))
+    return run, answer
 
 
 def judged(house: House, run: str) -> dict[str, Any]:
@@ -95,6 +105,30 @@ def test_a_check_passes_on_a_runner_and_its_evidence_names_runner_tree_and_level
     assert (said["runner"], said["tree"]) == ("builder", found["tree"]["before"].partition("+")[0])
     assert "looking" in found["output"]["tail"]
     assert verify(running.house.engine(), run).findings == ()
+
+
+def test_a_submission_that_waits_is_answered_when_the_server_ends(running: Running) -> None:
+    _, answer = checking(running)
+    running.end()
+    found = answer.result().json()
+    assert (found["ok"], found["state"]) == (True, "gating"), found
+
+
+async def test_a_call_that_waits_is_answered_when_the_server_ends(running: Running, era: str) -> None:
+    waits = asyncio.Event()
+
+    async def progressed(*_: object) -> None:
+        waits.set()
+
+    async with running.agent(running.token(), era) as agent:
+        run = await drill(agent)
+        await call(agent, "start_phase", run=run, phase="checked")
+        sent = {"run": run, "phase": "checked", "artifact": {"title": "It works"}}
+        answer = asyncio.create_task(agent.call_tool("submit_artifact", sent, progress_callback=progressed))
+        await waits.wait()
+        running.process.send_signal(signal.SIGTERM)
+        found = structured(await answer)
+    assert (found["ok"], found["state"]) == (True, "gating"), found
 
 
 def test_a_check_fails_on_a_runner_and_its_phase_with_it(running: Running, machine: Make) -> None:

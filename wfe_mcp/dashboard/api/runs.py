@@ -14,7 +14,7 @@ from pydantic import Field
 from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
-from wfe_mcp.dashboard.api.access import Reads, Works
+from wfe_mcp.dashboard.api.access import Caller, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
@@ -185,7 +185,7 @@ async def show_run(
     engine = await run_in_threadpool(caller.engine_of, run)
     if wait_s:
         before = await run_in_threadpool(envelopes.moment, engine, run)
-        await _until(lambda: envelopes.has_moved(engine, before) or not envelopes.sleeps(engine, run), wait_s)
+        await _until(caller, lambda: envelopes.has_moved(engine, before) or not envelopes.sleeps(engine, run), wait_s)
     return await run_in_threadpool(done, caller, engine, answers.status, run, detail=detail)
 
 
@@ -228,7 +228,7 @@ async def submit_artifact(caller: Works, run: str, body: Submission) -> JSONResp
         found = await run_in_threadpool(answers.submit_artifact, engine, by, run, **body.model_dump(exclude={"pin"}))
         if found.state == "gating":
             made = found.shown(SubmittedView)
-            await _until(partial(envelopes.gates_are_done, engine, run, body.phase, made.attempt), GATES_WAIT_S)
+            await _until(caller, partial(envelopes.gates_are_done, engine, run, body.phase, made.attempt), GATES_WAIT_S)
             found = await run_in_threadpool(answers.submitted, engine, run, body.phase, made.attempt, made.revision)
     except Refused as refused:
         found = await run_in_threadpool(refusal, engine, caller.asking(refused), run, body.phase)
@@ -268,7 +268,7 @@ def control(caller: Works, run: str, body: Control) -> JSONResponse:
 @router.post("/runs/{run}/rollback", response_model=answer_of(RollbackView))
 def roll_back(caller: Works, run: str, body: RollBack) -> JSONResponse:
     """Roll the run and its files back to a checkpoint or the last start of a phase."""
-    return done(caller, caller.at_work(run), history.go_back, run, **body.model_dump())
+    return done(caller, caller.at_work(run), history.go_back, run, moves=True, **body.model_dump())
 
 
 def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
@@ -285,8 +285,9 @@ def _begun(since: str, engine: Engine) -> datetime | None:
         raise Refused("bad_argument", f"since: {error}.", "Take a duration such as 7d, or a date.") from None
 
 
-async def _until(is_so: Callable[[], bool], within_s: float) -> None:
-    """Poll until ``is_so``, or the time is over; a thread is in use only while it looks."""
+async def _until(caller: Caller, is_so: Callable[[], bool], within_s: float) -> None:
+    """Poll until ``is_so``, the time is over, or the server ends; a thread is in use only while it looks."""
     with anyio.move_on_after(within_s):
-        while not await run_in_threadpool(is_so):  # noqa: ASYNC110 - other processes change the run, without a signal
+        # Other processes change the run, without a signal.
+        while not (caller.access.is_ending or await run_in_threadpool(is_so)):  # noqa: ASYNC110
             await anyio.sleep(POLL_S)
