@@ -23,6 +23,7 @@ from wfe_mcp.engine.approvals.passkey_decisions import Unsigned, person_by_passk
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
 from wfe_mcp.engine.approvals.statements import FIELDS, Statement
 from wfe_mcp.engine.evaluation.opinion_by_hand import take_opinion
+from wfe_mcp.engine.history.rollback import rollback
 from wfe_mcp.engine.phases.submit import submit
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates.trust import give_trust
@@ -311,6 +312,71 @@ def test_values_that_were_not_signed_are_refused(scene: Scene, signer: Signer, k
         moved(scene, signer, key, run, of(other=False), of(other=True))
     moved(scene, signer, key, run, of(other=False))
     assert everything(scene) == []
+
+
+def went_back(scene: Scene, signer: Signer, key: SoftKey) -> str:
+    """A run that a person rolled back to its beginning with the files, with their passkey."""
+    run = scene.start(phase("plan"), phase("build"))
+    scene.begin(run, "plan")
+    scene.write("work.txt", "of this morning")
+    moved(scene, signer, key, run, lambda by: rollback(scene.engine, by, run, "plan", discard=True))
+    assert not (scene.root / "work.txt").exists()
+    assert everything(scene) == []
+    return run
+
+
+@pytest.mark.attack(
+    "the log says that a passkey rolled a run back, and it signed something else", "detected", "T1; T11"
+)
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (
+            "UPDATE event SET payload = replace(payload, '\"to\":', '\"to\":1') WHERE type = 'RollbackBegan'",
+            "signature_wrong",
+        ),
+        (
+            "UPDATE event SET payload = replace(payload, '\"rollback\"', '\"undo\"') WHERE type = 'RollbackBegan'",
+            "signature_wrong",
+        ),
+        ("DELETE FROM event WHERE type = 'DecisionSigned'", "decision_unsigned"),
+        (
+            'UPDATE event SET payload = replace(payload, \'"tree":"\', \'"tree":"f\') WHERE type = \'CheckpointTaken\' AND payload LIKE \'%"why":"safety"%\'',
+            "signature_wrong",
+        ),
+        (
+            "UPDATE event SET payload = replace(payload, '\"safety\":\"', '\"safety\":\"f') WHERE type = 'RollbackBegan'",
+            "signature_wrong",
+        ),
+    ],
+    ids=["another place", "another kind", "no signature", "other files", "another copy of the files"],
+)
+def test_a_rollback_that_is_not_what_the_passkey_signed_is_found(
+    scene: Scene, signer: Signer, key: SoftKey, forger: Forger, change: str, code: str
+) -> None:
+    run = went_back(scene, signer, key)
+    forger.rewrite(run, f"{change} AND run_id = '{run}'")
+    assert code in {found for found, _ in everything(scene)}
+
+
+def test_a_rollback_that_was_signed_and_interrupted_is_ended_without_another_signature(
+    scene: Scene, signer: Signer, key: SoftKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.begin(run, "plan")
+    scene.write("work.txt", "of this morning")
+    with monkeypatch.context() as patch:
+        patch.setattr("wfe_mcp.workspace.git.restore.restore", ended)
+        with pytest.raises(KeyboardInterrupt):
+            moved(scene, signer, key, run, lambda by: rollback(scene.engine, by, run, "plan", discard=True))
+    assert scene.events(run)[-2:] == ["RollbackBegan", "DecisionSigned"]
+    scene.begin(run, "plan")
+    assert not (scene.root / "work.txt").exists()
+    assert everything(scene) == []
+
+
+def ended(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_automatic_mode_with_a_held_phase_is_proven_by_one_signature(

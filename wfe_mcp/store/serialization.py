@@ -28,6 +28,7 @@ from wfe_mcp.core.events import (
     ApprovalGiven,
     Event,
     GateJudged,
+    RollbackBegan,
     RolledBack,
     RunForked,
     RunStarted,
@@ -135,9 +136,15 @@ _SLACK_S = 0.25
 """A change is recorded a moment later than it was decided where the clock is coarse (``RunRepository.save``)."""
 
 
+_OF_THE_PROCESS: dict[type[Event], tuple[str, ...]] = {RollbackBegan: ("holder", "safety")}
+"""What is other each time that the same is recorded: the process that does it, and the commit in which it saves the files before."""
+
+
 def signed_form(event: Event, at: datetime) -> str:
     """What ``event`` records, by its type and a sha256, whenever that is: its times are whole seconds from ``at``, when it was recorded."""
     values: dict[str, Any] = _loaded(payload_of(event))
+    for name in _OF_THE_PROCESS.get(type(event), ()):
+        del values[name]
     for each in fields(event):
         if isinstance(moment := getattr(event, each.name), datetime):
             values[each.name] = floor((moment - at).total_seconds() + _SLACK_S)

@@ -195,6 +195,20 @@ def test_an_undo_puts_files_back_where_that_is_asked_for(cli: Terminal) -> None:
     assert (cli.root / "made.txt").exists()
 
 
+def test_an_undo_of_files_that_were_changed_since_names_the_commands_that_work(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.json("checkpoint", run)
+    (cli.root / "made.txt").write_text("made\n")
+    cli.submit_work(run, "draft")
+    (cli.root / "made.txt").write_text("changed\n")
+    assert "go back without --files" in cli("undo", run, "--files").err
+    refused = cli("undo", run, "--files", pin=PIN).err
+    discard, keep = (f"wfe-mcp undo {run}{option}" for option in (" --files --discard", ""))
+    assert f"to let them go: {discard}; to keep them: {keep}\n" in refused, refused
+    assert cli(*keep.split()[1:], pin=PIN).code == 0
+    assert (cli.root / "made.txt").read_text() == "changed\n"
+
+
 def test_what_a_checkpoint_leaves_out_is_listed_with_the_reason(cli: Terminal) -> None:
     run = cli.start("note")
     config = cli.root / ".wfe" / "config.toml"

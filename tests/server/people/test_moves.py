@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
 from tests.dashboard.soft_key import SoftKey
+from tests.jobs.conftest import until
 from tests.server.conftest import HUMAN, House, phase
 from tests.server.http.conftest import ADA
 from tests.server.people.conftest import HOST, Client, Team
@@ -20,9 +21,10 @@ from tests.server.people.test_decide import PIN, at_approvers, terminal
 from wfe_mcp.core.model import Channel, RunId
 from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.integrity.verification import verify
-from wfe_mcp.engine.kernel.engine import Engine, utc_now
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, utc_now
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.workflow.load import digest
+from wfe_mcp.workspace.git.checkpoints import kept
 
 MOVES: dict[str, Any] = {
     "format": "wfe/1",
@@ -170,6 +172,53 @@ def test_a_person_at_a_server_resumes_what_a_person_paused_and_turns_automatic_m
     assert ada.codes == []
 
 
+def test_a_person_at_a_server_undoes_redoes_and_rolls_back_with_the_files_with_a_passkey(ada: Person) -> None:
+    root = ada.team.running.house.root
+    ada.client.api("POST", ada.path("checkpoint"), {"note": "before"})
+    (taken,) = [each for each in ada.events("CheckpointTaken") if each.payload["note"] == "before"]
+    assert ada.moves("force_accept", phase="plan", reason="good enough").status_code == 200
+    alone = ada.client.api("POST", ada.path("undo"), {})
+    assert alone.json()["error"]["code"] == "needs_human", "a person decided what it takes back"
+    assert ada.moves("undo").status_code == 200
+    assert ada.moves("redo").status_code == 200
+    (root / "work.txt").write_text("of this morning")
+    body = {"to": f"cp-{taken.seq}", "discard": True}
+    assert ada.client.api("POST", ada.path("rollback"), body).json()["error"]["code"] == "needs_human"
+    before = kept(root, ada.run)
+    sign = ada.asked("rollback", **body)
+    assert (kept(root, ada.run), (root / "work.txt").exists()) == (before, True), "what is rehearsed leaves nothing"
+    done = ada.signed(sign, "rollback", **body)
+    assert (done.status_code, (root / "work.txt").exists()) == (200, False), done.text
+    (began,), back = ada.events("RollbackBegan"), ada.events("RolledBack")
+    assert (began.actor, began.channel) == ("ada", Channel.PASSKEY)
+    assert [(each.payload["kind"], each.actor) for each in back] == [
+        ("undo", "ada"),
+        ("redo", "ada"),
+        ("rollback", SYSTEM.actor),
+    ]
+    assert ada.codes == []
+    assert ada.moves("undo", files=True).status_code == 200
+    assert (root / "work.txt").read_text() == "of this morning"
+    assert ada.codes == []
+
+
+@pytest.mark.attack("files change between what a person signs and the rollback that replaces them", "held")
+def test_a_rollback_replaces_the_files_that_were_there_when_it_was_signed(ada: Person) -> None:
+    root = ada.team.running.house.root
+    ada.client.api("POST", ada.path("checkpoint"), {"note": "before"})
+    (taken,) = [each for each in ada.events("CheckpointTaken") if each.payload["note"] == "before"]
+    (root / "work.txt").write_text("of this morning")
+    body = {"to": f"cp-{taken.seq}", "discard": True}
+    sign = ada.asked("rollback", **body)
+    (root / "work.txt").write_text("of this hour")
+    refused = ada.signed(sign, "rollback", **body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "stale_revision"), refused.text
+    assert (root / "work.txt").read_text() == "of this hour"
+    elsewhere = ada.signed(ada.asked("undo"), "rollback", **body)
+    assert elsewhere.json()["error"]["code"] == "stale_revision"
+    assert ada.events("RollbackBegan") == ada.events("RolledBack") == []
+
+
 @pytest.mark.attack("a page has a passkey sign one move at a server, and makes another", "held")
 def test_what_was_signed_is_what_is_done_once_and_where_it_was_signed(ada: Person) -> None:
     body = {"phase": "plan", "reason": "good enough"}
@@ -257,7 +306,10 @@ def test_a_person_moves_a_run_in_the_application_with_a_passkey(team: Team, tab:
     page.locator("dialog button.solid").click()
     assert tab.overflow == 0
     sign.click()
-    expect(page.locator("main")).to_contain_text("It is done at the terminal of the server.")
+    expect(page.locator("main")).to_contain_text("attempt 2")
+    with engine.store.read() as tx:
+        (undone,) = tx.events.of_types(RunId(run), "RolledBack")
+    assert (undone.actor, undone.payload["kind"]) == ("ada", "undo")
     assert list(verify(engine).findings) == []
 
 
@@ -276,8 +328,7 @@ def asked_run(team: Team) -> str:
     run = begun["run"]
     bob.api("POST", f"/runs/{run}/start_phase", {"phase": "plan"})
     bob.api("POST", f"/runs/{run}/submit_artifact", {"phase": "plan", "artifact": {"title": LONG}})
-    for _ in range(2):  # the gate's job asks
-        bob.api("GET", f"/runs/{run}?wait_s=5")
+    until(lambda: bob.api("GET", f"/runs/{run}").json()["waiting_on"] == "human")  # the gate's job asks
     return str(run)
 
 

@@ -90,8 +90,8 @@ def done(
 ) -> JSONResponse:
     """The answer of ``ask(engine, by, **given)``, or its refusal with the state of ``run`` and the calls that are legal now.
 
-    ``pin``: what the user typed at the page; with it, ``by`` is the person. ``moves``: it changes the run in one transaction, and
-    does nothing before, so at a server a passkey can sign it.
+    ``pin``: what the user typed at the page; with it, ``by`` is the person. ``moves``: it does nothing before the transaction that
+    changes the run, so at a server a passkey can sign it.
     """
     if run:
         given["run"] = run

@@ -97,8 +97,8 @@ def preview_rollback(
 
 @router.post("/runs/{run}/undo", response_model=answer_of(RollbackView))
 def undo(caller: Works, run: str, body: StepBack) -> JSONResponse:
-    """Undo the last command; decisions of a person need the PIN."""
-    return done(caller, caller.at_work(run), history.undo, run, **body.model_dump())
+    """Undo the last command; decisions of a person need the PIN, or at a server the passkey."""
+    return done(caller, caller.at_work(run), history.undo, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/undo_delivery", response_model=answer_of(RunView))
@@ -111,7 +111,7 @@ def undo_delivery(caller: Works, run: str, body: UndoDelivery) -> JSONResponse:
 @router.post("/runs/{run}/redo", response_model=answer_of(RollbackView))
 def redo(caller: Works, run: str, body: StepBack) -> JSONResponse:
     """Redo the last undo."""
-    return done(caller, caller.at_work(run), history.redo, run, **body.model_dump())
+    return done(caller, caller.at_work(run), history.redo, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/checkpoint", response_model=answer_of())

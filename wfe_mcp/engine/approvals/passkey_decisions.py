@@ -35,7 +35,7 @@ _COUNT = "passkey:"
 _DECIDED = ("kind", "run", "artifact", "files", "decision", "comment", "shown", "target")
 """What a signed decision and the recorded one have in common. The tree may change while the person signs: ``decide``
 judges whether that matters."""
-_MOVED = ("events", "attached")
+_MOVED = ("events", "attached", "replaces")
 """And what a signed move has beside it."""
 
 
@@ -80,7 +80,7 @@ def statement_to_sign(
 def person_to_ask(engine: Engine, run: str, signer: Signer) -> Person:
     """Who wants to change ``run``, and has signed nothing: the change is rolled back, with ``Unsigned``.
 
-    Only for what changes a run in a transaction and does nothing before it. Refuses what ``statement_to_sign`` refuses.
+    Only for what does nothing before the transaction that it is signed for. Refuses what ``statement_to_sign`` refuses.
     """
     pinned = _pinned_for(engine, run)
     keys = tuple(key.id for key in _usable(pinned, signer))

@@ -66,11 +66,11 @@ FIELDS: dict[str, Any] = {
 person saw. ``artifact``: sha256 of the revision; ``files``: of each file that it wrote into the project. ``gates``: those
 of the phase, as frozen in the run. ``approvers``: the chain of pinned keys then. ``key``: the fingerprint.
 """
-MORE: dict[str, Any] = {"target": {}, "events": [], "attached": {}}
+MORE: dict[str, Any] = {"target": {}, "events": [], "attached": {}, "replaces": ""}
 """Keys that only some statements have.
 
 ``events``, of a move that a passkey signs: what its commands record (``signed_form``). ``attached``: of a submission with files,
-the sha256 of each.
+the sha256 of each. ``replaces``, of a rollback that a passkey signs: the tree of the files that it replaces.
 ``target``, of a decision on steps: ``head``, the commit, and ``calls``, each with its step, action and the sha256 of
 ``[action, params]``.
 """

@@ -9,6 +9,7 @@ Rules:
 3. Changes in no checkpoint are discarded only when a person asks for it (``discard``).
 4. External calls cannot be undone: when a step made one, an agent needs the user.
 5. Events of one decision are not split: the target is after the last of them.
+6. A passkey signs where it begins. What begins and ends it is then the server's, as after a crash.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from wfe_mcp.core import commands as c, events as e, undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.forking import end_of_decision
-from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
+from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, TakesBack
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.rollback import changed_places
@@ -28,6 +29,7 @@ from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
 from wfe_mcp.engine.history import rollback_recovery as recovery
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.system.process import holder_id
 
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.undo import LogEntry
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.git.restore import Restored, RestoreValues
+    from wfe_mcp.workspace.git.snapshot import Snapshot
 
 _NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
 _WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."
@@ -271,33 +275,15 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
                 "Ask for its status; it continues by itself.",
                 run=run,
             )
-        with change_run(engine, run, by) as current:
-            # Judged again: the run may have changed while git worked.
-            before, effects = current.state, recovery.judge(current, aim)
-            seq = current.run.last_seq + 1
-            current.give(
-                c.TakeCheckpoint(
-                    why="safety",
-                    commit=found.safety.commit,
-                    tree=found.safety.tree,
-                    skipped=len(found.safety.skipped),
-                    **current.given,
-                )
-            )
-            begin = recovery.command_back(current, aim.to, aim.kind, files=True, safety=found.safety.commit)
-            current.give(
-                c.BeginRollback(
-                    commit=commit,
-                    holder=going.holder,
-                    to=begin.to,
-                    then=begin.then,
-                    kind=begin.kind,
-                    people=begin.people,
-                    files=True,
-                    safety=begin.safety,
-                    **current.given,
-                )
-            )
+        try:
+            with change_run(engine, run, by) as current:
+                # Judged again: the run may have changed while git worked.
+                before, effects = current.state, recovery.judge(current, aim)
+                seq = current.run.last_seq + 1
+                _begin(current, aim, going, found.safety)
+        finally:
+            if current.is_rehearsed:  # what was saved is named by no event
+                drop(root, [values["safety"], ref_of(run, found.safety.commit)])
         began = current.state.going_back
         assert began is not None, "it has just begun"
         try:
@@ -305,7 +291,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
         except Refused as refused:
             recovery.abandon(engine, run, began, refused.message)
             raise
-        with change_run(engine, run, by) as current:
+        with change_run(engine, run, SYSTEM if _is_by_passkey(by) else by) as current:
             current.give(
                 recovery.command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree)
             )
@@ -314,6 +300,42 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
     return Went(
         current.loaded, aim.to, aim.what, changed_places(before, current.state), done, name_of(seq), effects=effects
     )
+
+
+def _begin(current: RunChange, aim: recovery.Aim, going: GoingBack, safety: Snapshot) -> None:
+    """The checkpoint of the files that are replaced, and the begin of the rollback, which names their commit."""
+    is_signed_once = _is_by_passkey(current.by)
+    if is_signed_once:
+        current.facts["replaces"] = safety.tree
+    current.give(
+        c.TakeCheckpoint(
+            why="safety",
+            commit=safety.commit,
+            tree=safety.tree,
+            skipped=len(safety.skipped),
+            by=SYSTEM if is_signed_once else current.by,
+            at=current.at,
+        )
+    )
+    begin = recovery.command_back(current, aim.to, aim.kind, files=True, safety=safety.commit)
+    current.give(
+        c.BeginRollback(
+            commit=going.commit,
+            holder=going.holder,
+            to=begin.to,
+            then=begin.then,
+            kind=begin.kind,
+            people=begin.people,
+            files=True,
+            safety=begin.safety,
+            **current.given,
+        )
+    )
+
+
+def _is_by_passkey(by: By) -> bool:
+    """Whether a passkey signs what ``by`` does: one transaction, where a rollback begins."""
+    return by.channel is Channel.PASSKEY
 
 
 def _read(read: Any, root: Path, commit: str, aim: recovery.Aim) -> Any:

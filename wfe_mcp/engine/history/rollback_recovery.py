@@ -271,19 +271,23 @@ def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refus
     data: dict[str, Any] = {name: refused.data[name] for name in ("diffstat", "safety")}
     data |= {"paths": paths[:_PATHS], "command": discard}
     at_cli = by.channel is Channel.CLI
-    record, without = (
-        ("wfe-mcp checkpoint RUN", "--no-files") if at_cli else ("control_run action=checkpoint", "files=false")
-    )
+    record = "wfe-mcp checkpoint RUN" if at_cli else "control_run action=checkpoint"
+    without = ("with --no-files" if aim.kind == "rollback" else "without --files") if at_cli else "with files=false"
     works = any(one.status is AttemptStatus.RUNNING and one.holder == engine.holder for one in state.open_attempts)
     if by.is_human or works:
         hint = (
-            f"To let them go: {discard}; to keep them: {aim.command} --no-files"
+            f"To let them go: {discard}; to keep them: {_without_files(aim)}"
             if by.is_human
-            else f"Yours? Record them first ({record}), then go back; or go back with {without}."
+            else f"Yours? Record them first ({record}), then go back; or go back {without}."
         )
         return _refusal(refused, "conflict", hint, data)
-    hint = f"They may be the user's: go back with {without}, or ask the user to run: {discard}"
+    hint = f"They may be the user's: go back {without}, or ask the user to run: {discard}"
     return _refusal(refused, "needs_human", hint, data)
+
+
+def _without_files(aim: Aim) -> str:
+    """The command that leaves the files as they are: a rollback restores them unless it is told not to, an undo where it is told to."""
+    return f"{aim.command} --no-files" if aim.kind == "rollback" else aim.command.removesuffix(" --files")
 
 
 def _refusal(refused: Refused, code: Any, hint: str, data: dict[str, Any]) -> Refused:

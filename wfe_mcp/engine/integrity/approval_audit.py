@@ -274,7 +274,7 @@ def _too_few(run: RunId, row: EventRecord, phase: PhasePath, message: str) -> Di
 
 MoveKeys = Callable[[], tuple[Pinned, Mapping[str, OpinionRecord]]]
 """Reads the passkeys that count in a run, and its opinions by id."""
-_FIRST = e.RecordsKept | e.LeaseLost
+_FIRST = e.RecordsKept | e.LeaseLost | e.CheckpointTaken
 """What may come before the first event that a person decided: the server's own."""
 
 
@@ -299,6 +299,8 @@ def moved_by_passkey(
     names = {(each.actor, each.channel, each.assurance) for each in (*(one for one, _ in between), row)}
     if names != {(key.name, Channel.PASSKEY, Assurance.PASSKEY)}:
         return set(), f"its events are not all by {key.name!r}, whose key signed it"
+    if values.get("replaces", "") != _replaced([event for _, event in between]):
+        return set(), "the files that it replaced are not those that were signed"
     wanted, proven = [*values.get("events", ())], set[int]()
     for record, event in between:
         if wanted and event is not None and signed_form(event, record.at) == wanted[0]:
@@ -309,6 +311,12 @@ def moved_by_passkey(
         elif isinstance(event, e.RecordsKept) and _keeps(event, values, opinions):
             proven.add(record.seq)
     return (set(), "its events are not those that were signed") if wanted else (proven, "")
+
+
+def _replaced(events: Sequence[Any]) -> str:
+    """The tree of the files that a rollback among ``events`` replaces; empty where there is none, or where no checkpoint has it."""
+    saved = {event.commit: event.tree or "" for event in events if isinstance(event, e.CheckpointTaken)}
+    return next((saved.get(event.safety, "") for event in events if isinstance(event, e.RollbackBegan)), "")
 
 
 def _keeps(event: e.RecordsKept, values: Mapping[str, Any], opinions: Mapping[str, OpinionRecord]) -> bool:

@@ -302,6 +302,8 @@ _MOVES = {
     "PhaseForced",
     "PhaseProceeded",
     "PromptEdited",
+    "RollbackBegan",
+    "RolledBack",
     "RunCancelled",
     "RunResumed",
 }

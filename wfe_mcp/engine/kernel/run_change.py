@@ -151,6 +151,8 @@ _ENGINES = {"holder_alive", "person"}
 
 Who decides is known by the key that signs.
 """
+_OF_ROLLBACKS = {"holder", "safety"}
+"""The process that puts the files back, and the commit in which it saves those from before."""
 
 
 def facts_of(change: RunChange) -> dict[str, object]:
@@ -203,7 +205,8 @@ def _word(command: c.Command) -> str:
 
 def _described(command: c.Command) -> dict[str, object]:
     """The command and its plain values."""
-    values = {each.name: getattr(command, each.name) for each in fields(command) if each.name not in _ENGINES}
+    left_out = _ENGINES | (_OF_ROLLBACKS if isinstance(command, c.Rollback) else set())
+    values = {each.name: getattr(command, each.name) for each in fields(command) if each.name not in left_out}
     described: dict[str, object] = {"do": _word(command)}
     return described | {name: value for name, value in values.items() if isinstance(value, _SCALARS) and value != ""}
 
