@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from tests.loopback import TLS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import Guard
@@ -151,7 +152,7 @@ def test_a_tree_that_leads_out_of_its_folder_is_refused(url: str, served: Path, 
 def test_each_fault_of_a_caller_has_its_answer(url: str) -> None:
     advertised, fetch = "info/refs?service=git-upload-pack", "application/x-git-upload-pack-request"
     good = {"authorization": "Bearer good"}
-    with httpx2.Client(trust_env=False) as http:
+    with httpx2.Client(trust_env=False, verify=TLS) as http:
         assert http.get(f"{url}/readable/{advertised}").status_code == 401
         assert http.get(f"{url}/readable/{advertised}", headers=good).status_code == 200
         other = http.get(f"{url}/readable/info/refs?service=git-receive-pack", headers=good)

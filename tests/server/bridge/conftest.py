@@ -106,7 +106,6 @@ class Machine:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
-            "PYTHONPATH": os.getcwd(),
             **token,
             **self.variables,
         }

@@ -15,15 +15,15 @@ import httpx2
 import pytest
 
 from bench.team_chaos.network import Proxy
+from tests.loopback import TLS
 from tests.server.bridge.conftest import FAILING, GREEN, RED, TEST, Client, Cut, Machine, Team, git, reproduced, started
 from tests.server.conftest import HUMAN, House
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.access.tokens import revoke_token
 from wfe_mcp.engine.approvals import decide as approvals
 
-pytestmark = pytest.mark.usefixtures("real_processes")
 
-
+@pytest.mark.usefixtures("real_processes")
 def test_a_bug_is_fixed_over_a_bridge_by_editing_only_the_developers_clone(team: Team) -> None:
     ada = team.machine()
     client = ada.connect()
@@ -198,6 +198,7 @@ def test_an_answer_that_was_lost_is_said_to_be_and_the_call_may_be_repeated(team
         assert [each.id for each in tx.runs.page(limit=9).runs] == [run]
 
 
+@pytest.mark.usefixtures("real_processes")
 @pytest.mark.attack("a bridge works on with a token that was revoked", "held", "#31")
 def test_an_ended_token_is_refused_and_a_new_one_works_in_the_same_process(team: Team) -> None:
     ada = team.machine(token="")
@@ -226,6 +227,7 @@ def logged_in(machine: Machine, token: str) -> None:
     subprocess.run(argv, cwd=machine.root, env=machine.environment, check=True, timeout=60)
 
 
+@pytest.mark.usefixtures("real_processes")
 @pytest.mark.parametrize(
     ("answer", "word"),
     [
@@ -339,7 +341,7 @@ def pushed_raw(team: Team, machine: Machine, commit: str, pack: bytes) -> bytes:
     line = f"{'0' * 40} {commit} refs/wfe/bridge/ada/in/{commit}\0 report-status"
     headers = {"Authorization": f"Bearer {machine.token}", "Content-Type": "application/x-git-receive-pack-request"}
     url = f"{team.running.url}/git/{team.house.engine().project_id}/git-receive-pack"
-    with httpx2.Client(trust_env=False, timeout=60) as http:
+    with httpx2.Client(trust_env=False, verify=TLS, timeout=60) as http:
         return http.post(url, headers=headers, content=f"{len(line) + 4:04x}{line}0000".encode() + pack).content
 
 
@@ -352,6 +354,7 @@ def test_the_client_may_cancel_a_call_and_make_another(team: Team) -> None:
     assert client.does("status", run=run)["run"] == run
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_lists_and_pings_are_answered_without_a_server(tmp_path: Path) -> None:
     folder = tmp_path / "machine"
     (folder / "clone").mkdir(parents=True)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 
+from tests.loopback import TLS
 from tests.server.bridge.conftest import Machine, Team, started
 from tests.server.conftest import HUMAN
 from wfe_mcp.core.errors import Refused
@@ -20,7 +21,6 @@ from wfe_mcp.core.model import Person
 from wfe_mcp.engine.access import device
 from wfe_mcp.engine.approvals.pin import set_pin
 
-pytestmark = pytest.mark.usefixtures("real_processes")
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 PIN = "2468-1357-90"
 
@@ -51,7 +51,7 @@ def said(process: "subprocess.Popen[str]") -> str:
 
 def form(team: Team, path: str, **given: str) -> httpx2.Response:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    with httpx2.Client(trust_env=False, timeout=60) as http:
+    with httpx2.Client(trust_env=False, verify=TLS, timeout=60) as http:
         return http.post(f"{team.running.url}/login/{path}", headers=headers, content=urlencode(given))
 
 

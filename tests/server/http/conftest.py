@@ -16,6 +16,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.loopback import TLS
 from tests.server.conftest import DRILL, HUMAN, House
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
@@ -70,7 +71,7 @@ class Running:
     async def agent(self, token: str, era: str = "auto", **callbacks: Any) -> AsyncGenerator[Client]:
         headers = {"Authorization": f"Bearer {token}"}
         async with (
-            httpx2.AsyncClient(trust_env=False, timeout=60, headers=headers) as http,
+            httpx2.AsyncClient(trust_env=False, verify=TLS, timeout=60, headers=headers) as http,
             Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=era, **callbacks) as connected,
         ):
             yield connected
@@ -78,7 +79,7 @@ class Running:
     def post(self, body: object = None, path: str = "/mcp", **headers: str) -> httpx2.Response:
         """One request past any client."""
         sent = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json", **headers}
-        with httpx2.Client(trust_env=False, timeout=60) as http:
+        with httpx2.Client(trust_env=False, verify=TLS, timeout=60) as http:
             return http.post(self.url + path, headers=sent, content=json.dumps(body or {}))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.loopback import TLS
 from tests.server.conftest import DRILL, HUMAN, House
 from tests.server.http.conftest import Running
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -125,7 +126,7 @@ class OwnRunner:
         return task
 
     def waiting(self) -> list[dict[str, Any]]:
-        with httpx2.Client(trust_env=False) as http:
+        with httpx2.Client(trust_env=False, verify=TLS) as http:
             answer = http.get(
                 f"{self.running.url}/runner/v1/waiting", headers={"Authorization": f"Bearer {self.token}"}
             )

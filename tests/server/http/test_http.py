@@ -12,6 +12,7 @@ import pytest
 from mcp import Client
 
 from tests.jobs.conftest import until
+from tests.loopback import TLS
 from tests.postgres import Cluster
 from tests.server.conftest import HUMAN, House, call, drill, submitted
 from tests.server.http.conftest import Running
@@ -176,7 +177,7 @@ def test_it_ends_in_order_and_its_log_has_no_token(running: Running) -> None:
 
 
 def test_it_says_that_it_lives_and_is_ready_and_shows_no_page(running: Running) -> None:
-    with httpx2.Client(trust_env=False) as http:
+    with httpx2.Client(trust_env=False, verify=TLS) as http:
         assert [http.get(running.url + path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
         assert [http.get(running.url + path).status_code for path in ("/", "/app/", "/security")] == [404] * 3
         listed = http.get(f"{running.url}/api/v1/runs", headers={"Authorization": f"Bearer {running.token()}"})
@@ -190,7 +191,7 @@ def test_it_is_not_ready_while_the_server_of_its_database_is_away(
     running = Running(house)
     running.start()
     try:
-        with httpx2.Client(trust_env=False, timeout=60) as http:
+        with httpx2.Client(trust_env=False, verify=TLS, timeout=60) as http:
             assert http.get(f"{running.url}/readyz").status_code == 200
             postgres.stop()
             away = http.get(f"{running.url}/readyz")

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.loopback import TLS
 from tests.server.conftest import call, drill, submitted
 from tests.server.http.conftest import Running
 from wfe_mcp.core.errors import CODES
@@ -17,7 +18,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def scraped(running: Running, token: str) -> str:
-    with httpx2.Client(trust_env=False, timeout=60) as http:
+    with httpx2.Client(trust_env=False, verify=TLS, timeout=60) as http:
         answer = http.get(f"{running.url}/metrics", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200, answer.text
     return answer.text
@@ -74,7 +75,7 @@ async def test_no_label_names_a_title_a_path_a_token_or_a_person(running: Runnin
 
 
 def test_only_a_token_for_all_projects_reads_metrics(running: Running) -> None:
-    with httpx2.Client(trust_env=False, timeout=60) as http:
+    with httpx2.Client(trust_env=False, verify=TLS, timeout=60) as http:
         none = http.get(f"{running.url}/metrics")
         one = http.get(f"{running.url}/metrics", headers={"Authorization": f"Bearer {running.token()}"})
     assert (none.status_code, one.status_code) == (401, 403)

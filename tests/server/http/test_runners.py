@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.jobs.conftest import until
+from tests.loopback import TLS
 from tests.sandboxes import NEEDS_SANDBOX
 from tests.server.conftest import HUMAN, House, call, drill, structured
 from tests.server.http.conftest import Running
@@ -71,7 +72,9 @@ def checking(running: Running) -> tuple[str, "Future[httpx2.Response]"]:
     headers = {"Authorization": f"Bearer {running.token(f'bot-{time.monotonic_ns()}')}"}
 
     def post(path: str, **body: object) -> httpx2.Response:
-        return httpx2.post(f"{running.url}/api/v1{path}", json=body, headers=headers, timeout=60, trust_env=False)
+        return httpx2.post(
+            f"{running.url}/api/v1{path}", json=body, headers=headers, timeout=60, trust_env=False, verify=TLS
+        )
 
     started = post("/runs", template="drill", inputs={"goal": "try"}).json()
     assert started["ok"], started
@@ -117,7 +120,8 @@ def test_a_submission_that_waits_is_answered_when_the_server_ends(running: Runni
 async def test_a_call_that_waits_is_answered_when_the_server_ends(running: Running, era: str) -> None:
     waits = asyncio.Event()
 
-    async def progressed(*_: object) -> None:
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:
+        del progress, total, message
         waits.set()
 
     async with running.agent(running.token(), era) as agent:
@@ -188,7 +192,7 @@ def test_a_task_is_reported_once_and_its_token_opens_nothing_afterwards(running:
 
 def fetched(running: Running, project: str, token: str) -> httpx2.Response:
     """The refs that a token is shown."""
-    with httpx2.Client(trust_env=False) as http:
+    with httpx2.Client(trust_env=False, verify=TLS) as http:
         return http.get(
             f"{running.url}/git/{project}/info/refs?service=git-upload-pack",
             headers={"Authorization": f"Bearer {token}"},
@@ -241,7 +245,7 @@ def test_a_runner_with_another_key_is_refused_once_its_token_has_one(running: Ru
     "a runner's token reads runs or works as an agent, or an agent's takes the checks of runners", "held", "#31"
 )
 def test_a_token_of_a_runner_opens_nothing_else_and_no_other_token_is_one(running: Running, own: OwnRunner) -> None:
-    with httpx2.Client(trust_env=False) as http:
+    with httpx2.Client(trust_env=False, verify=TLS) as http:
         listed = http.get(f"{running.url}/api/v1/runs", headers={"Authorization": f"Bearer {own.token}"})
     assert listed.status_code == 403
     assert running.post({}, Authorization=f"Bearer {own.token}").status_code == 403
@@ -267,7 +271,7 @@ def test_the_token_of_a_job_opens_that_job_and_its_tree_alone(
     assert [each.partition("\0")[0] for each in refs if "refs/" in each] == [first["ref"]]
     assert fetched(running, second["project"], first["token"]).status_code == 403
     assert own.post("claim", {"key": own.public}, first["token"]).status_code == 401
-    with httpx2.Client(trust_env=False) as http:
+    with httpx2.Client(trust_env=False, verify=TLS) as http:
         path = f"{running.url}/git/{first['project']}/info/refs?service=git-receive-pack"
         assert http.get(path, headers={"Authorization": f"Bearer {first['token']}"}).status_code == 403
 

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from mcp import MCPError
 
+from tests.loopback import TLS
 from tests.server.conftest import House, call
 from tests.server.http.conftest import Running, configure
 from wfe_mcp.core.model import RunId
@@ -181,7 +182,7 @@ async def test_two_versions_live_while_the_newer_one_migrates_and_no_call_is_los
         verified(team, newer)
         older.end()
         older.start()
-        with httpx2.Client(trust_env=False, timeout=60) as http:
+        with httpx2.Client(trust_env=False, verify=TLS, timeout=60) as http:
             ready = http.get(f"{older.url}/readyz")
         assert (ready.status_code, "written by a newer wfe-mcp" in ready.text) == (503, True), ready.text
     finally:

@@ -13,6 +13,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.loopback import TLS
 from tests.server.conftest import House, call, drill
 from tests.server.http.conftest import Running
 
@@ -66,14 +67,16 @@ async def test_a_submission_and_the_job_of_its_gate_are_spans_of_the_trace_of_wh
     token = running.token("secret-bot")
     headers = {"Authorization": f"Bearer {token}", "traceparent": SENT}
     async with (
-        httpx2.AsyncClient(trust_env=False, timeout=60, headers=headers) as http,
+        httpx2.AsyncClient(trust_env=False, verify=TLS, timeout=60, headers=headers) as http,
         Client(streamable_http_client(f"{running.url}/mcp", http_client=http)) as agent,
     ):
         run = await drill(agent, title="Hidden title")
         await call(agent, "start_phase", run=run, phase="checked")
         done = await call(agent, "submit_artifact", run=run, phase="checked", artifact={"title": "Hidden artifact"})
         assert done["ok"], done
-    with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {token}", "traceparent": SENT}) as http:
+    with httpx2.Client(
+        trust_env=False, verify=TLS, headers={"Authorization": f"Bearer {token}", "traceparent": SENT}
+    ) as http:
         assert http.get(f"{running.url}/api/v1/runs").status_code == 200
     running.end()
     (submission,) = receiver.named("tool submit_artifact")

@@ -12,6 +12,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.jobs.conftest import until
+from tests.loopback import TLS
 from tests.server.conftest import House, call, drill, submitted
 from tests.server.http.conftest import Running
 from tests.server.http.processes import InTurn, children
@@ -50,7 +51,7 @@ async def test_consecutive_requests_of_a_client_are_answered_by_different_proces
     several = in_turn.running
     headers = {"Authorization": f"Bearer {several.token()}"}
     async with (
-        httpx2.AsyncClient(trust_env=False, timeout=60, headers=headers, limits=EACH) as http,
+        httpx2.AsyncClient(trust_env=False, verify=TLS, timeout=60, headers=headers, limits=EACH) as http,
         Client(streamable_http_client(f"{several.url}/mcp", http_client=http), mode=era) as agent,
     ):
         run = await drill(agent)
@@ -86,7 +87,7 @@ async def test_each_process_shows_what_all_of_them_counted_also_those_that_ended
 
 
 def is_ready(running: Running) -> bool:
-    with httpx2.Client(trust_env=False, timeout=60) as http:
+    with httpx2.Client(trust_env=False, verify=TLS, timeout=60) as http:
         return http.get(f"{running.url}/readyz").status_code == 200
 
 

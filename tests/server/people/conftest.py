@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 
 from tests.dashboard.chromium import Tab, launched
+from tests.loopback import TLS
 from tests.server.conftest import House
 from tests.server.http.conftest import Running, free_port
 from tests.server.people.provider import CLIENT, SECRET, Provider
@@ -53,7 +54,7 @@ class Client:
         content = None if body is None else urlencode(body) if is_form else json.dumps(body)
         if body is not None and not is_form:
             sent |= {"content-type": "application/json"}
-        with httpx2.Client(trust_env=False, timeout=30) as http:
+        with httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http:
             found = http.request(method, f"http://127.0.0.1:{port}{path}", headers=sent, content=content)
         for line in found.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
@@ -63,7 +64,7 @@ class Client:
     def provider_answer(self, to: str = "/app/") -> str:
         """The path with which the provider sends the browser back."""
         begun = self.send("GET", f"/login?to={to}")
-        with httpx2.Client(trust_env=False, timeout=30) as http:
+        with httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http:
             back = http.get(begun.headers["location"])
         return back.headers["location"].removeprefix(self.team.origin)
 

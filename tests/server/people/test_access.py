@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
+from tests.loopback import TLS
 from tests.server.conftest import House
 from tests.server.http.conftest import ADA, other_project as other_project
 from tests.server.people.conftest import Client, Team
@@ -39,7 +40,7 @@ def text_of(answer: httpx2.Response) -> str:
 
 
 def status(team: Team, text: str, path: str = "/runs") -> int:
-    with httpx2.Client(trust_env=False, timeout=30) as http:
+    with httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http:
         headers = {"authorization": f"Bearer {text}", "host": team.origin.partition("://")[2]}
         return http.get(f"{team.running.url}/api/v1{path}", headers=headers).status_code
 
@@ -133,7 +134,7 @@ def test_a_form_that_this_browser_was_not_shown_makes_nothing(team: Team) -> Non
 
 def test_a_person_logs_in_their_machine_on_the_page(team: Team) -> None:
     engine = team.running.house.engine()
-    with httpx2.Client(trust_env=False, timeout=30) as http:
+    with httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http:
         headers = {"host": team.origin.partition("://")[2]}
         given = http.post(f"{team.running.url}/login/device", data={"user": "ada", "machine": "box"}, headers=headers)
     answer = given.json()

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.dashboard.chromium import Tab
 from tests.dashboard.soft_key import SoftKey
 from tests.jobs.conftest import until
+from tests.loopback import TLS
 from tests.server.conftest import HUMAN, House, phase
 from tests.server.http.conftest import ADA
 from tests.server.people.conftest import HOST, Client, Team
@@ -257,7 +258,7 @@ def test_only_an_approver_with_a_pinned_passkey_of_theirs_moves_a_run(ada: Perso
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "needs_human")
         assert ("role here is author" if who == "bob" else "No passkey") in refused.json()["error"]["message"]
     token = team.running.token()
-    with httpx2.Client(trust_env=False, timeout=30) as http:
+    with httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http:
         headers = {"Authorization": f"Bearer {token}", "wfe-sign": "ask"}
         refused = http.post(f"{team.running.url}/api/v1{ada.path('force_accept')}", headers=headers, json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")

@@ -205,7 +205,7 @@ def _word(command: c.Command) -> str:
 
 def _described(command: c.Command) -> dict[str, object]:
     """The command and its plain values."""
-    left_out = _ENGINES | (_OF_ROLLBACKS if isinstance(command, c.Rollback) else set())
+    left_out = _ENGINES | (_OF_ROLLBACKS if isinstance(command, c.Rollback) else set[str]())
     values = {each.name: getattr(command, each.name) for each in fields(command) if each.name not in left_out}
     described: dict[str, object] = {"do": _word(command)}
     return described | {name: value for name, value in values.items() if isinstance(value, _SCALARS) and value != ""}
