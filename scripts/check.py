@@ -108,9 +108,10 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "attacks": [Step([python, "-m", "bench", "attacks"])],
         # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
         "properties": [Step([*pytest, "auto", "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
+        # those with the mark are about PostgreSQL wherever they run: above
         "postgresql": [
             Step(
-                [*pytest, "auto", "tests/store", "tests/jobs", "tests/engine"],
+                [*pytest, "auto", "-m", "not slow and not postgres", "tests/store", "tests/jobs", "tests/engine"],
                 report="postgresql.xml",
                 database="postgresql",
             )

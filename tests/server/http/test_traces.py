@@ -98,7 +98,10 @@ def test_a_receiver_that_is_away_costs_no_answer(house: House) -> None:
     running = Running(house)
     running.start()
     answer = httpx2.get(
-        f"{running.url}/api/v1/runs", headers={"Authorization": f"Bearer {running.token()}"}, trust_env=False
+        f"{running.url}/api/v1/runs",
+        headers={"Authorization": f"Bearer {running.token()}"},
+        trust_env=False,
+        verify=TLS,
     )
     running.end()
     assert answer.status_code == 200

@@ -5,12 +5,13 @@
 Rules:
 1. Nothing of this is loaded unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set; the other variables of OpenTelemetry apply as well.
 2. An attribute is a kind, a name or a code of ours: no argument, no artifact, no name of a person.
-3. A span that cannot be sent is dropped, and costs no call its answer.
+3. A span that cannot be sent is dropped, and costs no call its answer. At the end of the process the last ones have ``_LAST_S``.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from wfe_mcp.core.observing import Observed
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+_LAST_S = 1.0
 
 log = logging.getLogger("wfe_mcp.tracing")
 
@@ -42,11 +45,21 @@ def start_tracing(environment: Mapping[str, str], service: str) -> Callable[[], 
         log.warning("%s is set, and the packages of OpenTelemetry are not installed: install wfe-mcp[team]", ENDPOINT)
         return lambda: None
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    exporter = OTLPSpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     OBSERVERS.append(_observer(provider.get_tracer("wfe_mcp")))
     for handler in logging.getLogger().handlers:
         handler.addFilter(_named)
-    return provider.shutdown
+
+    def end() -> None:
+        # It would else repeat what a receiver that is away did not take, for ten seconds.
+        late = threading.Timer(_LAST_S, exporter.shutdown)
+        late.daemon = True
+        late.start()
+        provider.shutdown()
+        late.cancel()
+
+    return end
 
 
 def _observer(tracer: Tracer) -> Callable[[Observed], AbstractContextManager[None]]:
