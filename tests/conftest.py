@@ -15,6 +15,7 @@ Rules:
 10. Coverage, where it is measured (tests/measured), is that of this process: in the processes that tests start it would cost as much
    as the tests. ``measured_children`` measures the module that these run, for what runs nowhere else.
 11. Tests with the fixture ``postgres`` have the mark of that name, and run where PostgreSQL is (tests/postgres.py).
+12. ``-n auto`` is one process more than there are processors: for a third of its time a test waits for other processes.
 """
 
 import gc
@@ -72,6 +73,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Backwards())
     if config.option.basetemp is None and has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
