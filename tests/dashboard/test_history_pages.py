@@ -5,12 +5,14 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page as Tab_, expect
 
+from tests.dashboard.browser import PIN
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.rich import rich
 from tests.dashboard.stage import Stage
 from tests.engine.scene import HUMAN, Scene, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.history.rollback import undo
 from wfe_mcp.engine.runs import control
 
 Visit = Callable[[str], Tab_]
@@ -71,6 +73,33 @@ def test_a_provider_that_no_role_uses_is_no_failure(scene: Scene, visit: Visit) 
     providers = shown.locator("#providers")
     expect(providers).to_contain_text("None is needed")
     expect(providers.locator(".s-failed")).to_have_count(0)
+
+
+def test_a_rollback_asks_before_it_replaces_what_no_checkpoint_has(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    scene.write("mine.txt", "of this morning")
+    shown = visit(f"/runs/{run}")
+    shown.set_viewport_size({"width": 400, "height": 800})
+    unsaved = shown.get_by_role("dialog", name="Replace changes that no checkpoint has?")
+
+    def roll_back() -> None:
+        shown.get_by_role("button", name="Roll back…").last.click()
+        shown.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+
+    roll_back()
+    expect(unsaved).to_contain_text("mine.txt")
+    unsaved.get_by_role("button", name="Keep them").click()
+    expect(shown.locator("main")).to_contain_text("Nothing was restored")
+    assert (scene.root / "mine.txt").exists()
+    roll_back()
+    unsaved.get_by_role("button", name="Replace them").click()
+    shown.get_by_label("PIN").fill(PIN)
+    shown.get_by_role("button", name="Sign", exact=True).click()
+    expect(shown.locator("main")).to_contain_text("attempt 2")
+    assert not (scene.root / "mine.txt").exists()
+    undo(scene.engine, scene.human, run)
+    assert (scene.root / "mine.txt").read_text(encoding="utf-8") == "of this morning"
 
 
 @pytest.mark.requirement("S1-33")

@@ -225,7 +225,7 @@ def test_a_run_that_is_over_goes_back_with_the_pin(scene: Scene, visit: Visit) -
     points = shown.get_by_role("region", name="Checkpoints")
     points.locator("li").filter(has_text="After plan").get_by_role("button", name="Roll back").click()
     dialog = shown.get_by_role("dialog", name="Roll back to")
-    expect(dialog).to_contain_text("The run is completed; it opens again, with your PIN.")
+    expect(dialog).to_contain_text("The run is completed; it opens again, which only you decide.")
     dialog.get_by_role("button", name="Roll back").click()
     sign(shown)
     expect(row(shown, "build")).to_contain_text("ready to start")

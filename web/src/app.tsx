@@ -24,6 +24,7 @@ import { Cli } from "./parts";
 import { PinHost } from "./pin";
 import { Projects } from "./projects";
 import { Queue } from "./queue";
+import { ReplaceHost } from "./rollback";
 import { go, to, useRoute, type Route } from "./route";
 import { Run } from "./run";
 import { Runs } from "./runs";
@@ -225,6 +226,7 @@ export function App() {
         {page(route, inbox, news, session.data?.asks_pin !== false, reload)}
       </main>
       <PinHost takesPin={session.data?.asks_pin !== false} />
+      <ReplaceHost />
       {open === "palette" && <Palette onClose={() => setOpen("")} />}
       {open === "keys" && <KeySheet onClose={() => setOpen("")} />}
     </Session>

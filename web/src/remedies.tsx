@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { ActivityView, FormView, SettingsView } from "./api_types";
-import { Foreseen } from "./rollback";
+import { Foreseen, goBack } from "./rollback";
 import { Icon } from "./icons";
 import { Ask, Cli, Problem } from "./parts";
 import { send } from "./pin";
@@ -70,7 +70,7 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
       if (!said) return;
       const settled = { resolve: "resolved", ignore: "ignored" }[way as string];
       const body = settled ? { phase, feedback: text, blockers: settled } : way === "retry" ? { phase, role, feedback: text, from_step: step } : way === "rollback" ? { to: phase, files } : { phase, reason: text };
-      await send(`/runs/${id}/${said.path}`, body);
+      await (way === "rollback" ? goBack : send)(`/runs/${id}/${said.path}`, body);
     });
   return (
     <div className="stack">

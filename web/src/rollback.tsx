@@ -1,10 +1,67 @@
-// What a rollback, undo or redo would do now, beside the question whether to do it.
-import { query, useAsk } from "./api";
+// What a rollback, undo or redo would do now, beside the question whether to do it; and files that only it replaces.
+import { useEffect, useState } from "react";
+import { Refused, ask, query, useAsk, type Answered } from "./api";
 import type { RollbackPreview } from "./api_types";
-import { Problem } from "./parts";
+import { Ask, Problem } from "./parts";
+import { send } from "./pin";
 import { count } from "./words";
 
 export type Back = "rollback" | "undo" | "redo";
+
+interface Unsaved {
+  paths: string[];
+  answer: (replaces: boolean) => void;
+}
+
+let show: ((unsaved: Unsaved) => void) | null = null;
+
+/** Go back. Where files have changes that no checkpoint has, only a person replaces them, who is asked. */
+export async function goBack(path: string, body: Record<string, unknown>, by: typeof send = ask): Promise<Answered<unknown>> {
+  try {
+    return await by(path, body);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    const paths = (error.data as { paths?: string[] } | null)?.paths ?? [];
+    if (!paths.length && error.code === "needs_human" && by === ask) return goBack(path, body, send);
+    if (!paths.length || body.discard || !(await new Promise<boolean>((answer) => show?.({ paths, answer })))) throw error;
+    return goBack(path, { ...body, discard: true }, send);
+  }
+}
+
+export function ReplaceHost() {
+  const [unsaved, setUnsaved] = useState<Unsaved | null>(null);
+  useEffect(() => {
+    show = setUnsaved;
+    return () => {
+      show = null;
+    };
+  }, []);
+  if (!unsaved) return null;
+  const end = (replaces: boolean) => {
+    setUnsaved(null);
+    unsaved.answer(replaces);
+  };
+  return (
+    <Ask title="Replace changes that no checkpoint has?" onClose={() => end(false)}>
+      <p>{count(unsaved.paths.length, "file")} changed since the last checkpoint, by you or by an agent. They are saved as a checkpoint first, so an undo brings them back.</p>
+      <ul className="plain">
+        {unsaved.paths.map((each) => (
+          <li key={each}>
+            <code>{each}</code>
+          </li>
+        ))}
+      </ul>
+      <span className="row">
+        <button type="button" className="btn no" onClick={() => end(true)}>
+          Replace them
+        </button>
+        <button type="button" className="btn" autoFocus onClick={() => end(false)}>
+          Keep them
+        </button>
+      </span>
+    </Ask>
+  );
+}
 
 export function Foreseen({ run, to = "", files, kind = "rollback" }: { run: string; to?: string; files: boolean; kind?: Back }) {
   const { data, error } = useAsk<RollbackPreview>(`/runs/${encodeURIComponent(run)}/rollback${query({ to, files: String(files), kind })}`, (event) => event.run === run);

@@ -5,7 +5,7 @@ import type { ActivityView, CheckpointList, CheckpointView, EventList, EventView
 import { Icon } from "./icons";
 import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
-import { type Back, Foreseen } from "./rollback";
+import { type Back, Foreseen, goBack } from "./rollback";
 import { go, to } from "./route";
 import { age, count } from "./words";
 
@@ -152,7 +152,7 @@ export function Checkpoints({ run, ended, reload }: { run: string; ended: string
   const found = data?.checkpoints ?? [];
   if (!found.length) return null;
   const id = encodeURIComponent(run);
-  const roll = (to_: string) => act(async () => { await send(`/runs/${id}/rollback`, { to: to_, files }); reload(); });
+  const roll = (to_: string) => act(async () => { await goBack(`/runs/${id}/rollback`, { to: to_, files }); reload(); });
   return (
     <section className="section late" aria-label="Checkpoints">
       <header>
@@ -200,7 +200,7 @@ export function Checkpoints({ run, ended, reload }: { run: string; ended: string
           <Foreseen run={run} kind={step} files={files} />
           <Cli text={`wfe-mcp ${step} ${run}${files ? " --files" : ""}`} />
           <form method="dialog" className="row">
-            <button className="btn solid" onClick={() => act(async () => { await send(`/runs/${id}/${step}`, { files }); reload(); })}>
+            <button className="btn solid" onClick={() => act(async () => { await goBack(`/runs/${id}/${step}`, { files }); reload(); })}>
               {step === "undo" ? "Undo" : "Redo"}
             </button>
             <button className="btn">Keep the run as it is</button>
@@ -210,7 +210,7 @@ export function Checkpoints({ run, ended, reload }: { run: string; ended: string
       {back && (
         <Ask title={`Roll back to ${back.checkpoint}?`} onClose={() => setBack(null)}>
           <p>
-            {ended ? `The run is ${ended}; it opens again, with your PIN. ` : ""}Phases after it begin again. Checkpoint: {CHECKPOINTS[back.why] ?? back.why} {back.phase}, {age(back.at)} ago.
+            {ended ? `The run is ${ended}; it opens again, which only you decide. ` : ""}Phases after it begin again. Checkpoint: {CHECKPOINTS[back.why] ?? back.why} {back.phase}, {age(back.at)} ago.
           </p>
           <label className="row">
             <input type="checkbox" checked={files} disabled={back.files === false} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too

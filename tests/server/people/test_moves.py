@@ -311,6 +311,16 @@ def test_a_person_moves_a_run_in_the_application_with_a_passkey(team: Team, tab:
     with engine.store.read() as tx:
         (undone,) = tx.events.of_types(RunId(run), "RolledBack")
     assert (undone.actor, undone.payload["kind"]) == ("ada", "undo")
+    unsaved = team.running.house.root / "mine.txt"
+    unsaved.write_text("of this morning")
+    page.get_by_role("button", name="Roll back…").last.click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    sign.click()  # it takes back what a person decided; whether files stand in the way is judged then
+    page.get_by_role("button", name="Replace them").click()
+    assert tab.overflow == 0
+    sign.click()
+    expect(page.locator("main")).to_contain_text("attempt 3")
+    assert not unsaved.exists()
     assert list(verify(engine).findings) == []
 
 

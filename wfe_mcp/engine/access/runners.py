@@ -13,7 +13,7 @@ Rules:
 import hmac
 import json
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -174,11 +174,6 @@ def seen_runners(engine: Engine, tx: Tx) -> list[SeenRunner]:
         for name, kept in rows
     )
     return [each for each in found if each.at >= since]
-
-
-def key_text(raw: bytes) -> str:
-    """The bytes of a public half as they are sent."""
-    return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _bytes(text: str) -> bytes:
