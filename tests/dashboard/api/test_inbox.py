@@ -158,6 +158,16 @@ def test_everything_unusual_that_the_record_holds_is_in_the_line_as_in_the_decis
     ]
 
 
+def test_lines_of_the_same_second_are_oldest_first(scene: Scene, program: Program) -> None:
+    scene.define(phase("plan", approval()))
+    runs = [str(answers.start_run(scene.engine, AGENT, "drill", {}).run) for _ in range(4)]
+    for each in runs:
+        scene.do(each, "plan")
+        ask(scene, each)
+        scene.clock.advance(milliseconds=10)
+    assert [each["run"] for each in lines(program)] == runs
+
+
 def test_a_line_goes_when_its_request_takes_no_answer(scene: Scene, program: Program, person: Program) -> None:
     run = scene.start(phase("plan", approval(expires="1h")))
     other = answers.start_run(scene.engine, AGENT, "drill", {}).run or ""

@@ -54,6 +54,7 @@ def inbox_view(
 ) -> InboxView:
     """Everything of ``runs`` that waits for a person, each kind oldest first. ``requests``: the open ones, of any run."""
     asked = {(str(each.run_id), each.phase): each for each in requests}
+    since = {each.id: each.created_at for each in requests}
     facts = dict[str, ProjectFacts]()
     rows = list[_Row]()
     for engine, found in sorted(runs, key=lambda each: (each[1].loaded.record.updated_at, each[1].loaded.record.id)):
@@ -63,7 +64,7 @@ def inbox_view(
                     rows += _rows(engine, found, need, asked, facts)
     decisions = [each for each in rows if isinstance(each, WaitingDecision)]
     return InboxView(
-        decisions=tuple(sorted(decisions, key=lambda each: (each.asked_at, each.request))),
+        decisions=tuple(sorted(decisions, key=lambda each: (since[each.request], each.request))),
         unasked=tuple(each for each in rows if isinstance(each, UnaskedDecision)),
         tasks=tuple(each for each in rows if isinstance(each, WaitingTask)),
         opinions=tuple(each for each in rows if isinstance(each, WaitingOpinion)),
