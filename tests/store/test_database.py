@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import exc, text
 
@@ -364,6 +365,15 @@ def test_a_commit_waits_for_the_disk_unless_a_test_asks_otherwise(url: str, cloc
     store.close()
 
     assert (child.stdout.split(), here) == (["2", "2"], 0), child.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files of a process are not listed there")
+@pytest.mark.sqlite_only("about the file")
+def test_a_read_that_outlasts_its_store_leaves_no_file_open(store: Store) -> None:
+    with store.read() as tx:
+        assert tx.runs.page(limit=1).runs == ()
+        store.close()
+    assert str(store.path) not in {each.path for each in psutil.Process().open_files()}
 
 
 def test_stores_of_one_process_share_what_they_compiled(tmp_path: Path, clock: Clock) -> None:

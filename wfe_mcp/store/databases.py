@@ -233,9 +233,16 @@ class SqliteDatabase:
         if connection is not None and connection.in_transaction:
             connection.rollback()
 
-    def reader(self) -> AbstractContextManager[Connection]:
-        """One of the reading connections."""
-        return self._read_engine.connect()
+    @contextmanager
+    def reader(self) -> Generator[Connection]:
+        """One of the reading connections. Of a database that is closed meanwhile it is closed, too: its pool is no one's any more."""
+        pool = self._read_engine.pool
+        try:
+            with self._read_engine.connect() as connection:
+                yield connection
+        finally:
+            if self._read_engine.pool is not pool:
+                pool.dispose()
 
     def data_version(self) -> int:
         """A number that changes with every commit to the file."""
