@@ -46,6 +46,20 @@ def test_the_formatter_alone_lays_out_the_code(root: Path) -> None:
     ] == []
 
 
+def test_a_connection_is_closed_by_who_opens_it(root: Path) -> None:
+    """``with`` ends the transaction of a connection of sqlite3, and leaves it open. Python 3.13 says so in a test that comes later."""
+    opened = re.compile(r"(with|assert) +(sqlite3|driver\(\))\.connect\(|\.connect\([^()]*\)\.execute")
+    files = [path for folder in ("wfe_mcp", "bench", "tests") for path in (root / folder).rglob("*.py")]
+
+    assert opened.search("with sqlite3.connect(path) as database:")
+    assert opened.search("sqlite3.connect(path).execute(")
+    assert [
+        str(path.relative_to(root))
+        for path in files
+        if path.name != "test_code.py" and opened.search(path.read_text(encoding="utf-8"))
+    ] == []
+
+
 def test_no_package_of_the_engine_has_more_modules_than_a_reader_takes_in(root: Path) -> None:
     packages = [folder for folder in (root / "wfe_mcp" / "engine").iterdir() if (folder / "__init__.py").is_file()]
     sizes = {folder.name: len(list(folder.glob("*.py"))) - 1 for folder in packages}

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_after_a_rename_the_person_says_so_and_runs_trust_and_evidence_continue(
     assert answer.document["waiting_on"] == "human"  # its check ran in the new folder
     assert cli("approve", waiting, "sign", pin=PIN).code == 0
     assert cli("verify").code == 0
-    with sqlite3.connect(cli.database) as database:
+    with closing(sqlite3.connect(cli.database)) as database:
         logs = [row[0] for row in database.execute("SELECT log_path FROM evidence WHERE run_id = ?", (run,))]
     assert logs and all(Path(log).is_relative_to(cli.root) and Path(log).is_file() for log in logs)
     assert [*projects(cli)] == [str(cli.root)]

@@ -321,4 +321,5 @@ def test_pages_follow_each_other(cli: Terminal) -> None:
     rest = cli.json("work", "list", "--cursor", first["cursor"]).data
     assert [each["id"] for each in first["items"] + rest["items"]] == made
     assert f"--cursor {first['cursor']}" in cli("work", "list", "--limit", "2").err
-    assert sqlite3.connect(cli.database).execute("SELECT count(*) FROM item").fetchone() == (5,)
+    with closing(sqlite3.connect(cli.database)) as database:
+        assert database.execute("SELECT count(*) FROM item").fetchone() == (5,)
