@@ -75,6 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+@pytest.hookimpl(optionalhook=True)  # the wheel is tried without pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
