@@ -256,8 +256,9 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
     keep_again(engine, run)
     wanted = _read(read_snapshot, root, commit, aim)
     going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
+    # A rehearsal has a name of its own: another caller may be restoring the same meanwhile.
     values: RestoreValues = {
-        "safety": recovery.safety_ref(run, going),
+        "safety": recovery.safety_ref(run, going) + ("-asked" if current.is_rehearsed else ""),
         "limits": limits_of(engine),
         "at": engine.clock(),
     }
@@ -266,7 +267,8 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
         found = prepare(root, commit, expect=None if discard else recovery.known_tree(log), **values)
     except Refused as refused:
         raise recovery.unrecorded(engine, by, current.state, aim, refused) from None
-    keep(root, ref_of(run, found.safety.commit), found.safety.commit)
+    if not current.is_rehearsed:
+        keep(root, ref_of(run, found.safety.commit), found.safety.commit)
     with recovery.alone(engine, run) as is_first:
         if not is_first:
             raise Refused(
@@ -282,8 +284,8 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
                 seq = current.run.last_seq + 1
                 _begin(current, aim, going, found.safety)
         finally:
-            if current.is_rehearsed:  # what was saved is named by no event
-                drop(root, [values["safety"], ref_of(run, found.safety.commit)])
+            if current.is_rehearsed:
+                drop(root, [values["safety"]])
         began = current.state.going_back
         assert began is not None, "it has just begun"
         try:
