@@ -11,7 +11,7 @@ python -m bench first-change FOLDER…   a new user's way to the first approved 
 python -m bench job-engines   jobs on PostgreSQL, delivered and polled, under kill -9 and crashes of the server: two minutes
 python -m bench team   200 agents and 20 people on one server, on SQLite and on PostgreSQL: five minutes
 python -m bench team --workers 2   the same with so many processes at one address; chaos, too
-python -m bench chaos      a team whose servers, runners, network and database fail all the time: two hours, --runs N or --quick; root
+python -m bench chaos      a team whose servers, runners, network and database fail all the time: 20 minutes, --runs N or --quick; root
 python -m bench upgrade COMMIT   a team that works while its server is upgraded from that commit to this one: two minutes
 python -m bench size       what an installation takes on disk: an environment of its own, with all that it needs
 python -m bench page-load   what an open page costs while agents work
