@@ -179,7 +179,7 @@ def test_a_person_at_a_server_undoes_redoes_and_rolls_back_with_the_files_with_a
     (taken,) = [each for each in ada.events("CheckpointTaken") if each.payload["note"] == "before"]
     assert ada.moves("force_accept", phase="plan", reason="good enough").status_code == 200
     alone = ada.client.api("POST", ada.path("undo"), {})
-    assert alone.json()["error"]["code"] == "needs_human", "a person decided what it takes back"
+    assert alone.json()["error"]["code"] == "needs_human", "a person decided what it undoes"
     assert ada.moves("undo").status_code == 200
     assert ada.moves("redo").status_code == 200
     (root / "work.txt").write_text("of this morning")
@@ -315,7 +315,7 @@ def test_a_person_moves_a_run_in_the_application_with_a_passkey(team: Team, tab:
     unsaved.write_text("of this morning")
     page.get_by_role("button", name="Roll back…").last.click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
-    sign.click()  # it takes back what a person decided; whether files stand in the way is judged then
+    sign.click()  # it undoes what a person decided; that files changed since is judged then
     page.get_by_role("button", name="Replace them").click()
     assert tab.overflow == 0
     sign.click()
