@@ -98,10 +98,11 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         # played below, against the installed wheel
         "slow": [Step([*pytest, str(3 * (os.cpu_count() or 1) // 2), "-m", "slow and not attack"], report="slow.xml")],
         "demo": [Step(["bash", "-c", readme_commands()[0]])],
-        # the second and third: the branches of other systems, and the newest Python; these differ in what asks the system only
+        # the second and third: the branches of other systems, and the newest Python; macOS differs in what asks the system only
         "types": [
             Step([pyright]),
-            *(Step([*newest, system, *system_modules()]) for system in ("Windows", "Darwin")),
+            Step([*newest, "Windows", "wfe_mcp"]),
+            Step([*newest, "Darwin", *system_modules()]),
         ],
         "wheel": [Step([python, "scripts/check_wheel.py"]), Step([python, "scripts/build_mcpb.py", "--try"])],
         "attacks": [Step([python, "-m", "bench", "attacks"])],
