@@ -27,6 +27,10 @@ class CheckpointTaken(Event):
     note: str = ""
 
 
+OF_THE_PROCESS = ("holder", "safety")
+"""What a rollback has of the process that makes it: who it is, and the commit in which it saves the files before. No person signs that."""
+
+
 class RollbackBegan(Event):
     """The restore of the files of ``commit`` begins; see ``GoingBack``. Other commands wait until it ends."""
 

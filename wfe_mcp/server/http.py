@@ -109,8 +109,7 @@ class TokenServers:
     ) -> None:
         self._token_of, self._place_of, self._folder_of = token_of, place_of, folder_of
         self._threads = anyio.CapacityLimiter(THREADS)
-        self._servers: dict[tuple[str, Path | None], StreamableHTTPSessionManager] = {}
-        self._places: list[TokenPlace] = []
+        self._servers: dict[tuple[str, Path | None], tuple[TokenPlace, StreamableHTTPSessionManager]] = {}
         self._making = anyio.Lock()
         self._group: TaskGroup | None = None
 
@@ -128,8 +127,8 @@ class TokenServers:
 
     def end_waits(self) -> None:
         """Let each call that waits for something answer now."""
-        for each in self._places:
-            each.end_waits()
+        for place, _ in self._servers.values():
+            place.end_waits()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI, for a path of its own."""
@@ -154,9 +153,8 @@ class TokenServers:
                 if self._group is None:
                     raise Refused("unavailable", "The server ends.", "Call again once it is back; nothing is lost.")
                 place = await to_thread.run_sync(self._place_of, token, folder, self._threads)
-                self._places.append(place)
-                self._servers[key] = await self._group.start(self._serve, place, folder is not None)
-            return self._servers[key]
+                self._servers[key] = place, await self._group.start(self._serve, place, folder is not None)
+            return self._servers[key][1]
 
     async def _serve(
         self, place: TokenPlace, at_once: bool, *, task_status: TaskStatus[StreamableHTTPSessionManager]

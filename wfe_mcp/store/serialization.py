@@ -35,6 +35,7 @@ from wfe_mcp.core.events import (
 )
 from wfe_mcp.core.model import Attempt, RunState, Submission, Verdict
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.rollback_events import OF_THE_PROCESS
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.core.states import reached
 from wfe_mcp.store.old_verdicts import with_outcome, with_outcomes
@@ -136,15 +137,11 @@ _SLACK_S = 0.25
 """A change is recorded a moment later than it was decided where the clock is coarse (``RunRepository.save``)."""
 
 
-_OF_THE_PROCESS: dict[type[Event], tuple[str, ...]] = {RollbackBegan: ("holder", "safety")}
-"""What is other each time that the same is recorded: the process that does it, and the commit in which it saves the files before."""
-
-
 def signed_form(event: Event, at: datetime) -> str:
     """What ``event`` records, by its type and a sha256, whenever that is: its times are whole seconds from ``at``, when it was recorded."""
     values: dict[str, Any] = _loaded(payload_of(event))
-    for name in _OF_THE_PROCESS.get(type(event), ()):
-        del values[name]
+    if isinstance(event, RollbackBegan):
+        values = {name: value for name, value in values.items() if name not in OF_THE_PROCESS}
     for each in fields(event):
         if isinstance(moment := getattr(event, each.name), datetime):
             values[each.name] = floor((moment - at).total_seconds() + _SLACK_S)

@@ -286,7 +286,7 @@ def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refus
 
 
 def _without_files(aim: Aim) -> str:
-    """The command that leaves the files as they are: a rollback restores them unless it is told not to, an undo where it is told to."""
+    """The command that leaves the files as they are: by default a rollback restores them, and an undo does not."""
     return f"{aim.command} --no-files" if aim.kind == "rollback" else aim.command.removesuffix(" --files")
 
 

@@ -18,6 +18,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Channel, Person
+from wfe_mcp.core.rollback_events import OF_THE_PROCESS
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 
 if TYPE_CHECKING:
@@ -151,8 +152,6 @@ _ENGINES = {"holder_alive", "person"}
 
 Who decides is known by the key that signs.
 """
-_OF_ROLLBACKS = {"holder", "safety"}
-"""The process that puts the files back, and the commit in which it saves those from before."""
 
 
 def facts_of(change: RunChange) -> dict[str, object]:
@@ -205,7 +204,7 @@ def _word(command: c.Command) -> str:
 
 def _described(command: c.Command) -> dict[str, object]:
     """The command and its plain values."""
-    left_out = _ENGINES | (_OF_ROLLBACKS if isinstance(command, c.Rollback) else set[str]())
+    left_out = _ENGINES | set[str](OF_THE_PROCESS if isinstance(command, c.Rollback) else ())
     values = {each.name: getattr(command, each.name) for each in fields(command) if each.name not in left_out}
     described: dict[str, object] = {"do": _word(command)}
     return described | {name: value for name, value in values.items() if isinstance(value, _SCALARS) and value != ""}
