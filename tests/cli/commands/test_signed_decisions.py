@@ -116,6 +116,25 @@ def test_the_pin_is_changed_and_signs_with_the_same_key(cli: Terminal) -> None:
     assert cli("verify").code == 0
 
 
+def test_a_new_pin_that_no_one_could_type_is_refused_and_the_old_one_stays(cli: Terminal) -> None:
+    for unusable in ("another horse\nanother horse\n", "another\thorse", "another horse\x1b[D"):
+        refused = change_pin(cli, PIN, unusable)
+        assert (refused.refusal, "one line" in refused.out) == ("bad_argument", True), unusable
+    assert change_pin(cli, PIN, "another horse\r\n").code == 0, "the end of the one line does not count"
+
+
+def test_a_first_pin_that_is_given_twice_is_refused_and_none_is_set(empty: Terminal) -> None:
+    for command in (("pin", "set"), ("init", "--client", "none", "--yes")):
+        assert empty.json(*command, pin="correct horse\ncorrect horse\n").refusal == "bad_argument", command
+    assert empty.json("pin", "set", pin="correct horse").code == 0
+
+
+def test_a_reset_refuses_a_pin_that_is_given_twice(cli: Terminal) -> None:
+    before = fingerprint(cli)
+    assert cli.json("pin", "reset", "--yes", pin="correct horse\ncorrect horse\n").refusal == "bad_argument"
+    assert fingerprint(cli) == before
+
+
 def test_pin_set_makes_the_key_where_no_pin_is_set(empty: Terminal) -> None:
     document = empty.json("pin", "set", pin="correct horse")
     assert (document.code, Path(document.data["file"]).is_file()) == (0, True)

@@ -21,7 +21,7 @@ from wfe_mcp.cli.terminal.screen import talk_line
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
 from wfe_mcp.core.texts import MARK, one_line
-from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST, refuse_pin_length
+from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST, refuse_unusable_pin
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def new_pin(pin_fd: int | None, *, enter: str = "") -> str:
     def choose() -> str:
         pin = read_pin(pin_fd, f"Choose a PIN ({about}): ")
         if pin_fd is None:
-            refuse_pin_length(pin)
+            refuse_unusable_pin(pin)
             if read_pin(None, "Repeat it: ") != pin:
                 raise Refused("bad_argument", "The two PINs differ.", "Run the command again; no PIN was set.")
         return pin

@@ -20,6 +20,7 @@ import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Literal
+from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -123,8 +124,14 @@ def public_half(key: Ed25519PrivateKey) -> str:
     return base64url(key.public_key().public_bytes_raw())
 
 
-def refuse_pin_length(pin: str) -> None:
-    """Refuse a new PIN that is too short or too long."""
+def refuse_unusable_pin(pin: str) -> None:
+    """Refuse a new PIN that is too short or too long, or that no one could type: one with a line break or a tab."""
+    if any(category(each) == "Cc" for each in pin):
+        raise Refused(
+            "bad_argument",
+            "A PIN is one line of printable characters; this one has a line break, a tab or another control character.",
+            "Pass it once: --pin-fd reads the PIN to its end and asks for no repetition.",
+        )
     if not SHORTEST <= len(pin) <= LONGEST:
         raise Refused(
             "bad_argument", f"A PIN has {SHORTEST} to {LONGEST} characters; this one has {len(pin)}.", "Choose another."

@@ -104,24 +104,24 @@ def pinned_key(tx: Tx) -> PinnedKey | None:
 
 
 def set_pin(engine: Engine, pin: str, by: By) -> Person:
-    """Make the person's key under a new PIN. Refuses a wrong length, a PIN that is already set, the client's own terminal."""
+    """Make the person's key under a new PIN. Refuses one that is unusable, a PIN that is already set, the client's own terminal."""
     from wfe_mcp.engine.approvals import keys
 
     refuse_clients_terminal(engine)
     pin = line_of(pin)
-    keys.refuse_pin_length(pin)
+    keys.refuse_unusable_pin(pin)
     if pin_is_set(engine):
         raise _is_set()
     return _begin(engine, pin, keys.new_key(), by.actor, Channel.CLI)
 
 
 def change_pin(engine: Engine, old: str, new: str, actor: str) -> Person:
-    """Wrap the person's key by another PIN; the key stays. Refuses ``wrong_pin`` and a wrong length."""
+    """Wrap the person's key by another PIN; the key stays. Refuses ``wrong_pin`` and an unusable one."""
     from wfe_mcp.engine.approvals import keys
     from wfe_mcp.engine.approvals.statements import person_with
 
     refuse_clients_terminal(engine)
-    keys.refuse_pin_length(line_of(new))
+    keys.refuse_unusable_pin(line_of(new))
     key = _unlocked(engine, old, actor, Channel.CLI)
     keys.write_key(engine.store.place, key, line_of(new))
     by = person_with(engine, key, actor, Channel.CLI)

@@ -102,7 +102,7 @@ def reset_warnings(engine: Engine) -> tuple[str, ...]:
 
 
 def reset_pin(engine: Engine, pin: str, actor: str) -> Reset:
-    """Make a new key under ``pin`` and give up the present one. Refuses a wrong length, a database without a PIN, the client's
+    """Make a new key under ``pin`` and give up the present one. Refuses an unusable one, a database without a PIN, the client's
     terminal, and a reset at the same moment.
     """
     from wfe_mcp.engine.approvals import keys
@@ -111,7 +111,7 @@ def reset_pin(engine: Engine, pin: str, actor: str) -> Reset:
 
     pins.refuse_clients_terminal(engine)
     pin = pins.line_of(pin)
-    keys.refuse_pin_length(pin)
+    keys.refuse_unusable_pin(pin)
     with engine.store.read() as tx:
         old, is_set = pins.pinned_key(tx), tx.secrets.get(pins.PIN) is not None
     if not is_set:
