@@ -60,6 +60,25 @@ def test_a_connection_is_closed_by_who_opens_it(root: Path) -> None:
     ] == []
 
 
+_COSTLY = re.compile(r"\\[wdsWDS]|\{\d+,\d{3,}\}")
+"""A class of all of Unicode, or a count of a hundred and more: pydantic's engine builds a table of it, of megabytes."""
+
+
+def test_a_pattern_of_a_value_covers_all_of_it_and_costs_little(root: Path) -> None:
+    """Pydantic searches: without both anchors a pattern accepts whatever surrounds a match."""
+    found = [
+        (file, pattern)
+        for file, tree in read("wfe_mcp")
+        for call in tree
+        if isinstance(call, ast.Call)
+        for given in call.keywords
+        if given.arg == "pattern" and isinstance(given.value, ast.Constant)
+        for pattern in [str(given.value.value)]
+        if not (pattern.startswith("^") and pattern.endswith("$")) or _COSTLY.search(pattern)
+    ]
+    assert not found
+
+
 def test_no_package_of_the_engine_has_more_modules_than_a_reader_takes_in(root: Path) -> None:
     packages = [folder for folder in (root / "wfe_mcp" / "engine").iterdir() if (folder / "__init__.py").is_file()]
     sizes = {folder.name: len(list(folder.glob("*.py"))) - 1 for folder in packages}

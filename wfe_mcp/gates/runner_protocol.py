@@ -24,8 +24,8 @@ MAX_REPORTS_BYTES = 8_000_000
 MAX_REPORTS = 500
 TAIL_CHARS = 8_000
 
-Hash = Annotated[str, StringConstraints(pattern=r"[0-9a-f]{64}")]
-Oid = Annotated[str, StringConstraints(pattern=r"[0-9a-f]{40}([0-9a-f]{24})?")]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Oid = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 Line = Annotated[str, StringConstraints(max_length=4_000)]
 Key = Annotated[str, StringConstraints(max_length=100)]
 FilePath = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]

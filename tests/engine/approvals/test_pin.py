@@ -4,7 +4,7 @@ import pytest
 
 from tests.engine.scene import HUMAN, Scene, refused
 from wfe_mcp.core.model import Assurance, Channel
-from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.approvals import keys, pin
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import ancestors
 
@@ -25,9 +25,19 @@ def test_a_pin_has_8_to_128_characters(scene: Scene, text: str) -> None:
 
 
 def test_only_one_line_end_is_dropped(scene: Scene) -> None:
-    pin.set_pin(scene.engine, "1234567\n\n", HUMAN)
-    assert pin.person(scene.engine, "1234567\n\n", "ada").is_human
-    assert refused(pin.person, scene.engine, "1234567\n", "ada").code == "wrong_pin"
+    assert refused(pin.set_pin, scene.engine, "12345678\n\n", HUMAN).code == "bad_argument"
+    pin.set_pin(scene.engine, "12345678\r\n", HUMAN)
+    assert pin.person(scene.engine, "12345678\n", "ada").is_human
+    assert refused(pin.person, scene.engine, "12345678\n\n", "ada").code == "wrong_pin"
+
+
+def test_a_pin_of_two_lines_from_before_they_were_refused_still_proves_the_person(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(keys, "refuse_unusable_pin", len)
+        pin.set_pin(scene.engine, "12345678\n12345678\n", HUMAN)
+    assert pin.person(scene.engine, "12345678\n12345678\n", "ada").is_human
 
 
 def test_five_wrong_ones_lock_every_pin_for_a_minute_that_doubles(scene: Scene) -> None:

@@ -49,10 +49,10 @@ class ApproverKey(Strict):
     """
 
     id: str = Base64
-    name: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")
+    name: str = Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=64)
     public_key: str = Base64
     kind: Literal["person"] | None = None
-    origin: str | None = Field(default=None, pattern=r"^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$")
+    origin: str | None = Field(default=None, pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", max_length=300)
 
 
 class ApproverChange(Strict):

@@ -32,7 +32,7 @@ _HERE = "localhost"
 _ORIGIN = re.compile(r"http://localhost:[0-9]{1,5}")
 _WAIT_MS = 120_000
 
-Base64 = Field(pattern=r"^[A-Za-z0-9_-]{1,8192}$")
+Base64 = Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=8192)
 """Bytes as base64url without padding."""
 
 

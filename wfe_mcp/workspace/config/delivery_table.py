@@ -11,7 +11,9 @@ RefName = Annotated[str, StringConstraints(pattern=rf"^{_REF}$", max_length=200)
 RefPrefix = Annotated[str, StringConstraints(pattern=rf"^({_REF})?$", max_length=100)]
 RemoteName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._/-]*)?$", max_length=100)]
 
-ForgeName = Annotated[str, StringConstraints(pattern=r"^(|github|gitlab|none|[A-Za-z][\w-]*(\.[A-Za-z][\w-]*)+)$")]
+ForgeName = Annotated[
+    str, StringConstraints(pattern=r"^(|github|gitlab|none|[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)+)$")
+]
 
 FIELDS = frozenset({"prefix", "item", "slug", "run", "title", "body", "template"})
 """What the templates of a branch name and of a message may name."""

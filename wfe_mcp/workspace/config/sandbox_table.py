@@ -20,7 +20,7 @@ class SandboxSettings(Table):
         "An image, such as `python:3.13-slim`: sandboxes are containers of it, made by podman or docker, instead of bubblewrap's. "
         "It must be on the machine, and has the programs of the checks. Only in your own configuration, as above.",
         weakens=bool,
-        pattern=r"^([\w@][\w./:@-]*)?$",
+        pattern=r"^([A-Za-z0-9_@][A-Za-z0-9_./:@-]*)?$",
     )
     container_program: str = optional(
         "",
