@@ -129,3 +129,24 @@ def test_what_changed_since_it_was_sent_back_is_shown_at_the_terminal(cli: Termi
     assert refused["code"] == "bad_argument"
     assert "'attempt'" in refused["hint"]
     assert "CHANGE since attempt 1" in cli("approve", run, "send", pin=PIN).out
+
+
+@pytest.mark.usefixtures("in_git")
+def test_a_file_of_ones_own_that_a_delivery_commits_is_shown_at_the_terminal(cli: Terminal) -> None:
+    (cli.root / "app.py").write_text("1\n")
+    cli.git("add", "-A")
+    cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "-m", "first")
+    (cli.root / "my-notes.txt").write_text("mine\n")
+    with (cli.root / ".wfe" / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[delivery]\nmode = "merge"\n')
+    ship = {"id": "ship", "kind": "steps", "steps": [{"id": "commit", "builtin": "git.commit"}]}
+    cli.save(template("shipped", phase("send", HUMAN), ship))
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    run = cli.start("shipped")
+    (cli.root / "app.py").write_text("2\n")
+    cli.submit_work(run, "send")
+    shown = cli("show", run, "--decision").out
+    assert "my-notes.txt" in shown.partition("UNUSUAL")[2].partition("CHANGE")[0]
+    assert "CHANGE since the last commit, not made in this run" in shown
+    assert "--since commit" in shown
+    assert "+mine" in cli("show", run, "--decision", "--since", "commit").out

@@ -14,8 +14,8 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import ApprovalView, answers as decisions, open_approval, shown_sha256
+from wfe_mcp.views.approvals.changes import NO_GIT
 from wfe_mcp.views.approvals.model import Named
-from wfe_mcp.views.approvals.unusual import NO_GIT
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import details_of
 from wfe_mcp.views.values.model import plain

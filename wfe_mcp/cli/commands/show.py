@@ -54,8 +54,8 @@ Since = Annotated[
     str,
     typer.Option(
         "--since",
-        metavar="start|approval|attempt",
-        help="With --decision: the lines of the change since the run began, since the last approval, or since you sent it back.",
+        metavar="start|approval|commit|attempt",
+        help="With --decision: the lines of the change since the run began, since the last approval, since you sent it back, or of what else a commit has.",
     ),
 ]
 

@@ -27,6 +27,7 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.core.texts import clean, one_line, visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals import open_approval, shown_sha256, words
+from wfe_mcp.views.approvals.changes import APPROVAL, COMMIT
 from wfe_mcp.views.approvals.request import since_sent_back
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import overview_of
@@ -53,8 +54,9 @@ _MOST_LINES, _MOST_OF_FILE, _MOST_IN_ALL = 400, 200, 1_500
 _MOST_OF_SUGGESTION, _MOST_CHANGES, _VALUE_CHARS = 40, 20, 200
 _LETTER = {"added": "A", "deleted": "D", "modified": "M", "renamed": "R", "mode": "M"}
 _STYLE = {"weakened": "red", "failed": "red", "warning": "yellow", "skipped": "dim"}
-MOMENTS = ("start", "approval", "attempt")
-"""Since when a change is shown: the begin of the run, the last approval, the attempt that was sent back last."""
+MOMENTS = ("start", "approval", "commit", "attempt")
+"""Since when a change is shown: the begin of the run, the last approval, the last commit, the attempt that was sent back last."""
+_MOMENT = {APPROVAL: "approval", COMMIT: "commit"}
 _LINES = {"+": "green", "-": "red"}
 
 
@@ -126,7 +128,8 @@ def show_first(invocation: Invocation, view: ApprovalView, detail: Detail, *, as
 class _Lines:
     def __init__(self, screen: Screen, view: ApprovalView, detail: Detail, since: Change | None) -> None:
         self._screen, self._view, self._detail = screen, view, detail
-        self._changed = dict(zip(MOMENTS, view.changes, strict=False)) | ({} if since is None else {"attempt": since})
+        self._changed = {_MOMENT.get(each.since, MOMENTS[0]): each for each in view.changes}
+        self._changed |= {} if since is None else {"attempt": since}
         self._again = f"wfe-mcp show {view.run} --decision --phase {typed(view.phase)}"
 
     @property

@@ -10,7 +10,7 @@ Rules:
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -29,15 +29,14 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
+from wfe_mcp.views.approvals.changes import COMMIT, change_between, last_approved
 from wfe_mcp.views.approvals.evidence import besides_opinions
 from wfe_mcp.views.approvals.shown import Rows, asked_attempt, recorded_view, rows_of
 from wfe_mcp.views.approvals.unusual import (
     MOST_CANCELLED,
     ProjectFacts,
     cancelled_before,
-    change_between,
     known_things,
-    last_approved,
 )
 from wfe_mcp.views.values.model import plain
 
@@ -176,12 +175,14 @@ def _is_log(fact: Any) -> bool:
 
 
 def _unlike_trees(
-    engine: Engine, tx: Tx, then: LoadedRun, tree: str, phase: str, changes: Iterable[Mapping[str, Any]]
+    engine: Engine, tx: Tx, then: LoadedRun, tree: str, phase: str, changes: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
     """The changes that were shown between other trees than those of the run, or with other files."""
     bases = [first_tree(then.state), last_approved(then.state)]
     ignored = ignored_globs(engine, tx, then, PhasePath(phase))
-    for change, base in zip(changes, bases, strict=False):
+    of_commit = [each for each in changes if each.get("since") == COMMIT]  # what HEAD was then is in no log
+    yield from (COMMIT for each in of_commit if tree and each.get("after") != tree)
+    for change, base in zip((each for each in changes if each not in of_commit), bases, strict=False):
         before, after = change.get("before", ""), change.get("after", "")
         if (before and before != base) or (after and tree and after != tree):
             yield str(change.get("since"))

@@ -33,11 +33,12 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
+from wfe_mcp.views.approvals.changes import change_between
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, Change, shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval, question_of
 from wfe_mcp.views.approvals.unseen import unseen_things
-from wfe_mcp.views.approvals.unusual import ProjectFacts, change_between, known_things, project_facts, worst_first
+from wfe_mcp.views.approvals.unusual import ProjectFacts, known_things, project_facts, worst_first
 from wfe_mcp.views.moves.calls import button, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of

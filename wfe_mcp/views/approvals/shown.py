@@ -29,6 +29,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.attachments import AttachmentHead
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
+from wfe_mcp.views.approvals.changes import changes_of, delivery_of
 from wfe_mcp.views.approvals.deployments import deployments_shown
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import (
@@ -44,7 +45,7 @@ from wfe_mcp.views.approvals.model import (
 )
 from wfe_mcp.views.approvals.not_done import not_done
 from wfe_mcp.views.approvals.unseen import unseen_in
-from wfe_mcp.views.approvals.unusual import changes_of, unusual_things, worst_first
+from wfe_mcp.views.approvals.unusual import unusual_things, worst_first
 from wfe_mcp.views.artifacts.artifacts import content_of
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
@@ -102,9 +103,11 @@ def open_approval(
     view, rows, ignored = read
     state, attempt = found.loaded.state, found.loaded.state.current(PhasePath(phase))
     people = several_people(state, attempt)
-    changes = changes_of(Path(found.loaded.record.worktree), state, attempt, ignored, seen)
+    root = Path(found.loaded.record.worktree)
+    delivery = delivery_of(engine, found, root)
+    changes = changes_of(root, state, attempt, ignored, seen, delivery)
     lines = besides_opinions(found.plan.gates(attempt), view.evidence)
-    unusual = unusual_things(engine, found, rows.evidence, changes, lines, view.opinions, rows.decisions)
+    unusual = unusual_things(engine, found, rows.evidence, changes, lines, view.opinions, rows.decisions, delivery)
     whole = replace(
         view,
         effect=f"{f'{people}. ' if people else ''}{leads_to(engine, found, 'approve', phase)}",

@@ -1,36 +1,27 @@
-"""What changed, and what is unusual about a decision, worst first: weakened gates, failures, warnings, then what was skipped.
-
-Both end at the tree that the gates judged; where no gate reads files, at the files that the request is about. Without git, or
-where a tree is no longer stored, the change says why it is unknown.
-"""
+"""What is unusual about a decision, worst first: weakened gates, failures, warnings, then what was skipped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage
-from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.files.tree_binding import changed_since, first_tree
+from wfe_mcp.engine.files.tree_binding import changed_since
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
+from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, is_in_base
 from wfe_mcp.views.approvals.evidence import program_text
-from wfe_mcp.views.approvals.model import Change, GateEvidence, Named, OpinionShown
+from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
-from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.command import repository
-from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, uncommitted
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
-from wfe_mcp.workspace.git.working_tree import tree_hash
 
 _NAMED = 5
 MOST_CANCELLED = 100
@@ -48,11 +39,13 @@ def unusual_things(
     evidence: Sequence[GateEvidence],
     opinions: Sequence[OpinionShown],
     decisions: Sequence[DecisionLine],
+    delivery: Delivery | None,
 ) -> tuple[Unusual, ...]:
     """Everything that is not as the template, or the person, would expect. ``recorded``: as for ``known_things``."""
     of_files = (
         *_of_files(found, recorded, changes),
         *_of_watched(found, changes),
+        *(() if delivery is None else _of_commit(Path(found.loaded.record.worktree), changes, delivery)),
         *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, found)),
     )
     return known_things(found, recorded, evidence, opinions, decisions, project_facts(engine), of_files)
@@ -237,6 +230,23 @@ def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]
             yield Unusual("warning", "Git can no longer read the files of this project.", change.note)
 
 
+def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Iterator[Unusual]:
+    """What the server will commit though the run did not change it; and a change that came into the base without it."""
+    for paths in ([each.path for each in change.files] for change in changes if change.since == COMMIT):
+        one = len(paths) == 1
+        yield Unusual(
+            "warning",
+            f"{shortened(paths)} {'differs' if one else 'differ'} from the last commit, and this run did not change {'it' if one else 'them'}.",
+            f"The server commits {'it' if one else 'them'}, too.",
+        )
+    if commit := is_in_base(root, changes[0], delivery):
+        yield Unusual(
+            "warning",
+            f"'{delivery.base}' has this change already: commit {commit[:12]}, which this run did not make.",
+            "It was there before anyone decided.",
+        )
+
+
 def _of_conditions(found: Overview) -> Iterator[Unusual]:
     """Decisions that the template asks in its own words, and only in a special case."""
     for attempt in found.loaded.state.open_attempts:
@@ -281,89 +291,3 @@ def cancelled_before(found: Overview, project: ProjectFacts) -> list[RunRecord]:
     """Runs of this project that were cancelled before this one began; of any template, a looser one may follow a strict one."""
     began = found.loaded.record.created_at
     return [other for other in project.cancelled if other.created_at < began][:_NAMED]
-
-
-_START, _APPROVAL, _BOTH = "the run began", "your last approval", "the run began, and since your last approval"
-NO_GIT = (
-    "This project has no git repository, so the changed files are unknown: an approval is about the artifact alone."
-)
-LOST_GIT = "The files were recorded when the run began, but git can no longer read them: an approval is about the artifact alone."
-NOT_RECORDED = "No files were recorded when the run began, and no phase so far has a gate that reads them."
-
-
-def changes_of(
-    root: Path, state: RunState, attempt: Attempt, ignored: Sequence[str], seen: Sequence[Change] = ()
-) -> tuple[Change, ...]:
-    """The change since the run began, then the one since the last approval if that is another. ``ignored``: globs of what
-    the checks write. ``seen``: changes that were read before: one between the same two trees is the same, as trees count
-    only while their bytes have their ids.
-    """
-    began = first_tree(state)
-    if repository(root) is None:
-        return (Change(_START, note=NO_GIT if began is None else LOST_GIT),)
-    if began is None:
-        return (Change(_START, note=NOT_RECORDED),)
-    known = {(each.since, each.before, each.after): each for each in seen}
-    try:
-        now = attempt.tree or attempt.asked_tree or tree_hash(root, ignored)
-    except Refused as refused:
-        return (Change(_START, began, note=refused.message),)
-    if now is None:
-        return (Change(_START, began, note="This folder is too large to compare its files."),)
-    approved = last_approved(state)
-    since = _BOTH if approved == began else _START
-    whole = known.get((since, began, now))
-    if whole is None:
-        whole = change_between(root, since, began, now, ignored)
-        whole = whole if whole.note else replace(whole, commits=_commits(whole.files, *uncommitted(root, whole.files)))
-    if approved is None or approved == began:
-        return (whole,)
-    later = known.get((_APPROVAL, approved, now)) or change_between(root, _APPROVAL, approved, now, ignored)
-    return whole, later
-
-
-def last_approved(state: RunState) -> str | None:
-    """The tree of the newest approval that still counts."""
-    found = [
-        (attempt.started_at, attempt.approved_tree or attempt.tree)
-        for tries in state.attempts.values()
-        for attempt in tries
-        if attempt.status is AttemptStatus.COMPLETED
-        and (attempt.approved_tree or attempt.tree) is not None
-        and attempt.started_at is not None
-        if any(
-            _is_approved(state, attempt, each.gate)
-            for each in attempt.verdicts
-            if each.stage is Stage.AFTER and each.kind is VerdictKind.PASS
-        )
-    ]
-    return max(found)[1] if found else None
-
-
-def _is_approved(state: RunState, attempt: Attempt, gate: int) -> bool:
-    gates = state.phase(attempt.phase).gates
-    return gate < len(gates) and gates[gate].kind == "approval"
-
-
-def change_between(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) -> Change:
-    """The files that differ between two trees; ``since``: the moment of ``old`` in words."""
-    try:
-        files, watched = all_diffs(root, old, new)
-    except Refused as refused:
-        return Change(since, old, new, note=refused.message)
-    globs = tuple(ignored)
-    watched_files = [
-        Named(path, how) for how, paths in watched.items() for path in paths if not match_globs(path, globs)
-    ]
-    listed = tuple(each for each in files if not match_globs(each.path, globs))
-    return Change(since, old, new, listed, watched=tuple(watched_files))
-
-
-def _commits(files: Sequence[FileDiff], missing: Sequence[str], head: str) -> str:
-    """What of ``files`` the commit ``head`` lacks."""
-    if not missing:
-        return ""
-    where = f"HEAD is {head[:12]}" if head else "there is no commit yet"
-    if len(missing) == len(files):
-        return f"Nothing of it is committed: {where}."
-    return f"{len(missing)} of {plural(len(files), 'file')} not committed, {where}: {shortened(missing)}."

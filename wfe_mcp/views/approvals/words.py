@@ -13,6 +13,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.step_target import TargetCall
 from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.views.approvals import model
+from wfe_mcp.views.approvals.changes import APPROVAL, START
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.values.model import as_text
 from wfe_mcp.workspace.git.file_diffs import FileDiff
@@ -157,7 +158,7 @@ def deployment_values(one: model.DeploymentShown) -> list[tuple[str, str]]:
 
 def change_about(view: model.ApprovalView, change: model.Change) -> str:
     """Since when the files of a change differ, and how many."""
-    alone = view.changes == (change,) and "approval" not in change.since and not change.note
+    alone = change.since == START and not change.note and all(each.since != APPROVAL for each in view.changes)
     size = "unknown" if change.note else plural(len(change.files), "file") if change.files else "no files"
     return f"since {change.since}{' (no earlier approval)' if alone else ''}: {size}"
 

@@ -22,7 +22,7 @@ Rules:
 import difflib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -33,11 +33,12 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.batch import entries_below, sizes, stored
-from wfe_mcp.workspace.git.command import Repository, require_repository
+from wfe_mcp.workspace.git.command import Repository, is_set, require_repository
+from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.git.trees import PathChange
-from wfe_mcp.workspace.git.working_tree import changes_between
+from wfe_mcp.workspace.git.trees import PathChange, compare
+from wfe_mcp.workspace.git.working_tree import changes_between, counts, parts_of
 
 MOST_BYTES = 1_000_000
 """Files above this size are compared by their id alone."""
@@ -138,6 +139,34 @@ def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...],
     with suppress(Refused):  # what cannot be read counts as not committed, until the next look
         held = _held(root, commit) if commit else held
     return tuple(each.path for each in files if not _is_held(root, each, held.get(each.path, ""))), commit
+
+
+def beside_head(root: Path, tree: str, own: Collection[str]) -> tuple[FileDiff, ...]:
+    """The files of ``tree`` that HEAD does not have as they are, without the paths ``own``: what a commit of ``tree`` has
+    besides. Refuses a tree that is no longer stored.
+
+    Submodules, bytecode, and with a sparse checkout what is absent, stay in such a commit as HEAD has them.
+    """
+    repo, commit = require_repository(root), head(root)
+    top = stored(root, [f"{commit}:{repo.prefix.rstrip('/')}"])[0] if commit else None
+    base = "" if top is None else object_id("tree", top[1], repo.hash_name)
+    is_sparse = is_set(repo.root, "core.sparsecheckout", "false")
+    held = {} if commit is None else _held(root, commit)
+    found = [
+        each
+        for each in compare(repo, base, parts_of(tree)[0])
+        if each.path not in own and not is_ours(each.path) and counts(each.path)
+        if _SUBMODULE not in {node.mode for node in (each.old, each.new) if node is not None}
+        if each.new is not None or not is_sparse
+    ]
+    return tuple(
+        each
+        for each in _read(root, found)
+        if each.new_oid == held.get(each.path, "") or not _is_held(root, each, held.get(each.path, ""))
+    )
+
+
+_SUBMODULE = "160000"
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,108 @@
+"""A decision of a run that delivers shows every file that its commit will have, and a change that the base has already."""
+
+import pytest
+
+from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, approve, delivered
+from tests.engine.scene import Scene, approval, phase
+from tests.engine.step_scene import steps
+from tests.views.test_not_done import shown
+from wfe_mcp.views.approvals import ApprovalView
+from wfe_mcp.views.approvals.audit import verify
+from wfe_mcp.views.approvals.changes import COMMIT as LAST_COMMIT
+from wfe_mcp.views.approvals.model import Change
+
+
+def built(scene: Scene) -> str:
+    """A run that delivers; its approval of ``app.py`` is asked for."""
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    return run
+
+
+def besides(view: ApprovalView) -> Change | None:
+    """What the commit has besides the change of the run."""
+    found = [each for each in view.changes if each.since == LAST_COMMIT]
+    return found[0] if found else None
+
+
+def texts(view: ApprovalView) -> list[str]:
+    return [each.text for each in view.unusual]
+
+
+@pytest.mark.attack("a file that no one was shown gets into the base with an approved change", "held", "#29")
+def test_a_file_of_ones_own_that_the_commit_will_have_is_shown_and_unusual(scene: Scene) -> None:
+    delivered(scene, remote=False)
+    scene.write("my-notes.txt", "a secret of mine\n")
+    run = built(scene)
+    view = shown(scene, run, "build")
+    found = besides(view)
+    assert found is not None
+    assert [(each.path, each.hunks[0].lines) for each in found.files] == [("my-notes.txt", ("+a secret of mine",))]
+    assert texts(view) == ["my-notes.txt differs from the last commit, and this run did not change it."]
+    assert [each.path for each in view.changes[0].files] == ["app.py"]
+    approve(scene, run, "build")
+    scene.work()
+    assert "my-notes.txt" in scene.git("show", "--stat", "--format=", "main"), "what was shown is what is committed"
+    assert verify(scene.engine, run).findings == ()
+
+
+def test_files_of_ones_own_that_were_changed_or_deleted_are_shown_too(scene: Scene) -> None:
+    for name in ("old.txt", "kept.txt"):
+        scene.write(name, "1\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "two files")
+    delivered(scene, remote=False)
+    scene.write("kept.txt", "2\n")
+    (scene.root / "old.txt").unlink()
+    found = besides(shown(scene, built(scene), "build"))
+    assert found is not None
+    assert [(each.path, each.status) for each in found.files] == [("kept.txt", "modified"), ("old.txt", "deleted")]
+
+
+def test_what_no_commit_has_is_not_shown_as_part_of_it(scene: Scene) -> None:
+    scene.write(".gitignore", "*.log\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "ignore")
+    delivered(scene, 'never = ["*.env"]', remote=False)
+    for name in ("a.log", "my.env", "mod.pyc"):
+        scene.write(name, "mine\n")
+    view = shown(scene, built(scene), "build")
+    assert (besides(view), texts(view)) == (None, [])
+
+
+def test_a_run_that_commits_nothing_does_not_ask_about_files_of_ones_own(scene: Scene) -> None:
+    scene.write("my-notes.txt", "mine\n")
+    run = built(scene)
+    view = shown(scene, run, "build")
+    assert (besides(view), texts(view)) == (None, [])
+
+
+@pytest.mark.attack("the agent pushes the change to the base itself, and the decision does not say so", "detected", "#29")
+@pytest.mark.parametrize("where", ["pushed", "here"])
+def test_a_change_that_the_base_has_without_the_run_is_unusual(scene: Scene, where: str) -> None:
+    delivered(scene, remote=where == "pushed")
+    run = built(scene)
+    scene.git("add", "app.py")
+    scene.git("commit", "-qm", "by the agent itself")
+    if where == "pushed":
+        scene.git("push", "-q", "origin", "main")
+    commit = scene.git("rev-parse", "HEAD")[:12]
+    view = shown(scene, run, "build")
+    assert view.changes[0].commits == f"All of it is committed: HEAD is {commit}."
+    assert texts(view) == [f"'main' has this change already: commit {commit}, which this run did not make."]
+
+
+def test_a_change_that_the_run_itself_merged_is_not_unusual(scene: Scene) -> None:
+    delivered(scene, remote=False)
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"), phase("close", approval()))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    approve(scene, run, "build")
+    scene.work()
+    scene.begin(run, "close")
+    scene.submit(run, "close")
+    view = shown(scene, run, "close")
+    assert (besides(view), texts(view)) == (None, [])

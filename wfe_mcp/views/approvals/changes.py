@@ -1,0 +1,171 @@
+"""What changed: since the run began, since the last approval, and what a commit of the run has besides.
+
+Each ends at the tree that the gates judged; where no gate reads files, at the files that the request is about. Without git, or where a
+tree is no longer stored, the change says why it is unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
+from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.delivery.operations import operations_of
+from wfe_mcp.engine.files.tree_binding import first_tree
+from wfe_mcp.views.approvals.model import Change, Named
+from wfe_mcp.views.moves.blockers import shortened
+from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.git.command import repository
+from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, beside_head, uncommitted
+from wfe_mcp.workspace.git.repository import commit_of, is_ancestor
+from wfe_mcp.workspace.git.working_tree import tree_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+
+START, APPROVAL, BOTH = "the run began", "your last approval", "the run began, and since your last approval"
+COMMIT = "the last commit, not made in this run"
+"""Of the files that a commit of the run has besides its own changes: they were there, uncommitted, when it began."""
+NO_GIT = (
+    "This project has no git repository, so the changed files are unknown: an approval is about the artifact alone."
+)
+LOST_GIT = "The files were recorded when the run began, but git can no longer read them: an approval is about the artifact alone."
+NOT_RECORDED = "No files were recorded when the run began, and no phase so far has a gate that reads them."
+
+
+class Delivery(NamedTuple):
+    """How the run delivers its change. ``never``: globs of what no commit has; ``base``: the branch, and ``tip`` its newest
+    commit that is known here; ``delivered``: the run has merged something.
+    """
+
+    never: tuple[str, ...]
+    base: str
+    tip: str
+    delivered: bool
+
+
+def delivery_of(engine: Engine, found: Overview, root: Path) -> Delivery | None:
+    """That of the run; None where it commits nothing."""
+    settings = engine.settings().settings.delivery
+    steps = (step for phase in found.plan.phases.values() if phase.kind == "steps" for step in phase.steps)
+    if settings.mode == "none" or repository(root) is None or all(step.builtin != "git.commit" for step in steps):
+        return None
+    places = (f"refs/remotes/{settings.remote}/{settings.base}", f"refs/heads/{settings.base}")
+    tip = next(filter(None, (commit_of(root, place) for place in places)), "")
+    with engine.store.read() as tx:
+        operations = operations_of(tx, found.loaded.record.id)
+    merged = any(each.kind.endswith(".merge") and each.state == "observed" for each in operations)
+    return Delivery(tuple(settings.never), settings.base, tip, merged)
+
+
+def changes_of(
+    root: Path,
+    state: RunState,
+    attempt: Attempt,
+    ignored: Sequence[str],
+    seen: Sequence[Change] = (),
+    delivery: Delivery | None = None,
+) -> tuple[Change, ...]:
+    """The change since the run began, then the one since the last approval if that is another, then what a commit has besides.
+
+    ``ignored``: globs of what the checks write. ``seen``: changes that were read before: one between the same two trees is
+    the same, as trees count only while their bytes have their ids.
+    """
+    began = first_tree(state)
+    if repository(root) is None:
+        return (Change(START, note=NO_GIT if began is None else LOST_GIT),)
+    if began is None:
+        return (Change(START, note=NOT_RECORDED),)
+    known = {(each.since, each.before, each.after): each for each in seen}
+    try:
+        now = attempt.tree or attempt.asked_tree or tree_hash(root, ignored)
+    except Refused as refused:
+        return (Change(START, began, note=refused.message),)
+    if now is None:
+        return (Change(START, began, note="This folder is too large to compare its files."),)
+    approved = last_approved(state)
+    since = BOTH if approved == began else START
+    whole = known.get((since, began, now))
+    if whole is None:
+        whole = change_between(root, since, began, now, ignored)
+        whole = whole if whole.note else replace(whole, commits=_commits(whole.files, *uncommitted(root, whole.files)))
+    found = [whole]
+    if approved is not None and approved != began:
+        found.append(known.get((APPROVAL, approved, now)) or change_between(root, APPROVAL, approved, now, ignored))
+    besides = None if delivery is None or whole.note else _besides(root, whole, (*ignored, *delivery.never))
+    return tuple(found) if besides is None else (*found, besides)
+
+
+def _besides(root: Path, whole: Change, left_out: Sequence[str]) -> Change | None:
+    """What a commit of the files of ``whole`` has beside them; None where it has nothing else."""
+    own = {path for each in whole.files for path in (each.path, each.old_path)}
+    try:
+        files = beside_head(root, whole.after, own)
+    except Refused as refused:
+        return Change(COMMIT, "", whole.after, note=refused.message)
+    files = tuple(each for each in files if not match_globs(each.path, tuple(left_out)))
+    return Change(COMMIT, "", whole.after, files) if files else None
+
+
+def is_in_base(root: Path, whole: Change, delivery: Delivery) -> str:
+    """The commit by which the base has the change already, though the run merged nothing; empty where it has not."""
+    if delivery.delivered or not delivery.tip or not whole.files:
+        return ""
+    missing, commit = uncommitted(root, whole.files)
+    return commit if not missing and commit and is_ancestor(root, commit, delivery.tip) else ""
+
+
+def last_approved(state: RunState) -> str | None:
+    """The tree of the newest approval that still counts."""
+    found = [
+        (attempt.started_at, attempt.approved_tree or attempt.tree)
+        for tries in state.attempts.values()
+        for attempt in tries
+        if attempt.status is AttemptStatus.COMPLETED
+        and (attempt.approved_tree or attempt.tree) is not None
+        and attempt.started_at is not None
+        if any(
+            _is_approved(state, attempt, each.gate)
+            for each in attempt.verdicts
+            if each.stage is Stage.AFTER and each.kind is VerdictKind.PASS
+        )
+    ]
+    return max(found)[1] if found else None
+
+
+def _is_approved(state: RunState, attempt: Attempt, gate: int) -> bool:
+    gates = state.phase(attempt.phase).gates
+    return gate < len(gates) and gates[gate].kind == "approval"
+
+
+def change_between(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) -> Change:
+    """The files that differ between two trees; ``since``: the moment of ``old`` in words."""
+    try:
+        files, watched = all_diffs(root, old, new)
+    except Refused as refused:
+        return Change(since, old, new, note=refused.message)
+    globs = tuple(ignored)
+    watched_files = [
+        Named(path, how) for how, paths in watched.items() for path in paths if not match_globs(path, globs)
+    ]
+    listed = tuple(each for each in files if not match_globs(each.path, globs))
+    return Change(since, old, new, listed, watched=tuple(watched_files))
+
+
+def _commits(files: Sequence[FileDiff], missing: Sequence[str], head: str) -> str:
+    """What of ``files`` the commit ``head`` lacks."""
+    if not files:
+        return ""
+    where = f"HEAD is {head[:12]}" if head else "there is no commit yet"
+    if not missing:
+        return f"All of it is committed: {where}."
+    if len(missing) == len(files):
+        return f"Nothing of it is committed: {where}."
+    return f"{len(missing)} of {plural(len(files), 'file')} not committed, {where}: {shortened(missing)}."
