@@ -1,9 +1,13 @@
 """Lint rules for steps."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from wfe_mcp.workflow.lint.delivery import delivery_params
+from pydantic import ValidationError
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.workflow.faults import short
 from wfe_mcp.workflow.lint.phases import check_is_known, role_is_known
 from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
@@ -98,7 +102,7 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: LintFindin
         if step.builtin is not None:
             builtin_is_known(step.builtin, f"{here}/builtin", found)
             if step.builtin in DELIVERY_PARAMS:
-                delivery_params(step.builtin, step.params, f"{here}/params", found)
+                _delivery_params(step.builtin, step.params, f"{here}/params", found)
         if step.output is not None:
             schema_is_usable(step.output.schema_, f"{here}/output/schema", found)
 
@@ -126,3 +130,17 @@ def _tool(tool: str, at: str, found: LintFindings) -> None:
     known = found.project.tools.get(server) if found.project else None
     if known is not None and name not in known:
         found.unknown(at, f"MCP server {server!r} has no tool {name!r}", name, sorted(known), got=tool)
+
+
+def _delivery_params(name: str, params: Mapping[str, Any], at: str, found: LintFindings) -> None:
+    """Check the parameters of a step that delivers a change, as far as no expression fills them in later."""
+    model = DELIVERY_PARAMS[name]
+    try:
+        model.model_validate(params)
+    except ValidationError as exc:
+        for entry in exc.errors(include_url=False):
+            key = str(entry["loc"][0])
+            if entry["type"] == "extra_forbidden":
+                found.unknown(f"{at}/{key}", f"{name} has no parameter {key!r}", key, model.model_fields)
+            elif "${" not in canonical_json(params.get(key)):
+                found.error(f"{at}/{key}", f"{key}: {entry['msg']}", None, short(entry["input"]))
