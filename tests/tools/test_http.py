@@ -160,7 +160,7 @@ def closed() -> Iterator[str]:
 
 def test_an_address_without_a_listener_has_done_nothing(closed: str) -> None:
     found = fault(Request(closed, "POST"), allow=[closed])
-    assert "could not be reached: 127.0.0.1: " in str(found)
+    assert f"could not be reached: 127.0.0.1 port {closed.rpartition(':')[2]}: " in str(found)
     assert not found.may_have_happened
     late = fault(Request(closed, "POST"), allow=[closed], timeout_s=0)
     assert "no address answered" in str(late)

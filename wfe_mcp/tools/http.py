@@ -209,15 +209,15 @@ def _error_text(exc: BaseException | None) -> str:
 
 def _connected(parts: SplitResult, addresses: list[str], end: float) -> socket.socket:
     """A connection to the first address that answers. Raises ToolFault; then no data was sent."""
-    host, fault = parts.hostname or "", "no address answered"
+    host, port, fault = parts.hostname or "", _port(parts), "no address answered"
     for address in addresses:
         left = end - time.monotonic()
         if left <= 0:
             break
         try:
-            plain = socket.create_connection((address, _port(parts)), timeout=left)
+            plain = socket.create_connection((address, port), timeout=left)
         except OSError as exc:
-            fault = f"{address}: {_error_text(exc)}"
+            fault = f"{address} port {port}: {_error_text(exc)}"
             continue
         try:
             is_plain = parts.scheme == "http"

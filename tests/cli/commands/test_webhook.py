@@ -46,6 +46,24 @@ def test_a_receiver_is_set_up_tried_and_gets_what_it_missed(cli: Terminal) -> No
         receiver.stop()
 
 
+def test_a_test_that_fails_says_what_came_back_and_leads_to_its_delivery_which_is_not_sent_again(cli: Terminal) -> None:
+    receiver = Receiver()
+    receiver.answer = lambda _: (500, {}, b"")
+    receiver.start()
+    try:
+        configured(cli, receiver)
+        cli("webhook", "rotate", "n8n", pin=PIN)
+        failed = cli("webhook", "test", "n8n")
+        assert "The test of n8n failed: " in failed.err
+        assert "it answered 500" in failed.err
+        assert "Next: see: wfe-mcp webhook deliveries --webhook n8n" in failed.err
+        assert "failed" in cli("webhook", "deliveries", "--webhook", "n8n").out
+        again = cli("webhook", "redeliver", "--failed").out
+        assert again == "No event has failed; a test that failed is not sent again.\n"
+    finally:
+        receiver.stop()
+
+
 def test_what_is_misused_is_said(cli: Terminal) -> None:
     assert "No delivery is named." in cli("webhook", "redeliver").err
     assert "Did you mean 'failed'?" in cli("webhook", "deliveries", "--state", "faild").err

@@ -97,7 +97,8 @@ def try_out(invocation: Invocation, name: Webhook) -> None:
         invocation.answer(f"{name} answered {found.answer}: it gets what happens.", view=view)
         return
     why = found.error or "earlier deliveries are tried first"
-    error = Refused("unavailable", f"The test did not reach {name}: {why}.", "See: wfe-mcp webhook list")
+    see = f"See: wfe-mcp webhook deliveries --webhook {name}"
+    error = Refused("unavailable", f"The test of {name} failed: {why}.", see)
     invocation.answer(error.message, view=view, error=error)
 
 
@@ -145,7 +146,8 @@ def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed =
 
     rows = [delivery_view(each) for each in sent_again(invocation.engine, names or (), failed=failed, webhook=webhook)]
     many = plural(len(rows), "delivery", "deliveries")
-    summary = f"Enqueued {many} again; a server or wfe-mcp worker sends them." if rows else "No delivery has failed."
+    none = "No event has failed; a test that failed is not sent again."
+    summary = f"Enqueued {many} again; a server or wfe-mcp worker sends them." if rows else none
     invocation.answer(summary, view={"deliveries": rows})
 
 
