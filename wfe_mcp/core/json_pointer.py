@@ -33,5 +33,5 @@ def _index(key: str) -> int:
 
 def _parts_in_words(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(list(cast("dict[str, Any]", value))[:10])
+        return ", ".join(list(cast("dict[str, Any]", value))[:10]) or "an empty object"
     return f"a list of {len(cast('list[Any]', value))}" if isinstance(value, list) else "no parts"

@@ -111,7 +111,8 @@ def test_the_policy_for_agents_holds(scene: Scene) -> None:
 
 def test_a_body_that_does_not_have_the_inputs_says_which(scene: Scene) -> None:
     secret = incoming(scene)
-    assert "'/issue/title' leads nowhere at 'title'" in refusal(scene, "tracker", *message(secret, {"issue": {}}))
+    empty = refusal(scene, "tracker", *message(secret, {"issue": {}}))
+    assert "'/issue/title' leads nowhere at 'title'. There: an empty object." in empty
     assert "The body is no JSON." in refusal(scene, "tracker", *message(secret, "goal=1", "msg_2"))
     assert refusal(scene, "tracker", *message(secret, {"issue": {"title": 7}}, "msg_3")).startswith("bad_argument")
     assert receive(scene.engine, "tracker", *message(secret, BODY, "msg_4"))
