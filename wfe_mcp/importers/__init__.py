@@ -170,9 +170,9 @@ def read_plan(source: Path) -> PlanReading:
     """The plan in a milestones.md or backlog.md, errors and weaknesses included. Refuses a file in another format."""
     text = read_text(source)
     if _BACKLOG.search(text):
-        return read_backlog(text)
+        return dataclasses.replace(read_backlog(text), source=str(source))
     if _MILESTONES.search(text):
-        return read_milestones(text)
+        return dataclasses.replace(read_milestones(text), source=str(source))
     raise Refused(
         "invalid_artifact",
         f"{source} has neither milestones (## M1 - Title) nor backlog items (## BLG-001 - Title).",

@@ -63,7 +63,7 @@ class _WorkflowReader:
         self._rest(config, _CONFIG, ("config",))
         steps = self._steps(config)
         timeout = self._number(config, "timeoutMs", None, 1000, ("config",))
-        self._found.refuse(FORMAT, "invalid_template")
+        self._found.refuse(f"The {FORMAT} file", "invalid_template")
         phases = self._phases(steps, {} if timeout is None else {"timeout": _duration(timeout)})
         definition = {
             "format": "wfe/1",

@@ -107,7 +107,7 @@ def from_aiw_settings(document: Mapping[str, Any]) -> ImportedSettings:
     reading = _SettingsReader(document)
     reading.read()
     found = reading.found
-    found.refuse(FORMAT, "invalid_template")
+    found.refuse(f"The {FORMAT} file", "invalid_template")
     phases = {TASK: reading.task} if reading.task else {}
     return ImportedSettings(
         FORMAT, TEMPLATE, phases, tuple(found.not_carried), checks=reading.checks, inputs=reading.inputs

@@ -88,7 +88,7 @@ def from_gate_settings(document: Mapping[str, Any], criteria: Criteria = lambda 
             phases[phase] = reading.phase(of_phase)
     if not phases and not found.not_carried and not reading.tables:
         found.error("", "it says nothing of any phase")
-    found.refuse(FORMAT, "invalid_template")
+    found.refuse(f"The {FORMAT} file", "invalid_template")
     for at, why in reading.idle.items():
         if at not in reading.used:
             found.lose(at, why)

@@ -5,6 +5,7 @@ Parts of a Markdown file with their lines: front matter, headings, checkboxes.
 
 import json
 import re
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import field
 from typing import Any, cast
@@ -131,15 +132,15 @@ class ImportReport:
         self.error(pointer(*at), "must be an object")
         return {}
 
-    def refuse(self, format_name: str, code: Code, what: str = "file") -> None:
-        """Refuse with every error, if there are any. ``what``: file or folder."""
+    def refuse(self, source: str, code: Code, then: str = "import it again.") -> None:
+        """Refuse with every error, if there are any. ``source``: what has them; ``then``: what to do once they are fixed."""
         if self.errors:
             count = f"{len(self.errors)} error{'' if len(self.errors) == 1 else 's'}"
             first = self.errors[0]
             raise Refused(
                 code,
-                f"The {format_name} {what} has {count}; {first.path or 'the whole'}: {first.message}.",
-                "Fix each place in details and import it again.",
+                f"{source} has {count}; {first.path or 'the whole'}: {first.message}.",
+                f"Fix each place in details and {then}",
                 tuple(self.errors),
             )
 
@@ -148,20 +149,27 @@ class ImportReport:
 class PlanReading:
     """A plan as far as it was understood, with its errors. ``plan["quality"]``: its weaknesses, blocking ones included.
 
-    ``entries``: the same for work items, with what the plan leaves out since it is over.
+    ``source``: its file, as it was named. ``entries``: the same for work items, with what the plan leaves out since it is over.
     """
 
     format: str
     plan: dict[str, Any]
     report: ImportReport
     entries: tuple[Entry, ...] = ()
+    source: str = ""
+
+    def refuse(self) -> None:
+        """Refuse ``invalid_artifact`` with every error by line, if there are any."""
+        self.report.refuse(
+            self.source, "invalid_artifact", f"check it again: wfe-mcp plan check {shlex.quote(self.source)}"
+        )
 
     def imported(self) -> ImportedPlan:
         """The plan. Refuses ``invalid_artifact``: every error, and every weakness that blocks, by line."""
         for each in self.plan["quality"]["problems"]:
             if each["blocking"]:
                 self.report.error(f"line {each['line']}", each["message"])
-        self.report.refuse(self.format, "invalid_artifact")
+        self.refuse()
         return ImportedPlan(self.format, self.plan, tuple(self.report.not_carried))
 
     def items(self) -> Entries:

@@ -38,7 +38,7 @@ def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportR
     if not found.requirements:
         report.error(found.where, "no requirement was found", "at least one")
     tasks = _task_list(found, report)
-    report.refuse(format_name, "invalid_artifact", "folder")
+    report.refuse(f"The {format_name} folder", "invalid_artifact")
     if tasks is not None and not tasks["items"]:
         raise nothing_open(format_name, len(tasks.get("done", [])))
     documents: dict[str, tuple[str, str, dict[str, Any]]] = {

@@ -64,14 +64,14 @@ def plan_file(source: Path) -> Entries:
     if file is None:
         if not report.errors:
             report.error(source.name, "it is not there")
-        report.refuse("milestone_plan@1", "invalid_artifact")
+        report.refuse(str(source), "invalid_artifact")
         raise AssertionError("a file that cannot be read has an error")
     whole: Any = file.value
     is_inputs = isinstance(whole, dict) and "plan" in whole  # of the template milestones
     below, plan = ("/plan", cast("Any", whole["plan"])) if is_inputs else ("", cast("Any", whole))
     for fault in validate("milestone_plan@1", plan).faults:
         report.error(file.place(below + fault.path), f"{fault.path}: {fault.message}", fault.expected, fault.got)
-    report.refuse("milestone_plan@1", "invalid_artifact")
+    report.refuse(str(source), "invalid_artifact")
     places = {each["id"]: file.place(below + at) for each, at in _pointers(plan)}
     return Entries("milestone_plan@1", tuple(plan_entries(plan, places)))
 

@@ -66,7 +66,7 @@ def plan_of(title: str, groups: Mapping[str, str], found: Sequence[WorkItem], re
 
 def plan_work(format_name: str, name: str, plan: dict[str, Any], report: ImportReport) -> ImportedWork:
     """The work of the template ``milestones``. Refuses every error, and a plan without an open task."""
-    report.refuse(format_name, "invalid_artifact", "folder")
+    report.refuse(f"The {format_name} folder", "invalid_artifact")
     done = len(plan.get("done", []))
     if not plan["milestones"]:
         raise nothing_open(format_name, done)

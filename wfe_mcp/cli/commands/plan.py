@@ -86,7 +86,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     reading = read_plan(Path(source))
     if reading.format != FORMAT:
         raise Refused("bad_argument", f"{source} is a backlog; its items have no order yet.", "Name a milestones.md.")
-    reading.report.refuse(FORMAT, "invalid_artifact")
+    reading.refuse()
     before, made = reading.plan["quality"]["score"], optimised(reading.plan)
     text = as_markdown(made.plan)
     after = read_milestones(text).plan["quality"]["score"]
