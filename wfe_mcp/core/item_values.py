@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.canonical import cannot_be_encoded
 from wfe_mcp.core.claims import checked_evidence, checked_tests
-from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
+from wfe_mcp.core.errors import Detail, Refused, near_miss, pointer
 from wfe_mcp.core.texts import one_line
 
 PRIORITIES: Mapping[str, int] = {"critical": 10, "high": 8, "normal": 5, "low": 3}
@@ -25,6 +25,8 @@ GIVEN = (
     *("tests", "evidence"),
 )
 """The fields that callers give; the others follow from what happens. The last two are of a claim."""
+ATTACH = "attach"
+"""What callers give beside them: paths of files, which the item then holds."""
 LISTS = frozenset(
     {"needs", "scopes", "criteria", "tags", "imported", "runs", "commits", "tests", "results", "evidence", "files"}
 )
@@ -37,8 +39,9 @@ def checked(given: Values) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name not in GIVEN:
-            near = nearest_hint(name, GIVEN, f"Fields: {', '.join(GIVEN)}.")
-            faults.append(Detail(pointer("item", name), f"is no field that can be given. {near}", list(GIVEN), name))
+            names = (*GIVEN, ATTACH)
+            wrong = f"is no field that can be given{near_miss(name, names)}"
+            faults.append(Detail(pointer("item", name), wrong, list(names), name))
             continue
         if name == "tests":
             wrong, values[name] = checked_tests(value)

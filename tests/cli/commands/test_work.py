@@ -31,6 +31,25 @@ def ready(cli: Terminal, title: str, *words: str) -> str:
     return made
 
 
+def test_what_is_ready_and_waits_leads_to_what_it_waits_for_and_starts_with_the_options_that_were_given(
+    cli: Terminal,
+) -> None:
+    first = ready(cli, "Settle the format")
+    assert f"Next: wfe-mcp work start {first}" in cli("work", "show", first).err
+    second = ready(cli, "Write the page", "--needs", first)
+    said = cli("work", "show", second)
+    assert (f"Next: wfe-mcp work show {first}" in said.err, "work start" in said.err) == (True, False)
+
+    start = ("work", "start", second, "--template", "note", "--reason", "x")
+    refused = cli.json(*start).document["error"]
+    assert refused["message"] == f"{second} waits for {first}. Only a person lets it start all the same."
+    assert refused["hint"].endswith(f": wfe-mcp work start {second} --template note --reason TEXT")
+
+    cli("work", "edit", first, "--status", "done", pin=PIN)
+    assert cli.json(*start).code == 0, "a reason is not needed, and changes nothing"
+    assert "reason" not in item(cli, second)
+
+
 @pytest.mark.requirement("S3-10", "S4-16")
 def test_an_item_is_added_described_listed_and_shown_with_its_history(cli: Terminal) -> None:
     first = added(
@@ -148,7 +167,10 @@ def test_a_person_lets_an_item_start_that_waits_with_a_reason_that_is_signed_and
     waits = ready(cli, "Read", "--needs", ready(cli, "Write"))
     start = ("work", "start", waits, "--template", "note")
     no = cli.json(*start)
-    assert (no.refusal, f"wfe-mcp work start {waits} --reason TEXT" in no.document["error"]["hint"]) == (
+    assert (
+        no.refusal,
+        f"wfe-mcp work start {waits} --template note --reason TEXT" in no.document["error"]["hint"],
+    ) == (
         "not_ready",
         True,
     )

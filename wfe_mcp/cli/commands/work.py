@@ -305,13 +305,13 @@ def render_item(invocation: Invocation, answer: "Envelope") -> None:
     from wfe_mcp.views.work.models import ItemView
 
     view = answer.shown(ItemView)
-    invocation.render(answer, lambda screen: _show(invocation, screen, answer.summary, view))
+    invocation.render(answer, lambda screen: _show(invocation, screen, answer, view))
 
 
-def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView") -> None:
+def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "ItemView") -> None:
     """The item, what it waits for, what touches it, what is under it, and its newest changes."""
     line = view.line
-    screen.line(summary, "bold")
+    screen.line(answer.summary, "bold")
     facts = {
         "priority": str(line.priority),
         "part of": line.parent,
@@ -344,15 +344,16 @@ def _show(invocation: Invocation, screen: Screen, summary: str, view: "ItemView"
     _table(invocation, screen, view.children)
     now = invocation.engine.clock()
     screen.table((), [(screen.time(each.at, now), each.actor, _change_text(each)) for each in view.history])
-    _next(screen, line)
+    _next(screen, line, can_start=any(move.args.get("status") == "active" for move in answer.next))
     if view.claim is not None:
         next_of_claim(screen, view, view.claim)
 
 
-def _next(screen: Screen, line: "ItemLine") -> None:
+def _next(screen: Screen, line: "ItemLine", *, can_start: bool) -> None:
     """The command that a person types next."""
     if line.status == "ready":
-        screen.next(f"wfe-mcp work start {line.id}")
+        waited = f"wfe-mcp work show {line.waits_for[0]}" if line.waits_for else "wfe-mcp work next"
+        screen.next(f"wfe-mcp work start {line.id}" if can_start else waited)
     elif line.run and line.status == "active":
         screen.next(f"wfe-mcp status {line.run}")
 

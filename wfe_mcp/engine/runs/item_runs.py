@@ -1,13 +1,15 @@
 """The runs that work items: which template starts for a kind, which inputs the item's text fills, and which start together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.item_values import PRIORITIES
-from wfe_mcp.core.items import Item, ItemKind, ItemStatus, overlap, refuse_start, startable
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, overlap, refuse_start, startable, waits
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
@@ -35,12 +37,6 @@ def start_item(
 
     Refuses what is no work (a decision), what is not ready or waits for others, and what ``start_run`` refuses.
     """
-    if reason and not by.is_human:
-        raise Refused(
-            "needs_human",
-            "Only a person lets an item start that waits for others.",
-            f"The user does it in a terminal of their own: wfe-mcp work start {name} --reason TEXT",
-        )
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
         if item.status is ItemStatus.ACTIVE and item.runs:
@@ -49,11 +45,33 @@ def start_item(
                 f"{item.id} is being worked by run {item.runs[-1]}.",
                 f"Look at it: wfe-mcp status {item.runs[-1]}",
             )
-        refuse_start(item, () if reason else others_of(engine, tx, item))
+        refuse_start(item)
+        wait = waits(item, others_of(engine, tx, item))
         children = tx.items.children(engine.project_id, item.id)
     chosen = template or _template_of(engine, item)
+    if wait is None:
+        reason = ""
+    elif not (reason and by.is_human):
+        named = ["--template", chosen] if chosen != _template_of(engine, item) else []
+        raise _waiting(wait, ["work", "start", item.id, *named, *_pairs(inputs or {})], reason)
     given = _inputs(find_template(engine, chosen), item, children) | dict(inputs or {})
     return start_run(engine, by, chosen, given, title=item.title, triggered_by=WORK, external_id=item.id, reason=reason)
+
+
+def _waiting(wait: tuple[str, str], command: Sequence[str], reason: str) -> Refused:
+    """The refusal of an item that waits. ``command``: with which the user starts it all the same."""
+    why, what = wait
+    typed = f"wfe-mcp {shlex.join(command)} --reason TEXT"
+    if not reason:
+        return Refused("not_ready", why, f"{what}. Or the user starts it: {typed}")
+    hint = f"The user does it in a terminal of their own: {typed}"
+    return Refused("needs_human", f"{why} Only a person lets it start all the same.", hint)
+
+
+def _pairs(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """``inputs`` as the options of a command."""
+    for name, value in inputs.items():
+        yield from ("--input", f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
 
 
 def template_for(engine: Engine, name: str) -> str:

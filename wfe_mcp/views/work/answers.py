@@ -6,12 +6,23 @@ from dataclasses import replace
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing, startable
+from wfe_mcp.core.item_values import ATTACH
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing, startable, waits
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import start_item
-from wfe_mcp.engine.work.items import OPEN, add_item, change_item, kind_of, open_items, promote_item, status_of
+from wfe_mcp.engine.work.items import (
+    OPEN,
+    add_item,
+    change_item,
+    kind_of,
+    open_items,
+    others_of,
+    promote_item,
+    status_of,
+)
+from wfe_mcp.store import Tx
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
@@ -106,8 +117,8 @@ def shown(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
     """An item. ``whole``: for a person, with all of its history; else what an answer of a tool holds."""
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
-        view = item_view(engine, tx, item)
-    return Envelope(True, summary=_says(item), next=_moves(item), view=view if whole else _cut(view))
+        view, moves = item_view(engine, tx, item), _moves(engine, tx, item)
+    return Envelope(True, summary=_says(item), next=moves, view=view if whole else _cut(view))
 
 
 def promoted(engine: Engine, by: By, name: str, kind: str = "", parent: str = "") -> Envelope:
@@ -186,7 +197,7 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: s
 def _with_attached(engine: Engine, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Given]]:
     """The fields among the values, and the files of the project that ``attach`` names."""
     values = dict(given)
-    paths: Any = values.pop("attach", [])
+    paths: Any = values.pop(ATTACH, [])
     if not (isinstance(paths, list) and all(isinstance(each, str) for each in cast("list[object]", paths))):
         fault = Detail("/item/attach", "is no list of paths", "files of the project", cast("object", paths))
         raise Refused("bad_argument", "attach is no list of paths.", "Name files of the project.", (fault,))
@@ -213,17 +224,17 @@ def _changed(engine: Engine, name: str, did: str, change: Callable[[], Item]) ->
 
 def _answer(engine: Engine, item: Item, did: str) -> Envelope:
     with engine.store.read() as tx:
-        view = item_view(engine, tx, item, history=False)
-    return Envelope(True, summary=f"{did}{_says(item)}", next=_moves(item), view=_cut(view))
+        view, moves = item_view(engine, tx, item, history=False), _moves(engine, tx, item)
+    return Envelope(True, summary=f"{did}{_says(item)}", next=moves, view=_cut(view))
 
 
 def _says(item: Item) -> str:
     return f"{item.id} {item.title!r}: {item.status} {item.kind}"
 
 
-def _moves(item: Item) -> tuple[Next, ...]:
+def _moves(engine: Engine, tx: Tx, item: Item) -> tuple[Next, ...]:
     """The calls that an agent can make now, as far as the table knows."""
-    if item.status is ItemStatus.READY:
+    if item.status is ItemStatus.READY and waits(item, others_of(engine, tx, item)) is None:
         return (_starts(item.id),)
     if item.status is ItemStatus.PENDING and any("check" in test for test in item.tests):
         return (Next("work", {"action": "change", "id": item.id, "status": "active"}, why="runs its tests"),)
