@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from wfe_mcp.core.readers import for_person
+from wfe_mcp.core.readers import for_agent, for_person
 
 READ = {
     "Ask the user to run: wfe-mcp trust": "wfe-mcp trust",
@@ -33,6 +33,23 @@ READ = {
 @pytest.mark.parametrize(("written", "read"), READ.items())
 def test_a_person_reads_the_step_as_their_own(written: str, read: str) -> None:
     assert for_person(written) == read
+
+
+AT_AN_AGENT = {
+    "Look at it: wfe-mcp work show W-12": "Look at it: work(action='show', id='W-12')",
+    "Start one: wfe-mcp work start W-4. Or the user": "Start one: work(action='change', id='W-4', status='active'). Or the user",
+    "wfe-mcp work start W-41 --reason TEXT": "wfe-mcp work start W-41 --reason TEXT",
+    "wfe-mcp work edit W-4 --status done": "wfe-mcp work edit W-4 --status done",
+    "wfe-mcp work edit W-4 --scope PATH; then": "work(action='change', id='W-4', item={'scopes': [PATH]}); then",
+    "wfe-mcp decision add TITLE": "work(action='add', kind='decision', item={'title': TITLE})",
+}
+
+
+@pytest.mark.parametrize(("written", "read"), AT_AN_AGENT.items())
+def test_an_agent_reads_a_command_about_items_as_its_call_and_the_users_commands_as_they_are(
+    written: str, read: str
+) -> None:
+    assert for_agent(written) == read
 
 
 TRIGGERS = (

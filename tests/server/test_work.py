@@ -69,6 +69,36 @@ async def test_an_agent_attaches_files_of_the_project_and_is_led_to_commands_tha
     assert importing["error"]["hint"] == "That is a command of the terminal: wfe-mcp work import FILE"
 
 
+async def test_an_agent_reads_calls_where_a_person_reads_commands_and_the_command_of_the_user(connect: Connect) -> None:
+    async with connect() as agent:
+        await call(agent, "work", action="add", item={"title": "Fix the login"})
+        unready = await call(agent, "work", action="change", id="W-1", status="ready")
+        filled = {"body": READY["body"], "criteria": READY["criteria"]}
+        await call(agent, "work", action="change", id="W-1", item=filled, status="ready")
+        done = await call(agent, "work", action="change", id="W-1", status="done")
+        await call(agent, "work", action="add", item={**READY, "needs": ["W-1"]})
+        await call(agent, "work", action="change", id="W-2", status="ready")
+        waits = await call(agent, "work", action="change", id="W-2", status="active")
+        shown = await call(agent, "work", action="show", id="W-2")
+        wrong = await call(agent, "work", action="add", item={**READY, "attached": ["a.txt"]})
+
+    assert (
+        unready["error"]["hint"] == "Say it: work(action='change', id='W-1', item={'body': TEXT, 'criteria': [TEXT]})"
+    )
+    assert done["error"]["hint"] == (
+        "Start one: work(action='change', id='W-1', status='active'). Or the user says so in a terminal of their own: "
+        "wfe-mcp work edit W-1 --status done"
+    )
+    assert waits["error"]["hint"] == (
+        "Finish it first, or drop it: work(action='show', id='W-1'). Or the user starts it: "
+        "wfe-mcp work start W-2 --reason TEXT"
+    )
+    assert shown["next"] == [{"tool": "work", "args": {"action": "next"}}]
+    (fault,) = wrong["error"]["details"]
+    assert fault["message"] == "is no field that can be given; did you mean 'attach'?"
+    assert "attach" in fault["expected"]
+
+
 async def test_status_leads_to_what_is_ready_where_no_run_is_open(connect: Connect) -> None:
     async with connect() as agent:
         await call(agent, "work", action="add", item=READY)

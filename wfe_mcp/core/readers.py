@@ -4,6 +4,11 @@ written, and read by an agent                          read by the person
 Ask the user to run: wfe-mcp trust                     wfe-mcp trust
 ask the user to set `junit` and to run wfe-mcp trust   set `junit` and run wfe-mcp trust
 Ask the user: if it was moved, …                       If it was moved, …
+
+And a command about work items that has a call of the tool ``work`` is read by an agent as that call:
+
+written, and read by the person                        read by an agent
+Look at it: wfe-mcp work show W-4                      Look at it: work(action='show', id='W-4')
 """
 
 import re
@@ -20,6 +25,33 @@ _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\btheir own configuration\b"), "your own configuration"),
 )
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")
+
+
+_CALLS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(rf"\bwfe-mcp {command}(?! --)"), f"work(action={call})")
+    for command, call in (
+        (r"work show (W-\d+)\b", r"'show', id='\1'"),
+        (r"work start (W-\d+)\b", r"'change', id='\1', status='active'"),
+        (r"work block (W-\d+) REASON\b", r"'change', id='\1', status='blocked', item={'reason': REASON}"),
+        (r"work edit (W-\d+) --fill\b", r"'change', id='\1', item={'fill': true}"),
+        (r"work edit (W-\d+) --scope PATH\b", r"'change', id='\1', item={'scopes': [PATH]}"),
+        (
+            r"work edit (W-\d+) --body TEXT --criterion TEXT\b",
+            r"'change', id='\1', item={'body': TEXT, 'criteria': [TEXT]}",
+        ),
+        (r"work list --status (\w+)\b", r"'list', status='\1'"),
+        (r"work add TITLE --parent (W-\d+)\b", r"'add', item={'title': TITLE, 'parent': '\1'}"),
+        (r"(claim|decision) add TITLE\b", r"'add', kind='\1', item={'title': TITLE}"),
+    )
+)
+"""A command and its call. With a further option it is the user's."""
+
+
+def for_agent(text: str) -> str:
+    """``text``, which was written for a person, as an agent reads it: with a call where it has one."""
+    for command, call in _CALLS:
+        text = command.sub(call, text)
+    return text
 
 
 def for_person(text: str) -> str:

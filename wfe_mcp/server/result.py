@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.readers import for_agent
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ log = logging.getLogger("wfe_mcp.server")
 
 
 def refused_by(failed: Exception, tool: str) -> Refused:
-    """``failed``, which a call raised: a refusal unchanged, a crash as ``internal`` with its traceback in the log."""
+    """``failed``, which a call raised: a refusal as an agent reads it, a crash as ``internal`` with its traceback in the log."""
     if isinstance(failed, Refused):
-        return failed
+        return replace(failed, hint=type(failed.hint)(for_agent(failed.hint)))
     log.error("%s crashed", tool, exc_info=failed)
     return Refused(
         "internal",

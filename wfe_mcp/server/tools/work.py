@@ -19,7 +19,9 @@ async def work(
     id: str = "",
     item: Annotated[
         dict[str, Any] | None,
-        Field(description="title body priority(1-10) parent needs scopes criteria tags tests; blocked: reason"),
+        Field(
+            description="title body priority(1-10) parent needs scopes criteria tags tests attach(paths); blocked: reason"
+        ),
     ] = None,
     cursor: str = "",
 ) -> Envelope:
