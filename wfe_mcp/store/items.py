@@ -195,8 +195,12 @@ class ItemRepository(Repository):
 
     def named(self, project_id: str, ids: Iterable[str]) -> list[Item]:
         """The items with these ids; unknown ones are left out."""
-        numbers = [number_of(each) for each in ids]
-        return self._items(_NAMED, project_id, numbers=numbers) if numbers else []
+        return [item_of(row) for row in self.rows(project_id, ids)]
+
+    def rows(self, project_id: str, ids: Iterable[str]) -> list[ItemRow]:
+        """The same with when each became so."""
+        given = {"project_id_": project_id, "numbers": [number_of(each) for each in ids]}
+        return self._all(ItemRow, _NAMED, given) if given["numbers"] else []
 
     def children(self, project_id: str, parent: str) -> list[Item]:
         """The items under ``parent``, as they were added."""

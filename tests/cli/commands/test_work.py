@@ -50,6 +50,14 @@ def test_what_is_ready_and_waits_leads_to_what_it_waits_for_and_starts_with_the_
     assert "reason" not in item(cli, second)
 
 
+def test_what_comes_next_and_what_is_under_a_milestone_have_the_time_of_their_last_change(cli: Terminal) -> None:
+    ready(cli, "Write the page", "--parent", added(cli, "Export", "--kind", "milestone"))
+    cli.clock.forward(minutes=4)
+    line = "5         2026-11-20T08:00:00Z  Write the page"
+    assert line in cli("work", "next").out
+    assert line in cli("work", "show", "W-1").out
+
+
 @pytest.mark.requirement("S3-10", "S4-16")
 def test_an_item_is_added_described_listed_and_shown_with_its_history(cli: Terminal) -> None:
     first = added(

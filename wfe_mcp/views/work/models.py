@@ -114,19 +114,19 @@ def item_line(item: Item, over: dict[str, bool], changed_at: str = "") -> ItemLi
     return view_of(ItemLine, item, waits_for=waits, run=run, changed_at=changed_at)
 
 
-def item_lines(tx: Tx, project_id: str, items: Iterable[Item], times: dict[str, str] | None = None) -> list[ItemLine]:
-    """The lines of ``items``, with what they wait for."""
+def item_lines(tx: Tx, project_id: str, items: Iterable[Item]) -> list[ItemLine]:
+    """The lines of ``items``, with what they wait for and when they were changed."""
     found = list(items)
+    times = {f"W-{row.number}": row.changed_at for row in tx.items.rows(project_id, (item.id for item in found))}
     needed = tx.items.named(project_id, {need for item in found for need in item.needs})
     over = {item.id: item.is_over for item in needed}
-    return [item_line(item, over, (times or {}).get(item.id, "")) for item in found]
+    return [item_line(item, over, second(times[item.id])) for item in found]
 
 
 def item_list(tx: Tx, project_id: str, rows: Sequence[ItemRow], cursor: str) -> ItemList:
     """A page of items."""
-    times = {f"W-{row.number}": second(row.changed_at) for row in rows}
     counts = {str(status): count for status, count in tx.items.counts(project_id).items()}
-    lines = item_lines(tx, project_id, map(item_of, rows), times)
+    lines = item_lines(tx, project_id, map(item_of, rows))
     return ItemList(items=tuple(lines), counts=dict(sorted(counts.items())), cursor=cursor)
 
 
