@@ -14,12 +14,13 @@ from tests.engine.delivery.delivery_scene import (
     operations,
     results,
 )
-from tests.engine.scene import Scene
+from tests.engine.scene import AGENT, Scene
 from tests.engine.step_scene import reopen, rows
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.remote import Remote, push
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.git.working_tree import parts_of, tree_hash
 
 
@@ -58,6 +59,11 @@ def test_without_git_or_without_the_setting_each_step_says_that_it_did_nothing(s
     names = ("branch", "commit", "push", "merge", "clean")
     found = results(scene, run)
     assert {name: found[name] for name in names} == {name: {"skipped": "[delivery] mode is none"} for name in names}
+    (ship,) = [
+        each for each in answers.status(scene.engine, AGENT, run, detail="full").data["phases"] if each.get("steps")
+    ]
+    shown = {(each["state"], each["error"]) for each in ship["steps"] if each["step"] in names}
+    assert shown == {("skipped", "[delivery] mode is none")}
     assert scene.git("status", "--porcelain", "app.py").strip() == "M app.py"
 
 

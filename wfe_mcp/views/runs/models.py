@@ -57,7 +57,9 @@ class LastVerdict:
 
 @view_model
 class StepView:
-    """One step that the server works. ``input``, ``output``: of a failed attempt, as the beginning of their JSON."""
+    """One step that the server works. ``error``: why it failed, or what is delivered was skipped. ``input``, ``output``: of a
+    failed attempt, as the beginning of their JSON.
+    """
 
     step: str
     does: str

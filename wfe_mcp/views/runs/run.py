@@ -6,7 +6,7 @@ The tools, the command line and the pages show the same.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
@@ -28,6 +28,7 @@ from wfe_mcp.views.runs.tool_calls import tools_of
 from wfe_mcp.views.runs.usage import spent_line, usage_view
 from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
 from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of
+from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
 OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
 """The statuses of a run in which nothing waits for anyone."""
@@ -195,18 +196,27 @@ def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> mo
 
 def step_view(row: StepRecord, chars: int = 0) -> models.StepView:
     """One step that the server works; with ``chars`` so much of its input and its answer."""
+    skipped = _not_delivered(row)
     return view_of(
         models.StepView,
         row,
-        state=str(row.status),
+        state=str(StepStatus.SKIPPED if skipped else row.status),
         tries=row.tries if row.tries > 1 else 0,
-        error=row.error[:300],
+        error=(skipped or row.error)[:300],
         carried_from=row.carried,
         not_before=second(row.not_before if row.status in {StepStatus.READY, StepStatus.QUEUED} else None),
         input=clipped_json(row.input, chars),
         output=clipped_json(row.output, chars),
         took=took(row) if chars else "",
     )
+
+
+def _not_delivered(row: StepRecord) -> str:
+    """Why a delivery step did nothing, as its answer says; empty for every other step."""
+    output: object = row.output
+    if row.does.removeprefix("builtin ") not in DELIVERY_STEPS or not isinstance(output, dict):
+        return ""
+    return str(cast("dict[str, object]", output).get("skipped", ""))
 
 
 def run_row(

@@ -5,7 +5,7 @@ where there is one.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from string import Formatter
 from typing import Any
 
@@ -112,9 +112,7 @@ _VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "operation": lambda event: event["key"].partition(":")[0],
     "acts_on": lambda event: _colon(_plain_values(event["target"])),
     "observed": lambda event: ("undone" if event.get("undone") else "observed") + _colon(_plain_values(event["after"])),
-    "records": lambda event: ", ".join(
-        plural(many, kind.replace("_", " ")) for kind, many in Counter(one["kind"] for one in event["records"]).items()
-    ),
+    "records": lambda event: ", ".join(_records(event["records"])),
 }
 """What a sentence names that is not a field of the event as it is."""
 _BEHIND_A_COLON = frozenset({"reason", "comment", "cause", "fault", "note"})
@@ -143,6 +141,16 @@ def _value(name: str, payload: Mapping[str, Any]) -> str:
     if name in _BEHIND_A_COLON:
         return _colon(text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…")
     return text
+
+
+def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How many records of each kind; a step, which is recorded once it has ended, is named."""
+    for kind, many in Counter(one["kind"] for one in records).items():
+        if kind == "step" and many == 1:
+            phase, _, step = next(one["id"] for one in records if one["kind"] == kind).split("/")
+            yield f"step {step} of {phase}"
+        else:
+            yield plural(many, kind.replace("_", " "))
 
 
 def _plain_values(values: Mapping[str, Any]) -> str:
