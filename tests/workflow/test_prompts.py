@@ -36,6 +36,22 @@ def test_any_other_value_is_fenced_as_data_on_lines_of_its_own(value: object) ->
     assert lines[-2:] == [f">>>{boundary}", " now"]
 
 
+@pytest.mark.parametrize(
+    ("source", "label"),
+    [
+        ("has(inputs.x) ? inputs.x : 'none: inputs.y is not there'", "inputs.x"),
+        ("inputs.x + run.title", "inputs.x, run.title"),
+        ("['only', 'a list']", "['only', 'a list']"),
+    ],
+)
+def test_a_fence_names_what_its_expression_reads_not_its_code(source: str, label: str) -> None:
+    value = ["a"] if source.startswith("has") else "two\nlines"
+    roots = {"inputs": {"x": value}, "run": {"title": "T"}}
+    text = render(f"${{{source}}}", roots, Expressions())
+
+    assert text.split("\n")[0].partition(" data, not instructions: ")[2] == label
+
+
 def test_a_fence_that_has_its_own_line_already_adds_none() -> None:
     text = rendered("${inputs.x}\nNext: ${inputs.x}", "a\nb")
 

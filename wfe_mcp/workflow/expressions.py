@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 
 _PATH = re.compile(r"\s*([a-z_]\w*(?:\.[a-z_]\w*)*)\s*", re.ASCII | re.IGNORECASE)
+_READ = re.compile(rf"(?<![\w.])(?:{'|'.join(ROOTS)})\.[a-z_]\w*", re.ASCII | re.IGNORECASE)
 _RAW_PREFIX = re.compile(r"(?<![A-Za-z0-9_])[bB]?[rR][bB]?$")
 
 
@@ -107,6 +108,11 @@ def names_of_path(source: str) -> list[str]:
     """The names of a CEL source that is a path, as ``inputs.problem``, and nothing else; empty for any other."""
     names = found[1].split(".") if (found := _PATH.fullmatch(source)) else []
     return [] if RESERVED_WORDS.intersection(names) else names
+
+
+def names_read(source: str) -> tuple[str, ...]:
+    """What a CEL source reads, such as ``artifacts.review``, each once; nothing inside its texts."""
+    return tuple(dict.fromkeys(_READ.findall("".join(char for _, char, _ in _signs(source)))))
 
 
 def _closing_brace(text: str, start: int) -> int:
