@@ -71,6 +71,16 @@ NO_MANAGER: dict[str, tuple[str, dict[str, str], str]] = {
         "PYTHON -m venv .venv && .venv/BIN/python -m pip install -e . pytest",
     ),
     "module": (NO_MODULE, {"uv.lock": "", "pyproject.toml": "", ".venv/x": ""}, ".venv/BIN/python -m pip install -e ."),
+    "no environment, another module": (
+        "No module named 'unidecode'",
+        {"setup.py": ""},
+        "PYTHON -m venv .venv && .venv/BIN/python -m pip install -e . pytest",
+    ),
+    "environment, another module": (
+        "No module named 'unidecode'",
+        {"setup.py": "", ".venv/x": ""},
+        ".venv/BIN/python -m pip install -e .",
+    ),
     "requirements": (
         NO_MODULE,
         {"poetry.lock": "", "requirements.txt": ""},
@@ -93,9 +103,11 @@ def test_where_the_manager_is_not_installed_pip_does_it(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    argv = [".venv/bin/python", "-m", "pytest"] if output == ENVIRONMENT else ["check"]
+    argv = {ENVIRONMENT: [".venv/bin/python", "-m", "pytest"], NO_MODULE: ["check"]}.get(
+        output, ["python3", "-m", "pytest"]
+    )
     expected = expected.replace("BIN", "Scripts" if sys.platform == "win32" else "bin").replace("PYTHON", python)
-    assert remedy(argv, tmp_path, tmp_path, output).endswith(f"run `{expected}`")
+    assert remedy(argv, None, tmp_path, output).endswith(f"run `{expected}`")
 
 
 @pytest.mark.parametrize(("output", "files", "expected"), MISSING.values(), ids=MISSING)
@@ -107,7 +119,7 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     argv = [".venv/bin/python", "-m", "pytest"] if output == ENVIRONMENT else ["check"]
-    found = remedy(argv, tmp_path, tmp_path, output)
+    found = remedy(argv, None, tmp_path, output)
     expected = expected.replace("BIN", "Scripts" if sys.platform == "win32" else "bin")
     assert found.endswith(expected) and bool(found) == bool(expected), found
 
@@ -141,6 +153,15 @@ def test_a_missing_node_modules_is_named_with_the_command_that_installs_it(proje
     assert (
         "Next: node_modules is missing: run `npm ci` (ask the user where that is not yours to do)" in judgement.message
     )
+
+
+@pytest.mark.parametrize("where", ["worktree", "checkout"])
+def test_a_missing_module_is_named_wherever_the_check_runs(project: Project, where: str) -> None:
+    project.write("pyproject.toml", "")
+    judgement = judge(project, script(project, "import nothing_of_this_name", where=where))
+    assert judgement.kind is VerdictKind.FAIL, "the agent can repair it"
+    assert "ModuleNotFoundError: No module named 'nothing_of_this_name'" in judgement.message
+    assert "Next: the Python module nothing_of_this_name is missing: run `" in judgement.message
 
 
 def test_what_npm_says_of_its_own_releases_is_in_the_evidence_and_in_no_excerpt(project: Project) -> None:

@@ -103,10 +103,10 @@ def written_into(found: Judgement, changed: list[str]) -> Judgement:
 
 def _repair(facts: Facts) -> str:
     """What to install, where the check failed because it is missing; empty where tests ran or nothing is missing."""
-    tests, plan = facts.count.tests, facts.plan
+    tests, check = facts.count.tests, facts.check
     if facts.result.exit_code == 0 or (tests is not None and tests.ran):
         return ""
-    if missing := remedy(facts.check.argv, plan.cwd, facts.root, _tail(facts)):
+    if missing := remedy(check.argv, check.cwd, facts.root, _tail(facts)):
         return f"{missing} (ask the user where that is not yours to do), then submit again."
     script = facts.count.failed_script
     return f"fix what {script} reports: the tests run only after it. Then submit again." if script else ""

@@ -72,10 +72,14 @@ _OTHERS: tuple[tuple[str, str, str], ...] = (
 _LINTERS = re.compile(r"(?:^|[\s/])(?:eslint|prettier|tsc|standard|xo|biome|oxlint|stylelint|jshint)(?:\s|$)")
 
 
-def remedy(argv: Sequence[str], cwd: Path, root: Path, output: str) -> str:
-    """What is missing, and the command that installs it, as a clause; empty where that cannot be seen."""
-    folders = [folder for folder in (cwd, *cwd.parents) if folder == root or folder.is_relative_to(root)]
-    found = _of_environment(argv, folders) or _of_node(folders, output) or _of_python(folders, output)
+def remedy(argv: Sequence[str], within: str | None, root: Path, output: str) -> str:
+    """What is missing, and the command that installs it, as a clause; empty where that cannot be seen.
+
+    ``within``: the folder of the check, below ``root``. It is installed in the project, also where the check ran in a checkout.
+    """
+    here = root / (within or ".")
+    folders = [folder for folder in (here, *here.parents) if folder.is_relative_to(root)]
+    found = _of_environment(argv, folders) or _of_node(folders, output) or _of_python(argv, folders, output)
     if found:
         return found
     for pattern, what, command in _OTHERS:
@@ -100,10 +104,9 @@ def failed_before_tests(argv: Sequence[str], cwd: Path, output: str) -> str:
 def _of_environment(argv: Sequence[str], folders: Sequence[Path]) -> str:
     """The check starts a program of a virtual environment that does not exist."""
     name, is_path, _ = argv[0].replace("\\", "/").removeprefix("./").partition("/")
-    if not is_path or name not in _ENVIRONMENTS or not folders or (folders[0] / name).exists():
+    if not is_path or name not in _ENVIRONMENTS or (folders[0] / name).exists():
         return ""
-    module = argv[2] if len(argv) > 2 and argv[1] == "-m" else ""
-    command = _python_install(folders, module) or f"{_python()} -m venv {name}"
+    command = _python_install(argv, folders, _module_of(argv)) or f"{_python()} -m venv {name}"
     return f"the virtual environment {name} is missing: run `{command}`"
 
 
@@ -117,14 +120,18 @@ def _of_node(folders: Sequence[Path], output: str) -> str:
     return f"node_modules is missing: run `{_by_file(_NODE_INSTALLS, folders)}`"
 
 
-def _of_python(folders: Sequence[Path], output: str) -> str:
+def _of_python(argv: Sequence[str], folders: Sequence[Path], output: str) -> str:
     seen = _NO_MODULE.search(output)
-    command = _python_install(folders, seen[1]) if seen else ""
+    command = _python_install(argv, folders, seen[1]) if seen else ""
     return f"the Python module {seen[1]} is missing: run `{command}`" if seen and command else ""
 
 
-def _python_install(folders: Sequence[Path], module: str) -> str:
-    """The command that installs what the project needs, into its virtual environment; empty where no file shows it."""
+def _python_install(argv: Sequence[str], folders: Sequence[Path], module: str) -> str:
+    """The command that installs what the project needs, into its virtual environment; empty where no file shows it.
+
+    ``module``: the one that is missing. A new environment also gets the tool that the check runs: without it the next
+    trial would fail.
+    """
     here = folders[0]
     managed = _by_file([row for row in _PYTHON_INSTALLS if shutil.which(row[1].partition(" ")[0])], folders)
     if managed:
@@ -133,10 +140,18 @@ def _python_install(folders: Sequence[Path], module: str) -> str:
     own = "-e ." if any((here / name).is_file() for name in ("pyproject.toml", "setup.py", "setup.cfg")) else ""
     environment = next((name for name in _ENVIRONMENTS if (here / name).is_dir()), "")
     tool = module if module in _TOOLS else ""
-    what = tool if environment and tool else " ".join(filter(None, (listed or own, tool)))
+    if not (listed or own or tool):
+        return ""
+    tools = _TOOLS.intersection((module, _module_of(argv)))
+    what = (tool or listed or own) if environment else " ".join(filter(None, (listed or own, *sorted(tools))))
     made = "" if environment else f"{_python()} -m venv {_ENVIRONMENTS[0]} && "
     python = f"{environment or _ENVIRONMENTS[0]}/{'Scripts' if os.name == 'nt' else 'bin'}/python"
-    return f"{made}{python} -m pip install {what}" if what else ""
+    return f"{made}{python} -m pip install {what}"
+
+
+def _module_of(argv: Sequence[str]) -> str:
+    """The Python module that a check runs: that of ``python -m``, else the program by its name."""
+    return argv[2] if len(argv) > 2 and argv[1] == "-m" else Path(argv[0]).stem
 
 
 def _python() -> str:

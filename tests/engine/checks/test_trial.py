@@ -363,6 +363,15 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(root: Path) 
     assert message.endswith(f"; the virtual environment .venv is missing: run `python3 -m venv .venv && {installs}`")
 
 
+def test_what_only_a_checkout_lacks_is_named_without_a_command_that_installs_it(repository: Path) -> None:
+    (repository / "pyproject.toml").touch()
+    (repository / "local.py").touch()
+    (repository / ".gitignore").write_text("local.py\n__pycache__/\n")
+    trial = placed(repository, "import local\n" + PYTEST)
+    assert (trial.works, trial.check.settings.where) == (True, "worktree")
+    assert trial.place == "the worktree: in a checkout, No module named 'local'"
+
+
 def test_a_lint_script_that_fails_before_the_tests_is_named(root: Path) -> None:
     (root / "package.json").write_text('{"scripts": {"pretest": "npm run lint", "lint": "eslint .", "test": "tape"}}')
     header = "> x@1.0.0 pretest\n> npm run lint\n\n> x@1.0.0 lint\n> eslint .\n\n1:1 error no-var"

@@ -148,16 +148,13 @@ def _tried(
     facts = judged.data
     if facts.get("missing") or "exit_code" not in facts:
         why = _not_started(check, facts, judged.message)
-        repair = remedy(check.settings.argv, root / (check.settings.cwd or "."), root, "")
+        repair = remedy(check.settings.argv, check.settings.cwd, root, "") if where == "worktree" else ""
         return Trial(check, "not_found", "; ".join(filter(None, (why, repair)))), None
     seconds = float(facts["duration_s"])
     outcome, message, tests = _outcome(check, facts, output, limit_s)
     if outcome not in WORKS:
-        cwd = root / (check.settings.cwd or ".")
-        script = failed_before_tests(check.settings.argv, cwd, output) if check.kind == "test" else ""
-        repair = remedy(check.settings.argv, cwd, root, output) or (
-            f"{script} failed before the tests" if script else ""
-        )
+        # What only a checkout lacks is there already: to install it would repair nothing.
+        repair = _repair(root, check, output) if where == "worktree" else ""
         message = "; ".join(filter(None, (message, repair)))
     tail = "" if outcome in WORKS else "\n".join(without_notices(output).strip().splitlines()[-_LAST_LINES:])
     trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
@@ -167,6 +164,16 @@ def _tried(
         return trial, None
     ran, failed = counted
     return trial, (facts["exit_code"], ran - failed, failed, results["skipped"] if results else 0)
+
+
+def _repair(root: Path, check: FoundCheck, output: str) -> str:
+    """What is missing, with the command that installs it, or the script that failed before the tests; empty where neither is seen."""
+    settings = check.settings
+    if missing := remedy(settings.argv, settings.cwd, root, output):
+        return missing
+    here = root / (settings.cwd or ".")
+    script = failed_before_tests(settings.argv, here, output) if check.kind == "test" else ""
+    return f"{script} failed before the tests" if script else ""
 
 
 def _with_shell(
