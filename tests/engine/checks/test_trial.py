@@ -372,6 +372,11 @@ def test_what_only_a_checkout_lacks_is_named_without_a_command_that_installs_it(
     assert trial.place == "the worktree: in a checkout, No module named 'local'"
 
 
+def test_the_last_lines_of_a_check_have_no_colours(root: Path) -> None:
+    trial = tried(root, "build", prints("\x1b[31m\x1b[1m1 error\x1b[0m", 1))
+    assert (trial.outcome, trial.tail) == ("failed", "1 error")
+
+
 def test_a_lint_script_that_fails_before_the_tests_is_named(root: Path) -> None:
     (root / "package.json").write_text('{"scripts": {"pretest": "npm run lint", "lint": "eslint .", "test": "tape"}}')
     header = "> x@1.0.0 pretest\n> npm run lint\n\n> x@1.0.0 lint\n> eslint .\n\n1:1 error no-var"

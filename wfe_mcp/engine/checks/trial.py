@@ -32,7 +32,7 @@ from wfe_mcp.engine.checks.outcomes import WORKS, Outcome
 from wfe_mcp.engine.checks.shell_environment import needed_names, shell_names
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.remedies import failed_before_tests, remedy
-from wfe_mcp.jobs.output import without_notices
+from wfe_mcp.jobs.output import plain_text, without_notices
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.git.working_tree import HashedTree, hashed_tree
 from wfe_mcp.workspace.system.temporary import temporary_folder
@@ -144,7 +144,7 @@ def _tried(
     frozen = check.settings.frozen(check.name).model_copy(update={"timeout_s": limit_s})
     with temporary_folder("trial") as folder:
         judged = run_check(frozen, name=check.name, root=root, evidence_dir=folder, environ=environ, where=where)
-        output = "" if judged.log_path is None else Path(judged.log_path).read_text(errors="replace")
+        output = "" if judged.log_path is None else plain_text(Path(judged.log_path).read_bytes())
     facts = judged.data
     if facts.get("missing") or "exit_code" not in facts:
         why = _not_started(check, facts, judged.message)
