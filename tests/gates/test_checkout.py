@@ -208,6 +208,15 @@ def test_a_virtual_environment_is_brought_and_listed_with_its_digest(project: Pr
     assert "PYTHONPYCACHEPREFIX" not in first.data["variables"]
 
 
+def test_a_virtual_environment_of_which_git_ignores_a_part_is_brought_as_a_whole(project: Project) -> None:
+    environment(project)
+    project.write(".gitignore", "lib/\nLib/\n")
+    run = check(".venv/bin/python", "-c", "import helper; print(helper.VALUE)", bring=(".venv",))
+    judgement = judge(project, run)
+    assert printed(judgement) == "7"
+    assert [each["how"] for each in judgement.data["bring"]] == ["linked"]
+
+
 def test_an_editable_install_leads_to_the_checkout_not_to_the_project(project: Project) -> None:
     packages = environment(project)
     (packages / "a.pth").write_text(f"import sys\n{project.root}/src\n/usr/lib\n")
@@ -304,3 +313,16 @@ def test_files_above_the_checkout_that_tools_read_are_noted(
     monkeypatch.setattr(tempfile, "tempdir", str(above))
     judgement = judge(project, check(PY, "-c", ""))
     assert f"{above}/pytest.ini: a file above the checkout, which the check may have read" in judgement.data["notes"]
+
+
+def test_a_program_that_only_the_project_has_is_no_missing_check_and_the_line_that_brings_it_is_named(
+    project: Project,
+) -> None:
+    environment(project)
+    judgement = judge(project, check("../.venv/bin/python", "-c", "", cwd="src", bring=["src/calc.py"]))
+    assert (judgement.kind, judgement.data.get("missing")) == (VerdictKind.ERROR, None)
+    assert "starts '../.venv/bin/python', which the project has and its checkout does not" in judgement.message
+    assert 'write `bring = ["src/calc.py", ".venv"]` into [checks.test]' in judgement.message
+    assert "init" not in judgement.message
+    nowhere = judge(project, check(".venv/bin/other"))
+    assert (nowhere.kind, nowhere.data["missing"]) == (VerdictKind.FAIL, True)

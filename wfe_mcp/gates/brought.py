@@ -3,6 +3,7 @@
     a folder           linked: nothing is copied, and a check that writes into it writes into the project
     node_modules       a folder of links; packages that are links into the project lead into the checkout instead
     a file             copied
+    a virtual environment of which the tree has a part: the rest is linked
 
 Rules:
 1. What is brought is no part of the tree, so the evidence lists it, with a digest and with what the digest covers.
@@ -26,6 +27,8 @@ MAX_ENTRIES = 50_000
 _COVERS = "names, kinds, sizes and modification times"
 _PACKAGES = ("lib/python*/site-packages", "lib64/python*/site-packages", "Lib/site-packages")
 _LINKS = "node_modules"
+ENVIRONMENT_MARK = "pyvenv.cfg"
+"""The file that a virtual environment of Python has."""
 
 
 class NotBroughtError(Exception):
@@ -34,7 +37,7 @@ class NotBroughtError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """One entry of ``bring``. ``source``: in the project. ``how``: linked, copied, or already part of the tree."""
+    """One entry of ``bring``. ``source``: in the project. ``how``: linked (also where a part is in the tree), copied, or part of the tree."""
 
     path: str
     source: Path
@@ -42,8 +45,13 @@ class Brought:
 
     @property
     def is_environment(self) -> bool:
-        """True for a virtual environment of Python and for installed packages of Node.js."""
-        return self.source.name == _LINKS or (self.source / "pyvenv.cfg").is_file()
+        """Whether its folder is an environment."""
+        return is_environment(self.source)
+
+
+def is_environment(folder: Path) -> bool:
+    """Whether ``folder`` is a virtual environment of Python or installed packages of Node.js."""
+    return folder.name == _LINKS or (folder / ENVIRONMENT_MARK).is_file()
 
 
 def bring(root: Path, paths: Sequence[str], into: Path) -> tuple[Brought, ...]:
@@ -58,7 +66,8 @@ def _bring(root: Path, path: str, into: Path) -> Brought:
     if not source.resolve().is_relative_to(root) and not source.is_symlink():
         raise NotBroughtError(f"`bring` names {path!r}, which leads outside the project")
     if os.path.lexists(target):
-        return Brought(path, source, "part of the tree")
+        is_partial = (source / ENVIRONMENT_MARK).is_file() and not target.is_symlink() and _link_rest(source, target)
+        return Brought(path, source, "linked" if is_partial else "part of the tree")
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_file():
         shutil.copy2(source, target)
@@ -68,6 +77,19 @@ def _bring(root: Path, path: str, into: Path) -> Brought:
     else:
         target.symlink_to(source, target_is_directory=True)
     return Brought(path, source, "linked")
+
+
+def _link_rest(source: Path, target: Path) -> bool:
+    """Link what ``target`` lacks of ``source``: git may ignore a part, such as each ``lib``. Whether it lacked anything."""
+    lacks = False
+    for entry in sorted(source.iterdir()):
+        place = target / entry.name
+        if not os.path.lexists(place):
+            place.symlink_to(entry, entry.is_dir())
+            lacks = True
+        elif entry.is_dir() and not entry.is_symlink():
+            lacks = _link_rest(entry, place) or lacks
+    return lacks
 
 
 def _link_packages(root: Path, source: Path, target: Path, into: Path) -> None:

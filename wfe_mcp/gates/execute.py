@@ -3,6 +3,8 @@
 Nothing is judged: what it printed and wrote is read by ``reports.py`` and ``executed.py``.
 """
 
+import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +49,10 @@ def execute(
         plan.tests.folder.mkdir(parents=True, exist_ok=True)
     old_reports = stamps(plan)
     image = place.maker.image
-    program = Path(plan.argv[0] if image else child.program_path(plan.argv, plan.cwd, place.env))
+    try:
+        program = Path(plan.argv[0] if image else child.program_path(plan.argv, plan.cwd, place.env))
+    except child.ProgramMissing as missing:
+        raise _not_brought(check, plan, place, root) or missing from None
     program_file = program if image else program.parent.resolve() / program.name
     if not place.sees(program_file):
         raise _hidden(name, program, root)
@@ -77,6 +82,23 @@ def execute(
     foreign = place.foreign()
     facts = facts_of_place.result() | {"program": started, "room": foreign[:MAX_CHANGED_PATHS]}
     return Executed(plan, result, old_reports, foreign, facts)
+
+
+def _not_brought(check: FrozenCheck, plan: Execution, place: Place, root: Path) -> NotPossibleError | None:
+    """The fault of a checkout without a program that the project has; None where the project lacks it too."""
+    program = Path(os.path.normpath(plan.cwd / plan.argv[0]))
+    if check.where != "checkout" or not program.is_relative_to(place.root):
+        return None
+    relative = program.relative_to(place.root)
+    if not (root / relative).is_file():
+        return None
+    absent = next(each for each in (*reversed(relative.parents), relative) if not (place.root / each).exists())
+    why = f"Check {check.name!r} starts {plan.argv[0]!r}, which the project has and its checkout does not"
+    line = f"bring = {json.dumps([*check.bring, absent.as_posix()])}"
+    return NotPossibleError(
+        f"{why}: a checkout has what git does not ignore, and what `bring` names.",
+        f"ask the user to write `{line}` into [checks.{check.name}] of .wfe/config.toml, and to run `wfe-mcp trust`.",
+    )
 
 
 def _hidden(name: str, program: Path, root: Path) -> NotPossibleError:

@@ -92,6 +92,22 @@ def test_tests_that_pass_in_a_checkout_are_stored_to_run_there_and_init_says_so(
 
 
 @posix
+def test_a_virtual_environment_that_git_does_not_ignore_is_named_once_with_the_line_to_add(empty: Terminal) -> None:
+    empty.git("init", "-q")
+    python_project(empty)
+    (empty.root / ".gitignore").write_text("__pycache__\n")
+    (empty.root / ".venv").mkdir()
+    (empty.root / ".venv" / "pyvenv.cfg").touch()
+    answer = empty("init", "--yes", pin=PIN)
+    assert answer.out.count(".venv/ is not ignored by git") == 1
+    assert "\n  To ignore it, add this line to .gitignore: .venv/\n" in answer.out
+    assert tomllib.loads(config(empty))["checks"]["test"]["bring"] == [".venv"]
+    with (empty.root / ".gitignore").open("a") as file:
+        file.write(".venv/\n")
+    assert empty.json("init", "--yes", pin=PIN).data["not_ignored"] == []
+
+
+@posix
 def test_a_red_test_suite_and_findings_of_a_linter_are_stored_and_said(
     empty: Terminal, tools: Callable[..., None]
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.engine.checks.shell_environment import looks_secret
-from wfe_mcp.engine.checks.trial import Trial, not_tried, try_checks
+from wfe_mcp.engine.checks.trial import Trial, not_tried, try_checks, unignored_environments
 from wfe_mcp.jobs.environment import ALWAYS
 from wfe_mcp.workspace.config.checks import CheckSettings
 from wfe_mcp.workspace.discovery.check_table import Kind
@@ -222,6 +222,18 @@ def test_a_checkout_brings_the_environments_that_git_ignores(repository: Path, c
     trial = placed(repository, NEEDS_FILE.format(needed), cwd=cwd)
     assert trial.place == f"a checkout that brings {', '.join(bring)}: the same 2 passed"
     assert trial.check.settings.bring == bring, "what git tracks is part of the tree"
+
+
+def test_an_environment_is_brought_before_git_ignores_it(repository: Path) -> None:
+    (repository / ".gitignore").unlink()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", repository / ".venv"], check=True)
+    (repository / ".venv" / ".gitignore").unlink(missing_ok=True)  # Python 3.13 writes one
+    trial = placed(repository, NEEDS_FILE.format(".venv/pyvenv.cfg"))
+    assert trial.place == "a checkout that brings .venv: the same 2 passed"
+    assert unignored_environments(repository, [trial.check]) == [".venv/"]
+    (repository / ".gitignore").write_text(".venv/\n")
+    assert unignored_environments(repository, [trial.check]) == []
+    assert trial.check.settings.bring == [".venv"], "the check needs no other settings now"
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.cli.terminal.trials import show_checks, trial_view, trials_of
     from wfe_mcp.engine.approvals.pin import pin_is_set
     from wfe_mcp.engine.checks.last_trials import remember
+    from wfe_mcp.engine.checks.trial import unignored_environments
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
     from wfe_mcp.engine.templates.trust_listing import trust_listing
     from wfe_mcp.views.approvals.trust import trust_line
@@ -78,6 +79,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         raise Refused("stale_revision", ".wfe/config.toml changed during your review.", "wfe-mcp init")
     written = write_config(engine.root, works)
     tried = [trial_view(each) for each in trials]
+    not_ignored = unignored_environments(engine.root, found.checks)
     if decides and by is None:
         raise Refused(
             "needs_human",
@@ -116,10 +118,15 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         "checks": {name: list(check.argv) for name, check in configured.items()},
         "trials": tried,
         "folders_left_out": list(found.left_out),
+        "not_ignored": not_ignored,
         "clients": [each.name for each in installed(places_of(engine.root))],
         "effects": [plain(effect) for each in listings for effect in trust_line(each).effects],
     }
-    invocation.answer(summary, lambda screen: _render(invocation, screen, summary, trials, found.left_out), data=data)
+    invocation.answer(
+        summary,
+        lambda screen: _render(invocation, screen, summary, trials, found.left_out, not_ignored),
+        data=data,
+    )
     if not invocation.screen.as_json:
         offer(invocation.screen, engine.root, _written(engine), at_once=once is not None)
         invocation.screen.next(*_next(invocation, trials))
@@ -135,7 +142,12 @@ def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, Ch
 
 
 def _render(
-    invocation: Invocation, screen: Screen, summary: str, trials: "Sequence[Trial]", left_out: "Sequence[str]"
+    invocation: Invocation,
+    screen: Screen,
+    summary: str,
+    trials: "Sequence[Trial]",
+    left_out: "Sequence[str]",
+    not_ignored: "Sequence[str]",
 ) -> None:
     """What was written, what was left out and why, and whether templates can run now."""
     from wfe_mcp.cli.terminal.trials import show_left_out
@@ -146,6 +158,12 @@ def _render(
         screen.line(
             f"{plural(len(left_out), 'more folder')} not searched: {', '.join(left_out[:5])}; add their checks to the file."
         )
+    for each in not_ignored:
+        screen.line(
+            f"{each} is not ignored by git: it is part of the tree that checks prove, and a delivery commits it.",
+            "yellow",
+        )
+        screen.line(f"  To ignore it, add this line to .gitignore: {each}")
     for fault in _faults(invocation.engine):
         screen.line(f"Not ready: {fault}.", "yellow")
 

@@ -11,7 +11,7 @@ Rules:
 1. A trial runs code of the project: the caller has shown the commands, and the user has agreed.
 2. A test check works when tests ran, whatever their result; without any test it proves nothing.
 3. Logs go to a temporary folder; what the check itself writes stays, reports below ``.wfe`` where git ignores them.
-4. A checkout brings what git ignores and tests need (``_BRING``). Without counts nothing shows that the same tests ran.
+4. A checkout brings what tests need and git ignores, or should (``_BRING``). Without counts nothing shows that the same tests ran.
 5. A check that fails runs once more with all variables of the user's shell. Where it passes then, the names that it
    needs are found and proposed (``shell_environment``); a check that is configured already is never changed.
 """
@@ -30,10 +30,12 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.engine.checks.outcomes import WORKS, Outcome
 from wfe_mcp.engine.checks.shell_environment import needed_names, shell_names
+from wfe_mcp.gates.brought import ENVIRONMENT_MARK, is_environment
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.remedies import failed_before_tests, remedy
 from wfe_mcp.jobs.output import plain_text, without_notices
 from wfe_mcp.workspace.files.mirror import write_gitignore
+from wfe_mcp.workspace.git.names import untracked
 from wfe_mcp.workspace.git.working_tree import HashedTree, hashed_tree
 from wfe_mcp.workspace.system.temporary import temporary_folder
 
@@ -131,6 +133,12 @@ def try_checks(
             left_s = end - clock()
             trial = _with_place(root, trial, counts, environ, min(limit_s, left_s))
         yield trial
+
+
+def unignored_environments(root: Path, checks: Iterable[FoundCheck]) -> list[str]:
+    """The virtual environments of ``checks`` that are part of the tree since git does not ignore them, as lines for .gitignore."""
+    marks = [f"{path}/{ENVIRONMENT_MARK}" for path in _folders_to_bring(root, (each.settings for each in checks))]
+    return [mark.removesuffix(ENVIRONMENT_MARK) for mark in untracked(root, marks)]
 
 
 _Counts = tuple[int, int, int, int]
@@ -251,12 +259,19 @@ def _no_checkout(tree: HashedTree, counts: _Counts | None, limit_s: float) -> st
 
 
 def _to_bring(root: Path, settings: CheckSettings, tree: HashedTree) -> list[str]:
-    """The folders of environments and packages that are there and that no file of the tree is in."""
-    folders = dict.fromkeys(("", *((f"{settings.cwd}/",) if settings.cwd else ())))
-    named = [f"{folder}{name}" for folder in folders for name in _BRING]
+    """The folders of packages that no file of the tree is in, and all environments: git may ignore them later."""
     return [
-        path for path in named if (root / path).is_dir() and not any(file.startswith(f"{path}/") for file in tree.files)
+        path
+        for path in _folders_to_bring(root, [settings])
+        if is_environment(root / path) or not any(file.startswith(f"{path}/") for file in tree.files)
     ]
+
+
+def _folders_to_bring(root: Path, checks: Iterable[CheckSettings]) -> list[str]:
+    """The folders of environments and packages that are in the project or in the folder of a check."""
+    folders = dict.fromkeys(("", *(f"{each.cwd}/" for each in checks if each.cwd)))
+    named = [f"{folder}{name}" for folder in folders for name in _BRING]
+    return [path for path in named if (root / path).is_dir()]
 
 
 def _summary(counts: _Counts | None) -> str:

@@ -65,6 +65,13 @@ class Names:
     inner: Sequence[str]
 
 
+def untracked(root: Path, files: Sequence[str]) -> list[str]:
+    """Those of ``files`` that are part of the tree though git has them in no commit and no index; none outside a repository."""
+    named = [f":(literal){file}" for file in files]
+    done = run_git(root, "-c", _CASE, *_OTHERS, "--", *named, ok=None) if files else None
+    return text_of(done).split("\0")[:-1]
+
+
 class NameList:
     """The names below ``root``, kept while nothing that they depend on differs."""
 
