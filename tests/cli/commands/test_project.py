@@ -292,6 +292,21 @@ def test_projects_are_listed_by_name_with_their_open_runs_and_can_be_named(cli: 
     assert cli.json("project", "rename", "Shpo", "x").refusal == "bad_argument"
 
 
+def test_a_folder_in_which_a_command_only_looked_is_no_project_until_it_is_added_or_worked_in(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added, worked = (cli.place / name for name in ("added", "worked"))
+    for folder in (added, worked):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        for words in (("status",), ("project", "show"), ("list",), ("templates", "list"), ("doctor",)):
+            cli(*words)
+        assert [*folder.iterdir()] == [] and str(folder) not in projects(cli)
+    assert cli("project", "add", str(added)).code == 0
+    assert cli("work", "add", "--kind", "task", "Paint it").code == 0
+    assert {str(added), str(worked)} <= projects(cli).keys()
+
+
 def test_only_a_person_forgets_a_project_and_work_brings_it_back(cli: Terminal) -> None:
     run = cli.start("note")
     assert cli.json("project", "forget", ".", "--yes").refusal == "needs_human"

@@ -175,13 +175,14 @@ def add(invocation: Invocation, folder: Folder = "") -> None:
 
     Also one that was copied from another: it inherits nothing.
     """
-    from wfe_mcp.engine.kernel.identity import add_project, known_at
+    from wfe_mcp.engine.kernel.identity import add_project, known_at, mark
     from wfe_mcp.workspace.system.location import find_project
 
     place = find_project(folder or None, {}, (), Path.cwd()) if folder else invocation.project
     with invocation.store.read() as tx:
         known = known_at(tx, place)
     made = add_project(invocation.store, place, known)
+    mark(place.root, made, make=True)
     invocation.answer(f"{place.root} is {'known already' if known else 'a project of its own'}", data={"project": made})
 
 

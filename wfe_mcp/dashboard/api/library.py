@@ -99,8 +99,9 @@ def save_template(caller: Manages, body: NewTemplate) -> JSONResponse:
 @router.get("/projects", response_model=answer_of(ProjectList), tags=["projects"])
 def list_projects(caller: Reads) -> JSONResponse:
     """Every project that the token opens."""
-    with caller.engine().store.read() as tx:
-        found = [each for each in known_projects(tx) if caller.sees(each.id)]
+    engine = caller.engine()
+    with engine.store.read() as tx:
+        found = [each for each in known_projects(tx, here=engine.project_id) if caller.sees(each.id)]
     return shown(plural(len(found), "project"), ProjectList(projects=tuple(map(project_row, found))))
 
 

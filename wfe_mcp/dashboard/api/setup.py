@@ -19,7 +19,7 @@ from wfe_mcp.dashboard.api.replies import reply, shown
 from wfe_mcp.engine.background.queues import enqueue as put_question, find_job
 from wfe_mcp.engine.checks.trial import try_checks
 from wfe_mcp.engine.factory import create_beside
-from wfe_mcp.engine.kernel.identity import name_of
+from wfe_mcp.engine.kernel.identity import mark, name_of
 from wfe_mcp.engine.maintenance import projects
 from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
@@ -293,6 +293,7 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
             "bad_argument", f"{body.folder[:200]!r} is no folder by an absolute path.", "Name an existing folder."
         )
     made = create_beside(caller.engine(), project_at(place))
+    mark(made.root, made.project_id, make=True)
     if body.name:
         with made.store.read() as tx:
             record = projects.by_id(tx, made.project_id)

@@ -45,8 +45,12 @@ class KnownProject:
     created_at: str
 
 
-def known_projects(tx: Tx, only: str = "") -> list[KnownProject]:
-    """Every project that is not forgotten, or the one ``only``: those that are missing first, then by name."""
+def known_projects(tx: Tx, only: str = "", *, here: str = "") -> list[KnownProject]:
+    """Every project that is not forgotten, or the one ``only``: those that are missing first, then by name.
+
+    A row is made for each folder in which a command looked; without anything of a project it is none, except for the page
+    that runs ``here``.
+    """
     found = [
         KnownProject(
             one.id,
@@ -58,9 +62,15 @@ def known_projects(tx: Tx, only: str = "") -> list[KnownProject]:
             one.created_at.isoformat(timespec="seconds"),
         )
         for one in tx.projects.all()
-        if (one.id == only if only else one.forgotten_at is None)
+        if (one.id == only if only else one.forgotten_at is None and (one.id == here or _is_project(tx, one)))
     ]
     return sorted(found, key=lambda one: (not one.missing, one.name.casefold(), one.folder))
+
+
+def _is_project(tx: Tx, record: ProjectRecord) -> bool:
+    """False for a plain folder without a repository, ``.wfe``, a name, a run or a work item."""
+    is_repository = record.key != record.root
+    return is_repository or bool(record.name) or (Path(record.root) / ".wfe").is_dir() or bool(_own(tx, record.id))
 
 
 @dataclass(frozen=True, slots=True)
