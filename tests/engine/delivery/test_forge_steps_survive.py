@@ -14,7 +14,8 @@ from tests.delivery.stub_forge import StubForge
 from tests.engine.delivery.deaths import points
 from tests.engine.delivery.delivery_scene import approved, operations, results
 from tests.engine.delivery.forge_scene import CLOSE, MERGE_IT, OPEN, UP_TO_PUSH, at_forge
-from tests.engine.scene import Scene
+from tests.engine.scene import HUMAN, Scene, refused
+from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.integrity.verification import verify
 
 pytestmark = [
@@ -42,6 +43,20 @@ def died_at(forge: StubForge, kind: str, point: str, kill: Callable[[], None]) -
     forge.fail[key] = answer
 
 
+def killed(scene: Scene, forge: StubForge, kind: str, point: str) -> None:
+    """A worker of its own began the steps and was killed there."""
+    worker = Path(__file__).with_name("dying_worker.py")
+    words = [sys.executable, str(worker), scene.url, str(scene.root), kind, point]
+    env = scene.environment | {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
+    with subprocess.Popen(words, env=env, cwd=Path.cwd()) as child:
+        if point.endswith("the call"):
+            died_at(forge, kind, point, lambda: os.kill(child.pid, signal.SIGKILL))
+        try:
+            assert child.wait(120) == -signal.SIGKILL
+        finally:
+            child.kill()  # where it has not reached the point
+
+
 @pytest.mark.requirement("B-28")
 @pytest.mark.parametrize(("kind", "point"), points("one change, proposed"))
 def test_after_kill_9_there_is_one_pull_request_and_it_is_as_if_nothing_happened(
@@ -49,16 +64,7 @@ def test_after_kill_9_there_is_one_pull_request_and_it_is_as_if_nothing_happened
 ) -> None:
     with at_forge(scene) as forge:
         run = approved(scene, *UP_TO_PUSH, *LAST[kind])
-        worker = Path(__file__).with_name("dying_worker.py")
-        words = [sys.executable, str(worker), scene.url, str(scene.root), kind, point]
-        env = scene.environment | {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
-        with subprocess.Popen(words, env=env, cwd=Path.cwd()) as child:
-            if point.endswith("the call"):
-                died_at(forge, kind, point, lambda: os.kill(child.pid, signal.SIGKILL))
-            try:
-                assert child.wait(120) == -signal.SIGKILL
-            finally:
-                child.kill()  # where it has not reached the point
+        killed(scene, forge, kind, point)
 
         scene.work()  # finds that the worker is gone
         scene.clock.advance(minutes=5)
@@ -70,4 +76,23 @@ def test_after_kill_9_there_is_one_pull_request_and_it_is_as_if_nothing_happened
         assert merges == ("2" if kind == "forge.merge" else "1")
         found = [(one.kind, one.state) for one in operations(scene, run)][3:]
         assert found == [(step["builtin"], "observed") for step in LAST[kind]]
+        assert list(verify(scene.engine).findings) == []
+
+
+@pytest.mark.parametrize("point", ["before the call", "after the call"])
+@pytest.mark.parametrize("kind", LAST)
+def test_after_kill_9_an_undo_finds_at_the_forge_what_the_call_did(scene: Scene, kind: str, point: str) -> None:
+    with at_forge(scene) as forge:
+        run = approved(scene, *UP_TO_PUSH, *LAST[kind])
+        killed(scene, forge, kind, point)
+        assert operations(scene, run)[-1].state == "called"
+
+        if (kind, point) == ("forge.merge", "after the call"):
+            assert refused(undo_delivery, scene.engine, HUMAN, run).code == "conflict"
+            assert (operations(scene, run)[-1].commit, forge.pulls[0].state) == (forge.tip("main"), "merged")
+            return
+        undo_delivery(scene.engine, HUMAN, run)
+        assert {pull.state for pull in forge.pulls} <= {"closed"}
+        assert forge.git("branch", "--format=%(refname:short)").split() == ["main"]
+        assert {one.state for one in operations(scene, run)} == {"undone"}
         assert list(verify(scene.engine).findings) == []

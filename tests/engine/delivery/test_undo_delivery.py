@@ -1,9 +1,22 @@
 """An undo reverses a delivery as it was observed, before the merge."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, PUSH, approved, delivered, operations
 from tests.engine.scene import AGENT, HUMAN, Scene, refused
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.views.answers import rollback
+
+PROTECTED = '#!/bin/sh\n[ "$1" = refs/heads/{branch} ] || exit 0\necho protected branch >&2\nexit 1\n'
+
+
+def branches_at(scene: Scene, remote: Path) -> list[str]:
+    return scene.git("ls-remote", str(remote), "refs/heads/*").split()[1::2]
 
 
 def test_before_the_merge_push_commit_and_branch_are_undone_and_the_files_stay(scene: Scene) -> None:
@@ -67,3 +80,108 @@ def test_a_run_that_delivered_nothing_has_nothing_to_undo(scene: Scene) -> None:
     run = approved(scene, CLEAN)
     scene.work()
     assert refused(undo_delivery, scene.engine, HUMAN, run).code == "illegal_transition"
+
+
+@pytest.mark.parametrize("rejected", ["merge", "push"])
+def test_what_the_remote_rejected_has_nothing_to_undo_and_the_rest_is_undone(scene: Scene, rejected: str) -> None:
+    remote = delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    hook = remote / "hooks" / "update"
+    hook.write_text(PROTECTED.format(branch="main" if rejected == "merge" else f"ai/{run}-a-drill"), encoding="utf-8")
+    hook.chmod(0o755)
+    scene.work()
+    assert [(one.kind, one.state) for one in operations(scene, run)][-1] == (f"git.{rejected}", "called")
+    begun = scene.git("rev-parse", "main").strip()
+
+    would = rollback.undo_delivery(scene.engine, AGENT, run, dry_run=True)
+    pushed = "git.push" if rejected == "merge" else "git.commit"
+    assert would.summary.startswith(
+        f"An undo of the delivery would reverse {3 if rejected == 'merge' else 2} operations: {pushed}"
+    )
+    assert "git.merge" not in would.summary
+    assert operations(scene, run)[-1].state == "called", "nothing is recorded by a look"
+
+    undone = undo_delivery(scene.engine, HUMAN, run)
+
+    assert [one.kind for one in undone] == ["git.push", "git.commit", "git.branch"][-len(undone) :]
+    assert branches_at(scene, remote) == ["refs/heads/main"]
+    assert scene.git("symbolic-ref", "HEAD").strip() == "refs/heads/main"
+    assert scene.git("rev-parse", "HEAD").strip() == begun
+    assert {one.state for one in operations(scene, run)} == {"undone"}
+    assert refused(undo_delivery, scene.engine, HUMAN, run).code == "illegal_transition"
+    assert list(verify(scene.engine).findings) == []
+
+
+def killed(scene: Scene, kind: str, point: str) -> None:
+    """A worker of its own began the steps and was killed there."""
+    worker = Path(__file__).with_name("dying_worker.py")
+    words = [sys.executable, str(worker), scene.url, str(scene.root), kind, point]
+    done = subprocess.run(words, env=scene.environment, cwd=Path.cwd(), timeout=120, check=False)
+    assert done.returncode == -9, done
+
+
+@pytest.mark.parametrize(
+    ("kind", "point"),
+    [
+        ("git.branch", "OperationCalled"),
+        ("git.branch", "git.refs.move"),
+        ("git.commit", "OperationCalled"),
+        ("git.commit", "git.refs.move"),
+        ("git.push", "OperationCalled"),
+        ("git.push", "git.remote.push"),
+        ("git.merge", "OperationCalled"),
+    ],
+)
+def test_after_kill_9_an_undo_finds_what_the_call_did(scene: Scene, kind: str, point: str) -> None:
+    remote = delivered(scene)
+    began = scene.git("rev-parse", "HEAD").strip()
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    killed(scene, kind, point)
+    assert operations(scene, run)[-1].state == "called"
+
+    did_nothing = (kind, point) == ("git.branch", "OperationCalled")
+    if did_nothing:
+        assert refused(undo_delivery, scene.engine, HUMAN, run).code == "illegal_transition"
+    else:
+        undo_delivery(scene.engine, HUMAN, run)
+
+    assert branches_at(scene, remote) == ["refs/heads/main"]
+    assert scene.git("branch", "--list", "--format=%(refname:short)").split() == ["main"]
+    assert scene.git("rev-parse", "HEAD").strip() == scene.git("rev-parse", "main").strip() == began
+    assert scene.git("status", "--porcelain", "--", ".", ":!.wfe").split() == ["M", "app.py", "??", "new/"]
+    assert {one.state for one in operations(scene, run)} == {"undone"}
+    assert list(verify(scene.engine).findings) == []
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("strategy", ["ff", "squash"])
+def test_after_kill_9_an_undo_finds_the_merge_on_the_remote_and_opens_the_run_that_reverts_it(
+    scene: Scene, strategy: str
+) -> None:
+    remote = delivered(scene, f'strategy = "{strategy}"')
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    killed(scene, "git.merge", "git.remote.push")
+    assert operations(scene, run)[-1].state == "called"
+    merged = scene.git("ls-remote", str(remote), "refs/heads/main").split()[0]
+
+    would = rollback.undo_delivery(scene.engine, AGENT, run, dry_run=True)
+    assert would.summary == f"{merged[:12]} is on main: an undo of the delivery would open a run that reverts it"
+    assert refused(undo_delivery, scene.engine, HUMAN, run).code == "conflict"
+    assert operations(scene, run)[-1].commit == merged
+    scene.check("test", "import sys; sys.exit(0)")
+    made = rollback.undo_delivery(scene.engine, HUMAN, run)
+    assert made.run != run
+    assert f"{merged[:12]} is on main: run {made.run} reverts it" in made.summary
+
+
+def test_a_step_that_is_at_work_is_not_undone(scene: Scene) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    killed(scene, "git.push", "OperationCalled")
+    with scene.store.tx() as tx:
+        job = next(job for job in tx.jobs.running() if job.run_id == run)
+        tx.jobs.fail(job.id, job.fence, "the worker is gone", scene.clock())
+        claimed = tx.jobs.claim(scene.engine.holder, [job.queue], 60, scene.clock())
+    assert claimed
+    no = refused(undo_delivery, scene.engine, HUMAN, run)
+    assert (no.code, no.hint) == ("not_ready", f"Wait for it: wfe-mcp watch {run}")

@@ -117,9 +117,7 @@ def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeM
 
     def observe() -> Seen | None:
         pull = it.get()
-        if pull.state != "merged":
-            return None
-        return {**_seen(pull), "commit": pull.merged, "tree": _merged_tree(place, it.site, pull)}
+        return _merged(place, it.site, pull) if pull.state == "merged" else None
 
     def allow() -> None:
         refuse_unapproved(place, call.attempt, fetch(it.site.remote, base), tip, base)
@@ -191,6 +189,19 @@ def close_step(place: Place, call: StepCall, context: JobContext, _params: Forge
     return operate(place.engine, call, "forge.close", it.target, {"state": "open"}, observe, act)
 
 
+def seen_open(place: Place, operation: Operation) -> Seen | None:
+    """The pull request of the pushed commit, open or merged."""
+    found = site_of(place).forge.find(Change(*(str(operation.target[name]) for name in ("branch", "base", "sha"))))
+    return None if found is None or found.state == "closed" else _seen(found)
+
+
+def seen_merge(place: Place, operation: Operation) -> Seen | None:
+    """The commit that the forge has merged."""
+    site = site_of(place)
+    pull = site.forge.get(int(operation.target["number"]))
+    return _merged(place, site, pull) if pull.state == "merged" else None
+
+
 def undo_open(place: Place, operation: Operation) -> Seen | None:
     """Close the pull request that was opened; None: it was there before. Raises DeliveryFault once it is merged."""
     number = int((operation.done or {}).get("number", 0))
@@ -253,6 +264,10 @@ def _last_open(place: Place) -> Operation | None:
 
 def _seen(pull: PullRequest) -> dict[str, Any]:
     return {name: getattr(pull, name) for name in ("number", "url", "state", "branch", "base", "head")}
+
+
+def _merged(place: Place, site: Site, pull: PullRequest) -> Seen:
+    return {**_seen(pull), "commit": pull.merged, "tree": _merged_tree(place, site, pull)}
 
 
 def _refuse(it: _Proposed, pull: PullRequest) -> None:

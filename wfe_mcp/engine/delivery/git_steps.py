@@ -24,7 +24,7 @@ from wfe_mcp.engine.delivery.place import (
 )
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.repository import branch as current_branch, head, is_ancestor
+from wfe_mcp.workspace.git.repository import branch as current_branch, commit_message, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import parts_of
 from wfe_mcp.workspace.git.worktrees import worktrees
 
@@ -76,6 +76,12 @@ def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitB
     found = operate(place.engine, call, "git.branch", target, before, observe, act)
     note_on_item(place, {"branch": name})
     return found
+
+
+def seen_branch(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+    """The branch that a call made, whether HEAD is on it or not."""
+    there = refs.commit_of(place.root, refs.ref_of(str(operation.target["branch"])))
+    return {**operation.target, "sha": there} if there else None
 
 
 def undo_branch(place: Place, operation: Operation) -> Mapping[str, Any] | None:
@@ -153,6 +159,16 @@ def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitC
     return found
 
 
+def seen_commit(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+    """The commit of the run that is on the branch, right after what the branch was at."""
+    branch, parent = str(operation.target["branch"]), str(operation.before["sha"])
+    now = refs.commit_of(place.root, refs.ref_of(branch))
+    if now in {refs.NONE, parent} or refs.facts_of(place.root, now).parents != (parent,):
+        return None
+    is_ours = f"Wfe-Run: {operation.run}" in commit_message(place.root, now).split("\n")
+    return {"branch": branch, "sha": now} if is_ours else None
+
+
 def undo_commit(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     """The branch is at the commit before; the files stay, and are changes again."""
     done, before = operation.done or {}, str(operation.before["sha"])
@@ -179,7 +195,7 @@ def make_push(place: Place, call: StepCall, _context: JobContext, params: GitPus
     before = known.before if known else {"sha": there, "address": remote.shown}
 
     def observe() -> Mapping[str, Any] | None:
-        return {"branch": name, "remote": remote.name, "sha": sha} if there == sha else None
+        return _pushed(target, there)
 
     def allow() -> None:
         if there == sha:  # else it goes along
@@ -193,13 +209,18 @@ def make_push(place: Place, call: StepCall, _context: JobContext, params: GitPus
     return operate(place.engine, call, "git.push", target, before, observe, act, allow)
 
 
+def _pushed(target: Mapping[str, Any], there: str) -> Mapping[str, Any] | None:
+    return target if there == target["sha"] else None
+
+
+def seen_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+    """What the remote has, if that is the commit to push."""
+    return _pushed(operation.target, remotes.commit_at(_pushed_to(place, operation), str(operation.target["branch"])))
+
+
 def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     """The remote branch is as before, if it still has what was pushed."""
-    remote, done, before = remote_of(place), operation.done or {}, str(operation.before["sha"])
-    if remote is None:
-        raise DeliveryFault(
-            f"The remote '{operation.target['remote']}' is gone. Add it again; then undo again.", "no_remote"
-        )
+    remote, done, before = _pushed_to(place, operation), operation.done or {}, str(operation.before["sha"])
     branch = str(done["branch"])
     there = remotes.commit_at(remote, branch)
     if there not in {before, done["sha"]}:
@@ -212,6 +233,15 @@ def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": branch, "remote": remote.name, "sha": before}
 
 
+def _pushed_to(place: Place, operation: Operation) -> remotes.Remote:
+    remote = remote_of(place)
+    if remote is None:
+        raise DeliveryFault(
+            f"The remote '{operation.target['remote']}' is gone. Add it again; then undo again.", "no_remote"
+        )
+    return remote
+
+
 def clean(place: Place, call: StepCall, _context: JobContext, params: GitClean) -> Mapping[str, Any]:
     """Remove the merged branches of the run; with ``dry_run`` only name them, and what stays, with the reason."""
     goes, stays = merged_branches(place, params.branch)
@@ -222,6 +252,12 @@ def clean(place: Place, call: StepCall, _context: JobContext, params: GitClean) 
     for name, sha in goes.items():
         remove_branch(call, place, name, sha, remote)
     return {"dry_run": False, **found}
+
+
+def seen_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+    """The branch, once it is gone here."""
+    name = str(operation.target["branch"])
+    return None if refs.commit_of(place.root, refs.ref_of(name)) else {"branch": name, "sha": ""}
 
 
 def undo_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:

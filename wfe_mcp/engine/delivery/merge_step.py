@@ -22,7 +22,14 @@ from wfe_mcp.engine.delivery.place import (
 )
 from wfe_mcp.engine.delivery.proposals import refuse_unready
 from wfe_mcp.workspace.git.command import require_repository
-from wfe_mcp.workspace.git.repository import branch as current_branch, changes, commit_message, head, is_ancestor
+from wfe_mcp.workspace.git.repository import (
+    branch as current_branch,
+    changes,
+    commit_message,
+    commits_between,
+    head,
+    is_ancestor,
+)
 from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 if TYPE_CHECKING:
@@ -135,6 +142,17 @@ def change_of(place: Place, run: str) -> tuple[str, str]:
             f"The commits of run {run} are not in this repository. Fetch them; then retry.", "no_branch"
         )
     return start, tip
+
+
+def seen_merge(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+    """The commit that has brought the files of the change into the base since then, on the remote where there is one."""
+    target, root = operation.target, place.root
+    base, tip = str(target["base"]), str(target["sha"])
+    remote, tree = remote_of(place), refs.tree_of(root, tip)
+    there = remotes.fetch(remote, base) if remote is not None else refs.commit_of(root, refs.ref_of(base))
+    new = commits_between(root, str(operation.before["sha"]), there) if there else []
+    found = tip if tip in new else next((each for each in new if refs.tree_of(root, each) == tree), "")
+    return {"base": base, "sha": found, "tree": tree, "branch": target["branch"]} if found else None
 
 
 def undo_merge(_place: Place, operation: Operation) -> Mapping[str, Any] | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.job_context import JobContext
 
     Act = Callable[[Place, StepCall, JobContext, Any], Mapping[str, Any]]
-    Undo = Callable[[Place, Operation], Mapping[str, Any] | None]
+    Look = Callable[[Place, Operation], Mapping[str, Any] | None]
 
 
 class DeliveryStep(NamedTuple):
@@ -32,23 +32,26 @@ class DeliveryStep(NamedTuple):
 
     ``undo``: what is there after the operation was reversed, None where there was nothing to reverse; raises DeliveryFault.
     A step without one leaves nothing to reverse: reading changes nothing, and a rollback of the run restores its files.
+    ``seen``: what a call has done whose end was not observed, None where it did nothing. A step with an undo that needs
+    nothing of it has none.
     """
 
     call: Act
-    undo: Undo | None = None
+    undo: Look | None = None
     mode: str = ""
+    seen: Look | None = None
 
 
 DELIVERY: Mapping[str, DeliveryStep] = {
-    "git.branch": DeliveryStep(git_steps.make_branch, git_steps.undo_branch),
-    "git.commit": DeliveryStep(git_steps.make_commit, git_steps.undo_commit),
-    "git.push": DeliveryStep(git_steps.make_push, git_steps.undo_push),
-    "git.merge": DeliveryStep(merge_step.make_merge, merge_step.undo_merge, "merge"),
-    "git.clean": DeliveryStep(git_steps.clean, git_steps.undo_clean),
+    "git.branch": DeliveryStep(git_steps.make_branch, git_steps.undo_branch, seen=git_steps.seen_branch),
+    "git.commit": DeliveryStep(git_steps.make_commit, git_steps.undo_commit, seen=git_steps.seen_commit),
+    "git.push": DeliveryStep(git_steps.make_push, git_steps.undo_push, seen=git_steps.seen_push),
+    "git.merge": DeliveryStep(merge_step.make_merge, merge_step.undo_merge, "merge", merge_step.seen_merge),
+    "git.clean": DeliveryStep(git_steps.clean, git_steps.undo_clean, seen=git_steps.seen_clean),
     "git.revert": DeliveryStep(merge_step.make_revert),
-    "forge.open": DeliveryStep(forge_steps.open_step, forge_steps.undo_open, "pull_request"),
+    "forge.open": DeliveryStep(forge_steps.open_step, forge_steps.undo_open, "pull_request", forge_steps.seen_open),
     "forge.status": DeliveryStep(forge_steps.status_step, mode="pull_request"),
-    "forge.merge": DeliveryStep(forge_steps.merge_step, merge_step.undo_merge, "pull_request"),
+    "forge.merge": DeliveryStep(forge_steps.merge_step, merge_step.undo_merge, "pull_request", forge_steps.seen_merge),
     "forge.close": DeliveryStep(forge_steps.close_step, forge_steps.undo_close, "pull_request"),
 }
 """Every step by the name of its built-in action."""

@@ -3,9 +3,10 @@
 Rules:
 1. Only a person undoes a delivery, and only before the merge: a merge is reverted by a run of its own (``runs/reverting.py``).
 2. Each reversal observes first, so that after a crash the next undo continues.
+3. A call whose end was not observed (a crash, a push that the remote refused) is looked for where it acts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from wfe_mcp.core.errors import Refused
@@ -13,23 +14,21 @@ from wfe_mcp.core.model import By
 from wfe_mcp.core.operation_events import OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.delivery.operations import Operation, cleaned, merge_in, operations_of, record
-from wfe_mcp.engine.delivery.place import NotDelivered, place_of
+from wfe_mcp.engine.delivery.place import NotDelivered, Place, place_of
+from wfe_mcp.engine.delivery.site import refusing
 from wfe_mcp.engine.delivery.steps import DELIVERY
 from wfe_mcp.engine.kernel.engine import Engine
 
 
 def undoable(engine: Engine, run: str) -> list[Operation]:
     """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing, ``conflict`` after a merge."""
-    known = operations_of(engine, run)
+    known = looked_for(engine, run)
     gone = cleaned(known)  # another clean-up of the same branch was seen to its end
     found = [
         one
         for one in known
         if one.kind in DELIVERY
-        and (
-            one.state == "observed"
-            or (one.state == "called" and not (one.kind == "git.clean" and one.target["branch"] in gone))
-        )
+        and (one.state == "observed" or (one.state == "called" and one.target["branch"] not in gone))
     ]
     if not found:
         raise Refused(
@@ -51,9 +50,10 @@ def undoable(engine: Engine, run: str) -> list[Operation]:
 def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
     """Reverse what the run delivered; the operations, the newest first.
 
-    Refuses ``needs_human``, ``illegal_transition``, ``not_ready`` while one is called and not seen, and ``conflict`` after
-    a merge or where another changed what the run did.
+    Refuses ``needs_human``, ``illegal_transition``, ``not_ready`` while a step is at work or a clean-up is not finished, and
+    ``conflict`` after a merge or where another changed what the run did.
     """
+    looked_for(engine, run, by if by.is_human else None)
     todo = undoable(engine, run)
     if not by.is_human:
         raise Refused(
@@ -63,32 +63,75 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
             run=run,
         )
     if unseen := next((one for one in todo if one.state == "called"), None):
-        is_command = unseen.key.split(":")[1] == "@command"
         raise Refused(
             "not_ready",
             f"{unseen.kind} was called, and what it did was not seen yet.",
-            f"Retry its phase first, which observes it: wfe-mcp status {run}"
-            if not is_command
-            else "Finish it first: wfe-mcp git cleanup --yes --remote"
+            "Finish it first: wfe-mcp git cleanup --yes --remote"
             if unseen.target.get("remote")
             else "Finish it first: wfe-mcp git cleanup --yes",
             run=run,
         )
     for operation in todo:
-        done = OperationObserved(key=operation.key, after=_reverse(engine, operation), undone=True)
-        record(engine, operation.run, done, by)
+        undo = DELIVERY[operation.kind].undo
+        after = _there(engine, operation, undo) if undo is not None else None
+        record(engine, operation.run, OperationObserved(key=operation.key, after=after or {}, undone=True), by)
     return todo
 
 
-def _reverse(engine: Engine, operation: Operation) -> Mapping[str, Any]:
+def looked_for(engine: Engine, run: str, by: By | None = None) -> list[Operation]:
+    """The operations of a run, with what each call has done whose end was not observed; one that did nothing is ``undone``.
+
+    ``by`` records that; None: it is only looked for. Refuses ``not_ready`` while a step is at work, and ``conflict`` or
+    ``unavailable`` where it cannot be seen.
+    """
+    known = operations_of(engine, run)
+    unseen = [one for one in known if one.state == "called" and one.kind in DELIVERY and not _is_of_command(one)]
+    if unseen:
+        _refuse_at_work(engine, unseen[-1])
+    seen = {one.key: _as_seen(engine, one) for one in unseen}
+    if by is not None:
+        for one in seen.values():
+            record(engine, one.run, OperationObserved(key=one.key, after=one.after or {}, undone=one.undone), by)
+    return [seen.get(one.key, one) for one in known]
+
+
+def _is_of_command(operation: Operation) -> bool:
+    return operation.key.split(":")[1] == "@command"
+
+
+def _refuse_at_work(engine: Engine, operation: Operation) -> None:
+    with engine.store.read() as tx:
+        jobs = [job for job in tx.jobs.running() if job.run_id == operation.run]
+    if any(engine.is_alive(job.lease_owner, job.lease_until) for job in jobs):
+        raise Refused(
+            "not_ready",
+            f"{operation.kind} is at work.",
+            f"Wait for it: wfe-mcp watch {operation.run}",
+            run=operation.run,
+        )
+
+
+def _as_seen(engine: Engine, operation: Operation) -> Operation:
+    look = DELIVERY[operation.kind].seen
+    if look is None:
+        return operation._replace(after={}, done={})
+    found = _there(engine, operation, look)
+    if found is None:
+        return operation._replace(after=operation.before, undone=True)
+    return operation._replace(after=found, done=found)
+
+
+def _there(
+    engine: Engine, operation: Operation, look: Callable[[Place, Operation], Mapping[str, Any] | None]
+) -> Mapping[str, Any] | None:
+    """What ``look`` returns where the operation acts. Refuses ``conflict``, and ``unavailable`` while the forge does not answer."""
     with engine.store.read() as tx:
         run = engine.load(tx, operation.run).record
-    undo = DELIVERY[operation.kind].undo
-    try:
-        place = place_of(engine, run)
-        return (undo(place, operation) if undo is not None else None) or {}
-    except NotDelivered as reason:
-        why = f"{operation.kind} cannot be undone here: {reason}."
-    except DeliveryFault as fault:
-        why = str(fault)
-    raise Refused("conflict", why, f"wfe-mcp show {operation.run}", run=operation.run)
+    with refusing():
+        try:
+            return look(place_of(engine, run), operation)
+        except NotDelivered as reason:
+            why = f"{operation.kind} cannot be undone here: {reason}."
+        except DeliveryFault as fault:
+            why = str(fault)
+        raise Refused("conflict", why, f"wfe-mcp show {operation.run}", run=operation.run)

@@ -16,7 +16,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import merges
 from wfe_mcp.delivery.git.refs import has_same_files
 from wfe_mcp.engine.delivery.merge_step import change_of
-from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record
+from wfe_mcp.engine.delivery.operations import Operation, operations_of, record
 from wfe_mcp.engine.delivery.place import NotDelivered, Place, newest_base, note_on_item, place_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
@@ -28,11 +28,6 @@ TEMPLATE, STARTED_BY = "revert", "undo"
 KIND = "run.revert"
 """The operation in the log of the run that is reverted."""
 _TITLE_CHARS = 120
-
-
-def merged_by(engine: Engine, run: str) -> Operation | None:
-    """What brought the change of ``run`` into the base; None before."""
-    return merge_in(operations_of(engine, run))
 
 
 def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engine]) -> LoadedRun:

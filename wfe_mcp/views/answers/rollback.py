@@ -52,10 +52,11 @@ def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool
 
 def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) -> Envelope:
     """Undo what a run delivered; with ``dry_run`` say what that would be. After a merge: the run that reverts it."""
-    from wfe_mcp.engine.delivery.undo import undo_delivery as reverse, undoable
-    from wfe_mcp.engine.runs.reverting import merged_by, start_revert
+    from wfe_mcp.engine.delivery.operations import merge_in
+    from wfe_mcp.engine.delivery.undo import looked_for, undo_delivery as reverse, undoable
+    from wfe_mcp.engine.runs.reverting import start_revert
 
-    if (merge := merged_by(engine, run)) is not None:
+    if (merge := merge_in(looked_for(engine, run, by if by.is_human and not dry_run else None))) is not None:
         where = f"{merge.commit[:12]} is on {merge.target['base']}"
         if dry_run:
             found = overview_of(engine, run)
