@@ -122,7 +122,10 @@ def test_a_change_may_be_demanded(project: Project) -> None:
     start = tree_hash(project.root)
     idle = judge(project, start, changed=["**"])
     assert idle.kind is VerdictKind.FAIL
-    assert "no file has changed since the phase started." in idle.message and "make the change, then" in idle.message
+    assert (
+        "no file has changed since the phase started." in idle.message
+        and "Next: make the change (what was in the folder" in idle.message
+    )
     project.write("tests/test_a.py", "def test_a(): pass\n")
     assert judge(project, start, changed=["**"]).kind is VerdictKind.PASS
     elsewhere = judge(project, start, changed=["src/**"], since="run")

@@ -132,6 +132,20 @@ def go_to(
     )
 
 
+def is_last_work(state: RunState, attempt: Attempt) -> bool:
+    """Whether nothing but steps that have not completed began after ``attempt``: what changed since it began is its own work."""
+    began = attempt.started_at
+    later = (
+        other
+        for tries in state.attempts.values()
+        for other in tries
+        if began is not None and other.started_at is not None and other.started_at > began
+    )
+    return all(
+        state.phase(other.phase).kind == "steps" and other.status is not AttemptStatus.COMPLETED for other in later
+    )
+
+
 def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[e.Event]:
     """What a matching ``next`` rule causes. A used-up limit blocks the run."""
     if rule.goto == COMPLETE:

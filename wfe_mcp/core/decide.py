@@ -16,7 +16,7 @@ from wfe_mcp.core.answers import answered
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import Settled
-from wfe_mcp.core.consequences import completed, deadline, following_events, go_to, open_phase, reopen
+from wfe_mcp.core.consequences import completed, deadline, following_events, go_to, is_last_work, open_phase, reopen
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import forked
 from wfe_mcp.core.guards import stopped_phases
@@ -181,7 +181,10 @@ def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
     attempt = state.current(command.phase)
     if attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED} or not state.is_open(attempt.phase):
         message = command.feedback or f"{attempt.phase!r} was reopened."
-        return [*_reopened(state), go_to(state, attempt, attempt.phase, message, role=command.role)]
+        went = go_to(state, attempt, attempt.phase, message, role=command.role)
+        if is_last_work(state, attempt):
+            went = replace(went, tree=attempt.tree_at_start, head=attempt.head_at_start)
+        return [*_reopened(state), went]
     message = command.feedback or attempt.reason
     if command.blockers is not None:
         message = f"{_SETTLED[command.blockers]}{f': {command.feedback}' if command.feedback else '.'}"

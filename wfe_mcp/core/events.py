@@ -288,6 +288,9 @@ class WentTo(Event):
     """Items (loop, key) that were over and have open phases again."""
     role: str | None = None
     """The worker of the target now."""
+    tree: str | None = None
+    """The files that the target first began with, and the commit: its earlier work counts for its gates."""
+    head: str | None = None
 
 
 class PhaseProceeded(AttemptEvent):

@@ -318,6 +318,7 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
         new = loops.fresh(state, path, event.iteration)
         if path == event.target:
             new = replace(new, feedback=event.feedback, role=event.role, entered=True)
+            new = replace(new, tree_at_start=event.tree, head_at_start=event.head)
         tries = state.attempts[path]
         state = replace(state, attempts={**state.attempts, path: (*tries[:-1], loops.superseded(tries[-1]), new)})
     for path, key in event.reopened:

@@ -90,11 +90,11 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
             "undo the changes outside the allowed paths (a file that you only submit or attach belongs in .wfe/, where data counts for no gate)"
             + _another_input(scene.allowed_by, strayed),
         ),
-        (idle, f"{only}no file{wanted}{has}", "make the change"),
+        (idle, f"{only}no file{wanted}{has}", f"make the change{_not_before(gate, changed)}"),
         (
             idle_outside,
             f"{only}no file outside {_globs(gate.changed_outside)}{has}",
-            "make the change outside these paths",
+            f"make the change outside these paths{_not_before(gate, changed)}",
         ),
     )
     reasons = [reason for is_fault, reason, _ in faults if is_fault]
@@ -108,6 +108,10 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
 def compared(root: Path, before: str, after: str) -> tuple[Sequence[PathChange], Sequence[PathChange]]:
     """``changes_between``, kept: a submission compares before the transaction in which its gate is judged."""
     return changes_between(root, before, after)
+
+
+def _not_before(gate: FilesGate, changed: Sequence[str] | None) -> str:
+    return "" if changed else f" (what was in the folder before the {gate.since} started does not count)"
 
 
 def _another_input(name: str, strayed: Sequence[str]) -> str:

@@ -1,19 +1,35 @@
 """A commit has the approved files, and what the approval does not see stays as it was."""
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, approve, approved, delivered, results
+from tests.engine.delivery.delivery_scene import (
+    BRANCH,
+    CLEAN,
+    COMMIT,
+    MERGE,
+    approve,
+    approved,
+    delivered,
+    results,
+)
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.engine.step_scene import reopen, rows, steps
+from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import add_item, change_item
 
+CHANGED: dict[str, Any] = {"kind": "files", "changed": ["**"]}
 
-def worked_item(scene: Scene, scopes: list[str], params: dict[str, str]) -> tuple[str, str]:
-    """A run that works an item of these scopes, with app.py and docs/b.md approved: item and run."""
-    scene.define(phase("build", approval()), steps(BRANCH, {**COMMIT, "params": params}, name="ship"))
+
+def worked_item(
+    scene: Scene, scopes: list[str], params: dict[str, str], gates: Sequence[dict[str, Any]] = (approval(),)
+) -> tuple[str, str]:
+    """A run that works an item of these scopes, with app.py and docs/b.md approved, or judged by ``gates``: item and run."""
+    scene.define(phase("build", *gates), steps(BRANCH, {**COMMIT, "params": params}, name="ship"))
     item = add_item(
         scene.engine,
         HUMAN,
@@ -26,7 +42,9 @@ def worked_item(scene: Scene, scopes: list[str], params: dict[str, str]) -> tupl
     scene.write("app.py", "VALUE = 2\n")
     scene.write("docs/b.md", "b\n")
     scene.submit(run, "build")
-    approve(scene, run, "build")
+    if gates == (approval(),):
+        approve(scene, run, "build")
+    scene.clock.advance(minutes=1)
     scene.work()
     return item.id, run
 
@@ -44,6 +62,66 @@ def test_a_file_outside_the_scopes_of_the_item_waits_for_a_person_who_widens_the
         f"Two!\n\nValue is two.\n\nWfe-Run: {run}\nWfe-Item: {item}"
     )
     assert scene.git("symbolic-ref", "--short", "HEAD").strip() == f"ai/{item}-two"
+
+
+def test_what_is_taken_out_after_the_commit_was_held_needs_no_other_change(scene: Scene) -> None:
+    delivered(scene)
+    item, run = worked_item(scene, ["app.py"], {}, [CHANGED])
+    fault = results(scene, run)["commit"]
+    assert f"wfe-mcp work edit {item} --scope PATH; then retry this phase. Or take them out, and retry 'build'" in fault
+    (scene.root / "docs" / "b.md").unlink()
+    reopen(scene, run, "ship")
+    assert "The working folder is not what was approved: 'docs/b.md'." in results(scene, run)["commit"]
+
+    control.retry(scene.engine, HUMAN, run, "build")
+    scene.begin(run, "build")
+    assert scene.submit(run, "build").ok, "the work of the attempt before is still there"
+    scene.work()
+    assert scene.git("show", "--name-only", "--format=", "HEAD").split() == ["app.py"]
+    assert scene.state(run).status == "completed"
+
+
+def test_an_empty_attempt_is_refused_after_all_of_the_work_was_taken_out(scene: Scene) -> None:
+    delivered(scene)
+    _, run = worked_item(scene, ["app.py"], {}, [CHANGED])
+    scene.git("checkout", "-q", "--", "app.py")
+    (scene.root / "docs" / "b.md").unlink()
+    control.retry(scene.engine, HUMAN, run, "build")
+    scene.begin(run, "build")
+    assert "no file has changed" in refused_gate(scene, run, "build"), "nothing of it is left"
+
+
+def test_an_empty_attempt_is_refused_after_another_phase_has_worked(scene: Scene) -> None:
+    run = scene.start(phase("build", CHANGED), phase("look", {"kind": "files", "unchanged": ["**"]}))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    assert scene.submit(run, "build").ok
+    scene.clock.advance(minutes=1)
+    scene.begin(run, "look")
+    assert scene.submit(run, "look").ok
+    control.retry(scene.engine, HUMAN, run, "build")
+    scene.begin(run, "build")
+    assert "no file has changed" in refused_gate(scene, run, "build")
+
+
+def test_an_empty_fix_is_refused_after_failed_steps_sent_the_work_back(scene: Scene) -> None:
+    back = [{"do": "goto", "phase": "build", "max": 2}]
+    run = scene.start(
+        phase("build", CHANGED), steps({"id": "no", "builtin": "fail", "params": {"message": "no"}}, on_fail=back)
+    )
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    assert scene.submit(run, "build").ok
+    scene.clock.advance(minutes=1)
+    scene.work()
+    scene.begin(run, "build")
+    assert "no file has changed" in refused_gate(scene, run, "build")
+
+
+def refused_gate(scene: Scene, run: str, name: str) -> str:
+    found = scene.submit(run, name)
+    assert found.error is not None and found.error.code == "gate_failed"
+    return found.error.message
 
 
 def test_a_template_may_only_list_what_is_outside(scene: Scene) -> None:

@@ -52,9 +52,12 @@ def contents(root: Path, commit: str) -> Parent:
     return Parent(files, frozenset(node.oid for node in found.values() if node.mode == "040000"))
 
 
-def plan(root: Path, approved: str, ignored: Sequence[str], never: Sequence[str], parent: Parent) -> Planned:
+def plan(
+    root: Path, approved: str, ignored: Sequence[str], never: Sequence[str], parent: Parent, phase: str
+) -> Planned:
     """What a commit of the files ``approved`` (a value of ``tree_hash``, taken without ``ignored``) on ``parent`` has.
 
+    ``phase``: where they were approved, or judged.
     Raises DeliveryFault ``differs`` where the working folder has other files now.
     """
     repo = require_repository(root)
@@ -66,7 +69,7 @@ def plan(root: Path, approved: str, ignored: Sequence[str], never: Sequence[str]
     if differing or look is None:
         raise DeliveryFault(
             f"The working folder is not what was approved: {listed(differing)}. "
-            "Put these files back, or retry the phase that approves them, so that its gates judge the files of now.",
+            f"Put these files back and retry this phase, or retry {phase!r}, so that its gates judge the files of now.",
             "differs",
         )
     inner = frozenset(look.inner)

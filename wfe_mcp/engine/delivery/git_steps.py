@@ -125,14 +125,16 @@ def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitC
         parent = str(same[-1].before["sha"])
     target = {**files, "on": parent}
     held = commits.contents(root, parent)
-    tree, planned = commits.store(root, commits.plan(root, approved.tree, approved.ignored, settings.never, held), held)
+    wanted = commits.plan(root, approved.tree, approved.ignored, settings.never, held, approved.phase)
+    tree, planned = commits.store(root, wanted, held)
     if not planned.changed and not is_known:
         return {"skipped": "nothing changed", "branch": name, "sha": parent, **_left_out(planned)}
     outside = _outside(place, planned.changed)
     if outside and params.scopes == "hold" and place.item is not None:
         raise DeliveryFault(
-            f"Files outside the paths of {place.item.id} changed: {commits.listed(outside)}. Take them out, or add their paths: "
-            f"wfe-mcp work edit {place.item.id} --scope PATH; then retry the phase.",
+            f"Files outside the paths of {place.item.id} changed: {commits.listed(outside)}. Add their paths: wfe-mcp work edit "
+            f"{place.item.id} --scope PATH; then retry this phase. Or take them out, and retry {approved.phase!r}, whose gates then "
+            "judge the files without them.",
             "scopes",
         )
     facts = {"tree": tree, "approved": files["tree"], "files": len(planned.changed), **_left_out(planned)}
