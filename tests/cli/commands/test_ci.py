@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cli.delivered import Delivery, delivered
-from tests.cli.scene import Terminal
+from tests.cli.delivered import Delivery, delivered, git
+from tests.cli.scene import PIN, Terminal
 
 WORKFLOW = Path(".github") / "workflows" / "wfe-verify.yml"
 
@@ -21,6 +21,36 @@ def test_the_workflow_pins_its_actions_and_reads_only(cli: Terminal) -> None:
     assert (len(uses), made["permissions"]) == (2, {"contents": "read"})
     assert made[True].keys() == {"pull_request", "push", "merge_group"}
     assert "secrets." not in text
+
+
+def branches_of_job(cli: Terminal, *words: str) -> list[str]:
+    assert cli("ci", "github", *words).code == 0
+    made = yaml.safe_load((cli.root / WORKFLOW).read_text())
+    (cli.root / WORKFLOW).unlink()
+    assert made[True]["pull_request"] == made[True]["push"]
+    return made[True]["push"]["branches"]
+
+
+def test_the_job_is_for_the_base_of_the_project(cli: Terminal) -> None:
+    git(cli.root, "init", "-q", "-b", "work")
+    git(cli.root, "commit", "-q", "--allow-empty", "-m", "begin")
+    assert branches_of_job(cli) == ["main"], "nothing is known"
+    git(cli.root, "update-ref", "refs/remotes/origin/master", "HEAD")
+    git(cli.root, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/master")
+    assert branches_of_job(cli) == ["master"]
+    (cli.root / ".wfe" / "config.toml").write_text('[delivery]\nmode = "merge"\nbase = "trunk"\n')
+    assert branches_of_job(cli) == ["master"], "a person has not trusted it yet"
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert branches_of_job(cli) == ["trunk"]
+    assert branches_of_job(cli, "--branch", "release/2") == ["release/2"]
+
+
+def test_a_branch_that_is_not_there_is_answered_with_those_that_are(cli: Terminal) -> None:
+    git(cli.root, "init", "-q", "-b", "trunk")
+    git(cli.root, "commit", "-q", "--allow-empty", "-m", "begin")
+    no = cli.json("verify", "--branch", "main")
+    assert no.refusal == "bad_argument"
+    assert "git fetch origin; or name a branch that is here: trunk" in cli("verify", "--branch", "main").err
 
 
 def test_the_commands_of_the_workflow_name_what_is_not_approved(cli: Terminal) -> None:

@@ -11,11 +11,18 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 
 Forge = Annotated[str, typer.Argument(metavar="github|gitlab", help="The forge.")]
-Branch = Annotated[str, typer.Option("--branch", metavar="BRANCH", help="The branch that is protected.")]
+Branch = Annotated[
+    str,
+    typer.Option(
+        "--branch",
+        metavar="BRANCH",
+        help="The branch that is protected; without it [delivery] base, else that of the remote's HEAD, else main.",
+    ),
+]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 
 
-def ci(invocation: Invocation, forge: Forge, branch: Branch = "main") -> None:
+def ci(invocation: Invocation, forge: Forge, branch: Branch = "") -> None:
     """Write the CI job that verifies a branch.
 
     It checks each change against the approvers of its base. The actions it uses are pinned by commit. Writing it again changes nothing; a file of yours is not overwritten.
@@ -28,6 +35,7 @@ def ci(invocation: Invocation, forge: Forge, branch: Branch = "main") -> None:
         raise Refused(
             "bad_argument", f"There is no job for {forge!r}; got one for {', '.join(FORGES)}.", f"wfe-mcp ci {nearest}"
         )
+    branch = branch or _base(invocation)
     if not _NAME.fullmatch(branch):
         raise Refused("bad_argument", f"{branch!r} is no name of a branch.", "Name it as git branch lists it.")
     made, root = ci_file(forge, branch), invocation.project.root
@@ -48,3 +56,11 @@ def ci(invocation: Invocation, forge: Forge, branch: Branch = "main") -> None:
             screen.line(f"  {line}")
 
     invocation.answer(summary, show, data={"file": made.path, "written": before is None, "after": list(made.after)})
+
+
+def _base(invocation: Invocation) -> str:
+    from wfe_mcp.delivery.git.remote import base_at
+
+    delivery = invocation.engine.settings().settings.delivery
+    is_set = "base" in delivery.model_fields_set
+    return delivery.base if is_set else base_at(invocation.project.root, delivery.remote) or delivery.base

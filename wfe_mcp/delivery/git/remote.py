@@ -59,6 +59,13 @@ def url_of(root: Path, name: str) -> str:
     return setting(root, f"remote.{name}.url", "") if name else ""
 
 
+def base_at(root: Path, name: str) -> str:
+    """The branch that HEAD of the remote ``name`` was at when it was cloned; empty where that is not known here."""
+    place = f"refs/remotes/{name}/"
+    known = text_of(run_git(root, "symbolic-ref", "-q", f"{place}HEAD", ok=None)) if name else ""
+    return known.removeprefix(place)
+
+
 def commits_at(remote: Remote, *names: str) -> list[str]:
     """The commit of each branch there; empty where it does not exist. Raises DeliveryFault.
 

@@ -325,11 +325,18 @@ def _place(commit: BranchCommit) -> str:
 # what a clone has
 
 
+_MOST_NAMED, _FORM = 8, "%(if)%(symref)%(then)%(else)%(refname:lstrip=2)%(end)"
+
+
 def _commit(root: Path, name: str) -> str:
     found = commit_of(root, name) or commit_of(root, f"refs/remotes/origin/{name}")
     if not found:
+        words = ("for-each-ref", f"--count={_MOST_NAMED}", f"--format={_FORM}", "refs/heads", "refs/remotes")
+        there = ", ".join(text_of(run_git(root, *words)).split())
         raise Refused(
-            "bad_argument", f"There is no commit {name!r} in this repository.", "Fetch it first: git fetch origin"
+            "bad_argument",
+            f"There is no commit {name!r} in this repository.",
+            f"Fetch it first: git fetch origin{f'; or name a branch that is here: {there}' if there else ''}",
         )
     return found
 
