@@ -22,6 +22,8 @@ from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_f
 _CHAIN = "settings"
 """Takes the place of the run id in the hash chain."""
 
+SET = "SecretSet"
+"""The type of an entry for a secret that was set."""
 USED = "credential-used:"
 """The names of what no log has: when a credential or a token was used last."""
 
@@ -40,7 +42,14 @@ _NEW_EVENT = insert(SETTING_EVENT)
 _EVENTS = select(*columns_for(SettingEvent, SETTING_EVENT)).order_by(SETTING_EVENT.c.seq)
 _LAST = select(SETTING_EVENT.c.seq, SETTING_EVENT.c.hash).order_by(desc(SETTING_EVENT.c.seq)).limit(1)
 
-_NOTED = select(SETTING_EVENT.c.at).where(*bound(SETTING_EVENT, "type", "name")).order_by(SETTING_EVENT.c.seq).limit(1)
+_OF_NAME = bound(SETTING_EVENT, "type", "name")
+_NOTED = select(SETTING_EVENT.c.at).where(*_OF_NAME).order_by(SETTING_EVENT.c.seq).limit(1)
+_NOTED_BY = (
+    select(SETTING_EVENT.c.actor)
+    .where(*_OF_NAME, SETTING_EVENT.c.at <= bindparam("until_"))
+    .order_by(desc(SETTING_EVENT.c.seq))
+    .limit(1)
+)
 
 _TRUST = select(*columns_for(TrustRecord, TRUST))
 _TRUST_OF = _TRUST.where(*bound(TRUST, "project_id", "path_key", "sha256"))
@@ -97,6 +106,11 @@ class SettingsLogRepository(Repository):
     def first_noted(self, type_: str, name: str) -> datetime | None:
         """The time of the first change of this type for ``name``."""
         return self._connection.execute(_NOTED, {"type_": type_, "name_": name}).scalar()
+
+    def last_noted_by(self, type_: str, name: str, until: datetime) -> str:
+        """Who made the last change of this type for ``name`` up to this time; empty where there is none."""
+        keys = {"type_": type_, "name_": name, "until_": until}
+        return self._connection.execute(_NOTED_BY, keys).scalar() or ""
 
     def problems(self, anchors: Sequence[Anchored] = ()) -> list[Problem]:
         """Every difference between secrets or trust and their log; empty when they are intact."""
@@ -177,7 +191,7 @@ class SecretRepository(Repository):
 
     def set(self, name: str, value: str | None, by: By, at: datetime) -> None:
         """Set or remove (None) a secret, and log the change."""
-        self._log.note("SecretSet" if value is not None else "SecretForgotten", name, by, at, value)
+        self._log.note(SET if value is not None else "SecretForgotten", name, by, at, value)
         self.note_use(name, value, at)
 
     def note_use(self, name: str, value: str | None, at: datetime) -> None:

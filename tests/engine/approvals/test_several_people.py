@@ -16,7 +16,7 @@ from tests.engine.approvals.people import PIN, ada, another, approve, owner, see
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel, Person
-from wfe_mcp.engine.access.tokens import create_token
+from wfe_mcp.engine.access.tokens import create_token, revoke_token
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverChange, ApproverKey, Pinned, owner_of, person_named
 from wfe_mcp.engine.approvals.proof_files import write_proofs
@@ -26,7 +26,7 @@ from wfe_mcp.engine.integrity.proof_verification import verify_approvals
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
-from wfe_mcp.views.approvals import answers as decisions, open_approval
+from wfe_mcp.views.approvals import answers as decisions, audit, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
 
@@ -170,6 +170,24 @@ def test_who_owns_the_agent_is_shown_and_counts_as_one_of_the_people(scene: Scen
     assert refused(approve, scene, first, run).code == "needs_human"
     approve(scene, second, run)
     assert scene.attempt(run, "plan").status == "completed"
+
+
+def test_the_owner_of_work_stays_who_it_was_when_the_token_ends_and_another_person_takes_its_name(scene: Scene) -> None:
+    first = ada(scene)
+    second, robot = another(scene, first, "bob"), By("robot", Channel.HTTP)
+    create_token(scene.engine, By("ada", Channel.CLI), "robot", "work")
+    run = scene.start(phase("plan", TWO))
+    answers.start_phase(scene.engine, robot, run)
+    answers.submit_artifact(scene.engine, robot, run, "plan", artifact={"title": "A good title"})
+    approve(scene, first, run)
+    scene.clock.advance(seconds=60)
+    revoke_token(scene.engine, first, "robot")
+    create_token(scene.engine, By("bob", Channel.CLI), "robot", "work")
+    _, seen = seen_by(scene.engine, run)
+    assert seen.view.evidence[-1].text.endswith("; ada owns the agent that made this")
+    approve(scene, second, run)
+    revoke_token(scene.engine, first, "robot")
+    assert audit.verify(scene.engine).findings == ()
 
 
 def test_who_decides_on_what_another_has_just_approved_learns_it_and_decides_again(scene: Scene) -> None:

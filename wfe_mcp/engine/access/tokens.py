@@ -42,7 +42,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
-from wfe_mcp.store.settings import USED
+from wfe_mcp.store.settings import SET, USED
 from wfe_mcp.workspace.files.project_files import replace_file
 
 Scope = Literal["read", "work", "manage", "runner"]
@@ -137,10 +137,9 @@ def tokens_in(tx: Tx) -> list[Token]:
     return [_read(name, value, uses.get(_USE_PREFIX + name)) for name, value in found]
 
 
-def owner_of_token(tx: Tx, name: str) -> str:
-    """Who made the token ``name``; empty where it is revoked, or of an earlier version."""
-    value = tx.secrets.get(_ROW_PREFIX + name)
-    return "" if value is None else _read(name, value, None).owner
+def owner_of_token(tx: Tx, name: str, at: datetime) -> str:
+    """Who had made the token that had the name ``name`` at this time, by the log: it may be revoked, or another's, since."""
+    return tx.settings_log.last_noted_by(SET, _ROW_PREFIX + name, at)
 
 
 def note_use(engine: Engine, token: Token) -> None:

@@ -146,5 +146,5 @@ def agents_owner(tx: Tx, run: RunId, path: PhasePath, attempt: int) -> str:
 
     for event in reversed(tx.events.of_types(run, "RevisionSubmitted")):
         if (event.payload["phase"], event.payload["attempt"]) == (path, attempt):
-            return owner_of_token(tx, event.actor) if event.channel is Channel.HTTP else ""
+            return owner_of_token(tx, event.actor, event.at) if event.channel is Channel.HTTP else ""
     return ""
