@@ -12,6 +12,7 @@ Rules:
 3. It does not authenticate the user; the PIN does. It keeps other web pages from reaching this one.
 """
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -57,17 +58,17 @@ _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SITES = {b"same-origin", b"none"}
 _SHOWN = ("/decide/", "/open/decide/")
 """What a tab may come to from another port of this host: a decision, which only shows, and takes no frame."""
-ENTRANCES = ("/login", "/app", "/open/", "/decide/", "/approvers/", "/access")
+ENTRANCES = re.compile("/|/login(/callback)?|/app/?|/(open|decide|opinion|approvers)/.*|/access")
 """What a tab may come to from anywhere at a server that people log in to: from the provider, a chat, a mail. It only shows."""
 
 
 class Guard:
     """``app`` behind the rules above. ``ports``: those of its addresses on this machine; ``origin``: its address elsewhere, if any.
 
-    ``entrances``: paths to which a tab may come from any page.
+    ``entrances``: the paths to which a tab may come from any page.
     """
 
-    def __init__(self, app: App, *ports: int, origin: str = "", entrances: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: App, *ports: int, origin: str = "", entrances: re.Pattern[str] | None = None) -> None:
         self._app, self._entrances = app, entrances
         here = [f"http://{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]") for port in ports]
         self._origins = {each.partition("://")[2].encode(): each.encode() for each in (*here, origin) if each}
@@ -107,7 +108,7 @@ class Guard:
         sites = set(headers.get(b"sec-fetch-site", ()))
         is_tab = scope["method"] == "GET" and headers.get(b"sec-fetch-dest") == [b"document"]
         comes_here = is_tab and sites == {b"same-site"} and scope["path"].startswith(_SHOWN)
-        enters = is_tab and bool(self._entrances) and scope["path"].startswith(self._entrances)
+        enters = is_tab and self._entrances is not None and self._entrances.fullmatch(scope["path"]) is not None
         if not sites <= _SITES and not comes_here and not enters:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
         sent = headers.get(b"content-type", [b""])

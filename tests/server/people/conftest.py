@@ -1,5 +1,6 @@
 """A real server that people log in to, with a provider of this machine, and browsers of theirs."""
 
+import html
 import json
 import re
 import subprocess
@@ -20,6 +21,8 @@ from tests.server.http.conftest import Running, free_port
 from tests.server.people.provider import CLIENT, SECRET, Provider
 
 HOST = "wfe.localhost"
+FROM_ELSEWHERE = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
+"""What a browser says of a tab that a page of another site sends."""
 
 
 @dataclass
@@ -65,11 +68,11 @@ class Client:
         """The path with which the provider sends the browser back."""
         begun = self.send("GET", f"/login?to={to}")
         with httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http:
-            back = http.get(begun.headers["location"])
-        return back.headers["location"].removeprefix(self.team.origin)
+            asks = http.get(begun.headers["location"]).text
+        return html.unescape(asks.partition('href="')[2].partition('"')[0]).removeprefix(self.team.origin)
 
     def log_in(self, to: str = "/app/") -> httpx2.Response:
-        return self.send("GET", self.provider_answer(to))
+        return self.send("GET", self.provider_answer(to), **FROM_ELSEWHERE)
 
     def fill(self, page: str, action: str, to: str = "", **fields: str) -> httpx2.Response:
         """Send the form of ``page`` that goes to ``action``, with its own token, as a browser would. ``to``: elsewhere."""

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -18,7 +19,10 @@ CLIENT, SECRET = "wfe", "a-secret-of-the-client"
 
 @dataclass
 class Provider:
-    """``person``: who is logged in there; ``claims``: of them. It asks nothing and sends the browser back at once."""
+    """``person``: who is logged in there; ``claims``: of them. It asks on a page, which its script answers at once.
+
+    Without a page a browser would say that no other site sends it back.
+    """
 
     person: str = "ada"
     claims: dict[str, Any] = field(default_factory=lambda: {"groups": ["shop-approvers"]})
@@ -65,16 +69,17 @@ class Provider:
             )
         elif parts.path == "/keys":
             say(request, {"keys": [self.key.as_dict(private=False)]})
+        elif parts.path != "/authorize":
+            say(request, {}, 404)
         else:
             asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
             self.requests.append(asked)
             code = secrets.token_urlsafe(8)
             self.codes[code] = asked
-            request.send_response(302)
-            request.send_header(
-                "Location", f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
-            )
-            request.end_headers()
+            back = f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+            click = "<script>document.querySelector('a').click()</script>"
+            page = f'<!doctype html><a href="{escape(back)}">{escape(self.person)}</a>{click}'
+            send(request, page.encode(), "text/html; charset=utf-8")
 
     def post(self, request: BaseHTTPRequestHandler) -> None:
         sent = parse_qs(request.rfile.read(int(request.headers["Content-Length"])).decode())
@@ -94,9 +99,12 @@ class Provider:
 
 
 def say(request: BaseHTTPRequestHandler, body: object, status: int = 200) -> None:
-    raw = json.dumps(body).encode()
+    send(request, json.dumps(body).encode(), "application/json", status)
+
+
+def send(request: BaseHTTPRequestHandler, raw: bytes, kind: str, status: int = 200) -> None:
     request.send_response(status)
-    request.send_header("Content-Type", "application/json")
+    request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(raw)))
     request.end_headers()
     request.wfile.write(raw)

@@ -4,9 +4,11 @@ from urllib.parse import quote
 
 import pytest
 from joserfc.jwk import RSAKey
+from playwright.sync_api import expect
 
+from tests.dashboard.chromium import Tab
 from tests.server.http.conftest import ADA
-from tests.server.people.conftest import Client, Team
+from tests.server.people.conftest import FROM_ELSEWHERE, Client, Team
 from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.dashboard.login import HOME, own_path
 from wfe_mcp.engine.access.people import LOGGED_IN, LOGGED_OUT, REFUSED, end_access, people
@@ -148,11 +150,20 @@ def test_a_change_by_the_cookie_needs_our_origin(team: Team) -> None:
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("path", ["/access", "/approvers/p-1", "/decide/x"])
+@pytest.mark.parametrize("path", ["/", "/access", "/approvers/p-1", "/decide/x", "/opinion/x/y"])
 def test_a_login_leads_back_to_the_page_that_was_asked_for(team: Team, path: str) -> None:
     browser = team.browser()
     assert browser.send("GET", path).headers["location"] == f"/login?to={quote(path, safe='')}"
     assert browser.log_in(path).headers["location"] == path
-    # as a browser comes from the provider
-    headers = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
-    assert browser.send("GET", path, **headers).status_code != 403
+    assert "Another page" not in browser.send("GET", path, **FROM_ELSEWHERE).text
+    assert browser.send("GET", path, **FROM_ELSEWHERE | {"sec-fetch-dest": "iframe"}).status_code == 403
+    assert browser.send("POST", path, **FROM_ELSEWHERE).status_code == 403
+
+
+def test_a_browser_at_the_plain_address_comes_to_the_inbox_over_the_login(team: Team, tab: Tab) -> None:
+    tab.page.goto(f"{team.origin}/")
+    expect(tab.page.locator("h1")).to_contain_text("Inbox")
+    tab.page.goto(f"{team.provider.url}/keys")
+    tab.page.evaluate("to => { location.href = to }", f"{team.origin}/")  # as a link of that site
+    expect(tab.page.locator("h1")).to_contain_text("Inbox")
+    assert len(team.provider.requests) == 1, "it was logged in"
