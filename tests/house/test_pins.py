@@ -68,6 +68,12 @@ def test_every_dependency_that_we_declare_is_pinned(root: Path) -> None:
     assert [pin for pin in pinned if "==" not in pin] == []
 
 
+def test_a_server_of_a_team_takes_passkeys(root: Path) -> None:
+    extras = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+
+    assert set(extras["passkey"]) <= set(extras["team"])
+
+
 def test_every_dependency_has_a_floor(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

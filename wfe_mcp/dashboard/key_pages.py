@@ -67,9 +67,9 @@ class KeyPages:
         engine = self._engines.by_id(request.path_params["project"])
         if engine is None:
             return unknown()
-        login, view = self._login_of(session), pinned_view(engine)
+        login, view = self._login_of(session), pinned_view(engine, at_server=True)
         waits = requested_keys(engine).values()
-        may = login.is_("approver", engine.project_id)
+        may = view.installed and login.is_("approver", engine.project_id)
         mine = not view.fault and in_force(engine).passkeys_of(self._signer(login))
         rows = [tag("li", f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}") for key in view.keys]
         asked = [tag("li", key.name, self._accept(engine, key, session) if may and mine else None) for key in waits]

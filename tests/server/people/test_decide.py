@@ -1,5 +1,6 @@
 """A person at a browser logs in, makes a passkey at the server's address, and decides with it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,24 @@ def test_who_may_only_look_sees_what_is_asked_and_which_role_decides(team: Team,
     expect(bar).to_have_text(
         "Your role here is reader. To decide needs the role approver, which [server.roles] of the server gives."
     )
+
+
+@pytest.mark.usefixtures("real_processes")
+def test_a_server_without_the_package_of_passkeys_offers_none_and_names_no_command(team: Team, tmp_path: Path) -> None:
+    _, request = asked(team)
+    team.running.end()
+    (tmp_path / "sitecustomize.py").write_text('import sys\n\nsys.modules["webauthn"] = None\n', encoding="utf-8")
+    environment = team.running.house.environment
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    team.running.start(int(team.origin.rpartition(":")[2]))
+    team.running.url = f"http://127.0.0.1:{team.origin.rpartition(':')[2]}"
+    ada = team.browser()
+    ada.log_in()
+    keys = ada.send("GET", f"/approvers/{team.running.house.engine().project_id}").text
+    assert "Tell an admin of this server" in keys
+    for page in (keys, ada.send("GET", f"/decide/{request}").text):
+        assert "tool install" not in page
+        assert "<button" not in page
 
 
 def at_approvers(team: Team, tab: Tab, who: str) -> None:

@@ -26,7 +26,12 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.keys import base64url, unpadded
 
-INSTALL = "Install it beside wfe-mcp: uv tool install 'wfe-mcp[passkey]', or pip install 'wfe-mcp[passkey]'."
+INSTALL = (
+    "Install the extra 'passkey' together with those that you have: uv tool install 'wfe-mcp[passkey]', or "
+    "pip install 'wfe-mcp[passkey]'. The extra 'team' of a server includes it."
+)
+AT_SERVER = "Tell an admin of this server: wfe-mcp has to be installed with its extra 'team' again."
+"""The same to a person in a browser at a server."""
 
 _HERE = "localhost"
 _ORIGIN = re.compile(r"http://localhost:[0-9]{1,5}")

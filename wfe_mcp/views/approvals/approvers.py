@@ -7,7 +7,7 @@ from urllib.parse import quote
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, Signer, approvers_here, pinned_here, trusted_before
-from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
+from wfe_mcp.engine.approvals.passkeys import AT_SERVER, INSTALL, passkeys_are_installed
 from wfe_mcp.engine.kernel.engine import Engine
 
 
@@ -29,8 +29,8 @@ class PinnedView:
     waits: bool = False
 
 
-def pinned_view(engine: Engine) -> PinnedView:
-    """The status of the project's keys in the folder of ``engine``."""
+def pinned_view(engine: Engine, *, at_server: bool = False) -> PinnedView:
+    """The status of the project's keys in the folder of ``engine``. ``at_server``: for a person in a browser there."""
     found, fault, waits = Pinned(), "", False
     try:
         found = approvers_here(engine.root)
@@ -40,7 +40,7 @@ def pinned_view(engine: Engine) -> PinnedView:
         fault, waits = f"{refused.message} {refused.hint}", refused.code == "needs_trust"
     installed = passkeys_are_installed()
     if not fault and not installed and (found.passkeys or not found.changes):
-        fault = f"The package for passkeys is not installed here. {INSTALL}"
+        fault = _missing(at_server=at_server)
     lost = not found.changes and not fault and bool(trusted_before(engine))
     file = str(engine.root / APPROVERS)
     return PinnedView(engine.project_id, str(engine.root), file, tuple(_keys(found)), fault, lost, installed, waits)
@@ -65,9 +65,13 @@ def signers(engine: Engine, root: Path, signer: Signer | None = None) -> tuple[t
     except Refused as refused:
         return (), f"{refused.message} {refused.hint}"
     if not passkeys_are_installed():
-        return (), f"The package for passkeys is not installed here. {INSTALL}"
+        return (), _missing(at_server=signer is not None)
     names = tuple(key.name for key in found.passkeys.values() if signer is None or signer.has(key))
     return names, "" if names else "No passkey of yours that was made at this address is pinned in this project."
+
+
+def _missing(*, at_server: bool) -> str:
+    return f"The package for passkeys is not installed here. {AT_SERVER if at_server else INSTALL}"
 
 
 def _keys(found: Pinned) -> list[dict[str, Any]]:
