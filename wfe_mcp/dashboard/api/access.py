@@ -190,6 +190,7 @@ class Access:
         self, engine: Engine, visited: Callable[[], object], entry: Entry, people: People | None = None
     ) -> None:
         self._engine, self._visited, self._entry, self.people = engine, visited, entry, people
+        engine.people_at = people.origin if people else ""
         self._engines: dict[str, Engines] = {}
         self.workers = ProjectWorkers(lambda: self._engines_as("server"))
         self._folders: BridgedFolders | None = None

@@ -121,6 +121,8 @@ class Engine:
         self._project_id: str | None = None
         self.serves_folder = False
         """Whether its callers work in its folder whatever their channel: the other end of a bridge."""
+        self.people_at = "" if beside is None else beside.people_at
+        """The address of this server where people log in to it, and decide; empty in any other process."""
         self.perhaps = ""
         """The missing project that this one may continue, as a sentence with the command; shown where nothing is open."""
         self._opening = threading.Lock()

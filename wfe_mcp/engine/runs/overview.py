@@ -87,6 +87,8 @@ class Overview(RunFacts):
     """What its steps have done outside the working folder."""
     folder: str = ""
     """The folder of the run where it is another work tree than this process is in."""
+    page: str = ""
+    """Its page at a server that people log in to; empty in any other process."""
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -162,6 +164,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         unanswered=_unanswered(tx, loaded) if works else {},
         asked_persons=all_persons_asked(tx, loaded) if works else {},
         folder="" if is_history else folder_elsewhere(engine, loaded.record),
+        page=engine.people_at and f"{engine.people_at}/app/#/runs/{loaded.record.id}",
     )
 
 

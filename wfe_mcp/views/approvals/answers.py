@@ -41,19 +41,10 @@ def ask_approval(
         "assurance": asked.assurance,
         "command": command,
     }
-    signs = asked.assurance == "passkey"
-    may_decide = signs or pin_is_set(engine)
-    page = page_for(engine, asked.request.id, may_start=starts_page, signs=signs) if may_decide else None
-    data |= {"url": page.url} if page else {}
+    url, how = _where(engine, asked, command, starts_page=starts_page)
+    data |= {"url": url} if url else {}
     people = several_people(found.loaded.state, found.loaded.state.current(PhasePath(phase)))
     people = f"{people}. " if people else ""
-    run_it = f"run this in a terminal of their own: {command}{' (sign with a passkey)' if signs else ''}"
-    if page is None:
-        how = f"Ask the user to {run_it}"
-    elif page.takes_pin or signs:
-        how = f"If the address does not open, call approve again. Ask the user to open {page.url} or to {run_it}"
-    else:
-        how = f"If the address does not open, call approve again. Ask the user to look at {page.url} (it takes a passkey but no PIN) and to {run_it}"
     refused = Refused(
         "needs_human",
         f"{phase!r} awaits the user's approval. {people}This is expected, not an error.",
@@ -62,6 +53,24 @@ def ask_approval(
     envelope = envelope_of(found, f"{phase}: awaits the user's approval", data, phase=phase, error=refused)
     wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
     return replace(envelope, next=(wait, *(move for move in envelope.next if move.tool != "status"))[:3])
+
+
+def _where(engine: Engine, asked: approvals.ApprovalRequest, command: str, *, starts_page: bool) -> tuple[str, str]:
+    """The address of the decision, where there is one, and how the user decides."""
+    request, signs = asked.request.id, asked.assurance == "passkey"
+    if engine.people_at:
+        url = f"{engine.people_at}/decide/{request}"
+        return url, f"Ask the user to open {url} and decide there: they log in and sign with their passkey."
+    page = None
+    if signs or pin_is_set(engine):
+        page = page_for(engine, request, may_start=starts_page, signs=signs)
+    run_it = f"run this in a terminal of their own: {command}{' (sign with a passkey)' if signs else ''}"
+    if page is None:
+        return "", f"Ask the user to {run_it}"
+    again = "If the address does not open, call approve again. Ask the user to"
+    if page.takes_pin or signs:
+        return page.url, f"{again} open {page.url} or to {run_it}"
+    return page.url, f"{again} look at {page.url} (it takes a passkey but no PIN) and to {run_it}"
 
 
 def answer_form(

@@ -77,9 +77,12 @@ def user_moves(found: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
 
 
 def user_commands(found: Overview, moves: Sequence[c.PhaseCommand]) -> str:
-    """Commands of one phase in one line: ``wfe-mcp retry RUN PHASE (or: skip)``; empty for no moves."""
+    """Commands of one phase in one line: ``wfe-mcp retry RUN PHASE (or: skip)``; empty for no moves.
+
+    At a server that people log in to, the page that has them: its terminal is not the user's.
+    """
     names = [move.call.command for move in moves if move.call.command]
-    return command_with_others(names, found.loaded.record.id, moves[0].phase) if names else ""
+    return (found.page or command_with_others(names, found.loaded.record.id, moves[0].phase)) if names else ""
 
 
 def user_command_lines(found: Overview, moves: Sequence[c.PhaseCommand]) -> tuple[str, ...]:

@@ -108,11 +108,20 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
 
 
 def _with_command_of_the_user(found: Overview, refused: Refused, phase: str | None) -> Refused:
-    """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there."""
-    if phase is None or refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
+    """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there.
+
+    At a server that people log in to, the page in place of the command that only the user runs.
+    """
+    attempt = None if phase is None else found.loaded.state.current(PhasePath(phase))
+    blocker = None if attempt is None else blocker_of(found, attempt)
+    if attempt is None or blocker is None or refused.code not in {"needs_human", "illegal_transition"}:
         return refused
-    blocker = blocker_of(found, found.loaded.state.current(PhasePath(phase)))
-    return replace(refused, hint=f"{refused.hint} Or tell the user: {blocker.sentence}".strip()) if blocker else refused
+    is_users = refused.code == "needs_human" or attempt.status is AttemptStatus.FAILED
+    if found.page and blocker.command == found.page and is_users:
+        return replace(refused, hint=f"Tell the user: {blocker.sentence}")
+    if refused.code == "needs_human" or attempt.phase not in {*found.unanswered, *found.asked_persons}:
+        return refused
+    return replace(refused, hint=f"{refused.hint} Or tell the user: {blocker.sentence}".strip())
 
 
 def _with_machine_of_holder(engine: Engine, found: Overview, refused: Refused, phase: str | None) -> Refused:
