@@ -38,11 +38,13 @@ import psutil
 from scripts import postgres as programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 1 << 30
 START_S = 60
+FORM = ("--locale=C", "--encoding=UTF8")
+"""UTF-8, and text ordered by its bytes, as the store wants it."""
 USERS = ("postgres", "nobody")
 """Who runs the cluster where the tests run as root."""
 
@@ -104,13 +106,13 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._templates: set[str] = set()
 
-    def make(self) -> None:
-        """Create the cluster's files: UTF-8, and text ordered by its bytes, as the store wants it."""
+    def make(self, form: Sequence[str] = FORM) -> None:
+        """Create the cluster's files. ``form``: options of ``initdb`` that say how it orders and stores texts."""
         for each in (self._data, self._sockets):
             each.mkdir(mode=0o700)
             if self._identity:
                 os.chown(each, self._identity["user"], self._identity["group"])
-        options = ["--locale=C", "--encoding=UTF8", "--auth=trust", "--no-sync", "--no-instructions", "--wal-segsize=1"]
+        options = [*form, "--auth=trust", "--no-sync", "--no-instructions", "--wal-segsize=1"]
         argv = [str(self._bin / "initdb"), "-D", str(self._data), "-U", "postgres", *options]
         done = subprocess.run(argv, cwd=self.folder, capture_output=True, text=True, check=False, **self._identity)
         if done.returncode:
@@ -249,10 +251,10 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running_cluster(where: Path | None = None) -> Generator[Cluster]:
+def running_cluster(where: Path | None = None, form: Sequence[str] = FORM) -> Generator[Cluster]:
     """A new cluster, which is ended and removed at the end of the block. Raises ``RuntimeError`` where it does not start.
 
-    ``where``: the folder in which its own is made, if not in memory.
+    ``where``: the folder in which its own is made, if not in memory. ``form``: as ``make`` takes it.
     """
     from wfe_mcp.workspace.system.temporary import new_folder, remove_folder
 
@@ -266,7 +268,7 @@ def running_cluster(where: Path | None = None) -> Generator[Cluster]:
     )
     cluster = Cluster(folder, bin_folder, _other_user())
     try:
-        cluster.make()
+        cluster.make(form)
         cluster.start()
         yield cluster
     finally:

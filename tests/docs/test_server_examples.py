@@ -4,11 +4,16 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.postgres import missing, running_cluster
+from wfe_mcp.engine.kernel.engine import utc_now
+from wfe_mcp.store import Store
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "server"
 PROGRAM = Path(sys.executable).parent / "wfe-mcp"
@@ -44,6 +49,17 @@ def test_what_must_survive_a_container_is_in_a_volume() -> None:
     kept = [volume for each in made["services"].values() for volume in each["volumes"]]
     assert [each for each in kept if each.partition(":")[0] not in {*made["volumes"], "./projects"}] == []
     assert {f"server:{home}", f"runner:{home}"} <= set(kept)
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_the_database_of_the_containers_is_one_that_the_store_takes() -> None:
+    given = services()["database"]["environment"]["POSTGRES_INITDB_ARGS"]
+    with (
+        running_cluster(form=given.split()) as cluster,
+        closing(Store.open(cluster.url("postgres"), clock=utc_now)) as store,
+    ):
+        assert store.data_version()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")

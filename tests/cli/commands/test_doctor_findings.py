@@ -97,6 +97,24 @@ def test_a_folder_without_configuration_git_or_a_repository_says_what_cannot_run
     assert findings(empty, "git") == [("note", "not installed: git and files gates cannot run; fix: install git")]
 
 
+def test_a_repository_that_git_refuses_is_named_with_the_reason(cli: Terminal) -> None:
+    subprocess.run(["git", "init", "-q", "--template=", str(cli.root)], check=True)
+    subprocess.run(["git", "-C", str(cli.root), "config", "core.repositoryformatversion", "99"], check=True)
+    ((level, message),) = findings(cli, "git")
+    assert (level, "no repository" in message) == ("note", False)
+    assert "git refuses the repository ROOT: Expected git repo version" in message
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root gives a folder away")
+def test_a_repository_of_another_user_is_named_with_both_users(cli: Terminal) -> None:
+    subprocess.run(["git", "init", "-q", "--template=", str(cli.root)], check=True)
+    for each in (cli.root, cli.root / ".git"):
+        os.chown(each, 12345, 12345)
+    ((_, message),) = findings(cli, "git")
+    assert "user 12345 owns it, and wfe-mcp runs as user 0" in message
+    assert "fix: chown -R 0 'ROOT' or git config --global --add safe.directory 'ROOT'" in message
+
+
 def test_a_large_database_is_read_when_asked_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal_health, "QUICKLY_READ_BYTES", 1)
     assert findings(cli, "database content") == [("note", "too large to read each time: wfe-mcp doctor --deep")]

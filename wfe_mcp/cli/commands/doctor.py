@@ -176,15 +176,15 @@ def _index(invocation: Invocation, *, deep: bool) -> HealthFinding:
 
 def _git(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.workspace.git.command import git_program
+    from wfe_mcp.workspace.git.repository import branch, why_no_repository
 
     git = git_program(invocation.engine.root)
     if git is None:
         yield HealthFinding("git", "note", "not installed: git and files gates cannot run; fix: install git")
     elif not invocation.engine.project.is_git:
-        yield HealthFinding("git", "note", "no repository: git and files gates cannot run; fix: git init")
+        why, commands = why_no_repository(invocation.engine.root)
+        yield HealthFinding("git", "note", f"{why}: git and files gates cannot run; fix: {' or '.join(commands)}")
     else:
-        from wfe_mcp.workspace.git.repository import branch
-
         yield HealthFinding("git", "ok", f"{git}, branch {branch(invocation.engine.root) or 'none'}")
 
 

@@ -311,12 +311,14 @@ def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
     # As it is now: `git init` needs no restart of a server.
     if not (phase := phase_that_needs_git(plan.phases)) or project_at(engine.root).is_git:
         return
-    others = templates_without_git(engine)
+    from wfe_mcp.workspace.git.repository import why_no_repository
+
+    others, (why, commands) = templates_without_git(engine), why_no_repository(engine.root)
     instead = f", or start a template that works without git: {', '.join(others[:5])}" if others else ""
     raise Refused(
         "unavailable",
-        f"Template {plan.template.name!r} needs git: its phase {phase!r} compares files, and {engine.root} is no repository.",
-        f"Run `git init` in the project and start it again{instead}.",
+        f"Template {plan.template.name!r} needs git: its phase {phase!r} compares files. In {engine.root}: {why}.",
+        f"Run {' or '.join(f'`{each}`' for each in commands)} in the project and start it again{instead}.",
     )
 
 

@@ -6,7 +6,9 @@ Rules:
 3. HEAD of a plain repository is read from its files; otherwise git is called.
 """
 
+import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,6 +20,21 @@ from wfe_mcp.workspace.git.objects import OWN_BRANCHES, Head, head_of, known_com
 
 NOT_OURS = ":(exclude,glob).wfe/**"
 """A pathspec that excludes the project's own ``.wfe`` folder; one below it is as any other."""
+
+
+def why_no_repository(root: Path) -> tuple[str, tuple[str, ...]]:
+    """Why git has no repository in ``root``, and the commands of which one helps: one may be there that git refuses to use."""
+    top = next((each for each in (root, *root.parents) if (each / ".git").exists()), None)
+    done = None if top is None else run_git(root, "rev-parse", "--git-dir", ok=None)
+    if top is None or done is None or not done.returncode:
+        return "no repository", ("git init",)
+    owner = top.stat().st_uid
+    me = os.geteuid() if sys.platform != "win32" else owner
+    if owner != me:
+        own = f"chown -R {me} '{top}'", f"git config --global --add safe.directory '{top}'"
+        return f"git refuses the repository {top}: user {owner} owns it, and wfe-mcp runs as user {me}", own
+    reason = done.stderr.decode(errors="replace").partition("\n")[0].removeprefix("fatal: ")
+    return f"git refuses the repository {top}: {reason}", ("git status",)
 
 
 def head(root: Path) -> str | None:
