@@ -63,6 +63,13 @@ def is_connected(places: Places) -> bool:
     return any(found.is_ours for found in seen) or _plugin_is_on(places)
 
 
+def server_here(places: Places) -> str:
+    """The server that has the runs of every client connected here; empty where this machine has those of one."""
+    seen = (found for client in CLIENTS for found in look.readable(client, places))
+    servers = [server_of(found) for found in seen if found.is_ours]
+    return servers[0] if servers and all(servers) else ""
+
+
 def _connection(found: Found, here: Installation, places: Places) -> Iterator[HealthFinding]:
     """The findings on one entry; one that is ok where there is no other."""
     client, topic = found.client, f"client {found.client.title}"

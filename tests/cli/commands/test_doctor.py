@@ -43,6 +43,19 @@ def test_doctor_names_a_check_that_the_default_template_lacks(cli: Terminal) -> 
     assert message.endswith("fix: rename one of them in .wfe/config.toml: [checks.test-web] -> [checks.test]")
 
 
+def test_doctor_is_not_ready_while_changed_configuration_is_not_trusted(cli: Terminal) -> None:
+    configure(cli, test=[sys.executable])
+    assert cli("doctor").code == 0
+    file = cli.root / ".wfe" / "config.toml"
+    file.write_text(file.read_text().replace("]\n", "]\nenv = ['HOME']\n"))
+    answer = cli("doctor")
+    assert (answer.code, "Ready to run" in answer.out) == (1, False)
+    level, message = findings(cli)["trust"]
+    assert level == "problem"
+    assert message.startswith("config needs your review: ")
+    assert "its checks do not run before that, and gates wait; fix: wfe-mcp trust" in message
+
+
 def test_start_warns_at_the_terminal_too(cli: Terminal) -> None:
     configure(cli, test=["no-such-program"])
     cli.save(template("careful", phase("build", CHECK)))

@@ -135,6 +135,8 @@ def test_a_client_is_configured_either_way_and_uninstall_restores_every_byte(
     assert ("WFE_TOKEN" in text) is bool(way)
     assert ada.token not in text
     shown = said(command(ada, "doctor"))
+    assert "wfe-mcp trust" not in shown and "wfe-mcp init" not in shown, "neither does anything for runs at a server"
+    assert f"people decide at {url}" in " ".join(shown.split())
     assert f"{'at' if way else 'over a bridge to'} {url}, which answers" in " ".join(shown.split()) or client == "codex"
     said(command(ada, "uninstall", "--client", client, "--yes"))
     after = {each: each.read_bytes() for each in ada.root.rglob("*") if each.is_file() and ".git" not in each.parts}

@@ -19,6 +19,7 @@ from wfe_mcp.cli.terminal.health import (
 )
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.trust_health import configuration_findings, person_findings, server_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.readers import for_person
@@ -27,7 +28,6 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from wfe_mcp.engine.checks.last_trials import LastTrial
     from wfe_mcp.engine.checks.readiness import MissingCheck
-    from wfe_mcp.engine.templates.pending import PendingTrust
     from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
 Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
@@ -103,10 +103,12 @@ def _findings(
         yield _moved(refused) or HealthFinding("database", "problem", f"{refused.message} {for_person(refused.hint)}")
         return
     yield from _git(invocation)
-    yield from _configuration(invocation)
-    yield from _checks(invocation)
-    missing += missing_checks(invocation.engine)
-    yield from _missing(missing, last_trials(invocation.engine.root))
+    server = server_of(invocation.engine)
+    yield from configuration_findings(invocation.engine, server)
+    if not server:  # which runs the checks
+        yield from _checks(invocation)
+        missing += missing_checks(invocation.engine)
+        yield from _missing(missing, last_trials(invocation.engine.root))
     yield from _context(invocation)
     yield from _mcp_servers(invocation)
     yield from host_findings(invocation.engine, ask=hosts)
@@ -117,7 +119,7 @@ def _findings(
     yield from _clients(invocation)
     yield from _page(invocation)
     yield from _passkeys(invocation)
-    yield from _people(invocation)
+    yield from person_findings(invocation.engine, server)
     yield from _servers(invocation)
 
 
@@ -186,36 +188,6 @@ def _git(invocation: Invocation) -> Iterator[HealthFinding]:
         yield HealthFinding("git", "note", f"{why}: git and files gates cannot run; fix: {' or '.join(commands)}")
     else:
         yield HealthFinding("git", "ok", f"{git}, branch {branch(invocation.engine.root) or 'none'}")
-
-
-def _configuration(invocation: Invocation) -> Iterator[HealthFinding]:
-    from wfe_mcp.engine.templates.trust import pending_trust
-
-    loaded = invocation.engine.settings()
-    if loaded.project_file is None:
-        yield HealthFinding("configuration", "note", "none in this project; fix: wfe-mcp init")
-    elif not loaded.problems:
-        yield HealthFinding("configuration", "ok", str(loaded.project_file))
-    for problem in loaded.problems:
-        yield HealthFinding("configuration", "problem", problem.message)
-    waiting = pending_trust(invocation.engine)
-    for each in waiting:
-        yield from _pending(invocation, each)
-
-
-def _pending(invocation: Invocation, one: "PendingTrust") -> Iterator[HealthFinding]:
-    """What needs trust: how many effects are new or changed, what weakens a gate, then each as ``trust`` shows it."""
-    from wfe_mcp.cli.terminal.effects import change_lines
-    from wfe_mcp.engine.templates.trust_listing import trust_listing
-
-    listing = trust_listing(invocation.engine, one)
-    changes = [each for each in listing.changes if each.mark != "same"]
-    weaker = "; ".join(f"{each.effect.subject}: {each.effect.detail}" for each in listing.weakening)
-    message = f"{one.name} needs your review: {plural(len(changes), 'effect')} new or changed"
-    message += f"; WEAKENS GATES: {weaker}" if weaker else ""
-    yield HealthFinding("trust", "note", f"{message}; fix: wfe-mcp trust, or in a browser: wfe-mcp ui")
-    for change in changes:
-        yield HealthFinding(f"trust {one.name}", "note", " ".join(map(str.strip, change_lines(change))))
 
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
@@ -351,17 +323,6 @@ def _plugins() -> Iterator[HealthFinding]:
         yield HealthFinding(f"{seen.kind} {seen.name}", level, seen.fault or f"of the package {seen.package}")
     for fault in plugin_faults():
         yield HealthFinding("package", "problem", fault)
-
-
-def _people(invocation: Invocation) -> Iterator[HealthFinding]:
-    from wfe_mcp.engine.approvals.pin import key_health
-    from wfe_mcp.engine.approvals.pin_reset import retired_keys
-
-    yield HealthFinding("PIN", *key_health(invocation.engine))
-    with invocation.engine.store.read() as tx:
-        for each in retired_keys(tx):
-            reset = f"reset on {each.at:%Y-%m-%d} by {each.by}: {each.successor} signs in place of {each.key}"
-            yield HealthFinding("PIN", "note", f"{reset}. If you did not do that: wfe-mcp verify")
 
 
 def _passkeys(invocation: Invocation) -> Iterator[HealthFinding]:

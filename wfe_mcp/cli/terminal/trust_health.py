@@ -1,0 +1,80 @@
+"""Checks of ``doctor`` on the configuration, the trust that it needs, and the PIN.
+
+Where all clients of a folder work over a bridge, its runs are at a server, and nothing here waits for trust or a PIN.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.findings import HealthFinding
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.templates.pending import PendingTrust
+
+
+def server_of(engine: Engine) -> str:
+    """The server that has the runs of this folder; empty: this machine."""
+    from wfe_mcp.cli.terminal.connecting import places_of
+    from wfe_mcp.clients.health import server_here
+
+    return server_here(places_of(engine.root))
+
+
+def configuration_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
+    """Whether the configuration can be read, and what of the project needs trust. ``server``: has the runs, empty: none."""
+    from wfe_mcp.engine.templates.trust import pending_trust
+
+    loaded = engine.settings()
+    if server:
+        yield HealthFinding(
+            "configuration", "ok", f"of the project at {server}, where it is trusted and its checks run"
+        )
+    elif loaded.project_file is None:
+        yield HealthFinding("configuration", "note", "none in this project; fix: wfe-mcp init")
+    elif not loaded.problems:
+        yield HealthFinding("configuration", "ok", str(loaded.project_file))
+    for problem in loaded.problems:
+        yield HealthFinding("configuration", "problem", problem.message)
+    for each in () if server else pending_trust(engine):
+        yield from _pending(engine, each)
+
+
+def _pending(engine: Engine, one: PendingTrust) -> Iterator[HealthFinding]:
+    """What needs trust: how many effects are new or changed, what weakens a gate, then each as ``trust`` shows it.
+
+    A problem where it is the project's configuration: until then its checks do not run, and gates wait.
+    """
+    from wfe_mcp.cli.terminal.effects import change_lines
+    from wfe_mcp.engine.templates.trust_listing import trust_listing
+
+    listing = trust_listing(engine, one)
+    changes = [each for each in listing.changes if each.mark != "same"]
+    weaker = "; ".join(f"{each.effect.subject}: {each.effect.detail}" for each in listing.weakening)
+    message = f"{one.name} needs your review: {plural(len(changes), 'effect')} new or changed"
+    message += f"; WEAKENS GATES: {weaker}" if weaker else ""
+    is_configuration = one.kind == "configuration"
+    message += "; its checks do not run before that, and gates wait" if is_configuration else ""
+    level = "problem" if is_configuration else "note"
+    yield HealthFinding("trust", level, f"{message}; fix: wfe-mcp trust, or in a browser: wfe-mcp ui")
+    for change in changes:
+        yield HealthFinding(f"trust {one.name}", "note", " ".join(map(str.strip, change_lines(change))))
+
+
+def person_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
+    """The PIN and its resets. ``server``: has the runs, empty: none."""
+    from wfe_mcp.engine.approvals.pin import key_health, pin_is_set
+    from wfe_mcp.engine.approvals.pin_reset import retired_keys
+
+    if server and not pin_is_set(engine):
+        yield HealthFinding("PIN", "ok", f"not set, and not needed: people decide at {server}")
+    else:
+        yield HealthFinding("PIN", *key_health(engine))
+    with engine.store.read() as tx:
+        for each in retired_keys(tx):
+            reset = f"reset on {each.at:%Y-%m-%d} by {each.by}: {each.successor} signs in place of {each.key}"
+            yield HealthFinding("PIN", "note", f"{reset}. If you did not do that: wfe-mcp verify")
