@@ -185,7 +185,7 @@ def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
         if is_last_work(state, attempt):
             went = replace(went, tree=attempt.tree_at_start, head=attempt.head_at_start)
         return [*_reopened(state), went]
-    message = command.feedback or attempt.reason
+    message = "\n\n".join(filter(None, (command.feedback, attempt.reason)))
     if command.blockers is not None:
         message = f"{_SETTLED[command.blockers]}{f': {command.feedback}' if command.feedback else '.'}"
     opened = reopen(state, attempt, command.at, message, holder_alive=True, role=command.role)

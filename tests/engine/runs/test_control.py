@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
+from wfe_mcp.core.prompts import LineComment, with_comments
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
@@ -33,6 +34,38 @@ def test_after_wait_human_only_a_person_reopens(scene: Scene) -> None:
     assert refused(answers.retry_phase, scene.engine, AGENT, run, "plan").code == "needs_human"
     assert "wfe-mcp retry" in scene.status(run).data["blockers"][0]
     assert answers.retry_phase(scene.engine, HUMAN, run, "plan").state == "ready"
+
+
+def test_a_retry_with_feedback_keeps_what_the_review_and_its_line_comments_said(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval("human"), on_fail=STOP))
+    scene.do(run, "plan")
+    sent_back = with_comments("Use the constant.", [LineComment("a.py", 3, "Too long.")])
+    approvals.reject(scene.engine, HUMAN, run, "plan", sent_back)
+    answers.retry_phase(scene.engine, HUMAN, run, "plan", feedback="see my comment")
+    (note,) = scene.begin(run).data["feedback"]
+    assert "see my comment\n\nUse the constant.\n" in note["message"]
+    assert [(each["file"], each["line"]) for each in note["comments"]] == [("a.py", 3)]
+    assert "Too long." in note["comments"][0]["text"]
+
+
+def test_a_retry_with_feedback_keeps_why_the_gate_failed(scene: Scene) -> None:
+    run = scene.start(phase("plan", NEVER, on_fail=STOP))
+    scene.do(run, "plan")
+    answers.retry_phase(scene.engine, HUMAN, run, "plan", feedback="look at the title")
+    (note,) = scene.begin(run).data["feedback"]
+    assert "look at the title\n\nRule failed: ${false} Next: " in note["message"]
+
+
+def test_long_feedback_is_cut_in_its_middle_so_that_what_to_do_next_stays(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval("human"), on_fail=STOP))
+    for attempt in (1, 2):
+        scene.do(run, "plan")
+        approvals.reject(scene.engine, HUMAN, run, "plan", f"Try {attempt}. {'x' * 3_000} Next: rename it.")
+        answers.retry_phase(scene.engine, HUMAN, run, "plan")
+    for attempt, note in enumerate(scene.begin(run).data["feedback"], 1):
+        assert f"\nTry {attempt}. xxx" in note["message"]
+        assert "xxx Next: rename it.\n>>>" in note["message"]
+        assert "read_artifact" not in note["message"]
 
 
 def test_a_blocked_run_is_reopened_by_a_person_only(scene: Scene) -> None:

@@ -259,10 +259,10 @@ def _with_findings(change: RunChange, attempt: Attempt, entries: list[dict[str, 
 
 
 def fenced_note(change: RunChange, label: str, message: str, limit: int = _NEWEST_CHARS) -> str:
-    """``message`` between boundary lines, cut to ``limit`` characters."""
-    from wfe_mcp.workflow.prompts import fenced
+    """``message`` between boundary lines, without its middle where it is longer than ``limit`` characters."""
+    from wfe_mcp.workflow.prompts import fenced, without_middle
 
-    return fenced(message, label, nonce=change.run.id, limit=limit)
+    return fenced(without_middle(message, limit), label, nonce=change.run.id)
 
 
 MOST_LINES, MOST_CHARS = 20, 1_800

@@ -292,7 +292,7 @@ def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
 
 def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str], size: _Size) -> ContextPack:
     """``pack`` with texts and lists that fit into ``size``."""
-    from wfe_mcp.workflow.prompts import fenced
+    from wfe_mcp.workflow.prompts import fenced, without_middle
 
     nonce = found.loaded.record.id
 
@@ -304,7 +304,12 @@ def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str
         for each in pack.reports[: size.lines]
     )
     feedback = tuple(
-        {**note, "message": quoted(str(note["message"]), f"feedback of {note['from']}", max(size.chars, 200))}
+        {
+            **note,
+            "message": fenced(
+                without_middle(str(note["message"]), max(size.chars, 200)), f"feedback of {note['from']}", nonce=nonce
+            ),
+        }
         for note in pack.feedback[-size.lines :]
     )
     inputs = {
