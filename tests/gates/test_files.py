@@ -24,13 +24,22 @@ def test_where_an_input_says_what_may_change_the_refusal_names_it_and_the_value_
     project: Project,
 ) -> None:
     start = tree_hash(project.root)
-    project.write("check.js", "")
+    project.write("spec/a_spec.rb", "")
     gate = FilesGate.model_validate({"kind": "files", "within": ["tests/**"]})
     judgement = judge_files(gate, gate_scene(project.root, tree=start, allowed_by="tests"))
-    expected = (
-        """or, if the input 'tests' should allow them, start another run with tests=["check.js"], then submit again."""
-    )
+    expected = """or, if the input 'tests' should allow them, start another run with tests=["spec/a_spec.rb"], then submit again."""
     assert judgement.message.endswith(expected)
+
+
+@pytest.mark.parametrize("source", ["slugify/slugify.py", ".worktreeinclude"])
+def test_no_refusal_advises_to_declare_a_file_a_test_that_does_not_look_like_one(project: Project, source: str) -> None:
+    start = tree_hash(project.root)
+    project.write(source, "")
+    project.write("spec/a_spec.rb", "")
+    gate = FilesGate.model_validate({"kind": "files", "within": ["tests/**"]})
+    judgement = judge_files(gate, gate_scene(project.root, tree=start, allowed_by="tests"))
+    assert "another run" not in judgement.message
+    assert "delete what is new" in judgement.message
 
 
 def test_files_that_must_exist_do(project: Project) -> None:

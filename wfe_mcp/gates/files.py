@@ -25,7 +25,7 @@ from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.project_files import read_file
 from wfe_mcp.workspace.git.trees import PathChange
-from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_of_environment
+from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_of_environment, is_test
 from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
 
 KIND = "files"
@@ -83,11 +83,15 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
     wanted = "" if gate.changed == ("**",) else f" that matches {_globs(gate.changed, 'a glob (none given)')}"
     faults = (
         (absent, f"no file matches {_offenders([repr(glob) for glob in absent])}", "write the missing files"),
-        (touched, f"{_offenders(touched)} changed {since}, but must not", "restore the files that must not change"),
+        (
+            touched,
+            f"{_offenders(touched)} changed {since}, but must not",
+            f"restore the files that must not change ({_restored(gate, scene)})",
+        ),
         (
             strayed,
             f"{_offenders(strayed)} changed {since}, outside {_globs(gate.within, 'the allowed paths (none)')}",
-            "undo the changes outside the allowed paths (a file that you only submit or attach belongs in .wfe/, where data counts for no gate)"
+            f"undo the changes outside the allowed paths ({_restored(gate, scene)}; a file that you only submit or attach belongs in .wfe/, where data counts for no gate)"
             + _another_input(scene.allowed_by, strayed),
         ),
         (idle, f"{only}no file{wanted}{has}", f"make the change{_not_before(gate, changed)}"),
@@ -114,10 +118,25 @@ def _not_before(gate: FilesGate, changed: Sequence[str] | None) -> str:
     return "" if changed else f" (what was in the folder before the {gate.since} started does not count)"
 
 
+def _restored(gate: FilesGate, scene: GateScene) -> str:
+    """How a change is undone; a file that was never committed has its earlier bytes in the checkpoint of the phase's start alone."""
+    checkpoint = (
+        f"; {scene.rollback} restores all files of the phase's start"
+        if gate.since == "phase" and scene.rollback
+        else ""
+    )
+    return f"git restore what is committed, delete what is new{checkpoint}"
+
+
 def _another_input(name: str, strayed: Sequence[str]) -> str:
-    """What allows the files, where an input of the run says which are allowed: a run keeps the inputs that it started with."""
+    """What allows the files, where an input of the run says which are allowed: a run keeps the inputs that it started with.
+
+    Only where all are tests: phases that follow must not change what such an input names, so a source file there stops them.
+    """
+    if not name or not all(is_test(path) for path in strayed):
+        return ""
     value = json.dumps([*strayed[:_NAMED]], ensure_ascii=False)
-    return f" or, if the input {name!r} should allow them, start another run with {name}={value}" if name else ""
+    return f" or, if the input {name!r} should allow them, start another run with {name}={value}"
 
 
 def _offenders(paths: Sequence[str]) -> str:

@@ -93,6 +93,8 @@ class GateScene:
     """Name and sha256 of the files attached to the run."""
     allowed_by: str = ""
     """The input of the run whose globs are the gate's ``within``; empty where the template has them."""
+    rollback: str = ""
+    """The call that restores the files of the phase's start; empty without a run."""
     claims: Callable[[str], ClaimsFound] | None = None
     """Tests the claims of the run for a stage; None where no claim can be tested."""
 

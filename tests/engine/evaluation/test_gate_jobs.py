@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background import daemon as work
 from wfe_mcp.store.records.jobs import JobStatus
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import rollback, tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.workspace.git import working_tree
 
@@ -33,6 +33,19 @@ def test_files_that_change_while_a_person_is_asked_run_the_gates_again_and_ask_a
         assert [one.id for one in tx.approvals.open_requests()] == [asked]
     approvals.decide(scene.engine, HUMAN, run, "plan")
     assert scene.state(run).status == "completed"
+
+
+def test_a_files_gate_names_the_call_that_restores_a_file_that_was_never_committed(scene: Scene) -> None:
+    scene.write("tests/test_new.py", "as it was")
+    run = scene.start(phase("fix", {"kind": "files", "unchanged": ["tests/**"]}))
+    scene.begin(run)
+    scene.write("tests/test_new.py", "changed")
+    no = scene.submit(run, "fix").error
+    assert no is not None
+    assert f'rollback(run="{run}", to="fix") restores all files of the phase\'s start' in no.message
+    rollback.checkpoint(scene.engine, AGENT, run)
+    assert rollback.go_back(scene.engine, HUMAN, run, "fix").ok
+    assert (scene.root / "tests/test_new.py").read_text() == "as it was"
 
 
 def test_an_agents_own_approval_looks_at_the_files_first(scene: Scene) -> None:

@@ -6,6 +6,7 @@ ends it, and counts only while the same revision, gate and tree are under judgem
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,6 +217,7 @@ def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | No
             present,
             scene.attached,
             allowed_by,
+            f"rollback(run={json.dumps(scene.change.run.id)}, to={json.dumps(attempt.phase)})",
             lambda stage: claims_of(scene, run, stage),
         ),
     )
