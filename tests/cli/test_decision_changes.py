@@ -150,3 +150,30 @@ def test_a_file_of_ones_own_that_a_delivery_commits_is_shown_at_the_terminal(cli
     assert "CHANGE since the last commit, not made in this run" in shown
     assert "--since commit" in shown
     assert "+mine" in cli("show", run, "--decision", "--since", "commit").out
+
+
+@pytest.mark.usefixtures("in_git")
+def test_the_next_decision_begins_with_what_changed_since_it_was_shown_first(cli: Terminal) -> None:
+    cli.save(template("asked", phase("send", HUMAN)))
+    run = cli.start("asked")
+    cli.submit_work(run, "send")
+    assert cli("approve", run, "send").code == 1, "it has shown what it asks, and no PIN was given"
+    (cli.root / "README.md").write_text("a note\n")
+    shown = cli("approve", run, "send", pin=PIN)
+    assert "CHANGE since it was first asked: 1 file, +1 -0\nA README.md" in shown.out
+    assert shown.code == 0
+
+
+@pytest.mark.usefixtures("in_git")
+def test_a_rejection_after_which_no_attempt_opens_says_that_a_retry_is_needed(cli: Terminal) -> None:
+    cli.save(
+        template("asked", phase("send", HUMAN, on_fail=[{"do": "retry", "max_attempts": 2}, {"do": "wait_human"}]))
+    )
+    run = cli.start("asked")
+    cli.submit_work(run, "send")
+    opened = cli("reject", run, "send", "--feedback", "more", pin=PIN).out
+    assert "Rejected send; attempt 2 has your feedback." in opened
+    cli.submit_work(run, "send", "again")
+    stopped = cli("reject", run, "send", "--feedback", "more", pin=PIN).out
+    assert "Rejected send; no automatic retry is left. Retry it, and attempt 3 has your feedback." in stopped
+    assert f"wfe-mcp retry {run} send" in stopped

@@ -58,6 +58,12 @@ def test_a_person_rejects_and_the_next_try_gets_the_reason(scene: Scene, browser
     assert "say more" in str(scene.begin(run, "plan").data["feedback"])
 
 
+def test_a_rejection_after_which_no_attempt_follows_names_the_retry(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene, on_fail=[{"do": "wait_human"}])
+    words = browser.reject(request, feedback="say more").words
+    assert f"No attempt follows by itself; one that you open has your text: wfe-mcp retry {run} plan (or: " in words
+
+
 def test_a_rejection_may_send_the_run_back_to_an_earlier_phase(scene: Scene, browser: Browser) -> None:
     run = scene.start(phase("draft"), phase("plan", approval()))
     scene.do(run, "draft")
@@ -147,17 +153,51 @@ def test_the_page_shows_line_by_line_what_changed_in_a_text_and_what_was_moved(s
 def test_changed_files_run_the_gates_again_and_the_new_request_is_led_to(scene: Scene, browser: Browser) -> None:
     scene.check("ok", "print('fine')")
     run, request = waiting(scene, command("ok"), approval())
+    seen = browser.get(f"/decide/{request}")
     scene.write("app.py", "VALUE = 2\n")
-    stale = browser.approve(request)
+    stale = browser.send(seen, f"/decide/{request}/approve", pin=PIN)
     assert stale.status == 409
-    assert "gates of 'plan' passed" in stale.words
+    assert "app.py changed since the gates of 'plan' passed" in stale.words
+    newer = newer_than(scene, browser, request)
+    assert browser.approve(newer).status == 200
+    assert last(scene, run).status == "completed"
+
+
+@pytest.mark.parametrize("gates", [[command("ok"), approval()], [approval()]])
+def test_opening_a_request_whose_files_changed_names_them_and_the_next_one_shows_the_change(
+    scene: Scene, browser: Browser, gates: list[dict[str, object]]
+) -> None:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan", *gates))
+    scene.begin(run, "plan")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "plan")
+    request = asked(scene, run)
+    scene.write("README.md", "note\n")
+    assert "README.md changed after this was asked" in browser.get(f"/decide/{request}").words
+    newer = newer_than(scene, browser, request)
+    assert "README.md changed after this was asked, so it is asked again" in browser.get(f"/decide/{request}").words
+    since = browser.get(f"/decide/{newer}").text.split('data-since="it was first asked"')[1].split('id="artifact"')[0]
+    assert ("README.md" in since, "app.py" in since) == (True, False)
+    assert browser.approve(newer).status == 200
+    assert last(scene, run).status == "completed"
+
+
+def test_opening_a_request_that_an_agent_may_approve_approves_nothing(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene, approval("client"))
+    scene.write("README.md", "note\n")
+    browser.get(f"/decide/{request}")
+    assert last(scene, run).status == "awaiting"
+
+
+def newer_than(scene: Scene, browser: Browser, request: str) -> str:
+    """The request that the closed one leads to, once the gates have run again."""
     until = time.monotonic() + WAIT_S
     while "run again" in (now := browser.get(f"/decide/{request}")).words and time.monotonic() < until:
         scene.work()  # the page works too; the first decision counts
     newer = now.text.partition('href="/decide/')[2].partition('"')[0]
     assert newer not in {"", request}
-    assert browser.approve(newer).status == 200
-    assert last(scene, run).status == "completed"
+    return newer
 
 
 def test_what_defines_the_checks_and_changed_is_shown(scene: Scene, browser: Browser) -> None:

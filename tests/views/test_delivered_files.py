@@ -79,7 +79,9 @@ def test_a_run_that_commits_nothing_does_not_ask_about_files_of_ones_own(scene: 
     assert (besides(view), texts(view)) == (None, [])
 
 
-@pytest.mark.attack("the agent pushes the change to the base itself, and the decision does not say so", "detected", "#29")
+@pytest.mark.attack(
+    "the agent pushes the change to the base itself, and the decision does not say so", "detected", "#29"
+)
 @pytest.mark.parametrize("where", ["pushed", "here"])
 def test_a_change_that_the_base_has_without_the_run_is_unusual(scene: Scene, where: str) -> None:
     delivered(scene, remote=where == "pushed")

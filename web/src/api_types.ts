@@ -449,6 +449,8 @@ export interface DecisionData {
   gating: boolean;
   command: string;
   asked_by?: string;
+  changed?: string[];
+  stopped?: string;
   newer?: string;
   answer?: AnswerGiven | null;
   back_to?: string[];

@@ -46,10 +46,22 @@ def refuse_unseen(view: DecisionView, form: Mapping[str, str]) -> None:
         raise Refused("stale_revision", "What this page shows has changed since you opened it.", "Review it again.")
 
 
-def changed_files(engine: Engine, request: RequestRecord, refused: Refused) -> tuple[str, ...]:
-    """The files that have changed since ``request``, whose answer was refused as stale."""
-    known = cast("Sequence[str]", refused.data.get("changed") or ())
-    return tuple(known or files_now(engine, request.run_id, request.phase).changed or ())
+def ask_about_now(engine: Engine, view: DecisionView) -> bool:
+    """True where files have changed since ``view`` was asked: its gates run again by themselves, and it is asked again."""
+    if view.state != "open":
+        return False
+    try:
+        approvals.ask_about_now(engine, view.request.run_id, view.request.phase)
+    except Refused as refused:
+        # Any other refusal, such as that git fails, shows the record: an answer says why it does not count.
+        return refused.code == "stale_revision"
+    return False
+
+
+def changed_files(engine: Engine, view: DecisionView, refused: Refused) -> tuple[str, ...]:
+    """The files that have changed since ``view`` was asked, whose answer was refused as stale."""
+    known = cast("Sequence[str]", refused.data.get("changed") or ()) or view.changed
+    return tuple(known or files_now(engine, view.request.run_id, view.request.phase).changed or ())
 
 
 def record_answer(

@@ -260,7 +260,7 @@ def _sections(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, m
 
 
 def changes_shown(view: DecisionView, shown: ApprovalView) -> list[Change]:
-    """The change since the run began, since the last approval, and since the attempt that was sent back."""
+    """The change since the run began, since the last approval, and since it was asked before."""
     return [*shown.changes, *([] if view.since is None else [view.since])]
 
 

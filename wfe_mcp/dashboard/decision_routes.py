@@ -19,7 +19,15 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import NOT_OURS, json_no, page_no, person_in, status_of, unknown
 from wfe_mcp.dashboard.comment_fields import ADD
 from wfe_mcp.dashboard.contents import Contents
-from wfe_mcp.dashboard.deciding import Answer, Signing, changed_files, comment_in, record_answer, refuse_unseen
+from wfe_mcp.dashboard.deciding import (
+    Answer,
+    Signing,
+    ask_about_now,
+    changed_files,
+    comment_in,
+    record_answer,
+    refuse_unseen,
+)
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES
 from wfe_mcp.dashboard.engines import Engines, needs_trust
@@ -171,11 +179,14 @@ class DecisionPages:
 
     def decision(self, request: Request, session: str) -> Response:
         """One request."""
-        view = self._desks.view(request.path_params["request"])
+        asked = request.path_params["request"]
+        view = self._desks.view(asked)
         if view is None:
             return unknown()
+        if ask_about_now(self._engine(view), view):
+            view = self._desks.view(asked) or view
         if view.gating:
-            self._desks.judge_again(view.request.id)
+            self._desks.judge_again(asked)
         return self._request_page(view, session, split=request.query_params.get("split") == "1")
 
     def decide(self, request: Request, form: Form, session: str) -> Response:
@@ -263,7 +274,7 @@ class DecisionPages:
         text = f"Nothing was decided. {refused.message}"
         now = self._desks.view(view.request.id)
         if refused.code == "stale_revision":
-            changed = changed_files(self._engine(view), view.request, refused)
+            changed = changed_files(self._engine(view), view, refused)
             text += f" Changed since then: {', '.join(changed[:MOST_NAMES])}." if changed else ""
             self._desks.judge_again(view.request.id)
             now = self._desks.view(now.newer) if now is not None and now.newer else now

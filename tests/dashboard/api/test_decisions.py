@@ -185,6 +185,19 @@ def test_what_changed_meanwhile_is_refused_with_what_changed(scene: Scene, perso
     assert scene.attempt(run_of(scene, request_id), "plan").status != "completed"
 
 
+def test_a_look_at_a_request_whose_files_changed_says_so_before_anything_is_typed(
+    scene: Scene, person: Program, request_id: str
+) -> None:
+    answer = seen(person, request_id)
+    scene.write("kept.py", "import os\n")
+    found = person.get(f"{PATH}/page", {"request": request_id}).data
+    assert found["decision"]["state"] == "closed"
+    assert "kept.py changed after this was asked" in found["html"]
+    late = person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, **answer)
+    assert late.data_of_refusal["changed"] == ["kept.py"]
+    assert "kept.py changed after this was asked" in str(late.body)
+
+
 @pytest.mark.parametrize("key", ["sha256", "shown"])
 def test_a_decision_names_what_was_shown(person: Program, request_id: str, key: str) -> None:
     answer = seen(person, request_id) | {key: "0" * 64}

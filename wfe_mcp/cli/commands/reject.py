@@ -61,14 +61,23 @@ def reject(
         shown_as = replace(view, question=f"Send back {phase} of {view.title}{where}?", effect="", send_back="")
         show_first(invocation, shown_as, Detail(), asks=pin_fd is None)
         say_what_follows(invocation, run, "reject", phase, to)
+    rejected = _open_attempt(invocation, run, phase) if known else 0
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     shown = None if view is None else Seen(engine, view)
     approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, shown=shown)
     invocation.outcome(
-        phase,
-        f"Rejected {phase}"
-        + (f"; back to {to}" if to else f"; attempt {_open_attempt(invocation, run, phase)} has your feedback"),
+        phase, f"Rejected {phase}" + (f"; back to {to}" if to else _follows(invocation, run, phase, rejected))
     )
+
+
+def _follows(invocation: Invocation, run: str, phase: str, rejected: int) -> str:
+    """What became of the phase whose attempt ``rejected`` failed."""
+    attempt = invocation.overview(run).loaded.state.current(PhasePath(phase))
+    if attempt.number > rejected and attempt.feedback:
+        return f"; attempt {attempt.number} has your feedback"
+    if attempt.human_only:
+        return f"; no automatic retry is left. Retry it, and attempt {rejected + 1} has your feedback"
+    return ""
 
 
 def _open_attempt(invocation: Invocation, run: str, phase: str) -> int:

@@ -55,7 +55,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="start|approval|commit|attempt",
-        help="With --decision: the lines of the change since the run began, since the last approval, since you sent it back, or of what else a commit has.",
+        help="With --decision: the lines of the change since the run began, since the last approval, since you sent it back or were first asked, or of what else a commit has.",
     ),
 ]
 

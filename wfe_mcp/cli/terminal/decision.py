@@ -28,7 +28,7 @@ from wfe_mcp.core.texts import clean, one_line, visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals import open_approval, shown_sha256, words
 from wfe_mcp.views.approvals.changes import APPROVAL, COMMIT
-from wfe_mcp.views.approvals.request import since_sent_back
+from wfe_mcp.views.approvals.request import since_last_asked
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.values.model import as_text, plain
@@ -55,7 +55,7 @@ _MOST_OF_SUGGESTION, _MOST_CHANGES, _VALUE_CHARS = 40, 20, 200
 _LETTER = {"added": "A", "deleted": "D", "modified": "M", "renamed": "R", "mode": "M"}
 _STYLE = {"weakened": "red", "failed": "red", "warning": "yellow", "skipped": "dim"}
 MOMENTS = ("start", "approval", "commit", "attempt")
-"""Since when a change is shown: the begin of the run, the last approval, the last commit, the attempt that was sent back last."""
+"""Since when a change is shown: the begin of the run, the last approval, the last commit, when it was last asked (``since_last_asked``)."""
 _MOMENT = {APPROVAL: "approval", COMMIT: "commit"}
 _LINES = {"+": "green", "-": "red"}
 
@@ -85,11 +85,11 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
         raise Refused(
             "illegal_transition", f"Nothing in {what} awaits your approval.", f"See where it is: wfe-mcp status {run}"
         )
-    since = since_sent_back(invocation.engine, found, view)
+    since = since_last_asked(invocation.engine, found, view)
     if since is None and detail.since == "attempt":
         raise Refused(
             "not_ready",
-            f"No attempt at {view.phase!r} was sent back with other files, so there is none to compare with.",
+            f"You were not asked about {view.phase!r} before with other files, so there is nothing to compare with.",
             "Leave --since out, for the change since the run began.",
         )
     data = {"decision": plain(view), "shown_sha256": shown_sha256(view)} | ({"since": plain(since)} if since else {})
@@ -107,7 +107,7 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
 
 
 def show_decision(screen: Screen, view: ApprovalView, detail: Detail, since: Change | None = None) -> None:
-    """Show all of ``view``; long ones through the pager. ``since``: the change since an attempt was sent back."""
+    """Show all of ``view``; long ones through the pager. ``since``: see ``since_last_asked``."""
     with paged(screen):
         _Lines(screen, view, detail, since).show()
     screen.flush()
@@ -117,7 +117,7 @@ def show_first(invocation: Invocation, view: ApprovalView, detail: Detail, *, as
     """Show ``view`` before it is decided. With ``--json`` on standard error, where the PIN is asked for."""
     if invocation.screen.as_json and not (asks and pin.at_terminal()):
         return
-    since = since_sent_back(invocation.engine, overview_of(invocation.engine, view.run), view)
+    since = since_last_asked(invocation.engine, overview_of(invocation.engine, view.run), view)
     if not invocation.screen.as_json:
         show_decision(invocation.screen, view, detail, since)
     else:

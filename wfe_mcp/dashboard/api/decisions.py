@@ -21,12 +21,13 @@ from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
 from wfe_mcp.dashboard.comment_fields import Fields
-from wfe_mcp.dashboard.deciding import changed_files, record_answer, refuse_unseen
+from wfe_mcp.dashboard.deciding import ask_about_now, changed_files, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_body
 from wfe_mcp.dashboard.edits import nothing_to_edit, open_text, store_edit, what_is_editable
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.people.deciders import MOST_NOTE, hand_over
 from wfe_mcp.engine.people.presence import present
+from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS, rejection
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.pages.decision import DecisionData, DecisionPage, PeopleHere, decision_data, people_here
@@ -197,7 +198,7 @@ def _refuse_unfit(view: DecisionView, body: _Decision, button: str) -> None:
         by = f" {given.actor} {'approved' if given.approved else 'rejected'} it at {second(given.at)}." if given else ""
         raise Refused(
             "stale_revision",
-            f"The request {view.request.id} is {view.state}: it takes no answer.{by}",
+            f"The request {view.request.id} is {view.state}: it takes no answer.{by or f' {words.ended(view)}'}",
             "Look at it again.",
         )
     if button and button not in view.buttons:
@@ -213,7 +214,7 @@ def _refusal(caller: Caller, engine: Engine, view: DecisionView, refused: Refuse
     """The refusal; a stale one with the view of now, and what differs from what was looked at."""
     answer = refusal(engine, refused, view.request.run_id, view.request.phase)
     if refused.code == "stale_revision":
-        changed = changed_files(engine, view.request, refused)
+        changed = changed_files(engine, view, refused)
         now = _judged_again(caller, view.request.id)
         data: dict[str, Any] = plain(_data(now, caller))
         answer.data.update({"decision": data, "newer": now.newer or "", "changed": list(changed)})
@@ -221,8 +222,9 @@ def _refusal(caller: Caller, engine: Engine, view: DecisionView, refused: Refuse
 
 
 def _looked_at(caller: Caller, request: str) -> DecisionView:
-    view, _ = _find_decision(caller, request)
-    return _judged_again(caller, request) if view.gating else view
+    view, engine = _find_decision(caller, request)
+    is_stale = ask_about_now(engine, view)
+    return _judged_again(caller, request) if view.gating or is_stale else view
 
 
 def _judged_again(caller: Caller, request: str) -> DecisionView:

@@ -78,6 +78,18 @@ def ask(
     return replace(asked, loaded=current.loaded)
 
 
+def ask_about_now(engine: Engine, run_id: str, phase: str) -> None:
+    """Ask again where the files are not those that the open request is about, as its answer would. Refuses ``stale_revision`` then."""
+    path = PhasePath(phase)
+    now = files_now(engine, run_id, path)
+    if now.changed == ():
+        return
+    with change_run(engine, run_id, SYSTEM) as current:
+        _expect_approval(current, path)
+        if not _changed_meanwhile(current, path, now):
+            _asked_about_others(current, path, now)
+
+
 def decide(
     engine: Engine,
     by: By,

@@ -28,7 +28,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.states import going_back_refused
 from wfe_mcp.core.texts import as_given
-from wfe_mcp.engine.files.tree_binding import ignored_globs
+from wfe_mcp.engine.files.tree_binding import changed_since, ignored_globs
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
@@ -39,7 +39,7 @@ from wfe_mcp.views.approvals.model import ApprovalView, Change, shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval, question_of
 from wfe_mcp.views.approvals.unseen import unseen_things
 from wfe_mcp.views.approvals.unusual import ProjectFacts, known_things, project_facts, worst_first
-from wfe_mcp.views.moves.calls import button, user_moves
+from wfe_mcp.views.moves.calls import button, user_commands, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
 from wfe_mcp.views.runs.requests import GateLine, WaitingDecision, handed_on
@@ -53,10 +53,10 @@ RequestState = Literal["open", "answered", "expired", "closed"]
 class DecisionView:
     """A request as shown to the user. ``shown``: what it asks, only while it is open.
 
-    ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now.
+    ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now. ``changed``: the
+    files that closed it. ``stopped``: the commands that continue, where this rejection failed the phase and no attempt follows by itself.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
-    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: who asked. ``since``: the change since the
-    attempt of this phase that a person sent back last; it is no part of what is signed, nor is ``handed``: to whom it was handed on.
+    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: who asked. ``since``: see ``since_last_asked``; it is no part of what is signed, nor is ``handed``: to whom it was handed on.
     ``approvals``: who has approved it, where several people do.
     """
 
@@ -67,6 +67,8 @@ class DecisionView:
     template: str
     tainted: bool
     gating: bool = False
+    changed: tuple[str, ...] = ()
+    stopped: str = ""
     newer: str | None = None
     answer: DecisionRecord | None = None
     shown: ApprovalView | None = None
@@ -113,6 +115,10 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         f"{record.template} {record.template_version}",
         record.tainted,
         gating=attempt.status is AttemptStatus.GATING,
+        changed=_changed_files(found, request) if state == "closed" else (),
+        stopped=user_commands(found, user_moves(found, attempt))
+        if attempt.human_only and attempt.number == request.attempt
+        else "",
         newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
         asked_by=next((who(each) for each in asked if each.payload.get("request") == request_id), ""),
@@ -155,26 +161,39 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
         passkeys=passkeys,
         no_passkey=no_passkey,
         shown=shown,
-        since=since_sent_back(engine, found, shown),
+        since=since_last_asked(engine, found, shown),
         back_to=_back_to(found, base.request),
         buttons=tuple(button(move) for move in user_moves(found, attempt) if isinstance(move, c.Approve | c.Reject)),
     )
 
 
-def since_sent_back(engine: Engine, found: Overview, shown: ApprovalView) -> Change | None:
-    """The change since the newest attempt of the phase that a person sent back; None where its files are unknown or the same."""
+def _changed_files(found: Overview, request: RequestRecord) -> tuple[str, ...]:
+    """The files that changed after ``request``, where its revision is still that of its attempt."""
+    attempt = found.loaded.state.attempts[request.phase][request.attempt - 1]
+    if (attempt.sha256 or "") != request.sha256:
+        return ()
+    return changed_since(found.loaded, request.tree, attempt.asked_tree or attempt.tree) or ()
+
+
+def since_last_asked(engine: Engine, found: Overview, shown: ApprovalView) -> Change | None:
+    """The change since a person was asked before: first about this attempt, else about the newest one that was sent back.
+
+    None where its files are unknown or the same.
+    """
     with engine.store.read() as tx:
-        requests = tx.approvals.of_run(found.loaded.record.id)
+        requests = [each for each in tx.approvals.of_run(found.loaded.record.id) if each.phase == shown.phase]
         ignored = ignored_globs(engine, tx, found.loaded, PhasePath(shown.phase))
-    seen = [
-        each
-        for each in requests
-        if each.phase == shown.phase and each.status is RequestStatus.REJECTED and each.attempt < shown.attempt
+    now = shown.changes[0].after if shown.changes else ""
+    voided = [each for each in requests if each.attempt == shown.attempt and each.status is RequestStatus.VOID]
+    sent_back = [each for each in requests if each.attempt < shown.attempt and each.status is RequestStatus.REJECTED]
+    asked = [
+        *((f"attempt {each.attempt}", each.tree) for each in sent_back[-1:]),
+        *(("it was first asked", each.tree) for each in voided[:1] if each.tree != now),
     ]
-    tree, now = seen[-1].tree if seen else None, shown.changes[0].after if shown.changes else ""
+    moment, tree = asked[-1] if asked else ("", None)
     if tree is None or not now or any(each.before == tree for each in shown.changes):
         return None
-    made = change_between(Path(found.loaded.record.worktree), f"attempt {seen[-1].attempt}", tree, now, ignored)
+    made = change_between(Path(found.loaded.record.worktree), moment, tree, now, ignored)
     return made if made.files else None
 
 

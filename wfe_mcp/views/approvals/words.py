@@ -11,10 +11,10 @@ from typing import Any, cast
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.step_target import TargetCall
-from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.views.approvals import model
 from wfe_mcp.views.approvals.changes import APPROVAL, START
 from wfe_mcp.views.approvals.request import DecisionView
+from wfe_mcp.views.moves.blockers import shortened
 from wfe_mcp.views.values.model import as_text
 from wfe_mcp.workspace.git.file_diffs import FileDiff
 
@@ -305,21 +305,36 @@ def ended(view: DecisionView) -> str:
         case "open":
             return ""
         case "answered":
-            return _answer(view.answer)
+            return _answer(view)
         case "expired":
             return f"This request has expired. Ask again: {view.command}"
         case _ if view.gating:
-            return "The files have changed, and the gates run again. Wait for them here."
+            return f"{_changed(view)}, and the gates run again. Wait for them here."
+        case _ if view.newer and view.changed:
+            return f"{_changed(view)}, so it is asked again, about the files of now."
+        case _ if view.changed:
+            return f"{_changed(view)}, the gates ran again, and nothing waits for your answer now."
         case _:
             return "This request is closed: its revision is not open any more."
 
 
-def _answer(answer: DecisionRecord | None) -> str:
+def _changed(view: DecisionView) -> str:
+    """Which files changed; an edited artifact runs its gates again without any."""
+    return (
+        f"{shortened(view.changed)} changed after this was asked"
+        if view.changed
+        else "What this asked about has changed"
+    )
+
+
+def _answer(view: DecisionView) -> str:
+    answer = view.answer
     if answer is None:
         return "It was answered."
     outcome = "Approved" if answer.approved else "Rejected" + (f", back to {answer.to}" if answer.to else "")
     summary = f"{outcome} by {answer.actor} ({answer.channel}, {answer.assurance.name.lower()}), {second(answer.at)}."
-    return f"{summary} {answer.comment}".strip()
+    then = f" No attempt follows by itself; one that you open has your text: {view.stopped}." if view.stopped else ""
+    return f"{summary}{then} {answer.comment}".strip()
 
 
 def second(moment: datetime) -> str:

@@ -81,7 +81,8 @@ class DecisionData:
     """A request as shown to the user; ``shown`` is what ``show --decision --json`` shows, only while it is open.
 
     ``shown_sha256`` names it. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit. ``since``: the change
-    since the attempt of this phase that a person sent back last. ``present``: people of a server who have its page open now.
+    since a person was asked before. ``changed``: the files that closed it. ``stopped``: the commands
+    that continue, where its rejection failed the phase and no attempt follows. ``present``: people of a server who have its page open now.
     """
 
     request: AskedView
@@ -93,6 +94,8 @@ class DecisionData:
     gating: bool
     command: str
     asked_by: str = ""
+    changed: tuple[str, ...] = ()
+    stopped: str = ""
     newer: str = ""
     answer: AnswerGiven | None = None
     back_to: tuple[str, ...] = ()
