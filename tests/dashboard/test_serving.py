@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -199,6 +200,27 @@ def test_the_command_prints_its_address_and_ends_in_order(
         assert process.wait(WAIT_S) == 0
         with scene.store.read() as tx:
             assert [row for row in tx.processes.on_host(scene.engine.identity.host) if row.kind == "ui"] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo terminal is POSIX")
+def test_the_printed_link_is_one_line_of_its_own_however_narrow_the_terminal_is(
+    scene: Scene, environment: dict[str, str]
+) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    argv = [sys.executable, "-m", "wfe_mcp", "ui", "--port", "0", "--idle", "300ms", "--no-browser"]
+    with subprocess.Popen(argv, cwd=scene.root, env=environment, stdout=slave, stderr=slave) as process:
+        assert process.wait(WAIT_S) == 0
+    shown = os.read(master, 10_000).decode().splitlines()
+    os.close(slave)
+    os.close(master)
+    assert shown[0] == "The decision page is running; Ctrl-C stops it. Open:"
+    assert re.fullmatch(r"http://localhost:\d+/open/#code=\d+\.[\w-]+\.[0-9a-f]{64}", shown[1]), shown
 
 
 def test_an_idle_page_ends_by_itself(scene: Scene, environment: dict[str, str]) -> None:

@@ -143,7 +143,7 @@ def test_doctor_and_status_name_the_page_while_it_is_open(cli: Terminal) -> None
         assert isinstance(page, Page)
         assert finding(cli, "decision page")["message"] == page.url
         assert cli.json("status", run).data["page"] == page.url
-        assert f"Decision page: {page.url}" in cli("status").out
+        assert f"Decision page:\n{page.url}" in cli("status").out
     engine.close()
 
 

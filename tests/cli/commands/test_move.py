@@ -96,7 +96,7 @@ def test_everything_is_the_same_on_postgresql_and_again_in_a_new_file(
 
     assert there.code == 0, there
     assert there.out.startswith("Moved 3 runs, ") and "is the same; the logs add up" in there.out
-    assert f"Now set WFE_DATABASE_URL for your clients, workers and shells, to {postgres_url}\n" in there.out
+    assert f"Now set WFE_DATABASE_URL for your clients, workers and shells, to:\n{postgres_url}\n" in there.out
     assert cli.database.read_bytes() == before, "the source is left as it is"
     with using(postgres_url):
         assert seen(cli, worked) == was

@@ -131,6 +131,5 @@ def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | Non
     url = page_at(invocation.engine, approvers_path(invocation.engine, name), opened=True)
     if url is None:
         raise Refused("unavailable", "The page did not start.", "Run wfe-mcp ui in another terminal, then this again.")
-    invocation.answer(f"To {what}, open {url}", data={"url": url})
-    invocation.screen.flush()
+    invocation.addresses(f"To {what}, open:", url, data={"url": url})
     browse(invocation, url, no_browser)

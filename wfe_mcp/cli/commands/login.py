@@ -39,7 +39,9 @@ def login(invocation: Invocation, url: Url) -> None:
     screen.aside(f"The code of this login is {code}. It counts once, for {int(asked['expires_in']) // 60} minutes.")
     page, terminal = str(asked.get("verification_uri", "")), f"wfe-mcp token confirm {code}"
     if page:
-        screen.aside(f"Type it at {page}, or at the terminal of the server: {terminal}")
+        screen.aside("Type it at this address, or at the terminal of the server:")
+        screen.aside(page, is_pasted=True)
+        screen.aside(terminal, is_pasted=True)
     else:
         screen.aside(f"Confirm it in a terminal of the server's machine, in the project's folder: {terminal}")
     screen.flush()

@@ -60,7 +60,9 @@ def move_to(invocation: Invocation, url: To) -> None:
                 f"{plural(len(done.files), 'file')} with keys and anchors copied to: {done.files[0].parent.parent}"
             )
         screen.line(f"The database before is as it was: {done.source}")
-        address = done.setting or "the address that you gave"
-        screen.line(f"Now set WFE_DATABASE_URL for your clients, workers and shells, to {address}")
+        setting = "Now set WFE_DATABASE_URL for your clients, workers and shells, to"
+        screen.line(f"{setting}:" if done.setting else f"{setting} the address that you gave")
+        if done.setting:
+            screen.line(done.setting, is_pasted=True)
 
     invocation.answer(summary, None if error else render, data=data, error=error)

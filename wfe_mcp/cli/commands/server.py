@@ -75,8 +75,8 @@ def server(
             listening.set_inheritable(False)
         else:
             url = origin or f"http://localhost:{found}"
-            invocation.answer(f"{url}/mcp and {url}/api/v1 are served; Ctrl-C stops it.", data={"url": url})
-            invocation.screen.flush()
+            summary = "The server is running; Ctrl-C stops it. It serves:"
+            invocation.addresses(summary, f"{url}/mcp", f"{url}/api/v1", data={"url": url})
         if number == 1:
             with listening:
                 stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")

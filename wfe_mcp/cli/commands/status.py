@@ -67,7 +67,8 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
             warnings = answer.view.warnings if isinstance(answer.view, RunList) else ()
             _nothing_open(invocation, screen, answer, warnings)
         if page:
-            screen.line(f"Decision page: {page_at(invocation.engine, may_start=False, plain=False) or page}")
+            screen.line("Decision page:")
+            screen.line(page_at(invocation.engine, may_start=False, plain=False) or page, is_pasted=True)
 
     invocation.render(answer, render)
     if not run:

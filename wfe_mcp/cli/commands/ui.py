@@ -52,8 +52,7 @@ def ui(
 
 def _render(invocation: Invocation, url: str, link: str, what: str) -> None:
     """``url``: the address alone; ``link``: with the code that opens a session, once."""
-    invocation.answer(f"{link} {what}.", data={"url": url, "link": link})
-    invocation.screen.flush()
+    invocation.addresses(f"The decision page {what}. Open:", link, data={"url": url, "link": link})
 
 
 def browse(invocation: Invocation, url: str, no_browser: bool) -> None:

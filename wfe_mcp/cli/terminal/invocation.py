@@ -238,6 +238,17 @@ class Invocation:
 
         self.render(Envelope(error is None, run, summary=summary, data=data or {}, view=view, error=error), show)
 
+    def addresses(self, summary: str, *addresses: str, data: dict[str, Any]) -> None:
+        """Answer with ``summary``, and each address alone on a line that is never wrapped; written out at once."""
+
+        def show(screen: Screen) -> None:
+            screen.line(summary)
+            for each in addresses:
+                screen.line(each, is_pasted=True)
+
+        self.answer(summary, show, data=data)
+        self.screen.flush()
+
     def outcome(self, phase: str | None, what: str, data: JsonObject | None = None) -> None:
         """Answer that ``what``, a sentence, was done to the run or to ``phase``; the run now, and what comes next."""
         from wfe_mcp.cli.terminal.render import run_is

@@ -160,12 +160,12 @@ class Screen:
         print(f"\a\033]0;{one_line(title)}\a", end="", file=sys.stderr, flush=True)
         return True
 
-    def aside(self, text: str, style: str = "") -> None:
-        """A line for people; with ``--json`` it does not belong into the document."""
+    def aside(self, text: str, style: str = "", *, is_pasted: bool = False) -> None:
+        """A line for people, as ``line``; with ``--json`` it does not belong into the document."""
         if self.as_json:
             self.talk(text)
         else:
-            self.line(text, style)
+            self.line(text, style, is_pasted=is_pasted)
 
     @staticmethod
     def flush() -> Any:
