@@ -18,6 +18,9 @@ MAX_NAME = 2_000
 MAX_TEXT = 50_000
 """Characters of feedback, a reason, a comment, a note or a question."""
 
+MESSAGE_CHARS = 400
+"""Characters of a message where several are shown: enough for an event and the choices that follow from it."""
+
 _LONG = frozenset({"feedback", "reason", "comment", "note", "question", "phrase"})
 
 # Unicode's Default_Ignorable_Code_Point, and letters that are blank although Unicode does not say so: the line and
@@ -56,6 +59,20 @@ def clean(text: str) -> str:
 def slug(text: str, most: int) -> str:
     """``text`` as part of the name of a branch, a folder or a check: small letters, digits and single dashes, at most ``most``."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:most].rstrip("-")
+
+
+def in_short(text: str, most: int = MESSAGE_CHARS) -> str:
+    """The first line of ``text``, without its middle where it has more than ``most`` characters.
+
+    A message has the event first in that line and the next step last; output follows in further lines.
+    """
+    first = text.strip().partition("\n")[0]
+    return without_middle(first, most)
+
+
+def without_middle(text: str, most: int) -> str:
+    """``text``, of more than ``most`` characters only so many at both ends."""
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-(most // 2) :]}"
 
 
 def one_line(text: str) -> str:

@@ -88,7 +88,8 @@ def judgement_of(facts: Facts) -> Judgement:
     reasons = "; ".join(fault.reason for fault in faults)
     no_test = facts.count.no_test
     note = f"; {no_test}" if no_test and no_test not in reasons else ""
-    why = f"{shown} failed the gate: {reasons}{note}{_count_words(facts)}.{_last_lines(facts)}"
+    outcome = "did not pass" if result.exit_code else "failed the gate"
+    why = f"{shown} {outcome}: {reasons}{note}{_count_words(facts)}.{_last_lines(facts)}"
     if all(fault.is_unknowable for fault in faults):
         return undecided(KIND, why, _ASK_REPORT)
     return failed(KIND, why, _repair(facts) or _next_step(facts.expectation))

@@ -114,14 +114,6 @@ def _label(source: str) -> str:
     return source if names_of_path(source) else ", ".join(names_read(source)) or source
 
 
-def without_middle(text: str, limit: int) -> str:
-    """``text`` cut to about ``limit`` characters in its middle: a message begins with what happened and ends with what to do."""
-    if len(text) <= limit:
-        return text
-    left_out = f"\n[cut: {len(text) - limit:,} of {len(text):,} characters]\n"
-    return f"{text[: limit // 2].rstrip()}{left_out}{text[-(limit - limit // 2) :].lstrip()}"
-
-
 def _is_short(value: object) -> bool:
     if isinstance(value, str):
         return len(value) <= MAX_INLINE and value.isprintable()

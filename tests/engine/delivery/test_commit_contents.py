@@ -21,6 +21,8 @@ from tests.engine.step_scene import reopen, rows, steps
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import add_item, change_item
+from wfe_mcp.views.answers.run_status import status
+from wfe_mcp.views.runs.models import RunView
 
 CHANGED: dict[str, Any] = {"kind": "files", "changed": ["**"]}
 
@@ -122,6 +124,21 @@ def refused_gate(scene: Scene, run: str, name: str) -> str:
     found = scene.submit(run, name)
     assert found.error is not None and found.error.code == "gate_failed"
     return found.error.message
+
+
+def test_a_stop_names_its_code_and_what_to_do_next_however_many_files_it_is_about(scene: Scene) -> None:
+    delivered(scene)
+    for number in range(300):
+        scene.write(f"docs/a_folder_with_a_long_name/file-{number:03}.md", "x\n")
+    item, run = worked_item(scene, ["app.py"], {})
+    whole = status(scene.engine, HUMAN, run, "full").shown(RunView)
+    (stop,) = whole.blockers
+    assert stop.startswith(
+        "ship failed (Step 'commit' (builtin git.commit) failed [scopes]: Files outside the paths of "
+    )
+    assert f"wfe-mcp work edit {item} --scope PATH; then retry this phase." in stop
+    (commit,) = (step for each in whole.phases for step in each.steps if step.error)
+    assert "and 296 more" in commit.error
 
 
 def test_a_template_may_only_list_what_is_outside(scene: Scene) -> None:

@@ -17,10 +17,12 @@ from tests.engine.deployments.deployment_scene import (
     operations,
     result,
 )
-from tests.engine.scene import Scene
+from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import configure
 from wfe_mcp.engine.deployments.history import known
 from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.views.answers.run_status import status
+from wfe_mcp.views.runs.models import RunView
 
 EVENTS = ("OperationIntended", "OperationCalled", "OperationObserved")
 PARTS = [("deploy", ""), ("health", "health"), ("health", "test")]
@@ -104,7 +106,10 @@ def test_a_deployment_that_died_in_its_check_is_asked_for_by_its_commit(scene: S
         approve(scene, run)
         killed(scene, tmp_path, "deploy", "", "inside")
         started_again(scene)
-        assert "Look there, then choose" in result(scene, run)
+        (shown,) = status(scene.engine, HUMAN, run).shown(RunView).blockers
+        assert "failed [deployment]: The deploy of " in shown
+        assert f"Look there, then choose. To call it again: wfe-mcp retry {run} live; to leave it as it is: " in shown
+        assert f"wfe-mcp cancel {run})" in shown, "a person reads the choices wherever the stop is named"
         assert f"wfe-mcp retry {run} live" in result(scene, run)
         assert calls(target)[0].startswith("deploy")
         assert not any(each.startswith("deploy") for each in calls(target)[1:]), "no blind second deployment"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.news import show_news
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import folder_names, shortened
+from wfe_mcp.cli.terminal.text import folder_names
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]",
                 names[each.project],
                 each.run or "-",
                 weights(each.unusual) or "-",
-                shortened(each.text, _TEXT_CHARS),
+                in_short(each.text, _TEXT_CHARS),
                 _command(each, here),
             )
             for each in lines

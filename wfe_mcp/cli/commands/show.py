@@ -12,6 +12,7 @@ from wfe_mcp.cli.terminal.text import exact, shortened
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
     # Without a revision the hash is that of the prompt that its gates judge.
     named = attempt.artifact if attempt.revision else "prompt"
     artifact = f"{named} {attempt.sha256}" if attempt.artifact and attempt.sha256 else ""
-    reason = shortened(attempt.reason, 300) if attempt.state != "completed" else ""
+    reason = in_short(attempt.reason) if attempt.state != "completed" else ""
     state = {"awaiting": "awaiting approval"}.get(attempt.state, attempt.state)
     text = "; ".join(filter(None, (artifact, reason)))
     return [(name, state, text), *rows, *((f"  {gate}", verdict, why) for gate, verdict, why in verdicts)]
@@ -196,7 +197,7 @@ def _step_rows(step: "StepView") -> list[tuple[str, str, str]]:
 def _step_text(step: "StepView") -> str:
     attempts = f", {step.tries} attempts" if step.tries else ""
     took = f", {step.took}" if step.took else ""
-    return f"{step.does}{attempts}{took}" + (f": {shortened(step.error, 200)}" if step.error else "")
+    return f"{step.does}{attempts}{took}" + (f": {in_short(step.error)}" if step.error else "")
 
 
 def _render_tools(screen: Screen, attempt: "PhaseView") -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.cli.terminal.text import exact, folder_names, shortened
 from wfe_mcp.core.errors import Suggestion
 from wfe_mcp.core.readers import for_person
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import about, duration, plural
 from wfe_mcp.engine.runs.needs import Stop
 from wfe_mcp.views.moves.calls import TOOL_COMMANDS, command_line
@@ -289,7 +290,7 @@ def _phase_row(phase: models.PhaseView) -> tuple[str, str, str]:
         return phase.phase, state, _flags(phase).strip(", ")
     verdicts = [f"{gate} {verdict}" for gate, verdict, _ in map(verdict_row, phase.verdicts)]
     shown = f": {', '.join(verdicts)}" if verdicts and phase.state != "completed" else ""
-    reason = f" ({shortened(phase.reason, 200)})" if phase.reason else ""
+    reason = f" ({in_short(phase.reason)})" if phase.reason else ""
     return phase.phase, state, f"attempt {phase.attempt}{_flags(phase)}{shown}{reason}"
 
 

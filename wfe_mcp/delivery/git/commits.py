@@ -27,7 +27,7 @@ from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, trees_of
 from wfe_mcp.workspace.git.trees import compare
 from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of
 
-_SHOWN = 20
+_SHOWN = 5
 
 
 class Parent(NamedTuple):
@@ -176,8 +176,8 @@ def with_trailers(message: str, trailers: Mapping[str, str]) -> str:
 
 
 def listed(paths: Sequence[str]) -> str:
-    """At most twenty paths, and how many more there are."""
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    """At most five paths, and how many more there are: the next step of a message comes after them."""
+    more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
     return ", ".join(f"'{path}'" for path in paths[:_SHOWN]) + more
 
 

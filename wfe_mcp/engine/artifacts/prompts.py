@@ -26,6 +26,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.prompts import is_rejected_prompt, split_comments
+from wfe_mcp.core.texts import without_middle
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
 from wfe_mcp.engine.artifacts.last_work import last_work
@@ -260,7 +261,7 @@ def _with_findings(change: RunChange, attempt: Attempt, entries: list[dict[str, 
 
 def fenced_note(change: RunChange, label: str, message: str, limit: int = _NEWEST_CHARS) -> str:
     """``message`` between boundary lines, without its middle where it is longer than ``limit`` characters."""
-    from wfe_mcp.workflow.prompts import fenced, without_middle
+    from wfe_mcp.workflow.prompts import fenced
 
     return fenced(without_middle(message, limit), label, nonce=change.run.id)
 

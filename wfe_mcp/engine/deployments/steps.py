@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wfe_mcp.core.parts import require_parts
+from wfe_mcp.core.paths import typed
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, tree_of
 from wfe_mcp.engine.delivery.operations import begun, operate, operations_of
@@ -32,6 +34,8 @@ from wfe_mcp.workspace.git.command import output_of
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 Facts = dict[str, Any]
+_HEALTH_CHARS = 100
+"""Characters of what health said, before the choices."""
 
 
 def work(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
@@ -241,10 +245,11 @@ def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, 
     if seen["ok"] is not None:
         return
     run, phase = site.call.run.id, site.call.attempt.phase
-    back = f"\n  bring the commit before back: wfe-mcp deploy {site.name} --commit {before[:12]}" if before else ""
+    back = f"; to bring the commit before back: wfe-mcp deploy {site.name} --commit {before[:12]}" if before else ""
     raise DeliveryFault(
-        f"The {stage} of {commit[:12]} in {site.name} was called, and its end was not seen: it may have happened. Health: {seen['why']}. "
-        f"Look there, then choose:\n  call it again: wfe-mcp retry {run} {phase}{back}\n  leave it as it is: wfe-mcp cancel {run}",
+        f"The {stage} of {commit[:12]} in {site.name} was called, and its end was not seen: it may have happened. "
+        f"Health: {in_short(str(seen['why']), _HEALTH_CHARS)} "
+        f"Look there, then choose. To call it again: wfe-mcp retry {run} {typed(phase)}{back}; to leave it as it is: wfe-mcp cancel {run}",
         "deployment",
     )
 

@@ -352,12 +352,19 @@ def _as_its_job_ended(change: RunChange, row: StepRecord) -> StepRecord:
     return row
 
 
+def _blocker(row: StepRecord) -> str:
+    """The code of what only a person can clear for a failed step that delivers; empty for none."""
+    is_delivery = row.does.removeprefix("builtin ") in step_kinds.DELIVERY_STEPS
+    return str(row.output["blocker"]) if is_delivery and row.output else ""
+
+
 def _fail(change: RunChange, row: StepRecord) -> bool:
     on: c.OnAttempt = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": change.at}
     named = f"Step {row.step!r} ({row.does})"
     if row.status is StepStatus.FAILED:
-        is_blocked = row.does.removeprefix("builtin ") in step_kinds.DELIVERY_STEPS and bool(row.output)
-        change.give(c.FailAttempt(reason=f"{named} failed: {row.error}", human_only=is_blocked, **on))
+        code = _blocker(row)
+        failed = f"failed [{code}]" if code else "failed"
+        change.give(c.FailAttempt(reason=f"{named} {failed}: {row.error}", human_only=bool(code), **on))
     else:
         reason = (
             f"{named} may have completed: {row.error}. Check its target first; a retry repeats the call and continues."

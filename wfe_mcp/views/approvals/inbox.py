@@ -11,6 +11,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import Need, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview
@@ -129,7 +130,7 @@ def _stopped(found: Overview, need: Need, folder: str) -> StoppedRun:
     assert blocker is not None, "what waits for a person has a sentence"
     moves = _decisions(found, need)
     commands = _commands(found, need, blocker, user_command_lines(found, moves))
-    why = blocker.why.partition("\n")[0]
+    why = in_short(blocker.why)
     text = _QUESTIONS.get(need.stop, _FAILED).format(
         phase=need.phase, title=record.title, what=blocker.what, why=why, choice=_choice(moves)
     )

@@ -21,6 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.core.texts import without_middle
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.kernel.engine import Engine
@@ -292,7 +293,7 @@ def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
 
 def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str], size: _Size) -> ContextPack:
     """``pack`` with texts and lists that fit into ``size``."""
-    from wfe_mcp.workflow.prompts import fenced, without_middle
+    from wfe_mcp.workflow.prompts import fenced
 
     nonce = found.loaded.record.id
 

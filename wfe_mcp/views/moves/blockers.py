@@ -13,6 +13,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
@@ -161,7 +162,7 @@ def _resumed(found: Overview, stop: Stop) -> Blocker:
 
 
 def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
-    phase, why = attempt.phase, _first_line(attempt.reason)
+    phase, why = attempt.phase, in_short(attempt.reason)
     match stop:
         case Stop.APPROVAL:
             people = several_people(found.loaded.state, attempt)
@@ -184,7 +185,7 @@ def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
             return _opinion_by_hand(found, attempt)
         case Stop.NO_OPINION:
             overrule = _command(found, attempt, c.Overrule)
-            return Blocker(stop, phase, why=_first_line(found.unanswered[phase]), command=overrule)
+            return Blocker(stop, phase, why=in_short(found.unanswered[phase]), command=overrule)
         case Stop.HUMAN_TASK:
             return Blocker(stop, phase, command=_command(found, attempt, c.StartPhase))
         case _:
@@ -204,11 +205,6 @@ def _opinion_by_hand(found: Overview, attempt: Attempt) -> Blocker:
 
 def _command(found: Overview, attempt: Attempt, kinds: type[c.PhaseCommand] | UnionType) -> str:
     return user_commands(found, [move for move in user_moves(found, attempt) if isinstance(move, kinds)])
-
-
-def _first_line(reason: str) -> str:
-    """The first line: the output of a check follows in further lines."""
-    return reason.partition("\n")[0][:200]
 
 
 _HELD = {AttemptStatus.RUNNING, AttemptStatus.GATING}

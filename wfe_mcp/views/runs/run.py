@@ -13,6 +13,7 @@ from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, Origin, RunState, RunStatus, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.states import reached
+from wfe_mcp.core.texts import in_short, without_middle
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.overview import Overview, RunOutputs
 from wfe_mcp.engine.templates.effective_gates import weakened
@@ -85,14 +86,14 @@ def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_st
         iteration=state.iteration,
         phases=tuple(_short(overview, attempt) for attempt in shown[:phases]),
         more_phases=max(0, len(shown) - phases),
-        blockers=tuple(_clipped(stop.sentence, chars) for stop in stops[:shown_stops]),
+        blockers=tuple(without_middle(stop.sentence, chars) for stop in stops[:shown_stops]),
         stops=stops[:shown_stops],
         marks=marks(overview),
         acts=acts(overview),
         brief_waits_for=waits_for(overview),
         more_blockers=max(0, len(stops) - shown_stops),
         tainted=state.tainted,
-        gates_weakened=tuple(_clipped(one.sentence, chars) for one in weakened(overview.loaded)[:shown_stops]),
+        gates_weakened=tuple(without_middle(one.sentence, chars) for one in weakened(overview.loaded)[:shown_stops]),
         imported=overview.origin is not None,
         spent=spent_line(overview.spending),
         last_verdict=_last_verdict(overview, chars),
@@ -115,11 +116,6 @@ def _outputs(found: RunOutputs | None, chars: int) -> models.OutputsView | None:
     left = tuple(name for name in found.values if name not in shown)
     unknown = tuple(f"{name}: {why}" for name, why in found.faults.items())
     return models.OutputsView(values=shown, left_out=left, unknown=unknown)
-
-
-def _clipped(text: str, chars: int) -> str:
-    """``text`` without its middle: the event comes first in it, the next step last."""
-    return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
 
 
 def full(overview: Overview) -> models.RunView:
@@ -178,7 +174,7 @@ def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> mo
     return replace(
         _short(overview, attempt),
         iteration=attempt.iteration,
-        reason="" if is_shown else _clipped(attempt.reason, chars),
+        reason="" if is_shown else without_middle(attempt.reason, chars),
         revision=attempt.revision,
         sha256=(attempt.sha256 or "")[:12],
         artifact=overview.plan.artifact_name(attempt.phase) or "",
@@ -202,7 +198,7 @@ def step_view(row: StepRecord, chars: int = 0) -> models.StepView:
         row,
         state=str(StepStatus.SKIPPED if skipped else row.status),
         tries=row.tries if row.tries > 1 else 0,
-        error=(skipped or row.error)[:300],
+        error=in_short(skipped or row.error),
         carried_from=row.carried,
         not_before=second(row.not_before if row.status in {StepStatus.READY, StepStatus.QUEUED} else None),
         input=clipped_json(row.input, chars),
@@ -303,9 +299,9 @@ def _shortened(origin: models.OriginView) -> models.OriginView:
     """The first of what an origin claims and lacks; ``wfe-mcp show`` has all of it."""
     return replace(
         origin,
-        statements=tuple(_clipped(one, 200) for one in origin.statements[:_CLAIMS]),
+        statements=tuple(without_middle(one, 200) for one in origin.statements[:_CLAIMS]),
         not_carried=tuple(
-            PathNote(path=_clipped(one.path, 200), message=_clipped(one.message, 200))
+            PathNote(path=without_middle(one.path, 200), message=without_middle(one.message, 200))
             for one in origin.not_carried[:_CLAIMS]
         ),
         more_statements=max(0, len(origin.statements) - _CLAIMS),
@@ -370,7 +366,7 @@ def _verdict(overview: Overview, attempt: Attempt, verdict: Verdict, chars: int)
     return models.VerdictView(
         gate=gate.kind,
         verdict=word,
-        message=_clipped(verdict.message, chars),
+        message=without_middle(verdict.message, chars),
         evidence=verdict.evidence or "",
         level=level,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from wfe_mcp.core.events import FORMER_NAMES
 from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.core.texts import without_middle
 from wfe_mcp.core.units import plural
 from wfe_mcp.store.old_verdicts import with_outcome
 from wfe_mcp.store.records.runs import EventRecord
@@ -139,7 +140,7 @@ def _value(name: str, payload: Mapping[str, Any]) -> str:
         return _VALUES[name](payload)
     text = str(payload.get(name) or "")
     if name in _BEHIND_A_COLON:
-        return _colon(text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…")
+        return _colon(without_middle(text, _MOST_CHARS))
     return text
 
 
