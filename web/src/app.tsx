@@ -29,7 +29,7 @@ import { go, to, useRoute, type Route } from "./route";
 import { Run } from "./run";
 import { Runs } from "./runs";
 import { Search } from "./search";
-import { prove, refusedLink, Session } from "./session";
+import { AGAIN_S, prove, refusedLink, Session } from "./session";
 import { Settings } from "./settings";
 import { Start } from "./start";
 import { Templates } from "./templates";
@@ -263,6 +263,21 @@ function switchTheme(): void {
   root.dataset.theme = dark ? "light" : "dark";
   localStorage.setItem("wfe-theme", root.dataset.theme);
   window.dispatchEvent(new Event("wfe-theme"));
+}
+
+/** A page whose server cannot say who is logged in, such as while its database is away. */
+export function Away({ why }: { why: string }) {
+  return (
+    <main>
+      <div className="empty">
+        <h1>The server cannot answer now</h1>
+        <p className="note warn words" role="status">
+          {why}
+        </p>
+        <p className="soft">Nothing is lost. This page asks again every {AGAIN_S} seconds, and opens as soon as the server answers.</p>
+      </div>
+    </main>
+  );
 }
 
 /** A page without a token: nothing is shown, and the command that opens one. */

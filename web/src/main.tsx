@@ -1,6 +1,6 @@
 import { createRoot } from "react-dom/client";
 import { follow } from "./api";
-import { App, NoSession } from "./app";
+import { App, Away, NoSession } from "./app";
 import { watchPrefix } from "./keys";
 import { begin } from "./session";
 import "../../wfe_mcp/dashboard/static/tokens.css";
@@ -15,7 +15,7 @@ const root = document.getElementById("root");
 if (root) {
   root.style.display = "contents";
   const page = createRoot(root);
-  void begin().then((isOpen) => {
+  void begin((why) => page.render(<Away why={why} />)).then((isOpen) => {
     if (isOpen) {
       watchPrefix();
       follow();

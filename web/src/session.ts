@@ -54,8 +54,25 @@ export function forget(): void {
   sessionStorage.removeItem(KEY);
 }
 
-/** Whether this tab has a token afterwards. */
-export async function begin(): Promise<boolean> {
+/** Whether a person is logged in at a server: the words are for one of several then, and no command is theirs. */
+export const atServer = (): boolean => isLogin;
+
+/** How long a page waits before it asks a server again that did not say who is logged in. */
+export const AGAIN_S = 2;
+
+/** The session of this address, asked for until it is known; `away` hears why it is not. */
+async function asked(away: (why: string) => void): Promise<{ status: number; data?: { login?: boolean } }> {
+  for (;;) {
+    const answer = await fetch("/api/v1/session").catch(() => null);
+    const said = await answer?.json().catch(() => null);
+    if (answer && answer.status < 500) return { status: answer.status, data: said?.data };
+    away(said?.error?.message ?? "The server does not answer.");
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_S * 1000));
+  }
+}
+
+/** Whether this tab has a session afterwards; `away`: see `asked`. */
+export async function begin(away: (why: string) => void): Promise<boolean> {
   const sent = new URLSearchParams(location.hash.slice(1));
   const code = sent.get("code");
   if (code || sent.has("to")) history.replaceState(null, "", `${location.pathname}#${sent.get("to") ?? "/inbox"}`);
@@ -71,10 +88,9 @@ export async function begin(): Promise<boolean> {
   }
   if (!token) keep(await lent());
   if (!token) {
-    const answer = await fetch("/api/v1/session");
-    const said = await answer.json().catch(() => null);
-    if (leaves(answer.status, said?.data)) return new Promise(() => undefined);
-    isLogin = answer.ok && said?.data?.login === true;
+    const { status, data } = await asked(away);
+    if (leaves(status, data)) return new Promise(() => undefined);
+    isLogin = status === 200 && data?.login === true;
   }
   return isLogin || token !== "";
 }
