@@ -463,6 +463,8 @@ export interface DecisionData {
   since?: Change | null;
   present?: PersonHere[];
   handed?: HandedOn | null;
+  others?: string;
+  key_page?: string;
 }
 
 export interface DecisionPage {
@@ -1807,6 +1809,7 @@ export interface SessionView {
   token?: string;
   ends_at?: string;
   login?: boolean;
+  roles?: Record<string, string>;
 }
 
 export interface SettingsView {

@@ -29,7 +29,7 @@ import { go, to, useRoute, type Route } from "./route";
 import { Run } from "./run";
 import { Runs } from "./runs";
 import { Search } from "./search";
-import { AGAIN_S, prove, refusedLink, Session } from "./session";
+import { AGAIN_S, atServer, prove, refusedLink, Session } from "./session";
 import { Settings } from "./settings";
 import { Start } from "./start";
 import { Templates } from "./templates";
@@ -120,6 +120,7 @@ export function App() {
     return () => window.removeEventListener("wfe-session", session.reload);
   }, [session.reload]);
   const news = useNews();
+  const takesPin = !atServer() && session.data?.asks_pin !== false;
   const waiting = inbox ? waits(inbox).length : 0;
 
   useEffect(() => {
@@ -199,7 +200,13 @@ export function App() {
           <More here={here} />
         </nav>
         <span className="grow" />
-        {session.data?.scope === "read" && (
+        {session.data?.scope === "read" && session.data.login && (
+          <span className="state only-looks" title="You are a reader here: an admin of the project gives other roles.">
+            <Icon name="eye" />
+            only looks
+          </span>
+        )}
+        {session.data?.scope === "read" && !session.data.login && (
           <button type="button" className="btn slim only-looks" title="This page was opened more than 12 hours ago. With your PIN it does more." onClick={() => void prove("This page was opened more than 12 hours ago, so it only looks.")}>
             <Icon name="eye" />
             only looks
@@ -223,9 +230,9 @@ export function App() {
         </button>
       </header>
       <main ref={main} tabIndex={-1} className={WIDE.includes(route.page) ? "wide" : ""}>
-        {page(route, inbox, news, session.data?.asks_pin !== false, reload)}
+        {page(route, inbox, news, takesPin, reload)}
       </main>
-      <PinHost takesPin={session.data?.asks_pin !== false} />
+      <PinHost takesPin={takesPin} />
       <ReplaceHost />
       {open === "palette" && <Palette onClose={() => setOpen("")} />}
       {open === "keys" && <KeySheet onClose={() => setOpen("")} />}

@@ -6,10 +6,10 @@ import { isNew, NewMark } from "./news";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Integrity, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
-import { age, progress } from "./words";
+import { age, person, progress } from "./words";
 
-const COLUMNS: [name: string, fits: (run: RunRow) => boolean][] = [
-  ["Waiting for you", (run) => open(run) && run.waiting_on === "human"],
+const columnsOf = (): [name: string, fits: (run: RunRow) => boolean][] => [
+  [`Waiting for ${person()}`, (run) => open(run) && run.waiting_on === "human"],
   ["At work", (run) => open(run) && run.state !== "paused" && run.waiting_on !== "human"],
   ["Paused", (run) => run.state === "paused" && run.waiting_on !== "human"],
   ["Stopped", (run) => ["blocked", "failed"].includes(run.state)],
@@ -28,7 +28,7 @@ export function Board({ news }: { news: NewsView | null }) {
   const templates = [...new Set(data.runs.map((each) => each.template))].sort();
   const columns: [name: string, runs: RunRow[]][] = byPhase.data
     ? [...byPhase.data.columns.map((each): [string, RunRow[]] => [each.title, each.runs ?? []]), ["Ended", byPhase.data.ended ?? []]]
-    : COLUMNS.map(([name, fits]) => [name, data.runs.filter(fits)]);
+    : columnsOf().map(([name, fits]) => [name, data.runs.filter(fits)]);
   return (
     <>
       <header className="row wrap" style={{ marginBottom: "0.75rem" }}>

@@ -4,7 +4,7 @@ import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api
 import { Cli, Crumbs, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { Changes } from "./rendered";
 import { go, to } from "./route";
-import { count, isReported, money, span, stateWord, tokens } from "./words";
+import { count, isReported, money, person, span, stateWord, tokens } from "./words";
 
 export function Compare({ left, right }: { left: string; right: string }) {
   const runs = useAsk<RunList>("/runs?limit=200", beginsOrEnds);
@@ -57,7 +57,7 @@ function Body({ data, left, right }: { data: ComparisonView; left: string; right
     ["Template", (side) => `${side.template} ${side.version}`],
     ["From start to end", (side) => span(side.total_s)],
     ["Working", (side) => span(side.seconds.working ?? 0)],
-    ["Waiting for you", (side) => span(side.seconds.human ?? 0)],
+    [`Waiting for ${person()}`, (side) => span(side.seconds.human ?? 0)],
     ...(isReported(data.runs) ? ([["Tokens", (side) => tokens(side.tokens)], ["Cost", (side) => money(side.cost_usd)]] as Row[]) : []),
   ];
   return (

@@ -60,6 +60,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
   );
   const edit = data.command.replace(" approve ", " edit ");
   const login = useContext(Session)?.login === true;
+  if (data.others) return <ForOthers data={data} />;
   if (!takesPin) return <Elsewhere login={login} data={data} shown={shown} reject={reject} />;
   return (
     <section className="decide" aria-label="Your decision">
@@ -168,6 +169,25 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
         <span className="end">
           <Cli text={choice === "reject" ? reject : choice === "edit" ? edit : data.command} />
         </span>
+      </div>
+    </section>
+  );
+}
+
+/** The bar of who cannot decide: why not, who can, and the passkey that is missing. */
+function ForOthers({ data }: { data: DecisionData }) {
+  return (
+    <section className="decide" aria-label="Your decision">
+      <div className="pane shown">
+        <p className="note warn">{data.others}</p>
+        {data.key_page && (
+          <p>
+            <a className="btn solid" href={data.key_page}>
+              <Icon name="key" />
+              Make a passkey
+            </a>
+          </p>
+        )}
       </div>
     </section>
   );

@@ -5,7 +5,7 @@ import type { NodeView } from "./api_types";
 import { Icon } from "./icons";
 import { HEIGHT, WIDTH, layout, type Direction } from "./layout";
 import { Gates } from "./parts";
-import { look, money, span, stateWord } from "./words";
+import { look, money, person, span, stateWord } from "./words";
 
 /** A phase of a run, or of a template. */
 export interface GraphNode extends NodeView {
@@ -16,7 +16,7 @@ export interface GraphNode extends NodeView {
 export const subline = (node: GraphNode): string =>
   node.about ??
   [
-    node.held ? "waiting for you to let it go on" : stateWord(node.state),
+    node.held ? `waiting for ${person()} to let it go on` : stateWord(node.state),
     node.items ? `${node.items.replace("/", " of ")} items` : "",
     node.working_s ? (node.state === "awaiting" ? `after ${span(node.working_s)} of work` : span(node.working_s)) : "",
     node.attempt > 1 ? `attempt ${node.attempt}` : "",

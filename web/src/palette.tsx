@@ -4,6 +4,7 @@ import { ask, query, useAsk } from "./api";
 import type { FoundView, HitView, RunList } from "./api_types";
 import { useProject } from "./in_project";
 import { go, to } from "./route";
+import { atServer } from "./session";
 import { place } from "./search";
 import { age, folder, progress, stateWord } from "./words";
 
@@ -112,7 +113,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
               <span>
                 {each.name} {each.about && <small className="muted">{each.about}</small>}
               </span>
-              {each.cli && <code>{each.cli}</code>}
+              {each.cli && !atServer() && <code>{each.cli}</code>}
             </li>
           ))}
           {!commands.length && (

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import type { Refused } from "./api";
 import type { GateLine, GateMark } from "./api_types";
 import { Icon } from "./icons";
+import { atServer } from "./session";
 import { count, look, mark, moment, runWord, span, stateWord, type Look } from "./words";
 
 /** A gate as a mark: with what it found, or with whether it asks for less than the template. */
@@ -48,10 +49,10 @@ export function Gates({ gates }: { gates: Gate[] }) {
   );
 }
 
-/** The same at a terminal, with a button that copies it. */
+/** The same at a terminal, with a button that copies it; nothing at a server, whose people have only a browser. */
 export function Cli({ text }: { text: string }) {
   const [copied, setCopied] = useState(false);
-  if (!text) return null;
+  if (!text || atServer()) return null;
   return (
     <span className="cli">
       <code title={text}>{text}</code>
@@ -158,14 +159,16 @@ export function Empty({ title, children, steps }: { title: string; children?: Re
     <div className="empty">
       <h2>{title}</h2>
       <p className="soft">{children}</p>
-      <ul className="panel how">
-        {steps.map((each) => (
-          <li key={each.cli} className="stack">
-            <p>{each.say}</p>
-            <Cli text={each.cli} />
-          </li>
-        ))}
-      </ul>
+      {!atServer() && (
+        <ul className="panel how">
+          {steps.map((each) => (
+            <li key={each.cli} className="stack">
+              <p>{each.say}</p>
+              <Cli text={each.cli} />
+            </li>
+          ))}
+        </ul>
+      )}
     </div>
   );
 }

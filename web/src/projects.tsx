@@ -7,6 +7,7 @@ import { Findings } from "./findings";
 import { Cli, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
+import { useRole } from "./session";
 import { Statistics } from "./statistics";
 import { age, count, progress } from "./words";
 
@@ -119,6 +120,7 @@ function Missing({ project, done }: { project: ProjectRow; done: () => void }) {
 
 function Project({ id }: { id: string }) {
   const { data, error } = useAsk<ProjectView>(`/projects/${encodeURIComponent(id)}`, (event) => event.project === id);
+  const isAuthor = useRole("author", id);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   return (
@@ -130,9 +132,11 @@ function Project({ id }: { id: string }) {
       <section className="section">
         <header>
           <h2>Open runs</h2>
-          <a className="btn slim end" href="#/start">
-            Start a run
-          </a>
+          {isAuthor && (
+            <a className="btn slim end" href="#/start">
+              Start a run
+            </a>
+          )}
         </header>
         {data.runs.length ? (
           <ul className="panel plist">

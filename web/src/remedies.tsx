@@ -8,6 +8,8 @@ import { Ask, Cli, Problem } from "./parts";
 import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
+import { useRole } from "./session";
+import { argument } from "./words";
 
 type Way = "" | "retry" | "resolve" | "ignore" | "skip" | "force_accept" | "overrule" | "rollback";
 
@@ -32,7 +34,7 @@ const WAYS: Record<Exclude<Way, "">, Said> = {
 
 const OPEN = ["failed", "running", "gating", "awaiting", "ready", "pending", "blocked"];
 
-export function Remedies({ run, phase, state }: { run: string; phase: string; state: string }) {
+export function Remedies({ run, project, phase, state }: { run: string; project: string | undefined; phase: string; state: string }) {
   const id = encodeURIComponent(run);
   const form = useAsk<FormView>(OPEN.includes(state) ? `/runs/${id}/form${query({ phase })}` : null, (event: ActivityView) => event.run === run);
   const settings = useAsk<SettingsView>(state === "failed" ? "/settings" : null, () => false);
@@ -43,21 +45,22 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
   const [step, setStep] = useState("");
   const promised = usePromise(run, way === "retry" ? "retry" : "", { phase, from_step: step });
   const [act, busy, error] = useAct();
-  const quoted = phase.includes("[") ? `'${phase}'` : phase;
-  if (!OPEN.includes(state)) return <Problem error={error} />;
+  const [steers, decides] = [useRole("author", project), useRole("approver", project)];
+  const quoted = argument(phase);
+  if (!OPEN.includes(state) || !steers) return <Problem error={error} />;
   const found = form.data;
   const failed = state === "failed";
   const offers: [Way, boolean][] = [
     ["retry", state !== "pending" && state !== "ready"],
     ["resolve", (found?.blockers ?? []).length > 0],
     ["ignore", (found?.blockers ?? []).length > 0],
-    ["force_accept", failed && !!found?.can_force],
-    ["overrule", !!found?.can_overrule],
+    ["force_accept", decides && failed && !!found?.can_force],
+    ["overrule", decides && !!found?.can_overrule],
     ["rollback", failed],
     ["skip", true],
   ];
   const said = way ? WAYS[way] : null;
-  const option = way === "retry" ? (role ? ` --role ${role}` : "") + (step ? ` --from ${step}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason "${text}"`;
+  const option = way === "retry" ? (text ? ` --feedback ${argument(text)}` : "") + (role ? ` --role ${argument(role)}` : "") + (step ? ` --from ${argument(step)}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason ${argument(text || "REASON")}`;
   const command = said ? `wfe-mcp ${said.command} ${run} ${quoted}${option}` : "";
   const close = () => {
     setWay("");
@@ -76,17 +79,17 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
     <div className="stack">
       <Problem error={error} />
       <p className="row wrap">
-        {state === "awaiting" && (
+        {state === "awaiting" && decides && (
           <a className="btn solid slim" href="#/inbox" title={`wfe-mcp approve ${run} ${quoted}`}>
             Decide
           </a>
         )}
-        {found?.how === "submit" && (
+        {found?.how === "submit" && decides && (
           <a className="btn solid slim" href={to("form", run, phase)} title={found.command}>
             Fill in the form
           </a>
         )}
-        {found?.how === "edit" && (
+        {found?.how === "edit" && decides && (
           <a className="btn slim" href={to("form", run, phase)} title={found.command}>
             Edit and resubmit…
           </a>
@@ -169,7 +172,7 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
 }
 
 /** Above a run that stopped: the phase that failed, why, and the ways on. */
-export function Stopped({ run, phase, reason }: { run: string; phase: string; reason: string }) {
+export function Stopped({ run, project, phase, reason }: { run: string; project: string | undefined; phase: string; reason: string }) {
   return (
     <section className="panel stopped" aria-label={`Ways on for ${phase}`}>
       <header>
@@ -183,7 +186,7 @@ export function Stopped({ run, phase, reason }: { run: string; phase: string; re
       </header>
       <div className="body stack">
         {reason && <p className="words">{reason}</p>}
-        <Remedies run={run} phase={phase} state="failed" />
+        <Remedies run={run} project={project} phase={phase} state="failed" />
       </div>
     </section>
   );

@@ -11,17 +11,18 @@ import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
 import { Operations } from "./operations";
+import { useRole } from "./session";
 import { Events, Lineage, Checkpoints } from "./run_history";
 import { Stopped } from "./remedies";
 import { Side, Writes } from "./run_phase";
 import { Timeline } from "./timeline";
-import { age, capital, count, folder, isReported, look, money, runWord, tokens } from "./words";
+import { age, capital, count, folder, isReported, look, money, person, runWord, tokens } from "./words";
 
 const TABS = ["Graph", "List", "Timeline", "Events", "Lineage"];
 
 const OVER = ["completed", "cancelled", "failed"];
 
-const WHO: Record<string, string> = { agent: "the agent works", human: "waiting for you", job: "the server works", reviewer: "a reviewer works", none: "" };
+const WHO: Record<string, string> = { agent: "the agent works", job: "the server works", reviewer: "a reviewer works", none: "" };
 
 export function Run({ run, tab, phase }: { run: string; tab: string; phase: string }) {
   const mine = (event: ActivityView) => event.run === run;
@@ -53,7 +54,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
       <Head run={run} state={state} waiting={about.answer?.waiting_on ?? ""} data={data} nodes={nodes} reload={about.reload} />
       <Figures data={data} nodes={nodes} timeline={timeline.data} />
       {failed ? (
-        <Stopped run={run} phase={failed.phase} reason={failed.reason ?? ""} />
+        <Stopped run={run} project={data.project} phase={failed.phase} reason={failed.reason ?? ""} />
       ) : (
         (data.blockers ?? []).map((each) => (
           <p key={each} className="note warn">
@@ -100,7 +101,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
             </section>
           )}
           <Operations run={run} operations={data.operations ?? []} reload={about.reload} />
-          <Checkpoints run={run} ended={OVER.includes(state) ? state : ""} reload={() => { about.reload(); graph.reload(); }} />
+          <Checkpoints run={run} project={data.project} ended={OVER.includes(state) ? state : ""} reload={() => { about.reload(); graph.reload(); }} />
         </div>
         {node ? <Side key={node.phase} run={run} node={node} data={data} close={() => show(view)} /> : <Legend run={run} nodes={nodes} open={open} />}
       </div>
@@ -113,6 +114,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   const [asking, setAsking] = useState(false);
   const control = (action: string, reason = "") => act(async () => { await send(`/runs/${encodeURIComponent(run)}/control`, { action, reason }); reload(); });
   const over = OVER.includes(state);
+  const [steers, decides] = [useRole("author", data.project), useRole("approver", data.project)];
   const paused = state === "paused";
   const auto = data.auto ?? true; // a value that is the default is left out of an answer
   const held = nodes.filter((each) => each.held && !each.parent);
@@ -122,7 +124,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   const works = nodes.filter((each) => each.state === "running" && each.kind !== "loop");
   useCommands(
     "run",
-    over
+    over || !steers
       ? []
       : [
           { name: paused ? "Continue the run" : "Pause the run", does: () => control(paused ? "resume" : "pause"), cli: `wfe-mcp ${paused ? "resume" : "pause"} ${run}` },
@@ -150,19 +152,26 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
               ))}
             </span>
           ) : (
-            !over && yours.length === 0 && tasks.length === 0 && <span>{waiting === "job" && data.waits_for ? `Waiting for ${data.waits_for}` : capital(WHO[waiting] ?? waiting)}</span>
+            !over && yours.length === 0 && tasks.length === 0 && <span>{waiting === "job" && data.waits_for ? `Waiting for ${data.waits_for}` : capital(waiting === "human" ? `waiting for ${person()}` : (WHO[waiting] ?? waiting))}</span>
           )}
           {yours.length > 0 && (
             <span className="s-waiting state">
               <Icon name="waiting" />
-              You: <a href="#/inbox">decide {yours.map((each) => each.phase).join(", ")}</a>
+              {decides ? "You: " : ""}
+              <a href="#/inbox">{decides ? `decide ${names(yours)}` : `${names(yours)}: for others to decide`}</a>
             </span>
           )}
           {follows && <span className="soft then">{follows}</span>}
           {tasks.map((each) => (
             <span key={each.phase} className="s-waiting state">
               <Icon name="waiting" />
-              You: <a href={to("form", run, each.phase)}>fill in {each.phase}</a>
+              {decides ? (
+                <>
+                  You: <a href={to("form", run, each.phase)}>fill in {each.phase}</a>
+                </>
+              ) : (
+                <a href="#/inbox">{each.phase}: for others to fill in</a>
+              )}
             </span>
           ))}
         </p>
@@ -172,7 +181,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
         <a className="btn" href={to("compare", run)} title={`wfe-mcp compare ${run} OTHER`}>
           Compare…
         </a>
-      {!over && (
+      {!over && steers && (
         <>
           {!paused && held.length > 0 && (
             <button type="button" className="btn solid" disabled={busy} title={`wfe-mcp proceed ${run}`} onClick={() => control("proceed")}>
@@ -209,6 +218,8 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
     </header>
   );
 }
+
+const names = (nodes: GraphNode[]): string => nodes.map((each) => each.phase).join(", ");
 
 function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[]; timeline: TimelineView | null }) {
   const top = nodes.filter((each) => !each.parent);
@@ -249,7 +260,7 @@ function spent(timeline: TimelineView): string {
   const total = (what: string) => timeline.tasks.reduce((sum, task) => sum + (task.seconds[what] ?? 0), 0);
   const waited = total("human");
   const say = (seconds: number) => (seconds < 60 ? `${Math.round(seconds)} s` : seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`);
-  return `working ${say(total("working"))}, waiting for you ${say(waited)}`;
+  return `working ${say(total("working"))}, waiting for ${person()} ${say(waited)}`;
 }
 
 function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; choose: (phase: string) => void }) {

@@ -7,6 +7,7 @@ import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { type Back, Foreseen, goBack } from "./rollback";
 import { go, to } from "./route";
+import { useRole } from "./session";
 import { age, count } from "./words";
 
 const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After" };
@@ -143,12 +144,14 @@ export function Lineage({ run }: { run: string }) {
 }
 
 /** `ended`: the state of a run that is over: going back opens it again, which only a person does. */
-export function Checkpoints({ run, ended, reload }: { run: string; ended: string; reload: () => void }) {
+export function Checkpoints({ run, project, ended, reload }: { run: string; project: string | undefined; ended: string; reload: () => void }) {
   const { data } = useAsk<CheckpointList>(`/runs/${encodeURIComponent(run)}/checkpoints`, (event) => event.run === run);
   const [back, setBack] = useState<CheckpointView | null>(null);
   const [step, setStep] = useState<Exclude<Back, "rollback"> | "">("");
   const [files, setFiles] = useState(true);
+  const [fork, setFork] = useState<{ at: CheckpointView; compares: boolean } | null>(null);
   const [act, busy, error] = useAct();
+  const steers = useRole("author", project);
   const found = data?.checkpoints ?? [];
   if (!found.length) return null;
   const id = encodeURIComponent(run);
@@ -158,14 +161,14 @@ export function Checkpoints({ run, ended, reload }: { run: string; ended: string
       <header>
         <h2>Checkpoints</h2>
         <span className="soft">A rollback is added to the log; nothing is deleted.</span>
-        <button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("undo"); }}>
+        {steers && <><button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("undo"); }}>
           <Icon name="back" />
           Undo the last command…
         </button>
         <button type="button" className="btn slim" title={`wfe-mcp redo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("redo"); }}>
           <Icon name="redo" />
           Redo…
-        </button>
+        </button></>}
       </header>
       <Problem error={error} />
       <ul className="panel cps">
@@ -176,19 +179,19 @@ export function Checkpoints({ run, ended, reload }: { run: string; ended: string
               {CHECKPOINTS[each.why] ?? each.why} {each.phase} {each.note} {each.files === false && <span className="muted">state only</span>}
             </span>
             <time className="muted num" title={each.at}>{age(each.at)} ago</time>
-            <span className="row">
+            {steers && <span className="row">
               <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
                 <Icon name="back" />
                 Roll back…
               </button>
-              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} disabled={busy} onClick={() => act(async () => { const made = await send<unknown>(`/runs/${id}/fork`, { at: each.checkpoint }); if (made.run) go(to("runs", made.run)); })}>
+              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} disabled={busy} onClick={() => setFork({ at: each, compares: false })}>
                 <Icon name="fork" />
-                Fork
+                Fork…
               </button>
-              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}, then wfe-mcp compare ${run} THE_FORK`} disabled={busy} onClick={() => act(async () => { const made = await send<unknown>(`/runs/${id}/fork`, { at: each.checkpoint }); if (made.run) go(to("compare", run, made.run)); })}>
-                Fork and compare
+              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}, then wfe-mcp compare ${run} THE_FORK`} disabled={busy} onClick={() => setFork({ at: each, compares: true })}>
+                Fork and compare…
               </button>
-            </span>
+            </span>}
           </li>
         ))}
       </ul>
@@ -204,6 +207,28 @@ export function Checkpoints({ run, ended, reload }: { run: string; ended: string
               {step === "undo" ? "Undo" : "Redo"}
             </button>
             <button className="btn">Keep the run as it is</button>
+          </form>
+        </Ask>
+      )}
+      {fork && (
+        <Ask title={`Start a fork at ${fork.at.checkpoint}?`} onClose={() => setFork(null)}>
+          <p>
+            A new run starts from the state of this one then: {CHECKPOINTS[fork.at.why] ?? fork.at.why} {fork.at.phase}, {age(fork.at.at)} ago. This run and its files stay as they are.
+          </p>
+          <Cli text={`wfe-mcp start --from ${run}@${fork.at.checkpoint}`} />
+          <form method="dialog" className="row">
+            <button
+              className="btn solid"
+              onClick={() =>
+                act(async () => {
+                  const made = await send<unknown>(`/runs/${id}/fork`, { at: fork.at.checkpoint });
+                  if (made.run) go(fork.compares ? to("compare", run, made.run) : to("runs", made.run));
+                })
+              }
+            >
+              Start the fork
+            </button>
+            <button className="btn">Start no run</button>
           </form>
         </Ask>
       )}

@@ -163,7 +163,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         )}
       </div>
       <div className="body stack">
-        <Remedies run={run} phase={node.phase} state={node.state} />
+        <Remedies run={run} project={data.project} phase={node.phase} state={node.state} />
         <Cli text={command} />
       </div>
     </aside>

@@ -6,6 +6,7 @@ import { ProjectChoice, useProject } from "./in_project";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
+import { useIsAuthor } from "./session";
 import { age, count, progress, runWord } from "./words";
 
 export function Runs({ query: given }: { query: URLSearchParams }) {
@@ -13,6 +14,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   const [at, setAt] = useState(0);
   const shown = useProject();
   const { data, error } = useAsk<RunList>(`/runs${query({ status: status || null, project: shown.id, limit: 100 })}`, shown.concerns);
+  const isAuthor = useIsAuthor();
   const rows = data?.runs ?? [];
   const open = (row?: RunRow) => row && go(to("runs", row.run));
   useKeys({
@@ -29,9 +31,11 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
         <a className="btn end" href="#/compare" title="wfe-mcp compare ONE OTHER">
           Compare two
         </a>
-        <a className="btn solid" href="#/start" title="wfe-mcp start TEMPLATE">
-          Start a run
-        </a>
+        {isAuthor && (
+          <a className="btn solid" href="#/start" title="wfe-mcp start TEMPLATE">
+            Start a run
+          </a>
+        )}
       </header>
       <div className="filters">
         <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed"]} now={status || "all"} choose={(name) => setStatus(name === "all" ? "" : name)} />

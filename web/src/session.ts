@@ -4,11 +4,26 @@
 //   BroadcastChannel       another tab of this browser lends its token
 //   neither                the page says which command opens it
 
-import { createContext } from "react";
+import { createContext, useContext } from "react";
 import type { SessionView } from "./api_types";
 
 /** What the session may do, and its project; null until the server has answered. */
 export const Session = createContext<SessionView | null>(null);
+
+const ROLES = ["reader", "author", "approver", "admin"];
+type Role = "author" | "approver";
+
+/** Whether who looks has at least this role in a project, by its id; where no one logs in, one person has them all. */
+export function useRole(role: Role, project: string | undefined): boolean {
+  const roles = useContext(Session)?.roles ?? {};
+  return !isLogin || ROLES.indexOf(roles[project ?? ""] ?? "") >= ROLES.indexOf(role);
+}
+
+/** Whether who looks is an author of a project at all: what asks which one, asks later. */
+export function useIsAuthor(): boolean {
+  const roles = Object.values(useContext(Session)?.roles ?? {});
+  return !isLogin || roles.some((each) => ROLES.indexOf(each) >= ROLES.indexOf("author"));
+}
 
 const KEY = "wfe-token";
 const LEND_MS = 400;

@@ -1,5 +1,10 @@
 // How times, amounts and states are said.
 
+import { atServer } from "./session";
+
+/** Who is waited for: at a server one of several people, who need not be the one who looks. */
+export const person = (): string => (atServer() ? "a person" : "you");
+
 export type Look = "waiting" | "running" | "passed" | "failed" | "skipped" | "warning" | "weak" | "old" | "pending";
 
 const LOOKS: Record<string, Look> = {
@@ -22,12 +27,12 @@ const MARKS: Record<string, string> = {
 export const mark = (state: string): string => MARKS[state] ?? "wait";
 
 const STATES: Record<string, string> = {
-  pending: "not started", ready: "ready to start", running: "running", gating: "being checked", awaiting: "waiting for you",
+  pending: "not started", ready: "ready to start", running: "running", gating: "being checked",
   completed: "passed", failed: "failed", skipped: "skipped", superseded: "superseded", waiting: "waiting", paused: "paused",
   cancelled: "cancelled", blocked: "blocked",
 };
 
-export const stateWord = (state: string): string => STATES[state] ?? state;
+export const stateWord = (state: string): string => (state === "awaiting" ? `waiting for ${person()}` : (STATES[state] ?? state));
 
 /** A phase passes its gates; a run is completed, as `wfe-mcp list --status` and the filter of runs say. */
 export const runWord = (state: string): string => (state === "completed" ? state : stateWord(state));
@@ -71,5 +76,8 @@ export const money = (usd: number | null | undefined): string => (usd == null ? 
 type Progress = { phase?: string; phases_done?: number | null; phases?: number | null; reached?: string };
 export const progress = ({ phase, phases_done: done, phases, reached }: Progress): string =>
   [phase, phases == null ? "" : `${done ?? 0}/${phases}`, reached && `(${reached})`].filter(Boolean).join(" ");
+
+/** `text` as one argument of a command in a shell. */
+export const argument = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 export const folder = (path: string): string => path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() ?? path;

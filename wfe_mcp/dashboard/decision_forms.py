@@ -24,11 +24,9 @@ def decision_bar(
     *,
     no_pin: str = "",
     split: bool = False,
-    looks: str = "",
 ) -> Html:
     """The forms of the decisions that are legal now. ``given``: what the person typed before an error or another comment.
 
-    ``looks``: why the person decides nothing here, whatever the state of the run; empty where they may.
     ``elsewhere``: comments on lines that the change does not show any more. ``split``: how the change is shown. ``no_pin``: why this page takes no PIN, then they take a passkey where one is pinned, and say how to decide by PIN.
     """
     panes = {
@@ -38,9 +36,10 @@ def decision_bar(
     legal = [name for name in panes if name in view.buttons]
     run, phase = view.request.run_id, typed(view.request.phase)
     lines = {"Approve": f"wfe-mcp approve {run} {phase}", "Reject": f"wfe-mcp reject {run} {phase} --feedback TEXT"}
-    if not legal:
-        why = tag("p", looks or "The run is stopped, so no decision is possible now.", class_="note warn")
-        return tag("div", why, class_="decide", aria_label="Your decision")
+    if view.others or not legal:
+        why = view.others or "The run is stopped, so no decision is possible now."
+        key = tag("p", tag("a", "Make a passkey", href=view.key_page, class_="btn solid")) if view.key_page else None
+        return tag("div", tag("p", why, class_="note warn"), key, class_="decide", aria_label="Your decision")
     if no_pin and not view.passkeys:
         return _at_terminal(
             shown, [lines[name] for name in legal], "" if shown.assurance != "passkey" else view.no_passkey, no_pin

@@ -39,12 +39,11 @@ def decision_page(
     split: bool = False,
     untrusted: WaitingTrust | None = None,
     people: Html | None = None,
-    looks: str = "",
 ) -> Html:
     """The whole page of one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
 
     ``no_pin``: why this page takes no PIN; empty where it does. ``split``: old lines of the change beside the new ones. ``untrusted``: what
-    needs trust in the project. ``people``: what a server says of others; its script keeps it up to date. ``looks``: why this person decides nothing here.
+    needs trust in the project. ``people``: what a server says of others; its script keeps it up to date.
     """
     title, shown = f"{view.request.phase}: {view.title}", view.shown
     fields = Fields.of(typed or {})
@@ -53,9 +52,7 @@ def decision_page(
     body = decision_body(view, *above, talk=fields if may_talk else None, may_edit=not no_pin, split=split)
     if shown is None:
         return document(title, body, refresh_s=_LOOK_AGAIN_S if view.gating else 0, class_="")
-    bar = decision_bar(
-        view, shown, tokens, typed or {}, fields.elsewhere(body), no_pin=no_pin, split=split, looks=looks
-    )
+    bar = decision_bar(view, shown, tokens, typed or {}, fields.elsewhere(body), no_pin=no_pin, split=split)
     return document(title, body, script=SCRIPT if view.passkeys or people else "", class_="", bar=bar)
 
 
@@ -90,7 +87,7 @@ def _head(view: DecisionView) -> list[Html]:
         f"{view.template}, phase {request.phase}, attempt {request.attempt}" if shown is None else words.about(shown)
     )
     who = [
-        _pill("waiting", "Waiting for you") if view.state == "open" else None,
+        _pill("waiting", "Waiting for others" if view.others else "Waiting for you") if view.state == "open" else None,
         _pill("weak", "Tainted run") if view.tainted else None,
         tag("span", f"{view.asked_by or 'wfe-mcp'} asked ", _time(request.created_at)),
         tag("span", about),

@@ -160,11 +160,6 @@ class DecisionPages:
         del session
         return view
 
-    def _why_only_looks(self, view: DecisionView, session: str) -> str:
-        """Why this person decides nothing here, whatever the state of the run; empty where they may."""
-        del view, session
-        return ""
-
     def _people_at(self, view: DecisionView, session: str) -> Html | None:
         """What a person sees of the others at this request; None where no one logs in."""
         del view, session
@@ -305,7 +300,6 @@ class DecisionPages:
                 split=split,
                 untrusted=self._trust_wanted(view),
                 people=people,
-                looks=self._why_only_looks(view, session),
             ),
             status,
             headers=SCRIPTED if view.passkeys or people else None,

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -38,20 +36,17 @@ from wfe_mcp.dashboard.key_pages import KeyPages
 from wfe_mcp.dashboard.login import HOME, login_path
 from wfe_mcp.dashboard.opinions import SignedOpinions
 from wfe_mcp.dashboard.sessions import Sessions
-from wfe_mcp.dashboard.signing import NEEDS_APPROVER, Signing, StoredChallenges
+from wfe_mcp.dashboard.signing import Signing, StoredChallenges
 from wfe_mcp.engine.access.people import Login, People, Waiting
-from wfe_mcp.engine.approvals.approvers import Signer
 from wfe_mcp.engine.approvals.passkeys import Site
-from wfe_mcp.engine.people.deciders import hand_over
-from wfe_mcp.views.approvals.approvers import signers
+from wfe_mcp.engine.people.deciders import hand_over, lacks_role
 from wfe_mcp.views.pages.decision import PeopleHere
-from wfe_mcp.views.pages.inbox_of_person import people_at
+from wfe_mcp.views.pages.inbox_of_person import as_seen_by, people_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wfe_mcp.dashboard.engines import Engines
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.approvals.request import DecisionView
 
 NO_PIN_HERE = "This server takes no PIN: decisions are signed with a passkey of yours that was made at this address and is pinned in the project."
@@ -137,17 +132,16 @@ class ServerPages(DecisionPages):
         project = given.get("project", "")
         if "request" in given:
             engine = self._desks.of_request(given["request"])
-            project = "" if engine is None else engine.project_id
         elif "run" in given:
             engine = self._desks.of_run(given["run"])
-            project = "" if engine is None else engine.project_id
-        elif not project:
+        elif project:
+            engine = self._desks.by_id(project)
+        else:
             return None
-        if not login.is_("reader", project):
+        if engine is None or not login.is_("reader", engine.project_id):
             return unknown() if no is page_no else json_no("There is no such page.", 404)
-        if request.method not in SAFE and not login.is_("approver", project):
-            return no(f"Your role here is {login.roles[project]}. {NEEDS_APPROVER}", 403)
-        return None
+        lacks = "" if request.method in SAFE else lacks_role(engine, self._people, login)
+        return no(lacks, 403) if lacks else None
 
     def _login(self, session: str) -> Login:
         login = self._people.login_of(session)
@@ -162,16 +156,7 @@ class ServerPages(DecisionPages):
         """The request with the keys that this person signs with."""
         if view.shown is None:
             return view
-        engine, login = self._engine(view), self._login(session)
-        if not login.is_("approver", engine.project_id):
-            return replace(view, passkeys=(), buttons=())
-        place = self._place(engine, view)
-        names, why = signers(engine, place, Signer(Site(self._people.origin), login.person.name))
-        return replace(view, passkeys=names, no_passkey=why)
-
-    def _why_only_looks(self, view: DecisionView, session: str) -> str:
-        login, project = self._login(session), self._engine(view).project_id
-        return "" if login.is_("approver", project) else f"Your role here is {login.roles[project]}. {NEEDS_APPROVER}"
+        return as_seen_by(self._engine(view), self._people, self._login(session), view)
 
     def _people_at(self, view: DecisionView, session: str) -> Html | None:
         if view.state != "open":
@@ -210,13 +195,6 @@ class ServerPages(DecisionPages):
             self._engine(view), self._people, self._login(session), asked, form.get("person", ""), form.get("note", "")
         )
         return RedirectResponse(f"/decide/{asked}", 303)
-
-    @staticmethod
-    def _place(engine: Engine, view: DecisionView) -> Path:
-        with engine.store.read() as tx:
-            loaded = tx.runs.load(view.request.run_id)
-        assert loaded is not None, "its request is shown"
-        return Path(loaded.record.worktree)
 
     @property
     def _no_pin(self) -> str:

@@ -40,8 +40,6 @@ HEADER = "wfe-sign"
 ASK = "ask"
 """The header of who has not signed yet."""
 
-NEEDS_APPROVER = "To decide needs the role approver, which [server.roles] of the server gives."
-
 
 class StoredChallenges(Challenges):
     """Open challenges in the database, for any process of the server."""

@@ -94,7 +94,7 @@ def test_who_may_only_look_sees_what_is_asked_and_which_role_decides(team: Team,
     tab.page.goto(f"{team.origin}/decide/{request}")
     bar = tab.page.get_by_label("Your decision")
     expect(bar).to_have_text(
-        "Your role here is reader. To decide needs the role approver, which [server.roles] of the server gives."
+        "Your role here is reader. To decide needs the role approver, which [server.roles] of the server gives. No one can decide it yet."
     )
 
 

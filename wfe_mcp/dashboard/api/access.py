@@ -25,7 +25,7 @@ from wfe_mcp.core.units import duration
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
-from wfe_mcp.dashboard.signing import ASK, HEADER, NEEDS_APPROVER, Signing, read_header
+from wfe_mcp.dashboard.signing import ASK, HEADER, Signing, read_header
 from wfe_mcp.dashboard.workers import ProjectWorkers
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.access.people import SCOPES_OF
@@ -33,7 +33,8 @@ from wfe_mcp.engine.access.tokens import Entry, Scope, Token, token_of
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.passkey_decisions import Unsigned
 from wfe_mcp.engine.factory import create_beside
-from wfe_mcp.workspace.config.server_table import ROLES
+from wfe_mcp.engine.kernel.evidence_seals import ServerKey
+from wfe_mcp.engine.people.deciders import lacks_role, role_refused
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.access.people import Login, People
     from wfe_mcp.engine.bridge.folders import BridgedFolder, BridgedFolders
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.evidence_seals import Process
     from wfe_mcp.store import Store
-    from wfe_mcp.workspace.config.server_table import Role
 
 _HINT = "Make one: wfe-mcp token create NAME --scope work. Send it as Authorization: Bearer TOKEN."
 
@@ -111,9 +112,8 @@ class Caller:
         """As ``sender``, for a change of ``run`` in one transaction: at a server, who signs it with a passkey."""
         if self.login is None or self.signing is None or not self.signature:
             return self.sender(engine, pin)
-        if not self.login.is_("approver", engine.project_id):
-            role = self.login.roles[engine.project_id]
-            raise Refused("needs_human", f"Your role here is {role}. {NEEDS_APPROVER}", "Ask someone who has it.")
+        if lacks := lacks_role(engine, self.signing.people, self.login):
+            raise Refused("needs_human", lacks, "Nothing was done.")
         name = self.login.person.name
         if self.signature == ASK:
             return self.signing.asked(engine, run, name)
@@ -156,7 +156,7 @@ class Caller:
             hint = nearest_hint(wanted, known, "List them: GET /api/v1/projects")
             raise Refused("bad_argument", f"There is no project {wanted!r}, or its folder is gone.", hint)
         if self.login is not None and not tokens.includes(SCOPES_OF[self.login.roles[wanted]], self.needs):
-            raise _too_little(self.login.roles[wanted], self.needs)
+            raise self.access.too_little(self.login, wanted, self.needs)
         return found
 
     def engine_for(self, project: str) -> Engine:
@@ -165,12 +165,10 @@ class Caller:
 
     def engine_of(self, run: str) -> Engine:
         """The engine of the project of ``run``, a full id. Refuses ``unknown_run``, also where it is of another project."""
-        engines = self.access.engines_of(self.token)
-        with engines.engine.store.read() as tx:
-            loaded = tx.runs.load(RunId(run))
-        if loaded is None or not self.sees(loaded.record.project_id):
+        project = self.access.project_of(run)
+        if not project or not self.sees(project):
             raise Refused("unknown_run", f"There is no run {run[:80]!r}.", "List them: GET /api/v1/runs")
-        return self.engine(loaded.record.project_id)
+        return self.engine(project)
 
     def works(self, project: str = "") -> Engine:
         """As ``engine``; this process works the jobs of that project from now on: no server may run there."""
@@ -187,10 +185,16 @@ class Access:
     """The tokens of a database, an engine for each project and token, and the workers of the projects in use."""
 
     def __init__(
-        self, engine: Engine, visited: Callable[[], object], entry: Entry, people: People | None = None
+        self,
+        engine: Engine,
+        visited: Callable[[], object],
+        entry: Entry,
+        people: People | None = None,
+        by: Process = "page",
     ) -> None:
         self._engine, self._visited, self._entry, self.people = engine, visited, entry, people
         engine.people_at = people.origin if people else ""
+        self._by: Process = by
         self._engines: dict[str, Engines] = {}
         self.workers = ProjectWorkers(lambda: self._engines_as("server"))
         self._folders: BridgedFolders | None = None
@@ -204,14 +208,20 @@ class Access:
         return self._entry.asks_pin
 
     @property
-    def port(self) -> int:
-        """The port of the page."""
-        return self._entry.port
-
-    @property
     def store(self) -> Store:
         """The database."""
         return self._engine.store
+
+    def project_of(self, run: str) -> str:
+        """The id of the project of a run; empty where there is none."""
+        with self.store.read() as tx:
+            loaded = tx.runs.load(RunId(run))
+        return "" if loaded is None else loaded.record.project_id
+
+    def too_little(self, login: Login, project: str, needs: Scope) -> Refused:
+        """That the role of ``login`` in ``project`` does not include ``needs``, and who can do it; empty: in any project."""
+        assert self.people is not None, "someone is logged in"
+        return role_refused(self.people, login, project, needs)
 
     def begin_session(self, code: str) -> str:
         """The token of a new session for a code from a link. Refuses ``unauthorized``."""
@@ -332,7 +342,9 @@ class Access:
     def _engines_as(self, holder: str) -> Engines:
         with self._lock:
             if holder not in self._engines:
-                self._engines[holder] = Engines(create_beside(self._engine, self._engine.project, holder))
+                made = create_beside(self._engine, self._engine.project, holder)
+                made.state_of(ServerKey).process = self._by
+                self._engines[holder] = Engines(made)
             return self._engines[holder]
 
     def close(self) -> None:
@@ -363,7 +375,8 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
         found: Caller = replace(request.state.caller, needs=scope)
         if not found.token.allows(scope):
             if found.login is not None:
-                raise _too_little("reader", scope)
+                project = found.access.project_of(request.path_params.get("run", ""))
+                raise found.access.too_little(found.login, project, scope)
             if found.is_page:
                 raise Refused(
                     "forbidden",
@@ -379,13 +392,6 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
         return found
 
     return caller
-
-
-def _too_little(role: Role, scope: Scope) -> Refused:
-    wanted = next(each for each in ROLES if tokens.includes(SCOPES_OF[each], scope))
-    return Refused(
-        "forbidden", f"A {role} may not do this; it needs the role {wanted}.", "Ask an admin of the project."
-    )
 
 
 Reads = Annotated[Caller, Depends(_needs("read"))]

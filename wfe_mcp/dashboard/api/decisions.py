@@ -31,7 +31,7 @@ from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS, rejection
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.pages.decision import DecisionData, DecisionPage, PeopleHere, decision_data, people_here
-from wfe_mcp.views.pages.inbox_of_person import people_at
+from wfe_mcp.views.pages.inbox_of_person import as_seen_by, people_at
 from wfe_mcp.views.reports.envelopes import refusal
 from wfe_mcp.views.values.model import plain, second, view_model
 
@@ -243,7 +243,8 @@ def _find_decision(caller: Caller, request: str) -> tuple[DecisionView, Engine]:
     engine = caller.engine(engine.project_id)  # a token of one project opens no other
     view = engines.view(request)
     assert view is not None, "its engine was found"
-    return view, engine
+    people, login = caller.access.people, caller.login
+    return view if people is None or login is None else as_seen_by(engine, people, login, view), engine
 
 
 def _data(view: DecisionView, caller: Caller) -> DecisionData:

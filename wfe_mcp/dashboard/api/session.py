@@ -50,9 +50,14 @@ def show_session(caller: Reads) -> JSONResponse:
     asks_pin = caller.is_page and caller.access.asks_pin
     user, token = caller.by.actor, caller.token
     here = caller.engine().project_id
-    login = caller.login is not None
     view = SessionView(
-        user=user, asks_pin=asks_pin, scope=token.scope, project=here, ends_at=second(token.expires_at), login=login
+        user=user,
+        asks_pin=asks_pin,
+        scope=token.scope,
+        project=here,
+        ends_at=second(token.expires_at),
+        login=caller.login is not None,
+        roles=caller.login.roles if caller.login else {},
     )
     return shown(user, view)
 

@@ -14,7 +14,9 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.access.people import Login, People
+from wfe_mcp.core.units import joined
+from wfe_mcp.engine.access.people import ROLE_FOR, Login, People
+from wfe_mcp.engine.access.tokens import Scope
 from wfe_mcp.engine.approvals.approvers import Signer, person_named, pinned_here
 from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.engine.kernel.engine import Engine
@@ -53,6 +55,16 @@ class Deciders:
         here = (acting_for(each, away) for each in able)
         return (got,) if got in able else tuple(dict.fromkeys(each for each in here if each in able)) or able
 
+    def who(self, names: Sequence[str]) -> str:
+        """The names as the subject of a sentence, each with their absence."""
+        away = self.away
+        return joined([f"{each} ({away[each].text})" if each in away else each for each in names]) or "No one"
+
+    def who_can(self, approvals: Sequence[str] = ()) -> str:
+        """Who can decide, as a sentence. ``approvals``: as for ``able``."""
+        able = self.able(approvals)
+        return f"{self.who(able)} can decide it." if able else "No one can decide it yet."
+
 
 NO_ONE = Deciders({}, frozenset(), {})
 """Of a project whose folder is gone."""
@@ -72,6 +84,26 @@ def deciders(engine: Engine, people: People) -> Deciders:
     site = Site(people.origin)
     keys = frozenset(name for name in roles for key in pinned if Signer(site, name).has(key))
     return Deciders(roles, keys, away)
+
+
+def lacks_role(engine: Engine, people: People, login: Login, approvals: Sequence[str] = ()) -> str:
+    """Why ``login`` decides nothing in the project of ``engine``, and who can; empty where they have the role."""
+    project = engine.project_id
+    if login.is_("approver", project):
+        return ""
+    needs = "To decide needs the role approver, which [server.roles] of the server gives."
+    return f"Your role here is {login.roles[project]}. {needs} {deciders(engine, people).who_can(approvals)}"
+
+
+def role_refused(people: People, login: Login, project: str, needs: Scope) -> Refused:
+    """That the role of ``login`` in ``project`` does not include ``needs``, and who has one that does."""
+    role, wanted = login.roles.get(project, ROLES[0]), ROLE_FOR[needs]
+    with people.engine.store.read() as tx:
+        held = people.roles(tx) if project in login.roles else {}
+    least = ROLES.index(wanted)
+    able = [name for name, roles in held.items() if project in roles and ROLES.index(roles[project]) >= least]
+    who = f"{joined(able)} can do it." if able else "Ask an admin of the project."
+    return Refused("forbidden", f"A {role} may not do this; it needs the role {wanted}.", who)
 
 
 def hand_over(engine: Engine, people: People, giver: Login | By, request: str, to: str, note: str = "") -> None:

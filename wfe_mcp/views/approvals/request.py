@@ -57,7 +57,8 @@ class DecisionView:
     files that closed it. ``stopped``: the commands that continue, where this rejection failed the phase and no attempt follows by itself.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
     the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: who asked. ``since``: see ``since_last_asked``; it is no part of what is signed, nor is ``handed``: to whom it was handed on.
-    ``approvals``: who has approved it, where several people do.
+    ``approvals``: who has approved it, where several people do. ``others``: why it is not for the person who looks at a server,
+    and who can decide it; ``key_page``: where they make the passkey that they lack.
     """
 
     request: RequestRecord
@@ -80,6 +81,8 @@ class DecisionView:
     buttons: tuple[str, ...] = ()
     handed: Handed | None = None
     approvals: tuple[str, ...] = ()
+    others: str = ""
+    key_page: str = ""
 
     shown_sha256: str = field(init=False)
     """The sha256 of what is shown; empty when nothing is asked."""

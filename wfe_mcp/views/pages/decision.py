@@ -83,6 +83,7 @@ class DecisionData:
     ``shown_sha256`` names it. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit. ``since``: the change
     since a person was asked before. ``changed``: the files that closed it. ``stopped``: the commands
     that continue, where its rejection failed the phase and no attempt follows. ``present``: people of a server who have its page open now.
+    ``others``: why it is not for the person who asks, and who can decide it; ``key_page``: where they make a passkey.
     """
 
     request: AskedView
@@ -108,6 +109,8 @@ class DecisionData:
     since: Change | None = None
     present: tuple[PersonHere, ...] = ()
     handed: HandedOn | None = None
+    others: str = ""
+    key_page: str = ""
 
 
 @view_model

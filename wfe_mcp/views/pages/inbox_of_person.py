@@ -11,15 +11,17 @@ Where no one logs in, nothing is for others.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
-from wfe_mcp.core.units import joined
 from wfe_mcp.engine.access.people import Login, People
-from wfe_mcp.engine.approvals.approvers import person_named
+from wfe_mcp.engine.approvals.approvers import Signer, person_named
+from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.people.absence import Absence
-from wfe_mcp.engine.people.deciders import NO_ONE, Deciders, deciders
+from wfe_mcp.engine.people.deciders import NO_ONE, Deciders, deciders, lacks_role
 from wfe_mcp.engine.people.presence import come
+from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.pages.decision import PeopleHere, PersonAble, people_here
 from wfe_mcp.views.runs.requests import HandedOn, InboxView, UnaskedDecision, WaitingDecision, handed_on
@@ -61,7 +63,7 @@ def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:
 
     def of_authors(row: Any) -> str:
         able = people(row).having("author")
-        return "" if me in able else f"{_who(able, people(row))} can continue it, by the role author."
+        return "" if me in able else f"{people(row).who(able)} can continue it, by the role author."
 
     return replace(
         view,
@@ -81,6 +83,22 @@ def yours(view: InboxView) -> InboxView:
     """What of ``view`` is for who asks."""
     rows = {each.name: getattr(view, each.name) for each in fields(view)}
     return replace(view, **{name: tuple(row for row in those if not row.for_others) for name, those in rows.items()})
+
+
+def as_seen_by(engine: Engine, people: People, login: Login, view: DecisionView) -> DecisionView:
+    """``view`` with what ``login`` can do: the keys that they sign with; without the role or a key why not, and who can."""
+    if view.shown is None:
+        return view
+    if others := lacks_role(engine, people, login, view.approvals):
+        return replace(view, passkeys=(), buttons=(), others=others)
+    with engine.store.read() as tx:
+        loaded = tx.runs.load(view.request.run_id)
+    assert loaded is not None, "its request is shown"
+    names, why = signers(engine, Path(loaded.record.worktree), Signer(Site(people.origin), login.person.name))
+    if names:
+        return replace(view, passkeys=names, no_passkey="")
+    others = f"{why} {deciders(engine, people).who_can(view.approvals)}"
+    return replace(view, passkeys=(), no_passkey=why, others=others, key_page=f"/approvers/{engine.project_id}")
 
 
 def people_at(engine: Engine, people: People, login: Login, view: DecisionView) -> PeopleHere:
@@ -108,7 +126,7 @@ def _decision(row: WaitingDecision | UnaskedDecision, me: str, people: Deciders)
         return ""
     if handed is not None and handed.to in people.able(approvals):
         return _handed(handed, people)
-    others = f"{_who(whose, people)} can decide it." if whose else "No one can decide it yet."
+    others = f"{people.who(whose)} can decide it." if whose else people.who_can(approvals)
     if person_named(me) in approvals:
         return f"You approved it, and it needs another person. {others}"
     return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
@@ -124,7 +142,7 @@ def _signed(me: str, able: tuple[str, ...], people: Deciders, does: str) -> str:
     """Why what a passkey signs is not for ``me``; empty where it is."""
     if me in able:
         return ""
-    others = f"{_who(able, people)} can {does}."
+    others = f"{people.who(able)} can {does}."
     return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
 
 
@@ -142,9 +160,3 @@ def _handed(handed: HandedOn | None, people: Deciders) -> str:
 
 def _is_handed(row: object) -> bool:
     return getattr(row, "handed", None) is not None
-
-
-def _who(names: tuple[str, ...], people: Deciders) -> str:
-    """The names, each with their absence."""
-    away = people.away
-    return joined([f"{each} ({away[each].text})" if each in away else each for each in names]) or "No one"

@@ -1,5 +1,8 @@
 """The view of a session of the page."""
 
+from collections.abc import Mapping
+from dataclasses import field
+
 from wfe_mcp.views.values.model import view_model
 
 
@@ -7,7 +10,7 @@ from wfe_mcp.views.values.model import view_model
 class SessionView:
     """Whose session it is. ``project``: the id of that which the page was started in. ``asks_pin``: this page takes the PIN. ``token``: only when the session begins.
 
-    ``scope``: ``read`` looks, and ``manage`` does what an agent may; only the PIN decides. ``login``: a person at a server, who decides by passkey.
+    ``scope``: ``read`` looks, and ``manage`` does what an agent may; only the PIN decides. ``login``: a person at a server, who decides by passkey; ``roles``: theirs, by the id of the project.
     """
 
     user: str
@@ -17,3 +20,4 @@ class SessionView:
     token: str = ""
     ends_at: str = ""
     login: bool = False
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -188,7 +188,7 @@ class RunView:
     completed run whose template names some. ``reached``: the state of the template's ``states`` that the run is in.
     ``recoveries``: what recoveries found to be in the way; in the brief form what is open.
     ``operations``: in the full form what its steps did outside the working folder.
-    ``waits_for``: in the full form who must act next, in words. ``project``: of a run that something outside started.
+    ``waits_for``: in the full form who must act next, in words. ``project``: in the full form its id.
     """
 
     template: str

@@ -131,7 +131,7 @@ def full(overview: Overview) -> models.RunView:
         updated_at=second(run.updated_at),
         triggered_by=run.triggered_by,
         external_id=run.external_id,
-        project=run.project_id if run.external_id else "",
+        project=run.project_id,
         archived=run.archived_at is not None,
         driver=run.driver or "",
         roles=overview.roles,

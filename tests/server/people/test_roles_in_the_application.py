@@ -1,0 +1,93 @@
+"""The application at a server offers a person what their role does, and names who does the rest."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.chromium import Tab
+from tests.server.people.conftest import Team
+from tests.server.people.test_access import logged_in
+from tests.server.people.test_decide import asked
+from tests.server.people.test_hand_over import with_keys
+
+
+def at(team: Team, tab: Tab, who: str, *roles: str) -> None:
+    """``who`` opens the application in ``tab``."""
+    team.provider.person, team.provider.claims = who, {"groups": [f"shop-{each}s" for each in roles]}
+    tab.page.goto(f"{team.origin}/app/")
+    expect(tab.page.locator("header.topbar")).to_contain_text(who)
+
+
+def test_a_reader_sees_that_they_look_and_no_button_that_is_not_theirs(team: Team, tab: Tab) -> None:
+    with_keys(team, "ada", "bob")
+    run, request = asked(team)
+    logged_in(team, "ada", "approver")
+    logged_in(team, "bob", "approver")
+    at(team, tab, "ron", "reader")
+    page = tab.page
+    expect(page.locator(".only-looks")).to_have_text("only looks")
+    assert page.locator("button.only-looks").count() == 0, "no PIN and no passkey changes a role"
+    expect(page.locator("main")).not_to_contain_text("wfe-mcp")
+    page.goto(f"{team.origin}/app/#/inbox/{request}")
+    bar = page.get_by_label("Your decision")
+    expect(bar).to_contain_text("Your role here is reader.")
+    expect(bar).to_contain_text("ada and bob can decide it.")
+    expect(page.locator("main")).to_contain_text("Waiting for others")
+    assert bar.get_by_role("link").count() == 0
+    page.goto(f"{team.origin}/app/#/runs/{run}")
+    expect(page.locator(".runhead")).to_contain_text("signed: for others to decide")
+    expect(page.locator(".runhead")).not_to_contain_text("waiting for you")
+    for name in ("Pause", "Cancel…", "Undo the last command…", "Fork…", "Roll back…"):
+        assert page.get_by_role("button", name=name).count() == 0, name
+
+
+def test_an_author_steers_a_run_and_decides_nothing(team: Team, tab: Tab) -> None:
+    with_keys(team, "ada")
+    run, request = asked(team)
+    logged_in(team, "ada", "approver")
+    at(team, tab, "aut", "author")
+    page = tab.page
+    page.goto(f"{team.origin}/app/#/runs/{run}")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".runhead")).to_contain_text("Paused")
+    page.goto(f"{team.origin}/app/#/inbox/{request}")
+    expect(page.get_by_label("Your decision")).to_contain_text("ada can decide it.")
+
+
+def test_an_approver_without_a_pinned_passkey_is_led_to_where_one_is_made(team: Team, tab: Tab) -> None:
+    with_keys(team, "ada")
+    _, request = asked(team)
+    logged_in(team, "ada", "approver")
+    at(team, tab, "eve", "approver")
+    keys = f"/approvers/{team.running.house.engine().project_id}"
+    for path in (f"/app/#/inbox/{request}", f"/decide/{request}"):
+        tab.page.goto(f"{team.origin}{path}")
+        bar = tab.page.get_by_label("Your decision")
+        expect(bar).to_contain_text("No passkey of yours")
+        expect(bar).to_contain_text("ada can decide it.")
+        expect(bar).not_to_contain_text("wfe-mcp")
+        expect(bar.get_by_role("link", name="Make a passkey")).to_have_attribute("href", keys)
+
+
+@pytest.mark.parametrize(("move", "able"), [("control", "bob"), ("fork", "bob")])
+def test_what_a_reader_may_not_do_names_who_can(team: Team, move: str, able: str) -> None:
+    run, _ = asked(team)
+    ron = logged_in(team, "ron", "reader")
+    refused = ron.api("POST", f"/runs/{run}/{move}", {"action": "pause"} if move == "control" else {}).json()["error"]
+    assert refused["message"] == "A reader may not do this; it needs the role author."
+    assert re.match(rf"^.*{able}.* can do it\.$", refused["hint"])
+
+
+def test_a_fork_is_asked_about_before_it_is_made(team: Team, tab: Tab) -> None:
+    run, _ = asked(team)
+    at(team, tab, "aut", "author")
+    page = tab.page
+    page.goto(f"{team.origin}/app/#/runs/{run}")
+    page.get_by_role("button", name="Fork…").first.click()
+    page.get_by_role("button", name="Start no run").click()
+    page.get_by_role("button", name="Fork…").first.click()
+    page.get_by_role("button", name="Start the fork").click()
+    expect(page.locator("h1")).to_contain_text(f"fork of {run}")
+    aut = logged_in(team, "aut", "author")
+    assert len(aut.api("GET", "/runs").json()["data"]["runs"]) == 2
