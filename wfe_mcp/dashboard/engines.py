@@ -119,6 +119,15 @@ class Engines:
                 self._worktrees[place.root] = create_beside(found, place)
             return self._worktrees[place.root]
 
+    def where(self, run: str) -> Engine:
+        """The engine in the folder where ``run`` works. Refuses ``other_folder``: it is missing."""
+        with self.engine.store.read() as tx:
+            record = self.engine.load(tx, run).record
+        found = self.of_project(record.project_id, record.worktree)
+        if found is None:
+            raise Refused("other_folder", f"Run {record.id} works in {record.worktree}, and that folder is missing.")
+        return found
+
     def view(self, request_id: str) -> DecisionView | None:
         """The view of a request; None when it, or its project, does not exist."""
         engine = self.of_request(request_id)

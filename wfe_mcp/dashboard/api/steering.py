@@ -122,8 +122,10 @@ def take_checkpoint(caller: Works, run: str, body: Note) -> JSONResponse:
 
 @router.post("/runs/{run}/fork", response_model=answer_of(RunView))
 def fork_run(caller: Works, run: str, body: Fork) -> JSONResponse:
-    """Start a new run from the state of this one."""
-    return done(caller, caller.at_work(run), tool_answers.fork, run, **body.model_dump())
+    """Start a new run from the state of this one, in the folder where this one works."""
+    caller.at_work(run)
+    there = caller.access.engines_of(caller.token).where(run)
+    return done(caller, there, tool_answers.fork, run, **body.model_dump())
 
 
 @router.get("/compare", response_model=answer_of(ComparisonView))

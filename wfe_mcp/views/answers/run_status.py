@@ -62,7 +62,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             stuck=stuck,
             unproved=tuple(unproved(found.loaded.state)),
             warnings=(
-                *_other_folder(engine, found),
+                *_other_folder(engine, found, by),
                 *reset_warnings(engine),
                 *elsewhere(engine, found),
                 *artifact_views.warnings(found),
@@ -72,9 +72,9 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     )
 
 
-def _other_folder(engine: Engine, found: Overview) -> tuple[str, ...]:
-    """Why an agent here cannot work on the run, where it works in another folder."""
-    refused = works_elsewhere(engine, found.loaded.record, By()) if found.folder else None
+def _other_folder(engine: Engine, found: Overview, by: By) -> tuple[str, ...]:
+    """Why the caller, who is in a folder, cannot work on the run, where it works in another one."""
+    refused = works_elsewhere(engine, found.loaded.record, by) if found.folder else None
     return () if refused is None else (f"{refused.message} {refused.hint}",)
 
 
