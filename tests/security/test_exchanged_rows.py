@@ -1,6 +1,7 @@
 """Rows of the database that are exchanged while a person looks, and put back before they sign."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ from tests.store.scene import tamper
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.engine.approvals import pin as pins
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.views.approvals.shown import Seen
 
 
 @pytest.fixture
@@ -125,3 +129,30 @@ def test_what_was_shown_is_sealed_with_the_decision(drill: Drill, statement: str
     assert drill.found() == []
     tamper(drill.url, "PRAGMA foreign_keys=OFF", statement.format(seen.sha256))
     assert [one.code for one in drill.found()] == [code]
+
+
+class ShownBefore(Seen):
+    """What an earlier version showed: the line of the open gate said how it is given."""
+
+    def again(self, tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
+        made = super().again(tx, loaded)
+        return made | {"evidence": [self.line(each) for each in made["evidence"]]}
+
+    @staticmethod
+    def line(line: dict[str, Any]) -> dict[str, Any]:
+        return line | {"text": "by you, with your PIN"} if line["state"] == "awaiting" else line
+
+    @classmethod
+    def of(cls, seen: Seen) -> "ShownBefore":
+        said = tuple(
+            replace(each, text="by you, with your PIN") if each.state == "awaiting" else each
+            for each in seen.view.evidence
+        )
+        return cls(seen.engine, replace(seen.view, evidence=said))
+
+
+def test_a_decision_of_a_version_that_named_the_pin_in_the_line_of_the_gate_is_verified(drill: Drill) -> None:
+    seen = ShownBefore.of(drill.look())
+    assert "by you, with your PIN" in {each["text"] for each in seen.values["evidence"] if "text" in each}
+    drill.sign(seen)
+    assert drill.found() == []

@@ -98,7 +98,7 @@ def test_the_json_has_what_is_there_and_no_empty_fields(scene: Scene) -> None:
     scene.do(run, "plan")
     found = plain(shown(scene, run))
     assert found["artifact"]["content"] == GOOD
-    assert found["evidence"] == [{"gate": "approval", "state": "awaiting", "text": "by you, with your PIN"}]
+    assert found["evidence"] == [{"gate": "approval", "state": "awaiting"}]
     assert "opinions" not in found
 
 

@@ -95,7 +95,8 @@ def program_server(
 ) -> HttpServer:
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
-    access = Access(engine, lambda: None, Entry(port, Codes(no_link), asks_pin=False), visitors and visitors.people)
+    entry = Entry(port, Codes(no_link), asks_pin=False)
+    access = Access(engine, lambda: None, entry, visitors and visitors.people, "http")
     served = mcp(access)
 
     def end_waits() -> None:
@@ -104,7 +105,7 @@ def program_server(
 
     return HttpServer(
         uvicorn.Config(
-            _app(engine, access, origin, served, visitors),
+            _app(engine, access, port, origin, served, visitors),
             http=PromptConnection,
             log_config=None,
             access_log=False,
@@ -118,7 +119,7 @@ def program_server(
     )
 
 
-def _app(engine: Engine, access: Access, origin: str, served: Served, visitors: Visitors | None) -> App:
+def _app(engine: Engine, access: Access, port: int, origin: str, served: Served, visitors: Visitors | None) -> App:
     metrics = _metrics(engine, access)
 
     @asynccontextmanager
@@ -154,9 +155,9 @@ def _app(engine: Engine, access: Access, origin: str, served: Served, visitors: 
         *git_routes(lambda header, project: _git_grant(access, header, project)),
     ]
     if visitors is None:
-        return Guard(Starlette(routes=routes, lifespan=alive), access.port, origin=origin)
+        return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
     routes += _pages(access, visitors)
-    return Guard(Starlette(routes=routes, lifespan=alive), access.port, origin=origin, entrances=ENTRANCES)
+    return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin, entrances=ENTRANCES)
 
 
 def _git_grant(access: Access, header: str, project: str) -> GitGrant:

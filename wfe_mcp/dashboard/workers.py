@@ -34,7 +34,7 @@ class ProjectWorkers:
             is_first = engine.project_id not in self._workers
             if is_first:
                 tend_open_runs(engine)
-                self._workers[engine.project_id] = start_worker(engine, process="page")
+                self._workers[engine.project_id] = start_worker(engine)
         self._workers[engine.project_id].wake()
         if is_first and (anchoring := anchoring_of(engine)) is not None:
             anchoring.catch_up()  # with what the last process left undone; it reads every anchor, so no one else waits for it

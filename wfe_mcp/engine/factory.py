@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
+from wfe_mcp.engine.kernel.evidence_seals import ServerKey
 from wfe_mcp.engine.kernel.reactions import Composition, compose
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def create_beside(own: Engine, project: Project, holder: str | None = None) -> E
     made = create_engine(
         project, environment=own.environment, clock=own.clock, store=own.store, holder=holder, beside=own
     )
+    made.state_of(ServerKey).process = own.state_of(ServerKey).process
     if own.watchers:
         from wfe_mcp.engine.integrity.anchoring import start_anchoring
 

@@ -123,7 +123,7 @@ def test_a_line_says_what_is_asked_for_how_long_and_what_the_record_holds_of_it(
         "command": f"wfe-mcp approve {run} plan",
         "evidence": [
             {"gate": "warns", "state": "pass", "text": line["evidence"][0]["text"]},
-            {"gate": "approval", "state": "awaiting", "text": "by you, with your PIN"},
+            {"gate": "approval", "state": "awaiting"},
         ],
     }
     shown = program.get("/decisions/{request}", {"request": request}).data["shown"]

@@ -107,12 +107,12 @@ class Person:
             return tx.events.of_types(RunId(self.run), type_)
 
 
-def stopped(team: Team) -> str:
+def stopped(team: Team, template: str = "moves") -> str:
     """A run whose first phase waits for a person: bob started it, and its gate fails."""
     team.provider.person, team.provider.claims = "bob", {"groups": ["shop-authors"]}
     bob = team.browser()
     bob.log_in()
-    run = bob.api("POST", "/runs", {"template": "moves"}).json()["run"]
+    run = bob.api("POST", "/runs", {"template": template}).json()["run"]
     bob.api("POST", f"/runs/{run}/start_phase", {"phase": "plan"})
     bob.api("POST", f"/runs/{run}/submit_artifact", {"phase": "plan", "artifact": {"title": "Short"}})
     return str(run)
@@ -143,6 +143,19 @@ def test_a_person_at_a_server_accepts_a_phase_by_force_with_a_passkey(ada: Perso
     assert (forced.actor, forced.channel, forced.payload["reason"]) == ("ada", Channel.PASSKEY, "good enough")
     assert ada.codes == []
     assert terminal(ada.team, "verify").startswith("0"), terminal(ada.team, "verify")
+
+
+def test_evidence_that_a_server_made_says_so(team: Team) -> None:
+    looks = {
+        **MOVES,
+        "name": "looks",
+        "phases": [phase("plan", gates=[{"kind": "files", "exist": [".wfe/config.toml"]}])],
+    }
+    trusted(team.running.house, looks)
+    run = stopped(team, "looks")
+    with team.running.house.engine().store.read() as tx:
+        (made,) = tx.evidence.of_run(RunId(run))
+    assert made.data["seal"]["by"] == "http", "no page, and no command in a terminal"
 
 
 def test_a_person_at_a_server_skips_submits_and_edits_with_a_passkey(ada: Person) -> None:

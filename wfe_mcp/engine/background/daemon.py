@@ -133,9 +133,9 @@ class Workers:
 _FILES_KEPT_AGAIN = 3
 
 
-def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES, process: Process = "command") -> Worker:
+def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES, process: Process | None = None) -> Worker:
     """A running worker of ``engine``; stop it with ``stop()`` before closing the engine. ``process``: what evidence says of it."""
-    if process != "command":
+    if process is not None:
         engine.state_of(ServerKey).process = process
     worker = new_worker(engine, kinds)
     worker.start()

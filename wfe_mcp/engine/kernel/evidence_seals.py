@@ -45,8 +45,8 @@ SEAL = "seal"
 """The key of the seal in the data of evidence."""
 _MAKING = threading.Lock()
 """Held by the thread that makes the file: those of one process would use one name for it."""
-Process = Literal["server", "worker", "page", "command", "again"]
-"""Of the agent's client, of ``wfe-mcp worker``, of ``wfe-mcp ui``, of another command; one that checked again for a person."""
+Process = Literal["server", "http", "worker", "page", "command", "again"]
+"""Of the agent's client, of ``wfe-mcp server``, ``worker`` and ``ui``, of another command; one that checked again for a person."""
 
 
 def note_seals(engine: Engine, tx: Tx) -> None:

@@ -41,6 +41,8 @@ from wfe_mcp.views.approvals.unusual import (
 from wfe_mcp.views.values.model import plain
 
 CODE = "shown_differs"
+_HOW = ("by anyone", "by you, in the client", "by you, with your PIN", "by you, with a passkey")
+"""What the line of an open gate said in decisions until the assurance alone did."""
 _NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt"}
 """Fields of the view that are not compared as a whole (rule 1)."""
 _UNORDERED = {"not_done"}
@@ -113,6 +115,7 @@ def _differing(
     rows = _rows_then(tx, rows_of(tx, found, attempt.phase), events)
     view = recorded_view(engine, tx, found, attempt, rows)
     made = json.loads(canonical_json(plain(view)))
+    shown = {**shown, "evidence": [*map(_as_now, shown.get("evidence", ()))]} if shown.get("evidence") else shown
     for name in {**made, **shown}:
         one, other = (_comparable(each.get(name)) for each in (made, shown))
         if name in _UNORDERED and one and other:
@@ -159,6 +162,12 @@ def _cancelled(tx: Tx, then: Overview, event: EventRecord) -> Sequence[RunRecord
     page = tx.runs.page(record.project_id, status=[RunStatus.CANCELLED], limit=MOST_CANCELLED)
     before = (each for each in page.runs if each.ended_at is not None and each.ended_at < event.at)
     return cancelled_before(then, ProjectFacts((), tuple(before)))
+
+
+def _as_now(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The line of a gate as it is made today."""
+    is_old = line.get("state") == "awaiting" and line.get("text") in _HOW
+    return {name: value for name, value in line.items() if name != "text"} if is_old else line
 
 
 def _comparable(value: Any) -> Any:

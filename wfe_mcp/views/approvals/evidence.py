@@ -88,7 +88,7 @@ def gate_name(gate: Gate) -> str:
 def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, is_open: bool) -> GateEvidence:
     if verdict is None:
         waits = gate.judged == "person" and is_open
-        return GateEvidence(gate_name(gate), "awaiting" if waits else "not run", _asks(gate) if waits else "")
+        return GateEvidence(gate_name(gate), "awaiting" if waits else "not run")
     data: Mapping[str, Any] = {} if found is None else found.data
     state = _STATES[verdict.outcome]
     if data.get("again") and not data.get("passed"):
@@ -110,6 +110,7 @@ _MAKERS = {
     "server": "the server of the agent's client",
     "worker": "wfe-mcp worker",
     "page": "wfe-mcp ui",
+    "http": "wfe-mcp server",
     "command": "a command in a terminal",
     "again": "a process of its own that checked again",
 }
@@ -119,11 +120,6 @@ def _made_by(data: Mapping[str, Any]) -> str:
     """Whose evidence it is, as its seal says; ``verify`` says whether the seal holds."""
     seal: dict[str, Any] = data.get("seal") or {}
     return _MAKERS.get(seal.get("by", ""), "unknown: it has no seal")
-
-
-def _asks(gate: Gate) -> str:
-    names = {"agent": "by anyone", "client": "by you, in the client", "human": "by you, with your PIN"}
-    return names.get(getattr(gate, "assurance", ""), "by you, with a passkey")
 
 
 def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
