@@ -107,6 +107,7 @@ def test_a_check_passes_on_a_runner_and_its_evidence_names_runner_tree_and_level
     said = found["runner"]["statement"]
     assert (said["runner"], said["tree"]) == ("builder", found["tree"]["before"].partition("+")[0])
     assert "looking" in found["output"]["tail"]
+    assert found["seal"]["by"] == "http", "the server, no page and no terminal"
     assert verify(running.house.engine(), run).findings == ()
 
 
@@ -304,13 +305,23 @@ def test_a_runner_gets_only_checks_whose_labels_it_has(running: Running, own: Ow
     run = checked(running)
     assert own.claim(wait_s=0, labels=["linux"]) is None
     engine = running.house.engine()
-    (said,) = [each for each in sentences(overview_of(engine, run)) if "runner" in each]
+    (said,) = sentences(overview_of(engine, run))
     assert said.endswith("wfe-mcp runner --server URL --labels gpu,linux")
     (waits,) = own.waiting()
     assert (waits["labels"], waits["queued"], waits["running"]) == (["gpu", "linux"], 1, 0)
     assert own.claim(labels=["linux", "gpu", "arm"])["run"] == run
     assert not any("runner" in each for each in sentences(overview_of(engine, run)))
     assert (own.waiting()[0]["queued"], own.waiting()[0]["running"]) == (0, 1)
+
+
+def test_a_check_says_for_which_runner_it_waits_from_the_first_second_and_after_one_that_asked_is_gone(
+    running: Running, own: OwnRunner
+) -> None:
+    configure(running.house, labels=["gpu"])
+    assert own.claim(wait_s=0, labels=["gpu"]) is None
+    run = checked(running)
+    found = sentences(overview_of(running.house.engine(), run))
+    assert found == ("The check of checked waits for a runner with the labels gpu",)
 
 
 def test_a_check_of_a_cancelled_run_is_stopped_on_its_runner(running: Running, machine: Make) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
 
-_NEVER_ALONE = {Stop.NO_WORKER, Stop.NO_RUNNER, Stop.OUTAGE}
+_NEVER_ALONE = {Stop.NO_WORKER, Stop.NO_RUNNER, Stop.RUNNER, Stop.OUTAGE}
 """What is not worked on before the user does something, or before a time that the user wants to know."""
 _NAMED_ANYWAY = {*_NEVER_ALONE, Stop.OTHER_RUN}
 """Sentences that say more than the command below them."""

@@ -37,7 +37,7 @@ S = TypeVar("S")
 
 log = logging.getLogger("wfe_mcp.engine")
 
-_WORKERS = {"serve", "worker"}
+_WORKERS = {"serve", "server", "worker"}
 """The kinds of registered processes that work the queues of their project, or of all."""
 
 CLI_HOLDER = "cli"

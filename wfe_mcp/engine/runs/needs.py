@@ -42,7 +42,7 @@ class Who(StrEnum):
     WORKER = "worker"
     """A process that works the queue: none does."""
     RUNNER = "runner"
-    """A machine that runs a check: none asks for work."""
+    """A machine that runs a check: none has taken it."""
     OUTAGE = "outage"
     """A provider that did not answer: a timer asks it again."""
     MODEL = "model"
@@ -91,6 +91,8 @@ class Stop(StrEnum):
     CHANGED_FILE = "changed_file"
     NO_WORKER = "no_worker"
     NO_RUNNER = "no_runner"
+    RUNNER = "runner"
+    """Only a runner can take its check, and one that could has asked for work lately."""
     WORK = "work"
     """Nothing is in the way: an agent or the server works, or may begin."""
 
@@ -124,8 +126,8 @@ class RunFacts:
     """When a run that an outage paused is tried again."""
     has_worker: bool = True
     """A process works what the run has in its queues."""
-    no_runner: tuple[tuple[PhasePath, str], ...] = ()
-    """Phases whose check waits for a runner while none with its labels asks for work, each with those labels."""
+    for_runner: tuple[tuple[PhasePath, str, bool], ...] = ()
+    """Phases whose check waits for a runner, each with the labels that it must have, and whether one with them asks for work."""
     by_hand: tuple[PhasePath, ...] = ()
     """Phases that a person works in place of a model."""
     unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
@@ -267,8 +269,8 @@ def _work(found: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
         yield Need(Stop.WORK, works)
         if not found.has_worker:
             yield Need(Stop.NO_WORKER, Who.WORKER)
-        for path, labels in found.no_runner:
-            yield Need(Stop.NO_RUNNER, Who.RUNNER, path, labels)
+        for path, labels, is_there in found.for_runner:
+            yield Need(Stop.RUNNER if is_there else Stop.NO_RUNNER, Who.RUNNER, path, labels)
     elif not stops and not found.startable and state.status is not RunStatus.WAITING:
         yield Need(Stop.WORK, Who.AGENT)
 

@@ -154,7 +154,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         context=tuple(frozen.get("context", ())),
         roles=frozen.get("given_roles", {}),
         spending=spending(engine, tx, loaded, plan),
-        no_runner=_no_runner(engine, tx, loaded) if works else (),
+        for_runner=_for_runner(engine, tx, loaded) if works else (),
         by_hand=_by_hand(tx, loaded) if works else (),
         changed=changed,
         origin=origin_of(tx, loaded.record),
@@ -216,8 +216,8 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
     )
 
 
-def _no_runner(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[tuple[PhasePath, str], ...]:
-    """The phases whose check waits for a runner that is not there, each with the labels that it must have."""
+def _for_runner(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[tuple[PhasePath, str, bool], ...]:
+    """See ``RunFacts.for_runner``."""
     queue = queue_name("runner", engine.project_id)
     jobs = [
         job
@@ -232,9 +232,7 @@ def _no_runner(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[tuple[PhasePa
 
     there = [each.labels for each in seen_runners(engine, tx) if each.project in {"", engine.project_id}]
     asked = ((PhasePath(job.phase or ""), labels_of(job.limit_key)) for job in jobs)
-    return tuple(
-        (phase, ",".join(sorted(labels))) for phase, labels in asked if not any(labels <= each for each in there)
-    )
+    return tuple((phase, ",".join(sorted(labels)), any(labels <= each for each in there)) for phase, labels in asked)
 
 
 def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:

@@ -52,6 +52,7 @@ _SENTENCES: dict[Stop, tuple[str, str]] = {
         "No process works the queue of this project, so this run waits",
         "; start one: ",
     ),
+    Stop.RUNNER: ("The check of {phase} waits for a runner{what}", ""),
     Stop.NO_RUNNER: (
         "The check of {phase} waits for a runner{what}, and none has asked for work for a minute",
         "; start one on another machine: ",
@@ -127,7 +128,7 @@ def blocker_for(found: Overview, need: Need) -> Blocker | None:
             return _resumed(found, need.stop)
         case Stop.GOING_BACK:
             return Blocker(need.stop, what="" if state.going_back is None else str(state.going_back.to))
-        case Stop.NO_WORKER | Stop.NO_RUNNER:
+        case Stop.NO_WORKER | Stop.NO_RUNNER | Stop.RUNNER:
             return _absent(record.id, need)
         case Stop.UNTRUSTED_STEP:
             return Blocker(need.stop, need.phase, need.about, next="wfe-mcp trust")
@@ -142,12 +143,13 @@ def blocker_for(found: Overview, need: Need) -> Blocker | None:
 
 
 def _absent(run: str, need: Need) -> Blocker:
-    """No process does the work; one that runs checks is started on another machine."""
+    """No process does the work yet; one that runs checks is started on another machine."""
     if need.stop is Stop.NO_WORKER:
         command = f"wfe-mcp watch {run}"
         return Blocker(need.stop, command=command, next=command)
     labels, what = (f" --labels {need.about}", f" with the labels {need.about}") if need.about else ("", "")
-    return Blocker(need.stop, need.phase, what, command=f"wfe-mcp runner --server URL{labels}")
+    command = f"wfe-mcp runner --server URL{labels}" if need.stop is Stop.NO_RUNNER else ""
+    return Blocker(need.stop, need.phase, what, command=command)
 
 
 def _resumed(found: Overview, stop: Stop) -> Blocker:
@@ -233,7 +235,7 @@ _WHO: dict[Who, tuple[str, str]] = {
     Who.AGENT: ("the agent", "waiting for the agent"),
     Who.RUN: ("run {run}", "waiting for run {run}"),
     Who.WORKER: ("a worker: none runs", "waiting for a worker: none runs"),
-    Who.RUNNER: ("a runner: none asks for work", "waiting for a runner: none asks for work"),
+    Who.RUNNER: ("a runner", "waiting for a runner"),
     Who.OUTAGE: ("its provider", "waiting for its provider"),
     Who.MODEL: ("a model", "a model is working"),
     Who.CHECK: ("a check", "gates running"),
