@@ -69,7 +69,7 @@ def test_a_gate_for_a_passkey_is_approved_with_one(scene: Scene, person: Signer,
     run, request = waiting(scene)
     answer = person.decide(key, request, comment="well done")
     assert answer.status == 200
-    assert "Approved by laptop (passkey, passkey)" in answer.words
+    assert "Approved by laptop (passkey)" in answer.words
     assert last(scene, run).status == "completed"
     (file,) = proofs(scene)
     assert file.relative_to(scene.root).as_posix() == f".wfe/approvals/{run}/plan/1-{request}.json"
@@ -142,7 +142,7 @@ def test_a_pin_alone_is_not_enough(scene: Scene, person: Signer) -> None:
 def test_a_person_rejects_with_a_passkey_or_with_the_pin(scene: Scene, person: Signer, key: SoftKey) -> None:
     run, request = waiting(scene)
     answer = person.decide(key, request, "reject", feedback="say more")
-    assert "Rejected by laptop (passkey, passkey)" in answer.words
+    assert "Rejected by laptop (passkey)" in answer.words
     assert "say more" in str(scene.begin(run, "plan").data["feedback"])
     assert proofs(scene) == [], "nothing is merged on a no"
     with scene.store.read() as tx:

@@ -134,9 +134,7 @@ def test_a_change_of_the_persons_own_configuration_is_reported_at_the_approval_a
     assert own_configuration(scene.engine).changed is True
     shown = open_approval(scene.engine, answering.overview_of(scene.engine, run), "plan")
     assert shown is not None
-    assert f"Your user configuration changed since your last wfe-mcp trust: {file}" in [
-        one.text for one in shown.unusual
-    ]
+    assert f"The user configuration changed since the last wfe-mcp trust: {file}" in [one.text for one in shown.unusual]
     trust.give_trust(scene.engine, HUMAN, [])
     assert own_configuration(scene.engine).changed is False
 
@@ -152,7 +150,7 @@ def test_a_template_that_was_enabled_again_is_reported_at_the_approval_and_by_ve
     cli.submit_work(run, "draft")
     cli.submit_work(run, "send")
     assert (
-        "Templates re-enabled since your last wfe-mcp trust: quick_fix" in cli("approve", run, "send", pin="wrong").out
+        "Templates re-enabled since the last wfe-mcp trust: quick_fix" in cli("approve", run, "send", pin="wrong").out
     )
     looked = cli("trust", "--yes", pin=PIN)
     assert "Re-enabled since your last review: quick_fix" in looked.out

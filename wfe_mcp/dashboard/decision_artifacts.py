@@ -54,7 +54,7 @@ def artifact_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
 
 
 def _body(artifact: ArtifactShown, parts: Sequence[Html]) -> list[Html | None]:
-    """An artifact below its title: what it leaves open, its ``parts``, how it is edited, and how it differs."""
+    """An artifact below its title: what it leaves open, its ``parts``, and how it differs."""
     left_open = None
     if artifact.questions:
         asked = tag("ul", *(tag("li", each) for each in artifact.questions), class_="stack body")
@@ -63,7 +63,6 @@ def _body(artifact: ArtifactShown, parts: Sequence[Html]) -> list[Html | None]:
     return [
         left_open,
         tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if is_long else "panel"),
-        tag("p", words.artifact_to_edit(artifact), class_="muted small") if artifact.file else None,
         _differences(artifact),
     ]
 

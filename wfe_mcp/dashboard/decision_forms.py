@@ -153,7 +153,9 @@ def _reject(
         field("What should change", "feedback", feedback),
         field("Go back to", "to", tag("select", *back, id="to", name="to")),
         _pin("pin-reject", view.command.replace(" approve ", " reject ", 1), no_pin=no_pin),
-        buttons(submit("Sign and send back") if not no_pin else None, *_by_passkey(view, "Reject with a passkey", "")),
+        buttons(
+            submit("Sign and send back") if not no_pin else None, *_by_passkey(view, "Send back with a passkey", "")
+        ),
     )
 
 

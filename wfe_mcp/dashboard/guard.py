@@ -71,6 +71,7 @@ class Guard:
     def __init__(self, app: App, *ports: int, origin: str = "", entrances: re.Pattern[str] | None = None) -> None:
         self._app, self._entrances = app, entrances
         here = [f"http://{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]") for port in ports]
+        self._own = origin or here[0]
         self._origins = {each.partition("://")[2].encode(): each.encode() for each in (*here, origin) if each}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +103,7 @@ class Guard:
         hosts = headers.get(b"host", [])
         ours = self._origins.get(hosts[0].lower()) if len(hosts) == 1 else None
         if ours is None:
-            return 421, "This page answers at its own address only."
+            return 421, f"This page answers at {self._own} only."
         if any(origin != ours for origin in headers.get(b"origin", ())):
             return 403, "Another page sent this request. Open the address yourself."
         sites = set(headers.get(b"sec-fetch-site", ()))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -384,23 +383,3 @@ def test_a_bridge_trusts_the_authority_that_its_environment_names(team: Team, tm
     reproduced(ada, client, run)
     assert (team.there() / "tests/test_add.py").exists()
     proxy.close()
-
-
-def test_a_run_of_a_bridge_is_forked_from_a_page_in_the_folder_where_it_works(team: Team) -> None:
-    client = team.machine().connect()
-    run = started(client)
-    program = {"Authorization": f"Bearer {team.running.token('program')}"}
-    made = team.running.post({}, f"/api/v1/runs/{run}/fork", **program).json()
-    assert made["ok"], made
-    with team.house.engine().store.read() as tx:
-        forked = tx.runs.load(made["run"])
-    assert forked is not None
-    assert forked.record.worktree == str(team.there())
-    with httpx2.Client(trust_env=False, verify=TLS, timeout=60, headers=program) as http:
-        shown = http.get(f"{team.running.url}/api/v1/runs/{run}").json()["data"]
-    assert "warnings" not in shown, "a program at the API is in no folder"
-    cancelled = client.does("control_run", run=made["run"], action="cancel")
-    assert cancelled["run_state"] == "cancelled", "the developer has it in their clone"
-    shutil.rmtree(team.there())
-    refused = team.running.post({}, f"/api/v1/runs/{run}/fork", **program).json()["error"]
-    assert (refused["code"], str(team.there()) in refused["message"]) == ("other_folder", True)

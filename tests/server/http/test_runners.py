@@ -314,16 +314,6 @@ def test_a_runner_gets_only_checks_whose_labels_it_has(running: Running, own: Ow
     assert (own.waiting()[0]["queued"], own.waiting()[0]["running"]) == (0, 1)
 
 
-def test_a_check_says_for_which_runner_it_waits_from_the_first_second_and_after_one_that_asked_is_gone(
-    running: Running, own: OwnRunner
-) -> None:
-    configure(running.house, labels=["gpu"])
-    assert own.claim(wait_s=0, labels=["gpu"]) is None
-    run = checked(running)
-    found = sentences(overview_of(running.house.engine(), run))
-    assert found == ("The check of checked waits for a runner with the labels gpu",)
-
-
 def test_a_check_of_a_cancelled_run_is_stopped_on_its_runner(running: Running, machine: Make) -> None:
     run = checked(running)
     process = machine().start("--once", SLOW="1")

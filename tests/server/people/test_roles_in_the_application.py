@@ -91,3 +91,22 @@ def test_a_fork_is_asked_about_before_it_is_made(team: Team, tab: Tab) -> None:
     expect(page.locator("h1")).to_contain_text(f"fork of {run}")
     aut = logged_in(team, "aut", "author")
     assert len(aut.api("GET", "/runs").json()["data"]["runs"]) == 2
+
+
+def test_refusals_of_a_server_name_the_address_that_is_right(team: Team) -> None:
+    browser = team.browser()
+    unknown = browser.send("GET", "/api/v1/runs", authorization="Bearer wfe_unknown").json()["error"]
+    assert f"{team.origin}/access" in unknown["hint"]
+    assert browser.send("GET", "/app/", host="127.0.0.1:1").text == f"This page answers at {team.origin} only."
+
+
+def test_a_request_is_not_offered_to_the_one_who_has_it(team: Team) -> None:
+    with_keys(team, "ada", "bob", "cleo")
+    _, request = asked(team)
+    ada = logged_in(team, "ada", "approver")
+    for name in ("bob", "cleo"):
+        logged_in(team, name, "approver")
+    here = f"/decisions/{request}/present"
+    assert [each["name"] for each in ada.api("POST", here, {}).json()["data"]["able"]] == ["bob", "cleo"]
+    ada.api("POST", f"/decisions/{request}/hand-over", {"to": "bob"})
+    assert [each["name"] for each in ada.api("POST", here, {}).json()["data"]["able"]] == ["cleo"]

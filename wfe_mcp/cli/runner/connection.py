@@ -104,7 +104,7 @@ class Connection:
             )
         if done.returncode:
             why = done.stderr.decode(errors="replace").strip()[-500:]
-            raise Refused("unavailable", f"The tree of {task.job} could not be fetched: {why}", "It is tried again.")
+            raise Refused("unavailable", f"The tree of {task.job} could not be fetched: {why}.", "It is tried again.")
         return mirror
 
     def tidy(self, mirrors: Path) -> None:

@@ -71,7 +71,7 @@ class Runner:
                 task = self._server.claim(self._labels, self._key.public, 0 if drain else _WAIT_S, self._lease_s)
                 pause_s = _PAUSE_S
             except AwayError as away:
-                log.warning("%s It is tried again.", away)
+                log.warning("%s. It is tried again.", str(away).removesuffix("."))
                 self._pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.evidence_seals import Process
     from wfe_mcp.store import Store
 
-_HINT = "Make one: wfe-mcp token create NAME --scope work. Send it as Authorization: Bearer TOKEN."
+_HINT = "Make one{}. Send it as Authorization: Bearer TOKEN."
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,8 @@ class Access:
                 if bearer(authorization)
                 else "is missing"
             )
-            raise Refused("unauthorized", f"The access token {what}.", _HINT)
+            where = f" at {self.people.origin}/access" if self.people else ": wfe-mcp token create NAME --scope work"
+            raise Refused("unauthorized", f"The access token {what}.", _HINT.format(where))
         if token.scope == "runner":
             raise Refused(
                 "forbidden",

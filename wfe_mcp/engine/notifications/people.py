@@ -35,7 +35,8 @@ def set_address(engine: Engine, login: Login, address: str) -> None:
     """Keep where this person gets messages; empty: nowhere. Refuses ``bad_argument`` for what is no address that may be reached."""
     fault = origin_fault(address, engine.settings().settings.http.allow) if address else ""
     if fault or len(address) > MOST_CHARS:
-        raise Refused("bad_argument", fault or f"The address is longer than {MOST_CHARS} characters.", "Use https.")
+        what = fault or f"the address is longer than {MOST_CHARS} characters"
+        raise Refused("bad_argument", f"The address was not kept: {what}.", "Give another one.")
     row = _ADDRESS + login.person.row
     with engine.store.tx() as tx:
         sealed = json.dumps(seal(json.dumps({"row": row, "url": address}), "stored")) if address else None

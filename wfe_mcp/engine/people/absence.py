@@ -49,7 +49,7 @@ def go_away(engine: Engine, by: By, name: str, until: str, to: str = "") -> Abse
     if not _day(now, 1) <= day <= _day(now, MOST_DAYS):
         raise Refused(
             "bad_argument",
-            f"{day} is not from {_day(now, 1)} to {_day(now, MOST_DAYS)}.",
+            f"{day} is too early or too late: any day from {_day(now, 1)} to {_day(now, MOST_DAYS)} can be named.",
             "Name the day of the return.",
         )
     with engine.store.tx() as tx:

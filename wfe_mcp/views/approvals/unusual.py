@@ -267,10 +267,10 @@ def _of_configuration(engine: Engine) -> Iterator[Unusual]:
             yield Unusual("warning", warning)
     own = own_configuration(engine)
     if own.changed:
-        yield Unusual("warning", f"Your user configuration changed since your last wfe-mcp trust: {own.file}")
+        yield Unusual("warning", f"The user configuration changed since the last wfe-mcp trust: {own.file}")
     enabled = templates_enabled(engine)
     if enabled:
-        yield Unusual("warning", f"Templates re-enabled since your last wfe-mcp trust: {', '.join(enabled)}")
+        yield Unusual("warning", f"Templates re-enabled since the last wfe-mcp trust: {', '.join(enabled)}")
 
 
 def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], project: ProjectFacts) -> Iterator[Unusual]:

@@ -332,7 +332,8 @@ def _answer(view: DecisionView) -> str:
     if answer is None:
         return "It was answered."
     outcome = "Approved" if answer.approved else "Rejected" + (f", back to {answer.to}" if answer.to else "")
-    summary = f"{outcome} by {answer.actor} ({answer.channel}, {answer.assurance.name.lower()}), {second(answer.at)}."
+    how = ", ".join(dict.fromkeys((str(answer.channel), answer.assurance.name.lower())))
+    summary = f"{outcome} by {answer.actor} ({how}), {second(answer.at)}."
     then = f" No attempt follows by itself; one that you open has your text: {view.stopped}." if view.stopped else ""
     return f"{summary}{then} {answer.comment}".strip()
 

@@ -107,8 +107,11 @@ def people_at(engine: Engine, people: People, login: Login, view: DecisionView) 
     if view.state != "open":
         return here
     me, away = login.person.name, found.away
+    have_it = {me, view.handed.to if view.handed else me}
     able = (
-        [each for each in found.able(view.approvals) if each != me] if login.is_("approver", engine.project_id) else []
+        [each for each in found.able(view.approvals) if each not in have_it]
+        if login.is_("approver", engine.project_id)
+        else []
     )
     return replace(
         here,
