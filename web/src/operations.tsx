@@ -35,9 +35,11 @@ export function Operations({ run, operations, reload }: { run: string; operation
               {each.target} {each.run && each.run !== run && <a href={to("runs", each.run)}>run {each.run}</a>} <span className="muted">{STATES[each.state] ?? each.state}</span>
             </span>
             <time className="muted num" title={each.at}>{each.at ? `${age(each.at)} ago` : ""}</time>
-            <code>
-              {each.before || "nothing"} → {each.after || (each.state === "observed" || each.state === "undone" ? "nothing" : "…")}
-            </code>
+            {each.state !== "failed" && each.state !== "in doubt" && (
+              <code>
+                {each.before || "nothing"} → {each.after || (each.state === "observed" || each.state === "undone" ? "nothing" : "…")}
+              </code>
+            )}
           </li>
         ))}
       </ul>

@@ -1,5 +1,7 @@
 """A deployment survives kill -9 in each of its steps: what was seen stands, and nothing is deployed twice blindly."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +24,9 @@ from tests.engine.step_scene import configure
 from wfe_mcp.engine.deployments.history import known
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.views.answers.run_status import status
+from wfe_mcp.views.runs.deployments import deployments_view
 from wfe_mcp.views.runs.models import RunView
+from wfe_mcp.views.runs.operations import operation_line
 
 EVENTS = ("OperationIntended", "OperationCalled", "OperationObserved")
 PARTS = [("deploy", ""), ("health", "health"), ("health", "test")]
@@ -113,6 +117,26 @@ def test_a_deployment_that_died_in_its_check_is_asked_for_by_its_commit(scene: S
         assert f"wfe-mcp retry {run} live" in result(scene, run)
         assert calls(target)[0].startswith("deploy")
         assert not any(each.startswith("deploy") for each in calls(target)[1:]), "no blind second deployment"
+
+
+def test_health_that_was_asked_after_a_death_is_what_the_environment_is_known_for(scene: Scene, tmp_path: Path) -> None:
+    with environment(scene) as target:
+        deploy(scene)
+        assert deployments_view(scene.engine).environments[0].health == "healthy"
+        (target / "die.txt").touch()
+        os.kill(int((target / "pid.txt").read_text()), signal.SIGKILL)
+        (target / "pid.txt").unlink()
+        run = begin(scene)
+        approve(scene, run)
+        killed(scene, tmp_path, "deploy", "", "inside")
+        started_again(scene)
+        (there,) = deployments_view(scene.engine).environments
+        assert (there.state, there.health) == ("in doubt", "unhealthy")
+        shown = status(scene.engine, HUMAN, run, "full").shown(RunView)
+        assert [operation_line(each) for each in shown.operations][:2] == [
+            "deploy local: in doubt",
+            "health local after a stop: failed",
+        ]
 
 
 def test_a_repeatable_deployment_is_called_again(scene: Scene, tmp_path: Path) -> None:

@@ -84,8 +84,12 @@ def deployments(invocation: Invocation, environment: OfEnvironment = "") -> None
             )
         failed = next((each for each in view.deployments if each.why), None)
         if environment and failed is not None:
-            screen.line(f"{failed.commit[:SHA_CHARS]}: {failed.why}")
-            screen.line(f"Its output: {failed.log}")
+            why, _, output = failed.why.partition("\n")
+            screen.line(f"{failed.commit[:SHA_CHARS]}: {why}")
+            if output:
+                screen.quoted(output)
+            if failed.log:
+                screen.line(f"Its output: {failed.log}")
         if not view.environments:
             screen.line("Name one in .wfe/config.toml: [environments.NAME]")
 

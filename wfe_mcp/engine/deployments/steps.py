@@ -183,7 +183,7 @@ def _act(
             return done[0] if done else None
         if earlier.after is not None:
             return earlier.after
-        return None if site.settings.repeatable else _recovered(site, commit, more)
+        return None if site.settings.repeatable else _recovered(site, stage, commit, more)
 
     def act() -> None:
         done.append({"commit": commit, **ask(site, stage, checkout or commit, more).facts})
@@ -191,13 +191,16 @@ def _act(
     return operate(site.engine, site.call, stage, target, before, observe, act)
 
 
-def _recovered(site: Site, commit: str, more: Mapping[str, str]) -> Facts:
-    """What is there after a call whose end was not seen."""
-    seen = _health(site, commit, more) if commit else Seen(ok=False, message="no commit", log="", tries=0, commit=False)
-    if seen.commit:
-        return {"commit": commit, **seen.facts}
-    why = "health passes, and does not print the commit" if seen.ok else seen.message
-    return {"commit": commit, **seen.facts, "ok": None, "why": why}
+def _recovered(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Facts:
+    """What is there after a call of ``stage`` whose end was not seen: what health says now, recorded as any other."""
+    if not commit:
+        return {"commit": commit, "ok": None, "why": "no commit", "log": "", "tries": 0}
+    of = {"environment": site.name, "attempt": site.call.attempt.number, "after": stage}
+    seen = _look(site, "health", "after a stop", commit, of, more)
+    facts = {"commit": commit, **{name: seen[name] for name in ("ok", "why", "log", "tries")}}
+    if seen["prints_commit"]:
+        return facts
+    return {**facts, "ok": None, "why": "health passes, and does not print the commit" if seen["ok"] else seen["why"]}
 
 
 def _look(
@@ -213,7 +216,7 @@ def _look(
 
     def act() -> None:
         seen = ask(site, stage, commit, more) if stage == "test" else _health(site, commit, more)
-        done.append({"state": "healthy" if seen.ok else "unhealthy", **seen.facts})
+        done.append({"state": "healthy" if seen.ok else "unhealthy", "prints_commit": seen.commit, **seen.facts})
 
     return operate(site.engine, site.call, "health", target, {}, observe, act)
 
@@ -248,7 +251,7 @@ def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, 
     back = f"; to bring the commit before back: wfe-mcp deploy {site.name} --commit {before[:12]}" if before else ""
     raise DeliveryFault(
         f"The {stage} of {commit[:12]} in {site.name} was called, and its end was not seen: it may have happened. "
-        f"Health: {in_short(str(seen['why']), _HEALTH_CHARS)} "
+        f"Health: {in_short(str(seen['why']), _HEALTH_CHARS).rstrip('.')}. "
         f"Look there, then choose. To call it again: wfe-mcp retry {run} {typed(phase)}{back}; to leave it as it is: wfe-mcp cancel {run}",
         "deployment",
     )

@@ -19,7 +19,8 @@ _NONE = "nothing"
 
 @view_model
 class OperationView:
-    """An operation. ``state``: intended, called, observed or undone. ``before``, ``after``: the commit, or the number.
+    """An operation. ``state``: intended, called, observed, failed, in doubt or undone. ``before``, ``after``: the commit, or the
+    number; of what failed or is in doubt there is no ``after``.
 
     ``run``: the other run that it is about: what takes this one back, or what this one takes back.
     """
@@ -41,9 +42,9 @@ def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...
             target=" ".join(
                 str(each.target[name]) for name in _TARGETS if each.target.get(name) not in {None, "", 0, each.kind}
             ),
-            state=each.state,
+            state=_state(each),
             before=_place(each.before),
-            after="" if each.after is None else _place(each.after),
+            after="" if each.after is None or _state(each) in _SEEN.values() else _place(each.after),
             at=second(each.at),
             run=str((each.after or {}).get("run", "")),
         )
@@ -55,6 +56,16 @@ def operation_line(view: OperationView) -> str:
     """``git.push ai/7-login origin: observed, nothing → 1f3a9c0d2b4e``."""
     change = f", {view.before or _NONE} → {view.after or _NONE}" if view.state in {"observed", "undone"} else ""
     return f"{view.kind} {view.target}: {view.state}{change}"
+
+
+_SEEN = {False: "failed", None: "in doubt"}
+"""What a check that was asked for an environment showed, where it did not pass."""
+
+
+def _state(operation: Operation) -> str:
+    if operation.state != "observed" or operation.after is None:
+        return operation.state
+    return _SEEN.get(operation.after.get("ok", True), operation.state)
 
 
 def _place(values: Mapping[str, Any]) -> str:
