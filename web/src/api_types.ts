@@ -495,6 +495,7 @@ export interface DeploymentShown {
   items: string[];
   evidence: string[];
   rollback: string;
+  more_commits?: number;
 }
 
 export interface DeploymentView {

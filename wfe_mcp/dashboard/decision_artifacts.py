@@ -21,9 +21,9 @@ def prompt_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
     prompt = shown.prompt
     assert prompt is not None, "it is a part of the view"
     if prompt.text is None:
-        about = tag("p", f"{words.TITLES['prompt']} {words.prompt_about(prompt)}.", class_="note warn")
+        about = tag("p", f"{words.TITLES['prompt']} {words.prompt_about(shown, prompt)}.", class_="note warn")
         return section("prompt", (), about, *_edits(prompt))
-    about = tag("span", words.prompt_about(prompt), class_="muted small")
+    about = tag("span", words.prompt_about(shown, prompt), class_="muted small")
     links = [tag("a", "As text", href=whole, class_="small")]
     links += [tag("a", "Edit the prompt", href=edit_at, class_="small")] if edit_at else []
     text = tag("pre", shortened(prompt.text), class_="block prompt")

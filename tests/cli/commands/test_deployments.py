@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import PIN, Terminal, phase, template
 
 CONFIG = """
 [checks.roll_out]
@@ -123,3 +123,67 @@ def test_doctor_asks_a_host_only_where_the_person_says_so(cli: Terminal) -> None
     assert (level, "ssh does not reach 127.0.0.1" in message) == ("problem", True), message
     known.write_text("")
     assert "ssh does not know the key of [127.0.0.1]" in found()[1]
+
+
+def test_a_missing_credential_is_unusual_in_the_decision_and_what_was_never_called_has_failed(cli: Terminal) -> None:
+    file = cli.root / ".wfe" / "config.toml"
+    file.write_text(file.read_text().replace('"out.py"]', '"out.py"]\ncredentials = { deploytok = "TOKEN" }'))
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    run = started(cli)
+    shown = " ".join(cli("show", run, "--decision", "--phase", "deploy").out.split())
+    assert "UNUSUAL ! warning: Check roll_out of staging: credential deploytok is not stored" in shown
+    assert cli("approve", run, "deploy", pin=PIN).code == 0
+    cli("watch", run)
+    for words in (("status", run), ("show", run)):
+        text = cli(*words).out
+        assert "deploy staging: failed" in text
+        assert "deploy staging: observed" not in text
+
+
+def test_the_reason_and_the_output_of_a_failed_deployment_are_lines_of_their_own(cli: Terminal) -> None:
+    (cli.root / "up.py").write_text("print('no answer'); print('port 1 is closed'); raise SystemExit(7)")
+    commit(cli, "A check that fails")
+    deployed(cli)
+    text = cli("deployments", "staging").out
+    assert "⏎" not in text
+    assert "did not pass: exit 7, expected 0" in text
+    assert "\nno answer\nport 1 is closed\nIts output: " in text
+    assert "failed the gate" not in text, "there is no gate"
+
+
+def test_the_first_deployment_lists_ten_commits_and_how_many_more_there_are(cli: Terminal) -> None:
+    for number in range(14):
+        (cli.root / "app.txt").write_text(f"{number}")
+        commit(cli, f"Change {number}")
+    run = started(cli)
+    text = cli("show", run, "--decision", "--phase", "deploy").out
+    assert "Change 13" in text
+    assert "Change 4\n" in text
+    assert "Change 3\n" not in text
+    assert "and 5 more" in text
+    assert "PROMPT, of the server's own steps; no agent gets it" in text
+    assert "exactly as the agent gets it" not in text
+
+
+def test_the_decision_says_how_a_check_itself_ended_and_its_last_run_counts(cli: Terminal) -> None:
+    (cli.root / "test.py").write_text("import sys; sys.exit(open('app.txt').read() == 'good')")
+    file = cli.root / ".wfe" / "config.toml"
+    file.write_text(f'{file.read_text()}[checks.test]\nargv = [{sys.executable!r}, "-S", "test.py"]\n')
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    shows = phase("reproduce", {"kind": "command", "check": "test", "expect": {"exit_code": "nonzero"}})
+    cli.save(template("repaired", shows, phase("fix", {"kind": "command", "check": "test"})))
+    run = cli.start("repaired")
+
+    def checks() -> str:
+        text = " ".join(cli("show", started(cli), "--decision", "--phase", "deploy").out.split())
+        return text.partition("checks of its runs: ")[2].partition(" a rollback:")[0]
+
+    cli.submit_work(run, "reproduce")
+    cli("watch", run)
+    commit(cli, f"Half of it\n\nWfe-Run: {run}")
+    assert checks() == f"test: failed, as its gate required (reproduce of {run})"
+    (cli.root / "app.txt").write_text("better")
+    cli.submit_work(run, "fix")
+    cli("watch", run)
+    commit(cli, f"All of it\n\nWfe-Run: {run}")
+    assert checks() == f"test: passed (fix of {run})"

@@ -254,7 +254,9 @@ class _Lines:
             self._more(len(lines) - room)
 
     def _prompt(self, prompt: Prompt) -> None:
-        self._text(f"PROMPT, {words.prompt_about(prompt)}", "  ", "bold" if prompt.text is not None else "red")
+        self._text(
+            f"PROMPT, {words.prompt_about(self._view, prompt)}", "  ", "bold" if prompt.text is not None else "red"
+        )
         lines = [] if prompt.text is None else _lines(prompt.text)
         self._print_cut([each for line in lines for each in wrapped(f"  {line}", self._screen.width)], _MOST_LINES)
         if words.prompt_origin(prompt):

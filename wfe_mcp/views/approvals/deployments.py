@@ -1,21 +1,25 @@
 """What a deployment would change, for the person who decides on it: commits, items, evidence, and what a rollback would do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.delivery.git.refs import commit_of
 from wfe_mcp.engine.artifacts.step_target import TargetCall
+from wfe_mcp.engine.checks.readiness import credential_faults
 from wfe_mcp.engine.deployments.history import known
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.views.approvals.model import DeploymentShown
-from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
+from wfe_mcp.views.approvals.model import DeploymentShown, Target
+from wfe_mcp.views.runs.requests import Unusual
+from wfe_mcp.workspace.config.environment_table import STAGES, EnvironmentSettings
 from wfe_mcp.workspace.git.command import output_of
 
 MOST_COMMITS = 50
+"""So many commits are read for their items and runs."""
+_LISTED = 10
 _FIELDS = (
     "%h %s%x1f%(trailers:key=Wfe-Item,valueonly,separator=%x2c)%x1f%(trailers:key=Wfe-Run,valueonly,separator=%x2c)"
 )
@@ -41,7 +45,10 @@ def _shown(
 ) -> DeploymentShown:
     running = known(engine, tx).running(name)
     before = running.commit if running else ""
-    rows = _log(Path(run.worktree), before, commit)
+    root = Path(run.worktree)
+    wanted = commit if not before or not commit_of(root, before) else f"{before}..{commit}"
+    rows = _log(root, wanted) if commit else []
+    count = int(output_of(root, "rev-list", "--count", wanted)) if commit else 0
     runs = dict.fromkeys([str(run.id), *(each for row in rows for each in row[2].split(",") if each)])
     items = dict.fromkeys(each for row in rows for each in row[1].split(",") if each)
     return DeploymentShown(
@@ -49,32 +56,58 @@ def _shown(
         address=settings.address,
         commit=commit,
         before=before,
-        commits=tuple(row[0] for row in rows),
+        commits=tuple(row[0] for row in rows[:_LISTED]),
+        more_commits=max(0, count - _LISTED),
         items=tuple(items),
         evidence=tuple(_evidence(tx, runs)),
         rollback=_rollback(settings, before),
     )
 
 
-def _log(root: Path, before: str, commit: str) -> list[list[str]]:
-    """The commits that are in ``commit`` and not in ``before``: hash and subject, items, runs."""
-    wanted = [commit] if not before or not commit_of(root, before) else [f"{before}..{commit}"]
-    if not commit:
-        return []
-    listed = output_of(root, "log", f"-{MOST_COMMITS}", f"--format={_FIELDS}%x1e", *wanted).decode(errors="replace")
+def _log(root: Path, wanted: str) -> list[list[str]]:
+    """The newest commits of the range ``wanted``: hash and subject, items, runs."""
+    listed = output_of(root, "log", f"-{MOST_COMMITS}", f"--format={_FIELDS}%x1e", wanted).decode(errors="replace")
     rows = (row.strip("\n").split("\x1f") for row in listed.split("\x1e"))  # which str.strip() takes for space
     return [row for row in rows if len(row) == 3]
 
 
 def _evidence(tx: Tx, runs: Iterable[str]) -> Iterable[str]:
-    """The newest result of each check of each run."""
+    """How the last run of each check ended, of each run."""
     for run in runs:
-        found = (each for each in tx.evidence.of_run(cast("RunId", run)) if "check" in each.data)
-        newest = {(each.phase, str(each.data["check"])): bool(each.data.get("passed")) for each in found}
-        yield from (
-            f"{check}: {'passed' if passed else 'failed'} ({phase} of {run})"
-            for (phase, check), passed in newest.items()
-        )
+        last = {
+            str(each.data["check"]): each for each in tx.evidence.of_run(cast("RunId", run)) if "check" in each.data
+        }
+        yield from (f"{check}: {_ended(each.data)} ({each.phase} of {run})" for check, each in last.items())
+
+
+def _ended(data: Mapping[str, Any]) -> str:
+    """How a check itself ended, whatever its gate asked for; with the counts of its tests, where they are known."""
+    has_passed, is_accepted = data.get("exit_code") == 0, bool(data.get("passed"))
+    outcome = _OUTCOMES[has_passed, is_accepted]
+    tests: Mapping[str, Any] = data.get("tests") or {}
+    counts = [f"{tests[name]} {name}" for name in ("passed", "failed", "errors", "skipped") if tests.get(name)]
+    return f"{outcome} ({', '.join(counts)})" if counts else outcome
+
+
+_OUTCOMES = {
+    (True, True): "passed",
+    (True, False): "passed, and its gate failed",
+    (False, True): "failed, as its gate required",
+    (False, False): "failed",
+}
+"""By whether the check ended with 0, and whether its gate accepted that."""
+
+
+def unusual_deployments(engine: Engine, target: Target | None) -> Iterable[Unusual]:
+    """Checks of these deployments that miss a credential, or soon will: the approval would be used up by their failure."""
+    known = engine.settings().settings
+    for one in () if target is None else target.deployments:
+        settings = known.environments.get(one.environment)
+        named = [] if settings is None else [settings.check_of(stage) for stage in STAGES]
+        for check in dict.fromkeys(each for each in named if each):
+            for fault in credential_faults(engine, known.checks[check]):
+                why = "The deployment fails without it." if fault.is_missing else ""
+                yield Unusual("warning", f"Check {check} of {one.environment}: {fault.text}.", why)
 
 
 def _rollback(settings: EnvironmentSettings, before: str) -> str:

@@ -92,8 +92,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentShown:
-    """What a deployment would change. ``commits``: those since ``before``, the newest first; ``items``: the work items that they
+    """What a deployment would change. ``commits``: the newest of those since ``before``; ``items``: the work items that they
     are for; ``evidence``: what the checks of their runs showed; ``rollback``: what rolling back would do.
+    ``more_commits``: how many there are besides.
     """
 
     environment: str
@@ -104,6 +105,7 @@ class DeploymentShown:
     items: tuple[str, ...]
     evidence: tuple[str, ...]
     rollback: str
+    more_commits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from wfe_mcp.store.records.attachments import AttachmentHead
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
 from wfe_mcp.views.approvals.changes import changes_of, delivery_of
-from wfe_mcp.views.approvals.deployments import deployments_shown
+from wfe_mcp.views.approvals.deployments import deployments_shown, unusual_deployments
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import (
     ApprovalView,
@@ -116,7 +116,8 @@ def open_approval(
         artifact=None if view.artifact is None else _with_files(found, view.artifact, changes),
         earlier=tuple(_with_files(found, each, changes) for each in view.earlier),
     )
-    return replace(whole, unusual=worst_first((*unusual, *unseen_in(whole))))
+    listed = (*unusual, *unseen_in(whole), *unusual_deployments(engine, view.target))
+    return replace(whole, unusual=worst_first(listed))
 
 
 @dataclass(frozen=True, slots=True)

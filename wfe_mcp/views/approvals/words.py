@@ -144,11 +144,12 @@ def call_values(one: TargetCall) -> list[tuple[str, str]]:
 def deployment_values(one: model.DeploymentShown) -> list[tuple[str, str]]:
     """What a deployment would change, by name."""
     since = f"since {one.before[:12]}" if one.before else "the first there"
+    more = (f"and {one.more_commits:,} more",) if one.more_commits else ()
     values = [
         ("environment", f"{one.environment} {one.address}".strip()),
         ("runs there", one.before or "no deployment that succeeded"),
         ("would run", one.commit),
-        (f"commits, {since}", "\n".join(one.commits) or "none"),
+        (f"commits, {since}", "\n".join((*one.commits, *more)) or "none"),
         ("items", "\n".join(one.items) or "none"),
         ("checks of its runs", "\n".join(one.evidence) or "none"),
         ("a rollback", one.rollback),
@@ -209,12 +210,13 @@ def file_ids(file: FileDiff) -> str:
     return f"blob {file.old_oid or 'none'} → {file.new_oid or 'none'}"
 
 
-def prompt_about(prompt: model.Prompt) -> str:
-    """Which text a prompt is; of one whose file changed, what to do."""
+def prompt_about(view: model.ApprovalView, prompt: model.Prompt) -> str:
+    """Which text a prompt is, and who gets it; of one whose file changed, what to do."""
     where = f"sha256 {prompt.sha256}, in {prompt.file}"
     if prompt.text is None:
         return f"not shown: its file changed after its gates ran. Reject it ({where})"
-    return f"exactly as the agent gets it, {plural(len(prompt.text.rstrip(chr(10)).split(chr(10))), 'line')}, {where}"
+    reader = "of the server's own steps; no agent gets it" if view.target else "exactly as the agent gets it"
+    return f"{reader}, {plural(len(prompt.text.rstrip(chr(10)).split(chr(10))), 'line')}, {where}"
 
 
 def prompt_origin(prompt: model.Prompt) -> str:
