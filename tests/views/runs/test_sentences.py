@@ -89,7 +89,11 @@ def test_each_type_of_event_has_a_sentence(type_: str) -> None:
         ("BlockerFound", FIELDS, "plan (attempt 2) reports a blocker for the 4th time"),
         ("CheckpointTaken", {"why": "manual", "note": "before lunch"}, "Checkpoint: manual: before lunch"),
         ("CheckpointTaken", {"why": "start", "phase": None}, "Checkpoint: before the run"),
-        ("AttemptFailed", {**FIELDS, "kind": "error", "reason": "x" * 400}, f"Attempt 2 of plan failed: {'x' * 300}…"),
+        (
+            "AttemptFailed",
+            {**FIELDS, "kind": "error", "reason": f"{'x' * 400}; retry it"},
+            f"Attempt 2 of plan failed: {'x' * 150} … {'x' * 140}; retry it",
+        ),
         ("MendingEnded", {**FIELDS, "fault": "no luck"}, "The repair of plan (attempt 2) ended: no luck"),
         (
             "OperationIntended",
