@@ -239,7 +239,6 @@ def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(
     added(cli, models)
     cli.json("providers", "role", "reviewer", "second", "gpt-5.5")
     cli.json("providers", "role", "other", "gemini", "gemini-3")
-    cli.json("providers", "add", "codex")
     document = cli.json("doctor")
     looked = {each["topic"]: each for each in document.data["findings"]}
     assert looked["provider second"]["level"] == "ok"
@@ -248,22 +247,47 @@ def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(
     assert "wfe-mcp providers key gemini" in looked["provider gemini"]["message"]
     assert looked["role reviewer"]["message"] == "second gpt-5.5"
     assert looked["role other"]["level"] == "problem"
-    assert looked["provider codex"]["level"] == "ok"
     assert "provider anthropic" not in looked, "nobody asked for it"
     assert KEY not in document.out
+
+
+def agents_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **agents: str) -> Path:
+    """The folder of these programs, the first of PATH; each prints its text."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, answer in agents.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/bin{os.pathsep}/usr/bin")
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stub is a script of a Unix shell")
+def test_an_agent_whose_program_is_not_there_is_not_usable_in_the_list_and_in_doctor(
+    cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents_on_path(tmp_path, monkeypatch, codex="codex-cli 0.60.1")
+    for role, provider in (("reviewer", "codex"), ("other", "gemini-cli")):
+        assert cli.json("providers", "role", role, provider).code == 0
+    assert [line(cli, name)["usable"] for name in ("codex", "gemini-cli", "claude-code")] == [True, False, False]
+    listed = cli("providers", "list").out
+    assert "2 of 7 providers usable" in listed, "codex and manual"
+    assert [each.split()[2:4] for each in listed.splitlines() if each.startswith("gemini-cli")] == [
+        ["not", "installed"]
+    ]
+    looked = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
+    assert looked["provider codex"]["level"] == "ok"
+    missing = looked["provider gemini-cli"]
+    assert (missing["level"], missing["message"]) == ("problem", "program gemini is not found; fix: install it")
+    assert "provider claude-code" not in looked, "nothing needs it"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stub is a script of a Unix shell")
 def test_doctor_names_the_command_line_agents_on_path_with_their_versions(
     cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, answer in (("codex", "codex-cli 0.60.1 (rust)"), ("claude", "no number")):
-        program = folder / name
-        program.write_text(f"#!/bin/sh\necho '{answer}'\n")
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/bin{os.pathsep}/usr/bin")
+    folder = agents_on_path(tmp_path, monkeypatch, codex="codex-cli 0.60.1 (rust)", claude="no number")
     looked = {each["topic"]: each["message"] for each in cli.json("doctor").data["findings"]}
     assert looked["codex"] == f"0.60.1, {folder / 'codex'}"
     assert looked["claude-code"] == f"version unknown, {folder / 'claude'}"

@@ -1,5 +1,6 @@
 """Providers are added, listed, turned off and taken out, in the user's own configuration."""
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,12 @@ def written(mine: Path) -> dict[str, Any]:
     return tomllib.loads(mine.read_text(encoding="utf-8"))
 
 
-def test_the_kinds_that_need_no_table_are_listed_last(scene: Scene, mine: Path) -> None:
+def test_the_kinds_that_need_no_table_are_listed_last_and_an_agent_is_usable_where_its_program_is(
+    scene: Scene, mine: Path, tmp_path: Path
+) -> None:
     scene.engine.environment["OPENAI_API_KEY"] = KEY
+    scene.engine.environment["PATH"] = str(tmp_path)
+    (tmp_path / ("codex.exe" if sys.platform == "win32" else "codex")).touch(mode=0o755)
     mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text('[providers.mine]\nkind = "codex"\n[roles.second]\nprovider = "mine"\n')
     found = providers.listed(scene.engine)
@@ -51,11 +56,10 @@ def test_the_kinds_that_need_no_table_are_listed_last(scene: Scene, mine: Path) 
     assert {each.name for each in found if each.is_usable} == {
         "mine",
         "openai",
-        "claude-code",
         "codex",
-        "gemini-cli",
         "manual",
     }
+    assert (line(scene, "claude-code").state, line(scene, "anthropic").state) == ("not installed", "no key")
     assert line(scene, "openai") == ProviderLine(
         "openai", "openai", "", "env:OPENAI_API_KEY", has_key=True, enabled=True, layer="built in", trusted=True
     )

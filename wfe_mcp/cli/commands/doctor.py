@@ -275,16 +275,11 @@ def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
     for line in listed(invocation.engine):
         if line.layer == "built in" and not line.roles:
             continue
-        if not line.trusted:
-            yield HealthFinding(f"provider {line.name}", "note", "needs trust; fix: wfe-mcp trust")
-        elif not line.enabled:
-            yield HealthFinding(f"provider {line.name}", "note", f"disabled; fix: wfe-mcp providers enable {line.name}")
-        elif line.key and not line.has_key:
-            message = f"no key at {line.key}; fix: wfe-mcp providers key {line.name}"
-            yield HealthFinding(f"provider {line.name}", "problem" if line.roles else "note", message)
-        else:
-            key = f"key at {line.key}; " if line.key else ""
-            yield HealthFinding(f"provider {line.name}", "ok", f"{key}test: wfe-mcp providers test {line.name}")
+        key = f"key at {line.key}; " if line.key else ""
+        is_broken = bool(line.roles) and line.state in {"no key", "not installed"}
+        level = "ok" if line.is_usable else "problem" if is_broken else "note"
+        message = line.fault or f"{key}test: wfe-mcp providers test {line.name}"
+        yield HealthFinding(f"provider {line.name}", level, message)
     for role in roles(invocation.engine):
         if role.fault:
             yield HealthFinding(f"role {role.name}", "problem" if role.trusted else "note", role.fault)

@@ -56,7 +56,7 @@ def list_all(invocation: Invocation) -> None:
     def render(screen: Screen) -> None:
         screen.table(
             ("provider", "kind", "state", "key", "from", "address, program or package"),
-            [(line.name, line.kind, _state(line), _key(line), line.layer, line.where) for line in found],
+            [(line.name, line.kind, line.state, _key(line), line.layer, line.where) for line in found],
         )
         if filled:
             screen.line()
@@ -310,12 +310,6 @@ def _render_tried(screen: Screen, tried: "Tried") -> None:
 
 def _view(line: "ProviderLine") -> dict[str, Any]:
     return asdict(line) | {"usable": line.is_usable}
-
-
-def _state(line: "ProviderLine") -> str:
-    if not line.trusted:
-        return "needs trust"
-    return "enabled" if line.enabled else "disabled"
 
 
 def _key(line: "ProviderLine") -> str:

@@ -4,8 +4,9 @@ The one set of functions behind ``wfe-mcp providers`` and the other interfaces. 
 never into a project's; a key goes to where ``secrets`` keeps it.
 """
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
@@ -18,6 +19,9 @@ from wfe_mcp.resources import plugins
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, ProviderSettings
 from wfe_mcp.workspace.config.settings import LoadedSettings
+from wfe_mcp.workspace.files.programs import configured_program
+
+ProviderState = Literal["needs trust", "disabled", "no key", "not installed", "usable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,36 @@ class ProviderLine:
     """False: its configuration needs trust."""
     roles: tuple[str, ...] = ()
     """Those that it fills."""
+    missing: str = ""
+    """Its program, where that is not found."""
+
+    @property
+    def state(self) -> ProviderState:
+        """The first thing that keeps it from use; ``usable``: a call can be tried."""
+        found: tuple[tuple[ProviderState, bool], ...] = (
+            ("needs trust", not self.trusted),
+            ("disabled", not self.enabled),
+            ("no key", bool(self.key) and not self.has_key),
+            ("not installed", bool(self.missing)),
+            ("usable", True),
+        )
+        return next(state for state, holds in found if holds)
 
     @property
     def is_usable(self) -> bool:
         """Whether a call can be tried."""
-        return self.enabled and self.trusted and (self.has_key or not self.key)
+        return self.state == "usable"
+
+    @property
+    def fault(self) -> str:
+        """What keeps it from use, with what to do; empty where nothing does."""
+        faults: dict[ProviderState, str] = {
+            "needs trust": "needs trust; fix: wfe-mcp trust",
+            "disabled": f"disabled; fix: wfe-mcp providers enable {self.name}",
+            "no key": f"no key at {self.key}; fix: wfe-mcp providers key {self.name}",
+            "not installed": f"program {self.missing} is not found; fix: install it",
+        }
+        return faults.get(self.state, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,18 +232,20 @@ def _line(
     engine: Engine, loaded: LoadedSettings, name: str, found: FrozenProvider | None, *, trusted: bool = True
 ) -> ProviderLine:
     assert found is not None, "it was listed a moment ago"
-    key = found.key or ""
+    key, words = found.key or "", found.argv or facts_of(found.kind).argv
+    has_program = not words or configured_program(words[0], engine.root, engine.environment.get("PATH", os.defpath))
     table = loaded.settings.providers.get(name)
     return ProviderLine(
         name=name,
         kind=found.kind,
-        where=found.base_url or _package(found.kind) or " ".join(found.argv or facts_of(found.kind).argv),
+        where=found.base_url or _package(found.kind) or " ".join(words),
         key=key,
         has_key=bool(key) and is_there(engine, name, key),
         enabled=table is None or table.enabled,
         layer="project" if not trusted else ", ".join(_layers(loaded, f"providers.{name}.")) or "built in",
         trusted=trusted,
         roles=tuple(role for role, settings in sorted(loaded.settings.roles.items()) if settings.provider == name),
+        missing="" if has_program else words[0],
     )
 
 

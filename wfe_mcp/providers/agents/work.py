@@ -32,7 +32,7 @@ from wfe_mcp.providers.agents.isolation import review_folder
 from wfe_mcp.providers.agents.transcript import Transcript
 from wfe_mcp.providers.output import clear_place, ends_with_value, output_paragraph, value_at, value_in, with_paragraph
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
-from wfe_mcp.workspace.files.programs import is_of_project, outside, sha256_of_files, temporary_outside
+from wfe_mcp.workspace.files.programs import configured_program, is_of_project, sha256_of_files, temporary_outside
 
 AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}
 
@@ -329,12 +329,9 @@ def _environment(agent: Agent, connection: call.Connection, launch: LaunchContex
 
 
 def _program(agent: Agent, connection: call.Connection, root: Path, env: Mapping[str, str]) -> tuple[str, ...]:
-    """The program and its first words: a configured path from ``root``, or a name on PATH that is outside the project."""
+    """The program and its first words."""
     name, *words = connection.argv or agent.program
-    if os.path.dirname(name):  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
-        found = str(root / name) if (root / name).is_file() else None
-    else:
-        found = outside(name, root, env.get("PATH", os.defpath))
+    found = configured_program(name, root, env.get("PATH", os.defpath))
     if found is None:
         raise fault("not_installed", agent, connection)
     return (found, *words)

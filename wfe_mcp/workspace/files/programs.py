@@ -62,6 +62,13 @@ def outside(name: str, root: Path, path: str) -> str | None:
     return found if found and Path(found).is_absolute() and not is_of_project(Path(found), root) else None
 
 
+def configured_program(word: str, root: Path, path: str) -> str | None:
+    """The program of a configured command: a path from ``root``, or a name outside the project in the folders of ``path``."""
+    if os.path.dirname(word):  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
+        return str(root / word) if (root / word).is_file() else None
+    return outside(word, root, path)
+
+
 def path_outside(root: Path, path: str) -> str:
     """``path`` without the folders that are relative or in the project."""
     top, folders = _top(root), (each for each in path.split(os.pathsep) if Path(each).is_absolute())
