@@ -56,6 +56,17 @@ def test_merged_branches_of_delivered_runs_go_and_the_others_stay_each_with_its_
     assert found == {"gates_weakened"}, "the scene defines its template again for each run"
 
 
+def test_a_branch_of_two_runs_is_that_of_the_run_that_made_it_last(scene: Scene) -> None:
+    delivered(scene)
+    same = {**BRANCH, "params": {"branch": "ai/same"}}
+    run_of(scene, 2, same, COMMIT, PUSH, MERGE)
+    scene.git("checkout", "-q", "main")
+    clean_up(scene.engine, HUMAN, do=True, on_remote=True)
+    scene.clock.advance(minutes=1)
+    second, _ = run_of(scene, 3, same, COMMIT)
+    assert clean_up(scene.engine, AGENT) == [(second, "branch", "ai/same", "not merged")]
+
+
 @pytest.mark.requirement("S3-27")
 def test_on_the_remote_merged_branches_go_too_where_a_person_says_so(scene: Scene) -> None:
     remote = delivered(scene)

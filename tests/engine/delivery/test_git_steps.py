@@ -203,10 +203,14 @@ def test_a_remote_that_is_gone_is_named_with_the_command_that_corrects_it(scene:
 def test_a_remote_that_refuses_the_branch_is_a_blocker_of_its_own(scene: Scene) -> None:
     remote = delivered(scene)
     hook = remote / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho protected branch >&2\nexit 1\n", encoding="utf-8")
+    hook.write_text("#!/bin/sh\nprintf 'protected branch:\\nby the team\\n' >&2\nexit 1\n", encoding="utf-8")
     hook.chmod(0o755)
     run = approved(scene, BRANCH, COMMIT, PUSH)
     scene.work()
+    lines = results(scene, run)["push"].splitlines()
+    assert "remote: by the team" in lines and lines == [line.strip() for line in lines], (
+        "git fills lines up with spaces"
+    )
     assert rows(scene, run, "ship")["push"].output == {"blocker": "protected"}
     assert "Nothing was pushed." in results(scene, run)["push"]
     assert scene.attempt(run, "ship").status is AttemptStatus.FAILED

@@ -130,7 +130,7 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
     flagged = [line for line in text_of(done).split("\n") if line.startswith("!")]
     # Those that are only refused with another one are named after it.
     flagged.sort(key=lambda line: "atomic" in line)
-    git_word = flagged[0].split("\t")[-1] if flagged else ""
+    git_word = " ".join(flagged[0].split("\t")[-1].split()) if flagged else ""
     branch = flagged[0].split("\t")[1].rpartition(":")[2].removeprefix("refs/heads/") if flagged else ""
     if git_word.startswith("[rejected]"):
         raise DeliveryFault(
@@ -139,7 +139,7 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
             "conflict",
         )
     if git_word.startswith("[remote rejected]"):
-        output = done.stderr.decode(errors="replace").strip()[-300:]
+        output = _output(remote, done.stderr)
         raise DeliveryFault(
             f"{remote.name} ({remote.shown}) does not take '{branch}': {git_word}. {output} Nothing was pushed. Deliver through a pull "
             "request ([delivery] mode), or have the rule of the branch changed, then retry the phase.",
@@ -205,8 +205,7 @@ def _apart(remote: Remote) -> Generator[_Apart]:
 
 
 def _fault(remote: Remote, cannot: str, stderr: bytes) -> DeliveryFault:
-    output = stderr.decode(errors="replace").strip()
-    output = (output.replace(remote.secret, "…") if remote.secret else output)[-300:]
+    output = _output(remote, stderr)
     blocker: Blocker = "forge"
     remedy = f"See that {remote.shown} answers: git ls-remote {remote.name}"
     if _CREDENTIALS.search(output):
@@ -214,3 +213,9 @@ def _fault(remote: Remote, cannot: str, stderr: bytes) -> DeliveryFault:
     elif _MISSING.search(output):
         blocker, remedy = "no_remote", f"Correct its address: git remote set-url {remote.name} ADDRESS"
     return DeliveryFault(f"{remote.name} ({remote.shown}) {cannot}: {output}. {remedy}; then retry the phase.", blocker)
+
+
+def _output(remote: Remote, stderr: bytes) -> str:
+    """The end of what git printed. It fills up the lines of a remote with spaces."""
+    lines = "\n".join(line.strip() for line in stderr.decode(errors="replace").strip().splitlines())
+    return (lines.replace(remote.secret, "…") if remote.secret else lines)[-300:]

@@ -19,7 +19,7 @@ from wfe_mcp.core.model import RunStatus
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import refs, remote as remotes
 from wfe_mcp.engine.delivery.git_steps import merged_branches, remove_branch
-from wfe_mcp.engine.delivery.operations import cleaned
+from wfe_mcp.engine.delivery.operations import cleaned, operations_of
 from wfe_mcp.engine.delivery.place import NotDelivered, Place, place_of, remote_of
 from wfe_mcp.engine.kernel.step_call import CommandCall
 from wfe_mcp.engine.maintenance.worktrees import open_runs_in, remove, worktrees_folder
@@ -27,7 +27,7 @@ from wfe_mcp.workspace.git.repository import branch as current_branch, changes
 from wfe_mcp.workspace.git.worktrees import lost_with, worktrees
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
@@ -58,12 +58,15 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
             "The user runs in a terminal of their own: wfe-mcp git cleanup --yes --remote",
         )
     found: list[Left] = []
+    runs = _delivered(engine)
+    made_by = _newest_makers(engine, runs)
     try:
-        for loaded in _delivered(engine):
+        for loaded in runs:
             try:
                 # Seen from this folder: that of the run may be gone, or be what is removed.
                 place = place_of(engine, replace(loaded.record, worktree=str(engine.root)))
-                found += _branches(engine, by, place, loaded, do=do, on_remote=on_remote)
+                others = {name for name, run in made_by.items() if run != loaded.record.id}
+                found += _branches(engine, by, place, loaded, others, do=do, on_remote=on_remote)
                 found += _folder(engine, loaded, do=do)
             except (DeliveryFault, Refused) as fault:
                 found.append(Left(loaded.record.id, "run", loaded.record.id, str(fault)))
@@ -83,9 +86,25 @@ def _delivered(engine: Engine) -> list[LoadedRun]:
         return [engine.load(tx, name) for name in names]
 
 
-def _branches(engine: Engine, by: By, place: Place, loaded: LoadedRun, *, do: bool, on_remote: bool) -> Iterator[Left]:
+def _newest_makers(engine: Engine, runs: list[LoadedRun]) -> dict[str, str]:
+    """Branch → the run that made it last: the next run of an item makes one of the same name."""
+    made = [
+        one
+        for loaded in runs
+        for one in operations_of(engine, loaded.record.id)
+        if one.kind == "git.branch" and one.done is not None and not one.undone
+    ]
+    return {str(one.target["branch"]): one.run for one in sorted(made, key=lambda one: one.at)}
+
+
+def _branches(
+    engine: Engine, by: By, place: Place, loaded: LoadedRun, others: Collection[str], *, do: bool, on_remote: bool
+) -> Iterator[Left]:
+    """``others``: the names of branches that another run has made since."""
     run, root = loaded.record, engine.root
-    goes, stays = merged_branches(place, "")
+    goes, stays = (
+        {name: why for name, why in each.items() if name not in others} for each in merged_branches(place, "")
+    )
     begun = {
         str(one.target["branch"])
         for one in place.operations
@@ -98,7 +117,8 @@ def _branches(engine: Engine, by: By, place: Place, loaded: LoadedRun, *, do: bo
         goes |= {
             name: str(one.before["sha"])
             for name, one in only.items()
-            if not (one.undone or refs.commit_of(root, refs.ref_of(name))) and remotes.commit_at(remote, name)
+            if not (name in others or one.undone or refs.commit_of(root, refs.ref_of(name)))
+            and remotes.commit_at(remote, name)
         }
     for name, sha in goes.items():
         why = _kept(engine, loaded, name)
