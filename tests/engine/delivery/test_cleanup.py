@@ -58,7 +58,7 @@ def test_merged_branches_of_delivered_runs_go_and_the_others_stay_each_with_its_
 
 def test_a_branch_of_two_runs_is_that_of_the_run_that_made_it_last(scene: Scene) -> None:
     delivered(scene)
-    same = {**BRANCH, "params": {"branch": "ai/same"}}
+    same: dict[str, object] = {**BRANCH, "params": {"branch": "ai/same"}}
     run_of(scene, 2, same, COMMIT, PUSH, MERGE)
     scene.git("checkout", "-q", "main")
     clean_up(scene.engine, HUMAN, do=True, on_remote=True)

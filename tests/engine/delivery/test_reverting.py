@@ -94,6 +94,18 @@ def test_the_change_goes_out_of_the_base_by_a_run_with_gates_and_an_approval(sce
     )
 
 
+def test_what_the_server_took_out_is_no_change_of_an_unknown_author(scene: Scene) -> None:
+    delivered(scene)
+    run, _ = merged(scene)
+    made = reverted(scene, run)
+    scene.work()
+    scene.write("more.py", "x = 1\n")
+    scene.clock.advance(minutes=1)
+    scene.begin(made.record.id, "check", beside(scene, Path(made.record.worktree)))
+    answer = "more.py changed after the run started and before its first phase began."
+    assert scene.status(made.record.id).data["warnings"] == [answer]
+
+
 def test_in_a_folder_with_other_changes_it_has_a_work_tree_of_its_own_and_keeps_what_came_later(scene: Scene) -> None:
     remote = delivered(scene, 'strategy = "merge"')
     run, _ = merged(scene)

@@ -98,7 +98,10 @@ def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitR
     start, merged = change_of(place, params.run)
     target = {"run": params.run, "sha": merged}
     known = begun(place.engine, call, "git.revert", target)
-    now = str(known.before["sha"]) if known and not known.undone else head(root) or ""
+    before = (
+        known.before if known and not known.undone else {"sha": head(root) or "", "tree": SeenFiles(root).tree(()).id}
+    )
+    now = str(before["sha"])
     was = commits.contents(root, now).files
     wanted = commits.contents(root, merges.reverted(root, now, merged, start)).files
     prefix = require_repository(root).prefix
@@ -111,9 +114,12 @@ def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitR
         return {"skipped": f"nothing of {merged[:12]} is left", "sha": merged}
 
     def observe() -> Mapping[str, Any] | None:
-        found = SeenFiles(root).tree(()).files
-        is_done = all(found.get(path) == node for path, node in files.items())
-        return {"run": params.run, "sha": now, "files": len(files)} if is_done else None
+        found = SeenFiles(root).tree(())
+        is_done = all(found.files.get(path) == node for path, node in files.items())
+        # At a second start it is not known what else has changed since the call.
+        tree = (known.done or {}).get("tree") if known and known.called else found.id
+        seen = {"run": params.run, "sha": now, "files": len(files)} | ({"tree": tree} if tree else {})
+        return seen if is_done else None
 
     def allow() -> None:
         if changed := [] if known and known.called else [line[3:] for line in changes(root)]:
@@ -123,7 +129,7 @@ def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitR
             )
 
     return operate(
-        place.engine, call, "git.revert", target, {"sha": now}, observe, lambda: commits.write_files(root, files), allow
+        place.engine, call, "git.revert", target, before, observe, lambda: commits.write_files(root, files), allow
     )
 
 

@@ -151,6 +151,14 @@ def merge_in(operations: Iterable[Operation]) -> Operation | None:
     return merges[-1] if merges else None
 
 
+def folder_changes(operations: Iterable[Operation]) -> list[tuple[datetime, str, str]]:
+    """When each operation changed files of the working folder, and these before and after, as ``tree_hash`` names them."""
+    own = [
+        (one.at, one.before.get("tree"), (one.done or {}).get("tree")) for one in operations if one.kind == "git.revert"
+    ]
+    return [(at, str(before), str(after)) for at, before, after in own if before and after]
+
+
 def cleaned(operations: Iterable[Operation]) -> dict[str, Operation]:
     """Branch → the newest operation that was seen to have removed it, undone since or not."""
     return {str(one.target["branch"]): one for one in operations if one.kind == "git.clean" and one.done is not None}

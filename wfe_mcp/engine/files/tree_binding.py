@@ -20,7 +20,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
+    from datetime import datetime
 
     from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.paths import PhasePath
@@ -136,14 +137,22 @@ def is_recorded(code: str | None, recorded: Collection[str | None], state: RunSt
     return is_same and any(each is not None and parts_of(each)[0] == files for each in recorded)
 
 
-def changed_before_work(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[str, ...]:
-    """What changed between the start of the run and its first claim: no phase made it, as far as the run knows."""
+def changed_before_work(
+    engine: Engine, tx: Tx, loaded: LoadedRun, known: Sequence[tuple[datetime, str, str]] = ()
+) -> tuple[str, ...]:
+    """What changed between the start of the run and its first claim: no phase made it, as far as the run knows.
+
+    ``known``: when each step of the server changed files, and these before and after.
+    """
     state, claimed = loaded.state, _first_claim(loaded.state)
     if state.tree is None or claimed is None or claimed.tree_at_start == state.tree:
         return ()
     ignored = ignored_globs(engine, tx, loaded, claimed.phase)
-    found = changed_since(loaded, state.tree, claimed.tree_at_start) or ()
-    return tuple(path for path in found if not match_globs(path, ignored))
+    own = [(before, after) for at, before, after in known if claimed.started_at and at <= claimed.started_at]
+    trees = [state.tree, *(tree for span in own for tree in span), claimed.tree_at_start]
+    spans = zip(trees[::2], trees[1::2], strict=True)
+    found = {path for before, after in spans for path in changed_since(loaded, before, after) or ()}
+    return tuple(sorted(path for path in found if not match_globs(path, ignored)))
 
 
 def _first_claim(state: RunState) -> Attempt | None:

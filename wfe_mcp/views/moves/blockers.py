@@ -271,6 +271,11 @@ def changed_before_work(engine: Engine, found: Overview) -> tuple[str, ...]:
     """One sentence, or none where nothing changed."""
     with engine.store.read() as tx:
         paths = changed(engine, tx, found.loaded)
+        if paths:
+            from wfe_mcp.engine.delivery.operations import folder_changes, operations_of
+
+            known = folder_changes(operations_of(tx, found.loaded.record.id))
+            paths = changed(engine, tx, found.loaded, known) if known else paths
     return (f"{shortened(paths)} changed after the run started and before its first phase began.",) if paths else ()
 
 
