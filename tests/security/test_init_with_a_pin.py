@@ -46,7 +46,7 @@ def test_choosing_the_pin_agrees_to_what_is_on_the_screen_above_it(project: Mach
         "A trial runs code",
         "+ runs    check test: ",
         "Claude Code will be connected",
-        "Your PIN agrees to all",
+        "Type your PIN to agree to all of this",
     ):
         assert shown in above, done.said
     assert "[y/N]" not in done.said
@@ -74,6 +74,15 @@ def test_the_folders_of_a_tool_chain_are_agreed_to_with_the_pin_and_a_secret_is_
     assert re.search(rf"A check that needs [^.]*\b{name}\b[^.]* of your shell gets (it|them)\.", above), above
     assert "[y/N]" not in done.said
     assert f'"{name}"' in config(machine)
+
+
+def test_with_yes_what_is_trusted_is_on_the_screen_before_the_pin_is_asked_for(project: Machine) -> None:
+    project.person()
+    done = project.talk([("PIN to trust: ", PIN), ("Clients: ", "")], *project.wfe("init", "--yes"))
+    assert done.code == 0, done.said
+    above = done.said[: done.said.index("PIN to trust")]
+    assert "+ runs    check test: " in above, done.said
+    assert "No gate is weakened." in above, done.said
 
 
 def test_enter_instead_of_a_pin_declines_and_each_step_asks(project: Machine) -> None:
@@ -108,10 +117,12 @@ def test_ctrl_c_at_the_pin_changes_nothing(project: Machine) -> None:
 
 def test_where_a_pin_is_set_it_is_the_one_answer_and_a_wrong_one_runs_nothing(project: Machine) -> None:
     project.person()
-    done = project.talk([("PIN to trust (Enter: no): ", WRONG)] * 3, *project.wfe("init"))
+    done = project.talk([("PIN to trust (Enter: ask at each step): ", WRONG)] * 3, *project.wfe("init"))
     assert (done.code, "[y/N]" in done.said) == (1, False), done.said
     assert not (project.project / "ran").exists()
-    done = project.talk([("PIN to trust (Enter: no): ", WRONG), ("PIN to trust", PIN)], *project.wfe("init"))
+    done = project.talk(
+        [("PIN to trust (Enter: ask at each step): ", WRONG), ("PIN to trust", PIN)], *project.wfe("init")
+    )
     assert (done.code, "[y/N]" in done.said) == (0, False), done.said
     assert "[checks.test]" in config(project)
 

@@ -198,7 +198,7 @@ def _trust(untrusted: WaitingTrust | None) -> Html | None:
     """The way to what needs trust in this project."""
     if untrusted is None:
         return None
-    what = f"This project has something that needs your trust: {', '.join(untrusted.names) or 'a change to review'}. "
+    what = f"This project has something that needs your trust: {untrusted.what}. "
     return tag("p", what, tag("a", "Review it", href=f"/{untrusted.path}"), class_="note warn")
 
 

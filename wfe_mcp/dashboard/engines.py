@@ -19,6 +19,7 @@ from wfe_mcp.engine.kernel.identity import other_key
 from wfe_mcp.engine.runs.needs import NOT_OVER
 from wfe_mcp.engine.runs.overview import Overview, is_quiet
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
+from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.store.records.approvals import RequestRecord
 from wfe_mcp.store.records.runs import RunRecord
@@ -249,6 +250,7 @@ def _why(stands: Overview, attempt: Attempt) -> str:
 
 def needs_trust(engine: Engine) -> WaitingTrust | None:
     """What needs trust in the project of ``engine``; None: nothing."""
-    names = tuple(one.name for one in pending_trust(engine))
-    is_needed = bool(names or own_configuration(engine).changed or templates_enabled(engine))
-    return WaitingTrust(folder=str(engine.root), path=trust_path(engine), names=names) if is_needed else None
+    names = [one.name for one in pending_trust(engine)]
+    if OWN not in names and (own_configuration(engine).changed or templates_enabled(engine)):
+        names.append(OWN)
+    return WaitingTrust(folder=str(engine.root), path=trust_path(engine), names=tuple(names)) if names else None

@@ -70,10 +70,7 @@ def requests_page(view: InboxView, runs: Sequence[OpenRun], forms: Sequence[Html
         ),
         *_links(
             "What needs your trust",
-            (
-                (f"Review {', '.join(each.names) or 'what changed'}", each.path, f" in {each.folder}")
-                for each in view.trust
-            ),
+            ((f"Review {each.what}", each.path, f" in {each.folder}") for each in view.trust),
         ),
         *_others(view),
         *_runs(runs),

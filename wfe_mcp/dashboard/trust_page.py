@@ -27,9 +27,10 @@ from wfe_mcp.dashboard.html import Html, crumbs, document, headline, icon, tag
 from wfe_mcp.dashboard.pages import login_page
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.effects import EffectChange
+from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.trust_listing import TrustListing
-from wfe_mcp.views.approvals.trust import NOT_CONTINUED, OWN, TrustView, trust_path, trust_view, trusted_listings
+from wfe_mcp.views.approvals.trust import NOT_CONTINUED, TrustView, trust_path, trust_view, trusted_listings
 
 ITEM = "trust:"
 """Followed by the name of something: the field of its box."""

@@ -12,7 +12,7 @@ from tests.engine.scene import AGENT
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.answers import ask_approval
-from wfe_mcp.workspace.system.location import project_at
+from wfe_mcp.workspace.system.location import project_at, user_config_file
 
 
 def lines(cli: Terminal) -> list[list[str]]:
@@ -79,7 +79,7 @@ def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, 
         'Approve send of "First"?',
         'Your task: Choose a way, of "Third"',
         'Approve send of "Fourth"?',
-        "Trust what changed: config",
+        "Review and trust: config",
     ]
     assert rows[1][-2].startswith("\"Second\" is blocked. Retry, skip or force-accept? 'build' failed: Check 'test' ")
     assert rows[1][-2].count("failed: ") == 1
@@ -155,3 +155,13 @@ def test_a_task_whose_title_hides_characters_is_named_too(cli: Terminal) -> None
     cli.start("asks")
     (row,) = lines(cli)
     assert "1 warning" in row
+
+
+def test_ones_own_configuration_that_waits_for_a_review_is_named(cli: Terminal) -> None:
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("# one\n")
+    assert cli("trust", "own", "--yes", pin=PIN).code == 0
+    file.write_text("# two\n")
+    assert [row[-2] for row in lines(cli)] == ["Review and trust: your own configuration"]
+    assert cli.json("inbox").data["trust"][0]["names"] == ["own"], "as `wfe-mcp trust` takes it"

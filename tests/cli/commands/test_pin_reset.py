@@ -228,3 +228,10 @@ def test_without_a_pin_there_is_none_to_reset(empty: Terminal) -> None:
     (empty.root / ".wfe").mkdir()
     document = empty.json("pin", "reset", "--yes", pin=NEW)
     assert (document.refusal, "pin set" in document.document["error"]["hint"]) == ("bad_argument", True)
+
+
+def test_after_a_reset_nothing_says_that_it_changed_or_is_trusted(cli: Terminal) -> None:
+    reset(cli)
+    asked = cli("trust", "--yes", pin=NEW)
+    assert asked.code == 0
+    assert "  unchanged: 1 effect\n" in asked.out, "the new key has not trusted it before"

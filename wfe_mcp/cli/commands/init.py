@@ -61,9 +61,10 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     waits = seen.untrusted or seen.project_file is None or not pin_is_set(engine)
     # A wrong PIN must leave no trace, so it comes before the file, and with --yes before the trials.
     asks = pin_fd is not None or (bool(missing or waits) and at_terminal())
-    by = settle_pin(engine, pin_fd) if asks and yes else None
     checks = [*missing, *_doubted(engine.root, found.checks, held)]
     show_checks(invocation.screen, [] if no_trial else checks)
+    shown = _shown(invocation, missing) if asks and yes and pin_fd is None else None
+    by = settle_pin(engine, pin_fd) if asks and yes else None
     homes = _homes(missing)
     once = _agrees_to_all(invocation, missing, homes) if asks and pin_fd is None and not (yes or no_trial) else None
     by, agreed_to = once or (by, None)
@@ -89,9 +90,8 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         )
     waiting = pending_trust(engine)
     listings = [trust_listing(engine, one) for one in waiting if one.kind == "configuration"]
-    if yes:
-        for each in listings:
-            show_listing(invocation.screen, each)
+    for each in (each for each in listings if yes and each.changes != shown):
+        show_listing(invocation.screen, each)
     weaker = [change for each in listings for change in each.weakening]
     if weaker:
         raise Refused(
@@ -130,6 +130,15 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     if not invocation.screen.as_json:
         offer(invocation.screen, engine.root, _written(engine), at_once=once is not None)
         invocation.screen.next(*_next(invocation, trials))
+
+
+def _shown(invocation: Invocation, missing: "Sequence[FoundCheck]") -> "tuple[EffectChange, ...]":
+    """Show what the PIN will be asked for: the effects of the file if all these checks work."""
+    from wfe_mcp.cli.terminal.effects import show_listing
+
+    listing = _listing(invocation.engine, {check.name: check.settings for check in missing})
+    show_listing(invocation.screen, listing)
+    return listing.changes
 
 
 def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, CheckSettings]") -> "list[FoundCheck]":
@@ -234,9 +243,11 @@ def _agrees_to_all(
     clients = " and ".join(each.title for each in not_connected(places_of(invocation.engine.root)))
     connects = f" {clients} will be connected, and may call wfe's tools without asking." if clients else ""
     invocation.screen.talk(f"{what}You trust the configuration with your PIN.{connects}")
-    invocation.screen.talk("Your PIN agrees to all of it. Enter: no, each step asks. Ctrl-C: no, and nothing changes.")
+    invocation.screen.talk(
+        "Type your PIN to agree to all of this, or press Enter to be asked at each step. Ctrl-C ends it: nothing changes."
+    )
     try:
-        return settle_pin(invocation.engine, None, enter="Enter: no"), listing.changes
+        return settle_pin(invocation.engine, None, enter="Enter: ask at each step"), listing.changes
     except NoPin:
         return None
 

@@ -19,7 +19,7 @@ _MARKS = {"new": "+", "changed": "~", "gone": "-", "same": " "}
 
 
 def show_listing(screen: Screen, listing: TrustListing) -> None:
-    """All effects of ``listing``; those that are trusted already are counted. With ``--json``, only to who can read it."""
+    """All effects of ``listing``; unchanged ones are counted. With ``--json``, only to who can read it."""
     if screen.as_json and not pin.at_terminal():
         return
     one = listing.pending
@@ -33,7 +33,7 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
     _show(screen, rest, "")
     same = sum(1 for each in listing.changes if each.mark == "same")
     if same:
-        screen.aside(f"  unchanged: {plural(same, 'effect')}, trusted already")
+        screen.aside(f"  unchanged: {plural(same, 'effect')}")
     if not listing.weakening and one.kind != "approvers":
         screen.aside("  No gate is weakened.")
     for problem in listing.problems:

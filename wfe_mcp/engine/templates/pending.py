@@ -2,6 +2,9 @@
 
 from wfe_mcp.core.dataclass import dataclass
 
+OWN = "own"
+"""The name of the user's own configuration."""
+
 
 @dataclass(frozen=True, slots=True)
 class PendingTrust:

@@ -25,14 +25,11 @@ from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
 from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
-from wfe_mcp.engine.templates.pending import PendingTrust
+from wfe_mcp.engine.templates.pending import OWN, PendingTrust
 from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still_trusted, trusted_text
 from wfe_mcp.store import Tx
 from wfe_mcp.workspace.config.gate_keys import FileLayer
 from wfe_mcp.workspace.config.settings import LoadedSettings
-
-OWN = "own"
-"""The name of the user's own configuration."""
 
 _POLICY, _EVIDENCE = "policy:", "policy-evidence:"
 """Followed by the project's id."""

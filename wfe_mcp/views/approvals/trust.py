@@ -17,8 +17,8 @@ from wfe_mcp.engine.approvals.approvers import approvers_here, continues
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 from wfe_mcp.engine.templates.effects import EffectChange, Mark
-from wfe_mcp.engine.templates.pending import PendingTrust
-from wfe_mcp.engine.templates.trust import OWN, in_force, own_pending, pending_trust
+from wfe_mcp.engine.templates.pending import OWN, PendingTrust
+from wfe_mcp.engine.templates.trust import in_force, own_pending, pending_trust
 from wfe_mcp.engine.templates.trust_listing import TrustListing, trust_listing
 from wfe_mcp.views.approvals.approvers import pinned_view
 from wfe_mcp.views.values.model import INLINE, JsonObject, plain, view_model, view_of

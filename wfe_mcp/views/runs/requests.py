@@ -8,6 +8,7 @@ from wfe_mcp.core.attempt_states import Handed
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import split_comments
 from wfe_mcp.core.texts import as_given, unseen, unseen_words
+from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.views.values.model import view_model, view_of
 
 Weight = Literal["weakened", "failed", "warning", "skipped"]
@@ -200,12 +201,19 @@ class StoppedRun:
 
 @view_model
 class WaitingTrust:
-    """A project with something that counts only once it is trusted. ``path``: its page; ``names``: what."""
+    """A project with something that counts only once it is trusted, or reviewed. ``path``: its page; ``names``: as ``wfe-mcp trust``
+    takes them, never empty.
+    """
 
     folder: str
     path: str
     names: tuple[str, ...]
     for_others: str = ""
+
+    @property
+    def what(self) -> str:
+        """``names`` in words."""
+        return ", ".join("your own configuration" if each == OWN else each for each in self.names)
 
 
 @view_model
@@ -264,8 +272,7 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
         kind = _KINDS.get(each.kind, "stopped")
         yield InboxLine(kind, each.updated_at, each.project, each.run, each.question, each.command)
     for each in view.trust:
-        text = f"Trust what changed: {', '.join(each.names)}"
-        yield InboxLine("trust", "", each.folder, "", text, "wfe-mcp trust")
+        yield InboxLine("trust", "", each.folder, "", f"Review and trust: {each.what}", "wfe-mcp trust")
 
 
 _KINDS: dict[str, _Kind] = {
