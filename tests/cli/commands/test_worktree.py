@@ -104,6 +104,25 @@ env = ["PORT"]""",
     assert made(cli, "one")["ports"] == first["ports"], "they stay"
 
 
+def test_one_in_which_a_check_cannot_run_says_what_it_lacks(cli: Terminal) -> None:
+    program = cli.root / "cache" / "bin" / "tool"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (cli.root / ".worktreeinclude").unlink()
+    commit(cli)
+    configured(cli, '[checks.tool]\nargv = ["cache/bin/tool"]')
+
+    answer = cli("worktree", "add", "fix")
+
+    assert answer.code == 0
+    assert "is not ready, on the branch fix." in answer.out
+    assert "Its checks need cache, which only the project's folder has: name it in .worktreeinclude" in answer.out
+    (cli.root / ".worktreeinclude").write_text("cache/\n")
+    assert made(cli, "fix")["lacks"] == []
+    assert "is ready" in cli("worktree", "add", "fix").out
+
+
 def test_they_are_made_in_the_configured_folder(cli: Terminal) -> None:
     configured(cli, '[worktrees]\nfolder = "../elsewhere"')
     assert Path(made(cli, "fix")["folder"]) == cli.root.parent / "elsewhere" / "fix"

@@ -1,12 +1,15 @@
 """``wfe-mcp worktree``: further work trees of a project, ready to work in side by side."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import joined, plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.maintenance.worktrees import MadeWorktree
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, which is that of its branch too: fix-login.")]
 Which = Annotated[str, typer.Argument(metavar="NAME", help="Its folder's name or its path.")]
@@ -26,8 +29,11 @@ def add(invocation: Invocation, name: Name, base: Base = "HEAD") -> None:
         made = make_worktree(invocation.engine, name, base)
     ports = ", ".join(f"{each}={port}" for each, port in made.ports.items())
 
+    state = "is not ready" if made.lacks else "is ready"
+    summary = f"{made.tree.path} {state}, on the branch {made.tree.branch}"
+
     def render(screen: Screen) -> None:
-        screen.line(f"{made.tree.path} is ready, on the branch {made.tree.branch}.", "bold")
+        screen.line(f"{summary}.", "bold")
         more = (
             f"{plural(made.copied, 'file')} copied" if made.copied else "",
             f"ports: {ports}" if ports else "",
@@ -35,10 +41,12 @@ def add(invocation: Invocation, name: Name, base: Base = "HEAD") -> None:
         )
         for line in filter(None, more):
             screen.line(f"  {line}")
+        if made.lacks:
+            screen.line(f"  ! {_lack(made)}", "yellow")
         screen.next(f"cd '{made.tree.path}'")
 
     data = _row(made.tree) | {"copied": made.copied, "ports": dict(made.ports), "set_up": made.set_up}
-    invocation.answer(f"{made.tree.path} is ready, on the branch {made.tree.branch}", render, data=data)
+    invocation.answer(summary, render, data=data | {"lacks": list(made.lacks)})
 
 
 def list_all(invocation: Invocation) -> None:
@@ -90,6 +98,17 @@ def enter(invocation: Invocation, name: str) -> None:
     if not invocation.screen.as_json:
         branch = made.tree.branch and f", on the branch {made.tree.branch}"
         invocation.screen.line(f"In {made.tree.path}{branch}:")
+        if made.lacks:
+            invocation.screen.line(f"  ! {_lack(made)}", "yellow")
+
+
+def _lack(made: "MadeWorktree") -> str:
+    """What checks need and the work tree has not, and the ways to have it there."""
+    named = joined(made.lacks)
+    return (
+        f"Its checks need {named}, which only the project's folder has: name it in .worktreeinclude and run the same command "
+        "again, or make it there with a check that `[worktrees] setup` names."
+    )
 
 
 def _row(tree: Any) -> dict[str, Any]:

@@ -22,12 +22,16 @@ from wfe_mcp.workspace.git.worktrees import Worktree, add_worktree, copy_files, 
 
 
 class MadeWorktree(NamedTuple):
-    """A work tree that is ready. ``copied``: how many files; ``set_up``: the check that ran there, empty without one."""
+    """A work tree. ``copied``: how many files; ``set_up``: the check that ran there, empty without one.
+
+    ``lacks``: what checks start or bring, the project's folder has, and the work tree has not; it is ready without such.
+    """
 
     tree: Worktree
     copied: int
     ports: Mapping[str, int]
     set_up: str
+    lacks: tuple[str, ...]
 
 
 def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bool = False) -> MadeWorktree:
@@ -60,7 +64,11 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bo
     if set_up:
         _set_up(engine, path, set_up, ports)
     return MadeWorktree(
-        next(each for each in worktrees(engine.root) if each.path == path.resolve()), copied, ports, set_up
+        next(each for each in worktrees(engine.root) if each.path == path.resolve()),
+        copied,
+        ports,
+        set_up,
+        _lacks(engine, path),
     )
 
 
@@ -97,6 +105,16 @@ def open_runs_in(engine: Engine, path: Path) -> list[str]:
     with engine.store.read() as tx:
         page = tx.runs.page(engine.project_id, status=is_open, limit=1_000, archived=False)
     return [record.id for record in page.runs if Path(record.worktree).resolve() == path.resolve()]
+
+
+def _lacks(engine: Engine, path: Path) -> tuple[str, ...]:
+    loaded = engine.settings()
+    checks = (loaded.pending or loaded.settings).checks.values()
+    started = (Path(check.cwd or ".") / check.argv[0] for check in checks if "/" in check.argv[0])
+    needed = {each.parts[0] for each in started if not each.is_absolute()} | {
+        n for check in checks for n in check.bring
+    }
+    return tuple(sorted(each for each in needed if (engine.root / each).exists() and not (path / each).exists()))
 
 
 def _log_folder(path: Path) -> Path:
