@@ -127,7 +127,7 @@ def _refuse_sessions(connection: Connection, database: Database) -> None:
             if time.monotonic() > end:
                 raise Refused(
                     "not_ready",
-                    f"'{database.shown}' has {plural(count, 'other connection')}, perhaps from other machines. They end before it is moved.",
+                    f"{plural(count, 'other connection')} to '{database.shown}' may still write there, perhaps from other machines. Nothing was copied.",
                     "Stop your clients, servers, workers and decision pages, then run it again.",
                 )
             time.sleep(0.05)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,14 @@ def test_a_source_in_use_is_refused(cli: Terminal, worked: str, postgres_url: st
 
     with closing(Store.open(f"sqlite:///{cli.database.as_posix()}", clock=cli.clock)) as store, store.tx() as tx:
         tx.processes.forget(served)
+        page = replace(served, kind="ui-on-demand")
+        tx.processes.register(page)
+    refused = cli.json("move-to", postgres_url)
+    assert f"decision page that a server started {me.pid}" in refused.document["error"]["message"]
+    assert f"ends by itself after 30m without use; at once with: kill {me.pid}" in refused.document["error"]["hint"]
+
+    with closing(Store.open(f"sqlite:///{cli.database.as_posix()}", clock=cli.clock)) as store, store.tx() as tx:
+        tx.processes.forget(page)
         tx.jobs.enqueue(NewJob("check", "default", payload={}))
         assert tx.jobs.claim("a worker", ["default"], 30, cli.clock()) is not None
     refused = cli.json("move-to", postgres_url)

@@ -176,16 +176,22 @@ def refuse_company(engine: Engine, to: str = "restore") -> None:
 
 def refuse_processes(tx: Tx, host: str, to: str) -> None:
     """Refuse ``not_ready`` while a process of ``host`` that has registered lives."""
+    from wfe_mcp.engine.approvals.decision_page import IDLE, ON_DEMAND, PAGE
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
     known = tx.processes.on_host(host)
     alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
     if alive:
-        named = ", ".join(f"{row.kind} {row.pid}" for row in alive)
+        names = {PAGE: "decision page", ON_DEMAND: "decision page that a server started"}
+        named = ", ".join(f"{names.get(row.kind, row.kind)} {row.pid}" for row in alive)
+        pages = [str(row.pid) for row in alive if row.kind == ON_DEMAND]
+        ends = (
+            f" That page ends by itself after {IDLE} without use; at once with: kill {' '.join(pages)}" if pages else ""
+        )
         raise Refused(
             "not_ready",
             f"{plural(len(alive), 'process', 'processes')} {'uses' if len(alive) == 1 else 'use'} the database: {named}. Stop them before you {to}.",
-            "Stop your clients, servers, workers and decision pages, then run it again.",
+            f"Stop your clients, servers, workers and decision pages, then run it again.{ends}",
         )
 
 
