@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +22,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.engine.access import device
 from wfe_mcp.engine.approvals.pin import set_pin
+from wfe_mcp.workspace.system.logins import connection_to, server_url
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 PIN = "2468-1357-90"
@@ -149,3 +152,23 @@ def test_a_token_is_sent_to_no_server_without_tls_elsewhere(team: Team) -> None:
     for url in ("http://wfe.example", "wfe.example", "https://wfe.example/path", "https://ada@wfe.example"):
         refused = json.loads(said(command(ada, "--json", "login", url)))
         assert refused["error"]["code"] == "bad_argument"
+
+
+def test_a_name_below_localhost_is_this_machine_and_no_resolver_is_asked(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = team.running.url.rpartition(":")[2]
+    url = server_url(f"http://wfe.localhost:{port}")
+    monkeypatch.setattr("socket.getaddrinfo", _of_localhost_alone(socket.getaddrinfo))
+    with closing(connection_to(url, 60.0)) as connection:
+        connection.request("GET", "/readyz")
+        assert connection.sock is not None
+        assert connection.sock.getpeername()[0] in {"127.0.0.1", "::1"}
+
+
+def _of_localhost_alone(found: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(host: str, *rest: Any, **more: Any) -> Any:
+        assert host == "localhost"
+        return found(host, *rest, **more)
+
+    return asked

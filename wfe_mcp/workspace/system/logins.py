@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.system.location import Project
 
 _HERE = {"localhost", "127.0.0.1", "::1"}
+_BELOW = ".localhost"
+"""Names below localhost are this machine's (RFC 6761); no resolver is asked, since one could say otherwise."""
 
 
 class Login(NamedTuple):
@@ -45,7 +48,7 @@ def server_url(given: str) -> str:
         raise Refused(
             "bad_argument", f"{given[:100]!r} is no address of a server.", "Give scheme and host: https://wfe.example"
         )
-    if parts.scheme == "http" and parts.hostname not in _HERE:
+    if parts.scheme == "http" and not _is_here(parts.hostname):
         raise Refused(
             "bad_argument",
             f"On the way to {parts.hostname} others could read the token.",
@@ -59,8 +62,22 @@ def connection_to(url: str, timeout_s: float) -> HTTPConnection:
     from http import client
 
     parts = urlsplit(url)
+    host = parts.hostname or ""
     kind = client.HTTPSConnection if parts.scheme == "https" else client.HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=timeout_s)
+    if parts.scheme == "https" or not host.endswith(_BELOW):
+        return kind(host, parts.port, timeout=timeout_s)
+
+    class Here(client.HTTPConnection):
+        """To this machine, under the name ``host``."""
+
+        def connect(self) -> None:
+            self.sock = socket.create_connection(("localhost", self.port), self.timeout)
+
+    return Here(host, parts.port, timeout=timeout_s)
+
+
+def _is_here(host: str) -> bool:
+    return host in _HERE or host.endswith(_BELOW)
 
 
 def login_of(url: str, project: Project, env: Mapping[str, str]) -> Login | None:
