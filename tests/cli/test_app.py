@@ -196,6 +196,7 @@ def test_a_word_that_other_programs_use_names_the_command_that_is_meant(cli: Ter
     wrong = cli("runs")
     assert (wrong.code, wrong.err.splitlines()[-1]) == (2, "Next: wfe-mcp list")
     assert "error: No such command 'runs': here it is 'list'. [bad_argument]" in wrong.err
+    assert "here it is 'log'" in cli("activity").err, "as the page with all events is called"
     assert json.loads(cli("runs", "--json").out)["error"]["hint"] == "See: wfe-mcp list"
     assert json.loads(cli("--json", "runs").out)["error"]["hint"] == "See: wfe-mcp list"
 

@@ -300,7 +300,7 @@ _MEANT = {
     **dict.fromkeys(("runs", "ls", "ps"), "list"),
     **dict.fromkeys(("dashboard", "web", "page"), "ui"),
     **dict.fromkeys(("decisions", "approvals", "pending"), "inbox"),
-    **dict.fromkeys(("logs", "history", "events"), "log"),
+    **dict.fromkeys(("logs", "history", "events", "activity"), "log"),
     **dict.fromkeys(("items", "tasks", "todo"), "work list"),
     **dict.fromkeys(("template",), "templates list"),
     **dict.fromkeys(("stop", "abort", "kill"), "cancel"),

@@ -355,10 +355,10 @@ def _not_passing(name: str, results: TestResults, *, exact: bool) -> Unmet | Non
 
 
 def _nearest(name: str, ids: Sequence[str]) -> str:
-    """``; did you mean …?`` with the id as the runner has it. Only the start of a long list is compared."""
+    """`` (did you mean …?)`` with the id as the runner has it. Only the start of a long list is compared."""
     ends = {_end(test): test for test in ids[:_MAX_COMPARED]}
     near = [ends[end] for end in nearest(_end(name), ends)]
-    return f"; did you mean {' or '.join(repr(test) for test in near)}?" if near else ""
+    return f" (did you mean {' or '.join(repr(test) for test in near)}?)" if near else ""
 
 
 def _end(test: str) -> str:

@@ -75,8 +75,11 @@ def server(
             listening.set_inheritable(False)
         else:
             url = origin or f"http://localhost:{found}"
-            summary = "The server is running; Ctrl-C stops it. It serves:"
-            invocation.addresses(summary, f"{url}/mcp", f"{url}/api/v1", data={"url": url})
+            summary = "The server is running; Ctrl-C stops it. It serves people, agents and programs:"
+            served = (url, f"{url}/mcp", f"{url}/api/v1")
+            if visitors is None:
+                summary, served = "The server is running; Ctrl-C stops it. It serves agents and programs:", served[1:]
+            invocation.addresses(summary, *served, data={"url": url})
         if number == 1:
             with listening:
                 stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")

@@ -235,7 +235,7 @@ def open_root(root: Path) -> Folder:
         raise Refused(
             "bad_argument",
             f"The project folder '{root}' cannot be opened: {exc.strerror}.",
-            "Name an existing folder with --project.",
+            "Name an existing folder with --project. If it was renamed or moved: wfe-mcp project move OLD NEW",
         ) from exc
 
 
