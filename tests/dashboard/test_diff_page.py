@@ -88,3 +88,13 @@ def test_a_large_file_is_cut_with_a_way_to_see_all(request_id: str, browser: Bro
     where = shown.partition('class="note">')[2].partition('href="')[2].partition('"')[0].replace("&amp;", "&")
     whole = browser.get(where).text
     assert (whole.count("\n+line"), "kept.py" in whole) == (900, False)
+
+
+def test_code_below_a_text_that_began_above_the_hunk_has_its_own_colours() -> None:
+    from wfe_mcp.dashboard.prose import coloured
+
+    inside = coloured("a.py", ["the end of a text.", '"""', "import os", "", "value = os.environ"])
+    assert 'class="syn-k"' in "".join(map(str, inside[2])), "import is a keyword"
+    assert "syn-s" in "".join(map(str, inside[0]))
+    below = coloured("a.py", ["import os", '"""the beginning of a text', "that ends below"])
+    assert 'class="syn-k"' in "".join(map(str, below[0]))

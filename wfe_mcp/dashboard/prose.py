@@ -1,9 +1,9 @@
 """Artifacts and Markdown as HTML, and the syntax colours of code; nothing in them is active.
 
-The lines of a hunk are read without what is above them, so a colour inside a long text or comment can be wrong.
+The lines of a hunk are read without what is above them, so a colour inside a long comment can be wrong.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import TypeAlias
@@ -169,7 +169,7 @@ def _classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
     except ClassNotFound:
         return plain
     found: list[list[tuple[str, str]]] = [[]]
-    tokens: list[tuple[object, str]] = list(lexer.get_tokens(text))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    tokens = _tokens(lexer.get_tokens, text)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     for kind, value in tokens:
         name = _class_of(kind)
         first, *rest = value.split("\n")
@@ -179,6 +179,27 @@ def _classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
                 found[-1].append((name, piece))
     # A lexer may change line ends; the lines that are decided on must stay as they are.
     return found if len(found) == len(lines) and "".join(value for _, value in tokens) == text else plain
+
+
+def _tokens(read: Callable[[str], Iterable[tuple[object, str]]], text: str) -> list[tuple[object, str]]:
+    """The tokens of a hunk. Where a text in triple quotes may have begun above it, the reading counts in which less is text."""
+    readings = [[*read(text)]]
+    for quotes in (each for each in _TRIPLE if text.count(each) % 2 and not _begins(text, each)):
+        tokens, left = list[tuple[object, str]](), len(quotes)
+        for kind, value in read(quotes + text):
+            tokens.append((kind, value[left:]))
+            left = max(0, left - len(value))
+        readings.append(tokens)
+    return min(readings, key=lambda found: sum(len(value) for kind, value in found if _class_of(kind) == "s"))
+
+
+def _begins(code: str, quotes: str) -> bool:
+    """Whether the first ``quotes`` begin a text: nothing but space is before them in their line, and more is behind."""
+    before, _, behind = code.partition(quotes)
+    return not before.rpartition("\n")[2].strip() and bool(behind.partition("\n")[0].strip())
+
+
+_TRIPLE = ('"""', "'''")
 
 
 @cache
