@@ -11,6 +11,9 @@ const PAGE = 500;
 /** What the engine notes for itself; a person who asks what happened does not mean it. */
 const INNER = new Set(["RecordsKept", "DecisionSigned", "WhenAnswered", "LocksNamed", "NextJudged", "GatesOpened", "ApprovalAwaited", "PhaseReady"]);
 
+/** A type of event as words: PhaseApproved, "phase approved". */
+const inWords = (type: string) => type.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase();
+
 export function Activity({ query: given }: { query: URLSearchParams }) {
   const [events, setEvents] = useState<ActivityView[]>([]);
   const [kind, setKind] = useState(given.get("type") ?? "");
@@ -64,7 +67,9 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
           <select value={kind} onChange={(event) => setKind(event.target.value)}>
             <option value="">all</option>
             {kinds.map((each) => (
-              <option key={each}>{each}</option>
+              <option key={each} value={each}>
+                {inWords(each)}
+              </option>
             ))}
           </select>
         </label>

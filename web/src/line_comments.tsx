@@ -87,7 +87,7 @@ function Write({ start, done, cancel }: { start: string; done: (text: string) =>
         value={text}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key === "Escape") cancel();
+          if (event.key === "Escape" && (text === start || window.confirm("Discard what you typed?"))) cancel();
           if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) done(text);
         }}
       />

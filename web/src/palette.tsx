@@ -143,6 +143,7 @@ export function KeySheet({ onClose }: { onClose: () => void }) {
   return (
     <div className="palette" role="dialog" aria-modal="true" aria-label="Keys" onClick={onClose}>
       <div>
+        <h2 className="sheet-title">Keys</h2>
         <ul className="sheet-keys">
           {KEYS.map(([keys, does]) => (
             <li key={keys} className="row">

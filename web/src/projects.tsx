@@ -39,16 +39,25 @@ export function Projects({ id }: { id: string }) {
           });
         }}
       >
-        <input type="text" required aria-label="Folder of the project" placeholder="an absolute path" style={{ maxWidth: "30rem" }} value={folder_} onChange={(event) => setFolder(event.target.value)} />
-        <input type="text" aria-label="Name of the project" placeholder="its name, else the folder's" style={{ maxWidth: "14rem" }} value={name} onChange={(event) => setName(event.target.value)} />
-        <select aria-label="Default template" value={template} onChange={(event) => setTemplate(event.target.value)}>
+        <label className="stack small" style={{ flex: "1 1 16rem" }}>
+          Folder of the project
+          <input type="text" required placeholder="an absolute path" value={folder_} onChange={(event) => setFolder(event.target.value)} />
+        </label>
+        <label className="stack small" style={{ flex: "1 1 16rem" }}>
+          Name of the project
+          <input type="text" placeholder="else the folder's" value={name} onChange={(event) => setName(event.target.value)} />
+        </label>
+        <label className="stack small" style={{ flex: "1 1 16rem" }}>
+          Default template
+          <select value={template} onChange={(event) => setTemplate(event.target.value)}>
           <option value="">the shipped default template</option>
           {offered.data?.templates.map((each) => (
             <option key={each.name} value={each.name}>
               {each.name}
             </option>
           ))}
-        </select>
+          </select>
+        </label>
         <button className="btn" disabled={busy} title="wfe-mcp project add">
           Add a project
         </button>

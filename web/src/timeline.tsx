@@ -40,7 +40,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
               <span className="axis" style={{ display: "block" }}>
                 {ticks.map((at, index) => (
                   <span key={index} style={{ left: `${index * 25}%`, ...(index === 4 ? { transform: "translateX(-100%)" } : {}) }}>
-                    {clock(at)}
+                    {index > 0 && clock(at) === clock(ticks[index - 1] ?? at) ? "" : clock(at)}
                   </span>
                 ))}
               </span>

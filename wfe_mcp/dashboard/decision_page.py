@@ -184,7 +184,11 @@ def _not_done(shown: ApprovalView) -> Html | None:
         tag(
             "li",
             tag("span", words.not_done(each)),
-            tag("span", f" ({'new' if each.is_new else 'as before'}, {each.at})", class_="muted small"),
+            tag(
+                "span",
+                f" ({'new' if each.is_new else 'as before'}, {each.at[:16].replace('T', ' ')} UTC)",
+                class_="muted small",
+            ),
         )
         for each in shown.not_done
     ]
