@@ -1633,6 +1633,9 @@ export interface RollbackPreview {
   paths?: string[];
   more_paths?: number;
   note?: string;
+  deleted?: string[];
+  unrecorded?: string[];
+  ways?: string;
 }
 
 export interface RollbackView {

@@ -204,7 +204,10 @@ def test_an_undo_of_files_that_were_changed_since_names_the_commands_that_work(c
     assert "go back without --files" in cli("undo", run, "--files").err
     refused = cli("undo", run, "--files", pin=PIN).err
     discard, keep = (f"wfe-mcp undo {run}{option}" for option in (" --files --discard", ""))
-    assert f"to let them go: {discard}; to keep them: {keep}\n" in refused, refused
+    assert (
+        f"save them first: wfe-mcp checkpoint {run}; or replace them, an undo has them: {discard}; or leave" in refused
+    )
+    assert f"leave the files as they are: {keep}\n" in refused
     assert cli(*keep.split()[1:], pin=PIN).code == 0
     assert (cli.root / "made.txt").read_text() == "changed\n"
 
@@ -287,9 +290,16 @@ def test_a_dry_run_names_what_would_change_and_changes_nothing(cli: Terminal) ->
 
     assert answer.code == 0
     first, *rest = answer.out.splitlines()
-    assert first == f"A rollback to {taken} would change the state of draft, send and 22 files"
-    assert rest == ["  app.py", *(f"  new{number:02}.py" for number in range(19)), "  and 2 more"]
-    assert f"Next: wfe-mcp rollback {run} {taken}" in answer.err
+    would = f"A rollback to {taken} would change the state of draft, send and 22 files"
+    assert first == f"{would}; 22 of them have changes that no checkpoint has, so it is refused"
+    new = [f"  new{number:02}.py (deleted, in no checkpoint)" for number in range(19)]
+    assert rest == ["  app.py (in no checkpoint)", *new, "  and 2 more"]
+    discard = f"wfe-mcp rollback {run} {taken} --discard"
+    assert (
+        f"Next: Save them first: wfe-mcp checkpoint {run}; or replace them, an undo has them: {discard}; or "
+        in answer.err
+    )
+    assert f"Next: {discard}\n" in cli("rollback", run, taken, "--dry-run", "--discard").err
     assert all_bytes(root) == before
     assert cli.json("log", run).data == events
     found = cli.json("rollback", run, "draft", "--no-files", "--dry-run").data
@@ -311,7 +321,7 @@ def test_an_undo_and_a_redo_name_the_files_before_they_change_them(cli: Terminal
 
     first, *rest = cli("undo", run, "--files", "--dry-run").out.splitlines()
     assert first.endswith(" would change the state of draft, send and 22 files")
-    assert rest == [*(f"  new{number:02}.py" for number in range(20)), "  and 2 more"]
+    assert rest == [*(f"  new{number:02}.py (deleted)" for number in range(20)), "  and 2 more"]
     state_alone = cli("undo", run, "--dry-run")
     assert state_alone.out.endswith("; the files stay as they are\n")
     assert f"Next: wfe-mcp undo {run}" in state_alone.err

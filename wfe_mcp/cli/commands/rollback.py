@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By, TakesBack
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.runs.checkpoints import CheckpointView
+    from wfe_mcp.views.runs.models import RollbackPreview
 
 
 To = Annotated[str, typer.Argument(metavar="TO", help="A checkpoint (cp-12), or a phase: its last start.")]
@@ -143,7 +144,8 @@ def _back(
     def render(screen: Screen) -> None:
         for line in _foreseen(answer):
             screen.line(line)
-        screen.next(answer.shown(RollbackPreview).command)
+        view = answer.shown(RollbackPreview)
+        screen.next(view.ways if view.ways and not discard else f"{view.command}{' --discard' if discard else ''}")
 
     if dry_run:
         answer = preview(invocation.engine, run, to, files, kind)
@@ -158,7 +160,13 @@ def _foreseen(answer: "Envelope") -> "list[str]":
 
     view = answer.shown(RollbackPreview)
     more = [f"  and {view.more_paths} more"] if view.more_paths else []
-    return [answer.summary, *(f"  {path}" for path in view.paths), *more]
+    return [answer.summary, *(f"  {path}{_fate(view, path)}" for path in view.paths), *more]
+
+
+def _fate(view: "RollbackPreview", path: str) -> str:
+    """What is lost of a file: it would be deleted, or no checkpoint has its changes."""
+    fate = [text for text, paths in (("deleted", view.deleted), ("in no checkpoint", view.unrecorded)) if path in paths]
+    return f" ({', '.join(fate)})" if fate else ""
 
 
 def _run(invocation: Invocation, run: str) -> str:

@@ -78,7 +78,8 @@ class Prospect:
     """What a rollback, undo or redo would do now. ``places``: phases whose state would change.
 
     ``paths``: files that would change, also those in no checkpoint; None where the files stay as they are, and ``note``
-    says why. ``command``: the same at a terminal.
+    says why. ``deleted``: those of them that would be deleted; ``unrecorded``: those with changes that no checkpoint has,
+    for which it is refused. ``command``: the same at a terminal; ``ways``: what to do about ``unrecorded``.
     """
 
     loaded: LoadedRun
@@ -88,6 +89,9 @@ class Prospect:
     paths: tuple[str, ...] | None
     note: str
     command: str
+    deleted: tuple[str, ...] = ()
+    unrecorded: tuple[str, ...] = ()
+    ways: str = ""
 
 
 def prospect(
@@ -98,10 +102,11 @@ def prospect(
     It refuses the same targets.
     """
     from wfe_mcp.workspace.git.snapshot import read_snapshot
-    from wfe_mcp.workspace.git.working_tree import changed_paths, parts_of, tree_hash
+    from wfe_mcp.workspace.git.working_tree import changed_paths, changes_between, parts_of, tree_hash
 
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
+        known = recovery.known_tree(recovery.log_of(tx, loaded.record.id))
         aim = (
             _aim(engine, tx, loaded, to, files=files)
             if kind == "rollback"
@@ -109,13 +114,21 @@ def prospect(
         )
         then = tx.events.replay(loaded.record.id, until=aim.to)
     paths: tuple[str, ...] | None = None
+    deleted = unrecorded = tuple[str, ...]()
     if aim.commit is not None:
         root = Path(loaded.record.worktree)
         wanted, now = _read(read_snapshot, root, aim.commit, aim), tree_hash(root)
-        paths = None if now is None else tuple(changed_paths(root, parts_of(now)[0], wanted.tree))
+        if now is not None:
+            present = parts_of(now)[0]
+            changes = sorted(changes_between(root, present, wanted.tree)[0])
+            paths = tuple(each.path for each in changes)
+            deleted = tuple(each.path for each in changes if each.new is None)
+            own = set(changed_paths(root, known, present)) if known else set[str]()
+            unrecorded = tuple(path for path in paths if path in own)
     places = changed_places(loaded.state, then, files=aim.commit is not None)
     note = aim.note if aim.commit is None or paths is not None else "this folder is too large to compare its files"
-    return Prospect(loaded, aim.to, aim.what, places, paths, note, aim.command)
+    ways = recovery.ways_with_unrecorded(loaded.record.id, aim) if unrecorded else ""
+    return Prospect(loaded, aim.to, aim.what, places, paths, note, aim.command, deleted, unrecorded, ways)
 
 
 def undo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
@@ -266,7 +279,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
         # Files that no event recorded may be the user's work: only ``discard`` replaces them.
         found = prepare(root, commit, expect=None if discard else recovery.known_tree(log), **values)
     except Refused as refused:
-        raise recovery.unrecorded(engine, by, current.state, aim, refused) from None
+        raise recovery.unrecorded(engine, by, current.loaded, aim, refused) from None
     if not current.is_rehearsed:
         keep(root, ref_of(run, found.safety.commit), found.safety.commit)
     with recovery.alone(engine, run) as is_first:

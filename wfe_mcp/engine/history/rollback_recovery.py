@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core import commands as c, events as e, undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, RunId, RunState, TakesBack
+from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, RunId, TakesBack
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
@@ -262,7 +262,7 @@ def _effects(current: RunChange, places: Sequence[PhasePath]) -> tuple[str, ...]
     )
 
 
-def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refused) -> Refused:
+def unrecorded(engine: Engine, by: By, loaded: LoadedRun, aim: Aim, refused: Refused) -> Refused:
     """What an agent can do about files in no checkpoint; a person may discard them."""
     if refused.code != "conflict" or "paths" not in refused.data:
         return refused
@@ -273,16 +273,26 @@ def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refus
     at_cli = by.channel is Channel.CLI
     record = "wfe-mcp checkpoint RUN" if at_cli else "control_run action=checkpoint"
     without = ("with --no-files" if aim.kind == "rollback" else "without --files") if at_cli else "with files=false"
-    works = any(one.status is AttemptStatus.RUNNING and one.holder == engine.holder for one in state.open_attempts)
+    works = any(
+        one.status is AttemptStatus.RUNNING and one.holder == engine.holder for one in loaded.state.open_attempts
+    )
     if by.is_human or works:
         hint = (
-            f"To let them go: {discard}; to keep them: {_without_files(aim)}"
+            ways_with_unrecorded(loaded.record.id, aim)
             if by.is_human
             else f"Yours? Record them first ({record}), then go back; or go back {without}."
         )
         return _refusal(refused, "conflict", hint, data)
     hint = f"They may be the user's: go back {without}, or ask the user to run: {discard}"
     return _refusal(refused, "needs_human", hint, data)
+
+
+def ways_with_unrecorded(run: str, aim: Aim) -> str:
+    """What the user can do about files in no checkpoint."""
+    return (
+        f"Save them first: wfe-mcp checkpoint {run}; or replace them, an undo has them: {aim.command} --discard; "
+        f"or leave the files as they are: {_without_files(aim)}"
+    )
 
 
 def _without_files(aim: Aim) -> str:

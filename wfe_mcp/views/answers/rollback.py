@@ -38,10 +38,18 @@ def preview(engine: Engine, run: str, to: str = "", files: bool = True, kind: Ta
         files=would.paths is not None,
         paths=paths[:_PATHS],
         more_paths=max(0, len(paths) - _PATHS),
+        deleted=would.deleted[:_PATHS],
+        unrecorded=would.unrecorded[:_PATHS],
     )
     begin = ", ".join(view.phases) or "no phase"
     summary = f"{_KINDS[kind]} {would.what} would change the state of {begin}"
     summary += f" and {plural(len(paths), 'file')}" if view.files else f"; {would.note}" if would.note else ""
+    own = len(would.unrecorded)
+    summary += (
+        f"; {own} of them {'has' if own == 1 else 'have'} changes that no checkpoint has, so it is refused"
+        if own
+        else ""
+    )
     return envelope_of(overview_of(engine, would.loaded.record.id), summary, view)
 
 

@@ -339,6 +339,8 @@ class RollbackView:
 class RollbackPreview:
     """What a rollback, undo or redo would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
     ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are.
+    ``deleted``: the first that would be deleted; ``unrecorded``: the first with changes that no checkpoint has, for which it is refused,
+    and ``ways``: what to do about them.
     """
 
     to: int
@@ -349,6 +351,9 @@ class RollbackPreview:
     paths: tuple[str, ...] = ()
     more_paths: int = 0
     note: str = ""
+    deleted: tuple[str, ...] = ()
+    unrecorded: tuple[str, ...] = ()
+    ways: str = ""
 
 
 @view_model
