@@ -61,7 +61,8 @@ TESTS = {
     "cargo, red": (prints(CARGO.format("FAILED", 1, 2), 101), "red", "2 of 3 tests fail now"),
     "cargo, none": (prints(CARGO.format("ok", 0, 0)), "no_tests", "no tests found"),
     "uncounted": (prints("everything is fine"), "passed", "tests not counted"),
-    "uncounted and red": (prints("boom", 3), "failed", "exit code 3: no test ran"),
+    "uncounted and red": (prints("boom", 3), "failed", "exit code 3, and its output names no count of tests"),
+    "counted as none": (prints("0 passed in 0.1s", 3), "failed", "exit code 3: no test ran"),
     "green and still not 0": (prints("2 passed in 0.1s", 1), "failed", "exit code 1"),
     "crash before tests": (
         prints("E   ModuleNotFoundError: No module named 'requests'\n1 error in 0.1s", 2),
@@ -100,6 +101,11 @@ def test_a_linter_that_finds_something_works(root: Path, argv: list[str], outcom
 def test_a_build_that_fails_does_not_work_and_shows_its_last_lines(root: Path) -> None:
     trial = tried(root, "build", prints("\n".join(f"line {number}" for number in range(9)), 1))
     assert (trial.outcome, trial.tail) == ("failed", "line 4\nline 5\nline 6\nline 7\nline 8")
+
+
+def test_the_last_lines_of_a_check_that_does_not_work_are_no_blank_ones(root: Path) -> None:
+    trial = tried(root, "test", prints("20 tests passed\n\n \n\n\nindex.d.ts: not assignable\n\n", 1))
+    assert trial.tail == "20 tests passed\nindex.d.ts: not assignable"
 
 
 def test_real_pytest_is_counted_and_its_collection_errors_are_no_tests(root: Path) -> None:

@@ -164,7 +164,8 @@ def _tried(
         # What only a checkout lacks is there already: to install it would repair nothing.
         repair = _repair(root, check, output) if where == "worktree" else ""
         message = "; ".join(filter(None, (message, repair)))
-    tail = "" if outcome in WORKS else "\n".join(without_notices(output).strip().splitlines()[-_LAST_LINES:])
+    lines = [line for line in without_notices(output).splitlines() if line.strip()]
+    tail = "" if outcome in WORKS else "\n".join(lines[-_LAST_LINES:])
     trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
     results: Mapping[str, Any] | None = facts.get("tests")
     counted = _test_counts(results, output) if outcome in WORKS else None
@@ -322,6 +323,8 @@ def _of_tests(
         return "no_tests", "no tests found", 0
     if _SOME_TESTS.search(output):
         return "red", f"tests fail now (exit code {code}, not counted), {took}", None
+    if counted is None:
+        return "failed", f"exit code {code}, and its output names no count of tests", None
     return "failed", f"exit code {code}" + ("" if ran else ": no test ran"), ran
 
 
