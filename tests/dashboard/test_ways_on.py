@@ -11,7 +11,7 @@ from tests.dashboard.blockers import blocked
 from tests.dashboard.browser import PIN, asked
 from tests.dashboard.chromium import Tab, is_live
 from tests.engine.model_scene import ROLES, configure, gate, server
-from tests.engine.scene import GOOD, Scene, approval, command, phase
+from tests.engine.scene import GOOD, Scene, approval, command, expr, phase
 from tests.engine.step_scene import rows, steps
 from tests.fake_models.script import Turn
 from wfe_mcp.core.model import RunId
@@ -359,3 +359,14 @@ def test_a_blocker_is_ignored_on_the_page(scene: Scene, visit: Visit) -> None:
     sign(shown)
     expect(panel.get_by_role("button", name="Ignore the blocker")).to_have_count(0)
     assert [str(each.settled) for each in scene.state(run).blockers] == ["ignored"]
+
+
+def test_a_phase_that_cannot_be_skipped_has_no_button_that_skips_it(scene: Scene, visit: Visit) -> None:
+    never = expr("${false}")
+    stop = [{"do": "wait_human"}]
+    for skip, buttons in (("never", 0), ("human", 1)):
+        run = scene.start(phase("plan", never, skip=skip, on_fail=stop))
+        scene.do(run, "plan")
+        ways = visit(f"/runs/{run}/list").get_by_role("region", name="Ways on for plan")
+        expect(ways.get_by_role("button", name="Retry…")).to_be_visible()
+        expect(ways.get_by_role("button", name="Skip…")).to_have_count(buttons)

@@ -50,14 +50,15 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
   if (!OPEN.includes(state) || !steers) return <Problem error={error} />;
   const found = form.data;
   const failed = state === "failed";
+  const legal = found?.leads_to ?? {};
   const offers: [Way, boolean][] = [
-    ["retry", state !== "pending" && state !== "ready"],
+    ["retry", "retry" in legal],
     ["resolve", (found?.blockers ?? []).length > 0],
     ["ignore", (found?.blockers ?? []).length > 0],
     ["force_accept", decides && failed && !!found?.can_force],
     ["overrule", decides && !!found?.can_overrule],
     ["rollback", failed],
-    ["skip", true],
+    ["skip", "skip" in legal],
   ];
   const said = way ? WAYS[way] : null;
   const option = way === "retry" ? (text ? ` --feedback ${argument(text)}` : "") + (role ? ` --role ${argument(role)}` : "") + (step ? ` --from ${argument(step)}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason ${argument(text || "REASON")}`;

@@ -101,7 +101,7 @@ def show_decision(caller: Reads, request: str) -> JSONResponse:
 @router.get("/page", response_model=answer_of(DecisionPage))
 def decision_as_page(caller: Reads, request: str, *, split: bool = False) -> JSONResponse:
     """What a request asks, as HTML to be shown: with `split` the old lines of the change beside the new ones."""
-    view = _looked_at(caller, request)
+    view = _looked_at(caller, request, opens=True)
     talk = Fields() if "Reject" in view.buttons else None
     html = decision_body(view, talk=talk, split=split)
     return shown(f"{view.request.phase}: {view.state}", DecisionPage(decision=_data(view, caller), html=html))
@@ -221,9 +221,10 @@ def _refusal(caller: Caller, engine: Engine, view: DecisionView, refused: Refuse
     return reply(answer)
 
 
-def _looked_at(caller: Caller, request: str) -> DecisionView:
+def _looked_at(caller: Caller, request: str, *, opens: bool = False) -> DecisionView:
+    """The request, whose gates run again where they have to. ``opens``: to decide on it, so its files are looked at again."""
     view, engine = _find_decision(caller, request)
-    is_stale = ask_about_now(engine, view)
+    is_stale = opens and ask_about_now(engine, view)
     return _judged_again(caller, request) if view.gating or is_stale else view
 
 
