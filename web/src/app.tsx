@@ -252,7 +252,10 @@ function More({ here }: { here: string }) {
       onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && close()}
       onKeyDown={(event) => event.key === "Escape" && close()}
     >
-      <summary aria-current={pages.some(([name]) => name === here) || undefined}>{pages.find(([name]) => name === here)?.[2] ?? "More"}</summary>
+      <summary aria-current={pages.some(([name]) => name === here) || undefined}>
+        <span className="only-wide">{pages.find(([name]) => name === here)?.[2] ?? "More"}</span>
+        <span className="only-narrow">More</span>
+      </summary>
       <div className="panel">
         {pages.map(([name, , says]) => (
           <a key={name} href={to(name)} aria-current={here === name ? "page" : undefined} onClick={close}>

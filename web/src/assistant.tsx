@@ -80,7 +80,7 @@ export function Assistant() {
       </div>
       <Problem error={error} />
       <form
-        className="stack"
+        className="stack after"
         onSubmit={(event) => {
           event.preventDefault();
           void ask(question);

@@ -100,14 +100,14 @@ export function Environments() {
               {data.deployments.map((each) => (
                 <tr key={`${each.run} ${each.at} ${each.environment}`}>
                   <td title={each.commit}>
-                    <a href={to("runs", each.run)}>{named(each)}</a>
+                    <a className="nowrap" href={to("runs", each.run)}>{named(each)}</a>
                   </td>
                   <td data-label="Environment">{each.environment}</td>
                   <td data-label="State">
                     <State state={MARK[each.state] ?? "failed"}>{each.state}</State>
                     <Why text={each.why} log={each.log} />
                   </td>
-                  <td data-label="Before" title={each.before}>{short(each.before) || "none"}</td>
+                  <td data-label="Before" className="nowrap" title={each.before}>{short(each.before) || "none"}</td>
                   <td data-label="Approved by">{each.approved_by}</td>
                   <td data-label="When" className="num" title={each.at}>{age(each.at)} ago</td>
                 </tr>

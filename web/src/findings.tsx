@@ -19,7 +19,7 @@ export function Findings({ findings }: { findings: ProjectFinding[] }) {
         <caption className="hidden">Findings, each with its file and line</caption>
         <thead>
           <tr>
-            <th>ProjectFinding</th>
+            <th>Finding</th>
             <th>Value</th>
             <th>From</th>
           </tr>

@@ -164,7 +164,7 @@ function Project({ id }: { id: string }) {
           <p className="soft">None. <a href="#/start">Start one.</a></p>
         )}
       </section>
-      <p className="soft">
+      <p className="soft after">
         <a href="#/settings">Providers and roles</a>: add a provider, test it, and say who fills which role.
       </p>
       <Stack id={id} />
@@ -253,7 +253,7 @@ function Stack({ id }: { id: string }) {
         </table>
       )}
       {proposed.length > 0 && (
-        <div className="soft" id="suggested">
+        <div className="soft after" id="suggested">
           Suggested checks, which <code>wfe-mcp init</code> tries and adds when you confirm:
           <ul>
             {proposed.map((each) => (

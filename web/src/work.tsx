@@ -33,7 +33,7 @@ export function WorkHead({ now, about, children }: { now: "list" | "board" | "de
   const views: [name: string, href: string][] = [["list", "#/items"], ["board", "#/items/board"], ["decisions", "#/items/decisions"], ["claims", "#/items/claims"]];
   const kind = now === "decisions" ? "decision" : now === "claims" ? "claim" : "work";
   return (
-    <header className="row wrap">
+    <header className="row wrap views">
       <h1>{now === "decisions" ? "Decisions" : now === "claims" ? "Claims" : "Work"}</h1>
       <span className="muted">{about}</span>
       <nav className="seg end" aria-label="View">

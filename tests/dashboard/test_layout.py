@@ -1,0 +1,117 @@
+"""At a window of 1280 pixels and on a phone nothing is cut, broken within a word, or without space to what stands beside it."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page as Tab_, expect
+
+from tests.dashboard.backlog import filled
+from tests.dashboard.browser import asked
+from tests.dashboard.chromium import Tab, is_live
+from tests.engine.conftest import home
+from tests.engine.deployments.deployment_scene import commit, deploy, environment
+from tests.engine.scene import AGENT, Scene, approval, phase
+from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.runs.start import start_run
+
+__all__ = ["home"]
+
+Visit = Callable[[str, int], Tab_]
+
+
+@pytest.fixture
+def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
+    def go(address: str, width: int) -> Tab_:
+        tab.page.set_viewport_size({"width": width, "height": 900})
+        tab.page.goto(link(scene.engine, page.port))
+        is_live(tab.page)
+        tab.page.evaluate("(to) => { location.hash = to; }", address)
+        return tab.page
+
+    return go
+
+
+def sides(shown: Locator) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom."""
+    expect(shown).to_be_visible()
+    box = shown.bounding_box()
+    assert box is not None
+    return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+
+
+def lines(shown: Locator) -> int:
+    """In how many lines its text is."""
+    expect(shown).to_be_visible()
+    count = """each => {
+        const range = document.createRange();
+        range.selectNodeContents(each);
+        return new Set([...range.getClientRects()].map((one) => Math.round(one.top))).size;
+    }"""
+    return int(shown.evaluate(count))
+
+
+def gap(above: Locator, below: Locator) -> float:
+    return sides(below)[1] - sides(above)[3]
+
+
+@pytest.mark.usefixtures("home")
+def test_deployments_of_another_project_fit_a_phone_and_commits_are_in_one_line(
+    scene: Scene, shop: Scene, visit: Visit, tab: Tab
+) -> None:
+    with environment(scene):
+        deploy(scene)
+        scene.write("status.txt", "500\n")
+        commit(scene, "broken")
+        deploy(scene)
+        scene.work()
+    shown = visit("/environments", 1280)
+    newest = shown.locator("table").last.locator("tbody tr").first
+    assert lines(newest.locator("a").first) == 1
+    assert lines(newest.locator("td[data-label=Before]")) == 1
+
+    shown = visit("/environments", 400)
+    shown.get_by_label("Project").select_option(shop.engine.project_id)
+    expect(shown.locator(".cli code").first).to_contain_text("--project")
+    assert tab.overflow == 0
+    left, _, right, _ = sides(shown.locator(".more-pages summary"))
+    assert (left >= 0, right <= 400) == (True, True), "the page that is open is cut in the navigation"
+
+
+def test_the_board_of_work_has_every_column_in_the_window_and_its_buttons_on_a_phone_are_in_two_rows(
+    scene: Scene, visit: Visit
+) -> None:
+    filled(scene)
+    shown = visit("/items/board", 1280)
+    last = shown.get_by_role("region", name="dropped", exact=True)
+    assert sides(last)[2] <= sides(shown.get_by_role("region", name="Board of work items"))[2]
+
+    shown = visit("/items", 400)
+    header = shown.locator("main header").first
+    importing, adding = header.get_by_role("link", name="Import…"), header.get_by_role("link", name="Add an item")
+    assert sides(importing)[1] == sides(adding)[1]
+    assert sides(header.get_by_role("navigation"))[3] <= sides(adding)[1]
+
+
+def test_the_inputs_of_a_decision_are_in_one_line_each(scene: Scene, visit: Visit) -> None:
+    texts = {name: {"type": "string"} for name in ("goal", "branch_prefix")}
+    scene.define(phase("plan", approval()), name="release", schema={"type": "object", "properties": texts})
+    run = start_run(scene.engine, AGENT, "release", {"goal": "Do it", "branch_prefix": "fix/"}).record.id
+    scene.begin(run, "plan")
+    scene.submit(run, "plan", {"title": "A good title"})
+    shown = visit(f"/inbox/{asked(scene, run)}", 1280)
+    assert lines(shown.locator(".ask dt", has_text="branch_prefix")) == 1
+
+
+def test_the_page_of_a_project_names_its_findings_and_keeps_space_between_boxes_and_text(
+    scene: Scene, visit: Visit
+) -> None:
+    filled(scene)
+    scene.write("requirements.txt", "django\n")
+    scene.write("justfile", "test:\n    pytest\n")
+    shown = visit(f"/projects/{scene.engine.project_id}", 1280)
+    expect(shown.locator("#findings th").first).to_have_text("Finding")
+    roles = shown.locator("p", has_text="Providers and roles")
+    assert gap(shown.locator("section", has_text="Open runs").locator("ul").first, roles) >= 8
+    suggested = shown.locator("#suggested")
+    assert gap(suggested.locator("xpath=preceding-sibling::*[1]"), suggested) >= 8
