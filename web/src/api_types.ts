@@ -1550,6 +1550,7 @@ export interface ReadView {
   phase?: string;
   item?: string;
   template?: string;
+  page?: string;
 }
 
 export interface ReceiverView {

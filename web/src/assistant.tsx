@@ -18,8 +18,12 @@ const KEPT = 20;
 /** The conversation outlives the page of this tab, not the tab. */
 let kept: Turn[] = [];
 
-const place = (read: ReadView, project: string): string =>
-  read.item ? to("items", project, read.item) : read.template ? to("templates", read.template) : to("runs", read.run ?? "", "list", ...(read.phase ? [read.phase] : []));
+/** Where it is shown; undefined where no page has it. */
+const place = (read: ReadView, project: string): string | undefined =>
+  read.item ? to("items", project, read.item)
+  : read.template ? to("templates", read.template)
+  : read.run ? to("runs", read.run, "list", ...(read.phase ? [read.phase] : []))
+  : read.page ? to(read.page) : undefined;
 
 export function Assistant() {
   const at = useProject({ one: true });

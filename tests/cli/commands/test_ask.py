@@ -84,9 +84,32 @@ def test_it_reads_the_record_and_answers_with_what_it_read_and_a_command(cli: Te
 def test_as_json_it_has_the_same_facts_and_its_cost(cli: Terminal, models: Models) -> None:
     models(reads(Call("work", {"action": "list"})), answers("Nothing is to do."))
     data = cli("ask", "What is to do?", "--json").data
-    assert (data["text"], data.get("read"), data.get("commands")) == ("Nothing is to do.", None, None)
+    assert (data["text"], data.get("commands")) == ("Nothing is to do.", None)
+    assert data["read"] == [{"what": "work items", "open": "wfe-mcp work list", "page": "items"}]
     assert data["model"].startswith("anthropic ")
     assert data["tokens"] > 0
+
+
+def test_lists_and_searches_that_it_read_are_named_too(cli: Terminal, models: Models) -> None:
+    models(
+        reads(
+            Call("status", {}),
+            Call("log", {}),
+            Call("list_templates", {}),
+            Call("find", {"query": "the parser"}),
+            Call("work", {"action": "next"}),
+        ),
+        answers("Nothing runs."),
+    )
+    out = cli("ask", "What runs?").out
+    read = out[out.index("It read:") :].splitlines()[1:6]
+    assert [line.split("  ")[-1].strip() for line in read] == [
+        "wfe-mcp status",
+        "wfe-mcp ui",
+        "wfe-mcp templates list",
+        "wfe-mcp find 'the parser'",
+        "wfe-mcp work next",
+    ]
 
 
 def test_what_it_cannot_read_is_an_error_for_the_model_and_not_shown_as_read(cli: Terminal, models: Models) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
@@ -40,7 +41,7 @@ wfe-mcp work start ITEM, wfe-mcp templates show NAME, wfe-mcp stats, wfe-mcp doc
 
 @view_model
 class ReadView:
-    """Something that the assistant read. ``open``: the command that shows it."""
+    """Something that the assistant read. ``open``: the command that shows it; ``page``: of a list, its page."""
 
     what: str
     open: str
@@ -48,6 +49,17 @@ class ReadView:
     phase: str = ""
     item: str = ""
     template: str = ""
+    page: str = ""
+
+
+_LISTS = {
+    "status": ReadView(what="open runs", open="wfe-mcp status", page="runs"),
+    "log": ReadView(what="newest events", open="wfe-mcp ui", page="activity"),
+    "list_templates": ReadView(what="templates", open="wfe-mcp templates list", page="templates"),
+    "list": ReadView(what="work items", open="wfe-mcp work list", page="items"),
+    "next": ReadView(what="work items that can start", open="wfe-mcp work next", page="items"),
+}
+"""What a tool, or an action of ``work``, reads that is about nothing single."""
 
 
 @view_model
@@ -136,14 +148,15 @@ def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ..
     from wfe_mcp.views import reading, tool_answers, work_items
     from wfe_mcp.views.answers.find import found as hits
 
-    def text_of(envelope: Envelope, *read: ReadView) -> str:
-        found.update({each.open: each for each in read})
+    def text_of(envelope: Envelope, read: ReadView) -> str:
+        found[read.open] = read
         return envelope.to_text()
 
     def status(given: dict[str, Any]) -> str:
         answer = reading.status(engine, by, **given)
         run = answer.run or ""
-        return text_of(answer, *([ReadView(what=f"run {run}", run=run, open=f"wfe-mcp show {run}")] if run else []))
+        one = ReadView(what=f"run {run}", run=run, open=f"wfe-mcp show {run}")
+        return text_of(answer, one if run else _LISTS["status"])
 
     def log(given: dict[str, Any]) -> str:
         return _log(engine, found, **given)
@@ -158,16 +171,17 @@ def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ..
     def list_templates(given: dict[str, Any]) -> str:
         answer, name = reading.list_templates(engine, by, **given), str(given.get("name", ""))
         shown = ReadView(what=f"template {name}", template=name, open=f"wfe-mcp templates show {name}")
-        return text_of(answer, *([shown] if name else []))
+        return text_of(answer, shown if name else _LISTS["list_templates"])
 
     def work(given: dict[str, Any]) -> str:
         answer, item = work_items.work(engine, by, **given), str(given.get("id", ""))
-        return text_of(
-            answer, *([ReadView(what=f"work item {item}", item=item, open=f"wfe-mcp work show {item}")] if item else [])
-        )
+        one = ReadView(what=f"work item {item}", item=item, open=f"wfe-mcp work show {item}")
+        return text_of(answer, one if item else _LISTS[given["action"]])
 
     def find(given: dict[str, Any]) -> str:
-        return text_of(hits(engine, by, **given))
+        query = one_line(given["query"])[:_READ_CHARS]
+        search = ReadView(what=f"search for {query}", open=f"wfe-mcp find {shlex.quote(query)}")
+        return text_of(hits(engine, by, **given), search)
 
     string = {"type": "string", "maxLength": 300}
     count = {"type": "integer", "minimum": 1, "maximum": 50}
@@ -237,7 +251,8 @@ def _log(engine: Engine, found: dict[str, ReadView], run: str = "", before: int 
         run_id = engine.load(tx, run).record.id if run else ""
         at = before or tx.activity.last_position() + 1
         rows = tx.activity.before(at, project=engine.project_id, run=run_id, limit=limit)
-    if run_id:
-        found[f"wfe-mcp log {run_id}"] = ReadView(what=f"log of {run_id}", run=run_id, open=f"wfe-mcp log {run_id}")
+    one = ReadView(what=f"log of {run_id}", run=run_id, open=f"wfe-mcp log {run_id}")
+    read = one if run_id else _LISTS["log"]
+    found[read.open] = read
     view = ActivityList(events=tuple(map(activity_view, rows)), last=rows[-1].position if rows else 0)
     return Envelope(True, summary=f"{len(rows)} events, newest first", view=view).to_text()
