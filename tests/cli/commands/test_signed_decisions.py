@@ -217,6 +217,21 @@ def test_a_second_persons_key_needs_the_signature_of_the_first(pinned: Terminal)
     assert pinned.json("approvers", "add", "x", "--key", "short", pin=PIN).refusal == "bad_argument"
 
 
+@pytest.mark.usefixtures("in_git")
+def test_a_completed_run_says_that_its_signed_approvals_are_to_be_committed_until_they_are(pinned: Terminal) -> None:
+    run = pinned.start("letter")
+    pinned.submit_work(run, "draft")
+    pinned.submit_work(run, "send")
+    assert pinned.json("approve", run, "send", pin=PIN).code == 0
+    folder = f".wfe/approvals/{run}"
+    assert f"Next: commit {folder} with the work" in pinned("status", run).err
+    pinned.git("add", folder)
+    pinned.git(
+        "-c", "user.name=Ada", "-c", "user.email=ada@example.org", "commit", "-q", "-m", "Approved", "--", folder
+    )
+    assert folder not in pinned("status", run).err
+
+
 def test_a_persons_key_is_removed_with_ones_own(pinned: Terminal) -> None:
     assert pinned.json("approvers", "add", "grace", "--key", "A" * 43, pin=PIN).code == 0
     assert pinned.json("approvers", "remove", "grace", pin=PIN).code == 0

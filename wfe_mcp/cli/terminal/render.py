@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.text import exact, folder_names, shortened
@@ -79,6 +80,7 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     for text, colour in (*lines, *((operation_line(each), "") for each in view.operations)):
         screen.line(f"  {text}", colour)
     outputs_lines(screen, view.outputs, record.id)
+    screen.next(*_left_to_commit(answer, record))
     if any(stop.stop in _NEVER_ALONE for _, stop in _blockers(answer)):
         screen.next(*next_lines(answer))
     elif answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
@@ -88,6 +90,16 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.next(AGENT_GOES_ON)
     elif answer.waiting_on != "none":
         screen.next(*next_lines(answer))
+
+
+def _left_to_commit(answer: Envelope, record: RunRecord) -> Iterator[str]:
+    """The signed approvals of a completed run that git does not have."""
+    if answer.run_state != "completed":
+        return
+    from wfe_mcp.engine.approvals.proof_files import uncommitted_proofs  # what checks signatures: not for an open run
+
+    if folder := uncommitted_proofs(Path(record.worktree), record.id):
+        yield f"commit {folder} with the work: anyone can verify its signed approvals there"
 
 
 def outputs_lines(screen: Screen, outputs: models.OutputsView | None, run: str) -> None:

@@ -22,6 +22,7 @@ from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.statements import SignedStatement, Statement, read_signed
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+from wfe_mcp.workspace.git.command import output_of, repository
 
 APPROVALS = ".wfe/approvals"
 FORMAT = "wfe-signed/1"
@@ -48,6 +49,14 @@ def write_proofs(engine: Engine, run: str) -> None:
         before = None if file is None else read_if_there(root, file)
         if file is not None and (before is None or not _is_spelled(before, text)):
             write_atomic(root, file, text)
+
+
+def uncommitted_proofs(root: Path, run: str) -> str:
+    """The folder with the signed approvals of a run where git has not all of them; empty otherwise, and without git."""
+    folder = f"{APPROVALS}/{run}"
+    if not (root / folder).is_dir() or repository(root) is None:
+        return ""
+    return folder if output_of(root, "ls-files", "--others", "--exclude-standard", "--", folder) else ""
 
 
 def file_of(statement: Statement) -> str | None:
