@@ -5,7 +5,6 @@ Parts of a Markdown file with their lines: front matter, headings, checkboxes.
 
 import json
 import re
-import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import field
 from typing import Any, cast
@@ -160,9 +159,7 @@ class PlanReading:
 
     def refuse(self) -> None:
         """Refuse ``invalid_artifact`` with every error by line, if there are any."""
-        self.report.refuse(
-            self.source, "invalid_artifact", f"check it again: wfe-mcp plan check {shlex.quote(self.source)}"
-        )
+        self.report.refuse(self.source, "invalid_artifact", f"check it again: wfe-mcp plan check {self.source}")
 
     def imported(self) -> ImportedPlan:
         """The plan. Refuses ``invalid_artifact``: every error, and every weakness that blocks, by line."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.text import exact, folder_names, shortened
@@ -98,7 +97,7 @@ def _left_to_commit(answer: Envelope, record: RunRecord) -> Iterator[str]:
         return
     from wfe_mcp.engine.approvals.proof_files import uncommitted_proofs  # what checks signatures: not for an open run
 
-    if folder := uncommitted_proofs(Path(record.worktree), record.id):
+    if folder := uncommitted_proofs(record.worktree, record.id):
         yield f"commit {folder} with the work: anyone can verify its signed approvals there"
 
 

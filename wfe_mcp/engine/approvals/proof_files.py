@@ -51,9 +51,9 @@ def write_proofs(engine: Engine, run: str) -> None:
             write_atomic(root, file, text)
 
 
-def uncommitted_proofs(root: Path, run: str) -> str:
+def uncommitted_proofs(worktree: str, run: str) -> str:
     """The folder with the signed approvals of a run where git has not all of them; empty otherwise, and without git."""
-    folder = f"{APPROVALS}/{run}"
+    root, folder = Path(worktree), f"{APPROVALS}/{run}"
     if not (root / folder).is_dir() or repository(root) is None:
         return ""
     return folder if output_of(root, "ls-files", "--others", "--exclude-standard", "--", folder) else ""

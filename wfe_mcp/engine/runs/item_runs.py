@@ -53,15 +53,15 @@ def start_item(
         reason = ""
     elif not (reason and by.is_human):
         named = ["--template", chosen] if chosen != _template_of(engine, item) else []
-        raise _waiting(wait, ["work", "start", item.id, *named, *_pairs(inputs or {})], reason)
+        raise _waiting(wait, [item.id, *named, *_pairs(inputs or {})], reason)
     given = _inputs(find_template(engine, chosen), item, children) | dict(inputs or {})
     return start_run(engine, by, chosen, given, title=item.title, triggered_by=WORK, external_id=item.id, reason=reason)
 
 
-def _waiting(wait: tuple[str, str], command: Sequence[str], reason: str) -> Refused:
-    """The refusal of an item that waits. ``command``: with which the user starts it all the same."""
+def _waiting(wait: tuple[str, str], given: Sequence[str], reason: str) -> Refused:
+    """The refusal of an item that waits. ``given``: the arguments with which the user starts it all the same."""
     why, what = wait
-    typed = f"wfe-mcp {shlex.join(command)} --reason TEXT"
+    typed = f"wfe-mcp work start {shlex.join(given)} --reason TEXT"
     if not reason:
         return Refused("not_ready", why, f"{what}. Or the user starts it: {typed}")
     hint = f"The user does it in a terminal of their own: {typed}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
@@ -144,6 +143,8 @@ def _prompt(question: str, earlier: Sequence[tuple[str, str]]) -> str:
 
 def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ...]:
     """Tools that read as an agent's do; ``found`` gets what they answered about."""
+    from shlex import quote
+
     from wfe_mcp.engine.toolbox.reach import tool
     from wfe_mcp.views import reading, tool_answers, work_items
     from wfe_mcp.views.answers.find import found as hits
@@ -180,7 +181,7 @@ def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ..
 
     def find(given: dict[str, Any]) -> str:
         query = one_line(given["query"])[:_READ_CHARS]
-        search = ReadView(what=f"search for {query}", open=f"wfe-mcp find {shlex.quote(query)}")
+        search = ReadView(what=f"search for {query}", open=f"wfe-mcp find {quote(query)}")
         return text_of(hits(engine, by, **given), search)
 
     string = {"type": "string", "maxLength": 300}

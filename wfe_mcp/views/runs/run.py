@@ -29,7 +29,6 @@ from wfe_mcp.views.runs.tool_calls import tools_of
 from wfe_mcp.views.runs.usage import spent_line, usage_view
 from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
 from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of
-from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
 OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
 """The statuses of a run in which nothing waits for anyone."""
@@ -208,9 +207,9 @@ def step_view(row: StepRecord, chars: int = 0) -> models.StepView:
 
 
 def _not_delivered(row: StepRecord) -> str:
-    """Why a delivery step did nothing, as its answer says; empty for every other step."""
+    """Why a built-in step did nothing, as its answer says; empty for every other step, whose answer is of another program."""
     output: object = row.output
-    if row.does.removeprefix("builtin ") not in DELIVERY_STEPS or not isinstance(output, dict):
+    if row.does.split()[0] != "builtin" or not isinstance(output, dict):
         return ""
     return str(cast("dict[str, object]", output).get("skipped", ""))
 

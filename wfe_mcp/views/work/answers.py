@@ -22,7 +22,6 @@ from wfe_mcp.engine.work.items import (
     promote_item,
     status_of,
 )
-from wfe_mcp.store import Tx
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
@@ -117,7 +116,7 @@ def shown(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
     """An item. ``whole``: for a person, with all of its history; else what an answer of a tool holds."""
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
-        view, moves = item_view(engine, tx, item), _moves(engine, tx, item)
+        view, moves = item_view(engine, tx, item), _moves(item, others_of(engine, tx, item))
     return Envelope(True, summary=_says(item), next=moves, view=view if whole else _cut(view))
 
 
@@ -224,7 +223,7 @@ def _changed(engine: Engine, name: str, did: str, change: Callable[[], Item]) ->
 
 def _answer(engine: Engine, item: Item, did: str) -> Envelope:
     with engine.store.read() as tx:
-        view, moves = item_view(engine, tx, item, history=False), _moves(engine, tx, item)
+        view, moves = item_view(engine, tx, item, history=False), _moves(item, others_of(engine, tx, item))
     return Envelope(True, summary=f"{did}{_says(item)}", next=moves, view=_cut(view))
 
 
@@ -232,9 +231,9 @@ def _says(item: Item) -> str:
     return f"{item.id} {item.title!r}: {item.status} {item.kind}"
 
 
-def _moves(engine: Engine, tx: Tx, item: Item) -> tuple[Next, ...]:
+def _moves(item: Item, others: Sequence[Item]) -> tuple[Next, ...]:
     """The calls that an agent can make now, as far as the table knows."""
-    if item.status is ItemStatus.READY and waits(item, others_of(engine, tx, item)) is None:
+    if item.status is ItemStatus.READY and waits(item, others) is None:
         return (_starts(item.id),)
     if item.status is ItemStatus.PENDING and any("check" in test for test in item.tests):
         return (Next("work", {"action": "change", "id": item.id, "status": "active"}, why="runs its tests"),)
