@@ -37,6 +37,7 @@ from wfe_mcp.dashboard.device_login import device_routes
 from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import ENTRANCES, Guard
 from wfe_mcp.dashboard.http_server import HttpServer, PromptConnection
+from wfe_mcp.dashboard.outage import PublicAccess, unnamed_database
 from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
@@ -96,7 +97,7 @@ def program_server(
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
     entry = Entry(port, Codes(no_link), asks_pin=False)
-    access = Access(engine, lambda: None, entry, visitors and visitors.people, "http")
+    access = PublicAccess(engine, lambda: None, entry, visitors and visitors.people, "http")
     served = mcp(access)
 
     def end_waits() -> None:
@@ -136,9 +137,13 @@ def _app(engine: Engine, access: Access, port: int, origin: str, served: Served,
     async def lives(_: Request) -> Response:
         return PlainTextResponse("ok")
 
+    def looks() -> None:
+        with unnamed_database():
+            engine.store.data_version()
+
     async def is_ready(_: Request) -> Response:
         try:
-            await run_in_threadpool(engine.store.data_version)
+            await run_in_threadpool(looks)
         except Refused as refused:
             return PlainTextResponse(f"{refused.message}\n", 503)
         return PlainTextResponse("ok")

@@ -35,6 +35,7 @@ from wfe_mcp.dashboard.html import Html, panel, tag
 from wfe_mcp.dashboard.key_pages import KeyPages
 from wfe_mcp.dashboard.login import HOME, login_path
 from wfe_mcp.dashboard.opinions import SignedOpinions
+from wfe_mcp.dashboard.outage import unnamed_database
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing, StoredChallenges
 from wfe_mcp.engine.access.people import Login, People, Waiting
@@ -110,7 +111,7 @@ class ServerPages(DecisionPages):
                 request.url.path in _APPLICATION
             ):  # no more than its files: what it shows it asks for, and logs in with its whole address
                 return make("")
-            login = await run_in_threadpool(self._people.login_of, session)
+            login = await run_in_threadpool(self._known, session)
             if login is None and request.method in SAFE:
                 query = f"?{request.url.query}" if request.url.query else ""
                 return RedirectResponse(login_path(request.url.path + query), 303)
@@ -125,6 +126,10 @@ class ServerPages(DecisionPages):
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             return no("This is a bug in wfe-mcp; see its log.", 500)
+
+    def _known(self, session: str) -> Login | None:
+        with unnamed_database():
+            return self._people.login_of(session)
 
     def _refusal(self, login: Login, request: Request, no: Callable[[str, int], Response]) -> Response | None:
         """The answer to who may not; None where they may."""

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ NEEDS: dict[str, Scope] = {each.body.__name__: "read" if each.reads else "work" 
 NEEDS["save_template"] = "manage"
 """Tool → the scope that a token needs for it."""
 
+_REFUSED = -32000
+"""The number of our refusals as errors of JSON-RPC, which leaves it to servers; ``data`` has the code."""
 _CHALLENGE = (b"www-authenticate", b"Bearer")
 log = logging.getLogger("wfe_mcp.server")
 
@@ -169,9 +172,11 @@ class TokenServers:
 
 
 async def _refuse(send: Send, refused: Refused) -> None:
+    """Refuse a request before it is read, so its id is unknown, with an error of the protocol, which clients show."""
     status = {"unauthorized": 401, "forbidden": 403, "unavailable": 503}.get(refused.code, 400)
-    body = f"{refused.message} {refused.hint}".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    error = {"code": _REFUSED, "message": str(refused), "data": {"code": refused.code, "hint": refused.hint}}
+    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [_CHALLENGE] if status == 401 else []
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -10,14 +10,16 @@ from pathlib import Path
 import httpx2
 import pytest
 from mcp import Client
+from mcp.shared.exceptions import MCPError
 
 from tests.jobs.conftest import until
 from tests.loopback import TLS
 from tests.postgres import Cluster
 from tests.server.conftest import HUMAN, House, call, drill, submitted
-from tests.server.http.conftest import Running
+from tests.server.http.conftest import ADA, Running
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.access.tokens import revoke_token
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.phases.submit import submit
@@ -197,10 +199,47 @@ def test_it_is_not_ready_while_the_server_of_its_database_is_away(
             away = http.get(f"{running.url}/readyz")
             assert (away.status_code, http.get(f"{running.url}/healthz").status_code) == (503, 200)
             assert "database" in away.text
+            assert [each for each in ("127.0.0.1", "postgres", str(postgres.port)) if each in away.text] == []
             postgres.start()
             assert http.get(f"{running.url}/readyz").status_code == 200
     finally:
         running.end()
+
+
+async def test_a_call_while_the_database_is_away_is_refused_in_the_protocol_and_its_streams_end_quietly(
+    house: House, postgres: Cluster, postgres_url: str, era: str
+) -> None:
+    house.environment["WFE_DATABASE_URL"] = postgres_url
+    running = Running(house)
+    token = running.token()
+    running.start()
+    try:
+        async with running.agent(token, era) as agent, httpx2.AsyncClient(trust_env=False, verify=TLS) as http:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with http.stream("GET", f"{running.url}/api/v1/events", headers=headers) as events:
+                lines = events.aiter_lines()
+                await anext(lines)
+                postgres.stop()
+                with pytest.raises(MCPError) as refused:
+                    await agent.call_tool("status", {})
+                assert [line async for line in lines if "error" in line] == [], "it has ended"
+            assert refused.value.error.data["code"] == "unavailable"
+            assert "Call again" in refused.value.error.message
+            postgres.start()
+            assert (await call(agent, "status"))["ok"]
+    finally:
+        log = running.end()
+    assert "Traceback" not in log
+    assert "cannot be reached" in log
+
+
+async def test_a_client_learns_that_its_token_was_revoked(running: Running, era: str) -> None:
+    async with running.agent(running.token(), era) as agent:
+        assert (await call(agent, "status"))["ok"]
+        revoke_token(running.house.engine(), ADA, "bot")
+        with pytest.raises(MCPError, match="revoked or expired") as refused:
+            await agent.call_tool("status", {})
+    assert refused.value.error.data["code"] == "unauthorized"
 
 
 @pytest.mark.parametrize(

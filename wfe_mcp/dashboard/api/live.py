@@ -11,7 +11,9 @@ expired.
 """
 
 import json
+import logging
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,6 +23,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
@@ -39,6 +42,7 @@ from wfe_mcp.views.project.news import NewsView, news
 from wfe_mcp.views.values.model import plain
 
 router = APIRouter()
+log = logging.getLogger("wfe_mcp.dashboard")
 
 POLL_S = 0.15
 _MOST_POLLS = 3
@@ -163,8 +167,9 @@ async def stream(
     engine = await run_in_threadpool(caller.engine, wanted)
     is_ours = last_event_id.isdecimal() and len(last_event_id) <= _POSITION_DIGITS
     begin = int(last_event_id) if is_ours else after
+    found = _news(caller, partial(caller.access.still_opens, *_given(request)), engine.store, wanted, begin)
     return EventSourceResponse(
-        _news(caller, partial(caller.access.still_opens, *_given(request)), engine.store, wanted, begin),
+        _while_there(found),
         ping=PING_S,
         headers={"cache-control": "no-store"},
         send_timeout=30,
@@ -173,6 +178,16 @@ async def stream(
 
 def _given(request: Request) -> tuple[str, str]:
     return request.headers.get("authorization", ""), request.cookies.get(COOKIE, "")
+
+
+async def _while_there(messages: AsyncGenerator[ServerSentEvent]) -> AsyncGenerator[ServerSentEvent]:
+    """The messages until the database is away: the stream ends, and who listens connects again."""
+    try:
+        async with aclosing(messages):
+            async for each in messages:
+                yield each
+    except Refused as refused:
+        log.warning("a stream of events ends: %s", refused.message)
 
 
 async def _news(
