@@ -75,6 +75,7 @@ def test_a_person_logs_in_and_decides_with_a_passkey_of_the_server(team: Team, t
     approved = next(each for each in events if each.type == "PhaseApproved" or each.type == "ApprovalGiven")
     assert (approved.actor, approved.channel) == ("ada", Channel.PASSKEY)
     assert terminal(team, "verify").startswith("0"), terminal(team, "verify")
+    assert "passkey used" in terminal(team, "audit")
     page.set_viewport_size({"width": 400, "height": 800})
     page.goto(f"{team.origin}/decide/{request}")
     assert tab.overflow == 0

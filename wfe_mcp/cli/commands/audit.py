@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import SettingEvent
 
 _NAME_CHARS = 60
+_KEPT_AS_SECRETS = {
+    ("SecretSet", "token"): "token made",
+    ("SecretForgotten", "token"): "token ended",
+    ("SecretSet", "passkey"): "passkey used",
+}
+"""What a change of a secret means, by its type and the kind of secret. The count of a passkey changes with each use."""
 
 After = Annotated[
     int | None,
@@ -47,8 +53,7 @@ def audit(invocation: Invocation, since: Since = "", after: After = None, limit:
                 f"{each.at:%Y-%m-%d %H:%M:%S}",
                 each.actor,
                 str(each.channel),
-                words(each.type),
-                name_of(each),
+                *_shown(each),
             )
             for each in shown
         ]
@@ -64,14 +69,14 @@ def audit(invocation: Invocation, since: Since = "", after: After = None, limit:
     invocation.answer(f"{len(shown)} entries", render, data=data)
 
 
-def words(type_: str) -> str:
-    """The type of an entry as words: ``PersonLoggedIn`` is "person logged in"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type_).lower()
-
-
-def name_of(event: "SettingEvent") -> str:
-    """What an entry is about; of a signature only that it is one."""
-    return "" if event.name.startswith("{") else shortened(event.name, _NAME_CHARS)
+def _shown(event: "SettingEvent") -> tuple[str, str]:
+    """What an entry says and about what: ``PersonLoggedIn`` is "person logged in". Of a signature only that it is one."""
+    kind, _, name = event.name.partition(":")
+    what = _KEPT_AS_SECRETS.get((event.type, kind))
+    if what is not None:
+        return what, shortened(name, _NAME_CHARS)
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", event.type).lower()
+    return words, "" if event.name.startswith("{") else shortened(event.name, _NAME_CHARS)
 
 
 def row_of(event: "SettingEvent") -> dict[str, Any]:
