@@ -111,7 +111,7 @@ def test_a_repository_of_another_user_is_named_with_both_users(cli: Terminal) ->
     for each in (cli.root, cli.root / ".git"):
         os.chown(each, 12345, 12345)
     ((_, message),) = findings(cli, "git")
-    assert "user 12345 owns it, and wfe-mcp runs as user 0" in message
+    assert "user 12345 owns it, and this is user 0" in message
     assert "fix: chown -R 0 'ROOT' or git config --global --add safe.directory 'ROOT'" in message
 
 

@@ -226,7 +226,8 @@ async def test_a_call_while_the_database_is_away_is_refused_in_the_protocol_and_
             assert refused.value.error.data["code"] == "unavailable"
             assert "Call again" in refused.value.error.message
             postgres.start()
-            assert (await call(agent, "status"))["ok"]
+            found = await call(agent, "status")
+            assert found["ok"], found
     finally:
         log = running.end()
     assert "Traceback" not in log
@@ -235,7 +236,8 @@ async def test_a_call_while_the_database_is_away_is_refused_in_the_protocol_and_
 
 async def test_a_client_learns_that_its_token_was_revoked(running: Running, era: str) -> None:
     async with running.agent(running.token(), era) as agent:
-        assert (await call(agent, "status"))["ok"]
+        found = await call(agent, "status")
+        assert found["ok"], found
         revoke_token(running.house.engine(), ADA, "bot")
         with pytest.raises(MCPError, match="revoked or expired") as refused:
             await agent.call_tool("status", {})

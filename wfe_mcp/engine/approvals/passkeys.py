@@ -30,7 +30,7 @@ INSTALL = (
     "Install the extra 'passkey' together with those that you have: uv tool install 'wfe-mcp[passkey]', or "
     "pip install 'wfe-mcp[passkey]'. The extra 'team' of a server includes it."
 )
-AT_SERVER = "Tell an admin of this server: wfe-mcp has to be installed with its extra 'team' again."
+AT_SERVER = "Tell an admin of this server: its installation lacks the extra 'team'."
 """The same to a person in a browser at a server."""
 
 _HERE = "localhost"

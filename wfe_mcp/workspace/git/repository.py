@@ -8,9 +8,8 @@ Rules:
 
 import os
 import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -29,10 +28,11 @@ def why_no_repository(root: Path) -> tuple[str, tuple[str, ...]]:
     if top is None or done is None or not done.returncode:
         return "no repository", ("git init",)
     owner = top.stat().st_uid
-    me = os.geteuid() if sys.platform != "win32" else owner
+    user: Callable[[], int] | None = getattr(os, "geteuid", None)
+    me = owner if user is None else user()
     if owner != me:
         own = f"chown -R {me} '{top}'", f"git config --global --add safe.directory '{top}'"
-        return f"git refuses the repository {top}: user {owner} owns it, and wfe-mcp runs as user {me}", own
+        return f"git refuses the repository {top}: user {owner} owns it, and this is user {me}", own
     reason = done.stderr.decode(errors="replace").partition("\n")[0].removeprefix("fatal: ")
     return f"git refuses the repository {top}: {reason}", ("git status",)
 
