@@ -124,7 +124,7 @@ def test_a_new_pin_that_no_one_could_type_is_refused_and_the_old_one_stays(cli: 
 
 
 def test_a_first_pin_that_is_given_twice_is_refused_and_none_is_set(empty: Terminal) -> None:
-    for command in (("pin", "set"), ("init", "--client", "none", "--yes")):
+    for command in (("pin", "set"), ("init", "--yes")):
         assert empty.json(*command, pin="correct horse\ncorrect horse\n").refusal == "bad_argument", command
     assert empty.json("pin", "set", pin="correct horse").code == 0
 
