@@ -104,7 +104,7 @@ def unusual_deployments(engine: Engine, target: Target | None) -> Iterable[Unusu
     for one in () if target is None else target.deployments:
         settings = known.environments.get(one.environment)
         named = [] if settings is None else [settings.check_of(stage) for stage in STAGES]
-        for check in dict.fromkeys(each for each in named if each):
+        for check in dict.fromkeys(each for each in named if each in known.checks):
             for fault in credential_faults(engine, known.checks[check]):
                 why = "The deployment fails without it." if fault.is_missing else ""
                 yield Unusual("warning", f"Check {check} of {one.environment}: {fault.text}.", why)
