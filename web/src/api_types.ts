@@ -320,6 +320,8 @@ export interface CheckView {
 
 export interface CheckpointList {
   checkpoints: CheckpointView[];
+  undo?: string;
+  redo?: string;
   pruned?: string[] | null;
 }
 

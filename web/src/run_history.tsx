@@ -161,14 +161,16 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
       <header>
         <h2>Checkpoints</h2>
         <span className="soft">A rollback is added to the log; nothing is deleted.</span>
-        {steers && <><button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("undo"); }}>
-          <Icon name="back" />
-          Undo the last command…
-        </button>
-        <button type="button" className="btn slim" title={`wfe-mcp redo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("redo"); }}>
-          <Icon name="redo" />
-          Redo…
-        </button></>}
+        {steers && <span className="row end">
+          {data?.undo && <button type="button" className="btn slim" title={`Undo ${data.undo}: wfe-mcp undo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("undo"); }}>
+            <Icon name="back" />
+            Undo the last command…
+          </button>}
+          {data?.redo && <button type="button" className="btn slim" title={`Redo ${data.redo}: wfe-mcp redo ${run}`} disabled={busy} onClick={() => { setFiles(false); setStep("redo"); }}>
+            <Icon name="redo" />
+            Redo…
+          </button>}
+        </span>}
       </header>
       <Problem error={error} />
       <ul className="panel cps">

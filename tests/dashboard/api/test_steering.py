@@ -107,6 +107,20 @@ def test_the_last_command_is_undone_and_redone(scene: Scene, person: Program, ru
     assert scene.attempt(run, "plan").status == "completed"
 
 
+def test_the_checkpoints_say_what_there_is_to_undo_and_to_redo(scene: Scene, person: Program, run: str) -> None:
+    def steps() -> tuple[str, str]:
+        listed = person.get("/runs/{run}/checkpoints", {"run": run}).data
+        return listed.get("undo", ""), listed.get("redo", "")
+
+    assert steps() == ("", "")
+    scene.do(run, "plan", GOOD)
+    done, nothing = steps()
+    assert (done.startswith("the submission of plan"), nothing) == (True, "")
+    assert person.post("/runs/{run}/undo", {"run": run}).status == 200
+    begun, undone = steps()
+    assert (begun.startswith("the start of plan"), undone) == (True, done)
+
+
 def test_a_checkpoint_is_taken_and_returned_to(scene: Scene, person: Program, run: str) -> None:
     taken = person.post("/runs/{run}/checkpoint", {"run": run}, note="before").data["checkpoint"]
     scene.do(run, "plan", GOOD)

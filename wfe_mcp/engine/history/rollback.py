@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.system.process import holder_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wfe_mcp.core.undo import LogEntry
     from wfe_mcp.engine.kernel.engine import Engine
@@ -141,6 +142,21 @@ def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: b
     return _step(engine, by, run_id, "redo", files=files, discard=discard)
 
 
+def steps_named(tx: Tx, run: str) -> dict[TakesBack, str]:
+    """What ``undo`` and ``redo`` would reverse now; a kind with nothing to reverse is left out."""
+    log, named = recovery.log_of(tx, run), dict[TakesBack, str]()
+    for kind, step_of in _STEPS.items():
+        with suppress(Refused):
+            named[kind] = _named(log, step_of(log), kind)
+    return named
+
+
+_STEPS: dict[TakesBack, Callable[[Sequence[LogEntry]], steps_back.UndoStep]] = {
+    "undo": steps_back.undo,
+    "redo": steps_back.redo,
+}
+
+
 def _named(log: Sequence[LogEntry], step: steps_back.UndoStep, kind: TakesBack) -> str:
     named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo reverted
     return steps_back.described(named)
@@ -155,7 +171,7 @@ def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, 
 
 def _step_aim(tx: Tx, loaded: LoadedRun, kind: TakesBack, *, files: bool) -> recovery.Aim:
     log = recovery.log_of(tx, loaded.record.id)
-    step = steps_back.undo(log) if kind == "undo" else steps_back.redo(log)
+    step = _STEPS[kind](log)
     event = step.what.event
     commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
     note = "" if commit else "the files stay as they are"

@@ -107,13 +107,15 @@ def checkpoint_list(engine: Engine, run: str) -> Envelope:
     found = overview_of(engine, run)
     record = found.loaded.record
     with engine.store.read() as tx:
-        taken = checkpoints.checkpoints_of(tx, record.id)
+        taken, steps = checkpoints.checkpoints_of(tx, record.id), rollback.steps_named(tx, record.id)
     commits = set(kept(engine.root, record.id).values()) if engine.project.is_git else set[str]()
     rows = tuple(checkpoint_view(one, files=one.commit in commits) for one in reversed(taken))
     summary = plural(len(rows), "checkpoint")
     if not engine.project.is_git:
         summary += "; without git a rollback restores the state alone"
-    return envelope_of(found, summary, CheckpointList(checkpoints=rows))
+    return envelope_of(
+        found, summary, CheckpointList(checkpoints=rows, undo=steps.get("undo", ""), redo=steps.get("redo", ""))
+    )
 
 
 def _answer(engine: Engine, went: rollback.Went, how: str) -> Envelope:

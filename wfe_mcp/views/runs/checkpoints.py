@@ -42,9 +42,14 @@ class CheckpointView:
 
 @view_model
 class CheckpointList:
-    """The checkpoints of a run, newest first. ``pruned``: those whose files were removed just now."""
+    """The checkpoints of a run, newest first. ``pruned``: those whose files were removed just now.
+
+    ``undo``, ``redo``: what each would reverse now; empty where there is nothing.
+    """
 
     checkpoints: tuple[CheckpointView, ...]
+    undo: str = ""
+    redo: str = ""
     pruned: tuple[str, ...] | None = None
 
 
