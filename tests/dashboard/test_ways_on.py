@@ -321,6 +321,7 @@ def test_a_decision_says_what_sending_back_to_each_earlier_phase_leads_to(scene:
     bar = shown.get_by_role("region", name="Your decision")
     bar.get_by_role("button", name="Send back").click()
     expect(bar).to_contain_text("If you send it back, attempt 2 at build opens with your feedback.")
+    expect(bar.get_by_label("Back to").get_by_role("option")).to_have_text(["build", "plan"])
     bar.get_by_label("Back to").select_option("plan")
     expect(bar).to_contain_text("If you send it back, the run goes back to plan.")
 

@@ -94,7 +94,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
                 <label className="field">
                   <span>Back to</span>
                   <select value={back} onChange={(event) => setBack(event.target.value)}>
-                    <option value="">{shown.phase} (attempt {request.attempt + 1})</option>
+                    <option value="">{shown.phase}</option>
                     {(data.back_to ?? []).filter((each) => each !== shown.phase).map((each) => (
                       <option key={each} value={each}>
                         {each}
