@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, moves, phase, refused
+from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
@@ -101,6 +102,19 @@ def test_a_live_holder_keeps_its_phase_and_a_dead_one_loses_it_at_once(scene: Sc
     assert moves(scene.status(run)) == [("start_phase", "plan")]
     taken = scene.submit(run, "plan")
     assert (taken.state, taken.data["attempt"]) == ("completed", 1)
+
+
+def test_another_agent_learns_which_client_holds_a_phase(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    _, other = scene.neighbour()
+    answers.start_phase(other, By("codex"), run, "plan")
+    held = f"held by codex ({other.holder})."
+    again = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD)
+    for no in (again, refused(scene.begin, run, "plan"), refused(scene.begin, run)):
+        assert (no.code, no.message) == ("leased", f"Phase 'plan' is {held}")
+    assert scene.status(run).data["warnings"] == [f"plan is {held}"]
+    assert "warnings" not in scene.status(run, other).data
+    assert "warnings" not in answers.status(scene.engine, HUMAN, run).data, "a person sees the run as it is"
 
 
 @pytest.mark.requirement("B-21")

@@ -26,6 +26,7 @@ from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import limits_of, ref_of
 from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.kernel.leases import held_by_another
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.workspace.system.process import holder_id
 
@@ -218,11 +219,7 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
         others = attempt.holder not in {None, engine.holder} and not current.state.is_served(path)
         at_work = attempt.status is AttemptStatus.RUNNING and engine.is_alive(attempt.holder, attempt.lease_until)
         if others and at_work and not current.by.is_human:
-            raise Refused(
-                "leased",
-                f"Phase {path!r} is held by {attempt.holder}.",
-                "Only its holder, or a person, goes back over it.",
-            )
+            raise held_by_another(current.tx, run.id, attempt, "Only its holder, or a person, goes back over it.")
     if not files:
         return
     for other in current.tx.runs.open_attempts((AttemptStatus.RUNNING, AttemptStatus.GATING)):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.leases import holds_locks
-from wfe_mcp.core.model import AttemptStatus, By, Channel, RunId, RunState
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
@@ -51,6 +51,20 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
         f"Run {run.id} works in {named}, and you are in {shlex.quote(str(engine.root))}: its gates read the files there.",
         f"Continue it from that folder (wfe-mcp serve --project {named}), or start a run for this one: start_run.",
     )
+
+
+def holder_named(tx: Tx, run: str, attempt: Attempt) -> str:
+    """Who works on ``attempt``, with its process: ``codex (laptop:4711:1767225600.000)``."""
+    starts = tx.events.of_types(RunId(run), "PhaseStarted")
+    claim = {"phase": attempt.phase, "attempt": attempt.number, "holder": attempt.holder}
+    names = (each.actor for each in reversed(starts) if claim.items() <= each.payload.items())
+    name = next(names, "")
+    return f"{name} ({attempt.holder})" if name else str(attempt.holder)
+
+
+def held_by_another(tx: Tx, run: str, attempt: Attempt, hint: str) -> Refused:
+    """The refusal of what only the holder of ``attempt`` does (``leased``)."""
+    return Refused("leased", f"Phase {attempt.phase!r} is held by {holder_named(tx, run, attempt)}.", hint)
 
 
 def held_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:

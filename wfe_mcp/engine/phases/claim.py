@@ -19,7 +19,7 @@ from wfe_mcp.engine.files.checkpoints import at_start, is_saved_at_start, note_t
 from wfe_mcp.engine.files.drift import prompt_hash, refuse_changed
 from wfe_mcp.engine.files.tree_binding import BoundFiles, files_at_start
 from wfe_mcp.engine.kernel.engine import LEASE, Engine
-from wfe_mcp.engine.kernel.leases import held_elsewhere, works_elsewhere
+from wfe_mcp.engine.kernel.leases import held_by_another, held_elsewhere, works_elsewhere
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -89,9 +89,19 @@ def claim(current: RunChange, path: PhasePath, holder: str, tree: str | None, he
         refuse_changed(current, path)
         prompt = prompt_hash(current, attempt)
     until, on = current.at + LEASE, current.given
-    current.give(
-        c.StartPhase(phase=path, holder=holder, lease_until=until, tree=tree, head=head, prompt_sha256=prompt, **on)
-    )
+    try:
+        current.give(
+            c.StartPhase(phase=path, holder=holder, lease_until=until, tree=tree, head=head, prompt_sha256=prompt, **on)
+        )
+    except Refused as refused:
+        raise _with_holder(current.tx, current.run.id, attempt, refused) from None
+
+
+def _with_holder(tx: Tx, run: str, attempt: Attempt | None, refused: Refused) -> Refused:
+    """``refused``, with the client that holds ``attempt``: the state of a run knows its process alone."""
+    if attempt is None or attempt.status is not AttemptStatus.RUNNING or refused.code != "leased":
+        return refused
+    return held_by_another(tx, run, attempt, refused.hint)
 
 
 def free_dead_leases(current: RunChange) -> None:
@@ -117,7 +127,7 @@ def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> P
         if refused is None:
             return attempt.phase
         if attempt.status in {AttemptStatus.READY, AttemptStatus.RUNNING} and state.phase(attempt.phase).loop is None:
-            first = first or refused
+            first = first or _with_holder(tx, loaded.record.id, attempt, refused)
     if first is not None:
         raise first
     if state.status is RunStatus.BLOCKED and state.time_is_over(engine.clock()):

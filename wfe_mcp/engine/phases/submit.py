@@ -23,7 +23,7 @@ from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
-from wfe_mcp.engine.kernel.leases import held_elsewhere
+from wfe_mcp.engine.kernel.leases import held_by_another, held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.attach import keep, takes_files
 from wfe_mcp.engine.phases.claim import claim, free_dead_leases, refuse_elsewhere
@@ -148,10 +148,8 @@ def _take_hold(
             free_dead_leases(current)
             _claim(current, phase, holder, tree)
         elif current.state.phase(phase).kind != "human":  # rule 3
-            raise Refused(
-                "leased",
-                f"Phase {phase!r} is held by {meant.holder}.",
-                "Another worker holds it; work on another phase, or wait until its lease ends.",
+            raise held_by_another(
+                current.tx, current.run.id, meant, "Work on another phase, or wait until its lease ends."
             )
     if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
         _claim(current, phase, holder, _tree_before(current, phase) or tree)
@@ -186,9 +184,7 @@ def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> 
         and current.engine.is_alive(meant.holder, meant.lease_until)
         and current.by.channel == "mcp"
     ):
-        raise Refused(
-            "leased", f"Phase {meant.phase!r} is held by {meant.holder}.", "Another worker submitted it; call status."
-        )
+        raise held_by_another(current.tx, current.run.id, meant, "Another worker submitted it; call status.")
     if meant.status in _OPEN and same and sha256 == meant.sha256:
         return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
     if closed and same:

@@ -20,6 +20,7 @@ from wfe_mcp.core.spec import CLIENT_ROLE
 from wfe_mcp.core.units import LONGEST_S
 from wfe_mcp.engine.artifacts.revisions import keep_revision
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.kernel.leases import held_by_another
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.maintenance.pruning import refuse_open
@@ -166,11 +167,8 @@ def _refuse_others_work(current: RunChange, path: PhasePath) -> None:
     if attempt is None or current.by.is_human or attempt.holder in {None, current.engine.holder}:
         return
     if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
-        raise Refused(
-            "leased",
-            f"Phase {path!r} is held by {attempt.holder}.",
-            "Only its holder, or a person, opens a new attempt; take another phase.",
-        )
+        hint = "Only its holder, or a person, opens a new attempt; take another phase."
+        raise held_by_another(current.tx, current.run.id, attempt, hint)
 
 
 def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:

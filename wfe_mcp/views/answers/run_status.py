@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wfe_mcp.core.items import ItemStatus
-from wfe_mcp.core.model import By, RunStatus
+from wfe_mcp.core.model import By, Channel, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.approvals.pin_reset import reset_warnings
 from wfe_mcp.engine.kernel.engine import Engine
@@ -13,7 +13,7 @@ from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
-from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere
+from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere, held_by_others
 from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.moves.envelope import Envelope, Next, nothing_open
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
@@ -65,6 +65,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
                 *_other_folder(engine, found, by),
                 *reset_warnings(engine),
                 *elsewhere(engine, found),
+                *(held_by_others(engine, found) if by.channel is Channel.MCP else ()),
                 *artifact_views.warnings(found),
                 *changed_before_work(engine, found),
             ),

@@ -16,6 +16,7 @@ from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.leases import holder_named
 from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.providers.manual_files import places_of
@@ -228,6 +229,25 @@ def _sentence(engine: Engine, attempt: Attempt) -> str:
     until = attempt.lease_until
     ends = "" if until is None else f" Its lease ends {until:%Y-%m-%d %H:%M} UTC; then this server can take it over."
     return f"{attempt.phase} is held by a server on another machine, {process.host}: continue there.{ends}"
+
+
+def held_by_others(engine: Engine, found: Overview) -> tuple[str, ...]:
+    """A sentence for each phase of an agent that another process of this machine works on, with its client."""
+    state, run = found.loaded.state, found.loaded.record.id
+    held = [
+        attempt
+        for attempt in state.open_attempts
+        if attempt.status is AttemptStatus.RUNNING
+        and attempt.holder not in {None, engine.holder}
+        and attempt.phase not in found.startable
+        and not state.is_served(attempt.phase)
+        and state.phase(attempt.phase).kind != "human"
+        and not _sentence(engine, attempt)
+    ]
+    if not held:
+        return ()
+    with engine.store.read() as tx:
+        return tuple(f"{each.phase} is held by {holder_named(tx, run, each)}." for each in held)
 
 
 _WHO: dict[Who, tuple[str, str]] = {
