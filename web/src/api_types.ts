@@ -1703,6 +1703,7 @@ export interface RunRow {
   folder?: string;
   phase?: string;
   phases_done?: number | null;
+  phases_skipped?: number;
   phases?: number | null;
   template: string;
   state: string;
@@ -1730,6 +1731,7 @@ export interface RunSide {
   folder?: string;
   phase?: string;
   phases_done?: number | null;
+  phases_skipped?: number;
   phases?: number | null;
   template: string;
   state: string;

@@ -224,10 +224,11 @@ const names = (nodes: GraphNode[]): string => nodes.map((each) => each.phase).jo
 function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[]; timeline: TimelineView | null }) {
   const top = nodes.filter((each) => !each.parent);
   const done = top.filter((each) => ["completed", "skipped"].includes(each.state)).length;
+  const skipped = top.filter((each) => each.state === "skipped").length;
   const usage = data.usage;
   const rows: [string, React.ReactNode][] = [
     ["Template", `${data.template} ${data.version ?? ""}`],
-    ["Phases", `${done} of ${top.length} done`],
+    ["Phases", `${done} of ${top.length} done${skipped ? `, ${skipped} skipped` : ""}`],
     ...(data.iteration > 1 ? [["Iteration", String(data.iteration)] as [string, string]] : []),
     ["Started", data.started_at ? `${age(data.started_at)} ago` : ""],
     ...(timeline ? ([["Time", spent(timeline)]] as [string, string][]) : []),

@@ -73,9 +73,9 @@ export const tokens = (n: number | null | undefined): string => (n == null ? "no
 export const money = (usd: number | null | undefined): string => (usd == null ? "not reported" : `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`);
 
 /** The phase that a run is at, and how many of its phases it is done with. */
-type Progress = { phase?: string; phases_done?: number | null; phases?: number | null; reached?: string };
-export const progress = ({ phase, phases_done: done, phases, reached }: Progress): string =>
-  [phase, phases == null ? "" : `${done ?? 0}/${phases}`, reached && `(${reached})`].filter(Boolean).join(" ");
+type Progress = { phase?: string; phases_done?: number | null; phases_skipped?: number; phases?: number | null; reached?: string };
+export const progress = ({ phase, phases_done: done, phases_skipped: skipped, phases, reached }: Progress): string =>
+  [phase, phases == null ? "" : `${done ?? 0}/${phases}${skipped ? `, ${skipped} skipped` : ""}`, reached && `(${reached})`].filter(Boolean).join(" ");
 
 /** `text` as one argument of a command in a shell. */
 export const argument = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -108,6 +108,15 @@ def test_the_runs_of_the_last_days_say_how_many_phases_are_done_and_when_they_we
     assert facts == [("Half", 1, 2, None), ("Done", 1, 1, "2026-11-28T08:05:00+00:00")]
 
 
+def test_a_completed_run_with_a_skipped_phase_says_so(cli: Terminal) -> None:
+    run = cli.start("letter", "--title", "Short")
+    cli.submit_work(run, "draft")
+    assert cli("skip", run, "send", "--reason", "not needed", pin=PIN).code == 0
+    assert "2/2, 1 skipped" in cli("list", "--status", "completed").out
+    assert "1 skipped" in cli("status", run).out
+    assert cli.json("list").data["runs"][0]["phases_skipped"] == 1
+
+
 def test_runs_of_all_projects_are_listed_with_their_project(cli: Terminal) -> None:
     cli.start("note", "--title", "Here")
     other = cli.place / "shop"

@@ -243,6 +243,7 @@ def runs_table(
 def _phase_of(run: models.RunRow) -> str:
     """The phase that a run is at, and how many it is done with."""
     of = "" if run.phases is None else f"{run.phases_done}/{run.phases}"
+    of += f", {run.phases_skipped} skipped" if run.phases_skipped else ""
     return f"{run.phase} {of}".strip() or "-"
 
 

@@ -241,7 +241,7 @@ class RunView:
 class RunRow:
     """One line of a list of runs. ``project``: an id; ``folder``: where its work is; empty where the list is of one project and the caller is there too.
 
-    ``phase``: the one that an open run is at. ``waits_for``: ``waiting_on`` in words, with the other run or the missing worker.
+    ``phase``: the one that an open run is at. ``phases_skipped``: of those that are done. ``waits_for``: ``waiting_on`` in words, with the other run or the missing worker.
     ``weakened_gates``: how many ask for less than the template; the run names them.
     """
 
@@ -251,6 +251,7 @@ class RunRow:
     folder: str = ""
     phase: str = ""
     phases_done: int | None = None
+    phases_skipped: int = 0
     phases: int | None = None
     template: str
     state: str

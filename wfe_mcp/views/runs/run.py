@@ -6,7 +6,7 @@ The tools, the command line and the pages show the same.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import NamedTuple, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
@@ -46,16 +46,18 @@ _CLAIMS = 5
 def summary(overview: Overview) -> str:
     """One sentence: the progress, and what the run waits for."""
     run, state = overview.loaded.record, overview.loaded.state
-    done, phases = progress(state)
-    return f"{run.title}: {state.status}, {done} of {phases} phases done{marks(overview)}"
+    now = place_of(state)
+    return f"{run.title}: {state.status}, {now.done} of {now.phases} phases done{marks(overview)}"
 
 
 def marks(overview: Overview) -> str:
-    """What is remarkable about a run, each with a comma before it: loops at work, its iteration, WEAKENED, IMPORTED, TAINTED, its folder."""
+    """What is remarkable about a run, each with a comma before it: skipped phases, loops at work, its iteration, WEAKENED, IMPORTED, TAINTED, its folder."""
     state = overview.loaded.state
     top = [state.current(phase.path) for phase in state.spec.body(None)]
     at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and _walks(overview, attempt)]
-    text = "".join(f", {attempt.phase} {loop_progress(state.loops[attempt.phase])}" for attempt in at_work)
+    skipped = place_of(state).skipped
+    text = f", {skipped} skipped" if skipped else ""
+    text += "".join(f", {attempt.phase} {loop_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
     text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(overview.loaded)) else ""
@@ -229,16 +231,16 @@ def run_row(
     ``folder``: "" where the caller is in the run's.
     """
     now = place if found is None else place_of(found.loaded.state)
-    done, phases, phase = (None, None, "") if now is None else now
     return view_of(
         models.RunRow,
         run,
         run=run.id,
         project=run.project_id,
         folder=run.worktree if folder is None else folder,
-        phase="" if run.status in OVER else str(phase),
-        phases_done=done,
-        phases=phases,
+        phase="" if now is None or run.status in OVER else str(now.at),
+        phases_done=None if now is None else now.done,
+        phases_skipped=0 if now is None else now.skipped,
+        phases=None if now is None else now.phases,
         state=str(run.status),
         started_at=second(run.created_at),
         completed_at=second(run.ended_at) if run.status is RunStatus.COMPLETED else "",
@@ -252,19 +254,20 @@ def run_row(
     )
 
 
-Place: TypeAlias = tuple[int, int, PhasePath]
-"""Of a run's top phases: how many are done, how many there are, and at which it is."""
+class Place(NamedTuple):
+    """Of a run's top phases: how many are ``done``, how many of those ``skipped``, how many there are, and which it is ``at``."""
+
+    done: int
+    skipped: int
+    phases: int
+    at: PhasePath
 
 
 def place_of(state: RunState) -> Place:
     """Where a run is in its top phases."""
-    return *progress(state), phase_now(state)
-
-
-def progress(state: RunState) -> tuple[int, int]:
-    """How many of its top phases a run is done with, and how many it has."""
     top = [state.current(phase.path) for phase in state.spec.body(None)]
-    return sum(attempt.is_settled for attempt in top), len(top)
+    skipped = sum(attempt.status is AttemptStatus.SKIPPED for attempt in top)
+    return Place(sum(attempt.is_settled for attempt in top), skipped, len(top), phase_now(state))
 
 
 def phase_now(state: RunState) -> PhasePath:
