@@ -183,11 +183,17 @@ def test_opening_a_request_whose_files_changed_names_them_and_the_next_one_shows
     assert last(scene, run).status == "completed"
 
 
-def test_opening_a_request_that_an_agent_may_approve_approves_nothing(scene: Scene, browser: Browser) -> None:
-    run, request = waiting(scene, approval("client"))
-    scene.write("README.md", "note\n")
+def test_opening_an_answered_request_neither_decides_nor_asks_again_what_an_agent_may_approve(
+    scene: Scene, browser: Browser
+) -> None:
+    scene.check("ok", "print('fine')")
+    run, request = waiting(scene, command("ok"), approval(), approval("agent"))
+    assert browser.approve(request).status == 200
+    awaited = scene.state(run)
+    assert (last(scene, run).status, last(scene, run).gate) == ("awaiting", 2)
+    scene.write("app.py", "VALUE = 2\n")
     browser.get(f"/decide/{request}")
-    assert last(scene, run).status == "awaiting"
+    assert scene.state(run) == awaited
 
 
 def newer_than(scene: Scene, browser: Browser, request: str) -> str:
