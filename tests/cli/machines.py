@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-PLACES = ("worktree", "imported", "summary", "archived", "warnings")
+PLACES = ("worktree", "project", "imported", "summary", "archived", "warnings")
 
 
 @dataclass

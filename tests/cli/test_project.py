@@ -220,7 +220,10 @@ def test_doctor_names_what_stops_work(cli: Terminal) -> None:
     assert "no-such-program is not found on PATH; fix: " in answer.out
     assert "bin/check is not found; fix: " in answer.out
     assert "Did you mean 'auto'?" in answer.out
-    assert "config needs your review: 2 effects new or changed; fix: wfe-mcp trust" in answer.out
+    assert (
+        "config needs your review: 2 effects new or changed; its checks do not run before that, and gates wait; fix: "
+        in answer.out
+    )
 
 
 def test_doctor_in_a_repository_with_a_server(cli: Terminal) -> None:

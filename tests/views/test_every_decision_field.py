@@ -282,9 +282,10 @@ def test_what_a_request_says_besides_is_on_the_page_and_in_the_json() -> None:
     chosen: Options = {".request.data": {}, ".buttons": ("Approve", "Reject")}
     signed = view({".assurance": "passkey"})
     asked = sample(DecisionView, "", {**chosen, ".shown": signed, ".state": "open", ".newer": None, ".answer": None})
+    asked, of_others = replace(asked, others=""), asked
     closed = sample(DecisionView, "", {**chosen, ".shown": None, ".state": "answered"})
     rejected = replace(closed, answer=replace(closed.answer, approved=False))
-    views = (asked, replace(asked, passkeys=()), closed, rejected, replace(closed, state="closed"))
+    views = (asked, replace(asked, passkeys=()), of_others, closed, rejected, replace(closed, state="closed"))
     page_ = "".join(unescape(decision_page(each, {"approve": "", "reject": ""})) for each in views)
     json_ = "".join(json.dumps(plain(decision_data(each)), ensure_ascii=False) for each in views)
     leaves = {place[1:]: value for each in views for place, value in walked(replace(each, shown=None))}

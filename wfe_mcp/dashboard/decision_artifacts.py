@@ -63,6 +63,7 @@ def _body(artifact: ArtifactShown, parts: Sequence[Html]) -> list[Html | None]:
     return [
         left_open,
         tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if is_long else "panel"),
+        tag("p", words.artifact_to_edit(artifact), class_="muted small") if artifact.file else None,
         _differences(artifact),
     ]
 

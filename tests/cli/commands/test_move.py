@@ -112,7 +112,7 @@ def test_everything_is_the_same_on_postgresql_and_again_in_a_new_file(
 
         back = cli("move-to", f"sqlite:///{(tmp_path / 'back' / 'again.db').as_posix()}")
         assert back.code == 0, back
-    assert f", to sqlite:///{(tmp_path / 'back' / 'again.db').as_posix()}\n" in back.out
+    assert f", to:\nsqlite:///{(tmp_path / 'back' / 'again.db').as_posix()}\n" in back.out
     with using(f"sqlite:///{(tmp_path / 'back' / 'again.db').as_posix()}"):
         assert seen(cli, worked) == was
         assert cli.json("verify").code == 0

@@ -37,7 +37,9 @@ def test_a_retry_from_a_step_keeps_those_before_it_and_calls_it_and_what_sees_it
     scene.work()
     assert len(stub.called("echo")) == 2
     tried = scene.attempt(run, "ci")
-    assert (tried.number, tried.feedback[-1].message) == (3, "From step change. the key is there now")
+    said, _, before = tried.feedback[-1].message.partition("\n\n")
+    assert (tried.number, said) == (3, "From step change. the key is there now")
+    assert before.startswith("Step 'use' (builtin log) failed"), "why the attempt before failed stays"
 
 
 def test_only_a_person_repeats_a_call_to_the_outside(scene: Scene, stub: Stub) -> None:

@@ -10,7 +10,9 @@ from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.moves.envelope import Envelope
+    from collections.abc import Sequence
+
+    from wfe_mcp.views.moves.envelope import Envelope, Next
     from wfe_mcp.views.work.models import ItemChange, ItemLine, ItemView
 
 ItemId = Annotated[str, typer.Argument(metavar="ITEM", help="The item: W-12, or 12.")]
@@ -344,14 +346,15 @@ def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "Ite
     _table(invocation, screen, view.children)
     now = invocation.engine.clock()
     screen.table((), [(screen.time(each.at, now), each.actor, _change_text(each)) for each in view.history])
-    _next(screen, line, can_start=any(move.args.get("status") == "active" for move in answer.next))
+    _next(screen, line, answer.next)
     if view.claim is not None:
         next_of_claim(screen, view, view.claim)
 
 
-def _next(screen: Screen, line: "ItemLine", *, can_start: bool) -> None:
-    """The command that a person types next."""
+def _next(screen: Screen, line: "ItemLine", moves: "Sequence[Next]") -> None:
+    """The command that a person types next. ``moves``: the calls that are possible now."""
     if line.status == "ready":
+        can_start = any(move.args.get("status") == "active" for move in moves)
         waited = f"wfe-mcp work show {line.waits_for[0]}" if line.waits_for else "wfe-mcp work next"
         screen.next(f"wfe-mcp work start {line.id}" if can_start else waited)
     elif line.run and line.status == "active":
