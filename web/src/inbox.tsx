@@ -310,8 +310,8 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
         </>
       )}
       {others.length > 0 && (
-        <details className="panel" open={mine.length === 0}>
-          <summary className="fold">For others {others.length}</summary>
+        <details className="panel later" open={mine.length === 0}>
+          <summary className="fold row">For others {others.length}</summary>
           <ul className="listing" aria-label="What waits for others">
             {others.map((each) => (
               <li key={each.key}>

@@ -50,10 +50,10 @@ function HandOver({ path, able, handed }: { path: string; able: NonNullable<Peop
       handed();
     });
   return (
-    <details className="panel">
-      <summary className="fold">Hand over</summary>
+    <details className="panel" style={{ marginBottom: "0.75rem" }}>
+      <summary className="fold row">Hand over</summary>
       <form
-        className="body"
+        className="body stack"
         onSubmit={(event) => {
           event.preventDefault();
           send();

@@ -11,7 +11,7 @@ import type { SessionView } from "./api_types";
 export const Session = createContext<SessionView | null>(null);
 
 const ROLES = ["reader", "author", "approver", "admin"];
-type Role = "author" | "approver";
+type Role = "author" | "approver" | "admin";
 
 /** Whether who looks has at least this role in a project, by its id; where no one logs in, one person has them all. */
 export function useRole(role: Role, project: string | undefined): boolean {

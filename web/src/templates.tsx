@@ -6,6 +6,7 @@ import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
+import { useRole } from "./session";
 import { Clone, Import } from "./template_actions";
 import { Editor } from "./template_editor";
 import { grouped } from "./words";
@@ -13,6 +14,7 @@ import { grouped } from "./words";
 export function Templates({ name, view }: { name: string; view: string }) {
   const at = useProject({ one: true });
   const { data, error, reload } = useAsk<TemplateList>(name ? null : `/templates${query({ project: at.id })}`, () => false);
+  const [isAuthor, isAdmin] = [useRole("author", at.id), useRole("admin", at.id)];
   const [cloning, setCloning] = useState("");
   const [act, busy, refused] = useAct();
   if (name) return <Editor key={name} name={name} view={view} />;
@@ -28,7 +30,7 @@ export function Templates({ name, view }: { name: string; view: string }) {
         <span className="muted">what a run can start from; the default starts where none is named</span>
         <span className="end row wrap">
           <ProjectChoice at={at} one />
-          <Import done={(made) => go(to("templates", made))} />
+          {isAdmin && <Import done={(made) => go(to("templates", made))} />}
           <Cli text={`wfe-mcp templates list${at.cli}`} />
         </span>
       </header>
@@ -71,13 +73,17 @@ export function Templates({ name, view }: { name: string; view: string }) {
                   <td data-label="From" className="nowrap">{each.source || "wfe-mcp"}</td>
                   <td>
                     <span className="row acts">
-                      <a className="btn slim" href={to("start", each.name)} title={`wfe-mcp start ${each.name}`}>
-                        Start
-                      </a>
-                      <button type="button" className="btn slim" aria-label={`Clone ${each.name}`} title={`wfe-mcp templates clone ${each.name} NEW`} onClick={() => setCloning(each.name)}>
-                        Clone…
-                      </button>
-                      {!each.default && (
+                      {isAuthor && (
+                        <a className="btn slim" href={to("start", each.name)} title={`wfe-mcp start ${each.name}`}>
+                          Start
+                        </a>
+                      )}
+                      {isAdmin && (
+                        <button type="button" className="btn slim" aria-label={`Clone ${each.name}`} title={`wfe-mcp templates clone ${each.name} NEW`} onClick={() => setCloning(each.name)}>
+                          Clone…
+                        </button>
+                      )}
+                      {isAdmin && !each.default && (
                         <button type="button" className="btn slim bare" disabled={busy} aria-label={`Make ${each.name} the default`} title={`wfe-mcp templates default ${each.name}`} onClick={() => makeDefault(each.name)}>
                           Default
                         </button>

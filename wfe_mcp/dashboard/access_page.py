@@ -26,6 +26,7 @@ from wfe_mcp.engine.kernel.identity import name_of
 from wfe_mcp.engine.notifications.people import MOST_CHARS, has_address, set_address
 from wfe_mcp.engine.people import absence
 from wfe_mcp.views.approvals.words import second
+from wfe_mcp.workspace.config.server_table import ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.sessions import Sessions
     from wfe_mcp.engine.access.people import Login, People
     from wfe_mcp.engine.access.tokens import Token
+    from wfe_mcp.workspace.config.server_table import Role
 
 _COLUMNS = ("Token", "May", "Project", "Until", "Last used", "Made by", "")
 _DAYS = ("90", "30", "7", "1", "365")
@@ -147,15 +149,17 @@ class AccessPage:
             for each in others
             if each in away
         ]
+        deputies = [(each, _deputy(each, roles[each])) for each in others if each != me]
         form = self._form(
             "away",
             session,
             select_field("Who", "who", ((each, each) for each in sorted(own, key=lambda each: each != me))),
             field("Away until", "until", tag("input", type="date", id="until", name="until", required=True)),
-            select_field("Deputy", "deputy", [("", "no one"), *((each, each) for each in others if each != me)]),
+            select_field("Deputy", "deputy", [("", "no one"), *deputies]),
             submit("Be away"),
         )
-        return [tag("h2", "Absence"), tag("ul", *rows, class_="listing"), form]
+        about = "Meanwhile a deputy has the decisions that wait for you, where they can decide them themselves."
+        return [tag("h2", "Absence"), tag("p", about), tag("ul", *rows, class_="listing"), form]
 
     def _page(self, session: str, notice: Html | None = None) -> Response:
         login = self._login_of(session)
@@ -230,3 +234,9 @@ class AccessPage:
     def _form(self, do: str, session: str, *content: Html) -> Html:
         token = hidden("token", self._sessions.token(session, f"access {do}"))
         return tag("form", token, *content, method="post", action=f"/access/{do}")
+
+
+def _deputy(name: str, held: Mapping[str, Role]) -> str:
+    """The option of a person: whose ``held`` roles decide in no project takes over nothing."""
+    decides = any(ROLES.index(role) >= ROLES.index("approver") for role in held.values())
+    return name if decides else f"{name} (decides nothing: no effect)"

@@ -114,9 +114,10 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
         "pane yes",
         token,
         tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"),
+        _instead_of_pin(view.command, no_pin) if takes_pin and no_pin else None,
         asked,
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
-        _pin("pin-approve", view.command, no_pin=no_pin) if takes_pin else None,
+        pin_field("pin-approve") if takes_pin and not no_pin else None,
         buttons(
             submit("Sign approval", "btn yes") if takes_pin and not no_pin else None,
             *_by_passkey(view, "Approve with a passkey", "yes", explains=not takes_pin),
@@ -124,11 +125,10 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
     )
 
 
-def _pin(where: str, command: str, *, no_pin: str) -> Html:
-    if not no_pin:
-        return pin_field(where)
+def _instead_of_pin(command: str, no_pin: str) -> Html:
+    """How to decide on a page that takes no PIN: a line of its own above the fields."""
     return tag(
-        "p", "Sign with a passkey, or run ", tag("code", command, class_="copy"), f". {no_pin}", class_="note warn"
+        "p", "Sign with a passkey, or run ", tag("code", command, class_="copy"), f". {no_pin}", class_="note warn then"
     )
 
 
@@ -148,11 +148,12 @@ def _reject(
         "pane back",
         token,
         tag("p", f"The next attempt gets your text{more}.", class_="then"),
+        _instead_of_pin(view.command.replace(" approve ", " reject ", 1), no_pin) if no_pin else None,
         *elsewhere,
         hidden("split", "1") if split else None,
         field("What should change", "feedback", feedback),
         field("Go back to", "to", tag("select", *back, id="to", name="to")),
-        _pin("pin-reject", view.command.replace(" approve ", " reject ", 1), no_pin=no_pin),
+        None if no_pin else pin_field("pin-reject"),
         buttons(
             submit("Sign and send back") if not no_pin else None, *_by_passkey(view, "Send back with a passkey", "")
         ),

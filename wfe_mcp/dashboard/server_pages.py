@@ -188,8 +188,9 @@ class ServerPages(DecisionPages):
             submit("Hand over", "btn"),
             method="post",
             action=f"/decide/{request}/hand-over",
+            class_="stack",
         )
-        return panel(tag("summary", "Hand over", class_="fold"), form)
+        return panel(tag("summary", "Hand over", class_="fold row"), form)
 
     def _hand_over(self, request: Request, form: Form, session: str) -> Response:
         asked = str(request.path_params["request"])

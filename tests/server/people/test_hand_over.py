@@ -211,6 +211,13 @@ def test_only_an_admin_says_it_of_others_and_of_people_of_their_projects(
     )
 
 
+def test_the_choice_of_a_deputy_says_who_takes_over_nothing(team: Team, people: People) -> None:
+    page = shown(people[2]["ada"].send("GET", "/access"))
+    assert "Meanwhile a deputy has the decisions that wait for you, where they can decide them themselves." in page
+    assert '<option value="ron">ron (decides nothing: no effect)</option>' in page
+    assert '<option value="bob">bob</option>' in page
+
+
 def test_a_person_is_away_and_back_on_the_page_of_their_access(team: Team, people: People) -> None:
     who = people[2]
     assert who["ada"].fill("/access", "/access/away", who="ada", until=str(DAY), deputy="bob").status_code == 303

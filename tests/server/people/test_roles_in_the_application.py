@@ -42,6 +42,32 @@ def test_a_reader_sees_that_they_look_and_no_button_that_is_not_theirs(team: Tea
         assert page.get_by_role("button", name=name).count() == 0, name
 
 
+@pytest.mark.parametrize(("role", "starts", "clones"), [("reader", 0, 0), ("author", 1, 0), ("admin", 1, 1)])
+def test_the_list_of_templates_offers_what_a_role_does(
+    team: Team, tab: Tab, role: str, starts: int, clones: int
+) -> None:
+    at(team, tab, "ron", role)
+    tab.page.goto(f"{team.origin}/app/#/templates")
+    line = tab.page.locator("tr", has=tab.page.get_by_role("link", name="drill", exact=True))
+    expect(line).to_contain_text("A drill")
+    expect(line.get_by_role("link", name="Start")).to_have_count(starts)
+    expect(line.get_by_role("button", name="Clone")).to_have_count(clones)
+    assert tab.page.get_by_label("Import a template").count() == clones
+
+
+def test_how_to_decide_without_a_pin_is_a_line_of_its_own(team: Team, tab: Tab) -> None:
+    with_keys(team, "ada")
+    _, request = asked(team)
+    at(team, tab, "ada", "approver")
+    tab.page.set_viewport_size({"width": 1280, "height": 900})
+    tab.page.goto(f"{team.origin}/decide/{request}")
+    for answer in ("Approve", "Send back"):
+        tab.page.get_by_role("radio", name=answer).check(force=True)
+        note = tab.page.get_by_text("Sign with a passkey, or run").and_(tab.page.locator(":visible")).bounding_box()
+        assert note is not None
+        assert note["width"] > 900, answer
+
+
 def test_an_author_steers_a_run_and_decides_nothing(team: Team, tab: Tab) -> None:
     with_keys(team, "ada")
     run, request = asked(team)
