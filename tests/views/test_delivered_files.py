@@ -108,3 +108,18 @@ def test_a_change_that_the_run_itself_merged_is_not_unusual(scene: Scene) -> Non
     scene.submit(run, "close")
     view = shown(scene, run, "close")
     assert (besides(view), texts(view)) == (None, [])
+
+
+def test_a_folder_of_many_files_hides_no_file_of_ones_own(scene: Scene) -> None:
+    delivered(scene, remote=False)
+    for number in range(9):
+        scene.write(f".venv/bin/tool-{number}")
+    scene.write("NOTES.txt", "mine\n")
+    (text,) = texts(shown(scene, built(scene), "build"))
+    assert text.startswith(".venv/ (9 files), NOTES.txt differ from the last commit")
+
+
+def test_a_base_that_is_nowhere_is_unusual_before_the_delivery_stops_there(scene: Scene) -> None:
+    delivered(scene, 'base = "trunk"', remote=False)
+    (text,) = texts(shown(scene, built(scene), "build"))
+    assert text.startswith("There is no branch 'trunk' here or on the remote")

@@ -132,7 +132,9 @@ def _request_rows(shown: ApprovalView) -> list[Html]:
 
 def _outcome_notice(view: DecisionView) -> list[Html | None]:
     kind = "yes" if view.state == "answered" else "warn"
-    newer = tag("p", tag("a", "Show the open request", href=f"/decide/{view.newer}")) if view.newer else None
+    newer = (
+        tag("p", tag("a", "Show the open request", href=f"/decide/{view.newer}", class_="btn")) if view.newer else None
+    )
     return [note(Notice(kind, words.ended(view))), newer]
 
 

@@ -6,10 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, PUSH, approved, delivered, operations
+from tests.engine.delivery.delivery_scene import (
+    BRANCH,
+    CLEAN,
+    COMMIT,
+    MERGE,
+    PUSH,
+    approved,
+    delivered,
+    operations,
+    results,
+)
 from tests.engine.scene import AGENT, HUMAN, Scene, refused
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import rollback
 
 PROTECTED = '#!/bin/sh\n[ "$1" = refs/heads/{branch} ] || exit 0\necho protected branch >&2\nexit 1\n'
@@ -110,6 +121,14 @@ def test_what_the_remote_rejected_has_nothing_to_undo_and_the_rest_is_undone(sce
     assert {one.state for one in operations(scene, run)} == {"undone"}
     assert refused(undo_delivery, scene.engine, HUMAN, run).code == "illegal_transition"
     assert list(verify(scene.engine).findings) == []
+
+    hook.unlink()
+    plan = control.retry_plan(scene.engine, run, "ship")
+    assert plan is not None and plan.kept == (), "what was undone is there no more"
+    control.retry(scene.engine, HUMAN, run, "ship")
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert scene.git("show", "main:app.py" if rejected == "merge" else f"ai/{run}-a-drill:app.py") == "VALUE = 2\n"
 
 
 def killed(scene: Scene, kind: str, point: str) -> None:

@@ -128,8 +128,8 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
             push(remote, {ref: commit})
         return
     flagged = [line for line in text_of(done).split("\n") if line.startswith("!")]
-    # Those that are only refused with another one are named after it.
-    flagged.sort(key=lambda line: "atomic" in line)
+    # Those that are only refused with another one are named after it, and what proves a branch after the branch.
+    flagged.sort(key=lambda line: ("atomic" in line, ":refs/heads/" not in line))
     git_word = " ".join(flagged[0].split("\t")[-1].split()) if flagged else ""
     branch = flagged[0].split("\t")[1].rpartition(":")[2].removeprefix("refs/heads/") if flagged else ""
     if git_word.startswith("[rejected]"):

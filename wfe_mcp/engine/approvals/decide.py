@@ -382,8 +382,8 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
         current.give(c.TreeChange(tree=tree, **current.on(attempt)))
         current.refusal = Refused(
             "stale_revision",
-            f"{_file_names(now)} changed since the gates of {path!r} passed; they run again now.",
-            "Wait for them (status), then decide again.",
+            f"{_file_names(now)} changed since the gates of {path!r} passed; they run again.",
+            "Once they have ended (status), look at it again and decide.",
             run=current.run.id,
             phase=path,
             data={"changed": list(now.changed or ())[:_LISTED]},

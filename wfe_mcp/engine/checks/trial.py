@@ -136,9 +136,12 @@ def try_checks(
 
 
 def unignored_environments(root: Path, checks: Iterable[FoundCheck]) -> list[str]:
-    """The virtual environments of ``checks`` that are part of the tree since git does not ignore them, as lines for .gitignore."""
+    """The virtual environments at the top and of ``checks`` that are part of the tree since git does not ignore them, as lines for
+    .gitignore.
+    """
     marks = [f"{path}/{ENVIRONMENT_MARK}" for path in _folders_to_bring(root, (each.settings for each in checks))]
-    return [mark.removesuffix(ENVIRONMENT_MARK) for mark in untracked(root, marks)]
+    marks += [path.relative_to(root).as_posix() for path in root.glob(f"*/{ENVIRONMENT_MARK}")]
+    return [mark.removesuffix(ENVIRONMENT_MARK) for mark in untracked(root, list(dict.fromkeys(marks)))]
 
 
 _Counts = tuple[int, int, int, int]

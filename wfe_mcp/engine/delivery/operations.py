@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.core.model import By, RunId
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
     from wfe_mcp.store import Tx
@@ -143,6 +144,13 @@ def operations_in(events: Iterable[EventRecord], run: RunId | None = None) -> li
             done = found[key].done if undone else values["after"]
             found[key] = found[key]._replace(after=values["after"], done=done, undone=undone)
     return list(found.values())
+
+
+def undone_steps(tx: Tx, run: RunId, path: PhasePath) -> set[str]:
+    """The steps of ``path`` whose last operation was undone: what they did is there no more, so their answer does not count."""
+    parts = ((each.key.split(":"), each.undone) for each in operations_of(tx, run))
+    last = {key[2]: undone for key, undone in parts if key[1] == path}
+    return {step for step, undone in last.items() if undone}
 
 
 def merge_in(operations: Iterable[Operation]) -> Operation | None:

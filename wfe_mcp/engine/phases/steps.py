@@ -247,13 +247,17 @@ def _undo(change: RunChange, attempt: Attempt) -> bool:
 
 
 def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
-    """Finished steps of the previous attempt, if a step failed it, and a call in doubt not yet reviewed."""
+    """Finished steps of the previous attempt, if a step failed it and they were not undone, and a call in doubt not yet reviewed."""
+    from wfe_mcp.engine.delivery.operations import undone_steps
+
     tries = change.state.attempts[attempt.phase]
     last = tries[attempt.number - 2] if attempt.number > 1 else None
     # After a failed step the next attempt continues at it; after a failed gate (a revision) all steps run again.
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
         return {}
     rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.number)}
+    for step in undone_steps(change.tx, change.run.id, attempt.phase):
+        rows.pop(step, None)
     kept: dict[str, StepRecord] = {}
     for step in phase.steps:
         row = rows.get(step.id)

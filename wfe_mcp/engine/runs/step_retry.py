@@ -70,9 +70,12 @@ def planned(
         if first and phase is not None:
             raise Refused("bad_argument", f"Phase {path!r} has no steps.", "Leave the step out.", phase=path)
         return None
+    from wfe_mcp.engine.delivery.operations import undone_steps
+
     last, ids = state.current(path), [step.id for step in phase.steps]
     rows = {row.step: row for row in tx.steps.of_run(run, path, last.made_in)}
     done = {step.id for step in phase.steps if step.id in rows and passed(rows[step.id], step)}
+    done -= undone_steps(tx, run, path)
     if not first:
         kept = set[str]() if last.revision else done
     elif first not in ids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -236,8 +237,14 @@ def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Ite
         one = len(paths) == 1
         yield Unusual(
             "warning",
-            f"{shortened(paths)} {'differs' if one else 'differ'} from the last commit, and this run did not change {'it' if one else 'them'}.",
+            f"{shortened(_by_folder(paths))} {'differs' if one else 'differ'} from the last commit, and this run did not change {'it' if one else 'them'}.",
             f"The server commits {'it' if one else 'them'}, too.",
+        )
+    if not delivery.tip:
+        yield Unusual(
+            "warning",
+            f"There is no branch '{delivery.base}' here or on the remote as it was seen last: the delivery stops there.",
+            "Name the base in [delivery] base of .wfe/config.toml, and run wfe-mcp trust.",
         )
     if commit := is_in_base(root, changes[0], delivery):
         yield Unusual(
@@ -245,6 +252,13 @@ def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Ite
             f"'{delivery.base}' has this change already: commit {commit[:12]}, which this run did not make.",
             "It was there before anyone decided.",
         )
+
+
+def _by_folder(paths: Sequence[str]) -> list[str]:
+    """The paths, with one entry for all in a folder of the project where many are: a virtual environment hides no file of the person."""
+    tops = Counter(path.partition("/")[0] for path in paths)
+    names = (path if tops[path.partition("/")[0]] <= _NAMED else f"{path.partition('/')[0]}/" for path in paths)
+    return [f"{name} ({tops[name[:-1]]} files)" if name.endswith("/") else name for name in dict.fromkeys(names)]
 
 
 def _of_conditions(found: Overview) -> Iterator[Unusual]:
