@@ -109,6 +109,12 @@ def test_a_commit_that_leaves_approved_files_out_is_said_before_it_is_approved(s
     assert "never leaves '*.env' out of what was approved: wfe-mcp verify --branch names such a commit" in said.message
 
 
+def test_a_base_that_is_nowhere_is_a_problem_that_doctor_names(scene: Scene) -> None:
+    delivered(scene, 'base = "trunk"')
+    (said,) = [each for each in health_findings(scene.engine) if each.topic == "delivery"]
+    assert (said.level, "there is no branch 'trunk' here or at origin" in said.message) == ("problem", True)
+
+
 def test_each_mode_merges_in_a_way_that_works_there() -> None:
     ways = {mode: DeliverySettings(mode=mode).merges_by for mode in ("merge", "pull_request")}
     assert ways == {"merge": "ff", "pull_request": "squash"}

@@ -48,15 +48,27 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
         perhaps = perhaps_of(tx, engine.project, engine.project_id)
     if perhaps:
         yield HealthFinding("project", "note", perhaps)
-    if never := engine.settings().settings.delivery.never:
+    yield from _delivery(engine)
+    yield from _old_runs(engine)
+    yield from _jobs(engine)
+    yield from _leftovers(engine)
+
+
+def _delivery(engine: Engine) -> Iterator[HealthFinding]:
+    from wfe_mcp.delivery.git.remote import tip_known
+
+    settings = engine.settings().settings.delivery
+    if settings.mode != "none" and engine.project.is_git and not tip_known(engine.root, settings.remote, settings.base):
+        message = f"there is no branch '{settings.base}' here or at {settings.remote or 'a remote'} as it was fetched last: each delivery stops"
+        yield HealthFinding(
+            "delivery", "problem", f"{message}; fix: name the base in [delivery] base, then wfe-mcp trust"
+        )
+    if never := settings.never:
         left = joined([repr(each) for each in never[:_NAMED]])
         message = (
             f"[delivery] never leaves {left} out of what was approved: wfe-mcp verify --branch names such a commit"
         )
         yield HealthFinding("delivery", "note", message)
-    yield from _old_runs(engine)
-    yield from _jobs(engine)
-    yield from _leftovers(engine)
 
 
 def database_findings(store: Store) -> Iterator[HealthFinding]:

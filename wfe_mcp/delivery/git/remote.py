@@ -66,6 +66,12 @@ def base_at(root: Path, name: str) -> str:
     return known.removeprefix(place)
 
 
+def tip_known(root: Path, name: str, branch: str) -> str:
+    """The commit of ``branch`` at the remote ``name`` as it was fetched last, else here; empty where neither has one."""
+    places = (f"refs/remotes/{name}/{branch}", ref_of(branch))
+    return next(filter(None, (here(root, place) for place in places)), "")
+
+
 def commits_at(remote: Remote, *names: str) -> list[str]:
     """The commit of each branch there; empty where it does not exist. Raises DeliveryFault.
 

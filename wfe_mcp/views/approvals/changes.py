@@ -13,6 +13,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.units import plural
+from wfe_mcp.delivery.git.remote import tip_known
 from wfe_mcp.engine.delivery.operations import operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views.approvals.model import Change, Named
@@ -20,7 +21,7 @@ from wfe_mcp.views.moves.blockers import shortened
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, beside_head, uncommitted
-from wfe_mcp.workspace.git.repository import commit_of, is_ancestor
+from wfe_mcp.workspace.git.repository import is_ancestor
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ def delivery_of(engine: Engine, found: Overview, root: Path) -> Delivery | None:
     steps = (step for phase in found.plan.phases.values() if phase.kind == "steps" for step in phase.steps)
     if settings.mode == "none" or repository(root) is None or all(step.builtin != "git.commit" for step in steps):
         return None
-    places = (f"refs/remotes/{settings.remote}/{settings.base}", f"refs/heads/{settings.base}")
-    tip = next(filter(None, (commit_of(root, place) for place in places)), "")
+    tip = tip_known(root, settings.remote, settings.base)
     with engine.store.read() as tx:
         operations = operations_of(tx, found.loaded.record.id)
     merged = any(each.kind.endswith(".merge") and each.state == "observed" for each in operations)
