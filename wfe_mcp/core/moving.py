@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from wfe_mcp.core.attempt_states import AttemptStatus, Completed, Pending, Skipped
-from wfe_mcp.core.paths import declared
+from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Completed, Pending, Skipped
+from wfe_mcp.core.paths import PhasePath, declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from wfe_mcp.core.attempt_states import AttemptState
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import PhaseSpec
 
 

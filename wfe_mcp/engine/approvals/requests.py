@@ -15,7 +15,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate, gate_of
 from wfe_mcp.core.calls import PROGRAMS
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, Stage
+from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, RunId, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
@@ -25,7 +25,6 @@ from wfe_mcp.workflow.model import ApprovalGate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.core.model import RunId
     from wfe_mcp.store import Tx
 
 

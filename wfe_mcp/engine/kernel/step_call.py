@@ -6,12 +6,11 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import Stage
+from wfe_mcp.core.model import Attempt, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import refs, remote as remotes
 from wfe_mcp.engine.delivery.git_steps import merged_branches, remove_branch
@@ -29,7 +29,6 @@ from wfe_mcp.workspace.git.worktrees import lost_with, worktrees
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun
 

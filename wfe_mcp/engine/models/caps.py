@@ -11,14 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import Channel
+from wfe_mcp.core.model import Channel, RunId, RunState
 from wfe_mcp.engine.access.limits import holders, periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx

@@ -15,7 +15,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.observing import OBSERVERS, TRACE
+from wfe_mcp.core.observing import OBSERVERS, TRACE, Observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
-    from wfe_mcp.core.observing import Observed
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
