@@ -250,7 +250,7 @@ def artifact_changed(artifact: model.ArtifactShown) -> str:
 
 def artifact_to_edit(artifact: model.ArtifactShown) -> str:
     """How the artifact is edited; empty where the template does not allow it."""
-    return f"It is editable: a change of {artifact.file} becomes a new revision." if artifact.file else ""
+    return f"To change it, edit {artifact.file} and show this again." if artifact.file else ""
 
 
 def evidence_about(view: model.ApprovalView) -> str:
