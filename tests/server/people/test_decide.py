@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, expect
 
 from tests.dashboard.chromium import Tab
 from tests.dashboard.soft_key import SoftKey
-from tests.server.conftest import call, submitted
 from tests.server.http.conftest import ADA
 from tests.server.http.processes import InTurn
 from tests.server.people.conftest import HOST, Team
@@ -195,17 +194,3 @@ def test_a_login_a_new_passkey_and_a_decision_take_each_step_in_another_process(
     assert in_turn.turns[before:] == [first, second] * 3
     assert first != second
     in_turn.close()
-
-
-async def test_an_agent_learns_the_address_at_which_its_user_decides(team: Team) -> None:
-    run, request = asked(team)
-    page = f"{team.origin}/app/#/runs/{run}"
-    async with team.running.agent(team.running.token()) as agent:
-        answer = await call(agent, "approve", run=run, phase="signed")
-        assert answer["data"]["url"] == f"{team.origin}/decide/{request}"
-        failed = [await submitted(agent, run, "plan", "no") for _ in range(3)]
-        skipped = await call(agent, "skip_phase", run=run, phase="signed", reason="It takes long")
-        retried = await call(agent, "retry_phase", run=run, phase="plan")
-    for given, where in ((answer, answer["data"]["url"]), (failed[-1], page), (skipped, page), (retried, page)):
-        assert where in given["error"]["hint"]
-        assert "wfe-mcp" not in given["error"]["hint"]
