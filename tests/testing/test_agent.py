@@ -40,6 +40,16 @@ def test_without_a_person_the_agent_stops_where_one_is_needed_and_can_continue_l
         assert resume(agent.call, playground.root, played.run, {}).last["run_state"] == "completed"
 
 
+def test_a_person_answers_what_was_asked_before_the_agent_continues(playground: Playground):
+    with playground.agent() as agent:
+        asked = drive(agent.call, playground.root, "hello", {"who": "Ada"}, {"draft": [GOOD]})
+        assert asked.last["error"]["code"] == "needs_human", "and no one heard it: the server died there"
+        played = resume(agent.call, playground.root, asked.run, {}, person=playground.approve)
+
+    assert [tool for tool, _ in played.steps] == ["status", "status"]
+    assert played.last["run_state"] == "completed"
+
+
 def test_what_a_person_rejects_comes_back_with_their_words(playground: Playground):
     with playground.agent() as agent:
         played = drive(

@@ -84,8 +84,14 @@ def resume(
     person: Callable[[str, str], object] | None = None,
     most: int = 100,
 ) -> Played:
-    """Continue a run from its present state."""
-    steps = [("status", call("status", run=run))]
+    """Continue a run from its present state. ``person`` decides what was asked before, too: a server that died after it asked
+    has answered no one.
+    """
+    steps = [("status", answer := call("status", run=run))]
+    if person is not None and answer["waiting_on"] == "human" and answer["next"][0]["tool"] == "status":
+        for each in answer["data"]["phases"]:
+            if each["state"] == "awaiting":
+                person(run, each["phase"])
     _go_on(_Recorded(call, steps), root, script, person, most)
     return Played(run, tuple(steps))
 
