@@ -169,18 +169,13 @@ def start_run(
     return change.loaded
 
 
-_NUMBERED = 10_000
-"""So many runs of a project are numbered: to count more would cost each start of one."""
-
-
 def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, given: str, inputs: dict[str, Any]) -> str:
     """What the run is about; where no input says it, the template's own title with the number of the run in its project."""
     template = plan.template
     if found := title_of(given, template.title_from, inputs, template.inputs):
         return found
-    before = tx.runs.how_many(engine.project_id, _NUMBERED)
-    number = f" #{before + 1}" if 0 < before < _NUMBERED else ""
-    return first_words(template.title or template.name) + number
+    before = tx.runs.how_many(engine.project_id)
+    return first_words(template.title or template.name) + (f" #{before + 1}" if before else "")
 
 
 def _refuse_moved(engine: Engine, tx: Tx) -> None:

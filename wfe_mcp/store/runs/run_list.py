@@ -75,9 +75,7 @@ _WEAKENED = (
 )
 _TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
 _PROJECTS = select(PROJECT.c.id)
-_HOW_MANY = select(func.count()).select_from(
-    select(RUN.c.project_id).where(RUN.c.project_id == bindparam("project_id")).limit(bindparam("most")).subquery()
-)
+_HOW_MANY = select(func.count()).select_from(RUN).where(RUN.c.project_id == bindparam("project_id"))
 _PREFIX = (
     _SELECT.where(
         # By the ids: by its project SQLite would read every run of it.
@@ -164,9 +162,9 @@ class RunListRepository(Repository):
         found = self._connection.execute(_WEAKENED, {"runs": list(runs)})
         return {RunId(row.id): int(row.gates) for row in found}
 
-    def how_many(self, project_id: str, most: int) -> int:
-        """How many runs the project has, counted in an index up to ``most``."""
-        return int(self._connection.execute(_HOW_MANY, {"project_id": project_id, "most": most}).scalar_one())
+    def how_many(self, project_id: str) -> int:
+        """How many runs the project has, counted in an index."""
+        return int(self._connection.execute(_HOW_MANY, {"project_id": project_id}).scalar_one())
 
     def titles(self, runs: Iterable[RunId]) -> dict[RunId, str]:
         """The title of each run."""
