@@ -1,12 +1,11 @@
 """Runs are called what they are about, in every list at a terminal."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.scene import PIN, Terminal, phase, template
+from tests.cli.scene import Terminal, phase, template
 from tests.store.scene import AS_OF_0016, tamper
 
 BUG = "slug('v1.2') gives 'v1.2'; it should give 'v1-2' in every locale"
@@ -57,17 +56,6 @@ def test_runs_without_inputs_are_counted(cli: Terminal) -> None:
         cli.clock.forward(minutes=1)
 
     assert titles(cli) == ["A note #3", "A note #2", "A note"]
-
-
-def test_the_first_run_of_another_project_has_no_number(cli: Terminal) -> None:
-    cli.start("note")
-    other = cli.place / "other"
-    (other / ".wfe" / "templates").mkdir(parents=True)
-    (other / ".wfe" / "templates" / "note.json").write_text(json.dumps(template("note", phase("draft"))))
-    assert cli("trust", "note", "--yes", "--project", str(other), pin=PIN).code == 0
-    cli.start("note", "--project", str(other))
-
-    assert titles(cli, "--project", str(other)) == ["A note"]
 
 
 @pytest.mark.usefixtures("in_git")

@@ -170,11 +170,11 @@ def start_run(
 
 
 def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, given: str, inputs: dict[str, Any]) -> str:
-    """What the run is about; where no input says it, the template's own title with the number of the run in its project."""
+    """What the run is about; where no input says it, the template's own title with the number of the run."""
     template = plan.template
     if found := title_of(given, template.title_from, inputs, template.inputs):
         return found
-    before = tx.runs.how_many(engine.project_id)
+    before = tx.runs.newest_number()
     return first_words(template.title or template.name) + (f" #{before + 1}" if before else "")
 
 

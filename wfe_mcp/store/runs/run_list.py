@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, desc, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, desc, exists, func, or_, select, text
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
@@ -75,7 +75,7 @@ _WEAKENED = (
 )
 _TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
 _PROJECTS = select(PROJECT.c.id)
-_HOW_MANY = select(func.count()).select_from(RUN).where(RUN.c.project_id == bindparam("project_id"))
+_LAST_NUMBER = text("SELECT max(rowid) FROM run")
 _PREFIX = (
     _SELECT.where(
         # By the ids: by its project SQLite would read every run of it.
@@ -162,9 +162,9 @@ class RunListRepository(Repository):
         found = self._connection.execute(_WEAKENED, {"runs": list(runs)})
         return {RunId(row.id): int(row.gates) for row in found}
 
-    def how_many(self, project_id: str) -> int:
-        """How many runs the project has, counted in an index."""
-        return int(self._connection.execute(_HOW_MANY, {"project_id": project_id}).scalar_one())
+    def newest_number(self) -> int:
+        """The number of the newest run of the database; 0 without any. It is read from the end of the table: no run is counted."""
+        return int(self._connection.execute(_LAST_NUMBER).scalar_one() or 0)
 
     def titles(self, runs: Iterable[RunId]) -> dict[RunId, str]:
         """The title of each run."""
