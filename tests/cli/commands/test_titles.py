@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.scene import Terminal, phase, template
+from tests.cli.scene import PIN, Terminal, phase, template
 from tests.store.scene import AS_OF_0016, tamper
 
 BUG = "slug('v1.2') gives 'v1.2'; it should give 'v1-2' in every locale"
