@@ -147,7 +147,7 @@ def test_a_file_of_ones_own_that_a_delivery_commits_is_shown_at_the_terminal(cli
     cli.submit_work(run, "send")
     shown = cli("show", run, "--decision").out
     assert "my-notes.txt" in shown.partition("UNUSUAL")[2].partition("CHANGE")[0]
-    assert "CHANGE since the last commit, not made in this run" in shown
+    assert "CHANGE since the last commit, of files changed before the run" in shown
     assert "--since commit" in shown
     assert "+mine" in cli("show", run, "--decision", "--since", "commit").out
 

@@ -40,7 +40,7 @@ def test_a_file_of_ones_own_that_the_commit_will_have_is_shown_and_unusual(scene
     found = besides(view)
     assert found is not None
     assert [(each.path, each.hunks[0].lines) for each in found.files] == [("my-notes.txt", ("+a secret of mine",))]
-    assert texts(view) == ["my-notes.txt differs from the last commit, and this run did not change it."]
+    assert texts(view) == ["The commit will have changes that this run did not make: my-notes.txt."]
     assert [each.path for each in view.changes[0].files] == ["app.py"]
     approve(scene, run, "build")
     scene.work()
@@ -59,6 +59,38 @@ def test_files_of_ones_own_that_were_changed_or_deleted_are_shown_too(scene: Sce
     found = besides(shown(scene, built(scene), "build"))
     assert found is not None
     assert [(each.path, each.status) for each in found.files] == [("kept.txt", "modified"), ("old.txt", "deleted")]
+
+
+def test_lines_of_ones_own_in_a_file_that_the_run_changes_are_shown_too(scene: Scene) -> None:
+    scene.write("app.py", "VALUE = 1\n" + "#\n" * 20)
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "app")
+    delivered(scene, remote=False)
+    scene.write("app.py", "VALUE = 1\n" + "#\n" * 20 + "SECRET = 1\n")
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n" + "#\n" * 20 + "SECRET = 1\n")
+    scene.submit(run, "build")
+    view = shown(scene, run, "build")
+    found = besides(view)
+    assert found is not None
+    assert not any("+SECRET = 1" in hunk.lines for hunk in view.changes[0].files[0].hunks), "it is no change of the run"
+    assert any("+SECRET = 1" in hunk.lines for hunk in found.files[0].hunks)
+    assert texts(view) == ["The commit will have changes that this run did not make: app.py."]
+
+
+def test_line_ends_that_git_changes_are_no_changes_of_ones_own(scene: Scene) -> None:
+    scene.git("config", "core.autocrlf", "input")
+    (scene.root / "lines.py").write_bytes(b"VALUE = 1\r\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "app")
+    delivered(scene, remote=False)
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"))
+    scene.begin(run, "build")
+    (scene.root / "lines.py").write_bytes(b"VALUE = 2\r\n")
+    scene.submit(run, "build")
+    view = shown(scene, run, "build")
+    assert (besides(view), texts(view)) == (None, [])
 
 
 def test_what_no_commit_has_is_not_shown_as_part_of_it(scene: Scene) -> None:
@@ -116,7 +148,7 @@ def test_a_folder_of_many_files_hides_no_file_of_ones_own(scene: Scene) -> None:
         scene.write(f".venv/bin/tool-{number}")
     scene.write("NOTES.txt", "mine\n")
     (text,) = texts(shown(scene, built(scene), "build"))
-    assert text.startswith(".venv/ (9 files), NOTES.txt differ from the last commit")
+    assert text.endswith(": .venv/ (9 files), NOTES.txt.")
 
 
 def test_a_base_that_is_nowhere_is_unusual_before_the_delivery_stops_there(scene: Scene) -> None:

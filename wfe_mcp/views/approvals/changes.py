@@ -7,6 +7,7 @@ tree is no longer stored, the change says why it is unknown.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.core.errors import Refused
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
 
 START, APPROVAL, BOTH = "the run began", "your last approval", "the run began, and since your last approval"
-COMMIT = "the last commit, not made in this run"
-"""Of the files that a commit of the run has besides its own changes: they were there, uncommitted, when it began."""
+COMMIT = "the last commit, of files changed before the run"
+"""Of what a commit of the run has besides its own changes: it was there, uncommitted, when the run began."""
 NO_GIT = (
     "This project has no git repository, so the changed files are unknown: an approval is about the artifact alone."
 )
@@ -99,15 +100,17 @@ def changes_of(
     found = [whole]
     if approved is not None and approved != began:
         found.append(known.get((APPROVAL, approved, now)) or change_between(root, APPROVAL, approved, now, ignored))
-    besides = None if delivery is None or whole.note else _besides(root, whole, (*ignored, *delivery.never))
+    if seen:  # in the transaction of a decision, which starts no git process
+        besides = next((each for each in seen if each.since == COMMIT), None)
+    else:
+        besides = None if delivery is None or whole.note else _besides(root, whole, (*ignored, *delivery.never))
     return tuple(found) if besides is None else (*found, besides)
 
 
 def _besides(root: Path, whole: Change, left_out: Sequence[str]) -> Change | None:
     """What a commit of the files of ``whole`` has beside them; None where it has nothing else."""
-    own = {path for each in whole.files for path in (each.path, each.old_path)}
     try:
-        files = beside_head(root, whole.after, own)
+        files = beside_head(root, whole.after, whole.files)
     except Refused as refused:
         return Change(COMMIT, "", whole.after, note=refused.message)
     files = tuple(each for each in files if not match_globs(each.path, tuple(left_out)))
@@ -119,7 +122,11 @@ def is_in_base(root: Path, whole: Change, delivery: Delivery) -> str:
     if delivery.delivered or not delivery.tip or not whole.files:
         return ""
     missing, commit = uncommitted(root, whole.files)
-    return commit if not missing and commit and is_ancestor(root, commit, delivery.tip) else ""
+    return commit if not missing and commit and _is_before(root, commit, delivery.tip) else ""
+
+
+_is_before = lru_cache(maxsize=8)(is_ancestor)
+"""Of two commits for good: a decision asks again in its transaction."""
 
 
 def last_approved(state: RunState) -> str | None:

@@ -234,11 +234,10 @@ def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]
 def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Iterator[Unusual]:
     """What the server will commit though the run did not change it; and a change that came into the base without it."""
     for paths in ([each.path for each in change.files] for change in changes if change.since == COMMIT):
-        one = len(paths) == 1
         yield Unusual(
             "warning",
-            f"{shortened(_by_folder(paths))} {'differs' if one else 'differ'} from the last commit, and this run did not change {'it' if one else 'them'}.",
-            f"The server commits {'it' if one else 'them'}, too.",
+            f"The commit will have changes that this run did not make: {shortened(_by_folder(paths))}.",
+            "They were in the folder, uncommitted, when the run began.",
         )
     if not delivery.tip:
         yield Unusual(

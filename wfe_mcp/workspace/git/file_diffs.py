@@ -11,18 +11,14 @@ Rules:
 3. Content that is binary, too large or no longer stored is named, never left out silently.
 4. Watched files are not among them (``watched_changes``): they are named without their content, which may be a secret.
 
-The differences between two trees of ``tree_hash`` as one text, for a model that reviews them.
-
-Rules:
-1. What is shown depends on the bytes on disk alone, as in ``file_diffs``: nothing that the project or git's index says hides
-   a file from a reviewer.
-2. What has no lines is named: binary, large, unknown, and the ignored files that a check may read.
+As one text, for a model that reviews them, nothing that the project or git's index says hides a file either, and what has no lines is
+named: binary, large, unknown, and the ignored files that a check may read.
 """
 
 import difflib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -141,9 +137,9 @@ def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...],
     return tuple(each.path for each in files if not _is_held(root, each, held.get(each.path, ""))), commit
 
 
-def beside_head(root: Path, tree: str, own: Collection[str]) -> tuple[FileDiff, ...]:
-    """The files of ``tree`` that HEAD does not have as they are, without the paths ``own``: what a commit of ``tree`` has
-    besides. Refuses a tree that is no longer stored.
+def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
+    """The files of ``tree`` that HEAD does not have as they are: what a commit of ``tree`` has besides the diffs ``shown``, also
+    of a file that had begun to differ from HEAD before they did. Refuses a tree that is no longer stored.
 
     Submodules, bytecode, and with a sparse checkout what is absent, stay in such a commit as HEAD has them.
     """
@@ -152,11 +148,12 @@ def beside_head(root: Path, tree: str, own: Collection[str]) -> tuple[FileDiff, 
     base = "" if top is None else object_id("tree", top[1], repo.hash_name)
     is_sparse = is_set(repo.root, "core.sparsecheckout", "false")
     held = {} if commit is None else _held(root, commit)
+    own = _began_at(root, held, shown)
     found = [
         each
         for each in compare(repo, base, parts_of(tree)[0])
         if each.path not in own and not is_ours(each.path) and counts(each.path)
-        if _SUBMODULE not in {node.mode for node in (each.old, each.new) if node is not None}
+        if "160000" not in {node.mode for node in (each.old, each.new) if node is not None}
         if each.new is not None or not is_sparse
     ]
     return tuple(
@@ -166,7 +163,17 @@ def beside_head(root: Path, tree: str, own: Collection[str]) -> tuple[FileDiff, 
     )
 
 
-_SUBMODULE = "160000"
+def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) -> set[str]:
+    """The paths of the diffs that began at what HEAD has (``held``); line ends that git would change do not count."""
+    was = [(each, held.get(each.old_path or each.path, "")) for each in shown]
+    odd = sorted({each.old_oid for each, oid in was if each.old_oid and oid not in {"", each.old_oid}})
+    plain = {
+        oid: object_id("blob", found[1].replace(b"\r\n", b"\n"), _HASHES[len(oid)])
+        for oid, found in zip(odd, stored(root, odd), strict=True)
+        if found is not None
+    }
+    began = [each for each, oid in was if oid in {each.old_oid, plain.get(each.old_oid)}]
+    return {path for each in began for path in (each.path, each.old_path)}
 
 
 @lru_cache(maxsize=1)
