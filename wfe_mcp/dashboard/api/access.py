@@ -194,7 +194,7 @@ class Access:
     ) -> None:
         self._engine, self._visited, self._entry, self.people = engine, visited, entry, people
         engine.people_at = people.origin if people else ""
-        self._by: Process = by
+        engine.state_of(ServerKey).process = by
         self._engines: dict[str, Engines] = {}
         self.workers = ProjectWorkers(lambda: self._engines_as("server"))
         self._folders: BridgedFolders | None = None
@@ -343,9 +343,7 @@ class Access:
     def _engines_as(self, holder: str) -> Engines:
         with self._lock:
             if holder not in self._engines:
-                made = create_beside(self._engine, self._engine.project, holder)
-                made.state_of(ServerKey).process = self._by
-                self._engines[holder] = Engines(made)
+                self._engines[holder] = Engines(create_beside(self._engine, self._engine.project, holder))
             return self._engines[holder]
 
     def close(self) -> None:
