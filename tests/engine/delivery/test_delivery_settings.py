@@ -119,3 +119,12 @@ def test_each_mode_merges_in_a_way_that_works_there() -> None:
     ways = {mode: DeliverySettings(mode=mode).merges_by for mode in ("merge", "pull_request")}
     assert ways == {"merge": "ff", "pull_request": "squash"}
     assert DeliverySettings(mode="pull_request", strategy="rebase").merges_by == "rebase"
+
+
+def test_a_remote_that_is_a_path_from_the_repository_is_delivered_to(scene: Scene) -> None:
+    remote = delivered(scene)
+    scene.git("remote", "set-url", "origin", "../remote.git")
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert scene.git("--git-dir", str(remote), "rev-parse", "main") == scene.git("rev-parse", "main")

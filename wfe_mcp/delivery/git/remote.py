@@ -53,6 +53,13 @@ class Remote(NamedTuple):
         """Its address without a user and a password."""
         return re.sub(r"//[^/@]*@", "//", self.url)
 
+    @property
+    def place(self) -> str:
+        """Its address for git, which runs in another folder: a path (no colon, or a slash before it) begins at the repository's top."""
+        before, colon, _ = self.url.partition(":")
+        is_path = not colon or "/" in before
+        return str(require_repository(self.root).top / self.url) if is_path else self.url
+
 
 def url_of(root: Path, name: str) -> str:
     """The address that the repository's configuration has for the remote ``name``; empty where there is none."""
@@ -79,7 +86,7 @@ def commits_at(remote: Remote, *names: str) -> list[str]:
     """
     wanted = [_full(each) for each in names]
     with _apart(remote) as apart:
-        done = apart.git("ls-remote", "--end-of-options", remote.url, *wanted)
+        done = apart.git("ls-remote", "--end-of-options", remote.place, *wanted)
     if done.returncode:
         raise _fault(remote, "cannot be read", done.stderr)
     found = {ref: sha for sha, _, ref in (line.partition("\t") for line in text_of(done).split("\n"))}
@@ -108,7 +115,7 @@ def fetch(remote: Remote, branch: str, there: str | None = None) -> str:
         return there
     with _apart(remote) as apart:
         done = apart.git(
-            "fetch", "--no-tags", "--no-write-fetch-head", "-q", "--end-of-options", remote.url, _full(branch)
+            "fetch", "--no-tags", "--no-write-fetch-head", "-q", "--end-of-options", remote.place, _full(branch)
         )
     if done.returncode:
         raise _fault(remote, "cannot be fetched from", done.stderr)
@@ -126,7 +133,7 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
     options += () if expected is None else tuple(f"--force-with-lease={ref}:{expected}" for ref in refs)
     specs = [f"{commit}:{ref}" for ref, commit in refs.items()]
     with _apart(remote) as apart:
-        done = apart.git("push", "--porcelain", "--no-verify", *options, "--end-of-options", remote.url, *specs)
+        done = apart.git("push", "--porcelain", "--no-verify", *options, "--end-of-options", remote.place, *specs)
     if not done.returncode:
         return
     if len(refs) > 1 and b"does not support --atomic" in done.stderr:
@@ -161,7 +168,7 @@ def may_push(remote: Remote) -> bool:
         return False
     with _apart(remote) as apart:
         probe = f"{commit}:{ref_of('wfe-mcp-doctor')}"
-        done = apart.git("push", "--dry-run", "--porcelain", "--no-verify", "--end-of-options", remote.url, probe)
+        done = apart.git("push", "--dry-run", "--porcelain", "--no-verify", "--end-of-options", remote.place, probe)
     return done.returncode == 0
 
 
