@@ -39,7 +39,7 @@ def test_no_refusal_advises_to_declare_a_file_a_test_that_does_not_look_like_one
     gate = FilesGate.model_validate({"kind": "files", "within": ["tests/**"]})
     judgement = judge_files(gate, gate_scene(project.root, tree=start, allowed_by="tests"))
     assert "another run" not in judgement.message
-    assert "delete what is new" in judgement.message
+    assert "only what you changed there: the user may have uncommitted work" in judgement.message
 
 
 def test_files_that_must_exist_do(project: Project) -> None:

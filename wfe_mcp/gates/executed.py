@@ -108,7 +108,7 @@ def _repair(facts: Facts) -> str:
     if facts.result.exit_code == 0 or (tests is not None and tests.ran):
         return ""
     if missing := remedy(check.argv, check.cwd, facts.root, _tail(facts)):
-        return f"{missing} (ask the user where that is not yours to do), then submit again."
+        return f"{missing} (ask the user where that is not yours to do), or do without it, then submit again."
     script = facts.count.failed_script
     return f"fix what {script} reports: the tests run only after it. Then submit again." if script else ""
 

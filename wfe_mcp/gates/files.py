@@ -119,13 +119,10 @@ def _not_before(gate: FilesGate, changed: Sequence[str] | None) -> str:
 
 
 def _restored(gate: FilesGate, scene: GateScene) -> str:
-    """How a change is undone; a file that was never committed has its earlier bytes in the checkpoint of the phase's start alone."""
-    checkpoint = (
-        f"; {scene.rollback} restores all files of the phase's start"
-        if gate.since == "phase" and scene.rollback
-        else ""
-    )
-    return f"git restore what is committed, delete what is new{checkpoint}"
+    """How a change is undone, without what the user has uncommitted there: only the checkpoint of the phase's start has all of it."""
+    has_checkpoint = gate.since == "phase" and scene.rollback
+    checkpoint = f"; {scene.rollback} restores all files of the phase's start" if has_checkpoint else ""
+    return f"only what you changed there: the user may have uncommitted work in the same files{checkpoint}"
 
 
 def _another_input(name: str, strayed: Sequence[str]) -> str:
