@@ -133,7 +133,9 @@ def _request_rows(shown: ApprovalView) -> list[Html]:
 def _outcome_notice(view: DecisionView) -> list[Html | None]:
     kind = "yes" if view.state == "answered" else "warn"
     newer = (
-        tag("p", tag("a", "Show the open request", href=f"/decide/{view.newer}", class_="btn")) if view.newer else None
+        tag("p", tag("a", "Show the open request", href=f"/decide/{view.newer}", class_="btn"), class_="newer")
+        if view.newer
+        else None
     )
     return [note(Notice(kind, words.ended(view))), newer]
 
