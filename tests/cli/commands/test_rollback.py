@@ -184,6 +184,20 @@ def test_unrecorded_changes_need_one_more_option(cli: Terminal) -> None:
     assert (cli.root / "mine.txt").read_text() == "mine\n"
 
 
+def test_no_pin_is_asked_for_where_unrecorded_changes_refuse_a_rollback(
+    cli: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cli.start("letter")
+    name = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
+    (cli.root / "mine.txt").write_text("mine\n")
+    at_terminal(True)
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": pytest.fail(f"asked: {prompt}"))
+    answer = cli("rollback", run, name)
+    assert (answer.code, answer.out) == (1, "")
+    assert "mine.txt (deleted, in no checkpoint)" in answer.err
+    assert f"Next: save them first: wfe-mcp checkpoint {run}; or replace them" in answer.err
+
+
 def test_an_undo_puts_files_back_where_that_is_asked_for(cli: Terminal) -> None:
     run = cli.start("letter")
     cli.json("checkpoint", run)

@@ -139,7 +139,10 @@ def _back(
     def shown() -> str:
         answer = preview(invocation.engine, run, to, files, kind)
         invocation.screen.talk(*_foreseen(answer))
-        return f"{'roll back to' if kind == 'rollback' else kind} {answer.shown(RollbackPreview).what}"
+        view = answer.shown(RollbackPreview)
+        if view.ways and not discard:  # no PIN for what is refused
+            raise Refused("conflict", "Files changed since the last checkpoint. Nothing restored.", view.ways)
+        return f"{'roll back to' if kind == 'rollback' else kind} {view.what}"
 
     def render(screen: Screen) -> None:
         for line in _foreseen(answer):
