@@ -239,6 +239,10 @@ def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(
     added(cli, models)
     cli.json("providers", "role", "reviewer", "second", "gpt-5.5")
     cli.json("providers", "role", "other", "gemini", "gemini-3")
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + '[providers.gone]\nkind = "codex"\nargv = ["no-such-agent"]\n')
+    cli.json("trust", "--yes", pin=PIN)
+    cli.json("providers", "role", "third", "gone")
     document = cli.json("doctor")
     looked = {each["topic"]: each for each in document.data["findings"]}
     assert looked["provider second"]["level"] == "ok"
@@ -247,6 +251,7 @@ def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(
     assert "wfe-mcp providers key gemini" in looked["provider gemini"]["message"]
     assert looked["role reviewer"]["message"] == "second gpt-5.5"
     assert looked["role other"]["level"] == "problem"
+    assert (looked["role third"]["level"], looked["role third"]["message"]) == ("note", "gone: not installed")
     assert "provider anthropic" not in looked, "nobody asked for it"
     assert KEY not in document.out
 

@@ -272,7 +272,8 @@ def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
     """The configured providers, and roles; the others need nothing."""
     from wfe_mcp.engine.models.providers import listed, roles
 
-    for line in listed(invocation.engine):
+    lines = listed(invocation.engine)
+    for line in lines:
         if line.layer == "built in" and not line.roles:
             continue
         key = f"key at {line.key}; " if line.key else ""
@@ -280,11 +281,15 @@ def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
         level = "ok" if line.is_usable else "problem" if is_broken else "note"
         message = line.fault or f"{key}test: wfe-mcp providers test {line.name}"
         yield HealthFinding(f"provider {line.name}", level, message)
+    unusable = {line.name: line.state for line in lines if not line.is_usable}
     for role in roles(invocation.engine):
+        named, state = " ".join(filter(None, (role.provider, role.model))), unusable.get(role.provider)
         if role.fault:
             yield HealthFinding(f"role {role.name}", "problem" if role.trusted else "note", role.fault)
+        elif state is not None:  # the row of the provider says what to do
+            yield HealthFinding(f"role {role.name}", "note", f"{named}: {state}")
         else:
-            yield HealthFinding(f"role {role.name}", "ok", " ".join(filter(None, (role.provider, role.model))))
+            yield HealthFinding(f"role {role.name}", "ok", named)
     yield from _reviewers(invocation)
 
 
