@@ -25,10 +25,10 @@ def show_checks(screen: Screen, checks: Sequence[FoundCheck]) -> None:
 
     if not checks:
         return
-    limits = f"at most {duration(CHECK_LIMIT_S)} each and {duration(ALL_LIMIT_S)} in all"
+    limits = f"at most {duration(CHECK_LIMIT_S)} each, {duration(ALL_LIMIT_S)} in all"
     write = screen.talk if screen.as_json else screen.line
-    write(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits};")
-    write("one that fails runs again with all variables of your shell, to find those that it needs:")
+    write(f"Found {plural(len(checks), 'check')}. A trial runs their code once: {limits}.")
+    write("One that fails runs again with your shell's variables, to find those it needs:")
     for check in checks:
         write(f"  {check.name}: {_command(check)}" + (f"   ({check.why})" if check.why else ""))
     screen.flush()  # nothing runs that is not on the screen
