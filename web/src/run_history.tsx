@@ -12,15 +12,16 @@ import { age, count } from "./words";
 
 const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After" };
 
-/** Pixels of a line; on a phone the run is below what happened in it. */
+/** Pixels of a line; on a phone a sentence has two, and the run is below it. */
 const LINE = 32;
 const TWO_LINES = 52;
+const THREE_LINES = 74;
 
 /** A log of any length: only the lines in view are in the page. `run`: of every run. */
 export function Log({ events, empty, run = false }: { events: (EventView & Partial<ActivityView>)[]; empty: string; run?: boolean }) {
   const [top, setTop] = useState(0);
   const [openLine, setOpenLine] = useState<EventView | null>(null);
-  const row = run && window.innerWidth < 720 ? TWO_LINES : LINE;
+  const row = window.innerWidth >= 720 ? LINE : run ? THREE_LINES : TWO_LINES;
   if (!events.length) return <p className="soft" style={{ padding: "0.75rem" }}>{empty}</p>;
   const from = Math.max(0, Math.floor(top / row) - 10);
   return (
