@@ -1,8 +1,10 @@
 """A decision of a run that delivers shows every file that its commit will have, and a change that the base has already."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, approve, delivered
+from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, approve, delivered, results
 from tests.engine.scene import Scene, approval, phase
 from tests.engine.step_scene import steps
 from tests.views.test_not_done import shown
@@ -91,6 +93,77 @@ def test_line_ends_that_git_changes_are_no_changes_of_ones_own(scene: Scene) -> 
     scene.submit(run, "build")
     view = shown(scene, run, "build")
     assert (besides(view), texts(view)) == (None, [])
+
+
+def with_a_submodule(scene: Scene, tmp_path: Path) -> None:
+    """A submodule ``lib`` with a file, as the last commit has it."""
+    other = tmp_path / "other"
+    for words in (("init", "-q", str(other)), ("-C", str(other), "commit", "-q", "--allow-empty", "-m", "first")):
+        scene.git(*words)
+    (other / "inner.txt").write_text("1\n")
+    scene.git("-C", str(other), "add", "-A")
+    scene.git("-C", str(other), "commit", "-qm", "a file")
+    scene.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other), "lib")
+    scene.git("commit", "-qm", "a submodule")
+
+
+def test_a_submodule_stays_as_it_is_committed_and_its_files_are_no_changes_of_ones_own(
+    scene: Scene, tmp_path: Path
+) -> None:
+    with_a_submodule(scene, tmp_path)
+    delivered(scene, remote=False)
+    run = built(scene)
+    view = shown(scene, run, "build")
+    assert (besides(view), texts(view)) == (None, [])
+    approve(scene, run, "build")
+    scene.work()
+    assert scene.git("ls-tree", "main", "lib") == scene.git("ls-tree", "main~1", "lib")
+
+
+def test_a_change_in_a_submodule_or_in_a_repository_inside_is_unusual(scene: Scene, tmp_path: Path) -> None:
+    with_a_submodule(scene, tmp_path)
+    delivered(scene, remote=False)
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.write("lib/inner.txt", "2\n")
+    scene.write("guard/check.py", "CHECKED = True\n")
+    scene.git("init", "-q", "guard")
+    scene.submit(run, "build")
+    view = shown(scene, run, "build")
+    assert texts(view) == ["In a repository of their own, which git commits apart: guard/check.py, lib/inner.txt."]
+
+
+@pytest.mark.attack(
+    "a submodule is made a folder after the approval, so that its files get into the base", "held", "#29"
+)
+def test_files_below_a_submodule_of_the_base_never_get_into_the_commit(scene: Scene, tmp_path: Path) -> None:
+    with_a_submodule(scene, tmp_path)
+    delivered(scene, remote=False)
+    run = built(scene)
+    approve(scene, run, "build")
+    (scene.root / "lib" / ".git").unlink()
+    scene.git("rm", "-q", "--cached", "lib")
+    scene.work()
+    assert scene.git("ls-tree", "main", "lib") == scene.git("ls-tree", "main~1", "lib")
+    assert "lib/inner.txt" not in scene.git("ls-tree", "-r", "--name-only", "main")
+
+
+@pytest.mark.attack(
+    "a new folder is made a repository after the approval, so that the base misses its files", "held", "#29"
+)
+def test_a_commit_that_would_miss_files_of_a_repository_inside_is_refused(scene: Scene) -> None:
+    delivered(scene, remote=False)
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"))
+    scene.begin(run, "build")
+    scene.write("guard/check.py", "CHECKED = True\n")
+    scene.submit(run, "build")
+    before = scene.git("rev-parse", "main")
+    approve(scene, run, "build")
+    scene.git("init", "-q", "guard")
+    scene.work()
+    assert "'guard/check.py'. Ignore its folder in .gitignore" in results(scene, run)["commit"]
+    assert scene.git("rev-parse", "main") == before
 
 
 def test_what_no_commit_has_is_not_shown_as_part_of_it(scene: Scene) -> None:

@@ -72,11 +72,19 @@ def plan(
             f"Put these files back and retry this phase, or retry {phase!r}, so that its gates judge the files of now.",
             "differs",
         )
-    inner = frozenset(look.inner)
     sparse = frozenset(left_out(look))
     excluded = tuple(path for path in want if match_globs(path, never))
-    kept_out = inner.union(excluded)
-    files = {f"{repo.prefix}{path}": node for path, node in want.items() if path not in kept_out}
+    files = {f"{repo.prefix}{path}": node for path, node in want.items() if path not in excluded}
+    # Without its repository a submodule looks like a folder: a tree with both would have two entries of one name.
+    modules = tuple(f"{path}/" for path, node in parent.files.items() if node.mode == "160000")
+    files = {path: node for path, node in files.items() if not path.startswith(modules)}
+    inner = sorted(f"{repo.prefix}{path}" for path in look.inner if f"{repo.prefix}{path}" in files)
+    if inner:
+        raise DeliveryFault(
+            f"These files are in a repository of their own, so git would not store them: {listed(inner)}. Ignore its folder in "
+            ".gitignore, or commit it as a submodule yourself; then retry the phase that was approved.",
+            "unfaithful",
+        )
     for path, node in parent.files.items():
         below = path.removeprefix(repo.prefix)
         unseen = not path.startswith(repo.prefix) or node.mode == "160000" or is_ours(below) or below in sparse

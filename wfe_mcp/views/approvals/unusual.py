@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
@@ -239,6 +239,12 @@ def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Ite
             f"The commit will have changes that this run did not make: {shortened(_by_folder(paths))}.",
             "They were in the folder, uncommitted, when the run began.",
         )
+    if inner := _in_repositories(root, [each.path for change in changes for each in change.files]):
+        yield Unusual(
+            "warning",
+            f"In a repository of their own, which git commits apart: {shortened(_by_folder(inner))}.",
+            "A submodule stays as the base has it; at any other the delivery stops.",
+        )
     if not delivery.tip:
         yield Unusual(
             "warning",
@@ -251,6 +257,13 @@ def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Ite
             f"'{delivery.base}' has this change already: commit {commit[:12]}, which this run did not make.",
             "It was there before anyone decided.",
         )
+
+
+def _in_repositories(root: Path, paths: Sequence[str]) -> list[str]:
+    """Those of the paths that lie in a submodule, or in another repository inside the project."""
+    folders = {folder for path in paths for folder in PurePosixPath(path).parents if folder.name}
+    own = {folder for folder in folders if (root / folder / ".git").exists()}
+    return [path for path in dict.fromkeys(paths) if not own.isdisjoint(PurePosixPath(path).parents)]
 
 
 def _by_folder(paths: Sequence[str]) -> list[str]:

@@ -149,12 +149,13 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileD
     is_sparse = is_set(repo.root, "core.sparsecheckout", "false")
     held = {} if commit is None else _held(root, commit)
     own = _began_at(root, held, shown)
+    differing = compare(repo, base, parts_of(tree)[0])
+    modules = [f"{each.path}/" for each in differing if each.old is not None and each.old.mode == "160000"]
     found = [
         each
-        for each in compare(repo, base, parts_of(tree)[0])
+        for each in differing
         if each.path not in own and not is_ours(each.path) and counts(each.path)
-        if "160000" not in {node.mode for node in (each.old, each.new) if node is not None}
-        if each.new is not None or not is_sparse
+        if not f"{each.path}/".startswith(tuple(modules)) and (each.new is not None or not is_sparse)
     ]
     return tuple(
         each
