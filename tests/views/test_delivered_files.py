@@ -1,5 +1,7 @@
 """A decision of a run that delivers shows every file that its commit will have, and a change that the base has already."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,22 @@ def test_line_ends_that_git_changes_are_no_changes_of_ones_own(scene: Scene) -> 
     scene.submit(run, "build")
     view = shown(scene, run, "build")
     assert (besides(view), texts(view)) == (None, [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse names that are not UTF-8")
+def test_a_file_whose_name_is_no_text_is_judged_shown_and_delivered(scene: Scene) -> None:
+    delivered(scene, remote=False)
+    gates = ({"kind": "files", "changed": ["**/*.txt"]}, approval())
+    run = scene.start(phase("build", *gates), steps(BRANCH, COMMIT, MERGE, name="ship"))
+    scene.begin(run, "build")
+    Path(os.fsdecode(os.fsencode(scene.root) + b"/\xff\xfe.txt")).write_text("one\n")
+    scene.submit(run, "build")
+    view = shown(scene, run, "build")
+    assert ([each.path for each in view.changes[0].files], texts(view)) == (["\\xff\\xfe.txt"], [])
+    approve(scene, run, "build")
+    scene.work()
+    assert '"\\377\\376.txt"' in scene.git("ls-tree", "--name-only", "main").split()
+    assert verify(scene.engine, run).findings == ()
 
 
 def with_a_submodule(scene: Scene, tmp_path: Path) -> None:

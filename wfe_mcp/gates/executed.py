@@ -20,6 +20,7 @@ from wfe_mcp.gates.results import origin
 from wfe_mcp.jobs import child
 from wfe_mcp.jobs.output import plain_text, without_notices
 from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.git.working_tree import changed_paths
 
 KIND = "command"
@@ -163,9 +164,9 @@ def _nothing_to_compare(facts: Facts) -> list[str]:
 def data_of(facts: Facts, touched: list[str], notes: list[str]) -> dict[str, Any]:
     """The evidence of one execution. ``touched``: files that it wrote; ``notes``: of its place."""
     result, before, after = facts.result, facts.before, facts.after
-    changed = touched
+    changed = [readable(path) for path in touched]
     if before.tree and after.tree and before.tree != after.tree:
-        changed = sorted({*touched, *changed_paths(facts.root, before.tree, after.tree)})
+        changed = sorted({*changed, *changed_paths(facts.root, before.tree, after.tree)})
     return {
         "check": facts.check.name,
         "argv": list(facts.check.argv),

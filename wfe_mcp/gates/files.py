@@ -22,7 +22,7 @@ from wfe_mcp.core.limits import ATTACHMENT_BYTES
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import FilesGate
-from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.project_files import read_file
 from wfe_mcp.workspace.git.trees import PathChange
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_of_environment, is_test
@@ -54,10 +54,11 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
                 KIND, _unknown(gate), "ask the user to run `git init` in the project, then retry the phase."
             )
         files, watched = compared(root, tree_at_start, tree)
-        ignored_paths = {each.path for each in watched} - {each.path for each in files}
+        in_tree = {readable(each.path) for each in files}
+        ignored_paths = {readable(each.path) for each in watched} - in_tree
         # The first tree of a run knows nothing of what this phase's checks write.
-        both = {each.path for each in files} | ignored_paths
-        added = {each.path for each in files if each.old is None}
+        both = in_tree | ignored_paths
+        added = {readable(each.path) for each in files if each.old is None}
         proof = sorted(path for path in added if _is_proof(root, path, scene.attached))
         counted = (path for path in both.difference(proof) if not is_draft(path))
         changed = sorted(path for path in counted if not match_globs(path, ignored))

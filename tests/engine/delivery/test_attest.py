@@ -12,6 +12,7 @@ import pytest
 
 from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, approved, delivered, results
 from tests.engine.scene import HUMAN, Scene, approval, command, phase
+from tests.engine.step_scene import steps
 from wfe_mcp.delivery.attestations import ref
 from wfe_mcp.delivery.attestations.envelope import Opened, opened
 from wfe_mcp.delivery.attestations.files import files_tree
@@ -84,6 +85,34 @@ def test_a_commit_has_the_decision_the_check_and_the_gates_of_its_run(scene: Sce
     assert verdict.keys() == {"verifier", "timeCreated", "properties"}
     assert verdict["verifier"]["policies"][0]["name"] == "drill@1.0.0"
     assert verdict["properties"] == ["WFE_GATE_PASSED build after 0 command"]
+
+
+def test_a_change_beside_submodules_and_converted_line_ends_is_proven_as_git_stores_it(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.git("init", "-q", str(tmp_path / "other"))
+    (tmp_path / "other" / "inner.txt").write_text("1\n")
+    scene.git("-C", str(tmp_path / "other"), "add", "-A")
+    scene.git("-C", str(tmp_path / "other"), "commit", "-qm", "first")
+    scene.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(tmp_path / "other"), "lib")
+    scene.write(".gitattributes", "*.bat text eol=crlf\n")
+    (scene.root / "run.bat").write_bytes(b"@echo off\r\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "a submodule, and a file for Windows")
+    delivered(scene)
+    scene.human = pin.set_pin(scene.engine, PIN, HUMAN)
+    scene.check("test", "print('ok')")
+    run = scene.start(phase("build", command("test"), approval()), steps(BRANCH, COMMIT, PUSH, MERGE, name="ship"))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    (scene.root / "new.bat").write_bytes(b"app\r\n")
+    scene.submit(run, "build")
+    scene.work()
+    approvals.ask(scene.engine, scene.human, run, "build")
+    approvals.decide(scene.engine, scene.human, run, "build")
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert {one.predicate_type for one in read(scene.root, "main")} == {DECISION, TEST_RESULT, VERIFIED}
 
 
 def test_the_same_record_adds_nothing_the_second_time(scene: Scene) -> None:

@@ -9,18 +9,20 @@ from tests.engine.delivery.delivery_scene import (
     MERGE,
     NOTE,
     PUSH,
+    approve,
     approved,
     delivered,
     operations,
     results,
 )
-from tests.engine.scene import AGENT, Scene
-from tests.engine.step_scene import reopen, rows
+from tests.engine.scene import AGENT, Scene, approval, phase
+from tests.engine.step_scene import reopen, rows, steps
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.remote import Remote, push
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.approvals.audit import verify
 from wfe_mcp.workspace.git.working_tree import parts_of, tree_hash
 
 
@@ -98,11 +100,36 @@ def test_what_never_gets_in_and_files_of_wfe_mcp_stay_out_and_the_first_is_said(
 
 def test_files_that_git_would_store_with_other_bytes_are_refused_by_name(scene: Scene) -> None:
     delivered(scene)
-    run = approved(scene, BRANCH, COMMIT, files={".gitattributes": "*.txt text eol=lf\n", "a.txt": "one\r\ntwo\r\n"})
-    (scene.root / "a.txt").write_bytes(b"one\r\ntwo\r\n")
+    run = approved(scene, BRANCH, COMMIT, files={".gitattributes": "*.txt ident\n", "a.txt": "$Id: mine $\r\n"})
     scene.work()
-    assert "as they were approved, because of line ends or a filter" in results(scene, run)["commit"]
+    assert "as they were approved, because of a filter or an encoding" in results(scene, run)["commit"]
     assert "'a.txt'" in results(scene, run)["commit"]
+
+
+def test_line_ends_are_committed_as_git_stores_them(scene: Scene) -> None:
+    scene.git("config", "core.autocrlf", "true")
+    (scene.root / "old.txt").write_bytes(b"one\r\ntwo\r\n")
+    (scene.root / "moved.txt").write_bytes(b"three\r\nfour\r\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "texts")
+    delivered(scene)
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, PUSH, MERGE, name="ship"))
+    scene.begin(run, "build")
+    (scene.root / "old.txt").write_bytes(b"one\r\n2\r\n")
+    (scene.root / "moved.txt").rename(scene.root / "here.txt")
+    (scene.root / "new.txt").write_bytes(b"new\r\n")
+    scene.submit(run, "build")
+    approve(scene, run, "build")
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert scene.git("status", "--porcelain", "--", ".", ":!.wfe") == ""
+    assert [scene.git("show", f"main:{name}.txt") for name in ("old", "here", "new")] == [
+        "one\n2\n",
+        "three\nfour\n",
+        "new\n",
+    ]
+    assert scene.git("ls-files", "--eol", "new.txt").split()[:2] == ["i/lf", "w/crlf"]
+    assert verify(scene.engine, run).findings == ()
 
 
 def test_hooks_of_the_repository_do_not_run(scene: Scene) -> None:

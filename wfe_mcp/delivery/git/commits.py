@@ -3,8 +3,8 @@
     approved tree ──► without what never gets in ──► with what is not in its view, as the parent has it ──► tree ──► commit
 
 Rules:
-1. A file has the bytes that were approved, or the commit is refused: where git would store others (line ends, LFS), this is
-   output, with the paths.
+1. A file has the bytes that were approved, its line ends as git stores them (.gitattributes, core.autocrlf), or the commit is
+   refused: where git would store others (a filter, LFS, an encoding), this is output, with the paths.
 2. What the approved tree does not see stays as the parent has it: paths outside the project's folder, ``.wfe/``,
    submodules, bytecode, what a sparse checkout left out.
 3. Author and committer are those of git's configuration.
@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.git.batch import entries_below, stored
-from wfe_mcp.workspace.git.command import Repository, quiet_filters, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.command import Repository, quiet_filters, repository, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.names import is_ours
-from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, trees_of
+from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, object_id, trees_of
+from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.trees import compare
-from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of
+from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of, tree_hash
 
 _SHOWN = 5
 
@@ -94,6 +95,25 @@ def plan(
     return Planned(files, tuple(sorted(changed)), excluded)
 
 
+def code_tree(root: Path) -> str:
+    """The files of the folder as the next commit would have them, without ``.wfe/``, as ``tree_hash`` names them; empty without git.
+
+    This is what a person signs, and what ``verify`` finds in a clone. Where git would not store these files, the bytes on disk count.
+    """
+    whole, repo = tree_hash(root), repository(root)
+    if whole is None or repo is None:
+        return ""
+    parent = contents(root, head(root) or "")
+    try:
+        files, _ = _settled(repo, plan(root, whole, (), (), parent, ""), parent)
+    except DeliveryFault:  # the delivery says why
+        return whole
+    below = {path.removeprefix(repo.prefix): node for path, node in files.items() if path.startswith(repo.prefix)}
+    tree, _ = trees_of({path: node for path, node in below.items() if not is_ours(path)}, repo.hash_name)
+    watched = parts_of(whole)[1]
+    return f"{tree}+{watched}" if watched else tree
+
+
 def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
     """Write blobs and trees of ``planned``; the tree's id, and what it has.
 
@@ -101,6 +121,21 @@ def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
     """
     repo = require_repository(root)
     outbox = Outbox(repo, {*parent.trees, *(node.oid for node in parent.files.values())})
+    files, others = _settled(repo, planned, parent)
+    for path, node in others.items():
+        is_link = node.mode == "120000"
+        content = os.fsencode(os.readlink(repo.top / path)) if is_link else (repo.top / path).read_bytes()  # noqa: PTH115 - bytes as they are
+        outbox.add("blob", content, node.oid)
+    tree, trees = trees_of(files, repo.hash_name)
+    for oid, content in trees.items():
+        outbox.add("tree", content, oid)
+    outbox.send()
+    changed = tuple(path for path in planned.changed if files.get(path) != parent.files.get(path))
+    return tree, planned._replace(files=files, changed=changed)
+
+
+def _settled(repo: Repository, planned: Planned, parent: Parent) -> tuple[dict[str, Node], dict[str, Node]]:
+    """The files of a commit as git stores them, whose blobs are written; and the changed ones whose blobs are not, such as links."""
     files, odd = dict(planned.files), list[str]()
     new = {path: files[path] for path in planned.changed if path in files}
     plain = [path for path, node in new.items() if node.mode.startswith("100") and "\n" not in path]
@@ -108,28 +143,18 @@ def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
         before = parent.files.get(path)
         if made == new[path].oid:
             continue
-        if before is not None and made == before.oid:
-            files[path] = Node(new[path].mode, before.oid)
+        if made in {before and before.oid, _with_plain_ends(repo, path, new[path].oid)}:
+            files[path] = Node(new[path].mode, made)
         else:
             odd.append(path)
     if odd:
         raise DeliveryFault(
-            f"Git would not store these files as they were approved, because of line ends or a filter (.gitattributes, "
-            f"core.autocrlf, LFS): {listed(sorted(odd))}. Write them as git stores them (git add --renormalize shows it), or "
-            "commit them yourself; then retry the phase.",
+            f"Git would not store these files as they were approved, because of a filter or an encoding (.gitattributes, LFS): "
+            f"{listed(sorted(odd))}. Write them as git stores them (git add --renormalize shows it), or commit them yourself; then "
+            "retry the phase.",
             "unfaithful",
         )
-    for path, node in new.items():
-        if node.mode == "120000":
-            outbox.add("blob", os.fsencode(os.readlink(repo.top / path)), node.oid)  # noqa: PTH115 - bytes as they are
-        elif path not in plain and node.mode.startswith("100"):
-            outbox.add("blob", (repo.top / path).read_bytes(), node.oid)
-    tree, trees = trees_of(files, repo.hash_name)
-    for oid, content in trees.items():
-        outbox.add("tree", content, oid)
-    outbox.send()
-    changed = tuple(path for path in planned.changed if files.get(path) != parent.files.get(path))
-    return tree, planned._replace(files=files, changed=changed)
+    return files, {path: node for path, node in new.items() if path not in plain and node.mode != "160000"}
 
 
 def commit(
@@ -186,7 +211,14 @@ def with_trailers(message: str, trailers: Mapping[str, str]) -> str:
 def listed(paths: Sequence[str]) -> str:
     """At most five paths, and how many more there are: the next step of a message comes after them."""
     more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
-    return ", ".join(f"'{path}'" for path in paths[:_SHOWN]) + more
+    return ", ".join(f"'{readable(path)}'" for path in paths[:_SHOWN]) + more
+
+
+def _with_plain_ends(repo: Repository, path: str, oid: str) -> str:
+    """The blob id of the file with LF for CRLF; empty where the file no longer has the bytes with the id ``oid``."""
+    content = (repo.top / path).read_bytes()
+    is_same = object_id("blob", content, repo.hash_name) == oid
+    return object_id("blob", content.replace(b"\r\n", b"\n"), repo.hash_name) if is_same else ""
 
 
 def _hashed(repo: Repository, paths: Sequence[str]) -> list[str]:

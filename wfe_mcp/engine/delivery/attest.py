@@ -38,7 +38,7 @@ from wfe_mcp.workspace.git.repository import commit_of
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
 
     from wfe_mcp.delivery.git.remote import Remote
     from wfe_mcp.engine.delivery.place import Place
@@ -83,9 +83,10 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
         (at, made.statement(at, full if at == tree else "", made.DECISION, predicate)) for at, predicate in decisions
     ]
     verdicts = [_verdict(event) for event in events if event.type == "GateJudged"]
-    results = [*_check_results(verdicts, evidence, tree)]
+    judged = _judged_as(events, full, tree)
+    results = [*_check_results(verdicts, evidence, judged)]
     statements += [(tree, made.statement(tree, full, made.TEST_RESULT, each)) for each in results]
-    passed = [*_passed(loaded, verdicts, evidence, tree)]
+    passed = [*_passed(loaded, verdicts, evidence, judged)]
     if passed:
         newest = max(event.at for event in events if event.type == "GateJudged")
         at = newest.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -201,11 +202,21 @@ def _verdict(event: EventRecord) -> _Verdict:
     )
 
 
+def _judged_as(events: Sequence[EventRecord], commit: str, tree: str) -> set[str]:
+    """The trees under which the gates judged the files of ``commit``: ``tree``, and the bytes on disk that the server committed as it."""
+    made_of = (
+        one.done
+        for one in operations_in([event for event in events if event.type in OPERATION_TYPES])
+        if one.kind == "git.commit" and one.done and one.commit == commit
+    )
+    return {tree} | {str(done["approved"]) for done in made_of if "excluded" not in done}
+
+
 def _check_results(
-    verdicts: Sequence[_Verdict], evidence: Sequence[EvidenceRecord], tree: str
+    verdicts: Sequence[_Verdict], evidence: Sequence[EvidenceRecord], trees: Set[str]
 ) -> Iterator[dict[str, Any]]:
-    """The results of the checks that ran on ``tree``."""
-    by_id = {each.id: each for each in evidence if parts_of(each.tree or "")[0] == tree and "check" in each.data}
+    """The results of the checks that ran on one of ``trees``."""
+    by_id = {each.id: each for each in evidence if parts_of(each.tree or "")[0] in trees and "check" in each.data}
     for verdict in verdicts:
         found = by_id.get(verdict.evidence)
         if found is not None and verdict.outcome in _RESULTS:
@@ -215,14 +226,14 @@ def _check_results(
 
 
 def _passed(
-    loaded: LoadedRun, verdicts: Sequence[_Verdict], evidence: Sequence[EvidenceRecord], tree: str
+    loaded: LoadedRun, verdicts: Sequence[_Verdict], evidence: Sequence[EvidenceRecord], same: Set[str]
 ) -> Iterator[str]:
-    """The gates whose last verdict let the run continue; one about files only where it was about ``tree``."""
+    """The gates whose last verdict let the run continue; one about files only where it was about one of the trees ``same``."""
     last = {(each.phase, each.stage, each.gate): each for each in verdicts}
     trees = {each.id: parts_of(each.tree or "")[0] for each in evidence}
     for (path, stage, number), verdict in sorted(last.items()):
         spec = loaded.state.phase(PhasePath(path))
         gates = spec.gates if stage == "after" else spec.gates_before
         about = trees.get(verdict.evidence, "")
-        if verdict.outcome is GateOutcome.PASS and number < len(gates) and about in {"", tree}:
+        if verdict.outcome is GateOutcome.PASS and number < len(gates) and about in {"", *same}:
             yield f"WFE_GATE_PASSED {path} {stage} {number} {gates[number].kind}"

@@ -23,7 +23,7 @@ from wfe_mcp.engine.delivery.place import (
     tip_of,
 )
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
-from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.git.repository import branch as current_branch, commit_message, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import parts_of
 from wfe_mcp.workspace.git.worktrees import worktrees
@@ -383,4 +383,4 @@ def _outside(place: Place, changed: tuple[str, ...]) -> list[str]:
 
 
 def _left_out(planned: commits.Planned) -> dict[str, Any]:
-    return {"excluded": list(planned.excluded)} if planned.excluded else {}
+    return {"excluded": [readable(path) for path in planned.excluded]} if planned.excluded else {}

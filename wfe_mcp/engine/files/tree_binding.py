@@ -166,10 +166,12 @@ def _first_claim(state: RunState) -> Attempt | None:
 
 
 def code_tree(engine: Engine, run_id: str) -> str:
-    """The tree of everything in the working folder of a run, for a decision of a person; empty without git."""
+    """The tree that a decision of a person is about: that of a commit of the working folder of a run; empty without git."""
+    from wfe_mcp.delivery.git import commits
+
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
-    return _tree(loaded, ()) or ""
+    return commits.code_tree(Path(loaded.record.worktree))
 
 
 def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], BoundFiles]:

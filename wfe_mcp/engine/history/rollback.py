@@ -32,6 +32,7 @@ from wfe_mcp.engine.history import rollback_recovery as recovery
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
+from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.system.process import holder_id
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def prospect(
         if now is not None:
             present = parts_of(now)[0]
             changes = sorted(changes_between(root, present, wanted.tree)[0])
-            paths = tuple(each.path for each in changes)
-            deleted = tuple(each.path for each in changes if each.new is None)
+            paths = tuple(readable(each.path) for each in changes)
+            deleted = tuple(readable(each.path) for each in changes if each.new is None)
             own = set(changed_paths(root, known, present)) if known else set[str]()
             unrecorded = tuple(path for path in paths if path in own)
     places = changed_places(loaded.state, then, files=aim.commit is not None)

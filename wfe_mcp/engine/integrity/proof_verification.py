@@ -10,7 +10,7 @@ Rules:
    and no key that it removed signs anything new.
 3. An approval that several people give counts where as many different ones gave it, by the names of their keys.
 4. A missing proof is found only for what ``require`` names: files, or ``.`` for the code as it is now. The code is
-   the tree of all files that are neither ignored nor in ``.wfe/``, read from the bytes on disk.
+   the tree of all files that are neither ignored nor in ``.wfe/``, as git would commit the bytes on disk.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ from wfe_mcp.core.approval_guards import people_line
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.delivery.git.commits import code_tree
 from wfe_mcp.engine.approvals.approvers import (
     APPROVERS,
     ApproverKey,
@@ -35,7 +36,7 @@ from wfe_mcp.engine.approvals.statements import SignedStatement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
 from wfe_mcp.workspace.git.command import run_git, text_of as output_of
-from wfe_mcp.workspace.git.working_tree import parts_of, tree_hash
+from wfe_mcp.workspace.git.working_tree import parts_of
 
 CODE = "."
 """What ``require`` names for the code as it is now."""
@@ -116,7 +117,7 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
     counted, waiting = _by_enough_people(held)
     newest = _newest(counted)
     theirs += [one for path, proven in newest.items() if proven in ours for one in _unlike_file(root, path, proven)]
-    code = parts_of(tree_hash(root) or "")[0]  # a checkout elsewhere has no ignored files
+    code = parts_of(code_tree(root))[0]  # a checkout elsewhere has no ignored files
     is_approved = code and any(parts_of(one.tree)[0] == code for one in counted)
     for path in require:
         if path == CODE and not is_approved:

@@ -9,6 +9,7 @@ from wfe_mcp.engine.files.checkpoints import Checkpoint, checkpoints_of
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
 from wfe_mcp.views.values.model import second, view_model, view_of
+from wfe_mcp.workspace.files.paths import readable
 
 _NEWEST = 3
 _NOTE_CHARS = 60
@@ -84,7 +85,9 @@ def not_kept(root: Path, commit: str | None) -> tuple[LeftOut, ...]:
         skipped = read_snapshot(root, commit).skipped if commit else ()
     except Refused:
         return ()
-    return tuple(LeftOut(path=one.path, why=one.why, bytes=one.size_bytes or 0) for one in skipped[:_LEFT_OUT])
+    return tuple(
+        LeftOut(path=readable(one.path), why=one.why, bytes=one.size_bytes or 0) for one in skipped[:_LEFT_OUT]
+    )
 
 
 def not_kept_words(left: Sequence[LeftOut], count: int) -> str:

@@ -32,6 +32,11 @@ def parts_of(path: str) -> tuple[str, ...]:
     return tuple(path.split("/"))
 
 
+def readable(path: str) -> str:
+    """The path of a file as text: bytes that are not UTF-8 are written out."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def folder_parts(path: str) -> tuple[str, ...]:
     """The names in the path of a folder to write in. Refuses what ``parts_of`` refuses, and git's own folder."""
     parts = parts_of(path)

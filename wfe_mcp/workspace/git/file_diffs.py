@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.git.batch import entries_below, sizes, stored
 from wfe_mcp.workspace.git.command import Repository, is_set, require_repository
 from wfe_mcp.workspace.git.names import is_ours
@@ -154,7 +154,7 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileD
     found = [
         each
         for each in differing
-        if each.path not in own and not is_ours(each.path) and counts(each.path)
+        if readable(each.path) not in own and not is_ours(each.path) and counts(each.path)
         if not f"{each.path}/".startswith(tuple(modules)) and (each.new is not None or not is_sparse)
     ]
     return tuple(
@@ -181,7 +181,7 @@ def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) ->
 def _held(root: Path, commit: str) -> dict[str, str]:
     """The blob id of each file of ``commit``, by path. Kept for the next look: a page is loaded several times."""
     below = require_repository(root).prefix.rstrip("/")
-    return {path: node.oid for path, node in entries_below(root, f"{commit}:{below}").items()}
+    return {readable(path): node.oid for path, node in entries_below(root, f"{commit}:{below}").items()}
 
 
 def _is_held(root: Path, file: FileDiff, oid: str) -> bool:
@@ -204,9 +204,9 @@ def watched_changes(root: Path, old: str, new: str) -> Watched:
 
 def _by_how(found: Sequence[PathChange]) -> Watched:
     return {
-        "new": tuple(_readable(each.path) for each in found if each.old is None),
-        "changed": tuple(_readable(each.path) for each in found if each.old is not None and each.new is not None),
-        "removed": tuple(_readable(each.path) for each in found if each.new is None),
+        "new": tuple(readable(each.path) for each in found if each.old is None),
+        "changed": tuple(readable(each.path) for each in found if each.old is not None and each.new is not None),
+        "removed": tuple(readable(each.path) for each in found if each.new is None),
     }
 
 
@@ -309,9 +309,9 @@ def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read:
         else "modified"
     )
     facts = FileDiff(
-        _readable(change.path),
+        readable(change.path),
         status,
-        old_path="" if was is None else _readable(was.path),
+        old_path="" if was is None else readable(was.path),
         old_mode=change.old.mode,
         new_mode=change.new.mode,
         old_oid=change.old.oid,
@@ -330,11 +330,6 @@ def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read:
         added=sum(line.startswith("+") for line in lines),
         removed=sum(line.startswith("-") for line in lines),
     )
-
-
-def _readable(path: str) -> str:
-    """A file name as text: bytes that are not UTF-8 are written out."""
-    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:

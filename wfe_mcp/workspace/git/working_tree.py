@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.staging import Stamp
 from wfe_mcp.workspace.git.command import Repository, is_set, repository, require_repository
 from wfe_mcp.workspace.git.file_facts import (
@@ -356,8 +356,8 @@ def hashed_tree(root: Path, ignore_globs: Sequence[str] = ()) -> HashedTree:
 
 
 def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:
-    """The paths, relative to ``root``, that differ between two values of ``tree_hash``. Refuses trees no longer stored."""
-    return sorted({each.path for part in changes_between(root, tree_a, tree_b) for each in part})
+    """The paths, as text, that differ between two values of ``tree_hash``. Refuses trees no longer stored."""
+    return sorted({readable(each.path) for part in changes_between(root, tree_a, tree_b) for each in part})
 
 
 def changes_between(root: Path, tree_a: str, tree_b: str) -> tuple[list[PathChange], list[PathChange]]:
