@@ -1,5 +1,7 @@
 """The git steps deliver what was approved, and nothing else."""
 
+import subprocess
+
 import pytest
 
 from tests.engine.delivery.delivery_scene import (
@@ -130,6 +132,25 @@ def test_line_ends_are_committed_as_git_stores_them(scene: Scene) -> None:
     ]
     assert scene.git("ls-files", "--eol", "new.txt").split()[:2] == ["i/lf", "w/crlf"]
     assert verify(scene.engine, run).findings == ()
+
+
+@pytest.mark.parametrize("what", ["merge", "rebase"])
+def test_what_the_user_has_not_finished_in_the_folder_is_not_ended(scene: Scene, what: str) -> None:
+    delivered(scene)
+    scene.git("switch", "-qc", "other")
+    for branch, text in (("other", "theirs\n"), ("main", "ours\n")):
+        scene.git("switch", "-q", branch)
+        scene.write("both.txt", text)
+        scene.git("add", "both.txt")
+        scene.git("commit", "-qm", branch)
+    scene.git("push", "-q", "origin", "main")
+    with pytest.raises(subprocess.CalledProcessError):  # both changed the file
+        scene.git(what, "other")
+    run = approved(scene, BRANCH, COMMIT)
+    scene.work()
+    assert f"A {what} is not finished in this folder" in results(scene, run)["branch"]
+    assert scene.git("ls-files", "--unmerged", "both.txt") != ""
+    scene.git(what, "--abort")
 
 
 def test_hooks_of_the_repository_do_not_run(scene: Scene) -> None:

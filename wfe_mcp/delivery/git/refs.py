@@ -87,10 +87,33 @@ def remove(root: Path, ref: str, old: str) -> None:
         _refuse(root, ref, old, done.stderr if done else b"")
 
 
+_UNFINISHED = {
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+}
+"""What git keeps in its folder while the user is in the middle of something."""
+
+
+def refuse_unfinished(root: Path) -> None:
+    """Refuse to move HEAD or the index while the user merges or rebases here: it would end that. Raises DeliveryFault ``conflict``."""
+    git = require_repository(root).index.parent
+    what = next((what for name, what in _UNFINISHED.items() if (git / name).exists()), None)
+    if what is not None:
+        raise DeliveryFault(
+            f"A {what} is not finished in this folder, and its files would be committed as they are. Finish it, or end it with "
+            f"git {what} --abort; then retry the phase.",
+            "conflict",
+        )
+
+
 def attach(root: Path, branch: str) -> None:
     """Make ``branch`` the current one, where HEAD has the same files. Raises DeliveryFault ``conflict``."""
     if current_branch(root) == branch:
         return
+    refuse_unfinished(root)
     now = head(root)
     if now is not None and not has_same_files(root, now, commit_of(root, ref_of(branch))):
         raise DeliveryFault(
@@ -103,6 +126,7 @@ def attach(root: Path, branch: str) -> None:
 
 def detach(root: Path, commit: str) -> None:
     """HEAD is at ``commit`` and on no branch, where it has the same files. Raises DeliveryFault ``conflict``."""
+    refuse_unfinished(root)
     now = head(root) or ""
     if now != commit and not has_same_files(root, now, commit):
         raise DeliveryFault(f"HEAD is at {now[:12]}, whose files are not those of {commit[:12]}.", "conflict")

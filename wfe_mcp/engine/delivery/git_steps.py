@@ -41,6 +41,7 @@ def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitB
     root, base = place.root, params.base or place.settings.base
     name = params.branch or place.settings.branch.format_map(place.values)
     refs.refuse_name(name)
+    refs.refuse_unfinished(root)
     if place.is_protected(name):
         raise DeliveryFault(
             f"'{name}' is protected, so no change is made on it. Name another branch; then retry.", "protected"
@@ -107,6 +108,7 @@ def undo_branch(place: Place, operation: Operation) -> Mapping[str, Any] | None:
 def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitCommit) -> Mapping[str, Any]:
     """Commit the approved files to the branch of the change; the index follows."""
     root, settings = place.root, place.settings
+    refs.refuse_unfinished(root)
     approved = approved_files(place.engine, call.run, call.attempt)
     name = branch_of(place, params.branch)
     if place.is_protected(name):
