@@ -115,6 +115,25 @@ def test_a_change_beside_submodules_and_converted_line_ends_is_proven_as_git_sto
     assert {one.predicate_type for one in read(scene.root, "main")} == {DECISION, TEST_RESULT, VERIFIED}
 
 
+def test_a_filter_of_the_user_that_fails_keeps_no_one_from_deciding(scene: Scene, home: Path) -> None:
+    home.mkdir()
+    scene.git("config", "--global", "filter.gone.clean", "false")
+    scene.git("config", "--global", "filter.gone.required", "true")
+    scene.write("a.bin", "1\n")
+    scene.write(".gitattributes", "")
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "a file")
+    scene.human = pin.set_pin(scene.engine, PIN, HUMAN)
+    run = scene.start(phase("build", approval()))
+    scene.begin(run, "build")
+    scene.write("a.bin", "2\n")
+    scene.write(".gitattributes", "*.bin filter=gone\n")
+    scene.submit(run, "build")
+    approvals.ask(scene.engine, scene.human, run, "build")
+    approvals.decide(scene.engine, scene.human, run, "build")
+    assert scene.state(run).status == "completed"
+
+
 def test_the_same_record_adds_nothing_the_second_time(scene: Scene) -> None:
     run = checked(scene)
     first = attest(scene.engine, run, "HEAD")

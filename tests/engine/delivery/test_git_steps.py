@@ -114,6 +114,7 @@ def test_line_ends_are_committed_as_git_stores_them(scene: Scene) -> None:
     (scene.root / "moved.txt").write_bytes(b"three\r\nfour\r\n")
     scene.git("add", "-A")
     scene.git("commit", "-qm", "texts")
+    scene.git("config", "core.safecrlf", "true")
     delivered(scene)
     run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, PUSH, MERGE, name="ship"))
     scene.begin(run, "build")

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.project_files import write_atomic
@@ -106,7 +107,7 @@ def code_tree(root: Path) -> str:
     parent = contents(root, head(root) or "")
     try:
         files, _ = _settled(repo, plan(root, whole, (), (), parent, ""), parent)
-    except DeliveryFault:  # the delivery says why
+    except (DeliveryFault, Refused):  # also a filter that fails; the delivery says why
         return whole
     below = {path.removeprefix(repo.prefix): node for path, node in files.items() if path.startswith(repo.prefix)}
     tree, _ = trees_of({path: node for path, node in below.items() if not is_ours(path)}, repo.hash_name)
@@ -226,7 +227,7 @@ def _hashed(repo: Repository, paths: Sequence[str]) -> list[str]:
     if not paths:
         return []
     given = "".join(f"{path}\n" for path in paths)
-    done = run_git(
-        repo.top, *DURABLE, "hash-object", "-w", "--stdin-paths", stdin=os.fsencode(given), env=quiet_filters(repo.root)
-    )
+    # What git would make of a file is compared here: it need not refuse that by itself.
+    words = (*DURABLE, "-c", "core.safecrlf=false", "hash-object", "-w", "--stdin-paths")
+    done = run_git(repo.top, *words, stdin=os.fsencode(given), env=quiet_filters(repo.root))
     return text_of(done).split("\n")
