@@ -14,6 +14,7 @@ from wfe_mcp.views.approvals import ApprovalView
 from wfe_mcp.views.approvals.audit import verify
 from wfe_mcp.views.approvals.changes import COMMIT as LAST_COMMIT
 from wfe_mcp.views.approvals.model import Change
+from wfe_mcp.workspace.git.file_diffs import MOST_FILES
 
 
 def built(scene: Scene) -> str:
@@ -85,13 +86,14 @@ def test_lines_of_ones_own_in_a_file_that_the_run_changes_are_shown_too(scene: S
 
 def test_line_ends_that_git_changes_are_no_changes_of_ones_own(scene: Scene) -> None:
     scene.git("config", "core.autocrlf", "input")
-    (scene.root / "lines.py").write_bytes(b"VALUE = 1\r\n")
+    for number in range(MOST_FILES + 1):  # more than are compared line by line
+        (scene.root / f"{number}.py").write_bytes(b"VALUE = 1\r\n")
     scene.git("add", "-A")
     scene.git("commit", "-qm", "app")
     delivered(scene, remote=False)
     run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"))
     scene.begin(run, "build")
-    (scene.root / "lines.py").write_bytes(b"VALUE = 2\r\n")
+    (scene.root / "1.py").write_bytes(b"VALUE = 2\r\n")
     scene.submit(run, "build")
     view = shown(scene, run, "build")
     assert (besides(view), texts(view)) == (None, [])

@@ -20,7 +20,8 @@ from tests.engine.delivery.delivery_scene import (
 )
 from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, at_forge
 from tests.engine.delivery.test_git_steps import newer
-from tests.engine.scene import AGENT, HUMAN, Scene, refused
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
+from tests.engine.step_scene import steps
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import Engine
@@ -92,6 +93,27 @@ def test_the_change_goes_out_of_the_base_by_a_run_with_gates_and_an_approval(sce
         "illegal_transition",
         f"Run {made.record.id} has reverted what {run} merged.",
     )
+
+
+def test_a_file_that_is_reverted_keeps_the_line_ends_that_it_has_here(scene: Scene) -> None:
+    scene.git("config", "core.autocrlf", "true")
+    (scene.root / "lines.txt").write_bytes(b"one\r\ntwo\r\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "lines")
+    delivered(scene)
+    scene.check("test", "import sys; sys.exit(0)")
+    run = scene.start(phase("build", approval()), steps(*STEPS, name="ship"))
+    scene.begin(run, "build")
+    (scene.root / "lines.txt").write_bytes(b"one\r\n2\r\n")
+    scene.submit(run, "build")
+    approve(scene, run, "build")
+    scene.work()
+    assert scene.state(run).status == "completed"
+    made = reverted(scene, run)
+    scene.work()
+    assert (scene.root / "lines.txt").read_bytes() == b"one\r\ntwo\r\n"
+    played(scene, made)
+    assert scene.git("show", "main:lines.txt") == "one\ntwo\n"
 
 
 def test_what_the_server_took_out_is_no_change_of_an_unknown_author(scene: Scene) -> None:

@@ -180,7 +180,7 @@ def commit(
 
 
 def write_files(root: Path, files: Mapping[str, Node | None]) -> None:
-    """Make the files at these paths, from ``root``, what they are in git, byte for byte; None removes one."""
+    """Make the files at these paths, from ``root``, what they are in git, with the line ends that they have here; None removes one."""
     for path, node in files.items():
         if node is None:
             (root / path).unlink(missing_ok=True)
@@ -195,8 +195,15 @@ def write_files(root: Path, files: Mapping[str, Node | None]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(os.fsdecode(content))
         else:
-            write_atomic(root, path, content)
+            write_atomic(root, path, _as_here(target, content))
             target.chmod(0o755 if node.mode == "100755" else 0o644)
+
+
+def _as_here(target: Path, content: bytes) -> bytes:
+    """``content`` with CRLF where every line of ``target`` ends so: git has made them of what it stores."""
+    old = target.read_bytes() if target.is_file() else b""
+    ends = old.count(b"\r\n")
+    return content.replace(b"\n", b"\r\n") if ends and ends == old.count(b"\n") and b"\r\n" not in content else content
 
 
 def with_trailers(message: str, trailers: Mapping[str, str]) -> str:
@@ -213,6 +220,14 @@ def listed(paths: Sequence[str]) -> str:
     """At most five paths, and how many more there are: the next step of a message comes after them."""
     more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
     return ", ".join(f"'{readable(path)}'" for path in paths[:_SHOWN]) + more
+
+
+def is_as_stored(root: Path, path: str, now: Node | None, node: Node | None) -> bool:
+    """Whether the file at ``path``, from ``root``, which is ``now``, is ``node`` but for line ends that git changes."""
+    if now is None or node is None or now.mode != node.mode:
+        return now == node
+    repo = require_repository(root)
+    return node.oid in {now.oid, _with_plain_ends(repo, f"{repo.prefix}{path}", now.oid)}
 
 
 def _with_plain_ends(repo: Repository, path: str, oid: str) -> str:

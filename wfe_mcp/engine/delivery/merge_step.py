@@ -115,7 +115,7 @@ def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitR
 
     def observe() -> Mapping[str, Any] | None:
         found = SeenFiles(root).tree(())
-        is_done = all(found.files.get(path) == node for path, node in files.items())
+        is_done = all(commits.is_as_stored(root, path, found.files.get(path), node) for path, node in files.items())
         # At a second start it is not known what else has changed since the call.
         tree = (known.done or {}).get("tree") if known and known.called else found.id
         seen = {"run": params.run, "sha": now, "files": len(files)} | ({"tree": tree} if tree else {})
