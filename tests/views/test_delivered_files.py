@@ -2,6 +2,7 @@
 
 import os
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,67 @@ def test_a_file_whose_name_is_no_text_is_judged_shown_and_delivered(scene: Scene
     scene.work()
     assert '"\\377\\376.txt"' in scene.git("ls-tree", "--name-only", "main").split()
     assert verify(scene.engine, run).findings == ()
+
+
+CRYPT = "tr 'a-zA-Z' 'n-za-mN-ZA-M'"
+"""Encrypts, as git-crypt does, by a filter of the repository's own configuration."""
+
+
+def with_encrypted_secrets(scene: Scene) -> None:
+    """A file that is encrypted in git and readable in the folder, as the last commit has it."""
+    for name in ("clean", "smudge"):
+        scene.git("config", f"filter.crypt.{name}", CRYPT)
+    scene.write(".gitattributes", "*.key filter=crypt\n")
+    scene.write("own.key", "secret of ours\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "an encrypted file")
+    assert scene.git("show", "HEAD:own.key") == "frperg bs bhef\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the filter is a program of Unix")
+@pytest.mark.attack("a delivery commits in plain text what a filter of the repository encrypts", "held", "#29")
+def test_files_that_a_filter_of_the_repository_encrypts_stay_as_the_base_has_them(scene: Scene) -> None:
+    with_encrypted_secrets(scene)
+    delivered(scene, remote=False)
+    run = built(scene)
+    view = shown(scene, run, "build")
+    assert (besides(view), texts(view)) == (None, [])
+    approve(scene, run, "build")
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert scene.git("show", "main:own.key") == "frperg bs bhef\n"
+    assert scene.git("show", "main:app.py") == "VALUE = 2\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the filter is a program of Unix")
+@pytest.mark.parametrize("name", ["own.key", "new.key"])
+def test_an_encrypted_file_that_the_run_changed_refuses_the_commit(scene: Scene, name: str) -> None:
+    with_encrypted_secrets(scene)
+    delivered(scene, remote=False)
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, MERGE, name="ship"))
+    scene.begin(run, "build")
+    scene.write(name, "another secret\n")
+    scene.submit(run, "build")
+    before = scene.git("rev-parse", "main")
+    approve(scene, run, "build")
+    scene.work()
+    assert f"because of a filter or an encoding (.gitattributes, LFS): '{name}'" in results(scene, run)["commit"]
+    assert scene.git("rev-parse", "main") == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the filter is a program of Unix")
+def test_what_lies_in_lfs_is_no_change_of_ones_own(scene: Scene) -> None:
+    content = b"a picture\n" * 20
+    pointer = (
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256(content).hexdigest()}\nsize {len(content)}\n"
+    )
+    scene.write("one.png", pointer)
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "a pointer")
+    (scene.root / "one.png").write_bytes(content)
+    delivered(scene, remote=False)
+    view = shown(scene, built(scene), "build")
+    assert (besides(view), texts(view)) == (None, [])
 
 
 def with_a_submodule(scene: Scene, tmp_path: Path) -> None:

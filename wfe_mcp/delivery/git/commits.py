@@ -4,7 +4,8 @@
 
 Rules:
 1. A file has the bytes that were approved, its line ends as git stores them (.gitattributes, core.autocrlf), or the commit is
-   refused: where git would store others (a filter, LFS, an encoding), this is output, with the paths.
+   refused: where git would store others (a filter, LFS, an encoding), this is output, with the paths. A filter of the
+   repository's own configuration is not run, so its files, such as secrets that git-crypt encrypts, stay as the parent has them.
 2. What the approved tree does not see stays as the parent has it: paths outside the project's folder, ``.wfe/``,
    submodules, bytecode, what a sparse checkout left out.
 3. Author and committer are those of git's configuration.
@@ -22,12 +23,13 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.git.batch import entries_below, stored
-from wfe_mcp.workspace.git.command import Repository, quiet_filters, repository, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.command import Repository, own_filters, quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, object_id, trees_of
 from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.git.stored_form import filtered
 from wfe_mcp.workspace.git.trees import compare
-from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of, tree_hash
+from wfe_mcp.workspace.git.working_tree import SeenFiles, changed_paths, counts, left_out, parts_of, tree_hash
 
 _SHOWN = 5
 
@@ -96,17 +98,18 @@ def plan(
     return Planned(files, tuple(sorted(changed)), excluded)
 
 
-def code_tree(root: Path) -> str:
+def code_tree(root: Path, began: str | None = None) -> str:
     """The files of the folder as the next commit would have them, without ``.wfe/``, as ``tree_hash`` names them; empty without git.
 
+    ``began``: the tree before the changes that the commit is for; None: no file that is filtered here is among them.
     This is what a person signs, and what ``verify`` finds in a clone. Where git would not store these files, the bytes on disk count.
     """
-    whole, repo = tree_hash(root), repository(root)
-    if whole is None or repo is None:
+    whole = tree_hash(root)
+    if whole is None:
         return ""
-    parent = contents(root, head(root) or "")
+    repo, parent = require_repository(root), contents(root, head(root) or "")
     try:
-        files, _ = _settled(repo, plan(root, whole, (), (), parent, ""), parent)
+        files, _ = _settled(repo, plan(root, whole, (), (), parent, ""), parent, touched(root, began, whole))
     except (DeliveryFault, Refused):  # also a filter that fails; the delivery says why
         return whole
     below = {path.removeprefix(repo.prefix): node for path, node in files.items() if path.startswith(repo.prefix)}
@@ -115,14 +118,24 @@ def code_tree(root: Path) -> str:
     return f"{tree}+{watched}" if watched else tree
 
 
-def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
-    """Write blobs and trees of ``planned``; the tree's id, and what it has.
+def touched(root: Path, began: str | None, tree: str) -> frozenset[str]:
+    """The paths, from the top, that differ between two trees; not looked for where the repository defines no filter."""
+    prefix = require_repository(root).prefix
+    return (
+        frozenset(f"{prefix}{path}" for path in changed_paths(root, began, tree))
+        if began and own_filters(root)
+        else frozenset()
+    )
+
+
+def store(root: Path, planned: Planned, parent: Parent, changed: frozenset[str]) -> tuple[str, Planned]:
+    """Write blobs and trees of ``planned``; the tree's id, and what it has. ``changed``: what the run has ``touched``.
 
     A file that only git's filters make another one stays as the parent has it. Raises DeliveryFault ``unfaithful``.
     """
     repo = require_repository(root)
     outbox = Outbox(repo, {*parent.trees, *(node.oid for node in parent.files.values())})
-    files, others = _settled(repo, planned, parent)
+    files, others = _settled(repo, planned, parent, changed)
     for path, node in others.items():
         is_link = node.mode == "120000"
         content = os.fsencode(os.readlink(repo.top / path)) if is_link else (repo.top / path).read_bytes()  # noqa: PTH115 - bytes as they are
@@ -131,14 +144,20 @@ def store(root: Path, planned: Planned, parent: Parent) -> tuple[str, Planned]:
     for oid, content in trees.items():
         outbox.add("tree", content, oid)
     outbox.send()
-    changed = tuple(path for path in planned.changed if files.get(path) != parent.files.get(path))
-    return tree, planned._replace(files=files, changed=changed)
+    differing = tuple(path for path in planned.changed if files.get(path) != parent.files.get(path))
+    return tree, planned._replace(files=files, changed=differing)
 
 
-def _settled(repo: Repository, planned: Planned, parent: Parent) -> tuple[dict[str, Node], dict[str, Node]]:
+def _settled(
+    repo: Repository, planned: Planned, parent: Parent, touched: frozenset[str]
+) -> tuple[dict[str, Node], dict[str, Node]]:
     """The files of a commit as git stores them, whose blobs are written; and the changed ones whose blobs are not, such as links."""
-    files, odd = dict(planned.files), list[str]()
+    files = dict(planned.files)
     new = {path: files[path] for path in planned.changed if path in files}
+    unread = filtered(repo.top, [path for path, node in new.items() if node.mode.startswith("100")])
+    odd = [path for path in unread if path in touched or path not in parent.files]
+    files |= {path: parent.files[path] for path in unread if path not in odd}
+    new = {path: node for path, node in new.items() if path not in unread}
     plain = [path for path, node in new.items() if node.mode.startswith("100") and "\n" not in path]
     for path, made in zip(plain, _hashed(repo, plain), strict=True):
         before = parent.files.get(path)

@@ -128,7 +128,7 @@ def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitC
     target = {**files, "on": parent}
     held = commits.contents(root, parent)
     wanted = commits.plan(root, approved.tree, approved.ignored, settings.never, held, approved.phase)
-    tree, planned = commits.store(root, wanted, held)
+    tree, planned = commits.store(root, wanted, held, commits.touched(root, approved.began, approved.tree))
     if not planned.changed and not is_known:
         return {"skipped": "nothing changed", "branch": name, "sha": parent, **_left_out(planned)}
     outside = _outside(place, planned.changed)

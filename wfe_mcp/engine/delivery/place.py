@@ -19,7 +19,7 @@ from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of
 from wfe_mcp.engine.credentials.stored import Use, hand_out
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
-from wfe_mcp.engine.files.tree_binding import ignored_globs
+from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.models.secrets import key_of
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
@@ -259,11 +259,15 @@ def _token(engine: Engine, name: str, run: RunId | None) -> str:
 
 
 class Approved(NamedTuple):
-    """The files that were approved or judged last. ``tree``: as ``tree_hash`` names them, without ``ignored``; ``phase``: where."""
+    """The files that were approved or judged last. ``tree``: as ``tree_hash`` names them, without ``ignored``; ``phase``: where.
+
+    ``began``: the first tree of the run.
+    """
 
     tree: str
     ignored: tuple[str, ...]
     phase: str
+    began: str | None
 
 
 def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved:
@@ -277,9 +281,8 @@ def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved
                 "before this one an approval or a gate that reads the files; then start again.",
                 "review",
             )
-        return Approved(
-            found.approved_tree or found.tree or "", ignored_globs(engine, tx, loaded, found.phase), found.phase
-        )
+        ignored = ignored_globs(engine, tx, loaded, found.phase)
+        return Approved(found.approved_tree or found.tree or "", ignored, found.phase, first_tree(loaded.state))
 
 
 def newest_files(state: RunState, current: Attempt) -> Attempt | None:

@@ -171,7 +171,7 @@ def code_tree(engine: Engine, run_id: str) -> str:
 
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
-    return commits.code_tree(Path(loaded.record.worktree))
+    return commits.code_tree(Path(loaded.record.worktree), first_tree(loaded.state))
 
 
 def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], BoundFiles]:

@@ -338,6 +338,12 @@ def is_set(root: Path, key: str, default: str) -> bool:
     return setting(root, key, default).lower() in {"", "true", "yes", "on", "1"}
 
 
+def own_filters(root: Path) -> frozenset[str]:
+    """The names of the filters that the repository's own configuration defines or overrides, which ``quiet_filters`` switches off."""
+    keys = (each.key for each in settings_of(root) if each.scope not in {"system", "global"})
+    return frozenset(key.partition(".")[2].rpartition(".")[0] for key in keys if key.startswith("filter."))
+
+
 def quiet_filters(root: Path, at: Path | None = None) -> dict[str, str]:
     """Variables that switch off every filter which the repository's own configuration defines or overrides.
 

@@ -17,7 +17,6 @@ named: binary, large, unknown, and the ignored files that a check may read.
 
 import difflib
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +33,7 @@ from wfe_mcp.workspace.git.command import Repository, is_set, require_repository
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.git.stored_form import has_plain, stored_alike
 from wfe_mcp.workspace.git.trees import PathChange, compare
 from wfe_mcp.workspace.git.working_tree import changes_between, counts, parts_of
 
@@ -46,7 +46,6 @@ _MOST_PAIRS = 16_000_000
 """Comparing takes time in the product of the lines; beyond this all old lines are removed, all new ones added."""
 _ALIKE = 0.6
 _MOST_RENAMES = 40
-_MOST_CONVERTED = 64_000_000
 
 Status = Literal["added", "deleted", "modified", "renamed", "mode"]
 Kind = Literal["text", "binary", "large", "submodule", "unknown"]
@@ -137,14 +136,14 @@ def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...],
     with suppress(Refused):  # what cannot be read counts as not committed, until the next look
         held = _held(root, commit) if commit else held
     named = ((each, held.get(each.path, "")) for each in files)
-    return tuple(e.path for e, oid in named if e.new_oid != oid and not _has_plain(root, e.path, oid)), commit
+    return tuple(e.path for e, oid in named if e.new_oid != oid and not has_plain(root, e.path, oid)), commit
 
 
 def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
     """The files of ``tree`` that HEAD does not have as they are: what a commit of ``tree`` has besides the diffs ``shown``, also
-    of a file that had begun to differ from HEAD before they did; line ends do not count. Refuses a tree that is no longer stored.
+    of a file that had begun to differ from HEAD before they did. Refuses a tree that is no longer stored.
 
-    Submodules, bytecode, and with a sparse checkout what is absent, stay in such a commit as HEAD has them.
+    Submodules, bytecode, what git stores in another form, and with a sparse checkout what is absent, stay there as HEAD has them.
     """
     repo, commit = require_repository(root), head(root)
     top = stored(root, [f"{commit}:{repo.prefix.rstrip('/')}"])[0] if commit else None
@@ -159,9 +158,9 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileD
         for each in differing
         if readable(each.path) not in own and not is_ours(each.path) and counts(each.path)
         if not f"{each.path}/".startswith(tuple(modules)) and (each.new is not None or not is_sparse)
-        if not (each.old and each.new and each.old.mode == each.new.mode and _has_plain(root, each.path, each.old.oid))
     ]
-    return _read(root, found)
+    alike = stored_alike(root, found)
+    return _read(root, [each for each in found if each.path not in alike])
 
 
 def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) -> set[str]:
@@ -182,18 +181,6 @@ def _held(root: Path, commit: str) -> dict[str, str]:
     """The blob id of each file of ``commit``, by path. Kept for the next look: a page is loaded several times."""
     below = require_repository(root).prefix.rstrip("/")
     return {readable(path): node.oid for path, node in entries_below(root, f"{commit}:{below}").items()}
-
-
-def _has_plain(root: Path, path: str, oid: str) -> bool:
-    """Whether the file on the disk, with LF for CRLF, is the blob ``oid``. One of more than ``_MOST_CONVERTED`` bytes is not read."""
-    try:
-        facts = os.lstat(f"{root}/{path}")
-        if not oid or not stat.S_ISREG(facts.st_mode) or facts.st_size > _MOST_CONVERTED:
-            return False
-        content = Path(root, path).read_bytes()
-    except OSError:
-        return False
-    return b"\r\n" in content and object_id("blob", content.replace(b"\r\n", b"\n"), _HASHES[len(oid)]) == oid
 
 
 _HASHES = {40: "sha1", 64: "sha256"}

@@ -1,0 +1,76 @@
+"""What git stores of a file may be other bytes than those on the disk: plain line ends, a pointer of LFS, what a filter makes."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from wfe_mcp.workspace.git.batch import sizes, stored
+from wfe_mcp.workspace.git.command import output_of, own_filters, require_repository
+from wfe_mcp.workspace.git.objects import object_id
+from wfe_mcp.workspace.git.trees import PathChange
+
+_MOST_BYTES = 64_000_000
+"""A larger file is not read for its line ends."""
+_POINTER_BYTES = 300
+_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:"
+
+
+def filtered(root: Path, paths: Sequence[str]) -> frozenset[str]:
+    """Those of ``paths`` to which a filter of the repository's own configuration applies, such as git-crypt's: it is not run here."""
+    own = own_filters(root)
+    if not own or not paths:
+        return frozenset()
+    given = os.fsencode("".join(f"{path}\0" for path in paths))
+    words = os.fsdecode(output_of(root, "check-attr", "-z", "--stdin", "filter", stdin=given)).split("\0")
+    return frozenset(path for path, value in zip(words[0::3], words[2::3], strict=False) if value in own)
+
+
+def has_plain(root: Path, path: str, oid: str) -> bool:
+    """Whether the file on the disk, with LF for CRLF, is the blob ``oid``."""
+    content = _read(root, path, _MOST_BYTES) if oid else b""
+    name = require_repository(root).hash_name
+    return b"\r\n" in content and object_id("blob", content.replace(b"\r\n", b"\n"), name) == oid
+
+
+def stored_alike(root: Path, changes: Sequence[PathChange]) -> frozenset[str]:
+    """The paths of those changes whose files a commit would leave as they are in git (``old``), though the bytes on the disk differ."""
+    both = [each for each in changes if each.old and each.new and each.old.mode == each.new.mode]
+    plain = {each.path for each in both if each.old and has_plain(root, each.path, each.old.oid)}
+    rest = [(each.path, each.old.oid) for each in both if each.old and each.path not in plain]
+    unread = filtered(root, [path for path, _ in rest])
+    return unread.union(plain, _pointers(root, [one for one in rest if one[0] not in unread]))
+
+
+def _pointers(root: Path, held: Sequence[tuple[str, str]]) -> set[str]:
+    """Those of the paths whose blob is a pointer of LFS to what is on the disk."""
+    small = [
+        one
+        for one, size in zip(held, sizes(root, [oid for _, oid in held]), strict=True)
+        if size and size < _POINTER_BYTES
+    ]
+    found: set[str] = set()
+    for (path, _), blob in zip(small, stored(root, [oid for _, oid in small]), strict=True):
+        if blob is not None and blob[1].startswith(_POINTER):
+            named = blob[1][len(_POINTER) :][:64].decode(errors="replace")
+            found |= {path} if named == _sha256(Path(root, path)) else set()
+    return found
+
+
+def _sha256(place: Path) -> str:
+    try:
+        with place.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _read(root: Path, path: str, most: int) -> bytes:
+    """The bytes of a file, no link; none where it is gone, or has more than ``most``."""
+    place = f"{root}/{path}"
+    try:
+        facts = os.lstat(place)
+        return Path(place).read_bytes() if stat.S_ISREG(facts.st_mode) and facts.st_size <= most else b""
+    except OSError:
+        return b""
