@@ -136,6 +136,7 @@ def test_a_set_up_that_fails_is_said_and_the_same_command_completes_it(cli: Term
     refused = cli.json("worktree", "add", "fix")
     assert (refused.code, refused.refusal) == (1, "unavailable")
     assert "its set-up failed" in refused.document["summary"]
+    assert "submit" not in refused.out, "nothing is submitted here"
 
     tree = cli.root.with_name(f"{cli.root.name}-worktrees") / "fix"
     (tree / ".env").write_text("KEY=2")
@@ -187,9 +188,13 @@ def test_the_main_one_and_one_with_an_open_run_stay(cli: Terminal) -> None:
 
 
 def test_one_whose_folder_is_gone_is_removed_and_an_unknown_one_is_named(cli: Terminal) -> None:
+    configured(cli, '[worktrees]\nports = ["PORT"]')
     tree = Path(made(cli, "fix")["folder"])
     tree.rename(tree.with_name("away"))
-    assert cli.json("worktree", "list").data["worktrees"][1]["missing"] is True
+    found = cli.json("worktree", "list").data["worktrees"][1]
+    assert (found["missing"], found["ports"]) == (True, {})
+    assert made(cli, "other")["ports"].keys() == {"PORT"}
+    assert cli.json("worktree", "remove", "other").code == 0
     assert cli.json("worktree", "remove", "fxi").document["error"]["hint"] == "Did you mean 'fix'?"
     assert cli.json("worktree", "remove", "docs").document["error"]["hint"] == "List them: wfe-mcp worktree list"
     assert cli.json("worktree", "remove", "fix").code == 0
@@ -228,6 +233,15 @@ def test_the_work_on_an_item_starts_in_a_work_tree_of_its_own(cli: Terminal) -> 
     assert cli.json("work", "show", "1").data["status"] == "active"
     claimed = cli.json("submit", answer.document["run"], "draft", "--path", "draft.json")
     assert claimed.code == 1, "its files are in the other folder"
+
+
+def test_an_item_that_cannot_start_gets_no_work_tree(cli: Terminal) -> None:
+    assert cli.json("work", "add", "Fix the login", "--body", "What is to be done", "--criterion", "it works").code == 0
+    assert cli.json("work", "start", "1", "--template", "note", "--worktree").refusal == "illegal_transition"
+    assert cli.json("work", "add", "Then this", "--body", "What is to be done", "--criterion", "c", "--needs", "1").code == 0
+    assert cli.json("work", "edit", "2", "--status", "ready").code == 0
+    assert cli.json("work", "start", "2", "--template", "note", "--worktree").refusal == "not_ready"
+    assert len(cli.json("worktree", "list").data["worktrees"]) == 1
 
 
 def test_where_runs_deliver_the_work_tree_is_on_no_branch_for_they_make_their_own(cli: Terminal) -> None:

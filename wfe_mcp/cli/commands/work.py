@@ -220,8 +220,10 @@ def start(
     """
     if worktree:
         from wfe_mcp.cli.commands.worktree import enter
+        from wfe_mcp.engine.runs.item_runs import item_to_start
         from wfe_mcp.engine.work.items import name_of_work
 
+        item_to_start(invocation.engine, item, template, reason=reason)
         enter(invocation, name_of_work(invocation.engine, item))
     from wfe_mcp.cli.commands.start import pairs_of
     from wfe_mcp.engine.runs.item_runs import template_for

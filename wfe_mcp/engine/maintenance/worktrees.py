@@ -75,7 +75,7 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bo
 def project_worktrees(engine: Engine) -> list[tuple[Worktree, dict[str, int], list[str]]]:
     """Each work tree with its ports and the ids of the open runs in it."""
     names = engine.settings().settings.worktrees.ports
-    return [(tree, ports_in(tree.path, names), open_runs_in(engine, tree.path)) for tree in worktrees(engine.root)]
+    return [(tree, _ports_of(tree, names), open_runs_in(engine, tree.path)) for tree in worktrees(engine.root)]
 
 
 def remove(engine: Engine, name: str, *, force: bool) -> tuple[Worktree, str]:
@@ -132,10 +132,14 @@ def _ports(engine: Engine, path: Path, names: list[str]) -> dict[str, int]:
     ports = ports_in(path, names)
     missing = [name for name in names if name not in ports]
     if missing:
-        taken = {port for tree in worktrees(engine.root) for port in ports_in(tree.path, names).values()}
+        taken = {port for tree in worktrees(engine.root) for port in _ports_of(tree, names).values()}
         ports |= dict(zip(missing, _free(len(missing), taken), strict=True))
         write_atomic(path, PORTS_FILE, ports_text(ports))
     return ports
+
+
+def _ports_of(tree: Worktree, names: list[str]) -> dict[str, int]:
+    return {} if tree.missing else ports_in(tree.path, names)
 
 
 def _free(count: int, taken: set[int]) -> list[int]:
@@ -163,6 +167,6 @@ def _set_up(engine: Engine, path: Path, name: str, ports: Mapping[str, int]) -> 
     if judged.kind is not VerdictKind.PASS:
         raise Refused(
             "unavailable",
-            f"The work tree is there, and its set-up failed: {judged.message}",
+            f"The work tree is there, and its set-up failed: {judged.reason or judged.message}",
             f"See '{_log_folder(path)}'; then run the same command again.",
         )

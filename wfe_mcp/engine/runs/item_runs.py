@@ -37,6 +37,27 @@ def start_item(
 
     Refuses what is no work (a decision), what is not ready or waits for others, and what ``start_run`` refuses.
     """
+    item, is_waiting = item_to_start(engine, name, template, inputs, reason, may_waive=by.is_human)
+    with engine.store.read() as tx:
+        children = tx.items.children(engine.project_id, item.id)
+    chosen, reason = template or _template_of(engine, item), reason if is_waiting else ""
+    given = _inputs(find_template(engine, chosen), item, children) | dict(inputs or {})
+    return start_run(engine, by, chosen, given, title=item.title, triggered_by=WORK, external_id=item.id, reason=reason)
+
+
+def item_to_start(
+    engine: Engine,
+    name: str,
+    template: str = "",
+    inputs: Mapping[str, Any] | None = None,
+    reason: str = "",
+    *,
+    may_waive: bool = True,
+) -> tuple[Item, bool]:
+    """The item called ``name``, and whether it waits for others all the same. ``may_waive``: ``reason`` lets it start then.
+
+    Refuses one that a run works, that is no work or not ready, and one that waits for others.
+    """
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
         if item.status is ItemStatus.ACTIVE and item.runs:
@@ -47,15 +68,10 @@ def start_item(
             )
         refuse_start(item)
         wait = waits(item, others_of(engine, tx, item))
-        children = tx.items.children(engine.project_id, item.id)
-    chosen = template or _template_of(engine, item)
-    if wait is None:
-        reason = ""
-    elif not (reason and by.is_human):
-        named = ["--template", chosen] if chosen != _template_of(engine, item) else []
+    if wait is not None and not (reason and may_waive):
+        named = ["--template", template] if template and template != _template_of(engine, item) else []
         raise _waiting(wait, [item.id, *named, *_pairs(inputs or {})], reason)
-    given = _inputs(find_template(engine, chosen), item, children) | dict(inputs or {})
-    return start_run(engine, by, chosen, given, title=item.title, triggered_by=WORK, external_id=item.id, reason=reason)
+    return item, wait is not None
 
 
 def _waiting(wait: tuple[str, str], given: Sequence[str], reason: str) -> Refused:
