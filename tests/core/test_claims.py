@@ -123,7 +123,7 @@ def test_tests_get_a_name_and_what_they_leave_out() -> None:
         ([], "is no list of evidence"),
         (["seen"], "has evidence without ref and reason"),
         ([{"supports": True}], "has evidence without ref and reason"),
-        ([{"ref": "log", "says": "x"}], "or with another key"),
+        ([{"ref": "log", "says": "x"}], "has evidence with the key 'says'"),
         ([{"ref": "log", "supports": "yes"}], "is neither true, false nor null"),
         ([{"ref": "two\nlines"}], "has evidence that is no single line"),
     ],

@@ -193,11 +193,10 @@ def checked_evidence(value: object) -> tuple[tuple[str, object] | None, list[dic
         one = dict(cast("Values", each)) if isinstance(each, Mapping) else {}
         says = one.get("supports")
         unknown = next((str(key) for key in one if key not in {"ref", "reason", "supports", "test"}), None)
-        if unknown is not None or not (one.get("ref") or one.get("reason")):
-            return (
-                "has evidence without ref and reason, or with another key",
-                ["ref", "reason", "supports", "test"],
-            ), []
+        if unknown is not None:
+            return (f"has evidence with the key {unknown!r}", ["ref", "reason", "supports", "test"]), []
+        if not (one.get("ref") or one.get("reason")):
+            return ("has evidence without ref and reason", "what shows it, or why, in a line"), []
         if says is not None and not isinstance(says, bool):
             return ("has evidence whose 'supports' is neither true, false nor null", "true or false, by a person"), []
         if any(not _is_line(one[key]) for key in ("ref", "reason", "test") if key in one):

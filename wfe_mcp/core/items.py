@@ -171,12 +171,7 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
             f"{item.id} becomes {to} by a run of it, or by a person."
             if by_run
             else f"Only a person decides that {item.id} is {to}.",
-            (
-                f"Start one: wfe-mcp work start {item.id}. Or the user"
-                if by_run and item.status is ItemStatus.READY
-                else "The user"
-            )
-            + f" says so in a terminal of their own: wfe-mcp work edit {item.id} --status {to}",
+            _by_the_user(item, to, by_run=by_run),
         )
     if to in {ItemStatus.READY, ItemStatus.ACTIVE}:
         _refuse_unready(item)
@@ -184,6 +179,20 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
         _refuse_waiting(item, others)
     if item.status is ItemStatus.FALSIFIED and to is ItemStatus.PENDING:
         _refuse_open(item, others)
+
+
+def _by_the_user(item: Item, to: ItemStatus, *, by_run: bool) -> str:
+    """What the user does in the place of an agent that may not move ``item`` there."""
+    if to is ItemStatus.ACCEPTED:
+        return f"The user does in a terminal of their own: wfe-mcp decision accept {item.id}"
+    if to is ItemStatus.SUPERSEDED:
+        return f"The user does in a terminal of their own: wfe-mcp decision replace {item.id} ITEM"
+    first = (
+        f"Start one: wfe-mcp work start {item.id}. Or the user"
+        if by_run and item.status is ItemStatus.READY
+        else "The user"
+    )
+    return first + f" says so in a terminal of their own: wfe-mcp work edit {item.id} --status {to}"
 
 
 def refuse_start(item: Item, others: Iterable[Item] = ()) -> None:

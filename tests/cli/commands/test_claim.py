@@ -57,6 +57,13 @@ def test_the_person_judges_evidence_with_the_pin(cli: Terminal) -> None:
     assert "No check tests W-1" in no.err
     done = cli("claim", "evidence", "W-1", "--supports", "--reason", "five of five could", pin=PIN)
     assert (done.code, "validated" in done.out) == (0, True)
+    assert cli("claim", "add", "It is nice", "--test", '{"type": "manual", "checklist": ["Is it?"]}').code == 0
+    said = cli("claim", "test", "W-2").err
+    assert "wfe-mcp claim evidence W-2 --list test-1 --supports --reason TEXT" in said
+    assert "add --supports or --contradicts" in cli("claim", "evidence", "W-2", "--list", "test-1", "--reason", "x").err
+    assert "Invalid value for --reason" in cli("claim", "evidence", "W-2", "--list", "test-1").err
+    done = cli("claim", "evidence", "W-2", "--list", "test-1", "--supports", "--reason", "seen", pin=PIN)
+    assert (done.code, "validated" in done.out) == (0, True)
     bad = cli("claim", "add", "x", "--test", "script")
     assert (bad.code, "Test 1 is no JSON" in bad.err) == (1, True)
 

@@ -353,3 +353,17 @@ def test_pages_follow_each_other(cli: Terminal) -> None:
     assert f"--cursor {first['cursor']}" in cli("work", "list", "--limit", "2").err
     with closing(sqlite3.connect(cli.database)) as database:
         assert database.execute("SELECT count(*) FROM item").fetchone() == (5,)
+
+
+def test_a_decision_is_replaced_by_another_decision_that_is_there(cli: Terminal) -> None:
+    for title in ("Use tabs", "Use spaces"):
+        assert cli("decision", "add", title, "--body", "Because").code == 0
+    cli("work", "add", "A task")
+    assert "wfe-mcp decision accept W-1" in cli("decision", "accept", "W-1").err
+    assert cli("decision", "accept", "W-1", pin=PIN).code == 0
+    assert "no work item 'W-9'" in cli("decision", "replace", "W-1", "W-9", pin=PIN).err
+    assert "W-3 is a task, no decision" in cli("decision", "replace", "W-1", "W-3", pin=PIN).err
+    assert "W-1 is the decision itself" in cli("decision", "replace", "1", "W-1", pin=PIN).err
+    assert "wfe-mcp decision replace W-1 ITEM" in cli("decision", "replace", "W-1", "W-2").err
+    done = cli("decision", "replace", "W-1", "2", pin=PIN)
+    assert (done.code, "replaced by W-2" in done.out) == (0, True)

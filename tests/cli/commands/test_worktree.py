@@ -238,7 +238,10 @@ def test_the_work_on_an_item_starts_in_a_work_tree_of_its_own(cli: Terminal) -> 
 def test_an_item_that_cannot_start_gets_no_work_tree(cli: Terminal) -> None:
     assert cli.json("work", "add", "Fix the login", "--body", "What is to be done", "--criterion", "it works").code == 0
     assert cli.json("work", "start", "1", "--template", "note", "--worktree").refusal == "illegal_transition"
-    assert cli.json("work", "add", "Then this", "--body", "What is to be done", "--criterion", "c", "--needs", "1").code == 0
+    assert (
+        cli.json("work", "add", "Then this", "--body", "What is to be done", "--criterion", "c", "--needs", "1").code
+        == 0
+    )
     assert cli.json("work", "edit", "2", "--status", "ready").code == 0
     assert cli.json("work", "start", "2", "--template", "note", "--worktree").refusal == "not_ready"
     assert len(cli.json("worktree", "list").data["worktrees"]) == 1

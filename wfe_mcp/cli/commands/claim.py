@@ -123,9 +123,13 @@ def evidence(
     """
     from wfe_mcp.views.work.answers import change as change_item
 
+    if not (ref or reason):
+        raise typer.BadParameter("says what shows it, where no REF does", param_hint="--reason")
+    if answered and supports is None:
+        raise typer.BadParameter("says what you found: add --supports or --contradicts", param_hint="--list")
     one = {"ref": ref, "reason": reason, "supports": supports, "test": answered}
     given = {"evidence": [{name: value for name, value in one.items() if value not in ("", None)}]}
-    what = f"{item}: {reason or ref} {'supports' if supports else 'contradicts'} it"
+    what = f"say that {reason or ref!r} {'supports' if supports else 'contradicts'} {item}"
     answer = invocation.as_needed(lambda by: change_item(invocation.engine, by, item, given), pin_fd, what)
     render_item(invocation, answer)
 

@@ -13,6 +13,7 @@ from wfe_mcp.cli.commands.work import (
 )
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.core.errors import Refused
 
 
 def list_all(invocation: Invocation, status: Status = "") -> None:
@@ -56,4 +57,11 @@ def replace(invocation: Invocation, item: ItemId, by: ItemId, pin_fd: PinFd = No
 
     It asks for your PIN.
     """
-    change(invocation, item, {}, "superseded", f"replaced by {by}", pin_fd)
+    from wfe_mcp.views.work.answers import shown
+    from wfe_mcp.views.work.models import ItemView
+
+    old, new = (shown(invocation.engine, each).shown(ItemView).line for each in (item, by))
+    if new.kind != "decision" or new.id == old.id:
+        what = f"{new.id} is the decision itself." if new.id == old.id else f"{new.id} is a {new.kind}, no decision."
+        raise Refused("bad_argument", what, "Find decisions: wfe-mcp decision list")
+    change(invocation, item, {}, "superseded", f"replaced by {new.id}", pin_fd)

@@ -275,7 +275,7 @@ def change(
     from wfe_mcp.views.work.answers import change as change_item, shown
 
     def what() -> str:
-        return f"{shown(invocation.engine, item).summary} → {status}"
+        return f"change {shown(invocation.engine, item).summary}{status and f' → {status}'}"
 
     answer = invocation.as_needed(
         lambda by: change_item(invocation.engine, by, item, given, status, reason, fill=fill), pin_fd, what

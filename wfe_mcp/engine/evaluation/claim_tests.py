@@ -94,10 +94,11 @@ def _refuse_untestable(item: Item, settings: LoadedSettings) -> None:
     if item.status is ItemStatus.DEPRECATED:
         raise Refused("illegal_transition", f"{item.id} is deprecated.", "Add another claim: wfe-mcp claim add TITLE")
     if not any("check" in test for test in item.tests):
+        asked = f"--list {item.tests[0]['name']} " if item.tests else ""
         raise Refused(
             "illegal_transition",
             f"No check tests {item.id}: a person says whether it holds.",
-            f"The user does in a terminal of their own: wfe-mcp claim evidence {item.id} --supports --reason TEXT",
+            f"The user does in a terminal of their own: wfe-mcp claim evidence {item.id} {asked}--supports --reason TEXT",
         )
     if settings.untrusted:
         raise Refused("needs_trust", f"{_UNTRUSTED} {item.id} wait for a person.", f"The user {_LOOKS}")
