@@ -125,3 +125,14 @@ def test_doctor_names_a_credential_that_is_missing_or_ends_soon(cli: Terminal) -
     soon = "credential npm expires on 2026-11-23: wfe-mcp credential rotate npm"
     assert rows[1:] == [("problem", missing), ("note", soon)]
     assert f"{missing}; {soon}" in cli("config", "project").out
+
+
+def test_doctor_names_the_credential_of_deliveries_that_is_missing_and_storing_it_says_what_uses_it(
+    cli: Terminal,
+) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(f'{config.read_text()}\n[delivery]\nmode = "pull_request"\ncredential = "forge"\n')
+    assert cli("trust", "config", "--yes", pin=PIN).code == 0
+    assert "credential forge is not stored: wfe-mcp credential add forge" in cli("doctor").out
+    assert add(cli, "forge") == "Stored the token forge. [delivery] uses it.\n"
+    assert "credential forge is not stored" not in cli("doctor").out

@@ -60,3 +60,10 @@ def test_a_schedule_that_does_not_count_is_named_in_the_list(cli: Terminal) -> N
     configured(cli, '[schedule.nightly]\ncron = "61 3 * * *"\ntemplate = "quick_fix"\n')
 
     assert "'61 3 * * *' is no cron expression" in cli("schedule", "list").out
+
+
+def test_a_schedule_whose_driver_no_one_configured_would_start_nothing(cli: Terminal) -> None:
+    configured(cli, '[schedule.nightly]\ncron = "1 3 * * *"\ntemplate = "note"\ndriver = "coder"\n')
+
+    assert "No role or provider 'coder' is configured." in cli("schedule", "list").out
+    assert "No role or provider 'coder' is configured." in cli("doctor").out

@@ -69,5 +69,12 @@ def test_what_is_misused_is_said(cli: Terminal) -> None:
     assert "Did you mean 'failed'?" in cli("webhook", "deliveries", "--state", "faild").err
     assert "There is no webhook 'n8n'." in cli("webhook", "test", "n8n").err
     assert cli("webhook", "list").out.startswith("No webhooks.")
+    with (cli.root / ".wfe" / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[webhooks.n8n]\nurl = "http://localhost:5678/wfe"\n')
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    for command in ("rotate", "test"):
+        said = cli("webhook", command, "n8n").err
+        assert "[webhooks.n8n] does not count: " in said
+        assert "[http] allow" in said
     assert "No way is configured." in cli("notify", "test").err
     assert json.loads(cli("--json", "notify", "test").out)["ok"] is False

@@ -52,7 +52,7 @@ def test_a_rotation_replaces_the_value_and_keeps_the_user_name(scene: Scene) -> 
     assert dict(opened.values) == {"password": "second-password", "username": "ada"}
     assert credential(scene.engine, "db").rotated_at is not None
     no = refused(rotate_credential, scene.engine, HUMAN, "db", {"username": "eve"})
-    assert "password of the basic_auth is missing" in no.message
+    assert "The password is missing" in no.message
 
 
 def test_what_is_deleted_is_not_handed_out(scene: Scene) -> None:
@@ -97,7 +97,7 @@ def test_an_expired_credential_is_refused_with_the_command_that_rotates_it(scene
     ("kind", "values", "message"),
     [
         ("tocken", {}, "There is no kind 'tocken' of credentials."),
-        ("token", {}, "The token of the token is missing."),
+        ("token", {}, "The token is missing."),
         ("token", {"token": "short"}, "has fewer than 8 characters, too few to be kept out of logs."),
         ("token", {"token": "two\nlines-of-it"}, "has more than one line, or control characters."),
         ("token", {"key": "0123456789"}, "A token has no 'key'."),

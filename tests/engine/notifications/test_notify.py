@@ -180,6 +180,7 @@ def test_one_way_that_fails_keeps_none_from_the_others(scene: Scene) -> None:
     assert job.result is not None
     assert job.result["shown"] == ["command"]
     assert "There is no credential 'ntfy'" in job.result["failed"][0]
+    assert "[" not in job.result["failed"][0], "the command that prints it adds its code"
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a module of apprise imports it

@@ -116,7 +116,9 @@ def add(
     values = _values(found, name, from_file or (), username, key_fd)
     made = add_credential(engine, by, name, kind, values, scope=whose or "project", kept_in=key, expires_at=ends)
     place = "file:VARIABLE" if found.parts[0].lines else "VARIABLE"
-    _answer(invocation, made, f'Stored the {kind} {name}. Give it to a check: credentials = {{ {name} = "{place}" }}')
+    delivers = name == engine.settings().settings.delivery.credential
+    use = "[delivery] uses it." if delivers else f'Give it to a check: credentials = {{ {name} = "{place}" }}'
+    _answer(invocation, made, f"Stored the {kind} {name}. {use}")
 
 
 credential = add
@@ -203,7 +205,7 @@ def _typed(part: "Part", name: str) -> str:
         if not part.stays
         else "; press Enter to keep it"
     )
-    return read_key(None, name, f"{part.name}{more}") or ""
+    return read_key(None, name, part.name, more) or ""
 
 
 def _content(path: str | int) -> str:

@@ -210,7 +210,7 @@ def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
         else:
             found = f"{' '.join(check.argv)}: {check.argv[0]} found"
             yield HealthFinding(f"check {name}", "ok", found if tried is None else f"{found}; {tried.summary}")
-        for lacks in credential_faults(engine, check):
+        for lacks in credential_faults(engine, check.credentials):
             yield HealthFinding(f"check {name}", "problem" if lacks.is_missing else "note", lacks.text)
     asking = [name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox]
     yield from _sandbox(asking, loaded.settings.sandbox)

@@ -36,8 +36,10 @@ def rotate(invocation: Invocation, name: System, key_fd: SecretFd = None, pin_fd
 
     The one before it is accepted beside it for a day.
     """
-    known = invocation.engine.settings().settings.incoming
+    loaded = invocation.engine.settings()
+    known = loaded.settings.incoming
     if name not in known:
+        loaded.refuse_faulty("incoming", name)
         hint = nearest_hint(name, known, "Add [incoming.NAME] to a configuration, then: wfe-mcp trust")
         raise Refused("bad_argument", f"There is no [incoming] {name!r}.", hint)
     rotated(invocation, name, known[name], "template", key_fd, pin_fd)

@@ -17,7 +17,8 @@ def try_out(invocation: Invocation) -> None:
     data = {"shown": shown, "failed": faults}
     if faults or not shown:
         why = "; ".join(faults) or "No way is configured."
-        hint = "Set desktop, command or apprise in [notify] of your own configuration, then: wfe-mcp trust"
+        how = "Set desktop, command or apprise in [notify] of your own configuration, then: wfe-mcp trust"
+        hint = "" if faults else how
         invocation.answer(why, data=data, error=Refused("unavailable", why, hint))
         return
     invocation.answer(f"Notified you by {joined(shown)}.", data=data)

@@ -63,6 +63,11 @@ def _delivery(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding(
             "delivery", "problem", f"{message}; fix: name the base in [delivery] base, then wfe-mcp trust"
         )
+    if settings.mode != "none" and settings.credential:
+        from wfe_mcp.engine.checks.readiness import credential_faults
+
+        for fault in credential_faults(engine, [settings.credential]):
+            yield HealthFinding("delivery", "problem" if fault.is_missing else "note", fault.text)
     if never := settings.never:
         left = joined([repr(each) for each in never[:_NAMED]])
         message = (

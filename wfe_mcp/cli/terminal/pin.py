@@ -181,15 +181,18 @@ def _typed(terminal: int, prompt: str) -> str:
     return found.removesuffix(b"\n").decode(errors="replace")
 
 
-def read_key(key_fd: int | None, of: str, what: str = "key") -> str | None:
-    """The key, or ``what``, from ``key_fd``, else typed at the terminal without echo; None without a terminal."""
+def read_key(key_fd: int | None, of: str, what: str = "key", more: str = "") -> str | None:
+    """The key, or ``what``, from ``key_fd``, else typed at the terminal without echo; None without a terminal.
+
+    ``more``: what else the user is asked with, such as that it may be absent.
+    """
     if key_fd is not None and not os.isatty(key_fd):
         return _from_descriptor(key_fd, "--key-fd").strip()
     if not at_terminal():
         return None
     try:
         with own_terminal(silent=True):
-            return _asked(f"{what.capitalize()} of {of} (not shown): ").strip()
+            return _asked(f"{what.capitalize()} of {of} (not shown{more}): ").strip()
     except EOFError:
         return None
 

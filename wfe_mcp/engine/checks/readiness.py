@@ -3,7 +3,7 @@
 Nothing runs: a program is looked up as a gate would, and a module of a virtual environment by its folder.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -68,16 +68,16 @@ class CredentialFault(NamedTuple):
     is_missing: bool
 
 
-def credential_faults(engine: Engine, check: CheckSettings | FrozenCheck) -> list[CredentialFault]:
-    """What is wrong with the credentials that the check receives, or soon will be."""
-    if not check.credentials:
+def credential_faults(engine: Engine, names: Collection[str]) -> list[CredentialFault]:
+    """What is wrong with the credentials of these names, or soon will be."""
+    if not names:
         return []
     from wfe_mcp.engine.credentials.stored import credentials
 
     now, there = engine.clock(), {each.name: each for each in reversed(credentials(engine))}
-    absent = [name for name in check.credentials if name not in there]
+    absent = [name for name in names if name not in there]
     found = [CredentialFault(f"credential {one} is not stored: wfe-mcp credential add {one}", True) for one in absent]
-    known = [there[name] for name in check.credentials if name in there and there[name].warning(now)]
+    known = [there[name] for name in names if name in there and there[name].warning(now)]
     return found + [CredentialFault(each.warning(now), each.state(now) == "expired") for each in known]
 
 
@@ -138,7 +138,7 @@ def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, 
             )
             continue
         check = FrozenCheck.model_validate(frozen[name])
-        found.extend(f"check {name}: {fault.text}" for fault in credential_faults(engine, check))
+        found.extend(f"check {name}: {fault.text}" for fault in credential_faults(engine, check.credentials))
         if fault := check_fault(engine.root, check, engine.environment):
             found.append(f"check {name} cannot start here, so its gates cannot pass: {fault}")
         elif (tried := last_trial(engine.root, name, check.argv)) is not None and not tried.works:

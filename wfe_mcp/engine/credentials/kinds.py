@@ -88,12 +88,10 @@ def checked_parts(kind: Kind, given: Mapping[str, str], kept: Mapping[str, str] 
             value = kept.get(part.name, "")
         if not value.strip():
             if part.required:
-                raise Refused(
-                    "bad_argument", f"The {part.name} of the {kind.name} is missing.", _GIVE.format(part.name)
-                )
+                raise Refused("bad_argument", f"The {part.name} is missing.", _GIVE.format(part.name))
             continue
         if fault := _fault(part, value):
-            raise Refused("bad_argument", f"The {part.name} of the {kind.name} {fault}.", _GIVE.format(part.name))
+            raise Refused("bad_argument", f"The {part.name} {fault}.", _GIVE.format(part.name))
         found[part.name] = value
     return found
 

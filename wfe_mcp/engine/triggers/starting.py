@@ -5,6 +5,7 @@ from typing import Any, Literal
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.models.roles import filled
 from wfe_mcp.engine.runs.start import is_for_people, refuse_missing, start_run
 from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.engine.templates.overrides import configured
@@ -35,6 +36,8 @@ def template_fault(engine: Engine, one: TriggerSettings, more: tuple[str, ...] =
         found = find_template(engine, one.template)
         plan, made = configured(engine, found, settings, {}, dict(one.inputs))
         refuse_missing(plan, settings, engine, made, dict(one.inputs))
+        if one.driver:
+            filled(settings, one.driver)
     except Refused as no:
         return f"{no.message} {no.details[0].message if no.details else no.hint}"
     if is_for_people(engine, settings, one.template):

@@ -108,8 +108,10 @@ def send_test(engine: Engine, name: str) -> str:
 
 def refuse_unknown(engine: Engine, name: str) -> WebhookSettings:
     """The webhook ``name``. Refuses ``bad_argument``: none of this name counts."""
-    hooks = engine.settings().settings.webhooks
+    loaded = engine.settings()
+    hooks = loaded.settings.webhooks
     if name not in hooks:
+        loaded.refuse_faulty("webhooks", name)
         hint = nearest_hint(name, hooks, "Add [webhooks.NAME] to a configuration, then: wfe-mcp trust")
         raise Refused("bad_argument", f"There is no webhook {name!r}.", hint)
     return hooks[name]

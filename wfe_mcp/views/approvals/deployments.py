@@ -105,7 +105,7 @@ def unusual_deployments(engine: Engine, target: Target | None) -> Iterable[Unusu
         settings = known.environments.get(one.environment)
         named = [] if settings is None else [settings.check_of(stage) for stage in STAGES]
         for check in dict.fromkeys(each for each in named if each in known.checks):
-            for fault in credential_faults(engine, known.checks[check]):
+            for fault in credential_faults(engine, known.checks[check].credentials):
                 why = "The deployment fails without it." if fault.is_missing else ""
                 yield Unusual("warning", f"Check {check} of {one.environment}: {fault.text}.", why)
 

@@ -60,7 +60,7 @@ def project_view(engine: Engine) -> ProjectContents:
             cwd=check.cwd or ".",
             kind=str(found[name].kind) if name in found else "",
             fault=check_fault(engine.root, check, engine.environment)
-            or "; ".join(each.text for each in credential_faults(engine, check)),
+            or "; ".join(each.text for each in credential_faults(engine, check.credentials)),
             why=found[name].why if name in found and found[name].settings.argv == check.argv else "",
         )
         for name, check in configured.items()

@@ -78,6 +78,13 @@ class LoadedSettings:
         """Why parts of ``table`` do not count."""
         return tuple(each.message for each in self.problems if each.path.startswith(f"/{table}/"))
 
+    def refuse_faulty(self, table: str, name: str) -> None:
+        """Refuse ``bad_argument`` with the reason where ``table`` has ``name`` and it does not count."""
+        place = f"/{table}/{name}/"
+        fault = next((each.message for each in self.problems if f"{each.path}/".startswith(place)), "")
+        if fault:
+            raise Refused("bad_argument", f"{fault}.", "Correct it in the configuration, then: wfe-mcp trust")
+
     def values(self) -> dict[str, object]:
         """Every value by its dotted key, in order; the keys are those of ``origins``."""
         return dict(sorted(leaves(_plain(self.settings))))
