@@ -222,3 +222,13 @@ def test_one_that_follows_a_cancelled_one_begins_at_the_base_as_it_is_now(scene:
     main = scene.git("ls-remote", str(remote), "main").split()[0]
     assert scene.git("show", f"{main}:app.py") == "VALUE = 1\n"
     assert scene.git("show", f"{main}:other.txt") == "other\n"
+
+
+def test_a_project_without_the_check_of_a_revert_hears_so_from_the_preview_and_nothing_is_begun(scene: Scene) -> None:
+    delivered(scene)
+    run = approved(scene, *STEPS)
+    scene.work()
+    for preview in (True, False):
+        no = refused(rollback.undo_delivery, scene.engine, HUMAN, run, dry_run=preview)
+        assert (no.code, "no check 'test'" in no.details[0].message) == ("invalid_template", True)
+    assert [one.kind for one in operations(scene, run) if one.kind == reverting.KIND] == []

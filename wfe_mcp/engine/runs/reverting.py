@@ -20,7 +20,9 @@ from wfe_mcp.engine.delivery.operations import Operation, operations_of, record
 from wfe_mcp.engine.delivery.place import NotDelivered, Place, newest_base, note_on_item, place_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
-from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.engine.runs.start import refuse_missing, start_run
+from wfe_mcp.engine.templates.catalogue import find_template
+from wfe_mcp.engine.templates.overrides import configured
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.git.repository import changes, head
 
@@ -35,7 +37,7 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
 
     It works in the folder of ``engine`` where that has the files of the base and no open run, else in a work tree of its own.
     Refuses ``needs_human``; ``illegal_transition``: it was reverted already; ``conflict``: later commits changed the same
-    places, with the paths; ``unavailable``: the project delivers nothing.
+    places, with the paths; ``unavailable``: the project delivers nothing; ``invalid_template``: it lacks what the run needs.
     """
     if not by.is_human:
         raise Refused(
@@ -46,17 +48,9 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         )
     with engine.store.read() as tx:
         record_of = engine.load(tx, run).record
-    before = [one for one in operations_of(engine, record_of.id) if one.kind == KIND]
-    last = _run_of(engine, before[-1]) if before else None
-    if last is not None and last.state.status is RunStatus.COMPLETED:
-        raise Refused(
-            "illegal_transition",
-            f"Run {last.record.id} has reverted what {record_of.id} merged.",
-            f"Look at it: wfe-mcp show {last.record.id}",
-            run=record_of.id,
-        )
-    if last is not None and last.state.status is not RunStatus.CANCELLED:
-        return last
+    before, last = _earlier(engine, record_of.id)
+    if (there := revert_of(engine, record_of.id)) is not None:
+        return there
     is_new = not before or last is not None
     number = len(before) + 1 if is_new else len(before)
     key = f"{KIND}:{record_of.id}#{number}"
@@ -91,6 +85,33 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
     if place.item is not None:
         note_on_item(place, {"runs": (*place.item.runs, made.record.id)})
     return made
+
+
+def revert_of(engine: Engine, run: str) -> LoadedRun | None:
+    """The run that reverts what ``run`` merged, where one is at work; None where one can begin.
+
+    Refuses ``illegal_transition``: it was reverted already; ``invalid_template``: the project lacks what such a run needs.
+    """
+    _, last = _earlier(engine, run)
+    if last is not None and last.state.status is RunStatus.COMPLETED:
+        raise Refused(
+            "illegal_transition",
+            f"Run {last.record.id} has reverted what {run} merged.",
+            f"Look at it: wfe-mcp show {last.record.id}",
+            run=run,
+        )
+    if last is not None and last.state.status is not RunStatus.CANCELLED:
+        return last
+    settings, inputs = engine.settings(), {"run": run}
+    plan, roles = configured(engine, find_template(engine, TEMPLATE), settings, {}, inputs)
+    refuse_missing(plan, settings, engine, roles, inputs)
+    return None
+
+
+def _earlier(engine: Engine, run: str) -> tuple[list[Operation], LoadedRun | None]:
+    """The reverts of ``run`` that were begun, and the run of the newest."""
+    before = [one for one in operations_of(engine, run) if one.kind == KIND]
+    return before, _run_of(engine, before[-1]) if before else None
 
 
 def _run_of(engine: Engine, operation: Operation) -> LoadedRun | None:

@@ -62,15 +62,18 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
     """Undo what a run delivered; with ``dry_run`` say what that would be. After a merge: the run that reverts it."""
     from wfe_mcp.engine.delivery.operations import merge_in
     from wfe_mcp.engine.delivery.undo import looked_for, undo_delivery as reverse, undoable
-    from wfe_mcp.engine.runs.reverting import start_revert
+    from wfe_mcp.engine.runs.reverting import revert_of, start_revert
 
     if (merge := merge_in(looked_for(engine, run, by if by.is_human and not dry_run else None))) is not None:
         where = f"{merge.commit[:12]} is on {merge.target['base']}"
         if dry_run:
-            found = overview_of(engine, run)
-            return envelope_of(
-                found, f"{where}: an undo of the delivery would open a run that reverts it", run_views.full(found)
+            there, found = revert_of(engine, run), overview_of(engine, run)
+            what = (
+                f"run {there.record.id} reverts it"
+                if there
+                else "an undo of the delivery would open a run that reverts it"
             )
+            return envelope_of(found, f"{where}: {what}", run_views.full(found))
         made = start_revert(
             engine, by, run, lambda folder: create_beside(engine, project_at(folder), engine.holder)
         ).record
