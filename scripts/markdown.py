@@ -41,7 +41,7 @@ def kind(schema: dict[str, Any]) -> str:
     if "const" in schema:
         return code(schema["const"])
     if "enum" in schema:
-        return " or ".join(code(value) for value in schema["enum"])
+        return " or ".join(code(value or '""') for value in schema["enum"])
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(kind(arm) for arm in schema["anyOf"]))
     if schema.get("type") == "array":

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.workspace.system.location import user_config_file
 
 
 def test_trust_shows_what_would_run_and_is_lost_with_the_first_changed_byte(cli: Terminal) -> None:
@@ -193,7 +194,9 @@ def test_config_show_names_the_origin_of_each_value(cli: Terminal, monkeypatch: 
     settings = cli.json("config", "show", "--origin").data["settings"]
     assert settings["auto"] == {"value": False, "origin": "environment", "where": "WFE_AUTO"}
     assert settings["checks.test.argv"]["origin"] == "project"
-    assert "environment WFE_AUTO" in cli("config", "show", "--origin").out
+    shown = cli("config", "show", "--origin").out
+    assert "environment WFE_AUTO" in shown
+    assert f"Your own configuration: {user_config_file()}, which is not there yet" in shown
     assert ["auto", "False"] in [line.split() for line in cli("config", "show").out.splitlines()]
 
 

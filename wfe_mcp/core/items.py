@@ -174,7 +174,7 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
             _by_the_user(item, to, by_run=by_run),
         )
     if to in {ItemStatus.READY, ItemStatus.ACTIVE}:
-        _refuse_unready(item)
+        refuse_unready(item)
     if to is ItemStatus.ACTIVE:
         _refuse_waiting(item, others)
     if item.status is ItemStatus.FALSIFIED and to is ItemStatus.PENDING:
@@ -298,7 +298,8 @@ def _illegal(item: Item, to: ItemStatus) -> Refused:
     )
 
 
-def _refuse_unready(item: Item) -> None:
+def refuse_unready(item: Item) -> None:
+    """Refuse ``not_ready`` an item that does not say what it has to before work on it begins, with what belongs there."""
     lacks = missing(item)
     if lacks:
         faults = tuple(Detail(pointer("item", name), "is missing", what) for name, what in lacks.items())

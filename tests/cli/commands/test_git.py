@@ -62,7 +62,7 @@ def delivered(cli: Terminal) -> str:
 
 @pytest.mark.requirement("S3-27")
 def test_what_a_delivered_run_left_is_listed_first_and_removed_with_yes(cli: Terminal, delivered: str) -> None:
-    assert f"! {delivered} stays: it is the current branch" in cli("git", "cleanup").out
+    assert f"! {delivered} stays: it is the current branch; leave it: git switch main" in cli("git", "cleanup").out
     cli.git("checkout", "-q", "main")
     listed = cli("git", "cleanup")
     assert listed.out.startswith(f"Would remove 1 branch\n  {delivered}  (branch of run ")

@@ -88,6 +88,17 @@ def test_a_milestone_shows_the_score_of_its_items_as_a_plan(cli: Terminal) -> No
     assert "missing before it starts: criteria" in cli("work", "show", "W-7").out
 
 
+def test_a_milestone_whose_items_are_over_has_no_score_as_a_plan(cli: Terminal) -> None:
+    cli("work", "add", "Write letters", "--kind", "milestone")
+    assert cli.json("work", "show", "W-1").data["plan"]["problems"] == ["milestone W-1 has no tasks (−25)"]
+    cli("work", "add", "Thank Ada", "--parent", "W-1")
+    cli("work", "add", "Thank Grace", "--parent", "W-1")
+    for item in ("W-2", "W-3"):
+        assert cli.json("work", "show", "W-1").data["plan"]
+        assert cli("work", "drop", item, "not needed", pin=PIN).code == 0
+    assert "plan" not in cli.json("work", "show", "W-1").data
+
+
 @pytest.mark.requirement("S4-19")
 def test_what_is_missing_is_filled_in_by_the_text_of_the_kind_where_asked(cli: Terminal) -> None:
     made = cli.json("work", "add", "The login fails", "--kind", "bug").data
@@ -98,6 +109,7 @@ def test_what_is_missing_is_filled_in_by_the_text_of_the_kind_where_asked(cli: T
     assert (ready["status"], "Find the cause" in ready["body"], len(ready["criteria"])) == ("ready", True, 1)
     plain = cli.json("work", "add", "Write").data["id"]
     assert cli.json("work", "edit", plain, "--fill", "--status", "ready").refusal == "not_ready"
+    assert "body, criteria are missing" in cli("work", "edit", plain, "--fill").err
     assert cli.json("work", "edit", plain, "--fill", "--tag", "refactor", "--status", "ready").data["status"] == "ready"
 
 

@@ -250,6 +250,12 @@ def test_a_fault_is_refused_by_its_line_and_nothing_is_stored(
     assert items(cli) == {}
 
 
+def test_a_file_that_is_not_there_is_named(cli: Terminal) -> None:
+    answer = cli.json("work", "import", "plam.md")
+    assert (answer.refusal, answer.document["error"]["message"]) == ("bad_argument", "plam.md is not there.")
+    assert "plan" in answer.document["error"]["hint"]
+
+
 def test_needs_that_lead_nowhere_or_back_are_refused(cli: Terminal) -> None:
     tasks = [
         {"id": "A", "title": "Write the first", "acceptance": ["there"], "depends_on": ["B"]},

@@ -43,7 +43,7 @@ def test_merged_branches_of_delivered_runs_go_and_the_others_stay_each_with_its_
     assert [(each.run, each.kind, each.name, each.stays) for each in seen] == [
         (first, "branch", merged, ""),
         (second, "branch", kept, "not merged"),
-        (third, "branch", current, "it is the current branch"),
+        (third, "branch", current, "it is the current branch; leave it: git switch main"),
     ]
     assert branches(scene) == sorted([merged, kept, current, "main"]), "it only looked"
     assert clean_up(scene.engine, AGENT, do=True) == seen

@@ -37,6 +37,8 @@ Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file 
 
 def show(invocation: Invocation, origin: Origin = False) -> None:
     """List every setting of this project."""
+    from wfe_mcp.workspace.system.location import user_config_file
+
     loaded = invocation.engine.settings()
     values: dict[str, Any] = {}
     for key, value in loaded.values().items():
@@ -57,6 +59,8 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
                 for key, one in values.items()
             ]
             screen.table(("setting", "value", "from"), rows)
+            own = user_config_file()
+            screen.line(f"Your own configuration: {own}{'' if own.is_file() else ', which is not there yet'}")
         else:
             screen.table(("setting", "value"), list(values.items()))
         for path in untrusted:
@@ -144,7 +148,8 @@ def policy(
         )
     weaker = sum(each.weakens for each in shown.changes)
     if weaker and pin_fd is None:  # --yes is not enough at a terminal
-        confirmed(f"Change it, with {plural(weaker, 'change')} that weaken it?", "weaken")
+        changes = plural(weaker, "change that weakens it", "changes that weaken it")
+        confirmed(f"Change it, with {changes}?", "weaken")
     elif not yes:
         confirmed("Change it?")
     change_policy(engine, invocation.person(pin_fd, "change the policy"), plan, shown.shown)

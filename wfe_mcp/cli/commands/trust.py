@@ -50,7 +50,8 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     names_shown = ", ".join(one.name for one in view.shown) or "this"
     weakening = sum(len(each.weakening) for each in view.listings)
     if weakening and pin_fd is None:  # --yes is not enough at a terminal
-        confirmed(f"Trust {names_shown}, with {plural(weakening, 'change')} that weaken gates?", "weaken")
+        weaker = plural(weakening, "change that weakens gates", "changes that weaken gates")
+        confirmed(f"Trust {names_shown}, with {weaker}?", "weaken")
     elif not yes:
         confirmed(f"Trust {names_shown}?")
     by = invocation.person(pin_fd, "trust")

@@ -120,7 +120,7 @@ def _branches(
             and remotes.commit_at(remote, name)
         }
     for name, sha in goes.items():
-        why = _kept(engine, loaded, name)
+        why = _kept(engine, loaded, name, place.settings.base)
         if do and not why:
             try:
                 remove_branch(CommandCall(run, by.actor), place, name, sha, remote)
@@ -130,12 +130,12 @@ def _branches(
     yield from (Left(run.id, "branch", name, why) for name, why in stays.items())
 
 
-def _kept(engine: Engine, loaded: LoadedRun, name: str) -> str:
+def _kept(engine: Engine, loaded: LoadedRun, name: str, base: str) -> str:
     """Why a merged branch stays here; empty: it goes."""
     if loaded.state.status not in _OVER:
         return f"run {loaded.record.id} is open"
     if current_branch(engine.root) == name:
-        return "it is the current branch"
+        return f"it is the current branch; leave it: git switch {base}"
     folder = refs.held_by(engine.root, name)
     if folder is not None and (runs := open_runs_in(engine, folder)):
         return f"run {runs[0]} is open in {folder}"

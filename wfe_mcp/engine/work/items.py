@@ -26,6 +26,7 @@ from wfe_mcp.core.items import (
     filled,
     overlap,
     refuse_move,
+    refuse_unready,
     values_of,
 )
 from wfe_mcp.core.model import By
@@ -106,7 +107,7 @@ def change_item(
             raise wrong_value("tests", f"is no field of a {item.kind}", "only a claim has it", values["tests"])
         if evidence:
             item = keep_changes(engine, tx, item, values_with_evidence(item, evidence), by)
-        values |= filled(changed(item, values)) if fill else {}
+        values |= _filled(changed(item, values)) if fill else {}
         if (values or files or detach) and item.status in CLOSED:
             raise Refused(
                 "illegal_transition",
@@ -162,6 +163,14 @@ def promote_item(engine: Engine, by: By, name: str, kind: str = "", parent: str 
         if parent:
             values["parent"] = _with_known(engine, tx, changed(item, {"parent": parent})).parent
         return keep_changes(engine, tx, item, values, by)
+
+
+def _filled(item: Item) -> dict[str, Any]:
+    """What is missing, by the text of the kind. Refuses ``not_ready`` where the kind has none."""
+    found = filled(item)
+    if not found:
+        refuse_unready(item)
+    return found
 
 
 def name_of_work(engine: Engine, name: str) -> str:

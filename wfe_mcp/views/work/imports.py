@@ -27,8 +27,11 @@ _LOOKED_UP = 50
 def imported_items(engine: Engine, by: By, source: Path, wanted: str = "", how: How = STORED) -> Envelope:
     """Import a file or folder; what became of each entry, and what of the file became nothing.
 
-    Refuses what ``read_entries`` and ``import_entries`` refuse.
+    Refuses ``bad_argument`` where nothing is there, and what ``read_entries`` and ``import_entries`` refuse.
     """
+    if not source.exists():
+        hint = "Name a plan, a backlog, or a file or folder of another tool."
+        raise Refused("bad_argument", f"{source} is not there.", hint)
     return _imported(engine, by, file_name(engine, source), read_entries(source, wanted), how)
 
 

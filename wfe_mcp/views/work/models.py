@@ -158,7 +158,8 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
 
 def _score(item: Item, children: Sequence[Item]) -> PlanScore | None:
     """The score of a milestone on which something is left to do; None of anything else."""
-    if item.kind is not ItemKind.MILESTONE or item.is_over:
+    tasks = [child for child in children if child.kind is not ItemKind.CLAIM]
+    if item.kind is not ItemKind.MILESTONE or item.is_over or (tasks and all(task.is_over for task in tasks)):
         return None
     from wfe_mcp.importers.quality import quality_of, weaknesses
 
