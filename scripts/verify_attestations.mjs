@@ -1,7 +1,7 @@
 // Verifies bundles of attestations without wfe-mcp, with Node.js alone (18 or later, no package).
 //
 // node verify_attestations.mjs APPROVERS TREE BUNDLE...   as verify_attestations.py: APPROVERS is .wfe/approvers.json of the base,
-// TREE that of the files without .wfe/, BUNDLE has envelopes, one a line. Prints the decisions that count as JSON; exit 1 where a bundle has no approval of TREE.
+// TREE that of the files without .wfe/, BUNDLE has envelopes, one a line. Prints the decisions that count as JSON; exit 1 without a bundle, or where one has no approval of TREE.
 
 import { createHash, createPublicKey, verify as holds } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -146,4 +146,4 @@ let heads = new Map();
 try { heads = chain(readFileSync(approvers)); } catch { /* no key of a file that is no chain counts */ }
 const results = names.map((name) => [basename(name), verify(heads, readFileSync(name))]);
 console.log(JSON.stringify(Object.fromEntries(results)));
-process.exit(results.every(([, { decisions }]) => decisions.some(([, kind, at]) => kind === "approve" && at === tree)) ? 0 : 1);
+process.exit(names.length && results.every(([, { decisions }]) => decisions.some(([, kind, at]) => kind === "approve" && at === tree)) ? 0 : 1);

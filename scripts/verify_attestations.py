@@ -1,7 +1,7 @@
 """Verifies bundles of attestations without wfe-mcp, with Python and the package ``cryptography`` alone.
 
 python verify_attestations.py APPROVERS TREE BUNDLE...   APPROVERS: .wfe/approvers.json of the base; TREE: of the files without .wfe/;
-BUNDLE: envelopes, one a line. Prints the decisions that count as JSON; exit 1 where a bundle has no approval of TREE.
+BUNDLE: envelopes, one a line. Prints the decisions that count as JSON; exit 1 without a bundle, or where one has no approval of TREE.
 """
 
 import json
@@ -144,6 +144,6 @@ if __name__ == "__main__":
     approvers: dict[str, Any] = {}
     with suppress(*WRONG):  # no key of a file that is no chain counts
         approvers = chain(Path(sys.argv[1]).read_bytes())
-    results = {Path(name).name: verify(approvers, Path(name).read_bytes()) for name in sys.argv[3:]}
-    print(json.dumps(results, sort_keys=True))
-    sys.exit(not all(any(x[1:3] == ["approve", sys.argv[2]] for x in each["decisions"]) for each in results.values()))
+    found = {Path(name).name: verify(approvers, Path(name).read_bytes()) for name in sys.argv[3:]}
+    print(json.dumps(found, sort_keys=True))
+    sys.exit(not found or not all(["approve", sys.argv[2]] in [x[1:3] for x in d["decisions"]] for d in found.values()))

@@ -2,6 +2,7 @@
 
 import json
 import random
+import subprocess
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -226,6 +227,17 @@ def test_three_verifiers_find_the_same(tmp_path: Path, bundles: int) -> None:
             found = theirs(program, folder, file)
             assert {name: each for name, each in found.items() if each != expected[name]} == {}, (number, program)
     assert bundles // 10 < proven < bundles
+
+
+def test_nothing_given_proves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "approvers.json"
+    file.write_bytes(LAST.text.encode())
+    for program in programs():
+        for words in ([], [str(file), TREE]):
+            assert subprocess.run([*program, *words], capture_output=True, check=False).returncode == 1, (
+                program,
+                words,
+            )
 
 
 @pytest.mark.parametrize("name", ["verify_attestations.py", "verify_attestations.mjs"])
