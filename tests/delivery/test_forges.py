@@ -257,6 +257,11 @@ def test_the_forges_words_are_one_bounded_line(clone: Clone, change: Change) -> 
     assert len(found) < 400
 
 
+def test_a_sentence_of_the_forge_ends_once(clone: Clone, change: Change) -> None:
+    clone.forge.fail["POST", "pulls"] = lambda: (422, {}, {"message": 'Required status check "ci" is expected.'})
+    assert 'check "ci" is expected. Next: ' in str(blocked(rest(clone.forge).open, change, TEXT))
+
+
 @NOT_WINDOWS
 @pytest.mark.attack("the agent's own token in the environment is used in place of the person's login", "held", "#29")
 def test_the_command_line_gets_the_environment_it_is_given_and_a_folder_outside_the_project(

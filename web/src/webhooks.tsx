@@ -42,7 +42,7 @@ export function Webhooks() {
         </Empty>
       )}
       {data?.webhooks.map((each) => (
-        <section key={each.name} className="panel" style={{ marginTop: "0.75rem" }}>
+        <section key={each.name} className="panel pad" style={{ marginTop: "0.75rem" }}>
           <h2>{each.name}</h2>
           <p>
             {each.origin} <span className="muted">gets {each.enabled ? each.events.join(", ") : "nothing now"}</span>

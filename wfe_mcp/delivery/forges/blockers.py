@@ -142,9 +142,9 @@ class Blocked(DeliveryFault):
     """A delivery that a person, or later work, must clear. Nothing was changed at the forge."""
 
     def __init__(self, code: BlockerCode, **known: object) -> None:
-        words = BLOCKERS[code]
+        words, why = BLOCKERS[code], known.get("why")
         self.code: BlockerCode = code
-        facts = _Facts(known)
+        facts = _Facts(known | ({"why": why.rstrip(".")} if isinstance(why, str) else {}))
         self.happened, self.next = words.happened.format_map(facts), words.next.format_map(facts)
         super().__init__(f"{self.happened} Next: {self.next} [{code}]", words.kind)
 
