@@ -1464,6 +1464,7 @@ export interface ProjectFinding {
   line: number;
   sure?: "declared" | "likely" | "default" | "person";
   note?: string;
+  folder?: string;
 }
 
 export interface ProjectList {

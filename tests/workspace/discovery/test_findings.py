@@ -165,3 +165,22 @@ def test_a_large_project_costs_one_look_at_each_folder_and_none_at_a_file_that_n
     assert (int(done[0]), files) == (1, "['package.json']")
     assert int(done[1]) <= 42 + 1, "once each"
     assert int(stats) <= 100, "of 2,000 files none is looked at by itself"
+
+
+def test_a_line_of_ci_speaks_for_the_check_of_the_folder_that_it_runs_in(tmp_path: Path) -> None:
+    ci = (
+        "jobs:\n  web:\n    steps:\n      - run: npm test\n        working-directory: ./apps/web\n"
+        "  api:\n    defaults:\n      run:\n        working-directory: api\n    steps:\n      - run: uv run ruff check src\n"
+    )
+    files = {
+        "package.json": '{"scripts": {"test": "vitest run"}}',
+        "pyproject.toml": "[tool.ruff]\n",
+        "api/pyproject.toml": "[tool.ruff]\n",
+        ".github/workflows/ci.yml": ci,
+    }
+    runs = [(each.value, each.note) for each in project(tmp_path, files) if each.kind == "ci"]
+    assert runs == [("npm test", "of web, in apps/web"), ("uv run ruff check src", "of api, in api")]
+    found = {each.name: each for each in find_checks(tmp_path).checks}
+    assert found["test"].why == "package.json:1"
+    assert found["lint-api"].why == "api/pyproject.toml; CI runs it: .github/workflows/ci.yml:11"
+    assert (found["lint"].why, found["lint"].settings.argv[-1]) == ("pyproject.toml", ".")

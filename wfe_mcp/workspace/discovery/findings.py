@@ -12,7 +12,7 @@ Rules:
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -63,6 +63,7 @@ _DATABASE_PORTS = frozenset({"1433", "3306", "5432", "6379", "9200", "27017"})
 _NO_COMMAND = re.compile(
     r"$|[^\w./]|\w+=|(?:if|fi|then|else|elif|for|while|do|done|case|esac|echo|exit|export|set|cd|mkdir|rm|cp)\b"
 )
+_FOLDER = (("working-directory",), ("working_directory",))
 _NAME = re.compile(r"@?[A-Za-z][\w./:*@-]*")
 
 
@@ -71,7 +72,8 @@ class ProjectFinding:
     """``value`` of a ``kind``, because of ``line`` in ``file``, a path below the project.
 
     ``sure``: declared (the file says so), likely (it follows), default (what the framework does), person (a correction).
-    ``note``: what the value stands for, such as the script of a task or the service of a port.
+    ``note``: what the value stands for, such as the script of a task or the service of a port. ``folder``: where CI runs it,
+    as far as the file says so.
     """
 
     kind: str
@@ -80,6 +82,7 @@ class ProjectFinding:
     line: int
     sure: Sure = "declared"
     note: str = ""
+    folder: str = ""
 
 
 class _Row(NamedTuple):
@@ -98,13 +101,16 @@ class _Meaning(NamedTuple):
 
 
 class _Match(NamedTuple):
-    """What a row matched: the text, its groups or stars, the last part of its path, its line, and what stands behind it."""
+    """What a row matched: the text, its groups or stars, the last part of its path, its line, what stands behind it, and
+    the folder in which it runs.
+    """
 
     text: str
     groups: tuple[str, ...]
     key: str
     line: int
     note: str = ""
+    folder: str = ""
 
 
 def findings_of(listing: Listing) -> tuple[ProjectFinding, ...]:
@@ -114,7 +120,11 @@ def findings_of(listing: Listing) -> tuple[ProjectFinding, ...]:
     ports: list[ProjectFinding] = []
     for path in _files(listing):
         for each, port in _in_file(listing, path):
-            key = (each.kind, each.value, "" if each.kind == "package manager" else path.rpartition("/")[0])
+            key = (
+                each.kind,
+                each.value,
+                "" if each.kind == "package manager" else each.folder or path.rpartition("/")[0],
+            )
             is_surer = key in found and _SURE.index(each.sure) < _SURE.index(found[key].sure)
             if (key in found and not is_surer) or counts.get(each.kind, 0) >= MOST_OF_A_KIND:
                 continue
@@ -182,13 +192,23 @@ def _matching_text(row: _Row, text: str) -> Iterator[_Match]:
 
 def _matching_values(row: _Row, text: str, values: Sequence[Value]) -> Iterator[_Match]:
     wanted = row.where.split(".")
+    folders = (
+        {value.path[:-1]: value.text for value in values if value.path[-1:] in _FOLDER} if row.kind == "ci" else {}
+    )
     for value in values:
         if len(value.path) != len(wanted) or not all(map(fnmatchcase, value.path, wanted)):
             continue
         stars = tuple(part for part, pattern in zip(value.path, wanted, strict=True) if pattern == "*")
         line = value.line or line_of(text, value.path, value.text)
+        folder = _folder_of(value.path, folders)
         for offset, command in _commands(value.text) if row.kind == "ci" else [(0, value.text)]:
-            yield _Match(command, stars, value.path[-1], line + offset, command)
+            yield _Match(command, stars, value.path[-1], line + offset, command, folder)
+
+
+def _folder_of(path: tuple[str, ...], folders: Mapping[tuple[str, ...], str]) -> str:
+    """Where the command at ``path`` of a workflow runs: as its step says, else its job, else the workflow."""
+    places = (path[:-1], (*path[:2], "defaults", "run"), ("defaults", "run"))
+    return next((folders[each] for each in places if each in folders), "").removeprefix("./").strip("/")
 
 
 def _commands(script: str) -> Iterator[tuple[int, str]]:
@@ -235,9 +255,16 @@ def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tu
         value = found[1] if found and 0 < int(found[1]) < 65_536 else ""
     if value:
         of = f"of {match.groups[0]}" if row.kind in {"port", "ci"} and match.note and len(match.groups) > 1 else ""
+        of += f", in {match.folder}" if match.folder else ""
         yield (
             ProjectFinding(
-                row.kind, _short(value), path, match.line, row.sure, _short(match.note if row.kind == "task" else of)
+                row.kind,
+                _short(value),
+                path,
+                match.line,
+                row.sure,
+                _short(match.note if row.kind == "task" else of),
+                match.folder,
             ),
             "-",
         )

@@ -147,7 +147,7 @@ def _as_in_ci(hit: _Hit, found: Sequence[ProjectFinding]) -> _Hit:
     if hit.argv[-1] != "." or hit.folder.path:
         return hit
     ran = re.compile(rf"{re.escape(_LAUNCHER.sub('', f'{command} ').strip())}((?: (?!-)[\w./-]+)+)")
-    given = (ran.fullmatch(_LAUNCHER.sub("", each.value)) for each in found if each.kind == "ci")
+    given = (ran.fullmatch(_LAUNCHER.sub("", each.value)) for each in found if each.kind == "ci" and not each.folder)
     paths = next((match[1].split() for match in given if match), ["."])
     return hit._replace(argv=(*hit.argv[:-1], *paths))
 
@@ -161,7 +161,8 @@ def _why(hit: _Hit, found: Sequence[ProjectFinding]) -> str:
     manifest = next((name for each in manifests for name in fnmatch.filter(sorted(folder.names), each)), "")
     core = _CORE.search(_LAUNCHER.sub("", command))
     ran = re.compile(rf"(?<![\w-]){re.escape(core[0].strip())}(?![\w-])") if core else None
-    ci = next((each for each in found if ran and each.kind == "ci" and ran.search(each.value)), None)
+    run = (each for each in found if each.kind == "ci" and each.folder in {"", folder.path})
+    ci = next((each for each in run if ran and ran.search(each.value)), None)
     reasons = [
         f"{declared.file}:{declared.line}" if declared else folder.at(manifest) if manifest else "",
         f"CI runs it: {ci.file}:{ci.line}" if ci else "",
