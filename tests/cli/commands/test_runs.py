@@ -25,6 +25,7 @@ def test_inputs_come_one_by_one_as_json_or_from_a_file(cli: Terminal) -> None:
     (cli.root / "in.json").write_text('{"n": 1, "s": "a"}')
     run = cli.start("ask", "--inputs", "@in.json", "-i", "s=2", "--input", "x=y=z")
     assert cli.json("show", run).data["inputs"] == {"n": 1, "s": "2", "x": "y=z"}
+    assert "a file is named as @FILE" in cli("start", "ask", "--inputs", "in.json").err
     run = cli.start("ask", "--inputs", '{"s": "b"}', "-i", "n=7")
     assert cli.json("show", run).data["inputs"] == {"n": 7, "s": "b"}
 

@@ -226,7 +226,8 @@ def _object(text: str) -> dict[str, Any]:
         raise typer.BadParameter(f"{text[1:]} cannot be read: {error.strerror}", param_hint="--inputs") from None
     except Refused as no:
         why = no.details[0].message if no.details else no.message
-        raise typer.BadParameter(f"invalid JSON: {why}", param_hint="--inputs") from None
+        hint = "" if text[0] in "@{" else "; a file is named as @FILE"
+        raise typer.BadParameter(f"invalid JSON: {why}{hint}", param_hint="--inputs") from None
     if not isinstance(value, dict):
         raise typer.BadParameter(f"a JSON object is expected, not {text[:40]!r}", param_hint="--inputs")
     return cast("dict[str, Any]", value)
