@@ -175,13 +175,21 @@ def test_a_branch_of_the_same_name_that_the_run_did_not_make_is_left_alone(scene
     assert "Branch 'ai/mine' exists and was not made by this run." in results(scene, run)["branch"]
 
 
-def test_a_base_with_other_files_than_the_working_folder_is_refused_with_the_command(scene: Scene) -> None:
+@pytest.mark.parametrize("path", ["other.txt", "app.py"])
+def test_a_base_with_other_files_than_the_working_folder_is_refused_with_the_command(scene: Scene, path: str) -> None:
     remote = delivered(scene)
-    newer(scene, remote)
+    base = newer(scene, remote, "VALUE = 9\n", path)
     run = approved(scene, BRANCH)
+    mine = (scene.root / "app.py").read_text(encoding="utf-8").strip()
     scene.work()
     assert "'main' at" in results(scene, run)["branch"]
-    assert "git merge --ff-only" in results(scene, run)["branch"]
+    switch, merge = (
+        results(scene, run)["branch"].partition("Begin there: git ")[2].partition("; then")[0].split(" && git ")
+    )
+    scene.git(*switch.split())
+    scene.git(*merge.split())
+    assert scene.git("rev-parse", "HEAD").strip() == base
+    assert mine in (scene.root / "app.py").read_text(encoding="utf-8"), "beside what the base has"
 
 
 def newer(scene: Scene, remote: object, text: str = "other\n", path: str = "other.txt") -> str:

@@ -372,7 +372,7 @@ def _base_commit(place: Place, base: str) -> str:
     if not refs.has_same_files(root, now, start):
         raise DeliveryFault(
             f"The working folder is at {now[:12]}, and '{base}' at {start[:12]} has other files. Begin there: git switch {base} && "
-            f"git merge --ff-only {start[:12]}; then retry the phase.",
+            f"git merge --ff-only --autostash {start[:12]}; then retry the phase.",
             "conflict",
         )
     return start
