@@ -293,9 +293,10 @@ def overlap(first: Iterable[str], second: Iterable[str]) -> list[str]:
 
 def _illegal(item: Item, to: ItemStatus) -> Refused:
     legal = ", ".join(each for each in MOVES[item.status] if each is not to) or "nothing: its record is closed"
-    return Refused(
-        "illegal_transition", f"{item.id} is {item.status}, and cannot become {to}.", f"It can become: {legal}."
-    )
+    hint = f"It can become: {legal}."
+    if to is ItemStatus.ACTIVE and ItemStatus.READY in MOVES[item.status]:
+        hint = f"Make it ready first: wfe-mcp work edit {item.id} --status ready"
+    return Refused("illegal_transition", f"{item.id} is {item.status}, and cannot become {to}.", hint)
 
 
 def refuse_unready(item: Item) -> None:

@@ -33,6 +33,7 @@ _CALLS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"work show (W-\d+)\b", r"'show', id='\1'"),
         (r"work start (W-\d+)\b", r"'change', id='\1', status='active'"),
         (r"work block (W-\d+) REASON\b", r"'change', id='\1', status='blocked', item={'reason': REASON}"),
+        (r"work edit (W-\d+) --status ready\b", r"'change', id='\1', status='ready'"),
         (r"work edit (W-\d+) --fill\b", r"'change', id='\1', item={'fill': true}"),
         (r"work edit (W-\d+) --scope PATH\b", r"'change', id='\1', item={'scopes': [PATH]}"),
         (

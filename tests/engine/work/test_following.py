@@ -104,7 +104,7 @@ def test_an_item_that_is_over_or_blocked_does_not_start(scene: Scene) -> None:
     name = made(scene)
     change_item(scene.engine, AGENT, name, {}, "blocked", "no key")
     no = refused(started, scene, name)
-    assert (no.code, no.hint) == ("illegal_transition", "It can become: planned, ready, done, dropped.")
+    assert (no.code, no.hint) == ("illegal_transition", "Make it ready first: wfe-mcp work edit W-1 --status ready")
     change_item(scene.engine, HUMAN, name, {}, "done")
     assert refused(started, scene, name).code == "illegal_transition"
 
