@@ -104,6 +104,18 @@ env = ["PORT"]""",
     assert made(cli, "one")["ports"] == first["ports"], "they stay"
 
 
+def test_ports_and_set_up_that_no_one_trusted_are_named_as_waiting(cli: Terminal) -> None:
+    with (cli.root / ".wfe" / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[worktrees]\nports = ["PORT"]\n')
+    said = cli("worktree", "add", "fix")
+    assert "is not ready, on the branch fix" in said.out
+    assert "[worktrees] counts once you trust it: wfe-mcp trust, then the same command again" in said.out
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    again = cli("worktree", "add", "fix")
+    assert "is ready" in again.out
+    assert "ports: PORT=" in again.out
+
+
 def test_one_in_which_a_check_cannot_run_says_what_it_lacks(cli: Terminal) -> None:
     program = cli.root / "cache" / "bin" / "tool"
     program.parent.mkdir(parents=True)

@@ -29,7 +29,9 @@ def add(invocation: Invocation, name: Name, base: Base = "HEAD") -> None:
         made = make_worktree(invocation.engine, name, base)
     ports = ", ".join(f"{each}={port}" for each, port in made.ports.items())
 
-    state = "is not ready" if made.lacks else "is ready"
+    loaded = invocation.engine.settings()
+    waits = loaded.pending is not None and loaded.pending.worktrees != loaded.settings.worktrees
+    state = "is not ready" if made.lacks or waits else "is ready"
     summary = f"{made.tree.path} {state}, on the branch {made.tree.branch}"
 
     def render(screen: Screen) -> None:
@@ -43,6 +45,10 @@ def add(invocation: Invocation, name: Name, base: Base = "HEAD") -> None:
             screen.line(f"  {line}")
         if made.lacks:
             screen.line(f"  ! {_lack(made)}", "yellow")
+        if waits:
+            screen.line(
+                "  ! [worktrees] counts once you trust it: wfe-mcp trust, then the same command again", "yellow"
+            )
         screen.next(f"cd '{made.tree.path}'")
 
     data = _row(made.tree) | {"copied": made.copied, "ports": dict(made.ports), "set_up": made.set_up}
