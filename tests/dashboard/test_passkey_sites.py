@@ -35,6 +35,15 @@ def test_a_key_of_a_server_is_made_and_signs_at_its_address_alone() -> None:
         assert refused(created_key, key.create(options, site.origin), once, elsewhere).code == "bad_argument"
 
 
+def test_a_key_of_a_server_with_tls_at_localhost_is_no_key_of_the_page_of_one_person() -> None:
+    site, statement, key = Site("https://localhost:8443"), {"kind": "approve"}, SoftKey("badge")
+    made = created_key(key.create(asking_for_key(site, "ada", bytes(16), bytes(16), []), site.origin), bytes(16), site)
+    options = asking_for_signature(site, statement, [made.id])
+    signature = Assertion.of_browser(json.loads(key.get(options, site.origin)))
+    assert stored_fault(signature, statement, made.public_key, site.of_key) == ""
+    assert site.of_key != Site.here(8765).of_key
+
+
 def test_a_person_who_is_logged_in_signs_with_their_own_keys(scene: Scene, browser: Browser) -> None:
     """The keys of one project are of several people, and a page at a server knows who uses it."""
     person = Signer(browser, "/" + approvers_path(scene.engine))

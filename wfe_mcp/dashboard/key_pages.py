@@ -73,16 +73,15 @@ class KeyPages:
         mine = not view.fault and in_force(engine).passkeys_of(self._signer(login))
         rows = [tag("li", f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}") for key in view.keys]
         asked = [tag("li", key.name, self._accept(engine, key, session) if may and mine else None) for key in waits]
-        first = tag(
-            "p", "At the terminal of the server: ", tag("code", "wfe-mcp approvers accept NAME"), class_="quiet"
-        )
+        first = ["At the terminal of the server: ", tag("code", "wfe-mcp approvers accept NAME")]
+        who = ["An approver with a pinned passkey pins it on this page."] if rows else first
         body = [
             tag("h1", "Passkeys of this project"),
             tag("p", view.fault, class_="note no") if view.fault else None,
             tag("ul", *rows, class_="listing") if rows else tag("p", "No key is pinned yet.", class_="quiet"),
             tag("h2", "Waiting to be pinned") if asked else None,
             tag("ul", *asked, class_="listing") if asked else None,
-            first if asked and not mine else None,
+            tag("p", *who, class_="quiet") if asked and not mine else None,
             self._make(engine, login.person.name, session) if may else None,
             tag("p", tag("a", "Inbox", href="/")),
         ]

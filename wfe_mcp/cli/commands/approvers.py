@@ -60,10 +60,11 @@ def accept(invocation: Invocation, name: Name, pin_fd: PinFd = None) -> None:
         hint = nearest_hint(name, waits, "They make one at the server: /approvers/" + engine.project_id)
         raise Refused("bad_argument", f"No passkey of {name!r} waits to be pinned.", hint)
     key = waits[name]
-    by = invocation.person(pin_fd, f"pin the passkey {name!r} of {key.origin}")
+    where = key.origin or "this machine"
+    by = invocation.person(pin_fd, f"pin the passkey {name!r} of {where}")
     pin_person(engine, by, key)
     drop_request(engine, by, key)
-    invocation.answer(f"Pinned the passkey of {name!r}, made at {key.origin}; commit {APPROVERS}")
+    invocation.answer(f"Pinned the passkey of {name!r}, made at {where}; commit {APPROVERS}")
 
 
 def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:

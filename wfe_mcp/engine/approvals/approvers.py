@@ -193,7 +193,7 @@ def _refuse_unsigned(before: Pinned, change: ApproverChange, what: str) -> None:
     made = change.assertion or change.signature or ""
     fault = signature_fault(statement, made, signer.public_key, signer.origin)
     if fault:
-        raise _broken(f"{what} is not signed by {signer.name!r}: {fault}")
+        raise _broken(f"{what} is not signed by {signer.name!r}: {fault.removesuffix('.')}")
 
 
 def _refuse_misnamed(key: ApproverKey, what: str) -> None:

@@ -97,7 +97,7 @@ class Site:
     @property
     def of_key(self) -> str | None:
         """What a key of this site is pinned with; None for one of this machine, which signs at any port."""
-        return None if self.party == _HERE else self.origin
+        return None if _ORIGIN.fullmatch(self.origin) else self.origin
 
 
 @dataclass(frozen=True, slots=True)
