@@ -126,8 +126,8 @@ class AccessPage:
 
     def _messages(self, login: Login, session: str) -> list[Html]:
         """Where this person gets messages; the address itself is never shown again."""
-        now = "You get them." if has_address(self._engine, login) else "You get none."
-        about = f"A decision that waits for you is named to an https address of yours, such as a chat's webhook: {now}"
+        now = "You get messages." if has_address(self._engine, login) else "You get no messages."
+        about = f"A decision that waits for you sends a message to an https address of yours, such as a chat's webhook. {now}"
         control = tag("input", type="url", id="address", name="address", maxlength=MOST_CHARS, autocomplete="off")
         form = self._form(
             "address", session, field("Address, empty for no messages", "address", control), submit("Keep")

@@ -151,9 +151,13 @@ def test_an_address_that_is_not_public_is_not_reached(team: Team, chat: Receiver
         "file:///etc/passwd",
         "https://u:p@example.com/",
         f"{team.origin}/logout",
+        "https://169.254.169.254/latest",
+        f"https://127.0.0.1:{chat.port}/",
+        f"https://[::1]:{chat.port}/",
     ):
         assert ada.fill("/access", "/access/address", address=address).status_code == 400
-    assert ada.fill("/access", "/access/address", address=f"https://127.0.0.1:{chat.port}/").status_code == 303
+    named = f"https://localhost:{chat.port}/"  # only a look-up says where a name leads
+    assert ada.fill("/access", "/access/address", address=named).status_code == 303
     asked(team)
     assert jobs(team) == [{"sent": [], "failed": ["ada"]}]
     assert chat.heard == []
@@ -165,11 +169,11 @@ def test_an_address_is_kept_sealed_and_shown_to_no_one(team: Team, chat: Receive
     ada = with_addresses(team, chat, ada="approver")["ada"]
     run, _ = asked(team)
     jobs(team)
-    assert "You get them." in shown(ada.send("GET", "/access"))
+    assert "You get messages." in shown(ada.send("GET", "/access"))
     with team.running.house.engine().store.read() as tx:
         kept = json.dumps([tx.secrets.named(""), [each.payload for each in messages(team)]])
     for text in (kept, ada.send("GET", "/access").text, terminal(team, "audit", "--json"), terminal(team, "log", run)):
         assert PATH not in text
     assert terminal(team, "verify").startswith("0"), terminal(team, "verify")
     assert ada.fill("/access", "/access/address", address="").status_code == 303
-    assert "You get none." in shown(ada.send("GET", "/access"))
+    assert "You get no messages." in shown(ada.send("GET", "/access"))

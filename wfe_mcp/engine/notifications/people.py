@@ -13,6 +13,8 @@ Rules:
 """
 
 import json
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -22,8 +24,8 @@ from wfe_mcp.engine.models.secrets import seal, unseal
 from wfe_mcp.engine.people.deciders import deciders
 from wfe_mcp.store.settings import USED
 from wfe_mcp.tools.fault import ToolFault
-from wfe_mcp.tools.http import Request, exchange
-from wfe_mcp.workspace.config.origins import origin_fault
+from wfe_mcp.tools.http import Request, exchange, is_public
+from wfe_mcp.workspace.config.origins import origin_fault, origin_of
 
 MOST_CHARS = 500
 _ADDRESS, _SENT = "person-address:", f"{USED}message:"
@@ -33,15 +35,24 @@ _LATER = {408, 425, 429}
 
 def set_address(engine: Engine, login: Login, address: str) -> None:
     """Keep where this person gets messages; empty: nowhere. Refuses ``bad_argument`` for what is no address that may be reached."""
-    fault = origin_fault(address, engine.settings().settings.http.allow) if address else ""
-    if fault or len(address) > MOST_CHARS:
-        what = fault or f"the address is longer than {MOST_CHARS} characters"
-        raise Refused("bad_argument", f"The address was not kept: {what}.", "Give another one.")
+    fault = _fault(address, engine.settings().settings.http.allow) if address else ""
+    if fault:
+        raise Refused("bad_argument", f"The address was not kept: {fault}.", "Give another one.")
     row = _ADDRESS + login.person.row
     with engine.store.tx() as tx:
         sealed = json.dumps(seal(json.dumps({"row": row, "url": address}), "stored")) if address else None
         if sealed or tx.secrets.get(row) is not None:
             tx.secrets.set(row, sealed, login.person.by, engine.clock())
+
+
+def _fault(address: str, allow: Sequence[str]) -> str:
+    if len(address) > MOST_CHARS:
+        return f"the address is longer than {MOST_CHARS} characters"
+    fault, host = origin_fault(address, allow), urlsplit(address).hostname or ""
+    if fault or origin_of(address) in {origin_of(each) for each in allow}:
+        return fault
+    is_number = host.replace(".", "").isdigit() or ":" in host
+    return f"{host} is no public address" if is_number and not is_public(host) else ""
 
 
 def has_address(engine: Engine, login: Login) -> bool:
