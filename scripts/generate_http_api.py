@@ -37,8 +37,8 @@ def _page(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "<!-- Written by scripts/generate_http_api.py from the routes. -->"
     yield ""
-    yield "The operations of `/api/v1`, which `wfe-mcp ui` serves: [how to use it](../how-to/use-the-http-api.md). The same for"
-    yield "programs: [openapi.json](openapi.json). Parameters in bold are required."
+    yield "The operations of `/api/v1`, which `wfe-mcp ui` and `wfe-mcp server` serve: [how to use it](../how-to/use-the-http-api.md)."
+    yield "The same for programs: [openapi.json](openapi.json). Parameters in bold are required."
     yield ""
     operations = (
         (f"{method.upper()} {path}", operation)
@@ -53,7 +53,8 @@ def _page(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _given(found: dict[str, Any], operation: dict[str, Any]) -> str:
-    names = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
+    asked = [each for each in operation.get("parameters", ()) if each["in"] == "query"]
+    names = [f"**{each['name']}**" if each.get("required") else each["name"] for each in asked]
     body = operation.get("requestBody")
     if body is not None and "$ref" in body["content"]["application/json"]["schema"]:
         name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]

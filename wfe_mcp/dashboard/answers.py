@@ -52,7 +52,9 @@ def not_ours() -> Response:
 
 def unknown() -> Response:
     """The page of an address that names nothing."""
-    return HTMLResponse(plain_page("Nothing here", "This address names no request or project that you can see here."), 404)
+    return HTMLResponse(
+        plain_page("Nothing here", "This address names no request or project that you can see here."), 404
+    )
 
 
 def status_of(refused: Refused) -> int:

@@ -12,6 +12,7 @@ Rules:
 3. It does not authenticate the user; the PIN does. It keeps other web pages from reaching this one.
 """
 
+import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -55,6 +56,7 @@ COOKIE = "__Host-wfe"
 SAFE = {"GET", "HEAD"}
 """Methods that change nothing."""
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
+_NOT_THIS_KIND = 415
 _SITES = {b"same-origin", b"none"}
 _SHOWN = ("/decide/", "/open/decide/")
 """What a tab may come to from another port of this host: a decision, which only shows, and takes no frame."""
@@ -84,7 +86,7 @@ class Guard:
             return
         refused = self._refusal(scope)
         if refused is not None:
-            await _respond(send, *refused)
+            await _respond(send, *refused, as_json=scope["path"].startswith("/api/"))
             return
 
         async def with_headers(message: Message) -> None:
@@ -112,17 +114,19 @@ class Guard:
         enters = is_tab and self._entrances is not None and self._entrances.fullmatch(scope["path"]) is not None
         if not sites <= _SITES and not comes_here and not enters:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
-        sent = headers.get(b"content-type", [b""])
+        sent = [each.partition(b";")[0].strip().lower() for each in headers.get(b"content-type", [b""])]
         wanted = next((kinds for path, kinds in BY_TOKEN.items() if scope["path"].startswith(path)), None)
         if wanted and scope["method"] in _WRITES and (len(sent) != 1 or sent[0] not in wanted):
-            return 415, f"Send {wanted[0].decode()}."
+            return _NOT_THIS_KIND, f"Send {wanted[0].decode()}: set the header Content-Type, also without a body."
         if not wanted and scope["method"] == "POST" and sent != [b"application/x-www-form-urlencoded"]:
-            return 415, "Only forms of this page are accepted."
+            return _NOT_THIS_KIND, "Only forms of this page are accepted."
         return None
 
 
-async def _respond(send: Send, status: int, text: str) -> None:
-    body = text.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *HEADERS]
+async def _respond(send: Send, status: int, text: str, *, as_json: bool) -> None:
+    kind = "application/json" if as_json else "text/plain; charset=utf-8"
+    error = {"code": "bad_argument" if status == _NOT_THIS_KIND else "forbidden", "message": text, "hint": ""}
+    body = (json.dumps({"ok": False, "summary": text, "error": error}) if as_json else text).encode()
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode()), *HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -137,7 +137,13 @@ def test_no_scope_approves_for_a_person(scene: Scene, connect: Connect) -> None:
 def test_another_page_cannot_use_the_api(program: Program, headers: dict[str, str], status: int) -> None:
     sent = {"Content-Type": "application/json", **headers}
 
-    assert program.raw("POST", "/api/v1/runs", "{}", sent).status == status
+    found = program.raw("POST", "/api/v1/runs", "{}", sent)
+    assert (found.status, found.code) == (status, "bad_argument" if status == 415 else "forbidden")
+
+
+def test_a_type_may_name_its_character_set(program: Program) -> None:
+    sent = {"Content-Type": "application/json; charset=utf-8"}
+    assert program.raw("POST", "/api/v1/runs", "{}", sent).body["error"]["details"][0]["path"] == "/inputs/goal"
 
 
 def test_a_form_page_takes_no_json(page: Page) -> None:

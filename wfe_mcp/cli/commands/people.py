@@ -8,6 +8,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, Run
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Their name, as wfe-mcp people list shows it.")]
 
@@ -67,7 +68,7 @@ def revoke(invocation: Invocation, name: Name) -> None:
 
     ended, revoked = end_access(invocation.engine, invocation.by, name)
     data = {"name": name, "ended": ended, "revoked": revoked}
-    invocation.answer(f"Ended {ended} sessions and {revoked} tokens of {name}.", data=data)
+    invocation.answer(f"Ended {plural(ended, 'session')} and {plural(revoked, 'token')} of {name}.", data=data)
 
 
 def away(

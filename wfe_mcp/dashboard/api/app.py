@@ -39,11 +39,12 @@ ROOT = "/api/v1"
 OPEN = {("GET", "/openapi.json"), ("POST", "/session"), ("POST", "/incoming/{name}")}
 """What needs no token: the description, the exchange of a code for one, and messages, whose access is their signature."""
 _DESCRIPTION = """\
-What wfe-mcp's tools and commands answer, over HTTP on this machine.
+What wfe-mcp's tools and commands answer, over HTTP.
 
 Every request needs `Authorization: Bearer TOKEN`; make a token with `wfe-mcp token create`. A token has the assurance of an
-agent: what needs a person is answered with `needs_human` and the command. Answers have the keys of a tool's answer; `next`
-names the calls that are legal now, by the names of the operations.
+agent: where a person must decide first the answer is `needs_human`, what only a person does is `forbidden`. Answers have the
+keys of a tool's answer; `next` names the calls that are legal now, by the names of the operations. A request that changes
+something has the header `Content-Type: application/json`, also without a body.
 """
 
 

@@ -130,17 +130,21 @@ def look(caller: Reads, body: Look) -> JSONResponse:
     return shown(plural(len(view.runs), "run"), view)
 
 
-@router.get("/activity/export", tags=["activity"], response_class=PlainTextResponse)
+class JsonLines(PlainTextResponse):
+    """A document in each line."""
+
+    media_type = "application/x-ndjson"
+
+
+@router.get("/activity/export", tags=["activity"], response_class=JsonLines)
 def export_activity(
     caller: Reads, project: str = "", run: str = "", type_: Annotated[str, Query(alias="type")] = "", actor: str = ""
-) -> PlainTextResponse:
+) -> JsonLines:
     """The events as JSON Lines, newest first, at most 10,000; for a file."""
     found = _activity(caller, project, run, type_, actor, 0, _MOST_EXPORTED)
     lines = (json.dumps(plain(activity_view(each)), ensure_ascii=False) for each in found)
     attached = {"content-disposition": 'attachment; filename="activity.jsonl"'}
-    return PlainTextResponse(
-        "".join(f"{line}\n" for line in lines), media_type="application/x-ndjson", headers=attached
-    )
+    return JsonLines("".join(f"{line}\n" for line in lines), headers=attached)
 
 
 def _activity(

@@ -14,6 +14,7 @@ from pydantic import Field
 from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
+from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
@@ -167,7 +168,7 @@ def list_runs(
         )
     seen = [each for each in page.runs if caller.sees(each.project_id)]
     rows = run_rows(engine, seen, lambda run: caller.engine(run.project_id))
-    return shown(f"{len(rows)} runs", RunList(runs=rows, cursor=page.cursor or ""))
+    return shown(plural(len(rows), "run"), RunList(runs=rows, cursor=page.cursor or ""))
 
 
 @router.post("/runs", response_model=answer_of(RunView))

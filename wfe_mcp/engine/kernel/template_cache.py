@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -190,7 +191,9 @@ def linted(definition: dict[str, Any]) -> LintReport:
 
     report = lint(definition)
     if not report.ok:
-        what = f"Template {definition.get('name')!r} has {len(report.errors)} error(s): {report.errors[0].message}"
+        what = (
+            f"Template {definition.get('name')!r} has {plural(len(report.errors), 'error')}: {report.errors[0].message}"
+        )
         raise Refused("invalid_template", what, "Fix what the details name.", report.errors)
     return report
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.catalogue import (
     Offer,
     known_templates,
@@ -68,7 +69,7 @@ def keep_version(
     if report.faults:
         raise Refused(
             "invalid_template",
-            f"The template has {len(report.faults)} error(s): {report.faults[0].message}.",
+            f"The template has {plural(len(report.faults), 'error')}: {report.faults[0].message}.",
             "Fix what the details name and try again.",
             report.errors,
         )
@@ -358,4 +359,4 @@ def _template(plugin: PlugIn) -> None:
     report = lint(PackageTemplate(plugin).read().value)
     if report.errors:
         first = report.errors[0]
-        raise plugin.fault(f"{len(report.errors)} error(s), the first at {first.path or '/'}: {first.message}")
+        raise plugin.fault(f"{plural(len(report.errors), 'error')}, the first at {first.path or '/'}: {first.message}")

@@ -4,6 +4,7 @@ Each function takes the engine, the caller and the tool's arguments, as ``tool_a
 """
 
 from wfe_mcp.core.model import By
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.moves.envelope import Envelope, Next, idle_status
 
@@ -48,5 +49,5 @@ def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, a
         for index, offer in enumerate(found[:3])
         if not offer.state
     )
-    what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
+    what = plural(len(found), "template") + (f" for {query!r}" if query else "")
     return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))
