@@ -83,7 +83,7 @@ def _connection(found: Found, here: Installation, places: Places) -> Iterator[He
         )
         return
     good = True
-    for level, message in (*_faults(found, here, places), *_server_faults(server_of(found))):
+    for level, message in (*_faults(found, here, places), *_server_faults(found, places)):
         good = False
         yield HealthFinding(topic, level, f"{found.file}: {message}")
     if good:
@@ -181,13 +181,15 @@ def _way(found: Found) -> str:
     return f" {'at' if is_address(found.argv) else 'over a bridge to'} {server}, which answers" if server else ""
 
 
-def _server_faults(server: str) -> Iterator[tuple[Level, str]]:
-    """Whether the server answers; asked where there is one."""
+def _server_faults(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
+    """Whether the server answers, and a bridge has a login there; asked where there is one."""
+    server = server_of(found)
     if not server:
         return
     import http.client
 
-    from wfe_mcp.workspace.system.logins import connection_to
+    from wfe_mcp.workspace.system.location import find_project
+    from wfe_mcp.workspace.system.logins import connection_to, login_of
 
     try:
         with closing(connection_to(server, _ANSWER_S)) as connection:
@@ -198,6 +200,10 @@ def _server_faults(server: str) -> Iterator[tuple[Level, str]]:
         why = f"does not answer: {fault}"
     if why:
         yield "problem", f"the server {server} {why}; fix: is the address right, and the server up?"
+    elif not is_address(found.argv) and not login_of(
+        server, find_project(None, places.env, (), places.root), places.env
+    ):
+        yield "problem", f"this project has no login at {server}; fix: wfe-mcp login {server}"
 
 
 def _project(found: Found, places: Places) -> Iterator[tuple[Level, str]]:

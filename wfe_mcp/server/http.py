@@ -73,7 +73,7 @@ class TokenPlace(ProjectSession):
         if not self._token.allows(needed):
             raise Refused(
                 "forbidden",
-                f"The token {self._token.name!r} may {self._token.scope}; {name} needs the scope {needed}.",
+                f"The token {self._token.name!r} has the scope {self._token.scope}; {name} needs {needed}.",
                 f"Ask the user to make another one: wfe-mcp token create NAME --scope {needed}",
             )
 

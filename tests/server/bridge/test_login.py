@@ -80,9 +80,19 @@ def test_a_login_that_a_person_confirms_lets_the_machine_work(team: Team) -> Non
     with team.house.engine().store.read() as tx:
         assert tx.runs.find(team.house.engine().project_id, run)
     text = json.loads(kept.read_text())["token"]
+    said(command(ada, "install", "--client", "claude-code", "--server", team.running.url, "--yes"))
+    assert "has no login" not in said(command(ada, "doctor"))
     assert "Logged out" in said(command(ada, "logout", team.running.url))
     assert not kept.exists()
+    assert f"fix: wfe-mcp login {team.running.url}" in " ".join(said(command(ada, "doctor")).split())
     assert team.running.post({}, Authorization=f"Bearer {text}").status_code == 401
+
+
+def test_a_login_at_a_name_that_is_not_the_servers_says_which_address_is(team: Team) -> None:
+    port = team.running.url.rpartition(":")[2]
+    refused = json.loads(said(command(team.machine(token=""), "--json", "login", f"http://other.localhost:{port}")))
+    assert refused["error"]["code"] == "unavailable"
+    assert f"answers at http://localhost:{port} only" in refused["error"]["message"]
 
 
 @pytest.mark.attack("a login code is guessed, used twice, or its text hides who asked", "held", "#31")
@@ -138,7 +148,8 @@ def test_a_client_is_configured_either_way_and_uninstall_restores_every_byte(
     assert ("WFE_TOKEN" in text) is bool(way)
     assert ada.token not in text
     shown = said(command(ada, "doctor"))
-    assert "wfe-mcp trust" not in shown and "wfe-mcp init" not in shown, "neither does anything for runs at a server"
+    for each in ("wfe-mcp trust", "wfe-mcp init", "reviewer", "passkeys"):
+        assert each not in shown, "it does nothing for runs at a server"
     assert f"people decide at {url}" in " ".join(shown.split())
     assert f"{'at' if way else 'over a bridge to'} {url}, which answers" in " ".join(shown.split()) or client == "codex"
     said(command(ada, "uninstall", "--client", client, "--yes"))

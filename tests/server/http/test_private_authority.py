@@ -1,5 +1,7 @@
 """A server behind a proxy whose certificate a private authority has signed: one variable names it, for requests and for git."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +51,17 @@ def test_a_runner_sends_its_token_to_no_server_that_it_does_not_trust(
     machine.says(process, "certificate verify failed")
     process.kill()
     process.communicate()
+
+
+def test_a_login_at_a_server_that_is_not_trusted_names_the_variable(proxy: tuple[Proxy, Running]) -> None:
+    tls, running = proxy
+    done = subprocess.run(
+        [sys.executable, "-m", "wfe_mcp", "login", f"https://127.0.0.1:{tls.port}"],
+        cwd=running.house.root,
+        env=running.house.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, "SSL_CERT_FILE=FILE" in done.stderr) == (1, True), done

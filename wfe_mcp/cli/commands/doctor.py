@@ -113,12 +113,13 @@ def _findings(
     yield from _mcp_servers(invocation)
     yield from host_findings(invocation.engine, ask=hosts)
     yield from _providers(invocation)
+    yield from () if server else _reviewers(invocation)
     yield from _models_here(invocation)
     yield from event_findings(invocation.engine)
     yield from _plugins()
     yield from _clients(invocation)
     yield from _page(invocation)
-    yield from _passkeys(invocation)
+    yield from () if server else _passkeys(invocation)
     yield from person_findings(invocation.engine, server)
     yield from _servers(invocation)
 
@@ -290,7 +291,6 @@ def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
             yield HealthFinding(f"role {role.name}", "note", f"{named}: {state}")
         else:
             yield HealthFinding(f"role {role.name}", "ok", named)
-    yield from _reviewers(invocation)
 
 
 def _reviewers(invocation: Invocation) -> Iterator[HealthFinding]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Url = Annotated[str, typer.Argument(metavar="URL", help="The address of the server: https://wfe.example.")]
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _ANSWER_S = 30.0
-_MOST_BYTES = 100_000
+_MOST_BYTES, _SHOWN_BYTES = 100_000, 200
 
 
 def login(invocation: Invocation, url: Url) -> None:
@@ -93,16 +93,26 @@ def _post(url: str, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, 
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         connection.request("POST", f"/login/{path}", urlencode(form), headers)
         response = connection.getresponse()
-        found: object = json.loads(response.read(_MOST_BYTES))
-    except (OSError, client.HTTPException, ValueError) as fault:
-        raise Refused(
-            "unavailable",
-            f"No server with logins answers at {url}: {fault}",
-            "Is the address right, and the server up?",
-        ) from None
+        text = response.read(_MOST_BYTES)
+    except (OSError, client.HTTPException) as fault:
+        raise Refused("unavailable", f"No server answers at {url}: {fault}", _next(fault)) from None
     finally:
         connection.close()
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        what = f"What answers at {url} is no server with logins: HTTP {response.status} {text[:_SHOWN_BYTES].decode(errors='replace')}"
+        hint = "Give the address that the server has for others: https://wfe.example"
+        raise Refused("unavailable", what.strip(), hint) from None
     return response.status, cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _next(fault: Exception) -> str:
+    import ssl
+
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return "If a private authority signed its certificate, name the file of that authority: SSL_CERT_FILE=FILE"
+    return "Is the address right, and the server up?"
 
 
 def _why(answer: Mapping[str, Any]) -> str:

@@ -312,7 +312,7 @@ class Access:
         if not token.allows("work"):
             raise Refused(
                 "forbidden",
-                f"The token {token.name!r} may {token.scope}; a bridge needs the scope work.",
+                f"The token {token.name!r} has the scope {token.scope}; a bridge needs work.",
                 "Ask the user for another one: wfe-mcp login URL",
             )
         engine = self.engine_for(token)
@@ -385,7 +385,7 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
                 )
             raise Refused(
                 "forbidden",
-                f"The token {found.token.name!r} may {found.token.scope}; this needs the scope {scope}.",
+                f"The token {found.token.name!r} has the scope {found.token.scope}; this needs {scope}.",
                 f"Make another one: wfe-mcp token create NAME --scope {scope}",
             )
         return found
