@@ -40,6 +40,7 @@ from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS
 from wfe_mcp.views.approvals.request import DecisionView
+from wfe_mcp.views.approvals.words import ended
 from wfe_mcp.views.runs.requests import WaitingTrust
 
 MAX_FORM_BYTES = 64_000
@@ -214,7 +215,7 @@ class DecisionPages:
         if view is None or not is_ours:
             return json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
-            return json_no("This request is closed. Reload the page.", 409)
+            return json_no(f"{ended(view)} Reload the page.", 409)
         refuse_unseen(view, form)
         comment = comment_in(view, answer, form)
         engine, person = self._engine(view), self._person(session)

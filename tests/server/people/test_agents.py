@@ -1,8 +1,12 @@
 """What agents learn at a server that people log in to. Apart from tests with Chromium, whose loop leaves no room for another."""
 
-from tests.server.conftest import call, submitted
+import re
+
+from tests.server.conftest import DRILL, call, phase, submitted
 from tests.server.people.conftest import Team
-from tests.server.people.test_decide import asked
+from tests.server.people.test_decide import asked, terminal
+from tests.server.people.test_hand_over import with_keys
+from tests.server.people.test_moves import trusted
 
 
 async def test_an_agent_learns_the_address_at_which_its_user_decides(team: Team) -> None:
@@ -17,3 +21,32 @@ async def test_an_agent_learns_the_address_at_which_its_user_decides(team: Team)
     for given, where in ((answer, answer["data"]["url"]), (failed[-1], page), (skipped, page), (retried, page)):
         assert where in given["error"]["hint"]
         assert "wfe-mcp" not in given["error"]["hint"]
+
+
+def test_the_terminal_leads_to_the_page_of_the_server_where_a_gate_asks_for_a_passkey(team: Team) -> None:
+    guarded = {
+        **DRILL,
+        "name": "guarded",
+        "phases": [phase("signed", gates=[{"kind": "approval", "assurance": "passkey"}])],
+    }
+    trusted(team.running.house, guarded)
+    with_keys(team, "ada")
+    run, request = asked(team, "guarded")
+    assert f"{team.origin}/decide/{request}, and sign there" in terminal(
+        team, "approve", run, "signed", "--pin-fd", "0"
+    )
+
+
+def test_who_signs_too_late_learns_who_decided(team: Team) -> None:
+    with_keys(team, "ada")
+    run, request = asked(team)
+    ada, page = team.browser(), f"/decide/{request}"
+    ada.log_in()
+    token = re.search(
+        rf'action="{page}/approve"[^>]*>.*?name="token" value="(\w+)"', ada.send("GET", page).text, re.DOTALL
+    )
+    assert token is not None
+    assert terminal(team, "approve", run, "signed", "--pin-fd", "0").startswith("0")
+    form = {"content-type": "application/x-www-form-urlencoded", "origin": team.origin}
+    late = ada.send("POST", f"{page}/approve/sign", {"token": token[1]}, **form)
+    assert (late.status_code, "Approved by" in late.text) == (409, True), late.text

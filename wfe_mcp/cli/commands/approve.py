@@ -115,7 +115,7 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.views.values.model import plain
 
-    url = page_at(invocation.engine, f"decide/{request}", opened=True)
+    url = _at_server(invocation, request) or page_at(invocation.engine, f"decide/{request}", opened=True)
     at = f"Open {url}" if url else f"Run wfe-mcp ui in another terminal and open /decide/{request} of its address"
     data: dict[str, object] = {"request": request, "asked": plain(view)}
     if url:
@@ -126,6 +126,17 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
         f"{at}, and sign there.",
         data=data,
     )
+
+
+def _at_server(invocation: Invocation, request: str) -> str:
+    """The page of the server, where each pinned passkey is one of its address; else empty."""
+    from wfe_mcp.engine.approvals.approvers import approvers_here
+
+    with contextlib.suppress(Refused):
+        origin = invocation.engine.settings().settings.server.origin
+        keys = approvers_here(invocation.engine.root).passkeys.values()
+        return f"{origin}/decide/{request}" if origin and all(key.origin == origin for key in keys) else ""
+    return ""
 
 
 @contextlib.contextmanager

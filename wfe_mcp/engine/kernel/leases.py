@@ -46,6 +46,12 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
             f"Run {run.id} works in {named}, and that folder is missing.",
             f"Tell the user: if it was moved, wfe-mcp project move {named} NEW; if it is gone, wfe-mcp cancel {run.id}",
         )
+    if engine.serves_folder:
+        return Refused(
+            "other_folder",
+            f"Run {run.id} is another developer's, or the server's own: its gates read the files in {named} there.",
+            "Start a run of your own: start_run.",
+        )
     return Refused(
         "other_folder",
         f"Run {run.id} works in {named}, and you are in {shlex.quote(str(engine.root))}: its gates read the files there.",
