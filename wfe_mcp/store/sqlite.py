@@ -78,7 +78,7 @@ def database_file(url: str) -> Path:
         raise Refused(
             "unavailable",
             f"The database '{parsed.render_as_string(hide_password=True)}' is neither SQLite nor PostgreSQL.",
-            "Set WFE_DATABASE_URL to sqlite:///<path of a file>, or unset it.",
+            "Set WFE_DATABASE_URL to sqlite:///<path of a file> or postgresql://USER@HOST/DATABASE, or unset it.",
         )
     if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
         raise Refused(

@@ -63,7 +63,10 @@ class Runner:
         self._environ, self._makes, self._lease_s, self._signals, self._say = environ, makes, lease_s, signals, say
 
     def run(self, *, once: bool, drain: bool) -> int:
-        """Work until a signal; ``once``: for one check; ``drain``: until none waits. The number of checks that were done."""
+        """Work until a signal; ``once``: for one check; ``drain``: until none waits. The number of checks that were done.
+
+        Refuses ``unavailable``: a drain without the server.
+        """
         done, pause_s = 0, _PAUSE_S
         remove_abandoned()
         while not self._signals:
@@ -71,6 +74,8 @@ class Runner:
                 task = self._server.claim(self._labels, self._key.public, 0 if drain else _WAIT_S, self._lease_s)
                 pause_s = _PAUSE_S
             except AwayError as away:
+                if drain:  # what waits now is not known
+                    raise Refused("unavailable", str(away), "Is the address right, and the server up?") from None
                 log.warning("%s. It is tried again.", str(away).removesuffix("."))
                 self._pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
