@@ -50,10 +50,10 @@ def artifact_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
     is_cut = any(CUT in each for each in parts)
     links = [tag("a", "The whole, as JSON" if is_cut else "JSON", href=whole, class_="small")]
     links += [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
-    return section("artifact", (about, *links), *_body(artifact, parts))
+    return section("artifact", (about, *links), *_body(artifact, parts, may_edit=bool(edit_at)))
 
 
-def _body(artifact: ArtifactShown, parts: Sequence[Html]) -> list[Html | None]:
+def _body(artifact: ArtifactShown, parts: Sequence[Html], *, may_edit: bool = False) -> list[Html | None]:
     """An artifact below its title: what it leaves open, its ``parts``, and how it differs."""
     left_open = None
     if artifact.questions:
@@ -63,7 +63,7 @@ def _body(artifact: ArtifactShown, parts: Sequence[Html]) -> list[Html | None]:
     return [
         left_open,
         tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if is_long else "panel"),
-        tag("p", words.artifact_to_edit(artifact), class_="muted small") if artifact.file else None,
+        tag("p", words.artifact_to_edit(artifact), class_="muted small") if artifact.file and may_edit else None,
         _differences(artifact),
     ]
 

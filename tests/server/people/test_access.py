@@ -54,6 +54,10 @@ def test_an_author_makes_a_token_for_an_agent_and_ends_it(team: Team) -> None:
     page = shown(browser.send("GET", "/access"))
     assert "mine" in page
     assert text not in page, "it is shown once"
+    again = make(browser)
+    assert (again.status_code, "exists. Choose another name." in shown(again)) == (409, True), (
+        "no command at the server"
+    )
     assert browser.fill("/access", "/access/end", name="mine").status_code == 303
     assert status(team, text) == 401
 

@@ -50,3 +50,13 @@ def test_who_signs_too_late_learns_who_decided(team: Team) -> None:
     form = {"content-type": "application/x-www-form-urlencoded", "origin": team.origin}
     late = ada.send("POST", f"{page}/approve/sign", {"token": token[1]}, **form)
     assert (late.status_code, "Approved by" in late.text) == (409, True), late.text
+
+
+def test_the_page_of_the_server_names_no_file_to_edit(team: Team) -> None:
+    with_keys(team, "ada")
+    _, request = asked(team)
+    ada = team.browser()
+    ada.log_in()
+    page = ada.send("GET", f"/decide/{request}").text
+    assert "A good title" in page
+    assert "artifact.json" not in page

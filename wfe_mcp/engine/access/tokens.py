@@ -115,9 +115,8 @@ def create_token(
     with engine.store.tx() as tx:
         known = tx.secrets.named(_ROW_PREFIX)
         if _ROW_PREFIX + name in known:
-            raise Refused(
-                "conflict", f"A token {name!r} exists.", f"Choose another name, or: wfe-mcp token revoke {name}"
-            )
+            hint = "Choose another name." if person else f"Choose another name, or: wfe-mcp token revoke {name}"
+            raise Refused("conflict", f"A token {name!r} exists.", hint)
         if len(known) >= _MOST:
             raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
         tx.secrets.set(_ROW_PREFIX + name, _written(made), by, now)
