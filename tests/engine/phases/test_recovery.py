@@ -7,6 +7,8 @@ import pytest
 from tests.engine.scene import AGENT, HUMAN, Scene, expr, moves, phase, refused
 from wfe_mcp.engine.runs.control import retry
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.moves.blockers import waits_for
+from wfe_mcp.views.reports.envelopes import overview_of
 
 GIVEN = {
     "type": "object",
@@ -104,3 +106,13 @@ def test_a_run_that_is_cancelled_ends_what_is_inside(scene: Scene) -> None:
     scene.begin(run, f"{CODE}.diagnose")
     answers.control_run(scene.engine, AGENT, run, "cancel")
     assert scene.attempt(run, f"{CODE}.diagnose").status == "cancelled"
+
+
+def test_another_process_reads_that_the_agent_works_the_recovery(scene: Scene) -> None:
+    recovery(scene)
+    run = scene.start(code())
+    red(scene, run)
+    scene.begin(run, f"{CODE}.diagnose")
+    _, other = scene.neighbour()
+    assert scene.status(run, other).waiting_on == "agent"
+    assert waits_for(overview_of(other, run)) == "the agent"

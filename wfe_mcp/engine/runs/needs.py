@@ -271,8 +271,13 @@ def _work(found: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
             yield Need(Stop.NO_WORKER, Who.WORKER)
         for path, labels, is_there in found.for_runner:
             yield Need(Stop.RUNNER if is_there else Stop.NO_RUNNER, Who.RUNNER, path, labels)
-    elif not stops and not found.startable and state.status is not RunStatus.WAITING:
+    elif not found.startable and state.status is not RunStatus.WAITING and _is_free(stops):
         yield Need(Stop.WORK, Who.AGENT)
+
+
+def _is_free(stops: tuple[Need, ...]) -> bool:
+    """True where nothing keeps the run from its work: the phases of a recovery are work, of whichever process holds them."""
+    return all(each.stop is Stop.REPAIRED for each in stops)
 
 
 def _server_works(found: RunFacts) -> Who | None:
