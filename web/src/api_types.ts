@@ -2103,6 +2103,7 @@ export interface VersionRow {
   source: string;
   kept_at: string;
   parent?: string;
+  state?: string;
 }
 
 export interface WaitingDecision {

@@ -248,6 +248,14 @@ def test_the_default_comes_first_and_there_is_one(scene: Scene) -> None:
     assert (listed.data["templates"][0]["default"], listed.next[0].args) == (True, {"template": "tiny"})
 
 
+def test_an_agent_reads_how_many_templates_its_list_leaves_out(scene: Scene) -> None:
+    for number in range(10):
+        save(scene, name=f"own_{number}")
+    listed = reading.list_templates(scene.engine, AGENT)
+    assert len(listed.data["templates"]) == 20
+    assert listed.summary == f"{len(names(scene))} templates, 20 of them here; query finds the others"
+
+
 @pytest.mark.parametrize(("take_out", "state"), [(versions.disable, "disabled"), (versions.archive, "archived")])
 def test_a_template_out_of_use_is_not_listed_and_does_not_start(scene: Scene, take_out: Any, state: str) -> None:
     save(scene)
@@ -266,7 +274,7 @@ def test_a_template_out_of_use_is_not_listed_and_does_not_start(scene: Scene, ta
     assert (shown.data["state"], shown.next) == (state, ())
     assert scene.do(run, "work", GOOD).run_state == "completed", "a run under way goes on"
 
-    versions.enable(scene.engine, HUMAN, "tiny")
+    versions.enable(scene.engine, HUMAN, "tiny@1.0.0")
     assert start(scene)
 
 

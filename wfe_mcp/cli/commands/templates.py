@@ -42,7 +42,7 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
     from wfe_mcp.views.answers.reading import list_templates
     from wfe_mcp.views.templates.templates import TemplateList
 
-    answer = list_templates(invocation.engine, invocation.by, query, all_states=everything)
+    answer = list_templates(invocation.engine, invocation.by, query, all_states=everything, limit=None)
 
     def render(screen: Screen) -> None:
         lines = answer.shown(TemplateList).templates
@@ -76,20 +76,26 @@ def _render_list(screen: Screen, lines: "Sequence[TemplateLine]") -> None:
 
 def show(invocation: Invocation, name: TemplateName) -> None:
     """Show a template: its inputs, phases, gates and versions."""
+    from wfe_mcp.engine.templates.catalogue import version_states
     from wfe_mcp.engine.templates.versions import versions
     from wfe_mcp.views.answers.reading import list_templates
     from wfe_mcp.views.templates.templates import TemplateView, version_row
 
     answer = list_templates(invocation.engine, invocation.by, name=name)
     view = answer.shown(TemplateView)
-    rows = tuple(version_row(record) for record in versions(invocation.engine, view.template["name"]))
+    base = view.template["name"]
+    states = version_states(invocation.engine, base)
+    rows = tuple(
+        version_row(record, states.get(record.version, "")) for record in versions(invocation.engine, base)
+    )
     answer = answer.showing(replace(view, versions=rows))
 
     def render(screen: Screen) -> None:
         _render(screen, view.template, view.source, view.state)
         screen.table(
-            ("version", "sha256", "from", "kept", "made from"),
-            [(row.version, row.sha256, row.source, row.kept_at, row.parent) for row in rows],
+            ("version", "sha256", "from", "kept", "made from", "state"),
+            [(row.version, row.sha256, row.source, row.kept_at, row.parent, row.state) for row in rows],
+            optional=("state",),
         )
 
     invocation.render(answer, render)

@@ -70,7 +70,7 @@ def show_artifact(
 @router.get("/templates", response_model=answer_of(TemplateList), tags=["templates"])
 def list_templates(caller: Reads, project: str = "", query: str = "") -> JSONResponse:
     """The templates that a run can start from."""
-    return done(caller, caller.engine(project), reading.list_templates, query=query)
+    return done(caller, caller.engine(project), reading.list_templates, query=query, limit=None)
 
 
 @router.get("/template-schema", response_model=answer_of(TemplateSchema), tags=["templates"])

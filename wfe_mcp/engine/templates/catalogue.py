@@ -204,7 +204,7 @@ def _in_use(engine: Engine, name: str) -> Offer:
         raise Refused(
             "unavailable",
             f"Template {offer.name!r} is {offer.state} in this project, so no run starts from it.",
-            f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {offer.name}",
+            f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {name}",
         )
     return offer
 
@@ -275,6 +275,8 @@ def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
             key = f"{record.name}@{record.version}"
             if TemplateMark.CURRENT in marks.get(key, ()) and not _state(marks, key):
                 found[record.name] = partial(_stored, engine, record)
+        for record in stored:  # where every version is out of use, the newest keeps the name, and is out of use
+            found.setdefault(record.name, partial(_stored, engine, record))
     for entry in project_templates(engine.root):
         found[entry.name] = partial(_read, "project", entry)
     return found
@@ -309,6 +311,14 @@ def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
         of_version = _state(marks, f"{offer.name}@{offer.version}") if offer.source == "stored" else ""
         marked.append(replace(offer, default=default, state=_state(marks, offer.name) or of_version))
     return marked
+
+
+def version_states(engine: Engine, name: str) -> dict[str, str]:
+    """Version → why it is out of use, of the kept versions of ``name`` that are."""
+    with engine.store.read() as tx:
+        marks = tx.templates.marks(engine.project_id)
+    found = {key.partition("@")[2]: _state(marks, key) for key in marks if key.startswith(f"{name}@")}
+    return {version: state for version, state in found.items() if state}
 
 
 def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:

@@ -199,14 +199,23 @@ def _clear_current(engine: Engine, tx: Tx, name: str) -> None:
 def enable(engine: Engine, by: By, name: str) -> str:
     """Let runs start from ``name`` (or the version ``NAME@VERSION``) again, disabled or archived; its name.
 
+    Where every version is out of use, the name brings the newest back; a version brings its name back.
     Any caller of the command may do this: a template needs trust to start. It is in the log of settings and shown at
     the next approval.
     """
     known = _name(engine, name)
-    with engine.store.tx() as tx:
-        tx.templates.unmark(engine.project_id, known, (TemplateMark.DISABLED, TemplateMark.ARCHIVED))
-        note_template(engine, tx, by, "TemplateEnabled", known)
+    _put_in_use(engine, by, known)
+    offer = _current_template(engine, known)
+    if offer is not None and offer.state:
+        known = offer.name if "@" in known else f"{offer.name}@{offer.version}"
+        _put_in_use(engine, by, known)
     return known
+
+
+def _put_in_use(engine: Engine, by: By, key: str) -> None:
+    with engine.store.tx() as tx:
+        tx.templates.unmark(engine.project_id, key, (TemplateMark.DISABLED, TemplateMark.ARCHIVED))
+        note_template(engine, tx, by, "TemplateEnabled", key)
 
 
 def disable(engine: Engine, by: By, name: str) -> str:

@@ -26,8 +26,13 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
     return run_status.status(engine, by, run, detail)
 
 
-def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False) -> Envelope:
-    """The templates of this project; with ``name`` the whole definition. ``all_states``: archived and disabled ones too."""
+def list_templates(
+    engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False, limit: int | None = _SHOWN
+) -> Envelope:
+    """The templates of this project; with ``name`` the whole definition. ``all_states``: archived and disabled ones too.
+
+    ``limit``: at most so many, because an agent reads every line; None: all.
+    """
     from wfe_mcp.engine.templates import catalogue
     from wfe_mcp.views.templates.templates import TemplateList, inputs_schema, template_lines, template_view
 
@@ -41,7 +46,7 @@ def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, a
             view=template_view(offer),
         )
     found = catalogue.offers(engine, query, all_states=all_states)
-    lines = template_lines(found[:_SHOWN])
+    lines = template_lines(found[:limit])
     starts = tuple(
         Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
         if lines[index].inputs == inputs_schema(offer)
@@ -50,4 +55,6 @@ def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, a
         if not offer.state
     )
     what = plural(len(found), "template") + (f" for {query!r}" if query else "")
+    if len(lines) < len(found):
+        what += f", {len(lines)} of them here; query finds the others"
     return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))

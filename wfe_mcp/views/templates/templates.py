@@ -55,6 +55,8 @@ class VersionRow:
     source: str
     kept_at: str
     parent: str = ""
+    state: str = ""
+    """Empty, or why it is out of use."""
 
 
 @view_model
@@ -147,7 +149,7 @@ def kept_view(kept: KeptVersion) -> KeptView:
     )
 
 
-def version_row(record: TemplateRecord) -> VersionRow:
+def version_row(record: TemplateRecord, state: str = "") -> VersionRow:
     """One kept version."""
     return view_of(
         VersionRow,
@@ -155,6 +157,7 @@ def version_row(record: TemplateRecord) -> VersionRow:
         sha256=record.sha256[:16],
         kept_at=second(record.created_at),
         parent=(record.parent_sha256 or "")[:16],
+        state=state,
     )
 
 
