@@ -34,7 +34,8 @@ def test_status_shows_how_far_the_loop_is_and_what_to_type_next(cli: Terminal, w
     output = shown.out
     assert "build 0/2" in output
     assert "0/2 items" in output
-    assert "You have nothing to do." in output, "the loop runs: the agent works on it"
+    assert "waiting for the agent" in output, "the loop runs, and no one works in it"
+    assert "Next: tell your agent: Continue with wfe." in shown.err
     assert cli.json("status", walk).document["next"][0]["args"]["phase"] == "build[T-1].code"
 
 
@@ -59,3 +60,8 @@ def test_what_happened_in_a_loop_verifies(cli: Terminal, walk: str) -> None:
     assert cli.json("verify", walk).code == 0
     shown = cli.json("show", walk).data["attempts"]
     assert {one["phase"] for one in shown} == {"plan", "build", "build[T-1].code"}
+
+
+def test_after_a_decision_the_user_is_led_to_the_agent(cli: Terminal, walk: str) -> None:
+    cli.submit_work(walk, "build[T-1].code")
+    assert "Next: tell your agent: Continue with wfe." in cli("approve", walk, "build[T-1].code", pin=PIN).err

@@ -59,7 +59,8 @@ def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: date
     if made is not None:
         screen.line(f"{_quote(record.title)} {run_is(answer)}.")
     unusual(screen, answer)
-    screen.next(*next_lines(answer))
+    is_for_agent = made is None and answer.waiting_on == "agent" and answer.run_state == "running"
+    screen.next(*([AGENT_GOES_ON] if is_for_agent else next_lines(answer)))
 
 
 def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: datetime) -> None:
@@ -152,8 +153,13 @@ def _acts(answer: Envelope) -> str:
 
 
 def _is_worked(answer: Envelope) -> bool:
+    """Whether a phase is in progress; one with phases inside it is only as much as these are."""
     view = models.run_view(answer.view)
-    return view is not None and any(phase.state in {"running", "gating"} for phase in view.phases)
+    phases = () if view is None else view.phases
+    return any(
+        phase.state in {"running", "gating"} and not any(one.phase.startswith(f"{phase.phase}[") for one in phases)
+        for phase in phases
+    )
 
 
 def _blockers(answer: Envelope) -> tuple[tuple[str, Blocker], ...]:
