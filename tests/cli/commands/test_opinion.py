@@ -176,6 +176,7 @@ def test_a_reviewer_may_be_a_person_who_answers_a_file(cli: Terminal) -> None:
     assert "waits for the opinion of a person" in cli("show", run).out
     assert cli("list").out.split(run)[1].split()[1] == "you"
     give = ("opinion", "answer", run, "draft")
+    assert cli.json("opinion", "answer", run, "drft").refusal == "unknown_phase"
     assert cli.json(*give).refusal == "needs_human"
     assert cli.json(*give, pin=PIN).refusal == "bad_argument"
     answer.write_text('{"verdict": "maybe", "findings": []}')

@@ -18,6 +18,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Channel, Person
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.rollback_events import OF_THE_PROCESS
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 
@@ -111,7 +112,9 @@ class RunChange:
         self.enqueue("timer", "timer", payload=payload, run_at=moment, dedupe_key=key, phase=phase, attempt=number)
 
     def attempt(self, phase: PhasePath) -> Attempt:
-        """The newest attempt of ``phase``, as of now."""
+        """The newest attempt of ``phase``, as of now. Refuses ``unknown_phase``."""
+        if phase not in self.state.attempts:
+            raise unknown_phase(self.state, phase)
         return self.state.current(phase)
 
     @property
