@@ -129,6 +129,19 @@ def test_a_dry_run_writes_nothing(cli: Terminal) -> None:
     answer = cli("import", "task_master", "--dry-run")
     assert "Nothing was written; it would go to .wfe/plans/task_master." in answer.out
     assert not (cli.root / ".wfe" / "plans").exists()
+    assert answer.err == "Next: wfe-mcp import task_master\n"
+
+
+def test_what_is_done_there_is_named_without_an_empty_place(cli: Terminal) -> None:
+    laid(cli, "task-master")
+    said = cli("work", "import", "task_master").out
+    assert "--finished keeps it" in said
+    assert "! not carried: : " not in said
+
+
+def test_a_plan_given_to_the_import_of_runs_is_led_to_its_own_command(cli: Terminal) -> None:
+    (cli.root / "plan.md").write_text("# Milestones\n", encoding="utf-8")
+    assert "wfe-mcp templates import FILE" in cli("import", "plan.md").err
 
 
 def test_another_folder_takes_the_work(cli: Terminal, tmp_path: Path) -> None:

@@ -202,6 +202,9 @@ def test_an_afu9_workflow_is_stored_with_what_could_not_be_carried(cli: Terminal
     assert document.data["requires"]["servers"] == ["github"]
     assert [each["path"] for each in document.data["not_carried"]] == ["/owner"]
 
+    put(cli, "hello.json", AFU9 | {"description": "Another one"})
+    other = cli("templates", "import", "hello.json").err
+    assert "Next: store it as another version: wfe-mcp templates import hello.json --version 1.0.1" in other
     again = cli("templates", "import", "hello.json", "--version", "2")
     assert again.out.startswith("Stored say_hello 2, from AFU-9.\n")
     assert "! not carried: /owner: 'owner' has no meaning here" in again.out

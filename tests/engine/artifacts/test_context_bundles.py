@@ -9,6 +9,7 @@ from tests.engine.scene import AGENT, GOOD, NOTE, Scene, phase, refused
 from tests.store.scene import tamper
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_here
+from wfe_mcp.engine.templates.trust_listing import configuration_with
 from wfe_mcp.views.answers import tool_answers as answers
 
 CONFIG = """
@@ -64,6 +65,16 @@ def prompt(scene: Scene, run: str, name: str = "plan") -> str:
 
 def bundles(scene: Scene, run: str) -> list[dict[str, Any]]:
     return answers.status(scene.engine, AGENT, run, "full").data["context"]
+
+
+def test_a_scope_of_a_layer_that_is_not_there_is_named_before_trust_and_at_the_start(scene: Scene) -> None:
+    configure(scene, CONFIG.replace('api = ["storage", "web"]', 'api = ["storage", "wb"]'), trusted=False)
+    fault = "[context.standards] does not count: scope 'api' names the layer 'wb', which 'layers' does not have"
+    content = (scene.root / ".wfe/config.toml").read_bytes()
+    assert configuration_with(scene.engine, content).problems == (fault,)
+    scene.trust_config()
+    no = refused(start, scene, SCOPED, inputs={"goal": "api"})
+    assert (no.code, fault in no.hint) == ("invalid_template", True)
 
 
 @pytest.mark.requirement("S0-49")

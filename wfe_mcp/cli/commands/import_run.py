@@ -39,8 +39,12 @@ _SHOWN = 20
 """Most losses that a terminal shows; ``--json`` has all."""
 
 
-def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, dry_run: bool = False) -> None:
-    """Write the inputs and documents. A file with other content is not replaced; an import that is there changes nothing."""
+def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, only_planned: str = "") -> None:
+    """Write the inputs and documents. A file with other content is not replaced; an import that is there changes nothing.
+
+    ``only_planned``: nothing is written, and this command would write it.
+    """
+    dry_run = bool(only_planned)
     root = invocation.engine.root
     folder = Path(to) if to else root / ".wfe" / "plans" / work.name
     shown = path_in(root, folder)
@@ -79,7 +83,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
         if len(lost) > _SHOWN:
             screen.line(f"! {len(lost) - _SHOWN} more are not carried; --json lists all", "yellow")
-        screen.next(invocation.in_git(work.template, start))
+        screen.next(only_planned if only_planned and missing else invocation.in_git(work.template, start))
 
     invocation.answer(summary, render, data=data)
 
@@ -139,7 +143,9 @@ def import_(
     from wfe_mcp.views.answers.bundles import ImportedView, imported_answer
 
     if wanted or is_work(Path(source)):
-        write_work(invocation, read_work(Path(source), wanted, "bad_argument"), to, dry_run=dry_run)
+        given = [*(["--format", wanted] if wanted else []), *(["--to", to] if to else [])]
+        planned = shlex.join(["wfe-mcp", "import", source, *given]) if dry_run else ""
+        write_work(invocation, read_work(Path(source), wanted, "bad_argument"), to, only_planned=planned)
         return
     stopped = "The run is here whole, or not at all.", ["import", *(["--dry-run"] if dry_run else []), source]
     with (

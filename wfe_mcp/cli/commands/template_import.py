@@ -1,6 +1,7 @@
 """``wfe-mcp templates import``: store a template, a workflow or plan of another system."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ from wfe_mcp.cli.commands.import_run import Format, path_in, write_missing, writ
 from wfe_mcp.cli.commands.templates import render_kept
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def import_(
     invocation: Invocation, source: Source, version: Version = "", name: Name = "", to: Target = "", wanted: Format = ""
 ) -> None:
     """Store a template, or turn a plan into an artifact."""
-    from wfe_mcp.engine.templates.versions import keep_version
+    from wfe_mcp.engine.templates.versions import keep_version, next_version
     from wfe_mcp.importers import ImportedPlan, ImportedSettings, ImportedWork, read_workflow
 
     path = Path(source)
@@ -64,7 +66,14 @@ def import_(
         _render_settings(invocation, imported)
         return
     definition = imported.definition | ({"version": version} if version else {})
-    kept = keep_version(invocation.engine, definition, "imported")
+    try:
+        kept = keep_version(invocation.engine, definition, "imported")
+    except Refused as no:
+        if no.code != "conflict":
+            raise
+        named = ["--name", name] if name else []
+        again = ["wfe-mcp", "templates", "import", source, *named, "--version", next_version(str(definition["version"]))]
+        raise replace(no, hint=f"Store it as another version: {shlex.join(again)}") from None
     notes = {"not_carried": _views(imported.not_carried), "added": _views(imported.added)}
     more = {"format": imported.format} | {key: entries for key, entries in notes.items() if entries}
     render_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)

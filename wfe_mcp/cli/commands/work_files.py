@@ -192,7 +192,11 @@ def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = Tru
     notes = [
         *(f"! kept {each['id']} {each['title']!r}: {each['why']}" for each in data["kept"]),
         *(f"! {each['id']} {each['title']!r} is in {where} no more; it stays here" for each in data["gone"]),
-        *(f"! not carried: {each['path']}: {each['message']}" for each in data["not_carried"] if with_lost),
+        *(
+            f"! not carried: {': '.join(filter(None, (each['path'], each['message'])))}"
+            for each in data["not_carried"]
+            if with_lost
+        ),
     ]
     for texts_, style in ((texts, ""), (notes, "yellow")):
         for text in texts_[:_SHOWN]:

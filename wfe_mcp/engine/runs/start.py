@@ -292,10 +292,13 @@ def refuse_missing(
         left_out = tuple(f"/phases/{at}/" for at, one in phases if one.when and _is_left_out(plan, one.when, inputs))
         errors = tuple(each for each in lint(plan.definition, project).errors if not each.path.startswith(left_out))
         if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
+            faults = [fault for table in ("checks", "mcp_servers", "context") for fault in settings.faults_in(table)]
             raise Refused(
                 "invalid_template",
                 f"Template {plan.template.name!r} needs what this project does not have.",
-                "Add it to .wfe/config.toml and run: wfe-mcp trust. A check that the project does not have: name it in "
+                f"Correct .wfe/config.toml and run: wfe-mcp trust. {faults[0]}."
+                if faults
+                else "Add it to .wfe/config.toml and run: wfe-mcp trust. A check that the project does not have: name it in "
                 "missing_checks of the phase ([templates.NAME.phases.PHASE]).",
                 errors,
             )

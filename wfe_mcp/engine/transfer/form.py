@@ -143,7 +143,14 @@ class _Reader:
         self._ahead: bytes | None = None
 
     def lines(self) -> BundleLines:
-        self._expect(_FIRST, "/format")
+        line = self._line("/format")
+        if line != _FIRST:
+            raise Refused(
+                "invalid_artifact",
+                "The file is none that this version of wfe-mcp exports.",
+                "Nothing was stored. Name a file of wfe-mcp export; of a workflow, a plan or settings: wfe-mcp templates import FILE",
+                (Detail("/format", "is not there (line 1)", _FIRST.decode(), _excerpt(line)),),
+            )
         run, place = self._member("run"), self._member("place")
         rows: dict[str, list[bytes]] = {}
         sums: dict[str, Any] = {}

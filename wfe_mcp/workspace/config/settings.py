@@ -12,7 +12,7 @@ Rules:
 6. Restrictions on an agent can only be tightened (``precedence.py``): the environment cannot loosen them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -193,7 +193,8 @@ def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list
     rest: Document = {}
     while True:
         try:
-            return Settings.model_validate(values), rest, problems
+            found = Settings.model_validate(values)
+            return found, rest, [*problems, *_faults(_alone(found))]
         except ValidationError as exc:
             for error in exc.errors(include_url=False, include_input=False):
                 path = [str(part) for part in error["loc"]][:-1]
@@ -323,18 +324,31 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
     """Remove tables with a fault. A table may come from several layers, so only the merged one can be checked."""
     allow = settings.http.allow
     looked_at = [
-        *(("checks", name, check.fault()) for name, check in settings.checks.items()),
+        *_alone(settings),
         *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
         *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
         *(("webhooks", name, hook.fault(allow)) for name, hook in settings.webhooks.items()),
-        *(("context", name, bundle.fault()) for name, bundle in settings.context.items()),
         *(("environments", name, each.fault(settings.checks)) for name, each in settings.environments.items()),
     ]
+    problems += _faults(looked_at)
     for table, name, fault in looked_at:
         if fault:
-            problems.append(Detail(pointer(table, name), f"[{table}.{name}] does not count: {fault}"))
             remove(values, [table, name])
     return Settings.model_validate(values)
+
+
+def _alone(settings: Settings) -> list[tuple[str, str, str]]:
+    """Tables whose faults no other table or layer can cause: table, name, and the fault or ""."""
+    return [
+        *(("checks", name, check.fault()) for name, check in settings.checks.items()),
+        *(("context", name, bundle.fault()) for name, bundle in settings.context.items()),
+    ]
+
+
+def _faults(looked_at: Iterable[tuple[str, str, str]]) -> Iterator[Detail]:
+    for table, name, fault in looked_at:
+        if fault:
+            yield Detail(pointer(table, name), f"[{table}.{name}] does not count: {fault}")
 
 
 def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
