@@ -61,6 +61,7 @@ def test_a_gate_that_can_never_judge_is_reported(plain: Document, gate: Document
     "gate",
     [
         {"kind": "files", "exist": ["src/**"], "unchanged": ["tests/**"], "within": ["src/**"]},
+        {"kind": "files", "within": []},
         {"kind": "files", "changed": ["src/**"], "changed_outside": ["${inputs.goal}"], "since": "run"},
         {"kind": "command", "check": "t", "expect": {"exit_code": "nonzero", "fails": "${artifacts.plan.summary}"}},
         {"kind": "command", "check": "t", "expect": {"passes": ["a::x", "${artifacts.plan.summary}"]}},

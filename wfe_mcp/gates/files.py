@@ -154,7 +154,7 @@ def _held(gate: FilesGate, since: str) -> str:
     found = (
         (gate.exist, f"exists: {named(gate.exist)}"),
         (gate.unchanged, f"unchanged {since}: {named(gate.unchanged)}"),
-        ("within" in given, f"changed only: {named(gate.within)}"),
+        ("within" in given, f"changed only: {named(gate.within, 'nothing')}"),
         ("changed" in given, f"changed: {named(gate.changed)}"),
         ("changed_outside" in given, f"changed a file outside {named(gate.changed_outside)}"),
     )

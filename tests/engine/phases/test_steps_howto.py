@@ -14,6 +14,7 @@ from tests.tools.stub import Stub
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.workflow.catalogue import shipped_templates
 from wfe_mcp.workflow.load import digest
 from wfe_mcp.workspace.config.settings_tables import Settings
 
@@ -44,9 +45,13 @@ def test_the_configuration_on_the_page_is_one() -> None:
     assert Settings.model_validate(table).mcp_servers["github"].fault([]) == ""
 
 
+def test_the_template_on_the_page_takes_the_name_of_no_shipped_one() -> None:
+    assert TEMPLATE["name"] not in {one.name for one in shipped_templates()}
+
+
 @pytest.mark.requirement("S2-28")
 def test_an_issue_becomes_a_branch_and_a_pull_request(ready: Scene, github: Stub) -> None:
-    run = answers.start_run(ready.engine, AGENT, "issue_to_pr", {"number": 7}).run
+    run = answers.start_run(ready.engine, AGENT, "open_pr", {"number": 7}).run
     assert run is not None
     ready.work()
     assert [call["tool"] for call in github.called()] == ["get_issue", "create_branch", "create_pull_request"]
@@ -61,7 +66,7 @@ def test_an_issue_becomes_a_branch_and_a_pull_request(ready: Scene, github: Stub
 
 
 def test_an_issue_that_is_no_bug_opens_nothing(ready: Scene, github: Stub) -> None:
-    run = answers.start_run(ready.engine, AGENT, "issue_to_pr", {"number": 1}).run
+    run = answers.start_run(ready.engine, AGENT, "open_pr", {"number": 1}).run
     assert run is not None
     ready.work()
     assert step_states(ready, run, "open") == {"fetch": "done", "branch": "skipped", "pull_request": "skipped"}

@@ -101,9 +101,9 @@ class FilesGate(GateShape):
     )
 
     def lint(self, lint: GateLint) -> None:
-        """At least one rule; globs stay in the project."""
+        """At least one rule, and ``within`` is one without a glob, too; globs stay in the project."""
         rules = {key: getattr(self, key) for key in ("exist", "unchanged", "within", "changed", "changed_outside")}
-        if not any(rules.values()):
+        if not any(rules.values()) and "within" not in self.model_fields_set:
             lint.error("", f"a files gate needs at least one of {', '.join(rules)}", list(rules))
         for rule, globs in rules.items():
             lint.needs_inside(f"/{rule}", globs)
