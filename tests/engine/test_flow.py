@@ -56,7 +56,8 @@ def test_a_phase_goes_back_by_its_condition_and_the_loop_ends(scene: Scene) -> N
     review = phase("review", next=[{"if": "${artifacts.review_note.title == 'again'}", "goto": "plan"}])
     run = scene.start(phase("plan"), review, phase("done"))
     scene.do(run, "plan")
-    scene.do(run, "review", {"title": "again"})
+    back = scene.do(run, "review", {"title": "again"})
+    assert back.summary == "review: completed, and the run went back: iteration 2"
     assert scene.state(run).iteration == 2
     late = refused(answers.submit_artifact, scene.engine, AGENT, run, "review", attempt=1, artifact=GOOD)
     assert late.code == "stale_revision"

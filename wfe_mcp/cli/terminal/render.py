@@ -282,7 +282,9 @@ def weights(unusual: Sequence[Unusual]) -> str:
 
 
 def _submitted(answer: Envelope, made: models.SubmittedView) -> str:
-    state = _STATES.get(answer.state or "", answer.state)
+    # it is open again only where its jump has reopened it
+    went_back = answer.state in {"pending", "ready"}
+    state = "completed, and the run went back" if went_back else _STATES.get(answer.state or "", answer.state)
     return f"Submitted {answer.phase}, revision {made.revision} of attempt {made.attempt}: {state}"
 
 

@@ -131,7 +131,10 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
         return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
     # by the time of the answer, steps that follow may have stopped the run
     stopped = () if found.loaded.state.status is RunStatus.RUNNING else sentences(found)[:1]
-    return envelope_of(found, ". ".join((f"{phase}: {newest.status}", *stopped)), view, phase=phase)
+    state = found.loaded.state
+    is_jump = tried.status is AttemptStatus.SUPERSEDED
+    became = f"completed, and the run went back: iteration {state.iteration}" if is_jump else newest.status
+    return envelope_of(found, ". ".join((f"{phase}: {became}", *stopped)), view, phase=phase)
 
 
 def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:
