@@ -192,6 +192,13 @@ def test_a_template_whose_versions_are_all_archived_is_shown_and_enabled_by_its_
     assert "mine" in cli("templates", "list").out
 
 
+def test_show_says_what_each_gate_requires(cli: Terminal) -> None:
+    cli.save(template("strict", phase("work", {"kind": "files", "within": ["src/**"]}, {"kind": "git", "clean": True})))
+    shown = cli("templates", "show", "strict").out
+    assert "within: src/**" in shown
+    assert "clean: true" in shown
+
+
 # importing
 
 

@@ -66,7 +66,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
         else:
             warnings = answer.view.warnings if isinstance(answer.view, RunList) else ()
             _nothing_open(invocation, screen, answer, warnings)
-        if page:
+        if page and (record is None or record.ended_at is None):
             screen.line("Decision page:")
             screen.line(page_at(invocation.engine, may_start=False, plain=False) or page, is_pasted=True)
 

@@ -72,7 +72,15 @@ def import_(
         if no.code != "conflict":
             raise
         named = ["--name", name] if name else []
-        again = ["wfe-mcp", "templates", "import", source, *named, "--version", next_version(str(definition["version"]))]
+        again = [
+            "wfe-mcp",
+            "templates",
+            "import",
+            source,
+            *named,
+            "--version",
+            next_version(str(definition["version"])),
+        ]
         raise replace(no, hint=f"Store it as another version: {shlex.join(again)}") from None
     notes = {"not_carried": _views(imported.not_carried), "added": _views(imported.added)}
     more = {"format": imported.format} | {key: entries for key, entries in notes.items() if entries}

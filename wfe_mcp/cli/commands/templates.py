@@ -85,9 +85,7 @@ def show(invocation: Invocation, name: TemplateName) -> None:
     view = answer.shown(TemplateView)
     base = view.template["name"]
     states = version_states(invocation.engine, base)
-    rows = tuple(
-        version_row(record, states.get(record.version, "")) for record in versions(invocation.engine, base)
-    )
+    rows = tuple(version_row(record, states.get(record.version, "")) for record in versions(invocation.engine, base))
     answer = answer.showing(replace(view, versions=rows))
 
     def render(screen: Screen) -> None:
@@ -208,7 +206,7 @@ def _render(screen: Screen, definition: "JsonObject", source: str, state: str) -
 
 def _text(value: object) -> str:
     parts = cast("list[object]", value) if isinstance(value, list) else [value]
-    return " ".join(", ".join(map(str, parts)).split())
+    return " ".join(", ".join(part if isinstance(part, str) else json.dumps(part) for part in parts).split())
 
 
 def _gate(gate: dict[str, Any]) -> str:
@@ -229,7 +227,7 @@ def _gate(gate: dict[str, Any]) -> str:
         case "expr" if "rule" in gate:
             return str(gate["rule"])
         case _:
-            rules = ((key, gate[key]) for key in ("assert", "status", "unchanged", "required") if key in gate)
+            rules = ((key, rule) for key, rule in gate.items() if key not in {"kind", "delivery", "message"})
             return "; ".join(f"{key}: {shortened(_text(rule), 80)}" for key, rule in rules)
 
 

@@ -190,7 +190,7 @@ def refusal_lines(answer: Envelope) -> tuple[list[str], list[str]]:
     lines += [f"  {line}" for line in rest.splitlines()]
     lines += [
         f"  {detail.path or '(whole)'}: {detail.message}"
-        + (f"; expected {detail.expected!r}" if detail.expected is not None else "")
+        + (f"; expected {detail.expected!r}" if detail.expected not in (None, []) else "")
         + (f", got {shortened(repr(detail.got), 80)}" if detail.got is not None else "")
         for detail in error.details
     ]
