@@ -141,6 +141,7 @@ def test_what_is_done_there_is_named_without_an_empty_place(cli: Terminal) -> No
 
 def test_a_plan_given_to_the_import_of_runs_is_led_to_its_own_command(cli: Terminal) -> None:
     (cli.root / "plan.md").write_text("# Milestones\n", encoding="utf-8")
+    assert cli("templates", "export", "note", "exported.json").code == 0
     assert "wfe-mcp templates import FILE" in cli("import", "plan.md").err
 
 

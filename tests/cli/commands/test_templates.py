@@ -163,13 +163,6 @@ def test_a_template_out_of_use_is_hidden_and_does_not_start_until_it_is_enabled(
     assert cli.start("note")
 
 
-def test_a_list_of_more_templates_than_an_agent_reads_at_once_is_whole_for_the_user(cli: Terminal) -> None:
-    for number in range(10):
-        cli.save(template(f"own_{number}", phase("work")))
-    names = {each["name"] for each in cli.json("templates", "list").data["templates"]}
-    assert {"own_0", "own_9", "role_pipeline"} <= names
-
-
 def test_a_version_that_was_archived_makes_room_for_the_one_before(cli: Terminal) -> None:
     kept(cli, "1")
     kept(cli, "2")
@@ -177,26 +170,6 @@ def test_a_version_that_was_archived_makes_room_for_the_one_before(cli: Terminal
     assert cli.json("templates", "show", "mine").data["template"]["version"] == "1"
     states = {each["version"]: each.get("state") for each in cli.json("templates", "show", "mine").data["versions"]}
     assert states == {"2": "archived", "1": None}
-
-
-def test_a_template_whose_versions_are_all_archived_is_shown_and_enabled_by_its_name(cli: Terminal) -> None:
-    kept(cli, "1")
-    kept(cli, "2")
-    for version in "12":
-        assert cli("templates", "archive", f"mine@{version}").code == 0
-    assert "mine" not in cli("templates", "list").out
-    assert "mine" in {each["name"] for each in cli.json("templates", "list", "--all").data["templates"]}
-    assert cli("templates", "show", "mine").out.startswith("mine 2 (stored, archived)")
-    assert cli.json("start", "mine").refusal == "unavailable"
-    assert cli("templates", "enable", "mine").out == "Enabled mine@2.\n"
-    assert "mine" in cli("templates", "list").out
-
-
-def test_show_says_what_each_gate_requires(cli: Terminal) -> None:
-    cli.save(template("strict", phase("work", {"kind": "files", "within": ["src/**"]}, {"kind": "git", "clean": True})))
-    shown = cli("templates", "show", "strict").out
-    assert "within: src/**" in shown
-    assert "clean: true" in shown
 
 
 # importing

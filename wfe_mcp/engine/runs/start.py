@@ -296,7 +296,7 @@ def refuse_missing(
             raise Refused(
                 "invalid_template",
                 f"Template {plan.template.name!r} needs what this project does not have.",
-                f"Correct .wfe/config.toml and run: wfe-mcp trust. {faults[0]}."
+                f"{faults[0]}. Correct .wfe/config.toml and run: wfe-mcp trust"
                 if faults
                 else "Add it to .wfe/config.toml and run: wfe-mcp trust. A check that the project does not have: name it in "
                 "missing_checks of the phase ([templates.NAME.phases.PHASE]).",

@@ -147,8 +147,8 @@ class _Reader:
         if line != _FIRST:
             raise Refused(
                 "invalid_artifact",
-                "The file is none that this version of wfe-mcp exports.",
-                "Nothing was stored. Name a file of wfe-mcp export; of a workflow, a plan or settings: wfe-mcp templates import FILE",
+                "The file is no export of this version.",
+                "Nothing was stored. A workflow, a plan or settings: wfe-mcp templates import FILE",
                 (Detail("/format", "is not there (line 1)", _FIRST.decode(), _excerpt(line)),),
             )
         run, place = self._member("run"), self._member("place")

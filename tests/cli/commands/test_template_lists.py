@@ -1,0 +1,48 @@
+"""What lists and descriptions of templates say at a terminal."""
+
+import json
+
+from tests.cli.scene import PIN, Terminal, phase, template
+
+
+def kept(cli: Terminal, version: str) -> None:
+    """A trusted version of the template ``mine``."""
+    (cli.root / "mine.json").write_text(json.dumps(template("mine", phase("draft")) | {"version": version}))
+    assert cli("templates", "import", "mine.json").code == 0
+    assert cli("trust", "mine", "--yes", pin=PIN).code == 0
+
+
+def test_a_list_of_more_templates_than_an_agent_reads_at_once_is_whole_for_the_user(cli: Terminal) -> None:
+    for number in range(10):
+        cli.save(template(f"own_{number}", phase("work")))
+    names = {each["name"] for each in cli.json("templates", "list").data["templates"]}
+    assert {"own_0", "own_9", "role_pipeline"} <= names
+
+
+def test_a_template_whose_versions_are_all_archived_is_shown_and_enabled_by_its_name(cli: Terminal) -> None:
+    kept(cli, "1")
+    kept(cli, "2")
+    for version in "12":
+        assert cli("templates", "archive", f"mine@{version}").code == 0
+    assert "mine" not in cli("templates", "list").out
+    assert "mine" in {each["name"] for each in cli.json("templates", "list", "--all").data["templates"]}
+    assert cli("templates", "show", "mine").out.startswith("mine 2 (stored, archived)")
+    assert cli.json("start", "mine").refusal == "unavailable"
+    assert cli("templates", "enable", "mine").out == "Enabled mine@2.\n"
+    assert "mine" in cli("templates", "list").out
+
+
+def test_show_says_what_each_gate_requires(cli: Terminal) -> None:
+    cli.save(template("strict", phase("work", {"kind": "files", "within": ["src/**"]}, {"kind": "git", "clean": True})))
+    shown = cli("templates", "show", "strict").out
+    assert "within: src/**" in shown
+    assert "clean: true" in shown
+
+
+def test_a_start_names_the_table_that_does_not_count(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + '\n[context.guide]\nfiles = ["*.md"]\n[context.guide.scopes]\napi = ["web"]\n')
+    asked = phase("work") | {"context": [{"bundle": "guide"}]}
+    cli.save(template("guided", asked))
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert "[context.guide] does not count: scope 'api' names the layer 'web'" in cli("start", "guided").err
