@@ -116,6 +116,17 @@ def test_an_item_says_what_the_item_before_it_was_where_they_are_worked_one_afte
     assert part(prompt(scene, run, names[1])) == said
 
 
+def test_after_a_loop_the_prompt_names_what_was_done_for_its_last_item(scene: Scene) -> None:
+    tasks: Any = {"type": "object", "properties": {"tasks": {"type": "array", "items": {"type": "string"}}}}
+    end = phase("end", output={"artifact": "end", "schema": "review@1"})
+    run = scene.start(loop(1), end, phase("after"), inputs={"tasks": ["a", "b"]}, schema=tasks)
+    for key in "01":
+        scene.do(run, f"tasks[{key}].do", {"title": f"done {key}"})
+    assert part(prompt(scene, run, "end")) == ["tasks[1].do, attempt 1: done 1"]
+    scene.submit(run, "end", {"verdict": "pass", "findings": []})
+    assert part(prompt(scene, run, "after"))[0] == "end, attempt 1: pass"
+
+
 def decided(number: int, **more: Any) -> dict[str, Any]:
     return {"id": f"D-{number}", "title": "Which format?", "decision": f"zip {number}", "rationale": "it opens", **more}
 

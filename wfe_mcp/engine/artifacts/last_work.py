@@ -5,8 +5,8 @@
 
 Rules:
 1. Only what cannot change while the attempt is open: its own earlier attempts, the item before it in a loop that works one
-   at a time, and completed phases that it needs. Where its run has done nothing yet: the last completed run of the
-   project, which is frozen when a run starts.
+   at a time, and completed phases that it needs, of a loop those of its last item. Where its run has done nothing yet: the
+   last completed run of the project, which is frozen when a run starts.
 2. The files are those that the server saw change, never those that an agent named.
 3. What a person said of the project in place of what its files say comes first, as it was when the run started.
 4. Accepted decisions of architecture (``work`` items) come with it, as they were when the run started.
@@ -91,11 +91,22 @@ def _completed_before(change: RunChange, attempt: Attempt) -> Iterator[str]:
         place = None if item is None else item[0]
     done = [
         each
-        for path in found
+        for place in found
+        for path in _worked(state, place)
         if path in state.attempts and (each := state.current(path)).status is AttemptStatus.COMPLETED
     ]
     for each in done[:MOST_PHASES]:
         yield _of_attempt(change, each, name_of(each.phase) if item_of(each.phase) is None else str(each.phase))
+
+
+def _worked(state: RunState, path: PhasePath) -> Iterator[PhasePath]:
+    """``path``; for a loop or another template inside, the phases of its last item, the last first."""
+    if path not in state.loops:
+        yield path
+        return
+    for key in state.loops[path].keys[-1:]:
+        for each in reversed(state.spec.body(path)):
+            yield from _worked(state, inside(path, key, each.path))
 
 
 def _needed(state: RunState, path: PhasePath) -> list[PhasePath]:
@@ -131,8 +142,8 @@ def _result(tx: Tx, loaded: LoadedRun, attempt: Attempt) -> str:
     own = next(
         (text for key in ("summary", "title", "why", "body") if isinstance(text := values.get(key), str) and text), ""
     )
-    verdict = next((f"{values[key]}: " for key in ("verdict", "status") if isinstance(values.get(key), str)), "")
-    return verdict + " ".join(own.split())
+    verdict = next((str(values[key]) for key in ("verdict", "status") if isinstance(values.get(key), str)), "")
+    return ": ".join(filter(None, (verdict, " ".join(own.split()))))
 
 
 def _files(loaded: LoadedRun, before: str | None, after: str | None) -> tuple[str, ...]:
