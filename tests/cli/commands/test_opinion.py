@@ -177,12 +177,12 @@ def test_a_reviewer_may_be_a_person_who_answers_a_file(cli: Terminal) -> None:
     assert cli("list").out.split(run)[1].split()[1] == "you"
     give = ("opinion", "answer", run, "draft")
     assert cli.json("opinion", "answer", run, "drft").refusal == "unknown_phase"
-    assert cli.json(*give).refusal == "needs_human"
-    assert cli.json(*give, pin=PIN).refusal == "bad_argument"
+    assert cli.json(*give).refusal == "bad_argument", "no PIN is asked for an answer that is not there"
     answer.write_text('{"verdict": "maybe", "findings": []}')
-    wrong = cli.json(*give, pin=PIN)
+    wrong = cli.json(*give)
     assert wrong.refusal == "invalid_artifact" and "/verdict" in wrong.document["error"]["message"]
     answer.write_text('{"verdict": "pass", "findings": [], "summary": "I have read it"}')
+    assert cli.json(*give).refusal == "needs_human"
     done = cli.json(*give, pin=PIN)
     assert (done.code, done.document["run_state"]) == (0, "completed")
     assert done.document["summary"].startswith("Took the opinion of one on draft: pass")
@@ -228,3 +228,12 @@ def test_a_submission_whose_reviewer_would_exceed_a_cap_is_answered_and_judged_a
     result = cli("status", run)
     assert "0 tokens of 10 tokens (tokens_per_run) are spent" in result.out
     assert cli("resume", run, "--max-tokens", "90000", pin=PIN).code == 0
+
+
+def test_no_pin_is_asked_for_an_overruling_without_a_reason(cli: Terminal, models: Models) -> None:
+    models(opinion("fail"))
+    run = reviewed(cli)
+    cli.submit_work(run, "draft")
+    asked = cli.json("opinion", "overrule", run, "draft", "--reason", " ")
+    assert asked.refusal == "bad_argument"
+    assert cli.json("opinion", "overrule", run, "draft", "--reason", "because").refusal == "needs_human"

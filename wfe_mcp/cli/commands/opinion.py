@@ -84,7 +84,7 @@ def answer(
     It asks for your PIN, and waits for the gate. `status` shows the question's file.
     """
     from wfe_mcp.cli.commands.submit import in_project
-    from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, take_opinion
+    from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, refuse_no_opinion, take_opinion
 
     engine, run = invocation.engine, invocation.at(run, phase)
     record = invocation.record(run)
@@ -93,6 +93,7 @@ def answer(
     question = open_question(engine, run, phase, reviewer)
     if question.is_changed:
         invocation.screen.talk(f"Warning: {question.asked.question} has changed since it was written.")
+    refuse_no_opinion(engine, run, phase, question, file)
     by = invocation.person(pin_fd, f"give an opinion on {phase}")
     made = take_opinion(engine, by, run, phase, path=file, reviewer=question.asked.reviewer, shown=question.sha256)
     assert made.attempt is not None

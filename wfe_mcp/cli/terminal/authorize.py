@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | None, what: str) -> By:
     """The caller of ``probe``, a command by ``door.by``: without a proof where any caller may give it, else the user.
 
-    A given PIN is always checked. The engine refuses what is illegal for every caller.
+    A given PIN is always checked. Refuses what is illegal for the user too before it asks for the PIN; the engine refuses the rest.
     """
+    from dataclasses import replace
+
     from wfe_mcp.core.moves import refusal
+    from wfe_mcp.views.moves.calls import USER
     from wfe_mcp.views.reports.envelopes import overview_of
 
-    refused = refusal(overview_of(invocation.engine, run).loaded.state, probe)
+    state = overview_of(invocation.engine, run).loaded.state
+    refused = refusal(state, probe)
     if pin_fd is None and (refused is None or refused.code != "needs_human"):
         return invocation.by
+    if pin_fd is None and (never := refusal(state, replace(probe, by=USER))) is not None:
+        raise replace(never, run=run)
     return invocation.person(pin_fd, what)

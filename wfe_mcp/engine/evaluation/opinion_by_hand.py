@@ -65,6 +65,14 @@ def open_question(engine: Engine, run: str, phase: str, reviewer: str = "") -> A
     return AskedQuestion(asked, question.decode(errors="replace"), answer.decode(errors="replace"), changed)
 
 
+def refuse_no_opinion(engine: Engine, run: str, phase: str, question: AskedQuestion, path: str = "") -> None:
+    """Refuses ``bad_argument`` and ``invalid_artifact`` as ``take_opinion`` would for the file of this answer."""
+    with engine.store.read() as tx:
+        current = run_as_read(engine, tx, run)
+    command = f"wfe-mcp opinion answer {current.run.id} {typed(PhasePath(phase))}"
+    _read(Path(current.run.worktree), path or question.asked.answer, command)
+
+
 def take_opinion(
     engine: Engine,
     by: By,
