@@ -100,7 +100,8 @@ def test_each_way_to_fail_has_its_own_message_and_next_step(cli: Terminal, model
         cli, "providers", "add", "wrong", "--kind", "openai", "--base-url", models.v1, "--key", "stored", key=f"{KEY}x"
     )
     closed = "http://127.0.0.1:9/v1"
-    with_key(cli, "providers", "add", "gone", "--kind", "openai", "--base-url", closed, "--key", "stored")
+    gone = with_key(cli, "providers", "add", "gone", "--kind", "openai", "--base-url", closed, "--key", "stored")
+    assert "cannot be reached at http://127.0.0.1:9" in gone.data["fault"]
     cases = {
         "wrong_key": cli.json("providers", "test", "wrong", "--model", "gpt-5.5"),
         "no_route": cli.json("providers", "test", "gone", "--model", "gpt-5.5"),

@@ -94,7 +94,8 @@ def add(
     secret = _key_wanted(invocation, name, table, place, key_fd)
     line = add_provider(invocation.engine, invocation.by, name, table, secret)
     with invocation.screen.busy("Listing its models"):
-        models = models_of(invocation.engine, name)
+        listed = models_of(invocation.engine, name)
+    models, fault = ((), "") if listed is None else (listed.models, "" if listed.ok else listed.message)
     summary = f"Added provider {name} to your configuration" + (
         f"; it has {plural(len(models), 'model')}." if models else "."
     )
@@ -104,8 +105,10 @@ def add(
         for model in models:
             screen.line(f"  {model}")
         screen.line(summary)
+        if fault:
+            screen.line(f"! {fault}", "yellow")
 
-    invocation.answer(summary, render, data={"provider": _view(line), "models": list(models)})
+    invocation.answer(summary, render, data={"provider": _view(line), "models": list(models), "fault": fault})
 
 
 def try_out(invocation: Invocation, name: Who, model: Model = "") -> None:

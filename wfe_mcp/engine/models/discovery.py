@@ -85,14 +85,14 @@ def try_out(engine: Engine, name: str, model: str = "") -> Tried:
     return _tried(connection, found.latency_s, found.model_found, found.models, message)
 
 
-def models_of(engine: Engine, name: str) -> tuple[str, ...]:
-    """The models that a provider lists; none where it cannot be asked, or lists none."""
+def models_of(engine: Engine, name: str) -> Tried | None:
+    """What a provider answers that is asked for its models; None where none can be asked."""
     loaded = engine.settings()
     try:
         connection = connected(engine, loaded, _target(loaded, name, ""), needs_model=False)
     except Refused:
-        return ()
-    return _list_models(connection).models if facts_of(connection.kind).is_network else ()
+        return None
+    return _list_models(connection) if facts_of(connection.kind).is_network else None
 
 
 def local_servers(places: Mapping[str, tuple[int, str]] | None = None) -> list[Local]:
