@@ -69,6 +69,13 @@ def test_its_phases_run_inside_with_inputs_of_its_own_and_its_outputs_come_back(
         assert tx.verification.problems(loaded.record.id) == []
 
 
+def test_a_template_that_is_not_there_is_not_taken_for_the_one_that_runs_it(scene: Scene) -> None:
+    no = refused(scene.start, phase("plan"), flow("drll"), **GOAL)
+    assert no.code == "invalid_template"
+    assert "drill" not in no.hint
+    assert "quick_fix" in no.hint
+
+
 def test_names_inside_and_outside_do_not_meet(scene: Scene) -> None:
     inner(
         scene, phase("plan", prompt="Inner ${inputs.title}"), phase("note", prompt="After ${artifacts.plan_note.title}")

@@ -129,15 +129,19 @@ def known_templates(engine: Engine) -> list[str]:
     return sorted(_readers(engine))
 
 
-def template_definition(engine: Engine, name: str) -> Offer:
-    """The template called ``name``, or the kept version ``NAME@VERSION``. Refuses ``unknown_template`` with the nearest."""
+def template_definition(engine: Engine, name: str, outer: str = "") -> Offer:
+    """The template called ``name``, or the kept version ``NAME@VERSION``. Refuses ``unknown_template`` with the nearest.
+
+    ``outer``: the template that runs it inside, which is not what was meant.
+    """
     base, at, version = name.partition("@")
     known = _readers(engine)
     if at:
         return _marked(engine, [_version(engine, base, version, known.get(base))])[0]
     if base in known:
         return _marked(engine, [known[base]()])[0]
-    hint = nearest_hint(base, known, f"Templates: {', '.join(sorted(known))}.")
+    others = sorted({*known} - {outer})
+    hint = nearest_hint(base, others, f"Templates: {', '.join(others)}.")
     raise Refused("unknown_template", f"No template is called {base!r}.", hint)
 
 
@@ -158,10 +162,12 @@ def whole_definition(engine: Engine, definition: dict[str, Any], *, ready: bool 
     """``definition`` with the templates that it runs inside. ``ready``: refuses the first that cannot be started."""
     from wfe_mcp.workflow.flows import whole
 
+    outer = str(definition.get("name", ""))
+
     def find(name: str) -> dict[str, Any]:
         if not ready:
-            return template_definition(engine, name).definition
-        return _trusted(engine, _in_use(engine, name), name).definition
+            return template_definition(engine, name, outer).definition
+        return _trusted(engine, _in_use(engine, name, outer), name).definition
 
     made = whole(definition, find)
     if ready and made.faults:
@@ -198,8 +204,8 @@ def project_names(engine: Engine) -> ProjectNames | None:
     )
 
 
-def _in_use(engine: Engine, name: str) -> Offer:
-    offer = template_definition(engine, name)
+def _in_use(engine: Engine, name: str, outer: str = "") -> Offer:
+    offer = template_definition(engine, name, outer)
     if offer.state:
         raise Refused(
             "unavailable",
