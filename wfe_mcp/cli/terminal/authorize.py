@@ -23,8 +23,9 @@ def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | No
 
     state = overview_of(invocation.engine, run).loaded.state
     refused = refusal(state, probe)
-    if pin_fd is None and (refused is None or refused.code != "needs_human"):
+    if pin_fd is None and refused is None:
         return invocation.by
-    if pin_fd is None and (never := refusal(state, replace(probe, by=USER))) is not None:
+    never = refusal(state, replace(probe, by=USER)) if pin_fd is None else None
+    if never is not None:
         raise replace(never, run=run)
     return invocation.person(pin_fd, what)
