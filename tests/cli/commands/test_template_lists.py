@@ -41,7 +41,9 @@ def test_show_says_what_each_gate_requires(cli: Terminal) -> None:
 
 def test_a_start_names_the_table_that_does_not_count(cli: Terminal) -> None:
     config = cli.root / ".wfe" / "config.toml"
-    config.write_text(config.read_text() + '\n[context.guide]\nfiles = ["*.md"]\n[context.guide.scopes]\napi = ["web"]\n')
+    config.write_text(
+        config.read_text() + '\n[context.guide]\nfiles = ["*.md"]\n[context.guide.scopes]\napi = ["web"]\n'
+    )
     asked = phase("work") | {"context": [{"bundle": "guide"}]}
     cli.save(template("guided", asked))
     assert cli("trust", "--yes", pin=PIN).code == 0
