@@ -1,6 +1,6 @@
 """A wait names who works: a process, another run, a provider that is asked again, or none, and then the command."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -106,6 +106,23 @@ def test_a_run_that_another_one_blocks_waits_for_that_run(cli: Terminal, engine:
     assert f"  ! Run {first} works in this folder: " in shown.out
     assert "gates running" not in shown.out
     assert rows[second] == ("job", f"run {first}")
+
+
+def test_a_person_opens_an_attempt_at_a_phase_that_another_process_holds(
+    cli: Terminal, engine: Engine, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cli.start("note")
+    neighbour = Neighbour.begin(engine.identity.host)
+    beside = create_engine(project_at(cli.root), clock=cli.clock, holder=neighbour.holder)
+    answers.start_phase(beside, AGENT, run, "draft")
+    refused = cli.json("retry", run, "draft")
+    assert refused.refusal == "needs_human"
+    assert refused.document["error"]["message"].startswith("Phase 'draft' is held by ")
+    at_terminal(True)
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": PIN)
+    assert "Opened a new attempt at draft" in cli("retry", run, "draft").out
+    beside.close()
+    neighbour.end()
 
 
 def test_a_question_says_that_nothing_works_the_queue_and_the_wait_works_it(cli: Terminal) -> None:

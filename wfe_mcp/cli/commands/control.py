@@ -51,11 +51,16 @@ def retry(
     what = f"retry {phase}" + (f" from {from_step}" if from_step else "")
     probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=invocation.by, at=engine.clock())
     say_what_follows(invocation, run, "retry", phase)
+
+    def go(by: "By") -> None:
+        control.retry(engine, by, run, phase, feedback, role or None, from_step=from_step)
+
     if from_step and steps is not None and steps.repeats and (pin_fd is not None or at_terminal()):
-        by: By = invocation.person(pin_fd, what)
-    else:
-        by = authorize(invocation, run, probe, pin_fd, what)
-    control.retry(engine, by, run, phase, feedback, role or None, from_step=from_step)
+        go(invocation.person(pin_fd, what))
+    elif (by := authorize(invocation, run, probe, pin_fd, what)).is_human:
+        go(by)
+    else:  # a phase that another process holds needs the PIN, too
+        invocation.as_needed(go, None, what)
     kept = () if steps is None or from_step else steps.kept
     more = f", which keeps the answers of {', '.join(kept)}; --from STEP calls them again" if kept else ""
     data = {} if steps is None else {"kept": list(steps.kept), "called_again": list(steps.again)}

@@ -13,7 +13,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, RunStatus
+from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.spec import CLIENT_ROLE
@@ -168,7 +168,10 @@ def _refuse_others_work(current: RunChange, path: PhasePath) -> None:
         return
     if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
         hint = "Only its holder, or a person, opens a new attempt; take another phase."
-        raise held_by_another(current.tx, current.run.id, attempt, hint)
+        refused = held_by_another(current.tx, current.run.id, attempt, hint)
+        is_at_shell = current.by.channel is Channel.CLI  # where the PIN can be asked for
+        way = "Wait until it ends, or open one yourself: it asks for your PIN."
+        raise Refused("needs_human", refused.message, way) if is_at_shell else refused
 
 
 def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
