@@ -54,6 +54,8 @@ def test_the_files_of_an_earlier_moment_are_listed_read_and_written_elsewhere(
     out = tmp_path / "then"
     assert cli.json("show", run, "--at", str(at), "--files", "--to", str(out)).data["checkpoint"] == f"cp-{at}"
     assert (out / "src" / "run.sh").read_text() == "echo then\n"
+    written = cli("show", run, "--at", str(at), "--files", "--to", str(tmp_path / "again")).out
+    assert "  src/run.sh\n" in written and "not written" not in written
     assert (cli.root / "src" / "run.sh").read_text() == "echo now\n"
     assert cli("show", run, "--file", "src/run.sh").out == "echo now\n", (
         "the checkpoint of the phase that was completed since"

@@ -45,8 +45,8 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
             lambda screen: screen.quoted(text.removesuffix("\n")),
         )
         return
+    left_out = _write(root, commit, there, Path(to)) if to else []
     if to:
-        left_out = _write(root, commit, there, Path(to))
         data |= {"to": to} | ({"left_out": left_out} if left_out else {})
     left, count = not_kept(root, commit), int(taken.payload["skipped"])
     data |= {"not_kept": left} if left else {}
@@ -54,8 +54,8 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        for path in data.get("left_out", there):
-            screen.line(f"  {path}" + (" (a link or another repository: not written)" if to else ""))
+        for path in there:
+            screen.line(f"  {path}" + (" (a link or another repository: not written)" if path in left_out else ""))
         if left:
             screen.line(not_kept_words(left, count), "yellow")
 
