@@ -133,9 +133,10 @@ def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
     message = f"{_cannot(name)}{when}."
     if caller(command.by) == "server":
         return illegal(message, "")
-    again = "Only the user can reopen this run." if state.is_over and state.status is not RunStatus.CANCELLED else ""
+    if state.is_over and state.status is not RunStatus.CANCELLED:
+        return illegal(message, "Only the user can reopen this run: wfe-mcp retry RUN PHASE")
     legal = legal_moves(state, command.by, command.at)
-    return illegal(message, _possible(legal, command.by) or again or "Start a new run.")
+    return illegal(message, _possible(legal, command.by) or "Start a new run.")
 
 
 def _is_timed_out(state: RunState, command: c.Command) -> bool:

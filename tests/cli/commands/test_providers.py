@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +316,8 @@ def test_configuration_shows_providers_with_their_layers_and_no_key(cli: Termina
     document = cli.json("config", "show", "--origin")
     assert "never the key" in str(document.data["problems"])
     assert KEY not in document.out + document.err, "also where somebody wrote it into the file"
+
+
+def test_no_key_is_asked_for_where_there_is_no_such_provider(cli: Terminal, answering: Callable[..., None]) -> None:
+    answering()  # a key that is asked for fails the test
+    assert "No provider 'nope' is configured." in cli("providers", "key", "nope").err

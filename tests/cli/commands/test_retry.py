@@ -1,6 +1,7 @@
 """Any phase can be retried, in any state of the run, without a new run."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -115,3 +116,38 @@ def test_an_earlier_phase_is_tried_again_while_a_later_one_awaits_a_person(cli: 
     assert states(cli, run)["send"] == "awaiting"
     assert cli.json("retry", run, "draft", pin=PIN).code == 0
     assert states(cli, run) == {"draft": "ready", "send": "pending"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("reject", "{run}", "send", "--feedback", "no"),
+        ("force-accept", "{run}", "send", "--reason", "no"),
+        ("resume", "{run}"),
+        ("proceed", "{run}"),
+        ("auto", "on", "{run}"),
+        ("cancel", "{run}"),
+    ],
+)
+def test_what_no_one_can_do_is_refused_before_anything_is_asked(
+    cli: Terminal, answering: Callable[..., None], words: tuple[str, ...]
+) -> None:
+    run = completed(cli)
+    answering()  # an answer that is asked for fails the test
+    refused = cli(*(word.format(run=run) for word in words))
+    assert (refused.code, "PIN" in refused.err) == (1, False)
+    assert "the run is completed" in refused.err
+    assert f"Next: only you can reopen this run: wfe-mcp retry {run} PHASE" in refused.err
+
+
+def test_a_rejection_back_to_an_unknown_phase_is_refused_before_the_pin(
+    cli: Terminal, answering: Callable[..., None]
+) -> None:
+    cli.save(template("asks", phase("draft"), phase("send", HUMAN)))
+    run = cli.start("asks")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
+    answering()
+    refused = cli("reject", run, "send", "--feedback", "no", "--to", "nope")
+    assert (refused.code, "PIN" in refused.err, refused.out) == (1, False, "")
+    assert "no phase 'nope'" in refused.err

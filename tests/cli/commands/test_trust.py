@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 from tests.cli.scene import PIN, Terminal
@@ -92,3 +93,10 @@ def test_trust_in_one_thing_reviews_nothing_else(cli: Terminal) -> None:
     (cli.root / CONFIG).write_text(LATER)
     assert "Reviewed" not in cli("trust", "config", "--yes", pin=PIN).out
     assert "Reviewed" in cli("trust", "--yes", pin=PIN).out
+
+
+def test_a_name_that_nothing_has_is_refused_before_the_pin(cli: Terminal, answering: Callable[..., None]) -> None:
+    answering()  # an answer that is asked for fails the test
+    refused = cli("trust", "nope")
+    assert (refused.code, refused.out) == (1, "")
+    assert "Nothing called 'nope' needs trust." in refused.err

@@ -1,13 +1,15 @@
 """The commands that steer a run: retry, skip, proceed, auto, force-accept, pause, resume and cancel."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.authorize import authorize
+from wfe_mcp.cli.terminal.authorize import authorize, refuse_early
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Reason, Run, Yes, seconds_of
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 
@@ -91,12 +93,15 @@ def auto(invocation: Invocation, first: First, second: Run, pin_fd: PinFd = None
 
     'on' asks for your PIN.
     """
+    from wfe_mcp.core.commands import SetAuto
     from wfe_mcp.views.answers.tool_answers import control_run
 
     switch, run = (first, second) if first in {"on", "off"} else (second, first)  # both orders are clear
     if switch not in {"on", "off"}:
         raise typer.BadParameter(f"on or off is expected, not {first!r}", param_hint="on|off")
     run = invocation.at(run)
+    if switch == "on":
+        refuse_early(invocation, run, partial(SetAuto, auto=True))
     by = invocation.by if switch == "off" else invocation.person(pin_fd, "switch automatic mode on")
     answer = control_run(invocation.engine, by, run, "auto_on" if switch == "on" else "auto_off")
     invocation.controlled(answer, f"Turned {switch} automatic mode of")
@@ -157,7 +162,8 @@ def resume(
 
     run = invocation.at(run)
     timeout_s = seconds_of(timeout)
-    say_what_follows(invocation, run, "resume", "")
+    if timeout_s is None:  # a run whose time is over continues with more time only
+        say_what_follows(invocation, run, "resume", "")
     by = invocation.person(pin_fd, "resume the run")
     answer = control_run(
         invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens, timeout_s=timeout_s
@@ -183,9 +189,11 @@ def cancel(
     if stale:
         _archive_stale(invocation, reason)
         return
+    from wfe_mcp.core.commands import Cancel
     from wfe_mcp.views.answers.tool_answers import control_run
 
     run = invocation.at(run)
+    refuse_early(invocation, run, Cancel)
     if not yes and not invocation.screen.as_json and sys.stdin.isatty() and sys.stdout.isatty():
         from wfe_mcp.cli.terminal.confirm import confirmed
 
@@ -221,9 +229,20 @@ def proceed(invocation: Invocation, run: Run, phase: HeldPhase = "", pin_fd: Pin
 
 
 def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str, to: str = "") -> None:
-    """Say what the decision would lead to, before it is made; nothing where it will be refused."""
-    from wfe_mcp.views.moves.outlook import leads_to
-
-    invocation.promised = leads_to(invocation.engine, invocation.overview(run), way, phase, to)
+    """Say what the decision would lead to, before it is made."""
+    invocation.promised = what_follows(invocation, run, way, phase, to)
     if invocation.promised:
         invocation.screen.aside(invocation.promised)
+
+
+def what_follows(invocation: Invocation, run: str, way: "Way", phase: str, to: str = "") -> str:
+    """What the decision would lead to; empty where it will be refused. At a terminal that is refused now: no PIN is typed for it."""
+    from wfe_mcp.cli.terminal.pin import at_terminal
+    from wfe_mcp.views.moves.outlook import promise
+
+    try:
+        return promise(invocation.engine, invocation.overview(run), way, phase, to)
+    except Refused:
+        if at_terminal():
+            raise
+        return ""

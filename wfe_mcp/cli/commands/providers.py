@@ -155,10 +155,9 @@ def remove(invocation: Invocation, name: Name) -> None:
 
 def key(invocation: Invocation, name: Name, place: Place = "", key_fd: KeyFd = None) -> None:
     """Set the key of a provider, or where it is."""
-    from wfe_mcp.engine.models.providers import give_key, listed
+    from wfe_mcp.engine.models.providers import give_key, line_of
 
-    known = {line.name: line for line in listed(invocation.engine)}
-    before = known[name].key if name in known else ""
+    before = line_of(invocation.engine, name).key
     place = _checked_place(place or (before if before in {"keyring", "stored"} else "keyring"))
     secret = None if place.startswith("env:") else _read_key(name, key_fd)
     _render_line(

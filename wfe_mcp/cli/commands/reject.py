@@ -35,7 +35,7 @@ def reject(
 
     Where PHASE awaits your approval it shows what waits, and asks for your PIN; a submission whose gates still run is withdrawn without one.
     """
-    from wfe_mcp.cli.commands.control import say_what_follows
+    from wfe_mcp.cli.commands.control import what_follows
     from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.core.model import AttemptStatus
     from wfe_mcp.engine.approvals import decide as approvals
@@ -56,11 +56,14 @@ def reject(
         return
     view = open_approval(engine, invocation.overview(run), phase)
     text = rejection(view, feedback, comments)
+    follows = what_follows(invocation, run, "reject", phase, to)
     if view is not None:
         where = f" to {to}" if to else ""
-        shown_as = replace(view, question=f"Send back {phase} of {view.title}{where}?", effect="", send_back="")
+        shown_as = replace(view, question=f'Send back {phase} of "{view.title}"{where}?', effect="", send_back="")
         show_first(invocation, shown_as, Detail(), asks=pin_fd is None)
-        say_what_follows(invocation, run, "reject", phase, to)
+        invocation.promised = follows
+        if follows:
+            invocation.screen.aside(follows)
     rejected = _open_attempt(invocation, run, phase) if known else 0
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     shown = None if view is None else Seen(engine, view)

@@ -28,7 +28,7 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     """
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.engine.templates.trust import give_trust, in_force, refuse_faulty
+    from wfe_mcp.engine.templates.trust import give_trust, in_force, refuse_faulty, refuse_unknown
     from wfe_mcp.views.approvals.trust import trust_line, trust_view, view_data
     from wfe_mcp.views.values.model import plain
 
@@ -40,6 +40,7 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     if wanted and set(wanted) <= {one.name for one in in_force(invocation.engine)} and view.review is None:
         invocation.answer(f"Trusted already: {', '.join(wanted)}.", data={"trusted": []})
         return
+    refuse_unknown(wanted, view.pending)
     show_trust(invocation.screen, view)
     refuse_faulty(invocation.engine, [one for one in view.pending if not wanted or one.name in wanted])
     if pin_fd is None and not at_terminal():

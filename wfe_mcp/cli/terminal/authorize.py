@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wfe_mcp.cli.terminal.invocation import Invocation
     from wfe_mcp.core.commands import Command
     from wfe_mcp.core.model import By
@@ -18,14 +20,25 @@ def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | No
     from dataclasses import replace
 
     from wfe_mcp.core.moves import refusal
-    from wfe_mcp.views.moves.calls import USER
-    from wfe_mcp.views.reports.envelopes import overview_of
+    from wfe_mcp.engine.evaluation.outlook import PERSON
 
-    state = overview_of(invocation.engine, run).loaded.state
+    state = invocation.overview(run).loaded.state
     refused = refusal(state, probe)
     if pin_fd is None and refused is None:
         return invocation.by
-    never = refusal(state, replace(probe, by=USER)) if pin_fd is None else None
+    never = refusal(state, replace(probe, by=PERSON)) if pin_fd is None else None
     if never is not None:
         raise replace(never, run=run)
     return invocation.person(pin_fd, what)
+
+
+def refuse_early(invocation: Invocation, run: str, command: Callable[..., Command]) -> None:
+    """Refuse ``command`` of the user, where they cannot give it now: before they answer or type a PIN at the terminal."""
+    from wfe_mcp.cli.terminal.pin import at_terminal
+    from wfe_mcp.core.moves import refusal
+    from wfe_mcp.engine.evaluation.outlook import PERSON
+
+    state, given = invocation.overview(run).loaded.state, command(by=PERSON, at=invocation.clock())
+    refused = refusal(state, given)
+    if refused is not None and at_terminal():
+        raise refused

@@ -13,11 +13,11 @@ from typing import Unpack
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus
-from wfe_mcp.core.moves import example
+from wfe_mcp.core.moves import example, refusal
 from wfe_mcp.core.paths import PhasePath, item_of
+from wfe_mcp.engine.approvals.requests import with_decision
 from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, judge_inline_gate, wake_backoff
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
@@ -56,16 +56,11 @@ class Outlook:
     reason: str = ""
 
 
-def outlook(
-    engine: Engine, loaded: LoadedRun, phase: PhasePath | None, act: Callable[[RunChange], object]
-) -> Outlook | None:
-    """Where ``act``, which gives the commands of a person, would lead; None where one of them is refused."""
+def outlook(engine: Engine, loaded: LoadedRun, phase: PhasePath | None, act: Callable[[RunChange], object]) -> Outlook:
+    """Where ``act``, which gives the commands of a person, would lead. Refuses what is refused to a person."""
     with engine.store.rehearse() as tx:
         change = _Rehearsal(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), PERSON, engine.clock())
-        try:
-            act(change)
-        except Refused:
-            return None
+        act(change)
         while any(reaction(change) for reaction in _REACTIONS):
             pass
         return outlook_of(loaded.state, change.state, phase)
@@ -111,7 +106,11 @@ def approve(change: RunChange, path: PhasePath) -> None:
 def reject(change: RunChange, path: PhasePath, to: str = "") -> None:
     """What a person who rejects the open revision of ``path`` commands. ``to``: the earlier phase to go back to."""
     target = meant_by(change.state.spec, path, to) if to else None
-    change.give(c.Reject(phase=path, feedback="rehearsal", to=target, by=change.by, at=change.at))
+    command = c.Reject(phase=path, feedback="rehearsal", to=target, by=change.by, at=change.at)
+    refused = refusal(change.state, command)
+    if refused is not None:
+        raise with_decision(change, path, refused)
+    change.give(command)
 
 
 class _Rehearsal(RunChange):

@@ -157,7 +157,7 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
 
 def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = None) -> ProviderLine:
     """Store ``key`` at ``place`` for ``name``; a key stored elsewhere is removed."""
-    known = _line_of(engine, name)
+    known = line_of(engine, name)
     _refuse_projects(known)
     _refuse_faults("providers", name, {"key": place})
     if key is not None:
@@ -183,7 +183,7 @@ def remove(engine: Engine, by: By, name: str) -> Removed:
     from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import without_table
 
-    known = _line_of(engine, name)
+    known = line_of(engine, name)
     if known.layer == "built in":
         raise Refused(
             "bad_argument",
@@ -203,7 +203,7 @@ def set_role(
     from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import with_value, without_value
 
-    known = _line_of(engine, provider)
+    known = line_of(engine, provider)
     if not model and needs_model(known.kind):
         raise Refused(
             "bad_argument",
@@ -221,11 +221,6 @@ def set_role(
 
     change_user_config(changed)
     return next(line for line in roles(engine) if line.name == name)
-
-
-def line_of(engine: Engine, name: str) -> ProviderLine:
-    """The line of the provider ``name``, which must be there."""
-    return next(line for line in listed(engine) if line.name == name)
 
 
 def _line(
@@ -269,7 +264,7 @@ def _fault(engine: Engine, role: str) -> str:
     return ""
 
 
-def _line_of(engine: Engine, name: str) -> ProviderLine:
+def line_of(engine: Engine, name: str) -> ProviderLine:
     """The provider ``name``. Refuses ``bad_argument`` with the nearest names."""
     lines = {line.name: line for line in listed(engine)}
     if name in lines:
@@ -328,7 +323,7 @@ def _keep(engine: Engine, by: By, name: str, place: str, key: str) -> None:
 
 
 def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
-    _line_of(engine, name)
+    line_of(engine, name)
     _write_setting(name, "enabled", on)
     line = line_of(engine, name)
     if line.enabled is not on:

@@ -120,7 +120,7 @@ def give_trust(
     if not by.is_human:
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
     waiting = pending_trust(engine, names, again=True)
-    _refuse_unknown(names, waiting)
+    refuse_unknown(names, waiting)
     given = [one for one in waiting if not names or one.name in names]
     changed = [one.name for one in given if shown is not None and one not in shown]
     if changed:
@@ -175,7 +175,9 @@ def refuse_faulty(engine: Engine, given: Iterable[PendingTrust]) -> None:
     )
 
 
-def _refuse_unknown(names: Iterable[str], waiting: list[PendingTrust]) -> None:
+def refuse_unknown(names: Iterable[str], waiting: Iterable[PendingTrust]) -> None:
+    """Refuse a name that nothing has of what waits for trust."""
+    waiting = list(waiting)
     known, listed = {OWN, *(one.name for one in waiting)}, ", ".join(sorted(one.name for one in waiting))
     for name in names:
         if name not in known:

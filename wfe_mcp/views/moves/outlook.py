@@ -13,6 +13,7 @@ from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import joined, plural
 from wfe_mcp.engine.evaluation.outlook import Outlook, approve, outlook, reject
 from wfe_mcp.engine.kernel.engine import Engine
@@ -29,17 +30,24 @@ _STOPS = {RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.PAUSED}
 
 
 def leads_to(engine: Engine, found: Overview, way: Way, phase: str, to: str = "") -> str:
-    """What follows where the user decides ``way`` on ``phase``; empty where that is refused now.
+    """``promise``, or nothing where that is refused now."""
+    try:
+        return promise(engine, found, way, phase, to)
+    except Refused:
+        return ""
 
-    ``proceed`` without a phase is about all that are held; ``resume`` has none. ``to``: where a rejection goes back to.
+
+def promise(engine: Engine, found: Overview, way: Way, phase: str, to: str = "") -> str:
+    """What follows where the user decides ``way`` on ``phase``. Refuses what is refused to the user now.
+
+    ``proceed`` without a phase is about all that are held; ``resume`` has none. ``to``: where a
+    rejection goes back to.
     """
     path = PhasePath(phase) if phase else None
     if path is not None and path not in found.loaded.state.attempts:
-        return ""
+        raise unknown_phase(found.loaded.state, path)
     acts = partial(_acts, path=path, to=to)
     promised = outlook(engine, found.loaded, path, lambda change: acts(change).get(way, _refuse)())
-    if promised is None:
-        return ""
     delivers = _delivers(engine, found, promised.opens) if way != "reject" else ""
     return f"If you {_VERBS[way]}, {_follows(found, promised, way)}{delivers}."
 
