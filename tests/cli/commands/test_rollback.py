@@ -103,7 +103,7 @@ def test_an_undo_and_a_redo_name_the_same_command_and_the_log_says_where_to(cli:
         assert cli("redo", run, pin=PIN).out.startswith(f"Redid the start of draft (event {first})")
     lines = [line for line in cli("log", run).out.splitlines() if " RolledBack " in line]
     assert f"ada took the run back to event {first - 1} (undo)" in lines[0]
-    assert [re.findall(r" \((undo|redo)\) ", line) for line in lines] == [["undo"], ["redo"]] * 2
+    assert [re.findall(r" \((undo|redo)\)$", line) for line in lines] == [["undo"], ["redo"]] * 2
 
 
 def test_what_a_person_decided_is_undone_with_the_pin(

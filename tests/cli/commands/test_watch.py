@@ -69,6 +69,7 @@ def test_log_lists_the_events_page_by_page(cli: Terminal) -> None:
     assert rest["events"][-1]["type"] == "RunCompleted"
     text = cli("log", run, "--limit", "2").out
     assert "RunStarted" in text and "ada (cli, agent)" in text
+    assert text.splitlines()[0].endswith(" WHAT HAPPENED"), "the sentence is what a terminal wraps"
     assert cli("log", run, "--limit", "2").err == f"Next: wfe-mcp log {run} --after 2\n"
 
 

@@ -85,12 +85,11 @@ def log(
                 _render_changes(screen, event)
         else:
             now = invocation.clock()
-            rows = [
-                row
-                for event in events
-                for row in (_row(event, "" if exact_times else screen.time(event.at, now)), *_call_rows(event))
-            ]
-            screen.table(("seq", "time", "what happened", "event", "by"), rows)
+            rows: list[tuple[str, ...]] = []
+            for event in events:
+                seq, when, text, kind, by = _row(event, "" if exact_times else screen.time(event.at, now))
+                rows += [(seq, when, kind, by, text), *(("", "", "", "", line) for line in _call_texts(event))]
+            screen.table(("seq", "time", "event", "by", "what happened"), rows)
         if then is not None:
             screen.line(moment_line(then), "bold")
         if more:
@@ -115,14 +114,14 @@ def _with_calls(events: "list[EventView]", steps: "list[StepRecord]") -> "list[E
     return [replace(event, steps=calls_of(event)) for event in events] if steps else events
 
 
-def _call_rows(event: "EventView") -> Iterator[tuple[str, ...]]:
+def _call_texts(event: "EventView") -> Iterator[str]:
     from wfe_mcp.views.runs.calls import call_lines
 
     for step in event.steps:
         took = f", {step.took}" if step.took else ""
         error = f": {step.error}" if step.error else ""
-        yield "", "", shortened(f"  step {step.step} {step.state}: {step.does}{took}{error}", _CALL_CHARS), "", ""
-        yield from (("", "", shortened(f"    {line}", _CALL_CHARS), "", "") for line in call_lines(step))
+        yield shortened(f"  step {step.step} {step.state}: {step.does}{took}{error}", _CALL_CHARS)
+        yield from (shortened(f"    {line}", _CALL_CHARS) for line in call_lines(step))
 
 
 def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:
