@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused
 from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import first_tree
@@ -81,6 +81,13 @@ def test_the_same_decision_has_the_same_sha256_until_something_in_it_changes(sce
     after = shown(scene, run)
     assert shown_sha256(after) != before
     assert [(one.number, one.state, one.reason) for one in after.attempts] == [(1, "rejected", "Again.")]
+
+
+def test_an_earlier_attempt_that_failed_is_shown_as_failed(scene: Scene) -> None:
+    run = scene.start(phase("plan", expr("${run.iteration == 1 && phase.attempt == 2}"), approval()))
+    scene.do(run, "plan")
+    scene.do(run, "plan")
+    assert [(one.number, one.state) for one in shown(scene, run).attempts] == [(1, "failed")]
 
 
 @pytest.mark.parametrize("git", [True, False])

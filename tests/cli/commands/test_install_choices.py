@@ -45,6 +45,12 @@ def test_a_dry_run_shows_the_changes_and_writes_and_starts_nothing(empty: Termin
     assert everything(empty.place) == there
 
 
+def test_a_client_that_may_call_the_tools_already_is_not_said_to_ask(empty: Terminal) -> None:
+    assert "It asks before each call" in empty("install", "--client", "codex", "--yes").out
+    empty("install", "--client", "codex", "--yes", "--allow")
+    assert "It asks before each call" not in empty("install", "--client", "codex", "--yes", "--hooks").out
+
+
 def test_at_a_terminal_the_client_the_permission_the_lines_and_the_hooks_are_asked_for_one_by_one(
     empty: Terminal, answering: Callable[..., None]
 ) -> None:

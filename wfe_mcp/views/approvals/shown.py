@@ -12,7 +12,7 @@ from wfe_mcp.core.approval_guards import current_gate, several_people
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Attempt, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import refuse_altered
@@ -196,7 +196,7 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
         evidence=lines,
         opinions=opinions_shown(lines, gates, attempt, evidence, rows.opinions),
         attempts=tuple(
-            AttemptShown(each.number, "rejected" if each.fail_kind == "rejected" else str(each.status), _reason(each))
+            AttemptShown(each.number, _ended(each), _reason(each))
             for each in state.attempts[path]
             if each is not attempt and str(each.status) in _ENDED
         ),
@@ -228,6 +228,13 @@ def question_of(found: Overview, attempt: Attempt) -> str:
         about = f"{phase.title}. " if phase.kind == "steps" and phase.title else ""
         return f"{about}Let {'the server' if phase.kind == 'steps' else 'the agent'} start {attempt.phase} {of}?"
     return f"Approve {attempt.phase} {of}?"
+
+
+def _ended(attempt: Attempt) -> str:
+    """How an attempt ended; the attempt after one that failed does not hide that."""
+    if attempt.fail_kind == "rejected":
+        return "rejected"
+    return "failed" if attempt.fail_kind and attempt.status is AttemptStatus.SUPERSEDED else str(attempt.status)
 
 
 def _reason(attempt: Attempt) -> str:
