@@ -134,7 +134,9 @@ def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
     if caller(command.by) == "server":
         return illegal(message, "")
     if state.is_over and state.status is not RunStatus.CANCELLED:
-        return illegal(message, "Only the user can reopen this run: wfe-mcp retry RUN PHASE")
+        named = command.phase if isinstance(command, c.PhaseCommand) else ""
+        phase = str(named) if named in state.attempts else ["PHASE", *state.attempts][-1]
+        return illegal(message, f"Only the user can reopen this run: wfe-mcp retry RUN {typed(phase)}")
     legal = legal_moves(state, command.by, command.at)
     return illegal(message, _possible(legal, command.by) or "Start a new run.")
 

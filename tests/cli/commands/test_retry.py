@@ -137,7 +137,7 @@ def test_what_no_one_can_do_is_refused_before_anything_is_asked(
     refused = cli(*(word.format(run=run) for word in words))
     assert (refused.code, "PIN" in refused.err) == (1, False)
     assert "the run is completed" in refused.err
-    assert f"Next: only you can reopen this run: wfe-mcp retry {run} PHASE" in refused.err
+    assert f"Next: only you can reopen this run: wfe-mcp retry {run} send" in refused.err
 
 
 def test_a_rejection_back_to_an_unknown_phase_is_refused_before_the_pin(
@@ -151,3 +151,8 @@ def test_a_rejection_back_to_an_unknown_phase_is_refused_before_the_pin(
     refused = cli("reject", run, "send", "--feedback", "no", "--to", "nope")
     assert (refused.code, "PIN" in refused.err, refused.out) == (1, False, "")
     assert "no phase 'nope'" in refused.err
+
+
+def test_a_run_that_is_over_names_the_command_that_reopens_it(cli: Terminal) -> None:
+    run = completed(cli)
+    assert f"Next: only you can reopen this run: wfe-mcp retry {run} send" in cli("pause", run).err
