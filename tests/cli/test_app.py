@@ -183,6 +183,8 @@ def test_every_command_is_found_also_behind_options(cli: Terminal) -> None:
         assert cli("--json", *words).code == 0
         assert cli(*words, "--json").code == 0
         assert "Usage: wfe-mcp " + " ".join(words) in cli(*words, "--help").out
+    assert "Usage: wfe-mcp proceed [OPTIONS] RUN [PHASE]\n" in cli("proceed", "--help").out
+    assert "Usage: wfe-mcp archive [OPTIONS] RUN...\n" in cli("archive").err
     assert "approve" in cli("--help").out
     wrong = cli("templates", "nothing")
     assert (wrong.code, "No such command 'nothing'" in wrong.err) == (2, True)

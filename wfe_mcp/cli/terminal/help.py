@@ -31,6 +31,15 @@ class Command(TyperCommand):
         """The parameters, ``--help`` too."""
         return _plain(super().get_params(ctx))
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The arguments as the reference writes them: ``RUN [PHASE]``. Typer has braces around a required one, and two brackets."""
+        arguments = [each for each in self.get_params(ctx) if each.param_type_name == "argument"]
+        names = [str(each.metavar or each.name.upper()).replace("[", "").replace("]", "") for each in arguments]
+        return [
+            "[OPTIONS]",
+            *(name if each.required else f"[{name}]" for name, each in zip(names, arguments, strict=True)),
+        ]
+
 
 class Group(TyperGroup):
     """A group whose texts and flags are taken as they were typed. The outermost one shows ``page`` as its help."""
