@@ -235,7 +235,7 @@ function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[];
     ...(usage?.calls
       ? ([
           ["Tokens", `${tokens(usage.input_tokens ?? 0)} in, ${tokens(usage.output_tokens ?? 0)} out`],
-          ["Cost", `${money(usage.cost_usd)}${usage.unpriced ? ` + ${count(usage.unpriced, "call")} not priced` : ""}`],
+          ["Cost", [(usage.cost_usd || !usage.unpriced) && money(usage.cost_usd), usage.unpriced && `${count(usage.unpriced, "call")} not priced`].filter(Boolean).join(" + ")],
         ] as [string, string][])
       : []),
     ...(data.reached ? ([["State", data.reached]] as [string, string][]) : []),

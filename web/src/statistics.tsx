@@ -16,7 +16,7 @@ export function Week() {
   const { data } = useAsk<WeekView>("/stats/week", NEVER);
   const project = useContext(Session)?.project;
   if (!data?.attempts) return null;
-  const used = data.tokens ? `${tokens(data.tokens)} tokens, ${money(data.cost_usd)}` : "";
+  const used = data.tokens ? `${tokens(data.tokens)} tokens${data.cost_usd ? `, ${money(data.cost_usd)}` : ""}` : "";
   const figures = [`${count(data.finished, "run")} completed`, `${count(data.attempts, "attempt")} at ${count(data.phases, "phase")}`, used];
   return (
     <p className="soft small" id="week">

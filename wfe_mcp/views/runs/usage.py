@@ -106,8 +106,10 @@ def usage_view(usage: UsageRecord) -> UsageView:
 
 
 def tokens_and_cost(usage: UsageRecord | None) -> tuple[int | None, float | None]:
-    """What calls used; None without a call."""
-    return (usage.tokens, round(usage.cost_usd, 6)) if usage is not None and usage.calls else (None, None)
+    """What calls used; None without a call. The cost is None, not 0, where no call of a model with a known price is among them."""
+    if usage is None or not usage.calls:
+        return None, None
+    return usage.tokens, None if usage.unpriced and not usage.cost_usd else round(usage.cost_usd, 6)
 
 
 def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> RunUsage:
