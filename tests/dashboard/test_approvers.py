@@ -44,6 +44,7 @@ def test_the_first_key_is_added_with_the_pin(scene: Scene, person: Signer) -> No
 def test_a_wrong_pin_lets_no_key_in(scene: Scene, person: Signer) -> None:
     answer = person.pin(SoftKey("laptop"), pin=WRONG)
     assert (answer.status, "Wrong PIN" in answer.words) == (403, True)
+    assert 'name="name" value="laptop"' in answer.text, "what was typed is there for the next try"
     assert not (scene.root / APPROVERS).exists()
 
 

@@ -251,7 +251,7 @@ class ApproverPages(Handlers):
             self.approvers.change(engine, do, form, session)
         except Refused as refused:
             notice = Notice("no", f"Nothing has changed. {refused.message} {for_person(refused.hint)}")
-            return self._render_page(engine, request, session, notice, status_of(refused))
+            return self._render_page(engine, request, session, notice, status_of(refused), form.get("name", ""))
         return RedirectResponse(f"{request.url.path.rpartition('/')[0]}?{request.url.query}", 303)
 
     def _project(self, request: Request) -> Engine | None:
@@ -259,8 +259,15 @@ class ApproverPages(Handlers):
         return self.engines.of_project(request.path_params["project"], request.query_params.get("in", ""))
 
     def _render_page(
-        self, engine: Engine, request: Request, session: str, notice: Notice | None = None, status: int = 200
+        self,
+        engine: Engine,
+        request: Request,
+        session: str,
+        notice: Notice | None = None,
+        status: int = 200,
+        typed: str = "",
     ) -> Response:
+        name = typed or request.query_params.get("name", "")
         tokens = {do: self.sessions.token(session, f"{do} {engine.project_id}") for do in ("add", "remove")}
-        page = approvers_page(pinned_view(engine), tokens, request.query_params.get("name", ""), notice)
+        page = approvers_page(pinned_view(engine), tokens, name, notice)
         return HTMLResponse(page, status, headers=SCRIPTED)

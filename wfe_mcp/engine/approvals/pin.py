@@ -301,11 +301,7 @@ def _count_attempt(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
     tx.secrets.set(_WRONG, json.dumps(entry), SYSTEM, now)
     left = max(0, _FREE_TRIES - count)
     now_what = f"{plural(left, 'try', 'tries')} left" if left else f"every PIN is refused for {spoken(wait_s)}"
-    hint = (
-        "Nothing changed; try again."
-        if left
-        else f"Try again in {spoken(wait_s)}. If you have lost it: wfe-mcp pin reset"
-    )
+    hint = "Try again." if left else f"Try again in {spoken(wait_s)}. If you have lost it: wfe-mcp pin reset"
     return Refused("wrong_pin", f"Wrong PIN; {now_what}.", hint, data={"tries_left": left})
 
 
