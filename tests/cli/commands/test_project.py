@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 
 pytestmark = pytest.mark.usefixtures("in_git")
 
@@ -390,3 +390,11 @@ def test_a_folder_without_the_mark_is_another_project_after_git_init(cli: Termin
     cli.git("init", "-q")
 
     assert cli.json("list").data["runs"] == []
+
+
+def test_the_name_that_a_person_gave_is_in_the_lists_of_all_projects(cli: Terminal) -> None:
+    cli.save(template("asks", phase("draft", HUMAN)))
+    cli.submit_work(cli.start("asks"), "draft")
+    assert cli("project", "rename", ".", "The shop").code == 0
+    assert "The shop" in cli("list", "--all").out
+    assert "The shop" in cli("inbox").out

@@ -392,3 +392,9 @@ def test_a_terminal_lists_special_cases_apart_and_says_what_the_default_is(
     assert "More" not in cli("templates", "list", "bug").out
     cli("templates", "default", "incident", pin=PIN)
     assert cli("templates", "list").out.index("incident") < cli("templates", "list").out.index("compound")
+
+
+def test_words_that_no_template_has_are_answered(cli: Terminal) -> None:
+    answer = cli("templates", "list", "zzz")
+    assert (answer.code, answer.out) == (0, "No template has these words: zzz\n")
+    assert answer.err == "Next: wfe-mcp templates list --all\n"

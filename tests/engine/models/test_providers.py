@@ -222,7 +222,7 @@ def test_a_role_gets_a_provider_a_model_and_fallbacks(scene: Scene, mine: Path) 
     ("role", "provider", "model", "answer"),
     [
         ("second", "opneai", "m", "No provider 'opneai'"),
-        ("second", "openai", "", "has many models"),
+        ("second", "openai", "", "has no default model"),
         ("a b", "openai", "m", "a name is"),
     ],
 )

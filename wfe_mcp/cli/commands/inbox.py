@@ -37,14 +37,15 @@ def inbox(invocation: Invocation) -> None:
     waiting = plural(len(lines), "thing waits", "things wait") if lines else "Nothing waits"
     summary = f"{waiting} for you{where}"
 
+    with engine.store.read() as tx:
+        known = tx.projects.all()
+
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        _table(invocation, screen, lines, folder_names(projects))
+        _table(invocation, screen, lines, folder_names(projects, {each.root: each.name or "" for each in known}))
 
     invocation.answer(summary, render, view=view)
-    with engine.store.read() as tx:
-        known = [each.id for each in tx.projects.all()]
-    show_news(invocation, known)
+    show_news(invocation, [each.id for each in known])
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:

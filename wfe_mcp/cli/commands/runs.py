@@ -10,6 +10,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, OfTemplate, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.text import folder_names
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -93,7 +94,8 @@ def list_all(
             archived=archived,
             reached=[name for given in state or [] for name in given.split(",")],
         )
-        roots = tx.projects.roots(sorted({each.project_id for each in page.runs})) if everywhere else {}
+        shown = {each.project_id for each in page.runs} if everywhere else set[str]()
+        projects = [each for each in tx.projects.all() if each.id in shown]
         known = tx.runs.reached_states(engine.project_id) if state else []
     given = {
         "template": template,
@@ -122,7 +124,9 @@ def list_all(
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
-        runs_table(screen, rows, invocation.engine.clock(), roots)
+        called = folder_names((each.root for each in projects), {each.root: each.name or "" for each in projects})
+        names = {each.id: called[each.root] for each in projects}
+        runs_table(screen, rows, invocation.engine.clock(), names)
         if not rows:
             screen.line(
                 "No runs." + (f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else "")

@@ -46,6 +46,9 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
 
     def render(screen: Screen) -> None:
         lines = answer.shown(TemplateList).templates
+        if not lines:
+            screen.line(f"No template has these words: {query}" if query else "No template is enabled.")
+            screen.next("wfe-mcp templates list --all")
         if not screen.is_terminal:
             _render_list(screen, lines)
             return

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.text import exact, folder_names, shortened
+from wfe_mcp.cli.terminal.text import exact, shortened
 from wfe_mcp.core.errors import Suggestion
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.texts import in_short
@@ -220,18 +220,17 @@ def verdict_row(verdict: models.VerdictView) -> tuple[str, str, str]:
 
 
 def runs_table(
-    screen: Screen, runs: Iterable[models.RunRow], now: datetime, roots: Mapping[str, str] | None = None
+    screen: Screen, runs: Iterable[models.RunRow], now: datetime, names: Mapping[str, str] | None = None
 ) -> None:
-    """Runs, one a row. ``roots``: project → its folder, where the list has the runs of several."""
+    """Runs, one a row. ``names``: project → its name, where the list has the runs of several."""
     listed = list(runs)
-    names = folder_names((roots or {}).values())
     has_folders = not names and any(run.folder for run in listed)
     screen.table(
         ("run", "project", "status", "state", "waits for", "updated", "phase", "folder", "title"),
         [
             (
                 run.run,
-                names.get((roots or {}).get(run.project, ""), "-"),
+                (names or {}).get(run.project, "-"),
                 run.state + _marks(run),
                 run.reached or "-",
                 run.waits_for or "-",

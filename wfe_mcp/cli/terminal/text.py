@@ -9,7 +9,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,11 +67,11 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | 
     return [text for line in lines for text in _wrapped_row(line, widths, room)]
 
 
-def folder_names(folders: Iterable[str]) -> dict[str, str]:
-    """Each folder by its own name; by its path where two have the same."""
-    paths = {each: Path(each) for each in folders}
-    named = Counter(path.name for path in paths.values())
-    return {each: path.name if named[path.name] == 1 else each for each, path in paths.items()}
+def folder_names(folders: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+    """Each folder by the name that is ``given`` to it, else its own; by its path where two have the same."""
+    names = {each: given.get(each) or Path(each).name for each in folders}
+    named = Counter(names.values())
+    return {each: name if named[name] == 1 else each for each, name in names.items()}
 
 
 def width_of(text: str) -> int:

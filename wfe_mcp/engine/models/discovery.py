@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.connections import connected, needs_model
 from wfe_mcp.engine.models.roles import Filled, filled, provider_now
@@ -130,7 +131,7 @@ def _list_models(connection: Connection) -> Tried:
         models = list_models(connection)
     except ProviderFault as fault:
         return _failure(connection, fault, None, ())
-    message = f"It lists {len(models)} model(s); name one to try a call: --model MODEL"
+    message = f"It lists {plural(len(models), 'model')}; name one to try a call: --model MODEL"
     return _tried(connection, time.monotonic() - began, None, models, message)
 
 

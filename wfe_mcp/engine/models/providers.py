@@ -207,7 +207,7 @@ def set_role(
     if not model and needs_model(known.kind):
         raise Refused(
             "bad_argument",
-            f"Provider '{provider}' has many models, and none is named.",
+            f"Provider '{provider}' has no default model, and none is named.",
             f"See those it has: wfe-mcp providers test {provider}",
         )
     table: dict[str, Any] = {"provider": provider} | ({"model": model} if model else {})
@@ -296,9 +296,9 @@ def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
     if faults:
         raise Refused(
             "bad_argument",
-            f"That is no table [{what}.{name}]: {faults[0].message}.",
-            "See: wfe-mcp config show",
-            tuple(faults),
+            f"{faults[0].message}.",
+            "Correct it, and try again.",
+            tuple(faults[1:]),
         )
 
 
