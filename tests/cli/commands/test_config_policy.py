@@ -82,3 +82,9 @@ def test_what_weakens_it_is_asked_at_a_terminal_also_with_yes(
     assert cli("config", "policy", "--evidence", "checkout").code == 1
     assert asked[-1].startswith("Change it?")
     assert (cli.root / CONFIG).read_bytes() == before
+
+
+def test_a_value_that_no_option_takes_is_answered_with_those_it_takes(cli: Terminal) -> None:
+    refused = cli("config", "policy", "--evidence", "nope")
+    assert refused.code == 2
+    assert "'nope' is not one of 'any', 'worktree'" in refused.err

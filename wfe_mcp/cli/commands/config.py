@@ -20,11 +20,11 @@ Templates = Annotated[
     str, typer.Option("--templates", metavar="NAMES", help="What agents may start: names with commas, any, or none.")
 ]
 Evidence = Annotated[
-    Literal["", "any", "worktree", "checkout", "sandbox", "runner"],
+    Literal["any", "worktree", "checkout", "sandbox", "runner"] | None,
     typer.Option("--evidence", help="The least level of evidence of every check.", show_default=False),
 ]
 OnMismatch = Annotated[
-    Literal["", "block", "warn"],
+    Literal["warn", "block"] | None,
     typer.Option("--on-mismatch", help="When the file of an accepted artifact is changed later.", show_default=False),
 ]
 FactName = Annotated[
@@ -109,8 +109,8 @@ def fact(
 def policy(
     invocation: Invocation,
     templates: Templates = "",
-    evidence: Evidence = "",
-    on_mismatch: OnMismatch = "",
+    evidence: Evidence = None,
+    on_mismatch: OnMismatch = None,
     yes: Yes = False,
     pin_fd: PinFd = None,
 ) -> None:
@@ -163,7 +163,7 @@ def policy(
     invocation.answer(headline, render, view=view)
 
 
-def _policy_with(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":
+def _policy_with(now: "Policy", templates: str, evidence: str | None, on_mismatch: str | None) -> "Policy":
     """``now`` with what the options ask for."""
     from wfe_mcp.engine.runs.policy import ANY
 
