@@ -85,6 +85,11 @@ def test_each_type_of_event_has_a_sentence(type_: str) -> None:
     [
         ("GateJudged", FIELDS, "Gate 2 of plan (attempt 2) passed: 911 passed"),
         ("RecordsKept", FIELDS, "Recorded 2 context bundles, 1 request"),
+        (
+            "RecordsKept",
+            {"records": [{"kind": "evidence"}, {"kind": "evidence"}, {"kind": "shown"}]},
+            "Recorded 2 pieces of evidence, 1 shown decision",
+        ),
         ("RecordsKept", {"records": [{"kind": "step", "id": "ci/1/open_pr"}]}, "Recorded step open_pr of ci"),
         ("BlockerFound", FIELDS, "plan (attempt 2) reports a blocker for the 4th time"),
         ("CheckpointTaken", {"why": "manual", "note": "before lunch"}, "Checkpoint: manual: before lunch"),

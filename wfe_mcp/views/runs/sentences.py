@@ -144,6 +144,10 @@ def _value(name: str, payload: Mapping[str, Any]) -> str:
     return text
 
 
+_RECORDS = {"evidence": ("piece of evidence", "pieces of evidence"), "shown": ("shown decision", "shown decisions")}
+"""Kinds whose names are no nouns that take an s."""
+
+
 def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """How many records of each kind; a step, which is recorded once it has ended, is named."""
     for kind, many in Counter(one["kind"] for one in records).items():
@@ -151,7 +155,7 @@ def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             phase, _, step = next(one["id"] for one in records if one["kind"] == kind).split("/")
             yield f"step {step} of {phase}"
         else:
-            yield plural(many, kind.replace("_", " "))
+            yield plural(many, *_RECORDS.get(kind, (kind.replace("_", " "),)))
 
 
 def _plain_values(values: Mapping[str, Any]) -> str:
