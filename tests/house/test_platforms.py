@@ -10,10 +10,9 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 
@@ -329,17 +328,24 @@ def test_a_listing_of_a_project_knows_its_system(
     assert project_listing.list_project(tmp_path).windows is (platform == "win32")
 
 
-def test_a_root_of_windows_loses_the_slash_before_its_drive(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pathlib import PureWindowsPath
-
-    def drive(text: str) -> str:  # as Python does it there
-        return unquote(text).lstrip("/").replace("/", "\\")
-
+@pytest.mark.parametrize(
+    ("root", "wanted"),
+    [
+        ("file:///C:/Users/ada/my%20shop", "C:\\Users\\ada\\my shop"),
+        ("file:///c%3A/Users/ada/shop", "c:\\Users\\ada\\shop"),
+        ("file://localhost/d:/shop", "d:\\shop"),
+        ("file://server/team/shop", "\\\\server\\team\\shop"),
+        ("C:\\shop", "C:\\shop"),
+        ("file:///shop", "None"),
+    ],
+)
+def test_a_folder_that_a_client_of_windows_names_is_found(
+    monkeypatch: pytest.MonkeyPatch, root: str, wanted: str
+) -> None:
     path_of: Any = vars(location)["_path_of"]
     on(monkeypatch, location, "win32")
-    monkeypatch.setitem(sys.modules, "urllib.request", SimpleNamespace(url2pathname=drive))
     monkeypatch.setattr(location, "Path", PureWindowsPath)
-    assert str(path_of("file:///C:/Users/ada/my%20shop")) == "C:\\Users\\ada\\my shop"
+    assert str(path_of(root)) == wanted
 
 
 # -- the terminal -------------------------------------------------------------------------------------------------------

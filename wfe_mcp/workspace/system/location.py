@@ -1,6 +1,7 @@
 """The locations of the project and of its state."""
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -152,12 +153,9 @@ def _path_of(root: str) -> Path | None:
     """``file:///home/a%20b`` or a plain path; None for another scheme or a relative path."""
     parts = urlsplit(root)
     if parts.scheme == "file":
-        text = parts.path if parts.netloc in {"", "localhost"} else f"//{parts.netloc}{parts.path}"
-        if os.name == "nt":
-            from urllib.request import url2pathname  # loads HTTP, TLS and mail, in every server and command
-
-            root = url2pathname(text)
-        else:
-            root = unquote(text)
+        named = unquote(parts.path)
+        root = named if parts.netloc in {"", "localhost"} else f"//{parts.netloc}{named}"
+        if os.name == "nt" and re.match(r"/[A-Za-z]:", root):  # VS Code and Cursor write the colon as %3A
+            root = root[1:]
     path = Path(root)
     return path if path.is_absolute() else None
