@@ -18,7 +18,7 @@ import pytest
 
 from tests.house.other_system import Seen, always, on
 from wfe_mcp.artifacts import isolated
-from wfe_mcp.cli.terminal import confirm, connecting, health, pin
+from wfe_mcp.cli.terminal import health
 from wfe_mcp.clients import files
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard import serving
@@ -28,23 +28,22 @@ from wfe_mcp.engine.models import secrets
 from wfe_mcp.gates import place
 from wfe_mcp.jobs import child, process_tree
 from wfe_mcp.server import stdio, wire
-from wfe_mcp.testing import demo
 from wfe_mcp.workspace.discovery import project_listing
 from wfe_mcp.workspace.files import mirror, staging
 from wfe_mcp.workspace.git import file_facts, names, objects, restore, snapshot, working_tree
 from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.system import location
 
-HERE = "tests/house/test_platforms.py"
+HERE, TERMINAL = "tests/house/test_platforms.py", "tests/house/test_platform_terminal.py"
 BRANCHES = {
     "workspace/files/disk.py": "tests/workspace/git/test_durable_objects.py",
     "gates/remedies.py": "tests/gates/test_remedies.py",
     "artifacts/isolated.py": HERE,
     "cli/commands/server.py": "tests/server/http/test_workers.py",
     "cli/terminal/health.py": HERE,
-    "cli/terminal/confirm.py": HERE,
-    "cli/terminal/connecting.py": HERE,
-    "cli/terminal/pin.py": HERE,
+    "cli/terminal/confirm.py": TERMINAL,
+    "cli/terminal/connecting.py": TERMINAL,
+    "cli/terminal/pin.py": TERMINAL,
     "clients/files.py": HERE,
     "clients/launch.py": "tests/clients/test_launch.py",
     "clients/table.py": "tests/clients/test_table.py",
@@ -55,6 +54,7 @@ BRANCHES = {
     "engine/files/drift.py": HERE,
     "engine/models/secrets.py": HERE,
     "engine/notifications/notify.py": "tests/engine/notifications/test_notify.py",
+    "engine/toolbox/running.py": "tests/engine/toolbox/test_shell.py",
     "gates/place.py": HERE,
     "jobs/child.py": HERE,
     "jobs/container.py": "tests/gates/test_container.py",
@@ -63,7 +63,7 @@ BRANCHES = {
     "jobs/writers.py": "tests/gates/test_room_writers.py",
     "server/stdio.py": HERE,
     "server/wire.py": HERE,
-    "testing/demo.py": HERE,
+    "testing/demo.py": TERMINAL,
     "workspace/discovery/project_listing.py": HERE,
     "workspace/files/staging.py": HERE,
     "workspace/files/programs.py": "tests/workspace/files/test_programs.py",
@@ -348,36 +348,6 @@ def test_a_folder_that_a_client_of_windows_names_is_found(
     assert str(path_of(root)) == wanted
 
 
-# -- the terminal -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("is_there", [True, False])
-def test_windows_asks_at_its_standard_input(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
-    stdin = SimpleNamespace(isatty=lambda: is_there, readline=lambda: " yes \n")
-    monkeypatch.setattr(pin, "sys", Seen(sys, platform="win32", stdin=stdin))
-    assert pin.at_terminal() is is_there
-    monkeypatch.setattr(confirm, "sys", Seen(sys, platform="win32", stdin=stdin))
-    assert confirm.typed("? ") == "yes"
-
-
-def test_install_looks_where_clients_of_this_system_keep_their_files(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    on(monkeypatch, connecting, "win32")
-    assert connecting.places_of(tmp_path).platform == "win32"
-
-
-def test_the_demo_names_commands_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shown: Any = vars(demo)["_commands"]
-    project = SimpleNamespace(root=tmp_path, environment={"WFE_DATABASE_URL": "sqlite:///x"})
-    (tmp_path / "wfe-mcp.exe").touch()
-    for platform, word in (("win32", "set "), ("darwin", "export ")):
-        monkeypatch.setattr(demo, "sys", Seen(sys, platform=platform, executable=str(tmp_path / "python.exe")))
-        answer = shown(project, "r1")
-        assert answer[1].startswith(word)
-        assert ("wfe-mcp.exe" in answer[2]) is (platform == "win32")
-
-
 # -- what is decided when a module is loaded ----------------------------------------------------------------------------
 
 
@@ -397,10 +367,3 @@ def test_names_differ_by_case_on_linux_alone_and_windows_waits_less_for_a_child(
     cases = [decided(names, "_CASE", platform) for platform in ("linux", "darwin", "win32")]
     assert cases == ["core.ignoreCase=false", "core.ignoreCase=true", "core.ignoreCase=true"]
     assert [decided(isolated, "_WAIT_S", platform) for platform in ("darwin", "win32")] == [4.0, 2.0]
-
-
-def test_on_windows_a_backslash_in_the_setting_of_the_editor_is_part_of_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    words: Any = vars(confirm)["_editor"]
-    assert words(r"no-such/edit\ or --wait") == ["no-such/edit or", "--wait"]
-    monkeypatch.setattr(confirm, "os", Seen(os, name="nt"))
-    assert words(r'"C:\no such\edit.exe" --wait') == [r"C:\no such\edit.exe", "--wait"]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -21,7 +20,7 @@ from urllib.request import url2pathname
 from wfe_mcp import __version__
 from wfe_mcp.clients.table import is_address
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.workspace.files.programs import is_of_project, program
+from wfe_mcp.workspace.files.programs import find, is_of_project, program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +70,7 @@ def this_installation() -> Installation:
 
 def on_path(env: Mapping[str, str]) -> Path | None:
     """The program that the name finds."""
-    found = shutil.which(PROGRAM, path=env.get("PATH", ""))
+    found = find(PROGRAM, env.get("PATH", ""))
     return Path(found) if found else None
 
 
@@ -206,6 +205,12 @@ def printed(words: Sequence[str]) -> str:
     """What a program prints that says its version; empty where it cannot be started or takes too long."""
     with suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(
-            words, capture_output=True, text=True, timeout=_VERSION_S, check=False, stdin=subprocess.DEVNULL
+            words,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_VERSION_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
         ).stdout
     return ""

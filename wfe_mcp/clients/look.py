@@ -1,7 +1,6 @@
 """What a client's settings hold under our name."""
 
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +14,7 @@ from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.workspace.config.edits import value_at
-from wfe_mcp.workspace.files.programs import outside
+from wfe_mcp.workspace.files.programs import find, outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +71,7 @@ def client_named(name: str) -> Client:
 def is_installed(client: Client, places: Places) -> bool:
     """Whether a program of the client is on PATH, or a folder of its settings is there."""
     path = places.env.get("PATH", "")
-    return any(shutil.which(each, path=path) for each in client.programs) or any(
-        each.exists() for each in client.folders(places)
-    )
+    return any(find(each, path) for each in client.programs) or any(each.exists() for each in client.folders(places))
 
 
 def look(client: Client, places: Places, scope: Scope) -> Found:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import IO, Any
 
 from wfe_mcp import __version__
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.workspace.files.programs import program
 
 LIMIT_S = 60.0
 """uvx may have to download packages first."""
@@ -53,12 +53,12 @@ def environment(env: Mapping[str, str], passes: tuple[str, ...] | None) -> dict[
 def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: float = LIMIT_S) -> Trial:
     """Start ``argv`` in ``folder``, shake hands, list the tools, and end it."""
     begin = time.monotonic()
-    program = shutil.which(argv[0], path=env.get("PATH", ""))
-    if program is None:
+    found = program(argv[0], folder, env.get("PATH", ""))
+    if found is None:
         return Trial(0, fault=f"{argv[0]} is not found on PATH")
     try:
         process = subprocess.Popen(
-            [program, *argv[1:]],
+            [str(found), *argv[1:]],
             cwd=folder,
             env=dict(env),
             text=True,
@@ -69,7 +69,7 @@ def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: 
             stderr=subprocess.PIPE,
         )
     except OSError as error:
-        return Trial(0, fault=f"{program} cannot start: {error.strerror}")
+        return Trial(0, fault=f"{found} cannot start: {error.strerror}")
     error_output: list[str] = []
     timer = threading.Timer(limit_s, process.kill)
     listener = threading.Thread(target=error_output.extend, args=(_out(process.stderr),), daemon=True)

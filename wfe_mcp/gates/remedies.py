@@ -11,11 +11,11 @@ Rules:
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wfe_mcp.gates.invocation import package_of, scripts_of
+from wfe_mcp.workspace.files.programs import find, pythons
 
 _NODE_SIGN = re.compile(
     r": (?:command )?not found$|Cannot find (?:module|package)|ERR_MODULE_NOT_FOUND|could not determine executable"
@@ -133,7 +133,7 @@ def _python_install(argv: Sequence[str], folders: Sequence[Path], module: str) -
     trial would fail.
     """
     here = folders[0]
-    managed = _by_file([row for row in _PYTHON_INSTALLS if shutil.which(row[1].partition(" ")[0])], folders)
+    managed = _by_file([row for row in _PYTHON_INSTALLS if _is_installed(row[1].partition(" ")[0])], folders)
     if managed:
         return managed
     listed = next((f"-r {name}" for name in _REQUIREMENTS if (here / name).is_file()), "")
@@ -156,7 +156,12 @@ def _module_of(argv: Sequence[str]) -> str:
 
 def _python() -> str:
     """The Python of this machine, by the name that a person types."""
-    return next((name for name in ("python3", "python") if shutil.which(name)), "python3")
+    names = pythons(windows=os.name == "nt")
+    return next((name for name in names if _is_installed(name)), names[0])
+
+
+def _is_installed(program: str) -> bool:
+    return find(program, os.environ.get("PATH", os.defpath)) is not None
 
 
 def _by_file(rows: Sequence[tuple[str, str]], folders: Sequence[Path]) -> str:

@@ -10,7 +10,6 @@ Rules:
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.environment import MARK
 from wfe_mcp.jobs.output import CappedLog, Lines
 from wfe_mcp.jobs.process_tree import end_process_tree
+from wfe_mcp.workspace.files.programs import find, with_ending
 from wfe_mcp.workspace.system.process import started_at
 
 MAX_OUTPUT_BYTES = 10_000_000
@@ -167,11 +167,11 @@ def program_path(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
         raise ChildNotStarted(f"The directory {str(cwd)!r} does not exist.")
     name = argv[0]
     if os.path.dirname(name):  # noqa: PTH120 - "./run" and "run" differ here, and are the same to pathlib
-        path = cwd / name
+        path = with_ending(cwd / name)
         if not path.is_file():
             raise ProgramMissing(f"There is no program {name!r} in {str(cwd)!r}.")
         return str(path)
-    found = shutil.which(name, path=env.get("PATH", os.defpath))
+    found = find(name, env.get("PATH", os.defpath))
     if found is None:
         raise ProgramMissing(f"There is no program {name!r} on PATH.")
     return found

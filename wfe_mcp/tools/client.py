@@ -8,6 +8,7 @@ Rules:
 
 import json
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +22,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
 from wfe_mcp.workspace.config.settings_tables import FrozenServer
+from wfe_mcp.workspace.files.programs import program
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -184,8 +186,11 @@ class _Talk:
             # No proxy from the environment: the user trusted this address.
             http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=self.timeout_s))
             return await stack.enter_async_context(Client(streamable_http_client(self.server.url, http_client=http)))
+        name = self.server.command or ""
+        # By its path: on Windows the SDK would look into the current folder first.
+        found = program(name, self.cwd, self.env.get("PATH", os.defpath)) if name else None
         command = StdioServerParameters(
-            command=self.server.command or "", args=list(self.server.args), env=dict(self.env), cwd=self.cwd
+            command=str(found or name), args=list(self.server.args), env=dict(self.env), cwd=self.cwd
         )
         return await stack.enter_async_context(Client(stdio_client(command, errlog=stderr)))  # pyright: ignore[reportArgumentType] - any open text file
 

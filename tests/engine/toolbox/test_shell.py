@@ -1,6 +1,7 @@
 """A worker that was trusted with a shell runs commands of its own."""
 
 import functools
+import os
 import sys
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import psutil
 import pytest
 
 from tests.engine.toolbox.conftest import EVIDENCE, Worker
+from tests.house.other_system import always, on
+from wfe_mcp.engine.toolbox import running
 from wfe_mcp.jobs.child import run_child
+from wfe_mcp.workspace.files import programs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there may be no bash")
 
@@ -56,3 +60,17 @@ def test_a_lot_of_output_ends_in_a_log_that_can_be_read(root: Path) -> None:
     assert "20000" in answer and "\n1\n" not in answer
     log = answer.rpartition('read(path="')[2].removesuffix('")]')
     assert log.startswith(EVIDENCE) and "     1\t1" in worker.says("read", path=log, lines=2)
+
+
+def test_the_bash_of_windows_is_that_of_git_and_never_that_of_linux(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("Git/cmd/git.exe", "Git/bin/bash.exe", "Windows/System32/bash.exe", "shims/bash.exe"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setenv("PATH", os.pathsep.join(str(tmp_path / each) for each in ("Windows/System32", "shims")))
+    for module in (running, programs):
+        on(monkeypatch, module, "win32")
+    for git, bash in (("Git/cmd/git.exe", "Git/bin/bash.exe"), ("shims/git.exe", "shims/bash.exe")):
+        monkeypatch.setattr(running, "git_program", always(str(tmp_path / git)))
+        assert vars(running)["_shell"](tmp_path)[0] == str(tmp_path / bash)

@@ -347,6 +347,7 @@ def test_windows_uses_the_wrappers_and_programs_of_windows() -> None:
     }
     found = commands(found_checks(tree(files, windows=True)))
     assert (found["test"], found["lint"]) == ("./mvnw.cmd -B test", ".venv/Scripts/ruff.exe check .")
+    assert commands(found_checks(tree({"pytest.ini": ""}, "py", windows=True))) == {"test": "py -m pytest -q"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ What was printed stays on the screen when the pager ends, so a prompt comes righ
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import shlex
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import one_line
+from wfe_mcp.workspace.files.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -59,7 +61,10 @@ def edit_file(file: Path, instead: str) -> None:
     if not words:
         raise Refused("bad_argument", "No editor is set.", f"Set EDITOR, or edit a file: {instead}")
     try:
-        ended = subprocess.run([*words, str(file)], check=False).returncode
+        started = program(words[0], Path.cwd(), _path())  # on Windows "code" is code.cmd, which only its ending starts
+        if started is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        ended = subprocess.run([str(started), *words[1:], str(file)], check=False).returncode
     except OSError as error:
         raise Refused(
             "bad_argument",
@@ -72,10 +77,16 @@ def edit_file(file: Path, instead: str) -> None:
 
 def _editor(setting: str) -> list[str]:
     """The words of the setting. One that names a program as a whole is one word: its path may have spaces."""
-    if shutil.which(setting):
-        return [setting]
+    return [setting] if setting and program(setting, Path.cwd(), _path()) else _words(setting)
+
+
+def _words(setting: str) -> list[str]:
     words = shlex.split(setting, posix=os.name != "nt")  # Windows: a backslash is part of a path
     return [word.strip('"') for word in words] if os.name == "nt" else words
+
+
+def _path() -> str:
+    return os.environ.get("PATH", os.defpath)
 
 
 @contextlib.contextmanager
@@ -95,12 +106,12 @@ def paged(screen: Screen) -> Generator[None]:
 
 def _through_pager(text: str) -> bool:
     """False where there is no pager."""
-    words = shlex.split(os.environ.get("PAGER", "") or "less")
-    program = shutil.which(words[0]) if words else None
-    if program is None:
+    words = _words(os.environ.get("PAGER", "") or "less")
+    pager = program(words[0], Path.cwd(), _path()) if words else None
+    if pager is None:
         return False
     # LESSOPEN names a program that less would run on its input.
     env = {name: value for name, value in os.environ.items() if name not in {"LESSOPEN", "LESSCLOSE"}}
     env |= {"LESS": os.environ.get("LESS", "FRX"), "LESSSECURE": "1"}
-    done = subprocess.run([program, *words[1:]], input=text.encode(errors="replace"), env=env, check=False)
+    done = subprocess.run([str(pager), *words[1:]], input=text.encode(errors="replace"), env=env, check=False)
     return done.returncode == 0

@@ -6,7 +6,9 @@ Rules:
 3. The whole output is a log beside the evidence; the answer holds the end of it.
 """
 
-import shutil
+import os
+import re
+import sys
 import uuid
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from wfe_mcp.gates.command import run_check
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.providers.call import Tool, ToolResult
+from wfe_mcp.workspace.files.programs import find
+from wfe_mcp.workspace.git.command import git_program
 
 
 def check_tool(reach: Reach) -> Tool | None:
@@ -53,6 +57,7 @@ MAX_OUTPUT_BYTES = 5_000_000
 _TAIL_CHARACTERS = 8_000
 _TIMEOUT_S = 120
 _MAX_TIMEOUT_S = 1_800
+_OF_WINDOWS = re.compile(r"[/\\](System32|WindowsApps)([/\\]|$)", re.IGNORECASE)
 
 
 def bash_tool(reach: Reach) -> Tool:
@@ -63,7 +68,7 @@ def bash_tool(reach: Reach) -> Tool:
         log = reach.evidence_dir / f"bash-{uuid.uuid4().hex[:12]}.log"
         try:
             result = reach.run(
-                (*_shell(), given["command"]),
+                (*_shell(reach.root), given["command"]),
                 cwd=reach.root,
                 env=child_env((), reach.environ),
                 timeout_s=timeout_s,
@@ -90,17 +95,28 @@ def bash_tool(reach: Reach) -> Tool:
     return tool("bash", text, arguments, ["command"], bash)
 
 
-def _shell() -> tuple[str, ...]:
+def _shell(root: Path) -> tuple[str, ...]:
     """The shell's argv up to the command; its start-up files are not read."""
-    found = shutil.which("bash")
+    path = os.environ.get("PATH", os.defpath)
+    found = _bash_of_windows(root, path) if sys.platform == "win32" else find("bash", path)
     if found:
         return (found, "--noprofile", "--norc", "-c")
-    found = shutil.which("sh")
+    found = find("sh", path)
     if found is None:
         raise Refused(
             "unavailable", "There is no bash on this machine.", "Use the other tools, or ask for bash to be installed."
         )
     return (found, "-c")
+
+
+def _bash_of_windows(root: Path, path: str) -> str | None:
+    """The bash of git. The system's own is that of Linux (WSL), which has other programs and whose processes are not seen here."""
+    git = git_program(root)
+    beside = Path(git).parents[1] / "bin" / "bash.exe" if git else None
+    if beside is not None and beside.is_file():
+        return str(beside)
+    folders = [each for each in path.split(os.pathsep) if not _OF_WINDOWS.search(each)]
+    return find("bash", os.pathsep.join(folders))
 
 
 def _ending(result: ChildResult, timeout_s: float) -> str:

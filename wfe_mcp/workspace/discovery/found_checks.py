@@ -41,7 +41,7 @@ MAX_PACKAGES = 12
 
 _MAX_PACKAGE_DEPTH = 3
 _LAUNCHER = re.compile(
-    r"^(?:\S*python3?(?:\.exe)? -m |(?:uv|poetry|pdm|pipenv|hatch|yarn) run |npx --no-install |(?:pnpm|bundle) exec |\./|\S+/(?=\w+ ))"
+    r"^(?:(?:\S*python3?|py)(?:\.exe)? -m |(?:uv|poetry|pdm|pipenv|hatch|yarn) run |npx --no-install |(?:pnpm|bundle) exec |\./|\S+/(?=\w+ ))"
 )
 _CORE = re.compile(r"^[\w@-]+(?: [a-z][\w:-]*)*")
 """The words of a command up to its first option or path."""

@@ -1,6 +1,7 @@
 """Commands of Python projects and of JavaScript and TypeScript projects, through their package managers."""
 
 from wfe_mcp.workspace.discovery.project_listing import Folder, table
+from wfe_mcp.workspace.files.programs import pythons
 
 _MANAGERS = (
     ("uv", "uv.lock", "uv"),
@@ -127,7 +128,8 @@ def _environment(folder: Folder, tool: str) -> tuple[str, bool]:
 
 
 def _python(folder: Folder) -> str:
-    return next((name for name in ("python3", "python") if folder.listing.installed(name)), "python3")
+    names = pythons(windows=folder.listing.windows)
+    return next((name for name in names if folder.listing.installed(name)), names[0])
 
 
 def _unittest(folder: Folder) -> list[str]:

@@ -11,7 +11,6 @@ import fnmatch
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from typing import Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import word_set
 from wfe_mcp.workspace.config.toml_text import read_toml
-from wfe_mcp.workspace.files.programs import outside
+from wfe_mcp.workspace.files.programs import find, outside, pythons
 from wfe_mcp.workspace.git.command import run_git
 
 MAX_DEPTH = 4
@@ -151,7 +150,7 @@ def list_project(root: Path) -> Listing:
         folders,
         read=lambda path: _text(root, path),
         exists=lambda path: os.path.lexists(root / path),
-        installed=lambda name: shutil.which(name) is not None,
+        installed=lambda name: find(name, os.environ.get("PATH", os.defpath)) is not None,
         python_has=partial(_python_has, root),
         windows=os.name == "nt",
     )
@@ -200,7 +199,7 @@ def _text(root: Path, path: str) -> str:
 
 def _python_has(root: Path, module: str) -> bool:
     folders = os.environ.get("PATH", os.defpath)
-    path = next((found for name in ("python3", "python") if (found := outside(name, root, folders))), None)
+    path = next((found for name in pythons(windows=os.name == "nt") if (found := outside(name, root, folders))), None)
     if path is None:
         return False
     ask = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"

@@ -10,14 +10,44 @@ from pathlib import Path
 TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 """Variables that name the folder of temporary files."""
 
+_ENDINGS = (".com", ".exe", ".bat", ".cmd")
+"""What Windows starts, in its order. PATHEXT names more: files that only a shell opens."""
+
+
+def find(name: str, path: str) -> str | None:
+    """The program ``name`` in the folders of ``path``, and nowhere else.
+
+    On Windows ``shutil.which`` looks into the current folder first: any project could bring a program of that name.
+    """
+    if sys.platform != "win32":
+        return shutil.which(name, path=path)
+    files = (with_ending(Path(folder, name)) for folder in path.split(os.pathsep) if folder)
+    return next((str(file) for file in files if file.suffix.lower() in _ENDINGS and file.is_file()), None)
+
+
+def pythons(*, windows: bool) -> tuple[str, ...]:
+    """The names of Python, best first. What Windows has as ``python3`` without any Python opens the Microsoft Store."""
+    return ("python", "py") if windows else ("python3", "python")
+
+
+def with_ending(place: Path) -> Path:
+    """The file that the path ``place`` starts: on Windows with the ending that may be left out there.
+
+    Beside ``node_modules/.bin/eslint``, a script of a shell, lies ``eslint.cmd``.
+    """
+    if sys.platform != "win32" or place.suffix.lower() in _ENDINGS:
+        return place
+    ended = (place.with_name(f"{place.name}{ending}") for ending in _ENDINGS)
+    return next((each for each in ended if each.is_file()), place)
+
 
 def program(word: str, root: Path, path: str) -> Path | None:
     """The file that a command's first word starts in ``root``: a path from there, or a name in the folders of ``path``."""
     name = word.replace("\\", "/") if sys.platform == "win32" else word
     if "/" in name:
-        found = shutil.which(root / name)
+        found = shutil.which(with_ending(root / name))
     else:
-        found = shutil.which(name, path=os.pathsep.join(str(root / each) for each in path.split(os.pathsep)))
+        found = find(name, os.pathsep.join(str(root / each) for each in path.split(os.pathsep)))
     return root / found if found else None
 
 
@@ -58,14 +88,15 @@ def temporary_outside(environment: MutableMapping[str, str], root: Path) -> bool
 def outside(name: str, root: Path, path: str) -> str | None:
     """The program ``name`` in the folders of ``path`` that are neither relative nor in the project; None: there is none."""
     folders = path_outside(root, path)
-    found = shutil.which(name, path=folders) if folders else None
+    found = find(name, folders) if folders else None
     return found if found and Path(found).is_absolute() and not is_of_project(Path(found), root) else None
 
 
 def configured_program(word: str, root: Path, path: str) -> str | None:
     """The program of a configured command: a path from ``root``, or a name outside the project in the folders of ``path``."""
     if os.path.dirname(word):  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
-        return str(root / word) if (root / word).is_file() else None
+        file = with_ending(root / word)
+        return str(file) if file.is_file() else None
     return outside(word, root, path)
 
 
