@@ -3,7 +3,8 @@
 import os
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,3 +36,15 @@ def on(monkeypatch: pytest.MonkeyPatch, module: ModuleType, platform: str) -> No
         monkeypatch.setattr(module, "sys", Seen(sys, platform=platform))
     if hasattr(module, "os"):
         monkeypatch.setattr(module, "os", Seen(os, name="nt" if platform == "win32" else "posix"))
+
+
+def decided(module: ModuleType, name: str, platform: str) -> object:
+    """A constant of ``module`` as that system's Python computes it."""
+    lines = Path(str(module.__file__)).read_text(encoding="utf-8").splitlines()
+    line = next(each for each in lines if each.startswith(f"{name} = "))
+    facts: dict[str, Any] = {
+        "os": SimpleNamespace(name="nt" if platform == "win32" else "posix"),
+        "sys": SimpleNamespace(platform=platform),
+    }
+    exec(line, facts)
+    return facts[name]

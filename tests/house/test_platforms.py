@@ -11,12 +11,12 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.house.other_system import Seen, always, on
+from tests.house.other_system import Seen, always, decided, on
 from wfe_mcp.artifacts import isolated
 from wfe_mcp.cli.terminal import health
 from wfe_mcp.clients import files
@@ -39,6 +39,7 @@ BRANCHES = {
     "workspace/files/disk.py": "tests/workspace/git/test_durable_objects.py",
     "gates/remedies.py": "tests/gates/test_remedies.py",
     "artifacts/isolated.py": HERE,
+    "cli/app.py": TERMINAL,
     "cli/commands/server.py": "tests/server/http/test_workers.py",
     "cli/terminal/health.py": HERE,
     "cli/terminal/confirm.py": TERMINAL,
@@ -74,7 +75,9 @@ BRANCHES = {
     "workspace/git/restore.py": HERE,
     "workspace/git/snapshot.py": HERE,
     "workspace/git/working_tree.py": HERE,
+    "workspace/system/console.py": TERMINAL,
     "workspace/system/location.py": HERE,
+    "workspace/system/shell_words.py": "tests/workspace/system/test_shell_words.py",
 }
 """Each module of the package that asks which system this is → where its branches are taken."""
 
@@ -346,21 +349,6 @@ def test_a_folder_that_a_client_of_windows_names_is_found(
     on(monkeypatch, location, "win32")
     monkeypatch.setattr(location, "Path", PureWindowsPath)
     assert str(path_of(root)) == wanted
-
-
-# -- what is decided when a module is loaded ----------------------------------------------------------------------------
-
-
-def decided(module: ModuleType, name: str, platform: str) -> object:
-    """A constant of ``module`` as that system's Python computes it."""
-    lines = Path(str(module.__file__)).read_text(encoding="utf-8").splitlines()
-    line = next(each for each in lines if each.startswith(f"{name} = "))
-    facts: dict[str, Any] = {
-        "os": SimpleNamespace(name="nt" if platform == "win32" else "posix"),
-        "sys": SimpleNamespace(platform=platform),
-    }
-    exec(line, facts)
-    return facts[name]
 
 
 def test_names_differ_by_case_on_linux_alone_and_windows_waits_less_for_a_child() -> None:

@@ -23,6 +23,7 @@ from wfe_mcp.cli.terminal.help import Command, Group, grouped_help
 from wfe_mcp.cli.terminal.invocation import Invocation, World, command
 from wfe_mcp.core.texts import clean
 from wfe_mcp.core.units import words as names
+from wfe_mcp.workspace.system.console import is_terminal
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 MISUSED = 2
@@ -336,11 +337,15 @@ def _wants_json(given: Sequence[str]) -> bool:
 
 
 def _set_up_streams() -> None:
-    """Log to standard error; characters that the terminal's encoding lacks are escaped."""
+    """Log to standard error; characters that the terminal's encoding lacks are escaped.
+
+    On Windows a pipe or a file gets UTF-8, as from other programs: its code page lacks most characters, and JSON has no other encoding.
+    """
     level = os.environ.get("WFE_LOG", "WARNING").upper()
     handler = logging.StreamHandler()
     handler.setFormatter(HidingFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.getLevelNamesMapping().get(level, logging.WARNING), handlers=[handler])
     for stream in (sys.stdout, sys.stderr):
+        is_page = sys.platform == "win32" and "PYTHONIOENCODING" not in os.environ and not is_terminal(stream)
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8" if is_page else None, errors="backslashreplace")

@@ -21,6 +21,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.demo_stage import ENVIRONMENT, FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, Stage, check
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone, StdioClient
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -308,13 +309,15 @@ def _commands(project: Playground, run: str) -> list[str]:
     """The commands to try next; the program by its full path, because an isolated one is not on PATH."""
     script = Path(sys.executable).with_name("wfe-mcp.exe" if sys.platform == "win32" else "wfe-mcp")
     program = str(script) if script.exists() else f"{sys.executable} -m wfe_mcp"
-    export = "set" if sys.platform == "win32" else "export"
-    return [
-        f"cd {project.root}",
-        f"{export} WFE_DATABASE_URL={project.environment['WFE_DATABASE_URL']}",
-        f"{program} show {run}",
-        f"{program} verify {run}",
-    ]
+    url = project.environment["WFE_DATABASE_URL"]
+    if sys.platform == "win32":  # for PowerShell, which runs a program between quotes only behind "&"
+        program, named = (
+            f'& "{script}"' if script.exists() else f'& "{sys.executable}" -m wfe_mcp',
+            f"$env:WFE_DATABASE_URL = '{url}'",
+        )
+    else:
+        named = f"export WFE_DATABASE_URL={url}"
+    return [f"cd {shell_word(str(project.root))}", named, f"{program} show {run}", f"{program} verify {run}"]
 
 
 def _first_task(answer: Answer) -> str:

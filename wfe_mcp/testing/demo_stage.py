@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.system.console import is_terminal, obeys_sequences
 
 _WIDTH = 100
 _MARGIN = "  "
@@ -21,7 +22,8 @@ class Stage:
         self._out = out
         self._shortened = dict(shortened)
         self._acts = 0
-        self._colourful = out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        is_plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+        self._colourful = is_terminal(out) and not is_plain and obeys_sequences(out)
 
     def act(self, title: str) -> None:
         """Start the next act."""

@@ -8,7 +8,6 @@ Rules:
 
 import json
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -188,7 +187,7 @@ class _Talk:
             return await stack.enter_async_context(Client(streamable_http_client(self.server.url, http_client=http)))
         name = self.server.command or ""
         # By its path: on Windows the SDK would look into the current folder first.
-        found = program(name, self.cwd, self.env.get("PATH", os.defpath)) if name else None
+        found = program(name, self.cwd, self.env.get("PATH", "")) if name else None
         command = StdioServerParameters(
             command=str(found or name), args=list(self.server.args), env=dict(self.env), cwd=self.cwd
         )

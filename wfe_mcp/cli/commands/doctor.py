@@ -1,7 +1,6 @@
 """``wfe-mcp doctor``: check everything that runs need."""
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.checks.last_trials import LastTrial
@@ -135,7 +135,7 @@ def _moved(refused: Refused) -> HealthFinding | None:
     move = f"if it was renamed or moved: {move_command(old, place)}"
     message = f"the folder of project {refused.data['name']!r} is gone, and this one has its mark"
     return HealthFinding(
-        "moved project", "problem", f"{message}; {move} ; if it is another: wfe-mcp project add {shlex.quote(place)}"
+        "moved project", "problem", f"{message}; {move} ; if it is another: wfe-mcp project add {shell_word(place)}"
     )
 
 

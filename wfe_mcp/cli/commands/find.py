@@ -1,6 +1,5 @@
 """``wfe-mcp find``: full-text search over everything that a project recorded."""
 
-import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from wfe_mcp.views.answers.find import HitView
@@ -64,7 +64,7 @@ def _again(query: str, kind: str, run: str, limit: int, *, everywhere: bool) -> 
     """The command of this search: a cursor continues only the same one."""
     options = (("--kind", kind), ("--run", run), ("--limit", "" if limit == _LIMIT else str(limit)))
     parts = [query, *(part for name, value in options if value for part in (name, value))]
-    return f"wfe-mcp find {shlex.join(parts)}{' --all' if everywhere else ''}"
+    return f"wfe-mcp find {shell_line(parts)}{' --all' if everywhere else ''}"
 
 
 def _row(hit: "HitView", age: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import named_file, write_atomic
+from wfe_mcp.workspace.system.shell_words import shell_line, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     files = {folder / name: value for name, value in documents.items()}
     missing = [file.relative_to(folder).as_posix() for file in write_missing(root, files, "folder", dry_run=dry_run)]
     lost = [{"path": each.path, "message": each.message} for each in work.not_carried]
-    start = f"wfe-mcp start {work.template} --inputs {shlex.quote(f'@{shown}/inputs.json')}"
+    start = f"wfe-mcp start {work.template} --inputs {shell_word(f'@{shown}/inputs.json')}"
     described = {name: {"phase": at, "schema": schema} for name, (at, schema, _) in work.documents.items()}
     summary = (
         f"{work.format}: {plural(work.open_tasks, 'open task')}, {work.done_tasks} done, for the template {work.template}. "
@@ -144,7 +144,7 @@ def import_(
 
     if wanted or is_work(Path(source)):
         given = [*(["--format", wanted] if wanted else []), *(["--to", to] if to else [])]
-        planned = shlex.join(["wfe-mcp", "import", source, *given]) if dry_run else ""
+        planned = shell_line(["wfe-mcp", "import", source, *given]) if dry_run else ""
         write_work(invocation, read_work(Path(source), wanted, "bad_argument"), to, only_planned=planned)
         return
     stopped = "The run is here whole, or not at all.", ["import", *(["--dry-run"] if dry_run else []), source]

@@ -1,6 +1,5 @@
 """``wfe-mcp inbox``: all that waits for you, over all projects of the database, as the page's inbox shows it."""
 
-import shlex
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.invocation import Invocation
@@ -9,6 +8,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import folder_names
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,4 +73,4 @@ def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]",
 
 def _command(line: "InboxLine", here: str) -> str:
     """The command of ``line`` as it works in the folder ``here``."""
-    return line.command if line.project == here else f"{line.command} --project {shlex.quote(line.project)}"
+    return line.command if line.project == here else f"{line.command} --project {shell_word(line.project)}"

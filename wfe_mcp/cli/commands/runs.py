@@ -1,6 +1,5 @@
 """``wfe-mcp list``: the runs of a project, newest first."""
 
-import shlex
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, cast
@@ -13,6 +12,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import folder_names
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +110,7 @@ def list_all(
         "by-phase": by_phase,
         "all": everywhere,
     }
-    following = shlex.join(_words({"limit": str(limit), "cursor": page.cursor, **given})) if page.cursor else ""
+    following = shell_line(_words({"limit": str(limit), "cursor": page.cursor, **given})) if page.cursor else ""
     engine_of = _engine_of(engine, everywhere=everywhere)
     if by_phase:
         _show_by_phase(invocation, template, page, following, engine_of)

@@ -1,6 +1,5 @@
 """``wfe-mcp templates import``: store a template, a workflow or plan of another system."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.system.shell_words import shell_line, shell_word
 
 if TYPE_CHECKING:
     from wfe_mcp.core.errors import Detail
@@ -81,7 +81,7 @@ def import_(
             "--version",
             next_version(str(definition["version"])),
         ]
-        raise replace(no, hint=f"Store it as another version: {shlex.join(again)}") from None
+        raise replace(no, hint=f"Store it as another version: {shell_line(again)}") from None
     notes = {"not_carried": _views(imported.not_carried), "added": _views(imported.added)}
     more = {"format": imported.format} | {key: entries for key, entries in notes.items() if entries}
     render_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
@@ -101,7 +101,7 @@ def write_plan(
     target = Path(to) if to else root / ".wfe" / "plans" / f"{source.stem}.json"
     inputs = target.with_suffix(".inputs.json")
     write_missing(root, {target: imported.plan, inputs: {"plan": imported.plan}}, "file")
-    start = f"wfe-mcp start milestones --inputs {shlex.quote(f'@{path_in(root.resolve(), inputs.resolve())}')}"
+    start = f"wfe-mcp start milestones --inputs {shell_word(f'@{path_in(root.resolve(), inputs.resolve())}')}"
     milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"

@@ -4,7 +4,6 @@
 ``wfe-mcp verify --branch``: check that an approver decided on each commit of a branch, without a database.
 """
 
-import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals.branch import branch_view, key_of, key_view, problem_view, summary_of
 from wfe_mcp.views.values.model import second
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +176,7 @@ def verify(
     if found.left:
         again = ["--after", found.runs[-1] if found.runs else after] if found.runs or after else []
         again += [*(["--anchors", anchors] if anchors else []), *(["--approver", approver] if approver else [])]
-        invocation.screen.next(shlex.join(["wfe-mcp", "verify", *again]))
+        invocation.screen.next(shell_line(["wfe-mcp", "verify", *again]))
         invocation.exit_code = REFUSED if problems else INTERRUPTED
 
 

@@ -6,7 +6,6 @@ What was printed stays on the screen when the pager ends, so a prompt comes righ
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import shlex
@@ -63,7 +62,7 @@ def edit_file(file: Path, instead: str) -> None:
     try:
         started = program(words[0], Path.cwd(), _path())  # on Windows "code" is code.cmd, which only its ending starts
         if started is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            raise FileNotFoundError(2, "there is no such program")
         ended = subprocess.run([str(started), *words[1:], str(file)], check=False).returncode
     except OSError as error:
         raise Refused(

@@ -10,7 +10,6 @@ import gc
 import inspect
 import logging
 import os
-import shlex
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +24,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.workspace.system.redaction import without_hidden
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -214,7 +214,7 @@ class Invocation:
         if not self.screen.as_json:
             done, words = stopped()
             self.screen.talk(f"Stopped. {done}")
-            self.screen.next(shlex.join(["wfe-mcp", *words]))
+            self.screen.next(shell_line(["wfe-mcp", *words]))
         raise typer.Exit(INTERRUPTED)
 
     @contextlib.contextmanager

@@ -22,6 +22,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
 from wfe_mcp.core.texts import MARK, one_line
 from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST, refuse_unusable_pin
+from wfe_mcp.workspace.system.console import is_terminal
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ TRIES = 3
 """How often a command asks for a PIN."""
 
 _MOST_BYTES = 16_384
+_GIT_BASH = " In Git Bash begin it with winpty." if sys.platform == "win32" else ""
+"""Its window gives programs of Windows pipes, and no console."""
 
 
 class NoPin(Refused):
@@ -153,7 +156,7 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
         raise Refused(
             "needs_human",
             "This needs your PIN, and there is no terminal for the prompt.",
-            "Run the command in a terminal of your own, or pass the PIN with --pin-fd N.",
+            f"Run the command in a terminal of your own, or pass the PIN with --pin-fd N.{_GIT_BASH}",
         )
     try:
         pin = _asked(prompt)
@@ -165,7 +168,10 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
 
 
 def _asked(prompt: str) -> str:
-    return _typed(_held[-1], one_line(prompt)) if _held else getpass.getpass(one_line(prompt))
+    if _held:
+        return _typed(_held[-1], one_line(prompt))
+    # Windows gives a character above U+FFFF as two halves, which alone are none.
+    return getpass.getpass(one_line(prompt)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _typed(terminal: int, prompt: str) -> str:
@@ -200,7 +206,7 @@ def read_key(key_fd: int | None, of: str, what: str = "key", more: str = "") -> 
 def at_terminal() -> bool:
     """True when this process has a terminal to ask at, whatever its streams are."""
     if sys.platform == "win32":
-        return sys.stdin.isatty()
+        return is_terminal(sys.stdin)
     try:
         Path("/dev/tty").open("rb", buffering=0).close()
     except OSError:

@@ -21,6 +21,7 @@ from typing import Any
 from wfe_mcp.cli.terminal.text import ago, below_margin, exact, folded, laid_out
 from wfe_mcp.core.texts import one_line, visible_json
 from wfe_mcp.core.units import Progress, duration, unheard
+from wfe_mcp.workspace.system.console import is_terminal, obeys_sequences
 
 _GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
 _COLOURS = {"green": _GREEN, "red": _RED, "yellow": _YELLOW, "dim": _DIM, "bold": "1", "cyan": "36"}
@@ -53,8 +54,9 @@ class Screen:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.is_terminal = not as_json and sys.stdout.isatty()
-        self._has_colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.is_terminal = not as_json and is_terminal(sys.stdout)
+        is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        self._has_colours = self.is_terminal and not is_plain and obeys_sequences(sys.stdout)
         encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
         self._has_symbols = self._has_colours and encoding == "utf8"
         self._margin = "" if not self.is_terminal else "│ " if encoding == "utf8" else "| "
@@ -128,7 +130,7 @@ class Screen:
 
         Yields what hears how far the work has come, which is shown too.
         """
-        if self.as_json or not sys.stderr.isatty():
+        if self.as_json or not _is_obeyed():
             yield unheard
             return
         done, parts = threading.Event(), [(0, 0)]
@@ -155,7 +157,7 @@ class Screen:
 
     def ring(self, title: str) -> bool:
         """Ring the bell of the terminal and set its title; False without one."""
-        if self.as_json or not sys.stderr.isatty():
+        if self.as_json or not _is_obeyed():
             return False
         print(f"\a\033]0;{one_line(title)}\a", end="", file=sys.stderr, flush=True)
         return True
@@ -174,6 +176,11 @@ class Screen:
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and text and self._has_colours else text
+
+
+def _is_obeyed() -> bool:
+    """Whether standard error is a terminal that obeys escape sequences."""
+    return is_terminal(sys.stderr) and obeys_sequences(sys.stderr)
 
 
 def terminal_columns() -> int:

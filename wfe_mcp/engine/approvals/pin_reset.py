@@ -11,7 +11,6 @@ Rules:
 """
 
 import json
-import shlex
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from wfe_mcp.engine.approvals.pin import PinnedKey
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import ProjectRecord
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 RESETS = "pin_resets"
 """The secret with the keys that were given up, oldest first."""
@@ -212,4 +212,4 @@ def _pinned_in(engine: Engine, old: PinnedKey | None, public_key: str) -> list[T
 
 
 def _command(what: str, root: str) -> str:
-    return f"wfe-mcp {what} --project {shlex.quote(root)}"
+    return f"wfe-mcp {what} --project {shell_word(root)}"

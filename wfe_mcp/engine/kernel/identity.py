@@ -12,7 +12,6 @@ Rules:
 """
 
 import re
-import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from wfe_mcp.workspace.files.mirror import runs_with_files, write_gitignore
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 MARK = ".wfe/runs/.project"
 _ID = re.compile(r"p-[0-9a-f]{16}")
@@ -193,4 +193,4 @@ def move_command(old: str | Path, new: str | Path) -> str:
 
 
 def _shown(path: str | Path) -> str:
-    return shlex.quote(str(path))
+    return shell_word(str(path))

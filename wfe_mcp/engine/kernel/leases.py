@@ -5,7 +5,6 @@ names: over all runs of the project. Both from claim to completion (design §4, 
 a gate runs. A loop has no lease: it holds its locks while it is open. The run's own leases: ``core/leases.py``.
 """
 
-import shlex
 from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
@@ -16,6 +15,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.system.location import same_tree
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 BUSY_S = 5.0
 """The delay before a phase checks again for a lease of another run."""
@@ -39,7 +39,7 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
     folder = folder_elsewhere(engine, run) if is_in_folder else ""
     if not folder:
         return None
-    named = shlex.quote(folder)
+    named = shell_word(folder)
     if not Path(folder).is_dir():
         return Refused(
             "other_folder",
@@ -54,7 +54,7 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
         )
     return Refused(
         "other_folder",
-        f"Run {run.id} works in {named}, and you are in {shlex.quote(str(engine.root))}: its gates read the files there.",
+        f"Run {run.id} works in {named}, and you are in {shell_word(str(engine.root))}: its gates read the files there.",
         f"Continue it from that folder (wfe-mcp serve --project {named}), or start a run for this one: start_run.",
     )
 

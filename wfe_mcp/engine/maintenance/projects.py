@@ -8,7 +8,6 @@ Only a person moves or forgets: it decides whose runs, trust and keys a folder h
 """
 
 import os
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +24,7 @@ from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.runs import ProjectRecord
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project, project_at
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 MOVED, FORGOTTEN = "ProjectMoved", "ProjectForgotten"
 """Recorded in the settings log: [project, folder before, folder now], and the project."""
@@ -117,7 +117,7 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
         raise Refused(
             "conflict",
             f"{after} is a project of its own by now, with {own}: two projects never become one.",
-            f"Keep both, or take the old one out of the lists: wfe-mcp project forget {shlex.quote(str(before))}",
+            f"Keep both, or take the old one out of the lists: wfe-mcp project forget {shell_word(str(before))}",
         )
     top = Path(record.key).parent if Path(record.key).name == ".git" else before
     now = Path(there.worktree) if Path(record.key).name == ".git" else after

@@ -1,7 +1,6 @@
 """The runs that work items: which template starts for a kind, which inputs the item's text fills, and which start together."""
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
@@ -18,6 +17,7 @@ from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.work.items import WORK, open_items, others_of
 from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 _TEMPLATES: Mapping[ItemKind, str] = {
     ItemKind.MILESTONE: "milestones",
@@ -77,7 +77,7 @@ def item_to_start(
 def _waiting(wait: tuple[str, str], given: Sequence[str], reason: str) -> Refused:
     """The refusal of an item that waits. ``given``: the arguments with which the user starts it all the same."""
     why, what = wait
-    typed = f"wfe-mcp work start {shlex.join(given)} --reason TEXT"
+    typed = f"wfe-mcp work start {shell_line(given)} --reason TEXT"
     if not reason:
         return Refused("not_ready", why, f"{what}. Or the user starts it: {typed}")
     hint = f"The user does it in a terminal of their own: {typed}"

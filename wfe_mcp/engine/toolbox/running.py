@@ -7,7 +7,6 @@ Rules:
 """
 
 import os
-import re
 import sys
 import uuid
 from pathlib import Path
@@ -57,7 +56,7 @@ MAX_OUTPUT_BYTES = 5_000_000
 _TAIL_CHARACTERS = 8_000
 _TIMEOUT_S = 120
 _MAX_TIMEOUT_S = 1_800
-_OF_WINDOWS = re.compile(r"[/\\](System32|WindowsApps)([/\\]|$)", re.IGNORECASE)
+_OF_WINDOWS = {"system32", "windowsapps"}
 
 
 def bash_tool(reach: Reach) -> Tool:
@@ -115,7 +114,7 @@ def _bash_of_windows(root: Path, path: str) -> str | None:
     beside = Path(git).parents[1] / "bin" / "bash.exe" if git else None
     if beside is not None and beside.is_file():
         return str(beside)
-    folders = [each for each in path.split(os.pathsep) if not _OF_WINDOWS.search(each)]
+    folders = [each for each in path.split(os.pathsep) if _OF_WINDOWS.isdisjoint(Path(each.lower()).parts)]
     return find("bash", os.pathsep.join(folders))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -13,6 +12,7 @@ from wfe_mcp.engine.templates import versions
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.templates.templates import KeptView, kept_view
 from wfe_mcp.views.values.model import JsonObject, PathNote, view_model, view_of
+from wfe_mcp.workspace.system.shell_words import shell_word
 from wfe_mcp.workspace.system.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _report(
 ) -> ImportReport:
     from wfe_mcp.importers.imported import ImportedPlan, ImportedTemplate, ImportedWork
 
-    command = f"wfe-mcp templates import {shlex.quote(file)}" + (f" --version {version}" if version else "")
+    command = f"wfe-mcp templates import {shell_word(file)}" + (f" --version {version}" if version else "")
     if isinstance(imported, ImportedWork):
         raise Refused(
             "bad_argument",
@@ -117,7 +117,7 @@ def _report(
 
 def start_command(imported: ImportedSettings) -> str:
     """The command that starts the template of ``imported`` with its inputs; empty without one."""
-    pairs = " ".join(f"-i {name}={shlex.quote(str(value))}" for name, value in imported.inputs.items())
+    pairs = " ".join(f"-i {name}={shell_word(str(value))}" for name, value in imported.inputs.items())
     return f"wfe-mcp start {imported.template} {pairs} …" if pairs else ""
 
 

@@ -45,7 +45,7 @@ def program(word: str, root: Path, path: str) -> Path | None:
     """The file that a command's first word starts in ``root``: a path from there, or a name in the folders of ``path``."""
     name = word.replace("\\", "/") if sys.platform == "win32" else word
     if "/" in name:
-        found = shutil.which(with_ending(root / name))
+        found = shutil.which(str(with_ending(root / name)))
     else:
         found = find(name, os.pathsep.join(str(root / each) for each in path.split(os.pathsep)))
     return root / found if found else None

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import Repository, git_program, repository
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
                 raise Refused(
                     "bad_argument",
                     f"{source} names '{named}', which is no folder.",
-                    f"If the project was renamed or moved: wfe-mcp project move {shlex.quote(named)} NEW. "
+                    f"If the project was renamed or moved: wfe-mcp project move {shell_word(named)} NEW. "
                     f"Else give {source} an existing folder, or leave it out to use the current one.",
                 )
             return project_at(root)
